@@ -1,0 +1,46 @@
+"""Generates the Python code of all protos into gen/: the only generator there is."""
+
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("digitalhuman", "buf")
+
+
+def generate(target: Path = ROOT / "gen") -> None:
+    """Replace `target` by freshly generated modules, stubs and gRPC code.
+
+    Raises SystemExit with the compiler's status when a proto does not compile.
+    """
+    from grpc_tools import protoc
+
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    well_known = str(files("grpc_tools") / "_proto")
+    own = sorted(str(path.relative_to(ROOT / "protos")) for path in ROOT.glob("protos/**/*.proto"))
+    status = protoc.main(
+        [
+            "protoc",
+            f"--proto_path={ROOT / 'protos'}",
+            f"--proto_path={ROOT / 'third_party'}",
+            f"--proto_path={well_known}",
+            f"--python_out={target}",
+            f"--grpc_python_out={target}",
+            f"--mypy_out=quiet,readable_stubs:{target}",
+            f"--mypy_grpc_out=quiet,only_async:{target}",
+            "buf/validate/validate.proto",
+            *own,
+        ]
+    )
+    if status:
+        raise SystemExit(status)
+    for package in PACKAGES:
+        for folder in (target / package, *(target / package).rglob("*/")):
+            (folder / "__init__.py").touch()
+    (target / "digitalhuman" / "py.typed").touch()
+
+
+if __name__ == "__main__":
+    sys.exit(generate())
