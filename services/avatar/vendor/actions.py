@@ -1,0 +1,45 @@
+"""The cloud's actions, and what may be done when the answer to one is lost."""
+
+from enum import Enum, StrEnum
+
+
+class Repeat(Enum):
+    """When a call may be made again after a failure."""
+
+    ALWAYS = "always"
+    """Doing it twice is as good as once."""
+
+    IF_REFUSED = "if refused"
+    """Only when the cloud surely did not do it: it said so, or was never reached."""
+
+
+class Action(StrEnum):
+    """Every documented action, by its name on the wire."""
+
+    GET_DIGITAL_HUMAN_LIST = "GetDigitalHumanList"
+    GET_DIGITAL_HUMAN_INFO = "GetDigitalHumanInfo"
+    GET_TIMBRE_LIST = "GetTimbreList"
+    CREATE_STREAM_TASK = "CreateDigitalHumanStreamTask"
+    GET_STREAM_TASK_STATUS = "GetDigitalHumanStreamTaskStatus"
+    QUERY_STREAM_TASKS = "QueryDigitalHumanStreamTasks"
+    STOP_STREAM_TASK = "StopDigitalHumanStreamTask"
+    DRIVE_BY_TEXT = "DriveByText"
+    DRIVE_BY_AUDIO = "DriveByAudio"
+    DRIVE_BY_WS_STREAM = "DriveByWsStream"
+    DRIVE_BY_RTC_STREAM = "DriveByRTCStream"
+    DO_ACTION = "DoAction"
+    INTERRUPT_DRIVE_TASK = "InterruptDriveTask"
+
+    @property
+    def repeat(self) -> Repeat:
+        """Whether a lost answer may be answered by another call."""
+        match self:
+            case (
+                Action.CREATE_STREAM_TASK
+                | Action.DRIVE_BY_TEXT
+                | Action.DRIVE_BY_AUDIO
+                | Action.DO_ACTION
+            ):
+                return Repeat.IF_REFUSED
+            case _:
+                return Repeat.ALWAYS

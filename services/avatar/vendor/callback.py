@@ -1,0 +1,195 @@
+"""The cloud's webhooks: who sent one, whether it is fresh, and what it says."""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from pydantic import Field, ValidationError
+
+from services.avatar.vendor.messages import DriveStatus, Message, TaskStatus
+
+_FIRST_IN_MILLISECONDS = 10**11
+"""A time stamp this large counts milliseconds: in seconds it would be after the year 5000."""
+_MAX_DIGITS = 16
+
+
+class _EventType(IntEnum):
+    TASK = 3
+    DRIVE = 4
+
+
+class Refusal(StrEnum):
+    """Why a callback is not believed."""
+
+    MALFORMED = "the body is not a callback"
+    FOREIGN = "the callback is for another application"
+    SIGNATURE = "the signature does not fit"
+    STALE = "the time stamp is outside the window"
+    REPLAYED = "the signature was used before"
+
+
+class CallbackRefusedError(ValueError):
+    """A callback that may not be acted on."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReport:
+    """A stream task has changed its status; times are Unix seconds of the cloud's clock."""
+
+    task_id: str
+    event_time_s: float
+    status: TaskStatus
+    room_id: str
+    stream_id: str
+    fail_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveReport:
+    """A drive has changed its status; times are Unix seconds of the cloud's clock."""
+
+    task_id: str
+    event_time_s: float
+    drive_id: str
+    status: DriveStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherReport:
+    """A genuine callback of a kind that is not acted on."""
+
+    task_id: str
+    event_time_s: float
+    event_type: int
+
+
+Report = TaskReport | DriveReport | OtherReport
+
+
+class _Body(Message):
+    app_id: int
+    event_type: int
+    nonce: str
+    timestamp: str
+    signature: str
+    event_time: int = Field(default=0, ge=0, lt=10**_MAX_DIGITS)
+    task_id: str = ""
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class _TaskDetail(Message):
+    status: TaskStatus
+    room_id: str = ""
+    stream_id: str = ""
+    fail_reason: str = ""
+
+
+class _DriveDetail(Message):
+    drive_id: str
+    status: DriveStatus
+
+
+def sign_callback(*, secret: str, timestamp: str, nonce: str) -> str:
+    """The 40 lower-case hex digits that a callback with this time stamp and nonce carries."""
+    signed = b"".join(sorted(part.encode() for part in (secret, timestamp, nonce)))
+    # SHA-1 is what the cloud's protocol prescribes; nothing else relies on it.
+    return hashlib.sha1(signed, usedforsecurity=False).hexdigest()
+
+
+class CallbackVerifier:
+    """Lets a callback through once, if it is genuine and fresh.
+
+    The signature does not cover the body, so a signature that was seen is never accepted again
+    within the window. `remembered` bounds the memory for that.
+    """
+
+    def __init__(
+        self, *, app_id: int, secret: str, window_s: float = 600, remembered: int = 50_000
+    ) -> None:
+        self._app_id = app_id
+        self._secret = secret
+        self._window_s = window_s
+        self._remembered = remembered
+        self._seen: OrderedDict[str, float] = OrderedDict()
+
+    def verify(self, body: bytes, *, now: float) -> Report:
+        """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError."""
+        callback = _parse_body(body)
+        if callback.app_id != self._app_id:
+            raise CallbackRefusedError(Refusal.FOREIGN)
+        expected = sign_callback(
+            secret=self._secret, timestamp=callback.timestamp, nonce=callback.nonce
+        )
+        if not hmac.compare_digest(expected.encode(), callback.signature.encode()):
+            raise CallbackRefusedError(Refusal.SIGNATURE)
+        if abs(now - _parse_timestamp(callback.timestamp)) > self._window_s:
+            raise CallbackRefusedError(Refusal.STALE)
+        report = _parse_report(callback)
+        self._remember(expected, now)
+        return report
+
+    def _remember(self, signature: str, now: float) -> None:
+        """By signature, not by nonce: digits moved from the nonce to the time stamp leave it."""
+        # A callback is fresh from one window before its time stamp until one after it.
+        while self._seen and next(iter(self._seen.values())) < now - 2 * self._window_s:
+            self._seen.popitem(last=False)
+        if signature in self._seen:
+            raise CallbackRefusedError(Refusal.REPLAYED)
+        if len(self._seen) == self._remembered:
+            self._seen.popitem(last=False)
+        self._seen[signature] = now
+
+
+def _parse_body(body: bytes) -> _Body:
+    # Sibling products of the cloud send the JSON percent-encoded.
+    text = unquote_to_bytes(body) if body.lstrip().startswith(b"%7B") else body
+    try:
+        return _Body.model_validate_json(text)
+    except ValidationError as error:
+        raise CallbackRefusedError(Refusal.MALFORMED) from error
+
+
+def _parse_timestamp(timestamp: str) -> float:
+    """Unix seconds; the cloud's manual says milliseconds and its examples show seconds."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS):
+        raise CallbackRefusedError(Refusal.MALFORMED)
+    count = int(timestamp)
+    return count / 1000 if count >= _FIRST_IN_MILLISECONDS else float(count)
+
+
+def _parse_report(callback: _Body) -> Report:
+    event_time_s = callback.event_time / 1000
+    try:
+        match callback.event_type:
+            case _EventType.TASK:
+                task = _TaskDetail.model_validate(callback.detail)
+                return TaskReport(
+                    task_id=callback.task_id,
+                    event_time_s=event_time_s,
+                    status=task.status,
+                    room_id=task.room_id,
+                    stream_id=task.stream_id,
+                    fail_reason=task.fail_reason,
+                )
+            case _EventType.DRIVE:
+                drive = _DriveDetail.model_validate(callback.detail)
+                return DriveReport(
+                    task_id=callback.task_id,
+                    event_time_s=event_time_s,
+                    drive_id=drive.drive_id,
+                    status=drive.status,
+                )
+            case other:
+                return OtherReport(
+                    task_id=callback.task_id, event_time_s=event_time_s, event_type=other
+                )
+    except ValidationError as error:
+        raise CallbackRefusedError(Refusal.MALFORMED) from error

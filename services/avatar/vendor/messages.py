@@ -1,0 +1,147 @@
+"""What the cloud says, parsed leniently: it may add members and omit optional ones."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_pascal
+
+
+class TaskStatus(IntEnum):
+    """Where a stream task is in its life; numbers that the cloud adds are UNKNOWN."""
+
+    UNKNOWN = 0
+    INITIALISING = 1
+    INITIALISATION_FAILED = 2
+    STREAMING = 3
+    STOPPING = 4
+    STOPPED = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> "TaskStatus":
+        return cls.UNKNOWN
+
+
+class DriveStatus(IntEnum):
+    """Where a drive is in its life; a number that the cloud adds means that it is over."""
+
+    QUEUED = 1
+    DRIVING = 2
+    FAILED = 3
+    ENDED = 4
+    INTERRUPTED = 5
+
+    @classmethod
+    def _missing_(cls, value: object) -> "DriveStatus":
+        return cls.INTERRUPTED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of the drive will be played."""
+        return self > DriveStatus.DRIVING
+
+
+class Message(BaseModel):
+    """An object of the cloud: members in PascalCase, unknown ones ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_pascal,
+        frozen=True,
+        extra="ignore",
+        # Ids and time stamps come as numbers or as text, depending on the page of the manual.
+        coerce_numbers_to_str=True,
+    )
+
+
+class Envelope(Message):
+    """What every answer is wrapped in; `data` is absent from the answers of void actions."""
+
+    code: int
+    message: str = ""
+    request_id: str = ""
+    data: Any = None
+
+
+class Motion(Message):
+    """An action that a digital human can perform."""
+
+    action: str
+    preview_url: str = ""
+
+
+class DigitalHuman(Message):
+    """A person that can be put on air."""
+
+    digital_human_id: str
+    name: str = ""
+    avatar_url: str = ""
+    is_public: bool = False
+    actions: tuple[Motion, ...] = ()
+
+
+class DigitalHumanPage(Message):
+    """Some of the digital humans, and how many there are in all."""
+
+    total: int = 0
+    digital_humans: tuple[DigitalHuman, ...] = ()
+
+
+class Timbre(Message):
+    """A voice of the cloud's own speech synthesis."""
+
+    timbre_id: str
+    name: str = ""
+    avatar_url: str = ""
+
+
+class TimbrePage(Message):
+    """Some of the timbres, and how many there are in all."""
+
+    total: int = 0
+    timbres: tuple[Timbre, ...] = ()
+
+
+class CreatedTask(Message):
+    """The answer to a creation."""
+
+    task_id: str
+
+
+class StreamTask(Message):
+    """A digital human on air; `create_time` is in Unix seconds."""
+
+    task_id: str = ""
+    room_id: str = ""
+    stream_id: str = ""
+    status: TaskStatus = TaskStatus.UNKNOWN
+    fail_reason: str = ""
+    create_time: int = 0
+
+
+class DriveOffer(Message):
+    """A drive by WebSocket, ready to be connected to; the address holds a token: never log it."""
+
+    drive_id: str
+    wss_address: str = Field(repr=False)
+
+
+class StartedDrive(Message):
+    """A drive that the cloud feeds itself."""
+
+    drive_id: str = ""
+
+
+_STREAM_TASKS = TypeAdapter(tuple[StreamTask, ...])
+
+
+def parse_stream_tasks(data: object) -> tuple[StreamTask, ...]:
+    """The running tasks, whether they come bare, as `TaskList` or as `Tasks`."""
+    match data:
+        case {"TaskList": tasks} | {"Tasks": tasks}:
+            found = tasks
+        case Mapping() | None:
+            found = ()
+        case _:
+            found = data
+    return _STREAM_TASKS.validate_python(found or ())

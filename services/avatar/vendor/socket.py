@@ -1,0 +1,158 @@
+"""The cloud's drive WebSocket: one reply's audio, sent as one `async with`."""
+
+import asyncio
+import json
+import logging
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.protocol import State
+
+from services.avatar.vendor.messages import DriveOffer
+from services.avatar.vendor.trust import SocketTrust, UntrustedServerError, is_loopback
+
+_BYTES_PER_SAMPLE = 2
+# The library logs each request line at debug level, and that line holds the drive's token.
+_SILENT = logging.Logger("drive-socket", level=logging.CRITICAL)
+
+
+class DriveSocketError(Exception):
+    """The drive's connection cannot be made or has failed; the text holds no address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketPatience:
+    """How long to wait for a drive server before it counts as dead."""
+
+    open_s: float = 5
+    send_s: float = 3
+    close_s: float = 1
+    ping_interval_s: float = 5
+    ping_timeout_s: float = 5
+
+
+class DriveSocket:
+    """An open drive; the cloud plays what is sent in order and says nothing in return."""
+
+    def __init__(self, connection: ClientConnection, *, frame_bytes: int, send_s: float) -> None:
+        self._connection = connection
+        self._frame_bytes = frame_bytes
+        self._send_s = send_s
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server still takes audio."""
+        return self._connection.state is State.OPEN
+
+    async def send(self, pcm: bytes) -> None:
+        """Send whole samples; raises DriveSocketError if the server is gone or takes no more."""
+        if len(pcm) % self._frame_bytes:
+            raise ValueError(f"audio must come in whole samples of {self._frame_bytes} bytes")
+        await self._send(pcm)
+
+    async def command(self, action: str, payload: dict[str, object]) -> None:
+        """Send a control message under a fresh sequence id."""
+        message = {"Action": action, "SequenceID": str(uuid.uuid4()), "Payload": payload}
+        await self._send(json.dumps(message, separators=(",", ":")))
+
+    async def _send(self, message: str | bytes) -> None:
+        try:
+            async with asyncio.timeout(self._send_s):
+                await self._connection.send(message)
+        except ConnectionClosed as error:
+            raise DriveSocketError("the drive server closed the connection") from error
+        except TimeoutError as error:
+            raise DriveSocketError("the drive server takes no more audio") from error
+
+
+@asynccontextmanager
+async def drive_socket(
+    offer: DriveOffer,
+    *,
+    sample_rate_hertz: int,
+    channel_count: int,
+    trust: SocketTrust,
+    patience: SocketPatience,
+    on_lost: Callable[[], None],
+) -> AsyncIterator[DriveSocket]:
+    """Start the offered drive; leaving without an error tells the cloud that the audio is whole.
+
+    `on_lost` is called once, when the connection ends for whatever reason. Raises
+    DriveSocketError when the server cannot be reached, is not trusted or goes away.
+    """
+    connection = await _connect(offer, trust=trust, patience=patience)
+    reader = asyncio.create_task(_drain(connection, on_lost))
+    socket = DriveSocket(
+        connection, frame_bytes=_BYTES_PER_SAMPLE * channel_count, send_s=patience.send_s
+    )
+    drive = {"DriveId": offer.drive_id}
+    try:
+        await socket.command(
+            "Start", {**drive, "SampleRate": sample_rate_hertz, "Channel": channel_count}
+        )
+        yield socket
+        await socket.command("Stop", {**drive})
+    finally:
+        await connection.close()
+        await reader
+
+
+async def _connect(
+    offer: DriveOffer, *, trust: SocketTrust, patience: SocketPatience
+) -> ClientConnection:
+    try:
+        address = urlsplit(offer.wss_address)
+        host, port = address.hostname, address.port
+        if host is None or port is None:
+            raise DriveSocketError("the drive server's address names no host and port")
+        return await connect(
+            offer.wss_address,
+            ssl=_tls_for(address.scheme, host, trust),
+            # Naming the destination also forbids redirects to another one.
+            host=host,
+            port=port,
+            compression=None,
+            proxy=None,
+            open_timeout=patience.open_s,
+            close_timeout=patience.close_s,
+            ping_interval=patience.ping_interval_s,
+            ping_timeout=patience.ping_timeout_s,
+            logger=_SILENT,
+        )
+    except UntrustedServerError as error:
+        raise DriveSocketError(str(error)) from error
+    except InvalidHandshake as error:
+        raise DriveSocketError("the drive server refused the connection") from error
+    except TimeoutError as error:
+        raise DriveSocketError("the drive server did not answer in time") from error
+    except OSError as error:  # TLS errors are OSErrors too
+        raise DriveSocketError("the drive server cannot be reached securely") from error
+    except (ValueError, InvalidURI):  # whose text repeats the address, with the token
+        raise DriveSocketError("the drive server's address is malformed") from None
+
+
+def _tls_for(scheme: str, host: str, trust: SocketTrust) -> ssl.SSLContext | None:
+    match scheme:
+        case "wss":
+            return trust.context_for(host)
+        case "ws" if is_loopback(host):
+            return None
+        case _:
+            raise DriveSocketError("the drive server's address is not a secure WebSocket")
+
+
+async def _drain(connection: ClientConnection, on_lost: Callable[[], None]) -> None:
+    """Read until the end: unread messages would stop the pongs, and with them the connection."""
+    try:
+        async for _ in connection:
+            pass
+    except ConnectionClosed:
+        pass
+    finally:
+        on_lost()
