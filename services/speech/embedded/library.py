@@ -1,0 +1,82 @@
+"""The product's own model store, and which models it needs."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import platformdirs
+import psutil
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.speech.embedded.manifest import load_manifest
+from services.speech.embedded.sources import FolderSource, PackageSource, Source, UrlSource
+from services.speech.embedded.store import ModelStore
+
+RECOGNITION_MODEL = "whisper-base"
+SYNTHESIS_MODEL = "kokoro-82m"
+
+_GOOD_MODEL_MEMORY = 6 * 10**9
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+class LanguageModel(StrEnum):
+    """The embedded language models."""
+
+    GOOD = "good"
+    SMALL = "small"
+    NONE = "none"
+
+    @property
+    def model(self) -> str | None:
+        """Its name in the manifest."""
+        match self:
+            case LanguageModel.GOOD:
+                return "qwen2.5-coder-1.5b"
+            case LanguageModel.SMALL:
+                return "qwen2.5-coder-0.5b"
+            case LanguageModel.NONE:
+                return None
+
+
+class LibrarySettings(BaseSettings):
+    """Where models are kept and which are wanted."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True)
+
+    cache: Path = Path(platformdirs.user_cache_dir("parley"))
+    """Folder of the shared cache; models lie in its `models`."""
+    models_dir: Path | None = None
+    """A folder with copies of model files, asked before the network."""
+    llm: LanguageModel | None = None
+    """The language model; by default the good one where memory allows, else the small one."""
+
+
+def open_store(settings: LibrarySettings) -> ModelStore:
+    """The store of the product's models."""
+    manifest = load_manifest()
+    sources: list[Source] = [PackageSource(manifest), UrlSource()]
+    if settings.models_dir is not None:
+        sources.insert(0, FolderSource(settings.models_dir))
+    return ModelStore(manifest=manifest, root=settings.cache / "models", sources=sources)
+
+
+def choose_language_model(settings: LibrarySettings) -> LanguageModel:
+    """The one asked for, else the best that this machine's memory carries."""
+    if settings.llm is not None:
+        return settings.llm
+    return LanguageModel.GOOD if usable_memory() >= _GOOD_MODEL_MEMORY else LanguageModel.SMALL
+
+
+def default_models(llm: LanguageModel) -> tuple[str, ...]:
+    """Names of the models that the embedded providers need, the most needed first."""
+    names = (RECOGNITION_MODEL, SYNTHESIS_MODEL)
+    return names if llm.model is None else (*names, llm.model)
+
+
+def usable_memory() -> int:
+    """Bytes of memory that this process may hope for: the machine's, or its container's."""
+    memory = int(psutil.virtual_memory().total)
+    if _CGROUP_LIMIT.exists():
+        limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip()
+        if limit.isdigit():
+            memory = min(memory, int(limit))
+    return memory
