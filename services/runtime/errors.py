@@ -1,0 +1,137 @@
+"""The one exception of all services, and its way to and from a google.rpc.Status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services.runtime.reasons import RULES, Reason
+
+DOMAIN = "digitalhuman"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A field that breaks a rule; `field` is its path in the request, such as `setup.format`."""
+
+    field: str
+    rule: str
+    description: str
+
+
+class ServiceError(Exception):
+    """A failure that a caller may see: a published reason and a message without secrets."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        violations: Sequence[Violation] = (),
+        retry_after_s: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.violations = tuple(violations)
+        self.retry_after_s = retry_after_s
+        self.metadata = metadata
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        """The gRPC code of the reason."""
+        return RULES[self.reason].code
+
+
+def invalid(field: str, rule: str, description: str) -> ServiceError:
+    """Return the error for one field that breaks a rule."""
+    violation = Violation(field=field, rule=rule, description=description)
+    return ServiceError(Reason.INVALID_REQUEST, f"{field}: {description}", violations=[violation])
+
+
+def to_status(error: ServiceError) -> status_pb2.Status:
+    """Return the status of an error: one ErrorInfo, then field violations and a retry hint."""
+    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    )
+    if error.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in error.violations:
+            bad_request.field_violations.add(
+                field=violation.field, reason=violation.rule, description=violation.description
+            )
+        status.details.add().Pack(bad_request)
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def from_status(status: status_pb2.Status) -> ServiceError | None:
+    """Return the error that a status carries, or None when it has no reason of ours."""
+    info = error_details_pb2.ErrorInfo()
+    bad_request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    retry_after_s = None
+    for detail in status.details:
+        if detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+        else:
+            detail.Unpack(info) or detail.Unpack(bad_request)
+    if info.domain != DOMAIN or info.reason not in Reason.__members__:
+        return None
+    return ServiceError(
+        Reason(info.reason),
+        status.message,
+        violations=[
+            Violation(field=each.field, rule=each.reason, description=each.description)
+            for each in bad_request.field_violations
+        ],
+        retry_after_s=retry_after_s,
+        **info.metadata,
+    )
+
+
+_FOREIGN_CODES = {
+    grpc.StatusCode.UNAVAILABLE: Reason.DEPENDENCY_UNAVAILABLE,
+    grpc.StatusCode.CANCELLED: Reason.DEPENDENCY_UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Reason.RATE_LIMITED,
+    grpc.StatusCode.UNIMPLEMENTED: Reason.NOT_SUPPORTED,
+}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
+    """Return the error with which a service behind this one failed.
+
+    A failure without a reason of ours comes from gRPC itself, whose text may name addresses; only
+    its meaning is passed on.
+    """
+    status = rpc_status.from_call(error)
+    known = from_status(status) if status is not None else None
+    if known is not None:
+        return known
+    reason = _FOREIGN_CODES.get(error.code(), Reason.INTERNAL)
+    return ServiceError(reason, RULES[reason].title + ".")
+
+
+def from_exception(error: BaseException) -> ServiceError | None:
+    """Return the error that a caller may see for any exception; None for one nobody foresaw."""
+    match error:
+        case ServiceError():
+            return error
+        case grpc.aio.AioRpcError():
+            return from_rpc_error(error)
+        case TimeoutError():
+            return ServiceError(Reason.DEADLINE_EXCEEDED, "The answer took too long.")
+        case BaseExceptionGroup():
+            found = (from_exception(each) for each in error.exceptions)
+            return next((each for each in found if each is not None), None)
+        case _:
+            return None

@@ -1,0 +1,229 @@
+"""What surrounds every RPC of a service: its log line, errors, credentials and rules.
+
+Outermost first: ContextInterceptor, ErrorInterceptor, AuthInterceptor, ValidationInterceptor.
+"""
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import protovalidate
+import structlog
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from services.runtime.errors import ServiceError, Violation, from_exception, to_status
+from services.runtime.reasons import Reason
+from services.runtime.requests import (
+    AUTHORIZATION_HEADER,
+    REQUEST_ID_HEADER,
+    new_request_id,
+)
+from services.runtime.telemetry import RPC_SECONDS, RPCS
+
+log = structlog.get_logger(__name__)
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Call: TypeAlias = Callable[[Any], Awaitable[Any]]
+Around: TypeAlias = Callable[[Any, Context, Call], Awaitable[Any]]
+Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+
+UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
+
+
+def _surrounded(handler: Handler, around: Around, decode: Any = None) -> Handler:
+    """Return the handler with `around` called instead of its behaviour, in the coroutine form."""
+    behaviour: Any = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+
+    async def handle(request: Any, context: Context) -> Any:
+        async def call(request: Any) -> Any:
+            result = behaviour(request, context)
+            if not hasattr(result, "__aiter__"):
+                return await result
+            async for response in result:
+                await context.write(response)
+            return None
+
+        return await around(request, context, call)
+
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[(bool(handler.request_streaming), bool(handler.response_streaming))]
+    made: Handler = make(
+        handle,
+        request_deserializer=decode or handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return made
+
+
+class ContextInterceptor(grpc.aio.ServerInterceptor):
+    """Binds the request id to the log and writes one line for every call that ends."""
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Surround the method that the call names."""
+        handler = await continuation(details)
+        if handler is None:
+            return handler
+        method = details.method
+        metadata = dict(details.invocation_metadata or ())
+        request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
+
+        async def around(request: Any, context: Context, call: Call) -> Any:
+            structlog.contextvars.clear_contextvars()
+            structlog.contextvars.bind_contextvars(request_id=request_id, rpc=method)
+            started = time.perf_counter()
+            code = "OK"
+            try:
+                return await call(request)
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            except BaseException:
+                code = _code_name(context)
+                raise
+            finally:
+                seconds = time.perf_counter() - started
+                RPCS.labels(method=method, code=code).inc()
+                RPC_SECONDS.labels(method=method).observe(seconds)
+                if not method.startswith(UNGUARDED_PREFIXES):
+                    log.info("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
+
+        return _surrounded(handler, around)
+
+
+def _code_name(context: Context) -> str:
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns every exception into a published reason; the only place that aborts a call."""
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Surround the method that the call names."""
+        handler = await continuation(details)
+        return handler and _surrounded(handler, self._around)
+
+    @staticmethod
+    async def _around(request: Any, context: Context, call: Call) -> Any:
+        try:
+            return await call(request)
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception as error:
+            seen = from_exception(error)
+            if seen is None:
+                log.exception("rpc failed unforeseen")
+                seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
+        await context.abort_with_status(rpc_status.to_status(to_status(seen)))
+
+
+class AuthInterceptor(grpc.aio.ServerInterceptor):
+    """Lets only callers with the deployment's service token in; health and reflection are open."""
+
+    def __init__(self, service_token: str) -> None:
+        self._expected = f"Bearer {service_token}".encode()
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Surround the method that the call names."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
+            return handler
+        metadata = dict(details.invocation_metadata or ())
+        given = str(metadata.get(AUTHORIZATION_HEADER, "")).encode()
+        is_allowed = hmac.compare_digest(given, self._expected)
+
+        async def around(request: Any, context: Context, call: Call) -> Any:
+            if not is_allowed:
+                raise ServiceError(
+                    Reason.CREDENTIALS_INVALID, "authorization: a valid service token is required"
+                )
+            return await call(request)
+
+        return _surrounded(handler, around)
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecodable:
+    """Stands for bytes that are not the expected message."""
+
+
+class ValidationInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses messages that cannot be decoded or break a rule of their proto."""
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Surround the method that the call names."""
+        handler = await continuation(details)
+        if handler is None or handler.request_deserializer is None:
+            return handler
+        deserialize = handler.request_deserializer
+
+        def decode(raw: bytes) -> Any:
+            # An exception here would reach the caller as UNKNOWN with its text, before any handler.
+            try:
+                return deserialize(raw)
+            except DecodeError:
+                return _Undecodable()
+
+        is_streaming = handler.request_streaming
+
+        async def around(request: Any, context: Context, call: Call) -> Any:
+            return await call(checked_stream(request) if is_streaming else checked(request))
+
+        return _surrounded(handler, around, decode)
+
+
+async def checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Message]:
+    """Yield the messages of a stream; raises ServiceError at the first one that breaks a rule."""
+    async for request in requests:
+        yield checked(request)
+
+
+def checked(request: Any) -> Message:
+    """Return a message that keeps the rules of its proto; raises ServiceError for any other."""
+    if not isinstance(request, Message):
+        raise ServiceError(
+            Reason.MALFORMED_MESSAGE, "The bytes are not a message of the method's request type."
+        )
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as error:
+        violations = [_violation(each) for each in error.violations]
+        first = violations[0]
+        raise ServiceError(
+            Reason.INVALID_REQUEST,
+            f"{first.field}: {first.description}",
+            violations=violations,
+        ) from None
+    return request
+
+
+def _violation(found: protovalidate.Violation) -> Violation:
+    field = ""
+    for element in found.proto.field.elements if found.proto.field else ():
+        subscript = element.subscript
+        field += ("." if field else "") + element.field_name
+        if subscript is not None and subscript.field == "index":
+            field += f"[{subscript.value}]"
+    return Violation(
+        field=field or "request", rule=found.proto.rule_id, description=found.proto.message
+    )

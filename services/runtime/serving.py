@@ -1,0 +1,138 @@
+"""A gRPC server with a life: it serves while its context is open and drains when that closes."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import prometheus_client
+import structlog
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.runtime.interceptors import (
+    AuthInterceptor,
+    ContextInterceptor,
+    ErrorInterceptor,
+    ValidationInterceptor,
+)
+
+log = structlog.get_logger(__name__)
+
+MAX_MESSAGE_BYTES = 1 << 20
+MIN_PING_INTERVAL_MS = 10_000
+
+Register: TypeAlias = Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingOptions:
+    """How a service listens. `port` 0 takes a free one; `metrics_port` 0 opens none."""
+
+    host: str
+    port: int
+    service_token: str | None = None
+    has_reflection: bool = False
+    metrics_port: int = 0
+    drain_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A server that is up."""
+
+    address: str
+
+
+@asynccontextmanager
+async def serving(
+    options: ServingOptions, services: Sequence[str], *registrations: Register
+) -> AsyncIterator[Serving]:
+    """Serve until the block is left, then refuse new calls and let running ones end.
+
+    `services` are the full proto names that health and reflection tell of. Raises OSError when the
+    address is taken.
+    """
+    server = grpc.aio.server(
+        interceptors=_interceptors(options.service_token), options=_channel_options()
+    )
+    for register in registrations:
+        register(server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if options.has_reflection:
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    address = _bind(server, options)
+    await server.start()
+    for name in ("", *services):
+        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    log.info("service up", address=address)
+    try:
+        with _metrics(options):
+            yield Serving(address=address)
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(options.drain_s)
+        log.info("service down", address=address)
+
+
+def _interceptors(service_token: str | None) -> list[grpc.aio.ServerInterceptor]:
+    auth = [AuthInterceptor(service_token)] if service_token else []
+    return [ContextInterceptor(), ErrorInterceptor(), *auth, ValidationInterceptor()]
+
+
+def _channel_options() -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # A small window: audio waits at its source, not in transport buffers.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 65_536),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+def _bind(server: grpc.aio.Server, options: ServingOptions) -> str:
+    wanted = f"{options.host}:{options.port}"
+    try:
+        port = server.add_insecure_port(wanted)
+    except RuntimeError:
+        raise OSError(f"cannot listen on {wanted}: the address is taken or not ours") from None
+    return f"{options.host}:{port}"
+
+
+@contextmanager
+def _metrics(options: ServingOptions) -> Iterator[None]:
+    if not options.metrics_port:
+        yield
+        return
+    server, thread = prometheus_client.start_http_server(options.metrics_port, options.host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def until_stopped() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a process's main coroutine on the fast loop."""
+    uvloop.run(main())
