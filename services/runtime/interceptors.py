@@ -27,11 +27,13 @@ from services.runtime.telemetry import RPC_SECONDS, RPCS
 
 log = structlog.get_logger(__name__)
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+# The stubs are generic, the classes are not.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Call: TypeAlias = Callable[[Any], Awaitable[Any]]
 Around: TypeAlias = Callable[[Any, Context, Call], Awaitable[Any]]
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
-Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+FoundHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHandler]]
 
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
@@ -72,7 +74,7 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> FoundHandler:
         """Surround the method that the call names."""
         handler = await continuation(details)
         if handler is None:
@@ -114,7 +116,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> FoundHandler:
         """Surround the method that the call names."""
         handler = await continuation(details)
         return handler and _surrounded(handler, self._around)
@@ -141,7 +143,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> FoundHandler:
         """Surround the method that the call names."""
         handler = await continuation(details)
         if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
@@ -170,7 +172,7 @@ class ValidationInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> FoundHandler:
         """Surround the method that the call names."""
         handler = await continuation(details)
         if handler is None or handler.request_deserializer is None:
