@@ -1,0 +1,66 @@
+"""`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from engine.app import running
+from engine.settings import EngineSettings, SettingsError, read_settings
+
+log = structlog.get_logger()
+
+
+async def serve(settings: EngineSettings) -> None:
+    """Serve until the first signal; a second one exits at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)
+        stopped.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop)
+    async with running(settings) as engine:
+        log.info("engine ready", base_url=engine.base_url, drive_port=engine.drive_port)
+        await stopped.wait()
+        log.info("engine stopping")
+
+
+def configure_logs(level: str) -> None:
+    """One event per line on stderr, libraries from warnings on."""
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if sys.stderr.isatty()
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *rendering,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def main() -> None:
+    """Read the settings and serve; bad settings end the process with status 2."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    configure_logs(settings.log_level)
+    uvloop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The actions of the API: validated parameters in, the Data of the answer out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import httpx
+
+from engine import parameters as ask
+from engine.audio_url import feed_audio_url
+from engine.codes import Code, Refusal
+from engine.drive_token import DriveTokens
+from engine.drives import Drive
+from engine.people import PEOPLE, Person, find_person
+from engine.sound import VoiceChannel
+from engine.speaker import Speaker, feed_speech
+from engine.stage import Order
+from engine.tasks import Task, Tasks, TaskStatus
+
+Data = dict[str, Any] | None
+Handler = Callable[[Any, str], Awaitable[Data]]
+
+ORDERS = {0: Order.LAST, 1: Order.NOW}
+FETCH_PRIVATE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """Handlers take the parameters and the base URL that the caller reached; None is no Data."""
+
+    tasks: Tasks
+    tokens: DriveTokens
+    speaker: Speaker
+    client: httpx.AsyncClient
+    drive_address: str
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handler of every action, by name."""
+        return {
+            "GetDigitalHumanList": self.list_digital_humans,
+            "GetDigitalHumanInfo": self.get_digital_human,
+            "GetTimbreList": self.list_timbres,
+            "CreateDigitalHumanStreamTask": self.create_task,
+            "GetDigitalHumanStreamTaskStatus": self.get_task,
+            "QueryDigitalHumanStreamTasks": self.list_tasks,
+            "StopDigitalHumanStreamTask": self.stop_task,
+            "DriveByText": self.drive_by_text,
+            "DriveByAudio": self.drive_by_audio,
+            "DriveByWsStream": self.drive_by_socket,
+            "DriveByRTCStream": self.drive_by_rtc_stream,
+            "DoAction": self.do_action,
+            "InterruptDriveTask": self.interrupt,
+            "GetDriveStatus": self.get_drives,
+        }
+
+    async def list_digital_humans(self, request: ask.ListDigitalHumans, base_url: str) -> Data:
+        # All people are public, so the list of private ones is empty.
+        people = () if request.fetch_mode == FETCH_PRIVATE else PEOPLE
+        page = people[request.offset : request.offset + request.limit]
+        return {
+            "Total": len(people),
+            "DigitalHumans": [_show_person(person, base_url) for person in page],
+        }
+
+    async def get_digital_human(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
+        return _show_person(find_person(request.digital_human_id), base_url)
+
+    async def list_timbres(self, request: ask.ListTimbres, base_url: str) -> Data:
+        timbres = self.speaker.timbres
+        if request.digital_human_id:
+            find_person(request.digital_human_id)
+            timbres = ()
+        page = timbres[request.offset : request.offset + request.limit]
+        return {
+            "Total": len(timbres),
+            "Timbres": [
+                {"TimbreId": timbre.timbre_id, "Name": timbre.name, "AvatarUrl": ""}
+                for timbre in page
+            ],
+        }
+
+    async def create_task(self, request: ask.CreateTask, base_url: str) -> Data:
+        find_person(request.digital_human_config.digital_human_id)
+        return {"TaskId": self.tasks.create(request).task_id}
+
+    async def get_task(self, request: ask.OneTask, base_url: str) -> Data:
+        task = self.tasks.get(request.task_id)
+        if task.status is TaskStatus.STOPPED:
+            raise Refusal(Code.STREAM_STOPPED)
+        return {
+            "Status": task.status,
+            "RoomId": task.room_id,
+            "StreamId": task.stream_id,
+            "FailReason": task.fail_reason,
+            "CreateTime": int(task.created_time),
+        }
+
+    async def list_tasks(self, request: ask.NoParameters, base_url: str) -> Data:
+        return {
+            "TaskList": [
+                {
+                    "TaskId": task.task_id,
+                    "RoomId": task.room_id,
+                    "StreamId": task.stream_id,
+                    "Status": task.status,
+                    "CreateTime": int(task.created_time),
+                }
+                for task in self.tasks.live
+                if task.status in (TaskStatus.INITIALISING, TaskStatus.STREAMING)
+            ]
+        }
+
+    async def stop_task(self, request: ask.OneTask, base_url: str) -> Data:
+        await self.tasks.stop(self.tasks.get(request.task_id))
+        return None
+
+    async def drive_by_text(self, request: ask.DriveByText, base_url: str) -> Data:
+        stage = self.tasks.get(request.task_id).require_stage()
+        offered = {timbre.timbre_id for timbre in self.speaker.timbres}
+        if request.tts_config.timbre_id not in offered:
+            raise Refusal(Code.TIMBRE_NOT_FOUND)
+        feeder = partial(
+            feed_speech, speaker=self.speaker, text=request.text, config=request.tts_config
+        )
+        drive = stage.add("DriveByText", ORDERS[request.interrupt_mode], feeder)
+        return {"DriveId": drive.drive_id}
+
+    async def drive_by_audio(self, request: ask.DriveByAudio, base_url: str) -> Data:
+        stage = self.tasks.get(request.task_id).require_stage()
+        feeder = partial(
+            feed_audio_url,
+            url=request.audio_url,
+            voice_channel=VoiceChannel(request.voice_channel),
+            client=self.client,
+        )
+        drive = stage.add("DriveByAudio", ORDERS[request.interrupt_mode], feeder)
+        return {"DriveId": drive.drive_id}
+
+    async def drive_by_socket(self, request: ask.OneTask, base_url: str) -> Data:
+        drive = self.tasks.get(request.task_id).require_stage().add("DriveByWsStream", Order.ALONE)
+        token = self.tokens.issue(request.task_id)
+        return {"DriveId": drive.drive_id, "WssAddress": f"{self.drive_address}?Token={token}"}
+
+    async def drive_by_rtc_stream(self, request: ask.DriveByRtcStream, base_url: str) -> Data:
+        self.tasks.get(request.task_id).require_stage()
+        raise Refusal(Code.NO_PERMISSION, "the engine has no RTC room to hear a stream of")
+
+    async def do_action(self, request: ask.DoAction, base_url: str) -> Data:
+        task = self.tasks.get(request.task_id)
+        task.require_stage()
+        person = find_person(task.request.digital_human_config.digital_human_id)
+        if request.action not in person.actions:
+            raise Refusal(Code.INVALID_PARAMETER, "Action: is not an action of this digital human")
+        return None
+
+    async def interrupt(self, request: ask.OneTask, base_url: str) -> Data:
+        self.tasks.get(request.task_id).require_stage().interrupt()
+        return None
+
+    async def get_drives(self, request: ask.GetDrives, base_url: str) -> Data:
+        if not request.task_id and not request.drive_id:
+            raise Refusal(Code.INVALID_PARAMETER, "TaskId: is required without a DriveId")
+        tasks = [self.tasks.get(request.task_id)] if request.task_id else self.tasks.live
+        return {
+            "DriveList": [
+                {"DriveId": drive.drive_id, "Status": self.tasks.rules.told_status(drive)}
+                for drive in _drives(tasks)
+                if request.drive_id in ("", drive.drive_id)
+            ]
+        }
+
+
+def _drives(tasks: list[Task]) -> list[Drive]:
+    return [drive for task in tasks for drive in task.drives]
+
+
+def _show_person(person: Person, base_url: str) -> dict[str, Any]:
+    picture = f"{base_url}/pictures/{person.picture}"
+    return {
+        "DigitalHumanId": person.digital_human_id,
+        "Name": person.name,
+        "AvatarUrl": picture,
+        "IsPublic": True,
+        "Actions": [{"Action": action, "PreviewUrl": picture} for action in person.actions],
+    }

@@ -1,0 +1,35 @@
+"""The time that rules and deadlines are measured with, as a port so that tests can move it."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time, monotonic time, and waiting; the 20 ms clock of the media is not this one."""
+
+    def time(self) -> float:
+        """Unix time in seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait until the event is set, at most for some seconds; tell whether it is set."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await event.wait()
+        return event.is_set()

@@ -1,0 +1,69 @@
+"""The engine's HTTP side as one ASGI application, and the server that runs it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from engine.api import Api
+from engine.people import PICTURES
+from engine.whep import Whep
+from engine.workbench import Workbench
+
+GRACE_S = 2
+
+
+def make_application(*, api: Api, whep: Whep, workbench: Workbench) -> Starlette:
+    """All routes of the engine."""
+    return Starlette(
+        routes=[
+            Route("/", api.answer, methods=["GET", "POST"]),
+            Route("/healthz", _tell_health, methods=["GET"]),
+            Mount("/pictures", StaticFiles(directory=PICTURES)),
+            *whep.routes(),
+            *workbench.routes(),
+        ]
+    )
+
+
+async def _tell_health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals of the process to whoever owns it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving_http(application: ASGIApp, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve HTTP; gives the port. Requests under way get a moment to end."""
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    # Listening begins here, so the first caller can connect at once.
+    with socket.create_server((host, port), reuse_port=False) as listener:
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task

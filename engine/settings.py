@@ -1,0 +1,129 @@
+"""The engine's settings, read from ENGINE_* environment variables."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    AnyHttpUrl,
+    DirectoryPath,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "ENGINE_"
+
+
+class SettingsError(Exception):
+    """Some variables are missing or bad; the message names each with what is expected."""
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads a secret from the file that `ENGINE_<NAME>_FILE` names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None or field.annotation not in (SecretStr, SecretStr | None):
+            return None, field_name, False
+        return Path(path).read_text().strip(), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class EngineSettings(BaseSettings):
+    """Every setting of the process; the description says what a value must be."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
+    port: int = Field(8090, ge=0, le=65535, description="the port of HTTP, 0 for any free one")
+    drive_port: int = Field(
+        8091, ge=0, le=65535, description="the port of drive sockets, 0 for any free one"
+    )
+    public_host: str = Field(
+        "127.0.0.1", min_length=1, description="the name or address that callers reach"
+    )
+    app_id: int = Field(ge=1, le=2**32 - 1, description="a number from 1 to 4294967295")
+    server_secret: SecretStr = Field(
+        min_length=32, max_length=32, description="32 ASCII characters"
+    )
+    callback_url: AnyHttpUrl | None = Field(
+        None, description="an http(s) URL that gets the callbacks"
+    )
+    callback_secret: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="the secret that signs callbacks, required with ENGINE_CALLBACK_URL",
+    )
+    callback_timestamps: Literal["ms", "s"] = Field(
+        "ms", description="the unit of the callbacks' Timestamp: ms or s"
+    )
+    interrupted_status: Literal["ended", "interrupted"] = Field(
+        "ended", description="what an interrupted drive is told as: ended (4) or interrupted (5)"
+    )
+    init_delay_s: float = Field(
+        0.2, ge=0, le=60, description="seconds from create until on air, 0 to 60"
+    )
+    max_tasks: int = Field(
+        10, ge=1, le=1000, description="how many tasks may live at once, 1 to 1000"
+    )
+    recordings_dir: DirectoryPath | None = Field(
+        None, description="an existing folder for recordings, by default a temporary one"
+    )
+    recordings_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="bytes of recordings to keep, at least 1048576"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error"
+    )
+
+    @field_validator("server_secret")
+    @classmethod
+    def _check_server_secret(cls, secret: SecretStr) -> SecretStr:
+        # The secret is also the AES key of the viewer tokens, byte by byte.
+        if not secret.get_secret_value().isascii():
+            raise ValueError("not ASCII")
+        return secret
+
+    @field_validator("callback_secret")
+    @classmethod
+    def _check_callback_secret(
+        cls, secret: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if info.data.get("callback_url") and not (secret and secret.get_secret_value()):
+            raise ValueError("missing")
+        return secret
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def read_settings() -> EngineSettings:
+    """The settings of the environment; raises `SettingsError` that names every bad variable."""
+    try:
+        return EngineSettings()  # type: ignore[call-arg]  # the environment gives the required
+    except ValidationError as error:
+        names = dict.fromkeys(str(item["loc"][0]) for item in error.errors())
+        fields = EngineSettings.model_fields
+        lines = [f"{PREFIX}{name.upper()}: must be {fields[name].description}" for name in names]
+        raise SettingsError("\n".join(lines)) from None
+    except OSError as error:
+        raise SettingsError(f"a secret's file cannot be read: {error.filename}") from None

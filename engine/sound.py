@@ -1,0 +1,139 @@
+"""PCM between who feeds a drive and the clock that plays it, and its way to the 48 kHz track."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+TRACK_RATE = 48_000
+TICK_S = 0.02
+TICK_SAMPLES = TRACK_RATE // 50
+PREBUFFER_S = 0.06
+MAX_BUFFERED_S = 120.0
+SAMPLE_BYTES = 2
+FILTER_LEAD_SAMPLES = 64
+
+Samples = NDArray[np.int16]
+
+
+class VoiceChannel(IntEnum):
+    """Which part of a stereo input is the voice."""
+
+    MIXED = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcmFormat:
+    """Signed 16-bit little-endian PCM, channels interleaved."""
+
+    sample_rate: int
+    channels: int = 1
+    voice_channel: VoiceChannel = VoiceChannel.MIXED
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return SAMPLE_BYTES * self.channels
+
+    @property
+    def bytes_per_second(self) -> int:
+        return self.frame_bytes * self.sample_rate
+
+    def to_mono(self, pcm: bytes) -> Samples:
+        """The voice in whole frames of this format."""
+        samples: Samples = np.frombuffer(pcm, "<i2")
+        if self.channels == 1:
+            return samples
+        left, right = samples[0::2], samples[1::2]
+        match self.voice_channel:
+            case VoiceChannel.LEFT:
+                return left
+            case VoiceChannel.RIGHT:
+                return right
+            case VoiceChannel.MIXED:
+                return ((left.astype(np.int32) + right) // 2).astype(np.int16)
+
+
+class InputEnd(Enum):
+    """How the input of a drive came to its end."""
+
+    STOPPED = "stopped"
+    LOST = "lost"
+    DISCARDED = "discarded"
+
+
+class PcmInput:
+    """The bounded input of one drive: one writer, and the clock as its only reader."""
+
+    def __init__(self, pcm_format: PcmFormat) -> None:
+        self.format = pcm_format
+        self.end: InputEnd | None = None
+        self.received_samples = 0
+        self._pcm = bytearray()
+        self._limit = int(MAX_BUFFERED_S * pcm_format.bytes_per_second)
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def buffered_s(self) -> float:
+        return len(self._pcm) / self.format.bytes_per_second
+
+    async def write(self, pcm: bytes) -> None:
+        """Append whole frames; waits while two minutes lie unplayed, drops them after the end."""
+        self.received_samples += len(pcm) // self.format.frame_bytes
+        await self._room.wait()
+        if self.end is None:
+            self._pcm += pcm
+            self._update_room()
+
+    def close(self, end: InputEnd) -> None:
+        """End the input; what is buffered is still played unless it is discarded."""
+        if self.end is None or end is InputEnd.DISCARDED:
+            self.end = end
+        if end is InputEnd.DISCARDED:
+            self._pcm.clear()
+        self._room.set()
+
+    def read(self, seconds: float) -> Samples:
+        """The next mono samples at the input's own rate, fewer at the end."""
+        size = round(seconds * self.format.sample_rate) * self.format.frame_bytes
+        pcm = bytes(self._pcm[:size])
+        del self._pcm[:size]
+        self._update_room()
+        return self.format.to_mono(pcm)
+
+    def _update_room(self) -> None:
+        if len(self._pcm) < self._limit or self.end is not None:
+            self._room.set()
+        else:
+            self._room.clear()
+
+
+class TrackResampler:
+    """Streams mono samples of one rate into ticks of the track, 960 samples each."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=TRACK_RATE)
+        # The filter keeps up to 48 samples back, so a small lead fills every tick but the last.
+        self._pending = np.zeros(FILTER_LEAD_SAMPLES, np.int16)
+
+    def push(self, samples: Samples) -> Samples:
+        """The tick that follows from the samples of 20 ms."""
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = self._sample_rate
+        return self._take(self._resampler.resample(frame))
+
+    def flush(self) -> Samples:
+        """The last tick: what is still held back, and silence."""
+        return self._take(self._resampler.resample(None))
+
+    def _take(self, frames: list[av.AudioFrame]) -> Samples:
+        self._pending = np.concatenate([self._pending, *(f.to_ndarray()[0] for f in frames)])
+        tick, self._pending = self._pending[:TICK_SAMPLES], self._pending[TICK_SAMPLES:]
+        return np.pad(tick, (0, TICK_SAMPLES - len(tick)))

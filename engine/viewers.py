@@ -1,0 +1,225 @@
+"""Viewers of a stream: one peer connection each, fed with the packets of the stage."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import aioice.ice
+import structlog
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from engine.opus import SoundPacket
+from engine.stage import Stage
+from engine.tasks import Task
+
+CONNECT_S = 20.0
+NEGOTIATE_S = 10.0
+MAX_QUEUED_PACKETS = 50
+MAX_VIEWERS = 32
+
+log = structlog.get_logger()
+
+
+class BadOffer(Exception):
+    """The SDP cannot be answered; the text says why."""
+
+
+class TooManyViewers(Exception):
+    """The stream has as many viewers as it may have."""
+
+
+class PacketTrack(MediaStreamTrack):
+    """A sound track of packets that are encoded already."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._packets: asyncio.Queue[SoundPacket] = asyncio.Queue(MAX_QUEUED_PACKETS)
+
+    def put(self, packet: SoundPacket) -> None:
+        """Queue a packet; a viewer that does not keep up loses the oldest."""
+        if self._packets.full():
+            self._packets.get_nowait()
+        self._packets.put_nowait(packet)
+
+    async def recv(self) -> SoundPacket:
+        if self.readyState != "live":
+            raise MediaStreamError
+        return await self._packets.get()
+
+
+class Viewer:
+    """One peer connection, from its answer to its end."""
+
+    def __init__(self, viewer_id: str) -> None:
+        self.viewer_id = viewer_id
+        self.leaving = asyncio.Event()
+        self._connected = asyncio.Event()
+        # Without the empty list aiortc asks a public STUN server.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._track = PacketTrack()
+        self._peer.on("connectionstatechange", self._follow)
+
+    async def answer(self, offer: str) -> str:
+        """The SDP answer with all candidates; raises `BadOffer`."""
+        _check_offer(offer)
+        try:
+            async with asyncio.timeout(NEGOTIATE_S):
+                await self._peer.setRemoteDescription(
+                    RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
+                )
+                self._peer.addTrack(self._track)
+                for transceiver in self._peer.getTransceivers():
+                    sends = transceiver.sender.track is self._track
+                    transceiver.direction = "sendonly" if sends else "inactive"
+                await self._peer.setLocalDescription(await self._peer.createAnswer())
+        except (ValueError, InvalidStateError, InvalidAccessError, OperationError):
+            raise BadOffer("the offer has nothing in common with the stream") from None
+        return self._peer.localDescription.sdp
+
+    async def add_candidate(self, candidate: RTCIceCandidate) -> None:
+        """Take one trickled candidate."""
+        await self._peer.addIceCandidate(candidate)
+
+    async def watch(self, stage: Stage) -> None:
+        """Send until the viewer leaves, vanishes, or never came."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._connected.wait()
+            with stage.watched_by(self._track):
+                await self.leaving.wait()
+        except TimeoutError:
+            log.info("viewer never connected", viewer_id=self.viewer_id)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._peer.close()
+
+    def _follow(self) -> None:
+        match self._peer.connectionState:
+            case "connected":
+                self._connected.set()
+            case "failed" | "closed":
+                self._connected.set()
+                self.leaving.set()
+
+
+class Viewers:
+    """All viewers of all streams."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._viewers: dict[tuple[str, str], Viewer] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._viewers)
+
+    async def admit(self, task: Task, offer: str) -> tuple[str, str]:
+        """Answer an offer; gives the viewer's id and the SDP answer."""
+        stage = task.require_stage()
+        if sum(stream == task.stream_id for stream, _ in self._viewers) >= MAX_VIEWERS:
+            raise TooManyViewers
+        viewer = Viewer(secrets.token_urlsafe(16))
+        try:
+            answer = await viewer.answer(offer)
+        except BaseException:
+            await viewer.close()
+            raise
+        self._viewers[task.stream_id, viewer.viewer_id] = viewer
+        self._group.create_task(self._keep(task, stage, viewer))
+        return viewer.viewer_id, answer
+
+    def find(self, stream_id: str, viewer_id: str) -> Viewer | None:
+        """A viewer that is there."""
+        return self._viewers.get((stream_id, viewer_id))
+
+    async def _keep(self, task: Task, stage: Stage, viewer: Viewer) -> None:
+        watching = asyncio.create_task(viewer.watch(stage))
+        ending = asyncio.create_task(task.stopping.wait())
+        try:
+            await asyncio.wait((watching, ending), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            del self._viewers[task.stream_id, viewer.viewer_id]
+            ending.cancel()
+            watching.cancel()
+            await asyncio.gather(watching, ending, return_exceptions=True)
+            if not watching.cancelled() and (error := watching.exception()):
+                log.error("viewer failed", viewer_id=viewer.viewer_id, exc_info=error)
+
+
+@asynccontextmanager
+async def keeping_viewers() -> AsyncIterator[Viewers]:
+    """Viewers, all of whose tasks have ended before."""
+    async with asyncio.TaskGroup() as group:
+        yield Viewers(group)
+
+
+@contextmanager
+def loopback_candidates(public_host: str) -> Iterator[None]:
+    """Offer 127.0.0.1 alone where nobody else can reach us; aioice leaves that address out."""
+    if public_host not in ("127.0.0.1", "localhost"):
+        yield
+        return
+    original = aioice.ice.get_host_addresses
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    try:
+        yield
+    finally:
+        aioice.ice.get_host_addresses = original
+
+
+def read_candidates(fragment: str) -> list[RTCIceCandidate]:
+    """The candidates of a trickle-ice-sdpfrag body; raises `BadOffer`."""
+    candidates, mid = [], None
+    for line in _usable_candidates(fragment).splitlines():
+        if line.startswith("a=mid:"):
+            mid = line.removeprefix("a=mid:").strip()
+        elif line.startswith("a=candidate:"):
+            try:
+                candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+            except (ValueError, IndexError, AssertionError):
+                raise BadOffer("a candidate line is malformed") from None
+            candidate.sdpMid = mid
+            candidates.append(candidate)
+    return candidates
+
+
+def _check_offer(offer: str) -> None:
+    try:
+        description = SessionDescription.parse(offer)
+    except (ValueError, IndexError, KeyError, AttributeError, AssertionError, StopIteration):
+        raise BadOffer("the body is not an SDP description") from None
+    sounds = [media for media in description.media if media.kind == "audio"]
+    if not any(codec.name.lower() == "opus" for media in sounds for codec in media.rtp.codecs):
+        raise BadOffer("the offer has no audio section with Opus")
+    for media in description.media:
+        if not media.ice or not media.ice.usernameFragment or not media.ice.password:
+            raise BadOffer("a section has no ICE credentials")
+        if not media.dtls or not media.dtls.fingerprints:
+            raise BadOffer("a section has no DTLS fingerprint")
+
+
+def _usable_candidates(text: str) -> str:
+    # Names under .local resolve by multicast only, and slowly. With the end mark left out, a
+    # viewer whose candidates are all unusable still connects: it reaches ours and is learnt.
+    lines = (
+        line
+        for line in text.splitlines()
+        if not line.startswith("a=end-of-candidates")
+        and not (line.startswith("a=candidate:") and ".local " in line)
+    )
+    return "\r\n".join(lines) + "\r\n"

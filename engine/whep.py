@@ -1,0 +1,174 @@
+"""WHEP: a viewer's HTTP side; who may watch, and what is answered."""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from engine.clock import Clock
+from engine.codes import Code, Refusal
+from engine.tasks import Task, Tasks
+from engine.token import ForeignToken, InvalidToken, read_token
+from engine.viewers import BadOffer, TooManyViewers, Viewer, Viewers, read_candidates
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+MAX_SDP_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+RETRY_AFTER_S = "1"
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-After",
+}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Max-Age": "600",
+    "Accept-Post": SDP,
+}
+
+
+class Denial(Exception):
+    """A request that is answered with an HTTP error."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.response = PlainTextResponse(
+            f"{text}\n",
+            status_code=status,
+            headers={**CORS, **{name.replace("_", "-"): value for name, value in headers.items()}},
+        )
+
+
+class Whep:
+    """The endpoints of all streams."""
+
+    def __init__(
+        self, *, tasks: Tasks, viewers: Viewers, clock: Clock, app_id: int, server_secret: str
+    ) -> None:
+        self._tasks = tasks
+        self._viewers = viewers
+        self._clock = clock
+        self._app_id = app_id
+        self._server_secret = server_secret
+
+    def routes(self) -> list[Route]:
+        """Routes below the root of the application."""
+        return [
+            Route("/whep/{stream_id}", self._answer, methods=["POST", "OPTIONS"]),
+            Route(
+                "/whep/{stream_id}/{viewer_id}",
+                self._answer,
+                methods=["PATCH", "DELETE", "OPTIONS"],
+            ),
+        ]
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            match request.method:
+                case "POST":
+                    return await self._join(request)
+                case "PATCH":
+                    return await self._trickle(request)
+                case "DELETE":
+                    return await self._leave(request)
+                case _:
+                    return Response(status_code=204, headers=CORS | PREFLIGHT)
+        except Denial as denial:
+            return denial.response
+
+    async def _join(self, request: Request) -> Response:
+        task = self._authorise(request)
+        _require_type(request, SDP)
+        offer = await _read_text(request)
+        try:
+            viewer_id, answer = await self._viewers.admit(task, offer)
+        except Refusal as refusal:
+            raise _not_on_air(refusal) from None
+        except TooManyViewers:
+            raise Denial(503, "too many viewers", Retry_After=RETRY_AFTER_S) from None
+        except (BadOffer, TimeoutError) as error:
+            raise Denial(400, str(error) or "the offer was not answered in time") from None
+        headers = {
+            "Location": f"/whep/{task.stream_id}/{viewer_id}",
+            "ETag": f'"{viewer_id}"',
+            "Accept-Patch": FRAGMENT,
+        }
+        return Response(answer, status_code=201, media_type=SDP, headers=CORS | headers)
+
+    async def _trickle(self, request: Request) -> Response:
+        viewer = self._find_viewer(request)
+        _require_type(request, FRAGMENT)
+        try:
+            for candidate in read_candidates(await _read_text(request)):
+                await viewer.add_candidate(candidate)
+        except (BadOffer, ValueError) as error:
+            raise Denial(400, str(error)) from None
+        return Response(status_code=204, headers=CORS)
+
+    async def _leave(self, request: Request) -> Response:
+        self._find_viewer(request).leaving.set()
+        return Response(status_code=200, headers=CORS)
+
+    def _find_viewer(self, request: Request) -> Viewer:
+        # The address of a viewer cannot be guessed, so it is the permission by itself.
+        viewer = self._viewers.find(
+            request.path_params["stream_id"], request.path_params["viewer_id"]
+        )
+        if viewer is None:
+            raise Denial(404, "no such viewer")
+        return viewer
+
+    def _authorise(self, request: Request) -> Task:
+        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not credential:
+            raise Denial(401, "a viewer token is required", WWW_Authenticate="Bearer")
+        try:
+            token = read_token(
+                credential.strip(),
+                app_id=self._app_id,
+                server_secret=self._server_secret,
+                now=self._clock.time(),
+            )
+        except InvalidToken as error:
+            raise Denial(401, str(error), WWW_Authenticate='Bearer error="invalid_token"') from None
+        task = self._tasks.find_stream(request.path_params["stream_id"])
+        if task is None:
+            raise Denial(404, "no such stream")
+        try:
+            token.require_login(task.room_id)
+        except ForeignToken as error:
+            raise Denial(403, str(error)) from None
+        try:
+            task.require_stage()
+        except Refusal as refusal:
+            raise _not_on_air(refusal) from None
+        return task
+
+
+def _not_on_air(refusal: Refusal) -> Denial:
+    if refusal.code is Code.STREAM_NOT_STARTED:
+        return Denial(409, "the stream is not on air yet", Retry_After=RETRY_AFTER_S)
+    return Denial(404, "no such stream")
+
+
+def _require_type(request: Request, expected: str) -> None:
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type != expected:
+        raise Denial(415, f"the body must be {expected}", Accept_Post=SDP)
+
+
+async def _read_text(request: Request) -> str:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_SDP_BYTES:
+                    raise Denial(413, f"the body may have {MAX_SDP_BYTES} bytes at most")
+        return body.decode()
+    except TimeoutError:
+        raise Denial(408, "the body did not arrive in time") from None
+    except UnicodeDecodeError:
+        raise Denial(400, "the body is not UTF-8 text") from None
