@@ -119,7 +119,7 @@ class StreamTask(Message):
     create_time: int = 0
 
 
-class DriveOffer(Message):
+class OpenedDrive(Message):
     """A drive by WebSocket, ready to be connected to; the address holds a token: never log it."""
 
     drive_id: str

@@ -14,16 +14,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 
-from services.avatar.vendor.messages import DriveOffer
+from services.avatar.ports import DriveLostError
+from services.avatar.vendor.messages import OpenedDrive
 from services.avatar.vendor.trust import SocketTrust, UntrustedServerError, is_loopback
+from services.runtime.errors import ServiceError
+from services.runtime.pcm import SAMPLE_BYTES
+from services.runtime.reasons import Reason
 
-_BYTES_PER_SAMPLE = 2
 # The library logs each request line at debug level, and that line holds the drive's token.
 _SILENT = logging.Logger("drive-socket", level=logging.CRITICAL)
-
-
-class DriveSocketError(Exception):
-    """The drive's connection cannot be made or has failed; the text holds no address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +37,10 @@ class SocketPatience:
 
 
 class DriveSocket:
-    """An open drive; the cloud plays what is sent in order and says nothing in return."""
+    """An open drive of mono PCM16; the cloud says nothing in return."""
 
-    def __init__(self, connection: ClientConnection, *, frame_bytes: int, send_s: float) -> None:
+    def __init__(self, connection: ClientConnection, *, send_s: float) -> None:
         self._connection = connection
-        self._frame_bytes = frame_bytes
         self._send_s = send_s
 
     @property
@@ -51,9 +49,9 @@ class DriveSocket:
         return self._connection.state is State.OPEN
 
     async def send(self, pcm: bytes) -> None:
-        """Send whole samples; raises DriveSocketError if the server is gone or takes no more."""
-        if len(pcm) % self._frame_bytes:
-            raise ValueError(f"audio must come in whole samples of {self._frame_bytes} bytes")
+        """Send whole samples; raises DriveLostError if the server is gone or takes no more."""
+        if len(pcm) % SAMPLE_BYTES:
+            raise ValueError("audio must come in whole samples")
         await self._send(pcm)
 
     async def command(self, action: str, payload: dict[str, object]) -> None:
@@ -66,53 +64,48 @@ class DriveSocket:
             async with asyncio.timeout(self._send_s):
                 await self._connection.send(message)
         except ConnectionClosed as error:
-            raise DriveSocketError("the drive server closed the connection") from error
+            raise DriveLostError("the drive server closed the connection") from error
         except TimeoutError as error:
-            raise DriveSocketError("the drive server takes no more audio") from error
+            raise DriveLostError("the drive server takes no more audio") from error
 
 
 @asynccontextmanager
 async def drive_socket(
-    offer: DriveOffer,
+    drive: OpenedDrive,
     *,
     sample_rate_hertz: int,
-    channel_count: int,
     trust: SocketTrust,
     patience: SocketPatience,
     on_lost: Callable[[], None],
 ) -> AsyncIterator[DriveSocket]:
-    """Start the offered drive; leaving without an error tells the cloud that the audio is whole.
+    """Start an opened drive; leaving without an error tells the cloud that the audio is whole.
 
-    `on_lost` is called once, when the connection ends for whatever reason. Raises
-    DriveSocketError when the server cannot be reached, is not trusted or goes away.
+    `on_lost` is called once, when the connection ends for whatever reason. Raises ServiceError
+    when the server cannot be reached or is not trusted, DriveLostError when it goes away.
     """
-    connection = await _connect(offer, trust=trust, patience=patience)
+    connection = await _connect(drive, trust=trust, patience=patience)
     reader = asyncio.create_task(_drain(connection, on_lost))
-    socket = DriveSocket(
-        connection, frame_bytes=_BYTES_PER_SAMPLE * channel_count, send_s=patience.send_s
-    )
-    drive = {"DriveId": offer.drive_id}
+    socket = DriveSocket(connection, send_s=patience.send_s)
+    payload: dict[str, object] = {"DriveId": drive.drive_id}
     try:
-        await socket.command(
-            "Start", {**drive, "SampleRate": sample_rate_hertz, "Channel": channel_count}
-        )
+        await socket.command("Start", {**payload, "SampleRate": sample_rate_hertz, "Channel": 1})
         yield socket
-        await socket.command("Stop", {**drive})
+        await socket.command("Stop", payload)
     finally:
         await connection.close()
         await reader
 
 
 async def _connect(
-    offer: DriveOffer, *, trust: SocketTrust, patience: SocketPatience
+    drive: OpenedDrive, *, trust: SocketTrust, patience: SocketPatience
 ) -> ClientConnection:
     try:
-        address = urlsplit(offer.wss_address)
+        address = urlsplit(drive.wss_address)
         host, port = address.hostname, address.port
         if host is None or port is None:
-            raise DriveSocketError("the drive server's address names no host and port")
+            raise _unreachable("The drive server's address names no host and port.")
         return await connect(
-            offer.wss_address,
+            drive.wss_address,
             ssl=_tls_for(address.scheme, host, trust),
             # Naming the destination also forbids redirects to another one.
             host=host,
@@ -126,15 +119,15 @@ async def _connect(
             logger=_SILENT,
         )
     except UntrustedServerError as error:
-        raise DriveSocketError(str(error)) from error
+        raise _unreachable("Nothing vouches for the drive server.") from error
     except InvalidHandshake as error:
-        raise DriveSocketError("the drive server refused the connection") from error
+        raise _unreachable("The drive server refused the connection.") from error
     except TimeoutError as error:
-        raise DriveSocketError("the drive server did not answer in time") from error
+        raise _unreachable("The drive server did not answer in time.") from error
     except OSError as error:  # TLS errors are OSErrors too
-        raise DriveSocketError("the drive server cannot be reached securely") from error
+        raise _unreachable("The drive server cannot be reached securely.") from error
     except (ValueError, InvalidURI):  # whose text repeats the address, with the token
-        raise DriveSocketError("the drive server's address is malformed") from None
+        raise _unreachable("The drive server's address is malformed.") from None
 
 
 def _tls_for(scheme: str, host: str, trust: SocketTrust) -> ssl.SSLContext | None:
@@ -144,7 +137,11 @@ def _tls_for(scheme: str, host: str, trust: SocketTrust) -> ssl.SSLContext | Non
         case "ws" if is_loopback(host):
             return None
         case _:
-            raise DriveSocketError("the drive server's address is not a secure WebSocket")
+            raise _unreachable("The drive server's address is not a secure WebSocket.")
+
+
+def _unreachable(message: str) -> ServiceError:
+    return ServiceError(Reason.CLOUD_UNREACHABLE, message)
 
 
 async def _drain(connection: ClientConnection, on_lost: Callable[[], None]) -> None:

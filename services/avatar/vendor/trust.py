@@ -4,10 +4,20 @@ import hashlib
 import ipaddress
 import ssl
 from collections.abc import Set
+from enum import StrEnum
 
 
 class UntrustedServerError(Exception):
     """Nothing can vouch for the server that an address names."""
+
+
+class Verification(StrEnum):
+    """Which drive servers must show a certificate that is valid for their address."""
+
+    ALL = "all"
+    NAMED = "named"
+    """Those with a host name; a bare IP address, as the cloud gives, is believed."""
+    NONE = "none"
 
 
 class SocketTrust:
@@ -16,37 +26,37 @@ class SocketTrust:
     The cloud hands out bare IP addresses, for which no certificate is valid. What binds such a
     server to the cloud is that a verified HTTPS call has just named it; a pinned certificate
     (SHA-256 of its DER form, lower-case hex) binds it fully, before the token is sent to it.
-    Without pins a server that has a host name is verified in the ordinary way.
     """
 
-    def __init__(self, *, fingerprints: Set[str] = frozenset(), allows_unverified: bool) -> None:
-        self._by_name = ssl.create_default_context()
-        self._by_address = _context_without_authorities() if allows_unverified else None
-        self._by_pin = _pinned_context(fingerprints) if fingerprints else None
+    def __init__(self, *, verification: Verification, fingerprints: Set[str] = frozenset()) -> None:
+        self._verification = verification
+        self._verified = ssl.create_default_context()
+        self._believed = _context_without_authorities()
+        self._pinned = _pinned_context(fingerprints) if fingerprints else None
 
     def context_for(self, host: str) -> ssl.SSLContext:
         """The context to meet a host with; raises UntrustedServerError."""
-        if self._by_pin is not None:
-            return self._by_pin
-        if not _is_ip_address(host):
-            return self._by_name
-        if self._by_address is None:
-            raise UntrustedServerError(
-                "the drive server has no name to verify and no certificate is pinned"
-            )
-        return self._by_address
+        if self._pinned is not None:
+            return self._pinned
+        match self._verification:
+            case Verification.NONE:
+                return self._believed
+            case Verification.NAMED if _is_ip_address(host):
+                return self._believed
+            case Verification.ALL if _is_ip_address(host):
+                raise UntrustedServerError("a bare address has no name to verify")
+            case _:
+                return self._verified
 
 
 def is_loopback(host: str) -> bool:
     """Whether traffic to a host stays on this machine."""
-    return host == "localhost" or (
-        _is_ip_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
-    )
+    return host == "localhost" or (_is_ip_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_ip_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ipaddress.ip_address(host)
     except ValueError:
         return False
     return True

@@ -1,0 +1,315 @@
+"""One reply on its way to the cloud: opened early, paced, cut off at any time, heard to its end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import structlog
+
+from services.avatar.pacing import Pacer, PacingClock, PacingProfile
+from services.avatar.ports import AudioSink, DriveCloud, DriveLostError
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+_NEVER = float("inf")
+_EVENTS = 32
+_EVENTS_KEPT_FREE = 8
+"""Places that progress leaves to events which may not be dropped; a drive has fewer of those."""
+
+
+class Method(Enum):
+    """How playback is known."""
+
+    ESTIMATED = auto()
+    CONFIRMED = auto()
+
+
+class CloudWord(Enum):
+    """What the cloud reports of a drive; all but PLAYING are final."""
+
+    PLAYING = auto()
+    ENDED = auto()
+    CUT_OFF = auto()
+    FAILED = auto()
+
+
+class _Order(Enum):
+    """Why a drive shall end before its audio does."""
+
+    INTERRUPT = auto()
+    SUPERSEDE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a drive is; durations in seconds, `first_sent_time` in Unix seconds."""
+
+    sent_s: float
+    played_s: float
+    method: Method
+    first_sent_time: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveStarted:
+    """The cloud is ready for audio."""
+
+    drive_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStarted:
+    """The avatar began to speak."""
+
+    method: Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the drive is."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveFinished:
+    """The drive is over; what was not played by now never will be."""
+
+    position: Position
+    is_interrupted: bool
+
+
+DriveEvent = DriveStarted | PlaybackStarted | Progress | DriveFinished
+
+
+class Drive:
+    """Takes audio and orders from one side while `run` alone talks to the cloud.
+
+    Nothing cancels `run`: an interrupt is an order that it obeys between two messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        avatar_id: str,
+        sample_rate_hertz: int,
+        cloud: DriveCloud,
+        profile: PacingProfile,
+        clock: PacingClock,
+    ) -> None:
+        self._avatar_id = avatar_id
+        self._rate = sample_rate_hertz
+        self._cloud = cloud
+        self._profile = profile
+        self._clock = clock
+        self._pacer = Pacer(profile, sample_rate_hertz=sample_rate_hertz)
+        self._playout = self._pacer.playout
+        self._events: asyncio.Queue[DriveEvent | ServiceError] = asyncio.Queue(_EVENTS)
+        self._wake = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._drive_id: str | None = None
+        self._order: _Order | None = None
+        self._word: CloudWord | None = None
+        self._playback: Method | None = None
+        self._first_sent_time: float | None = None
+        self._progress_at = _NEVER
+
+    async def feed(self, pcm: bytes) -> None:
+        """Add whole samples of the reply; waits while too much of it is still to be sent."""
+        await self._has_room.wait()
+        self._pacer.push(pcm)
+        if self._pacer.is_full and not self._is_over:
+            self._has_room.clear()
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Declare that the reply has no more audio."""
+        self._pacer.complete()
+        self._wake.set()
+
+    def interrupt(self) -> None:
+        """Stop speaking now and drop what is not yet played."""
+        self._give(_Order.INTERRUPT)
+
+    def supersede(self) -> None:
+        """Give way to a newer drive, whose opening cuts this one off in the cloud."""
+        self._give(_Order.SUPERSEDE)
+
+    def hear(self, drive_id: str, word: CloudWord) -> None:
+        """Take the cloud's report on a drive, if it is this one; reports may come in any order."""
+        if drive_id != self._drive_id or self._is_over:
+            return
+        if word is CloudWord.PLAYING:
+            self._playout.confirm_start(self._clock.now())
+        self._word = word
+        self._wake.set()
+
+    async def events(self) -> AsyncIterator[DriveEvent]:
+        """What happens, DriveFinished last; raises ServiceError when the drive fails."""
+        while True:
+            match await self._events.get():
+                case ServiceError() as error:
+                    raise error
+                case DriveFinished() as finished:
+                    yield finished
+                    return
+                case event:
+                    yield event
+
+    async def run(self) -> DriveFinished | ServiceError:
+        """Speak until the reply is heard, cut off or lost; the outcome is also the last event."""
+        outcome: DriveFinished | ServiceError
+        try:
+            outcome = await self._speak()
+        except ServiceError as error:
+            outcome = error
+        except Exception:
+            log.exception("drive failed unforeseen", drive_id=self._drive_id)
+            outcome = ServiceError(Reason.INTERNAL, "Something went wrong here.")
+        self._has_room.set()
+        self._events.put_nowait(outcome)
+        return outcome
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no more audio shall leave."""
+        return self._order is not None or self._word not in (None, CloudWord.PLAYING)
+
+    def _give(self, order: _Order) -> None:
+        self._order = self._order or order
+        self._has_room.set()
+        self._wake.set()
+
+    async def _speak(self) -> DriveFinished:
+        if not self._is_over:
+            offer = await self._cloud.open_drive(self._avatar_id)
+            self._drive_id = offer.drive_id
+            try:
+                async with offer.connect(
+                    sample_rate_hertz=self._rate, on_lost=self._wake.set
+                ) as sink:
+                    self._events.put_nowait(DriveStarted(drive_id=offer.drive_id))
+                    await self._send(sink)
+                    # Before the farewell to the socket, whose every moment would be heard.
+                    await self._silence_if_ordered()
+            except DriveLostError as error:
+                if not self._is_over:
+                    raise await self._lose(str(error)) from error
+        await self._play_out()
+        await self._silence_if_ordered()
+        return self._outcome()
+
+    async def _send(self, sink: AudioSink) -> None:
+        """Send at the cloud's pace until all has left or the drive is over."""
+        while not (self._is_over or self._pacer.is_drained):
+            if not sink.is_open:
+                raise DriveLostError("the drive server closed the connection")
+            pcm = self._pacer.take(self._clock.now())
+            if pcm:
+                await sink.send(pcm)
+                self._note_sent()
+            else:
+                await self._clock.wait(self._wake, self._next_alarm(self._pacer.due_at()))
+            self._report()
+
+    async def _play_out(self) -> None:
+        """Wait until the cloud says that it is over, or until it must be."""
+        gives_up_at = self._playout.ends_at + self._profile.end_margin_s
+        while not self._is_over and self._clock.now() < gives_up_at:
+            await self._clock.wait(self._wake, self._next_alarm(gives_up_at))
+            self._report()
+
+    def _note_sent(self) -> None:
+        if self._first_sent_time is None:
+            self._first_sent_time = time.time()
+        if self._progress_at == _NEVER:
+            self._progress_at = self._clock.now()
+        if not self._pacer.is_full:
+            self._has_room.set()
+
+    def _next_alarm(self, also_at: float | None) -> float | None:
+        starts_at = self._playout.starts_at if self._playback is None else None
+        times = [at for at in (also_at, starts_at, self._progress_at) if at is not None]
+        return min(times)
+
+    def _report(self) -> None:
+        """Tell what has become true by now."""
+        now = self._clock.now()
+        starts_at = self._playout.starts_at
+        if self._playback is None and starts_at is not None:
+            if self._word is CloudWord.PLAYING:
+                self._begin_playback(Method.CONFIRMED)
+            elif now >= starts_at:
+                self._begin_playback(Method.ESTIMATED)
+        if now >= self._progress_at:
+            if self._events.qsize() < _EVENTS - _EVENTS_KEPT_FREE:
+                self._events.put_nowait(Progress(position=self._position()))
+            is_playing = self._playout.unplayed_s(now) > 0
+            self._progress_at = now + self._profile.progress_s if is_playing else _NEVER
+
+    def _begin_playback(self, method: Method) -> None:
+        self._playback = method
+        self._events.put_nowait(PlaybackStarted(method=method))
+
+    async def _silence_if_ordered(self) -> None:
+        if self._order is None or self._playout.is_cut:
+            return
+        if self._order is _Order.INTERRUPT and self._first_sent_time is not None:
+            await self._silence()
+        self._playout.cut(self._clock.now())
+
+    async def _silence(self) -> None:
+        try:
+            await self._cloud.silence(self._avatar_id)
+        except ServiceError as error:
+            if error.reason not in (Reason.AVATAR_ENDED, Reason.AVATAR_NOT_FOUND):
+                raise
+
+    async def _lose(self, what: str) -> ServiceError:
+        """Have the cloud drop the rest of a reply whose end it will never get."""
+        try:
+            await self._silence()
+        except ServiceError as error:
+            log.warning("lost drive not silenced", drive_id=self._drive_id, reason=error.reason)
+        self._playout.cut(self._clock.now())
+        return self._failure(Reason.DRIVE_LOST, f"The reply was cut short: {what}.")
+
+    def _outcome(self) -> DriveFinished:
+        match self._order, self._word:
+            case _Order.SUPERSEDE, _:
+                raise self._failure(Reason.DRIVE_SUPERSEDED, "A newer reply took the avatar.")
+            case None, CloudWord.FAILED:
+                raise self._failure(Reason.DRIVE_LOST, "The cloud could not play the reply.")
+            case None, CloudWord.ENDED if self._pacer.is_drained:
+                method, is_interrupted = Method.CONFIRMED, False
+                self._playout.complete()
+            case None, None | CloudWord.PLAYING:
+                method, is_interrupted = Method.ESTIMATED, False
+            case _:
+                method, is_interrupted = Method.ESTIMATED, True
+        position = self._position(method)
+        if self._playback is None and position.played_s > 0:
+            self._begin_playback(method)
+        return DriveFinished(position=position, is_interrupted=is_interrupted)
+
+    def _position(self, method: Method = Method.ESTIMATED) -> Position:
+        return Position(
+            sent_s=self._playout.sent_s,
+            played_s=self._playout.played_s(self._clock.now()),
+            method=method,
+            first_sent_time=self._first_sent_time,
+        )
+
+    def _failure(self, reason: Reason, message: str) -> ServiceError:
+        position = self._position()
+        return ServiceError(
+            reason,
+            message,
+            sent_ms=str(round(position.sent_s * 1000)),
+            played_ms=str(round(position.played_s * 1000)),
+        )

@@ -1,0 +1,95 @@
+"""The running drives of a process: at most one for each avatar."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.avatar.drive import CloudWord, Drive, DriveFinished
+from services.avatar.pacing import PacingClock, PacingProfile
+from services.avatar.ports import DriveCloud
+from services.runtime.errors import ServiceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    drive: Drive
+    task: asyncio.Task[DriveFinished | ServiceError]
+
+
+class Drives:
+    """Opens drives; each runs in a task of its own and outlives the caller by its clean end."""
+
+    def __init__(self, *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock) -> None:
+        self._cloud = cloud
+        self._profile = profile
+        self._clock = clock
+        self._running: dict[str, _Running] = {}
+
+    @asynccontextmanager
+    async def opened(self, avatar_id: str, *, sample_rate_hertz: int) -> AsyncIterator[Drive]:
+        """A drive that ends the avatar's previous one, and is itself cut off at the end."""
+        drive = Drive(
+            avatar_id=avatar_id,
+            sample_rate_hertz=sample_rate_hertz,
+            cloud=self._cloud,
+            profile=self._profile,
+            clock=self._clock,
+        )
+        previous = self._running.get(avatar_id)
+        task = asyncio.create_task(self._run(drive, avatar_id, previous))
+        self._running[avatar_id] = _Running(drive=drive, task=task)
+        try:
+            yield drive
+        finally:
+            drive.interrupt()
+
+    async def interrupt(self, avatar_id: str) -> None:
+        """Cut off whatever an avatar is saying; raises ServiceError."""
+        running = self._running.get(avatar_id)
+        if running is None:
+            await self._cloud.silence(avatar_id)
+            return
+        running.drive.interrupt()
+        outcome = await asyncio.shield(running.task)
+        if isinstance(outcome, ServiceError):
+            raise outcome
+
+    def hear(self, avatar_id: str, drive_id: str, word: CloudWord) -> None:
+        """Pass the cloud's report on to the drive that it is about."""
+        running = self._running.get(avatar_id)
+        if running is not None:
+            running.drive.hear(drive_id, word)
+
+    async def close(self) -> None:
+        """Cut off all drives and wait for their clean end."""
+        running = tuple(self._running.values())
+        for each in running:
+            each.drive.interrupt()
+        await asyncio.gather(*(each.task for each in running))
+
+    async def _run(
+        self, drive: Drive, avatar_id: str, previous: _Running | None
+    ) -> DriveFinished | ServiceError:
+        try:
+            if previous is not None:
+                previous.drive.supersede()
+                # The cloud allows one connection for each avatar, and a late order of the old
+                # drive would hit the new one.
+                await asyncio.wait({previous.task})
+            return await drive.run()
+        finally:
+            if self._running[avatar_id].drive is drive:
+                del self._running[avatar_id]
+
+
+@asynccontextmanager
+async def running_drives(
+    *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock
+) -> AsyncIterator[Drives]:
+    """Drives that all come to a clean end when the block is left."""
+    drives = Drives(cloud=cloud, profile=profile, clock=clock)
+    try:
+        yield drives
+    finally:
+        await drives.close()

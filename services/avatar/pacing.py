@@ -1,0 +1,211 @@
+"""When audio leaves for the cloud, and how much of it has been played by then."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.runtime.pcm import byte_count, duration_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacingProfile:
+    """How a cloud wants to be fed; all in seconds.
+
+    `lead_s` bounds the audio that is sent but not yet played, and with it what goes on sounding
+    until an interrupt arrives.
+    """
+
+    lead_s: float = 0.6
+    packet_s: float = 0.1
+    """The most audio of one message."""
+    start_delay_s: float = 0.1
+    """From the first audio until it is played; also after the cloud ran dry."""
+    end_margin_s: float = 0.5
+    """How long after the reckoned end to wait for the cloud's own word."""
+    backlog_s: float = 120
+    """Audio that may wait here; beyond it the caller is held back."""
+    progress_s: float = 0.5
+
+
+class Playout:
+    """The sample clock: what the cloud has played of what was sent, if it plays without a break."""
+
+    def __init__(self, start_delay_s: float) -> None:
+        self.sent_s = 0.0
+        self.first_sent_at: float | None = None
+        self._start_delay_s = start_delay_s
+        self._played_before_s = 0.0
+        self._ends_at = float("-inf")
+        self._cut_at = float("inf")
+
+    @property
+    def ends_at(self) -> float:
+        """When all that was sent has been played; in the past if nothing was sent."""
+        return self._ends_at
+
+    @property
+    def starts_at(self) -> float | None:
+        """When playback begins, if audio was sent."""
+        if self.first_sent_at is None:
+            return None
+        return self.first_sent_at + self._start_delay_s
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether playback was cut off."""
+        return self._cut_at < float("inf")
+
+    def send(self, audio_s: float, now: float) -> None:
+        """Some audio leaves; after a gap it is played a start delay later."""
+        if self.first_sent_at is None:
+            self.first_sent_at = now
+        if now >= self._ends_at:
+            self._played_before_s = self.sent_s
+            self._ends_at = now + self._start_delay_s
+        self.sent_s += audio_s
+        self._ends_at += audio_s
+
+    def confirm_start(self, at: float) -> None:
+        """Correct the clock: the cloud says that it began at this time."""
+        if self.first_sent_at is None or self._played_before_s > 0:
+            return
+        # A report may be late because it was lost at first; playback that began is not that late.
+        if not 0 <= at - self.first_sent_at <= 1:
+            return
+        self._ends_at += at - self.first_sent_at - self._start_delay_s
+        self._start_delay_s = at - self.first_sent_at
+
+    def cut(self, now: float) -> None:
+        """Nothing is played from now on."""
+        self._cut_at = min(self._cut_at, now)
+
+    def complete(self) -> None:
+        """Correct the clock: the cloud says that it has played everything."""
+        self._played_before_s = self.sent_s
+
+    def unplayed_s(self, now: float) -> float:
+        """What was sent and is not yet played."""
+        left_s = max(0.0, self._ends_at - min(now, self._cut_at))
+        return min(self.sent_s - self._played_before_s, left_s)
+
+    def played_s(self, now: float) -> float:
+        """What was played; never goes back."""
+        return self.sent_s - self.unplayed_s(now)
+
+    def unplayed_at_most(self, audio_s: float) -> float:
+        """The time from which no more than this is unplayed."""
+        if self.sent_s - self._played_before_s <= audio_s:
+            return float("-inf")
+        return self._ends_at - audio_s
+
+
+class Pacer:
+    """Holds a drive's audio back until the cloud needs it."""
+
+    def __init__(self, profile: PacingProfile, *, sample_rate_hertz: int) -> None:
+        self.playout = Playout(profile.start_delay_s)
+        self._profile = profile
+        self._rate = sample_rate_hertz
+        self._packet_bytes = byte_count(profile.packet_s, sample_rate_hertz)
+        self._pending = bytearray()
+        self._is_complete = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no more audio will be pushed."""
+        return self._is_complete
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all audio there will ever be has left."""
+        return self._is_complete and not self._pending
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the backlog is at its bound."""
+        return duration_s(len(self._pending), self._rate) >= self._profile.backlog_s
+
+    def push(self, pcm: bytes) -> None:
+        """Add whole samples."""
+        self._pending += pcm
+
+    def complete(self) -> None:
+        """Declare that no more audio will be pushed."""
+        self._is_complete = True
+
+    def due_at(self) -> float | None:
+        """When `take` gives something next, as far as is known now."""
+        if not self._pending:
+            return None
+        next_s = duration_s(min(len(self._pending), self._packet_bytes), self._rate)
+        due_at = self.playout.unplayed_at_most(self._profile.lead_s - next_s)
+        if len(self._pending) < self._packet_bytes and not self._is_complete:
+            # Messages cost by number, not by size: let more come while the cloud has enough.
+            due_at = max(due_at, self.playout.unplayed_at_most(self._profile.lead_s / 2))
+        return due_at
+
+    def take(self, now: float) -> bytes:
+        """The audio that must leave now, as one message; empty while none must."""
+        due_at = self.due_at()
+        if due_at is None or due_at > now:
+            return b""
+        pcm = bytes(self._pending[: self._packet_bytes])
+        del self._pending[: self._packet_bytes]
+        self.playout.send(duration_s(len(pcm), self._rate), now)
+        return pcm
+
+
+class PacingClock:
+    """The one timer of all drives of a process: one for each would cost many times as much."""
+
+    def __init__(
+        self, *, tick_s: float = 0.02, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tick_s = tick_s
+        self._clock = clock
+        self._alarms: dict[asyncio.Event, float] = {}
+        self._is_needed = asyncio.Event()
+
+    def now(self) -> float:
+        """The time in seconds that alarms are set by."""
+        return self._clock()
+
+    async def wait(self, wake: asyncio.Event, until: float | None) -> None:
+        """Wait until someone sets `wake`, at the latest at the first tick from `until` on.
+
+        Clears `wake`; an event that is set already is not waited for.
+        """
+        if until is not None:
+            self._alarms[wake] = until
+            self._is_needed.set()
+        try:
+            await wake.wait()
+        finally:
+            self._alarms.pop(wake, None)
+        wake.clear()
+
+    async def run(self) -> None:
+        """Tick until cancelled; sleeps while no alarm is set."""
+        while True:
+            if not self._alarms:
+                self._is_needed.clear()
+                await self._is_needed.wait()
+            now = self._clock()
+            for wake, until in self._alarms.items():
+                if until <= now:
+                    wake.set()
+            await asyncio.sleep(self._tick_s)
+
+
+@asynccontextmanager
+async def running_clock() -> AsyncIterator[PacingClock]:
+    """A clock that ticks until the end of the context."""
+    clock = PacingClock()
+    ticking = asyncio.create_task(clock.run())
+    try:
+        yield clock
+    finally:
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)

@@ -1,0 +1,47 @@
+"""What a drive needs from the cloud: small interfaces that the vendor's client implements."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class DriveLostError(Exception):
+    """The connection of a drive broke; the text names the way and holds no address."""
+
+
+class AudioSink(Protocol):
+    """An open drive; the cloud plays what is sent in order and says nothing in return."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the cloud still takes audio."""
+
+    async def send(self, pcm: bytes) -> None:
+        """Send whole samples; raises DriveLostError."""
+
+
+class DriveOffer(Protocol):
+    """A drive that the cloud has opened and that waits for its connection."""
+
+    @property
+    def drive_id(self) -> str:
+        """The cloud's id of the drive."""
+
+    def connect(
+        self, *, sample_rate_hertz: int, on_lost: Callable[[], None]
+    ) -> AbstractAsyncContextManager[AudioSink]:
+        """Connect; leaving without an error tells the cloud that the audio is whole.
+
+        Entering raises ServiceError. Leaving raises DriveLostError if the connection broke.
+        `on_lost` is called once, when the connection has ended for whatever reason.
+        """
+
+
+class DriveCloud(Protocol):
+    """The part of the cloud that speaks; every method has a deadline of its own."""
+
+    async def open_drive(self, avatar_id: str) -> DriveOffer:
+        """Cut off what an avatar is saying and open a drive; raises ServiceError."""
+
+    async def silence(self, avatar_id: str) -> None:
+        """Cut off what an avatar is saying; raises ServiceError."""

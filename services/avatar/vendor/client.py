@@ -1,0 +1,209 @@
+"""One signed call to the cloud: rate limit, deadline, retries, and its failures in our words."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import httpx
+import structlog
+from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
+
+from services.avatar.vendor.actions import Action, Repeat
+from services.avatar.vendor.codes import MEANINGS, UNKNOWN, Code, Retry
+from services.avatar.vendor.limits import RateLimitedError, RateLimits
+from services.avatar.vendor.messages import Envelope
+from services.avatar.vendor.signature import Credentials, signed_query
+from services.runtime.errors import ServiceError, Violation
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+_HOLD_S = 1.0
+"""How long the other actions wait after the cloud has refused a call for its rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPatience:
+    """How long one attempt may take, and how the pauses between attempts grow."""
+
+    connect_s: float = 2
+    attempt_s: float = 4
+    first_pause_s: float = 0.2
+    longest_pause_s: float = 2
+
+    def pause_s(self, attempt: int) -> float:
+        """The jittered pause after the attempt with this number, from 0."""
+        longest = min(self.longest_pause_s, self.first_pause_s * 2**attempt)
+        return random.uniform(longest / 2, longest)
+
+
+class CloudRefusedError(ServiceError):
+    """The cloud answered with a code other than success."""
+
+    def __init__(
+        self, action: Action, answer: Envelope, *, violations: tuple[Violation, ...] = ()
+    ) -> None:
+        meaning = MEANINGS.get(answer.code, UNKNOWN)
+        super().__init__(
+            Reason.INVALID_REQUEST if violations else meaning.reason,
+            meaning.message,
+            violations=violations,
+            retry_after_s=_HOLD_S if answer.code == Code.RATE_LIMIT else None,
+            cloud_action=action,
+            cloud_code=str(answer.code),
+            cloud_request_id=answer.request_id,
+        )
+        self.cloud_code = answer.code
+        self.retry = meaning.retry
+
+
+class AnswerLostError(ServiceError):
+    """The cloud did not answer in time or in form: whether it did what was asked is unknown."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__(
+            Reason.CLOUD_UNREACHABLE,
+            "The digital-human cloud does not answer.",
+            cloud_action=action,
+        )
+
+
+class NotReachedError(AnswerLostError):
+    """The call surely did not reach the cloud."""
+
+
+class CloudClient:
+    """Makes signed calls; every failure is a ServiceError that holds no secret and no address."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        credentials: Credentials,
+        limits: RateLimits,
+        patience: CallPatience,
+    ) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._limits = limits
+        self._patience = patience
+
+    async def call(self, action: Action, body: Mapping[str, object], *, within_s: float) -> object:
+        """Return the answer's `Data`, or raise the last failure when `within_s` is used up."""
+        deadline = time.monotonic() + within_s
+        for attempt in count():
+            await self._await_turn(action, within_s=deadline - time.monotonic())
+            try:
+                return await self._attempt(
+                    action, body, within_s=deadline - time.monotonic(), attempt=attempt
+                )
+            except (CloudRefusedError, AnswerLostError) as failure:
+                pause_s = self._patience.pause_s(attempt)
+                if not _may_repeat(action, failure, attempt):
+                    raise
+                if time.monotonic() + pause_s >= deadline:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+    async def _await_turn(self, action: Action, *, within_s: float) -> None:
+        try:
+            await self._limits.take(action, within_s=within_s)
+        except RateLimitedError as error:
+            raise ServiceError(
+                Reason.CLOUD_RATE_LIMITED,
+                "More calls of this kind wait than the cloud takes in time.",
+                retry_after_s=error.retry_after_s,
+                cloud_action=action,
+            ) from error
+
+    async def _attempt(
+        self, action: Action, body: Mapping[str, object], *, within_s: float, attempt: int
+    ) -> object:
+        began = time.monotonic()
+        query = signed_query(self._credentials, action=action, timestamp=int(time.time()))
+        answer: Envelope | None = None
+        try:
+            async with asyncio.timeout(min(within_s, self._patience.attempt_s)):
+                response = await self._http.post("/", params=query, json=dict(body))
+            answer = Envelope.model_validate_json(response.content)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotReachedError(action) from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise AnswerLostError(action) from error
+        except ValidationError:  # whose text repeats the answer
+            raise AnswerLostError(action) from None
+        finally:
+            log.info(
+                "cloud called",
+                action=action,
+                attempt=attempt,
+                cloud_code=answer.code if answer else None,
+                cloud_request_id=answer.request_id if answer else None,
+                duration_ms=round((time.monotonic() - began) * 1000, 1),
+            )
+        if answer.code == Code.SUCCESS:
+            return answer.data
+        log.warning(
+            "cloud refused a call",
+            action=action,
+            cloud_code=answer.code,
+            cloud_message=answer.message[:200],
+            cloud_request_id=answer.request_id,
+        )
+        if answer.code == Code.RATE_LIMIT:
+            self._limits.hold(_HOLD_S)
+        raise CloudRefusedError(action, answer, violations=_violations(answer, body))
+
+
+@asynccontextmanager
+async def cloud_client(
+    url: str, *, credentials: Credentials, limits: RateLimits, patience: CallPatience
+) -> AsyncIterator[CloudClient]:
+    """A client with its own connections, closed at the end."""
+    # The library logs each address at info level, and that holds the signature.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=timeout) as http:
+        yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
+
+
+def _may_repeat(action: Action, failure: CloudRefusedError | AnswerLostError, attempt: int) -> bool:
+    match failure:
+        case NotReachedError():
+            return True
+        case AnswerLostError():
+            return action.repeat is Repeat.ALWAYS
+        case CloudRefusedError(retry=Retry.BACK_OFF):
+            return True
+        case CloudRefusedError(retry=Retry.ONCE):
+            return attempt == 0
+        case CloudRefusedError(retry=Retry.BACK_OFF_IF_HARMLESS):
+            return action.repeat is Repeat.ALWAYS
+        case _:
+            return False
+
+
+def _violations(answer: Envelope, body: Mapping[str, object]) -> tuple[Violation, ...]:
+    """The parameter that the cloud's text names, if it is one that was sent."""
+    if answer.code != Code.INVALID_PARAMETER:
+        return ()
+    return tuple(
+        Violation(field=to_snake(name), rule="cloud", description="the cloud refuses the value")
+        for name in _names(body)
+        if name in answer.message
+    )
+
+
+def _names(body: Mapping[str, object]) -> Iterator[str]:
+    for name, value in body.items():
+        if isinstance(value, Mapping):
+            yield from _names(value)
+        else:
+            yield name

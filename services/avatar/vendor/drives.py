@@ -1,0 +1,60 @@
+"""The cloud as a drive sees it: the REST calls and the socket that make one."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.avatar.ports import AudioSink
+from services.avatar.vendor.api import CloudApi
+from services.avatar.vendor.messages import OpenedDrive
+from services.avatar.vendor.socket import SocketPatience, drive_socket
+from services.avatar.vendor.trust import SocketTrust
+
+_OPEN_S = 5.0
+_SILENCE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorOffer:
+    """A drive by WebSocket that waits for its connection."""
+
+    opened: OpenedDrive
+    trust: SocketTrust
+    patience: SocketPatience
+
+    @property
+    def drive_id(self) -> str:
+        """The cloud's id of the drive."""
+        return self.opened.drive_id
+
+    @asynccontextmanager
+    async def connect(
+        self, *, sample_rate_hertz: int, on_lost: Callable[[], None]
+    ) -> AsyncIterator[AudioSink]:
+        """Connect and start; leaving without an error stops."""
+        async with drive_socket(
+            self.opened,
+            sample_rate_hertz=sample_rate_hertz,
+            trust=self.trust,
+            patience=self.patience,
+            on_lost=on_lost,
+        ) as socket:
+            yield socket
+
+
+class VendorDrives:
+    """Opens and silences drives within fixed times."""
+
+    def __init__(self, api: CloudApi, *, trust: SocketTrust, patience: SocketPatience) -> None:
+        self._api = api
+        self._trust = trust
+        self._patience = patience
+
+    async def open_drive(self, avatar_id: str) -> VendorOffer:
+        """Cut off what an avatar is saying and open a drive."""
+        opened = await self._api.drive_by_ws_stream(avatar_id, within_s=_OPEN_S)
+        return VendorOffer(opened=opened, trust=self._trust, patience=self._patience)
+
+    async def silence(self, avatar_id: str) -> None:
+        """Cut off what an avatar is saying."""
+        await self._api.interrupt_drive_task(avatar_id, within_s=_SILENCE_S)
