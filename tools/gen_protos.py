@@ -1,5 +1,6 @@
 """Generates the Python code of all protos into gen/: the only generator there is."""
 
+import os
 import shutil
 import sys
 from importlib.resources import files
@@ -7,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("digitalhuman", "buf")
+PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
 
 
 def generate(target: Path = ROOT / "gen") -> None:
@@ -26,6 +28,7 @@ def generate(target: Path = ROOT / "gen") -> None:
             f"--proto_path={ROOT / 'protos'}",
             f"--proto_path={ROOT / 'third_party'}",
             f"--proto_path={well_known}",
+            *(f"--plugin={name}={_plugin(name)}" for name in PLUGINS),
             f"--python_out={target}",
             f"--grpc_python_out={target}",
             f"--mypy_out=quiet,readable_stubs:{target}",
@@ -40,6 +43,15 @@ def generate(target: Path = ROOT / "gen") -> None:
         for folder in (target / package, *(target / package).rglob("*/")):
             (folder / "__init__.py").touch()
     (target / "digitalhuman" / "py.typed").touch()
+
+
+def _plugin(name: str) -> str:
+    """The plugin beside this interpreter, which need not be on PATH; else the one on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise SystemExit(f"{name} is missing: install mypy-protobuf")
+    return found
 
 
 if __name__ == "__main__":

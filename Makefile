@@ -1,0 +1,93 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that is new enough makes the virtual environment.
+PYTHON ?= python3.11 python3.12 python3.13 python3
+SOURCES := services gateway engine parley tools tests
+# Installed: what the lock names, then Parley itself in place, with its generated code.
+DEPENDENCIES := $(VENV)/.dependencies
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: $(INSTALLED) ## Install, get the models, start everything and say where to look
+	@$(BIN)/parley models pull
+	@exec $(BIN)/parley up
+
+.PHONY: install
+install: $(INSTALLED) ## Make the virtual environment and the generated code
+
+.PHONY: check
+check: $(INSTALLED) ## Style, types, imports, contracts, compose file
+	$(BIN)/ruff check $(SOURCES) hatch_build.py
+	$(BIN)/ruff format --check $(SOURCES) hatch_build.py
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf breaking protos --against protos/released.txtpb
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+# Tests recognise, think and speak for real, with the small language model.
+.PHONY: test
+test: export PARLEY_LLM := small
+test: $(INSTALLED) browser ## Everything that CI runs
+	@$(BIN)/parley models pull
+	$(BIN)/pytest
+
+.PHONY: browser
+browser: ## Install the Chromium that the browser tests drive
+	@bash tools/install_browser.sh
+
+.PHONY: gen
+gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
+	$(BIN)/python -m tools.gen_protos
+
+.PHONY: docs
+docs: $(INSTALLED) ## Write docs/errors.md from the contracts again
+	$(BIN)/python -m tools.errors_page
+
+.PHONY: release
+release: $(DEPENDENCIES) ## Make the contracts as they are the ones that must not break
+	$(BIN)/buf build protos --exclude-source-info -o protos/released.txtpb
+
+.PHONY: lock
+lock: $(DEPENDENCIES) ## Pin the dependencies again
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove all that make has made, but not the models
+	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+
+$(BIN)/python:
+	@for name in $(PYTHON); do \
+	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    "$$name" -m venv $(VENV) && exit 0; \
+	    rm -rf $(VENV); \
+	    echo "$$name cannot make a virtual environment: install its venv package" >&2; \
+	    exit 1; \
+	  fi; \
+	done; \
+	echo "Parley needs Python 3.11 or newer, and none of these is: $(PYTHON)." >&2; \
+	echo "Install one, or name it: make up PYTHON=/path/to/python3.11" >&2; \
+	exit 1
+
+$(DEPENDENCIES): requirements.lock tools/install_dependencies.py | $(BIN)/python
+	@$(BIN)/python tools/install_dependencies.py requirements.lock
+	@touch $@
+
+$(INSTALLED): $(DEPENDENCIES) pyproject.toml hatch_build.py tools/gen_protos.py \
+		$(shell find protos third_party -name '*.proto')
+	@echo "Generating code and installing Parley in place"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,122 @@
+"""A process with a life: it runs while its context is open, and nothing of it is left behind."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+OnLine: TypeAlias = Callable[[str, str], None]
+"""Told the name of a process and a line that it wrote."""
+
+TAIL_LINES = 20
+LINE_BYTES = 1 << 20
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run: a name for people, the words of the command, the whole environment."""
+
+    name: str
+    words: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+class Running:
+    """A process that was started. Its output goes line by line to `on_line`."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, on_line: OnLine) -> None:
+        self.name = name
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._process = process
+        self._on_line = on_line
+        self._reading = asyncio.create_task(self._read(), name=f"output of {name}")
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also the id of its group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Return the exit code when it has ended and all that it wrote has been passed on."""
+        exit_code = await self._process.wait()
+        # Children that it left behind would hold its output open.
+        self.kill()
+        await asyncio.shield(self._reading)
+        return exit_code
+
+    async def stop(self, grace_s: float) -> int:
+        """Ask it to end; kill it and its children when it has not within the grace."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(grace_s):
+                return await self.wait()
+        except TimeoutError:
+            self.kill()
+            return await self.wait()
+
+    def kill(self) -> None:
+        """End it and its children at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while True:
+            try:
+                raw = await self._process.stdout.readline()
+            except ValueError:
+                # Longer than the limit: the line is lost, the next ones are not.
+                continue
+            if not raw:
+                return
+            line = raw.decode(errors="replace").rstrip()
+            self.tail.append(line)
+            self._on_line(self.name, line)
+
+
+@asynccontextmanager
+async def running(command: Command, *, on_line: OnLine, grace_s: float) -> AsyncIterator[Running]:
+    """Run a command in a group of its own until the block is left, then stop it.
+
+    The process gets SIGTERM when this one dies, however it dies. Raises OSError when the command
+    cannot be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command.words,
+        env=command.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=LINE_BYTES,
+        start_new_session=True,
+        preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
+    )
+    started = Running(command.name, process, on_line)
+    try:
+        yield started
+    finally:
+        await started.stop(grace_s)
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    libc = ctypes.CDLL(None)
+
+    def set_signal() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return set_signal

@@ -1,0 +1,133 @@
+"""Runs all processes as one: starts them, says when they are ready, stops them in order."""
+
+import asyncio
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+
+from rich.console import Console
+from rich.text import Text
+
+from parley.plan import Listener, commands, complete, listener, listeners, require_free_ports
+from parley.processes import Running, running
+from parley.readiness import base_url, until_ready
+
+_COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
+_GRACE_S = 15.0
+_READY_TIMEOUT_S = 180.0
+
+
+class Supervisor:
+    """One run of all processes, told about on a console."""
+
+    def __init__(self, environment: Mapping[str, str], console: Console) -> None:
+        self._environment = complete(environment)
+        self._console = console
+        self._commands = commands(self._environment)
+        self._colours = dict(zip((each.name for each in self._commands), _COLOURS, strict=False))
+        self._width = max(len(each.name) for each in self._commands)
+
+    async def run(self) -> int:
+        """Run until told to stop or until a process ends by itself; returns the exit code.
+
+        Raises PlanError when a port is taken or a setting makes no sense.
+        """
+        require_free_ports(self._environment)
+        async with AsyncExitStack() as stack:
+            processes: list[Running] = []
+            told = stack.enter_context(_signals(processes))
+            # Left in the opposite order: the gateway stops first, the engine last.
+            for command in self._commands:
+                process = running(command, on_line=self._show, grace_s=_GRACE_S)
+                processes.append(await stack.enter_async_context(process))
+            ended = await self._watch(processes, told)
+            if ended is None:
+                self._console.print("Stopping…", style="bold")
+        if ended is not None:
+            self._explain(ended)
+            return 1
+        return 0
+
+    async def _watch(self, processes: Sequence[Running], told: asyncio.Event) -> Running | None:
+        """Return the process that ended by itself, or None when told to stop."""
+        ends = {
+            asyncio.create_task(process.wait(), name=f"end of {process.name}"): process
+            for process in processes
+        }
+        stop = asyncio.create_task(told.wait(), name="told to stop")
+        ready = asyncio.create_task(self._announce(), name="ready")
+        try:
+            done, _ = await asyncio.wait({stop, ready, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if done == {ready}:
+                await ready
+                done, _ = await asyncio.wait({stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stop, ready, *ends):
+                task.cancel()
+            await asyncio.gather(stop, ready, *ends, return_exceptions=True)
+        return None if stop in done else next(ends[task] for task in done if task in ends)
+
+    async def _announce(self) -> None:
+        waiting = {each.process: each for each in listeners(self._environment)}
+        waiting |= {"engine": listener("ENGINE_PORT")} if "engine" in waiting else {}
+        with self._console.status(_still(waiting)) as status:
+
+            async def watch(each: Listener) -> None:
+                await until_ready(each, self._environment)
+                del waiting[each.process]
+                status.update(_still(waiting))
+
+            try:
+                async with asyncio.timeout(_READY_TIMEOUT_S), asyncio.TaskGroup() as group:
+                    for each in tuple(waiting.values()):
+                        group.create_task(watch(each))
+            except TimeoutError:
+                self._console.print(
+                    f"Not ready after {_READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}. "
+                    "`parley doctor` may tell why.",
+                    style="bold red",
+                )
+                return
+        url = base_url(listener("PORT"), self._environment)
+        self._console.rule(style="green")
+        self._console.print(f"  Parley is up: [bold]{url}[/bold]   (Ctrl-C stops it)")
+        self._console.rule(style="green")
+
+    def _show(self, name: str, line: str) -> None:
+        prefix = Text(f"{name:<{self._width}} │ ", style=self._colours[name])
+        self._console.print(prefix + Text.from_ansi(line), soft_wrap=True)
+
+    def _explain(self, ended: Running) -> None:
+        self._console.print(
+            f"{ended.name} ended by itself with exit code {ended.exit_code}, so all was stopped. "
+            "Its last lines:",
+            style="bold red",
+        )
+        for line in ended.tail:
+            self._console.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _still(waiting: Mapping[str, Listener]) -> str:
+    return f"Getting ready: {', '.join(waiting)}"
+
+
+@contextmanager
+def _signals(processes: Sequence[Running]) -> Iterator[asyncio.Event]:
+    """Set the event at the first SIGINT, SIGTERM or SIGHUP; a second one kills the processes."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        if told.is_set():
+            for process in processes:
+                process.kill()
+        told.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, tell)
+    try:
+        yield told
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
