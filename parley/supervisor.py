@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -50,21 +51,22 @@ class Supervisor:
 
     async def _watch(self, processes: Sequence[Running], told: asyncio.Event) -> Running | None:
         """Return the process that ended by itself, or None when told to stop."""
-        ends = {
+        ends: dict[asyncio.Task[Any], Running] = {
             asyncio.create_task(process.wait(), name=f"end of {process.name}"): process
             for process in processes
         }
         stop = asyncio.create_task(told.wait(), name="told to stop")
         ready = asyncio.create_task(self._announce(), name="ready")
+        over = {stop, *ends}
         try:
-            done, _ = await asyncio.wait({stop, ready, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({ready, *over}, return_when=asyncio.FIRST_COMPLETED)
             if done == {ready}:
-                await ready
-                done, _ = await asyncio.wait({stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
+                ready.result()
+                done, _ = await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (stop, ready, *ends):
+            for task in (ready, *over):
                 task.cancel()
-            await asyncio.gather(stop, ready, *ends, return_exceptions=True)
+            await asyncio.gather(ready, *over, return_exceptions=True)
         return None if stop in done else next(ends[task] for task in done if task in ends)
 
     async def _announce(self) -> None:

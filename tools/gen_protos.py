@@ -55,4 +55,4 @@ def _plugin(name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(generate())
+    generate()
