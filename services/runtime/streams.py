@@ -1,7 +1,7 @@
 """The order that request streams keep: a setup first and once."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -10,7 +10,7 @@ from services.runtime.reasons import Reason
 class OneofRequest(Protocol):
     """A stream request whose only content is the oneof `request`."""
 
-    def WhichOneof(self, oneof_group: object, /) -> str | None:
+    def WhichOneof(self, oneof_group: Literal["request"], /) -> str | None:
         """Return the case that is set."""
 
 
