@@ -1,0 +1,101 @@
+"""The composition of the avatar service: from settings to a server that is up."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
+from services.avatar.drives import running_drives
+from services.avatar.pacing import PacingProfile, running_clock
+from services.avatar.persons import DefaultPerson
+from services.avatar.servicer import AvatarServicer
+from services.avatar.settings import AvatarSettings
+from services.avatar.vendor.api import CloudApi
+from services.avatar.vendor.callback import CallbackVerifier
+from services.avatar.vendor.client import CallPatience, cloud_client
+from services.avatar.vendor.drives import VendorDrives
+from services.avatar.vendor.limits import RateLimits
+from services.avatar.vendor.socket import SocketPatience
+from services.avatar.vendor.trust import SocketTrust, Verification
+from services.avatar.viewers import Stage, Viewers
+from services.runtime.serving import Serving, ServingOptions, serving
+
+log = structlog.get_logger(__name__)
+
+SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
+
+
+@asynccontextmanager
+async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
+    """Serve until the end of the context; then cut off all drives and close their sockets."""
+    trust = SocketTrust(
+        verification=settings.drive_verification, fingerprints=settings.fingerprints
+    )
+    if settings.drive_verification is not Verification.ALL and not settings.fingerprints:
+        log.warning(
+            "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
+            verification=settings.drive_verification.value,
+        )
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            cloud_client(
+                settings.resolved_cloud_url,
+                credentials=settings.credentials,
+                limits=RateLimits(),
+                patience=CallPatience(),
+            )
+        )
+        api = CloudApi(client)
+        drives = await stack.enter_async_context(
+            running_drives(
+                cloud=VendorDrives(api, trust=trust, patience=SocketPatience()),
+                profile=PacingProfile(),
+                clock=await stack.enter_async_context(running_clock()),
+            )
+        )
+        servicer = AvatarServicer(
+            api=api,
+            drives=drives,
+            default_person=DefaultPerson(api, digital_human_id=settings.digital_human_id),
+            viewers=_viewers(settings),
+            callbacks=_callbacks(settings),
+        )
+        yield await stack.enter_async_context(
+            serving(
+                _serving_options(settings),
+                [SERVICE],
+                lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(
+                    servicer, server
+                ),
+            )
+        )
+
+
+def _viewers(settings: AvatarSettings) -> Viewers:
+    return Viewers(
+        credentials=settings.credentials,
+        mode=settings.token_mode,
+        default_ttl_s=settings.token_expire_seconds,
+        stage=Stage(whep_url=settings.whep_url, express_server=settings.express_server),
+    )
+
+
+def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:
+    if settings.callback_secret is None:
+        log.warning("callbacks are refused: CALLBACK_SECRET is not set")
+        return None
+    return CallbackVerifier(
+        app_id=settings.credentials.app_id, secret=settings.callback_secret.get_secret_value()
+    )
+
+
+def _serving_options(settings: AvatarSettings) -> ServingOptions:
+    token = settings.service_token
+    return ServingOptions(
+        host=settings.host,
+        port=settings.port,
+        service_token=token.get_secret_value() if token else None,
+        has_reflection=settings.reflection,
+        metrics_port=settings.metrics_port,
+    )

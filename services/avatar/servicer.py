@@ -1,0 +1,297 @@
+"""The avatar service: each RPC is one action of the cloud, or one drive."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+
+from digitalhuman.avatar.v1 import avatar_pb2 as pb
+from digitalhuman.avatar.v1 import avatar_pb2_grpc
+from services.avatar import wire
+from services.avatar.drive import Drive
+from services.avatar.drives import Drives
+from services.avatar.persons import DefaultPerson
+from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
+from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveReport
+from services.avatar.viewers import Viewers
+from services.runtime.errors import ServiceError, invalid
+from services.runtime.pcm import SAMPLE_BYTES
+from services.runtime.reasons import Reason
+from services.runtime.streams import after_setup, out_of_order, take_setup
+
+log = structlog.get_logger(__name__)
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+_ANSWER_S = 8.0
+_ORDER_S = 12.0
+"""Longer: a lost answer to an order is looked up."""
+_REPLY_RESERVE_S = 0.5
+"""What of the caller's deadline is kept back, so that it still gets our failure."""
+_DEFAULT_BACKGROUND = "#000000"
+_DEFAULT_VOLUME = 50
+_MAX_OFFSET = 1_000_000
+
+
+class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
+    """Every failure is raised as ServiceError."""
+
+    def __init__(
+        self,
+        *,
+        api: CloudApi,
+        drives: Drives,
+        default_person: DefaultPerson,
+        viewers: Viewers,
+        callbacks: CallbackVerifier | None,
+    ) -> None:
+        self._api = api
+        self._drives = drives
+        self._default_person = default_person
+        self._viewers = viewers
+        self._callbacks = callbacks
+
+    async def StartAvatar(
+        self, request: pb.StartAvatarRequest, context: Context
+    ) -> pb.StartAvatarResponse:
+        """Order an avatar."""
+        ttl_s = wire.read_whole_seconds(request.max_duration, "max_duration")
+        max_idle_s = wire.read_whole_seconds(request.max_idle_duration, "max_idle_duration")
+        deadline = time.monotonic() + _time_left_s(context, _ORDER_S)
+        digital_human_id = request.digital_human_id or await self._default_person.resolve(
+            within_s=deadline - time.monotonic()
+        )
+        order = StreamOrder(
+            digital_human_id=digital_human_id,
+            room_id=request.room_id,
+            stream_id=request.stream_id,
+            background_color=request.background_color or _DEFAULT_BACKGROUND,
+            ttl_s=ttl_s,
+            max_idle_s=max_idle_s,
+        )
+        avatar_id = await self._api.create_stream_task(order, within_s=deadline - time.monotonic())
+        log.info("avatar started", avatar_id=avatar_id, stream_id=request.stream_id)
+        return pb.StartAvatarResponse(
+            avatar=pb.Avatar(
+                avatar_id=avatar_id,
+                state=pb.AVATAR_STATE_STARTING,
+                room_id=request.room_id,
+                stream_id=request.stream_id,
+            ),
+            digital_human_id=digital_human_id,
+        )
+
+    async def StopAvatar(
+        self, request: pb.StopAvatarRequest, context: Context
+    ) -> pb.StopAvatarResponse:
+        """Stop an avatar, whether or not it runs."""
+        was_over = await self._api.stop_stream_task(
+            request.avatar_id, within_s=_time_left_s(context, _ANSWER_S)
+        )
+        log.info("avatar stopped", avatar_id=request.avatar_id, replayed=was_over)
+        return pb.StopAvatarResponse(replayed=was_over)
+
+    async def GetAvatar(
+        self, request: pb.GetAvatarRequest, context: Context
+    ) -> pb.GetAvatarResponse:
+        """Return an avatar."""
+        task = await self._api.get_stream_task_status(
+            request.avatar_id, within_s=_time_left_s(context, _ANSWER_S)
+        )
+        return pb.GetAvatarResponse(avatar=wire.write_avatar(task))
+
+    async def ListAvatars(
+        self, request: pb.ListAvatarsRequest, context: Context
+    ) -> pb.ListAvatarsResponse:
+        """List what starts or is on air."""
+        tasks = await self._api.query_stream_tasks(within_s=_time_left_s(context, _ANSWER_S))
+        return pb.ListAvatarsResponse(avatars=[wire.write_avatar(task) for task in tasks])
+
+    async def ListDigitalHumans(
+        self, request: pb.ListDigitalHumansRequest, context: Context
+    ) -> pb.ListDigitalHumansResponse:
+        """List a page of persons."""
+        offset = _read_offset(request.page_token)
+        page = await self._api.get_digital_human_list(
+            offset=offset,
+            limit=request.page_size or MAX_PAGE_SIZE,
+            within_s=_time_left_s(context, _ANSWER_S),
+        )
+        return pb.ListDigitalHumansResponse(
+            digital_humans=[wire.write_digital_human(each) for each in page.digital_humans],
+            next_page_token=_next_page(offset, len(page.digital_humans), page.total),
+        )
+
+    async def ListTimbres(
+        self, request: pb.ListTimbresRequest, context: Context
+    ) -> pb.ListTimbresResponse:
+        """List a page of the cloud's voices."""
+        offset = _read_offset(request.page_token)
+        page = await self._api.get_timbre_list(
+            digital_human_id=request.digital_human_id,
+            offset=offset,
+            limit=request.page_size or MAX_PAGE_SIZE,
+            within_s=_time_left_s(context, _ANSWER_S),
+        )
+        return pb.ListTimbresResponse(
+            timbres=[wire.write_timbre(each) for each in page.timbres],
+            next_page_token=_next_page(offset, len(page.timbres), page.total),
+        )
+
+    async def Drive(  # type: ignore[override]  # the coroutine form
+        self, requests: AsyncIterator[pb.DriveRequest], context: Context
+    ) -> None:
+        """Speak one reply; this coroutine is the stream's only writer."""
+        setup = (await take_setup(requests)).setup
+        async with (
+            self._drives.opened(
+                setup.avatar_id, sample_rate_hertz=setup.format.sample_rate_hertz
+            ) as drive,
+            asyncio.TaskGroup() as group,
+        ):
+            feeding = group.create_task(_feed(drive, after_setup(requests)))
+            sequences = count(1)
+            async for event in drive.events():
+                await context.write(
+                    wire.write_drive_event(
+                        event,
+                        sequence=next(sequences),
+                        turn_id=setup.turn_id,
+                        now=time.time(),
+                    )
+                )
+            feeding.cancel()
+
+    async def InterruptAvatar(
+        self, request: pb.InterruptAvatarRequest, context: Context
+    ) -> pb.InterruptAvatarResponse:
+        """Cut off whatever an avatar is saying."""
+        await self._drives.interrupt(request.avatar_id)
+        return pb.InterruptAvatarResponse()
+
+    async def SpeakText(
+        self, request: pb.SpeakTextRequest, context: Context
+    ) -> pb.SpeakTextResponse:
+        """Have a text spoken by the cloud's own synthesis."""
+        drive_id = await self._api.drive_by_text(
+            request.avatar_id,
+            SpokenText(
+                text=request.text,
+                timbre_id=request.timbre_id,
+                speech_rate=request.speech_rate,
+                pitch_rate=request.pitch_rate,
+                volume=request.volume if request.HasField("volume") else _DEFAULT_VOLUME,
+            ),
+            interrupts=request.queue_mode == pb.QUEUE_MODE_INTERRUPT,
+            within_s=_time_left_s(context, _ANSWER_S),
+        )
+        return pb.SpeakTextResponse(drive_id=drive_id)
+
+    async def SpeakAudioUrl(
+        self, request: pb.SpeakAudioUrlRequest, context: Context
+    ) -> pb.SpeakAudioUrlResponse:
+        """Have a file played."""
+        drive_id = await self._api.drive_by_audio(
+            request.avatar_id,
+            request.audio_url,
+            interrupts=request.queue_mode == pb.QUEUE_MODE_INTERRUPT,
+            within_s=_time_left_s(context, _ANSWER_S),
+        )
+        return pb.SpeakAudioUrlResponse(drive_id=drive_id)
+
+    async def PerformAction(
+        self, request: pb.PerformActionRequest, context: Context
+    ) -> pb.PerformActionResponse:
+        """Have a gesture made."""
+        await self._api.do_action(
+            request.avatar_id, request.action, within_s=_time_left_s(context, _ANSWER_S)
+        )
+        return pb.PerformActionResponse()
+
+    async def CreateViewerToken(
+        self, request: pb.CreateViewerTokenRequest, context: Context
+    ) -> pb.CreateViewerTokenResponse:
+        """Let a viewer in."""
+        if request.publish_stream_id and not request.room_id:
+            raise invalid("room_id", "required", "must be set with publish_stream_id")
+        ttl_s = wire.read_whole_seconds(request.ttl, "ttl") if request.HasField("ttl") else None
+        admitted = self._viewers.admit(
+            request.user_id,
+            room_id=request.room_id,
+            publish_stream_id=request.publish_stream_id,
+            ttl_s=ttl_s,
+        )
+        return pb.CreateViewerTokenResponse(
+            token=admitted.token,
+            expire_time=wire.write_time(admitted.expire_time),
+            app_id=self._viewers.app_id,
+            playback=wire.write_playback(self._viewers.stage, request.stream_id),
+        )
+
+    async def HandleCallback(
+        self, request: pb.HandleCallbackRequest, context: Context
+    ) -> pb.HandleCallbackResponse:
+        """Check a callback and tell the drive that it is about."""
+        if self._callbacks is None:
+            raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
+        try:
+            report = self._callbacks.verify(request.body, now=time.time())
+        except CallbackRefusedError as error:
+            raise ServiceError(
+                Reason.CALLBACK_INVALID, f"body: {error}", refusal=error.refusal.name
+            ) from error
+        if isinstance(report, DriveReport):
+            word = wire.read_word(report)
+            if word is not None:
+                self._drives.hear(report.task_id, report.drive_id, word)
+        return wire.write_report(report)
+
+
+async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
+    """Pass a caller's messages on to its drive, in the order that the grammar allows."""
+    ended_by: str | None = None
+    async for request in requests:
+        case = request.WhichOneof("request")
+        if ended_by == "interrupt" or (ended_by and case != "interrupt"):
+            raise out_of_order(f"`{case}` must not come after `{ended_by}`")
+        match case:
+            case "audio":
+                await drive.feed(_read_samples(request.audio.pcm))
+            case "finish":
+                drive.finish()
+                ended_by = case
+            case "interrupt":
+                drive.interrupt()
+                ended_by = case
+    drive.finish()
+
+
+def _read_samples(pcm: bytes) -> bytes:
+    if len(pcm) % SAMPLE_BYTES:
+        raise ServiceError(
+            Reason.AUDIO_INVALID, f"audio.pcm: must hold whole samples of {SAMPLE_BYTES} bytes"
+        )
+    return pcm
+
+
+def _time_left_s(context: Context, longest_s: float) -> float:
+    remaining_s = context.time_remaining()
+    if remaining_s is None:
+        return longest_s
+    return max(0.0, min(longest_s, remaining_s - _REPLY_RESERVE_S))
+
+
+def _read_offset(page_token: str) -> int:
+    offset = int(page_token or 0)
+    if offset > _MAX_OFFSET:
+        raise invalid("page_token", "known", "must be the next_page_token of a page before")
+    return offset
+
+
+def _next_page(offset: int, got: int, total: int) -> str:
+    following = offset + got
+    return str(following) if got and following < total else ""

@@ -1,0 +1,157 @@
+"""The avatar process's settings, under the vendor's own names where its sample has them."""
+
+import re
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from services.avatar.vendor.signature import Credentials
+from services.avatar.vendor.token import Mode
+from services.avatar.vendor.trust import Verification, is_loopback
+from services.runtime.settings import ProcessSettings
+
+MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
+ENGINE_URL = "http://127.0.0.1:8090"
+
+
+def _parse_fingerprints(text: str) -> str:
+    if not all(re.fullmatch(r"[0-9a-f]{64}", each) for each in _split_fingerprints(text)):
+        raise ValueError("must be SHA-256 fingerprints in hex, separated by commas")
+    return text
+
+
+def _split_fingerprints(text: str) -> frozenset[str]:
+    plain = text.replace(":", "").lower()
+    return frozenset(each.strip() for each in plain.split(",") if each.strip())
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    # The secret is also the AES key of viewer tokens, byte by byte.
+    if len(secret.get_secret_value().encode()) != 32:
+        raise ValueError("must have 32 characters")
+    return secret
+
+
+_AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
+_Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+_Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
+
+
+class AvatarSettings(ProcessSettings):
+    """Every setting of the process."""
+
+    model_config = SettingsConfigDict(env_prefix="AVATAR_")
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(50053, ge=0, le=65535, description="port to listen on")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
+    reflection: bool = Field(False, description="whether gRPC reflection is on")
+    cloud_url: AnyHttpUrl | None = Field(
+        None, description="the cloud's REST API; default: the mainland's, or the engine"
+    )
+    cloud_public_url: AnyHttpUrl | None = Field(
+        None, description="the engine as viewers reach it; default: as AVATAR_CLOUD_URL"
+    )
+    drive_verification: Verification = Field(
+        Verification.NAMED,
+        description="drive servers whose certificate must be valid: all, named, none",
+    )
+    drive_fingerprints: _Fingerprints = Field(
+        "", description="SHA-256 fingerprints of the only certificates to accept from drive servers"
+    )
+    token_mode: Mode = Field(Mode.GCM, description="cipher of viewer tokens: gcm or cbc")
+    express_server: str = Field(
+        "wss://webliveroom-api.zego.im/ws", description="server for the vendor's web SDK"
+    )
+
+    app_id: _AppId | None = Field(
+        None, validation_alias="APP_ID", description="the cloud's account; unset for the engine"
+    )
+    server_secret: _Secret | None = Field(
+        None, validation_alias="SERVER_SECRET", description="the account's 32-character secret"
+    )
+    engine_app_id: _AppId | None = Field(
+        None, validation_alias="ENGINE_APP_ID", description="the engine's account"
+    )
+    engine_server_secret: _Secret | None = Field(
+        None, validation_alias="ENGINE_SERVER_SECRET", description="the engine's secret"
+    )
+    digital_human_id: str = Field(
+        "",
+        max_length=128,
+        validation_alias="DIGITAL_HUMAN_ID",
+        description="the person to show; default: the first that the cloud lists",
+    )
+    token_expire_seconds: int = Field(
+        600,
+        ge=1,
+        le=3600,
+        validation_alias="TOKEN_EXPIRE_SECONDS",
+        description="how long viewer tokens are good, 1 to 3600 s",
+    )
+    callback_secret: SecretStr | None = Field(
+        None,
+        validation_alias="CALLBACK_SECRET",
+        description="checks the cloud's callbacks; unset: all are refused",
+    )
+    service_token: SecretStr | None = Field(
+        None,
+        validation_alias="PARLEY_SERVICE_TOKEN",
+        description="what other services must show; unset: nothing",
+    )
+
+    @model_validator(mode="after")
+    def _check_account(self) -> Self:
+        if self.app_id is not None and self.server_secret is None:
+            raise ValueError("SERVER_SECRET must be set with APP_ID")
+        if self.app_id is None and (
+            self.engine_app_id is None or self.engine_server_secret is None
+        ):
+            raise ValueError(
+                "set APP_ID and SERVER_SECRET for the cloud, or ENGINE_APP_ID and"
+                " ENGINE_SERVER_SECRET as the engine has them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_cloud_url(self) -> Self:
+        parts = urlsplit(self.resolved_cloud_url)
+        is_private = self.is_engine or is_loopback(parts.hostname or "")
+        if parts.scheme != "https" and not is_private:
+            raise ValueError("AVATAR_CLOUD_URL must be an https address")
+        return self
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether the engine stands in for the cloud."""
+        return self.app_id is None
+
+    @property
+    def credentials(self) -> Credentials:
+        """What the cloud, or the engine, knows us by."""
+        app_id = self.engine_app_id if self.is_engine else self.app_id
+        secret = self.engine_server_secret if self.is_engine else self.server_secret
+        # Both were checked with the settings.
+        assert app_id is not None
+        assert secret is not None
+        return Credentials(app_id=app_id, server_secret=secret.get_secret_value())
+
+    @property
+    def resolved_cloud_url(self) -> str:
+        """The REST API's address without a trailing slash."""
+        default = ENGINE_URL if self.is_engine else MAINLAND_URL
+        return str(self.cloud_url or default).rstrip("/")
+
+    @property
+    def whep_url(self) -> str | None:
+        """Where viewers reach the engine's WHEP, if it is the engine."""
+        if not self.is_engine:
+            return None
+        return str(self.cloud_public_url or self.resolved_cloud_url).rstrip("/") + "/whep"
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The pinned certificates, in lower-case hex."""
+        return _split_fingerprints(self.drive_fingerprints)
