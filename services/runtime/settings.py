@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ProcessSettings")
@@ -31,29 +31,50 @@ def load(settings_type: type[S]) -> S:
     A variable `NAME_FILE` names a file that holds the value of `NAME`. Raises SettingsError that
     names every variable that is missing or wrong, and what was expected.
     """
-    _take_files(os.environ)
     try:
-        return settings_type()
+        return settings_type(**_from_files(settings_type, os.environ))
     except ValidationError as error:
         lines = [
-            f"{_variable(settings_type, tuple(each['loc']))}: {each['msg']}"
-            for each in error.errors()
+            f"{_told_name(settings_type, each['loc'])}: {each['msg']}" for each in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
 
 
-def _take_files(environment: Mapping[str, str]) -> None:
-    for name, path in list(environment.items()):
-        value_name = name.removesuffix(FILE_SUFFIX)
-        if value_name != name and value_name and value_name not in environment and path:
-            try:
-                os.environ[value_name] = Path(path).read_text().strip()
-            except OSError:
-                raise SettingsError(f"{name}: cannot read the file that it names") from None
-
-
-def _variable(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
-    field = str(location[0]) if location else "settings"
+def variables(settings_type: type[ProcessSettings]) -> dict[str, tuple[str, ...]]:
+    """Return the variables that each field is read from, the first one that is set winning."""
     prefix = settings_type.model_config.get("env_prefix", "")
-    known = settings_type.model_fields.get(field.lower())
-    return f"{prefix}{field}".upper() if known and not known.validation_alias else field.upper()
+    found: dict[str, tuple[str, ...]] = {}
+    for name, field in settings_type.model_fields.items():
+        match field.validation_alias:
+            case None:
+                found[name] = (f"{prefix}{name}".upper(),)
+            case AliasChoices(choices=choices):
+                found[name] = tuple(str(choice) for choice in choices)
+            case alias:
+                found[name] = (str(alias),)
+    return found
+
+
+def _from_files(
+    settings_type: type[ProcessSettings], environment: Mapping[str, str]
+) -> dict[str, str]:
+    values = {}
+    for field, names in variables(settings_type).items():
+        files = [
+            f"{name}{FILE_SUFFIX}" for name in names if environment.get(f"{name}{FILE_SUFFIX}")
+        ]
+        if files and not any(environment.get(name) for name in names):
+            values[field] = _content(files[0], environment)
+    return values
+
+
+def _content(variable: str, environment: Mapping[str, str]) -> str:
+    try:
+        return Path(environment[variable]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable}: cannot read the file that it names") from None
+
+
+def _told_name(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
+    field = str(location[0]) if location else "settings"
+    return variables(settings_type).get(field, (field.upper(),))[0]
