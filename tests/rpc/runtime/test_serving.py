@@ -1,0 +1,123 @@
+"""A server's life: health tells of it, running calls may end, new ones are refused."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from services.runtime.channel import connected
+from services.runtime.serving import ServingOptions, serving
+
+TASK = "digitalhuman.task.v1.TaskService"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Tasks(rpc.TaskServiceServicer):
+    """Answers when released."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def GetTask(self, request: Any, context: Any) -> pb.GetTaskResponse:
+        self.entered.set()
+        await self.released.wait()
+        return pb.GetTaskResponse()
+
+
+def options(**changes: Any) -> ServingOptions:
+    return ServingOptions(**{"host": "127.0.0.1", "port": 0} | changes)
+
+
+def registered(tasks: Tasks) -> Any:
+    return lambda server: rpc.add_TaskServiceServicer_to_server(tasks, server)
+
+
+@pytest.mark.parametrize("service", ["", TASK])
+async def test_health_says_serving(service: str) -> None:
+    async with serving(options(), [TASK]) as up, connected(up.address) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+    assert answer.status == SERVING
+
+
+async def test_health_needs_no_token() -> None:
+    async with (
+        serving(options(service_token="token"), [TASK]) as up,
+        connected(up.address) as channel,
+    ):
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert answer.status == SERVING
+
+
+async def reflected_names(serving_options: ServingOptions) -> set[str]:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    async with serving(serving_options, [TASK]) as up, connected(up.address) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        answers = [answer async for answer in stub.ServerReflectionInfo([request])]
+    return {each.name for answer in answers for each in answer.list_services_response.service}
+
+
+async def test_reflection_names_the_services() -> None:
+    assert TASK in await reflected_names(options(has_reflection=True))
+
+
+async def test_reflection_is_off_by_default() -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reflected_names(options())
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_running_call_ends_while_the_server_drains() -> None:
+    tasks = Tasks()
+    async with asyncio.TaskGroup() as group:
+        leave = asyncio.Event()
+        up = asyncio.get_running_loop().create_future()
+
+        async def serve() -> None:
+            async with serving(options(drain_s=30), [TASK], registered(tasks)) as server:
+                up.set_result(server.address)
+                await leave.wait()
+
+        served = group.create_task(serve())
+        async with connected(await up) as channel:
+            health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert (await health.read()).status == SERVING
+            running = asyncio.ensure_future(
+                rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
+            )
+            await tasks.entered.wait()
+            leave.set()
+            assert (await health.read()).status == NOT_SERVING
+            health.cancel()
+            assert not served.done()
+            tasks.released.set()
+            assert await running == pb.GetTaskResponse()
+            await served
+
+
+async def test_a_call_that_does_not_end_is_cut_off_after_the_grace() -> None:
+    tasks = Tasks()
+    async with serving(options(drain_s=0.1), [TASK], registered(tasks)) as up:
+        channel = grpc.aio.insecure_channel(up.address)
+        running = asyncio.ensure_future(
+            rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
+        )
+        await tasks.entered.wait()
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await running
+    await channel.close()
+
+
+async def test_a_taken_port_is_said_plainly() -> None:
+    async with serving(options(), [TASK]) as up:
+        port = int(up.address.rpartition(":")[2])
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
+            async with serving(options(port=port), [TASK]):
+                pass
