@@ -1,0 +1,263 @@
+"""A client of the engine's API, a receiver of its callbacks, and a clock to move it with."""
+
+import asyncio
+import hashlib
+import io
+import json
+import secrets
+import ssl
+import time
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+from websockets.asyncio.client import ClientConnection, connect
+
+from engine.app import Engine
+
+PERSON = "parley_mia"
+
+Samples = NDArray[np.int16]
+Bodies = list[dict[str, Any]]
+
+
+class ManualClock:
+    """A clock that moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+        self.passed = 0.0
+        self._waits: dict[asyncio.Event, tuple[float, float]] = {}
+        self._changed = asyncio.Condition()
+
+    def time(self) -> float:
+        return self.now + self.passed
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        if seconds <= 0:
+            return event.is_set()
+        elapsed = asyncio.Event()
+        self._waits[elapsed] = (self.passed + seconds, seconds)
+        async with self._changed:
+            self._changed.notify_all()
+        both = [asyncio.create_task(each.wait()) for each in (event, elapsed)]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            del self._waits[elapsed]
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+        return event.is_set()
+
+    def advance(self, seconds: float) -> None:
+        self.passed += seconds
+        for elapsed, (end, _) in self._waits.items():
+            if end <= self.passed:
+                elapsed.set()
+
+    async def until_someone_waits(self, seconds: float) -> None:
+        """Return when somebody waits for just so long."""
+        async with self._changed, asyncio.timeout(10):
+            await self._changed.wait_for(
+                lambda: any(length == seconds for _, length in self._waits.values())
+            )
+
+
+class Receiver:
+    """Takes callbacks; answers with the statuses in `answers` first, then 200."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.bodies: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        self._changed = asyncio.Condition()
+
+    async def take(self, request: Request) -> Response:
+        body = json.loads(await request.body())
+        async with self._changed:
+            self.bodies.append(body)
+            self._changed.notify_all()
+        return Response(status_code=self.answers.pop(0) if self.answers else 200)
+
+    async def until(self, condition: Callable[[Bodies], Any]) -> Any:
+        """Wait until the bodies meet a condition; gives what the condition gave."""
+        async with self._changed, asyncio.timeout(20):
+            return await self._changed.wait_for(lambda: condition(self.bodies))
+
+    async def until_task(self, task_id: str, status: int) -> dict[str, Any]:
+        found: dict[str, Any] = await self.until(
+            lambda bodies: next(
+                (
+                    body
+                    for body in bodies
+                    if (body["EventType"], body["TaskId"]) == (3, task_id)
+                    and body["Detail"]["Status"] == status
+                ),
+                None,
+            )
+        )
+        return found
+
+    async def until_drive(self, drive_id: str, status: int) -> dict[str, Any]:
+        found: dict[str, Any] = await self.until(
+            lambda bodies: next(
+                (
+                    body
+                    for body in bodies
+                    if body["Detail"].get("DriveId") == drive_id
+                    and body["Detail"]["Status"] == status
+                ),
+                None,
+            )
+        )
+        return found
+
+    def task_statuses(self, task_id: str) -> list[int]:
+        return [
+            body["Detail"]["Status"]
+            for body in self.bodies
+            if (body["EventType"], body["TaskId"]) == (3, task_id)
+        ]
+
+    def drive_statuses(self, drive_id: str) -> list[int]:
+        return [
+            body["Detail"]["Status"]
+            for body in self.bodies
+            if body["Detail"].get("DriveId") == drive_id
+        ]
+
+
+class Cloud:
+    """A client of one running engine."""
+
+    def __init__(self, engine: Engine, http: httpx.AsyncClient, receiver: Receiver) -> None:
+        self.engine = engine
+        self.http = http
+        self.receiver = receiver
+        self.now: Callable[[], float] = time.time
+
+    def query(self, action: str) -> dict[str, str]:
+        """The signed common parameters of a call."""
+        nonce, timestamp = secrets.token_hex(8), int(self.now())
+        text = f"{self.engine.app_id}{nonce}{self.engine.server_secret}{timestamp}"
+        return {
+            "Action": action,
+            "AppId": str(self.engine.app_id),
+            "SignatureNonce": nonce,
+            "Timestamp": str(timestamp),
+            "SignatureVersion": "2.0",
+            "Signature": hashlib.md5(text.encode()).hexdigest(),
+        }
+
+    async def call(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """The envelope of a call."""
+        response = await self.http.post("/", params=self.query(action), json=parameters)
+        assert response.status_code == 200
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def data(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """The Data of a call that succeeds."""
+        envelope = await self.call(action, **parameters)
+        assert envelope["Code"] == 0, envelope
+        data: dict[str, Any] = envelope.get("Data", {})
+        return data
+
+    async def create(self, stream_id: str = "stream-1", **parameters: Any) -> str:
+        """Create a task; gives its id."""
+        created = await self.data(
+            "CreateDigitalHumanStreamTask",
+            **create_parameters(stream_id=stream_id, **parameters),
+        )
+        return str(created["TaskId"])
+
+    async def go_on_air(self, stream_id: str = "stream-1", **parameters: Any) -> str:
+        """Create a task and wait until it streams."""
+        task_id = await self.create(stream_id, **parameters)
+        await self.receiver.until_task(task_id, 3)
+        return task_id
+
+    async def begin_drive(self, task_id: str) -> tuple[str, str]:
+        """DriveByWsStream; gives the drive's id and its address."""
+        data = await self.data("DriveByWsStream", TaskId=task_id)
+        return data["DriveId"], data["WssAddress"]
+
+    async def play(self, task_id: str, pcm: bytes, **payload: Any) -> str:
+        """Send a whole drive at once; gives its id without waiting for its end."""
+        drive_id, address = await self.begin_drive(task_id)
+        async with open_socket(address) as socket:
+            await start(socket, drive_id, **payload)
+            for at in range(0, len(pcm), 4096):
+                await socket.send(pcm[at : at + 4096])
+            await stop(socket, drive_id)
+        return drive_id
+
+    async def recording(self, task_id: str) -> dict[str, Any]:
+        response = await self.http.get(f"/recordings/{task_id}")
+        assert response.status_code == 200
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def drive(self, task_id: str, drive_id: str) -> dict[str, Any]:
+        """What the recordings tell about one drive."""
+        drives = (await self.recording(task_id))["drives"]
+        found: dict[str, Any] = next(drive for drive in drives if drive["drive_id"] == drive_id)
+        return found
+
+    async def played(self, task_id: str, drive_id: str) -> Samples:
+        """The recorded samples of a drive."""
+        wav = await self.http.get(f"/recordings/{task_id}/{drive_id}.wav")
+        assert wav.status_code == 200
+        with wave.open(io.BytesIO(wav.content)) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+    async def set_faults(self, *faults: dict[str, Any]) -> None:
+        response = await self.http.put("/faults", json={"faults": list(faults)})
+        assert response.status_code == 200, response.text
+
+
+def create_parameters(
+    *, stream_id: str = "stream-1", room_id: str = "room-1", **parameters: Any
+) -> dict[str, Any]:
+    return {
+        "DigitalHumanConfig": {"DigitalHumanId": PERSON},
+        "RTCConfig": {"RoomId": room_id, "StreamId": stream_id},
+        **parameters,
+    }
+
+
+@asynccontextmanager
+async def open_socket(address: str) -> AsyncIterator[ClientConnection]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    async with connect(address, ssl=context, compression=None, ping_interval=None) as socket:
+        yield socket
+
+
+async def start(socket: ClientConnection, drive_id: str, **payload: Any) -> None:
+    payload = {"DriveId": drive_id, "SampleRate": 24000, **payload}
+    await socket.send(json.dumps({"Action": "Start", "SequenceID": "s", "Payload": payload}))
+
+
+async def stop(socket: ClientConnection, drive_id: str) -> None:
+    await socket.send(json.dumps({"Action": "Stop", "Payload": {"DriveId": drive_id}}))
+
+
+def make_tone(seconds: float, *, sample_rate: int = 24000, hertz: float = 440) -> Samples:
+    at = np.arange(int(seconds * sample_rate)) / sample_rate
+    return (12000 * np.sin(2 * np.pi * hertz * at)).astype("<i2")
+
+
+def make_noise(samples: int) -> Samples:
+    return np.random.default_rng(7).integers(-20000, 20000, samples).astype("<i2")
