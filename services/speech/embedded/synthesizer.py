@@ -1,0 +1,246 @@
+"""Speech synthesis by Kokoro-82M, in English, Chinese and mixtures."""
+
+import contextlib
+import itertools
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from services.speech.embedded.inference import RunOptions
+from services.speech.embedded.kokoro import (
+    MOST_SYMBOLS,
+    SAMPLE_RATE_HERTZ,
+    KokoroModel,
+    Utterance,
+    load_style,
+)
+from services.speech.embedded.mel import Floats
+from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
+from services.speech.embedded.worker import Worker, open_worker, provider_errors
+from services.speech.ports import ProviderError, SpeechChunk, Stage, Voice, WordTime
+
+_PROVIDER = "kokoro"
+
+VOICES = (
+    Voice(voice_id="af_heart", display_name="Heart", language_codes=("en-US",)),
+    Voice(voice_id="am_michael", display_name="Michael", language_codes=("en-US",)),
+    Voice(voice_id="bf_emma", display_name="Emma", language_codes=("en-GB",)),
+    Voice(voice_id="zf_xiaoxiao", display_name="晓晓", language_codes=("zh-CN",)),
+    Voice(voice_id="zm_yunxi", display_name="云希", language_codes=("zh-CN",)),
+)
+"""Every voice speaks both languages; the codes name the one that it was made for."""
+
+_AUDIBLE = 0.01
+_HEAD_S = 0.03
+_TAIL_S = {".": 0.2, "!": 0.2, "?": 0.2, "…": 0.2, ",": 0.1, ";": 0.1, ":": 0.1, "—": 0.1}
+_SHORTEST_TAIL_S = 0.04
+"""The model adds up to a second of silence; what stays is a breath's length between clauses."""
+
+_CACHE_BYTES = 16 << 20
+"""About six minutes of speech."""
+
+
+class KokoroSynthesizer:
+    """Speaks one clause or sentence at a time; phrases said lately come from memory."""
+
+    def __init__(
+        self,
+        model: KokoroModel,
+        *,
+        pronouncer: Pronouncer,
+        styles: Mapping[str, Floats],
+        worker: Worker,
+    ) -> None:
+        self._model = model
+        self._pronouncer = pronouncer
+        self._styles = styles
+        self._worker = worker
+        self._phrases = _PhraseCache(_CACHE_BYTES)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def load(cls, path: Path, *, voices: Path, threads: int) -> AsyncIterator[Self]:
+        """Load the ONNX file and the folder of voices, and warm up both languages."""
+        async with open_worker(_PROVIDER) as worker:
+            model = await worker.run(
+                KokoroModel, path, vocabulary=voices / "vocabulary.json", threads=threads
+            )
+            pronouncer = await worker.run(Pronouncer)
+            styles = {
+                voice.voice_id: load_style(voices / f"{voice.voice_id}.bin") for voice in VOICES
+            }
+            synthesizer = cls(model, pronouncer=pronouncer, styles=styles, worker=worker)
+            async for _ in synthesizer.synthesize(
+                "Hello, 你好。", voice_id=VOICES[0].voice_id, language_code="en-US"
+            ):
+                pass
+            yield synthesizer
+
+    @property
+    def name(self) -> str:
+        return _PROVIDER
+
+    @property
+    def sample_rate_hertz(self) -> int:
+        return SAMPLE_RATE_HERTZ
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        return VOICES
+
+    async def synthesize(
+        self, text: str, *, voice_id: str, language_code: str
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        """Yield the text's audio: one chunk, or several for more than half a minute of speech.
+
+        Each chunk has the words that it says, timed from the text's first sample. A text with
+        nothing to say yields nothing. Giving up stops the model at once.
+        """
+        style = self._styles.get(voice_id)
+        if style is None:
+            message = f"there is no voice {voice_id!r}"
+            raise ProviderError(Stage.SYNTHESIS, _PROVIDER, message, transient=False)
+        phrase = (text, voice_id, language_code)
+        if (known := self._phrases.get(phrase)) is not None:
+            for chunk in known:
+                yield chunk
+            return
+        chunks: list[SpeechChunk] = []
+        offset_s = 0.0
+        with provider_errors(Stage.SYNTHESIS, _PROVIDER):
+            pieces = await self._worker.run(self._prepare, text, language_code)
+        for sounds in pieces:
+            options = RunOptions()
+            try:
+                with provider_errors(Stage.SYNTHESIS, _PROVIDER):
+                    chunk = await self._worker.run(self._speak, sounds, style, offset_s, options)
+            finally:
+                options.terminate = True
+            if not chunk.pcm:  # the model made nothing audible of it
+                continue
+            offset_s += len(chunk.pcm) / 2 / SAMPLE_RATE_HERTZ
+            chunks.append(chunk)
+            yield chunk
+        self._phrases.put(phrase, tuple(chunks))
+
+    def _prepare(self, text: str, language_code: str) -> list[list[Sound]]:
+        sounds = [
+            Sound(phonemes=known, start=sound.start, end=sound.end)
+            for sound in self._pronouncer.pronounce(text, language_code)
+            if (known := self._model.keep_known(sound.phonemes))
+        ]
+        return [piece for piece in split_sounds(sounds, MOST_SYMBOLS) if speakable(piece)]
+
+    def _speak(
+        self, sounds: Sequence[Sound], style: Floats, offset_s: float, options: RunOptions
+    ) -> SpeechChunk:
+        phonemes = "".join(sound.phonemes for sound in sounds)
+        utterance = self._model.speak(phonemes, style, options)
+        audible = _audible_span(utterance.samples, tail_s=_tail_s(phonemes))
+        samples = utterance.samples[audible]
+        words = _word_times(sounds, utterance, audible)
+        return SpeechChunk(
+            pcm=(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(),
+            words=tuple(
+                WordTime(
+                    start=word.start,
+                    end=word.end,
+                    start_s=offset_s + word.start_s,
+                    end_s=offset_s + word.end_s,
+                )
+                for word in words
+            ),
+        )
+
+
+def split_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[list[Sound]]:
+    """Cut into pieces of at most `limit` phonemes: after a mark, else after a space or word."""
+    piece: list[Sound] = []
+    for sound in _short_sounds(sounds, limit):
+        if sum(len(said.phonemes) for said in piece) + len(sound.phonemes) > limit:
+            cut = _best_cut(piece)
+            yield piece[:cut]
+            piece = piece[cut:]
+        piece.append(sound)
+    if piece:
+        yield piece
+
+
+def _short_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[Sound]:
+    for sound in sounds:
+        for start in range(0, len(sound.phonemes), limit):
+            phonemes = sound.phonemes[start : start + limit]
+            yield Sound(phonemes=phonemes, start=sound.start, end=sound.end)
+
+
+def _best_cut(piece: Sequence[Sound]) -> int:
+    """How many sounds to keep together: up to the last mark of the second half, or space."""
+    pauses = [index for index, sound in enumerate(piece, start=1) if not sound.is_word]
+    marks = [index for index in pauses if piece[index - 1].phonemes.strip()]
+    late_marks = [index for index in marks if index > len(piece) // 2]
+    return (late_marks or pauses or [len(piece)])[-1]
+
+
+def _audible_span(samples: Floats, *, tail_s: float) -> slice:
+    audible = np.flatnonzero(np.abs(samples) > _AUDIBLE)
+    if not len(audible):
+        return slice(0, 0)
+    head = max(0, int(audible[0]) - round(_HEAD_S * SAMPLE_RATE_HERTZ))
+    return slice(head, min(len(samples), int(audible[-1]) + round(tail_s * SAMPLE_RATE_HERTZ)))
+
+
+def _tail_s(phonemes: str) -> float:
+    ending = phonemes.rstrip(' "”)')
+    return _TAIL_S.get(ending[-1:], _SHORTEST_TAIL_S)
+
+
+def _word_times(
+    sounds: Sequence[Sound], utterance: Utterance, audible: slice
+) -> Iterator[WordTime]:
+    """Times within the audible part; sounds of one written word count as one."""
+    head_s = audible.start / SAMPLE_RATE_HERTZ
+    length_s = (audible.stop - audible.start) / SAMPLE_RATE_HERTZ
+    ends = list(itertools.accumulate(len(sound.phonemes) for sound in sounds))
+    timed = [
+        (sound, end - len(sound.phonemes), end)
+        for sound, end in zip(sounds, ends, strict=True)
+        if sound.is_word
+    ]
+    for (start, end), group in itertools.groupby(timed, key=lambda t: (t[0].start, t[0].end)):
+        parts = list(group)
+        edges = utterance.edges_s[[parts[0][1], parts[-1][2]]] - head_s
+        start_s, end_s = np.clip(edges, 0.0, length_s)
+        yield WordTime(start=start, end=end, start_s=float(start_s), end_s=float(end_s))
+
+
+class _PhraseCache:
+    """The phrases said last, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._phrases: OrderedDict[tuple[str, str, str], tuple[SpeechChunk, ...]] = OrderedDict()
+
+    def get(self, phrase: tuple[str, str, str]) -> tuple[SpeechChunk, ...] | None:
+        chunks = self._phrases.get(phrase)
+        if chunks is not None:
+            self._phrases.move_to_end(phrase)
+        return chunks
+
+    def put(self, phrase: tuple[str, str, str], chunks: tuple[SpeechChunk, ...]) -> None:
+        self._size += _cost(chunks) - _cost(self._phrases.pop(phrase, ()))
+        self._phrases[phrase] = chunks
+        while self._size > self._limit:
+            _, oldest = self._phrases.popitem(last=False)
+            self._size -= _cost(oldest)
+
+
+_PHRASE_OVERHEAD = 1024
+"""Keys and word times; it also bounds the number of silent phrases."""
+
+
+def _cost(chunks: tuple[SpeechChunk, ...]) -> int:
+    return _PHRASE_OVERHEAD + sum(len(chunk.pcm) for chunk in chunks)
