@@ -13,6 +13,7 @@ from parley.processes import Command
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
 
+LOOPBACK = "127.0.0.1"
 _SECRET_BYTES = 16
 
 
@@ -21,33 +22,55 @@ class Listener:
     """A port that a process listens on, and the settings that move it."""
 
     process: str
-    variable: str
+    variables: tuple[str, ...]
+    """Settings of the port, the first one that is set winning; people are told the last."""
     default: int
     host_variable: str
 
+    @property
+    def variable(self) -> str:
+        """The setting that people are told of."""
+        return self.variables[-1]
+
     def port(self, environment: Mapping[str, str]) -> int:
         """The port under this environment; raises PlanError when it is no port."""
-        text = environment.get(self.variable) or str(self.default)
+        found = (environment[name] for name in self.variables if environment.get(name))
+        text = next(found, str(self.default))
         if not text.isdecimal() or not 0 < int(text) < 65536:
             raise PlanError(f"{self.variable} must be a port from 1 to 65535, not {text!r}")
         return int(text)
 
     def host(self, environment: Mapping[str, str]) -> str:
         """The address under this environment."""
-        return environment.get(self.host_variable) or "127.0.0.1"
+        return environment.get(self.host_variable) or LOOPBACK
 
 
-LISTENERS = (
-    Listener(process="engine", variable="ENGINE_PORT", default=8090, host_variable="ENGINE_HOST"),
-    Listener(
-        process="engine", variable="ENGINE_DRIVE_PORT", default=8091, host_variable="ENGINE_HOST"
-    ),
-    Listener(process="avatar", variable="AVATAR_PORT", default=50053, host_variable="AVATAR_HOST"),
-    Listener(process="task", variable="TASK_PORT", default=50051, host_variable="TASK_HOST"),
-    Listener(process="speech", variable="SPEECH_PORT", default=50052, host_variable="SPEECH_HOST"),
-    Listener(process="gateway", variable="PORT", default=8080, host_variable="GATEWAY_HOST"),
-)
-GRPC_PROCESSES = ("avatar", "task", "speech")
+def _listener(process: str, default: int, *variables: str) -> Listener:
+    return Listener(
+        process=process,
+        variables=variables,
+        default=default,
+        host_variable=f"{process.upper()}_HOST",
+    )
+
+
+ENGINE = _listener("engine", 8090, "ENGINE_PORT")
+ENGINE_DRIVE = _listener("engine", 8091, "ENGINE_DRIVE_PORT")
+AVATAR = _listener("avatar", 50053, "AVATAR_PORT")
+TASK = _listener("task", 50051, "TASK_PORT")
+SPEECH = _listener("speech", 50052, "SPEECH_PORT")
+GATEWAY = _listener("gateway", 8080, "GATEWAY_PORT", "PORT")
+LISTENERS = (ENGINE, ENGINE_DRIVE, AVATAR, TASK, SPEECH, GATEWAY)
+
+# Who finds whom by which setting.
+TARGETS = {
+    "TASK_AVATAR_TARGET": AVATAR,
+    "SPEECH_TASK_TARGET": TASK,
+    "SPEECH_AVATAR_TARGET": AVATAR,
+    "GATEWAY_TASK_TARGET": TASK,
+    "GATEWAY_SPEECH_TARGET": SPEECH,
+    "GATEWAY_AVATAR_TARGET": AVATAR,
+}
 
 
 class PlanError(Exception):
@@ -55,18 +78,20 @@ class PlanError(Exception):
 
 
 def complete(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the credentials that one run shares.
+    """Return the environment with the addresses and credentials that one run shares.
 
     Without APP_ID the engine stands in for the cloud, under credentials made for this run.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
+    made |= {name: f"{LOOPBACK}:{each.port(environment)}" for name, each in TARGETS.items()}
     if uses_engine(environment):
-        port = listener("PORT").port(environment)
         callback_secret = secrets.token_hex(_SECRET_BYTES)
+        gateway_url = f"http://{LOOPBACK}:{GATEWAY.port(environment)}"
         made |= {
+            "AVATAR_CLOUD_URL": f"http://{LOOPBACK}:{ENGINE.port(environment)}",
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
-            "ENGINE_CALLBACK_URL": f"http://127.0.0.1:{port}/api/callbacks/zego",
+            "ENGINE_CALLBACK_URL": f"{gateway_url}/api/callbacks/zego",
             "ENGINE_CALLBACK_SECRET": callback_secret,
             "CALLBACK_SECRET": callback_secret,
         }
@@ -78,11 +103,6 @@ def complete(environment: Mapping[str, str]) -> dict[str, str]:
 def uses_engine(environment: Mapping[str, str]) -> bool:
     """Whether the engine stands in for the cloud."""
     return not (environment.get("APP_ID") or environment.get("APP_ID_FILE"))
-
-
-def listener(variable: str) -> Listener:
-    """The listener that a port variable moves."""
-    return next(each for each in LISTENERS if each.variable == variable)
 
 
 def commands(environment: Mapping[str, str]) -> tuple[Command, ...]:

@@ -1,14 +1,20 @@
-"""Tells when the processes are ready: health watches for gRPC, /readyz for HTTP."""
+"""Tells when processes are ready: by gRPC's health watch, or by asking over HTTP.
+
+`python -m parley.readiness TARGET` waits for one: `host:port` of gRPC, or an http address.
+"""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 
 import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from parley.plan import GRPC_PROCESSES, Listener
+from parley.plan import Listener
 
+_HEALTH_PATHS = {"engine": "/healthz", "gateway": "/readyz"}
+_WAIT_S = 5.0
 _RETRY_S = 0.25
 _ANSWER_TIMEOUT_S = 5.0
 
@@ -31,11 +37,12 @@ def reachable(host: str) -> str:
 
 async def until_ready(listener: Listener, environment: Mapping[str, str]) -> None:
     """Return when the process that listens there is ready; the caller sets the deadline."""
-    host, port = reachable(listener.host(environment)), listener.port(environment)
-    if listener.process in GRPC_PROCESSES:
+    path = _HEALTH_PATHS.get(listener.process)
+    if path is None:
+        host, port = reachable(listener.host(environment)), listener.port(environment)
         await until_serving(f"{host}:{port}")
     else:
-        await until_answering(f"http://{host}:{port}/readyz")
+        await until_answering(base_url(listener, environment) + path)
 
 
 async def until_serving(target: str) -> None:
@@ -67,3 +74,15 @@ async def until_answering(url: str) -> None:
             if answer is not None and answer.is_success:
                 return
             await asyncio.sleep(_RETRY_S)
+
+
+async def _wait(target: str) -> None:
+    async with asyncio.timeout(_WAIT_S):
+        await (until_answering if target.startswith("http") else until_serving)(target)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(_wait(sys.argv[1]))
+    except TimeoutError:
+        sys.exit(f"{sys.argv[1]} is not ready")

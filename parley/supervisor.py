@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from parley.plan import Listener, commands, complete, listener, listeners, require_free_ports
+from parley.plan import GATEWAY, Listener, commands, complete, listeners, require_free_ports
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
 
@@ -70,13 +70,14 @@ class Supervisor:
         return None if stop in done else next(ends[task] for task in done if task in ends)
 
     async def _announce(self) -> None:
-        waiting = {each.process: each for each in listeners(self._environment)}
-        waiting |= {"engine": listener("ENGINE_PORT")} if "engine" in waiting else {}
+        # Of a process with two listeners the first one counts.
+        waiting = {each.process: each for each in reversed(listeners(self._environment))}
         with self._console.status(_still(waiting)) as status:
 
             async def watch(each: Listener) -> None:
                 await until_ready(each, self._environment)
                 del waiting[each.process]
+                self._console.print(f"{each.process} is ready", style="dim")
                 status.update(_still(waiting))
 
             try:
@@ -90,7 +91,7 @@ class Supervisor:
                     style="bold red",
                 )
                 return
-        url = base_url(listener("PORT"), self._environment)
+        url = base_url(GATEWAY, self._environment)
         self._console.rule(style="green")
         self._console.print(f"  Parley is up: [bold]{url}[/bold]   (Ctrl-C stops it)")
         self._console.rule(style="green")
