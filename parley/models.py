@@ -1,0 +1,169 @@
+"""`parley models`: get, list and check the model files of the embedded providers."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from services.speech.embedded.library import (
+    LibrarySettings,
+    choose_language_model,
+    default_models,
+    open_store,
+)
+from services.speech.embedded.manifest import ModelFile
+from services.speech.embedded.store import (
+    FileState,
+    ModelPlan,
+    ModelStore,
+    ModelStoreError,
+    OnProgress,
+    Plan,
+)
+from services.speech.embedded.store import Progress as StoreProgress
+
+models_app = typer.Typer(
+    help="Get, list and check the model files of the embedded providers.", no_args_is_help=True
+)
+
+_console = Console(soft_wrap=True)
+_errors = Console(stderr=True, soft_wrap=True)
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of models; by default those that the embedded providers need."),
+]
+
+
+@models_app.command()
+def pull(names: Names = None) -> None:
+    """Fetch what is missing; goes on where an earlier pull stopped."""
+    with _plain_errors():
+        store, wanted = _open(names)
+        plan = store.plan(wanted)
+        _console.print(describe_plan(plan))
+        with _progress_bars() as show:
+            store.ensure(wanted, progress=show)
+        _console.print("The models are ready.")
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """Show all models, which of them are here, and which are used by default."""
+    with _plain_errors():
+        store, wanted = _open(None)
+        table = Table(box=None)
+        table.add_column("Model", no_wrap=True)
+        for heading in ("What", "For", "Licence", "Size", "Here", "Default"):
+            table.add_column(heading)
+        for plan in store.plan(store.manifest.models).models:
+            model = plan.model
+            table.add_row(
+                model.name,
+                model.title,
+                model.role,
+                model.licence,
+                decimal(model.size),
+                _presence(plan),
+                "yes" if model.name in wanted else "",
+            )
+        _console.print(table)
+
+
+@models_app.command()
+def verify(names: Names = None) -> None:
+    """Read all files again and compare their SHA-256; fails if one is missing or wrong."""
+    with _plain_errors():
+        store, wanted = _open(names)
+        with _progress_bars() as show:
+            states = store.verify(wanted, progress=show)
+        for file, state in states.items():
+            _console.print(f"{file.label}: {state.value}")
+        wrong = [file for file, state in states.items() if state is not FileState.VERIFIED]
+        if wrong:
+            raise ModelStoreError("some files are not right: run `parley models pull`")
+
+
+def describe_plan(plan: Plan) -> str:
+    """Say what a pull will fetch, before it starts."""
+    missing = [models for models in plan.models if not models.is_complete]
+    if not missing:
+        return f"All {len(plan.models)} models are here ({decimal(plan.total_bytes)})."
+    lines = [
+        f"{decimal(plan.fetch_bytes)} to fetch, {decimal(plan.present_bytes)} of "
+        f"{decimal(plan.total_bytes)} are here:"
+    ]
+    lines += [f"  {item.model.title}: {decimal(item.fetch_bytes)}" for item in missing]
+    return "\n".join(lines)
+
+
+def _open(names: list[str] | None) -> tuple[ModelStore, tuple[str, ...]]:
+    settings = LibrarySettings()
+    store = open_store(settings)
+    wanted = tuple(names) if names else default_models(choose_language_model(settings))
+    for name in wanted:
+        if name not in store.manifest.models:
+            known = ", ".join(store.manifest.models)
+            raise typer.BadParameter(f"no model is called {name!r}; there are {known}")
+    return store, wanted
+
+
+def _presence(plan: ModelPlan) -> str:
+    if plan.is_complete:
+        return "yes"
+    return "in part" if plan.present_bytes else "no"
+
+
+@contextlib.contextmanager
+def _progress_bars() -> Iterator[OnProgress]:
+    """One bar per file, made when the work on it begins."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_errors) as bars:
+        tasks: dict[ModelFile, TaskID] = {}
+
+        def show(progress: StoreProgress) -> None:
+            if progress.file not in tasks:
+                tasks[progress.file] = bars.add_task("")
+            bars.update(
+                tasks[progress.file],
+                description=f"{progress.activity.value} {progress.file.label}",
+                completed=progress.done,
+                total=progress.total,
+            )
+
+        yield show
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End with the reason instead of a traceback."""
+    try:
+        yield
+    except ModelStoreError as error:
+        _errors.print(str(error), style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from None
+    except ValidationError as error:
+        for problem in error.errors():
+            variable = f"PARLEY_{'_'.join(map(str, problem['loc']))}".upper()
+            _errors.print(f"{variable}: {problem['msg']}", style="red", markup=False)
+        raise typer.Exit(2) from None
