@@ -6,6 +6,7 @@ library's own errors. Closing an async iterator early cancels the provider's wor
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -32,6 +33,13 @@ class ProviderError(Exception):
         self.stage = stage
         self.provider = provider
         self.transient = transient
+
+
+class ProviderQuotaError(ProviderError):
+    """A provider refuses more work for now: its quota or rate limit is used up."""
+
+    def __init__(self, stage: Stage, provider: str, message: str) -> None:
+        super().__init__(stage, provider, message, transient=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,3 +164,61 @@ class TurnEndModel(Protocol):
 
     async def completion_probability(self, pcm: bytes) -> float:
         """0..1 for an utterance that ends in a pause."""
+
+
+class PlaybackMethod(StrEnum):
+    """How playback is known."""
+
+    ESTIMATED = "estimated"
+    CONFIRMED = "confirmed"
+    CALLER = "caller"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playback:
+    """How far a reply is; `first_sent_time` in Unix seconds."""
+
+    sent_s: float = 0.0
+    played_s: float = 0.0
+    method: PlaybackMethod = PlaybackMethod.ESTIMATED
+    first_sent_time: float | None = None
+    is_interrupted: bool = False
+
+
+class DriveWatcher(Protocol):
+    """Is told what happens to a drive; never blocks."""
+
+    def drive_ready(self) -> None:
+        """Audio is awaited at the far end."""
+
+    def playback_started(self, method: PlaybackMethod) -> None:
+        """The first sample is heard."""
+
+
+class Drive(Protocol):
+    """One reply on its way to where it is heard.
+
+    A drive that is lost raises ServiceError from then on; `playback` stays as last known.
+    """
+
+    @property
+    def playback(self) -> Playback:
+        """How far the reply is, as last known."""
+
+    async def send(self, pcm: bytes) -> None:
+        """Add whole samples; waits while too much of the reply is not yet played."""
+
+    async def finish(self) -> Playback:
+        """Declare that no audio follows, and wait until all of it is played or cut off."""
+
+    async def interrupt(self) -> Playback:
+        """Stop playing now, drop the rest, and say how far it came."""
+
+
+class Speaker(Protocol):
+    """Where replies are heard."""
+
+    def open(
+        self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> AbstractAsyncContextManager[Drive]:
+        """A drive for one reply; entering does not wait for the far end."""

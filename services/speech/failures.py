@@ -1,0 +1,42 @@
+"""The published reasons with which providers fail."""
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import RULES, Reason
+from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+
+log = structlog.get_logger(__name__)
+
+_UNAVAILABLE = {
+    Stage.RECOGNITION: Reason.RECOGNITION_UNAVAILABLE,
+    Stage.CHAT: Reason.CHAT_UNAVAILABLE,
+    Stage.SYNTHESIS: Reason.SYNTHESIS_UNAVAILABLE,
+}
+
+
+def provider_failure(error: ProviderError) -> ServiceError:
+    """Return what a caller may know; the provider's own words go to the log alone."""
+    log.warning(
+        "provider failed",
+        stage=error.stage,
+        provider=error.provider,
+        error=str(error),
+        transient=error.transient,
+    )
+    match error:
+        case ProviderQuotaError():
+            reason = Reason.PROVIDER_QUOTA_EXCEEDED
+        case ProviderError(transient=True):
+            reason = _UNAVAILABLE[error.stage]
+        case _:
+            reason = Reason.PROVIDER_MISCONFIGURED
+    return ServiceError(
+        reason, f"{RULES[reason].title}.", stage=error.stage, provider=error.provider
+    )
+
+
+def provider_late(stage: Stage, provider: str) -> ServiceError:
+    """Return the error for a provider that does not answer in time."""
+    late = ProviderError(stage, provider, "the provider is late", transient=True)
+    return provider_failure(late)

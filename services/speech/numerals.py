@@ -1,0 +1,90 @@
+"""Numbers as words, in English and Chinese."""
+
+_EN_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+).split()
+_EN_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_EN_SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
+_EN_ORDINALS = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+_ZH_DIGITS = "零一二三四五六七八九"
+_ZH_SCALES = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
+
+LARGEST = 10**15 - 1
+"""Longer numbers are read digit by digit."""
+
+
+def english(number: int) -> str:
+    """Return a number from 0 to LARGEST in words."""
+    for scale, name in _EN_SCALES:
+        if number >= scale:
+            rest = f" {english(number % scale)}" if number % scale else ""
+            return f"{english(number // scale)} {name}{rest}"
+    if number >= 100:
+        rest = f" and {english(number % 100)}" if number % 100 else ""
+        return f"{_EN_SMALL[number // 100]} hundred{rest}"
+    if number >= 20:
+        return _EN_TENS[number // 10] + (f"-{_EN_SMALL[number % 10]}" if number % 10 else "")
+    return _EN_SMALL[number]
+
+
+def english_ordinal(number: int) -> str:
+    """Return first, second, twenty-third."""
+    words = english(number)
+    last = max(words.rfind(" "), words.rfind("-")) + 1
+    head, tail = words[:last], words[last:]
+    if tail in _EN_ORDINALS:
+        return head + _EN_ORDINALS[tail]
+    return head + (f"{tail[:-1]}ieth" if tail.endswith("y") else f"{tail}th")
+
+
+def english_year(year: int) -> str:
+    """Return a year from 1000 to 2999 as it is said."""
+    century, rest = divmod(year, 100)
+    if 2000 <= year < 2010 or rest == 0 and year % 1000 == 0:
+        return english(year).replace(" and ", " ")
+    if rest == 0:
+        return f"{english(century)} hundred"
+    return f"{english(century)} {'oh ' if rest < 10 else ''}{english(rest)}"
+
+
+def english_digits(digits: str) -> str:
+    """Return digits one by one."""
+    return " ".join(_EN_SMALL[int(digit)] for digit in digits)
+
+
+def chinese(number: int) -> str:
+    """Return a number from 0 to LARGEST in characters."""
+    for scale, name in _ZH_SCALES:
+        if number >= scale:
+            high, low = divmod(number, scale)
+            gap = "零" if 0 < low < scale // 10 else ""
+            return chinese(high) + name + gap + (chinese(low) if low else "")
+    words = _chinese_below_10000(number)
+    return words[1:] if words.startswith("一十") else words
+
+
+def _chinese_below_10000(number: int) -> str:
+    if number == 0:
+        return "零"
+    words = ""
+    for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit = number // unit % 10
+        if digit:
+            words += _ZH_DIGITS[digit] + name
+        elif words and number % unit and not words.endswith("零"):
+            words += "零"
+    return words
+
+
+def chinese_digits(digits: str) -> str:
+    """Return digits one by one."""
+    return "".join(_ZH_DIGITS[int(digit)] for digit in digits)

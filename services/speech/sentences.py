@@ -1,0 +1,202 @@
+"""Cuts a reply into speakable segments while it is being written.
+
+A segment leaves at the mark that ends it: nothing waits for the next token. Whether a full stop
+ends a sentence is decided from what stands before it, and from what its own token adds after it.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from services.speech.streams import closing
+
+SENTENCE_MARKS = frozenset("。！？!?.\n")
+CLAUSE_MARKS = frozenset("，、；：,;:—…")
+# In Latin text these stand inside of words and numbers too: 3.5, 10:30, 1,000, example.com.
+INNER_MARKS = frozenset(".,:")
+CLOSERS = frozenset("\"'”’)）]】」』》*_")
+
+ABBREVIATIONS = frozenset(
+    "mr mrs ms dr prof sr jr st vs etc e.g i.e no vol fig approx dept est inc ltd co a.m p.m".split()
+)
+_LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
+_SPOKEN = re.compile(r"\w")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+class Mark(Enum):
+    """How strong a boundary is; OPEN while that depends on the next character."""
+
+    NONE = auto()
+    OPEN = auto()
+    CLAUSE = auto()
+    SENTENCE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Characters [start, end) of the reply, which `text` repeats."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """When a mark ends a segment, in seconds of estimated speech."""
+
+    sentence_s: float
+    """A sentence mark ends a segment of at least this length."""
+    clause_s: float
+    """A clause mark does so from this length on."""
+    longest_s: float
+    """A segment is cut at its last clause, else space, before it grows longer than this."""
+
+
+FIRST = Lengths(sentence_s=1.5, clause_s=1.5, longest_s=5.0)
+"""The first segment is short, yet long enough for the second to be ready when it ends."""
+
+SECOND = Lengths(sentence_s=2.0, clause_s=3.0, longest_s=8.0)
+LATER = Lengths(sentence_s=2.0, clause_s=6.0, longest_s=9.0)
+
+
+def is_cjk(character: str) -> bool:
+    """Whether a character is one of a script without spaces."""
+    return _CJK.match(character) is not None
+
+
+def speech_s(text: str) -> float:
+    """Return about how long a text takes to say."""
+    return sum(_character_s(character) for character in text)
+
+
+def _character_s(character: str) -> float:
+    if is_cjk(character):
+        return 0.2
+    if character.isdigit():
+        return 0.25
+    return 0.065 if character.isalnum() or character.isspace() else 0.1
+
+
+class Splitter:
+    """Takes a reply piece by piece and gives its segments; keeps offsets into the whole reply."""
+
+    def __init__(self) -> None:
+        self._pending = ""
+        self._start = 0
+        self._scanned = 0
+        self._seconds = 0.0
+        self._clause_end = 0
+        self._emitted = 0
+
+    def feed(self, delta: str) -> list[Segment]:
+        """Return the segments that this piece completes."""
+        self._pending += delta
+        segments = []
+        while (end := self._next_end()) is not None:
+            segments.append(self._take(end))
+        return segments
+
+    def flush(self) -> list[Segment]:
+        """Return what is left at the end of the reply, if any of it can be spoken."""
+        return [self._take(len(self._pending))] if _SPOKEN.search(self._pending) else []
+
+    @property
+    def _lengths(self) -> Lengths:
+        return (FIRST, SECOND)[self._emitted] if self._emitted < 2 else LATER
+
+    def _next_end(self) -> int | None:
+        """Return where the next segment ends, or None while that is open."""
+        while self._scanned < len(self._pending):
+            index = self._scanned
+            mark = mark_at(self._pending, index)
+            if mark is Mark.OPEN:
+                return None
+            self._scanned += 1
+            self._seconds += _character_s(self._pending[index])
+            if mark is not Mark.NONE and _SPOKEN.search(self._pending, 0, index):
+                end = self._behind_closers(index + 1)
+                floor_s = (
+                    self._lengths.sentence_s if mark is Mark.SENTENCE else self._lengths.clause_s
+                )
+                if self._seconds >= floor_s:
+                    return end
+                self._clause_end = end
+            elif self._seconds > self._lengths.longest_s:
+                cut = self._clause_end or self._last_space(index) or self._hard_cut(index)
+                if cut:
+                    return cut
+        return None
+
+    def _behind_closers(self, end: int) -> int:
+        while end < len(self._pending) and self._pending[end] in CLOSERS:
+            end += 1
+        return end
+
+    def _last_space(self, index: int) -> int:
+        cut = self._pending.rfind(" ", 0, index) + 1
+        return cut if _SPOKEN.search(self._pending, 0, cut) else 0
+
+    def _hard_cut(self, index: int) -> int:
+        """Between two characters of a script without spaces, or in a word of absurd length."""
+        is_absurd = self._seconds > 2 * self._lengths.longest_s
+        return index if is_cjk(self._pending[index]) or is_absurd else 0
+
+    def _take(self, end: int) -> Segment:
+        raw = self._pending[:end]
+        text = raw.strip()
+        start = self._start + len(raw) - len(raw.lstrip())
+        self._pending = self._pending[end:]
+        self._start += end
+        self._scanned, self._seconds, self._clause_end = 0, 0.0, 0
+        self._emitted += 1
+        return Segment(text=text, start=start, end=start + len(text))
+
+
+def mark_at(text: str, index: int) -> Mark:
+    """Return how strong a boundary the character makes; what follows it may be unknown."""
+    character = text[index]
+    if character in INNER_MARKS:
+        following = text[index + 1 : index + 2]
+        if following and not following.isspace() and following not in CLOSERS:
+            return Mark.NONE
+        if character == "." and _is_part_of_word(text[:index]):
+            return Mark.NONE
+        if not following and text[index - 1 : index].isdigit():
+            return Mark.OPEN
+    if character in SENTENCE_MARKS:
+        return Mark.SENTENCE
+    return Mark.CLAUSE if character in CLAUSE_MARKS else Mark.NONE
+
+
+def _is_part_of_word(before: str) -> bool:
+    """Whether a full stop belongs to what stands before it: Dr. J. 1. e.g. www. a@b."""
+    line = before.rpartition("\n")[2]
+    found = _LAST_WORD.search(line)
+    if found is None:
+        return True
+    word = found.group().lower()
+    is_initial = len(word) == 1 and word.isalpha() and not is_cjk(word) and found.group() != "I"
+    is_list_number = word.isdigit() and word == line.strip()
+    return (
+        is_initial
+        or is_list_number
+        or word in ABBREVIATIONS
+        or word.endswith(".")
+        or "@" in word
+        or "://" in word
+        or word.startswith("www")
+    )
+
+
+async def split(deltas: AsyncIterator[str]) -> AsyncIterator[Segment]:
+    """Yield the segments of a reply as its deltas complete them."""
+    splitter = Splitter()
+    async with closing(deltas):
+        async for delta in deltas:
+            for segment in splitter.feed(delta):
+                yield segment
+    for segment in splitter.flush():
+        yield segment

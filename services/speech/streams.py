@@ -1,0 +1,54 @@
+"""How the stages of a turn pull from each other: each closes its source, and waits only so long."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a stage may let its consumer wait, in seconds.
+
+    `total_s` sums up the waiting alone: time in which the consumer asks for nothing is free.
+    """
+
+    first_s: float
+    next_s: float
+    total_s: float
+
+
+@asynccontextmanager
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close an iterator at the end of the block, if it is one that can be closed."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+
+
+async def timely(items: AsyncIterator[T], deadlines: Deadlines) -> AsyncIterator[T]:
+    """Yield the same items; raises TimeoutError when one is late."""
+    loop = asyncio.get_running_loop()
+    patience_s = deadlines.first_s
+    left_s = deadlines.total_s
+    async with closing(items):
+        while True:
+            asked_at = loop.time()
+            try:
+                async with asyncio.timeout(min(patience_s, left_s)):
+                    item = await anext(items)
+            except StopAsyncIteration:
+                return
+            left_s -= loop.time() - asked_at
+            patience_s = deadlines.next_s
+            yield item
+
+
+async def once(item: T) -> AsyncIterator[T]:
+    """Yield one item."""
+    yield item

@@ -1,0 +1,40 @@
+"""When the stages of a turn were reached."""
+
+import asyncio
+import time
+from enum import StrEnum
+
+
+class Mark(StrEnum):
+    """A stage of a turn."""
+
+    ENDPOINT = "endpoint"
+    TRANSCRIPT = "transcript"
+    FIRST_TOKEN = "first_token"
+    FIRST_SENTENCE = "first_sentence"
+    FIRST_AUDIO = "first_audio"
+    DRIVE_READY = "drive_ready"
+    FIRST_PCM_SENT = "first_pcm_sent"
+    PLAYBACK_STARTED = "playback_started"
+    LAST_TOKEN = "last_token"
+
+
+class Waterfall:
+    """Counts from the last voiced sample, or from the arrival of a text.
+
+    `anchor_s` is a time of the running loop's clock; `offsets` are seconds after it.
+    """
+
+    def __init__(self, anchor_s: float) -> None:
+        self._anchor_s = anchor_s
+        self.anchor_time = time.time() - (asyncio.get_running_loop().time() - anchor_s)
+        self.offsets: dict[Mark, float] = {}
+
+    def reach(self, mark: Mark, at_s: float | None = None) -> None:
+        """A stage is reached, now or at a time of the loop's clock; only the first time counts."""
+        reached_s = asyncio.get_running_loop().time() if at_s is None else at_s
+        self.offsets.setdefault(mark, max(0.0, reached_s - self._anchor_s))
+
+    def reach_at_time(self, mark: Mark, unix_time: float) -> None:
+        """A stage was reached at a time of the wall clock."""
+        self.offsets.setdefault(mark, max(0.0, unix_time - self.anchor_time))
