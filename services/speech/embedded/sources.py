@@ -180,7 +180,8 @@ class UrlSource:
             resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             done = arrived if resumed else 0
             with partial.open("ab" if resumed else "wb") as sink:
-                for chunk in response.iter_raw(_CHUNK):
+                # As it comes: gathering larger chunks would lose the last one of a cut transfer.
+                for chunk in response.iter_raw():
                     done += len(chunk)
                     if done > file.size:
                         partial.unlink()
