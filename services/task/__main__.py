@@ -1,0 +1,34 @@
+"""`python -m services.task`: the task service as a process."""
+
+import sys
+
+from services.runtime.channel import connected
+from services.runtime.logs import configure_logs
+from services.runtime.serving import run, until_stopped
+from services.runtime.settings import SettingsError, load
+from services.task.cloud import AvatarCloud
+from services.task.database import DatabaseError
+from services.task.service import task_service
+from services.task.settings import TaskSettings
+
+
+async def main() -> None:
+    """Serve until a signal comes."""
+    settings = load(TaskSettings)
+    configure_logs("task")
+    token = settings.service_token
+    async with connected(settings.avatar_target) as channel:
+        cloud = AvatarCloud(channel, token.get_secret_value() if token else None)
+        async with task_service(settings, cloud):
+            await until_stopped()
+
+
+if __name__ == "__main__":
+    try:
+        run(main)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except (DatabaseError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,97 @@
+"""What is recorded of a conversation: its events as they came, and the turns they make up."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    """The user's words are taken."""
+
+    origin: int
+    user_text: str
+    language_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyUpdated:
+    """More text of the reply."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnClosed:
+    """The turn is over; `failure`, `ledger` and `latency` are encoded, empty when absent."""
+
+    reply_text: str
+    heard_text: str
+    is_interrupted: bool = False
+    failure: bytes = b""
+    ledger: bytes = b""
+    latency: bytes = b""
+
+
+TurnChange: TypeAlias = TurnStarted | ReplyUpdated | TurnClosed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationEvent:
+    """One event: what it changes in its turn, if anything, and the whole of it encoded."""
+
+    sequence: int
+    time: datetime
+    turn_id: int
+    change: TurnChange | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One turn as recorded; it runs while `finish_time` is absent."""
+
+    turn_id: int
+    origin: int
+    user_text: str
+    reply_text: str
+    heard_text: str
+    is_interrupted: bool
+    language_code: str
+    start_time: datetime
+    finish_time: datetime | None
+    failure: bytes
+    ledger: bytes
+    latency: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What was said in a task: `events` are encoded, and there if they were asked for."""
+
+    turns: tuple[Turn, ...]
+    last_sequence: int
+    events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEvent:
+    """One entry of a task's log: the task in a new state, or an encoded conversation event."""
+
+    sequence: int
+    time: datetime
+    content: Task | bytes
+
+
+def check_range(after_sequence: int | None, last: int) -> None:
+    """Raise ServiceError when a sequence lies beyond the last one."""
+    if after_sequence is not None and after_sequence > last:
+        raise ServiceError(
+            Reason.SEQUENCE_OUT_OF_RANGE,
+            f"after_sequence: {after_sequence} lies beyond the last, {last}",
+            last_sequence=str(last),
+        )

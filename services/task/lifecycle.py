@@ -1,0 +1,98 @@
+"""Creates, stops and refreshes tasks for callers who may go away or ask twice."""
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.task.jobs import Jobs
+from services.task.keeper import Keeper
+from services.task.ports import Journal, Quota, Request
+from services.task.tasks import StopReason, Task, TaskState, stopping
+
+log = structlog.get_logger(__name__)
+
+
+class LifeCycle:
+    """What callers ask for; once begun it goes on to its end, whether they wait or not."""
+
+    def __init__(
+        self, *, journal: Journal, keeper: Keeper, jobs: Jobs, quota: Quota, stop_patience_s: float
+    ) -> None:
+        self._journal = journal
+        self._keeper = keeper
+        self._jobs = jobs
+        self._quota = quota
+        self._stop_patience_s = stop_patience_s
+        self._creations: dict[Request, asyncio.Task[tuple[Task, bool]]] = {}
+
+    async def create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
+        """Create a task and order its avatar; return it, and whether an earlier call made it.
+
+        Calls with one request share one task, and its failure. Raises ServiceError.
+        """
+        running = self._creations.get(request) if request else None
+        if running is not None:
+            made, _ = await asyncio.shield(running)
+            return made, True
+        creation = self._jobs.begin(self._create(task, request), name=f"create {task.task_id}")
+        if request is not None:
+            self._creations[request] = creation
+            creation.add_done_callback(lambda _: self._creations.pop(request))
+        try:
+            return await asyncio.shield(creation)
+        except asyncio.CancelledError:
+            if request is None:
+                self._jobs.begin(self._abandon(creation), name=f"abandon {task.task_id}")
+            raise
+
+    async def stop(
+        self, task_id: str, reason: StopReason, request: Request | None = None
+    ) -> tuple[Task, bool]:
+        """Stop a task; return it, and whether it was being stopped already.
+
+        It comes back in STOPPING when the cloud keeps its answer for too long. Raises ServiceError.
+        """
+        before, after = await self._journal.change(
+            task_id, partial(stopping, reason=reason), request
+        )
+        is_repeat = before.state is TaskState.STOPPING or before.state.is_final
+        if not after.state.is_final:
+            stop = self._jobs.begin(self._check(task_id), name=f"stop {task_id}")
+            await asyncio.wait({stop}, timeout=self._stop_patience_s)
+        return await self._journal.get(task_id), is_repeat
+
+    async def refresh(self, task_id: str) -> Task:
+        """Return a task after asking the cloud about it, or as it is when the cloud is silent."""
+        await self._journal.get(task_id)
+        refresh = self._jobs.begin(self._check(task_id), name=f"refresh {task_id}")
+        await asyncio.shield(refresh)
+        return await self._journal.get(task_id)
+
+    async def _create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
+        known = await self._journal.add(task, request, self._quota)
+        if known.task_id == task.task_id:
+            log.info("task created", task_id=task.task_id)
+            return await self._keeper.order(task.task_id), False
+        if known.state is not TaskState.CREATING:
+            return known, True
+        # The first call ended without an answer from the cloud.
+        await self._check(known.task_id)
+        found = await self._journal.get(known.task_id)
+        if found.failure is not None:
+            raise ServiceError(found.failure.reason, found.failure.message)
+        return found, True
+
+    async def _check(self, task_id: str) -> None:
+        try:
+            await self._keeper.check(task_id)
+        except ServiceError as error:
+            log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
+
+    async def _abandon(self, creation: asyncio.Task[tuple[Task, bool]]) -> None:
+        """Stop the task of a caller who went away and cannot ask for it again."""
+        await asyncio.wait({creation})
+        if not creation.cancelled() and creation.exception() is None:
+            task, _ = creation.result()
+            await self.stop(task.task_id, StopReason.CLIENT_GONE)

@@ -1,0 +1,152 @@
+"""What tasks need from outside: the cloud that runs avatars, and a journal that never forgets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from services.task.conversation import Conversation, ConversationEvent, TaskEvent
+from services.task.tasks import Task, TaskState
+
+
+class AvatarState(StrEnum):
+    """Where an avatar is in its life, as the cloud says."""
+
+    UNKNOWN = "UNKNOWN"
+    STARTING = "STARTING"
+    STREAMING = "STREAMING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Avatar:
+    """One avatar in the cloud; `fail_reason` is for operators."""
+
+    avatar_id: str
+    state: AvatarState
+    room_id: str
+    stream_id: str
+    digital_human_id: str = ""
+    fail_reason: str = ""
+    create_time: datetime | None = None
+
+
+class Cloud(Protocol):
+    """Runs avatars. Every method raises ServiceError, and answers within a deadline of its own."""
+
+    async def start_avatar(self, task: Task) -> Avatar:
+        """Order the avatar of a task; whether an error means that none runs, its reason tells."""
+
+    async def stop_avatar(self, avatar_id: str) -> None:
+        """Stop an avatar; one that is stopped or unknown is a success."""
+
+    async def get_avatar(self, avatar_id: str) -> Avatar | None:
+        """Return an avatar, or None when the cloud does not know it."""
+
+    async def list_avatars(self) -> Sequence[Avatar]:
+        """Return the avatars that are starting or on air, of everyone who shares the account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A call that may be repeated: its id, and a digest of what was asked for."""
+
+    request_id: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many tasks may live at once, in all and per user who is named."""
+
+    running: int
+    running_per_user: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks to list; what is empty does not restrict."""
+
+    states: tuple[TaskState, ...] = ()
+    user_id: str = ""
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A task and the sequence of the last event that it reflects."""
+
+    task: Task
+    last_sequence: int
+
+
+class Journal(Protocol):
+    """Keeps tasks, their events and conversations, and the requests that were answered.
+
+    Every method is one transaction: what it returns is durable, and what it raises changed nothing.
+    A task that is not there is a ServiceError with TASK_NOT_FOUND.
+    """
+
+    async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
+        """Write down a new task, or return the one that an earlier call with the request made.
+
+        Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
+        """
+
+    async def change(
+        self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
+    ) -> tuple[Task, Task]:
+        """Replace a task by what `change` makes of it; return it before and after.
+
+        A change of state becomes an event. A task that failed before the cloud took the order
+        frees its request id, so that a repeated call tries again. A `request` that was answered
+        before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, and what `change`
+        raises.
+        """
+
+    async def get(self, task_id: str) -> Task:
+        """Return a task."""
+
+    async def get_by_avatar(self, avatar_id: str) -> Task:
+        """Return the task of an avatar."""
+
+    async def live(self) -> Sequence[Task]:
+        """Return all tasks that are not in a final state."""
+
+    async def of_stream(self, room_id: str, stream_id: str, *, since: datetime) -> Sequence[Task]:
+        """Return the tasks for a room and stream that were created after a moment."""
+
+    async def is_repeatable(self, task_id: str) -> bool:
+        """Return whether a request id leads to the task."""
+
+    async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
+        """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
+
+    async def snapshot(self, task_id: str) -> Snapshot:
+        """Return a task and its last sequence, of one moment."""
+
+    async def events_after(
+        self, task_id: str, sequence: int, *, limit: int
+    ) -> tuple[Sequence[TaskEvent], bool]:
+        """Return the next events, and whether nothing can follow them."""
+
+    async def append(
+        self, task_id: str, events: Sequence[ConversationEvent], *, closing_grace: timedelta
+    ) -> int:
+        """Append events to a conversation, skipping those that are there; return its last sequence.
+
+        A final task takes only the rest of turns that were running, until `closing_grace` after
+        its end. Raises ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED.
+        """
+
+    async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
+        """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
+
+    async def last_speech_time(self, task_id: str) -> datetime | None:
+        """Return when the last event of a task's conversation was written down."""
+
+    async def forget_requests(self) -> None:
+        """Forget the requests that are too old to be repeated."""

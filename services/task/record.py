@@ -1,0 +1,159 @@
+"""The record within one transaction: a task's numbered events and the turns they make up."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.conversation import (
+    Conversation,
+    ConversationEvent,
+    ReplyUpdated,
+    TurnClosed,
+    TurnStarted,
+    check_range,
+)
+from services.task.database import Transaction
+from services.task.rows import from_micros, to_micros, turn_from_row
+from services.task.tasks import Task
+
+
+def last_sequence(transaction: Transaction, task_id: str) -> int:
+    """Return the sequence of a task's last event, 0 before the first."""
+    return _highest(transaction, task_id, "sequence")
+
+
+def note(
+    transaction: Transaction,
+    task_id: str,
+    content: bytes,
+    *,
+    now: datetime,
+    conversation_sequence: int | None = None,
+) -> None:
+    """Add the next event to a task's log."""
+    sequence = last_sequence(transaction, task_id) + 1
+    transaction.execute(
+        "INSERT INTO events (task_id, sequence, time, conversation_sequence, content)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (task_id, sequence, to_micros(now), conversation_sequence, content),
+    )
+    transaction.announce(task_id)
+
+
+def append(
+    transaction: Transaction,
+    task: Task,
+    events: Sequence[ConversationEvent],
+    *,
+    now: datetime,
+    takes_closing: bool,
+) -> int:
+    """Append events to a conversation, skipping those that are there; return its last sequence.
+
+    `takes_closing` says whether a task that is over takes the rest of turns that were running.
+    """
+    last = _highest(transaction, task.task_id, "conversation_sequence")
+    for event in events:
+        if event.sequence <= last:
+            continue
+        if event.sequence != last + 1:
+            raise ServiceError(
+                Reason.EVENTS_OUT_OF_ORDER,
+                f"events: sequence {event.sequence} does not follow {last}",
+                last_sequence=str(last),
+            )
+        if task.state.is_final and not (takes_closing and _is_running(transaction, task, event)):
+            raise ServiceError(
+                Reason.TASK_ENDED, "task_id: the task has ended", task_id=task.task_id
+            )
+        last = event.sequence
+        note(transaction, task.task_id, event.payload, now=now, conversation_sequence=last)
+        if event.turn_id:
+            _change_turn(transaction, task.task_id, event)
+    return last
+
+
+def conversation(
+    transaction: Transaction, task_id: str, after_sequence: int | None
+) -> Conversation:
+    """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
+    last = _highest(transaction, task_id, "conversation_sequence")
+    check_range(after_sequence, last)
+    turns = transaction.execute(
+        "SELECT * FROM turns WHERE task_id = ? ORDER BY turn_id", (task_id,)
+    )
+    events = transaction.execute(
+        "SELECT content FROM events WHERE task_id = ? AND conversation_sequence > ?"
+        " ORDER BY conversation_sequence",
+        (task_id, last if after_sequence is None else after_sequence),
+    )
+    return Conversation(
+        turns=tuple(turn_from_row(row) for row in turns),
+        last_sequence=last,
+        events=tuple(row["content"] for row in events),
+    )
+
+
+def last_speech_time(transaction: Transaction, task_id: str) -> datetime | None:
+    """Return when the last event of a task's conversation was written down."""
+    row = transaction.execute(
+        "SELECT time FROM events WHERE task_id = ? AND conversation_sequence IS NOT NULL"
+        " ORDER BY conversation_sequence DESC LIMIT 1",
+        (task_id,),
+    ).fetchone()
+    return None if row is None else from_micros(row["time"])
+
+
+def _highest(transaction: Transaction, task_id: str, column: str) -> int:
+    row = transaction.execute(
+        f"SELECT coalesce(max({column}), 0) FROM events WHERE task_id = ?", (task_id,)
+    ).fetchone()
+    highest: int = row[0]
+    return highest
+
+
+def _is_running(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
+    sql = "SELECT 1 FROM turns WHERE task_id = ? AND turn_id = ? AND finish_time IS NULL"
+    return transaction.execute(sql, (task.task_id, event.turn_id)).fetchone() is not None
+
+
+def _change_turn(transaction: Transaction, task_id: str, event: ConversationEvent) -> None:
+    key = {"task_id": task_id, "turn_id": event.turn_id, "time": to_micros(event.time)}
+    match event.change:
+        case TurnStarted(origin=origin, user_text=user_text, language_code=language_code):
+            columns = {"origin": origin, "user_text": user_text, "language_code": language_code}
+        case TurnClosed() as closed:
+            columns = {
+                "reply_text": closed.reply_text,
+                "heard_text": closed.heard_text,
+                "is_interrupted": closed.is_interrupted,
+                "failure": closed.failure,
+                "ledger": closed.ledger,
+                "latency": closed.latency,
+                "finish_time": key["time"],
+            }
+        case ReplyUpdated(delta=delta):
+            _insert_turn(transaction, key)
+            transaction.execute(
+                "UPDATE turns SET reply_text = reply_text || :delta"
+                " WHERE task_id = :task_id AND turn_id = :turn_id",
+                {**key, "delta": delta},
+            )
+            return
+        case None:
+            return
+    _insert_turn(transaction, key)
+    transaction.execute(
+        f"UPDATE turns SET {', '.join(f'{column} = :{column}' for column in columns)}"
+        " WHERE task_id = :task_id AND turn_id = :turn_id",
+        {**key, **columns},
+    )
+
+
+def _insert_turn(transaction: Transaction, key: dict[str, object]) -> None:
+    transaction.execute(
+        "INSERT OR IGNORE INTO turns (task_id, turn_id, start_time)"
+        " VALUES (:task_id, :turn_id, :time)",
+        key,
+    )

@@ -1,0 +1,142 @@
+"""Tasks and turns as rows of the database, and back."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from services.runtime.reasons import Reason
+from services.task.conversation import TaskEvent, Turn
+from services.task.tasks import Failure, StopReason, Task, TaskState
+
+Row: TypeAlias = Mapping[str, Any] | sqlite3.Row
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+TASK_COLUMNS = (
+    "task_id",
+    "state",
+    "room_id",
+    "stream_id",
+    "digital_human_id",
+    "persona_id",
+    "language_code",
+    "user_id",
+    "background_color",
+    "avatar_id",
+    "max_duration",
+    "max_idle_duration",
+    "create_time",
+    "accept_time",
+    "start_time",
+    "stop_time",
+    "stop_reason",
+    "failure_reason",
+    "failure_message",
+)
+
+
+def to_micros(time: datetime) -> int:
+    """Return a moment as microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the moment of a number of microseconds since 1970."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def task_to_row(task: Task) -> dict[str, str | int | None]:
+    """Return the columns of a task."""
+    return {
+        "task_id": task.task_id,
+        "state": task.state.value,
+        "room_id": task.room_id,
+        "stream_id": task.stream_id,
+        "digital_human_id": task.digital_human_id,
+        "persona_id": task.persona_id,
+        "language_code": task.language_code,
+        "user_id": task.user_id,
+        "background_color": task.background_color,
+        "avatar_id": task.avatar_id,
+        "max_duration": task.max_duration // _MICROSECOND,
+        "max_idle_duration": task.max_idle_duration // _MICROSECOND,
+        "create_time": to_micros(task.create_time),
+        "accept_time": _optional_micros(task.accept_time),
+        "start_time": _optional_micros(task.start_time),
+        "stop_time": _optional_micros(task.stop_time),
+        "stop_reason": task.stop_reason.value if task.stop_reason else None,
+        "failure_reason": task.failure.reason.value if task.failure else None,
+        "failure_message": task.failure.message if task.failure else None,
+    }
+
+
+def task_from_row(row: Row) -> Task:
+    """Return the task of a row."""
+    failure_reason = row["failure_reason"]
+    return Task(
+        task_id=row["task_id"],
+        state=TaskState(row["state"]),
+        room_id=row["room_id"],
+        stream_id=row["stream_id"],
+        digital_human_id=row["digital_human_id"],
+        persona_id=row["persona_id"],
+        language_code=row["language_code"],
+        user_id=row["user_id"],
+        background_color=row["background_color"],
+        avatar_id=row["avatar_id"],
+        max_duration=row["max_duration"] * _MICROSECOND,
+        max_idle_duration=row["max_idle_duration"] * _MICROSECOND,
+        create_time=from_micros(row["create_time"]),
+        accept_time=_optional_time(row["accept_time"]),
+        start_time=_optional_time(row["start_time"]),
+        stop_time=_optional_time(row["stop_time"]),
+        stop_reason=StopReason(row["stop_reason"]) if row["stop_reason"] else None,
+        failure=Failure(reason=Reason(failure_reason), message=row["failure_message"])
+        if failure_reason
+        else None,
+    )
+
+
+def task_to_content(task: Task) -> bytes:
+    """Return a task as the content of an event."""
+    return json.dumps(task_to_row(task), separators=(",", ":")).encode()
+
+
+def event_from_row(row: Row) -> TaskEvent:
+    """Return the event of a row."""
+    content: bytes = row["content"]
+    is_state = row["conversation_sequence"] is None
+    return TaskEvent(
+        sequence=row["sequence"],
+        time=from_micros(row["time"]),
+        content=task_from_row(json.loads(content)) if is_state else content,
+    )
+
+
+def turn_from_row(row: Row) -> Turn:
+    """Return the turn of a row."""
+    return Turn(
+        turn_id=row["turn_id"],
+        origin=row["origin"],
+        user_text=row["user_text"],
+        reply_text=row["reply_text"],
+        heard_text=row["heard_text"],
+        is_interrupted=bool(row["is_interrupted"]),
+        language_code=row["language_code"],
+        start_time=from_micros(row["start_time"]),
+        finish_time=_optional_time(row["finish_time"]),
+        failure=row["failure"],
+        ledger=row["ledger"],
+        latency=row["latency"],
+    )
+
+
+def _optional_micros(time: datetime | None) -> int | None:
+    return None if time is None else to_micros(time)
+
+
+def _optional_time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)

@@ -1,0 +1,71 @@
+"""The tables of the journal, as the steps that led to them; a released step never changes."""
+
+# Times are microseconds since 1970 in UTC, durations are microseconds.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE tasks (
+        task_id TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        room_id TEXT NOT NULL,
+        stream_id TEXT NOT NULL,
+        digital_human_id TEXT NOT NULL,
+        persona_id TEXT NOT NULL,
+        language_code TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        background_color TEXT NOT NULL,
+        avatar_id TEXT NOT NULL,
+        max_duration INTEGER NOT NULL,
+        max_idle_duration INTEGER NOT NULL,
+        create_time INTEGER NOT NULL,
+        accept_time INTEGER,
+        start_time INTEGER,
+        stop_time INTEGER,
+        stop_reason TEXT,
+        failure_reason TEXT,
+        failure_message TEXT
+    ) WITHOUT ROWID;
+    CREATE INDEX tasks_by_state ON tasks (state);
+    CREATE INDEX tasks_by_user ON tasks (user_id, task_id);
+    CREATE INDEX tasks_by_avatar ON tasks (avatar_id) WHERE avatar_id <> '';
+    CREATE INDEX tasks_by_stream ON tasks (stream_id, create_time);
+    CREATE UNIQUE INDEX live_streams ON tasks (stream_id)
+        WHERE state NOT IN ('STOPPED', 'FAILED');
+
+    CREATE TABLE events (
+        task_id TEXT NOT NULL REFERENCES tasks,
+        sequence INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        conversation_sequence INTEGER,
+        content BLOB NOT NULL,
+        PRIMARY KEY (task_id, sequence)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX conversation_events ON events (task_id, conversation_sequence)
+        WHERE conversation_sequence IS NOT NULL;
+
+    CREATE TABLE turns (
+        task_id TEXT NOT NULL REFERENCES tasks,
+        turn_id INTEGER NOT NULL,
+        origin INTEGER NOT NULL DEFAULT 0,
+        user_text TEXT NOT NULL DEFAULT '',
+        reply_text TEXT NOT NULL DEFAULT '',
+        heard_text TEXT NOT NULL DEFAULT '',
+        is_interrupted INTEGER NOT NULL DEFAULT 0,
+        language_code TEXT NOT NULL DEFAULT '',
+        start_time INTEGER NOT NULL,
+        finish_time INTEGER,
+        failure BLOB NOT NULL DEFAULT x'',
+        ledger BLOB NOT NULL DEFAULT x'',
+        latency BLOB NOT NULL DEFAULT x'',
+        PRIMARY KEY (task_id, turn_id)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE requests (
+        request_id TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        task_id TEXT NOT NULL REFERENCES tasks,
+        time INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX requests_by_task ON requests (task_id);
+    CREATE INDEX requests_by_time ON requests (time);
+    """,
+)

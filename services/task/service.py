@@ -1,0 +1,88 @@
+"""The parts of the task service, put together around one cloud."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import grpc
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
+from services.runtime.serving import Serving, ServingOptions, serving
+from services.task.bulletin import Bulletin
+from services.task.database import opened
+from services.task.jobs import Jobs
+from services.task.journal import SqliteJournal
+from services.task.keeper import Keeper, Pace
+from services.task.lifecycle import LifeCycle
+from services.task.ports import Cloud, Quota
+from services.task.servicer import Durations, TaskServicer
+from services.task.settings import TaskSettings
+from services.task.sweep import Sweeper
+from services.task.tasks import Clock
+
+# Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
+STOP_PATIENCE_S = 6.0
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def task_service(
+    settings: TaskSettings, cloud: Cloud, *, clock: Clock = utc_now
+) -> AsyncIterator[Serving]:
+    """Serve tasks while the block is open; what an earlier process left behind is mended first.
+
+    Raises DatabaseError, or OSError when the address is taken.
+    """
+    bulletin = Bulletin()
+    pace = Pace(
+        start_timeout_s=settings.start_timeout_s,
+        settle_s=settings.settle_s,
+        poll_s=settings.poll_s,
+    )
+    quota = Quota(running=settings.max_running, running_per_user=settings.max_running_per_user)
+    durations = Durations(
+        longest=timedelta(seconds=settings.max_duration_s),
+        longest_idle=timedelta(seconds=settings.max_idle_duration_s),
+    )
+    async with opened(settings.database, bulletin.publish) as database, Jobs() as jobs:
+        journal = SqliteJournal(database, clock)
+        keeper = Keeper(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
+        sweeper = Sweeper(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
+        servicer = TaskServicer(
+            journal=journal,
+            lifecycle=LifeCycle(
+                journal=journal,
+                keeper=keeper,
+                jobs=jobs,
+                quota=quota,
+                stop_patience_s=STOP_PATIENCE_S,
+            ),
+            bulletin=bulletin,
+            clock=clock,
+            durations=durations,
+        )
+
+        def register(server: grpc.aio.Server) -> None:
+            add_TaskServiceServicer_to_server(servicer, server)
+
+        jobs.begin(sweeper.run(settings.sweep_interval_s), name="sweep")
+        names = [pb.DESCRIPTOR.services_by_name["TaskService"].full_name]
+        async with serving(_options(settings), names, register) as server:
+            with bulletin.posting():
+                yield server
+
+
+def _options(settings: TaskSettings) -> ServingOptions:
+    token = settings.service_token
+    return ServingOptions(
+        host=settings.host,
+        port=settings.port,
+        service_token=token.get_secret_value() if token else None,
+        has_reflection=settings.reflection,
+        metrics_port=settings.metrics_port,
+    )

@@ -1,0 +1,140 @@
+"""The task service's contract on top of its life cycle and journal."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import grpc
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
+from services.task import pages, wire
+from services.task.bulletin import Bulletin
+from services.task.lifecycle import LifeCycle
+from services.task.ports import Journal
+from services.task.tasks import Clock
+from services.task.watch import watch
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+DEFAULT_PAGE_SIZE = 50
+# How long after a task's end the turns that were running may still be closed.
+CLOSING_GRACE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durations:
+    """How long a task may last when its creator does not say."""
+
+    longest: timedelta
+    longest_idle: timedelta
+
+
+class TaskServicer(TaskServiceServicer):
+    """Answers calls; what fails is raised as ServiceError."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        lifecycle: LifeCycle,
+        bulletin: Bulletin,
+        clock: Clock,
+        durations: Durations,
+    ) -> None:
+        self._journal = journal
+        self._lifecycle = lifecycle
+        self._bulletin = bulletin
+        self._clock = clock
+        self._durations = durations
+
+    async def CreateTask(
+        self, request: pb.CreateTaskRequest, context: Context
+    ) -> pb.CreateTaskResponse:
+        """Create a task and order its avatar."""
+        task, is_replayed = await self._lifecycle.create(
+            wire.task_from_request(
+                request,
+                max_duration=self._durations.longest,
+                max_idle_duration=self._durations.longest_idle,
+                now=self._clock(),
+            ),
+            wire.request_of(request),
+        )
+        return pb.CreateTaskResponse(
+            task=wire.task_to_pb(task, self._clock()), replayed=is_replayed
+        )
+
+    async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
+        """Return a task."""
+        task = await self._journal.get(request.task_id)
+        return pb.GetTaskResponse(task=wire.task_to_pb(task, self._clock()))
+
+    async def ListTasks(
+        self, request: pb.ListTasksRequest, context: Context
+    ) -> pb.ListTasksResponse:
+        """List tasks, newest first."""
+        wanted = wire.filter_from_request(request)
+        before = pages.decode(request.page_token, wanted) if request.page_token else ""
+        size = request.page_size or DEFAULT_PAGE_SIZE
+        # One more than the page holds tells whether another page follows.
+        found = await self._journal.page(wanted, before=before, size=size + 1)
+        now = self._clock()
+        return pb.ListTasksResponse(
+            tasks=[wire.task_to_pb(task, now) for task in found[:size]],
+            next_page_token=pages.encode(found[size - 1].task_id, wanted)
+            if len(found) > size
+            else "",
+        )
+
+    async def StopTask(self, request: pb.StopTaskRequest, context: Context) -> pb.StopTaskResponse:
+        """Stop a task."""
+        task, is_replayed = await self._lifecycle.stop(
+            request.task_id, wire.stop_reason_from_pb(request.reason), wire.request_of(request)
+        )
+        return pb.StopTaskResponse(task=wire.task_to_pb(task, self._clock()), replayed=is_replayed)
+
+    async def WatchTask(
+        self, request: pb.WatchTaskRequest, context: Context
+    ) -> AsyncIterator[pb.WatchTaskResponse]:
+        """Send a task as it is, then its events."""
+        after = request.after_sequence if request.HasField("after_sequence") else None
+        updates = watch(self._journal, self._bulletin, request.task_id, after)
+        async with aclosing(updates):
+            async for update in updates:
+                yield wire.update_to_pb(update, self._clock())
+
+    async def RefreshTask(
+        self, request: pb.RefreshTaskRequest, context: Context
+    ) -> pb.RefreshTaskResponse:
+        """Ask the cloud for a task's true state now."""
+        task_id = request.task_id
+        if request.WhichOneof("target") == "avatar_id":
+            task_id = (await self._journal.get_by_avatar(request.avatar_id)).task_id
+        task = await self._lifecycle.refresh(task_id)
+        return pb.RefreshTaskResponse(task=wire.task_to_pb(task, self._clock()))
+
+    async def AppendEvents(
+        self, request: pb.AppendEventsRequest, context: Context
+    ) -> pb.AppendEventsResponse:
+        """Append to a task's conversation."""
+        last_sequence = await self._journal.append(
+            request.task_id,
+            wire.events_from_pb(request.events, self._clock()),
+            closing_grace=CLOSING_GRACE,
+        )
+        return pb.AppendEventsResponse(last_sequence=last_sequence)
+
+    async def GetConversation(
+        self, request: pb.GetConversationRequest, context: Context
+    ) -> pb.GetConversationResponse:
+        """Return what was said in a task."""
+        after = request.after_sequence if request.HasField("after_sequence") else None
+        conversation = await self._journal.conversation(request.task_id, after)
+        return pb.GetConversationResponse(
+            turns=[wire.turn_to_pb(turn) for turn in conversation.turns],
+            last_sequence=conversation.last_sequence,
+            events=[wire.conversation_event_to_pb(payload) for payload in conversation.events],
+        )

@@ -1,0 +1,192 @@
+"""What a task is, and the moves that its life allows."""
+
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from services.runtime.reasons import Reason
+
+Clock: TypeAlias = Callable[[], datetime]
+
+TASK_ID_PREFIX = "task_"
+# Crockford's base 32 without capitals: no letters that look like digits, and ids sort as text.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_HALF_LENGTH = 13
+
+
+class TaskState(StrEnum):
+    """Where a task is in its life."""
+
+    CREATING = "CREATING"
+    STARTING = "STARTING"
+    STREAMING = "STREAMING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing happens to the task any more."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = MappingProxyType(
+    {
+        TaskState.CREATING: frozenset(
+            {TaskState.STARTING, TaskState.STOPPING, TaskState.FAILED},
+        ),
+        TaskState.STARTING: frozenset({TaskState.STREAMING, TaskState.STOPPING}),
+        TaskState.STREAMING: frozenset({TaskState.STOPPING, TaskState.STOPPED}),
+        TaskState.STOPPING: frozenset({TaskState.STOPPED, TaskState.FAILED}),
+        TaskState.STOPPED: frozenset(),
+        TaskState.FAILED: frozenset(),
+    }
+)
+LIVE_STATES = frozenset(state for state in TaskState if not state.is_final)
+
+
+class StopReason(StrEnum):
+    """Why a task ended."""
+
+    REQUESTED = "REQUESTED"
+    EXPIRED = "EXPIRED"
+    IDLE = "IDLE"
+    CLIENT_GONE = "CLIENT_GONE"
+    CLOUD = "CLOUD"
+    RECONCILED = "RECONCILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a task failed, in words that a caller may see."""
+
+    reason: Reason
+    message: str
+
+
+class IllegalTransition(Exception):
+    """A task was to go where its life does not lead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A digital human on air for one room and stream; a new value for every change."""
+
+    task_id: str
+    state: TaskState = TaskState.CREATING
+    room_id: str
+    stream_id: str
+    digital_human_id: str = ""
+    persona_id: str = ""
+    language_code: str = ""
+    user_id: str = ""
+    background_color: str = ""
+    avatar_id: str = ""
+    max_duration: timedelta
+    max_idle_duration: timedelta
+    create_time: datetime
+    accept_time: datetime | None = None
+    start_time: datetime | None = None
+    stop_time: datetime | None = None
+    stop_reason: StopReason | None = None
+    failure: Failure | None = None
+
+    @property
+    def expire_time(self) -> datetime:
+        """When the task must be over."""
+        return self.create_time + self.max_duration
+
+    def billable_seconds(self, now: datetime) -> int:
+        """Return the begun seconds between the cloud's acceptance and the end, or `now`."""
+        if self.accept_time is None:
+            return 0
+        elapsed = (self.stop_time or now) - self.accept_time
+        return max(0, math.ceil(elapsed.total_seconds()))
+
+
+def accepted(task: Task, *, avatar_id: str, digital_human_id: str, at: datetime) -> Task:
+    """The cloud has taken the order; a task that is being stopped goes on being stopped."""
+    known = replace(
+        task,
+        avatar_id=avatar_id,
+        digital_human_id=digital_human_id or task.digital_human_id,
+        accept_time=at,
+    )
+    if task.state is TaskState.STOPPING:
+        return known
+    return _moved(known, TaskState.STARTING)
+
+
+def refused(task: Task, *, failure: Failure, at: datetime) -> Task:
+    """The cloud surely runs nothing for the task; one that is being stopped is thereby stopped."""
+    if task.state is TaskState.STOPPING:
+        return _moved(task, TaskState.STOPPED, stop_time=at)
+    return _moved(task, TaskState.FAILED, failure=failure, stop_time=at)
+
+
+def on_air(task: Task, *, at: datetime) -> Task:
+    """The avatar is to be seen."""
+    return _moved(task, TaskState.STREAMING, start_time=at)
+
+
+def failing(task: Task, *, failure: Failure) -> Task:
+    """The avatar does not come on air and must be stopped before the task has failed."""
+    return _moved(task, TaskState.STOPPING, failure=failure)
+
+
+def stopping(task: Task, *, reason: StopReason) -> Task:
+    """The task is to end; one that ends or has ended stays as it is."""
+    if task.state is TaskState.STOPPING or task.state.is_final:
+        return task
+    return _moved(task, TaskState.STOPPING, stop_reason=reason)
+
+
+def stopped(task: Task, *, at: datetime) -> Task:
+    """Nothing runs for a task that was being stopped: it has failed if that was why."""
+    return _moved(task, TaskState.FAILED if task.failure else TaskState.STOPPED, stop_time=at)
+
+
+def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:
+    """The cloud ended a task that was on air."""
+    return _moved(task, TaskState.STOPPED, stop_reason=reason, stop_time=at)
+
+
+def end_by_cloud(
+    task: Task, *, last_speech_time: datetime | None, now: datetime
+) -> tuple[StopReason, datetime]:
+    """Return why the cloud has ended a task by itself, and when at the latest."""
+    idle_since = max(filter(None, (task.start_time, last_speech_time)), default=task.create_time)
+    idle_end = idle_since + task.max_idle_duration
+    if task.expire_time <= min(now, idle_end):
+        return StopReason.EXPIRED, task.expire_time
+    if idle_end <= now:
+        return StopReason.IDLE, idle_end
+    return StopReason.CLOUD, now
+
+
+def new_task_id(now: datetime) -> str:
+    """Return an id that sorts by the microsecond and cannot be guessed."""
+    microseconds = int(now.timestamp() * 1_000_000)
+    chance = secrets.randbits(5 * _HALF_LENGTH)
+    return TASK_ID_PREFIX + _base32(microseconds) + _base32(chance)
+
+
+def is_task_id(text: str) -> bool:
+    """Return whether a text has the form of a task id."""
+    body = text.removeprefix(TASK_ID_PREFIX)
+    return text != body and len(body) == 2 * _HALF_LENGTH and set(body) <= set(_ALPHABET)
+
+
+def _base32(number: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_HALF_LENGTH)))
+
+
+def _moved(task: Task, state: TaskState, **changes: Any) -> Task:
+    if state not in TRANSITIONS[task.state]:
+        raise IllegalTransition(f"{task.task_id} cannot go from {task.state} to {state}")
+    return replace(task, state=state, **changes)

@@ -1,0 +1,32 @@
+"""Follows one task: a snapshot, then every event once and in order, from the journal alone."""
+
+from collections.abc import AsyncGenerator
+
+from services.task.bulletin import Bulletin
+from services.task.conversation import TaskEvent, check_range
+from services.task.ports import Journal, Snapshot
+
+BATCH = 200
+
+
+async def watch(
+    journal: Journal, bulletin: Bulletin, task_id: str, after_sequence: int | None
+) -> AsyncGenerator[Snapshot | TaskEvent, None]:
+    """Yield the task as it is, then the events after a sequence (None: only new ones).
+
+    Ends after the last event of a task in a final state. A slow reader holds up nobody: events wait
+    in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
+    """
+    with bulletin.watching(task_id) as bell:
+        snapshot = await journal.snapshot(task_id)
+        check_range(after_sequence, snapshot.last_sequence)
+        yield snapshot
+        sequence = snapshot.last_sequence if after_sequence is None else after_sequence
+        is_over = False
+        while not is_over:
+            events, is_over = await journal.events_after(task_id, sequence, limit=BATCH)
+            for event in events:
+                sequence = event.sequence
+                yield event
+            if not is_over and len(events) < BATCH:
+                await bell.wait()

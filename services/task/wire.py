@@ -1,0 +1,239 @@
+"""Messages of the task service's contract to values of its domain, and back."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.task.v1 import task_pb2 as pb
+from services.runtime.errors import ServiceError, invalid, to_status
+from services.task.conversation import (
+    ConversationEvent,
+    ReplyUpdated,
+    TaskEvent,
+    Turn,
+    TurnChange,
+    TurnClosed,
+    TurnStarted,
+)
+from services.task.ports import Request, Snapshot, TaskFilter
+from services.task.tasks import Failure, StopReason, Task, TaskState, new_task_id
+
+DEFAULT_BACKGROUND = "#000000"
+
+
+def task_from_request(
+    request: pb.CreateTaskRequest,
+    *,
+    max_duration: timedelta,
+    max_idle_duration: timedelta,
+    now: datetime,
+) -> Task:
+    """Return the new task that a request asks for; the durations apply where it names none."""
+    return Task(
+        task_id=new_task_id(now),
+        room_id=request.room_id,
+        stream_id=request.stream_id,
+        digital_human_id=request.digital_human_id,
+        persona_id=request.persona_id,
+        language_code=request.language_code,
+        user_id=request.user_id,
+        background_color=request.background_color or DEFAULT_BACKGROUND,
+        max_duration=_whole_seconds(request.max_duration) or max_duration,
+        max_idle_duration=_whole_seconds(request.max_idle_duration) or max_idle_duration,
+        create_time=now,
+    )
+
+
+def request_of(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | None:
+    """Return what makes a call repeatable, or None when it has no request id."""
+    if not message.request_id:
+        return None
+    body = deepcopy(message)
+    body.ClearField("request_id")
+    digest = hashlib.sha256(message.DESCRIPTOR.full_name.encode())
+    digest.update(body.SerializeToString(deterministic=True))
+    return Request(request_id=message.request_id.lower(), digest=digest.digest())
+
+
+def stop_reason_from_pb(reason: pb.StopReason.ValueType) -> StopReason:
+    """Return a stop reason; an unset one is REQUESTED."""
+    if reason == pb.STOP_REASON_UNSPECIFIED:
+        return StopReason.REQUESTED
+    return StopReason(pb.StopReason.Name(reason).removeprefix("STOP_REASON_"))
+
+
+def filter_from_request(request: pb.ListTasksRequest) -> TaskFilter:
+    """Return which tasks a request wants."""
+    return TaskFilter(
+        states=tuple(
+            TaskState(pb.TaskState.Name(state).removeprefix("TASK_STATE_"))
+            for state in request.states
+        ),
+        user_id=request.user_id,
+        avatar_id=request.avatar_id,
+    )
+
+
+def events_from_pb(
+    events: Sequence[conversation_pb2.ConversationEvent], now: datetime
+) -> list[ConversationEvent]:
+    """Return events to record. Raises ServiceError with INVALID_REQUEST."""
+    return [_event_from_pb(event, f"events[{index}]", now) for index, event in enumerate(events)]
+
+
+def task_to_pb(task: Task, now: datetime) -> pb.Task:
+    """Return a task, with its usage up to `now`."""
+    message = pb.Task(
+        task_id=task.task_id,
+        state=pb.TaskState.Value(f"TASK_STATE_{task.state}"),
+        room_id=task.room_id,
+        stream_id=task.stream_id,
+        digital_human_id=task.digital_human_id,
+        persona_id=task.persona_id,
+        language_code=task.language_code,
+        user_id=task.user_id,
+        background_color=task.background_color,
+        avatar_id=task.avatar_id,
+        max_duration=_to_duration(task.max_duration),
+        max_idle_duration=_to_duration(task.max_idle_duration),
+        create_time=_to_timestamp(task.create_time),
+        start_time=_to_timestamp(task.start_time),
+        stop_time=_to_timestamp(task.stop_time),
+        failure=_to_failure(task.failure),
+    )
+    if task.stop_reason is not None:
+        message.stop_reason = pb.StopReason.Value(f"STOP_REASON_{task.stop_reason}")
+    if task.accept_time is not None:
+        message.usage.CopyFrom(
+            pb.Usage(
+                start_time=_to_timestamp(task.accept_time),
+                stop_time=_to_timestamp(task.stop_time),
+                billable_seconds=task.billable_seconds(now),
+            )
+        )
+    return message
+
+
+def update_to_pb(update: Snapshot | TaskEvent, now: datetime) -> pb.WatchTaskResponse:
+    """Return what a watcher is told."""
+    match update:
+        case Snapshot(task=task, last_sequence=last_sequence):
+            snapshot = pb.TaskSnapshot(task=task_to_pb(task, now), last_sequence=last_sequence)
+            return pb.WatchTaskResponse(snapshot=snapshot)
+        case TaskEvent(sequence=sequence, time=time, content=content):
+            event = pb.TaskEvent(sequence=sequence, event_time=_to_timestamp(time))
+            if isinstance(content, Task):
+                event.state_changed.task.CopyFrom(task_to_pb(content, time))
+            else:
+                event.conversation_event.MergeFromString(content)
+            return pb.WatchTaskResponse(event=event)
+
+
+def turn_to_pb(turn: Turn) -> pb.Turn:
+    """Return a turn."""
+    message = pb.Turn(
+        turn_id=turn.turn_id,
+        origin=conversation_pb2.TurnOrigin.ValueType(turn.origin),
+        user_text=turn.user_text,
+        reply_text=turn.reply_text,
+        heard_text=turn.heard_text,
+        interrupted=turn.is_interrupted,
+        language_code=turn.language_code,
+        start_time=_to_timestamp(turn.start_time),
+        finish_time=_to_timestamp(turn.finish_time),
+    )
+    parts: tuple[tuple[Message, bytes], ...] = (
+        (message.failure, turn.failure),
+        (message.ledger, turn.ledger),
+        (message.latency, turn.latency),
+    )
+    for part, encoded in parts:
+        if encoded:
+            part.MergeFromString(encoded)
+    return message
+
+
+def conversation_event_to_pb(payload: bytes) -> conversation_pb2.ConversationEvent:
+    """Return an event as it was recorded."""
+    return conversation_pb2.ConversationEvent.FromString(payload)
+
+
+def _event_from_pb(
+    event: conversation_pb2.ConversationEvent, field: str, now: datetime
+) -> ConversationEvent:
+    if event.sequence < 1:
+        raise invalid(f"{field}.sequence", "int64.gte", "must be 1 or more")
+    if event.turn_id < 0:
+        raise invalid(f"{field}.turn_id", "int64.gte", "must not be negative")
+    try:
+        time = event.event_time.ToDatetime(tzinfo=UTC) if event.HasField("event_time") else now
+    except (ValueError, OverflowError):
+        raise invalid(f"{field}.event_time", "timestamp", "is not a time") from None
+    return ConversationEvent(
+        sequence=event.sequence,
+        time=time,
+        turn_id=event.turn_id,
+        change=_change_from_pb(event),
+        payload=event.SerializeToString(),
+    )
+
+
+def _change_from_pb(event: conversation_pb2.ConversationEvent) -> TurnChange | None:
+    match event.WhichOneof("event"):
+        case "turn_started":
+            started = event.turn_started
+            return TurnStarted(
+                origin=started.origin,
+                user_text=started.user_text,
+                language_code=started.language_code,
+            )
+        case "reply_updated":
+            return ReplyUpdated(delta=event.reply_updated.delta)
+        case "turn_finished":
+            finished = event.turn_finished
+            return TurnClosed(
+                reply_text=finished.reply_text,
+                heard_text=finished.heard_text,
+                is_interrupted=finished.interrupted,
+                ledger=finished.ledger.SerializeToString(),
+                latency=finished.latency.SerializeToString(),
+            )
+        case "turn_failed":
+            failed = event.turn_failed
+            return TurnClosed(
+                reply_text=failed.reply_text,
+                heard_text=failed.heard_text,
+                failure=failed.status.SerializeToString(),
+            )
+        case _:
+            return None
+
+
+def _whole_seconds(duration: Duration) -> timedelta:
+    return timedelta(seconds=math.ceil(duration.ToTimedelta().total_seconds()))
+
+
+def _to_duration(value: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(value)
+    return duration
+
+
+def _to_timestamp(value: datetime | None) -> Timestamp | None:
+    if value is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(value)
+    return timestamp
+
+
+def _to_failure(failure: Failure | None) -> status_pb2.Status | None:
+    return failure and to_status(ServiceError(failure.reason, failure.message))
