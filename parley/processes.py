@@ -31,10 +31,17 @@ class Command:
 class Running:
     """A process that was started. Its output goes line by line to `on_line`."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, on_line: OnLine) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        output: asyncio.StreamReader,
+        on_line: OnLine,
+    ) -> None:
         self.name = name
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._process = process
+        self._output = output
         self._on_line = on_line
         self._reading = asyncio.create_task(self._read(), name=f"output of {name}")
 
@@ -73,10 +80,9 @@ class Running:
             os.killpg(self.pid, signal.SIGKILL)
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
         while True:
             try:
-                raw = await self._process.stdout.readline()
+                raw = await self._output.readline()
             except ValueError:
                 # Longer than the limit: the line is lost, the next ones are not.
                 continue
@@ -94,21 +100,37 @@ async def running(command: Command, *, on_line: OnLine, grace_s: float) -> Async
     The process gets SIGTERM when this one dies, however it dies. Raises OSError when the command
     cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command.words,
-        env=command.environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        limit=LINE_BYTES,
-        start_new_session=True,
-        preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
+    reading, writing = os.pipe()
+    async with _lines_of(reading) as output:
+        # Only the process keeps the writing end, so that its end is the output's end.
+        with os.fdopen(writing, "wb", 0) as pipe:
+            process = await asyncio.create_subprocess_exec(
+                *command.words,
+                env=command.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=pipe,
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
+            )
+        started = Running(command.name, process, output, on_line)
+        try:
+            yield started
+        finally:
+            await started.stop(grace_s)
+
+
+@asynccontextmanager
+async def _lines_of(pipe: int) -> AsyncIterator[asyncio.StreamReader]:
+    """Read a pipe of ours: asyncio's own hide a process's end while any child holds them open."""
+    reader = asyncio.StreamReader(limit=LINE_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
     )
-    started = Running(command.name, process, on_line)
     try:
-        yield started
+        yield reader
     finally:
-        await started.stop(grace_s)
+        transport.close()
 
 
 def _die_with(parent: int) -> Callable[[], None]:

@@ -1,0 +1,150 @@
+"""The `parley` command."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import dotenv
+import typer
+from rich.console import Console
+
+from parley import doctor, tasks
+from parley.findings import examine
+from parley.gateway import Gateway, GatewayError, Question, gateway_at
+from parley.models import models_app
+from parley.plan import GATEWAY, ROOT, PlanError
+from parley.readiness import base_url
+from parley.supervisor import Supervisor
+from parley.talk import Call
+
+app = typer.Typer(
+    help="Talk with digital humans: run everything, try it out, find out what is wrong.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+tasks_app = typer.Typer(help="Digital humans on air.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(tasks_app, name="tasks")
+
+console = Console()
+complaints = Console(stderr=True)
+
+Url = Annotated[
+    str | None, typer.Option("--url", help="Address of the gateway; default: this machine's.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", help="Key of the gateway; default: the first of GATEWAY_API_KEYS."),
+]
+
+
+@app.callback()
+def read_env_file() -> None:
+    """Read .env, without overriding what is set already."""
+    dotenv.load_dotenv(ROOT / ".env", override=False)
+
+
+@app.command()
+def up() -> None:
+    """Run everything here until Ctrl-C."""
+    try:
+        raise typer.Exit(asyncio.run(Supervisor(os.environ, console).run()))
+    except PlanError as error:
+        _complain(error)
+
+
+@app.command("doctor")
+def examine_machine() -> None:
+    """Say what is wrong here and how to mend it."""
+    with console.status("Looking around"):
+        found = asyncio.run(examine(os.environ))
+    raise typer.Exit(doctor.show(found, console))
+
+
+@app.command()
+def talk(
+    wav: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A recorded question.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="A written question.")] = None,
+    persona: Annotated[str | None, typer.Option(help="Who replies.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Language, such as en or zh.")] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="Tell the result as JSON.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Hold one whole call: put on air, ask, hear the reply, stop."""
+    if wav is not None and text is not None:
+        raise typer.BadParameter("give --wav or --text, not both")
+
+    async def hold(gateway: Gateway) -> None:
+        call = Call(gateway, console, is_json=is_json)
+        question = Question(wav=wav, text=text, language_code=lang)
+        await call.run(question, persona_id=persona, language_code=lang)
+
+    _with_gateway(url, api_key, hold)
+
+
+@tasks_app.command("list")
+def list_tasks(
+    is_all: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """List the tasks that run."""
+
+    async def show(gateway: Gateway) -> None:
+        states = () if is_all else tasks.LIVE_STATES
+        console.print(tasks.table_of(await gateway.list_tasks(states)))
+
+    _with_gateway(url, api_key, show)
+
+
+@tasks_app.command("stop")
+def stop_task(
+    task_id: Annotated[str | None, typer.Argument(help="Which; see `parley tasks list`.")] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="Every task that runs.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Stop a task, or all."""
+    if (task_id is None) != is_all:
+        raise typer.BadParameter("name one task, or say --all")
+
+    async def stop(gateway: Gateway) -> None:
+        if task_id is None:
+            await tasks.stop_all(gateway, console)
+        else:
+            await tasks.stop(gateway, task_id, console)
+
+    _with_gateway(url, api_key, stop)
+
+
+def _with_gateway(
+    url: str | None,
+    api_key: str | None,
+    work: Callable[[Gateway], Coroutine[Any, Any, None]],
+) -> None:
+    async def run() -> None:
+        key = api_key or os.environ.get("GATEWAY_API_KEYS", "").partition(",")[0].strip()
+        async with gateway_at(url or base_url(GATEWAY, os.environ), key or None) as gateway:
+            await work(gateway)
+
+    try:
+        asyncio.run(run())
+    except (GatewayError, PlanError) as error:
+        _complain(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _complain(error: Exception) -> None:
+    complaints.print(str(error), style="red", markup=False, soft_wrap=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()

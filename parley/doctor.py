@@ -1,0 +1,30 @@
+"""`parley doctor`: shows what is wrong here and how to mend it."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from parley.findings import Finding, Verdict
+
+_MARKS = {
+    Verdict.FINE: "[green]✔[/green]",
+    Verdict.WARNING: "[yellow]![/yellow]",
+    Verdict.PROBLEM: "[red]✘[/red]",
+}
+
+
+def show(found: Sequence[Finding], console: Console) -> int:
+    """Show the findings; returns 1 if there is a problem among them, else 0."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("", "What", "Found", "What to do"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        table.add_row(_MARKS[each.verdict], each.subject, each.found, each.remedy)
+    console.print(table)
+    problems = sum(each.verdict is Verdict.PROBLEM for each in found)
+    if problems:
+        console.print(f"[red]{problems} to mend.[/red]")
+        return 1
+    console.print("[green]All is well.[/green]")
+    return 0

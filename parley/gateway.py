@@ -1,0 +1,162 @@
+"""The gateway's HTTP API, as far as the command line uses it."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+
+Json: TypeAlias = dict[str, Any]
+
+_API = "/api/digital-human"
+_CALL_TIMEOUT_S = 60.0
+# A turn lasts as long as the reply is spoken; the gateway sends something every 15 s.
+_EVENT_TIMEOUT_S = 60.0
+
+
+class GatewayError(Exception):
+    """The gateway refused, failed or is not there; the text says what happened and what to do."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A server-sent event."""
+
+    name: str
+    data: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked: a recording, a text, or by default the persona's sample question."""
+
+    wav: Path | None = None
+    text: str | None = None
+    language_code: str | None = None
+
+
+class Gateway:
+    """A gateway that is called with a client of httpx, which knows its address and key."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def create_task(
+        self, *, persona_id: str | None = None, language_code: str | None = None
+    ) -> Json:
+        """Put a digital human on air in a room of its own; returns the task."""
+        name = f"cli-{secrets.token_hex(8)}"
+        body = {"roomId": name, "streamId": name, "personaId": persona_id, "lang": language_code}
+        return await self._call("POST", f"{_API}/create-task", json=_present(body))
+
+    async def stop_task(self, task_id: str) -> Json:
+        """Stop a task; repeating it is a success."""
+        return await self._call("POST", f"{_API}/stop-task", json={"taskId": task_id})
+
+    async def list_tasks(self, states: tuple[str, ...] = ()) -> list[Json]:
+        """Return the tasks in these states, or all, newest first."""
+        found: list[Json] = []
+        token = ""
+        while True:
+            params = [("state", state) for state in states] + [("pageToken", token)] * bool(token)
+            page = await self._call("GET", f"{_API}/tasks", params=params)
+            found += page["tasks"]
+            token = page["nextPageToken"]
+            if not token:
+                return found
+
+    async def talk(self, task_id: str, question: Question) -> AsyncIterator[Event]:
+        """Ask a question and yield the events of the turn as they happen."""
+        fields = _present({"taskId": task_id, "lang": question.language_code})
+        request: Json
+        if question.wav is not None:
+            audio = (question.wav.name, question.wav.read_bytes(), "audio/wav")
+            request = {"data": fields, "files": {"audio": audio}}
+        else:
+            request = {"json": fields | _present({"text": question.text})}
+        try:
+            async with self._client.stream(
+                "POST",
+                f"{_API}/talk-to-ai",
+                headers={"Accept": "text/event-stream"},
+                timeout=_EVENT_TIMEOUT_S,
+                **request,
+            ) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _error_of(answer)
+                async for event in _events(answer.aiter_lines()):
+                    if event.name == "problem":
+                        raise _error(event.data)
+                    yield event
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def _call(self, method: str, path: str, **request: Any) -> Json:
+        try:
+            answer = await self._client.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if not answer.is_success:
+            raise _error_of(answer)
+        body: Json = answer.json()
+        return body
+
+    def _unreachable(self, error: httpx.TransportError) -> GatewayError:
+        return GatewayError(
+            f"No answer from {self._client.base_url} ({type(error).__name__}). "
+            "Is Parley running? Start it with `make up`, or name its address with --url."
+        )
+
+
+@asynccontextmanager
+async def gateway_at(url: str, api_key: str | None) -> AsyncIterator[Gateway]:
+    """Open a connection to a gateway."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_CALL_TIMEOUT_S)
+    except httpx.InvalidURL as error:
+        raise GatewayError(f"{url} is not an address: use http://HOST:PORT") from error
+    async with client:
+        yield Gateway(client)
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    name, data = "message", ""
+    async for line in lines:
+        field, _, value = line.partition(":")
+        match field:
+            case "event":
+                name = value.strip()
+            case "data":
+                data += value.strip()
+            case "" if not line and data:
+                yield Event(name=name, data=json.loads(data))
+                name, data = "message", ""
+
+
+def _error_of(answer: httpx.Response) -> GatewayError:
+    try:
+        return _error(answer.json())
+    except ValueError:
+        return GatewayError(f"{answer.url} answered {answer.status_code} and no reason.")
+
+
+def _error(problem: Json) -> GatewayError:
+    reason = str(problem.get("reason", "UNKNOWN"))
+    text = f"{problem.get('title', 'It failed')} ({reason}): {problem.get('detail', '')}"
+    if request_id := problem.get("requestId"):
+        text += f"\nRequest id: {request_id}; docs/errors.md says what to do about {reason}."
+    return GatewayError(text, reason=reason)
+
+
+def _present(fields: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,97 @@
+"""`parley talk`: one whole call, from create-task to stop-task."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from parley.gateway import Event, Gateway, GatewayError, Json, Question
+
+_STAGES = {
+    "endpointMs": "end of the question noticed",
+    "transcriptMs": "question understood",
+    "firstTokenMs": "first word thought",
+    "firstSentenceMs": "first clause ready",
+    "firstAudioMs": "first sound made",
+    "driveReadyMs": "avatar ready to speak",
+    "firstPcmSentMs": "first sound sent",
+    "playbackStartedMs": "avatar speaks",
+    "lastTokenMs": "last word thought",
+}
+
+
+class Call:
+    """One call that is shown live, or told as one JSON object at its end."""
+
+    def __init__(self, gateway: Gateway, console: Console, *, is_json: bool) -> None:
+        self._gateway = gateway
+        self._console = console
+        self._is_json = is_json
+
+    async def run(
+        self, question: Question, *, persona_id: str | None, language_code: str | None
+    ) -> None:
+        """Put a digital human on air, ask, show the reply, stop; it stops whatever happens.
+
+        Raises GatewayError when any of it fails.
+        """
+        result: Json = {}
+        async with AsyncExitStack() as stack:
+            self._tell("Putting a digital human on air…", style="dim")
+            task = await self._gateway.create_task(
+                persona_id=persona_id, language_code=language_code
+            )
+            stack.push_async_callback(self._stop, task["taskId"])
+            result = {"taskId": task["taskId"], "streamId": task.get("streamId"), "events": []}
+            async for event in self._gateway.talk(task["taskId"], question):
+                result["events"].append({"event": event.name} | event.data)
+                result |= self._take(event)
+        if "reply" not in result:
+            raise GatewayError("The turn ended without a reply.")
+        if self._is_json:
+            self._console.out(json.dumps(result, ensure_ascii=False, indent=2), highlight=False)
+        else:
+            self._console.print(_timings(result.get("timings", {})))
+
+    async def _stop(self, task_id: str) -> None:
+        # Shielded: Ctrl-C ends the call, not its ending.
+        await asyncio.shield(self._gateway.stop_task(task_id))
+        self._tell("Stopped.", style="dim")
+
+    def _take(self, event: Event) -> Json:
+        data = event.data
+        match event.name:
+            case "turn_started":
+                self._tell(f"[bold]You:[/bold]   {data['transcript']}")
+                return {"transcript": data["transcript"]}
+            case "sentence_started":
+                self._tell(f"[bold green]Reply:[/bold green] {data['text']}")
+            case "playback_started":
+                self._tell("[dim]The avatar speaks.[/dim]")
+            case "turn_finished":
+                self._tell(f"[bold]Heard:[/bold] {data['heard']}")
+                kept = ("turnId", "reply", "heard", "interrupted", "timings", "ledger")
+                return {name: data[name] for name in kept if name in data}
+            case "turn_failed":
+                problem = data["problem"]
+                raise GatewayError(
+                    f"{problem['title']} ({problem['reason']}): {problem['detail']}",
+                    reason=problem["reason"],
+                )
+        return {}
+
+    def _tell(self, text: str, **style: Any) -> None:
+        if not self._is_json:
+            self._console.print(text, **style)
+
+
+def _timings(timings: Json) -> Table:
+    table = Table("After the question's last sound", "ms", show_edge=False, pad_edge=False)
+    table.columns[1].justify = "right"
+    reached = [(timings[stage], words) for stage, words in _STAGES.items() if stage in timings]
+    for milliseconds, words in sorted(reached):
+        table.add_row(words, f"{milliseconds:.0f}")
+    return table

@@ -1,0 +1,39 @@
+"""`parley tasks`: what is on air, and taking it off."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from parley.gateway import Gateway, Json
+
+LIVE_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING")
+_STOPPABLE_STATES = LIVE_STATES[:3]
+
+
+def table_of(tasks: Sequence[Json]) -> Table:
+    """Return tasks as a table."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("Task", "State", "Person", "Room", "Since"):
+        table.add_column(heading, no_wrap=heading == "Task")
+    for task in tasks:
+        since = task.get("startTime") or task.get("createTime") or ""
+        table.add_row(task["taskId"], task["state"], task["digitalHumanId"], task["roomId"], since)
+    return table
+
+
+async def stop_all(gateway: Gateway, console: Console) -> None:
+    """Stop every task that runs."""
+    tasks = await gateway.list_tasks(_STOPPABLE_STATES)
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            group.create_task(stop(gateway, task["taskId"], console))
+    if not tasks:
+        console.print("Nothing is on air.")
+
+
+async def stop(gateway: Gateway, task_id: str, console: Console) -> None:
+    """Stop one task."""
+    task = await gateway.stop_task(task_id)
+    console.print(f"{task_id} {task.get('state', 'STOPPED').lower()}")
