@@ -1,6 +1,7 @@
 """Viewers of a stream: one peer connection each, fed with the packets of the stage."""
 
 import asyncio
+import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +15,6 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
@@ -26,6 +26,8 @@ CONNECT_S = 20.0
 NEGOTIATE_S = 10.0
 MAX_QUEUED_PACKETS = 50
 MAX_VIEWERS = 32
+# Of a candidate line: foundation, component, transport, priority, then the host.
+HOST_FIELD = 4
 
 log = structlog.get_logger()
 
@@ -73,19 +75,26 @@ class Viewer:
 
     async def answer(self, offer: str) -> str:
         """The SDP answer with all candidates; raises `BadOffer`."""
-        _check_offer(offer)
         try:
             async with asyncio.timeout(NEGOTIATE_S):
-                await self._peer.setRemoteDescription(
-                    RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
-                )
-                self._peer.addTrack(self._track)
-                for transceiver in self._peer.getTransceivers():
-                    sends = transceiver.sender.track is self._track
-                    transceiver.direction = "sendonly" if sends else "inactive"
-                await self._peer.setLocalDescription(await self._peer.createAnswer())
-        except (ValueError, InvalidStateError, InvalidAccessError, OperationError):
-            raise BadOffer("the offer has nothing in common with the stream") from None
+                return await self._negotiate(offer)
+        except BadOffer:
+            raise
+        except Exception as error:
+            # aiortc stumbles over malformed offers with exceptions of any kind.
+            log.info("offer refused", viewer_id=self.viewer_id, error=type(error).__name__)
+            raise BadOffer("the offer cannot be answered") from None
+
+    async def _negotiate(self, offer: str) -> str:
+        _check_offer(SessionDescription.parse(offer))
+        await self._peer.setRemoteDescription(
+            RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
+        )
+        self._peer.addTrack(self._track)
+        for transceiver in self._peer.getTransceivers():
+            sends = transceiver.sender.track is self._track
+            transceiver.direction = "sendonly" if sends else "inactive"
+        await self._peer.setLocalDescription(await self._peer.createAnswer())
         return self._peer.localDescription.sdp
 
     async def add_candidate(self, candidate: RTCIceCandidate) -> None:
@@ -106,7 +115,11 @@ class Viewer:
 
     async def close(self) -> None:
         """End the connection."""
-        await self._peer.close()
+        try:
+            await self._peer.close()
+        except Exception:
+            # A peer that was set up in part cannot always be taken down by aiortc.
+            log.warning("viewer not closed cleanly", viewer_id=self.viewer_id, exc_info=True)
 
     def _follow(self) -> None:
         match self._peer.connectionState:
@@ -198,15 +211,13 @@ def read_candidates(fragment: str) -> list[RTCIceCandidate]:
     return candidates
 
 
-def _check_offer(offer: str) -> None:
-    try:
-        description = SessionDescription.parse(offer)
-    except (ValueError, IndexError, KeyError, AttributeError, AssertionError, StopIteration):
-        raise BadOffer("the body is not an SDP description") from None
-    sounds = [media for media in description.media if media.kind == "audio"]
+def _check_offer(offer: SessionDescription) -> None:
+    sounds = [media for media in offer.media if media.kind == "audio"]
     if not any(codec.name.lower() == "opus" for media in sounds for codec in media.rtp.codecs):
         raise BadOffer("the offer has no audio section with Opus")
-    for media in description.media:
+    if not any(media.direction in ("recvonly", "sendrecv") for media in sounds):
+        raise BadOffer("the offer does not want to receive audio")
+    for media in offer.media:
         if not media.ice or not media.ice.usernameFragment or not media.ice.password:
             raise BadOffer("a section has no ICE credentials")
         if not media.dtls or not media.dtls.fingerprints:
@@ -214,12 +225,23 @@ def _check_offer(offer: str) -> None:
 
 
 def _usable_candidates(text: str) -> str:
-    # Names under .local resolve by multicast only, and slowly. With the end mark left out, a
-    # viewer whose candidates are all unusable still connects: it reaches ours and is learnt.
+    # Browsers hide addresses behind .local names, which resolve slowly if at all. With names and
+    # the end mark left out, such a viewer still connects: it reaches us, and ICE learns from that.
     lines = (
         line
         for line in text.splitlines()
         if not line.startswith("a=end-of-candidates")
-        and not (line.startswith("a=candidate:") and ".local " in line)
+        and not (line.startswith("a=candidate:") and _names_host(line))
     )
     return "\r\n".join(lines) + "\r\n"
+
+
+def _names_host(candidate: str) -> bool:
+    fields = candidate.split()
+    if len(fields) <= HOST_FIELD:
+        return False
+    try:
+        ipaddress.ip_address(fields[HOST_FIELD])
+    except ValueError:
+        return True
+    return False

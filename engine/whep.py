@@ -88,8 +88,8 @@ class Whep:
             raise _not_on_air(refusal) from None
         except TooManyViewers:
             raise Denial(503, "too many viewers", Retry_After=RETRY_AFTER_S) from None
-        except (BadOffer, TimeoutError) as error:
-            raise Denial(400, str(error) or "the offer was not answered in time") from None
+        except BadOffer as error:
+            raise Denial(400, str(error)) from None
         headers = {
             "Location": f"/whep/{task.stream_id}/{viewer_id}",
             "ETag": f'"{viewer_id}"',

@@ -1,19 +1,30 @@
 """A client of the engine's API, a receiver of its callbacks, and a clock to move it with."""
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
 import secrets
 import ssl
+import struct
 import time
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
+import av
 import httpx
 import numpy as np
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
@@ -221,6 +232,19 @@ class Cloud:
         with wave.open(io.BytesIO(wav.content)) as file:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
+    async def post_offer(
+        self,
+        stream_id: str,
+        offer: str | bytes,
+        *,
+        token: str | None = None,
+        content_type: str = "application/sdp",
+    ) -> httpx.Response:
+        """A WHEP request; without a token of its own it has a good one."""
+        token = make_viewer_token(self.engine, now=self.now()) if token is None else token
+        headers = {"Content-Type": content_type, "Authorization": f"Bearer {token}"}
+        return await self.http.post(f"/whep/{stream_id}", content=offer, headers=headers)
+
     async def set_faults(self, *faults: dict[str, Any]) -> None:
         response = await self.http.put("/faults", json={"faults": list(faults)})
         assert response.status_code == 200, response.text
@@ -261,3 +285,94 @@ def make_tone(seconds: float, *, sample_rate: int = 24000, hertz: float = 440) -
 
 def make_noise(samples: int) -> Samples:
     return np.random.default_rng(7).integers(-20000, 20000, samples).astype("<i2")
+
+
+def make_viewer_token(
+    engine: Engine,
+    *,
+    room_id: str = "room-1",
+    login: int = 1,
+    life_s: int = 600,
+    now: float | None = None,
+    secret: str | None = None,
+    payload: str | None = None,
+) -> str:
+    """A Token04 (GCM) for a viewer of a room; an empty payload opens any room."""
+    ctime = int(time.time() if now is None else now)
+    if payload is None:
+        payload = json.dumps({"room_id": room_id, "privilege": {"1": login, "2": 0}})
+    plaintext = json.dumps(
+        {
+            "app_id": engine.app_id,
+            "user_id": "viewer",
+            "nonce": secrets.randbits(31),
+            "ctime": ctime,
+            "expire": ctime + life_s,
+            "payload": payload,
+        }
+    )
+    iv = secrets.token_bytes(12)
+    sealed = AESGCM((secret or engine.server_secret).encode()).encrypt(iv, plaintext.encode(), None)
+    packed = struct.pack(">qH", ctime + life_s, len(iv)) + iv
+    packed += struct.pack(">H", len(sealed)) + sealed + b"\1"
+    return "04" + base64.b64encode(packed).decode()
+
+
+class Viewer:
+    """A WHEP player that hears what the engine sends."""
+
+    def __init__(self, cloud: Cloud, stream_id: str) -> None:
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.address = ""
+        self.frames = 0
+        self._cloud = cloud
+        self._stream_id = stream_id
+        self._level = 0.0
+        self._changed = asyncio.Condition()
+        self._listening: asyncio.Task[None] | None = None
+        self.peer.on("track", self._listen)
+
+    async def __aenter__(self) -> Self:
+        self.peer.addTransceiver("audio", direction="recvonly")
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        response = await self._cloud.post_offer(self._stream_id, self.peer.localDescription.sdp)
+        assert response.status_code == 201, response.text
+        self.address = response.headers["Location"]
+        await self.peer.setRemoteDescription(
+            RTCSessionDescription(sdp=response.text, type="answer")
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.peer.close()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    async def until_level(self, condition: Callable[[float], bool]) -> None:
+        """Wait until the level (RMS of the last 20 ms) meets a condition."""
+        async with self._changed, asyncio.timeout(20):
+            frames = self.frames
+            await self._changed.wait_for(lambda: self.frames > frames and condition(self._level))
+
+    async def until_end(self) -> None:
+        """Wait until the engine has ended the connection."""
+        assert self._listening is not None
+        async with asyncio.timeout(20):
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    def _listen(self, track: RemoteStreamTrack) -> None:
+        self._listening = asyncio.create_task(self._hear(track))
+
+    async def _hear(self, track: RemoteStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, av.AudioFrame)
+            samples = frame.to_ndarray().astype(np.float64)
+            async with self._changed:
+                self.frames += 1
+                self._level = float(np.sqrt(np.mean(samples**2)))
+                self._changed.notify_all()

@@ -1,0 +1,117 @@
+"""`python -m engine` as a process: its settings, its start, its stop."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.settings import EngineSettings, SettingsError, read_settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+GOOD = {
+    "ENGINE_APP_ID": "7",
+    "ENGINE_SERVER_SECRET": SECRET,
+    "ENGINE_PORT": "0",
+    "ENGINE_DRIVE_PORT": "0",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith("ENGINE_"):
+            monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_good_settings(environment: pytest.MonkeyPatch) -> None:
+    settings = read_settings()
+    assert (settings.app_id, settings.host, settings.port) == (7, "127.0.0.1", 0)
+    assert SECRET not in repr(settings)
+
+
+def test_all_bad_variables_are_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("ENGINE_APP_ID")
+    bad = {
+        "ENGINE_SERVER_SECRET": "short",
+        "ENGINE_PORT": "70000",
+        "ENGINE_CALLBACK_URL": "ftp://host",
+        "ENGINE_INIT_DELAY_S": "-1",
+        "ENGINE_MAX_TASKS": "many",
+        "ENGINE_RECORDINGS_DIR": "/no/such/folder",
+        "ENGINE_LOG_LEVEL": "loud",
+    }
+    for name, value in bad.items():
+        environment.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    named = {line.partition(":")[0] for line in str(raised.value).splitlines()}
+    assert named == {"ENGINE_APP_ID", *bad}
+    assert "short" not in str(raised.value)
+
+
+@pytest.mark.parametrize("secret", ["é" * 32, "x" * 31, "x" * 33, ""])
+def test_bad_secret(environment: pytest.MonkeyPatch, secret: str) -> None:
+    environment.setenv("ENGINE_SERVER_SECRET", secret)
+    with pytest.raises(SettingsError, match="ENGINE_SERVER_SECRET: must be 32 ASCII"):
+        read_settings()
+
+
+def test_callbacks_need_a_secret(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ENGINE_CALLBACK_URL", "http://127.0.0.1/hook")
+    with pytest.raises(SettingsError, match="ENGINE_CALLBACK_SECRET"):
+        read_settings()
+    environment.setenv("ENGINE_CALLBACK_SECRET", "s")
+    assert read_settings().callback_secret is not None
+
+
+def test_secret_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    environment.delenv("ENGINE_SERVER_SECRET")
+    environment.setenv("ENGINE_SERVER_SECRET_FILE", str(tmp_path / "secret"))
+    assert read_settings().server_secret.get_secret_value() == SECRET
+    environment.setenv("ENGINE_SERVER_SECRET_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings()
+
+
+def test_every_setting_says_what_it_must_be() -> None:
+    assert all(field.description for field in EngineSettings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+async def test_process_starts_and_stops_cleanly(name: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "engine", env={**os.environ, **GOOD}, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        ready = json.loads(await process.stderr.readline())
+        assert ready["event"] == "engine ready"
+        async with httpx.AsyncClient(base_url=ready["base_url"]) as http:
+            assert (await http.get("/healthz")).json() == {"status": "ok"}
+        process.send_signal(getattr(signal, name))
+        _, rest = await process.communicate()
+    assert process.returncode == 0
+    assert [json.loads(line)["event"] for line in rest.splitlines()] == ["engine stopping"]
+
+
+async def test_process_with_bad_settings_ends_at_once() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "engine",
+        env={**os.environ, **GOOD, "ENGINE_APP_ID": "0"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, told = await process.communicate()
+    assert process.returncode == 2
+    assert told.decode().splitlines() == ["ENGINE_APP_ID: must be a number from 1 to 4294967295"]
