@@ -52,8 +52,9 @@ gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
 	$(BIN)/python -m tools.gen_protos
 
 .PHONY: docs
-docs: $(INSTALLED) ## Write docs/errors.md from the contracts again
+docs: $(INSTALLED) ## Write docs/errors.md and .env.example from the code again
 	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.env_example
 
 .PHONY: release
 release: $(DEPENDENCIES) ## Make the contracts as they are the ones that must not break
