@@ -1,0 +1,57 @@
+"""Runs the gateway: `python -m gateway`."""
+
+import sys
+
+import structlog
+
+from gateway.access import AccessRules
+from gateway.app import GatewayOptions, create_app
+from gateway.backend import Targets, connecting
+from gateway.serving import serving
+from gateway.settings import GatewaySettings
+from services.runtime.logs import configure_logs
+from services.runtime.serving import run, until_stopped
+from services.runtime.settings import SettingsError, load
+
+log = structlog.get_logger("gateway")
+
+
+async def main() -> None:
+    """Serve until the process is told to stop."""
+    settings = load(GatewaySettings)
+    configure_logs("gateway")
+    targets = Targets(
+        task=settings.task_target, speech=settings.speech_target, avatar=settings.avatar_target
+    )
+    token = settings.service_token
+    options = GatewayOptions(
+        access=AccessRules(
+            keys=settings.accepted_keys,
+            origins=settings.origins,
+            requests_per_second=settings.requests_per_second,
+        ),
+        max_upload_bytes=settings.max_upload_bytes,
+        create_timeout_s=settings.create_timeout_s,
+        turn_timeout_s=settings.turn_timeout_s,
+    )
+    async with connecting(
+        targets, service_token=token.get_secret_value() if token else None
+    ) as backend:
+        app = create_app(backend=backend, options=options)
+        async with serving(app, host=settings.host, port=settings.port) as url:
+            if not settings.accepted_keys:
+                log.warning("OPEN: no API keys are set, anyone on this machine may call", url=url)
+            log.info("gateway up", url=url)
+            await until_stopped()
+            log.info("gateway down")
+
+
+if __name__ == "__main__":
+    try:
+        run(main)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

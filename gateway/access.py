@@ -1,0 +1,132 @@
+"""Who may call: keys, origins, and how often."""
+
+import hmac
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.problems import problem_response
+from gateway.settings import is_loopback
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+API_KEY_HEADER = "x-api-key"
+# Open without a key: the page and the docs, which hold no data, probes, and what is signed itself.
+OPEN_PATHS = frozenset(
+    {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/api/callbacks/zego"}
+)
+OPEN_PREFIXES = ("/web/", "/docs/")
+LIMITED_PREFIX = "/api/"
+MAX_CALLERS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRules:
+    """Without keys the gateway is open, but only to this machine and the pages it serves."""
+
+    keys: Sequence[str]
+    origins: Sequence[str]
+    requests_per_second: float
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """A bucket of tokens per caller that refills steadily; the callers seen last are remembered."""
+
+    per_second: float
+    clock: Callable[[], float] = time.monotonic
+    _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
+
+    def take(self, caller: str) -> None:
+        """Count a request; raises ServiceError RATE_LIMITED when the bucket is empty."""
+        now = self.clock()
+        burst = 2 * self.per_second
+        bucket = self._buckets.pop(caller, None) or _Bucket(burst, now)
+        self._buckets[caller] = bucket
+        if len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        bucket.tokens = min(burst, bucket.tokens + (now - bucket.filled_at) * self.per_second)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
+            raise ServiceError(
+                Reason.RATE_LIMITED,
+                "Too many requests from one caller.",
+                retry_after_s=math.ceil((1 - bucket.tokens) / self.per_second),
+            )
+        bucket.tokens -= 1
+
+
+class Guard:
+    """Lets in who may call; everything that is not named as open asks for a key."""
+
+    def __init__(self, app: ASGIApp, *, rules: AccessRules) -> None:
+        self._app = app
+        self._rules = rules
+        self._keys = [key.encode() for key in rules.keys]
+        self._rate = RateLimit(rules.requests_per_second)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with the problem."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except ServiceError as error:
+                response = problem_response(error, instance=scope["path"])
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        if path.startswith(LIMITED_PREFIX):
+            host, _ = scope.get("client") or ("", 0)
+            self._rate.take(host)
+        if not self._keys:
+            self._require_local(headers)
+        elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
+            self._require_key(headers)
+
+    def _require_key(self, headers: Headers) -> None:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        given = headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")
+        # All keys are compared, so that the time tells nothing.
+        matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
+        if not any(matches):
+            raise ServiceError(
+                Reason.CREDENTIALS_INVALID,
+                "A valid API key is required, as `Authorization: Bearer` or `X-Api-Key`.",
+            )
+
+    def _require_local(self, headers: Headers) -> None:
+        """Refuse other sites' pages: in the user's browser, they too call from this machine."""
+        host = headers.get("host", "")
+        if not _is_local_name(f"//{host}"):
+            raise ServiceError(
+                Reason.PERMISSION_DENIED, "Without API keys only loopback addresses are served."
+            )
+        origin = headers.get("origin")
+        if origin and origin not in self._rules.origins and not _is_local_name(origin):
+            raise ServiceError(
+                Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
+            )
+
+
+def _is_local_name(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name)

@@ -1,0 +1,103 @@
+"""The composition of the gateway: every endpoint and what surrounds it, over given services."""
+
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from gateway.access import AccessRules, Guard
+from gateway.backend import Backend
+from gateway.body import BodyLimit
+from gateway.catalogue import Catalogue
+from gateway.context import RequestContext
+from gateway.media import AudioLimits, Decoder
+from gateway.openapi import install_openapi
+from gateway.pages import OPENAPI_PATH, install_pages
+from gateway.probes import probe_routes
+from gateway.problems import install_problems
+from gateway.talk import talk_routes
+from gateway.tasks import task_routes
+from gateway.viewers import config_routes, viewer_routes
+
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "Talk with digital humans. The first four endpoints keep the shapes of the vendor's sample. "
+    "Failures are `application/problem+json` with a `reason`."
+)
+UPLOAD_PATH = "/api/digital-human/talk-to-ai"
+JSON_BYTES = 64 * 1024
+LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+READABLE_HEADERS = ("Location", "Preference-Applied", "Retry-After", "X-Request-Id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """How the gateway serves."""
+
+    access: AccessRules
+    audio: AudioLimits = field(default_factory=AudioLimits)
+    max_upload_bytes: int = 25 * 2**20
+    create_timeout_s: float = 65.0
+    turn_timeout_s: float = 180.0
+
+
+def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
+    """Return the application; `backend` stays the caller's to close."""
+    app = FastAPI(
+        title="Parley",
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_surroundings(options),
+    )
+    needs_key = bool(options.access.keys)
+    catalogue = Catalogue(backend)
+    routers = (
+        task_routes(backend=backend, create_timeout_s=options.create_timeout_s),
+        talk_routes(
+            backend=backend,
+            catalogue=catalogue,
+            decoder=Decoder(options.audio),
+            turn_timeout_s=options.turn_timeout_s,
+        ),
+        viewer_routes(backend=backend),
+        config_routes(
+            catalogue=catalogue,
+            version=VERSION,
+            needs_key=needs_key,
+            max_upload_bytes=options.max_upload_bytes,
+            max_audio_s=options.audio.duration_s,
+        ),
+        probe_routes(backend=backend),
+    )
+    for router in routers:
+        app.include_router(router)
+    install_openapi(app, needs_key=needs_key)
+    install_pages(app)
+    install_problems(app)
+    return app
+
+
+def _surroundings(options: GatewayOptions) -> list[Middleware]:
+    """Return the layers around the endpoints, outermost first."""
+
+    def limit_of(path: str) -> int:
+        return options.max_upload_bytes if path == UPLOAD_PATH else JSON_BYTES
+
+    return [
+        Middleware(RequestContext),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(options.access.origins),
+            allow_origin_regex=None if options.access.keys else LOOPBACK_ORIGIN,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(READABLE_HEADERS),
+        ),
+        Middleware(Guard, rules=options.access),
+        Middleware(BodyLimit, limit_of=limit_of),
+    ]

@@ -1,0 +1,124 @@
+"""The services behind the gateway: every call has a deadline, the request id and one error type."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
+from digitalhuman.task.v1 import task_pb2
+from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from services.runtime.channel import connected
+from services.runtime.errors import from_rpc_error
+from services.runtime.requests import outgoing_metadata
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+CALL_TIMEOUT_S = 15.0
+HEALTH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """Where the services listen, each as `host:port`."""
+
+    task: str
+    speech: str
+    avatar: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """The stubs of the three services. Every method raises ServiceError and nothing else."""
+
+    task: TaskServiceStub
+    speech: SpeechServiceStub
+    avatar: AvatarServiceStub
+    health: Mapping[str, Any]
+    """Health stubs by full service name; their package has no types."""
+    service_token: str | None
+
+    async def ask(self, method: "grpc.aio.UnaryUnaryMultiCallable[Req, Res]", request: Req) -> Res:
+        """Return the answer of a unary call."""
+        try:
+            return await method(
+                request, timeout=CALL_TIMEOUT_S, metadata=outgoing_metadata(self.service_token)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    @asynccontextmanager
+    async def converse(
+        self, requests: AsyncIterator[speech_pb2.ConverseRequest], *, timeout_s: float
+    ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
+        """Hold a conversation; leaving the block cancels it if it is not over."""
+        call = self.speech.Converse(
+            requests, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
+        )
+        async with _ended(call):
+            yield _responses(call)
+
+    @asynccontextmanager
+    async def watch(
+        self, request: task_pb2.WatchTaskRequest, *, timeout_s: float | None = None
+    ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
+        """Watch a task until its end, or until the block is left."""
+        call = self.task.WatchTask(
+            request, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
+        )
+        async with _ended(call):
+            yield _responses(call)
+
+    async def is_serving(self, service: str) -> bool:
+        """Return whether a service says that it serves."""
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            answer = await self.health[service].Check(request, timeout=HEALTH_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@asynccontextmanager
+async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIterator[Backend]:
+    """Open a channel to each service; they connect when first used."""
+    async with AsyncExitStack() as stack:
+        task = await stack.enter_async_context(connected(targets.task))
+        speech = await stack.enter_async_context(connected(targets.speech))
+        avatar = await stack.enter_async_context(connected(targets.avatar))
+        yield Backend(
+            task=TaskServiceStub(task),
+            speech=SpeechServiceStub(speech),
+            avatar=AvatarServiceStub(avatar),
+            health={
+                "digitalhuman.task.v1.TaskService": health_pb2_grpc.HealthStub(task),
+                "digitalhuman.speech.v1.SpeechService": health_pb2_grpc.HealthStub(speech),
+                "digitalhuman.avatar.v1.AvatarService": health_pb2_grpc.HealthStub(avatar),
+            },
+            service_token=service_token,
+        )
+
+
+async def _responses(call: AsyncIterable[Res]) -> AsyncIterator[Res]:
+    try:
+        async for response in call:
+            yield response
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+@asynccontextmanager
+async def _ended(call: "grpc.aio.Call") -> AsyncIterator[None]:
+    """Cancel a call and see it end: grpc never frees one that is merely forgotten."""
+    try:
+        yield
+    finally:
+        call.cancel()
+        with suppress(grpc.aio.AioRpcError):
+            await call.code()

@@ -1,0 +1,91 @@
+"""Who can be talked with: personas and digital humans, kept for a short while."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.speech.v1 import speech_pb2
+from gateway.backend import Backend
+
+T = TypeVar("T")
+
+KEPT_S = 30.0
+MAX_PAGES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personas:
+    """All personas, and the one of conversations that name none."""
+
+    all: tuple[speech_pb2.Persona, ...]
+    default_id: str
+
+    def sample_question(self, persona_id: str, language: str) -> str | None:
+        """Return a question that a persona answers well, in the language or the nearest it has."""
+        wanted = persona_id or self.default_id
+        persona = next((each for each in self.all if each.persona_id == wanted), None)
+        if persona is None:
+            return None
+        questions = persona.sample_questions
+        for code in (language, language.partition("-")[0], *persona.language_codes):
+            if code in questions:
+                return questions[code]
+        return None
+
+
+class Catalogue:
+    """Asks the services once in a while, so that many pages cost the cloud few calls."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._personas = _Kept(self._ask_personas)
+        self._digital_humans = _Kept(self._ask_digital_humans)
+
+    async def personas(self) -> Personas:
+        """Return the personas."""
+        return await self._personas.get()
+
+    async def digital_humans(self) -> tuple[avatar_pb2.DigitalHuman, ...]:
+        """Return the people that can be shown."""
+        return await self._digital_humans.get()
+
+    async def _ask_personas(self) -> Personas:
+        found: list[speech_pb2.Persona] = []
+        default_id, token = "", ""
+        for _ in range(MAX_PAGES):
+            page = await self._backend.ask(
+                self._backend.speech.ListPersonas, speech_pb2.ListPersonasRequest(page_token=token)
+            )
+            found += page.personas
+            default_id, token = page.default_persona_id, page.next_page_token
+            if not token:
+                break
+        return Personas(all=tuple(found), default_id=default_id)
+
+    async def _ask_digital_humans(self) -> tuple[avatar_pb2.DigitalHuman, ...]:
+        found: list[avatar_pb2.DigitalHuman] = []
+        token = ""
+        for _ in range(MAX_PAGES):
+            page = await self._backend.ask(
+                self._backend.avatar.ListDigitalHumans,
+                avatar_pb2.ListDigitalHumansRequest(page_token=token),
+            )
+            found += page.digital_humans
+            token = page.next_page_token
+            if not token:
+                break
+        return tuple(found)
+
+
+class _Kept(Generic[T]):
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._answer: tuple[float, T] | None = None
+
+    async def get(self) -> T:
+        now = time.monotonic()
+        if self._answer is None or now - self._answer[0] > KEPT_S:
+            self._answer = (now, await self._ask())
+        return self._answer[1]

@@ -1,0 +1,73 @@
+"""What surrounds every request: its id, its log line, its metrics, and the last catch."""
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import foreseen, problem_response
+from gateway.telemetry import REQUEST_SECONDS, REQUESTS
+from services.runtime.requests import REQUEST_ID_HEADER, new_request_id
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class RequestContext:
+    """The outermost layer: whatever happens inside, the client gets an answer with a request id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._serve(scope, receive, send, request_id)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            seen = foreseen(error)
+            if not status:
+                response = problem_response(seen, instance=scope["path"])
+                await response(scope, receive, send_with_id)
+        finally:
+            _record(scope, status, time.perf_counter() - started)
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "other")
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    REQUESTS.labels(method=method, route=route, status=str(status)).inc()
+    REQUEST_SECONDS.labels(route=route).observe(seconds)
+    if route not in QUIET_ROUTES:
+        log.info(
+            "request ended",
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 1),
+        )

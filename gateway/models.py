@@ -1,0 +1,309 @@
+"""The JSON bodies of the contract: requests as clients write them, answers as they read them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+TASK_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING", "STOPPED", "FAILED")
+
+TaskId = Annotated[str, Field(min_length=1, description="Id that create-task returned.")]
+Lang = Annotated[str, Field(description="Language, BCP-47, such as `en` or `zh`.")]
+# The services know the true limits; these bounds are what a protobuf Duration can hold.
+Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
+Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
+Milliseconds = Annotated[int, Field(description="Milliseconds.")]
+
+
+class JsonModel(BaseModel):
+    """An object whose members are camelCase."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object as it is sent: members that are not set are absent."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class JsonRequest(JsonModel):
+    """A request's body: types are not converted, unknown members are ignored, null is absent."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", validate_by_name=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            return {name: value for name, value in body.items() if value is not None}
+        return body
+
+
+class CreateTaskBody(JsonRequest):
+    """What to put on air."""
+
+    room_id: str = Field(description="RTC room, 1 to 128 bytes.")
+    stream_id: str = Field(
+        description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128."
+    )
+    persona_id: str = Field(default="", description="Persona; default: the deployment's own.")
+    lang: Lang = ""
+    digital_human_id: str = Field(
+        default="", description="Who is shown; default: the deployment's own."
+    )
+    user_id: str = Field(default="", description="Whose task it is, up to 64 bytes.")
+    background_color: str = Field(default="", description="`#rrggbb`; default `#000000`.")
+    max_duration_seconds: Seconds | None = Field(
+        default=None, description="Hard end, 10 to 86400; default 1800."
+    )
+    max_idle_seconds: Seconds | None = Field(
+        default=None, description="End after so long without speech, 30 to 86400; default 120."
+    )
+
+
+class TaskBody(JsonRequest):
+    """Which task."""
+
+    task_id: TaskId
+
+
+class TalkBody(TaskBody):
+    """A question in writing; without `text` the persona's sample question is asked."""
+
+    lang: Lang = ""
+    text: str | None = Field(default=None, description="The question, 1 to 4000 characters.")
+
+
+class SayBody(TaskBody):
+    """Words for the digital human to say."""
+
+    text: str = Field(description="1 to 4000 characters.")
+    lang: Lang = ""
+    priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
+        default="NORMAL",
+        description="LOW is dropped while something is being said, NORMAL waits for its end, "
+        "HIGH cuts it off.",
+    )
+
+
+class ActionBody(TaskBody):
+    """A gesture."""
+
+    action: str = Field(description="One of the digital human's actions, see /api/config.")
+
+
+class Done(JsonModel):
+    """It worked."""
+
+    success: Literal[True] = True
+    message: str
+
+
+class Usage(JsonModel):
+    """What a task cost."""
+
+    start_time: Instant | None = None
+    stop_time: Instant | None = None
+    billable_seconds: int
+
+
+class Failure(JsonModel):
+    """Why something failed, see docs/errors.md."""
+
+    reason: str
+    message: str
+
+
+class Task(JsonModel):
+    """A digital human on air for one room and stream."""
+
+    task_id: str
+    state: Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
+    room_id: str
+    stream_id: str
+    digital_human_id: str
+    persona_id: str
+    lang: str
+    user_id: str
+    background_color: str
+    max_duration_seconds: int
+    max_idle_seconds: int
+    create_time: Instant | None = None
+    start_time: Instant | None = None
+    stop_time: Instant | None = None
+    stop_reason: str | None = Field(
+        default=None, description="REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD or RECONCILED."
+    )
+    failure: Failure | None = None
+    usage: Usage | None = None
+
+
+class TaskAnswer(Task):
+    """A task."""
+
+    success: Literal[True] = True
+
+
+class StopAnswer(TaskAnswer):
+    """A task that was stopped, now or before."""
+
+    message: str
+
+
+class TaskList(JsonModel):
+    """Tasks, newest first."""
+
+    success: Literal[True] = True
+    tasks: list[Task]
+    next_page_token: str = Field(description="Token of the next page; empty on the last.")
+
+
+class Timings(JsonModel):
+    """When the stages of a turn were reached, after the last sound of the question."""
+
+    endpoint_ms: Milliseconds | None = None
+    transcript_ms: Milliseconds | None = None
+    first_token_ms: Milliseconds | None = None
+    first_sentence_ms: Milliseconds | None = None
+    first_audio_ms: Milliseconds | None = None
+    drive_ready_ms: Milliseconds | None = None
+    first_pcm_sent_ms: Milliseconds | None = None
+    playback_started_ms: Milliseconds | None = None
+    last_token_ms: Milliseconds | None = None
+
+
+class Ledger(JsonModel):
+    """How much of a reply became sound and was heard, and how that is known."""
+
+    sentence_count: int
+    produced_ms: Milliseconds
+    sent_ms: Milliseconds
+    played_ms: Milliseconds
+    playback_method: str | None = Field(default=None, description="ESTIMATED, CONFIRMED or CALLER.")
+    heard_method: str | None = Field(
+        default=None, description="COMPLETE, WORD_TIMES, SEGMENT_SHARE or NOTHING."
+    )
+    confidence: float
+
+
+class TurnAnswer(JsonModel):
+    """A turn that is over."""
+
+    success: Literal[True] = True
+    message: str
+    turn_id: int | None = Field(default=None, description="Absent when nothing was said.")
+    transcript: str = Field(default="", description="What was asked.")
+    reply: str = Field(default="", description="The whole reply.")
+    heard: str = Field(default="", description="What of it was heard.")
+    interrupted: bool = False
+    timings: Timings = Timings()
+    ledger: Ledger | None = None
+
+
+class Turn(JsonModel):
+    """A turn as recorded."""
+
+    turn_id: int
+    origin: str | None = Field(default=None, description="SPEECH, TEXT or SAY.")
+    transcript: str
+    reply: str
+    heard: str
+    interrupted: bool
+    lang: str
+    start_time: Instant | None = None
+    finish_time: Instant | None = None
+    failure: Failure | None = None
+    timings: Timings = Timings()
+    ledger: Ledger | None = None
+
+
+class Conversation(JsonModel):
+    """What was said during a task."""
+
+    success: Literal[True] = True
+    task_id: str
+    turns: list[Turn]
+    last_sequence: int
+
+
+class Playback(JsonModel):
+    """How the digital human is watched."""
+
+    protocol: Literal["WHEP", "ZEGO_EXPRESS"]
+    url: str = Field(description="WHEP: address of the stream; ZEGO_EXPRESS: the SDK's server.")
+
+
+class TokenAnswer(JsonModel):
+    """A viewer's token."""
+
+    success: Literal[True] = True
+    token: str
+    expires_at: Instant
+    app_id: int
+    playback: Playback
+
+
+class Persona(JsonModel):
+    """Who the digital human is."""
+
+    persona_id: str
+    display_name: str
+    description: str
+    languages: list[str]
+    greetings: dict[str, str]
+    sample_questions: dict[str, str]
+
+
+class DigitalHuman(JsonModel):
+    """A person that can be shown."""
+
+    digital_human_id: str
+    display_name: str
+    avatar_url: str
+    actions: list[str]
+
+
+class ConfigAnswer(JsonModel):
+    """What a client needs to know before a call."""
+
+    success: Literal[True] = True
+    version: str
+    needs_key: bool
+    default_persona_id: str
+    personas: list[Persona]
+    digital_humans: list[DigitalHuman]
+    languages: list[str]
+    max_upload_bytes: int
+    max_audio_seconds: float
+
+
+class Health(JsonModel):
+    """The process lives, or may be sent requests."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ProblemViolation(JsonModel):
+    """A field that breaks a rule."""
+
+    field: str
+    rule: str
+    description: str
+
+
+class Problem(JsonModel):
+    """A failure (RFC 9457)."""
+
+    type: str = Field(examples=["urn:digitalhuman:error:TASK_NOT_FOUND"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="gRPC code.")
+    reason: str = Field(description="See docs/errors.md.")
+    metadata: dict[str, str]
+    request_id: str
+    violations: list[ProblemViolation]
+    success: Literal[False] = False
+    error: str = Field(description="As `detail`.")

@@ -1,0 +1,186 @@
+"""Failures as `application/problem+json` (RFC 9457), in the names that the client used."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic.alias_generators import to_camel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.telemetry import PROBLEMS
+from services.runtime.errors import ServiceError, Violation, from_exception
+from services.runtime.reasons import RULES, Reason
+from services.runtime.requests import current_request_id
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:digitalhuman:error:"
+RETRY_AFTER_S = 1.0
+
+# What the protos name otherwise than HTTP does.
+HTTP_NAMES = {
+    "after_sequence": "after",
+    "language_code": "lang",
+    "max_duration": "maxDurationSeconds",
+    "max_idle_duration": "maxIdleSeconds",
+    "pcm": "audio",
+    "publish_stream_id": "publish",
+    "request_id": "Idempotency-Key",
+    "states": "state",
+}
+# What pydantic calls the rules that its violations break.
+RULE_NAMES = {
+    "missing": "required",
+    "string_type": "string",
+    "string_unicode": "string",
+    "int_type": "integer",
+    "int_parsing": "integer",
+    "model_attributes_type": "object",
+    "model_type": "object",
+    "dict_type": "object",
+    "literal_error": "enum",
+    "enum": "enum",
+    "string_too_short": "min_length",
+    "greater_than_equal": "minimum",
+    "less_than_equal": "maximum",
+}
+HTTP_REASONS = {
+    400: Reason.MALFORMED_MESSAGE,
+    404: Reason.ROUTE_NOT_FOUND,
+    405: Reason.METHOD_NOT_ALLOWED,
+    413: Reason.PAYLOAD_TOO_LARGE,
+    415: Reason.MEDIA_TYPE_UNSUPPORTED,
+}
+
+
+def http_name(path: str) -> str:
+    """Return the client's name of a proto field: `setup.language_code` is `lang`."""
+    last = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
+    return HTTP_NAMES.get(last) or to_camel(last)
+
+
+def refused(reason: Reason, field: str, rule: str, description: str) -> ServiceError:
+    """Return an error about one field of the request."""
+    violation = Violation(field=field, rule=rule, description=description)
+    return ServiceError(reason, f"{field}: {description}", violations=[violation])
+
+
+def violations_of(errors: Sequence[Any]) -> list[Violation]:
+    """Return pydantic's findings as violations; they never repeat what the client sent."""
+    found = []
+    for error in errors:
+        names = [str(part) for part in error["loc"] if part not in ("body", "query", "header")]
+        found.append(
+            Violation(
+                field=names[0] if names else "body",
+                rule=RULE_NAMES.get(error["type"], error["type"]),
+                description=error["msg"],
+            )
+        )
+    return found
+
+
+def invalid_request(errors: Sequence[Any]) -> ServiceError:
+    """Return the error for what pydantic found in a request."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.")
+    found = violations_of(errors)
+    first = found[0]
+    return ServiceError(
+        Reason.INVALID_REQUEST, f"{first.field}: {first.description}", violations=found
+    )
+
+
+def problem(error: ServiceError, *, instance: str) -> dict[str, Any]:
+    """Return the members of a problem; `success` and `error` are what the sample's clients read."""
+    rule = RULES[error.reason]
+    violations = [
+        {
+            "field": http_name(each.field),
+            "rule": each.rule,
+            "description": each.description,
+        }
+        for each in error.violations
+    ]
+    detail = error.message
+    if violations:
+        detail = f"{violations[0]['field']}: {violations[0]['description']}"
+    return {
+        "type": TYPE_PREFIX + error.reason,
+        "title": rule.title,
+        "status": rule.http_status,
+        "detail": detail,
+        "instance": instance,
+        "code": rule.code.name,
+        "reason": str(error.reason),
+        "metadata": error.metadata,
+        "requestId": current_request_id(),
+        "violations": violations,
+        "success": False,
+        "error": detail,
+    }
+
+
+def problem_response(
+    error: ServiceError, *, instance: str, headers: dict[str, str] | None = None
+) -> Response:
+    """Return the answer that tells of a failure."""
+    rule = RULES[error.reason]
+    PROBLEMS.labels(reason=error.reason).inc()
+    answered = dict(headers or {})
+    if rule.http_status in (429, 503):
+        wait_s = RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+        answered["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    if rule.http_status == 401:
+        answered["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        problem(error, instance=instance),
+        status_code=rule.http_status,
+        headers=answered,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def foreseen(error: BaseException) -> ServiceError:
+    """Return what a caller may see of any exception; one nobody foresaw is logged, not told."""
+    seen = from_exception(error)
+    if seen is None:
+        log.error("request failed unforeseen", exc_info=error)
+        return ServiceError(Reason.INTERNAL, "Something went wrong here.")
+    return seen
+
+
+def install_problems(app: FastAPI) -> None:
+    """Have the application answer every failure with a problem."""
+
+    async def on_service_error(request: Request, error: Exception) -> Response:
+        return problem_response(foreseen(error), instance=request.url.path)
+
+    async def on_validation_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return problem_response(invalid_request(error.errors()), instance=request.url.path)
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem_response(
+            _of_http_error(error), instance=request.url.path, headers=dict(error.headers or {})
+        )
+
+    app.add_exception_handler(ServiceError, on_service_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+
+
+def _of_http_error(error: HTTPException) -> ServiceError:
+    # FastAPI wraps whatever goes wrong while it reads a body.
+    if isinstance(error.__cause__, ServiceError):
+        return error.__cause__
+    reason = HTTP_REASONS.get(error.status_code, Reason.INTERNAL)
+    return ServiceError(reason, RULES[reason].title + ".")

@@ -1,0 +1,101 @@
+"""Reads what a client asks: JSON, a form with a recording, or the recording itself."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.message import Message
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from gateway.media import FIELD, Decoder, require_audio_type
+from gateway.models import TalkBody
+from gateway.problems import invalid_request, refused
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELDS = 16
+IN_MEMORY_BYTES = 1 << 20
+DOCUMENTED_TYPES = "must be application/json, multipart/form-data or audio/*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a task: text, or 16 kHz PCM; neither means the sample question."""
+
+    task_id: str
+    lang: str
+    text: str | None = None
+    pcm: bytes | None = None
+
+
+async def read_question(request: Request, decoder: Decoder) -> Question:
+    """Return the question of a request; raises ServiceError that names the field."""
+    content_type = request.headers.get("content-type", "")
+    kind = media_kind(content_type)
+    if kind == "application/json":
+        body = _validated(await _json(request))
+        return Question(task_id=body.task_id, lang=body.lang, text=body.text)
+    if kind == "multipart/form-data":
+        return await _read_form(request, decoder)
+    if kind.startswith("audio/"):
+        body = _validated(dict(request.query_params))
+        async with _spooled(request) as recording:
+            pcm = await decoder.decode(recording, content_type)
+        return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
+    raise refused(Reason.MEDIA_TYPE_UNSUPPORTED, "Content-Type", "media_type", DOCUMENTED_TYPES)
+
+
+def media_kind(content_type: str) -> str:
+    """Return `type/subtype` in lower case; empty when there is none."""
+    message = Message()
+    message["content-type"] = content_type or "/"
+    return message.get_content_type() if content_type else ""
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return await request.json()
+    except (ValueError, RecursionError) as error:
+        raise ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.") from error
+
+
+async def _read_form(request: Request, decoder: Decoder) -> Question:
+    async with request.form(
+        max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+    ) as form:
+        for name, value in form.items():
+            if isinstance(value, UploadFile) != (name == FIELD):
+                expected = "a file" if name == FIELD else "text, not a file"
+                raise refused(Reason.INVALID_REQUEST, name, "type", f"must be {expected}")
+        body = _validated({name: value for name, value in form.items() if name != FIELD})
+        upload = form.get(FIELD)
+        if not isinstance(upload, UploadFile):
+            if body.text is None:
+                raise refused(Reason.INVALID_REQUEST, FIELD, "required", "a file is required")
+            return Question(task_id=body.task_id, lang=body.lang, text=body.text)
+        if body.text is not None:
+            raise refused(Reason.INVALID_REQUEST, "text", "exclusive", "must not come with audio")
+        media_type = upload.content_type or "application/octet-stream"
+        require_audio_type(media_type)
+        pcm = await decoder.decode(upload.file, media_type)
+        return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
+
+
+def _validated(members: Mapping[str, Any] | Any) -> TalkBody:
+    try:
+        return TalkBody.model_validate(members)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from None
+
+
+@asynccontextmanager
+async def _spooled(request: Request) -> AsyncIterator[BinaryIO]:
+    with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
+        async for chunk in request.stream():
+            file.write(chunk)
+        yield file  # type: ignore[misc]  # it is one in all but name

@@ -1,0 +1,86 @@
+"""The gateway's settings, read from GATEWAY_* environment variables."""
+
+import ipaddress
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from services.runtime.settings import ProcessSettings
+
+
+class GatewaySettings(ProcessSettings):
+    """Every setting of the process; the description says what a value must be."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
+    port: int = Field(
+        8080,
+        ge=0,
+        le=65_535,
+        validation_alias=AliasChoices("GATEWAY_PORT", "PORT"),
+        description="the port of HTTP, 0 for any free one",
+    )
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        validate_default=True,
+        description="keys that callers must show, separated by commas; none: open, loopback only",
+    )
+    allowed_origins: str = Field(
+        "", description="origins of web pages that may call, separated by commas"
+    )
+    task_target: str = Field("127.0.0.1:50051", description="host:port of the task service")
+    speech_target: str = Field("127.0.0.1:50052", description="host:port of the speech service")
+    avatar_target: str = Field("127.0.0.1:50053", description="host:port of the avatar service")
+    service_token: SecretStr | None = Field(
+        None,
+        validation_alias="PARLEY_SERVICE_TOKEN",
+        description="the token that the services ask each other for",
+    )
+    max_upload_bytes: int = Field(
+        25 * 2**20, ge=2**16, le=2**30, description="bytes of an audio upload, at least 65536"
+    )
+    requests_per_second: float = Field(
+        50, gt=0, le=10_000, description="requests per second and caller; bursts of twice that"
+    )
+    create_timeout_s: float = Field(
+        65, gt=0, le=600, description="seconds that create-task waits for the avatar to be on air"
+    )
+    turn_timeout_s: float = Field(
+        180, gt=0, le=3600, description="seconds that a turn may take until its reply is spoken"
+    )
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_api_keys(cls, keys: SecretStr, info: ValidationInfo) -> SecretStr:
+        host = str(info.data.get("host", ""))
+        if not split_list(keys.get_secret_value()) and not is_loopback(host):
+            raise ValueError(
+                f"must be set when GATEWAY_HOST is {host}, because that is not a loopback address"
+            )
+        return keys
+
+    @property
+    def accepted_keys(self) -> tuple[str, ...]:
+        """The keys one by one; empty when the gateway is open."""
+        return split_list(self.api_keys.get_secret_value())
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The allowed origins one by one."""
+        return split_list(self.allowed_origins)
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Return the items of a comma list without blanks."""
+    return tuple(item for part in text.split(",") if (item := part.strip()))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""The endpoints that make the digital human speak, stop speaking, and move."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
+from gateway import turns
+from gateway.backend import Backend
+from gateway.catalogue import Catalogue
+from gateway.disconnection import unless_gone
+from gateway.events import of_conversation, of_ready
+from gateway.media import Decoder
+from gateway.models import ActionBody, Done, SayBody, TaskBody, TurnAnswer
+from gateway.openapi import TALK_REQUEST, failures, requires_json, turn_answers
+from gateway.problems import refused
+from gateway.questions import Question, read_question
+from gateway.sse import Event, EventStream
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+
+def talk_routes(
+    *, backend: Backend, catalogue: Catalogue, decoder: Decoder, turn_timeout_s: float
+) -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
+    json_only = Depends(requires_json)
+
+    async def answer(
+        request: Request,
+        asked: list[speech_pb2.ConverseRequest],
+        *,
+        unspoken: TurnAnswer | None = None,
+    ) -> Response:
+        """Tell the turn as it goes on, or when it is over, as the client likes.
+
+        `unspoken` is the answer when there was no turn; without it that is a failure.
+        """
+        turn = turns.converse(backend, asked, timeout_s=turn_timeout_s)
+        if EventStream.media_type in request.headers.get("accept", ""):
+            events = _told(turn, request.url.path, may_be_unspoken=unspoken is not None)
+            return EventStream(await anext(events), events)
+        held = await unless_gone(request.receive, turns.outcome(turn)) or unspoken
+        if held is None:
+            raise turns.without_turn()
+        return JSONResponse(held.to_json())
+
+    async def to_requests(question: Question) -> list[speech_pb2.ConverseRequest]:
+        start = turns.setup(question.task_id, question.lang)
+        if question.pcm is not None:
+            return [start, *turns.spoken(question.pcm)]
+        text = question.text
+        if text is None:
+            text = await sample_question(question)
+        return [start, *turns.written(text)]
+
+    async def sample_question(question: Question) -> str:
+        task = await find_task(question.task_id)
+        personas = await catalogue.personas()
+        text = personas.sample_question(task.persona_id, question.lang or task.language_code)
+        if text is None:
+            raise refused(
+                Reason.INVALID_REQUEST,
+                "text",
+                "required",
+                "is required, because the persona has no sample question",
+            )
+        return text
+
+    async def find_task(task_id: str) -> task_pb2.Task:
+        found = await backend.ask(backend.task.GetTask, task_pb2.GetTaskRequest(task_id=task_id))
+        return found.task
+
+    @router.post(
+        "/talk-to-ai",
+        summary="Ask the digital human",
+        response_model=None,
+        responses=turn_answers(
+            Reason.AUDIO_INVALID,
+            Reason.AUDIO_FORMAT_UNSUPPORTED,
+            Reason.AUDIO_TOO_LONG,
+            Reason.MEDIA_TYPE_UNSUPPORTED,
+            Reason.NO_SPEECH,
+            Reason.RECOGNITION_UNAVAILABLE,
+            Reason.CHAT_UNAVAILABLE,
+        ),
+        openapi_extra=TALK_REQUEST,
+    )
+    async def talk_to_ai(request: Request) -> Response:
+        """Ask in speech or writing, and hear the answer from the avatar.
+
+        With `Accept: text/event-stream` the turn is told while it goes on. A client that leaves
+        early cuts its own turn off.
+        """
+        question = await read_question(request, decoder)
+        return await answer(request, await to_requests(question))
+
+    @router.post(
+        "/say",
+        summary="Have the digital human say something",
+        response_model=None,
+        dependencies=[json_only],
+        responses=turn_answers(),
+    )
+    async def say(request: Request, body: SayBody) -> Response:
+        """Speak a given text; answers as talk-to-ai does.
+
+        A LOW text that was dropped is answered without `turnId`.
+        """
+        asked = [turns.setup(body.task_id, body.lang), *turns.said(body.text, body.priority)]
+        dropped = TurnAnswer(message="Dropped: something else is being said")
+        return await answer(request, asked, unspoken=dropped if body.priority == "LOW" else None)
+
+    @router.post(
+        "/interrupt",
+        summary="Cut off the reply",
+        dependencies=[json_only],
+        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
+    )
+    async def interrupt(body: TaskBody) -> Done:
+        """Cut off whatever the digital human says; a silent one is a success."""
+        asked = [turns.setup(body.task_id), *turns.interruption()]
+        await turns.deliver(backend, asked, timeout_s=turn_timeout_s)
+        return Done(message="Interrupted")
+
+    @router.post(
+        "/action",
+        summary="Make a gesture",
+        dependencies=[json_only],
+        responses=failures(
+            Reason.INVALID_REQUEST,
+            Reason.TASK_NOT_FOUND,
+            Reason.TASK_NOT_ON_AIR,
+            Reason.AVATAR_ENDED,
+        ),
+    )
+    async def act(body: ActionBody) -> Done:
+        """Have the digital human make one of its gestures."""
+        task = await find_task(body.task_id)
+        if not task.avatar_id:
+            raise ServiceError(
+                Reason.TASK_NOT_ON_AIR, "The task has no avatar yet.", task_id=body.task_id
+            )
+        await backend.ask(
+            backend.avatar.PerformAction,
+            avatar_pb2.PerformActionRequest(avatar_id=task.avatar_id, action=body.action),
+        )
+        return Done(message="Action performed")
+
+    return router
+
+
+async def _told(
+    turn: AsyncGenerator[speech_pb2.ConverseResponse, None],
+    instance: str,
+    *,
+    may_be_unspoken: bool,
+) -> AsyncGenerator[Event, None]:
+    is_spoken = may_be_unspoken
+    async with aclosing(turn):
+        async for response in turn:
+            match response.WhichOneof("response"):
+                case "ready":
+                    yield of_ready(response.ready)
+                case "event":
+                    is_spoken = is_spoken or response.event.turn_id > 0
+                    told = of_conversation(response.event, instance=instance)
+                    if told is not None:
+                        yield told
+                case _:
+                    pass
+    if not is_spoken:
+        raise turns.without_turn()

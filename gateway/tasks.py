@@ -1,0 +1,303 @@
+"""The endpoints of a task's life: create, look, listen, stop."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from typing import Annotated, Literal
+
+import structlog
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.disconnection import unless_gone
+from gateway.events import of_snapshot, of_task
+from gateway.models import (
+    TASK_STATES,
+    Conversation,
+    CreateTaskBody,
+    StopAnswer,
+    TaskAnswer,
+    TaskBody,
+    TaskList,
+)
+from gateway.openapi import failures, requires_json
+from gateway.sse import Event, EventStream
+from gateway.transcript import to_text
+from gateway.wire import (
+    to_duration,
+    to_error,
+    to_stop_answer,
+    to_task,
+    to_task_answer,
+    to_turn,
+)
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "/api/digital-human"
+MAX_KEY_LENGTH = 255
+KEY_NAMESPACE = uuid.UUID("8d2bd6e3-5f0b-5d0f-9f0a-3f4b8f1f6c2e")
+STREAM_ENDED = 204
+FINAL_STATES = ("STOPPED", "FAILED")
+
+Sequence = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")]
+TaskIdInPath = Annotated[str, Path(alias="taskId")]
+State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
+
+
+def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(prefix=PREFIX, tags=["tasks"])
+    json_only = Depends(requires_json)
+
+    @router.post(
+        "/create-task",
+        summary="Put a digital human on air",
+        response_model=TaskAnswer,
+        response_model_exclude_none=True,
+        dependencies=[json_only],
+        responses={
+            202: {"model": TaskAnswer, "description": "Ordered, with `Prefer: respond-async`."},
+            **failures(
+                Reason.INVALID_REQUEST,
+                Reason.MALFORMED_MESSAGE,
+                Reason.MEDIA_TYPE_UNSUPPORTED,
+                Reason.PAYLOAD_TOO_LARGE,
+                Reason.STREAM_IN_USE,
+                Reason.REQUEST_ID_REUSED,
+                Reason.DIGITAL_HUMAN_NOT_FOUND,
+                Reason.QUOTA_EXCEEDED,
+                Reason.AVATAR_CAPACITY_EXCEEDED,
+                Reason.AVATAR_START_FAILED,
+                Reason.CLOUD_BUSY,
+                Reason.DEADLINE_EXCEEDED,
+            ),
+        },
+    )
+    async def create_task(
+        request: Request,
+        body: CreateTaskBody,
+        idempotency_key: Annotated[
+            str,
+            Header(
+                alias="Idempotency-Key",
+                max_length=MAX_KEY_LENGTH,
+                description="Makes a repeated call safe, 24 hours.",
+            ),
+        ] = "",
+        prefer: Annotated[
+            str, Header(alias="Prefer", description="`respond-async`: answer at once.")
+        ] = "",
+    ) -> Response:
+        """Answer once the digital human is on air.
+
+        A client that leaves before that, or a deadline that passes, stops the task.
+        """
+        created = await backend.ask(backend.task.CreateTask, _to_request(body, idempotency_key))
+        task = created.task
+        if "respond-async" in prefer.lower():
+            return _answer(
+                task,
+                status=202,
+                headers={
+                    "Location": f"{PREFIX}/tasks/{task.task_id}",
+                    "Preference-Applied": "respond-async",
+                },
+            )
+        async with AsyncExitStack() as unless_on_air:
+            unless_on_air.push_async_callback(_stop_abandoned, backend, task.task_id)
+            on_air = await unless_gone(
+                request.receive, _until_on_air(backend, task.task_id, create_timeout_s)
+            )
+            unless_on_air.pop_all()
+        return _answer(on_air)
+
+    @router.post(
+        "/stop-task",
+        summary="Take a digital human off air",
+        response_model_exclude_none=True,
+        dependencies=[json_only],
+        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+    )
+    async def stop_task(body: TaskBody) -> StopAnswer:
+        """Stop a task; repeating it is a success."""
+        stopped = await backend.ask(backend.task.StopTask, pb.StopTaskRequest(task_id=body.task_id))
+        return to_stop_answer(stopped.task, "Digital human task stopped")
+
+    @router.get(
+        "/tasks",
+        summary="List tasks",
+        response_model_exclude_none=True,
+        responses=failures(Reason.INVALID_REQUEST),
+    )
+    async def list_tasks(
+        page_size: Annotated[int, Query(alias="pageSize", ge=0, le=1000)] = 50,
+        page_token: Annotated[str, Query(alias="pageToken")] = "",
+        state: Annotated[list[State] | None, Query()] = None,
+        user_id: Annotated[str, Query(alias="userId")] = "",
+    ) -> TaskList:
+        """Return tasks, newest first."""
+        states = [pb.TaskState.Value(f"TASK_STATE_{each}") for each in dict.fromkeys(state or ())]
+        page = await backend.ask(
+            backend.task.ListTasks,
+            pb.ListTasksRequest(
+                page_size=page_size, page_token=page_token, states=states, user_id=user_id
+            ),
+        )
+        return TaskList(
+            tasks=[to_task(task) for task in page.tasks], next_page_token=page.next_page_token
+        )
+
+    @router.get(
+        "/tasks/{taskId}",
+        summary="Get a task",
+        response_model_exclude_none=True,
+        responses=failures(Reason.TASK_NOT_FOUND),
+    )
+    async def get_task(task_id: TaskIdInPath) -> TaskAnswer:
+        """Return a task."""
+        found = await backend.ask(backend.task.GetTask, pb.GetTaskRequest(task_id=task_id))
+        return to_task_answer(found.task)
+
+    @router.get(
+        "/tasks/{taskId}/conversation",
+        summary="Get what was said",
+        response_model=Conversation,
+        response_model_exclude_none=True,
+        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+    )
+    async def get_conversation(
+        task_id: TaskIdInPath, format: Annotated[Literal["json", "text"], Query()] = "json"
+    ) -> Response:
+        """Return the turns; `format=text` downloads them as plain text."""
+        found = await backend.ask(
+            backend.task.GetConversation, pb.GetConversationRequest(task_id=task_id)
+        )
+        turns = [to_turn(turn) for turn in found.turns]
+        if format == "text":
+            return PlainTextResponse(
+                to_text(turns),
+                headers={"Content-Disposition": 'attachment; filename="transcript.txt"'},
+            )
+        conversation = Conversation(task_id=task_id, turns=turns, last_sequence=found.last_sequence)
+        return JSONResponse(conversation.to_json())
+
+    @router.get(
+        "/tasks/{taskId}/events",
+        summary="Watch a task",
+        response_model=None,
+        responses={
+            200: {"content": {EventStream.media_type: {"schema": {"type": "string"}}}},
+            STREAM_ENDED: {"description": "The task is over, and nothing is new."},
+            **failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.SEQUENCE_OUT_OF_RANGE),
+        },
+    )
+    async def watch_task(
+        request: Request,
+        task_id: TaskIdInPath,
+        after: Sequence = None,
+        last_event_id: Annotated[
+            int | None,
+            Header(
+                alias="Last-Event-ID",
+                ge=0,
+                le=2**63 - 1,
+                description="As `after`, and before it.",
+            ),
+        ] = None,
+    ) -> Response:
+        """Tell the task as it is, then its events as they happen, until its final state."""
+        resumed = after if last_event_id is None else last_event_id
+        events = _told(backend, task_id, resumed, request.url.path)
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            first = await anext(events)
+        if first.data["task"]["state"] in FINAL_STATES and first.data["lastSequence"] == resumed:
+            # The one answer that keeps an EventSource from connecting again.
+            await events.aclose()
+            return Response(status_code=STREAM_ENDED)
+        return EventStream(first, events)
+
+    return router
+
+
+def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequest:
+    return pb.CreateTaskRequest(
+        request_id=to_request_id(idempotency_key),
+        room_id=body.room_id,
+        stream_id=body.stream_id,
+        digital_human_id=body.digital_human_id,
+        persona_id=body.persona_id,
+        language_code=body.lang,
+        user_id=body.user_id,
+        background_color=body.background_color,
+        max_duration=to_duration(body.max_duration_seconds),
+        max_idle_duration=to_duration(body.max_idle_seconds),
+    )
+
+
+def to_request_id(idempotency_key: str) -> str:
+    """Return the key as a UUID, whatever text the client made it of; empty without one."""
+    try:
+        return str(uuid.UUID(idempotency_key))
+    except ValueError:
+        return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key)) if idempotency_key else ""
+
+
+def _answer(task: pb.Task, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(to_task_answer(task).to_json(), status_code=status, headers=headers)
+
+
+async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.Task:
+    request = pb.WatchTaskRequest(task_id=task_id)
+    async with backend.watch(request, timeout_s=timeout_s) as updates:
+        async for update in updates:
+            task = _task_of(update)
+            match task.state:
+                case pb.TASK_STATE_STREAMING:
+                    return task
+                case pb.TASK_STATE_FAILED if task.HasField("failure"):
+                    raise to_error(task.failure)
+                case pb.TASK_STATE_STOPPING | pb.TASK_STATE_STOPPED:
+                    raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)
+                case _:
+                    pass
+    raise ServiceError(
+        Reason.AVATAR_START_FAILED, "The avatar did not come on air.", task_id=task_id
+    )
+
+
+def _task_of(update: pb.WatchTaskResponse) -> pb.Task:
+    """Return the task that an update tells of; one without a state when it tells of none."""
+    if update.HasField("snapshot"):
+        return update.snapshot.task
+    return update.event.state_changed.task
+
+
+async def _stop_abandoned(backend: Backend, task_id: str) -> None:
+    request = pb.StopTaskRequest(task_id=task_id, reason=pb.STOP_REASON_CLIENT_GONE)
+    try:
+        await backend.ask(backend.task.StopTask, request)
+    except ServiceError as error:
+        # The task's own limits end it.
+        log.warning("abandoned task not stopped", task_id=task_id, reason=str(error.reason))
+    else:
+        log.info("abandoned task stopped", task_id=task_id)
+
+
+async def _told(
+    backend: Backend, task_id: str, after: int | None, instance: str
+) -> AsyncGenerator[Event, None]:
+    request = pb.WatchTaskRequest(task_id=task_id, after_sequence=after)
+    async with backend.watch(request) as updates:
+        async for update in updates:
+            if update.HasField("snapshot"):
+                yield of_snapshot(update.snapshot, is_resumed=after is not None)
+                continue
+            told = of_task(update.event, instance=instance)
+            if told is not None:
+                yield told

@@ -1,0 +1,148 @@
+"""One turn of a task's conversation: what is sent for it, and what comes of it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import structlog
+
+from digitalhuman.audio.v1 import audio_pb2
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.backend import Backend
+from gateway.media import RATE_HERTZ
+from gateway.models import TurnAnswer
+from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
+from gateway.wire import to_error, to_ledger, to_timings
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+CHUNK_BYTES = 32_000
+"""A second; the proto takes 32768 bytes at most."""
+
+
+def setup(task_id: str, lang: str = "") -> pb.ConverseRequest:
+    """Return the setup of a stream whose replies the task's avatar speaks."""
+    return pb.ConverseRequest(
+        setup=pb.ConverseSetup(
+            task_id=task_id,
+            language_code=lang,
+            input_format=audio_pb2.AudioFormat(
+                encoding=audio_pb2.AUDIO_ENCODING_PCM_S16LE,
+                sample_rate_hertz=RATE_HERTZ,
+                channel_count=1,
+            ),
+            turn_detection=pb.TURN_DETECTION_MANUAL,
+            output=pb.REPLY_OUTPUT_AVATAR,
+        )
+    )
+
+
+def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
+    """Return the requests of an utterance."""
+    chunks = (pcm[at : at + CHUNK_BYTES] for at in range(0, len(pcm), CHUNK_BYTES))
+    return [
+        *(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=chunk)) for chunk in chunks),
+        pb.ConverseRequest(commit=pb.ConverseCommit()),
+    ]
+
+
+def written(text: str) -> list[pb.ConverseRequest]:
+    """Return the requests of a question in writing."""
+    return [pb.ConverseRequest(text=pb.ConverseText(text=text))]
+
+
+def said(text: str, priority: str) -> list[pb.ConverseRequest]:
+    """Return the requests of words for the digital human to say."""
+    level = pb.SayPriority.Value(f"SAY_PRIORITY_{priority}")
+    return [pb.ConverseRequest(say=pb.ConverseSay(text=text, priority=level))]
+
+
+def interruption() -> list[pb.ConverseRequest]:
+    """Return the requests that cut off whatever is being said."""
+    return [pb.ConverseRequest(interrupt=pb.ConverseInterrupt())]
+
+
+async def converse(
+    backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
+) -> AsyncGenerator[pb.ConverseResponse, None]:
+    """Send requests, then half-close, and yield `ready` and events until all is over.
+
+    Closing the generator cancels the turn that it began, and no other.
+    """
+    async with backend.converse(_sent(requests), timeout_s=timeout_s) as responses:
+        async for response in responses:
+            _count(response.event)
+            yield response
+
+
+async def outcome(turn: AsyncGenerator[pb.ConverseResponse, None]) -> TurnAnswer | None:
+    """Return how a turn ended, None when there was none; raises ServiceError when it failed."""
+    transcript = ""
+    answer = None
+    async with aclosing(turn):
+        async for response in turn:
+            event = response.event
+            match event.WhichOneof("event"):
+                case "turn_started":
+                    transcript = event.turn_started.user_text
+                case "turn_finished":
+                    answer = _answer(event, transcript)
+                case "turn_failed":
+                    raise to_error(event.turn_failed.status)
+                case _:
+                    pass
+    return answer
+
+
+async def deliver(
+    backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
+) -> None:
+    """Send requests that begin no turn, and return when they have been taken."""
+    async with backend.converse(_sent(requests), timeout_s=timeout_s) as responses:
+        async for _ in responses:
+            pass
+
+
+def without_turn() -> ServiceError:
+    """Return the error for a question that led to no turn."""
+    return ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The conversation ended without an answer.")
+
+
+def _answer(event: conversation_pb2.ConversationEvent, transcript: str) -> TurnAnswer:
+    finished = event.turn_finished
+    return TurnAnswer(
+        message="AI interaction completed",
+        turn_id=event.turn_id,
+        transcript=transcript,
+        reply=finished.reply_text,
+        heard=finished.heard_text,
+        interrupted=finished.interrupted,
+        timings=to_timings(finished.latency),
+        ledger=to_ledger(finished.ledger),
+    )
+
+
+def _count(event: conversation_pb2.ConversationEvent) -> None:
+    match event.WhichOneof("event"):
+        case "turn_finished":
+            finished = event.turn_finished
+            TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
+            if finished.interrupted:
+                INTERRUPTIONS.inc()
+            if finished.latency.HasField("playback_started_offset"):
+                offset = finished.latency.playback_started_offset
+                FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
+            log.info("turn finished", turn_id=event.turn_id, interrupted=finished.interrupted)
+        case "turn_failed":
+            TURNS.labels(outcome="failed").inc()
+            reason = to_error(event.turn_failed.status).reason
+            log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
+        case _:
+            pass
+
+
+async def _sent(requests: list[pb.ConverseRequest]) -> AsyncIterator[pb.ConverseRequest]:
+    for request in requests:
+        yield request
