@@ -1,7 +1,6 @@
 """A process with a life: it runs while its context is open, and nothing of it is left behind."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 OnLine: TypeAlias = Callable[[str, str], None]
@@ -16,7 +16,7 @@ OnLine: TypeAlias = Callable[[str, str], None]
 
 TAIL_LINES = 20
 LINE_BYTES = 1 << 20
-_PR_SET_PDEATHSIG = 1
+_LEASH = Path(__file__).with_name("leash.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +97,21 @@ class Running:
 async def running(command: Command, *, on_line: OnLine, grace_s: float) -> AsyncIterator[Running]:
     """Run a command in a group of its own until the block is left, then stop it.
 
-    The process gets SIGTERM when this one dies, however it dies. Raises OSError when the command
-    cannot be started.
+    The process gets SIGTERM when this one dies, however it dies. A command that cannot be run ends
+    with exit code 1 and says so.
     """
     reading, writing = os.pipe()
     async with _lines_of(reading) as output:
         # Only the process keeps the writing end, so that its end is the output's end.
         with os.fdopen(writing, "wb", 0) as pipe:
             process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
                 *command.words,
                 env=command.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
             )
         started = Running(command.name, process, output, on_line)
         try:
@@ -131,14 +131,3 @@ async def _lines_of(pipe: int) -> AsyncIterator[asyncio.StreamReader]:
         yield reader
     finally:
         transport.close()
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    libc = ctypes.CDLL(None)
-
-    def set_signal() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return set_signal

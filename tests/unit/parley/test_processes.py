@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from parley.processes import Command, Running, running
+from parley.processes import Command, running
 
 READY = "ready"
 
@@ -146,8 +146,9 @@ async def test_a_line_without_end_loses_only_itself() -> None:
     assert lines.all[-1] == "after"
 
 
-async def test_a_command_that_is_not_there_is_an_error() -> None:
+async def test_a_command_that_is_not_there_says_so() -> None:
+    lines = Lines()
     command = Command(name="none", words=("/nowhere/at/all",), environment={})
-    with pytest.raises(OSError, match="nowhere"):
-        async with running(command, on_line=Lines(), grace_s=1) as process:
-            assert isinstance(process, Running)
+    async with running(command, on_line=lines, grace_s=1) as process:
+        assert await process.wait() == 1
+    assert lines.all == ["cannot run /nowhere/at/all: No such file or directory"]

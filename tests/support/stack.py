@@ -1,0 +1,167 @@
+"""All processes for a test, as docker-compose.yml runs them, and all that is said of them."""
+
+import asyncio
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from parley.processes import Command, Running, running
+from parley.readiness import until_answering, until_serving
+from services.speech.embedded.library import LibrarySettings
+from tests.support.compose import ROOT, Composition, Service, localized, required_variables
+
+READY_TIMEOUT_S = 120.0
+STOP_GRACE_S = 20.0
+# What every process of this machine has; all else comes from the compose file.
+SYSTEM_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+
+
+class Stack:
+    """Running processes by the names of the compose file."""
+
+    def __init__(self, composition: Composition, secrets_of: Mapping[str, str]) -> None:
+        self._services = {each.name: each for each in composition.services}
+        self._ports = composition.ports
+        self._secrets = secrets_of
+        self._lives: dict[str, tuple[AsyncExitStack, Running]] = {}
+        self.logs: dict[str, list[str]] = defaultdict(list)
+
+    @property
+    def gateway_url(self) -> str:
+        """Address of the gateway."""
+        return f"http://127.0.0.1:{self._ports['GATEWAY_PORT']}"
+
+    @property
+    def engine_url(self) -> str:
+        """Address of the engine."""
+        return f"http://127.0.0.1:{self._ports['ENGINE_PORT']}"
+
+    @property
+    def api_key(self) -> str:
+        """A key of the gateway."""
+        return self._secrets["GATEWAY_API_KEYS"]
+
+    @property
+    def service_token(self) -> str:
+        """The token that the services ask each other for."""
+        return self._secrets["PARLEY_SERVICE_TOKEN"]
+
+    def target(self, name: str) -> str:
+        """Address of a gRPC service: task, speech or avatar."""
+        return f"127.0.0.1:{self._ports[f'{name.upper()}_PORT']}"
+
+    def pid(self, name: str) -> int:
+        """Process id of a process that runs."""
+        return self._lives[name][1].pid
+
+    async def start(self, names: Collection[str]) -> None:
+        """Start processes at once and return when all are ready; fails if one ends instead."""
+        async with asyncio.timeout(READY_TIMEOUT_S), asyncio.TaskGroup() as group:
+            for name in names:
+                service = self._services[name]
+                life = AsyncExitStack()
+                command = _command(service)
+                process = await life.enter_async_context(
+                    running(command, on_line=self._keep, grace_s=STOP_GRACE_S)
+                )
+                self._lives[name] = (life, process)
+                group.create_task(self._until_ready(service, process))
+
+    async def kill(self, name: str) -> None:
+        """End a process as a crash does."""
+        life, process = self._lives.pop(name)
+        process.kill()
+        await process.wait()
+        await life.aclose()
+
+    async def stop(self, name: str) -> int:
+        """End a process as an operator does; returns its exit code."""
+        life, process = self._lives.pop(name)
+        await life.aclose()
+        assert process.exit_code is not None
+        return process.exit_code
+
+    async def restart(self, name: str) -> None:
+        """Stop a process if it runs, and start it again on the same port."""
+        if name in self._lives:
+            await self.stop(name)
+        await self.start([name])
+
+    async def close(self) -> dict[str, int]:
+        """Stop all that runs, last started first; returns the exit codes."""
+        return {name: await self.stop(name) for name in reversed(list(self._lives))}
+
+    def tell(self, lines: int = 60) -> str:
+        """The last lines of every process, for the report of a failure."""
+        return "\n".join(
+            f"--- {name} ---\n" + "\n".join(said[-lines:]) for name, said in self.logs.items()
+        )
+
+    def _keep(self, name: str, line: str) -> None:
+        self.logs[name].append(line)
+
+    async def _until_ready(self, service: Service, process: Running) -> None:
+        until = until_answering if service.probe.startswith("http") else until_serving
+        ready = asyncio.create_task(until(service.probe))
+        ended = asyncio.create_task(process.wait())
+        try:
+            await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                raise AssertionError(f"{service.name} ended while it started:\n{self.tell()}")
+        finally:
+            for task in (ready, ended):
+                task.cancel()
+            await asyncio.gather(ready, ended, return_exceptions=True)
+
+
+def _command(service: Service) -> Command:
+    system = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
+    # The code of this checkout, whether or not it is installed.
+    system["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "gen")])
+    system["PYTHONUNBUFFERED"] = "1"
+    return Command(
+        name=service.name, words=service.words, environment=system | dict(service.environment)
+    )
+
+
+@asynccontextmanager
+async def running_stack(
+    *,
+    env: Mapping[str, Mapping[str, str]] | None = None,
+    processes: Collection[str] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> AsyncIterator[Stack]:
+    """Run the compose file's services here until the block is left.
+
+    `env` adds to the environment of a process by its name; `processes` are those to start, all by
+    default; `variables` are for the file's `${…}`, secrets being made for what it requires. Fails
+    if a process that was not killed ends otherwise than with exit code 0.
+    """
+    made = {name: secrets.token_hex(16) for name in required_variables()}
+    given = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")} | made | dict(variables or {})
+    with TemporaryDirectory() as journal:
+        # /models/models is where the store keeps its files under /models.
+        folders = {"models": LibrarySettings().cache, "journal": Path(journal)}
+        composition = localized(given, folders)
+        more = env or {}
+        services = tuple(
+            Service(
+                name=each.name,
+                words=each.words,
+                environment={**each.environment, **more.get(each.name, {})},
+                probe=each.probe,
+            )
+            for each in composition.services
+        )
+        stack = Stack(Composition(services=services, ports=composition.ports), given)
+        try:
+            await stack.start(processes or [each.name for each in services])
+            yield stack
+        finally:
+            codes = await stack.close()
+        bad = {name: code for name, code in codes.items() if code}
+        assert not bad, f"processes ended badly: {bad}\n{stack.tell()}"
