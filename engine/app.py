@@ -102,7 +102,14 @@ async def running(
                 server_secret=secret,
             ),
             workbench=Workbench(tasks=tasks, faults=faults, recordings=recordings),
+            health=lambda: {
+                "tasks": len(tasks.live),
+                "viewers": viewers.count,
+                "skipped_ticks": metronome.skipped_ticks,
+            },
         )
+        # Once HTTP is closed: a drive that holds its sender back lets go only when it ends.
+        stack.push_async_callback(tasks.stop_all)
         port = await stack.enter_async_context(
             serving_http(application, host=settings.host, port=settings.port)
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -21,21 +21,23 @@ from engine.workbench import Workbench
 GRACE_S = 2
 
 
-def make_application(*, api: Api, whep: Whep, workbench: Workbench) -> Starlette:
-    """All routes of the engine."""
+def make_application(
+    *, api: Api, whep: Whep, workbench: Workbench, health: Callable[[], Mapping[str, int]]
+) -> Starlette:
+    """All routes of the engine; `health` gives the counts that `/healthz` shows."""
+
+    async def tell_health(request: Request) -> Response:
+        return JSONResponse({"status": "ok", **health()})
+
     return Starlette(
         routes=[
             Route("/", api.answer, methods=["GET", "POST"]),
-            Route("/healthz", _tell_health, methods=["GET"]),
+            Route("/healthz", tell_health, methods=["GET"]),
             Mount("/pictures", StaticFiles(directory=PICTURES)),
             *whep.routes(),
             *workbench.routes(),
         ]
     )
-
-
-async def _tell_health(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 class _Server(uvicorn.Server):

@@ -79,6 +79,11 @@ class Recordings:
         self._kept[drive_id] = recording
         return recording
 
+    def close(self) -> None:
+        """Close every file."""
+        for recording in self._kept.values():
+            recording.close()
+
     def get(self, drive_id: str) -> Recording | None:
         """The recording of a drive, None once it was dropped."""
         return self._kept.get(drive_id)
@@ -92,8 +97,7 @@ def keeping_recordings(folder: Path | None, budget: int) -> Iterator[Recordings]
         try:
             yield recordings
         finally:
-            for recording in recordings._kept.values():
-                recording.close()
+            recordings.close()
 
 
 def write_wav(pcm: bytes, sample_rate: int) -> bytes:

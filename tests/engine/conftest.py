@@ -33,10 +33,16 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def open_cloud(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenCloud]:
-    """Starts engines with settings of the test's choice."""
-    async with AsyncExitStack() as stack:
+    """Starts engines with settings of the test's choice, until the end of its stack if any."""
+    async with AsyncExitStack() as whole_test:
 
-        async def open_(*, clock: Any = None, speaker: Any = None, **settings: Any) -> Cloud:
+        async def open_(
+            *,
+            stack: AsyncExitStack = whole_test,
+            clock: Any = None,
+            speaker: Any = None,
+            **settings: Any,
+        ) -> Cloud:
             values = {
                 "port": 0,
                 "drive_port": 0,

@@ -1,11 +1,12 @@
 """Callbacks: their fields, signature, order, retries and faults."""
 
 import hashlib
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from tests.support.engine_cloud import Cloud, ManualClock, make_tone
+from tests.support.engine_cloud import Cloud, ManualClock, Receiver, make_tone
 
 SECRET = "callback-secret"
 
@@ -81,3 +82,12 @@ async def test_faults(cloud: Cloud, kind: str, statuses: list[int]) -> None:
     await cloud.data("StopDigitalHumanStreamTask", TaskId=task_id)
     await cloud.receiver.until_task(task_id, 5)
     assert cloud.receiver.task_statuses(task_id) == statuses
+
+
+async def test_last_callbacks_are_sent_before_the_engine_ends(
+    open_cloud: Any, receiver: Receiver
+) -> None:
+    async with AsyncExitStack() as engine:
+        cloud = await open_cloud(stack=engine)
+        task_id = await cloud.go_on_air()
+    assert receiver.task_statuses(task_id) == [1, 3, 4, 5]

@@ -2,12 +2,14 @@
 
 import json
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from engine.sound import MAX_BUFFERED_S
 from tests.support.engine_cloud import Cloud, ManualClock, make_tone, open_socket, start, stop
 
 LIST = "GetDigitalHumanList"
@@ -107,6 +109,25 @@ async def test_socket_drop_after_some_audio(cloud: Cloud) -> None:
     assert closed.value.rcvd is None
     await cloud.receiver.until_drive(drive_id, 3)
     assert np.array_equal(await cloud.played(task_id, drive_id), np.tile(piece, 2))
+
+
+async def test_engine_ends_though_a_stalled_drive_holds_its_sender_back(open_cloud: Any) -> None:
+    two_minutes = bytes(int(MAX_BUFFERED_S) * 32000)
+    async with AsyncExitStack() as engine:
+        cloud = await open_cloud(stack=engine)
+        await cloud.set_faults({"kind": "stall"})
+        task_id = await cloud.go_on_air()
+        drive_id, address = await cloud.begin_drive(task_id)
+        async with open_socket(address) as socket:
+            await start(socket, drive_id, SampleRate=16000)
+            await socket.send(two_minutes)
+            await socket.send(two_minutes)
+            while (await cloud.drive(task_id, drive_id))["received_samples"] < len(two_minutes):
+                pass
+            await engine.aclose()
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+    await cloud.receiver.until_task(task_id, 5)
 
 
 async def test_stall_takes_audio_but_plays_none(cloud: Cloud) -> None:
