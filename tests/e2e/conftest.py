@@ -1,0 +1,77 @@
+"""Clients of the running stack."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import grpc
+import httpx
+import pytest
+
+from services.runtime.channel import connected
+from services.runtime.requests import Metadata
+from tests.support.stack import Stack
+
+API = "/api/digital-human"
+
+
+@pytest.fixture
+async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway that has a key."""
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    async with httpx.AsyncClient(
+        base_url=stack.gateway_url, headers=headers, timeout=60, trust_env=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def engine(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the engine's workbench; faults that a test switches on end with it."""
+    async with httpx.AsyncClient(base_url=stack.engine_url, timeout=10, trust_env=False) as client:
+        yield client
+        (await client.delete("/faults")).raise_for_status()
+
+
+@pytest.fixture
+async def task_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the task service."""
+    async with connected(stack.target("task")) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def speech_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the speech service."""
+    async with connected(stack.target("speech")) as channel:
+        yield channel
+
+
+@pytest.fixture
+async def avatar_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the avatar service."""
+    async with connected(stack.target("avatar")) as channel:
+        yield channel
+
+
+@pytest.fixture
+def token(stack: Stack) -> Metadata:
+    """What a call to a service shows."""
+    return (("authorization", f"Bearer {stack.service_token}"),)
+
+
+@pytest.fixture
+def names() -> dict[str, str]:
+    """A room and a stream that no other test has."""
+    name = secrets.token_hex(8)
+    return {"roomId": f"room-{name}", "streamId": f"stream-{name}"}
+
+
+@pytest.fixture
+async def task_id(http: httpx.AsyncClient, names: dict[str, str]) -> AsyncIterator[str]:
+    """A task on air, that is stopped when the test ends."""
+    created = await http.post(f"{API}/create-task", json=names)
+    assert created.status_code == 200, created.text
+    found = str(created.json()["taskId"])
+    yield found
+    stopped = await http.post(f"{API}/stop-task", json={"taskId": found})
+    assert stopped.status_code == 200, stopped.text
