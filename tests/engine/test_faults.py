@@ -36,27 +36,27 @@ async def test_switches_are_shown_with_what_is_left_and_removed(cloud: Cloud) ->
     await cloud.data(LIST)
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        (b"{", ""),
-        (b"{}", "faults"),
-        (b'{"faults": [{}]}', "faults.0"),
-        (b'{"faults": [{"kind": "gremlin"}]}', "faults.0"),
-        (b'{"faults": [{"kind": "refuse"}]}', "faults.0.refuse.code"),
-        (b'{"faults": [{"kind": "refuse", "code": 7}]}', "faults.0.refuse.code"),
-        (b'{"faults": [{"kind": "refuse", "code": 0}]}', "faults.0.refuse.code"),
-        (b'{"faults": [{"kind": "stall", "action": "Fly"}]}', "faults.0.stall.action"),
-        (b'{"faults": [{"kind": "stall", "count": 0}]}', "faults.0.stall.count"),
-        (b'{"faults": [{"kind": "stall", "extra": 1}]}', "faults.0.stall.extra"),
-        (b'{"faults": [{"kind": "delay", "seconds": -1}]}', "faults.0.delay.seconds"),
-        (b'{"faults": [], "more": 1}', "more"),
-    ],
-)
-async def test_bad_switches_are_named(cloud: Cloud, body: bytes, field: str) -> None:
-    response = await cloud.http.put("/faults", content=body)
-    assert response.status_code == 400
-    assert [error["field"] for error in response.json()["errors"]] == [field]
+BAD_SWITCHES = [
+    (b"{", ""),
+    (b"{}", "faults"),
+    (b'{"faults": [{}]}', "faults.0"),
+    (b'{"faults": [{"kind": "gremlin"}]}', "faults.0"),
+    (b'{"faults": [{"kind": "refuse"}]}', "faults.0.refuse.code"),
+    (b'{"faults": [{"kind": "refuse", "code": 7}]}', "faults.0.refuse.code"),
+    (b'{"faults": [{"kind": "refuse", "code": 0}]}', "faults.0.refuse.code"),
+    (b'{"faults": [{"kind": "stall", "action": "Fly"}]}', "faults.0.stall.action"),
+    (b'{"faults": [{"kind": "stall", "count": 0}]}', "faults.0.stall.count"),
+    (b'{"faults": [{"kind": "stall", "extra": 1}]}', "faults.0.stall.extra"),
+    (b'{"faults": [{"kind": "delay", "seconds": -1}]}', "faults.0.delay.seconds"),
+    (b'{"faults": [], "more": 1}', "more"),
+]
+
+
+async def test_bad_switches_are_named(cloud: Cloud) -> None:
+    for body, field in BAD_SWITCHES:
+        response = await cloud.http.put("/faults", content=body)
+        assert response.status_code == 400, body
+        assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 async def test_http_500(cloud: Cloud) -> None:
