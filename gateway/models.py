@@ -2,13 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 TASK_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING", "STOPPED", "FAILED")
 
-TaskId = Annotated[str, Field(min_length=1, description="Id that create-task returned.")]
-Lang = Annotated[str, Field(description="Language, BCP-47, such as `en` or `zh`.")]
+
+def _check_unicode(text: str) -> str:
+    # JSON can spell half a character, which nothing behind can encode.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise PydanticCustomError("string_unicode", "must be valid Unicode")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_check_unicode)]
+TaskId = Annotated[
+    str,
+    Field(min_length=1, description="Id that create-task returned."),
+    AfterValidator(_check_unicode),
+]
+Lang = Annotated[Text, Field(description="Language, BCP-47, such as `en` or `zh`.")]
 # The services know the true limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
@@ -43,17 +57,17 @@ class JsonRequest(JsonModel):
 class CreateTaskBody(JsonRequest):
     """What to put on air."""
 
-    room_id: str = Field(description="RTC room, 1 to 128 bytes.")
-    stream_id: str = Field(
+    room_id: Text = Field(description="RTC room, 1 to 128 bytes.")
+    stream_id: Text = Field(
         description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128."
     )
-    persona_id: str = Field(default="", description="Persona; default: the deployment's own.")
+    persona_id: Text = Field(default="", description="Persona; default: the deployment's own.")
     lang: Lang = ""
-    digital_human_id: str = Field(
+    digital_human_id: Text = Field(
         default="", description="Who is shown; default: the deployment's own."
     )
-    user_id: str = Field(default="", description="Whose task it is, up to 64 bytes.")
-    background_color: str = Field(default="", description="`#rrggbb`; default `#000000`.")
+    user_id: Text = Field(default="", description="Whose task it is, up to 64 bytes.")
+    background_color: Text = Field(default="", description="`#rrggbb`; default `#000000`.")
     max_duration_seconds: Seconds | None = Field(
         default=None, description="Hard end, 10 to 86400; default 1800."
     )
@@ -72,13 +86,13 @@ class TalkBody(TaskBody):
     """A question in writing; without `text` the persona's sample question is asked."""
 
     lang: Lang = ""
-    text: str | None = Field(default=None, description="The question, 1 to 4000 characters.")
+    text: Text | None = Field(default=None, description="The question, 1 to 4000 characters.")
 
 
 class SayBody(TaskBody):
     """Words for the digital human to say."""
 
-    text: str = Field(description="1 to 4000 characters.")
+    text: Text = Field(description="1 to 4000 characters.")
     lang: Lang = ""
     priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
         default="NORMAL",
@@ -90,7 +104,7 @@ class SayBody(TaskBody):
 class ActionBody(TaskBody):
     """A gesture."""
 
-    action: str = Field(description="One of the digital human's actions, see /api/config.")
+    action: Text = Field(description="One of the digital human's actions, see /api/config.")
 
 
 class Done(JsonModel):

@@ -61,9 +61,13 @@ HTTP_REASONS = {
 
 
 def http_name(path: str) -> str:
-    """Return the client's name of a proto field: `setup.language_code` is `lang`."""
+    """Return the client's name of a proto field: `setup.language_code` is `lang`.
+
+    A name that is the client's already, such as `roomId` or `Content-Type`, stays as it is.
+    """
     last = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
-    return HTTP_NAMES.get(last) or to_camel(last)
+    is_of_proto = re.fullmatch(r"[a-z0-9_]+", last)
+    return HTTP_NAMES.get(last) or (to_camel(last) if is_of_proto else last)
 
 
 def refused(reason: Reason, field: str, rule: str, description: str) -> ServiceError:
