@@ -6,9 +6,9 @@ from services.runtime.channel import connected
 from services.runtime.logs import configure_logs
 from services.runtime.serving import run, until_stopped
 from services.runtime.settings import SettingsError, load
+from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.database import DatabaseError
-from services.task.service import task_service
 from services.task.settings import TaskSettings
 
 
@@ -19,7 +19,7 @@ async def main() -> None:
     token = settings.service_token
     async with connected(settings.avatar_target) as channel:
         cloud = AvatarCloud(channel, token.get_secret_value() if token else None)
-        async with task_service(settings, cloud):
+        async with running(settings, cloud):
             await until_stopped()
 
 
@@ -27,8 +27,8 @@ if __name__ == "__main__":
     try:
         run(main)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(f"task: the settings are wrong:\n{error}", file=sys.stderr)
         sys.exit(2)
     except (DatabaseError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(f"task: {error}", file=sys.stderr)
         sys.exit(1)

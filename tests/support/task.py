@@ -14,7 +14,7 @@ from typing import Any
 from services.runtime.channel import connected
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task import service
+from services.task.app import running, utc_now
 from services.task.cloud import AvatarCloud
 from services.task.ports import Avatar, AvatarState, Cloud
 from services.task.settings import TaskSettings
@@ -163,7 +163,7 @@ async def task_service(
     *,
     avatar_target: str | None = None,
     database: Path | None = None,
-    clock: Clock = service.utc_now,
+    clock: Clock = utc_now,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """Serve tasks on a free port; yields the address.
@@ -183,7 +183,7 @@ async def task_service(
             **{"port": 0, "poll_s": 0.01, "sweep_interval_s": 0.05, **settings}, database=database
         )
         serving = await stack.enter_async_context(
-            service.task_service(chosen, cloud or ScriptedCloud(), clock=clock)
+            running(chosen, cloud or ScriptedCloud(), clock=clock)
         )
         yield serving.address
 

@@ -1,4 +1,4 @@
-"""The parts of the task service, put together around one cloud."""
+"""The composition of the task service: from settings and a cloud to a server that is up."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +21,7 @@ from services.task.settings import TaskSettings
 from services.task.sweep import Sweeper
 from services.task.tasks import Clock
 
+SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
 STOP_PATIENCE_S = 6.0
 
@@ -31,7 +32,7 @@ def utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def task_service(
+async def running(
     settings: TaskSettings, cloud: Cloud, *, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
     """Serve tasks while the block is open; what an earlier process left behind is mended first.
@@ -71,13 +72,12 @@ async def task_service(
             add_TaskServiceServicer_to_server(servicer, server)
 
         jobs.begin(sweeper.run(settings.sweep_interval_s), name="sweep")
-        names = [pb.DESCRIPTOR.services_by_name["TaskService"].full_name]
-        async with serving(_options(settings), names, register) as server:
+        async with serving(_serving_options(settings), [SERVICE], register) as server:
             with bulletin.posting():
                 yield server
 
 
-def _options(settings: TaskSettings) -> ServingOptions:
+def _serving_options(settings: TaskSettings) -> ServingOptions:
     token = settings.service_token
     return ServingOptions(
         host=settings.host,
