@@ -1,0 +1,256 @@
+"""The commands that people type: up and its end, doctor's findings, talk, tasks."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+import pytest
+
+from parley.plan import LISTENERS
+from parley.processes import Command, Running, running
+from tests.support.compose import ROOT, free_ports
+from tests.support.stack import Stack
+
+API = "/api/digital-human"
+UP = "Parley is up: "
+
+
+@dataclass
+class Said:
+    """What a command has written, and waiting for it to write something."""
+
+    lines: list[str] = field(default_factory=list)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, name: str, line: str) -> None:
+        self.lines.append(line)
+        self._more.set()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    async def until(self, pattern: str) -> str:
+        """Return the first line with the pattern when it has been written."""
+        while True:
+            for line in self.lines:
+                if re.search(pattern, line):
+                    return line
+            self._more.clear()
+            await self._more.wait()
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This environment with ports of its own, wide lines, and no settings of anyone's .env."""
+    ports = free_ports(len(LISTENERS))
+    settings = {each.variable: port for each, port in zip(LISTENERS, ports, strict=True)}
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "COLUMNS": "200"}
+    models = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")}
+    return dict(os.environ) | settings | path | models | changes
+
+
+@asynccontextmanager
+async def parley(*words: str, env: Mapping[str, str]) -> AsyncIterator[tuple[Running, Said]]:
+    said = Said()
+    command = Command(
+        name="parley", words=(sys.executable, "-m", "parley", *words), environment=env
+    )
+    async with running(command, on_line=said, grace_s=30) as process:
+        yield process, said
+
+
+async def outcome(*words: str, env: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code and output of a command that ends by itself."""
+    async with parley(*words, env=env) as (process, said):
+        return await process.wait(), said.text
+
+
+def offspring(process: Running) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+async def all_gone(processes: list[psutil.Process]) -> bool:
+    """Whether all end soon; they are told and need a moment."""
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)
+    return not alive
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_up_and_its_end(number: signal.Signals, tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        banner = await said.until(UP)
+        url = re.search(r"http://\S+", banner)
+        assert url
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{url[0]}/readyz")).status_code == 200
+        children = offspring(process)
+        assert len(children) == 5
+        os.kill(process.pid, number)
+        assert await process.wait() == 0, said.text
+    assert not [child for child in children if child.is_running()]
+    stops = [line for line in said.lines if re.search("down|stopping", line)]
+    assert stops[0].startswith("gateway")
+    assert stops[-1].startswith("engine")
+
+
+@pytest.mark.timeout(120)
+async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        assert await all_gone(children)
+
+
+@pytest.mark.timeout(120)
+async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        (task,) = [child for child in children if "services.task" in child.cmdline()]
+        task.kill()
+        assert await process.wait() == 1
+        assert await all_gone(children)
+    assert "task ended by itself with exit code -9" in said.text
+
+
+async def test_a_wrong_setting_is_named(tmp_path: object) -> None:
+    env = environment(TASK_MAX_DURATION_S="long", TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    code, text = await outcome("up", env=env)
+    assert code == 1
+    assert "TASK_MAX_DURATION_S" in text
+
+
+async def test_a_taken_port_is_named_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, text = await outcome("up", env=environment(SPEECH_PORT=str(port)))
+    assert code == 1
+    assert f"port {port} for speech is taken" in text
+    assert "SPEECH_PORT" in text
+    assert "service up" not in text
+
+
+async def test_doctor_finds_nothing_wrong() -> None:
+    code, text = await outcome("doctor", env=environment())
+    assert code == 0, text
+    assert "All is well." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"APP_ID": "123", "SERVER_SECRET": "short"}, "32 characters"),
+        ({"APP_ID": "none", "SERVER_SECRET": "s" * 32}, "APP_ID"),
+        ({"SERVER_SECRET_FILE": "/nowhere/secret"}, "SERVER_SECRET_FILE"),
+        ({"GATEWAY_HOST": "0.0.0.0"}, "GATEWAY_API_KEYS"),
+        ({"PARLEY_LLM": "huge"}, "PARLEY_LLM"),
+        ({"TASK_PORT": "many"}, "TASK_PORT"),
+        ({"PARLEY_CACHE": "/nowhere/at/all"}, "parley models pull"),
+        (
+            {"APP_ID": "1", "SERVER_SECRET": "s" * 32, "AVATAR_CLOUD_URL": "http://127.0.0.1:9"},
+            "no answer from http://127.0.0.1:9",
+        ),
+    ],
+)
+async def test_doctor_says_what_is_wrong(changes: dict[str, str], told: str) -> None:
+    code, text = await outcome("doctor", env=environment(**changes))
+    assert code == 1, text
+    assert told in text
+    assert "to mend" in text
+
+
+async def test_doctor_knows_who_holds_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, text = await outcome("doctor", env=environment(TASK_PORT=str(port)))
+    assert code == 1
+    assert "in use, but not by a healthy Parley" in text
+
+
+def connection(stack: Stack) -> list[str]:
+    return ["--url", stack.gateway_url, "--api-key", stack.api_key]
+
+
+@pytest.mark.timeout(120)
+async def test_talk_shows_a_call_and_ends_it(stack: Stack, http: httpx.AsyncClient) -> None:
+    code, text = await outcome(
+        "talk", "--text", "Is there a parking lot near the museum entrance?",
+        *connection(stack), env=environment(),
+    )  # fmt: skip
+    assert code == 0, text
+    for word in ("You:", "Reply:", "Heard:", "avatar speaks", "Stopped."):
+        assert word in text
+    assert await live_tasks(http) == []
+
+
+@pytest.mark.timeout(120)
+async def test_talk_stops_its_task_when_interrupted(stack: Stack, http: httpx.AsyncClient) -> None:
+    words = ["talk", "--text", "Tell me a long story.", *connection(stack)]
+    async with parley(*words, env=environment()) as (process, said):
+        await said.until("You:")
+        os.kill(process.pid, signal.SIGINT)
+        assert await process.wait() == 130, said.text
+    assert await live_tasks(http) == []
+
+
+@pytest.mark.timeout(120)
+async def test_talk_stops_its_task_when_the_turn_fails(
+    stack: Stack, http: httpx.AsyncClient
+) -> None:
+    words = ["talk", "--text", "x" * 4001, *connection(stack)]
+    code, text = await outcome(*words, env=environment())
+    assert code == 1
+    assert "INVALID_REQUEST" in text
+    assert "text" in text
+    assert await live_tasks(http) == []
+
+
+async def test_a_wrong_key_is_said(stack: Stack) -> None:
+    code, text = await outcome(
+        "tasks", "list", "--url", stack.gateway_url, "--api-key", "wrong", env=environment()
+    )
+    assert code == 1
+    assert "CREDENTIALS_INVALID" in text
+
+
+async def test_no_gateway_is_said() -> None:
+    code, text = await outcome("talk", "--text", "hello", env=environment())
+    assert code == 1
+    assert "Is Parley running?" in text
+
+
+async def test_tasks_are_listed_and_stopped(
+    stack: Stack, http: httpx.AsyncClient, names: dict[str, str]
+) -> None:
+    created = (await http.post(f"{API}/create-task", json=names)).raise_for_status().json()
+    code, text = await outcome("tasks", "list", *connection(stack), env=environment())
+    assert code == 0
+    assert created["taskId"] in text
+    assert "STREAMING" in text
+    code, text = await outcome("tasks", "stop", "--all", *connection(stack), env=environment())
+    assert code == 0
+    assert created["taskId"] in text
+    assert await live_tasks(http) == []
+    code, text = await outcome("tasks", "stop", "task_none", *connection(stack), env=environment())
+    assert code == 1
+    assert "TASK_NOT_FOUND" in text
+
+
+async def live_tasks(http: httpx.AsyncClient) -> list[str]:
+    states = [("state", state) for state in ("CREATING", "STARTING", "STREAMING")]
+    found = (await http.get(f"{API}/tasks", params=states)).raise_for_status().json()
+    return [task["taskId"] for task in found["tasks"]]
