@@ -1,10 +1,29 @@
 """Numbers as words, in English and Chinese."""
 
 _EN_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-_EN_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
+
+_EN_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _EN_SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
 _EN_ORDINALS = {
     "one": "first",
@@ -32,7 +51,7 @@ def english(number: int) -> str:
         rest = f" and {english(number % 100)}" if number % 100 else ""
         return f"{_EN_SMALL[number // 100]} hundred{rest}"
     if number >= 20:
-        return _EN_TENS[number // 10] + (f"-{_EN_SMALL[number % 10]}" if number % 10 else "")
+        return _EN_TENS[number // 10 - 2] + (f"-{_EN_SMALL[number % 10]}" if number % 10 else "")
     return _EN_SMALL[number]
 
 
@@ -49,7 +68,7 @@ def english_ordinal(number: int) -> str:
 def english_year(year: int) -> str:
     """Return a year from 1000 to 2999 as it is said."""
     century, rest = divmod(year, 100)
-    if 2000 <= year < 2010 or rest == 0 and year % 1000 == 0:
+    if 2000 <= year < 2010 or year % 1000 == 0:
         return english(year).replace(" and ", " ")
     if rest == 0:
         return f"{english(century)} hundred"

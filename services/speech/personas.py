@@ -59,7 +59,7 @@ class Persona:
         for exact in (True, False):
             for language in self.languages:
                 offered = language.language_code.lower()
-                if wanted == offered or not exact and _primary(wanted) == _primary(offered):
+                if wanted == offered or (not exact and _primary(wanted) == _primary(offered)):
                     return language
         offers = ", ".join(language.language_code for language in self.languages)
         raise ServiceError(

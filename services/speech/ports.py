@@ -205,8 +205,11 @@ class Drive(Protocol):
     def playback(self) -> Playback:
         """How far the reply is, as last known."""
 
-    async def send(self, pcm: bytes) -> None:
-        """Add whole samples; waits while too much of the reply is not yet played."""
+    async def send(self, pcm: bytes) -> bool:
+        """Add whole samples; waits while too much of the reply is not yet played.
+
+        False when the drive is over already and nobody will hear more.
+        """
 
     async def finish(self) -> Playback:
         """Declare that no audio follows, and wait until all of it is played or cut off."""

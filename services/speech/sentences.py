@@ -18,7 +18,7 @@ INNER_MARKS = frozenset(".,:")
 CLOSERS = frozenset("\"'”’)）]】」』》*_")
 
 ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st vs etc e.g i.e no vol fig approx dept est inc ltd co a.m p.m".split()
+    ("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "vol", "fig", "approx", "dept")
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
 _SPOKEN = re.compile(r"\w")

@@ -18,7 +18,8 @@ _EMOJI = re.compile(
     "\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+"
 )
 _ADDRESS = re.compile(
-    r"(?:https?://)?(?:www\.)?([\w-]+(?:[.@][\w-]+)*\.[A-Za-z]{2,})(?:[/?#][^\s，。；、）)]*)?", re.ASCII
+    r"(?:https?://)?(?:www\.)?([\w-]+(?:[.@][\w-]+)*\.[A-Za-z]{2,})(?:[/?#][^\s，。；、）)]*)?",
+    re.ASCII,
 )
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?"
 
@@ -69,6 +70,7 @@ _EN_CURRENCIES = {
     "¥": ("yuan", "yuan", "fen", "fen"),
     "￥": ("yuan", "yuan", "fen", "fen"),
 }
+_EN_TITLES = {"Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor"}
 _EN_UNITS = {
     "km/h": "kilometers per hour",
     "km": "kilometers",
@@ -158,7 +160,10 @@ _ENGLISH: tuple[tuple[re.Pattern[str], _Replace], ...] = (
         re.compile(r"\b(\d{1,6})(?:st|nd|rd|th)\b"),
         lambda match: numerals.english_ordinal(int(match[1])),
     ),
-    (re.compile(r"\b((?:in|since|of|from|until|by|year)\s)([12]\d{3})(?![\d.,]\d)", re.I), _english_year),
+    (
+        re.compile(r"\b((?:in|since|of|from|until|by|year)\s)([12]\d{3})(?![\d.,]\d)", re.I),
+        _english_year,
+    ),
     (re.compile(_NUMBER), lambda match: f"{_english_number(match[1], match[2])}"),
     (re.compile(r"\s?&\s?"), lambda _: " and "),
     (re.compile(r"\s?\+\s?"), lambda _: " plus "),
@@ -168,7 +173,6 @@ _ENGLISH: tuple[tuple[re.Pattern[str], _Replace], ...] = (
     (re.compile(r"\betc\."), lambda _: "and so on."),
     (re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof)\."), lambda match: _EN_TITLES[match[1]]),
 )
-_EN_TITLES = {"Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor"}
 
 
 def _chinese_money(match: re.Match[str]) -> str:

@@ -1,0 +1,205 @@
+"""One conversation: takes what is asked and said, and holds one turn at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.dialogue import History
+from services.speech.event_log import EventLog
+from services.speech.events import Event, SpeechEnded, SpeechStarted
+from services.speech.ports import Speaker
+from services.speech.turn import Cause, Manner, Scripted, Spoken, Stages, Turn, Written
+
+WAITING_TURNS = 16
+
+CLOSE_S = 8.0
+"""How long the last turn may take to settle."""
+
+
+class Priority(StrEnum):
+    """How much a scripted text matters."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Past(Protocol):
+    """The events of a conversation that are over."""
+
+    async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
+        """Return them, up to the latest; raises ServiceError."""
+
+
+def _future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A turn that is to be held: `cut` ends its reply, `over` is done after it."""
+
+    cause: Cause
+    manner: Manner
+    speaker: Speaker
+    cut: asyncio.Future[None] = field(default_factory=_future)
+    over: asyncio.Future[None] = field(default_factory=_future)
+
+
+class Conversation:
+    """All streams of a task share one; what any of them asks cuts off the reply to all."""
+
+    def __init__(
+        self,
+        *,
+        events: EventLog,
+        past: Past | None,
+        history: History,
+        last_turn_id: int,
+        stages: Stages,
+    ) -> None:
+        self.events = events
+        self._past = past
+        self._history = history
+        self._turn_id = last_turn_id
+        self._stages = stages
+        self._urgent: deque[_Waiting] = deque()
+        self._patient: deque[_Waiting] = deque()
+        self._running: _Waiting | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no turn is running or waiting."""
+        return not (self._running or self._urgent or self._patient)
+
+    def ask(self, cause: Spoken | Written, *, manner: Manner, speaker: Speaker) -> None:
+        """The user said something: it cuts off what is being said and is answered next."""
+        self._admit()
+        if isinstance(cause, Spoken):
+            ended = SpeechEnded(end_s=cause.utterance.end_s)
+            self._publish(ended, self._next_turn_id)
+        self.cut_reply()
+        self._urgent.append(_Waiting(cause=cause, manner=manner, speaker=speaker))
+        self._changed.set()
+
+    def say(
+        self, scripted: Scripted, *, priority: Priority, manner: Manner, speaker: Speaker
+    ) -> None:
+        """The application has something said."""
+        if priority is Priority.LOW and not self.is_idle:
+            return
+        self._admit()
+        waiting = _Waiting(cause=scripted, manner=manner, speaker=speaker)
+        if priority is Priority.HIGH:
+            self.cut_reply()
+            self._urgent.append(waiting)
+        else:
+            self._patient.append(waiting)
+        self._changed.set()
+
+    def note_speech(self, start_s: float) -> None:
+        """The user began to speak: whoever speaks to them falls silent."""
+        self._publish(SpeechStarted(start_s=start_s), self._next_turn_id)
+        self.cut_reply()
+
+    def cut_reply(self) -> None:
+        """Cut off the running reply and those to earlier questions."""
+        for turn in (self._running, *self._urgent):
+            if turn is not None and not turn.cut.done():
+                turn.cut.set_result(None)
+
+    def interrupt(self) -> None:
+        """Cut off what is being said and drop what was to be said after it."""
+        self.cut_reply()
+        for dropped in self._patient:
+            dropped.over.set_result(None)
+        self._patient.clear()
+
+    async def settled(self) -> None:
+        """Wait until every turn that is running or waiting now is over."""
+        turns = (self._running, *self._urgent, *self._patient)
+        unfinished = {turn.over for turn in turns if turn is not None}
+        if unfinished:
+            await asyncio.wait(unfinished)
+
+    async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
+        """Return the events after a sequence up to now; raises ServiceError."""
+        last = self.events.last_sequence
+        if sequence > last:
+            raise ServiceError(
+                Reason.SEQUENCE_OUT_OF_RANGE,
+                f"setup.resume_after_sequence: {sequence} lies beyond the last, {last}",
+                last_sequence=str(last),
+            )
+        if self._past is None or sequence == last:
+            return ()
+        events = await self._past.events_after(sequence)
+        return [event for event in events if event.sequence <= last]
+
+    async def hold_turns(self) -> None:
+        """Hold one turn after the other until cancelled."""
+        while True:
+            waiting = await self._next()
+            self._turn_id += 1
+            turn = Turn(
+                turn_id=self._turn_id,
+                cause=waiting.cause,
+                manner=waiting.manner,
+                stages=self._stages,
+                speaker=waiting.speaker,
+                history=self._history,
+                publish=partial(self.events.publish, turn_id=self._turn_id),
+                cut=waiting.cut,
+            )
+            try:
+                await turn.run()
+            finally:
+                self._running = None
+                waiting.over.set_result(None)
+
+    async def _next(self) -> _Waiting:
+        while not (self._urgent or self._patient):
+            self._changed.clear()
+            await self._changed.wait()
+        self._running = (self._urgent or self._patient).popleft()
+        return self._running
+
+    @property
+    def _next_turn_id(self) -> int:
+        """The turn that the user's words of now will make."""
+        return self._turn_id + len(self._urgent) + 1
+
+    def _admit(self) -> None:
+        if len(self._urgent) + len(self._patient) >= WAITING_TURNS:
+            raise ServiceError(
+                Reason.RATE_LIMITED,
+                f"request: at most {WAITING_TURNS} turns may wait to be held",
+                retry_after_s=1.0,
+            )
+
+    def _publish(self, event: Event, turn_id: int) -> None:
+        self.events.publish(event, turn_id=turn_id)
+
+
+@asynccontextmanager
+async def held(conversation: Conversation) -> AsyncIterator[Conversation]:
+    """A conversation that holds turns until the block ends, when the last is cut off."""
+    holding = asyncio.create_task(conversation.hold_turns())
+    try:
+        yield conversation
+    finally:
+        conversation.interrupt()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await conversation.settled()
+        holding.cancel()
+        await asyncio.wait({holding})

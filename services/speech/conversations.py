@@ -1,0 +1,151 @@
+"""The open conversations of a process: one for each task, however many streams take part."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from services.speech.conversation import Conversation, held
+from services.speech.dialogue import History
+from services.speech.event_log import EventLog
+from services.speech.metrics import CONVERSATIONS
+from services.speech.record import ANSWER_S, Record, TaskRecords
+from services.speech.turn import Stages
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RecordedPast:
+    """The past of a conversation that is written down a moment after it happens."""
+
+    task_id: str
+    records: TaskRecords
+    record: Record
+
+    async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
+        async with asyncio.timeout(ANSWER_S):
+            await self.record.flush()
+        return await self.records.events_after(self.task_id, sequence)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Table:
+    """A conversation with the number of streams at it."""
+
+    opened: asyncio.Future[Conversation]
+    streams: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Conversations:
+    """Opens a conversation for its first stream; it goes on until its last turn is over."""
+
+    def __init__(self, *, stages: Stages, records: TaskRecords) -> None:
+        self._stages = stages
+        self._records = records
+        self._tables: dict[str, _Table] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def joined(self, task_id: str) -> AsyncIterator[Conversation]:
+        """Take part in a task's conversation, or in one of one's own; raises ServiceError."""
+        if not task_id:
+            async with self._private() as conversation:
+                yield conversation
+            return
+        table = await self._table(task_id)
+        table.streams += 1
+        try:
+            yield await asyncio.shield(table.opened)
+        finally:
+            table.streams -= 1
+            if not table.streams:
+                table.left.set()
+
+    async def close(self) -> None:
+        """Cut all conversations off and write down what was heard."""
+        keepers = list(self._keepers.values())
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+    async def _table(self, task_id: str) -> _Table:
+        while task_id not in self._tables:
+            closing = self._keepers.get(task_id)
+            if closing is None:
+                opened = asyncio.get_running_loop().create_future()
+                self._tables[task_id] = table = _Table(opened=opened)
+                self._keepers[task_id] = asyncio.create_task(self._keep(task_id, table))
+            else:
+                # What it still writes down is the beginning of the next conversation.
+                await asyncio.wait({closing})
+        return self._tables[task_id]
+
+    async def _keep(self, task_id: str, table: _Table) -> None:
+        """Keep a conversation open while someone takes part or a turn is held."""
+        try:
+            async with self._recorded(task_id) as conversation:
+                table.opened.set_result(conversation)
+                while table.streams or not conversation.is_idle:
+                    await table.left.wait()
+                    table.left.clear()
+                    await conversation.settled()
+                self._tables.pop(task_id)
+        except Exception as error:
+            if table.opened.done():
+                log.exception("conversation failed unforeseen", task_id=task_id)
+            else:
+                table.opened.set_exception(error)
+                table.opened.exception()  # Those who waited may have gone.
+        finally:
+            self._tables.pop(task_id, None)
+            self._keepers.pop(task_id)
+            table.opened.cancel()
+
+    @asynccontextmanager
+    async def _recorded(self, task_id: str) -> AsyncIterator[Conversation]:
+        past = await self._records.past(task_id)
+        async with self._records.opened(task_id) as record:
+            events = EventLog(recorder=record, last_sequence=past.last_sequence)
+            record.when_lost(events.fail)
+            conversation = Conversation(
+                events=events,
+                past=_RecordedPast(task_id=task_id, records=self._records, record=record),
+                history=History(past.exchanges),
+                last_turn_id=past.last_turn_id,
+                stages=self._stages,
+            )
+            log.info("conversation opened", task_id=task_id, last_turn_id=past.last_turn_id)
+            with CONVERSATIONS.track_inprogress():
+                async with held(conversation):
+                    yield conversation
+        log.info("conversation closed", task_id=task_id)
+
+    @asynccontextmanager
+    async def _private(self) -> AsyncIterator[Conversation]:
+        conversation = Conversation(
+            events=EventLog(recorder=None),
+            past=None,
+            history=History(),
+            last_turn_id=0,
+            stages=self._stages,
+        )
+        with CONVERSATIONS.track_inprogress():
+            async with held(conversation):
+                yield conversation
+
+
+@asynccontextmanager
+async def open_conversations(
+    *, stages: Stages, records: TaskRecords
+) -> AsyncIterator[Conversations]:
+    """Conversations that all come to a clean end when the block is left."""
+    conversations = Conversations(stages=stages, records=records)
+    try:
+        yield conversations
+    finally:
+        await conversations.close()

@@ -1,0 +1,161 @@
+"""What a persona replies: a curated answer where it is sure, else the language model's words."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import structlog
+
+from services.speech.failures import provider_failure, provider_late
+from services.speech.knowledge import Findings, Knowledge
+from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
+from services.speech.ports import (
+    ChatMessage,
+    ChatModel,
+    Embedder,
+    ProviderError,
+    Role,
+    Stage,
+)
+from services.speech.streams import Deadlines, closing, timely
+
+log = structlog.get_logger(__name__)
+
+HISTORY_TURNS = 8
+HISTORY_CHARACTERS = 2_000
+"""What the dialogue so far may take of a small model's context."""
+
+DEADLINES = Deadlines(first_s=30, next_s=20, total_s=120)
+EMBEDDING_S = 5.0
+
+_FACTS_INTRODUCTION = {
+    "zh": "可能有用的信息（只用与问题相关的）：",
+    "en": "Facts that may help (use only what fits the question):",
+}
+_QUESTION_INTRODUCTION = {"zh": "用户说：", "en": "The visitor says:"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One turn as both sides remember it: what the user said, and what the user heard."""
+
+    user_text: str
+    heard_text: str
+
+
+class History:
+    """The last exchanges of a conversation; older ones are forgotten."""
+
+    def __init__(self, exchanges: tuple[Exchange, ...] = ()) -> None:
+        self._exchanges = deque(exchanges, maxlen=HISTORY_TURNS)
+
+    def add(self, exchange: Exchange) -> None:
+        """Remember an exchange."""
+        self._exchanges.append(exchange)
+
+    def messages(self) -> list[ChatMessage]:
+        """Return as much as fits, the latest for certain, as alternating messages."""
+        kept: list[Exchange] = []
+        size = 0
+        for exchange in reversed(self._exchanges):
+            size += len(exchange.user_text) + len(exchange.heard_text)
+            if kept and size > HISTORY_CHARACTERS:
+                break
+            kept.insert(0, exchange)
+        messages: list[ChatMessage] = []
+        for exchange in kept:
+            _append(messages, Role.USER, exchange.user_text)
+            _append(messages, Role.ASSISTANT, exchange.heard_text)
+        return messages
+
+
+class Dialogue:
+    """Continues conversations in the manner of their personas."""
+
+    def __init__(
+        self,
+        *,
+        chat: ChatModel,
+        knowledge: Mapping[tuple[str, str], Knowledge],
+        deadlines: Deadlines = DEADLINES,
+    ) -> None:
+        self._chat = chat
+        self._knowledge = knowledge
+        self._deadlines = deadlines
+
+    @classmethod
+    async def prepare(
+        cls, personas: Personas, *, chat: ChatModel, embedder: Embedder | None
+    ) -> Self:
+        """Index what all personas know; without an embedder the model gets no facts."""
+        knowledge = {}
+        if embedder is not None:
+            for persona in personas.by_id.values():
+                for language in persona.languages:
+                    key = (persona.persona_id, language.language_code)
+                    knowledge[key] = await Knowledge.index(language.knowledge, embedder)
+        return cls(chat=chat, knowledge=knowledge)
+
+    async def reply(
+        self, user_text: str, *, persona: Persona, language: PersonaLanguage, history: History
+    ) -> AsyncIterator[str]:
+        """Yield the reply's deltas; raises ServiceError when the model fails or is late."""
+        findings = await self._find(user_text, (persona.persona_id, language.language_code))
+        if findings.answer is not None:
+            log.info("curated answer", persona_id=persona.persona_id)
+            yield findings.answer
+            return
+        messages = prompt(user_text, language=language, facts=findings.facts, history=history)
+        try:
+            async with closing(timely(self._chat.stream(messages), self._deadlines)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except ProviderError as error:
+            raise provider_failure(error) from error
+        except TimeoutError:
+            raise provider_late(Stage.CHAT, self._chat.name) from None
+
+    async def _find(self, user_text: str, key: tuple[str, str]) -> Findings:
+        """Return what the persona knows; a late embedder costs the facts, not the reply."""
+        if key not in self._knowledge:
+            return Findings()
+        try:
+            async with asyncio.timeout(EMBEDDING_S):
+                return await self._knowledge[key].find(user_text)
+        except TimeoutError:
+            log.warning("embedder late")
+            return Findings()
+
+
+def prompt(
+    user_text: str, *, language: PersonaLanguage, facts: tuple[Fact, ...], history: History
+) -> list[ChatMessage]:
+    """Return the model's messages.
+
+    What stays the same comes first, so that the model's prompt cache holds; the facts, which
+    change with every question, stand beside it.
+    """
+    messages = [ChatMessage(role=Role.SYSTEM, content=language.prompt), *history.messages()]
+    _append(messages, Role.USER, _question(user_text, language.language_code, facts))
+    return messages
+
+
+def _question(user_text: str, language_code: str, facts: tuple[Fact, ...]) -> str:
+    if not facts:
+        return user_text
+    tongue = "zh" if language_code.startswith("zh") else "en"
+    lines = [f"- {fact.questions[0]} {fact.answer}" for fact in facts]
+    return "\n".join(
+        (_FACTS_INTRODUCTION[tongue], *lines, _QUESTION_INTRODUCTION[tongue], user_text)
+    )
+
+
+def _append(messages: list[ChatMessage], role: Role, content: str) -> None:
+    """Add a message; models insist that the two sides alternate."""
+    if not content:
+        return
+    if messages and messages[-1].role is role:
+        content = f"{messages.pop().content}\n{content}"
+    messages.append(ChatMessage(role=role, content=content))

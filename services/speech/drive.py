@@ -1,0 +1,214 @@
+"""Replies on their way to an avatar: one Drive call of the avatar service for each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
+from typing import TypeAlias
+
+import grpc
+
+from digitalhuman.avatar.v1 import avatar_pb2 as pb
+from digitalhuman.avatar.v1 import avatar_pb2_grpc
+from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.pcm import byte_count, duration_s
+from services.runtime.reasons import Reason
+from services.runtime.requests import outgoing_metadata
+from services.speech import wire
+from services.speech.ports import DriveWatcher, Playback
+
+MESSAGE_S = 0.1
+"""Audio of one message: messages cost by number, not by size."""
+
+LEAD_S = 4.0
+"""How far the avatar service is fed ahead of playback."""
+
+OUTBOX_S = 2.0
+"""Audio that may wait here before the synthesizer is held back."""
+
+STALL_S = 20.0
+SETTLE_S = 5.0
+FINISH_MARGIN_S = 20.0
+
+DriveCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.DriveRequest, pb.DriveResponse]"
+
+
+class AvatarSpeaker:
+    """Has one avatar speak."""
+
+    def __init__(
+        self,
+        stub: avatar_pb2_grpc.AvatarServiceStub,
+        *,
+        avatar_id: str,
+        service_token: str | None,
+    ) -> None:
+        self._stub = stub
+        self._avatar_id = avatar_id
+        self._service_token = service_token
+
+    @asynccontextmanager
+    async def open(
+        self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> AsyncIterator["AvatarDrive"]:
+        """A drive that opens in the background; leaving the block early cuts it off."""
+        setup = pb.DriveSetup(
+            avatar_id=self._avatar_id,
+            turn_id=turn_id,
+            format=wire.to_format(sample_rate_hertz),
+        )
+        call = self._stub.Drive(metadata=outgoing_metadata(self._service_token))
+        drive = AvatarDrive(sample_rate_hertz=sample_rate_hertz, watcher=watcher)
+        # Neither is cancelled while its call lives: that would cancel the call itself.
+        writing = asyncio.create_task(drive.write_to(call, setup))
+        reading = asyncio.create_task(drive.read_from(call))
+        try:
+            yield drive
+        finally:
+            call.cancel()
+            writing.cancel()
+            await asyncio.gather(writing, reading, return_exceptions=True)
+            await call.code()
+
+
+class _Order(Enum):
+    """What the far end is told next, once the outbox is empty or dropped."""
+
+    GO_ON = auto()
+    FINISH = auto()
+    INTERRUPT = auto()
+
+
+class AvatarDrive:
+    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it."""
+
+    def __init__(self, *, sample_rate_hertz: int, watcher: DriveWatcher) -> None:
+        self._rate = sample_rate_hertz
+        self._watcher = watcher
+        self._outbox = bytearray()
+        self._order = _Order.GO_ON
+        self._changed = asyncio.Event()
+        self._interrupted = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._produced_s = 0.0
+        self._playback = Playback()
+        self._outcome: asyncio.Future[Playback] = asyncio.get_running_loop().create_future()
+
+    @property
+    def playback(self) -> Playback:
+        """How far the reply is, as last known."""
+        return self._playback
+
+    async def send(self, pcm: bytes) -> bool:
+        """Add whole samples; waits for room. False when the drive is over; raises ServiceError."""
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._has_room.wait()
+        except TimeoutError:
+            raise ServiceError(Reason.DRIVE_LOST, "The avatar takes no audio any more.") from None
+        if self._outcome.done():
+            self._outcome.result()
+            return False
+        self._outbox += pcm
+        self._produced_s += duration_s(len(pcm), self._rate)
+        self._changed.set()
+        self._update_room()
+        return True
+
+    async def finish(self) -> Playback:
+        """Wait until all audio is played or cut off; raises ServiceError."""
+        self._tell(_Order.FINISH)
+        return await self._settled(self._produced_s + FINISH_MARGIN_S)
+
+    async def interrupt(self) -> Playback:
+        """Cut the reply off; raises ServiceError."""
+        self._outbox.clear()
+        self._tell(_Order.INTERRUPT)
+        self._interrupted.set()
+        return await self._settled(SETTLE_S)
+
+    async def write_to(self, call: DriveCall, setup: pb.DriveSetup) -> None:
+        """Write the setup, then audio at the speed of speech, then how it ends."""
+        # A call that has failed tells its reader why.
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await call.write(pb.DriveRequest(setup=setup))
+            await self._write_audio(call)
+            await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
+            await call.done_writing()
+
+    async def _write_audio(self, call: DriveCall) -> None:
+        """Write until the reply is cut off; it may be even after its last audio."""
+        loop = asyncio.get_running_loop()
+        message_bytes = byte_count(MESSAGE_S, self._rate)
+        plays_until = loop.time()
+        is_finished = False
+        while self._order is not _Order.INTERRUPT:
+            if self._outbox:
+                pcm = bytes(self._outbox[:message_bytes])
+                del self._outbox[:message_bytes]
+                self._update_room()
+                await call.write(pb.DriveRequest(audio=pb.DriveAudio(pcm=pcm)))
+                plays_until = max(plays_until, loop.time()) + duration_s(len(pcm), self._rate)
+                await self._pause(plays_until - LEAD_S - loop.time())
+            elif self._order is _Order.FINISH and not is_finished:
+                await call.write(pb.DriveRequest(finish=pb.DriveFinish()))
+                is_finished = True
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._interrupted.wait()
+
+    async def read_from(self, call: DriveCall) -> None:
+        """Follow the drive to its end."""
+        try:
+            async for response in call:
+                self._follow(response)
+            self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
+        except grpc.aio.AioRpcError as error:
+            self._fail(from_rpc_error(error))
+        finally:
+            if not self._outcome.done():
+                self._outcome.cancel()
+            self._has_room.set()
+
+    def _follow(self, response: pb.DriveResponse) -> None:
+        match response.WhichOneof("event"):
+            case "drive_started":
+                self._watcher.drive_ready()
+            case "playback_started":
+                method = wire.from_playback_method(response.playback_started.method)
+                self._watcher.playback_started(method)
+            case "progress":
+                self._playback = wire.from_progress(response.progress)
+            case "drive_finished":
+                self._playback = wire.from_finished(response.drive_finished)
+                self._outcome.set_result(self._playback)
+
+    def _fail(self, error: ServiceError) -> None:
+        if not self._outcome.done():
+            self._playback = wire.from_lost_drive(error, self._playback)
+            self._outcome.set_exception(error)
+            self._outcome.exception()  # The turn may be over before it asks.
+
+    def _tell(self, order: _Order) -> None:
+        self._order = order
+        self._changed.set()
+
+    def _update_room(self) -> None:
+        if duration_s(len(self._outbox), self._rate) < OUTBOX_S:
+            self._has_room.set()
+        elif not self._outcome.done():
+            self._has_room.clear()
+
+    async def _settled(self, within_s: float) -> Playback:
+        try:
+            async with asyncio.timeout(within_s):
+                return await asyncio.shield(self._outcome)
+        except TimeoutError:
+            raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None

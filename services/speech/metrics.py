@@ -1,0 +1,23 @@
+"""What conversations tell Prometheus."""
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.speech.waterfall import Mark
+
+TURNS = Counter("parley_turns_total", "Turns that ended, by outcome.", ["outcome"])
+STAGE_SECONDS = Histogram(
+    "parley_turn_stage_seconds",
+    "From the last voiced sample (or the text's arrival) to each stage of a turn.",
+    ["stage"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
+)
+CONVERSATIONS = Gauge("parley_conversations", "Conversations that are open.")
+
+
+def count_turn(outcome: str, offsets: Mapping[Mark, float]) -> None:
+    """Count a turn that is over."""
+    TURNS.labels(outcome=outcome).inc()
+    for mark, offset_s in offsets.items():
+        STAGE_SECONDS.labels(stage=mark.value).observe(offset_s)

@@ -1,0 +1,106 @@
+"""One Converse stream: what its caller sends becomes turns of the conversation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from services.runtime.errors import invalid
+from services.speech import wire
+from services.speech.conversation import Conversation, Priority
+from services.speech.event_log import Listener
+from services.speech.listening import Onset, OpenMicrophone, PushToTalk, Utterance
+from services.speech.ports import Speaker
+from services.speech.turn import Manner, Scripted, Spoken, Written
+
+Ear: TypeAlias = PushToTalk | OpenMicrophone
+
+_PRIORITIES = {
+    pb.SAY_PRIORITY_UNSPECIFIED: Priority.NORMAL,
+    pb.SAY_PRIORITY_LOW: Priority.LOW,
+    pb.SAY_PRIORITY_NORMAL: Priority.NORMAL,
+    pb.SAY_PRIORITY_HIGH: Priority.HIGH,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A stream's part in a conversation, in which it hears of the events after `joined_after`.
+
+    `ear` is None when its setup names no input format.
+    """
+
+    conversation: Conversation
+    listener: Listener
+    joined_after: int
+    manner: Manner
+    speaker: Speaker
+    ear: Ear | None
+
+    async def read(self, requests: AsyncIterator[pb.ConverseRequest]) -> None:
+        """Take all requests, wait for the last turn, and close the listener with the outcome."""
+        try:
+            async for request in requests:
+                await self._take(request)
+            if isinstance(self.ear, OpenMicrophone):
+                self._ask(self.ear.commit())
+            await self.conversation.settled()
+        except Exception as error:
+            self.listener.fail(error)
+        else:
+            self.listener.close()
+
+    async def _take(self, request: pb.ConverseRequest) -> None:
+        match request.WhichOneof("request"):
+            case "audio":
+                await self._hear(wire.check_pcm(request.audio.pcm, "audio.pcm"))
+            case "commit":
+                self._commit()
+            case "text":
+                written = Written(text=request.text.text.strip(), arrived_at=_now())
+                self.conversation.ask(written, manner=self.manner, speaker=self.speaker)
+            case "say":
+                self.conversation.say(
+                    Scripted(text=request.say.text.strip(), arrived_at=_now()),
+                    priority=_PRIORITIES[request.say.priority],
+                    manner=self.manner,
+                    speaker=self.speaker,
+                )
+            case "interrupt":
+                self.conversation.interrupt()
+
+    async def _hear(self, pcm: bytes) -> None:
+        match self.ear:
+            case None:
+                raise invalid("setup.input_format", "required", "is required before `audio`")
+            case PushToTalk() as button:
+                onset = button.hear(pcm)
+                if onset is not None:
+                    self.conversation.note_speech(onset.start_s)
+            case OpenMicrophone() as microphone:
+                for found in await microphone.hear(pcm):
+                    match found:
+                        case Onset(start_s=start_s):
+                            self.conversation.note_speech(start_s)
+                        case Utterance():
+                            self._ask(found)
+
+    def _commit(self) -> None:
+        match self.ear:
+            case OpenMicrophone():
+                raise invalid("commit", "manual_only", "needs turn_detection MANUAL")
+            case PushToTalk() as button if (utterance := button.commit()) is not None:
+                self._ask(utterance)
+            case _:
+                raise invalid("commit", "after_audio", "needs `audio` before it")
+
+    def _ask(self, utterance: Utterance | None) -> None:
+        if utterance is not None:
+            self.conversation.ask(
+                Spoken(utterance=utterance), manner=self.manner, speaker=self.speaker
+            )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,52 @@
+"""Which voice speaks."""
+
+from collections.abc import Sequence
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.ports import Voice
+
+
+def speaks(voice: Voice, language_code: str) -> bool:
+    """Whether a voice speaks a language; regions do not matter, no languages means any."""
+    primaries = {_primary(each) for each in voice.language_codes}
+    return not primaries or _primary(language_code) in primaries
+
+
+def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]:
+    """Return the voices of a language; raises ServiceError when there is none."""
+    found = tuple(voice for voice in voices if speaks(voice, language_code))
+    if not found:
+        raise ServiceError(
+            Reason.LANGUAGE_UNSUPPORTED,
+            f"language_code: no voice speaks {language_code}",
+            language_code=language_code,
+        )
+    return found
+
+
+def choose_voice(
+    voices: Sequence[Voice], language_code: str, *, wanted: str = "", preferred: str = ""
+) -> Voice:
+    """Return the voice that is wanted, else the preferred one if it is there, else the first.
+
+    Raises ServiceError when the wanted one is unknown or no voice speaks the language.
+    """
+    if wanted and all(voice.voice_id != wanted for voice in voices):
+        raise ServiceError(
+            Reason.VOICE_NOT_FOUND, f"voice_id: there is no voice {wanted}", voice_id=wanted
+        )
+    offered = voices_for(voices, language_code)
+    by_id = {voice.voice_id: voice for voice in offered}
+    if wanted and wanted not in by_id:
+        raise ServiceError(
+            Reason.LANGUAGE_UNSUPPORTED,
+            f"language_code: the voice {wanted} does not speak {language_code}",
+            language_code=language_code,
+            voice_id=wanted,
+        )
+    return by_id.get(wanted) or by_id.get(preferred) or offered[0]
+
+
+def _primary(language_code: str) -> str:
+    return language_code.partition("-")[0].lower()

@@ -1,0 +1,61 @@
+"""Speaks segments in one voice, and knows a mute synthesizer for an outage."""
+
+import re
+from collections.abc import AsyncIterator
+
+from services.speech.failures import provider_failure, provider_late
+from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
+from services.speech.speakable import speakable
+from services.speech.streams import Deadlines, closing, timely
+
+DEADLINES = Deadlines(first_s=30, next_s=20, total_s=60)
+
+_SPOKEN = re.compile(r"\w")
+
+
+class Voicing:
+    """A synthesizer with a voice and a language."""
+
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        *,
+        voice_id: str,
+        language_code: str,
+        deadlines: Deadlines = DEADLINES,
+    ) -> None:
+        self._synthesizer = synthesizer
+        self._voice_id = voice_id
+        self._language_code = language_code
+        self._deadlines = deadlines
+
+    def spoken_text(self, text: str) -> str:
+        """Return what is said for a written text; empty when none of it can be said."""
+        spoken = speakable(text, self._language_code)
+        return spoken if _SPOKEN.search(spoken) else ""
+
+    async def speak(self, spoken_text: str) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio; raises ServiceError when the synthesizer fails, is late or is mute."""
+        chunks = self._synthesizer.synthesize(
+            spoken_text, voice_id=self._voice_id, language_code=self._language_code
+        )
+        is_mute = True
+        try:
+            async with closing(timely(chunks, self._deadlines)) as spoken:
+                async for chunk in spoken:
+                    if chunk.pcm:
+                        is_mute = False
+                        yield chunk
+        except ProviderError as error:
+            raise provider_failure(error) from error
+        except TimeoutError:
+            raise provider_late(Stage.SYNTHESIS, self._synthesizer.name) from None
+        if is_mute:
+            raise provider_failure(
+                ProviderError(
+                    Stage.SYNTHESIS,
+                    self._synthesizer.name,
+                    "no audio for a text that can be spoken",
+                    transient=True,
+                )
+            )
