@@ -16,6 +16,7 @@ from services.runtime.reasons import Reason
 log = structlog.get_logger(__name__)
 
 _NEVER = float("inf")
+_GONE = (Reason.AVATAR_ENDED, Reason.AVATAR_NOT_FOUND)
 _EVENTS = 32
 _EVENTS_KEPT_FREE = 8
 """Places that progress leaves to events which may not be dropped; a drive has fewer of those."""
@@ -267,17 +268,20 @@ class Drive:
         try:
             await self._cloud.silence(self._avatar_id)
         except ServiceError as error:
-            if error.reason not in (Reason.AVATAR_ENDED, Reason.AVATAR_NOT_FOUND):
+            if error.reason not in _GONE:
                 raise
 
     async def _lose(self, what: str) -> ServiceError:
         """Have the cloud drop the rest of a reply whose end it will never get."""
+        reason = Reason.DRIVE_LOST
         try:
-            await self._silence()
+            await self._cloud.silence(self._avatar_id)
         except ServiceError as error:
             log.warning("lost drive not silenced", drive_id=self._drive_id, reason=error.reason)
+            if error.reason in _GONE:
+                reason = Reason.AVATAR_ENDED
         self._playout.cut(self._clock.now())
-        return self._failure(Reason.DRIVE_LOST, f"The reply was cut short: {what}.")
+        return self._failure(reason, f"The reply was cut short: {what}.")
 
     def _outcome(self) -> DriveFinished:
         match self._order, self._word:

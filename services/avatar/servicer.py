@@ -30,8 +30,9 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _ANSWER_S = 8.0
 _ORDER_S = 12.0
 """Longer: a lost answer to an order is looked up."""
-_REPLY_RESERVE_S = 0.5
-"""What of the caller's deadline is kept back, so that it still gets our failure."""
+_REPLY_SHARE = 0.2
+_REPLY_S = 0.5
+"""What of the caller's deadline is kept back at most, so that it still gets our failure."""
 _DEFAULT_BACKGROUND = "#000000"
 _DEFAULT_VOLUME = 50
 _MAX_OFFSET = 1_000_000
@@ -282,7 +283,7 @@ def _time_left_s(context: Context, longest_s: float) -> float:
     remaining_s = context.time_remaining()
     if remaining_s is None:
         return longest_s
-    return max(0.0, min(longest_s, remaining_s - _REPLY_RESERVE_S))
+    return min(longest_s, remaining_s - min(_REPLY_S, remaining_s * _REPLY_SHARE))
 
 
 def _read_offset(page_token: str) -> int:

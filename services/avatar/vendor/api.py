@@ -98,28 +98,25 @@ class CloudApi:
     async def create_stream_task(self, order: StreamOrder, *, within_s: float) -> str:
         """Put a person on air and return the task's id.
 
-        Creation is not idempotent: after a lost answer the stream is looked up, and adopted if
-        it exists, before it is ordered again.
+        Creation is not idempotent: when it is in doubt whether it was done, the stream is looked
+        up, and adopted if it is there, before it is ordered again.
         """
         deadline = time.monotonic() + within_s
-        try:
-            return await self._create(order, within_s)
-        except AnswerLostError as error:
-            lost = error
-        while (left_s := deadline - time.monotonic()) > _LOOK_UP_PAUSE_S:
-            found = await self._find(order, left_s)
-            if found is not None:
-                return found
+        doubt: ServiceError | None = None
+        while True:
             try:
                 return await self._create(order, deadline - time.monotonic())
-            except AnswerLostError as error:
-                lost = error
-            except CloudRefusedError as error:
-                # The lost call is only now being done: look again.
-                if error.cloud_code != Code.STREAM_ID_IN_USE:
+            except (AnswerLostError, CloudRefusedError) as error:
+                was_done_late = doubt is not None and error.cloud_code == Code.STREAM_ID_IN_USE
+                if not (error.is_in_doubt or was_done_late):
                     raise
+                doubt = doubt or error
+            if deadline - time.monotonic() <= _LOOK_UP_PAUSE_S:
+                raise doubt
             await asyncio.sleep(_LOOK_UP_PAUSE_S)
-        raise lost
+            found = await self._find(order, deadline - time.monotonic())
+            if found is not None:
+                return found
 
     async def get_stream_task_status(self, task_id: str, *, within_s: float) -> StreamTask:
         """One task, also when it has ended; room and stream are then unknown."""

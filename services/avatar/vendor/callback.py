@@ -29,7 +29,7 @@ class Refusal(StrEnum):
     FOREIGN = "the callback is for another application"
     SIGNATURE = "the signature does not fit"
     STALE = "the time stamp is outside the window"
-    REPLAYED = "the signature was used before"
+    REPLAYED = "the signature came with another body before"
 
 
 class CallbackRefusedError(ValueError):
@@ -74,6 +74,12 @@ class OtherReport:
 Report = TaskReport | DriveReport | OtherReport
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    at: float
+    digest: bytes
+
+
 class _Body(Message):
     app_id: int
     event_type: int
@@ -105,10 +111,11 @@ def sign_callback(*, secret: str, timestamp: str, nonce: str) -> str:
 
 
 class CallbackVerifier:
-    """Lets a callback through once, if it is genuine and fresh.
+    """Believes callbacks that are genuine and fresh.
 
-    The signature does not cover the body, so a signature that was seen is never accepted again
-    within the window. `remembered` bounds the memory for that.
+    The signature does not cover the body. So a signature is good for the body that it first came
+    with and no other; that body may come again, for the cloud repeats what it believes lost.
+    `remembered` bounds the memory for that.
     """
 
     def __init__(
@@ -118,7 +125,7 @@ class CallbackVerifier:
         self._secret = secret
         self._window_s = window_s
         self._remembered = remembered
-        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
     def verify(self, body: bytes, *, now: float) -> Report:
         """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError."""
@@ -133,19 +140,21 @@ class CallbackVerifier:
         if abs(now - _parse_timestamp(callback.timestamp)) > self._window_s:
             raise CallbackRefusedError(Refusal.STALE)
         report = _parse_report(callback)
-        self._remember(expected, now)
+        self._remember(expected, hashlib.sha256(body).digest(), now)
         return report
 
-    def _remember(self, signature: str, now: float) -> None:
+    def _remember(self, signature: str, digest: bytes, now: float) -> None:
         """By signature, not by nonce: digits moved from the nonce to the time stamp leave it."""
         # A callback is fresh from one window before its time stamp until one after it.
-        while self._seen and next(iter(self._seen.values())) < now - 2 * self._window_s:
+        while self._seen and next(iter(self._seen.values())).at < now - 2 * self._window_s:
             self._seen.popitem(last=False)
-        if signature in self._seen:
+        seen = self._seen.get(signature)
+        if seen is None:
+            if len(self._seen) == self._remembered:
+                self._seen.popitem(last=False)
+            self._seen[signature] = _Seen(at=now, digest=digest)
+        elif seen.digest != digest:
             raise CallbackRefusedError(Refusal.REPLAYED)
-        if len(self._seen) == self._remembered:
-            self._seen.popitem(last=False)
-        self._seen[signature] = now
 
 
 def _parse_body(body: bytes) -> _Body:

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 
 import httpx
 import structlog
@@ -44,7 +43,10 @@ class CallPatience:
 
 
 class CloudRefusedError(ServiceError):
-    """The cloud answered with a code other than success."""
+    """The cloud answered with a code other than success.
+
+    `is_in_doubt` says whether it may have done what was asked nevertheless.
+    """
 
     def __init__(
         self, action: Action, answer: Envelope, *, violations: tuple[Violation, ...] = ()
@@ -61,10 +63,14 @@ class CloudRefusedError(ServiceError):
         )
         self.cloud_code = answer.code
         self.retry = meaning.retry
+        self.is_in_doubt = meaning.retry is Retry.BACK_OFF_IF_HARMLESS
 
 
 class AnswerLostError(ServiceError):
-    """The cloud did not answer in time or in form: whether it did what was asked is unknown."""
+    """The cloud did not answer in time or in form: whether it did what was asked is in doubt."""
+
+    cloud_code = None
+    is_in_doubt = True
 
     def __init__(self, action: Action) -> None:
         super().__init__(
@@ -76,6 +82,8 @@ class AnswerLostError(ServiceError):
 
 class NotReachedError(AnswerLostError):
     """The call surely did not reach the cloud."""
+
+    is_in_doubt = False
 
 
 class CloudClient:
@@ -97,31 +105,26 @@ class CloudClient:
     async def call(self, action: Action, body: Mapping[str, object], *, within_s: float) -> object:
         """Return the answer's `Data`, or raise the last failure when `within_s` is used up."""
         deadline = time.monotonic() + within_s
-        for attempt in count():
-            await self._await_turn(action, within_s=deadline - time.monotonic())
+        failure: CloudRefusedError | AnswerLostError | None = None
+        attempt = 0
+        while True:
+            try:
+                turn = await self._limits.take(action, within_s=deadline - time.monotonic())
+            except RateLimitedError as error:
+                raise failure or _rate_limited(action, error) from error
             try:
                 return await self._attempt(
                     action, body, within_s=deadline - time.monotonic(), attempt=attempt
                 )
-            except (CloudRefusedError, AnswerLostError) as failure:
-                pause_s = self._patience.pause_s(attempt)
-                if not _may_repeat(action, failure, attempt):
-                    raise
-                if time.monotonic() + pause_s >= deadline:
-                    raise
+            except (CloudRefusedError, AnswerLostError) as error:
+                failure = error
+            if isinstance(failure, NotReachedError):
+                self._limits.refund(action, turn)
+            pause_s = self._patience.pause_s(attempt)
+            if not _may_repeat(action, failure, attempt) or time.monotonic() + pause_s >= deadline:
+                raise failure
             await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
-
-    async def _await_turn(self, action: Action, *, within_s: float) -> None:
-        try:
-            await self._limits.take(action, within_s=within_s)
-        except RateLimitedError as error:
-            raise ServiceError(
-                Reason.CLOUD_RATE_LIMITED,
-                "More calls of this kind wait than the cloud takes in time.",
-                retry_after_s=error.retry_after_s,
-                cloud_action=action,
-            ) from error
+            attempt += 1
 
     async def _attempt(
         self, action: Action, body: Mapping[str, object], *, within_s: float, attempt: int
@@ -172,6 +175,15 @@ async def cloud_client(
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=timeout) as http:
         yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
+
+
+def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:
+    return ServiceError(
+        Reason.CLOUD_RATE_LIMITED,
+        "More calls of this kind wait than the cloud takes in time.",
+        retry_after_s=error.retry_after_s,
+        cloud_action=action,
+    )
 
 
 def _may_repeat(action: Action, failure: CloudRefusedError | AnswerLostError, attempt: int) -> bool:

@@ -39,15 +39,23 @@ class RateLimits:
         self._held_until = float("-inf")
         self._grants: defaultdict[Action, deque[float]] = defaultdict(lambda: deque(maxlen=calls))
 
-    async def take(self, action: Action, *, within_s: float) -> None:
-        """Wait for the action's turn, at most `within_s`; raises RateLimitedError at once."""
+    async def take(self, action: Action, *, within_s: float) -> float:
+        """Wait for the action's turn, at most `within_s`, and return it.
+
+        Raises RateLimitedError at once if the turn would come too late.
+        """
         now = self._clock()
         turn = self._next_turn(action, now)
-        if turn - now > within_s:
+        if turn > now and turn - now > within_s:
             raise RateLimitedError(retry_after_s=turn - now)
         self._grants[action].append(turn)
         if turn > now:
             await self._sleep(turn - now)
+        return turn
+
+    def refund(self, action: Action, turn: float) -> None:
+        """Take a turn back whose call never reached the cloud."""
+        self._grants[action].remove(turn)
 
     def hold(self, pause_s: float) -> None:
         """Keep every action but the stops back for a while, after the cloud refused a call."""

@@ -19,8 +19,8 @@ class TaskStatus(IntEnum):
     STOPPED = 5
 
     @classmethod
-    def _missing_(cls, value: object) -> "TaskStatus":
-        return cls.UNKNOWN
+    def _missing_(cls, value: object) -> "TaskStatus | None":
+        return cls.UNKNOWN if isinstance(value, int) else None
 
 
 class DriveStatus(IntEnum):
@@ -33,8 +33,8 @@ class DriveStatus(IntEnum):
     INTERRUPTED = 5
 
     @classmethod
-    def _missing_(cls, value: object) -> "DriveStatus":
-        return cls.INTERRUPTED
+    def _missing_(cls, value: object) -> "DriveStatus | None":
+        return cls.INTERRUPTED if isinstance(value, int) and value > cls.INTERRUPTED else None
 
     @property
     def is_over(self) -> bool:

@@ -1,0 +1,360 @@
+"""The thirteen actions as they leave, and what is done when their answers do not come."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from services.avatar.vendor.actions import Action
+from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
+from services.avatar.vendor.client import CallPatience, CloudClient, cloud_client
+from services.avatar.vendor.limits import RateLimits
+from services.avatar.vendor.signature import Credentials, sign
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+CREDENTIALS = Credentials(app_id=42, server_secret="0123456789abcdef0123456789abcdef")
+IMPATIENT = CallPatience(attempt_s=0.2, first_pause_s=0.001, longest_pause_s=0.001)
+ORDER = StreamOrder(
+    digital_human_id="mia",
+    room_id="room-1",
+    stream_id="stream-1",
+    background_color="#000000",
+    ttl_s=60,
+    max_idle_s=30,
+)
+BUSY, SYSTEM_ERROR, EXPIRED = 400010002, 400010000, 100000004
+IN_USE, RATE_LIMIT = 400000015, 400010009
+
+
+class Lost(Exception):
+    """The script's word for an answer that does not arrive."""
+
+
+class ScriptedCloud:
+    """Answers calls from a script: Data, a code, or the loss of the answer; keeps the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any]] = []
+        self.queries: list[httpx.QueryParams] = []
+        self.script: list[object] = []
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.queries.append(request.url.params)
+        self.calls.append((request.url.params["Action"], json.loads(request.content)))
+        match self.script.pop(0) if self.script else None:
+            case Exception() as error:
+                raise error
+            case httpx.Response() as response:
+                return response
+            case int(code):
+                body = {"Code": code, "Message": "no", "RequestId": "r-1"}
+            case data:
+                body = {"Code": 0, "Message": "success", "RequestId": "r-1", "Data": data}
+                if data is None:
+                    del body["Data"]
+        return httpx.Response(200, json=body)
+
+    @property
+    def actions(self) -> list[str]:
+        return [action for action, _ in self.calls]
+
+
+@pytest.fixture
+def cloud() -> ScriptedCloud:
+    return ScriptedCloud()
+
+
+@pytest.fixture
+async def api(cloud: ScriptedCloud) -> AsyncIterator[CloudApi]:
+    transport = httpx.MockTransport(cloud.answer)
+    async with httpx.AsyncClient(base_url="https://cloud.example", transport=transport) as http:
+        yield CloudApi(
+            CloudClient(
+                http, credentials=CREDENTIALS, limits=RateLimits(calls=1000), patience=IMPATIENT
+            )
+        )
+
+
+async def failure(call: Awaitable[object]) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        await call
+    return caught.value
+
+
+TASK: dict[str, object] = {"TaskId": "t"}
+TIMBRE = SpokenText(text="Hi", timbre_id="v", speech_rate=1, pitch_rate=-2, volume=3)
+CALLS: list[tuple[Action, Callable[[CloudApi], Awaitable[object]], Any, Any]] = [
+    (
+        Action.GET_DIGITAL_HUMAN_LIST,
+        lambda api: api.get_digital_human_list(offset=20, limit=5, within_s=1),
+        {"Offset": 20, "Limit": 5},
+        {"Total": 1, "DigitalHumans": [{"DigitalHumanId": "mia", "Name": None}]},
+    ),
+    (
+        Action.GET_DIGITAL_HUMAN_INFO,
+        lambda api: api.get_digital_human_info("mia", within_s=1),
+        {"DigitalHumanId": "mia"},
+        {"DigitalHumanId": "mia", "Actions": [{"Action": "nod", "PreviewUrl": ""}]},
+    ),
+    (
+        Action.GET_TIMBRE_LIST,
+        lambda api: api.get_timbre_list(digital_human_id="", offset=0, limit=20, within_s=1),
+        {"Offset": 0, "Limit": 20},
+        {"Total": 0, "Timbres": []},
+    ),
+    (
+        Action.CREATE_STREAM_TASK,
+        lambda api: api.create_stream_task(ORDER, within_s=1),
+        {
+            "DigitalHumanConfig": {"DigitalHumanId": "mia", "BackgroundColor": "#000000"},
+            "RTCConfig": {"RoomId": "room-1", "StreamId": "stream-1"},
+            "TTL": 60,
+            "MaxIdleTime": 30,
+        },
+        TASK,
+    ),
+    (
+        Action.GET_STREAM_TASK_STATUS,
+        lambda api: api.get_stream_task_status("t", within_s=1),
+        TASK,
+        {"Status": 3, "RoomId": "r", "StreamId": "s", "FailReason": "", "CreateTime": 5},
+    ),
+    (Action.QUERY_STREAM_TASKS, lambda api: api.query_stream_tasks(within_s=1), {}, None),
+    (Action.STOP_STREAM_TASK, lambda api: api.stop_stream_task("t", within_s=1), TASK, None),
+    (
+        Action.DRIVE_BY_TEXT,
+        lambda api: api.drive_by_text("t", TIMBRE, interrupts=True, within_s=1),
+        {
+            "TaskId": "t",
+            "Text": "Hi",
+            "InterruptMode": 1,
+            "TTSConfig": {"TimbreId": "v", "SpeechRate": 1, "PitchRate": -2, "Volume": 3},
+        },
+        {"DriveId": "d"},
+    ),
+    (
+        Action.DRIVE_BY_AUDIO,
+        lambda api: api.drive_by_audio("t", "https://a/b.wav", interrupts=False, within_s=1),
+        {"TaskId": "t", "AudioUrl": "https://a/b.wav", "InterruptMode": 0},
+        {"DriveId": "d"},
+    ),
+    (
+        Action.DRIVE_BY_WS_STREAM,
+        lambda api: api.drive_by_ws_stream("t", within_s=1),
+        TASK,
+        {"DriveId": "d", "WssAddress": "wss://127.0.0.1:1/ws?Token=x"},
+    ),
+    (
+        Action.DRIVE_BY_RTC_STREAM,
+        lambda api: api.drive_by_rtc_stream("t", room_id="r", stream_id="s", within_s=1),
+        {"TaskId": "t", "RTCConfig": {"RoomId": "r", "StreamId": "s"}},
+        {"DriveId": "d"},
+    ),
+    (
+        Action.DO_ACTION,
+        lambda api: api.do_action("t", "nod", within_s=1),
+        {"TaskId": "t", "Action": "nod"},
+        None,
+    ),
+    (
+        Action.INTERRUPT_DRIVE_TASK,
+        lambda api: api.interrupt_drive_task("t", within_s=1),
+        TASK,
+        None,
+    ),
+]
+
+
+def test_every_action_is_covered() -> None:
+    assert [action for action, *_ in CALLS] == list(Action)
+
+
+@pytest.mark.parametrize(("action", "call", "body", "data"), CALLS, ids=[c[0] for c in CALLS])
+async def test_an_action_leaves_as_documented(
+    api: CloudApi,
+    cloud: ScriptedCloud,
+    action: Action,
+    call: Callable[[CloudApi], Awaitable[object]],
+    body: object,
+    data: object,
+) -> None:
+    cloud.script = [_without_nones(data)]
+    await call(api)
+    assert cloud.calls == [(action, body)]
+    (query,) = cloud.queries
+    assert query["Signature"] == sign(
+        CREDENTIALS, nonce=query["SignatureNonce"], timestamp=int(query["Timestamp"])
+    )
+
+
+@pytest.mark.parametrize(("action", "call", "body", "data"), CALLS, ids=[c[0] for c in CALLS])
+async def test_an_answer_of_another_shape_is_a_failure_not_a_crash(
+    api: CloudApi,
+    cloud: ScriptedCloud,
+    action: Action,
+    call: Callable[[CloudApi], Awaitable[object]],
+    body: object,
+    data: object,
+) -> None:
+    cloud.script = [["odd", {"shape": True}]]
+    try:
+        await call(api)
+    except ServiceError as error:
+        assert error.reason is Reason.CLOUD_ERROR  # noqa: PT017  # void actions do not fail
+
+
+@pytest.mark.parametrize("data", [{"TaskList": [TASK]}, {"Tasks": [TASK]}, [TASK]])
+async def test_running_tasks_come_in_three_shapes(
+    api: CloudApi, cloud: ScriptedCloud, data: object
+) -> None:
+    cloud.script = [data]
+    (task,) = await api.query_stream_tasks(within_s=1)
+    assert task.task_id == "t"
+
+
+@pytest.mark.parametrize("code", [400000005, 400000007])
+async def test_a_task_that_is_over_is_stopped(
+    api: CloudApi, cloud: ScriptedCloud, code: int
+) -> None:
+    cloud.script = [code]
+    assert await api.stop_stream_task("t", within_s=1)
+
+
+async def test_a_busy_cloud_is_asked_again_with_a_fresh_signature(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    cloud.script = [BUSY, BUSY, None]
+    await api.do_action("t", "nod", within_s=5)
+    assert len({query["SignatureNonce"] for query in cloud.queries}) == 3
+
+
+async def test_a_busy_cloud_is_not_asked_beyond_the_deadline(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    cloud.script = [BUSY] * 10_000
+    error = await failure(api.do_action("t", "nod", within_s=0.1))
+    assert error.reason is Reason.CLOUD_BUSY
+    assert error.metadata == {
+        "cloud_action": "DoAction",
+        "cloud_code": str(BUSY),
+        "cloud_request_id": "r-1",
+    }
+
+
+async def test_a_wrong_clock_is_tried_once_more(api: CloudApi, cloud: ScriptedCloud) -> None:
+    cloud.script = [EXPIRED] * 5
+    error = await failure(api.query_stream_tasks(within_s=5))
+    assert error.reason is Reason.CLOUD_CLOCK_SKEW
+    assert len(cloud.calls) == 2
+
+
+async def test_a_bad_parameter_is_named(api: CloudApi, cloud: ScriptedCloud) -> None:
+    refusal = {"Code": 400000001, "Message": "TimbreId: unknown", "RequestId": "r-1"}
+    cloud.script = [httpx.Response(200, json=refusal)]
+    error = await failure(api.drive_by_text("t", TIMBRE, interrupts=False, within_s=1))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert [each.field for each in error.violations] == ["timbre_id"]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        httpx.ReadTimeout("gone"),
+        httpx.RemoteProtocolError("gone"),
+        httpx.Response(502, text="<html>"),
+        httpx.Response(200, text="{"),
+        httpx.Response(200, json=[]),
+    ],
+    ids=["timeout", "closed", "502", "cut", "no envelope"],
+)
+async def test_a_lost_answer_is_asked_for_again_only_if_that_does_no_harm(
+    api: CloudApi, cloud: ScriptedCloud, loss: object
+) -> None:
+    cloud.script = [loss, []]
+    assert await api.query_stream_tasks(within_s=1) == ()
+    cloud.script = [loss, None]
+    error = await failure(api.do_action("t", "nod", within_s=1))
+    assert error.reason is Reason.CLOUD_UNREACHABLE
+    assert cloud.actions[2:] == ["DoAction"]
+
+
+async def test_a_call_that_never_arrived_is_made_again(api: CloudApi, cloud: ScriptedCloud) -> None:
+    cloud.script = [httpx.ConnectError("refused"), None]
+    await api.do_action("t", "nod", within_s=1)
+    assert cloud.actions == ["DoAction"] * 2
+
+
+async def test_a_create_whose_answer_is_lost_is_adopted(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    running = {"TaskId": "t-9", "RoomId": "room-1", "StreamId": "stream-1", "Status": 1}
+    other = running | {"TaskId": "t-8", "RoomId": "room-2"}
+    cloud.script = [httpx.ReadTimeout("gone"), {"TaskList": [other, running]}]
+    assert await api.create_stream_task(ORDER, within_s=5) == "t-9"
+    assert cloud.actions == ["CreateDigitalHumanStreamTask", "QueryDigitalHumanStreamTasks"]
+
+
+async def test_a_create_that_was_not_done_is_ordered_again(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    cloud.script = [httpx.ReadTimeout("gone"), {"TaskList": []}, {"TaskId": "t-1"}]
+    assert await api.create_stream_task(ORDER, within_s=5) == "t-1"
+
+
+async def test_a_create_that_is_done_late_is_adopted(api: CloudApi, cloud: ScriptedCloud) -> None:
+    running = {"TaskId": "t-9", "RoomId": "room-1", "StreamId": "stream-1", "Status": 1}
+    cloud.script = [httpx.ReadTimeout("gone"), [], IN_USE, [running]]
+    assert await api.create_stream_task(ORDER, within_s=5) == "t-9"
+
+
+async def test_a_create_that_fails_half_way_is_looked_up(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    running = {"TaskId": "t-9", "RoomId": "room-1", "StreamId": "stream-1", "Status": 1}
+    cloud.script = [SYSTEM_ERROR, [running]]
+    assert await api.create_stream_task(ORDER, within_s=5) == "t-9"
+
+
+async def test_a_stream_id_in_use_is_not_adopted_without_a_lost_answer(
+    api: CloudApi, cloud: ScriptedCloud
+) -> None:
+    cloud.script = [IN_USE]
+    assert (await failure(api.create_stream_task(ORDER, within_s=5))).reason is (
+        Reason.STREAM_IN_USE
+    )
+    assert len(cloud.calls) == 1
+
+
+async def test_neither_secrets_nor_signatures_nor_tokens_are_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = "very-secret-token"
+    cloud = ScriptedCloud()
+    cloud.script = [{"WssAddress": f"wss://127.0.0.1:1/ws?Token={token}"}]  # no DriveId
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as events:
+        async with cloud_client(
+            "https://cloud.example",
+            credentials=CREDENTIALS,
+            limits=RateLimits(),
+            patience=IMPATIENT,
+        ) as client:
+            client._http._transport = httpx.MockTransport(cloud.answer)
+            client._http._mounts = {}
+            error = await failure(CloudApi(client).drive_by_ws_stream("t", within_s=1))
+    (query,) = cloud.queries
+    told = caplog.text + str(events) + repr(error) + repr(error.__cause__)
+    assert "r-1" in told
+    for secret in (CREDENTIALS.server_secret, query["Signature"], token):
+        assert secret not in told
+
+
+def _without_nones(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _without_nones(each) for name, each in data.items() if each is not None}
+    return [_without_nones(each) for each in data] if isinstance(data, list) else data
