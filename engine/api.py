@@ -15,12 +15,12 @@ from engine.actions import Data, Handler
 from engine.clock import Clock
 from engine.codes import MESSAGES, Code, Refusal
 from engine.faults import ClockSkew, Delay, Faults, HttpError, InvalidJson, Refuse
-from engine.parameters import ACTIONS, Parameters, read_body, read_query
+from engine.parameters import ACTIONS, Parameters, read_members, read_query
+from engine.request_body import BodyRefused, read_body
 from engine.signature import CallVerifier
 
 CALLS_PER_SECOND = 10
 MAX_BODY_BYTES = 1024 * 1024
-BODY_TIMEOUT_S = 10.0
 
 log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class Api:
         """Answer one call."""
         action = request.query_params.get("Action", "")
         if delay := self._faults.take(Delay, action):
-            await asyncio.sleep(delay.seconds)
+            await self._clock.wait(asyncio.Event(), delay.seconds)
         if self._faults.take(HttpError, action):
             return Response("Internal Server Error", status_code=500, media_type="text/plain")
         if self._faults.take(InvalidJson, action):
@@ -100,27 +100,15 @@ async def _read_parameters(action: str, query: dict[str, str], request: Request)
     if request.method == "GET":
         # In a query, DoAction's own Action cannot be told from the common one.
         return read_query(ACTIONS[action], query)
-    body = await _read_body(request)
     try:
-        members = json.loads(body or b"{}")
+        members = json.loads(await read_body(request, limit=MAX_BODY_BYTES) or b"{}")
     except (ValueError, RecursionError):
         raise Refusal(Code.BODY_UNREADABLE) from None
+    except BodyRefused as error:
+        raise Refusal(Code.BODY_UNREADABLE, str(error)) from None
     if not isinstance(members, dict):
         raise Refusal(Code.INVALID_PARAMETER, "the body must be a JSON object")
-    return read_body(ACTIONS[action], members)
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise Refusal(Code.BODY_UNREADABLE, f"more than {MAX_BODY_BYTES} bytes")
-    except TimeoutError:
-        raise Refusal(Code.BODY_UNREADABLE, "it did not arrive in time") from None
-    return bytes(body)
+    return read_members(ACTIONS[action], members)
 
 
 def _envelope(code: Code, data: Data, message: str = "") -> dict[str, Any]:

@@ -129,7 +129,7 @@ ACTIONS: Mapping[str, type[Parameters]] = {
 P = TypeVar("P", bound=Parameters)
 
 
-def read_body(model: type[P], members: Mapping[str, Any]) -> P:
+def read_members(model: type[P], members: Mapping[str, Any]) -> P:
     """Parameters of a JSON body, where a number written as text is refused."""
     return _validate(model, members, strict=True)
 

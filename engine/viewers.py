@@ -157,8 +157,9 @@ class Viewers:
         return viewer.viewer_id, answer
 
     def find(self, stream_id: str, viewer_id: str) -> Viewer | None:
-        """A viewer that is there."""
-        return self._viewers.get((stream_id, viewer_id))
+        """A viewer that is there and not about to leave."""
+        viewer = self._viewers.get((stream_id, viewer_id))
+        return None if viewer is None or viewer.leaving.is_set() else viewer
 
     async def _keep(self, task: Task, stage: Stage, viewer: Viewer) -> None:
         watching = asyncio.create_task(viewer.watch(stage))

@@ -1,13 +1,12 @@
 """WHEP: a viewer's HTTP side; who may watch, and what is answered."""
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.clock import Clock
 from engine.codes import Code, Refusal
+from engine.request_body import BodyRefused, read_body
 from engine.tasks import Task, Tasks
 from engine.token import ForeignToken, InvalidToken, read_token
 from engine.viewers import BadOffer, TooManyViewers, Viewer, Viewers, read_candidates
@@ -15,7 +14,6 @@ from engine.viewers import BadOffer, TooManyViewers, Viewer, Viewers, read_candi
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 MAX_SDP_BYTES = 64 * 1024
-BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = "1"
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -160,15 +158,9 @@ def _require_type(request: Request, expected: str) -> None:
 
 
 async def _read_text(request: Request) -> str:
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_SDP_BYTES:
-                    raise Denial(413, f"the body may have {MAX_SDP_BYTES} bytes at most")
-        return body.decode()
-    except TimeoutError:
-        raise Denial(408, "the body did not arrive in time") from None
+        return (await read_body(request, limit=MAX_SDP_BYTES)).decode()
+    except BodyRefused as error:
+        raise Denial(error.status, str(error)) from None
     except UnicodeDecodeError:
         raise Denial(400, "the body is not UTF-8 text") from None

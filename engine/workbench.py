@@ -14,6 +14,7 @@ from engine.drives import Drive, DriveStatus
 from engine.faults import FaultList, Faults
 from engine.parameters import describe
 from engine.recordings import Recordings
+from engine.request_body import BodyRefused, read_body
 from engine.tasks import Task, Tasks
 
 MAX_BODY_BYTES = 64 * 1024
@@ -41,7 +42,10 @@ class Workbench:
         match request.method:
             case "PUT":
                 try:
-                    self._faults.replace(FaultList.model_validate_json(await _read_body(request)))
+                    body = await read_body(request, limit=MAX_BODY_BYTES)
+                    self._faults.replace(FaultList.model_validate_json(body))
+                except BodyRefused as error:
+                    return PlainTextResponse(f"{error}\n", status_code=error.status)
                 except ValidationError as error:
                     rules = [
                         {
@@ -120,14 +124,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        # More than the limit is cut, and so refused as malformed.
-        body += chunk[: MAX_BODY_BYTES - len(body)]
-    return bytes(body)
 
 
 def _not_found() -> Response:

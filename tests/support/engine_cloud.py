@@ -278,6 +278,13 @@ async def stop(socket: ClientConnection, drive_id: str) -> None:
     await socket.send(json.dumps({"Action": "Stop", "Payload": {"DriveId": drive_id}}))
 
 
+async def until_closed(socket: ClientConnection) -> tuple[int | None, str | None]:
+    """Wait until the engine closes a connection; gives the code and the reason."""
+    async with asyncio.timeout(20):
+        await socket.wait_closed()
+    return socket.close_code, socket.close_reason
+
+
 def make_tone(seconds: float, *, sample_rate: int = 24000, hertz: float = 440) -> Samples:
     at = np.arange(int(seconds * sample_rate)) / sample_rate
     return (12000 * np.sin(2 * np.pi * hertz * at)).astype("<i2")
