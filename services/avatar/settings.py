@@ -47,7 +47,9 @@ class AvatarSettings(ProcessSettings):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(50053, ge=0, le=65535, description="port to listen on")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
-    reflection: bool = Field(False, description="whether gRPC reflection is on")
+    reflection: bool = Field(
+        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
+    )
     cloud_url: AnyHttpUrl | None = Field(
         None, description="the cloud's REST API; default: the mainland's, or the engine"
     )

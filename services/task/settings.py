@@ -13,18 +13,36 @@ class TaskSettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="TASK_")
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=50051, ge=0, le=65535)
-    metrics_port: int = Field(default=0, ge=0, le=65535)
-    avatar_target: str = Field(default="127.0.0.1:50053", min_length=1)
-    database: Path = Path("var/tasks.sqlite3")
-    service_token: SecretStr | None = Field(default=None, validation_alias="PARLEY_SERVICE_TOKEN")
-    reflection: bool = Field(default=False, validation_alias="PARLEY_REFLECTION")
-    max_duration_s: int = Field(default=1800, ge=10, le=86400)
-    max_idle_duration_s: int = Field(default=120, ge=30, le=86400)
-    max_running: int = Field(default=100, ge=1)
-    max_running_per_user: int = Field(default=10, ge=1)
-    start_timeout_s: float = Field(default=60.0, gt=0)
-    poll_s: float = Field(default=0.2, gt=0)
-    settle_s: float = Field(default=45.0, ge=20)
-    sweep_interval_s: float = Field(default=15.0, gt=0)
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(50051, ge=0, le=65535, description="port to listen on")
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
+    avatar_target: str = Field(
+        "127.0.0.1:50053", min_length=1, description="where the avatar service listens"
+    )
+    database: Path = Field(Path("var/tasks.sqlite3"), description="file of the journal")
+    service_token: SecretStr | None = Field(
+        None,
+        validation_alias="PARLEY_SERVICE_TOKEN",
+        description="what other services must show; unset: nothing",
+    )
+    reflection: bool = Field(
+        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
+    )
+    max_duration_s: int = Field(
+        1800, ge=10, le=86400, description="hard end of tasks that name none, 10 to 86400 s"
+    )
+    max_idle_duration_s: int = Field(
+        120, ge=30, le=86400, description="end of tasks after so long without speech, 30 to 86400 s"
+    )
+    max_running: int = Field(100, ge=1, description="tasks that may run at once")
+    max_running_per_user: int = Field(10, ge=1, description="tasks of one user at once")
+    start_timeout_s: float = Field(
+        60.0, gt=0, description="seconds until a task that is not on air has failed"
+    )
+    poll_s: float = Field(0.2, gt=0, description="seconds between questions about a starting task")
+    settle_s: float = Field(
+        45.0, ge=20, description="seconds until an order that the cloud does not list is lost"
+    )
+    sweep_interval_s: float = Field(
+        15.0, gt=0, description="seconds between comparisons of the journal with the cloud"
+    )

@@ -40,14 +40,16 @@ class LanguageModel(StrEnum):
 class LibrarySettings(BaseSettings):
     """Where models are kept and which are wanted."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", frozen=True, use_attribute_docstrings=True
+    )
 
     cache: Path = Path(platformdirs.user_cache_dir("parley"))
     """Folder of the shared cache; models lie in its `models`."""
     models_dir: Path | None = None
     """A folder with copies of model files, asked before the network."""
     llm: LanguageModel | None = None
-    """The language model; by default the good one where memory allows, else the small one."""
+    """The language model: good, small or none; by default good where memory allows, else small."""
 
 
 def open_store(settings: LibrarySettings) -> ModelStore:
