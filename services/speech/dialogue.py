@@ -34,6 +34,10 @@ _FACTS_INTRODUCTION = {
     "zh": "可能有用的信息（只用与问题相关的）：",
     "en": "Facts that may help (use only what fits the question):",
 }
+_UNSURE = {
+    "zh": "这个我不太确定。您可以问我，比如：",
+    "en": "I am not sure about that. You could ask me, for example: ",
+}
 _QUESTION_INTRODUCTION = {"zh": "用户说：", "en": "The visitor says:"}
 
 
@@ -77,7 +81,7 @@ class Dialogue:
     def __init__(
         self,
         *,
-        chat: ChatModel,
+        chat: ChatModel | None,
         knowledge: Mapping[tuple[str, str], Knowledge],
         deadlines: Deadlines = DEADLINES,
     ) -> None:
@@ -87,7 +91,7 @@ class Dialogue:
 
     @classmethod
     async def prepare(
-        cls, personas: Personas, *, chat: ChatModel, embedder: Embedder | None
+        cls, personas: Personas, *, chat: ChatModel | None, embedder: Embedder | None
     ) -> Self:
         """Index what all personas know; without an embedder the model gets no facts."""
         knowledge = {}
@@ -106,6 +110,9 @@ class Dialogue:
         if findings.answer is not None:
             log.info("curated answer", persona_id=persona.persona_id)
             yield findings.answer
+            return
+        if self._chat is None:
+            yield _unsure(language)
             return
         messages = prompt(user_text, language=language, facts=findings.facts, history=history)
         try:
@@ -140,6 +147,12 @@ def prompt(
     messages = [ChatMessage(role=Role.SYSTEM, content=language.prompt), *history.messages()]
     _append(messages, Role.USER, _question(user_text, language.language_code, facts))
     return messages
+
+
+def _unsure(language: PersonaLanguage) -> str:
+    """Return what is said where there is neither a sure answer nor a language model."""
+    introduction = _UNSURE["zh" if language.language_code.startswith("zh") else "en"]
+    return f"{introduction}{language.sample_question}"
 
 
 def _question(user_text: str, language_code: str, facts: tuple[Fact, ...]) -> str:

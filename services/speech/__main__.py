@@ -1,0 +1,44 @@
+"""`python -m services.speech`: the speech service as a process."""
+
+import gc
+import sys
+
+from services.runtime.logs import configure_logs
+from services.runtime.serving import run, until_stopped
+from services.runtime.settings import SettingsError, load
+from services.speech.app import open_providers, running, serving_options
+from services.speech.embedded.library import LibrarySettings
+from services.speech.embedded.store import ModelStoreError
+from services.speech.personas import PersonaError, load_personas
+from services.speech.settings import SpeechSettings
+
+
+async def main() -> None:
+    """Serve until a signal comes."""
+    settings = load(SpeechSettings)
+    configure_logs("speech")
+    personas = load_personas(settings.personas_folder, default_id=settings.default_persona)
+    async with (
+        open_providers(settings, LibrarySettings()) as providers,
+        running(
+            serving_options(settings),
+            providers=providers,
+            personas=personas,
+            task_target=settings.task_target,
+            avatar_target=settings.avatar_target,
+        ),
+    ):
+        # What is there now stays: later collections need not look at models and code.
+        gc.freeze()
+        await until_stopped()
+
+
+if __name__ == "__main__":
+    try:
+        run(main)
+    except SettingsError as error:
+        print(f"speech: the settings are wrong:\n{error}", file=sys.stderr)
+        sys.exit(2)
+    except (ModelStoreError, PersonaError, OSError) as error:
+        print(f"speech: {error}", file=sys.stderr)
+        sys.exit(1)
