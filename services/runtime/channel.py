@@ -15,6 +15,9 @@ async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel with the published retry and timeout policy; it connects when first used."""
     options = [
         ("grpc.service_config", json.dumps(json.loads(SERVICE_CONFIG.read_text()))),
+        # A peer that restarts is found again soon; by default that may take two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.bdp_probe", 0),
