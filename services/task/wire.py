@@ -1,7 +1,6 @@
 """Messages of the task service's contract to values of its domain, and back."""
 
 import hashlib
-import math
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -218,7 +217,7 @@ def _change_from_pb(event: conversation_pb2.ConversationEvent) -> TurnChange | N
 
 
 def _whole_seconds(duration: Duration) -> timedelta:
-    return timedelta(seconds=math.ceil(duration.ToTimedelta().total_seconds()))
+    return timedelta(seconds=duration.seconds + bool(duration.nanos))
 
 
 def _to_duration(value: timedelta) -> Duration:
