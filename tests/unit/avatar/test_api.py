@@ -1,17 +1,15 @@
 """The thirteen actions as they leave, and what is done when their answers do not come."""
 
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
-from services.avatar.vendor.client import CallPatience, CloudClient, cloud_client
+from services.avatar.vendor.client import CallPatience, CloudClient
 from services.avatar.vendor.limits import RateLimits
 from services.avatar.vendor.signature import Credentials, sign
 from services.runtime.errors import ServiceError
@@ -27,12 +25,7 @@ ORDER = StreamOrder(
     ttl_s=60,
     max_idle_s=30,
 )
-BUSY, SYSTEM_ERROR, EXPIRED = 400010002, 400010000, 100000004
-IN_USE, RATE_LIMIT = 400000015, 400010009
-
-
-class Lost(Exception):
-    """The script's word for an answer that does not arrive."""
+BUSY, SYSTEM_ERROR, EXPIRED, IN_USE = 400010002, 400010000, 100000004, 400000015
 
 
 class ScriptedCloud:
@@ -93,7 +86,7 @@ CALLS: list[tuple[Action, Callable[[CloudApi], Awaitable[object]], Any, Any]] = 
         Action.GET_DIGITAL_HUMAN_LIST,
         lambda api: api.get_digital_human_list(offset=20, limit=5, within_s=1),
         {"Offset": 20, "Limit": 5},
-        {"Total": 1, "DigitalHumans": [{"DigitalHumanId": "mia", "Name": None}]},
+        {"Total": 1, "DigitalHumans": [{"DigitalHumanId": "mia"}]},
     ),
     (
         Action.GET_DIGITAL_HUMAN_INFO,
@@ -170,6 +163,9 @@ CALLS: list[tuple[Action, Callable[[CloudApi], Awaitable[object]], Any, Any]] = 
 ]
 
 
+VOID = {Action.STOP_STREAM_TASK, Action.DO_ACTION, Action.INTERRUPT_DRIVE_TASK}
+
+
 def test_every_action_is_covered() -> None:
     assert [action for action, *_ in CALLS] == list(Action)
 
@@ -183,7 +179,7 @@ async def test_an_action_leaves_as_documented(
     body: object,
     data: object,
 ) -> None:
-    cloud.script = [_without_nones(data)]
+    cloud.script = [data]
     await call(api)
     assert cloud.calls == [(action, body)]
     (query,) = cloud.queries
@@ -202,10 +198,10 @@ async def test_an_answer_of_another_shape_is_a_failure_not_a_crash(
     data: object,
 ) -> None:
     cloud.script = [["odd", {"shape": True}]]
-    try:
+    if action in VOID:
         await call(api)
-    except ServiceError as error:
-        assert error.reason is Reason.CLOUD_ERROR  # noqa: PT017  # void actions do not fail
+    else:
+        assert (await failure(call(api))).reason is Reason.CLOUD_ERROR
 
 
 @pytest.mark.parametrize("data", [{"TaskList": [TASK]}, {"Tasks": [TASK]}, [TASK]])
@@ -328,33 +324,3 @@ async def test_a_stream_id_in_use_is_not_adopted_without_a_lost_answer(
         Reason.STREAM_IN_USE
     )
     assert len(cloud.calls) == 1
-
-
-async def test_neither_secrets_nor_signatures_nor_tokens_are_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    token = "very-secret-token"
-    cloud = ScriptedCloud()
-    cloud.script = [{"WssAddress": f"wss://127.0.0.1:1/ws?Token={token}"}]  # no DriveId
-    caplog.set_level(logging.DEBUG)
-    with structlog.testing.capture_logs() as events:
-        async with cloud_client(
-            "https://cloud.example",
-            credentials=CREDENTIALS,
-            limits=RateLimits(),
-            patience=IMPATIENT,
-        ) as client:
-            client._http._transport = httpx.MockTransport(cloud.answer)
-            client._http._mounts = {}
-            error = await failure(CloudApi(client).drive_by_ws_stream("t", within_s=1))
-    (query,) = cloud.queries
-    told = caplog.text + str(events) + repr(error) + repr(error.__cause__)
-    assert "r-1" in told
-    for secret in (CREDENTIALS.server_secret, query["Signature"], token):
-        assert secret not in told
-
-
-def _without_nones(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {name: _without_nones(each) for name, each in data.items() if each is not None}
-    return [_without_nones(each) for each in data] if isinstance(data, list) else data

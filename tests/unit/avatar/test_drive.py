@@ -1,0 +1,295 @@
+"""A drive does as it is told and tells what came of it, whatever its cloud does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.avatar.drive import (
+    CloudWord,
+    Drive,
+    DriveEvent,
+    DriveFinished,
+    Method,
+    PlaybackStarted,
+    Progress,
+)
+from services.avatar.drives import Drives, running_drives
+from services.avatar.pacing import PacingClock, PacingProfile, running_clock
+from services.avatar.ports import AudioSink, DriveLostError
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+RATE = 16_000
+AVATAR = "avatar-1"
+HASTY = PacingProfile(
+    lead_s=0.05, packet_s=0.02, start_delay_s=0.001, end_margin_s=0.01, backlog_s=0.1
+)
+# Never ends by itself within a test.
+SLOW = PacingProfile(lead_s=3600, packet_s=1, start_delay_s=0.001, end_margin_s=3600)
+
+
+@dataclass
+class Sink:
+    """Keeps the audio; breaks when told to."""
+
+    pcm: bytearray = field(default_factory=bytearray)
+    is_open: bool = True
+
+    async def send(self, pcm: bytes) -> None:
+        if not self.is_open:
+            raise DriveLostError("broken")
+        self.pcm += pcm
+
+
+@dataclass
+class Offer:
+    """One opened drive of the scripted cloud."""
+
+    drive_id: str
+    sink: Sink = field(default_factory=Sink)
+    stopped: bool = False
+    lose: Callable[[], None] = lambda: None
+
+    @asynccontextmanager
+    async def connect(
+        self, *, sample_rate_hertz: int, on_lost: Callable[[], None]
+    ) -> AsyncIterator[AudioSink]:
+        self.lose = on_lost
+        yield self.sink
+        self.stopped = True
+
+
+class ScriptedCloud:
+    """Opens drives and keeps the orders; fails with what the script says."""
+
+    def __init__(self) -> None:
+        self.offers: list[Offer] = []
+        self.orders: list[str] = []
+        self.open_failure: ServiceError | None = None
+        self.silence_failure: ServiceError | None = None
+
+    async def open_drive(self, avatar_id: str) -> Offer:
+        self.orders.append("open")
+        if self.open_failure is not None:
+            raise self.open_failure
+        self.offers.append(Offer(drive_id=f"drive-{len(self.offers) + 1}"))
+        return self.offers[-1]
+
+    async def silence(self, avatar_id: str) -> None:
+        self.orders.append("silence")
+        if self.silence_failure is not None:
+            raise self.silence_failure
+
+
+@pytest.fixture
+def cloud() -> ScriptedCloud:
+    return ScriptedCloud()
+
+
+@pytest.fixture
+async def clock() -> AsyncIterator[PacingClock]:
+    async with running_clock() as clock:
+        yield clock
+
+
+@asynccontextmanager
+async def opened(
+    cloud: ScriptedCloud, clock: PacingClock, profile: PacingProfile
+) -> AsyncIterator[tuple[Drives, Drive]]:
+    async with (
+        running_drives(cloud=cloud, profile=profile, clock=clock) as drives,
+        drives.opened(AVATAR, sample_rate_hertz=RATE) as drive,
+    ):
+        yield drives, drive
+
+
+async def outcome(drive: Drive) -> DriveFinished:
+    async with asyncio.timeout(10):
+        events = [event async for event in drive.events()]
+    finished = events[-1]
+    assert isinstance(finished, DriveFinished)
+    return finished
+
+
+async def failure(drive: Drive) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        await outcome(drive)
+    return caught.value
+
+
+async def until(drive: Drive, kind: type[DriveEvent]) -> None:
+    async with asyncio.timeout(10):
+        async for event in drive.events():
+            if isinstance(event, kind):
+                return
+
+
+async def test_all_audio_reaches_the_cloud_in_order(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    pieces = [bytes([number]) * 640 for number in range(20)]
+    async with opened(cloud, clock, HASTY) as (_, drive):
+
+        async def feed() -> None:
+            # More than the backlog takes: the drive holds the feeder back meanwhile.
+            for piece in pieces:
+                await drive.feed(piece)
+            drive.finish()
+
+        finished, _ = await asyncio.gather(outcome(drive), feed())
+    assert bytes(cloud.offers[0].sink.pcm) == b"".join(pieces)
+    assert cloud.offers[0].stopped
+    assert cloud.orders == ["open"]
+    assert finished.position.sent_s == pytest.approx(0.4)
+    assert finished.position.played_s == pytest.approx(0.4)
+    assert finished.position.method is Method.ESTIMATED
+
+
+async def test_the_feeder_is_held_back_by_a_full_backlog(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    profile = PacingProfile(lead_s=0.02, packet_s=0.02, start_delay_s=3600, backlog_s=0.02)
+    async with opened(cloud, clock, profile) as (_, drive):
+        await drive.feed(bytes(640))
+        await until(drive, Progress)
+        feeding = asyncio.create_task(_feed_pieces(drive, 5))
+        await asyncio.sleep(0)
+        assert not feeding.done()
+        drive.interrupt()
+        await asyncio.wait_for(feeding, 5)
+
+
+async def _feed_pieces(drive: Drive, count: int) -> None:
+    for _ in range(count):
+        await drive.feed(bytes(640))
+
+
+async def test_the_clouds_word_ends_the_drive(cloud: ScriptedCloud, clock: PacingClock) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, drive):
+        await drive.feed(bytes(RATE))
+        drive.finish()
+        await until(drive, PlaybackStarted)
+        drives.hear(AVATAR, "another drive", CloudWord.FAILED)
+        drives.hear(AVATAR, "drive-1", CloudWord.ENDED)
+        drives.hear(AVATAR, "drive-1", CloudWord.PLAYING)
+        finished = await outcome(drive)
+    assert finished.position.method is Method.CONFIRMED
+    assert finished.position.played_s == finished.position.sent_s == 0.5
+    assert not finished.is_interrupted
+
+
+async def test_a_drive_that_the_cloud_cuts_off_is_interrupted(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        drives.hear(AVATAR, "drive-1", CloudWord.CUT_OFF)
+        finished = await outcome(drive)
+    assert finished.is_interrupted
+    assert finished.position.played_s < finished.position.sent_s
+    assert "silence" not in cloud.orders
+
+
+async def test_a_drive_that_the_cloud_could_not_play_is_lost(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        drives.hear(AVATAR, "drive-1", CloudWord.FAILED)
+        error = await failure(drive)
+    assert error.reason is Reason.DRIVE_LOST
+    assert error.metadata["sent_ms"] == "500"
+
+
+async def test_an_interrupt_silences_before_it_stops(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        drive.interrupt()
+        finished = await outcome(drive)
+        await drive.feed(bytes(RATE))
+    assert finished.is_interrupted
+    assert cloud.orders == ["open", "silence"]
+    assert len(cloud.offers[0].sink.pcm) == RATE
+
+
+async def test_an_interrupt_that_the_cloud_does_not_take_fails(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    cloud.silence_failure = ServiceError(Reason.CLOUD_BUSY, "busy")
+    async with opened(cloud, clock, SLOW) as (drives, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        with pytest.raises(ServiceError, match="busy"):
+            await drives.interrupt(AVATAR)
+        assert (await failure(drive)).reason is Reason.CLOUD_BUSY
+
+
+async def test_an_avatar_that_is_gone_is_silent(cloud: ScriptedCloud, clock: PacingClock) -> None:
+    cloud.silence_failure = ServiceError(Reason.AVATAR_ENDED, "gone")
+    async with opened(cloud, clock, SLOW) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        drive.interrupt()
+        assert (await outcome(drive)).is_interrupted
+
+
+async def test_a_lost_connection_is_noticed_between_two_pieces(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        cloud.offers[0].sink.is_open = False
+        cloud.offers[0].lose()
+        error = await failure(drive)
+    assert error.reason is Reason.DRIVE_LOST
+    assert cloud.orders == ["open", "silence"]
+
+
+async def test_a_drive_that_cannot_be_opened_fails_with_the_clouds_reason(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    cloud.open_failure = ServiceError(Reason.AVATAR_NOT_ON_AIR, "not yet")
+    async with opened(cloud, clock, SLOW) as (_, drive):
+        assert (await failure(drive)).reason is Reason.AVATAR_NOT_ON_AIR
+
+
+async def test_a_drive_waits_until_the_previous_one_is_over(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, first):
+        await first.feed(bytes(RATE))
+        await until(first, PlaybackStarted)
+        async with drives.opened(AVATAR, sample_rate_hertz=RATE) as second:
+            second.finish()
+            assert (await failure(first)).reason is Reason.DRIVE_SUPERSEDED
+            await outcome(second)
+    # The opening of the second cuts the first one off; an order for that would come too late.
+    assert cloud.orders == ["open", "open"]
+    assert cloud.offers[0].stopped
+
+
+async def test_the_end_of_the_process_cuts_off_what_runs(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+    assert cloud.orders == ["open", "silence"]
+    assert cloud.offers[0].stopped
+
+
+async def test_an_interrupt_of_a_silent_avatar_goes_to_the_cloud(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with running_drives(cloud=cloud, profile=SLOW, clock=clock) as drives:
+        await drives.interrupt(AVATAR)
+    assert cloud.orders == ["silence"]
