@@ -1,6 +1,6 @@
 """The vendor's own sample client, call by call: what it sends and what it reads."""
 
-from tests.support.gateway import SAMPLE_QUESTION, RunningGateway
+from tests.support.gateway import SAMPLE_QUESTIONS, RunningGateway
 
 
 async def test_sample_client_runs_unchanged(gateway: RunningGateway) -> None:
@@ -21,7 +21,7 @@ async def test_sample_client_runs_unchanged(gateway: RunningGateway) -> None:
     talked = (await client.post("/api/digital-human/talk-to-ai", json={"taskId": task_id})).json()
     assert talked["success"] is True
     assert talked["message"] == "AI interaction completed"
-    assert gateway.speech.texts == [SAMPLE_QUESTION]
+    assert gateway.speech.texts == [SAMPLE_QUESTIONS["en"]]
 
     for _ in range(2):
         stopped = await client.post("/api/digital-human/stop-task", json={"taskId": task_id})

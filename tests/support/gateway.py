@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,7 +43,7 @@ SERVICES = (
     "digitalhuman.avatar.v1.AvatarService",
 )
 LANGUAGES = ("en", "zh")
-SAMPLE_QUESTION = "When do you open?"
+SAMPLE_QUESTIONS = {"en": "When do you open?", "zh": "你们几点开门？"}
 REPLY = "We open at nine. We close at six."
 SENTENCES = ("We open at nine.", " We close at six.")
 FINAL_STATES = (task_pb2.TASK_STATE_STOPPED, task_pb2.TASK_STATE_FAILED)
@@ -80,7 +80,7 @@ class ScriptedTasks(TaskServiceServicer):
         self.stops: list[task_pb2.StopTaskRequest] = []
         self.refreshed: list[str] = []
         self.turns: list[task_pb2.Turn] = []
-        self.watches_ended = 0
+        self.watchers = 0
         self._by_request: dict[str, str] = {}
         self._events: dict[str, list[task_pb2.TaskEvent]] = {}
         self._changed = asyncio.Condition()
@@ -203,6 +203,8 @@ class ScriptedTasks(TaskServiceServicer):
             raise ServiceError(Reason.SEQUENCE_OUT_OF_RANGE, "after_sequence: is in the future")
         snapshot = task_pb2.TaskSnapshot(task=task, last_sequence=len(events))
         is_over = task.state in FINAL_STATES
+        self.watchers += 1
+        await self._notify()
         try:
             yield task_pb2.WatchTaskResponse(snapshot=snapshot)
             while True:
@@ -215,7 +217,7 @@ class ScriptedTasks(TaskServiceServicer):
                 async with self._changed:
                     await self._changed.wait_for(partial(_has_more, events, at))
         finally:
-            self.watches_ended += 1
+            self.watchers -= 1
             await self._notify()
 
     async def RefreshTask(
@@ -248,6 +250,7 @@ class ScriptedSpeech(SpeechServiceServicer):
         self.says: list[speech_pb2.ConverseSay] = []
         self.interrupts = 0
         self.cancelled = asyncio.Event()
+        self.replying = asyncio.Event()
         self._sequence = 0
 
     async def Converse(
@@ -316,6 +319,7 @@ class ScriptedSpeech(SpeechServiceServicer):
             )
             yield self._event(turn_failed=failed)
             return
+        self.replying.set()
         if self.script.hold_reply:
             await self.script.hold_reply.wait()
         sentence = conversation_pb.SentenceStarted(
@@ -365,7 +369,7 @@ class ScriptedSpeech(SpeechServiceServicer):
             display_name="Guide",
             language_codes=LANGUAGES,
             greetings={"en": "Hello."},
-            sample_questions={"en": SAMPLE_QUESTION, "zh": "你们几点开门？"},
+            sample_questions=SAMPLE_QUESTIONS,
         )
         return speech_pb2.ListPersonasResponse(
             personas=[persona, speech_pb2.Persona(persona_id="mute", language_codes=["en"])],
@@ -431,6 +435,7 @@ class RunningGateway:
     tasks: ScriptedTasks
     speech: ScriptedSpeech
     avatars: ScriptedAvatars
+    stop_services: Callable[[], Awaitable[None]]
 
     async def create(self, stream_id: str = "stream_1", **members: Any) -> str:
         """Put a task on air; gives its id."""
@@ -463,7 +468,8 @@ async def running_gateway(
         add_AvatarServiceServicer_to_server(avatars, server)
 
     async with AsyncExitStack() as stack:
-        behind = await stack.enter_async_context(
+        services = await stack.enter_async_context(AsyncExitStack())
+        behind = await services.enter_async_context(
             serving(
                 ServingOptions(host="127.0.0.1", port=0, service_token="service", drain_s=0),
                 SERVICES,
@@ -477,7 +483,13 @@ async def running_gateway(
         url = await stack.enter_async_context(serving_http(app, host="127.0.0.1", port=0))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield RunningGateway(
-            url=url, client=client, script=script, tasks=tasks, speech=speech, avatars=avatars
+            url=url,
+            client=client,
+            script=script,
+            tasks=tasks,
+            speech=speech,
+            avatars=avatars,
+            stop_services=services.aclose,
         )
 
 

@@ -1,0 +1,221 @@
+"""Who may call: keys, origins, rates; and what a start without keys is allowed to do."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from gateway.access import RateLimit
+from gateway.settings import GatewaySettings, is_loopback
+from services.runtime.errors import ServiceError
+from services.runtime.settings import SettingsError, load
+from tests.support.gateway import RunningGateway, running_gateway
+
+KEYS = ("first-key", "second-key")
+GUARDED = [
+    ("GET", "/api/config"),
+    ("GET", "/api/token?userId=u"),
+    ("GET", "/api/digital-human/tasks"),
+    ("POST", "/api/digital-human/create-task"),
+    ("POST", "/api/digital-human/talk-to-ai"),
+    ("GET", "/metrics"),
+    ("GET", "/api/nothing"),
+]
+OPEN = ["/", "/livez", "/readyz", "/docs", "/docs/swagger-ui.css", "/openapi.json"]
+
+
+@pytest.fixture
+async def locked() -> AsyncIterator[RunningGateway]:
+    async with running_gateway(keys=KEYS, origins=("https://app.example",)) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+async def test_a_key_is_required(locked: RunningGateway, method: str, path: str) -> None:
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Basic first-key"},
+        {"x-api-key": ""},
+        {"x-api-key": "ключ".encode()},
+    ):
+        answer = await locked.client.request(method, path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.json()["reason"] == "CREDENTIALS_INVALID"
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert not locked.tasks.creates
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer first-key"},
+        {"authorization": "bearer second-key"},
+        {"x-api-key": "second-key"},
+    ],
+)
+async def test_every_key_opens(locked: RunningGateway, headers: dict[str, str]) -> None:
+    answer = await locked.client.get("/api/config", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["needsKey"] is True
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_some_paths_are_open(locked: RunningGateway, path: str) -> None:
+    assert (await locked.client.get(path)).status_code == 200
+
+
+async def test_the_signed_callback_needs_no_key(locked: RunningGateway) -> None:
+    answer = await locked.client.post(
+        "/api/callbacks/zego", json={"Signature": "good", "TaskId": "avatar-9", "Status": 4}
+    )
+    assert answer.status_code == 200
+    assert locked.tasks.refreshed == ["avatar-9"]
+
+
+async def test_allowed_origins_are_told_to_browsers(locked: RunningGateway) -> None:
+    preflight = {
+        "origin": "https://app.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    path = "/api/digital-human/create-task"
+    allowed = await locked.client.options(path, headers=preflight)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
+    foreign = await locked.client.options(path, headers=preflight | {"origin": "https://evil.test"})
+    assert "access-control-allow-origin" not in foreign.headers
+    problem = await locked.client.post(path, headers={"origin": "https://app.example"})
+    assert problem.headers["access-control-allow-origin"] == "https://app.example"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {"host": "evil.test:8080"},
+        {"host": "evil.test:8080", "origin": "http://evil.test:8080"},
+    ],
+)
+async def test_without_keys_other_sites_are_refused(
+    gateway: RunningGateway, headers: dict[str, str]
+) -> None:
+    answer = await gateway.client.get("/api/config", headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "http://127.0.0.1:3000"])
+async def test_without_keys_local_pages_may_call(gateway: RunningGateway, origin: str) -> None:
+    answer = await gateway.client.get("/api/config", headers={"origin": origin})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.json()["needsKey"] is False
+
+
+async def test_too_many_requests_are_told_to_wait() -> None:
+    async with running_gateway(requests_per_second=0.01) as gateway:
+        answer = await gateway.client.get("/api/digital-human/tasks")
+        assert (answer.status_code, answer.json()["reason"]) == (429, "RATE_LIMITED")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await gateway.client.get("/livez")).status_code == 200
+
+
+def test_a_bucket_refills_and_callers_do_not_share_it() -> None:
+    now = 0.0
+    limit = RateLimit(per_second=1, clock=lambda: now)
+    limit.take("ada")
+    limit.take("ada")
+    with pytest.raises(ServiceError) as caught:
+        limit.take("ada")
+    assert caught.value.retry_after_s == 1
+    limit.take("bob")
+    now = 1.0
+    limit.take("ada")
+    with pytest.raises(ServiceError):
+        limit.take("ada")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "parley.example"])
+def test_an_open_gateway_binds_to_loopback_only(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("GATEWAY_HOST", host)
+    monkeypatch.delenv("GATEWAY_API_KEYS", raising=False)
+    with pytest.raises(SettingsError, match=r"GATEWAY_API_KEYS: .*loopback"):
+        load(GatewaySettings)
+    monkeypatch.setenv("GATEWAY_API_KEYS", " one, ,two ")
+    assert load(GatewaySettings).accepted_keys == ("one", "two")
+
+
+@pytest.mark.parametrize("name", ["PORT", "GATEWAY_PORT"])
+def test_the_port_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for each in ("PORT", "GATEWAY_PORT"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, "9999")
+    assert load(GatewaySettings).port == 9999
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("page.localhost", True),
+        ("0.0.0.0", False),
+        ("localhost.evil.test", False),
+        ("", False),
+    ],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_keys_stay_out_of_sight() -> None:
+    assert "secret-key" not in repr(GatewaySettings(api_keys="secret-key"))
+
+
+def start_gateway(**environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_process_says_why_it_does_not_start() -> None:
+    with start_gateway(GATEWAY_HOST="0.0.0.0", GATEWAY_API_KEYS="") as process:
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "GATEWAY_API_KEYS" in told
+    assert "Traceback" not in told
+
+
+def test_the_process_serves_warns_and_stops() -> None:
+    with start_gateway(PORT="0", GATEWAY_PORT="0", GATEWAY_API_KEYS="") as process:
+        assert process.stderr is not None
+        warned = process.stderr.readline()
+        assert "OPEN: no API keys are set" in warned
+        url = process.stderr.readline().rpartition("url=")[2].strip()
+        assert httpx.get(f"{url}/livez").status_code == 200
+        assert httpx.get(f"{url}/readyz").status_code == 503
+        process.terminate()
+        _, rest = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in rest
+
+
+def test_a_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with start_gateway(GATEWAY_PORT=port, GATEWAY_API_KEYS="") as process:
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Address already in use" in told
+    assert "Traceback" not in told

@@ -1,0 +1,140 @@
+"""What surrounds the calls: request ids, probes, metrics, the docs, failures behind."""
+
+import json
+import re
+
+import pytest
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import RULES, Reason
+from tests.support.gateway import RunningGateway, running_gateway
+
+API = "/api/digital-human"
+
+
+async def test_a_request_id_is_kept_or_made(gateway: RunningGateway) -> None:
+    kept = await gateway.client.get("/livez", headers={"x-request-id": "trace-1.a:b"})
+    assert kept.headers["x-request-id"] == "trace-1.a:b"
+    for odd in ("", "a b", "x" * 129, "<script>"):
+        made = await gateway.client.get("/livez", headers={"x-request-id": odd})
+        assert re.fullmatch(r"[0-9a-f-]{36}", made.headers["x-request-id"])
+
+
+async def test_readyz_names_what_is_missing(gateway: RunningGateway) -> None:
+    assert (await gateway.client.get("/readyz")).json() == {"status": "ok"}
+
+
+async def test_metrics_count_requests_turns_and_problems(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    await gateway.client.post(f"{API}/talk-to-ai", json={"taskId": task_id, "text": "Hi"})
+    await gateway.client.get(f"{API}/tasks/unknown")
+    text = (await gateway.client.get("/metrics")).text
+    for line in (
+        r'parley_http_requests_total\{method="POST",route="/api/digital-human/talk-to-ai",'
+        r'status="200"\} [1-9]',
+        r'parley_http_requests_total\{method="GET",route="/api/digital-human/tasks/\{taskId\}",'
+        r'status="404"\} [1-9]',
+        r'parley_turns_total\{outcome="finished"\} [1-9]',
+        r"parley_first_sound_seconds_count [1-9]",
+        r"parley_interruptions_total \d",
+        r'parley_http_problems_total\{reason="TASK_NOT_FOUND"\} [1-9]',
+    ):
+        assert re.search(line, text), line
+    assert task_id not in text
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+async def test_every_reason_has_its_status(gateway: RunningGateway, reason: Reason) -> None:
+    gateway.script.errors["GetTask"] = ServiceError(reason, "Something.", attempt="2")
+    answer = await gateway.client.get(f"{API}/tasks/x")
+    assert answer.status_code == RULES[reason].http_status
+    problem = answer.json()
+    assert (problem["reason"], problem["code"]) == (reason, RULES[reason].code.name)
+    assert (problem["title"], problem["detail"]) == (RULES[reason].title, "Something.")
+    assert problem["metadata"] == {"attempt": "2"}
+    assert ("retry-after" in answer.headers) == (answer.status_code in (429, 503))
+
+
+async def test_a_failure_nobody_foresaw_tells_nothing(gateway: RunningGateway) -> None:
+    gateway.script.errors["GetTask"] = RuntimeError("secret")  # type: ignore[assignment]
+    answer = await gateway.client.get(f"{API}/tasks/x")
+    assert (answer.status_code, answer.json()["reason"]) == (500, "INTERNAL")
+    assert "secret" not in answer.text
+
+
+async def test_a_dead_service_is_unavailable() -> None:
+    async with running_gateway() as gateway:
+        task_id = await gateway.create()
+        await gateway.stop_services()
+        for path in ("/readyz", f"{API}/tasks/{task_id}"):
+            answer = await gateway.client.get(path)
+            assert (answer.status_code, answer.json()["reason"]) == (503, "DEPENDENCY_UNAVAILABLE")
+        missing = (await gateway.client.get("/readyz")).json()["metadata"]["missing"]
+        assert "digitalhuman.speech.v1.SpeechService" in missing
+
+
+async def test_config_tells_what_there_is_to_choose(gateway: RunningGateway) -> None:
+    config = (await gateway.client.get("/api/config")).json()
+    assert config["languages"] == ["en", "zh"]
+    assert config["defaultPersonaId"] == "guide"
+    assert config["personas"][0]["greetings"] == {"en": "Hello."}
+    assert config["digitalHumans"][0]["actions"] == ["nod"]
+    assert config["maxAudioSeconds"] == 60
+
+
+async def test_a_token_is_bound_as_asked(gateway: RunningGateway) -> None:
+    answer = await gateway.client.get(
+        "/api/token",
+        params={"userId": "ada", "roomId": "r", "streamId": "s", "publish": "microphone"},
+    )
+    assert answer.json()["playback"] == {"protocol": "WHEP", "url": "http://127.0.0.1:9/whep/s"}
+    assert answer.json()["appId"] == 1234567890
+    (asked,) = gateway.avatars.tokens
+    assert (asked.user_id, asked.room_id, asked.stream_id) == ("ada", "r", "s")
+    assert asked.publish_stream_id == "microphone"
+
+
+async def test_callbacks_refresh_only_what_they_tell_of(gateway: RunningGateway) -> None:
+    about_drive = {"Signature": "good", "TaskId": "avatar-1"}
+    for body in (about_drive, about_drive | {"Status": 2}):
+        answer = await gateway.client.post("/api/callbacks/zego", json=body)
+        assert answer.json()["success"] is True
+    assert gateway.tasks.refreshed == ["avatar-1"]
+
+
+async def test_a_callback_that_cannot_be_confirmed_is_sent_again(gateway: RunningGateway) -> None:
+    gateway.script.errors["RefreshTask"] = ServiceError(Reason.CLOUD_UNREACHABLE, "No answer.")
+    answer = await gateway.client.post(
+        "/api/callbacks/zego", json={"Signature": "good", "TaskId": "a", "Status": 2}
+    )
+    assert answer.status_code == 503
+
+
+async def test_the_description_is_openapi_3_0(gateway: RunningGateway) -> None:
+    described = (await gateway.client.get("/openapi.json")).json()
+    text = json.dumps(described)
+    assert described["openapi"] == "3.0.3"
+    for unknown_there in ('"type": "null"', '"const":', '"examples":', "HTTPValidationError"):
+        assert unknown_there not in text
+    schemas = described["components"]["schemas"]
+    for name in re.findall(r"#/components/schemas/(\w+)", text):
+        assert name in schemas
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            assert "422" not in operation["responses"]
+            if path.startswith("/api/"):
+                assert "application/problem+json" in operation["responses"]["503"]["content"]
+    talk = described["paths"][f"{API}/talk-to-ai"]["post"]
+    assert set(talk["requestBody"]["content"]) == {
+        "application/json",
+        "multipart/form-data",
+        "audio/*",
+    }
+
+
+async def test_pages_load_nothing_from_elsewhere(gateway: RunningGateway) -> None:
+    for path in ("/", "/docs"):
+        page = (await gateway.client.get(path)).text
+        for address in re.findall(r'(?:src|href)="([^"]+)"', page):
+            assert address.startswith("/"), address
+            assert (await gateway.client.get(address)).status_code == 200

@@ -1,0 +1,238 @@
+"""A task's life over HTTP: on air, watched, listed, abandoned, stopped."""
+
+import asyncio
+import uuid
+
+import httpx
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.task.v1 import task_pb2
+from services.runtime.errors import ServiceError, to_status
+from services.runtime.reasons import Reason
+from tests.support.gateway import RunningGateway, read_events, running_gateway
+
+API = "/api/digital-human"
+ROOM = {"roomId": "room_1", "streamId": "stream_1"}
+
+
+def only_task(gateway: RunningGateway) -> str:
+    (task_id,) = gateway.tasks.tasks
+    return task_id
+
+
+async def start_creating(
+    gateway: RunningGateway, client: httpx.AsyncClient
+) -> "asyncio.Task[httpx.Response]":
+    """Begin a create-task that waits for the avatar."""
+    gateway.script.is_on_air_at_once = False
+    creating = asyncio.create_task(client.post(f"{API}/create-task", json=ROOM))
+    await gateway.tasks.until(lambda tasks: tasks.watchers == 1)
+    return creating
+
+
+async def test_create_answers_when_on_air(gateway: RunningGateway) -> None:
+    creating = await start_creating(gateway, gateway.client)
+    assert not creating.done()
+    await gateway.tasks.move(only_task(gateway), task_pb2.TASK_STATE_STREAMING)
+    answer = await creating
+    assert answer.status_code == 200
+    assert answer.json()["state"] == "STREAMING"
+    assert gateway.tasks.stops == []
+
+
+async def test_create_passes_everything_on(gateway: RunningGateway) -> None:
+    answer = await gateway.client.post(
+        f"{API}/create-task",
+        json={
+            **ROOM,
+            "personaId": "guide",
+            "lang": "zh-CN",
+            "digitalHumanId": "parley_mia",
+            "userId": "ada",
+            "backgroundColor": "#102030",
+            "maxDurationSeconds": 600,
+            "maxIdleSeconds": 60,
+        },
+    )
+    task = answer.json()
+    assert (
+        task
+        | {
+            "state": "STREAMING",
+            "roomId": "room_1",
+            "streamId": "stream_1",
+            "personaId": "guide",
+            "lang": "zh-CN",
+            "digitalHumanId": "parley_mia",
+            "userId": "ada",
+            "backgroundColor": "#102030",
+            "maxDurationSeconds": 600,
+            "maxIdleSeconds": 60,
+        }
+        == task
+    )
+    assert "avatarId" not in task
+
+
+async def test_create_may_answer_at_once(gateway: RunningGateway) -> None:
+    gateway.script.is_on_air_at_once = False
+    answer = await gateway.client.post(
+        f"{API}/create-task", json=ROOM, headers={"prefer": "respond-async"}
+    )
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "respond-async"
+    assert answer.json()["state"] == "STARTING"
+    found = await gateway.client.get(answer.headers["location"])
+    assert found.json()["taskId"] == answer.json()["taskId"]
+
+
+async def test_a_task_that_fails_is_a_problem(gateway: RunningGateway) -> None:
+    creating = await start_creating(gateway, gateway.client)
+    failure = ServiceError(Reason.CLOUD_NO_CAPACITY, "The cloud has no free node.")
+    await gateway.tasks.move(
+        only_task(gateway), task_pb2.TASK_STATE_FAILED, failure=to_status(failure)
+    )
+    answer = await creating
+    assert (answer.status_code, answer.json()["reason"]) == (503, "CLOUD_NO_CAPACITY")
+    assert "retry-after" in answer.headers
+
+
+async def test_a_task_stopped_meanwhile_is_a_problem(gateway: RunningGateway) -> None:
+    creating = await start_creating(gateway, gateway.client)
+    await gateway.tasks.move(only_task(gateway), task_pb2.TASK_STATE_STOPPED)
+    assert (await creating).json()["reason"] == "TASK_ENDED"
+
+
+async def test_a_client_that_leaves_stops_the_task(gateway: RunningGateway) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        creating = await start_creating(gateway, client)
+        creating.cancel()
+        await asyncio.gather(creating, return_exceptions=True)
+    await gateway.tasks.until(lambda tasks: tasks.stops)
+    assert gateway.tasks.stops[0].reason == task_pb2.STOP_REASON_CLIENT_GONE
+    await gateway.tasks.until(lambda tasks: tasks.watchers == 0)
+
+
+async def test_an_avatar_that_never_comes_is_stopped() -> None:
+    async with running_gateway(create_timeout_s=0.2) as gateway:
+        gateway.script.is_on_air_at_once = False
+        answer = await gateway.client.post(f"{API}/create-task", json=ROOM)
+        assert (answer.status_code, answer.json()["reason"]) == (504, "DEADLINE_EXCEEDED")
+        assert len(gateway.tasks.stops) == 1
+
+
+@pytest.mark.parametrize("key", [str(uuid.uuid4()), "order 66", "键"])
+async def test_one_key_makes_one_task(gateway: RunningGateway, key: str) -> None:
+    headers = {"idempotency-key": key.encode()}
+    answers = [
+        await gateway.client.post(f"{API}/create-task", json=ROOM, headers=headers)
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json()["taskId"] == answers[1].json()["taskId"]
+    assert len({uuid.UUID(create.request_id) for create in gateway.tasks.creates}) == 1
+    other = await gateway.client.post(
+        f"{API}/create-task", json=ROOM | {"streamId": "other"}, headers=headers
+    )
+    assert (other.status_code, other.json()["reason"]) == (409, "REQUEST_ID_REUSED")
+
+
+async def test_a_stream_in_use_is_a_conflict(gateway: RunningGateway) -> None:
+    await gateway.create("one")
+    answer = await gateway.client.post(
+        f"{API}/create-task", json={"roomId": "r", "streamId": "one"}
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (409, "STREAM_IN_USE")
+
+
+async def test_tasks_are_listed_by_page_and_state(gateway: RunningGateway) -> None:
+    ids = [await gateway.create(f"s{number}", userId="ada") for number in range(3)]
+    await gateway.client.post(f"{API}/stop-task", json={"taskId": ids[0]})
+    page = (await gateway.client.get(f"{API}/tasks", params={"pageSize": 2})).json()
+    assert [task["taskId"] for task in page["tasks"]] == [ids[2], ids[1]]
+    rest = await gateway.client.get(
+        f"{API}/tasks", params={"pageSize": 2, "pageToken": page["nextPageToken"]}
+    )
+    assert [task["taskId"] for task in rest.json()["tasks"]] == [ids[0]]
+    assert rest.json()["nextPageToken"] == ""
+    stopped = await gateway.client.get(
+        f"{API}/tasks", params={"state": ["STOPPED", "FAILED"], "userId": "ada"}
+    )
+    (task,) = stopped.json()["tasks"]
+    assert task["stopReason"] == "REQUESTED"
+    assert task["usage"]["billableSeconds"] == 1
+
+
+async def test_conversation_as_json_and_text(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    gateway.tasks.turns = [
+        task_pb2.Turn(
+            turn_id=1,
+            origin=conversation_pb2.TURN_ORIGIN_SPEECH,
+            user_text="When do you open?",
+            reply_text="At nine. And we close at six.",
+            heard_text="At nine.",
+            interrupted=True,
+            start_time=Timestamp(seconds=1_700_000_000),
+        ),
+        task_pb2.Turn(
+            turn_id=2,
+            user_text="Hm",
+            failure=to_status(ServiceError(Reason.NO_SPEECH, "No speech was heard.")),
+        ),
+    ]
+    path = f"{API}/tasks/{task_id}/conversation"
+    told = (await gateway.client.get(path)).json()
+    assert told["lastSequence"] == 7
+    assert told["turns"][0]["heard"] == "At nine."
+    assert told["turns"][0]["origin"] == "SPEECH"
+    assert told["turns"][1]["failure"] == {
+        "reason": "NO_SPEECH",
+        "message": "No speech was heard.",
+    }
+    text = await gateway.client.get(path, params={"format": "text"})
+    assert text.headers["content-disposition"].startswith("attachment")
+    assert text.text == (
+        "[2023-11-14T22:13:20Z] User: When do you open?\n"
+        "[2023-11-14T22:13:20Z] Digital human: At nine. —\n"
+        "User: Hm\n"
+        "(No speech was heard.)\n"
+    )
+
+
+async def test_events_are_resumed_where_the_client_was(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    path = f"{API}/tasks/{task_id}/events"
+    async with gateway.client.stream("GET", path) as response:
+        events = read_events(response)
+        snapshot = await anext(events)
+        assert (snapshot.name, snapshot.id) == ("snapshot", "1")
+        assert snapshot.data["task"]["state"] == "STREAMING"
+        said = conversation_pb2.ConversationEvent(
+            sequence=1, turn_id=1, turn_started=conversation_pb2.TurnStarted(user_text="Hi")
+        )
+        await gateway.tasks.tell(task_id, conversation_event=said)
+        started = await anext(events)
+        assert (started.name, started.id, started.data["transcript"]) == ("turn_started", "2", "Hi")
+    await gateway.tasks.until(lambda tasks: tasks.watchers == 0)
+
+    await gateway.tasks.move(task_id, task_pb2.TASK_STATE_STOPPING)
+    await gateway.tasks.move(task_id, task_pb2.TASK_STATE_STOPPED)
+    async with gateway.client.stream("GET", path, headers={"last-event-id": "2"}) as response:
+        resumed = [event async for event in read_events(response)]
+    assert [(event.name, event.id) for event in resumed] == [
+        ("snapshot", None),
+        ("state_changed", "3"),
+        ("state_changed", "4"),
+    ]
+    assert resumed[-1].data["task"]["state"] == "STOPPED"
+
+    async with gateway.client.stream("GET", path, params={"after": 0}) as response:
+        everything = [event.id async for event in read_events(response)]
+    assert everything == [None, "1", "2", "3", "4"]
+
+    # An EventSource whose stream has ended connects again, until it is told that this was all.
+    again = await gateway.client.get(path, headers={"last-event-id": "4"})
+    assert again.status_code == 204
