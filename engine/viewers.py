@@ -66,8 +66,8 @@ class Viewer:
 
     def __init__(self, viewer_id: str) -> None:
         self.viewer_id = viewer_id
-        self.leaving = asyncio.Event()
         self._connected = asyncio.Event()
+        self._leaving = asyncio.Event()
         # Without the empty list aiortc asks a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._track = PacketTrack()
@@ -106,12 +106,20 @@ class Viewer:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._connected.wait()
-            with stage.watched_by(self._track):
-                await self.leaving.wait()
         except TimeoutError:
             log.info("viewer never connected", viewer_id=self.viewer_id)
-        finally:
-            await self.close()
+            return
+        with stage.watched_by(self._track):
+            await self._leaving.wait()
+
+    @property
+    def is_leaving(self) -> bool:
+        return self._leaving.is_set()
+
+    def leave(self) -> None:
+        """Let `watch` return, also before the connection stands."""
+        self._leaving.set()
+        self._connected.set()
 
     async def close(self) -> None:
         """End the connection."""
@@ -126,8 +134,7 @@ class Viewer:
             case "connected":
                 self._connected.set()
             case "failed" | "closed":
-                self._connected.set()
-                self.leaving.set()
+                self.leave()
 
 
 class Viewers:
@@ -159,7 +166,7 @@ class Viewers:
     def find(self, stream_id: str, viewer_id: str) -> Viewer | None:
         """A viewer that is there and not about to leave."""
         viewer = self._viewers.get((stream_id, viewer_id))
-        return None if viewer is None or viewer.leaving.is_set() else viewer
+        return None if viewer is None or viewer.is_leaving else viewer
 
     async def _keep(self, task: Task, stage: Stage, viewer: Viewer) -> None:
         watching = asyncio.create_task(viewer.watch(stage))
@@ -171,6 +178,7 @@ class Viewers:
             ending.cancel()
             watching.cancel()
             await asyncio.gather(watching, ending, return_exceptions=True)
+            await viewer.close()
             if not watching.cancelled() and (error := watching.exception()):
                 log.error("viewer failed", viewer_id=viewer.viewer_id, exc_info=error)
 

@@ -106,7 +106,7 @@ class Whep:
         return Response(status_code=204, headers=CORS)
 
     async def _leave(self, request: Request) -> Response:
-        self._find_viewer(request).leaving.set()
+        self._find_viewer(request).leave()
         return Response(status_code=200, headers=CORS)
 
     def _find_viewer(self, request: Request) -> Viewer:

@@ -75,6 +75,14 @@ async def test_three_viewers_and_one_that_leaves(cloud: Cloud) -> None:
         await third.until_level(is_loud)
 
 
+async def test_viewer_leaves_before_it_connects(cloud: Cloud, offer: str) -> None:
+    await cloud.go_on_air()
+    address = (await cloud.post_offer("stream-1", offer)).headers["Location"]
+    assert (await cloud.http.delete(address)).status_code == 200
+    while await count_viewers(cloud):
+        pass
+
+
 async def test_stop_ends_the_connections(cloud: Cloud) -> None:
     task_id = await cloud.go_on_air()
     async with Viewer(cloud, "stream-1") as viewer:
