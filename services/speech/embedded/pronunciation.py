@@ -16,7 +16,7 @@ from services.speech.embedded.readings import Reading, read_chinese, read_englis
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _IS_HAN = re.compile(f"[{_HAN}]")
-_IS_LATIN = re.compile("[A-Za-z]")
+_LATIN_WORD = re.compile("[A-Za-z]+")
 _ENGLISH_RUNS = re.compile(f"(?P<han>[{_HAN}]+)|(?P<latin>[^{_HAN}]+)")
 _CHINESE_RUNS = re.compile(
     rf"(?P<han>[{_HAN}]+)|(?P<latin>[A-Za-z]+(?:[ '’\-]+[A-Za-z]+)*)|(?P<mark>.)", re.DOTALL
@@ -104,7 +104,7 @@ def speakable(sounds: Iterable[Sound]) -> bool:
 def _prevails_chinese(text: str, language_code: str) -> bool:
     if language_code.partition("-")[0].lower() == "zh":
         return True
-    return len(_IS_HAN.findall(text)) > len(_IS_LATIN.findall(text))
+    return len(_IS_HAN.findall(text)) > len(_LATIN_WORD.findall(text))
 
 
 def _says_something(text: str) -> bool:

@@ -119,7 +119,7 @@ def _chinese_measure(match: re.Match[str]) -> str:
 
 _MEASURE = "|".join(sorted(map(re.escape, quantifier.measure_dict), key=len, reverse=True))
 _CHINESE_RULES: Sequence[Rule] = (
-    (re.compile(r"(?<=[A-Za-z])-(?=\d)"), lambda match: " "),
+    (re.compile(r"(?<=[A-Za-z])-(\d+)"), lambda match: f" {num.num2str(match[1])}"),
     (re.compile(r"([¥￥$€])(\d[\d,]*(?:\.\d+)?)元?"), _chinese_price),
     (chronology.RE_DATE, chronology.replace_date),
     (chronology.RE_DATE2, chronology.replace_date2),
@@ -135,10 +135,10 @@ _CHINESE_RULES: Sequence[Rule] = (
     (re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?"), _chinese_number),
     (num.RE_RANGE, num.replace_range),
     (num.RE_DECIMAL_NUM, num.replace_number),
+    (num.RE_INTEGER, num.replace_negative_num),
     # Two of something is 两, in front of the measure words that ordinary speech has.
     (re.compile(r"(?<![\d第])2(?=[个位只次天年点杯本张件条种层家间])"), lambda match: "两"),
     (num.RE_POSITIVE_QUANTIFIERS, num.replace_positive_quantifier),
-    (num.RE_INTEGER, num.replace_negative_num),
     (num.RE_DEFAULT_NUM, num.replace_default_num),
     (num.RE_NUMBER, num.replace_number),
 )

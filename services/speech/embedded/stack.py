@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import RECOGNITION_MODEL, SYNTHESIS_MODEL, LanguageModel
@@ -14,6 +16,8 @@ from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.ports import VoiceDetector
+
+log = structlog.get_logger()
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -40,18 +44,20 @@ async def embedded_stack(
     gguf = None if llm.model is None else _only_file(store, llm.model)
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        yield EmbeddedStack(
+        providers = EmbeddedStack(
             recognizer=await enter(WhisperRecognizer.load(whisper, threads=threads)),
             chat=None if gguf is None else await enter(LlamaChatModel.load(gguf, threads=threads)),
             synthesizer=await enter(
                 KokoroSynthesizer.load(kokoro, voices=ASSETS / "voices", threads=threads)
             ),
-            embedder=await enter(E5Embedder.load()),
+            embedder=await enter(E5Embedder.load(threads=threads)),
             turn_end=await enter(
                 SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1)
             ),
             make_detector=EarshotDetector,
         )
+        log.info("embedded providers loaded", language_model=llm.value)
+        yield providers
 
 
 def _only_file(store: ModelStore, name: str) -> Path:

@@ -12,7 +12,7 @@ from misaki.zh_normalization.char_convert import tranditional_to_simplified
 from tokenizers import Tokenizer
 
 from services.speech.embedded.mel import HOP, Floats, log_mel
-from services.speech.embedded.windows import speech_windows
+from services.speech.embedded.windows import speech_windows, voiced_span
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.ports import LISTENING_RATE_HERTZ, ProviderError, Stage, Transcript
 
@@ -36,6 +36,13 @@ _UNSURE = -1.0
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
+_TIMESTAMP_S = 0.02
+_LEAST_PROGRESS_S = 1.0
+"""An earlier time mark is no end of a sentence."""
+
+_SHORTEST_REST_S = 0.6
+"""Voice after the last time mark that counts as not heard yet; the marks are rough."""
+
 _PROMPTS = {"zh": "以下是普通话的句子。"}
 """A text in the wanted script makes the model go on in it: simplified, not traditional. Mostly:
 what comes out is converted as well."""
@@ -51,6 +58,7 @@ class WhisperModel:
         )
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._first_special = self._token("<|endoftext|>")
+        self._first_mark = self._token("<|notimestamps|>") + 1
 
     def knows(self, language: str) -> bool:
         """Whether the model was trained on the language."""
@@ -58,14 +66,29 @@ class WhisperModel:
 
     def decode(self, samples: Floats, language: str) -> str:
         """The text of at most 26 s of 16 kHz speech, with the leading space of its script."""
-        seconds = len(samples) / LISTENING_RATE_HERTZ
-        context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
-        text = self._generate(samples, language, context_s=context_s, repeats=True)
-        if _is_looped(text):
-            text = self._generate(samples, language, context_s=_LONGEST_CONTEXT_S, repeats=False)
+        text = ""
+        # The model may end after some of several sentences; its time mark says where to go on.
+        span: slice | None = slice(None)
+        while span is not None:
+            samples = samples[span]
+            more, heard_s = self._hear(samples, language)
+            text += more
+            samples = samples[round(heard_s * LISTENING_RATE_HERTZ) :]
+            span = voiced_span(samples, least_s=_SHORTEST_REST_S)
         return str(tranditional_to_simplified(text)) if language == "zh" else text
 
-    def _generate(self, samples: Floats, language: str, *, context_s: float, repeats: bool) -> str:
+    def _hear(self, samples: Floats, language: str) -> tuple[str, float]:
+        """A text, and how many seconds of the speech it covers."""
+        seconds = len(samples) / LISTENING_RATE_HERTZ
+        context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
+        text, heard_s = self._generate(samples, language, context_s=context_s, repeats=True)
+        if _is_looped(text):
+            return self._generate(samples, language, context_s=_LONGEST_CONTEXT_S, repeats=False)
+        return text, heard_s
+
+    def _generate(
+        self, samples: Floats, language: str, *, context_s: float, repeats: bool
+    ) -> tuple[str, float]:
         seconds = len(samples) / LISTENING_RATE_HERTZ
         # The encoder's convolution halves the frames: whole half-seconds keep it even.
         frames = int(min(_LONGEST_CONTEXT_S, context_s) * 2) * _FRAMES_PER_SECOND // 2
@@ -82,16 +105,17 @@ class WhisperModel:
             return_no_speech_prob=True,
         )
         if result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE:
-            return ""
-        tokens = [token for token in result.sequences_ids[0] if token < self._first_special]
-        return str(self._tokenizer.decode(tokens))
+            return "", seconds
+        tokens = result.sequences_ids[0]
+        text = self._tokenizer.decode([token for token in tokens if token < self._first_special])
+        heard_s = (max(tokens, default=0) - self._first_mark) * _TIMESTAMP_S
+        return str(text), heard_s if heard_s >= _LEAST_PROGRESS_S else seconds
 
     def _prompt(self, language: str) -> list[int]:
         prompt = [
             self._token(token)
             for token in ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>")
         ]
-        prompt.append(self._token("<|notimestamps|>"))
         if language in _PROMPTS:
             lead = self._tokenizer.encode(_PROMPTS[language], add_special_tokens=False).ids
             prompt = [self._token("<|startofprev|>"), *lead, *prompt]

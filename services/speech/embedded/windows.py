@@ -1,4 +1,4 @@
-"""Which stretches of a recording to decode: voiced ones, no longer than the model hears at once."""
+"""Which stretches of a recording to decode: voiced ones, as long as the model hears well."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from services.speech.embedded.mel import Floats, samples_from_pcm
 from services.speech.ports import LISTENING_RATE_HERTZ
 
 _VOICED = 0.5
-_SHORTEST_SPEECH_FRAMES = 5
-"""80 ms of voice in all; less is a click or a breath, on which the model would invent words."""
+_SHORTEST_SPEECH_S = 0.08
+"""Less voice than this is a click or a breath, on which the model would invent words."""
 
 _MARGIN = round(0.5 * LISTENING_RATE_HERTZ)
 """Kept before and after the voice: soft consonants do not count as voiced."""
@@ -26,7 +26,9 @@ def speech_windows(pcm: bytes) -> list[Floats]:
     """The voiced part of a recording in windows of at most 26 s; none if nobody speaks."""
     samples = samples_from_pcm(pcm)
     return [
-        window[span] for window in _split(samples) if (span := _voiced_span(window)) is not None
+        window[span]
+        for window in _split(samples)
+        if (span := voiced_span(window, least_s=_SHORTEST_SPEECH_S)) is not None
     ]
 
 
@@ -45,7 +47,8 @@ def _quietest(samples: Floats) -> int:
     return int(np.argmin(energy[_QUIET_SPOT:] - energy[:-_QUIET_SPOT])) + _QUIET_SPOT // 2
 
 
-def _voiced_span(samples: Floats) -> slice | None:
+def voiced_span(samples: Floats, *, least_s: float) -> slice | None:
+    """From the first voice to the last with some margin; None if there is less than `least_s`."""
     pcm = (samples * 32768).astype("<i2")
     whole = len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES
     detector = EarshotDetector()
@@ -54,7 +57,7 @@ def _voiced_span(samples: Floats) -> slice | None:
         for index, frame in enumerate(pcm[:whole].reshape(-1, FRAME_SAMPLES))
         if detector.speech_probability(frame.tobytes()) >= _VOICED
     ]
-    if len(voiced) < _SHORTEST_SPEECH_FRAMES:
+    if len(voiced) * FRAME_SAMPLES < least_s * LISTENING_RATE_HERTZ or not voiced:
         return None
     start = max(0, voiced[0] * FRAME_SAMPLES - _MARGIN)
     return slice(start, (voiced[-1] + 1) * FRAME_SAMPLES + _MARGIN)

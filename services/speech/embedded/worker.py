@@ -37,8 +37,7 @@ async def open_worker(name: str) -> AsyncIterator[Worker]:
     try:
         yield Worker(executor)
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(executor.shutdown)
+        await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,97 @@
+"""The embedded providers with their real models, loaded once for all tests of this folder."""
+
+import asyncio
+import json
+import wave
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from services.speech.embedded.library import (
+    LanguageModel,
+    LibrarySettings,
+    default_models,
+    open_store,
+)
+from services.speech.embedded.stack import EmbeddedStack, embedded_stack
+from services.speech.embedded.store import ModelStore
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A recorded utterance and what is said in it."""
+
+    name: str
+    text: str
+    language_code: str
+    pcm: bytes
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Sequence[Recording]:
+    entries = json.loads((RECORDINGS / "manifest.json").read_text(encoding="utf-8"))
+    return [
+        Recording(
+            name=entry["file"],
+            text=entry["text"],
+            language_code=entry["language_code"],
+            pcm=_read(RECORDINGS / entry["file"]),
+        )
+        for entry in entries
+    ]
+
+
+def _read(path: Path) -> bytes:
+    with wave.open(str(path)) as file:
+        return file.readframes(file.getnframes())
+
+
+@pytest.fixture(scope="session")
+def store() -> ModelStore:
+    store = open_store(LibrarySettings())
+    store.ensure(default_models(LanguageModel.SMALL))
+    return store
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(store: ModelStore) -> AsyncIterator[EmbeddedStack]:
+    async with embedded_stack(store, llm=LanguageModel.SMALL) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def transcribe(stack: EmbeddedStack) -> Callable[..., asyncio.Future[str]]:
+    """Recognize PCM at 16 or 24 kHz, given in network-sized pieces."""
+
+    async def transcribe(pcm: bytes, language_code: str, *, rate_hertz: int = 16_000) -> str:
+        heard = pcm if rate_hertz == 16_000 else _resample(pcm, rate_hertz)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, len(heard), 640):
+                yield heard[start : start + 640]
+
+        transcripts = [
+            transcript
+            async for transcript in stack.recognizer.transcribe(
+                pieces(), language_code=language_code
+            )
+        ]
+        assert [transcript.is_final for transcript in transcripts] == [True]
+        return transcripts[0].text
+
+    return transcribe
+
+
+def _resample(pcm: bytes, rate_hertz: int) -> bytes:
+    """To 16 kHz, by cutting the spectrum."""
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
+    length = len(samples) * 16_000 // rate_hertz
+    spectrum = np.fft.rfft(samples)[: length // 2 + 1]
+    heard = np.fft.irfft(spectrum, length) * length / len(samples)
+    return np.clip(heard, -32768, 32767).astype("<i2").tobytes()

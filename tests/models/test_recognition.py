@@ -1,0 +1,110 @@
+"""The embedded recognizer on recordings of people and voices."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.speech.embedded.stack import EmbeddedStack
+from services.speech.ports import ProviderError
+from tests.support.wer import (
+    edit_distance,
+    normalize_characters,
+    normalize_words,
+    word_error_rate,
+)
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+
+Transcribe = Callable[..., Awaitable[str]]
+
+
+async def test_english_word_error_rate(
+    transcribe: Transcribe, recordings: Sequence[Any], record_property: Callable[..., None]
+) -> None:
+    edits = words = 0
+    for recording in recordings:
+        if recording.language_code == "en":
+            reference = normalize_words(recording.text)
+            heard = normalize_words(await transcribe(recording.pcm, "en-US"))
+            edits += edit_distance(reference, heard)
+            words += len(reference)
+    record_property("word_error_rate", edits / words)
+    assert words > 100
+    assert edits / words <= 0.08
+
+
+async def test_chinese_character_error_rate(
+    transcribe: Transcribe, recordings: Sequence[Any], record_property: Callable[..., None]
+) -> None:
+    edits = characters = 0
+    for recording in recordings:
+        if "xiaoxiao" in recording.name or "yunxi" in recording.name:
+            reference = normalize_characters(recording.text)
+            heard = normalize_characters(await transcribe(recording.pcm, "zh-CN"))
+            edits += edit_distance(reference, heard)
+            characters += len(reference)
+    record_property("character_error_rate", edits / characters)
+    assert characters > 40
+    assert edits / characters <= 0.10
+
+
+async def test_more_than_a_window_is_heard_whole(
+    transcribe: Transcribe, recordings: Sequence[Any]
+) -> None:
+    spoken = [recording for recording in recordings if recording.name.startswith("en_")]
+    pcm = b"".join(recording.pcm for recording in spoken)
+    assert len(pcm) > 2 * 16_000 * 40
+    text = await transcribe(pcm, "en-US")
+    assert word_error_rate(" ".join(recording.text for recording in spoken), text) <= 0.1
+
+
+def _pcm(samples: Any) -> bytes:
+    return bytes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+
+
+_RANDOM = np.random.default_rng(7)
+_TIME = np.arange(5 * 16_000) / 16_000
+
+
+@pytest.mark.parametrize(
+    "pcm",
+    [
+        b"",
+        b"\0",
+        bytes(300),
+        bytes(2 * 16_000 * 3),
+        bytes(2 * 16_000 * 40),
+        _pcm(_RANDOM.normal(0, 0.003, len(_TIME))),
+        _pcm(_RANDOM.normal(0, 0.1, len(_TIME))),
+        _pcm(0.3 * np.sin(2 * np.pi * 440 * _TIME)),
+        _pcm(0.2 * np.sin(2 * np.pi * 50 * _TIME)),
+        _pcm(np.where(_RANDOM.random(len(_TIME)) < 0.0005, 0.9, 0)),
+    ],
+    ids=[
+        *("nothing", "one byte", "10 ms", "silence", "long silence"),
+        *("hiss", "noise", "tone", "hum", "clicks"),
+    ],
+)
+async def test_what_is_not_speech_gives_no_words(transcribe: Transcribe, pcm: bytes) -> None:
+    assert await transcribe(pcm, "en-US") == ""
+    assert await transcribe(pcm, "zh-CN") == ""
+
+
+async def test_another_language_is_heard(stack: EmbeddedStack, transcribe: Transcribe) -> None:
+    pcm = b"".join(
+        [
+            chunk.pcm
+            async for chunk in stack.synthesizer.synthesize(
+                "Hello, how are you?", voice_id="af_heart", language_code="en-US"
+            )
+        ]
+    )
+    assert await transcribe(pcm, "de-DE", rate_hertz=24_000)
+
+
+async def test_an_unknown_language_is_refused(transcribe: Transcribe) -> None:
+    with pytest.raises(ProviderError, match="'tlh-KX'") as caught:
+        await transcribe(bytes(32_000), "tlh-KX")
+    assert not caught.value.transient

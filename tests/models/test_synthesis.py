@@ -1,0 +1,179 @@
+"""The embedded voices, heard by the embedded recognizer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+
+from services.speech.embedded.stack import EmbeddedStack
+from services.speech.ports import ProviderError, SpeechChunk, WordTime
+from tests.support.wer import character_error_rate, word_error_rate
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+
+Transcribe = Callable[..., Awaitable[str]]
+
+RATE = 24_000
+ENGLISH = (
+    "The museum opens at half past nine and closes at six.",
+    "Our premium plan costs twenty nine dollars per month, and it includes support.",
+    "Please wait a moment while I look that up for you.",
+    "No problem, I can help you reset your password.",
+)
+CHINESE = (
+    "今天天气很好，我们去公园散步吧。",
+    "您的订单已经发货，请您耐心等待。",
+    "这本书很有意思，我推荐你读一读。",
+    "我们的营业时间是上午九点到下午六点。",
+)
+
+
+async def speak(
+    stack: EmbeddedStack, text: str, voice_id: str, language_code: str
+) -> list[SpeechChunk]:
+    return [
+        chunk
+        async for chunk in stack.synthesizer.synthesize(
+            text, voice_id=voice_id, language_code=language_code
+        )
+    ]
+
+
+def sound(chunks: Sequence[SpeechChunk]) -> bytes:
+    return b"".join(chunk.pcm for chunk in chunks)
+
+
+def word_times(chunks: Sequence[SpeechChunk]) -> list[WordTime]:
+    return [word for chunk in chunks for word in chunk.words]
+
+
+@pytest.mark.parametrize("voice_id", ["af_heart", "am_michael", "bf_emma"])
+async def test_english_is_understood(
+    stack: EmbeddedStack,
+    transcribe: Transcribe,
+    voice_id: str,
+    record_property: Callable[..., None],
+) -> None:
+    rates = []
+    for text in ENGLISH:
+        pcm = sound(await speak(stack, text, voice_id, "en-US"))
+        rates.append(word_error_rate(text, await transcribe(pcm, "en-US", rate_hertz=RATE)))
+    record_property("word_error_rate", np.mean(rates))
+    assert np.mean(rates) <= 0.1
+
+
+@pytest.mark.parametrize("voice_id", ["zf_xiaoxiao", "zm_yunxi"])
+async def test_chinese_is_understood(
+    stack: EmbeddedStack,
+    transcribe: Transcribe,
+    voice_id: str,
+    record_property: Callable[..., None],
+) -> None:
+    rates = []
+    for text in CHINESE:
+        pcm = sound(await speak(stack, text, voice_id, "zh-CN"))
+        rates.append(character_error_rate(text, await transcribe(pcm, "zh-CN", rate_hertz=RATE)))
+    record_property("character_error_rate", np.mean(rates))
+    assert np.mean(rates) <= 0.2
+
+
+async def test_numbers_are_heard_as_meant(stack: EmbeddedStack, transcribe: Transcribe) -> None:
+    english = sound(await speak(stack, "It is 3.5 kg, at 9:30.", "af_heart", "en-US"))
+    heard = await transcribe(english, "en-US", rate_hertz=RATE)
+    assert "3.5" in heard
+    assert "9" in heard
+    chinese = sound(await speak(stack, "这本书的价格是25.5元。", "zm_yunxi", "zh-CN"))
+    assert "25.5" in await transcribe(chinese, "zh-CN", rate_hertz=RATE)
+
+
+@pytest.mark.parametrize(
+    ("text", "voice_id", "language_code"),
+    [
+        ("Hello there, it is 9:30 a.m. now!", "af_heart", "en-US"),
+        ("今天是2月14日，天气很好。", "zf_xiaoxiao", "zh-CN"),
+        ("请打开WiFi，然后选择hello模型。", "zm_yunxi", "zh-CN"),
+        ("The word 你好 means hello.", "bf_emma", "en-GB"),
+    ],
+)
+async def test_word_times_are_in_order_and_within_the_sound(
+    stack: EmbeddedStack, text: str, voice_id: str, language_code: str
+) -> None:
+    chunks = await speak(stack, text, voice_id, language_code)
+    length_s = len(sound(chunks)) / 2 / RATE
+    words = word_times(chunks)
+    spoken = "".join(text[word.start : word.end] for word in words)
+    assert [c for c in spoken if c.isalnum()] == [c for c in text if c.isalnum()]
+    edges = [edge for word in words for edge in (word.start_s, word.end_s)]
+    assert edges == sorted(edges)
+    assert all(word.start_s < word.end_s for word in words)
+    assert edges[0] >= 0
+    assert edges[-1] <= length_s
+    # Nearly all of the sound is words, so the times are not squeezed into a part of it.
+    assert edges[-1] - edges[0] >= 0.7 * length_s
+
+
+async def test_silence_around_the_speech_is_short(stack: EmbeddedStack) -> None:
+    samples = np.frombuffer(sound(await speak(stack, "Hello there", "af_heart", "en-US")), "<i2")
+    audible = np.flatnonzero(np.abs(samples) > 0.01 * 32767)
+    assert audible[0] <= 0.031 * RATE
+    assert len(samples) - audible[-1] <= 0.041 * RATE
+
+
+async def test_a_sentence_ends_with_a_longer_pause_than_a_clause(stack: EmbeddedStack) -> None:
+    tails = []
+    for text in ("Hello there.", "Hello there,", "Hello there"):
+        samples = np.frombuffer(sound(await speak(stack, text, "af_heart", "en-US")), "<i2")
+        tails.append(len(samples) - np.flatnonzero(np.abs(samples) > 0.01 * 32767)[-1])
+    assert tails == sorted(tails, reverse=True)
+    assert len(set(tails)) == 3
+
+
+async def test_a_long_text_comes_in_pieces_with_times_that_go_on(stack: EmbeddedStack) -> None:
+    text = " ".join(ENGLISH * 3)
+    chunks = await speak(stack, text, "af_heart", "en-US")
+    assert len(chunks) > 1
+    start_s = 0.0
+    for chunk in chunks:
+        end_s = start_s + len(chunk.pcm) / 2 / RATE
+        assert chunk.words
+        assert all(start_s <= word.start_s <= word.end_s <= end_s for word in chunk.words)
+        start_s = end_s
+    spoken = [text[word.start : word.end] for word in word_times(chunks)]
+    assert " ".join(spoken) == text.replace(".", "").replace(",", "")
+
+
+async def test_a_phrase_said_before_comes_back_the_same(stack: EmbeddedStack) -> None:
+    first = await speak(stack, "Good morning!", "am_michael", "en-US")
+    again = await speak(stack, "Good morning!", "am_michael", "en-US")
+    assert [id(chunk) for chunk in again] == [id(chunk) for chunk in first]
+    other_voice = await speak(stack, "Good morning!", "af_heart", "en-US")
+    assert sound(other_voice) != sound(first)
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "😀", "「」"])
+async def test_nothing_to_say_makes_no_sound(stack: EmbeddedStack, text: str) -> None:
+    assert await speak(stack, text, "af_heart", "en-US") == []
+
+
+async def test_giving_up_stops_the_model(stack: EmbeddedStack) -> None:
+    """The next sentence does not wait until the given-up one is spoken to its end."""
+    loop = asyncio.get_running_loop()
+    long = " ".join(reversed(ENGLISH))
+    started = loop.time()
+    await speak(stack, long, "bf_emma", "en-US")
+    whole_s = loop.time() - started
+    speaking = asyncio.ensure_future(speak(stack, long, "am_michael", "en-US"))
+    await asyncio.sleep(whole_s / 10)
+    speaking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await speaking
+    started = loop.time()
+    await speak(stack, "Yes.", "am_michael", "en-US")
+    assert loop.time() - started < 0.6 * whole_s
+
+
+async def test_an_unknown_voice_is_refused(stack: EmbeddedStack) -> None:
+    with pytest.raises(ProviderError, match="'nobody'") as caught:
+        await speak(stack, "Hello.", "nobody", "en-US")
+    assert not caught.value.transient

@@ -1,0 +1,79 @@
+"""Blocking calls of a model run one after another, in one thread of its own."""
+
+import asyncio
+import threading
+
+import pytest
+
+from services.speech.embedded.worker import open_worker, provider_errors
+from services.speech.ports import ProviderError, Stage
+
+
+async def test_calls_run_in_turn_in_another_thread() -> None:
+    calls: list[tuple[int, int]] = []
+    async with open_worker("test") as worker:
+        await asyncio.gather(
+            *(worker.run(lambda n=n: calls.append((n, threading.get_ident()))) for n in range(5))
+        )
+    assert [number for number, _ in calls] == list(range(5))
+    assert len({thread for _, thread in calls}) == 1
+    assert calls[0][1] != threading.get_ident()
+
+
+async def test_a_call_given_up_before_its_turn_never_runs() -> None:
+    is_first_allowed_to_end = threading.Event()
+    calls: list[str] = []
+    async with open_worker("test") as worker:
+        first = asyncio.create_task(worker.run(is_first_allowed_to_end.wait, 10))
+        second = asyncio.create_task(worker.run(calls.append, "second"))
+        third = asyncio.create_task(worker.run(calls.append, "third"))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        is_first_allowed_to_end.set()
+        await asyncio.gather(first, third)
+    assert calls == ["third"]
+
+
+async def test_leaving_waits_for_the_running_call_only() -> None:
+    has_started = threading.Event()
+    may_end = threading.Event()
+    calls: list[str] = []
+
+    def work() -> None:
+        has_started.set()
+        may_end.wait(10)
+        calls.append("running")
+
+    async with open_worker("test") as worker:
+        running = worker.submit(work)
+        waiting = worker.submit(calls.append, "waiting")
+        assert has_started.wait(10)
+        may_end.set()
+    assert running.done()
+    assert calls in (["running"], ["running", "waiting"])
+    assert waiting.done()
+
+
+async def test_an_error_reaches_the_caller() -> None:
+    def fail() -> None:
+        raise ValueError("wrong")
+
+    async with open_worker("test") as worker:
+        with pytest.raises(ValueError, match="wrong"):
+            await worker.run(fail)
+
+
+def test_library_errors_become_provider_errors_without_their_text() -> None:
+    with pytest.raises(ProviderError) as caught, provider_errors(Stage.CHAT, "llama"):
+        raise RuntimeError("/secret/path is broken")
+    assert caught.value.stage is Stage.CHAT
+    assert "secret" not in str(caught.value)
+
+
+def test_provider_errors_pass_unchanged() -> None:
+    original = ProviderError(Stage.CHAT, "llama", "busy", transient=True)
+    with pytest.raises(ProviderError) as caught, provider_errors(Stage.CHAT, "other"):
+        raise original
+    assert caught.value is original
