@@ -100,7 +100,7 @@ async def open_providers(
             recognizer=recognizer,
             chat=chat,
             synthesizer=synthesizer,
-            embedder=await enter(E5Embedder.load()),
+            embedder=await enter(E5Embedder.load(threads=threads)),
             listening=Listening(
                 make_detector=EarshotDetector, turn_end=turn_end, rules=ListeningRules()
             ),
