@@ -18,7 +18,7 @@ from services.avatar.persons import DefaultPerson
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveReport
 from services.avatar.viewers import Viewers
-from services.runtime.errors import ServiceError, invalid
+from services.runtime.errors import ServiceError, invalid, refused
 from services.runtime.pcm import SAMPLE_BYTES
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, out_of_order, take_setup
@@ -273,8 +273,11 @@ async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
 
 def _read_samples(pcm: bytes) -> bytes:
     if len(pcm) % SAMPLE_BYTES:
-        raise ServiceError(
-            Reason.AUDIO_INVALID, f"audio.pcm: must hold whole samples of {SAMPLE_BYTES} bytes"
+        raise refused(
+            Reason.AUDIO_INVALID,
+            "audio.pcm",
+            "whole_samples",
+            f"must hold whole samples of {SAMPLE_BYTES} bytes",
         )
     return pcm
 

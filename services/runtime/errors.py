@@ -49,8 +49,21 @@ class ServiceError(Exception):
 
 def invalid(field: str, rule: str, description: str) -> ServiceError:
     """Return the error for one field that breaks a rule."""
+    return refused(Reason.INVALID_REQUEST, field, rule, description)
+
+
+def refused(
+    reason: Reason, field: str, rule: str, description: str, **metadata: str
+) -> ServiceError:
+    """Return the error for one field that cannot be served, for a reason of its own."""
     violation = Violation(field=field, rule=rule, description=description)
-    return ServiceError(Reason.INVALID_REQUEST, f"{field}: {description}", violations=[violation])
+    return ServiceError(
+        reason,
+        f"{field}: {description}",
+        violations=[violation],
+        retry_after_s=None,
+        **metadata,
+    )
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from services.runtime.errors import ServiceError
+from services.runtime.errors import refused
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.speech.ports import LISTENING_RATE_HERTZ, TurnEndModel, VoiceDetector
@@ -172,9 +172,11 @@ class PushToTalk:
         self._held_bytes += len(pcm)
         longest_s = self._ear.rules.longest_s
         if _seconds(self._held_bytes) > longest_s:
-            raise ServiceError(
+            raise refused(
                 Reason.AUDIO_TOO_LONG,
-                f"audio.pcm: an utterance is at most {longest_s:g} seconds long",
+                "audio.pcm",
+                "max_duration",
+                f"an utterance is at most {longest_s:g} seconds long",
             )
         onset = None
         for frame in self._ear.frames(pcm):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from services.runtime.errors import ServiceError
+from services.runtime.errors import ServiceError, refused
 from services.runtime.reasons import Reason
 
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -62,9 +62,11 @@ class Persona:
                 if wanted == offered or (not exact and _primary(wanted) == _primary(offered)):
                     return language
         offers = ", ".join(language.language_code for language in self.languages)
-        raise ServiceError(
+        raise refused(
             Reason.LANGUAGE_UNSUPPORTED,
-            f"language_code: {self.persona_id} does not speak {language_code}, only {offers}",
+            "language_code",
+            "offered",
+            f"{self.persona_id} does not speak {language_code}, only {offers}",
             language_code=language_code,
         )
 

@@ -12,7 +12,7 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
-from services.runtime.errors import ServiceError, invalid
+from services.runtime.errors import invalid, refused
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, take_setup
@@ -241,9 +241,11 @@ class SpeechServicer(SpeechServiceServicer):
             for language in persona.languages
         }
         if language_code.partition("-")[0].lower() not in offered:
-            raise ServiceError(
+            raise refused(
                 Reason.LANGUAGE_UNSUPPORTED,
-                f"setup.language_code: {language_code} is not one of {', '.join(sorted(offered))}",
+                "setup.language_code",
+                "offered",
+                f"{language_code} is not one of {', '.join(sorted(offered))}",
                 language_code=language_code,
             )
 
@@ -254,13 +256,15 @@ class SpeechServicer(SpeechServiceServicer):
             pcm = wire.check_pcm(request.audio.pcm, "audio.pcm")
             size += len(pcm)
             if duration_s(size, LISTENING_RATE_HERTZ) > longest_s:
-                raise ServiceError(
+                raise refused(
                     Reason.AUDIO_TOO_LONG,
-                    f"audio.pcm: an utterance is at most {longest_s:g} seconds long",
+                    "audio.pcm",
+                    "max_duration",
+                    f"an utterance is at most {longest_s:g} seconds long",
                 )
             yield pcm
         if not size:
-            raise ServiceError(Reason.AUDIO_INVALID, "audio: there was none before the end")
+            raise refused(Reason.AUDIO_INVALID, "audio", "required", "there was none")
 
     async def _spoken(self, text: str, voicing: Voicing) -> AsyncIterator[pb.SynthesizeResponse]:
         rate = self._synthesizer.sample_rate_hertz

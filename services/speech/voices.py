@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.runtime.errors import ServiceError
+from services.runtime.errors import ServiceError, refused
 from services.runtime.reasons import Reason
 from services.speech.ports import Voice
 
@@ -17,9 +17,11 @@ def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]
     """Return the voices of a language; raises ServiceError when there is none."""
     found = tuple(voice for voice in voices if speaks(voice, language_code))
     if not found:
-        raise ServiceError(
+        raise refused(
             Reason.LANGUAGE_UNSUPPORTED,
-            f"language_code: no voice speaks {language_code}",
+            "language_code",
+            "offered",
+            f"no voice speaks {language_code}",
             language_code=language_code,
         )
     return found
@@ -39,9 +41,11 @@ def choose_voice(
     offered = voices_for(voices, language_code)
     by_id = {voice.voice_id: voice for voice in offered}
     if wanted and wanted not in by_id:
-        raise ServiceError(
+        raise refused(
             Reason.LANGUAGE_UNSUPPORTED,
-            f"language_code: the voice {wanted} does not speak {language_code}",
+            "language_code",
+            "offered",
+            f"the voice {wanted} does not speak {language_code}",
             language_code=language_code,
             voice_id=wanted,
         )

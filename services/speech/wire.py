@@ -10,7 +10,7 @@ from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from digitalhuman.speech.v1 import speech_pb2
-from services.runtime.errors import ServiceError, to_status
+from services.runtime.errors import ServiceError, refused, to_status
 from services.runtime.reasons import Reason
 from services.speech.events import (
     Event,
@@ -91,20 +91,22 @@ def to_format(sample_rate_hertz: int) -> audio_pb2.AudioFormat:
 def check_input_format(given: audio_pb2.AudioFormat, field: str) -> None:
     """Refuse what the ear cannot take; raises ServiceError."""
     if given.sample_rate_hertz != LISTENING_RATE_HERTZ:
-        raise ServiceError(
+        raise refused(
             Reason.AUDIO_FORMAT_UNSUPPORTED,
-            f"{field}.sample_rate_hertz: must be {LISTENING_RATE_HERTZ}",
-            field=f"{field}.sample_rate_hertz",
+            f"{field}.sample_rate_hertz",
+            "rate",
+            f"must be {LISTENING_RATE_HERTZ}",
         )
 
 
 def check_pcm(pcm: bytes, field: str) -> bytes:
     """Return audio that is whole samples; raises ServiceError."""
     if len(pcm) % 2:
-        raise ServiceError(
+        raise refused(
             Reason.AUDIO_INVALID,
-            f"{field}: {len(pcm)} bytes are not a whole number of 2-byte samples",
-            field=field,
+            field,
+            "whole_samples",
+            f"{len(pcm)} bytes are not a whole number of 2-byte samples",
         )
     return pcm
 

@@ -95,7 +95,7 @@ class Stack:
         """Stop all that runs, last started first; returns the exit codes."""
         return {name: await self.stop(name) for name in reversed(list(self._lives))}
 
-    def tell(self, lines: int = 60) -> str:
+    def tell(self, lines: int = 20) -> str:
         """The last lines of every process, for the report of a failure."""
         return "\n".join(
             f"--- {name} ---\n" + "\n".join(said[-lines:]) for name, said in self.logs.items()
