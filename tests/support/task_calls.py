@@ -19,7 +19,9 @@ FINAL = (pb.TASK_STATE_STOPPED, pb.TASK_STATE_FAILED)
 
 
 @asynccontextmanager
-async def serving_tasks(cloud: Cloud, **settings: Any) -> AsyncIterator[TaskServiceStub]:
+async def serving_tasks(
+    cloud: Cloud | None = None, **settings: Any
+) -> AsyncIterator[TaskServiceStub]:
     """Serve tasks while the block is open; yields a client."""
     async with (
         task_service(cloud, **settings) as address,
