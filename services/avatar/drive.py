@@ -10,6 +10,7 @@ import structlog
 
 from services.avatar.pacing import Pacer, PacingClock, PacingProfile
 from services.avatar.ports import AudioSink, DriveCloud, DriveLostError
+from services.avatar.telemetry import DRIVES
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -172,6 +173,7 @@ class Drive:
         except Exception:
             log.exception("drive failed unforeseen", drive_id=self._drive_id)
             outcome = ServiceError(Reason.INTERNAL, "Something went wrong here.")
+        DRIVES.labels(outcome=_outcome_name(outcome)).inc()
         self._has_room.set()
         self._events.put_nowait(outcome)
         return outcome
@@ -317,3 +319,13 @@ class Drive:
             sent_ms=str(round(position.sent_s * 1000)),
             played_ms=str(round(position.played_s * 1000)),
         )
+
+
+def _outcome_name(outcome: DriveFinished | ServiceError) -> str:
+    match outcome:
+        case ServiceError():
+            return outcome.reason
+        case DriveFinished(is_interrupted=True):
+            return "interrupted"
+        case _:
+            return "finished"

@@ -13,6 +13,7 @@ import structlog
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
+from services.avatar.telemetry import CLOUD_CALL_SECONDS, CLOUD_CALLS
 from services.avatar.vendor.actions import Action, Repeat
 from services.avatar.vendor.codes import MEANINGS, UNKNOWN, Code, Retry
 from services.avatar.vendor.limits import RateLimitedError, RateLimits
@@ -143,14 +144,7 @@ class CloudClient:
         except ValidationError:  # whose text repeats the answer
             raise AnswerLostError(action) from None
         finally:
-            log.info(
-                "cloud called",
-                action=action,
-                attempt=attempt,
-                cloud_code=answer.code if answer else None,
-                cloud_request_id=answer.request_id if answer else None,
-                duration_ms=round((time.monotonic() - began) * 1000, 1),
-            )
+            _note(action, answer, attempt=attempt, seconds=time.monotonic() - began)
         if answer.code == Code.SUCCESS:
             return answer.data
         log.warning(
@@ -175,6 +169,19 @@ async def cloud_client(
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=timeout) as http:
         yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
+
+
+def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: float) -> None:
+    CLOUD_CALLS.labels(action=action, code=answer.code if answer else "lost").inc()
+    CLOUD_CALL_SECONDS.labels(action=action).observe(seconds)
+    log.info(
+        "cloud called",
+        action=action,
+        attempt=attempt,
+        cloud_code=answer.code if answer else None,
+        cloud_request_id=answer.request_id if answer else None,
+        duration_ms=round(seconds * 1000, 1),
+    )
 
 
 def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:

@@ -36,11 +36,6 @@ class DriveStatus(IntEnum):
     def _missing_(cls, value: object) -> "DriveStatus | None":
         return cls.INTERRUPTED if isinstance(value, int) and value > cls.INTERRUPTED else None
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more of the drive will be played."""
-        return self > DriveStatus.DRIVING
-
 
 class Message(BaseModel):
     """An object of the cloud: members in PascalCase, unknown ones ignored."""

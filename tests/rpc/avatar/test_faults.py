@@ -33,7 +33,7 @@ async def test_a_fault_is_told_within_the_callers_deadline(
     await rig.set_faults({**fault, "action": "CreateDigitalHumanStreamTask"})
     request = start_request()
 
-    error = await fail(rig.stub.StartAvatar(request, timeout=2))
+    error = await fail(rig.stub.StartAvatar(request, timeout=1.2))
 
     assert error.reason is reason
     assert "0123456789abcdef" not in error.message + str(error.metadata)
@@ -74,7 +74,7 @@ async def test_a_wrong_secret_is_our_fault_not_the_callers(open_rig: Any) -> Non
 
 async def test_a_cloud_that_is_not_there_is_unreachable(open_rig: Any) -> None:
     rig = await open_rig(relays=False, cloud_url="http://127.0.0.1:9")
-    error = await fail(rig.stub.ListAvatars(pb.ListAvatarsRequest(), timeout=1.5))
+    error = await fail(rig.stub.StartAvatar(start_request(), timeout=1.5))
     assert error.reason is Reason.CLOUD_UNREACHABLE
 
 

@@ -98,7 +98,7 @@ def test_a_status_that_is_new_means_that_the_drive_is_over() -> None:
     body = make_body(Detail={"DriveId": "drive-1", "Status": 9})
     report = make_verifier().verify(body, now=NOW)
     assert isinstance(report, DriveReport)
-    assert report.status.is_over
+    assert report.status is DriveStatus.INTERRUPTED
 
 
 def test_an_event_of_a_new_kind_is_let_through() -> None:

@@ -1,0 +1,20 @@
+"""The metrics of the avatar service."""
+
+from prometheus_client import Counter, Histogram
+
+CLOUD_CALLS = Counter(
+    "parley_cloud_calls_total",
+    "Attempts to call the cloud, by action and return code (`lost` without one).",
+    ["action", "code"],
+)
+CLOUD_CALL_SECONDS = Histogram(
+    "parley_cloud_call_seconds",
+    "How long attempts to call the cloud took, by action.",
+    ["action"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4),
+)
+DRIVES = Counter(
+    "parley_drives_total",
+    "Drives that ended, by outcome: finished, interrupted, or the reason of the failure.",
+    ["outcome"],
+)
