@@ -67,7 +67,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
         log.info(
             "request ended",
             method=method,
-            route=route,
+            path=scope["path"],
             status=status,
             duration_ms=round(seconds * 1000, 1),
         )

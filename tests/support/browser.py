@@ -1,0 +1,103 @@
+"""Headless Chromium for tests: a fake microphone, real sound, nothing from the network."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+)
+ACTION_TIMEOUT_MS = 30_000
+
+
+def find_browser() -> str:
+    """Path of the browser; fails the test when there is none."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    raise AssertionError(f"none of {', '.join(NAMES)} is installed: run `make browser`")
+
+
+@asynccontextmanager
+async def browsing(microphone: Path | None = None) -> AsyncIterator[Page]:
+    """Open a page in a fresh browser, whose microphone hears a WAV file over and over.
+
+    Errors that the page's scripts throw fail the test when the block is left.
+    """
+    flags = [*FLAGS]
+    if microphone:
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}")
+    errors: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
+        try:
+            page = await browser.new_page()
+            page.set_default_timeout(ACTION_TIMEOUT_MS)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            yield page
+        finally:
+            await browser.close()
+    assert not errors, errors
+
+
+# Sampled within the page: its security policy lets nobody evaluate texts over and over.
+LISTEN = """
+() => {
+  const stream = document.getElementById("sound").srcObject;
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 8192;
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  window.levels = [];
+  setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    const power = samples.reduce((sum, each) => sum + each * each, 0) / samples.length;
+    window.levels.push(Math.sqrt(power));
+  }, 50);
+}
+"""
+UNTIL = """
+([count, least, most]) => new Promise((resolve) => {
+  window.levels.length = 0;
+  const timer = setInterval(() => {
+    const last = window.levels.slice(-count);
+    if (last.length < count || !last.every((level) => level >= least && level <= most)) return;
+    clearInterval(timer);
+    resolve();
+  }, 50);
+})
+"""
+HEARING_TIMEOUT_S = 60
+
+
+async def listen(page: Page) -> None:
+    """Take the level of what the page plays from now on, 20 times a second."""
+    await page.evaluate(LISTEN)
+
+
+async def until_heard(page: Page) -> None:
+    """Return when there is sound: an RMS above 0.01 of full scale."""
+    async with asyncio.timeout(HEARING_TIMEOUT_S):
+        await page.evaluate(UNTIL, [1, 0.01, 1])
+
+
+async def until_silent(page: Page) -> None:
+    """Return when there has been no sound for half a second."""
+    async with asyncio.timeout(HEARING_TIMEOUT_S):
+        await page.evaluate(UNTIL, [10, 0, 0.001])
