@@ -45,7 +45,7 @@ def sound(chunks: Sequence[SpeechChunk]) -> bytes:
 
 
 def word_times(chunks: Sequence[SpeechChunk]) -> list[WordTime]:
-    return [word for chunk in chunks for word in chunk.words]
+    return list(chunks[-1].words)
 
 
 @pytest.mark.parametrize("voice_id", ["af_heart", "am_michael", "bf_emma"])
@@ -134,11 +134,13 @@ async def test_a_long_text_comes_in_pieces_with_times_that_go_on(stack: Embedded
     chunks = await speak(stack, text, "af_heart", "en-US")
     assert len(chunks) > 1
     start_s = 0.0
+    known = 0
     for chunk in chunks:
         end_s = start_s + len(chunk.pcm) / 2 / RATE
-        assert chunk.words
-        assert all(start_s <= word.start_s <= word.end_s <= end_s for word in chunk.words)
-        start_s = end_s
+        assert len(chunk.words) > known
+        new = chunk.words[known:]
+        assert all(start_s <= word.start_s <= word.end_s <= end_s for word in new)
+        start_s, known = end_s, len(chunk.words)
     spoken = [text[word.start : word.end] for word in word_times(chunks)]
     assert " ".join(spoken) == text.replace(".", "").replace(",", "")
 

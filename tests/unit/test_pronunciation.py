@@ -1,6 +1,8 @@
 """What is written becomes what is said, and every sound knows its characters."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
 from services.speech.embedded.readings import Reading, read_chinese, read_english
@@ -126,9 +128,22 @@ def sounds_of(pattern: str) -> list[Sound]:
         ("abcd| |efgh|, |ijkl", ["abcd efgh, ", "ijkl"]),
         ("abcd| |efgh| |ijkl", ["abcd efgh ", "ijkl"]),
         ("a|, |bcd| |efg| |hijk", ["a, bcd efg ", "hijk"]),
+        ("a| |bcdefghijk|lmnop", ["a ", "bcdefghijk", "lmnop"]),
         ("abcdefghijklmnopqrstuvwxyz", ["abcdefghijkl", "mnopqrstuvwx", "yz"]),
     ],
 )
 def test_long_speech_is_cut_at_marks_or_spaces(pattern: str, pieces: list[str]) -> None:
     split = list(split_sounds(sounds_of(pattern), 12))
     assert ["".join(sound.phonemes for sound in piece) for piece in split] == pieces
+
+
+@given(
+    st.lists(st.tuples(st.text("ab", min_size=1, max_size=30), st.sampled_from(["", " ", ", "]))),
+    st.integers(2, 40),
+)
+def test_pieces_fit_and_lose_nothing(spoken: list[tuple[str, str]], limit: int) -> None:
+    sounds = sounds_of("|".join(part for pair in spoken for part in pair if part))
+    pieces = list(split_sounds(sounds, limit))
+    phonemes = ["".join(sound.phonemes for sound in piece) for piece in pieces]
+    assert all(0 < len(text) <= limit for text in phonemes)
+    assert "".join(phonemes) == "".join(sound.phonemes for sound in sounds)

@@ -96,8 +96,8 @@ class KokoroSynthesizer:
     ) -> AsyncGenerator[SpeechChunk, None]:
         """Yield the text's audio: one chunk, or several for more than half a minute of speech.
 
-        Each chunk has the words that it says, timed from the text's first sample. A text with
-        nothing to say yields nothing. Giving up stops the model at once.
+        Each chunk has the times of all words up to its end, so that the last one seen replaces
+        those before. A text with nothing to say yields nothing. Giving up stops the model at once.
         """
         style = self._styles.get(voice_id)
         if style is None:
@@ -110,20 +110,22 @@ class KokoroSynthesizer:
             return
         chunks: list[SpeechChunk] = []
         offset_s = 0.0
+        words: tuple[WordTime, ...] = ()
         with provider_errors(Stage.SYNTHESIS, _PROVIDER):
             pieces = await self._worker.run(self._prepare, text, language_code)
         for sounds in pieces:
             options = RunOptions()
             try:
                 with provider_errors(Stage.SYNTHESIS, _PROVIDER):
-                    chunk = await self._worker.run(self._speak, sounds, style, offset_s, options)
+                    spoken = await self._worker.run(self._speak, sounds, style, offset_s, options)
             finally:
                 options.terminate = True
-            if not chunk.pcm:  # the model made nothing audible of it
+            if not spoken.pcm:  # the model made nothing audible of it
                 continue
-            offset_s += len(chunk.pcm) / 2 / SAMPLE_RATE_HERTZ
-            chunks.append(chunk)
-            yield chunk
+            words += spoken.words
+            offset_s += len(spoken.pcm) / 2 / SAMPLE_RATE_HERTZ
+            chunks.append(SpeechChunk(pcm=spoken.pcm, words=words))
+            yield chunks[-1]
         self._phrases.put(phrase, tuple(chunks))
 
     def _prepare(self, text: str, language_code: str) -> list[list[Sound]]:
@@ -160,7 +162,7 @@ def split_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[list[Sound]]:
     """Cut into pieces of at most `limit` phonemes: after a mark, else after a space or word."""
     piece: list[Sound] = []
     for sound in _short_sounds(sounds, limit):
-        if sum(len(said.phonemes) for said in piece) + len(sound.phonemes) > limit:
+        while sum(len(said.phonemes) for said in piece) + len(sound.phonemes) > limit:
             cut = _best_cut(piece)
             yield piece[:cut]
             piece = piece[cut:]
