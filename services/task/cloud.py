@@ -16,7 +16,8 @@ from services.runtime.requests import outgoing_metadata
 from services.task.ports import Avatar, AvatarState
 from services.task.tasks import Task
 
-START_TIMEOUT_S = 15.0
+# Shorter than the time that callers give CreateTask, so that they get an answer.
+START_TIMEOUT_S = 12.0
 TIMEOUT_S = 5.0
 
 _STATES = {

@@ -16,6 +16,7 @@ from services.task.ports import Avatar, AvatarState, Cloud, Journal
 from services.task.tasks import (
     Clock,
     Failure,
+    IllegalTransition,
     StopReason,
     Task,
     TaskState,
@@ -28,6 +29,7 @@ from services.task.tasks import (
     stopped,
     stopping,
 )
+from services.task.telemetry import TASK_MOVES
 
 log = structlog.get_logger(__name__)
 
@@ -131,17 +133,17 @@ class Keeper:
             job = self._jobs.begin(self._follow_start(task_id), name=f"start of {task_id}")
             job.add_done_callback(lambda _: self._watched.discard(task_id))
 
-    async def stop_stray(self, avatar: Avatar) -> None:
-        """Stop an avatar that no task needs. Raises ServiceError."""
-        log.warning("stray avatar stopped", stream_id=avatar.stream_id)
-        await self._cloud.stop_avatar(avatar.avatar_id)
-
     def _lock(self, task_id: str) -> asyncio.Lock:
         return self._locks.setdefault(task_id, asyncio.Lock())
 
     async def _change(self, task: Task, change: Callable[[Task], Task]) -> Task:
-        before, after = await self._journal.change(task.task_id, change)
+        """Write what was learnt, unless a caller's wish to stop has made it void meanwhile."""
+        try:
+            before, after = await self._journal.change(task.task_id, change)
+        except IllegalTransition:
+            return await self._journal.get(task.task_id)
         if before.state != after.state:
+            TASK_MOVES.labels(state=after.state.value).inc()
             log.info("task moved", task_id=task.task_id, state=after.state.value)
         if after.state is TaskState.STARTING and before.state is TaskState.CREATING:
             self.watch_start(task.task_id)

@@ -20,7 +20,11 @@ from services.task.tasks import Task
 
 def last_sequence(transaction: Transaction, task_id: str) -> int:
     """Return the sequence of a task's last event, 0 before the first."""
-    return _highest(transaction, task_id, "sequence")
+    row = transaction.execute(
+        "SELECT coalesce(max(sequence), 0) FROM events WHERE task_id = ?", (task_id,)
+    ).fetchone()
+    sequence: int = row[0]
+    return sequence
 
 
 def note(
@@ -53,7 +57,7 @@ def append(
 
     `takes_closing` says whether a task that is over takes the rest of turns that were running.
     """
-    last = _highest(transaction, task.task_id, "conversation_sequence")
+    last = _last_of_conversation(transaction, task.task_id)
     for event in events:
         if event.sequence <= last:
             continue
@@ -78,7 +82,7 @@ def conversation(
     transaction: Transaction, task_id: str, after_sequence: int | None
 ) -> Conversation:
     """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
-    last = _highest(transaction, task_id, "conversation_sequence")
+    last = _last_of_conversation(transaction, task_id)
     check_range(after_sequence, last)
     turns = transaction.execute(
         "SELECT * FROM turns WHERE task_id = ? ORDER BY turn_id", (task_id,)
@@ -105,12 +109,14 @@ def last_speech_time(transaction: Transaction, task_id: str) -> datetime | None:
     return None if row is None else from_micros(row["time"])
 
 
-def _highest(transaction: Transaction, task_id: str, column: str) -> int:
+def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
     row = transaction.execute(
-        f"SELECT coalesce(max({column}), 0) FROM events WHERE task_id = ?", (task_id,)
+        "SELECT coalesce(max(conversation_sequence), 0) FROM events"
+        " WHERE task_id = ? AND conversation_sequence IS NOT NULL",
+        (task_id,),
     ).fetchone()
-    highest: int = row[0]
-    return highest
+    sequence: int = row[0]
+    return sequence
 
 
 def _is_running(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:

@@ -1,7 +1,7 @@
 """Compares now and then what should run with what the cloud runs, and mends the difference."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -49,9 +49,9 @@ class Sweeper:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
                 if self._needs_check(task, avatars):
-                    group.create_task(self._check(task, places))
+                    group.create_task(_attempt(self._check(task), places))
             for avatar in avatars.values() if avatars else ():
-                group.create_task(self._stop_if_stray(avatar, places))
+                group.create_task(_attempt(self._stop_if_stray(avatar), places))
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:
@@ -74,27 +74,30 @@ class Sweeper:
             case _:
                 return avatars is not None
 
-    async def _check(self, task: Task, places: asyncio.Semaphore) -> None:
-        async with places:
-            if task.state is TaskState.STARTING:
-                self._keeper.watch_start(task.task_id)
-                return
-            try:
-                await self._keeper.check(task.task_id)
-            except ServiceError as error:
-                log.warning("cloud did not answer", task_id=task.task_id, reason=error.reason.value)
+    async def _check(self, task: Task) -> None:
+        if task.state is TaskState.STARTING:
+            self._keeper.watch_start(task.task_id)
+        else:
+            await self._keeper.check(task.task_id)
 
-    async def _stop_if_stray(self, avatar: Avatar, places: asyncio.Semaphore) -> None:
-        async with places:
-            owners = await self._journal.of_stream(
-                avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
-            )
-            if not owners or any(_may_own(task, avatar) for task in owners):
-                return
-            try:
-                await self._keeper.stop_stray(avatar)
-            except ServiceError as error:
-                log.warning("stray avatar not stopped", reason=error.reason.value)
+    async def _stop_if_stray(self, avatar: Avatar) -> None:
+        owners = await self._journal.of_stream(
+            avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
+        )
+        if owners and not any(_may_own(task, avatar) for task in owners):
+            log.warning("stray avatar found", stream_id=avatar.stream_id)
+            await self._cloud.stop_avatar(avatar.avatar_id)
+
+
+async def _attempt(step: Awaitable[None], places: asyncio.Semaphore) -> None:
+    """Take one step of a sweep; its failure is no other step's, and the next sweep tries again."""
+    async with places:
+        try:
+            await step
+        except ServiceError as error:
+            log.warning("cloud did not answer", reason=error.reason.value)
+        except Exception:
+            log.exception("step of a sweep failed unforeseen")
 
 
 def _is_on_air(avatar: Avatar | None) -> bool:

@@ -152,8 +152,9 @@ def stopped(task: Task, *, at: datetime) -> Task:
 
 
 def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:
-    """The cloud ended a task that was on air."""
-    return _moved(task, TaskState.STOPPED, stop_reason=reason, stop_time=at)
+    """The cloud ended a task that was on air, whatever else was about to end it."""
+    first_reason = task.stop_reason or reason
+    return _moved(task, TaskState.STOPPED, stop_reason=first_reason, stop_time=at)
 
 
 def end_by_cloud(

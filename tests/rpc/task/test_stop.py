@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
@@ -82,6 +83,28 @@ async def test_stopping_while_the_order_is_out_stops_what_comes_of_it(
     assert (await stopping).state == pb.TASK_STATE_STOPPED
     assert (await creation).task_id == task.task_id
     assert cloud.running == {}
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_stopping_makes_void_what_the_cloud_says_meanwhile(
+    tasks: TaskServiceStub, cloud: ScriptedCloud, is_gone: bool
+) -> None:
+    hold = Hold()
+    cloud.scripts[Call.GET].append(hold)
+    with capture_logs() as entries:
+        task = await create(tasks)
+        await hold.reached.wait()
+        async with watching(tasks, task.task_id, after=2) as updates:
+            await anext(updates)
+            stopping = asyncio.ensure_future(stop(tasks, task.task_id))
+            await anext(updates)
+            if is_gone:
+                del cloud.running[task.avatar_id]
+            hold.released.set()
+        stopped = await stopping
+    assert stopped.state == pb.TASK_STATE_STOPPED
+    assert stopped.stop_reason == pb.STOP_REASON_REQUESTED
+    assert [entry for entry in entries if entry["log_level"] == "error"] == []
 
 
 async def test_stopping_after_a_lost_order_finds_what_runs(
@@ -235,8 +258,9 @@ async def test_a_restart_goes_on_where_the_crash_was(cloud: ScriptedCloud, tmp_p
     async with serving_tasks(cloud, database=database) as tasks:
         starting = (await tasks.CreateTask(request)).task
         stopping = await create(tasks, "other")
-        cloud.scripts[Call.STOP].append(Lost.UNDONE)
+        cloud.scripts[Call.STOP].extend([Lost.UNDONE] * 1000)
         assert (await stop(tasks, stopping.task_id)).state == pb.TASK_STATE_STOPPING
+    cloud.scripts[Call.STOP].clear()
     cloud.starts_as = AvatarState.STREAMING
     cloud.move(starting.avatar_id, AvatarState.STREAMING)
     async with serving_tasks(cloud, database=database) as tasks:

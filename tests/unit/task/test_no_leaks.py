@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -290,5 +291,6 @@ def test_nothing_leaks(steps: list[object]) -> None:
         await world.live_through(steps)
         await world.check_the_end()
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, capture_logs() as entries:
         asyncio.run(live_and_end(Path(folder) / "tasks.sqlite3"))
+    assert [entry for entry in entries if entry["log_level"] == "error"] == []
