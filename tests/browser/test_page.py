@@ -3,6 +3,7 @@
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,6 +42,15 @@ async def start_call(page: Page, stack: Stack) -> str:
 async def ask(page: Page, text: str) -> None:
     await page.get_by_label("Question").fill(text)
     await page.get_by_role("button", name="Ask").click()
+
+
+async def last_turn(stack: Stack, task_id: str) -> dict[str, Any]:
+    """The last turn as the record has it."""
+    headers = {"authorization": f"Bearer {stack.api_key}"}
+    path = f"{stack.gateway_url}/api/digital-human/tasks/{task_id}/conversation"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(path, headers=headers)
+    return dict(answer.raise_for_status().json()["turns"][-1])
 
 
 async def until_over(stack: Stack, task_id: str) -> str:
@@ -98,13 +108,19 @@ async def test_a_spoken_question_is_heard(stack: Stack) -> None:
 
 async def test_interrupt_silences_the_reply(stack: Stack) -> None:
     async with browsing() as page:
-        await start_call(page, stack)
+        task_id = await start_call(page, stack)
         await ask(page, "Please tell me everything about the tickets and the opening hours.")
         await until_heard(page)
         await page.get_by_role("button", name="Interrupt").click()
         await until_silent(page)
         await expect(page.locator("#state")).to_have_text("On air")
         await expect(page.locator("#problem")).to_be_hidden()
+        turn = await last_turn(stack, task_id)
+        assert turn["interrupted"] is True
+        assert len(turn["heard"]) < len(turn["reply"])
+        await expect(page.locator("#captions .reply s")).to_have_text(
+            turn["reply"].removeprefix(turn["heard"]), use_inner_text=False
+        )
 
 
 async def test_leaving_the_page_stops_the_task(stack: Stack) -> None:
