@@ -88,6 +88,7 @@ class AvatarDrive:
         self._outbox = bytearray()
         self._order = _Order.GO_ON
         self._changed = asyncio.Event()
+        self._is_ready = asyncio.Event()
         self._interrupted = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -133,6 +134,9 @@ class AvatarDrive:
         # A call that has failed tells its reader why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await call.write(pb.DriveRequest(setup=setup))
+            # Until then the drive may be refused, and a write that meets the end of its call makes
+            # gRPC forget why it ended.
+            await self._is_ready.wait()
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
             await call.done_writing()
@@ -171,15 +175,17 @@ class AvatarDrive:
                 self._follow(response)
             self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
         except grpc.aio.AioRpcError as error:
-            self._fail(from_rpc_error(error))
+            self._fail(_failure(error))
         finally:
             if not self._outcome.done():
                 self._outcome.cancel()
             self._has_room.set()
+            self._is_ready.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
         match response.WhichOneof("event"):
             case "drive_started":
+                self._is_ready.set()
                 self._watcher.drive_ready()
             case "playback_started":
                 method = wire.from_playback_method(response.playback_started.method)
@@ -212,3 +218,10 @@ class AvatarDrive:
                 return await asyncio.shield(self._outcome)
         except TimeoutError:
             raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None
+
+
+def _failure(error: grpc.aio.AioRpcError) -> ServiceError:
+    if error.code() is grpc.StatusCode.INTERNAL and not error.trailing_metadata():
+        # What gRPC says of a write that met the end of its call.
+        return ServiceError(Reason.DRIVE_LOST, "The drive broke off.")
+    return from_rpc_error(error)

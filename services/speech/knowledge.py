@@ -12,10 +12,12 @@ from services.speech.ports import Embedder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
-    """When the best fact is taken for the answer: likeness, and lead on the next."""
+    """When the best fact is taken for the answer: its likeness, and its lead on the next."""
 
     least_score: float = 0.87
     least_margin: float = 0.04
+    least_relevance: float = 0.83
+    """Facts below are not about the question at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,10 @@ class Knowledge:
         scores = np.full(len(self._facts), -1.0, np.float32)
         np.maximum.at(scores, self._owners, likeness)
         order = np.argsort(-scores)
-        found = tuple(self._facts[index] for index in order[:limit])
+        relevance = self._certainty.least_relevance
+        found = tuple(self._facts[at] for at in order[:limit] if scores[at] >= relevance)
         best = float(scores[order[0]])
         margin = best - float(scores[order[1]]) if len(order) > 1 else 1.0
-        is_certain = best >= self._certainty.least_score and margin >= self._certainty.least_margin
+        sure = self._certainty
+        is_certain = found and best >= sure.least_score and margin >= sure.least_margin
         return Findings(facts=found, answer=found[0].answer if is_certain else None)

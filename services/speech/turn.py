@@ -156,7 +156,9 @@ class Turn:
         )
         reply = asyncio.create_task(self._reply(drive))
         try:
-            await asyncio.wait({reply, self._cut}, return_when=asyncio.FIRST_COMPLETED)
+            # One that is cut off before it begins shall not begin.
+            if not self._cut.done():
+                await asyncio.wait({reply, self._cut}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reply.cancel()
             await asyncio.wait({reply})
@@ -290,14 +292,15 @@ class Turn:
         self._remember(summary.heard.text)
         self._publish(finished)
         outcome = "interrupted" if finished.is_interrupted else "finished"
-        count_turn(outcome, self._waterfall.offsets)
+        offsets = self._waterfall.offsets
+        count_turn(outcome, offsets)
         log.info(
             "turn over",
             turn_id=self._turn_id,
             outcome=outcome,
             produced_s=round(summary.produced_s, 2),
             played_s=round(playback.played_s, 2),
-            offsets_ms={key: round(at * 1000) for key, at in self._waterfall.offsets.items()},
+            offsets_ms={mark.value: round(at * 1000) for mark, at in offsets.items()},
         )
 
     def _fail(self, error: BaseException, playback: Playback) -> None:

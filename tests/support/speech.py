@@ -1,0 +1,565 @@
+"""Scripted providers, and the avatar and task services as conversations need them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+
+from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
+from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from digitalhuman.speech.v1 import speech_pb2_grpc
+from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
+from services.runtime.errors import ServiceError
+from services.runtime.pcm import byte_count, duration_s
+from services.runtime.reasons import Reason
+from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.streams import after_setup, take_setup
+from services.speech import wire
+from services.speech.app import Providers, running
+from services.speech.listening import ListeningRules
+from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
+from services.speech.ports import (
+    ChatMessage,
+    ChatModel,
+    Recognizer,
+    SpeechChunk,
+    Synthesizer,
+    Transcript,
+    Voice,
+    WordTime,
+)
+from services.speech.servicer import Listening
+
+RATE = 16_000
+LOUD = b"\x00\x40" * 256
+"""A frame in which the scripted detector hears a voice."""
+
+QUIET = bytes(512)
+TASK_ID = "task_a"
+
+Failing = Callable[[], Exception]
+
+
+def voiced(seconds: float) -> bytes:
+    """Return audio in which the scripted detector hears a voice."""
+    return LOUD * round(seconds * RATE / 256)
+
+
+def silent(seconds: float) -> bytes:
+    """Return audio without a voice."""
+    return QUIET * round(seconds * RATE / 256)
+
+
+class LoudnessDetector:
+    """Hears a voice in frames whose first sample is loud."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """As earshot's."""
+        return 512
+
+    def speech_probability(self, frame: bytes) -> float:
+        """0 or 1."""
+        return float(frame[:2] != b"\x00\x00")
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedRecognizer:
+    """Hears the same words in every utterance, or fails."""
+
+    name: str = "scripted"
+    hypotheses: Sequence[str] = ("hello there",)
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+    heard: list[bytes] = field(default_factory=list)
+
+    async def transcribe(
+        self, pcm: AsyncIterator[bytes], *, language_code: str
+    ) -> AsyncIterator[Transcript]:
+        """Yield the hypotheses, the last as final."""
+        self.heard.append(b"".join([chunk async for chunk in pcm]))
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        for hypothesis in self.hypotheses[:-1]:
+            yield Transcript(text=hypothesis, is_final=False)
+        yield Transcript(text=self.hypotheses[-1], is_final=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedChat:
+    """Writes the same deltas to every prompt; waits at its gate before the last one."""
+
+    name: str = "scripted"
+    deltas: Sequence[str] = ("This is the answer to it. ", "And this is the second sentence.")
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+    prompts: list[list[ChatMessage]] = field(default_factory=list)
+    closed: int = 0
+
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield the deltas; the error, if any, takes the place of the last."""
+        self.prompts.append(list(messages))
+        try:
+            for delta in self.deltas[:-1]:
+                yield delta
+            if self.gate is not None:
+                await self.gate.wait()
+            if self.error is not None:
+                raise self.error
+            yield self.deltas[-1]
+        finally:
+            self.closed += 1
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedSynthesizer:
+    """Speaks every character for 50 ms, with word times; fails from a given call on."""
+
+    name: str = "scripted"
+    sample_rate_hertz: int = 24_000
+    character_s: float = 0.05
+    error: Exception | None = None
+    fails_from: int = 0
+    is_mute: bool = False
+    spoken: list[str] = field(default_factory=list)
+    voices: Sequence[Voice] = (
+        Voice(voice_id="anna", display_name="Anna", language_codes=("en-US", "en-GB")),
+        Voice(voice_id="wei", display_name="Wei", language_codes=("zh",)),
+    )
+
+    async def synthesize(
+        self, text: str, *, voice_id: str, language_code: str
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio in two chunks."""
+        self.spoken.append(text)
+        if self.error is not None and len(self.spoken) > self.fails_from:
+            raise self.error
+        if self.is_mute:
+            return
+        half = byte_count(len(text) * self.character_s / 2, self.sample_rate_hertz)
+        yield SpeechChunk(pcm=b"\x01\x00" * (half // 2), words=self._words(text))
+        yield SpeechChunk(pcm=b"\x01\x00" * (half // 2))
+
+    def _words(self, text: str) -> tuple[WordTime, ...]:
+        words, start = [], 0
+        for word in text.split(" "):
+            end = start + len(word)
+            words.append(
+                WordTime(
+                    start=start,
+                    end=end,
+                    start_s=start * self.character_s,
+                    end_s=end * self.character_s,
+                )
+            )
+            start = end + 1
+        return tuple(words)
+
+
+class LetterEmbedder:
+    """Likens texts by the letters that they share."""
+
+    async def embed_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Shape (len(texts), 128)."""
+        return np.array([self._embed(text) for text in texts], np.float32).reshape(-1, 128)
+
+    async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
+        """Shape (128,)."""
+        return self._embed(text)
+
+    @staticmethod
+    def _embed(text: str) -> npt.NDArray[np.float32]:
+        vector = np.full(128, 1e-6, np.float32)
+        for character in text.lower():
+            vector[ord(character) % 128] += 1
+        unit: npt.NDArray[np.float32] = vector / np.linalg.norm(vector)
+        return unit
+
+
+def scripted_personas() -> Personas:
+    """Two personas: a host in English and Chinese, and a tutor in English."""
+    english = PersonaLanguage(
+        language_code="en",
+        voice_id="anna",
+        prompt="You are a host.",
+        greeting="Welcome.",
+        sample_question="When do you open?",
+        knowledge=(
+            Fact(questions=("When do you open?",), answer="We open at nine."),
+            Fact(questions=("1234567890",), answer="That is a number."),
+        ),
+    )
+    chinese = PersonaLanguage(
+        language_code="zh",
+        voice_id="wei",
+        prompt="你是主持人。",
+        greeting="欢迎。",
+        sample_question="几点开门？",
+        knowledge=(),
+    )
+    host = Persona(
+        persona_id="host",
+        display_name="Host",
+        description="Hosts.",
+        languages=(english, chinese),
+    )
+    tutor = Persona(
+        persona_id="tutor", display_name="Tutor", description="Teaches.", languages=(english,)
+    )
+    return Personas(by_id={"host": host, "tutor": tutor}, default_id="host")
+
+
+@dataclass(slots=True, kw_only=True)
+class DriveLog:
+    """One Drive call as the avatar double saw it."""
+
+    setup: avatar_pb2.DriveSetup
+    pcm: bytearray = field(default_factory=bytearray)
+    ended_by: str = ""
+
+
+class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
+    """Plays what it gets: at once, or up to `plays_s` and then waits for an interrupt."""
+
+    def __init__(self) -> None:
+        self.drives: list[DriveLog] = []
+        self.first_pcm = asyncio.Event()
+        self.plays_s: float | None = None
+        self.error: ServiceError | None = None
+        self.fails_after_s: float | None = None
+        self.cuts_off_after_s: float | None = None
+
+    async def Drive(  # type: ignore[override]  # the coroutine form
+        self, requests: AsyncIterator[avatar_pb2.DriveRequest], context: Any
+    ) -> None:
+        """Keep the grammar of the proto."""
+        setup = (await take_setup(requests)).setup
+        if self.error is not None and self.fails_after_s is None:
+            raise self.error
+        drive = DriveLog(setup=setup)
+        self.drives.append(drive)
+        started = avatar_pb2.DriveStarted(drive_id=f"drive-{len(self.drives)}")
+        await context.write(avatar_pb2.DriveResponse(drive_started=started))
+        async for request in after_setup(requests):
+            case = request.WhichOneof("request")
+            if case == "audio":
+                await self._hear(drive, request.audio.pcm, context)
+                if self._sent_s(drive) >= (self.cuts_off_after_s or float("inf")):
+                    drive.ended_by = "someone else"
+                    break
+            else:
+                drive.ended_by = str(case)
+                if case == "interrupt" or self.plays_s is None:
+                    break
+        await context.write(self._finished(drive))
+
+    async def _hear(self, drive: DriveLog, pcm: bytes, context: Any) -> None:
+        if not drive.pcm:
+            playback = avatar_pb2.DrivePlaybackStarted(method=events_pb.PLAYBACK_METHOD_CONFIRMED)
+            await context.write(avatar_pb2.DriveResponse(playback_started=playback))
+        drive.pcm += pcm
+        self.first_pcm.set()
+        if self.error is not None and self._sent_s(drive) >= (self.fails_after_s or 0.0):
+            raise self.error
+
+    def _sent_s(self, drive: DriveLog) -> float:
+        return duration_s(len(drive.pcm), drive.setup.format.sample_rate_hertz)
+
+    def _finished(self, drive: DriveLog) -> avatar_pb2.DriveResponse:
+        sent_s = self._sent_s(drive)
+        played_s = sent_s if self.plays_s is None else min(sent_s, self.plays_s)
+        finished = avatar_pb2.DriveFinished(
+            sent_duration=wire.to_duration(sent_s),
+            played_duration=wire.to_duration(played_s),
+            method=events_pb.PLAYBACK_METHOD_CONFIRMED,
+            interrupted=drive.ended_by != "finish",
+        )
+        return avatar_pb2.DriveResponse(turn_id=drive.setup.turn_id, drive_finished=finished)
+
+
+class FakeTasks(task_pb2_grpc.TaskServiceServicer):
+    """Keeps tasks and their records in memory, by the proto's rules."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, task_pb2.Task] = {}
+        self.records: dict[str, list[events_pb.ConversationEvent]] = {}
+        self.appended = asyncio.Condition()
+        self.failures: list[ServiceError] = []
+        self.add(TASK_ID)
+
+    def add(
+        self,
+        task_id: str,
+        *,
+        state: task_pb2.TaskState.ValueType = task_pb2.TASK_STATE_STREAMING,
+        persona_id: str = "",
+        language_code: str = "",
+    ) -> None:
+        """Put a task on air."""
+        self.tasks[task_id] = task_pb2.Task(
+            task_id=task_id,
+            state=state,
+            avatar_id=f"avatar-of-{task_id}",
+            persona_id=persona_id,
+            language_code=language_code,
+        )
+        self.records[task_id] = []
+
+    async def GetTask(
+        self, request: task_pb2.GetTaskRequest, context: Any
+    ) -> task_pb2.GetTaskResponse:
+        """Return a task."""
+        return task_pb2.GetTaskResponse(task=self._task(request.task_id))
+
+    async def GetConversation(
+        self, request: task_pb2.GetConversationRequest, context: Any
+    ) -> task_pb2.GetConversationResponse:
+        """Return turns, and events if they are asked for."""
+        self._task(request.task_id)
+        events = self.records[request.task_id]
+        turns: dict[int, task_pb2.Turn] = {}
+        for event in events:
+            match event.WhichOneof("event"):
+                case "turn_started":
+                    started = event.turn_started
+                    turns[event.turn_id] = task_pb2.Turn(
+                        turn_id=event.turn_id, user_text=started.user_text
+                    )
+                case "turn_finished" if event.turn_id in turns:
+                    turns[event.turn_id].heard_text = event.turn_finished.heard_text
+        asked = request.HasField("after_sequence")
+        later = [event for event in events if event.sequence > request.after_sequence]
+        return task_pb2.GetConversationResponse(
+            turns=list(turns.values()), last_sequence=len(events), events=later if asked else []
+        )
+
+    async def AppendEvents(
+        self, request: task_pb2.AppendEventsRequest, context: Any
+    ) -> task_pb2.AppendEventsResponse:
+        """Append without gaps."""
+        self._task(request.task_id)
+        if self.failures:
+            raise self.failures.pop(0)
+        events = self.records[request.task_id]
+        for event in request.events:
+            if event.sequence > len(events) + 1:
+                raise ServiceError(Reason.EVENTS_OUT_OF_ORDER, "events: a gap")
+            if event.sequence == len(events) + 1:
+                events.append(event)
+        async with self.appended:
+            self.appended.notify_all()
+        return task_pb2.AppendEventsResponse(last_sequence=len(events))
+
+    async def recorded(self, kind: Any, *, task_id: str = TASK_ID, count: int = 1) -> None:
+        """Wait until so many events of a kind are recorded."""
+        async with self.appended:
+            await self.appended.wait_for(
+                lambda: sum(each.HasField(kind) for each in self.records[task_id]) >= count
+            )
+
+    def _task(self, task_id: str) -> task_pb2.Task:
+        if task_id not in self.tasks:
+            raise ServiceError(Reason.TASK_NOT_FOUND, "no such task")
+        return self.tasks[task_id]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRig:
+    """A speech service on scripted providers between two doubles."""
+
+    stub: speech_pb2_grpc.SpeechServiceStub
+    avatars: FakeAvatars
+    tasks: FakeTasks
+    recognizer: ScriptedRecognizer
+    chat: ScriptedChat
+    synthesizer: ScriptedSynthesizer
+
+
+@dataclass(slots=True, kw_only=True)
+class Script:
+    """What the providers of a rig do."""
+
+    recognizer: ScriptedRecognizer = field(default_factory=ScriptedRecognizer)
+    chat: ScriptedChat = field(default_factory=ScriptedChat)
+    synthesizer: ScriptedSynthesizer = field(default_factory=ScriptedSynthesizer)
+    rules: ListeningRules = field(default_factory=ListeningRules)
+
+
+@asynccontextmanager
+async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
+    """A real speech service, with real servers for what it calls."""
+    script = script or Script()
+    avatars = FakeAvatars()  # type: ignore[abstract]  # the rest is never called
+    tasks = FakeTasks()  # type: ignore[abstract]  # the rest is never called
+    recognizer: Recognizer = script.recognizer
+    chat: ChatModel = script.chat
+    synthesizer: Synthesizer = script.synthesizer
+    async with AsyncExitStack() as stack:
+        neighbours = await stack.enter_async_context(
+            serving(
+                _options(),
+                [],
+                lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(avatars, server),
+                lambda server: task_pb2_grpc.add_TaskServiceServicer_to_server(tasks, server),
+            )
+        )
+        service: Serving = await stack.enter_async_context(
+            running(
+                _options(),
+                providers=Providers(
+                    recognizer=recognizer,
+                    chat=chat,
+                    synthesizer=synthesizer,
+                    embedder=LetterEmbedder(),
+                    listening=Listening(
+                        make_detector=LoudnessDetector, turn_end=None, rules=script.rules
+                    ),
+                ),
+                personas=scripted_personas(),
+                task_target=neighbours.address,
+                avatar_target=neighbours.address,
+            )
+        )
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))
+        yield SpeechRig(
+            stub=speech_pb2_grpc.SpeechServiceStub(channel),
+            avatars=avatars,
+            tasks=tasks,
+            recognizer=script.recognizer,
+            chat=script.chat,
+            synthesizer=script.synthesizer,
+        )
+
+
+def _options() -> ServingOptions:
+    return ServingOptions(host="127.0.0.1", port=0, drain_s=0.1)
+
+
+def setup(
+    *,
+    task_id: str = TASK_ID,
+    output: pb.ReplyOutput.ValueType = pb.REPLY_OUTPUT_AVATAR,
+    turn_detection: pb.TurnDetection.ValueType = pb.TURN_DETECTION_MANUAL,
+    **fields: Any,
+) -> pb.ConverseRequest:
+    """Return the first request of a stream."""
+    message = pb.ConverseSetup(
+        task_id=task_id,
+        output=output,
+        turn_detection=turn_detection,
+        **({"input_format": wire.to_format(RATE)} | fields),
+    )
+    return pb.ConverseRequest(setup=message)
+
+
+def audio(pcm: bytes) -> list[pb.ConverseRequest]:
+    """Return audio in messages of 100 ms."""
+    size = 3_200
+    return [
+        pb.ConverseRequest(audio=pb.ConverseAudio(pcm=pcm[at : at + size]))
+        for at in range(0, len(pcm), size)
+    ]
+
+
+def text(words: str) -> pb.ConverseRequest:
+    """Return a written question."""
+    return pb.ConverseRequest(text=pb.ConverseText(text=words))
+
+
+def say(
+    words: str, priority: pb.SayPriority.ValueType = pb.SAY_PRIORITY_NORMAL
+) -> pb.ConverseRequest:
+    """Return scripted words."""
+    return pb.ConverseRequest(say=pb.ConverseSay(text=words, priority=priority))
+
+
+COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())
+INTERRUPT = pb.ConverseRequest(interrupt=pb.ConverseInterrupt())
+
+
+class Talk:
+    """One Converse stream, driven step by step."""
+
+    def __init__(self, rig: SpeechRig) -> None:
+        self._call = rig.stub.Converse()
+        self.ready: pb.ConverseReady | None = None
+        self.events: list[events_pb.ConversationEvent] = []
+        self.pcm = bytearray()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, rig: SpeechRig, first: pb.ConverseRequest | None = None
+    ) -> AsyncIterator["Talk"]:
+        """A stream that is ready; cancelled at the end if it is not over."""
+        talk = cls(rig)
+        try:
+            await talk.send(first or setup())
+            response = await talk._read()
+            assert response is not None
+            talk.ready = response.ready
+            yield talk
+        finally:
+            await talk.cancel()
+
+    async def send(self, *requests: pb.ConverseRequest) -> None:
+        """Write requests."""
+        for request in requests:
+            await self._call.write(request)
+
+    async def until(self, kind: str, *, count: int = 1) -> events_pb.ConversationEvent:
+        """Read until so many more events of a kind have come; return the last."""
+        while True:
+            response = await self._read()
+            assert response is not None, f"the stream ended before {kind}: {self.kinds}"
+            if response.HasField("event") and response.event.WhichOneof("event") == kind:
+                count -= 1
+                if not count:
+                    return response.event
+
+    async def finish(self) -> list[str]:
+        """Half-close, read to the end and return the kinds of all events."""
+        await self._call.done_writing()
+        while await self._read() is not None:
+            pass
+        return self.kinds
+
+    async def cancel(self) -> None:
+        """Go away."""
+        self._call.cancel()
+        await self._call.code()
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the events so far."""
+        return [str(event.WhichOneof("event")) for event in self.events]
+
+    def last(self, kind: str) -> Any:
+        """Return the last event of a kind."""
+        found = [event for event in self.events if event.WhichOneof("event") == kind]
+        return getattr(found[-1], kind)
+
+    async def _read(self) -> pb.ConverseResponse | None:
+        response = await self._call.read()
+        if not isinstance(response, pb.ConverseResponse):
+            # Raises when the stream has ended with an error.
+            if await self._call.code() is not grpc.StatusCode.OK:
+                raise grpc.aio.AioRpcError(
+                    await self._call.code(),
+                    await self._call.initial_metadata(),
+                    await self._call.trailing_metadata(),
+                    details=await self._call.details(),
+                )
+            return None
+        if response.HasField("event"):
+            self.events.append(response.event)
+        self.pcm += response.audio_produced.pcm
+        return response
