@@ -35,6 +35,9 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 FoundHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHandler]]
 
+# The caller's channel tries again what never arrived, or arrived at a replica that shuts down. What
+# failed behind us has had its tries: more would pile up and hide the reason behind a deadline.
+NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
 
@@ -132,7 +135,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             if seen is None:
                 log.exception("rpc failed unforeseen")
                 seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
-        await context.abort_with_status(rpc_status.to_status(to_status(seen)))
+        status = rpc_status.to_status(to_status(seen))
+        metadata = tuple(status.trailing_metadata)
+        if seen.reason is not Reason.DRAINING:
+            metadata += (NO_RETRY,)
+        await context.abort(status.code, status.details, metadata)
 
 
 class AuthInterceptor(grpc.aio.ServerInterceptor):
