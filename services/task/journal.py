@@ -177,10 +177,10 @@ class SqliteJournal:
 
         return await self._database.transact(work)
 
-    async def last_speech_time(self, task_id: str) -> datetime | None:
-        """Return when the last event of a task's conversation was written down."""
+    async def last_turn_time(self, task_id: str) -> datetime | None:
+        """Return when the last turn of a task's conversation ended, or began if it still runs."""
         return await self._database.transact(
-            lambda transaction: record.last_speech_time(transaction, task_id)
+            lambda transaction: record.last_turn_time(transaction, task_id)
         )
 
     async def forget_requests(self) -> None:

@@ -208,8 +208,8 @@ class Keeper:
         avatar = await self._cloud.get_avatar(task.avatar_id)
         if avatar and avatar.state not in (AvatarState.STOPPED, AvatarState.FAILED):
             return task
-        spoken = await self._journal.last_speech_time(task.task_id)
-        reason, at = end_by_cloud(task, last_speech_time=spoken, now=now)
+        last_turn_time = await self._journal.last_turn_time(task.task_id)
+        reason, at = end_by_cloud(task, last_turn_time=last_turn_time, now=now)
         return await self._change(task, partial(ended, reason=reason, at=at))
 
     async def _finish(self, task: Task) -> Task:

@@ -145,8 +145,8 @@ class Journal(Protocol):
     async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
         """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
 
-    async def last_speech_time(self, task_id: str) -> datetime | None:
-        """Return when the last event of a task's conversation was written down."""
+    async def last_turn_time(self, task_id: str) -> datetime | None:
+        """Return when the last turn of a task's conversation ended, or began if it still runs."""
 
     async def forget_requests(self) -> None:
         """Forget the requests that are too old to be repeated."""

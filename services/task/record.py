@@ -99,14 +99,12 @@ def conversation(
     )
 
 
-def last_speech_time(transaction: Transaction, task_id: str) -> datetime | None:
-    """Return when the last event of a task's conversation was written down."""
+def last_turn_time(transaction: Transaction, task_id: str) -> datetime | None:
+    """Return when the last turn of a task's conversation ended, or began if it still runs."""
     row = transaction.execute(
-        "SELECT time FROM events WHERE task_id = ? AND conversation_sequence IS NOT NULL"
-        " ORDER BY conversation_sequence DESC LIMIT 1",
-        (task_id,),
+        "SELECT max(coalesce(finish_time, start_time)) FROM turns WHERE task_id = ?", (task_id,)
     ).fetchone()
-    return None if row is None else from_micros(row["time"])
+    return None if row[0] is None else from_micros(row[0])
 
 
 def _last_of_conversation(transaction: Transaction, task_id: str) -> int:

@@ -14,6 +14,8 @@ from services.runtime.reasons import Reason
 Clock: TypeAlias = Callable[[], datetime]
 
 TASK_ID_PREFIX = "task_"
+# The cloud counts from moments that lie a little before or after those that are known here.
+CLOUD_CLOCK_TOLERANCE = timedelta(seconds=5)
 # Crockford's base 32 without capitals: no letters that look like digits, and ids sort as text.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _HALF_LENGTH = 13
@@ -158,16 +160,16 @@ def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:
 
 
 def end_by_cloud(
-    task: Task, *, last_speech_time: datetime | None, now: datetime
+    task: Task, *, last_turn_time: datetime | None, now: datetime
 ) -> tuple[StopReason, datetime]:
     """Return why the cloud has ended a task by itself, and when at the latest."""
-    idle_since = max(filter(None, (task.start_time, last_speech_time)), default=task.create_time)
+    idle_since = max(filter(None, (task.start_time, last_turn_time)), default=task.create_time)
     idle_end = idle_since + task.max_idle_duration
-    if task.expire_time <= min(now, idle_end):
-        return StopReason.EXPIRED, task.expire_time
-    if idle_end <= now:
-        return StopReason.IDLE, idle_end
-    return StopReason.CLOUD, now
+    first_end = min(task.expire_time, idle_end)
+    if now < first_end - CLOUD_CLOCK_TOLERANCE:
+        return StopReason.CLOUD, now
+    reason = StopReason.EXPIRED if first_end == task.expire_time else StopReason.IDLE
+    return reason, min(first_end, now)
 
 
 def new_task_id(now: datetime) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.reasons import Reason
@@ -193,7 +194,8 @@ async def test_what_the_cloud_ended_is_told_with_its_reason(
     tasks = await open_service(clock=clock, sweep_interval_s=3600)
     task = await create_streaming(tasks)
     clock.advance(100)
-    await append(tasks, task.task_id, event(1))
+    finished = event(1, 1, turn_finished=conversation_pb2.TurnFinished())
+    await append(tasks, task.task_id, finished)
     clock.advance(silence_s)
     del cloud.running[task.avatar_id]
     refreshed = await tasks.RefreshTask(pb.RefreshTaskRequest(avatar_id=task.avatar_id))

@@ -114,6 +114,8 @@ def test_what_the_cloud_never_took_costs_nothing() -> None:
     ("spoken_at", "now", "expected"),
     [
         (None, 60, (StopReason.CLOUD, 60)),
+        (None, 114, (StopReason.CLOUD, 114)),
+        (None, 116, (StopReason.IDLE, 116)),
         (None, 130, (StopReason.IDLE, 120)),
         (100, 130, (StopReason.CLOUD, 130)),
         (100, 230, (StopReason.IDLE, 220)),
@@ -127,7 +129,7 @@ def test_why_the_cloud_ended_a_task(
     spoken = None if spoken_at is None else NOW + timedelta(seconds=spoken_at)
     reason, at = end_by_cloud(
         replace(TASK, state=STREAMING, start_time=NOW),
-        last_speech_time=spoken,
+        last_turn_time=spoken,
         now=NOW + timedelta(seconds=now),
     )
     assert (reason, at) == (expected[0], NOW + timedelta(seconds=expected[1]))
