@@ -102,7 +102,7 @@ class WordTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechChunk:
-    """Some of a text's audio; `words` spans the whole text and comes first, if at all."""
+    """Some of a text's audio; `words`, if given, replaces the word times given before."""
 
     pcm: bytes
     words: tuple[WordTime, ...] = ()
