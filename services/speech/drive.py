@@ -88,7 +88,7 @@ class AvatarDrive:
         self._outbox = bytearray()
         self._order = _Order.GO_ON
         self._changed = asyncio.Event()
-        self._is_ready = asyncio.Event()
+        self._may_write = asyncio.Event()
         self._interrupted = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -127,6 +127,7 @@ class AvatarDrive:
         self._outbox.clear()
         self._tell(_Order.INTERRUPT)
         self._interrupted.set()
+        self._may_write.set()
         return await self._settled(SETTLE_S)
 
     async def write_to(self, call: DriveCall, setup: pb.DriveSetup) -> None:
@@ -136,7 +137,7 @@ class AvatarDrive:
             await call.write(pb.DriveRequest(setup=setup))
             # Until then the drive may be refused, and a write that meets the end of its call makes
             # gRPC forget why it ended.
-            await self._is_ready.wait()
+            await self._may_write.wait()
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
             await call.done_writing()
@@ -180,12 +181,12 @@ class AvatarDrive:
             if not self._outcome.done():
                 self._outcome.cancel()
             self._has_room.set()
-            self._is_ready.set()
+            self._may_write.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
         match response.WhichOneof("event"):
             case "drive_started":
-                self._is_ready.set()
+                self._may_write.set()
                 self._watcher.drive_ready()
             case "playback_started":
                 method = wire.from_playback_method(response.playback_started.method)

@@ -15,7 +15,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1 import speech_pb2_grpc
 from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
-from services.runtime.errors import ServiceError
+from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.runtime.serving import Serving, ServingOptions, serving
@@ -563,3 +563,16 @@ class Talk:
             self.events.append(response.event)
         self.pcm += response.audio_produced.pcm
         return response
+
+
+async def refusal(
+    rig: SpeechRig, first: pb.ConverseRequest, *requests: pb.ConverseRequest
+) -> ServiceError | None:
+    """Return the error with which a stream of these requests ends, None when it ends well."""
+    try:
+        async with Talk.open(rig, first) as talk:
+            await talk.send(*requests)
+            await talk.finish()
+    except grpc.aio.AioRpcError as error:
+        return from_rpc_error(error)
+    return None

@@ -1,0 +1,203 @@
+"""Several streams: they share a task's conversation, and tasks never mix."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from digitalhuman.task.v1 import task_pb2
+from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.reasons import Reason
+from tests.support.speech import (
+    COMMIT,
+    TASK_ID,
+    Script,
+    ScriptedChat,
+    Talk,
+    audio,
+    refusal,
+    setup,
+    speech_rig,
+    text,
+    voiced,
+)
+
+
+async def test_two_streams_of_a_task_hear_the_same_conversation() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as one, Talk.open(rig) as other:
+        await one.send(text("Why?"))
+        await one.until("turn_finished")
+        await other.until("turn_finished")
+        await other.send(*audio(voiced(1)), COMMIT)
+        await other.until("turn_finished")
+        await one.until("turn_finished")
+        assert one.events == other.events
+        assert [event.sequence for event in one.events] == list(range(1, len(one.events) + 1))
+        assert max(event.turn_id for event in one.events) == 2
+
+
+async def test_audio_goes_only_to_the_stream_that_asked() -> None:
+    first = setup(output=pb.REPLY_OUTPUT_AUDIO)
+    async with (
+        speech_rig() as rig,
+        Talk.open(rig, first) as one,
+        Talk.open(rig, setup(output=pb.REPLY_OUTPUT_AUDIO)) as other,
+    ):
+        await one.send(text("Why?"))
+        await one.until("turn_finished")
+        await other.until("turn_finished")
+        assert one.pcm
+        assert not other.pcm
+
+
+async def test_a_half_closed_stream_hears_the_turn_that_another_began() -> None:
+    gate = asyncio.Event()
+    script = Script(chat=ScriptedChat(gate=gate))
+    async with speech_rig(script) as rig, Talk.open(rig) as one, Talk.open(rig) as other:
+        await one.send(text("Why?"))
+        await other.until("turn_started")
+        finishing = asyncio.create_task(other.finish())
+        gate.set()
+        assert "turn_finished" in await finishing
+        await one.finish()
+
+
+async def test_tasks_never_hear_each_other() -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add("task_b", persona_id="tutor", language_code="en-US")
+        async with Talk.open(rig) as one, Talk.open(rig, setup(task_id="task_b")) as other:
+            for talk, words in ((one, "Mine?"), (other, "Yours?"), (one, "Mine again?")):
+                await talk.send(text(words))
+            await asyncio.gather(one.finish(), other.finish())
+            assert "Yours" not in str(one.events)
+            assert "Mine" not in str(other.events)
+        prompts = [" ".join(each.content for each in prompt) for prompt in rig.chat.prompts]
+        assert not any("Mine" in prompt and "Yours" in prompt for prompt in prompts)
+        assert {drive.setup.avatar_id for drive in rig.avatars.drives} == {
+            "avatar-of-task_a",
+            "avatar-of-task_b",
+        }
+        assert rig.tasks.records["task_b"] == other.events
+        assert rig.tasks.records[TASK_ID] == one.events
+
+
+async def test_a_stream_that_returns_gets_what_it_missed() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as stays:
+        async with Talk.open(rig) as leaves:
+            await leaves.send(text("Why?"))
+            await leaves.until("turn_started")
+            seen = leaves.events[-1].sequence
+        await stays.until("turn_finished")
+        again = setup(resume_after_sequence=seen)
+        async with Talk.open(rig, again) as back:
+            assert back.ready is not None
+            assert back.ready.last_sequence == stays.events[-1].sequence
+            await back.send(text("And then?"))
+            await back.finish()
+            await stays.until("turn_finished")
+            assert [*leaves.events, *back.events] == stays.events
+
+
+async def test_a_later_conversation_goes_on_where_the_first_ended() -> None:
+    async with speech_rig() as rig:
+        async with Talk.open(rig) as talk:
+            await talk.send(text("Why?"))
+            await talk.finish()
+        async with Talk.open(rig) as later:
+            assert later.ready is not None
+            assert later.ready.last_sequence == len(talk.events)
+            await later.send(text("And then?"))
+            await later.finish()
+            assert {event.turn_id for event in later.events} == {2}
+            assert later.events[0].sequence == talk.events[-1].sequence + 1
+        assert [each.content for each in rig.chat.prompts[1][1:]] == [
+            "Why?",
+            "This is the answer to it. And this is the second sentence.",
+            "And then?",
+        ]
+
+
+async def test_the_record_survives_a_task_service_that_stumbles() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as talk:
+        stumble = ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "not now")
+        rig.tasks.failures = [stumble, stumble]
+        await talk.send(text("Why?"))
+        await talk.finish()
+        await rig.tasks.recorded("turn_finished")
+        assert rig.tasks.records[TASK_ID] == talk.events
+
+
+async def test_a_conversation_whose_record_is_refused_ends() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as talk:
+        rig.tasks.failures = [ServiceError(Reason.TASK_ENDED, "over")]
+        rig.avatars.plays_s = 0.1
+        await talk.send(text("Why?"))
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await talk.finish()
+        assert from_rpc_error(failure.value).reason is Reason.TASK_ENDED
+
+
+async def test_the_task_decides_who_speaks_unless_the_stream_does() -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add("task_b", persona_id="tutor", language_code="en-GB")
+        async with Talk.open(rig, setup(task_id="task_b")) as talk:
+            assert talk.ready is not None
+            assert talk.ready.persona_id == "tutor"
+            assert talk.ready.language_code == "en"
+            assert talk.ready.voice_id == "anna"
+            assert talk.ready.output_format.sample_rate_hertz == 24_000
+        request = setup(task_id="task_b", persona_id="host", language_code="zh-CN")
+        async with Talk.open(rig, request) as talk:
+            assert talk.ready is not None
+            assert talk.ready.persona_id == "host"
+            assert talk.ready.language_code == "zh"
+            assert talk.ready.voice_id == "wei"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (task_pb2.TASK_STATE_CREATING, Reason.TASK_NOT_ON_AIR),
+        (task_pb2.TASK_STATE_STARTING, Reason.TASK_NOT_ON_AIR),
+        (task_pb2.TASK_STATE_STOPPING, Reason.TASK_ENDED),
+        (task_pb2.TASK_STATE_STOPPED, Reason.TASK_ENDED),
+        (task_pb2.TASK_STATE_FAILED, Reason.TASK_ENDED),
+    ],
+)
+async def test_a_task_must_be_on_air(state: task_pb2.TaskState.ValueType, reason: Reason) -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add("task_b", state=state)
+        error = await refusal(rig, setup(task_id="task_b"))
+        assert error is not None
+        assert error.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (setup(task_id="task_x"), Reason.TASK_NOT_FOUND),
+        (setup(persona_id="nobody"), Reason.PERSONA_NOT_FOUND),
+        (setup(language_code="fr"), Reason.LANGUAGE_UNSUPPORTED),
+        (setup(persona_id="tutor", language_code="zh"), Reason.LANGUAGE_UNSUPPORTED),
+        (setup(voice_id="nobody"), Reason.VOICE_NOT_FOUND),
+        (setup(voice_id="wei"), Reason.LANGUAGE_UNSUPPORTED),
+        (setup(resume_after_sequence=7), Reason.SEQUENCE_OUT_OF_RANGE),
+        (setup(task_id=""), Reason.INVALID_REQUEST),
+        (
+            setup(task_id="", output=pb.REPLY_OUTPUT_AUDIO, resume_after_sequence=0),
+            Reason.INVALID_REQUEST,
+        ),
+        (setup(output=pb.REPLY_OUTPUT_UNSPECIFIED), Reason.INVALID_REQUEST),
+        (setup(turn_detection=pb.TURN_DETECTION_UNSPECIFIED), Reason.INVALID_REQUEST),
+    ],
+)
+async def test_a_setup_that_cannot_be_is_refused(first: pb.ConverseRequest, reason: Reason) -> None:
+    async with speech_rig() as rig:
+        error = await refusal(rig, first)
+        assert error is not None
+        assert error.reason is reason
+        # The service lives on.
+        async with Talk.open(rig) as talk:
+            await talk.send(text("Why?"))
+            assert (await talk.finish())[-1] == "turn_finished"
