@@ -3,15 +3,17 @@
 import asyncio
 import fcntl
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from services.task.schema import MIGRATIONS
 
 T = TypeVar("T")
+SqlValue: TypeAlias = str | int | bytes | None
+Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 
 class DatabaseError(Exception):
@@ -25,9 +27,9 @@ class Transaction:
         self._connection = connection
         self.announced: set[str] = set()
 
-    def execute(self, sql: str, parameters: object = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement."""
-        return self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+        return self._connection.execute(sql, parameters)
 
     def announce(self, task_id: str) -> None:
         """Tell watchers, once this is durable, that a task has new events."""

@@ -1,6 +1,7 @@
 """The record within one transaction: a task's numbered events and the turns they make up."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from services.runtime.errors import ServiceError
@@ -13,7 +14,7 @@ from services.task.conversation import (
     TurnStarted,
     check_range,
 )
-from services.task.database import Transaction
+from services.task.database import SqlValue, Transaction
 from services.task.rows import from_micros, to_micros, turn_from_row
 from services.task.tasks import Task
 
@@ -123,41 +124,31 @@ def _is_running(transaction: Transaction, task: Task, event: ConversationEvent) 
 
 
 def _change_turn(transaction: Transaction, task_id: str, event: ConversationEvent) -> None:
-    key = {"task_id": task_id, "turn_id": event.turn_id, "time": to_micros(event.time)}
+    time = to_micros(event.time)
+    values: dict[str, SqlValue]
     match event.change:
         case TurnStarted(origin=origin, user_text=user_text, language_code=language_code):
-            columns = {"origin": origin, "user_text": user_text, "language_code": language_code}
-        case TurnClosed() as closed:
-            columns = {
-                "reply_text": closed.reply_text,
-                "heard_text": closed.heard_text,
-                "is_interrupted": closed.is_interrupted,
-                "failure": closed.failure,
-                "ledger": closed.ledger,
-                "latency": closed.latency,
-                "finish_time": key["time"],
-            }
+            values = {"origin": origin, "user_text": user_text, "language_code": language_code}
+            changes = "origin = :origin, user_text = :user_text, language_code = :language_code"
         case ReplyUpdated(delta=delta):
-            _insert_turn(transaction, key)
-            transaction.execute(
-                "UPDATE turns SET reply_text = reply_text || :delta"
-                " WHERE task_id = :task_id AND turn_id = :turn_id",
-                {**key, "delta": delta},
+            values = {"delta": delta}
+            changes = "reply_text = reply_text || :delta"
+        case TurnClosed() as closed:
+            values = {**asdict(closed), "time": time}
+            changes = (
+                "reply_text = :reply_text, heard_text = :heard_text, failure = :failure,"
+                " is_interrupted = :is_interrupted, ledger = :ledger, latency = :latency,"
+                " finish_time = :time"
             )
-            return
         case None:
             return
-    _insert_turn(transaction, key)
-    transaction.execute(
-        f"UPDATE turns SET {', '.join(f'{column} = :{column}' for column in columns)}"
-        " WHERE task_id = :task_id AND turn_id = :turn_id",
-        {**key, **columns},
-    )
-
-
-def _insert_turn(transaction: Transaction, key: dict[str, object]) -> None:
+    key: dict[str, SqlValue] = {"task_id": task_id, "turn_id": event.turn_id}
     transaction.execute(
         "INSERT OR IGNORE INTO turns (task_id, turn_id, start_time)"
         " VALUES (:task_id, :turn_id, :time)",
-        key,
+        {**key, "time": time},
+    )
+    transaction.execute(
+        f"UPDATE turns SET {changes} WHERE task_id = :task_id AND turn_id = :turn_id",
+        {**key, **values},
     )
