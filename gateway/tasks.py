@@ -262,7 +262,8 @@ async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.
                     return task
                 case pb.TASK_STATE_FAILED if task.HasField("failure"):
                     raise to_error(task.failure)
-                case pb.TASK_STATE_STOPPING | pb.TASK_STATE_STOPPED:
+                # One that is stopping may yet turn out to have failed.
+                case pb.TASK_STATE_STOPPED:
                     raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)
                 case _:
                     pass
