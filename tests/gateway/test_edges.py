@@ -34,9 +34,9 @@ async def test_metrics_count_requests_turns_and_problems(gateway: RunningGateway
         r'status="200"\} [1-9]',
         r'parley_http_requests_total\{method="GET",route="/api/digital-human/tasks/\{taskId\}",'
         r'status="404"\} [1-9]',
-        r'parley_turns_total\{outcome="finished"\} [1-9]',
-        r"parley_first_sound_seconds_count [1-9]",
-        r"parley_interruptions_total \d",
+        r'parley_http_turns_total\{outcome="finished"\} [1-9]',
+        r"parley_http_first_sound_seconds_count [1-9]",
+        r"parley_http_interruptions_total \d",
         r'parley_http_problems_total\{reason="TASK_NOT_FOUND"\} [1-9]',
     ):
         assert re.search(line, text), line

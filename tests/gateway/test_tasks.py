@@ -123,7 +123,7 @@ async def test_an_avatar_that_never_comes_is_stopped() -> None:
         assert len(gateway.tasks.stops) == 1
 
 
-@pytest.mark.parametrize("key", [str(uuid.uuid4()), "order 66", "键"])
+@pytest.mark.parametrize("key", ["77da6040-f292-4f67-9cc5-628e896a4b3b", "order 66", "键"])
 async def test_one_key_makes_one_task(gateway: RunningGateway, key: str) -> None:
     headers = {"idempotency-key": key.encode()}
     answers = [
