@@ -1,7 +1,8 @@
 """The services behind the gateway: every call has a deadline, the request id and one error type."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -55,14 +56,21 @@ class Backend:
 
     @asynccontextmanager
     async def converse(
-        self, requests: AsyncIterator[speech_pb2.ConverseRequest], *, timeout_s: float
+        self, requests: Sequence[speech_pb2.ConverseRequest], *, timeout_s: float
     ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
-        """Hold a conversation; leaving the block cancels it if it is not over."""
+        """Send requests and half-close; leaving the block cancels what is not over."""
+        is_open = asyncio.get_running_loop().create_future()
         call = self.speech.Converse(
-            requests, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
+            _sent(requests, is_open),
+            timeout=timeout_s,
+            metadata=outgoing_metadata(self.service_token),
         )
-        async with _ended(call):
-            yield _responses(call)
+        try:
+            async with _ended(call), aclosing(_opening(call, is_open)) as responses:
+                yield responses
+        finally:
+            if not is_open.done():
+                is_open.set_result(False)
 
     @asynccontextmanager
     async def watch(
@@ -72,8 +80,8 @@ class Backend:
         call = self.task.WatchTask(
             request, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
         )
-        async with _ended(call):
-            yield _responses(call)
+        async with _ended(call), aclosing(_responses(call)) as responses:
+            yield responses
 
     async def is_serving(self, service: str) -> bool:
         """Return whether a service says that it serves."""
@@ -105,7 +113,29 @@ async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIte
         )
 
 
-async def _responses(call: AsyncIterable[Res]) -> AsyncIterator[Res]:
+async def _sent(requests: Sequence[Req], is_open: asyncio.Future[bool]) -> AsyncIterator[Req]:
+    """Yield the setup, and the rest once it was taken.
+
+    A write that meets a refusal on its way would hide it behind an internal error.
+    """
+    setup, *rest = requests
+    yield setup
+    if await is_open:
+        for request in rest:
+            yield request
+
+
+async def _opening(
+    call: AsyncIterable[Res], is_open: asyncio.Future[bool]
+) -> AsyncGenerator[Res, None]:
+    async with aclosing(_responses(call)) as responses:
+        async for response in responses:
+            if not is_open.done():
+                is_open.set_result(True)
+            yield response
+
+
+async def _responses(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
     try:
         async for response in call:
             yield response

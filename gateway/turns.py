@@ -1,6 +1,6 @@
 """One turn of a task's conversation: what is sent for it, and what comes of it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
@@ -67,11 +67,11 @@ def interruption() -> list[pb.ConverseRequest]:
 async def converse(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> AsyncGenerator[pb.ConverseResponse, None]:
-    """Send requests, then half-close, and yield `ready` and events until all is over.
+    """Send requests and half-close; yield `ready` and events until all is over.
 
     Closing the generator cancels the turn that it began, and no other.
     """
-    async with backend.converse(_sent(requests), timeout_s=timeout_s) as responses:
+    async with backend.converse(requests, timeout_s=timeout_s) as responses:
         async for response in responses:
             _count(response.event)
             yield response
@@ -100,7 +100,7 @@ async def deliver(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> None:
     """Send requests that begin no turn, and return when they have been taken."""
-    async with backend.converse(_sent(requests), timeout_s=timeout_s) as responses:
+    async with backend.converse(requests, timeout_s=timeout_s) as responses:
         async for _ in responses:
             pass
 
@@ -141,8 +141,3 @@ def _count(event: conversation_pb2.ConversationEvent) -> None:
             log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
         case _:
             pass
-
-
-async def _sent(requests: list[pb.ConverseRequest]) -> AsyncIterator[pb.ConverseRequest]:
-    for request in requests:
-        yield request

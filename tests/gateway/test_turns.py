@@ -228,6 +228,18 @@ async def test_audio_is_sent_in_messages_that_the_contract_allows(gateway: Runni
     assert gateway.speech.utterances == [content]
 
 
+async def test_a_refusal_is_not_lost_among_the_audio(gateway: RunningGateway) -> None:
+    """gRPC tells a write that meets a refusal as an internal error of its own."""
+    for _ in range(20):
+        answer = await gateway.client.post(
+            f"{API}/talk-to-ai",
+            params={"taskId": "unknown"},
+            content=bytes(640_000),
+            headers={"content-type": "audio/pcm"},
+        )
+        assert (answer.status_code, answer.json()["reason"]) == (404, "TASK_NOT_FOUND")
+
+
 async def test_answers_are_json_text(gateway: RunningGateway) -> None:
     task_id = await gateway.create()
     answer = await gateway.client.post(
