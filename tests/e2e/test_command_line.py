@@ -21,6 +21,7 @@ from tests.support.stack import Stack
 
 API = "/api/digital-human"
 UP = "Parley is up: "
+SAY_TIMEOUT_S = 100.0
 
 
 @dataclass
@@ -40,12 +41,17 @@ class Said:
 
     async def until(self, pattern: str) -> str:
         """Return the first line with the pattern when it has been written."""
-        while True:
-            for line in self.lines:
-                if re.search(pattern, line):
-                    return line
-            self._more.clear()
-            await self._more.wait()
+        try:
+            async with asyncio.timeout(SAY_TIMEOUT_S):
+                while not (found := self._find(pattern)):
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            raise AssertionError(f"it never said {pattern!r}:\n{self.text}") from None
+        return found
+
+    def _find(self, pattern: str) -> str:
+        return next((line for line in self.lines if re.search(pattern, line)), "")
 
 
 def environment(**changes: str) -> dict[str, str]:
