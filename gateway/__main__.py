@@ -1,6 +1,4 @@
-"""Runs the gateway: `python -m gateway`."""
-
-import sys
+"""`python -m gateway`: the gateway as a process."""
 
 import structlog
 
@@ -10,8 +8,8 @@ from gateway.backend import Targets, connecting
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
 from services.runtime.logs import configure_logs
-from services.runtime.serving import run, until_stopped
-from services.runtime.settings import SettingsError, load
+from services.runtime.process import run, until_stopped
+from services.runtime.settings import load
 
 log = structlog.get_logger("gateway")
 
@@ -47,11 +45,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        run(main)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    run("gateway", main)

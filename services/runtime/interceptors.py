@@ -7,6 +7,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -52,8 +53,9 @@ def _surrounded(handler: Handler, around: Around, decode: Any = None) -> Handler
             result = behaviour(request, context)
             if not hasattr(result, "__aiter__"):
                 return await result
-            async for response in result:
-                await context.write(response)
+            async with aclosing(result):
+                async for response in result:
+                    await context.write(response)
             return None
 
         return await around(request, context, call)

@@ -1,11 +1,10 @@
 """`python -m services.speech`: the speech service as a process."""
 
 import gc
-import sys
 
 from services.runtime.logs import configure_logs
-from services.runtime.serving import run, until_stopped
-from services.runtime.settings import SettingsError, load
+from services.runtime.process import run, until_stopped
+from services.runtime.settings import load
 from services.speech.app import open_providers, running, serving_options
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
@@ -34,11 +33,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        run(main)
-    except SettingsError as error:
-        print(f"speech: the settings are wrong:\n{error}", file=sys.stderr)
-        sys.exit(2)
-    except (ModelStoreError, PersonaError, OSError) as error:
-        print(f"speech: {error}", file=sys.stderr)
-        sys.exit(1)
+    run("speech", main, failures=(ModelStoreError, PersonaError))

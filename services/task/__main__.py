@@ -1,11 +1,9 @@
 """`python -m services.task`: the task service as a process."""
 
-import sys
-
 from services.runtime.channel import connected
 from services.runtime.logs import configure_logs
-from services.runtime.serving import run, until_stopped
-from services.runtime.settings import SettingsError, load
+from services.runtime.process import run, until_stopped
+from services.runtime.settings import load
 from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.database import DatabaseError
@@ -24,11 +22,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        run(main)
-    except SettingsError as error:
-        print(f"task: the settings are wrong:\n{error}", file=sys.stderr)
-        sys.exit(2)
-    except (DatabaseError, OSError) as error:
-        print(f"task: {error}", file=sys.stderr)
-        sys.exit(1)
+    run("task", main, failures=(DatabaseError,))

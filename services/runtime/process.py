@@ -1,0 +1,47 @@
+"""A process: runs its main coroutine on the fast loop, until a signal, and says why it cannot."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+
+import uvloop
+
+from services.runtime.settings import SettingsError
+
+CANNOT_START = 1
+WRONG_SETTINGS = 2
+
+
+def run(
+    name: str,
+    main: Callable[[], Coroutine[None, None, None]],
+    *,
+    failures: tuple[type[Exception], ...] = (),
+) -> None:
+    """Run a process to its end.
+
+    Wrong settings exit with 2; `failures` and OSError, whose messages are for operators, with 1.
+    """
+    try:
+        uvloop.run(main())
+    except SettingsError as error:
+        print(f"{name}: the settings are wrong:\n{error}", file=sys.stderr)
+        sys.exit(WRONG_SETTINGS)
+    except Exception as error:
+        if not isinstance(error, (OSError, *failures)):
+            raise
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(CANNOT_START)
+
+
+async def until_stopped() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
