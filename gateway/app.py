@@ -40,6 +40,7 @@ class GatewayOptions:
     max_upload_bytes: int = 25 * 2**20
     create_timeout_s: float = 65.0
     turn_timeout_s: float = 180.0
+    body_idle_s: float = 30.0
 
 
 def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
@@ -99,5 +100,5 @@ def _surroundings(options: GatewayOptions) -> list[Middleware]:
             expose_headers=list(READABLE_HEADERS),
         ),
         Middleware(Guard, rules=options.access),
-        Middleware(BodyLimit, limit_of=limit_of),
+        Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
     ]

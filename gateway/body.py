@@ -16,12 +16,14 @@ DRAIN_S = 10.0
 class BodyLimit:
     """Raises PAYLOAD_TOO_LARGE in whoever reads a body past its limit.
 
-    What is still under way is read and dropped for a while, because most clients look for an answer
-    only when they have sent everything.
+    A body of which nothing arrives for `idle_s` is given up with MALFORMED_MESSAGE. What is still
+    under way of a refused one is read and dropped for a while, because most clients look for an
+    answer only when they have sent everything.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int]) -> None:
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int], idle_s: float) -> None:
         self._app = app
+        self._idle_s = idle_s
         self._limit_of = limit_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,16 +41,26 @@ class BodyLimit:
             response = problem_response(_too_large(limit), instance=scope["path"])
             await response(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, limit), send)
+        await self._app(scope, _counted(receive, limit, self._idle_s), send)
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
     total = 0
+    # After the body, the next message is that the client leaves: that may take as long as it likes.
+    patience_s: float | None = idle_s
 
     async def counted() -> Message:
-        nonlocal total
-        message = await receive()
+        nonlocal total, patience_s
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+        except TimeoutError:
+            raise ServiceError(
+                Reason.MALFORMED_MESSAGE, "The body stopped before its end."
+            ) from None
         total += len(message.get("body", b""))
+        if not message.get("more_body"):
+            patience_s = None
         if total > limit:
             if message.get("more_body"):
                 await _drain(receive)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.telemetry import PROBLEMS
@@ -154,6 +154,8 @@ def problem_response(
 
 def foreseen(error: BaseException) -> ServiceError:
     """Return what a caller may see of any exception; one nobody foresaw is logged, not told."""
+    if isinstance(error, ClientDisconnect):
+        return ServiceError(Reason.CANCELLED, "The client went away.")
     seen = from_exception(error)
     if seen is None:
         log.error("request failed unforeseen", exc_info=error)

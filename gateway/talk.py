@@ -10,7 +10,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway import turns
-from gateway.backend import Backend
+from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.catalogue import Catalogue
 from gateway.disconnection import unless_gone
 from gateway.events import of_conversation, of_ready
@@ -125,7 +125,7 @@ def talk_routes(
     async def interrupt(body: TaskBody) -> Done:
         """Cut off whatever the digital human says; a silent one is a success."""
         asked = [turns.setup(body.task_id), *turns.interruption()]
-        await turns.deliver(backend, asked, timeout_s=turn_timeout_s)
+        await turns.deliver(backend, asked, timeout_s=CALL_TIMEOUT_S)
         return Done(message="Interrupted")
 
     @router.post(

@@ -1,10 +1,13 @@
 """What surrounds the calls: request ids, probes, metrics, the docs, failures behind."""
 
+import asyncio
 import json
 import re
 
 import pytest
+from starlette.requests import ClientDisconnect
 
+from gateway.problems import foreseen
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 from tests.support.gateway import RunningGateway, running_gateway
@@ -71,6 +74,28 @@ async def test_a_dead_service_is_unavailable() -> None:
             assert (answer.status_code, answer.json()["reason"]) == (503, "DEPENDENCY_UNAVAILABLE")
         missing = (await gateway.client.get("/readyz")).json()["metadata"]["missing"]
         assert "digitalhuman.speech.v1.SpeechService" in missing
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "multipart/form-data; boundary=x", "audio/wav"]
+)
+async def test_a_body_that_stops_is_given_up(content_type: str) -> None:
+    async with running_gateway(body_idle_s=0.2) as gateway:
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST {API}/talk-to-ai?taskId=x HTTP/1.1\r\nHost: {host}\r\n"
+        head += f"Content-Type: {content_type}\r\nContent-Length: 100\r\n\r\n--x"
+        writer.write(head.encode())
+        status = await reader.readline()
+        rest = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert status.split()[1] == b"400"
+        assert b"MALFORMED_MESSAGE" in rest
+
+
+def test_a_client_that_leaves_within_its_body_is_no_fault_of_ours() -> None:
+    assert foreseen(ClientDisconnect()).reason is Reason.CANCELLED
 
 
 async def test_config_tells_what_there_is_to_choose(gateway: RunningGateway) -> None:
