@@ -82,13 +82,17 @@ def english_digits(digits: str) -> str:
 
 def chinese(number: int) -> str:
     """Return a number from 0 to LARGEST in characters."""
+    words = _chinese(number)
+    return words[1:] if words.startswith("一十") else words
+
+
+def _chinese(number: int) -> str:
     for scale, name in _ZH_SCALES:
         if number >= scale:
             high, low = divmod(number, scale)
             gap = "零" if 0 < low < scale // 10 else ""
-            return chinese(high) + name + gap + (chinese(low) if low else "")
-    words = _chinese_below_10000(number)
-    return words[1:] if words.startswith("一十") else words
+            return _chinese(high) + name + gap + (_chinese(low) if low else "")
+    return _chinese_below_10000(number)
 
 
 def _chinese_below_10000(number: int) -> str:

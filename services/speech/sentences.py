@@ -21,6 +21,7 @@ ABBREVIATIONS = frozenset(
     ("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "vol", "fig", "approx", "dept")
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
+_ADDRESS = re.compile(r"@|://|^www", re.IGNORECASE)
 _SPOKEN = re.compile(r"\w")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
@@ -158,37 +159,37 @@ class Splitter:
 def mark_at(text: str, index: int) -> Mark:
     """Return how strong a boundary the character makes; what follows it may be unknown."""
     character = text[index]
-    if character in INNER_MARKS:
-        following = text[index + 1 : index + 2]
-        if following and not following.isspace() and following not in CLOSERS:
-            return Mark.NONE
-        if character == "." and _is_part_of_word(text[:index]):
-            return Mark.NONE
-        if not following and text[index - 1 : index].isdigit():
+    strength = Mark.SENTENCE if character in SENTENCE_MARKS else Mark.CLAUSE
+    if strength is Mark.CLAUSE and character not in CLAUSE_MARKS:
+        return Mark.NONE
+    if not character.isascii() or character == "\n":
+        return strength
+    line = text[:index].rpartition("\n")[2]
+    word = found.group() if (found := _LAST_WORD.search(line)) else ""
+    following = text[index + 1 : index + 2]
+    is_address = _ADDRESS.search(word) is not None
+    if is_address or (character in INNER_MARKS and word[-1:].isdigit()):
+        # An address, a fraction or a time of day: the next character tells whether it goes on.
+        if not following:
             return Mark.OPEN
-    if character in SENTENCE_MARKS:
-        return Mark.SENTENCE
-    return Mark.CLAUSE if character in CLAUSE_MARKS else Mark.NONE
+        return Mark.NONE if _goes_on(following) or _is_list_number(line) else strength
+    if character in INNER_MARKS and following and _goes_on(following):
+        return Mark.NONE
+    return Mark.NONE if character == "." and _is_shortened(word) else strength
 
 
-def _is_part_of_word(before: str) -> bool:
-    """Whether a full stop belongs to what stands before it: Dr. J. 1. e.g. www. a@b."""
-    line = before.rpartition("\n")[2]
-    found = _LAST_WORD.search(line)
-    if found is None:
-        return True
-    word = found.group().lower()
-    is_initial = len(word) == 1 and word.isalpha() and not is_cjk(word) and found.group() != "I"
-    is_list_number = word.isdigit() and word == line.strip()
-    return (
-        is_initial
-        or is_list_number
-        or word in ABBREVIATIONS
-        or word.endswith(".")
-        or "@" in word
-        or "://" in word
-        or word.startswith("www")
-    )
+def _goes_on(following: str) -> bool:
+    return not following.isspace() and following not in CLOSERS
+
+
+def _is_list_number(line: str) -> bool:
+    return line.strip().isdigit()
+
+
+def _is_shortened(word: str) -> bool:
+    """Whether a full stop belongs to the word before it: Dr. J. e.g. and so on."""
+    is_initial = len(word) == 1 and word.isalpha() and not is_cjk(word) and word != "I"
+    return not word or is_initial or word.lower() in ABBREVIATIONS or "." in word
 
 
 async def split(deltas: AsyncIterator[str]) -> AsyncIterator[Segment]:

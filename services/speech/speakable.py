@@ -148,7 +148,7 @@ _ENGLISH: tuple[tuple[re.Pattern[str], _Replace], ...] = (
         lambda match: ", ".join(map(numerals.english_digits, match[0].split("-"))),
     ),
     (re.compile(r"(\d)\s?[–—-]\s?(?=[1-9])"), lambda match: f"{match[1]} to "),
-    (re.compile(r"(?<![\w.])-(?=\d)"), lambda _: "minus "),
+    (re.compile(r"(?<![A-Za-z0-9.])-(?=\d)"), lambda _: "minus "),
     (re.compile(rf"([$€£¥￥])\s?{_NUMBER}"), _english_money),
     (re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)(?:\s?([ap])\.?\s?m\b\.?)?", re.I), _english_time),
     (re.compile(r"\b(\d{1,2})\s?([ap])\.?m\b\.?", re.I), _english_hour),
@@ -193,7 +193,7 @@ def _chinese_address(match: re.Match[str]) -> str:
 _CHINESE: tuple[tuple[re.Pattern[str], _Replace], ...] = (
     (_ADDRESS, _chinese_address),
     (re.compile(r"(\d)\s?[–—~～-]\s?(?=[1-9])"), lambda match: f"{match[1]}到"),
-    (re.compile(r"(?<![\w.])-(?=\d)"), lambda _: "负"),
+    (re.compile(r"(?<![A-Za-z0-9.])-(?=\d)"), lambda _: "负"),
     (re.compile(rf"([$€£¥￥])\s?{_NUMBER}"), _chinese_money),
     (re.compile(r"(?<!\d)([01]?\d|2[0-3])[:：]([0-5]\d)(?!\d)"), _chinese_time),
     (

@@ -1,8 +1,10 @@
 """An event loop whose clock jumps to the next timer when nothing else is to be done."""
 
 import asyncio
+import functools
 import selectors
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
 
 
 class _ImpatientSelector(selectors.DefaultSelector):
@@ -33,9 +35,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._impatient.passed_s
 
 
-class VirtualTimePolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes such loops."""
+P = ParamSpec("P")
 
-    def new_event_loop(self) -> Any:
-        """Return a loop with a clock of its own, at zero."""
-        return VirtualTimeLoop()
+
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test on such a loop."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run

@@ -28,6 +28,8 @@ ODD = pb.ConverseRequest(audio=pb.ConverseAudio(pcm=b"\x00\x00\x00"))
 SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)
 
 
+# A write that meets the end of its call makes gRPC forget why it ended: in every case here the
+# request that is refused is the last one.
 @pytest.mark.parametrize(
     ("first", "requests", "reason", "field"),
     [
@@ -53,7 +55,7 @@ SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)
         (setup(), [text("a" * 4_001)], Reason.INVALID_REQUEST, "text.text"),
         (setup(), [say("")], Reason.INVALID_REQUEST, "say.text"),
         (setup(), [pb.ConverseRequest()], Reason.INVALID_REQUEST, "request"),
-        (setup(), audio(silent(2.2)), Reason.AUDIO_TOO_LONG, "audio.pcm"),
+        (setup(), audio(silent(2.05)), Reason.AUDIO_TOO_LONG, "audio.pcm"),
     ],
 )
 async def test_a_wrong_request_ends_the_stream(
@@ -121,10 +123,10 @@ def transcribe(*pcm: bytes, language_code: str = "en", rate: int = 16_000) -> li
         (transcribe(), Reason.AUDIO_INVALID),
         (transcribe(b"\0\0\0"), Reason.AUDIO_INVALID),
         (transcribe(b""), Reason.INVALID_REQUEST),
-        (transcribe(b"\0\0", language_code="fr"), Reason.LANGUAGE_UNSUPPORTED),
-        (transcribe(b"\0\0", language_code=""), Reason.INVALID_REQUEST),
-        (transcribe(b"\0\0", rate=24_000), Reason.AUDIO_FORMAT_UNSUPPORTED),
-        (transcribe(b"\0\0", rate=8_000), Reason.INVALID_REQUEST),
+        (transcribe(language_code="fr"), Reason.LANGUAGE_UNSUPPORTED),
+        (transcribe(language_code=""), Reason.INVALID_REQUEST),
+        (transcribe(rate=24_000), Reason.AUDIO_FORMAT_UNSUPPORTED),
+        (transcribe(rate=8_000), Reason.INVALID_REQUEST),
         (transcribe(*[bytes(32_000)] * 3), Reason.AUDIO_TOO_LONG),
     ],
 )

@@ -70,6 +70,8 @@ async def test_tasks_never_hear_each_other() -> None:
             for talk, words in ((one, "Mine?"), (other, "Yours?"), (one, "Mine again?")):
                 await talk.send(text(words))
             await asyncio.gather(one.finish(), other.finish())
+            await rig.tasks.recorded("turn_finished", count=2)
+            await rig.tasks.recorded("turn_finished", task_id="task_b")
             assert "Yours" not in str(one.events)
             assert "Mine" not in str(other.events)
         prompts = [" ".join(each.content for each in prompt) for prompt in rig.chat.prompts]

@@ -1,0 +1,135 @@
+"""Sure answers are spoken as they are written; else the model gets facts and what was heard."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.dialogue import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
+from services.speech.knowledge import Knowledge
+from services.speech.personas import Fact
+from services.speech.ports import ChatMessage, ChatModel, Role
+from services.speech.streams import Deadlines
+from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
+from tests.support.virtual_time import in_virtual_time
+
+PERSONAS = scripted_personas()
+HOST = PERSONAS.get("host")
+ENGLISH = HOST.speaking("en")
+
+
+async def reply(chat: ChatModel | None, question: str) -> str:
+    """Return what the host replies."""
+    dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
+    deltas = dialogue.reply(question, persona=HOST, language=ENGLISH, history=History())
+    return "".join([delta async for delta in deltas])
+
+
+@in_virtual_time
+async def test_a_sure_answer_is_the_curated_one() -> None:
+    chat = ScriptedChat()
+    assert await reply(chat, "When do you open?") == "We open at nine."
+    assert chat.prompts == []
+
+
+@in_virtual_time
+async def test_any_other_question_goes_to_the_model() -> None:
+    chat = ScriptedChat(deltas=("Well, ", "yes."))
+    assert await reply(chat, "xyz") == "Well, yes."
+    [messages] = chat.prompts
+    assert messages[0] == ChatMessage(role=Role.SYSTEM, content=ENGLISH.prompt)
+    assert messages[-1].content.endswith("xyz")
+
+
+@in_virtual_time
+async def test_without_a_model_the_persona_says_what_it_can_answer() -> None:
+    assert "When do you open?" in await reply(None, "xyz")
+
+
+def test_facts_stand_beside_the_question_and_the_beginning_stays_the_same() -> None:
+    history = History((Exchange(user_text="Hi", heard_text="Hello"),))
+    plain = prompt("Why?", language=ENGLISH, facts=(), history=history)
+    informed = prompt("Why?", language=ENGLISH, facts=ENGLISH.knowledge, history=history)
+    assert plain[:-1] == informed[:-1]
+    assert [each.role for each in plain] == [
+        Role.SYSTEM,
+        Role.USER,
+        Role.ASSISTANT,
+        Role.USER,
+    ]
+    assert "We open at nine." in informed[-1].content
+    assert informed[-1].content.endswith("Why?")
+
+
+def test_the_roles_alternate_even_when_nothing_was_heard() -> None:
+    history = History(
+        (
+            Exchange(user_text="", heard_text="Attention please."),
+            Exchange(user_text="One", heard_text=""),
+            Exchange(user_text="Two", heard_text="So"),
+            Exchange(user_text="", heard_text="Attention again."),
+        )
+    )
+    assert history.messages() == [
+        ChatMessage(role=Role.ASSISTANT, content="Attention please."),
+        ChatMessage(role=Role.USER, content="One\nTwo"),
+        ChatMessage(role=Role.ASSISTANT, content="So\nAttention again."),
+    ]
+
+
+def test_the_history_is_bounded() -> None:
+    history = History()
+    for index in range(100):
+        history.add(Exchange(user_text=f"question {index}", heard_text="answer"))
+    assert len(history.messages()) == 16
+    assert history.messages()[-2].content == "question 99"
+    history.add(Exchange(user_text="long", heard_text="x" * (2 * HISTORY_CHARACTERS)))
+    assert [each.content[:4] for each in history.messages()] == ["long", "xxxx"]
+
+
+class StuckChat:
+    """Says one word and then nothing."""
+
+    name = "stuck"
+
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Never end."""
+        yield "Well"
+        await asyncio.Event().wait()
+
+
+@in_virtual_time
+async def test_a_model_that_is_stuck_is_given_up() -> None:
+    dialogue = Dialogue(
+        chat=StuckChat(),
+        knowledge={},
+        deadlines=Deadlines(first_s=5, next_s=2, total_s=60),
+    )
+    deltas = dialogue.reply("Hi", persona=HOST, language=ENGLISH, history=History())
+    assert await anext(deltas) == "Well"
+    with pytest.raises(ServiceError) as failure:
+        await anext(deltas)
+    assert failure.value.reason is Reason.CHAT_UNAVAILABLE
+    assert asyncio.get_running_loop().time() == pytest.approx(2)
+
+
+@in_virtual_time
+async def test_two_facts_that_fit_alike_are_not_sure() -> None:
+    facts = (
+        Fact(questions=("open the door",), answer="One."),
+        Fact(questions=("the door open",), answer="Two."),
+    )
+    knowledge = await Knowledge.index(facts, LetterEmbedder())
+    findings = await knowledge.find("open the door")
+    assert findings.answer is None
+    assert set(findings.facts) == set(facts)
+
+
+@in_virtual_time
+async def test_facts_that_do_not_fit_are_not_told() -> None:
+    knowledge = await Knowledge.index(ENGLISH.knowledge, LetterEmbedder())
+    assert (await knowledge.find("zzz")).facts == ()
+    empty = await Knowledge.index((), LetterEmbedder())
+    assert (await empty.find("zzz")).facts == ()
