@@ -1,0 +1,319 @@
+"""OpenAI-compatible providers against a real HTTP server that behaves as vendors do."""
+
+import asyncio
+import io
+import json
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+
+from services.speech.ports import (
+    ChatMessage,
+    ProviderError,
+    ProviderQuotaError,
+    Role,
+    Stage,
+)
+from services.speech.providers.openai_chat import OpenAiChatModel
+from services.speech.providers.openai_http import Endpoint
+from services.speech.providers.openai_speech import OpenAiSynthesizer
+from services.speech.providers.openai_transcription import OpenAiRecognizer
+from services.speech.streams import Deadlines, closing, once
+from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
+
+PATIENT = Deadlines(first_s=10, next_s=10, total_s=20)
+HASTY = Deadlines(first_s=0.05, next_s=0.05, total_s=0.1)
+QUESTION = [ChatMessage(role=Role.USER, content="Why?")]
+KEY = "sk-secret"
+
+
+def endpoint(vendor: Vendor, deadlines: Deadlines = PATIENT) -> Endpoint:
+    """Return where the vendor is."""
+    return Endpoint(
+        name="openai",
+        base_url=vendor.base_url,
+        api_key=SecretStr(KEY),
+        model="some-model",
+        deadlines=deadlines,
+    )
+
+
+async def chat(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[str]:
+    """Return the deltas of a reply."""
+    async with OpenAiChatModel.open(endpoint(vendor, deadlines)) as model:
+        return [delta async for delta in model.stream(QUESTION)]
+
+
+async def speak(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[bytes]:
+    """Return the chunks of a synthesis."""
+    async with OpenAiSynthesizer.open(
+        endpoint(vendor, deadlines), voice_ids=["coral"]
+    ) as synthesizer:
+        chunks = synthesizer.synthesize("Hello", voice_id="coral", language_code="en")
+        return [chunk.pcm async for chunk in chunks]
+
+
+async def recognise(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[str]:
+    """Return the transcripts of an utterance."""
+    async with OpenAiRecognizer.open(endpoint(vendor, deadlines)) as recognizer:
+        transcripts = recognizer.transcribe(once(b"\x01\x00" * 160), language_code="zh-CN")
+        return [each.text async for each in transcripts if each.is_final]
+
+
+def event(content: str, **choice: object) -> bytes:
+    """Return one server-sent event with a delta."""
+    body = {"choices": [{"delta": {"content": content}, **choice}]}
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+
+
+def writing(*pieces: bytes, content_type: str = "text/event-stream") -> Behaviour:
+    """A vendor that writes these pieces and ends well."""
+
+    async def behave(answer: Answer) -> None:
+        await answer.begin(content_type=content_type)
+        for piece in pieces:
+            await answer.piece(piece)
+        await answer.end()
+
+    return behave
+
+
+def cutting(*pieces: bytes, content_type: str = "text/event-stream") -> Behaviour:
+    """A vendor that hangs up after these pieces."""
+
+    async def behave(answer: Answer) -> None:
+        await answer.begin(content_type=content_type)
+        for piece in pieces:
+            await answer.piece(piece)
+
+    return behave
+
+
+def refusing(status: int) -> Behaviour:
+    """A vendor that answers with a status."""
+
+    async def behave(answer: Answer) -> None:
+        await answer.whole(status, "application/json", b'{"error": {"message": "sk-secret"}}')
+
+    return behave
+
+
+async def stalling(answer: Answer) -> None:
+    """Begin well and then say nothing."""
+    await answer.begin(content_type="audio/pcm")
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def failing(stage: Stage) -> AsyncIterator[pytest.ExceptionInfo[ProviderError]]:
+    """Expect a provider's error that tells no secret."""
+    with pytest.raises(ProviderError) as failure:
+        yield failure
+    assert failure.value.stage is stage
+    assert failure.value.provider == "openai"
+    assert KEY not in str(failure.value)
+    assert failure.value.__cause__ is None
+
+
+async def test_a_reply_is_streamed() -> None:
+    pieces = (
+        b": a comment\n\n",
+        event("Well, "),
+        event("") + event("yes."),
+        b'data: {"choices": [], "usage": {}}\n\n',
+        event("", finish_reason="stop"),
+        b"data: [DONE]\n\n",
+    )
+    async with scripted_vendor(writing(*pieces)) as vendor:
+        assert await chat(vendor) == ["Well, ", "yes."]
+        [request] = vendor.requests
+        assert request.path == "/v1/chat/completions"
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        body = json.loads(request.body)
+        assert body["model"] == "some-model"
+        assert body["stream"] is True
+        assert body["messages"] == [{"role": "user", "content": "Why?"}]
+
+
+async def test_characters_and_events_may_be_split_anywhere() -> None:
+    whole = event("你好，") + event("a\u2028b") + event("再见", finish_reason="stop")
+    whole = whole.replace(b"\n", b"\r\n")
+    async with scripted_vendor(writing(*(whole[at : at + 1] for at in range(len(whole))))) as one:
+        assert "".join(await chat(one)) == "你好，a\u2028b再见"
+
+
+async def test_the_first_delta_comes_before_the_last_is_written() -> None:
+    taken = asyncio.Event()
+
+    async def behave(answer: Answer) -> None:
+        await answer.begin()
+        await answer.piece(event("first "))
+        await taken.wait()
+        await answer.piece(event("last", finish_reason="stop"))
+        await answer.end()
+
+    async with (
+        scripted_vendor(behave) as vendor,
+        OpenAiChatModel.open(endpoint(vendor)) as model,
+    ):
+        deltas = []
+        async for delta in model.stream(QUESTION):
+            deltas.append(delta)
+            taken.set()
+        assert deltas == ["first ", "last"]
+
+
+async def test_leaving_early_hangs_up() -> None:
+    async def behave(answer: Answer) -> None:
+        await answer.begin()
+        await answer.piece(event("first "))
+        await asyncio.Event().wait()
+
+    async with (
+        scripted_vendor(behave) as vendor,
+        OpenAiChatModel.open(endpoint(vendor)) as model,
+    ):
+        async with closing(model.stream(QUESTION)) as deltas:
+            async for _ in deltas:
+                break
+        async with asyncio.timeout(10):
+            await vendor.gone.wait()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        cutting(event("Well, ")),
+        writing(event("Well, ")),
+        writing(b"data: {not json}\n\n"),
+        writing(b"data: [1, 2]\n\n"),
+        writing(b'data: {"choices": [7]}\n\n'),
+        writing(b'data: {"error": {"message": "sk-secret"}}\n\n'),
+        writing(b"data: \xff\xfe\n\n"),
+        writing(b"<html>not events</html>", content_type="text/html"),
+        writing(b"x" * 3_000_000),
+        refusing(500),
+        refusing(503),
+        refusing(408),
+    ],
+    ids=[
+        "cut",
+        "not finished",
+        "not JSON",
+        "not an object",
+        "not a choice",
+        "an error",
+        "not UTF-8",
+        "not events",
+        "endless line",
+        "500",
+        "503",
+        "408",
+    ],
+)
+async def test_a_broken_reply_may_succeed_later(behaviour: Behaviour) -> None:
+    async with scripted_vendor(behaviour) as vendor, failing(Stage.CHAT) as failure:
+        await chat(vendor)
+    assert failure.value.transient
+    assert not isinstance(failure.value, ProviderQuotaError)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
+async def test_a_refusal_is_a_wrong_set_up(status: int) -> None:
+    async with scripted_vendor(refusing(status)) as vendor:
+        async with failing(Stage.CHAT) as failure:
+            await chat(vendor)
+        assert not failure.value.transient
+        async with failing(Stage.SYNTHESIS) as failure:
+            await speak(vendor)
+        assert not failure.value.transient
+        async with failing(Stage.RECOGNITION) as failure:
+            await recognise(vendor)
+        assert not failure.value.transient
+
+
+async def test_a_used_up_quota_is_told() -> None:
+    async with scripted_vendor(refusing(429)) as vendor:
+        with pytest.raises(ProviderQuotaError):
+            await chat(vendor)
+        with pytest.raises(ProviderQuotaError):
+            await speak(vendor)
+        with pytest.raises(ProviderQuotaError):
+            await recognise(vendor)
+
+
+async def test_a_vendor_that_stalls_is_given_up() -> None:
+    async with scripted_vendor(stalling) as vendor:
+        async with failing(Stage.CHAT) as failure:
+            await chat(vendor, HASTY)
+        assert failure.value.transient
+        async with failing(Stage.SYNTHESIS):
+            await speak(vendor, HASTY)
+        async with failing(Stage.RECOGNITION):
+            await recognise(vendor, HASTY)
+
+
+async def test_a_vendor_that_is_not_there_is_told() -> None:
+    async with scripted_vendor(refusing(500)) as vendor:
+        pass
+    async with failing(Stage.CHAT) as failure:
+        await chat(vendor)
+    assert failure.value.transient
+
+
+async def test_speech_is_streamed_in_whole_samples() -> None:
+    pcm = bytes(range(250)) * 4
+    pieces = (pcm[:1], pcm[1:4], pcm[4:7], pcm[7:])
+    async with scripted_vendor(writing(*pieces, content_type="audio/pcm")) as vendor:
+        chunks = await speak(vendor)
+        assert b"".join(chunks) == pcm
+        assert all(chunk and len(chunk) % 2 == 0 for chunk in chunks)
+        [request] = vendor.requests
+        assert request.path == "/v1/audio/speech"
+        assert json.loads(request.body) == {
+            "model": "some-model",
+            "input": "Hello",
+            "voice": "coral",
+            "response_format": "pcm",
+        }
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "is_transient"),
+    [
+        (writing(b"\x00" * 3, content_type="audio/pcm"), True),
+        (cutting(b"\x00" * 4, content_type="audio/pcm"), True),
+        (writing(b"{}", content_type="application/json"), False),
+        (writing(b"<html>", content_type="text/html"), False),
+    ],
+    ids=["half a sample", "cut", "JSON", "HTML"],
+)
+async def test_broken_speech_is_told(behaviour: Behaviour, is_transient: bool) -> None:
+    async with scripted_vendor(behaviour) as vendor, failing(Stage.SYNTHESIS) as failure:
+        await speak(vendor)
+    assert failure.value.transient is is_transient
+
+
+async def test_an_utterance_is_sent_as_a_file() -> None:
+    answer = writing(b'{"text": " hello "}', content_type="application/json")
+    async with scripted_vendor(answer) as vendor:
+        assert await recognise(vendor) == ["hello"]
+        [request] = vendor.requests
+        assert request.path == "/v1/audio/transcriptions"
+        assert b'name="model"\r\n\r\nsome-model' in request.body
+        assert b'name="language"\r\n\r\nzh\r\n' in request.body
+        start = request.body.index(b"RIFF")
+        with wave.open(io.BytesIO(request.body[start:])) as file:
+            assert file.getframerate() == 16_000
+            assert file.readframes(file.getnframes()) == b"\x01\x00" * 160
+
+
+@pytest.mark.parametrize("body", [b"not json", b'{"txt": 1}', b"[1]", b'{"text": null}'])
+async def test_a_broken_transcript_is_told(body: bytes) -> None:
+    answer = writing(body, content_type="application/json")
+    async with scripted_vendor(answer) as vendor, failing(Stage.RECOGNITION) as failure:
+        await recognise(vendor)
+    assert failure.value.transient
