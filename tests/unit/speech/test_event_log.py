@@ -1,0 +1,116 @@
+"""Events are numbered without gaps, and a listener that is too slow is sent away."""
+
+import asyncio
+
+import pytest
+
+from digitalhuman.conversation.v1 import conversation_pb2 as pb
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.event_log import (
+    ROOM_S,
+    WAITING_AUDIO,
+    WAITING_ITEMS,
+    EventLog,
+    Listener,
+    ProducedAudio,
+)
+from services.speech.events import ReplyUpdated
+from tests.support.virtual_time import in_virtual_time
+
+AUDIO = ProducedAudio(turn_id=1, pcm=b"\0\0")
+
+
+class Recorder:
+    """Keeps events in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[pb.ConversationEvent] = []
+
+    def add(self, event: pb.ConversationEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+
+async def read(listener: Listener) -> list[int]:
+    """Return the sequences of what a listener is told until it is closed."""
+    return [
+        item.sequence async for item in listener.items() if isinstance(item, pb.ConversationEvent)
+    ]
+
+
+@in_virtual_time
+async def test_everyone_hears_the_same_from_their_arrival_on() -> None:
+    recorder = Recorder()
+    events = EventLog(recorder=recorder, last_sequence=10)
+    with events.attached() as early:
+        events.publish(ReplyUpdated(delta="a"), turn_id=1)
+        with events.attached() as late:
+            events.publish(ReplyUpdated(delta="b"), turn_id=1)
+        events.publish(ReplyUpdated(delta="c"), turn_id=2)
+    assert await read(early) == [11, 12, 13]
+    assert await read(late) == [12]
+    assert [event.sequence for event in recorder.events] == [11, 12, 13]
+    assert [event.turn_id for event in recorder.events] == [1, 1, 2]
+
+
+@in_virtual_time
+async def test_a_listener_that_does_not_read_is_sent_away() -> None:
+    events = EventLog(recorder=None)
+    with events.attached() as slow, events.attached() as quick:
+        reading = asyncio.create_task(read(quick))
+        for _ in range(WAITING_ITEMS + 1):
+            events.publish(ReplyUpdated(delta="a"), turn_id=1)
+            await asyncio.sleep(0)
+        with pytest.raises(ServiceError) as failure:
+            await read(slow)
+        assert failure.value.reason is Reason.RATE_LIMITED
+    assert len(await reading) == WAITING_ITEMS + 1
+
+
+@in_virtual_time
+async def test_audio_waits_for_its_listener_but_not_for_ever() -> None:
+    with EventLog(recorder=None).attached() as listener:
+        for _ in range(WAITING_AUDIO):
+            await listener.put_audio(AUDIO)
+        with pytest.raises(ServiceError):
+            await listener.put_audio(AUDIO)
+        assert asyncio.get_running_loop().time() == pytest.approx(ROOM_S)
+
+
+@in_virtual_time
+async def test_audio_goes_on_when_its_listener_reads() -> None:
+    with EventLog(recorder=None).attached() as listener:
+
+        async def produce() -> None:
+            for _ in range(5 * WAITING_AUDIO):
+                await listener.put_audio(AUDIO)
+            listener.close()
+
+        producing = asyncio.create_task(produce())
+        items = [item async for item in listener.items()]
+        assert items == [AUDIO] * 5 * WAITING_AUDIO
+        await producing
+
+
+@in_virtual_time
+async def test_audio_for_one_who_left_is_refused() -> None:
+    with EventLog(recorder=None).attached() as listener:
+        pass
+    with pytest.raises(ServiceError):
+        await listener.put_audio(AUDIO)
+
+
+@in_virtual_time
+async def test_a_failure_comes_after_what_was_told_and_to_newcomers() -> None:
+    events = EventLog(recorder=None)
+    error = ServiceError(Reason.TASK_ENDED, "over")
+    with events.attached() as listener:
+        events.publish(ReplyUpdated(delta="a"), turn_id=1)
+        events.fail(error)
+        items = listener.items()
+        assert isinstance(await anext(items), pb.ConversationEvent)
+        with pytest.raises(ServiceError, match="over"):
+            await anext(items)
+    with pytest.raises(ServiceError, match="over"), events.attached():
+        pass

@@ -1,0 +1,124 @@
+"""Events are written in order, in batches, until they are there or can never be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.task.v1 import task_pb2 as pb
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
+from tests.support.virtual_time import in_virtual_time
+
+
+class Store:
+    """Takes batches, unless it is told to fail."""
+
+    def __init__(self, *failures: Reason) -> None:
+        self.failures = list(failures)
+        self.batches: list[list[int]] = []
+
+    async def append(self, request: pb.AppendEventsRequest) -> None:
+        """Take a batch."""
+        await asyncio.sleep(0.005)
+        if self.failures:
+            raise ServiceError(self.failures.pop(0), "no")
+        self.batches.append([event.sequence for event in request.events])
+
+
+@asynccontextmanager
+async def written(store: Store) -> AsyncIterator[Record]:
+    """A record that writes to a store."""
+    record = Record(task_id="task", append=store.append)
+    writing = asyncio.create_task(record.write())
+    try:
+        yield record
+    finally:
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+
+
+def delta(sequence: int) -> conversation_pb2.ConversationEvent:
+    """Return an event in the middle of a turn."""
+    return conversation_pb2.ConversationEvent(
+        sequence=sequence, reply_updated=conversation_pb2.ReplyUpdated(delta="a")
+    )
+
+
+def finished(sequence: int) -> conversation_pb2.ConversationEvent:
+    """Return an event that ends a turn."""
+    return conversation_pb2.ConversationEvent(
+        sequence=sequence, turn_finished=conversation_pb2.TurnFinished()
+    )
+
+
+@in_virtual_time
+async def test_events_of_a_moment_are_one_batch() -> None:
+    store = Store()
+    async with written(store) as record:
+        for sequence in range(1, 6):
+            record.add(delta(sequence))
+            await asyncio.sleep(BATCH_S / 10)
+        await asyncio.sleep(BATCH_S)
+        assert store.batches == [[1, 2, 3, 4, 5]]
+
+
+@in_virtual_time
+async def test_the_end_of_a_turn_does_not_wait() -> None:
+    store = Store()
+    async with written(store) as record:
+        record.add(delta(1))
+        record.add(finished(2))
+        await asyncio.sleep(BATCH_S / 2)
+        assert store.batches == [[1, 2]]
+
+
+@in_virtual_time
+async def test_a_flush_waits_until_all_is_written() -> None:
+    store = Store()
+    async with written(store) as record:
+        await record.flush()
+        for sequence in range(1, BATCH_EVENTS + 2):
+            record.add(delta(sequence))
+        await record.flush()
+        assert [len(batch) for batch in store.batches] == [BATCH_EVENTS, 1]
+
+
+@in_virtual_time
+async def test_a_failure_that_passes_loses_nothing() -> None:
+    store = Store(*[Reason.DEPENDENCY_UNAVAILABLE] * 10)
+    async with written(store) as record:
+        record.add(delta(1))
+        await asyncio.sleep(1)
+        record.add(delta(2))
+        await record.flush()
+        assert store.batches == [[1, 2]]
+
+
+@pytest.mark.parametrize("reason", [Reason.TASK_ENDED, Reason.EVENTS_OUT_OF_ORDER])
+@in_virtual_time
+async def test_a_failure_that_stays_is_told_once(reason: Reason) -> None:
+    told: list[ServiceError] = []
+    async with written(Store(reason)) as record:
+        record.when_lost(told.append)
+        record.add(delta(1))
+        with pytest.raises(ServiceError):
+            await record.flush()
+        record.add(delta(2))
+        with pytest.raises(ServiceError):
+            await record.flush()
+    assert [error.reason for error in told] == [reason]
+
+
+@in_virtual_time
+async def test_what_waits_is_bounded() -> None:
+    told: list[ServiceError] = []
+    record = Record(task_id="task", append=Store().append)
+    record.when_lost(told.append)
+    for sequence in range(1, WAITING_EVENTS + 2):
+        record.add(delta(sequence))
+    assert [error.reason for error in told] == [Reason.DEPENDENCY_UNAVAILABLE]
