@@ -112,6 +112,8 @@ def from_status(status: status_pb2.Status) -> ServiceError | None:
 
 
 _FOREIGN_CODES = {
+    # A peer that dies, or refuses, while a stream is being written to.
+    grpc.StatusCode.INTERNAL: Reason.DEPENDENCY_UNAVAILABLE,
     grpc.StatusCode.UNAVAILABLE: Reason.DEPENDENCY_UNAVAILABLE,
     grpc.StatusCode.CANCELLED: Reason.DEPENDENCY_UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
