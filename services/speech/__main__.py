@@ -18,7 +18,7 @@ async def main() -> None:
     configure_logs("speech")
     personas = load_personas(settings.personas_folder, default_id=settings.default_persona)
     async with (
-        open_providers(settings, LibrarySettings()) as providers,
+        open_providers(settings, LibrarySettings(), personas) as providers,
         running(
             serving_options(settings),
             providers=providers,

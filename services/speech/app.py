@@ -11,7 +11,7 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.conversations import open_conversations
-from services.speech.dialogue import Dialogue
+from services.speech.dialogue import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import (
@@ -60,9 +60,13 @@ class Providers:
 
 @asynccontextmanager
 async def open_providers(
-    settings: SpeechSettings, library: LibrarySettings
+    settings: SpeechSettings, library: LibrarySettings, personas: Personas
 ) -> AsyncIterator[Providers]:
-    """Load the models that the settings ask for; raises ModelStoreError when one is missing."""
+    """Load the models that the settings ask for; raises ModelStoreError when one is missing.
+
+    The embedded language model reads the default persona's prompts ahead, so that its first reply
+    comes as soon as any other.
+    """
     store = open_store(library)
     threads = settings.threads
     async with AsyncExitStack() as stack:
@@ -92,7 +96,10 @@ async def open_providers(
                 chat = None
                 if (name := choose_language_model(library).model) is not None:
                     path = _only_file(store, name)
-                    chat = await enter(LlamaChatModel.load(path, threads=threads))
+                    llama = await enter(LlamaChatModel.load(path, threads=threads))
+                    for language in personas.get("").languages:
+                        await llama.prime([system_message(language)])
+                    chat = llama
             case Provider.OPENAI:
                 chat = await enter(OpenAiChatModel.open(_endpoint(settings, "chat", CHAT)))
         turn_end = await enter(SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1))

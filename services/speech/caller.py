@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.event_log import Listener, ProducedAudio
 from services.speech.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker
@@ -107,7 +108,7 @@ class AccompaniedDrive:
 
     def __init__(self, avatar: Drive, caller: Drive) -> None:
         self._avatar = avatar
-        self._caller = caller
+        self._caller: Drive | None = caller
 
     @property
     def playback(self) -> Playback:
@@ -115,10 +116,13 @@ class AccompaniedDrive:
         return self._avatar.playback
 
     async def send(self, pcm: bytes) -> bool:
-        """Send to both; the avatar first, whose pace counts."""
+        """Send to both; the avatar first, whose pace counts, and who speaks on without a caller."""
         is_wanted = await self._avatar.send(pcm)
-        if is_wanted:
-            await self._caller.send(pcm)
+        if is_wanted and self._caller is not None:
+            try:
+                await self._caller.send(pcm)
+            except ServiceError:
+                self._caller = None
         return is_wanted
 
     async def finish(self) -> Playback:

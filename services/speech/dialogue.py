@@ -144,7 +144,7 @@ def prompt(
     What stays the same comes first, so that the model's prompt cache holds; the facts, which
     change with every question, stand beside it.
     """
-    messages = [ChatMessage(role=Role.SYSTEM, content=language.prompt), *history.messages()]
+    messages = [system_message(language), *history.messages()]
     _append(messages, Role.USER, _question(user_text, language.language_code, facts))
     return messages
 
@@ -153,6 +153,11 @@ def _unsure(language: PersonaLanguage) -> str:
     """Return what is said where there is neither a sure answer nor a language model."""
     introduction = _UNSURE["zh" if language.language_code.startswith("zh") else "en"]
     return f"{introduction}{language.sample_question}"
+
+
+def system_message(language: PersonaLanguage) -> ChatMessage:
+    """Return the message that every prompt of a persona in a language begins with."""
+    return ChatMessage(role=Role.SYSTEM, content=language.prompt)
 
 
 def _question(user_text: str, language_code: str, facts: tuple[Fact, ...]) -> str:

@@ -333,8 +333,11 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
                     turns[event.turn_id] = task_pb2.Turn(
                         turn_id=event.turn_id, user_text=started.user_text
                     )
-                case "turn_finished" if event.turn_id in turns:
+                case "turn_finished":
                     turns[event.turn_id].heard_text = event.turn_finished.heard_text
+                case "turn_failed":
+                    turn = turns.setdefault(event.turn_id, task_pb2.Turn(turn_id=event.turn_id))
+                    turn.heard_text = event.turn_failed.heard_text
         asked = request.HasField("after_sequence")
         later = [event for event in events if event.sequence > request.after_sequence]
         return task_pb2.GetConversationResponse(

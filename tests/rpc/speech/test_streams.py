@@ -18,6 +18,7 @@ from tests.support.speech import (
     audio,
     refusal,
     setup,
+    silent,
     speech_rig,
     text,
     voiced,
@@ -118,6 +119,29 @@ async def test_a_later_conversation_goes_on_where_the_first_ended() -> None:
             "This is the answer to it. And this is the second sentence.",
             "And then?",
         ]
+
+
+async def test_a_turn_without_words_uses_up_its_number() -> None:
+    async with speech_rig() as rig:
+        async with Talk.open(rig) as talk:
+            await talk.send(*audio(silent(1)), COMMIT)
+            assert (await talk.finish())[-1] == "turn_failed"
+        async with Talk.open(rig) as later:
+            await later.send(text("Why?"))
+            await later.finish()
+            assert {event.turn_id for event in later.events} == {2}
+
+
+async def test_an_avatar_speaks_on_when_the_caller_who_listens_too_is_gone() -> None:
+    gate = asyncio.Event()
+    async with speech_rig(Script(chat=ScriptedChat(gate=gate))) as rig:
+        async with Talk.open(rig, setup(output=pb.REPLY_OUTPUT_AVATAR_AND_AUDIO)) as talk:
+            await talk.send(text("Why?"))
+            await talk.until("turn_started")
+        gate.set()
+        await rig.tasks.recorded("turn_finished")
+        [drive] = rig.avatars.drives
+        assert drive.ended_by == "finish"
 
 
 async def test_the_record_survives_a_task_service_that_stumbles() -> None:
