@@ -27,7 +27,9 @@ HISTORY_TURNS = 8
 HISTORY_CHARACTERS = 2_000
 """What the dialogue so far may take of a small model's context."""
 
-DEADLINES = Deadlines(first_s=30, next_s=20, total_s=120)
+DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
+"""For a model that hangs; one on this machine may have several dialogues before this one."""
+
 EMBEDDING_S = 5.0
 
 _FACTS_INTRODUCTION = {

@@ -44,7 +44,7 @@ from services.speech.waterfall import Mark, Waterfall
 
 log = structlog.get_logger(__name__)
 
-RECOGNITION = Deadlines(first_s=30, next_s=30, total_s=60)
+RECOGNITION = Deadlines(first_s=60, next_s=30, total_s=120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
 from services.speech.speakable import speakable
 from services.speech.streams import Deadlines, closing, timely
 
-DEADLINES = Deadlines(first_s=30, next_s=20, total_s=60)
+DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
 
 _SPOKEN = re.compile(r"\w")
 
