@@ -174,12 +174,10 @@ class AvatarDrive:
         try:
             async for response in call:
                 self._follow(response)
-            self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
         except grpc.aio.AioRpcError as error:
             self._fail(_failure(error))
         finally:
-            if not self._outcome.done():
-                self._outcome.cancel()
+            self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
             self._has_room.set()
             self._may_write.set()
 
@@ -198,6 +196,7 @@ class AvatarDrive:
                 self._outcome.set_result(self._playback)
 
     def _fail(self, error: ServiceError) -> None:
+        """The drive is lost, unless it has come to its end or is lost already."""
         if not self._outcome.done():
             self._playback = wire.from_lost_drive(error, self._playback)
             self._outcome.set_exception(error)
