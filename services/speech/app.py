@@ -15,6 +15,7 @@ from services.speech.dialogue import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import (
+    ASSETS,
     RECOGNITION_MODEL,
     SYNTHESIS_MODEL,
     LibrarySettings,
@@ -22,7 +23,6 @@ from services.speech.embedded.library import (
     open_store,
 )
 from services.speech.embedded.llama import LlamaChatModel
-from services.speech.embedded.stack import ASSETS
 from services.speech.embedded.store import ModelStore
 from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel

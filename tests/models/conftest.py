@@ -17,8 +17,8 @@ from services.speech.embedded.library import (
     default_models,
     open_store,
 )
-from services.speech.embedded.stack import EmbeddedStack, embedded_stack
 from services.speech.embedded.store import ModelStore
+from tests.support.embedded import EmbeddedStack, embedded_stack
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
 

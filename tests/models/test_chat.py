@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from services.speech.embedded.llama import LlamaChatModel
-from services.speech.embedded.stack import EmbeddedStack
 from services.speech.ports import ChatMessage, ProviderError, Role
+from tests.support.embedded import EmbeddedStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 

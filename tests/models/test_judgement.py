@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.speech.embedded.stack import EmbeddedStack
+from tests.support.embedded import EmbeddedStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.speech.embedded.stack import EmbeddedStack
 from services.speech.ports import ProviderError
+from tests.support.embedded import EmbeddedStack
 from tests.support.wer import (
     edit_distance,
     normalize_characters,

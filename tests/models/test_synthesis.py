@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 import pytest
 
-from services.speech.embedded.stack import EmbeddedStack
 from services.speech.ports import ProviderError, SpeechChunk, WordTime
+from tests.support.embedded import EmbeddedStack
 from tests.support.wer import character_error_rate, word_error_rate
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]

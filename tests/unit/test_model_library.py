@@ -8,6 +8,7 @@ import pytest
 from services.speech.embedded.digest import file_sha256
 from services.speech.embedded.kokoro import load_style
 from services.speech.embedded.library import (
+    ASSETS,
     LanguageModel,
     LibrarySettings,
     choose_language_model,
@@ -15,7 +16,6 @@ from services.speech.embedded.library import (
     usable_memory,
 )
 from services.speech.embedded.manifest import load_manifest
-from services.speech.embedded.stack import ASSETS
 from services.speech.embedded.synthesizer import VOICES
 
 ROOT = Path(__file__).parents[2]

@@ -11,6 +11,9 @@ from services.speech.embedded.manifest import load_manifest
 from services.speech.embedded.sources import FolderSource, PackageSource, Source, UrlSource
 from services.speech.embedded.store import ModelStore
 
+# Voices, vocabulary and small models that come with the code.
+ASSETS = Path(__file__).parents[1] / "assets"
+
 RECOGNITION_MODEL = "whisper-base"
 SYNTHESIS_MODEL = "kokoro-82m"
 

@@ -1,25 +1,24 @@
-"""All embedded providers, loaded from the model store."""
+"""All embedded providers at once, for tests of the models themselves."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
-from services.speech.embedded.library import RECOGNITION_MODEL, SYNTHESIS_MODEL, LanguageModel
+from services.speech.embedded.library import (
+    ASSETS,
+    RECOGNITION_MODEL,
+    SYNTHESIS_MODEL,
+    LanguageModel,
+)
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
 from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.ports import VoiceDetector
-
-log = structlog.get_logger()
-
-ASSETS = Path(__file__).parents[1] / "assets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,6 @@ async def embedded_stack(
             ),
             make_detector=EarshotDetector,
         )
-        log.info("embedded providers loaded", language_model=llm.value)
         yield providers
 
 
