@@ -1,11 +1,14 @@
 """What tests of whole processes share: one running stack, and its words when a test fails."""
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from tests.support.stack import Stack, running_stack
+
+MODELS = Path(__file__).with_name("models")
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +23,15 @@ def stack() -> Iterator[Stack]:
         portal.wrap_async_context_manager(running_stack()) as started,
     ):
         yield started
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, on one worker, tests that share what is costly: the stack, or the models."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+        elif item.path.is_relative_to(MODELS):
+            item.add_marker(pytest.mark.xdist_group("models"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,146 @@
+"""Processes that crash: what was on air is found again, and what cannot be reached is said."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from engine.tasks import TaskStatus
+from services.runtime.channel import connected
+from services.runtime.errors import from_rpc_error
+from services.runtime.reasons import Reason
+from services.runtime.requests import Metadata
+from tests.support.stack import Stack, running_stack
+
+# Tasks need neither speech nor the gateway.
+PROCESSES = ("engine", "avatar", "task")
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[Stack]:
+    """Processes of this test's own, to be killed."""
+    sweeps = {"task": {"TASK_SWEEP_INTERVAL_S": "2"}}
+    async with running_stack(processes=PROCESSES, env=sweeps) as started:
+        yield started
+
+
+@pytest.fixture
+async def tasks(stack: Stack) -> AsyncIterator["Client"]:
+    async with client_of(stack) as client:
+        yield client
+
+
+class Client:
+    """The calls of this file, with the token and a deadline that outlasts a restart."""
+
+    def __init__(self, channel: grpc.aio.Channel, token: Metadata) -> None:
+        self._stub = rpc.TaskServiceStub(channel)
+        self._token = token
+
+    async def create(self) -> pb.Task:
+        name = secrets.token_hex(8)
+        request = pb.CreateTaskRequest(room_id=f"room-{name}", stream_id=f"stream-{name}")
+        answer = await self._stub.CreateTask(request, metadata=self._token, wait_for_ready=True)
+        return answer.task
+
+    async def get(self, task_id: str) -> pb.Task:
+        request = pb.GetTaskRequest(task_id=task_id)
+        answer = await self._stub.GetTask(request, metadata=self._token, wait_for_ready=True)
+        return answer.task
+
+    async def stop(self, task_id: str) -> pb.Task:
+        request = pb.StopTaskRequest(task_id=task_id)
+        answer = await self._stub.StopTask(request, metadata=self._token, wait_for_ready=True)
+        return answer.task
+
+    async def until(self, task_id: str, states: Iterable[int]) -> pb.Task:
+        """Return the task when it is in one of the states."""
+        request = pb.WatchTaskRequest(task_id=task_id)
+        watch = self._stub.WatchTask(request, metadata=self._token, wait_for_ready=True)
+        async with aclosing(_tasks_of(watch)) as seen:
+            async for task in seen:
+                if task.state in states:
+                    return task
+        raise AssertionError(f"{task_id} ended otherwise")
+
+
+async def _tasks_of(watch: Any) -> AsyncIterator[pb.Task]:
+    try:
+        async for update in watch:
+            if update.HasField("snapshot"):
+                yield update.snapshot.task
+            elif update.event.HasField("state_changed"):
+                yield update.event.state_changed.task
+    finally:
+        watch.cancel()
+
+
+@asynccontextmanager
+async def client_of(stack: Stack) -> AsyncIterator[Client]:
+    token = (("authorization", f"Bearer {stack.service_token}"),)
+    async with connected(stack.target("task")) as channel:
+        yield Client(channel, token)
+
+
+async def played(stack: Stack, stream_id: str) -> dict[str, Any]:
+    """What the engine knows of a stream."""
+    async with httpx.AsyncClient(base_url=stack.engine_url, trust_env=False) as engine:
+        found = await engine.get("/recordings", params={"stream_id": stream_id})
+        return dict(found.raise_for_status().json())
+
+
+async def test_a_task_outlives_the_service_that_keeps_it(stack: Stack, tasks: Client) -> None:
+    created = await tasks.create()
+    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+    await stack.kill("task")
+    await stack.restart("task")
+    assert (await tasks.get(created.task_id)).state == pb.TASK_STATE_STREAMING
+    stopped = await tasks.stop(created.task_id)
+    assert stopped.state == pb.TASK_STATE_STOPPED
+
+
+async def test_a_start_goes_on_after_a_crash(stack: Stack, tasks: Client) -> None:
+    created = await tasks.create()
+    await stack.kill("task")
+    await stack.restart("task")
+    streaming = await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+    assert streaming.stream_id == created.stream_id
+    assert (await tasks.stop(created.task_id)).state == pb.TASK_STATE_STOPPED
+
+
+async def test_a_restarted_avatar_service_knows_its_avatars(stack: Stack, tasks: Client) -> None:
+    created = await tasks.create()
+    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+    await stack.kill("avatar")
+    await stack.restart("avatar")
+    assert (await tasks.stop(created.task_id)).state == pb.TASK_STATE_STOPPED
+    assert (await played(stack, created.stream_id))["status"] == TaskStatus.STOPPED
+
+
+async def test_an_unreachable_cloud_is_said(stack: Stack, tasks: Client) -> None:
+    await stack.kill("engine")
+    async with asyncio.timeout(60):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await tasks.create()
+    assert from_rpc_error(caught.value).reason is Reason.CLOUD_UNREACHABLE
+    await stack.restart("engine")
+    created = await tasks.create()
+    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+
+
+async def test_a_stopped_engine_ends_what_it_showed(stack: Stack, tasks: Client) -> None:
+    created = await tasks.create()
+    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+    assert await stack.stop("engine") == 0
+    await stack.restart("engine")
+    ended = await tasks.until(created.task_id, [pb.TASK_STATE_STOPPED])
+    assert ended.stop_reason == pb.STOP_REASON_CLOUD
