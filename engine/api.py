@@ -5,7 +5,7 @@ import json
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +23,20 @@ CALLS_PER_SECOND = 10
 MAX_BODY_BYTES = 1024 * 1024
 
 log = structlog.get_logger()
+
+
+class CallLimit(Protocol):
+    """How many calls may come."""
+
+    def count(self, action: str) -> None:
+        """Count one call; raises `Refusal` when it is one too many."""
+
+
+class Unlimited:
+    """For an engine whose calls were counted before they came to it."""
+
+    def count(self, action: str) -> None:
+        pass
 
 
 class RateLimit:
@@ -51,13 +65,14 @@ class Api:
         verifier: CallVerifier,
         handlers: Mapping[str, Handler],
         faults: Faults,
+        limit: CallLimit,
         clock: Clock,
     ) -> None:
         self._verifier = verifier
         self._handlers = handlers
         self._faults = faults
         self._clock = clock
-        self._rate_limit = RateLimit(clock)
+        self._limit = limit
 
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
@@ -91,7 +106,7 @@ class Api:
             raise Refusal(Code(refuse.code))
         skew = self._faults.take(ClockSkew, action)
         self._verifier.verify(query, now=self._clock.time() + (skew.seconds if skew else 0.0))
-        self._rate_limit.count(action)
+        self._limit.count(action)
         parameters = await _read_parameters(action, query, request)
         return await handler(parameters, str(request.base_url).rstrip("/"))
 

@@ -1,14 +1,16 @@
 """The composition of the engine: everything it serves, in one process and one context."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from engine.actions import Actions
-from engine.api import Api
-from engine.callbacks import Receiver, sending_callbacks
+from engine.admission import watching_load
+from engine.api import Api, CallLimit, RateLimit
+from engine.callbacks import Notices, Receiver, sending_callbacks
 from engine.certificate import make_server_context
 from engine.clock import Clock, SystemClock
 from engine.drive_socket import PATH, DriveSockets, serving_drives
@@ -24,7 +26,7 @@ from engine.speaker import Mute, Speaker
 from engine.tasks import TaskRules, keeping_tasks
 from engine.viewers import keeping_viewers, loopback_candidates
 from engine.whep import Whep
-from engine.workbench import Workbench
+from engine.workbench import FaultSwitches, RecordingDesk
 
 FETCH_TIMEOUT_S = 10.0
 
@@ -37,6 +39,7 @@ class Engine:
     drive_port: int
     app_id: int
     server_secret: str
+    health: Callable[[], Mapping[str, Any]]
 
 
 @asynccontextmanager
@@ -45,9 +48,38 @@ async def running(
 ) -> AsyncIterator[Engine]:
     """Serve until the end of the context; then end all tasks and send their last callbacks."""
     clock = clock or SystemClock()
-    speaker = speaker or Mute()
-    secret = settings.server_secret.get_secret_value()
     faults = Faults()
+    async with (
+        sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults) as callbacks,
+        serving(
+            settings,
+            host=settings.host,
+            limit=RateLimit(clock),
+            notices=callbacks,
+            faults=faults,
+            clock=clock,
+            speaker=speaker or Mute(),
+        ) as engine,
+    ):
+        yield engine
+
+
+@asynccontextmanager
+async def serving(
+    settings: EngineSettings,
+    *,
+    host: str,
+    limit: CallLimit,
+    notices: Notices,
+    faults: Faults,
+    clock: Clock,
+    speaker: Speaker,
+) -> AsyncIterator[Engine]:
+    """Serve HTTP at a host until the end of the context; then end all tasks.
+
+    What happens to the tasks is told to `notices`, which must outlive the context.
+    """
+    secret = settings.server_secret.get_secret_value()
     tokens = DriveTokens(clock=clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(loopback_candidates(settings.public_host))
@@ -57,17 +89,18 @@ async def running(
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5)
         )
-        callbacks = await stack.enter_async_context(
-            sending_callbacks(receiver=_receiver(settings), clock=clock, faults=faults)
-        )
         metronome = await stack.enter_async_context(running_metronome())
+        admission = await stack.enter_async_context(
+            watching_load(measures=[metronome], max_late_share=settings.max_late_share)
+        )
         viewers = await stack.enter_async_context(keeping_viewers())
         tasks = await stack.enter_async_context(
             keeping_tasks(
                 rules=_rules(settings),
                 clock=clock,
                 metronome=metronome,
-                callbacks=callbacks,
+                admission=admission,
+                notices=notices,
                 faults=faults,
                 recordings=recordings,
             )
@@ -87,11 +120,25 @@ async def running(
             client=client,
             drive_address=f"wss://{settings.public_host}:{drive_port}{PATH}",
         )
+
+        def tell_health() -> Mapping[str, Any]:
+            ticks = metronome.tally()
+            return {
+                "tasks": len(tasks.live),
+                "viewers": viewers.count,
+                "ticks": ticks.done,
+                "late_ticks": ticks.late,
+                "skipped_ticks": metronome.skipped_ticks,
+                "late_share": round(admission.late_share, 4),
+                "has_room": admission.has_room,
+            }
+
         application = make_application(
             api=Api(
                 verifier=CallVerifier(app_id=settings.app_id, server_secret=secret),
                 handlers=actions.handlers(),
                 faults=faults,
+                limit=limit,
                 clock=clock,
             ),
             whep=Whep(
@@ -100,24 +147,22 @@ async def running(
                 clock=clock,
                 app_id=settings.app_id,
                 server_secret=secret,
-            ),
-            workbench=Workbench(tasks=tasks, faults=faults, recordings=recordings),
-            health=lambda: {
-                "tasks": len(tasks.live),
-                "viewers": viewers.count,
-                "skipped_ticks": metronome.skipped_ticks,
-            },
+            ).routes(),
+            recordings=RecordingDesk(tasks=tasks, recordings=recordings).routes(),
+            fault_switches=FaultSwitches(faults),
+            health=tell_health,
         )
         # Once HTTP is closed: a drive that holds its sender back lets go only when it ends.
         stack.push_async_callback(tasks.stop_all)
         port = await stack.enter_async_context(
-            serving_http(application, host=settings.host, port=settings.port)
+            serving_http(application, host=host, port=settings.port)
         )
         yield Engine(
             base_url=f"http://{settings.public_host}:{port}",
             drive_port=drive_port,
             app_id=settings.app_id,
             server_secret=secret,
+            health=tell_health,
         )
 
 
@@ -130,7 +175,8 @@ def _rules(settings: EngineSettings) -> TaskRules:
     )
 
 
-def _receiver(settings: EngineSettings) -> Receiver | None:
+def receiver_of(settings: EngineSettings) -> Receiver | None:
+    """Who gets the callbacks, if anybody."""
     if settings.callback_url is None or settings.callback_secret is None:
         return None
     return Receiver(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import structlog
@@ -48,6 +48,13 @@ class Receiver:
     secret: str
     app_id: int
     timestamp_unit: str
+
+
+class Notices(Protocol):
+    """Where notices go."""
+
+    def send(self, notice: Notice) -> None:
+        """Take a notice behind the earlier ones of its task; never blocks."""
 
 
 class Callbacks:

@@ -134,7 +134,7 @@ class Faults:
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
 
-    def replace(self, faults: FaultList) -> None:
+    async def replace(self, faults: FaultList) -> None:
         """Switch on these faults and no others."""
         self._armed = [_Armed(fault, fault.count) for fault in faults.faults]
 

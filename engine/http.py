@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,16 +16,20 @@ from starlette.types import ASGIApp
 
 from engine.api import Api
 from engine.people import PICTURES
-from engine.whep import Whep
-from engine.workbench import Workbench
+from engine.workbench import FaultSwitches
 
 GRACE_S = 2
 
 
 def make_application(
-    *, api: Api, whep: Whep, workbench: Workbench, health: Callable[[], Mapping[str, int]]
+    *,
+    api: Api,
+    whep: Sequence[Route],
+    recordings: Sequence[Route],
+    fault_switches: FaultSwitches,
+    health: Callable[[], Mapping[str, Any]],
 ) -> Starlette:
-    """All routes of the engine; `health` gives the counts that `/healthz` shows."""
+    """All routes of the engine; `health` gives the figures that `/healthz` shows."""
 
     async def tell_health(request: Request) -> Response:
         return JSONResponse({"status": "ok", **health()})
@@ -34,8 +39,9 @@ def make_application(
             Route("/", api.answer, methods=["GET", "POST"]),
             Route("/healthz", tell_health, methods=["GET"]),
             Mount("/pictures", StaticFiles(directory=PICTURES)),
-            *whep.routes(),
-            *workbench.routes(),
+            *whep,
+            *recordings,
+            *fault_switches.routes(),
         ]
     )
 

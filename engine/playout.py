@@ -7,10 +7,13 @@ from typing import Protocol
 
 import structlog
 
+from engine.admission import Tally
 from engine.sound import TICK_S
 
 # Later than this, ticks are left out instead of being caught up in a burst.
 MAX_LAG_S = 0.1
+# A tick that is later than this is told as late: no viewer notices yet, but the next may be worse.
+LATE_S = 0.02
 
 log = structlog.get_logger()
 
@@ -27,6 +30,8 @@ class Metronome:
 
     def __init__(self) -> None:
         self.skipped_ticks = 0
+        self._ticks = 0
+        self._late_ticks = 0
         self._joined: set[Ticking] = set()
         self._anyone = asyncio.Event()
 
@@ -41,6 +46,12 @@ class Metronome:
             self._joined.discard(ticking)
             if not self._joined:
                 self._anyone.clear()
+
+    def tally(self) -> Tally:
+        """The ticks so far; those that were left out are late ones too."""
+        return Tally(
+            done=self._ticks + self.skipped_ticks, late=self._late_ticks + self.skipped_ticks
+        )
 
     async def run(self) -> None:
         """Tick until cancelled; sleeps while nobody has joined."""
@@ -58,6 +69,8 @@ class Metronome:
                 index += missed
                 self.skipped_ticks += missed
             await asyncio.sleep(max(-lag, 0.0))
+            self._ticks += 1
+            self._late_ticks += loop.time() - (start + index * TICK_S) > LATE_S
             for ticking in tuple(self._joined):
                 self._tick(ticking, index)
 

@@ -77,6 +77,13 @@ class EngineSettings(BaseSettings):
     max_tasks: int = Field(
         10, ge=1, le=1000, description="how many tasks may live at once, 1 to 1000"
     )
+    workers: int = Field(1, ge=1, le=64, description="how many processes share the tasks, 1 to 64")
+    max_late_share: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="the share of late ticks above which new tasks are refused, up to 1 for never",
+    )
     recordings_dir: DirectoryPath | None = Field(
         None, description="an existing folder for recordings, by default a temporary one"
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from engine.callbacks import Callbacks, EventType, Notice
+from engine.admission import Admission
+from engine.callbacks import EventType, Notice, Notices
 from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.drives import Drive, DriveStatus
@@ -102,7 +103,8 @@ class Tasks:
         rules: TaskRules,
         clock: Clock,
         metronome: Metronome,
-        callbacks: Callbacks,
+        admission: Admission,
+        notices: Notices,
         faults: Faults,
         recordings: Recordings,
         group: asyncio.TaskGroup,
@@ -110,7 +112,8 @@ class Tasks:
         self.rules = rules
         self._clock = clock
         self._metronome = metronome
-        self._callbacks = callbacks
+        self._admission = admission
+        self._notices = notices
         self._faults = faults
         self._recordings = recordings
         self._group = group
@@ -122,11 +125,14 @@ class Tasks:
         return list(self._live.values())
 
     def create(self, request: CreateTask) -> Task:
-        """Begin a task; raises `Refusal` on a StreamId in use and above the quota."""
+        """Begin a task; raises `Refusal` on a StreamId in use, above the quota, under full load."""
         if self.find_stream(request.rtc_config.stream_id) is not None:
             raise Refusal(Code.STREAM_ID_IN_USE)
         if len(self._live) >= self.rules.max_tasks:
             raise Refusal(Code.CONCURRENCY_EXCEEDED, f"at most {self.rules.max_tasks} tasks")
+        # Where no task runs, none can be degraded.
+        if self._live and not self._admission.has_room:
+            raise Refusal(Code.NO_RESOURCE, "the running tasks need all that this machine has")
         task = Task(request, self._clock.time())
         self._live[task.task_id] = task
         self._group.create_task(self._run(task))
@@ -234,7 +240,7 @@ class Tasks:
         self._tell(task, EventType.DRIVE_STATUS, detail)
 
     def _tell(self, task: Task, event_type: EventType, detail: dict[str, Any]) -> None:
-        self._callbacks.send(
+        self._notices.send(
             Notice(
                 event_type=event_type,
                 task_id=task.task_id,
@@ -259,7 +265,8 @@ async def keeping_tasks(
     rules: TaskRules,
     clock: Clock,
     metronome: Metronome,
-    callbacks: Callbacks,
+    admission: Admission,
+    notices: Notices,
     faults: Faults,
     recordings: Recordings,
 ) -> AsyncIterator[Tasks]:
@@ -269,7 +276,8 @@ async def keeping_tasks(
             rules=rules,
             clock=clock,
             metronome=metronome,
-            callbacks=callbacks,
+            admission=admission,
+            notices=notices,
             faults=faults,
             recordings=recordings,
             group=group,

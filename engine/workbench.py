@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from engine.codes import Refusal
 from engine.drives import Drive, DriveStatus
-from engine.faults import FaultList, Faults
+from engine.faults import FaultList
 from engine.parameters import describe
 from engine.recordings import Recordings
 from engine.request_body import BodyRefused, read_body
@@ -21,29 +21,32 @@ MAX_BODY_BYTES = 64 * 1024
 NOT_FOUND = "no such recording\n"
 
 
-class Workbench:
-    """`/faults` and `/recordings`."""
+class FaultBoard(Protocol):
+    """Where faults are switched on."""
 
-    def __init__(self, *, tasks: Tasks, faults: Faults, recordings: Recordings) -> None:
-        self._tasks = tasks
-        self._faults = faults
-        self._recordings = recordings
+    async def replace(self, faults: FaultList) -> None:
+        """Switch on these faults and no others."""
+
+    def current(self) -> FaultList:
+        """The faults that still apply, `count` being what is left."""
+
+
+class FaultSwitches:
+    """`/faults`."""
+
+    def __init__(self, board: FaultBoard) -> None:
+        self._board = board
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        return [
-            Route("/faults", _local_only(self._change_faults), methods=["GET", "PUT", "DELETE"]),
-            Route("/recordings", _local_only(self._find_recordings), methods=["GET"]),
-            Route("/recordings/{task_id}", _local_only(self._show_task), methods=["GET"]),
-            Route("/recordings/{task_id}/{name}", _local_only(self._play), methods=["GET"]),
-        ]
+        return [Route("/faults", local_only(self._change), methods=["GET", "PUT", "DELETE"])]
 
-    async def _change_faults(self, request: Request) -> Response:
+    async def _change(self, request: Request) -> Response:
         match request.method:
             case "PUT":
                 try:
                     body = await read_body(request, limit=MAX_BODY_BYTES)
-                    self._faults.replace(FaultList.model_validate_json(body))
+                    await self._board.replace(FaultList.model_validate_json(body))
                 except BodyRefused as error:
                     return PlainTextResponse(f"{error}\n", status_code=error.status)
                 except ValidationError as error:
@@ -56,29 +59,45 @@ class Workbench:
                     ]
                     return JSONResponse({"errors": rules}, status_code=400)
             case "DELETE":
-                self._faults.replace(FaultList(faults=[]))
-        return JSONResponse(self._faults.current().model_dump(exclude_none=True))
+                await self._board.replace(FaultList(faults=[]))
+        return JSONResponse(self._board.current().model_dump(exclude_none=True))
 
-    async def _find_recordings(self, request: Request) -> Response:
+
+class RecordingDesk:
+    """`/recordings`."""
+
+    def __init__(self, *, tasks: Tasks, recordings: Recordings) -> None:
+        self._tasks = tasks
+        self._recordings = recordings
+
+    def routes(self) -> list[Route]:
+        """Routes below the root of the application."""
+        return [
+            Route("/recordings", local_only(self._find), methods=["GET"]),
+            Route("/recordings/{task_id}", local_only(self._show_task), methods=["GET"]),
+            Route("/recordings/{task_id}/{name}", local_only(self._play), methods=["GET"]),
+        ]
+
+    async def _find(self, request: Request) -> Response:
         task = self._tasks.find_past_stream(request.query_params.get("stream_id", ""))
-        return _not_found() if task is None else JSONResponse(self._show(task))
+        return not_found() if task is None else JSONResponse(self._show(task))
 
     async def _show_task(self, request: Request) -> Response:
         try:
             return JSONResponse(self._show(self._tasks.get(request.path_params["task_id"])))
         except Refusal:
-            return _not_found()
+            return not_found()
 
     async def _play(self, request: Request) -> Response:
         try:
             task = self._tasks.get(request.path_params["task_id"])
         except Refusal:
-            return _not_found()
+            return not_found()
         drive_id = request.path_params["name"].removesuffix(".wav")
         known = any(drive.drive_id == drive_id for drive in task.drives)
         recording = self._recordings.get(drive_id) if known else None
         if recording is None:
-            return _not_found()
+            return not_found()
         return Response(recording.read_wav(), media_type="audio/wav")
 
     def _show(self, task: Task) -> dict[str, Any]:
@@ -110,7 +129,9 @@ class Workbench:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def _local_only(endpoint: Endpoint) -> Endpoint:
+def local_only(endpoint: Endpoint) -> Endpoint:
+    """An endpoint that refuses callers from other machines."""
+
     async def guarded(request: Request) -> Response:
         if request.client is None or not _is_loopback(request.client.host):
             return PlainTextResponse("only from this machine\n", status_code=403)
@@ -126,5 +147,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _not_found() -> Response:
+def not_found() -> Response:
+    """The answer where nothing is recorded."""
     return PlainTextResponse(NOT_FOUND, status_code=404)

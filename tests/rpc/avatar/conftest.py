@@ -47,6 +47,7 @@ async def open_rig(tmp_path: Path) -> AsyncIterator[OpenRig]:
                 "callback_url": f"http://127.0.0.1:{hook_port}/hook" if relays else None,
                 "callback_secret": CALLBACK_SECRET,
                 "init_delay_s": 0,
+                "max_late_share": 1,
                 "recordings_dir": tmp_path,
                 **(engine or {}),
             }
