@@ -51,6 +51,11 @@ browser: ## Install the Chromium that the browser tests drive
 gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
 	$(BIN)/python -m tools.gen_protos
 
+.PHONY: web
+web: ## Build the page again, with node: gateway/web/dist from its sources
+	npm --prefix gateway/web ci
+	npm --prefix gateway/web run build
+
 .PHONY: docs
 docs: $(INSTALLED) ## Write docs/errors.md and .env.example from the code again
 	$(BIN)/python -m tools.errors_page

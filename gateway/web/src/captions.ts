@@ -1,0 +1,81 @@
+// Live captions: the question as it is recognised, the reply word by word as it is spoken.
+
+import { split, type Turn } from "./conversation";
+import { make, markUnheard } from "./dom";
+import { t } from "./language";
+import { toPieces } from "./spoken";
+
+export class Captions {
+  readonly #element: HTMLElement;
+  readonly #log: HTMLElement;
+  readonly #lines = make("div", "lines");
+  readonly #question = make("p", "user");
+  readonly #reply = make("p", "reply");
+  #turn: Turn | null = null;
+  #frame = 0;
+
+  /** `log` is what screen readers announce: whole sentences, not words. */
+  constructor(element: HTMLElement, log: HTMLElement) {
+    this.#element = element;
+    this.#log = log;
+    this.#lines.append(this.#question, this.#reply);
+    element.append(this.#lines);
+  }
+
+  /** Shows a turn; one that began before the shown one is over for the eye. */
+  show(turn: Turn): void {
+    if (this.#turn && turn.id < this.#turn.id) return;
+    if (this.#turn?.id !== turn.id) this.#begin(turn);
+    this.#question.textContent = turn.question;
+    this.#question.dataset["final"] = String(turn.isQuestionFinal);
+    if (turn.end) this.#finish(turn);
+    else if (turn.spokenSince !== null && !this.#frame) this.#speak();
+  }
+
+  clear(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#turn = null;
+    this.#question.textContent = "";
+    this.#reply.replaceChildren();
+    this.#log.replaceChildren();
+  }
+
+  #begin(turn: Turn): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#turn = turn;
+    this.#reply.replaceChildren();
+    // Begins the entrance again.
+    this.#element.replaceChildren(this.#lines);
+  }
+
+  /** Shows the words that are due, frame by frame; the rest of their sentence keeps its place. */
+  #speak(): void {
+    this.#frame = requestAnimationFrame(() => this.#speak());
+    const { sentences, spokenSince } = this.#turn ?? {};
+    if (!sentences || spokenSince == null) return;
+    const heardMs = performance.now() - spokenSince;
+    const begun = sentences.filter(({ audioOffsetMs }, index) => index === 0 || audioOffsetMs <= heardMs);
+    const pieces = toPieces(begun);
+    for (const { text } of pieces.slice(this.#reply.childElementCount)) this.#reply.append(make("span", "coming", text));
+    for (const [index, { dueMs }] of pieces.entries()) {
+      const word = this.#reply.children[index];
+      if (word && dueMs <= heardMs) word.className = "word";
+    }
+  }
+
+  #finish({ question, end }: Turn): void {
+    if (!end) return;
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const [heard, unheard] = split(end);
+    this.#reply.replaceChildren(...markUnheard(heard, unheard));
+    this.#announce(question, heard);
+  }
+
+  #announce(question: string, heard: string): void {
+    if (question) this.#log.append(make("p", "", `${t("captions.you")}: ${question}`));
+    if (heard) this.#log.append(make("p", "", heard));
+  }
+}

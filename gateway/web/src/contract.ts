@@ -1,0 +1,95 @@
+// What the gateway answers, as docs/http-api.md tells it.
+
+export interface Persona {
+  personaId: string;
+  displayName: string;
+  description: string;
+  languages: string[];
+  greetings: Record<string, string>;
+  sampleQuestions: Record<string, string>;
+}
+
+export interface DigitalHuman {
+  digitalHumanId: string;
+  displayName: string;
+  avatarUrl: string;
+  actions: string[];
+}
+
+export interface Config {
+  version: string;
+  needsKey: boolean;
+  defaultPersonaId: string;
+  personas: Persona[];
+  digitalHumans: DigitalHuman[];
+  languages: string[];
+  maxUploadBytes: number;
+  maxAudioSeconds: number;
+}
+
+export type TaskState = "CREATING" | "STARTING" | "STREAMING" | "STOPPING" | "STOPPED" | "FAILED";
+
+export interface Task {
+  taskId: string;
+  state: TaskState;
+  lang: string;
+  stopReason?: string;
+}
+
+/** What a viewer needs: a token, and where to watch. */
+export interface Ticket {
+  token: string;
+  expiresAt: string;
+  appId: number;
+  playback: { protocol: "WHEP" | "ZEGO_EXPRESS"; url: string };
+}
+
+/** When the stages of a turn were reached, in milliseconds after the last sound of the question. */
+export interface Timings {
+  endpointMs?: number;
+  transcriptMs?: number;
+  firstTokenMs?: number;
+  firstSentenceMs?: number;
+  firstAudioMs?: number;
+  driveReadyMs?: number;
+  firstPcmSentMs?: number;
+  playbackStartedMs?: number;
+  lastTokenMs?: number;
+}
+
+export interface ProblemBody {
+  status: number;
+  reason: string;
+  detail: string;
+}
+
+/** When a word is heard; `start` and `end` count code points of its sentence. */
+export interface WordTime {
+  start: number;
+  end: number;
+  startMs: number;
+  endMs: number;
+}
+
+export interface Sentence {
+  text: string;
+  textStart: number;
+  textEnd: number;
+  audioOffsetMs: number;
+  words: WordTime[];
+}
+
+interface OfTurn {
+  turnId: number;
+}
+
+/** The events that the page knows; it ignores all others. */
+export type GatewayEvent =
+  | { name: "snapshot" | "state_changed"; data: { task: Task } }
+  | { name: "transcript_updated"; data: OfTurn & { text: string; isFinal: boolean } }
+  | { name: "turn_started"; data: OfTurn & { origin: "SPEECH" | "TEXT" | "SAY"; transcript: string } }
+  | { name: "sentence_started"; data: OfTurn & Sentence }
+  | { name: "playback_started"; data: OfTurn }
+  | { name: "turn_finished"; data: OfTurn & { reply: string; heard: string; interrupted: boolean; timings: Timings } }
+  | { name: "turn_failed"; data: OfTurn & { problem: ProblemBody; reply: string; heard: string } }
+  | { name: "problem"; data: ProblemBody };

@@ -1,0 +1,15 @@
+// The page: puts its parts together.
+
+import "./style/page.css";
+import { App } from "./app";
+import { find } from "./dom";
+import { onLanguage, toggleLanguage, translateDocument } from "./language";
+import { installTheme } from "./theme";
+
+installTheme(find("theme", HTMLButtonElement));
+find("language", HTMLButtonElement).addEventListener("click", toggleLanguage);
+onLanguage(translateDocument);
+const app = new App();
+onLanguage(() => app.translate());
+addEventListener("pagehide", () => app.leave());
+void app.load();

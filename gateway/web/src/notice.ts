@@ -1,0 +1,81 @@
+// What the user must know, and what can be done about it.
+
+import { find } from "./dom";
+import { Problem, Unreachable } from "./gateway";
+import { isKey, t, type Key } from "./language";
+
+const BUSY = new Set([
+  "QUOTA_EXCEEDED",
+  "AVATAR_CAPACITY_EXCEEDED",
+  "CLOUD_BUSY",
+  "CLOUD_NO_CAPACITY",
+  "CLOUD_RATE_LIMITED",
+  "RATE_LIMITED",
+]);
+
+export class Notice {
+  readonly #element = find("notice", HTMLElement);
+  readonly #text = find("notice-text", HTMLParagraphElement);
+  readonly #retry = find("notice-retry", HTMLButtonElement);
+  readonly #dismiss = find("notice-dismiss", HTMLButtonElement);
+  #shown: Key | null = null;
+
+  constructor() {
+    this.#dismiss.addEventListener("click", () => this.hide());
+  }
+
+  show(key: Key, { retry, detail = "" }: { retry?: () => void; detail?: string } = {}): void {
+    this.#shown = key;
+    this.#text.textContent = t(key, { detail });
+    this.#retry.hidden = !retry;
+    this.#retry.onclick = () => {
+      this.hide();
+      retry?.();
+    };
+    this.#element.hidden = false;
+  }
+
+  /** Shows a failure in words that help. */
+  showError(error: unknown, retry?: () => void): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    this.show(keyOf(error), { detail, ...(retry && { retry }) });
+  }
+
+  showEnd(reason: string): void {
+    const key = `ended.${reason}`;
+    this.show(isKey(key) ? key : "ended.CLOUD");
+  }
+
+  /** Hides the notice; with a key, only that one. */
+  hide(key?: Key): void {
+    if (key && key !== this.#shown) return;
+    this.#shown = null;
+    this.#element.hidden = true;
+  }
+}
+
+function keyOf(error: unknown): Key {
+  if (error instanceof Unreachable) return "error.unreachable";
+  if (error instanceof DOMException) return keyOfMicrophone(error);
+  if (!(error instanceof Problem)) return "error.internal";
+  if (error.reason === "NO_SPEECH") return "error.no-speech";
+  if (error.reason.startsWith("AUDIO_")) return "error.audio";
+  if (BUSY.has(error.reason)) return "error.busy";
+  return error.status === 503 || error.status === 504 ? "error.unavailable" : "error.internal";
+}
+
+function keyOfMicrophone({ name }: DOMException): Key {
+  switch (name) {
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return "error.no-microphone";
+    case "NotAllowedError":
+      return "error.microphone-denied";
+    case "SecurityError":
+      return "error.microphone-insecure";
+    case "NotReadableError":
+      return "error.microphone-busy";
+    default:
+      return "error.internal";
+  }
+}

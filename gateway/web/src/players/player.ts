@@ -1,0 +1,40 @@
+// The seam between a call and the ways to watch it.
+
+import type { Ticket } from "../contract";
+
+/** Where a player puts picture and sound. */
+export interface Screen {
+  readonly video: HTMLVideoElement;
+  readonly canvas: HTMLCanvasElement;
+  readonly sound: HTMLAudioElement;
+}
+
+export interface Viewer {
+  readonly userId: string;
+  readonly roomId: string;
+  readonly streamId: string;
+}
+
+export interface Player {
+  /** Starts to play; throws when there is nothing to play. */
+  play(ticket: Ticket): Promise<void>;
+  /** Resolves when what was played breaks off by itself. */
+  readonly lost: Promise<void>;
+  /** Leaves; safe at any time. */
+  stop(): void;
+}
+
+/** Returns the player for a deployment's way to watch. */
+export async function createPlayer(
+  ticket: Ticket,
+  screen: Screen,
+  viewer: Viewer,
+  renew: () => Promise<Ticket>,
+): Promise<Player> {
+  if (ticket.playback.protocol === "ZEGO_EXPRESS") {
+    const { ZegoPlayer } = await import("./zego");
+    return new ZegoPlayer(screen, viewer, renew);
+  }
+  const { WhepPlayer } = await import("./whep");
+  return new WhepPlayer(screen);
+}

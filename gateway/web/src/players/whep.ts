@@ -1,0 +1,106 @@
+// Plays a WHEP stream: what the engine speaks.
+
+import type { Ticket } from "../contract";
+import type { Player, Screen } from "./player";
+
+const GATHERING_MS = 2000;
+const TRIES = 20;
+/** A connection that is only disconnected may come back by itself. */
+const PATIENCE_MS = 4000;
+
+export class WhepPlayer implements Player {
+  readonly lost: Promise<void>;
+  readonly #screen: Screen;
+  readonly #connection = new RTCPeerConnection();
+  readonly #leaving = new AbortController();
+  #viewer: URL | null = null;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+    this.lost = untilLost(this.#connection, this.#leaving.signal);
+  }
+
+  async play({ playback, token }: Ticket): Promise<void> {
+    const connection = this.#connection;
+    for (const kind of ["audio", "video"]) connection.addTransceiver(kind, { direction: "recvonly" });
+    connection.ontrack = ({ track, streams }) => this.#show(track, streams[0] ?? new MediaStream([track]));
+    await connection.setLocalDescription();
+    await untilGathered(connection);
+    const response = await this.#offer(playback.url, token);
+    const location = response.headers.get("Location");
+    if (location) this.#viewer = new URL(location, playback.url);
+    const sdp = await response.text();
+    if (this.#leaving.signal.aborted) this.#leave();
+    else await connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  stop(): void {
+    this.#leaving.abort();
+    this.#connection.close();
+    this.#screen.video.srcObject = null;
+    this.#screen.sound.srcObject = null;
+    this.#leave();
+  }
+
+  #show(track: MediaStreamTrack, stream: MediaStream): void {
+    // One stream in both elements: the browser keeps lips and voice together.
+    const element = track.kind === "audio" ? this.#screen.sound : this.#screen.video;
+    element.srcObject = stream;
+  }
+
+  async #offer(url: string, token: string): Promise<Response> {
+    const { signal } = this.#leaving;
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const response = await fetch(url, {
+        method: "POST",
+        body: this.#connection.localDescription?.sdp ?? "",
+        headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` },
+        signal,
+      });
+      if (response.ok) return response;
+      // 409: not on air yet; 503: too many viewers.
+      if (response.status !== 409 && response.status !== 503) break;
+      await pause(Number(response.headers.get("Retry-After") ?? 1) * 1000, signal);
+    }
+    throw new Error("The picture did not come.");
+  }
+
+  #leave(): void {
+    if (this.#viewer) void fetch(this.#viewer, { method: "DELETE", keepalive: true }).catch(() => undefined);
+    this.#viewer = null;
+  }
+}
+
+/** Resolves after a time; throws when it is aborted. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    });
+  });
+}
+
+function untilGathered(connection: RTCPeerConnection): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (connection.iceGatheringState === "complete") resolve();
+    };
+    connection.addEventListener("icegatheringstatechange", check);
+    setTimeout(resolve, GATHERING_MS);
+    check();
+  });
+}
+
+function untilLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let timer = 0;
+    connection.addEventListener("connectionstatechange", () => {
+      clearTimeout(timer);
+      if (signal.aborted) return;
+      if (connection.connectionState === "failed") resolve();
+      if (connection.connectionState === "disconnected") timer = window.setTimeout(resolve, PATIENCE_MS);
+    });
+  });
+}

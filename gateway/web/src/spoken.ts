@@ -1,0 +1,49 @@
+// Which word of a reply is spoken when.
+
+import type { Sentence } from "./contract";
+
+/** A piece of the reply as it appears: a word with what follows it. */
+export interface Piece {
+  text: string;
+  /** When it is spoken, after the reply's first sound. */
+  dueMs: number;
+}
+
+const CHARACTERS_PER_SECOND = { words: 15, ideographs: 4.5 };
+const IDEOGRAPHS = /[\u3000-\u9fff\uff00-\uffef]/;
+
+/** Returns the pieces of the sentences that have become sound. */
+export function toPieces(sentences: readonly Sentence[]): Piece[] {
+  return sentences.flatMap((sentence, index) => {
+    const before = sentences[index - 1];
+    const pieces = sentence.words.length ? timed(sentence) : reckoned(sentence);
+    const first = pieces[0];
+    if (first && before && needsSpace(before.text, first.text)) first.text = ` ${first.text}`;
+    return pieces;
+  });
+}
+
+/** Cuts before each word whose time the voice tells. */
+function timed({ text, words, audioOffsetMs }: Sentence): Piece[] {
+  const characters = [...text];
+  return words.map((word, index) => ({
+    text: characters.slice(index ? word.start : 0, words[index + 1]?.start).join(""),
+    dueMs: audioOffsetMs + word.startMs,
+  }));
+}
+
+/** Reckons when words are spoken, for a voice that does not tell. */
+function reckoned({ text, audioOffsetMs }: Sentence): Piece[] {
+  const isIdeographic = IDEOGRAPHS.test(text);
+  const rate = isIdeographic ? CHARACTERS_PER_SECOND.ideographs : CHARACTERS_PER_SECOND.words;
+  let at = 0;
+  return (text.match(isIdeographic ? /[\s\S]/gu : /\S+\s*/g) ?? []).map((piece) => {
+    const dueMs = audioOffsetMs + (at / rate) * 1000;
+    at += piece.length;
+    return { text: piece, dueMs };
+  });
+}
+
+function needsSpace(before: string, after: string): boolean {
+  return !/\s$/.test(before) && !/^\s/.test(after) && !IDEOGRAPHS.test(before.slice(-1));
+}

@@ -1,0 +1,42 @@
+// The line that says how the call is: connection, activity, and how long it lasts.
+
+import { find } from "./dom";
+import { t } from "./language";
+
+export type Status = "lobby" | "connecting" | "reconnecting" | "resting" | "listening" | "thinking" | "speaking";
+
+export class StatusLine {
+  readonly #element = find("status", HTMLElement);
+  readonly #text = find("status-text", HTMLSpanElement);
+  readonly #clock = find("clock", HTMLTimeElement);
+  #status: Status = "lobby";
+  #timer = 0;
+
+  show(status: Status): void {
+    this.#status = status;
+    this.#element.dataset["status"] = status;
+    this.translate();
+  }
+
+  translate(): void {
+    const text = t(`status.${this.#status}`);
+    // Unchanged text is not said again by screen readers.
+    if (this.#text.textContent !== text) this.#text.textContent = text;
+  }
+
+  startClock(): void {
+    const startedAt = Date.now();
+    const tick = (): void => {
+      const seconds = Math.floor((Date.now() - startedAt) / 1000);
+      this.#clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    };
+    tick();
+    this.#clock.hidden = false;
+    this.#timer = window.setInterval(tick, 1000);
+  }
+
+  stopClock(): void {
+    clearInterval(this.#timer);
+    this.#clock.hidden = true;
+  }
+}

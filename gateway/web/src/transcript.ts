@@ -1,0 +1,78 @@
+// The drawer with all that was said, and where the time of each turn went.
+
+import { split, type Turn } from "./conversation";
+import { find, make, markUnheard } from "./dom";
+import { t } from "./language";
+import { makeWaterfall } from "./waterfall";
+
+export class Transcript {
+  readonly #drawer = find("transcript", HTMLElement);
+  readonly #opener = find("transcript-open", HTMLButtonElement);
+  readonly #closer = find("transcript-close", HTMLButtonElement);
+  readonly #download = find("transcript-download", HTMLButtonElement);
+  readonly #list = find("turns", HTMLOListElement);
+  readonly #items = new Map<number, HTMLLIElement>();
+
+  constructor(onDownload: () => void) {
+    this.#opener.addEventListener("click", () => (this.#isOpen ? this.close() : this.#open()));
+    this.#closer.addEventListener("click", () => this.close());
+    this.#download.addEventListener("click", onDownload);
+    this.#drawer.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
+  }
+
+  get #isOpen(): boolean {
+    return !this.#drawer.inert;
+  }
+
+  show(turn: Turn): void {
+    const known = this.#items.get(turn.id);
+    const item = makeItem(turn);
+    // Opened charts stay open.
+    if (known?.querySelector("details")?.open) item.querySelector("details")?.setAttribute("open", "");
+    if (known) known.replaceWith(item);
+    else this.#list.append(item);
+    this.#items.set(turn.id, item);
+    this.#download.disabled = false;
+    this.#list.parentElement?.scrollTo({ top: this.#list.parentElement.scrollHeight });
+  }
+
+  clear(): void {
+    this.#items.clear();
+    this.#list.replaceChildren();
+    this.#download.disabled = true;
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    const hadFocus = this.#drawer.contains(document.activeElement);
+    this.#drawer.inert = true;
+    this.#opener.setAttribute("aria-expanded", "false");
+    document.body.classList.remove("has-drawer");
+    if (hadFocus) this.#opener.focus();
+  }
+
+  #open(): void {
+    this.#drawer.inert = false;
+    this.#opener.setAttribute("aria-expanded", "true");
+    document.body.classList.add("has-drawer");
+    this.#closer.focus();
+  }
+}
+
+function makeItem(turn: Turn): HTMLLIElement {
+  const item = make("li");
+  if (turn.question) item.append(make("p", "user", turn.question));
+  item.append(makeReply(turn));
+  if (turn.end?.hasFailed) item.append(make("p", "failed", t("transcript.failed")));
+  const waterfall = turn.end && makeWaterfall(turn.end.timings);
+  if (waterfall) item.append(waterfall);
+  return item;
+}
+
+function makeReply({ sentences, end }: Turn): HTMLElement {
+  if (!end) return make("p", "reply", sentences.map((sentence) => sentence.text).join(" "));
+  const [heard, unheard] = split(end);
+  return make("p", "reply", ...markUnheard(heard, unheard));
+}

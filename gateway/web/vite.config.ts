@@ -1,0 +1,43 @@
+// Builds the page into dist/, which the gateway serves: `/` is index.html, `/web/` the rest.
+
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { defineConfig, type Plugin } from "vite";
+
+const SOURCES = ["index.html", "package-lock.json", "package.json", "public", "src", "tsconfig.json", "vite.config.ts"];
+const MANIFEST = "dist/sources.json";
+
+/** Writes down of which sources dist/ was built, so that a test can tell when it is stale. */
+function manifest(): Plugin {
+  return {
+    name: "sources-manifest",
+    apply: "build",
+    closeBundle() {
+      const digests = Object.fromEntries(
+        SOURCES.flatMap(filesOf).map((path) => [path, createHash("sha256").update(readFileSync(path)).digest("hex")]),
+      );
+      writeFileSync(MANIFEST, `${JSON.stringify(digests, null, 1)}\n`);
+    },
+  };
+}
+
+function filesOf(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesOf(join(path, name)));
+}
+
+export default defineConfig({
+  base: "/web/",
+  plugins: [manifest()],
+  build: {
+    target: ["chrome123", "edge123", "firefox121", "safari17.5"],
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // The vendor's SDK is one file that is loaded for the vendor's cloud alone.
+    chunkSizeWarningLimit: 2500,
+  },
+  server: { proxy: { "/api": "http://127.0.0.1:8080" } },
+});
