@@ -1,7 +1,6 @@
 """`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
 
 import asyncio
-import logging
 import signal
 import sys
 
@@ -9,7 +8,9 @@ import structlog
 import uvloop
 
 from engine.app import running
+from engine.logs import configure_logs
 from engine.settings import EngineSettings, SettingsError, read_settings
+from engine.workers.front import fronting
 
 log = structlog.get_logger()
 
@@ -26,29 +27,11 @@ async def serve(settings: EngineSettings) -> None:
 
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop)
-    async with running(settings) as engine:
+    opening = fronting(settings) if settings.workers > 1 else running(settings)
+    async with opening as engine:
         log.info("engine ready", base_url=engine.base_url, drive_port=engine.drive_port)
         await stopped.wait()
         log.info("engine stopping")
-
-
-def configure_logs(level: str) -> None:
-    """One event per line on stderr, libraries from warnings on."""
-    rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if sys.stderr.isatty()
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *rendering,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 def main() -> None:

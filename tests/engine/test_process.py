@@ -115,3 +115,37 @@ async def test_process_with_bad_settings_ends_at_once() -> None:
         _, told = await process.communicate()
     assert process.returncode == 2
     assert told.decode().splitlines() == ["ENGINE_APP_ID: must be a number from 1 to 4294967295"]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that was not reaped yet does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+async def test_workers_end_with_their_front(name: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "engine",
+        env={**os.environ, **GOOD, "ENGINE_WORKERS": "2"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while (ready := json.loads(await process.stderr.readline()))["event"] != "engine ready":
+            pass
+        async with httpx.AsyncClient(base_url=ready["base_url"]) as http:
+            workers = (await http.get("/healthz")).json()["workers"]
+        pids = [worker["pid"] for worker in workers]
+        assert len(pids) == 2
+        assert all(is_alive(pid) for pid in pids)
+        process.send_signal(getattr(signal, name))
+        # The workers have the same stderr, so it ends with the last of them.
+        await process.stderr.read()
+        assert await process.wait() == (0 if name == "SIGTERM" else -signal.SIGKILL)
+    assert not any(is_alive(pid) for pid in pids)

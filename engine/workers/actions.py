@@ -1,0 +1,110 @@
+"""The actions of the API over all workers: each goes to the worker that has the task."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from engine import parameters as ask
+from engine.actions import Data, Handler
+from engine.codes import Code, Refusal
+from engine.people import find_person
+from engine.workers.pins import Pins
+from engine.workers.pool import Pool
+from engine.workers.worker import Worker
+
+CREATE = "CreateDigitalHumanStreamTask"
+STOP = "StopDigitalHumanStreamTask"
+LIST = "QueryDigitalHumanStreamTasks"
+DRIVES = "GetDriveStatus"
+# A task that has ended is told by its worker at once.
+END_S = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedActions:
+    """Handlers like those of one engine."""
+
+    pins: Pins
+    pool: Pool
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handler of every action, by name."""
+        return {action: partial(self._pass, action) for action in ask.ACTIONS} | {
+            CREATE: self.create_task,
+            STOP: self.stop_task,
+            LIST: self.list_tasks,
+            DRIVES: self.get_drives,
+        }
+
+    async def create_task(self, request: ask.CreateTask, base_url: str) -> Data:
+        find_person(request.digital_human_config.digital_human_id)
+        with self.pins.reserving(request.rtc_config.stream_id) as reservation:
+            for worker in self.pool.by_load():
+                reservation.worker = worker
+                try:
+                    created: dict[str, Any] = await _call(worker, CREATE, request, base_url)
+                except Refusal as refusal:
+                    if refusal.code is not Code.NO_RESOURCE:
+                        raise
+                    continue
+                self.pins.pin(worker, created["TaskId"], request.rtc_config)
+                return created
+        raise Refusal(Code.NO_RESOURCE, "no worker has room")
+
+    async def stop_task(self, request: ask.OneTask, base_url: str) -> Data:
+        pin = self.pins.get(request.task_id)
+        await _call(pin.require_worker(), STOP, request, base_url)
+        # Whoever is told that the task has ended may use its StreamId again.
+        try:
+            async with asyncio.timeout(END_S):
+                await pin.ended.wait()
+        except TimeoutError:
+            log.warning("end of a task not told", task_id=pin.task_id)
+        return None
+
+    async def list_tasks(self, request: ask.NoParameters, base_url: str) -> Data:
+        tasks = [
+            task
+            for data in await self._call_all(LIST, request, base_url)
+            for task in data["TaskList"]
+        ]
+        return {"TaskList": sorted(tasks, key=lambda task: int(task["CreateTime"]))}
+
+    async def get_drives(self, request: ask.GetDrives, base_url: str) -> Data:
+        if request.task_id or not request.drive_id:
+            return await self._pass(DRIVES, request, base_url)
+        answers = await self._call_all(DRIVES, request, base_url)
+        return {"DriveList": [drive for data in answers for drive in data["DriveList"]]}
+
+    async def _pass(self, action: str, request: ask.Parameters, base_url: str) -> Data:
+        match request:
+            case ask.OneTask(task_id=task_id) | ask.GetDrives(task_id=task_id) if task_id:
+                worker = self.pins.get(task_id).require_worker()
+            case _:
+                worker = self.pool.any()
+        data: Data = await _call(worker, action, request, base_url)
+        return data
+
+    async def _call_all(self, action: str, request: ask.Parameters, base_url: str) -> list[Any]:
+        # What a lost worker had is over; but a list without a worker that lives would be a lie.
+        workers = self.pool.workers
+        calls = [_call(worker, action, request, base_url) for worker in workers]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        told = []
+        for worker, answer in zip(workers, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                told.append(answer)
+            elif not worker.is_lost:
+                raise answer
+        return told
+
+
+async def _call(worker: Worker, action: str, request: ask.Parameters, base_url: str) -> Any:
+    return await worker.call(action, request.model_dump(by_alias=True), urlsplit(base_url).netloc)

@@ -1,0 +1,101 @@
+"""The front: speaks the API for all workers, and is all that callers get to see of them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from engine.api import Api, RateLimit
+from engine.app import Engine, receiver_of
+from engine.callbacks import sending_callbacks
+from engine.clock import Clock, SystemClock
+from engine.faults import AnyFault, FaultList, Faults, InitFailure, SlowInit, SocketDrop, Stall
+from engine.http import make_application, serving_http
+from engine.settings import EngineSettings
+from engine.signature import CallVerifier
+from engine.workbench import FaultSwitches
+from engine.workers.actions import RoutedActions
+from engine.workers.passage import Passage
+from engine.workers.pins import Pins
+from engine.workers.pool import Pool, keeping_workers
+
+SUMMED = ("viewers", "ticks", "late_ticks", "skipped_ticks")
+OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
+
+
+class SharedFaults:
+    """Faults of calls and callbacks are the front's; those of tasks and drives the workers'."""
+
+    def __init__(self, own: Faults, pool: Pool) -> None:
+        self._own = own
+        self._pool = pool
+
+    async def replace(self, faults: FaultList) -> None:
+        """Switch on these faults and no others, everywhere."""
+        passed: list[AnyFault] = [each for each in faults.faults if isinstance(each, OF_WORKERS)]
+        own: list[AnyFault] = [each for each in faults.faults if not isinstance(each, OF_WORKERS)]
+        await self._own.replace(FaultList(faults=own))
+        await self._pool.switch(FaultList(faults=passed))
+
+    def current(self) -> FaultList:
+        """The faults that apply; counts of those of the workers are as they were set."""
+        return FaultList(faults=[*self._own.current().faults, *self._pool.faults.faults])
+
+
+@asynccontextmanager
+async def fronting(
+    settings: EngineSettings, *, clock: Clock | None = None
+) -> AsyncIterator[Engine]:
+    """Serve with workers until the end of the context; then all tasks end, and are told of."""
+    clock = clock or SystemClock()
+    secret = settings.server_secret.get_secret_value()
+    faults = Faults()
+    pins = Pins(clock=clock, max_tasks=settings.max_tasks)
+    async with AsyncExitStack() as stack:
+        callbacks = await stack.enter_async_context(
+            sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults)
+        )
+        pool = Pool(
+            settings=settings,
+            pins=pins,
+            notices=callbacks,
+            clock=clock,
+        )
+        await stack.enter_async_context(keeping_workers(pool, settings.workers))
+        passage = Passage(pins=pins, pool=pool)
+
+        def tell_health() -> Mapping[str, Any]:
+            return _sum_up([worker.health for worker in pool.workers])
+
+        application = make_application(
+            api=Api(
+                verifier=CallVerifier(app_id=settings.app_id, server_secret=secret),
+                handlers=RoutedActions(pins=pins, pool=pool).handlers(),
+                faults=faults,
+                limit=RateLimit(clock),
+                clock=clock,
+            ),
+            whep=passage.whep_routes(),
+            recordings=passage.recording_routes(),
+            fault_switches=FaultSwitches(SharedFaults(faults, pool)),
+            health=tell_health,
+        )
+        port = await stack.enter_async_context(
+            serving_http(application, host=settings.host, port=settings.port)
+        )
+        yield Engine(
+            base_url=f"http://{settings.public_host}:{port}",
+            drive_port=pool.workers[0].drive_port,
+            app_id=settings.app_id,
+            server_secret=secret,
+            health=tell_health,
+        )
+
+
+def _sum_up(workers: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    sums = {name: sum(each.get(name, 0) for each in workers) for name in ("tasks", *SUMMED)}
+    return {
+        **sums,
+        "late_share": max((each.get("late_share", 0.0) for each in workers), default=0.0),
+        "has_room": any(each.get("has_room", False) for each in workers),
+        "workers": workers,
+    }

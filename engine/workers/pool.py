@@ -1,0 +1,140 @@
+"""The workers: all started at once, each started again when it is lost, all ended together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import structlog
+
+from engine.callbacks import Notice, Notices
+from engine.clock import Clock
+from engine.codes import Code, Refusal
+from engine.faults import FaultList
+from engine.settings import EngineSettings
+from engine.workers.pins import Pins
+from engine.workers.worker import Worker, WorkerFailed, running_worker
+
+STOP_S = 10.0
+RESTART_AFTER_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Pool:
+    """The workers that serve, by their places."""
+
+    def __init__(
+        self,
+        *,
+        settings: EngineSettings,
+        pins: Pins,
+        notices: Notices,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._pins = pins
+        self._notices = notices
+        self._clock = clock
+        self.faults = FaultList(faults=[])
+        self._workers: dict[int, Worker] = {}
+        self._stopping = asyncio.Event()
+
+    @property
+    def workers(self) -> list[Worker]:
+        """All that serve now, in the order of their places."""
+        return [self._workers[place] for place in sorted(self._workers)]
+
+    def any(self) -> Worker:
+        """A worker for what every worker can tell; raises `Refusal` while none serves."""
+        for worker in self._workers.values():
+            return worker
+        raise Refusal(Code.SYSTEM_BUSY, "the workers are starting")
+
+    def by_load(self) -> list[Worker]:
+        """All that serve, the one with the fewest tasks first."""
+        return sorted(self.workers, key=self._pins.count)
+
+    async def switch(self, faults: FaultList) -> None:
+        """Switch on faults in all workers, also in those that are still to come."""
+        self.faults = faults
+        for worker in self.workers:
+            await self._switch(worker)
+
+    def stop(self) -> None:
+        """Let every worker end its tasks and itself."""
+        self._stopping.set()
+        for worker in self._workers.values():
+            worker.dismiss()
+
+    async def keep(self, place: int, started: asyncio.Future[None]) -> None:
+        """Keep one place filled until the pool stops; `started` tells of the first time."""
+        settings = _settings_of(place, self._settings)
+        while not self._stopping.is_set():
+            try:
+                async with running_worker(settings, self._clock) as worker:
+                    await self._employ(place, worker, started)
+            except (WorkerFailed, OSError) as failure:
+                if not started.done():
+                    started.set_exception(failure)
+                    return
+                log.error("worker failed", place=place, reason=str(failure))
+            await self._clock.wait(self._stopping, RESTART_AFTER_S)
+
+    async def _employ(self, place: int, worker: Worker, started: asyncio.Future[None]) -> None:
+        await self._switch(worker)
+        self._workers[place] = worker
+        if self._stopping.is_set():
+            worker.dismiss()
+        if not started.done():
+            started.set_result(None)
+        try:
+            await worker.follow(self._follow)
+        finally:
+            del self._workers[place]
+            worker.is_lost = True
+            lost = self._pins.lose(worker)
+            if not self._stopping.is_set():
+                log.error("worker lost", place=place, pid=worker.pid, notices=len(lost))
+            for notice in lost:
+                self._notices.send(notice)
+
+    async def _switch(self, worker: Worker) -> None:
+        try:
+            await worker.client.put("/faults", content=self.faults.model_dump_json())
+        except httpx.HTTPError as error:
+            log.warning("faults not switched", pid=worker.pid, error=type(error).__name__)
+
+    def _follow(self, worker: Worker, notice: Notice) -> None:
+        self._pins.follow(worker, notice)
+        self._notices.send(notice)
+
+
+def _settings_of(place: int, settings: EngineSettings) -> EngineSettings:
+    return settings.model_copy(
+        update={
+            "workers": 1,
+            "port": 0,
+            "drive_port": settings.drive_port + place if settings.drive_port else 0,
+            "callback_url": None,
+            "callback_secret": None,
+            "recordings_bytes": settings.recordings_bytes // settings.workers,
+        }
+    )
+
+
+@asynccontextmanager
+async def keeping_workers(pool: Pool, count: int) -> AsyncIterator[None]:
+    """Keep so many workers; raises `WorkerFailed` when one cannot be started at first."""
+    loop = asyncio.get_running_loop()
+    started = [loop.create_future() for _ in range(count)]
+    keepers = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]
+    try:
+        await asyncio.gather(*started)
+        yield
+    finally:
+        pool.stop()
+        _, late = await asyncio.wait(keepers, timeout=STOP_S)
+        for keeper in late:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)

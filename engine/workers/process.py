@@ -1,0 +1,104 @@
+"""`python -m engine.workers.process FD`: one worker, tied to its front by the socket FD."""
+
+import asyncio
+import signal
+import socket
+import sys
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import structlog
+import uvloop
+
+from engine.api import Unlimited
+from engine.app import serving
+from engine.callbacks import Notice
+from engine.clock import SystemClock
+from engine.faults import Faults
+from engine.logs import configure_logs
+from engine.settings import EngineSettings
+from engine.speaker import Mute
+from engine.workers.reports import (
+    LOOPBACK,
+    MAX_LINE_BYTES,
+    Health,
+    Ready,
+    Told,
+    read_settings_line,
+    write_line,
+)
+
+HEALTH_EVERY_S = 0.5
+SETTINGS_TIMEOUT_S = 10.0
+FLUSH_S = 2.0
+# A front that lets so much lie unread is no front any more.
+MAX_UNREAD_BYTES = 8 * 2**20
+
+log = structlog.get_logger()
+
+
+class FrontLine:
+    """Where the worker's notices go: to the front, which sends the callbacks."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def send(self, notice: Notice) -> None:
+        """Tell the front."""
+        self.report(Told.of(notice))
+
+    def report(self, report: Ready | Told | Health) -> None:
+        """Write one report; gives the connection up, and with it this process, when none reads."""
+        if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            log.error("front does not read")
+            self._writer.transport.abort()
+        else:
+            self._writer.write(write_line(report))
+
+
+async def work(link: socket.socket) -> None:
+    """Serve from the settings line until the front closes the connection, however that comes."""
+    reader, writer = await asyncio.open_unix_connection(sock=link, limit=MAX_LINE_BYTES)
+    async with asyncio.timeout(SETTINGS_TIMEOUT_S):
+        settings = read_settings_line(await reader.readline())
+    configure_logs(settings.log_level)
+    line = FrontLine(writer)
+    try:
+        await _serve(settings, line, reader)
+    finally:
+        writer.close()
+        # The last notices are on their way, unless the front is gone.
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await writer.wait_closed()
+
+
+async def _serve(settings: EngineSettings, line: FrontLine, reader: asyncio.StreamReader) -> None:
+    async with serving(
+        settings,
+        host=LOOPBACK,
+        limit=Unlimited(),
+        notices=line,
+        faults=Faults(),
+        clock=SystemClock(),
+        speaker=Mute(),
+    ) as engine:
+        port = urlsplit(engine.base_url).port or 0
+        line.report(Ready(port=port, drive_port=engine.drive_port))
+        closed = asyncio.create_task(reader.read())
+        while not closed.done():
+            line.report(Health(figures=engine.health()))
+            await asyncio.wait((closed,), timeout=HEALTH_EVERY_S)
+
+
+def main() -> None:
+    """Serve the front at the other end of the socket whose descriptor is the first argument."""
+    # A signal to all processes of the engine is the front's to answer.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as link:
+        uvloop.run(work(link))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Several worker processes behind one front: one API, one set of rules, and one loss at a time."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.settings import EngineSettings
+from engine.workers.front import fronting
+from tests.engine.conftest import APP_ID, CALLBACK_SECRET, SERVER_SECRET
+from tests.support.engine_cloud import (
+    Cloud,
+    Receiver,
+    Viewer,
+    create_parameters,
+    make_tone,
+    make_viewer_token,
+    open_socket,
+    start,
+    stop,
+)
+
+STOPPED = 400000007
+STREAM_ID_IN_USE = 400000015
+UNKNOWN_TASK = 400000005
+TOO_MANY = 400000008
+RATE_LIMITED = 400010009
+
+OpenFront = Callable[..., Awaitable[Cloud]]
+
+
+@pytest.fixture
+async def open_front(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenFront]:
+    async with AsyncExitStack() as stack:
+
+        async def open_(**settings: Any) -> Cloud:
+            values = {
+                "port": 0,
+                "drive_port": 0,
+                "app_id": APP_ID,
+                "server_secret": SERVER_SECRET,
+                "callback_url": receiver.url,
+                "callback_secret": CALLBACK_SECRET,
+                "init_delay_s": 0,
+                "max_late_share": 1,
+                "recordings_dir": tmp_path,
+                "workers": 2,
+                **settings,
+            }
+            engine = await stack.enter_async_context(fronting(EngineSettings(**values)))
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(base_url=engine.base_url, timeout=20)
+            )
+            return Cloud(engine, http, receiver)
+
+        yield open_
+
+
+@pytest.fixture
+async def front(open_front: OpenFront) -> Cloud:
+    return await open_front()
+
+
+async def health(cloud: Cloud, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What /healthz tells once it meets a condition; workers tell their figures twice a second."""
+    async with asyncio.timeout(60):
+        while True:
+            figures: dict[str, Any] = (await cloud.http.get("/healthz")).json()
+            if condition(figures):
+                return figures
+            await asyncio.sleep(0.1)
+
+
+def tasks_by_worker(figures: dict[str, Any]) -> list[int]:
+    return [worker.get("tasks", 0) for worker in figures["workers"]]
+
+
+def port_of(address: str) -> str:
+    return address.rpartition(":")[2].partition("/")[0]
+
+
+async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> None:
+    task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
+    figures = await health(front, lambda told: told["tasks"] == 6)
+    assert tasks_by_worker(figures) == [3, 3]
+
+    listed = (await front.data("QueryDigitalHumanStreamTasks"))["TaskList"]
+    assert {task["TaskId"] for task in listed} == set(task_ids)
+
+    drives = [await front.begin_drive(task_id) for task_id in task_ids]
+    assert len({port_of(address) for _, address in drives}) == 2
+    pcm = make_tone(0.2).tobytes()
+    for (drive_id, address), task_id in zip(drives, task_ids, strict=True):
+        async with open_socket(address) as socket:
+            await start(socket, drive_id)
+            await socket.send(pcm)
+            await stop(socket, drive_id)
+            await front.receiver.until_drive(drive_id, 4)
+        status = await front.data("GetDigitalHumanStreamTaskStatus", TaskId=task_id)
+        assert status["Status"] == 3
+        assert (await front.played(task_id, drive_id)).tobytes() == pcm
+
+    for query in ({"TaskId": task_ids[4]}, {"DriveId": drives[4][0]}):
+        told = (await front.data("GetDriveStatus", **query))["DriveList"]
+        assert told == [{"DriveId": drives[4][0], "Status": 4}]
+
+
+async def test_one_set_of_rules_over_all_workers(open_front: OpenFront) -> None:
+    front = await open_front(max_tasks=3)
+    create = "CreateDigitalHumanStreamTask"
+    both = await asyncio.gather(*(front.call(create, **create_parameters()) for _ in range(2)))
+    assert sorted(envelope["Code"] for envelope in both) == [0, STREAM_ID_IN_USE]
+    await front.create("stream-2")
+    await front.create("stream-3")
+    refused = await front.call(create, **create_parameters(stream_id="stream-4"))
+    assert refused["Code"] == TOO_MANY
+
+    unknown = await front.call("InterruptDriveTask", TaskId="none")
+    assert unknown["Code"] == UNKNOWN_TASK
+    wrong = await front.http.post("/", params={**front.query("GetTimbreList"), "Signature": "x"})
+    assert wrong.json()["Code"] == 100000005
+
+    calls = (front.call("GetDigitalHumanStreamTaskStatus", TaskId="none") for _ in range(11))
+    codes = [envelope["Code"] for envelope in await asyncio.gather(*calls)]
+    assert codes.count(RATE_LIMITED) == 1
+
+
+async def test_a_stopped_stream_is_free_at_once(front: Cloud) -> None:
+    for _ in range(3):
+        task_id = await front.go_on_air()
+        await front.data("StopDigitalHumanStreamTask", TaskId=task_id)
+        again = await front.call("StopDigitalHumanStreamTask", TaskId=task_id)
+        assert again["Code"] == STOPPED
+
+
+async def test_pictures_are_told_at_the_address_that_was_called(front: Cloud) -> None:
+    people = (await front.data("GetDigitalHumanList"))["DigitalHumans"]
+    for person in people:
+        assert person["AvatarUrl"].startswith(front.engine.base_url)
+        assert (await front.http.get(person["AvatarUrl"])).status_code == 200
+
+
+async def test_viewers_are_passed_to_the_worker_of_their_stream(front: Cloud) -> None:
+    for number in range(2):
+        task_id = await front.go_on_air(f"stream-{number}")
+        async with Viewer(front, f"stream-{number}") as viewer:
+            await front.play(task_id, make_tone(3).tobytes())
+            await viewer.until_level(lambda level: level > 1000)
+            assert viewer.address.startswith(f"/whep/stream-{number}/")
+            fragment = await front.http.patch(
+                viewer.address,
+                content="a=mid:0\r\n",
+                headers={"Content-Type": "application/trickle-ice-sdpfrag"},
+            )
+            assert fragment.status_code == 204
+            assert (await front.http.delete(viewer.address)).status_code == 200
+            await viewer.until_end()
+    figures = await health(front, lambda told: told["viewers"] == 0)
+    assert figures["tasks"] == 2
+
+
+async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:
+    await front.go_on_air("stream-1")
+    token = make_viewer_token(front.engine)
+    foreign = make_viewer_token(front.engine, room_id="another")
+    for stream_id, bearer, content_type, status in [
+        ("stream-1", "-", "application/sdp", 401),
+        ("stream-1", "nonsense", "application/sdp", 401),
+        ("stream-1", foreign, "application/sdp", 403),
+        ("stream-1", token, "text/plain", 415),
+        ("stream-1", token, "application/sdp", 400),
+        ("none", "-", "application/sdp", 401),
+        ("none", token, "application/sdp", 404),
+    ]:
+        answer = await front.post_offer(stream_id, "x", token=bearer, content_type=content_type)
+        assert (answer.status_code, stream_id) == (status, stream_id), answer.text
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert (await front.http.delete("/whep/stream-1/none")).status_code == 404
+    preflight = await front.http.request("OPTIONS", "/whep/stream-1")
+    assert preflight.status_code == 204
+    assert preflight.headers["Accept-Post"] == "application/sdp"
+
+
+async def test_a_lost_worker_takes_its_own_tasks_only(front: Cloud) -> None:
+    task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
+    figures = await health(front, lambda told: tasks_by_worker(told) == [3, 3])
+    drives = {task_id: await front.begin_drive(task_id) for task_id in task_ids}
+    # The tasks go to the workers in turn, so those at even places have one worker.
+    ports = [port_of(drives[task_id][1]) for task_id in task_ids]
+    lost, kept = task_ids[0::2], task_ids[1::2]
+    assert len(set(ports[0::2])) == len(set(ports[1::2])) == 1
+    pids = [worker["pid"] for worker in figures["workers"]]
+
+    os.kill(pids[0], signal.SIGKILL)
+    for task_id in lost:
+        await front.receiver.until_task(task_id, 5)
+        assert front.receiver.task_statuses(task_id) == [1, 3, 5]
+        assert front.receiver.drive_statuses(drives[task_id][0]) == [1, 3]
+        status = await front.call("GetDigitalHumanStreamTaskStatus", TaskId=task_id)
+        assert status["Code"] == STOPPED
+    for task_id in kept:
+        assert front.receiver.task_statuses(task_id) == [1, 3]
+        status = await front.data("GetDigitalHumanStreamTaskStatus", TaskId=task_id)
+        assert status["Status"] == 3
+    listed = (await front.data("QueryDigitalHumanStreamTasks"))["TaskList"]
+    assert {task["TaskId"] for task in listed} == set(kept)
+
+    back = await health(front, lambda told: len(told["workers"]) == 2)
+    assert pids[1] in (pids_now := [worker["pid"] for worker in back["workers"]])
+    assert pids[0] not in pids_now
+    again = [await front.go_on_air(f"stream-{number}") for number in (0, 2, 4)]
+    figures = await health(front, lambda told: told["tasks"] == 6)
+    assert tasks_by_worker(figures) == [3, 3]
+    played = await front.play(again[0], make_tone(0.1).tobytes())
+    await front.receiver.until_drive(played, 4)
+
+
+async def test_faults_reach_the_workers(front: Cloud) -> None:
+    faults = [
+        {"kind": "refuse", "code": 400010002, "action": "GetTimbreList", "count": 1},
+        {"kind": "init_failure", "reason": "scripted"},
+        {"kind": "callback_loss", "count": 1},
+    ]
+    await front.set_faults(*faults)
+    assert (await front.call("GetTimbreList"))["Code"] == 400010002
+    assert (await front.call("GetTimbreList"))["Code"] == 0
+    task_ids = [await front.create(f"stream-{number}") for number in range(2)]
+    for task_id in task_ids:
+        failed = await front.receiver.until_task(task_id, 2)
+        assert failed["Detail"]["FailReason"] == "scripted"
+    told = [front.receiver.task_statuses(task_id) for task_id in task_ids]
+    assert sorted(told) == [[1, 2], [2]]
+    assert (await front.http.delete("/faults")).json() == {"faults": []}
+    await front.go_on_air("stream-3")
+
+
+async def test_the_end_of_the_front_is_the_end_of_all(
+    receiver: Receiver, open_front: OpenFront, tmp_path: Path
+) -> None:
+    settings = EngineSettings(
+        port=0,
+        drive_port=0,
+        app_id=APP_ID,
+        server_secret=SERVER_SECRET,
+        callback_url=receiver.url,
+        callback_secret=CALLBACK_SECRET,
+        recordings_dir=tmp_path,
+        init_delay_s=0,
+        workers=2,
+    )
+    async with fronting(settings) as engine, httpx.AsyncClient(base_url=engine.base_url) as http:
+        cloud = Cloud(engine, http, receiver)
+        task_ids = [await cloud.go_on_air(f"stream-{number}") for number in range(2)]
+        pids = [worker["pid"] for worker in engine.health()["workers"]]
+    for task_id in task_ids:
+        assert receiver.task_statuses(task_id) == [1, 3, 4, 5]
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not os.listdir(tmp_path)
