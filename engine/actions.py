@@ -148,10 +148,11 @@ class Actions:
 
     async def do_action(self, request: ask.DoAction, base_url: str) -> Data:
         task = self.tasks.get(request.task_id)
-        task.require_stage()
+        stage = task.require_stage()
         person = find_person(task.request.digital_human_config.digital_human_id)
         if request.action not in person.actions:
             raise Refusal(Code.INVALID_PARAMETER, "Action: is not an action of this digital human")
+        stage.act(request.action)
         return None
 
     async def interrupt(self, request: ask.OneTask, base_url: str) -> Data:

@@ -16,6 +16,7 @@ from engine.clock import Clock, SystemClock
 from engine.drive_socket import PATH, DriveSockets, serving_drives
 from engine.drive_token import DriveTokens
 from engine.drives import DriveStatus
+from engine.face.studio import open_studio
 from engine.faults import Faults
 from engine.http import make_application, serving_http
 from engine.playout import running_metronome
@@ -89,9 +90,10 @@ async def serving(
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5)
         )
+        studio = stack.enter_context(open_studio())
         metronome = await stack.enter_async_context(running_metronome())
         admission = await stack.enter_async_context(
-            watching_load(measures=[metronome], max_late_share=settings.max_late_share)
+            watching_load(measures=[metronome, studio], max_late_share=settings.max_late_share)
         )
         viewers = await stack.enter_async_context(keeping_viewers())
         tasks = await stack.enter_async_context(
@@ -103,6 +105,7 @@ async def serving(
                 notices=notices,
                 faults=faults,
                 recordings=recordings,
+                studio=studio,
             )
         )
         drive_port = await stack.enter_async_context(
@@ -122,13 +125,16 @@ async def serving(
         )
 
         def tell_health() -> Mapping[str, Any]:
-            ticks = metronome.tally()
+            ticks, frames = metronome.tally(), studio.tally()
             return {
                 "tasks": len(tasks.live),
                 "viewers": viewers.count,
                 "ticks": ticks.done,
                 "late_ticks": ticks.late,
                 "skipped_ticks": metronome.skipped_ticks,
+                "frames": frames.done,
+                "late_frames": frames.late,
+                "looped_frames": studio.count.looped,
                 "late_share": round(admission.late_share, 4),
                 "has_room": admission.has_room,
             }
@@ -171,6 +177,7 @@ def _rules(settings: EngineSettings) -> TaskRules:
     return TaskRules(
         init_delay_s=settings.init_delay_s,
         max_tasks=settings.max_tasks,
+        layout=settings.layout,
         interrupted_as=told_as[settings.interrupted_status],
     )
 

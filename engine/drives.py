@@ -18,6 +18,9 @@ from engine.sound import (
     TrackResampler,
 )
 
+# Enough for lips that are in time, and little enough to be forgotten at an interrupt.
+LISTEN_AHEAD_S = 0.1
+
 
 class DriveStatus(IntEnum):
     """The cloud's numbers; an interrupt may be told as ENDED, see the settings."""
@@ -37,10 +40,14 @@ class Phase(Enum):
     STALLED = auto()
 
 
+# Mono samples, their rate, and how many seconds after this tick they will be played.
+Listener = Callable[[Samples, int, float], None]
+
+
 class Drive:
     """The clock pulls ticks out of it; a socket or a feeder pushes PCM into its input.
 
-    `announce` is called at every change of status.
+    `announce` is called at every change of status, `listener` with all that will be played.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Drive:
         recording: Recording,
         clock: Clock,
         announce: Callable[["Drive"], None],
+        listener: Listener,
     ) -> None:
         self.drive_id = drive_id
         self.recording = recording
@@ -66,6 +74,7 @@ class Drive:
         self._clock = clock
         self._open_by = clock.monotonic() + open_within_s
         self._announce = announce
+        self._listener = listener
         self._resampler: TrackResampler | None = None
 
     @property
@@ -117,6 +126,9 @@ class Drive:
         return self._play(self.input)
 
     def _play(self, pcm_input: PcmInput) -> Samples | None:
+        upcoming, ahead_s = pcm_input.listen(LISTEN_AHEAD_S)
+        if len(upcoming):
+            self._listener(upcoming, pcm_input.format.sample_rate, ahead_s)
         samples = pcm_input.read(TICK_S)
         if not len(samples):
             return self._end(pcm_input)

@@ -26,6 +26,7 @@ StreamId = Annotated[
 ]
 # Six digits are the rule of today; eight, with a leading alpha, were the one before.
 Colour = Annotated[str, Field(pattern="^#([0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$")]
+DEFAULT_COLOUR = "#000000"
 InterruptMode = Annotated[int, Field(ge=0, le=1)]
 VoiceChannel = Annotated[int, Field(ge=0, le=2)]
 
@@ -59,7 +60,7 @@ class ListTimbres(Page):
 
 class DigitalHumanConfig(Parameters):
     digital_human_id: Identifier
-    background_color: Colour = "#000000"
+    background_color: Colour = DEFAULT_COLOUR
 
 
 class RtcConfig(Parameters):
@@ -70,6 +71,8 @@ class RtcConfig(Parameters):
 class CreateTask(Parameters):
     digital_human_config: DigitalHumanConfig
     rtc_config: RtcConfig = Field(alias="RTCConfig")
+    # Of an older version: its size is followed if it can be, and nothing in it is ever refused.
+    video_config: Any = None
     ttl: int = Field(86400, ge=10, le=86400, alias="TTL")
     max_idle_time: int = Field(900, ge=30, le=86400)
 

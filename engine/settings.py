@@ -16,6 +16,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine.face.layout import Layout
+
 PREFIX = "ENGINE_"
 
 
@@ -83,6 +85,9 @@ class EngineSettings(BaseSettings):
         gt=0,
         le=1,
         description="the share of late ticks above which new tasks are refused, up to 1 for never",
+    )
+    layout: Layout = Field(
+        Layout.SQUARE, description="the size of the picture: 512x512, 720x720 or 720x1280"
     )
     recordings_dir: DirectoryPath | None = Field(
         None, description="an existing folder for recordings, by default a temporary one"

@@ -75,6 +75,7 @@ class PcmInput:
         self.end: InputEnd | None = None
         self.received_samples = 0
         self._pcm = bytearray()
+        self._listened = 0
         self._limit = int(MAX_BUFFERED_S * pcm_format.bytes_per_second)
         self._room = asyncio.Event()
         self._room.set()
@@ -104,8 +105,19 @@ class PcmInput:
         size = round(seconds * self.format.sample_rate) * self.format.frame_bytes
         pcm = bytes(self._pcm[:size])
         del self._pcm[:size]
+        self._listened = max(0, self._listened - size)
         self._update_room()
         return self.format.to_mono(pcm)
+
+    def listen(self, seconds: float) -> tuple[Samples, float]:
+        """What was not listened to yet of the next seconds, and how far ahead of reading it is."""
+        start = self._listened
+        end = min(
+            len(self._pcm), round(seconds * self.format.sample_rate) * self.format.frame_bytes
+        )
+        self._listened = max(start, end)
+        pcm = bytes(self._pcm[start:end])
+        return self.format.to_mono(pcm), start / self.format.bytes_per_second
 
     def _update_room(self) -> None:
         if len(self._pcm) < self._limit or self.end is not None:

@@ -14,10 +14,13 @@ import structlog
 from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.drives import Drive, DriveStatus, Phase
+from engine.face.encoder import VideoPacket
+from engine.face.performer import Performer
+from engine.face.screen import Screen
 from engine.faults import Faults, Stall
 from engine.opus import OpusVoice, SoundPacket
 from engine.recordings import Recordings
-from engine.sound import TICK_SAMPLES, InputEnd
+from engine.sound import TICK_S, TICK_SAMPLES, InputEnd, Samples
 
 MAX_WAITING = 64
 MAX_HISTORY = 1000
@@ -45,6 +48,13 @@ class Watcher(Protocol):
         """Take the packet of one tick; never blocks."""
 
 
+class Onlooker(Protocol):
+    """One viewer's picture track."""
+
+    def put(self, packet: VideoPacket) -> None:
+        """Take the packet of one frame; never blocks."""
+
+
 Feeder = Callable[[Drive], Awaitable[None]]
 
 
@@ -58,6 +68,8 @@ class Stage:
         faults: Faults,
         recordings: Recordings,
         announce: Callable[[Drive], None],
+        performer: Performer,
+        screen: Screen,
     ) -> None:
         self.drives: deque[Drive] = deque(maxlen=MAX_HISTORY)
         self.socket_drive: Drive | None = None
@@ -69,7 +81,11 @@ class Stage:
         self._current: Drive | None = None
         self._waiting: deque[Drive] = deque()
         self._feeders: set[asyncio.Task[None]] = set()
+        self._performer = performer
+        self._screen = screen
         self._watchers: set[Watcher] = set()
+        self._onlookers: set[Onlooker] = set()
+        self._index = 0
         self._voice = OpusVoice()
 
     async def __aenter__(self) -> Self:
@@ -96,6 +112,7 @@ class Stage:
             recording=self._recordings.open(drive_id),
             clock=self._clock,
             announce=self._announce,
+            listener=self._listen,
         )
         self.drives.append(drive)
         self.driven_at = self._clock.monotonic()
@@ -132,13 +149,41 @@ class Stage:
         finally:
             self._watchers.discard(watcher)
 
+    @contextmanager
+    def seen_by(self, onlooker: Onlooker) -> Iterator[None]:
+        """Let a viewer have the frames for a while, from a key frame on."""
+        self._onlookers.add(onlooker)
+        self._screen.want_key()
+        try:
+            yield
+        finally:
+            self._onlookers.discard(onlooker)
+
+    def prepare_picture(self) -> None:
+        """Somebody will want to see it soon."""
+        self._screen.prepare()
+
+    def want_key_frame(self) -> None:
+        """A viewer cannot go on without one."""
+        self._screen.want_key()
+
+    def act(self, action: str) -> None:
+        """Let whoever is looking see one of `engine.face.gestures.GESTURES`."""
+        if self._onlookers:
+            self._performer.act(action)
+
     def tick(self, index: int) -> None:
         """Play the next 20 ms; the index counts the ticks of the process."""
+        self._index = index
         if self._current is None or self._current.is_over:
             self._current = self._waiting.popleft() if self._waiting else None
         samples = self._current.next_tick() if self._current is not None else None
         if samples is not None:
             self.driven_at = self._clock.monotonic()
+        # Both kinds of the same moment are queued together, so that neither waits for the other.
+        if self._onlookers and (frame := self._screen.tick(index)):
+            for onlooker in self._onlookers:
+                onlooker.put(frame)
         if self._watchers:
             packet = self._voice.encode(samples, index * TICK_SAMPLES)
             for watcher in self._watchers:
@@ -148,6 +193,12 @@ class Stage:
         if self._current is not None:
             self._current.finish(DriveStatus.INTERRUPTED)
             self._current = None
+            self._performer.hush()
+
+    def _listen(self, samples: Samples, sample_rate: int, ahead_s: float) -> None:
+        if self._onlookers:
+            at_s = self._index * TICK_S + ahead_s
+            self._performer.hear(samples, sample_rate=sample_rate, at_s=at_s)
 
     async def _feed(self, drive: Drive, feeder: Feeder) -> None:
         try:

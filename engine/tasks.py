@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,13 @@ from engine.callbacks import EventType, Notice, Notices
 from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.drives import Drive, DriveStatus
+from engine.face.layout import Layout
+from engine.face.performer import Performer
+from engine.face.screen import Screen
+from engine.face.studio import Studio
 from engine.faults import Faults, InitFailure, SlowInit
 from engine.parameters import CreateTask
+from engine.people import choose_scene
 from engine.playout import Metronome
 from engine.recordings import Recordings
 from engine.stage import Stage
@@ -86,6 +92,7 @@ class TaskRules:
     init_delay_s: float
     max_tasks: int
     interrupted_as: DriveStatus
+    layout: Layout
 
     def told_status(self, drive: Drive) -> DriveStatus:
         """The status of a drive as callers get to see it."""
@@ -107,6 +114,7 @@ class Tasks:
         notices: Notices,
         faults: Faults,
         recordings: Recordings,
+        studio: Studio,
         group: asyncio.TaskGroup,
     ) -> None:
         self.rules = rules
@@ -116,6 +124,7 @@ class Tasks:
         self._notices = notices
         self._faults = faults
         self._recordings = recordings
+        self._studio = studio
         self._group = group
         self._live: dict[str, Task] = {}
         self._past: OrderedDict[str, Task] = OrderedDict()
@@ -200,11 +209,15 @@ class Tasks:
         self._enter(task, TaskStatus.STOPPED)
 
     async def _stream(self, task: Task) -> None:
+        performer = Performer(seed=zlib.crc32(task.task_id.encode()))
+        scene = choose_scene(task.request, self.rules.layout)
         stage = Stage(
             clock=self._clock,
             faults=self._faults,
             recordings=self._recordings,
             announce=lambda drive: self._tell_drive(task, drive),
+            performer=performer,
+            screen=Screen(studio=self._studio, scene=scene, performer=performer),
         )
         async with stage:
             with self._metronome.driving(stage):
@@ -269,6 +282,7 @@ async def keeping_tasks(
     notices: Notices,
     faults: Faults,
     recordings: Recordings,
+    studio: Studio,
 ) -> AsyncIterator[Tasks]:
     """Tasks that are all ended at the end."""
     async with asyncio.TaskGroup() as group:
@@ -280,6 +294,7 @@ async def keeping_tasks(
             notices=notices,
             faults=faults,
             recordings=recordings,
+            studio=studio,
             group=group,
         )
         try:

@@ -3,8 +3,8 @@
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import aioice.ice
 import structlog
@@ -13,11 +13,14 @@ from aiortc import (
     RTCConfiguration,
     RTCIceCandidate,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
+from engine.face.encoder import VideoPacket
 from engine.opus import SoundPacket
 from engine.stage import Stage
 from engine.tasks import Task
@@ -40,8 +43,8 @@ class TooManyViewers(Exception):
     """The stream has as many viewers as it may have."""
 
 
-class PacketTrack(MediaStreamTrack):
-    """A sound track of packets that are encoded already."""
+class SoundTrack(MediaStreamTrack):
+    """A track of packets that are encoded already."""
 
     kind = "audio"
 
@@ -61,6 +64,53 @@ class PacketTrack(MediaStreamTrack):
         return await self._packets.get()
 
 
+class PictureTrack(MediaStreamTrack):
+    """A track of frames that are encoded already; it begins with a key frame."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._packets: asyncio.Queue[VideoPacket] = asyncio.Queue(MAX_QUEUED_PACKETS)
+        self._wants_key = True
+        self._ask_for_key: Callable[[], None] = _nobody_to_ask
+
+    def put(self, packet: VideoPacket) -> None:
+        """Queue a packet; a viewer that does not keep up goes on with the next key frame."""
+        if self._packets.full():
+            while not self._packets.empty():
+                self._packets.get_nowait()
+            self._wants_key = True
+            self._ask_for_key()
+        if packet.is_keyframe:
+            self._wants_key = False
+        if not self._wants_key:
+            self._packets.put_nowait(packet)
+
+    def request_key(self) -> None:
+        """The viewer lost its way, and says so."""
+        self._ask_for_key()
+
+    @contextmanager
+    def showing(self, stage: Stage) -> Iterator[None]:
+        """Have the frames of a stage for a while."""
+        self._ask_for_key = stage.want_key_frame
+        try:
+            with stage.seen_by(self):
+                yield
+        finally:
+            self._ask_for_key = _nobody_to_ask
+
+    async def recv(self) -> VideoPacket:
+        if self.readyState != "live":
+            raise MediaStreamError
+        return await self._packets.get()
+
+
+def _nobody_to_ask() -> None:
+    """Before and after a stage is shown."""
+
+
 class Viewer:
     """One peer connection, from its answer to its end."""
 
@@ -70,7 +120,8 @@ class Viewer:
         self._leaving = asyncio.Event()
         # Without the empty list aiortc asks a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._track = PacketTrack()
+        self._sound = SoundTrack()
+        self._picture: PictureTrack | None = None
         self._peer.on("connectionstatechange", self._follow)
 
     async def answer(self, offer: str) -> str:
@@ -86,16 +137,28 @@ class Viewer:
             raise BadOffer("the offer cannot be answered") from None
 
     async def _negotiate(self, offer: str) -> str:
-        _check_offer(SessionDescription.parse(offer))
+        description = SessionDescription.parse(offer)
+        _check_offer(description)
+        if _wants_picture(description):
+            self._add_picture()
         await self._peer.setRemoteDescription(
             RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
         )
-        self._peer.addTrack(self._track)
+        self._peer.addTrack(self._sound)
         for transceiver in self._peer.getTransceivers():
-            sends = transceiver.sender.track is self._track
+            sends = transceiver.sender.track is not None
             transceiver.direction = "sendonly" if sends else "inactive"
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         return self._peer.localDescription.sdp
+
+    def _add_picture(self) -> None:
+        # Before the offer is taken, as that is when aiortc looks at the preferences. It has the
+        # first section of the kind, so that one must be fit for it.
+        self._picture = PictureTrack()
+        transceiver = self._peer.addTransceiver(self._picture, direction="sendonly")
+        transceiver.setCodecPreferences(_picture_codecs())
+        # aiortc keeps a viewer's requests for key frames from a track of packets.
+        transceiver.sender._send_keyframe = self._picture.request_key  # type: ignore[method-assign]
 
     async def add_candidate(self, candidate: RTCIceCandidate) -> None:
         """Take one trickled candidate."""
@@ -109,8 +172,16 @@ class Viewer:
         except TimeoutError:
             log.info("viewer never connected", viewer_id=self.viewer_id)
             return
-        with stage.watched_by(self._track):
+        with ExitStack() as stack:
+            stack.enter_context(stage.watched_by(self._sound))
+            if self._picture is not None:
+                stack.enter_context(self._picture.showing(stage))
             await self._leaving.wait()
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether it was answered that there is a picture."""
+        return self._picture is not None
 
     @property
     def is_leaving(self) -> bool:
@@ -159,6 +230,8 @@ class Viewers:
         except BaseException:
             await viewer.close()
             raise
+        if viewer.has_picture:
+            stage.prepare_picture()
         self._viewers[task.stream_id, viewer.viewer_id] = viewer
         self._group.create_task(self._keep(task, stage, viewer))
         return viewer.viewer_id, answer
@@ -231,6 +304,21 @@ def _check_offer(offer: SessionDescription) -> None:
             raise BadOffer("a section has no ICE credentials")
         if not media.dtls or not media.dtls.fingerprints:
             raise BadOffer("a section has no DTLS fingerprint")
+
+
+def _wants_picture(offer: SessionDescription) -> bool:
+    pictures = [media for media in offer.media if media.kind == "video"]
+    return bool(pictures) and _is_fit(pictures[0])
+
+
+def _is_fit(media: MediaDescription) -> bool:
+    offered = {codec.name.upper() for codec in media.rtp.codecs}
+    return "VP8" in offered and media.direction in ("recvonly", "sendrecv")
+
+
+def _picture_codecs() -> list[RTCRtpCodecCapability]:
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    return [codec for codec in codecs if codec.mimeType in ("video/VP8", "video/rtx")]
 
 
 def _usable_candidates(text: str) -> str:

@@ -43,8 +43,8 @@ class _Playing(NamedTuple):
 class Performer:
     """Turns sound and actions into poses, on the clock that the sound is played by.
 
-    All times are seconds of that clock. One caller, on one thread; `pose_at` is called with times
-    that ascend, at any rate, and is what costs: nothing is computed for a face nobody looks at.
+    All times are seconds of that clock, all calls come from one thread. `pose_at` may be called at
+    any rate, and is what costs: nothing is computed for a face that nobody looks at.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -53,6 +53,7 @@ class Performer:
         self._told: Gesture | None = None
         self._playing: _Playing | None = None
         self._posed_s = -math.inf
+        self._pose = Pose()
         self._busy_s = -math.inf
         self._open = 0.0
         self._round = 0.0
@@ -66,6 +67,7 @@ class Performer:
         if self._speech is None or self._speech.sample_rate != sample_rate:
             self._speech = _Speech(sample_rate)
         self._speech.hear(samples, at_s)
+        self._busy_s = max(self._busy_s, at_s)
 
     def hush(self) -> None:
         """The sound was cut off: forget what is not spoken yet, and close the mouth."""
@@ -81,18 +83,19 @@ class Performer:
         """
         self._told = GESTURES[name]
 
-    @property
-    def is_resting(self) -> bool:
-        """Whether nothing but idle motion was seen for a while."""
-        return self._told is None and self._posed_s - self._busy_s >= REST_AFTER_S
+    def is_resting(self, at_s: float) -> bool:
+        """Whether nothing but idle motion is seen at a moment, and was for a while before it."""
+        return self._told is None and at_s - self._busy_s >= REST_AFTER_S
 
     def pose_at(self, at_s: float) -> Pose:
-        """What the face does at a moment."""
-        passed_s = at_s - self._posed_s
-        if not 0 <= passed_s <= MAX_PASSED_S:
-            self._busy_s = at_s
-            passed_s = MAX_PASSED_S
-        self._posed_s = at_s
+        """What the face does at a moment; the latest pose again for one that is past."""
+        passed_s = min(at_s - self._posed_s, MAX_PASSED_S)
+        if passed_s > 0:
+            self._posed_s = at_s
+            self._pose = self._move(at_s, passed_s)
+        return self._pose
+
+    def _move(self, at_s: float, passed_s: float) -> Pose:
         speaking = self._speak(at_s, passed_s)
         pose = replace(
             self._idle.at(at_s, min(1.0, self._open * 1.6)),

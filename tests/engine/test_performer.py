@@ -128,14 +128,14 @@ def test_action_moves_the_face_and_ends(name: str) -> None:
     for performer in (still, acting):
         performer.pose_at(START_S)
     acting.act(name)
-    assert not acting.is_resting
+    assert not acting.is_resting(START_S)
     moved = []
     for frame in range(1, 100):
         at_s = START_S + frame * FRAME_S
         moved.append(np.abs(motion(acting.pose_at(at_s)) - motion(still.pose_at(at_s))).max())
     assert max(moved) > 0.08
     assert max(moved[-10:]) == 0
-    assert acting.is_resting
+    assert acting.is_resting(at_s)
 
 
 def test_idle_ends_an_action() -> None:
@@ -155,7 +155,7 @@ def test_unknown_action() -> None:
 def test_idle_face_blinks_looks_around_and_moves() -> None:
     performer = Performer(seed=2)
     poses = [performer.pose_at(START_S + frame * FRAME_S) for frame in range(500)]
-    assert performer.is_resting
+    assert performer.is_resting(START_S + 20)
     assert max(pose.blink for pose in poses) > 0.9
     assert max(abs(pose.gaze[0]) for pose in poses) > 0.3
     assert np.ptp([pose.head.yaw for pose in poses]) > 0.02

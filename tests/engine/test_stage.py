@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from engine.drives import DriveStatus
+from engine.face.layout import Layout
+from engine.face.looks import MIA
+from engine.face.performer import Performer
+from engine.face.screen import Screen
+from engine.face.studio import Scene, open_studio
 from engine.faults import Faults
 from engine.recordings import keeping_recordings
 from engine.sound import InputEnd, PcmFormat
@@ -29,10 +34,18 @@ class Ear:
 @pytest.fixture
 async def stage(clock: ManualClock, tmp_path: Path) -> AsyncIterator[Stage]:
     with keeping_recordings(tmp_path, 2**22) as recordings:
-        async with Stage(
-            clock=clock, faults=Faults(), recordings=recordings, announce=lambda drive: None
-        ) as stage:
-            yield stage
+        performer = Performer()
+        scene = Scene(look=MIA, layout=Layout.SQUARE)
+        with open_studio() as studio:
+            async with Stage(
+                clock=clock,
+                faults=Faults(),
+                recordings=recordings,
+                announce=lambda drive: None,
+                performer=performer,
+                screen=Screen(studio=studio, scene=scene, performer=performer),
+            ) as stage:
+                yield stage
 
 
 def tick(stage: Stage, count: int = 1) -> None:

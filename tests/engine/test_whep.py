@@ -146,18 +146,32 @@ async def test_answer(cloud: Cloud, offer: str) -> None:
     assert all(" 127.0.0.1 " in line for line in candidates)
 
 
-async def test_video_is_answered_inactive(cloud: Cloud) -> None:
+@pytest.mark.parametrize(
+    ("direction", "change", "answer"),
+    [
+        ("recvonly", ("", ""), "sendonly"),
+        ("recvonly", (" VP8/90000", " VP9/90000"), "inactive"),
+        ("inactive", ("", ""), "inactive"),
+        ("sendonly", ("", ""), "inactive"),
+    ],
+)
+async def test_answer_to_video(
+    cloud: Cloud, direction: str, change: tuple[str, str], answer: str
+) -> None:
     await cloud.go_on_air()
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.addTransceiver("audio", direction="recvonly")
-    peer.addTransceiver("video", direction="recvonly")
+    peer.addTransceiver("video", direction=direction)
     await peer.setLocalDescription(await peer.createOffer())
-    response = await cloud.post_offer("stream-1", peer.localDescription.sdp)
+    response = await cloud.post_offer("stream-1", peer.localDescription.sdp.replace(*change))
     await peer.close()
     assert response.status_code == 201
     audio, video = response.text.split("m=video")
     assert "a=sendonly" in audio
-    assert "a=inactive" in video
+    assert f"a={answer}" in video
+    if answer == "sendonly":
+        assert "VP8/90000" in video
+        assert "H264" not in video
 
 
 async def test_token(cloud: Cloud, offer: str) -> None:

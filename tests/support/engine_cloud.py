@@ -326,21 +326,26 @@ def make_viewer_token(
 
 
 class Viewer:
-    """A WHEP player that hears what the engine sends."""
+    """A WHEP player that hears, and if it wants to sees, what the engine sends."""
 
-    def __init__(self, cloud: Cloud, stream_id: str) -> None:
+    def __init__(self, cloud: Cloud, stream_id: str, *, sees: bool = False) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.address = ""
         self.frames = 0
+        self.pictures: list[av.VideoFrame] = []
         self._cloud = cloud
         self._stream_id = stream_id
+        self._sees = sees
+        self._watching: asyncio.Task[None] | None = None
         self._level = 0.0
         self._changed = asyncio.Condition()
         self._listening: asyncio.Task[None] | None = None
-        self.peer.on("track", self._listen)
+        self.peer.on("track", self._follow)
 
     async def __aenter__(self) -> Self:
         self.peer.addTransceiver("audio", direction="recvonly")
+        if self._sees:
+            self.peer.addTransceiver("video", direction="recvonly")
         await self.peer.setLocalDescription(await self.peer.createOffer())
         response = await self._cloud.post_offer(self._stream_id, self.peer.localDescription.sdp)
         assert response.status_code == 201, response.text
@@ -352,9 +357,10 @@ class Viewer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.peer.close()
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+        tasks = [task for task in (self._listening, self._watching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def until_level(self, condition: Callable[[float], bool]) -> None:
         """Wait until the level (RMS of the last 20 ms) meets a condition."""
@@ -362,14 +368,33 @@ class Viewer:
             frames = self.frames
             await self._changed.wait_for(lambda: self.frames > frames and condition(self._level))
 
+    async def until_pictures(self, condition: Callable[[list[av.VideoFrame]], bool]) -> None:
+        """Wait until the pictures seen so far meet a condition."""
+        async with self._changed, asyncio.timeout(20):
+            await self._changed.wait_for(lambda: condition(self.pictures))
+
     async def until_end(self) -> None:
         """Wait until the engine has ended the connection."""
         assert self._listening is not None
         async with asyncio.timeout(20):
             await asyncio.gather(self._listening, return_exceptions=True)
 
-    def _listen(self, track: RemoteStreamTrack) -> None:
-        self._listening = asyncio.create_task(self._hear(track))
+    def _follow(self, track: RemoteStreamTrack) -> None:
+        if track.kind == "audio":
+            self._listening = asyncio.create_task(self._hear(track))
+        else:
+            self._watching = asyncio.create_task(self._see(track))
+
+    async def _see(self, track: RemoteStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, av.VideoFrame)
+            async with self._changed:
+                self.pictures.append(frame)
+                self._changed.notify_all()
 
     async def _hear(self, track: RemoteStreamTrack) -> None:
         while True:
