@@ -25,6 +25,8 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
+# Before xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, on one worker, tests that share what is costly: the stack, or the models."""
     for item in items:
