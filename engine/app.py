@@ -134,6 +134,7 @@ async def serving(
                 "skipped_ticks": metronome.skipped_ticks,
                 "frames": frames.done,
                 "late_frames": frames.late,
+                "key_frames": studio.count.keys,
                 "looped_frames": studio.count.looped,
                 "late_share": round(admission.late_share, 4),
                 "has_room": admission.has_room,

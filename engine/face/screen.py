@@ -89,8 +89,10 @@ class Screen:
         if self._drawing is None or not self._drawing.frame.done():
             return None
         drawing, self._drawing = self._drawing, None
+        frame = drawing.frame.result()
         self._studio.count.painted += 1
-        return make_packet(drawing.frame.result(), drawing.due / TICKS_PER_S)
+        self._studio.count.keys += frame.is_key
+        return make_packet(frame, drawing.due / TICKS_PER_S)
 
     def _play(self, index: int) -> "VideoPacket | None":
         loop = self._ready_loop()

@@ -24,12 +24,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class FrameCount:
-    """Frames since the start: painted and encoded, played from a loop, and left out for lateness.
-
-    A frame is left out when the one before is still being painted at its time.
-    """
+    """Frames since the start: painted and encoded (some as key frames), played from a loop, and
+    left out for lateness: when the one before is still being painted at their time."""
 
     painted: int = 0
+    keys: int = 0
     looped: int = 0
     late: int = 0
 
