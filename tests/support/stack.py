@@ -59,17 +59,19 @@ class Stack:
         return self._lives[name][1].pid
 
     async def start(self, names: Collection[str]) -> None:
-        """Start processes at once and return when all are ready; fails if one ends instead."""
-        async with asyncio.timeout(READY_TIMEOUT_S), asyncio.TaskGroup() as group:
+        """Start processes one after the other, each when the one before is ready, as compose does.
+
+        Fails if one ends instead.
+        """
+        async with asyncio.timeout(READY_TIMEOUT_S):
             for name in names:
                 service = self._services[name]
                 life = AsyncExitStack()
-                command = _command(service)
                 process = await life.enter_async_context(
-                    running(command, on_line=self._keep, grace_s=STOP_GRACE_S)
+                    running(_command(service), on_line=self._keep, grace_s=STOP_GRACE_S)
                 )
                 self._lives[name] = (life, process)
-                group.create_task(self._until_ready(service, process))
+                await self._until_ready(service, process)
 
     async def kill(self, name: str) -> None:
         """End a process as a crash does."""
