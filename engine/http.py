@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from engine.api import Api
+from engine.blendshape_assets import FaceFiles
 from engine.people import PICTURES
 from engine.workbench import FaultSwitches
 
@@ -38,6 +39,7 @@ def make_application(
         routes=[
             Route("/", api.answer, methods=["GET", "POST"]),
             Route("/healthz", tell_health, methods=["GET"]),
+            *FaceFiles().routes(),
             Mount("/pictures", StaticFiles(directory=PICTURES)),
             *whep,
             *recordings,

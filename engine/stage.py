@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 import structlog
 
+from engine.blendshape import PoseFeed
 from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.drives import Drive, DriveStatus, Phase
@@ -55,6 +56,13 @@ class Onlooker(Protocol):
         """Take the packet of one frame; never blocks."""
 
 
+class Reader(Protocol):
+    """One viewer who draws the face itself."""
+
+    def put(self, message: bytes) -> None:
+        """Take the message with a pose; never blocks."""
+
+
 Feeder = Callable[[Drive], Awaitable[None]]
 
 
@@ -83,8 +91,10 @@ class Stage:
         self._feeders: set[asyncio.Task[None]] = set()
         self._performer = performer
         self._screen = screen
+        self._poses = PoseFeed(performer)
         self._watchers: set[Watcher] = set()
         self._onlookers: set[Onlooker] = set()
+        self._readers: set[Reader] = set()
         self._index = 0
         self._voice = OpusVoice()
 
@@ -159,6 +169,15 @@ class Stage:
         finally:
             self._onlookers.discard(onlooker)
 
+    @contextmanager
+    def read_by(self, reader: Reader) -> Iterator[None]:
+        """Let a viewer have the poses for a while."""
+        self._readers.add(reader)
+        try:
+            yield
+        finally:
+            self._readers.discard(reader)
+
     def prepare_picture(self) -> None:
         """Somebody will want to see it soon."""
         self._screen.prepare()
@@ -169,7 +188,7 @@ class Stage:
 
     def act(self, action: str) -> None:
         """Let whoever is looking see one of `engine.face.gestures.GESTURES`."""
-        if self._onlookers:
+        if self._onlookers or self._readers:
             self._performer.act(action)
 
     def tick(self, index: int) -> None:
@@ -184,6 +203,9 @@ class Stage:
         if self._onlookers and (frame := self._screen.tick(index)):
             for onlooker in self._onlookers:
                 onlooker.put(frame)
+        if self._readers and (message := self._poses.tick(index)):
+            for reader in self._readers:
+                reader.put(message)
         if self._watchers:
             packet = self._voice.encode(samples, index * TICK_SAMPLES)
             for watcher in self._watchers:
@@ -196,7 +218,7 @@ class Stage:
             self._performer.hush()
 
     def _listen(self, samples: Samples, sample_rate: int, ahead_s: float) -> None:
-        if self._onlookers:
+        if self._onlookers or self._readers:
             at_s = self._index * TICK_S + ahead_s
             self._performer.hear(samples, sample_rate=sample_rate, at_s=at_s)
 

@@ -5,6 +5,7 @@ import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from enum import StrEnum
 
 import aioice.ice
 import structlog
@@ -22,6 +23,7 @@ from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
 
 from engine.face.encoder import VideoPacket
 from engine.opus import SoundPacket
+from engine.pose_channel import PoseChannel
 from engine.stage import Stage
 from engine.tasks import Task
 
@@ -33,6 +35,13 @@ MAX_VIEWERS = 32
 HOST_FIELD = 4
 
 log = structlog.get_logger()
+
+
+class Output(StrEnum):
+    """Who draws the face: the engine, or the viewer by the poses that it is sent."""
+
+    VIDEO = "video"
+    BLENDSHAPE = "blendshape"
 
 
 class BadOffer(Exception):
@@ -50,6 +59,7 @@ class SoundTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
+        self.sent_pts: int | None = None
         self._packets: asyncio.Queue[SoundPacket] = asyncio.Queue(MAX_QUEUED_PACKETS)
 
     def put(self, packet: SoundPacket) -> None:
@@ -61,7 +71,10 @@ class SoundTrack(MediaStreamTrack):
     async def recv(self) -> SoundPacket:
         if self.readyState != "live":
             raise MediaStreamError
-        return await self._packets.get()
+        packet = await self._packets.get()
+        # The sender sends it before anybody else gets to run.
+        self.sent_pts = packet.pts
+        return packet
 
 
 class PictureTrack(MediaStreamTrack):
@@ -114,14 +127,16 @@ def _nobody_to_ask() -> None:
 class Viewer:
     """One peer connection, from its answer to its end."""
 
-    def __init__(self, viewer_id: str) -> None:
+    def __init__(self, viewer_id: str, output: Output) -> None:
         self.viewer_id = viewer_id
+        self._output = output
         self._connected = asyncio.Event()
         self._leaving = asyncio.Event()
         # Without the empty list aiortc asks a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._sound = SoundTrack()
         self._picture: PictureTrack | None = None
+        self._poses: PoseChannel | None = None
         self._peer.on("connectionstatechange", self._follow)
 
     async def answer(self, offer: str) -> str:
@@ -139,12 +154,18 @@ class Viewer:
     async def _negotiate(self, offer: str) -> str:
         description = SessionDescription.parse(offer)
         _check_offer(description)
-        if _wants_picture(description):
-            self._add_picture()
+        match self._output:
+            case Output.VIDEO if _wants_picture(description):
+                self._add_picture()
+            case Output.BLENDSHAPE if not _has_channel(description):
+                raise BadOffer("the offer has no data channel")
         await self._peer.setRemoteDescription(
             RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
         )
-        self._peer.addTrack(self._sound)
+        sender = self._peer.addTrack(self._sound)
+        if self._output is Output.BLENDSHAPE:
+            self._poses = PoseChannel(self._sound, sender)
+            self._peer.on("datachannel", self._poses.take)
         for transceiver in self._peer.getTransceivers():
             sends = transceiver.sender.track is not None
             transceiver.direction = "sendonly" if sends else "inactive"
@@ -176,6 +197,8 @@ class Viewer:
             stack.enter_context(stage.watched_by(self._sound))
             if self._picture is not None:
                 stack.enter_context(self._picture.showing(stage))
+            if self._poses is not None:
+                stack.enter_context(stage.read_by(self._poses))
             await self._leaving.wait()
 
     @property
@@ -219,12 +242,12 @@ class Viewers:
     def count(self) -> int:
         return len(self._viewers)
 
-    async def admit(self, task: Task, offer: str) -> tuple[str, str]:
+    async def admit(self, task: Task, offer: str, output: Output) -> tuple[str, str]:
         """Answer an offer; gives the viewer's id and the SDP answer."""
         stage = task.require_stage()
         if sum(stream == task.stream_id for stream, _ in self._viewers) >= MAX_VIEWERS:
             raise TooManyViewers
-        viewer = Viewer(secrets.token_urlsafe(16))
+        viewer = Viewer(secrets.token_urlsafe(16), output)
         try:
             answer = await viewer.answer(offer)
         except BaseException:
@@ -309,6 +332,10 @@ def _check_offer(offer: SessionDescription) -> None:
 def _wants_picture(offer: SessionDescription) -> bool:
     pictures = [media for media in offer.media if media.kind == "video"]
     return bool(pictures) and _is_fit(pictures[0])
+
+
+def _has_channel(offer: SessionDescription) -> bool:
+    return any(media.kind == "application" for media in offer.media)
 
 
 def _is_fit(media: MediaDescription) -> bool:

@@ -4,16 +4,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from engine.blendshape_assets import face_address
 from engine.clock import Clock
 from engine.codes import Code, Refusal
+from engine.people import choose_scene
 from engine.request_body import BodyRefused, read_body
 from engine.tasks import Task, Tasks
 from engine.token import ForeignToken, InvalidToken, read_token
-from engine.viewers import BadOffer, TooManyViewers, Viewer, Viewers, read_candidates
+from engine.viewers import BadOffer, Output, TooManyViewers, Viewer, Viewers, read_candidates
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 MAX_SDP_BYTES = 64 * 1024
+FACE_RELATION = "face"
 RETRY_AFTER_S = "1"
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -79,9 +82,10 @@ class Whep:
     async def _join(self, request: Request) -> Response:
         task = self._authorise(request)
         _require_type(request, SDP)
+        output = _read_output(request)
         offer = await _read_text(request)
         try:
-            viewer_id, answer = await self._viewers.admit(task, offer)
+            viewer_id, answer = await self._viewers.admit(task, offer, output)
         except Refusal as refusal:
             raise _not_on_air(refusal) from None
         except TooManyViewers:
@@ -93,6 +97,11 @@ class Whep:
             "ETag": f'"{viewer_id}"',
             "Accept-Patch": FRAGMENT,
         }
+        if output is Output.BLENDSHAPE:
+            scene = choose_scene(task.request, self._tasks.rules.layout)
+            person_id = task.request.digital_human_config.digital_human_id
+            address = face_address(person_id, scene.layout, scene.background)
+            headers["Link"] = f'<{address}>; rel="{FACE_RELATION}"'
         return Response(answer, status_code=201, media_type=SDP, headers=CORS | headers)
 
     async def _trickle(self, request: Request) -> Response:
@@ -149,6 +158,13 @@ def _not_on_air(refusal: Refusal) -> Denial:
     if refusal.code is Code.STREAM_NOT_STARTED:
         return Denial(409, "the stream is not on air yet", Retry_After=RETRY_AFTER_S)
     return Denial(404, "no such stream")
+
+
+def _read_output(request: Request) -> Output:
+    try:
+        return Output(request.query_params.get("output", Output.VIDEO))
+    except ValueError:
+        raise Denial(400, f"output must be {' or '.join(Output)}") from None
 
 
 def _require_type(request: Request, expected: str) -> None:

@@ -26,6 +26,7 @@ PASSED_DOWN = (
     "content-length",
     "content-type",
     "etag",
+    "link",
     "location",
     "retry-after",
     "www-authenticate",
