@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
@@ -17,11 +18,12 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
     "--allow-loopback-in-peer-connection",
     "--autoplay-policy=no-user-gesture-required",
 )
+MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
+MICROPHONE_DENIED = "--deny-permission-prompts"
 ACTION_TIMEOUT_MS = 30_000
 
 
@@ -34,19 +36,22 @@ def find_browser() -> str:
 
 
 @asynccontextmanager
-async def browsing(microphone: Path | None = None) -> AsyncIterator[Page]:
+async def browsing(
+    microphone: Path | None = None, *, allows_microphone: bool = True, **context: Any
+) -> AsyncIterator[Page]:
     """Open a page in a fresh browser, whose microphone hears a WAV file over and over.
 
+    `context` are options of the browser's context: colour scheme, locale, viewport and so on.
     Errors that the page's scripts throw fail the test when the block is left.
     """
-    flags = [*FLAGS]
+    flags = [*FLAGS, MICROPHONE_ALLOWED if allows_microphone else MICROPHONE_DENIED]
     if microphone:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}")
     errors: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
         try:
-            page = await browser.new_page()
+            page = await browser.new_page(**context)
             page.set_default_timeout(ACTION_TIMEOUT_MS)
             page.on("pageerror", lambda error: errors.append(str(error)))
             yield page

@@ -367,6 +367,7 @@ class ScriptedSpeech(SpeechServiceServicer):
         persona = speech_pb2.Persona(
             persona_id="guide",
             display_name="Guide",
+            description="Knows the way to everything in this house.",
             language_codes=LANGUAGES,
             greetings={"en": "Hello."},
             sample_questions=SAMPLE_QUESTIONS,

@@ -52,6 +52,7 @@ export class Conversation {
     if (turn) this.#onChange(turn);
   }
 
+  /** Returns the turn that is not as it was. */
   #change(event: GatewayEvent): Turn | null {
     switch (event.name) {
       case "transcript_updated":
@@ -62,7 +63,8 @@ export class Conversation {
         return this.#addSentence(event.data.turnId, event.data);
       case "playback_started": {
         const turn = this.#turn(event.data.turnId);
-        turn.spokenSince ??= performance.now();
+        if (turn.spokenSince !== null) return null;
+        turn.spokenSince = performance.now();
         return turn;
       }
       case "turn_finished": {
@@ -101,9 +103,10 @@ export class Conversation {
     return turn;
   }
 
-  #finish(id: number, end: End): Turn {
+  #finish(id: number, end: End): Turn | null {
     const turn = this.#turn(id);
-    turn.end ??= end;
+    if (turn.end) return null;
+    turn.end = end;
     return turn;
   }
 }

@@ -1,19 +1,22 @@
 // Reads an answer that is an event stream. `EventSource` cannot show a key, nor POST.
 
+/** The gateway bridges silence more often than this. */
+const SILENCE_MS = 45_000;
+
 export interface ServerEvent {
   name: string;
   data: unknown;
   id: string | null;
 }
 
-/** Yields the events of an answer; stopping early lets go of the connection. */
+/** Yields the events of an answer; stopping early lets go of the connection. Throws when it falls silent. */
 export async function* readEvents(response: Response): AsyncGenerator<ServerEvent> {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await inTime(reader.read());
       if (done) return;
       const blocks = (pending + value).split("\n\n");
       pending = blocks.pop() ?? "";
@@ -24,6 +27,18 @@ export async function* readEvents(response: Response): AsyncGenerator<ServerEven
     }
   } finally {
     await reader.cancel().catch(() => undefined);
+  }
+}
+
+async function inTime<T>(reading: Promise<T>): Promise<T> {
+  let timer = 0;
+  const silence = new Promise<never>((_, reject) => {
+    timer = window.setTimeout(() => reject(new Error("The stream fell silent.")), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([reading, silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,0 +1,50 @@
+// The poses that have come, in the order of their times, and what lies between them.
+
+import { between, type Pose, REST } from "./pose";
+import { RATE, unwrap } from "./time";
+
+const KEPT = 256;
+/** Poses of a speaking face come every 40 ms; after a longer silence its words are over or lost. */
+const MOUTH_HOLD = 0.12 * RATE;
+/** Two poses with more than this between them have nothing to do with each other. */
+const MAX_GAP = 0.5 * RATE;
+
+interface Moment {
+  readonly time: number;
+  readonly pose: Pose;
+}
+
+export class Timeline {
+  #moments: Moment[] = [];
+
+  /** The time of the latest pose. */
+  get end(): number | null {
+    return this.#moments.at(-1)?.time ?? null;
+  }
+
+  /** Takes a pose; they may come in any order, more than once, or not at all. */
+  add(time: number, pose: Pose): void {
+    const moment = { time: unwrap(time, this.end ?? time), pose };
+    let place = this.#moments.length;
+    while (place > 0 && (this.#moments[place - 1]?.time ?? 0) >= moment.time) place--;
+    if (this.#moments[place]?.time === moment.time) return;
+    this.#moments.splice(place, 0, moment);
+    if (this.#moments.length > KEPT) this.#moments.shift();
+  }
+
+  /** The pose of a moment. */
+  at(time: number): Pose {
+    while ((this.#moments[1]?.time ?? Infinity) <= time) this.#moments.shift();
+    const [before, after] = this.#moments;
+    if (!before) return REST;
+    if (before.time > time) return { ...before.pose, ...closed(before.pose) };
+    if (after && after.time - before.time <= MAX_GAP) {
+      return between(before.pose, after.pose, (time - before.time) / (after.time - before.time));
+    }
+    return time - before.time <= MOUTH_HOLD ? before.pose : { ...before.pose, ...closed(before.pose) };
+  }
+}
+
+function closed(pose: Pose): Partial<Pose> {
+  return { open: 0, round: pose.round / 2, consonants: REST.consonants, blink: 0 };
+}

@@ -1,0 +1,179 @@
+"""A call in a real browser, on the real stack: heard, answered, cut off and ended."""
+
+import asyncio
+import json
+import wave
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.browser import browsing, until_heard, until_silent
+from tests.support.page import (
+    REPLY_TIMEOUT_MS,
+    ask,
+    created_by,
+    last_turn,
+    open_page,
+    start_call,
+    stop_elsewhere,
+    until_over,
+    until_resting,
+    until_speaking,
+)
+from tests.support.stack import Stack
+
+SPEECH = Path(__file__).parents[1] / "data" / "speech"
+QUESTION = SPEECH / "en_kokoro_am_michael_10.wav"
+LONG_QUESTION = "Tell me a short story about a brave little robot."
+pytestmark = pytest.mark.timeout(180)
+
+
+def spoken_words() -> set[str]:
+    """The longer words of the recorded question."""
+    (text,) = [
+        entry["text"]
+        for entry in json.loads((SPEECH / "manifest.json").read_text())
+        if entry["file"] == QUESTION.name
+    ]
+    return {word for word in text.lower().strip("?").split() if len(word) > 3}
+
+
+def spoken_ms() -> float:
+    with wave.open(str(QUESTION)) as recording:
+        return 1000 * recording.getnframes() / recording.getframerate()
+
+
+async def test_a_written_question_is_answered_aloud(stack: Stack) -> None:
+    async with browsing() as page:
+        task_id = await start_call(page, stack)
+        await until_silent(page)
+        await ask(page, "When do you open?")
+        await expect(page.locator("#captions .user")).to_have_text("When do you open?")
+        await until_heard(page)
+        await until_resting(page)
+        turn = await last_turn(stack, task_id)
+        assert turn["heard"] == turn["reply"]
+        await expect(page.locator("#captions .reply")).to_have_text(turn["reply"])
+        await expect(page.get_by_role("log")).to_contain_text(turn["reply"])
+        await until_silent(page)
+        await page.get_by_role("button", name="End call").click()
+        await expect(page.get_by_role("status")).to_have_text("Ready")
+        assert await until_over(stack, task_id) == "REQUESTED"
+
+
+async def test_words_appear_as_they_are_spoken(stack: Stack) -> None:
+    async with browsing() as page:
+        await start_call(page, stack)
+        await ask(page, LONG_QUESTION)
+        words = page.locator("#captions .reply .word")
+        coming = page.locator("#captions .reply .coming")
+        await expect(words).not_to_have_count(0, timeout=REPLY_TIMEOUT_MS)
+        early, late = await words.count(), await coming.count()
+        assert late > 0
+        await expect(coming.first).to_be_hidden()
+        await expect(words.nth(early)).to_be_visible()
+
+
+async def test_a_spoken_question_is_heard(stack: Stack) -> None:
+    async with browsing(QUESTION) as page:
+        await start_call(page, stack)
+        talk = page.get_by_role("button", name="Hold to talk")
+        await talk.hover()
+        await page.mouse.down()
+        await expect(page.get_by_role("status")).to_contain_text("Listening")
+        # The microphone hears in real time; the meter shows it.
+        await page.wait_for_function(
+            "document.getElementById('talk').style.getPropertyValue('--level') > 0.2"
+        )
+        await page.wait_for_timeout(spoken_ms())
+        await page.mouse.up()
+        caption = page.locator("#captions .user")
+        await expect(caption).not_to_be_empty(timeout=REPLY_TIMEOUT_MS)
+        heard = set((await caption.inner_text()).lower().replace("?", "").replace(".", "").split())
+        assert len(heard & spoken_words()) >= 2
+        await until_heard(page)
+
+
+async def test_the_space_bar_talks(stack: Stack) -> None:
+    async with browsing(QUESTION) as page:
+        await start_call(page, stack)
+        await page.keyboard.down(" ")
+        await expect(page.get_by_role("button", name="Hold to talk")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        await page.wait_for_timeout(spoken_ms())
+        await page.keyboard.up(" ")
+        await expect(page.locator("#captions .user")).not_to_be_empty(timeout=REPLY_TIMEOUT_MS)
+        await until_speaking(page)
+
+
+async def test_interrupt_silences_the_reply_and_strikes_what_was_not_heard(stack: Stack) -> None:
+    async with browsing() as page:
+        task_id = await start_call(page, stack)
+        await ask(page, LONG_QUESTION)
+        await until_heard(page)
+        await page.get_by_role("button", name="Interrupt").click()
+        await until_silent(page)
+        await until_resting(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        turn = await last_turn(stack, task_id)
+        assert turn["interrupted"] is True
+        assert len(turn["heard"]) < len(turn["reply"])
+        unheard = turn["reply"].removeprefix(turn["heard"]).strip()
+        await expect(page.locator("#captions .reply s")).to_have_text(unheard)
+        await expect(page.locator("#turns > li").last.locator("s")).to_have_text(unheard)
+        await expect(page.get_by_role("button", name="Interrupt")).to_be_disabled()
+
+
+async def test_a_new_question_cuts_the_reply_off(stack: Stack) -> None:
+    async with browsing() as page:
+        await start_call(page, stack)
+        await ask(page, LONG_QUESTION)
+        await until_heard(page)
+        await ask(page, "When do you open?")
+        await expect(page.locator("#captions .user")).to_have_text("When do you open?")
+        await page.get_by_role("button", name="Transcript", exact=True).click()
+        turns = page.locator("#turns > li")
+        await expect(turns).to_have_count(3)
+        await expect(turns.nth(1).locator("s")).not_to_be_empty()
+        await expect(turns.nth(2).locator(".user")).to_have_text("When do you open?")
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_the_transcript_tells_where_the_time_went(stack: Stack) -> None:
+    async with browsing() as page:
+        task_id = await start_call(page, stack)
+        await ask(page, "When do you open?")
+        await until_speaking(page)
+        await until_resting(page)
+        await page.get_by_role("button", name="Transcript", exact=True).click()
+        last = page.locator("#turns > li").last
+        await last.get_by_text("First sound after").click()
+        stages = last.get_by_role("listitem")
+        for name in ("Answer begins", "Voice ready", "Speaking"):
+            await expect(stages.filter(has_text=name)).to_contain_text("ms")
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name="Download").click()
+        text = await asyncio.to_thread((await (await download.value).path()).read_text)
+        assert "User: When do you open?" in text
+        assert (await last_turn(stack, task_id))["reply"] in text
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="Transcript", exact=True)).to_be_focused()
+
+
+async def test_leaving_the_page_stops_the_task(stack: Stack) -> None:
+    async with browsing() as page:
+        await open_page(page, stack)
+        call = page.get_by_role("button", name="Call", exact=True)
+        task_id = await created_by(page, call.click())
+        await page.goto("about:blank")
+        assert await until_over(stack, task_id) == "REQUESTED"
+
+
+async def test_a_call_that_others_end_is_told(stack: Stack) -> None:
+    async with browsing() as page:
+        task_id = await start_call(page, stack)
+        await stop_elsewhere(stack, task_id)
+        await expect(page.get_by_role("alert")).to_contain_text("ended from elsewhere")
+        await expect(page.get_by_role("button", name="Call", exact=True)).to_be_focused()

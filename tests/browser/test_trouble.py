@@ -1,0 +1,103 @@
+"""What the page does when something goes wrong: it says so, and helps."""
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from tests.support.browser import browsing
+from tests.support.gateway import running_gateway
+from tests.support.page import (
+    REPLY_TIMEOUT_MS,
+    ask,
+    open_page,
+    say_elsewhere,
+    start_call,
+    until_resting,
+)
+from tests.support.proxy import proxying
+from tests.support.stack import Stack
+
+CONCURRENCY_EXCEEDED = 400000008
+WITHOUT_MICROPHONE = """
+navigator.mediaDevices.getUserMedia =
+  () => Promise.reject(new DOMException("Requested device not found", "NotFoundError"));
+"""
+pytestmark = pytest.mark.timeout(180)
+
+
+async def test_a_wrong_key_is_asked_for_again(stack: Stack) -> None:
+    async with browsing() as page:
+        await page.goto(stack.gateway_url)
+        await page.get_by_label("API key").fill("wrong")
+        await page.get_by_role("button", name="Use it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("does not know this key")
+        await expect(page.get_by_label("API key")).to_be_focused()
+
+
+async def test_busy_lines_can_be_tried_again(stack: Stack) -> None:
+    fault = {"kind": "refuse", "action": "CreateDigitalHumanStreamTask"}
+    async with (
+        browsing() as page,
+        httpx.AsyncClient(base_url=stack.engine_url, trust_env=False) as engine,
+    ):
+        await open_page(page, stack)
+        refused = {"faults": [{**fault, "code": CONCURRENCY_EXCEEDED}]}
+        (await engine.put("/faults", json=refused)).raise_for_status()
+        try:
+            await page.get_by_role("button", name="Call", exact=True).click()
+            await expect(page.get_by_role("alert")).to_contain_text("All lines are busy")
+        finally:
+            (await engine.delete("/faults")).raise_for_status()
+        await page.get_by_role("button", name="Try again").click()
+        await until_resting(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_without_permission_one_can_write(stack: Stack) -> None:
+    async with browsing(allows_microphone=False) as page:
+        await open_page(page, stack)
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("microphone is not allowed")
+        await page.get_by_role("button", name="Dismiss").click()
+        await page.get_by_role("button", name="Hold to talk").press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("microphone is not allowed")
+        await ask(page, "When do you open?")
+        await expect(page.locator("#captions .user")).to_have_text("When do you open?")
+        await expect(page.locator("#captions .reply .word").first).to_be_visible(
+            timeout=REPLY_TIMEOUT_MS
+        )
+
+
+async def test_without_a_microphone_one_can_write() -> None:
+    async with running_gateway() as gateway, browsing() as page:
+        await page.add_init_script(WITHOUT_MICROPHONE)
+        await page.goto(gateway.url)
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_text("There is no microphone")).to_be_visible()
+        await ask(page, "Hello?")
+        await expect(page.locator("#captions .reply")).to_have_text(
+            "We open at nine. We close at six."
+        )
+
+
+async def test_what_was_missed_while_the_gateway_was_gone_is_told(stack: Stack) -> None:
+    async with proxying(stack.gateway_url) as proxy, browsing() as page:
+        task_id = await start_call(page, stack, proxy.url)
+        proxy.cut()
+        await expect(page.get_by_role("status")).to_contain_text("Reconnecting")
+        await expect(page.get_by_role("alert")).to_contain_text("server does not answer")
+        await say_elsewhere(stack, task_id, "This was said meanwhile.")
+        proxy.mend()
+        await expect(page.locator("#captions .reply")).to_have_text("This was said meanwhile.")
+        await until_resting(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_a_gateway_that_is_not_there_is_told() -> None:
+    async with running_gateway() as gateway, browsing() as page:
+        await page.route("**/api/config", lambda route: route.abort())
+        await page.goto(gateway.url)
+        await expect(page.get_by_role("alert")).to_contain_text("server does not answer")
+        await page.unroute("**/api/config")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()
