@@ -168,6 +168,8 @@ class Stage:
             yield
         finally:
             self._onlookers.discard(onlooker)
+            if not self._onlookers:
+                self._screen.rest()
 
     @contextmanager
     def read_by(self, reader: Reader) -> Iterator[None]:

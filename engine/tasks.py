@@ -211,13 +211,16 @@ class Tasks:
     async def _stream(self, task: Task) -> None:
         performer = Performer(seed=zlib.crc32(task.task_id.encode()))
         scene = choose_scene(task.request, self.rules.layout)
+        screen = Screen(studio=self._studio, scene=scene, performer=performer)
+        # Viewers will come soon, and the first one should not have to wait for it.
+        screen.prepare()
         stage = Stage(
             clock=self._clock,
             faults=self._faults,
             recordings=self._recordings,
             announce=lambda drive: self._tell_drive(task, drive),
             performer=performer,
-            screen=Screen(studio=self._studio, scene=scene, performer=performer),
+            screen=screen,
         )
         async with stage:
             with self._metronome.driving(stage):

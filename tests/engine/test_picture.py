@@ -1,11 +1,16 @@
 """Viewers see the digital human: real frames over WebRTC, decoded and looked at."""
 
+import asyncio
+import gc
+import threading
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+import psutil
 import pytest
 from aiortc import RTCPeerConnection
 from numpy.typing import NDArray
@@ -210,6 +215,40 @@ async def test_viewer_without_a_picture_costs_no_painting(cloud: Cloud) -> None:
         await cloud.receiver.until_drive(drive_id, 4)
         assert viewer.frames
         assert read_health(await ask_health(cloud), "frames", "looped_frames") == [0, 0]
+
+
+async def test_twenty_tasks_leave_nothing_behind(cloud: Cloud) -> None:
+    process = psutil.Process()
+
+    async def show(number: int) -> None:
+        stream_id = f"stream-{number}"
+        task_id = await cloud.go_on_air(stream_id)
+        async with Viewer(cloud, stream_id, sees=True) as viewer:
+            await viewer.until_pictures(lambda pictures: len(pictures) > 2)
+            await cloud.data("StopDigitalHumanStreamTask", TaskId=task_id)
+            await viewer.until_end()
+
+    def count() -> tuple[int, int, int, int]:
+        gc.collect()
+        painters = sum(isinstance(each, Painter) for each in gc.get_objects())
+        return len(asyncio.all_tasks()), process.num_fds(), threading.active_count(), painters
+
+    for number in range(3):
+        await show(number)
+    base, memory = await settle(count), process.memory_info().rss
+    for number in range(3, 23):
+        await show(number)
+    assert max(np.subtract(await settle(count), base)) <= 0
+    assert process.memory_info().rss - memory < 40 * 2**20
+
+
+async def settle(count: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
+    """The counts once they are the same twice."""
+    before: tuple[int, ...] = ()
+    while before != (now := count()):
+        before = now
+        await asyncio.sleep(0.3)
+    return now
 
 
 def test_closed_and_open_mouths_can_be_told_apart() -> None:
