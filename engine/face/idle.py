@@ -11,12 +11,13 @@ BREATH_DM = 0.012
 BLINK_S = 0.26
 BLINK_CLOSING_S = 0.10
 BLINK_OPENING_AT_S = 0.12
-GAZE_TIME_S = 0.093
+GAZE_TIME_S = 0.05
 ENERGY_TIME_S = 0.14
 BROW_SHARE = 0.7
 MAX_BROW = 0.6
-SIDE_GLANCES = (0.0, 0.0, 0.0, 0.35, -0.35, 0.6, -0.6)
-DOWN_GLANCES = (0.0, 0.0, 0.0, 0.5)
+# Nearly as far as the eyes go: between two pictures of eyes there are four irises.
+SIDE_GLANCES = (0.0, 0.0, 0.0, 0.0, 0.9, -0.9)
+DOWN_GLANCES = (0.0, 0.0, 0.0, 0.6)
 
 LOOP_S = 8.0
 LOOP_BLINKS_S = (1.7, 5.4)

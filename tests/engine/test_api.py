@@ -282,13 +282,15 @@ async def test_get_takes_parameters_from_the_query(cloud: Cloud) -> None:
 
 async def test_people(cloud: Cloud) -> None:
     listed = await cloud.data("GetDigitalHumanList")
-    assert listed["Total"] == len(listed["DigitalHumans"]) >= 1
+    assert listed["Total"] == len(listed["DigitalHumans"]) >= 3
     person = await cloud.data("GetDigitalHumanInfo", DigitalHumanId=PERSON)
     assert person in listed["DigitalHumans"]
-    assert "idle" in [action["Action"] for action in person["Actions"]]
-    picture = await cloud.http.get(person["AvatarUrl"])
-    assert picture.headers["Content-Type"] == "image/jpeg"
-    assert picture.content.startswith(b"\xff\xd8")
+    actions = {action["Action"] for action in person["Actions"]}
+    assert actions == {"idle", "nod", "shake", "smile", "look_aside", "greet"}
+    pictures = [await cloud.http.get(each["AvatarUrl"]) for each in listed["DigitalHumans"]]
+    assert {picture.headers["Content-Type"] for picture in pictures} == {"image/jpeg"}
+    assert all(picture.content.startswith(b"\xff\xd8") for picture in pictures)
+    assert len({picture.content for picture in pictures}) == len(pictures)
     assert (await cloud.data("GetDigitalHumanList", FetchMode=3))["Total"] == 0
     assert (await cloud.data("GetDigitalHumanList", Offset=5))["DigitalHumans"] == []
     assert await cloud.data("GetTimbreList") == {"Total": 0, "Timbres": []}

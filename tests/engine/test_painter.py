@@ -81,6 +81,16 @@ def test_pose_shows_where_it_should(pose: Pose, place: tuple[slice, slice]) -> N
     assert differ(rest[JACKET], posed[JACKET]) == 0
 
 
+def test_gaze_goes_to_the_side_it_is_told() -> None:
+    def find_iris(x: float) -> float:
+        # Of her right eye, which is on the left: where the dark columns are.
+        eye = paint(Pose(gaze=(x, 0.0)), layout=Layout.LARGE)[250:280, 280:345].mean(axis=(0, 2))
+        darkness = np.clip(np.percentile(eye, 60) - eye, 0, None)
+        return float(np.average(np.arange(len(eye)), weights=darkness))
+
+    assert find_iris(-1.0) + 3 < find_iris(0.0) < find_iris(1.0) - 3
+
+
 @pytest.mark.parametrize(
     "head",
     [Head(yaw=0.1), Head(pitch=0.1), Head(roll=0.1), Head(sway=0.1)],
