@@ -17,8 +17,9 @@ MOUTHS = (
     *(f"g{opening}{rounding}" for opening in range(MOUTH_STEPS) for rounding in range(MOUTH_STEPS)),
     *CONSONANTS,
 )
-# Open, three steps of a blink, gaze left, right and down (as the viewer sees it), raised, smiling.
-EYES = ("open", "b1", "b2", "b3", "gl", "gr", "gd", "br", "sq")
+# Open, three steps of a blink, gaze to the viewer's left and right (the files are named by her own
+# sides) and down, raised, smiling.
+EYES = ("open", "b1", "b2", "b3", "gr", "gl", "gd", "br", "sq")
 
 Bytes = NDArray[np.uint8]
 
