@@ -55,6 +55,7 @@ gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
 web: ## Build the page again, with node: gateway/web/dist from its sources
 	npm --prefix gateway/web ci
 	npm --prefix gateway/web run build
+	cd gateway/web && node_modules/.bin/rolldown --config blendshape.config.js
 
 .PHONY: docs
 docs: $(INSTALLED) ## Write docs/errors.md and .env.example from the code again

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import quote
 
 import cv2
@@ -24,6 +25,8 @@ from engine.people import find_person
 
 VERSION = 1
 PATH = "/face"
+# What draws the face in a browser.
+MODULE = Path(__file__).parent / "assets" / "blendshape.js"
 QUALITY = 90
 MOUTH_COLUMNS = 6
 EYE_COLUMNS = 3
@@ -53,10 +56,17 @@ class FaceFiles:
 
     def __init__(self) -> None:
         self._making = asyncio.Lock()
+        self._module = File(MODULE.read_bytes(), "text/javascript")
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        return [Route(f"{PATH}/{{person}}/{{layout}}/{{name}}", self._show, methods=["GET"])]
+        return [
+            Route(f"{PATH}/{MODULE.name}", self._show_module, methods=["GET"]),
+            Route(f"{PATH}/{{person}}/{{layout}}/{{name}}", self._show, methods=["GET"]),
+        ]
+
+    async def _show_module(self, request: Request) -> Response:
+        return _answer(request, self._module)
 
     async def _show(self, request: Request) -> Response:
         try:
@@ -68,10 +78,14 @@ class FaceFiles:
             file = files[request.path_params["name"]]
         except (Refusal, ValueError, KeyError):
             return PlainTextResponse("no such file\n", status_code=404, headers=HEADERS)
-        headers = {**HEADERS, "ETag": file.tag}
-        if request.headers.get("If-None-Match") == file.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(file.content, media_type=file.media_type, headers=headers)
+        return _answer(request, file)
+
+
+def _answer(request: Request, file: File) -> Response:
+    headers = {**HEADERS, "ETag": file.tag}
+    if request.headers.get("If-None-Match") == file.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 def face_address(person_id: str, layout: Layout, background: Background | None) -> str:

@@ -142,6 +142,8 @@ async def following(cloud: Cloud, stream_id: str = "stream-1") -> AsyncIterator[
         yield follower
     finally:
         await peer.close()
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -274,3 +276,17 @@ async def test_the_face_is_where_the_answer_says(
         assert (again.status_code, again.content) == (304, b"")
     for path in ("parley_elin/720x1280/x", "parley_elin/1x1/meta.json", "x/512x512/meta.json"):
         assert (await cloud.http.get(f"/face/{path}")).status_code == 404
+
+
+async def test_a_viewer_that_leaves_before_it_is_connected(cloud: Cloud) -> None:
+    await cloud.go_on_air()
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.createDataChannel("blendshape")
+    peer.addTransceiver("audio", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    response = await post(cloud, "stream-1", peer.localDescription.sdp)
+    assert (await cloud.http.delete(response.headers["Location"])).status_code == 200
+    async with asyncio.timeout(20):
+        while (await cloud.http.get("/healthz")).json()["viewers"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await peer.close()

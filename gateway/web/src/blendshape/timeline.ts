@@ -33,7 +33,8 @@ export class Timeline {
   }
 
   /** The pose of a moment. */
-  at(time: number): Pose {
+  at(moment: number): Pose {
+    const time = unwrap(moment, this.end ?? moment);
     while ((this.#moments[1]?.time ?? Infinity) <= time) this.#moments.shift();
     const [before, after] = this.#moments;
     if (!before) return REST;
