@@ -79,7 +79,8 @@ export class App implements CallListener {
   }
 
   onEvent(event: GatewayEvent): void {
-    this.#conversation.apply(event);
+    const isNew = this.#conversation.apply(event);
+    if (isNew && event.name === "turn_failed") this.#showFailure(new Problem(event.data.problem));
   }
 
   onEvents(link: Link): void {
@@ -217,9 +218,13 @@ export class App implements CallListener {
     try {
       await action();
     } catch (error) {
-      if (error instanceof Problem && OVERTAKEN.has(error.reason)) return;
-      this.#showError(error);
+      this.#showFailure(error);
     }
+  }
+
+  #showFailure(error: unknown): void {
+    if (error instanceof Problem && OVERTAKEN.has(error.reason)) return;
+    this.#showError(error);
   }
 
   #showError(error: unknown, retry?: () => void): void {

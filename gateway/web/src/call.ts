@@ -3,7 +3,7 @@
 import type { GatewayEvent, Task, Ticket } from "./contract";
 import * as gateway from "./gateway";
 import { Problem } from "./gateway";
-import { createPlayer, type Player, type Screen, type Viewer } from "./players/player";
+import { createPlayer, type Output, type Player, type Screen, type Viewer } from "./players/player";
 
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const PLAYER_TRIES = 6;
@@ -47,7 +47,7 @@ export class Call {
     return call;
   }
 
-  /** Asks; returns when the reply is over. Throws Problem and Unreachable. */
+  /** Asks; returns when the turn is over, however it went. Throws Problem and Unreachable. */
   async ask(question: gateway.Question): Promise<void> {
     for await (const event of gateway.ask(this.taskId, question)) this.#tell(event);
   }
@@ -133,7 +133,7 @@ export class Call {
   async #open(): Promise<Player> {
     const renew = (): Promise<Ticket> => gateway.getTicket(this.#viewer);
     const ticket = await renew();
-    const player = await createPlayer(ticket, this.#screen, this.#viewer, renew);
+    const player = await createPlayer(ticket, this.#screen, this.#viewer, { output: chosenOutput(), renew });
     if (this.#isLeft) throw new Error("The call is over.");
     this.#player = player;
     await player.play(ticket);
@@ -147,6 +147,11 @@ export class Call {
       signal.addEventListener("abort", () => resolve());
     });
   }
+}
+
+/** The address of the page may ask for the face to be drawn here. */
+function chosenOutput(): Output {
+  return new URLSearchParams(location.search).get("output") === "blendshape" ? "blendshape" : "video";
 }
 
 function endOf(event: GatewayEvent): string | null {

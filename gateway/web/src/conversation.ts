@@ -47,9 +47,11 @@ export class Conversation {
     return open.spokenSince === null ? "thinking" : "speaking";
   }
 
-  apply(event: GatewayEvent): void {
+  /** Returns whether the event says something new. */
+  apply(event: GatewayEvent): boolean {
     const turn = this.#change(event);
     if (turn) this.#onChange(turn);
+    return turn !== null;
   }
 
   /** Returns the turn that is not as it was. */

@@ -62,7 +62,7 @@ export async function interrupt(taskId: string): Promise<void> {
   await post(`${API}/interrupt`, { taskId });
 }
 
-/** Asks, and tells the turn as it goes on. */
+/** Asks, and tells what happens meanwhile, also to other turns. */
 export async function* ask(taskId: string, question: Question): AsyncGenerator<GatewayEvent> {
   const headers = { Accept: "text/event-stream" };
   if ("text" in question) {
@@ -99,7 +99,6 @@ async function* turnOf(response: Response): AsyncGenerator<GatewayEvent> {
     const event = { name, data } as GatewayEvent;
     if (event.name === "problem") throw new Problem(event.data);
     yield event;
-    if (event.name === "turn_failed") throw new Problem(event.data.problem);
   }
 }
 

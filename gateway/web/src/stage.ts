@@ -4,6 +4,9 @@ import { find } from "./dom";
 import { Loudness } from "./loudness";
 import type { Screen } from "./players/player";
 
+/** What fills the frame. */
+type Picture = "poster" | "video" | "drawing";
+
 const BACKDROP_MS = 3000;
 
 export class Stage {
@@ -11,6 +14,7 @@ export class Stage {
     video: find("face", HTMLVideoElement),
     canvas: find("drawing", HTMLCanvasElement),
     sound: find("sound", HTMLAudioElement),
+    showDrawing: () => this.#show("drawing"),
   };
   readonly #stage = find("stage", HTMLElement);
   readonly #poster = find("poster", HTMLImageElement);
@@ -34,30 +38,35 @@ export class Stage {
     if (this.#poster.getAttribute("src") !== url) this.#poster.src = url;
   }
 
-  /** Shows what is drawn on the canvas. */
-  showDrawing(): void {
-    this.#stage.dataset["picture"] = "drawing";
-    this.#surround();
-  }
-
   showPoster(): void {
-    this.#stage.dataset["picture"] = "poster";
-    this.#surround();
+    this.#show("poster");
   }
 
   #showLive(): void {
     const { video } = this.screen;
-    if (!video.srcObject || !video.videoWidth) return;
-    this.#stage.dataset["picture"] = "video";
-    this.#stage.style.setProperty("--aspect", String(video.videoWidth / video.videoHeight));
+    if (video.srcObject && video.videoWidth) this.#show("video");
+  }
+
+  #show(picture: Picture): void {
+    this.#stage.dataset["picture"] = picture;
     this.#surround();
   }
 
-  /** Continues the picture's left and right edge to the page's, blurred by enlarging a few pixels. */
+  /** Fits frame and backdrop to the picture. */
   #surround(): void {
-    const [picture, width, height] = this.#picture();
+    // Within a frame, because a drawing is gone when it has been shown.
+    requestAnimationFrame(() => {
+      const [picture, width, height] = this.#picture();
+      if (!width || !height) return;
+      this.#stage.style.setProperty("--aspect", String(width / height));
+      this.#paintBackdrop(picture, width, height);
+    });
+  }
+
+  /** Continues the picture's left and right edge to the page's, blurred by enlarging a few pixels. */
+  #paintBackdrop(picture: CanvasImageSource, width: number, height: number): void {
     const pen = this.#backdrop.getContext("2d");
-    if (!pen || !width || !height) return;
+    if (!pen) return;
     pen.imageSmoothingQuality = "high";
     const edge = Math.max(1, width * 0.02);
     for (const [column, left] of [0, width - edge].entries()) {

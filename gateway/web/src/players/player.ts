@@ -7,7 +7,12 @@ export interface Screen {
   readonly video: HTMLVideoElement;
   readonly canvas: HTMLCanvasElement;
   readonly sound: HTMLAudioElement;
+  /** Brings what is drawn on the canvas before the viewer. */
+  showDrawing(): void;
 }
+
+/** What the engine sends: a video, or poses that the page draws; the viewer's choice. */
+export type Output = "video" | "blendshape";
 
 export interface Viewer {
   readonly userId: string;
@@ -29,11 +34,15 @@ export async function createPlayer(
   ticket: Ticket,
   screen: Screen,
   viewer: Viewer,
-  renew: () => Promise<Ticket>,
+  { output, renew }: { output: Output; renew: () => Promise<Ticket> },
 ): Promise<Player> {
   if (ticket.playback.protocol === "ZEGO_EXPRESS") {
     const { ZegoPlayer } = await import("./zego");
     return new ZegoPlayer(screen, viewer, renew);
+  }
+  if (output === "blendshape") {
+    const { BlendshapePlayer } = await import("./blendshape");
+    return new BlendshapePlayer(screen);
   }
   const { WhepPlayer } = await import("./whep");
   return new WhepPlayer(screen);

@@ -10,50 +10,59 @@ const PATIENCE_MS = 4000;
 
 export class WhepPlayer implements Player {
   readonly lost: Promise<void>;
-  readonly #screen: Screen;
-  readonly #connection = new RTCPeerConnection();
+  protected readonly screen: Screen;
+  protected readonly connection = new RTCPeerConnection();
   readonly #leaving = new AbortController();
   #viewer: URL | null = null;
 
   constructor(screen: Screen) {
-    this.#screen = screen;
-    this.lost = untilLost(this.#connection, this.#leaving.signal);
+    this.screen = screen;
+    this.lost = untilLost(this.connection, this.#leaving.signal);
   }
 
   async play({ playback, token }: Ticket): Promise<void> {
-    const connection = this.#connection;
-    for (const kind of ["audio", "video"]) connection.addTransceiver(kind, { direction: "recvonly" });
-    connection.ontrack = ({ track, streams }) => this.#show(track, streams[0] ?? new MediaStream([track]));
-    await connection.setLocalDescription();
-    await untilGathered(connection);
-    const response = await this.#offer(playback.url, token);
+    const url = new URL(playback.url);
+    this.prepare(url);
+    await this.connection.setLocalDescription();
+    await untilGathered(this.connection);
+    const response = await this.#offer(url, token);
     const location = response.headers.get("Location");
-    if (location) this.#viewer = new URL(location, playback.url);
+    if (location) this.#viewer = new URL(location, url);
     const sdp = await response.text();
     if (this.#leaving.signal.aborted) this.#leave();
-    else await connection.setRemoteDescription({ type: "answer", sdp });
+    else await this.connection.setRemoteDescription({ type: "answer", sdp });
+    await this.accept(response);
   }
 
   stop(): void {
     this.#leaving.abort();
-    this.#connection.close();
-    this.#screen.video.srcObject = null;
-    this.#screen.sound.srcObject = null;
+    this.connection.close();
+    this.screen.video.srcObject = null;
+    this.screen.sound.srcObject = null;
     this.#leave();
   }
 
-  #show(track: MediaStreamTrack, stream: MediaStream): void {
-    // One stream in both elements: the browser keeps lips and voice together.
-    const element = track.kind === "audio" ? this.#screen.sound : this.#screen.video;
-    element.srcObject = stream;
+  /** Says what is wanted, before the offer goes to an address. */
+  protected prepare(_url: URL): void {
+    for (const kind of ["audio", "video"]) this.connection.addTransceiver(kind, { direction: "recvonly" });
+    this.connection.ontrack = ({ track, streams }) => {
+      // One stream in both elements: the browser keeps lips and voice together.
+      const element = track.kind === "audio" ? this.screen.sound : this.screen.video;
+      element.srcObject = streams[0] ?? new MediaStream([track]);
+    };
   }
 
-  async #offer(url: string, token: string): Promise<Response> {
+  /** Takes what else the answer says. */
+  protected async accept(_response: Response): Promise<void> {
+    // The stream is all that there is to see.
+  }
+
+  async #offer(url: URL, token: string): Promise<Response> {
     const { signal } = this.#leaving;
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const response = await fetch(url, {
         method: "POST",
-        body: this.#connection.localDescription?.sdp ?? "",
+        body: this.connection.localDescription?.sdp ?? "",
         headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` },
         signal,
       });

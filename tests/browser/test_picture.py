@@ -1,0 +1,65 @@
+"""The picture in a real browser: it comes, its mouth moves with the sound, and rests in silence."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support.browser import browsing, until_heard, until_silent
+from tests.support.page import ask, start_call
+from tests.support.stack import Stack
+
+LONG_QUESTION = "Tell me a short story about a brave little robot."
+# Where the mouth is in a square picture, as shares of its size: left, top, width, height.
+MOUTH = [0.42, 0.46, 0.16, 0.12]
+SAMPLES = 25
+# How much the region changes from sample to sample, of 255. A picture that a graphics context drew
+# is gone when it has been shown, so samples are taken within frames.
+MOTION = """
+([selector, [left, top, width, height], count]) => new Promise((resolve) => {
+  const picture = document.querySelector(selector);
+  const canvas = new OffscreenCanvas(32, 24);
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  let before = null;
+  let changes = [];
+  const sample = () => requestAnimationFrame(() => {
+    const wide = picture.videoWidth ?? picture.width;
+    const high = picture.videoHeight ?? picture.height;
+    pen.drawImage(picture, left * wide, top * high, width * wide, height * high, 0, 0, 32, 24);
+    const now = pen.getImageData(0, 0, 32, 24).data;
+    if (before) changes.push(now.reduce((sum, each, at) => sum + Math.abs(each - before[at]), 0));
+    before = now;
+    if (changes.length < count) setTimeout(sample, 80);
+    else resolve(changes.reduce((sum, each) => sum + each, 0) / count / before.length);
+  });
+  sample();
+})
+"""
+pytestmark = pytest.mark.timeout(180)
+
+
+async def motion(page: Page, selector: str) -> float:
+    """How much the mouth moves in the next seconds."""
+    return float(await page.evaluate(MOTION, [selector, MOUTH, SAMPLES]))
+
+
+@pytest.mark.parametrize(
+    ("query", "picture", "selector"),
+    [("", "video", "#face"), ("?output=blendshape", "drawing", "#drawing")],
+    ids=["video", "blendshape"],
+)
+async def test_the_mouth_moves_with_the_sound(
+    stack: Stack, query: str, picture: str, selector: str
+) -> None:
+    async with browsing() as page:
+        await start_call(page, stack, f"{stack.gateway_url}/{query}")
+        await expect(page.locator("#stage")).to_have_attribute("data-picture", picture)
+        await until_silent(page)
+        resting = await motion(page, selector)
+        await ask(page, LONG_QUESTION)
+        await until_heard(page)
+        speaking = await motion(page, selector)
+        await page.get_by_role("button", name="Interrupt").click()
+        await until_silent(page)
+        silenced = await motion(page, selector)
+        assert speaking > 2 * resting
+        assert speaking > 2 * silenced
+        assert resting > 0, "the picture stands still"
