@@ -142,7 +142,9 @@ class Drive:
         sample_rate = pcm_input.format.sample_rate
         self.recording.write(samples, sample_rate)
         whole = round(TICK_S * sample_rate)
-        return self._resampler.push(np.pad(samples, (0, whole - len(samples))))
+        if len(samples) < whole:
+            samples = np.pad(samples, (0, whole - len(samples)))
+        return self._resampler.push(samples)
 
     def _end(self, pcm_input: PcmInput) -> Samples | None:
         lost = pcm_input.end is InputEnd.LOST
