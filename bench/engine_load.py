@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import count as counting
 
 import aiortc.rtcrtpreceiver
@@ -17,19 +18,27 @@ from aiortc.jitterbuffer import JitterFrame
 from av.frame import Frame
 
 from bench.engine_process import SPEECH, MeasuredEngine
-from tests.support.engine_cloud import open_socket, start
+from tests.support.engine_cloud import make_viewer_token, open_socket, start
 
 WARM_UP_S = 4.0
 CHUNK_S = 0.06
 FILES = ("en_kokoro_af_heart_2.wav", "en_kokoro_bf_emma_3.wav", "en_kokoro_am_michael_10.wav")
 
 
+class Kind(StrEnum):
+    """What the faces do, and who draws them."""
+
+    IDLE = "idle"
+    TALKING = "talking"
+    BLENDSHAPE = "talking, drawn by the viewer"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What one load did to an engine, all viewers together where it does not say "per"."""
 
+    kind: Kind
     sessions: int
-    talking: bool
     cores: float
     cores_per_session: float
     frames_per_second_per_session: float
@@ -51,9 +60,7 @@ class _Counter(Decoder):
         return []
 
 
-async def measure_load(
-    engine: MeasuredEngine, *, count: int, talking: bool, seconds: float
-) -> Load:
+async def measure_load(engine: MeasuredEngine, *, kind: Kind, count: int, seconds: float) -> Load:
     """Let so many faces be watched for so long, after a warm-up."""
     frames: Counter[str] = Counter()
 
@@ -64,8 +71,8 @@ async def measure_load(
     async with AsyncExitStack() as stack:
         for number in range(count):
             task_id = await engine.open_task(f"stream-{number}")
-            await stack.enter_async_context(_watching(engine, f"stream-{number}"))
-            if talking:
+            await stack.enter_async_context(_watching(engine, f"stream-{number}", kind))
+            if kind is not Kind.IDLE:
                 await stack.enter_async_context(_talking(engine, task_id, number))
         await asyncio.sleep(WARM_UP_S)
         own = psutil.Process()
@@ -79,8 +86,8 @@ async def measure_load(
         after = await engine.health()
         painted = after["frames"] - before["frames"]
         return Load(
+            kind=kind,
             sessions=count,
-            talking=talking,
             cores=round(cores, 3),
             cores_per_session=round(cores / count, 3),
             frames_per_second_per_session=round(seen / passed_s / count, 2),
@@ -92,7 +99,7 @@ async def measure_load(
 
 
 @asynccontextmanager
-async def _watching(engine: MeasuredEngine, stream_id: str) -> AsyncIterator[None]:
+async def _watching(engine: MeasuredEngine, stream_id: str, kind: Kind) -> AsyncIterator[None]:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connected = asyncio.Event()
 
@@ -101,10 +108,21 @@ async def _watching(engine: MeasuredEngine, stream_id: str) -> AsyncIterator[Non
         if peer.connectionState == "connected":
             connected.set()
 
-    for kind in ("audio", "video"):
-        peer.addTransceiver(kind, direction="recvonly")
+    peer.addTransceiver("audio", direction="recvonly")
+    if kind is Kind.BLENDSHAPE:
+        peer.createDataChannel("blendshape", ordered=False, maxRetransmits=0)
+    else:
+        peer.addTransceiver("video", direction="recvonly")
     await peer.setLocalDescription(await peer.createOffer())
-    response = await engine.post_offer(stream_id, peer.localDescription.sdp)
+    response = await engine.http.post(
+        f"/whep/{stream_id}",
+        params={"output": "blendshape" if kind is Kind.BLENDSHAPE else "video"},
+        content=peer.localDescription.sdp,
+        headers={
+            "Content-Type": "application/sdp",
+            "Authorization": f"Bearer {make_viewer_token(engine.engine)}",
+        },
+    )
     response.raise_for_status()
     await peer.setRemoteDescription(RTCSessionDescription(sdp=response.text, type="answer"))
     async with asyncio.timeout(20):

@@ -12,8 +12,7 @@ from engine.face.fields import CELL, make_fields
 from engine.face.head import Box, Bytes, Head, load_head
 from engine.face.layout import Layout
 from engine.face.looks import Backdrop, Framing, Look, bend
-
-Floats = NDArray[np.float32]
+from engine.face.ramps import Floats, ramp
 
 MAX_KEPT = 12
 FEATHER = 0.16
@@ -140,8 +139,7 @@ def _patch(picture: Bytes, sprite: Bytes, box: Box) -> Bytes:
 
 def _feather(length: int) -> Floats:
     at = np.arange(length, dtype=np.float32)
-    share = np.clip(np.minimum(at, at[::-1]) / length / FEATHER, 0.0, 1.0)
-    return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)
+    return ramp(0.0, FEATHER * length, np.minimum(at, at[::-1]))
 
 
 def _round(picture: NDArray[np.floating]) -> Bytes:

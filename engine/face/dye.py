@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.face.head import Bytes
-
-Floats = NDArray[np.float32]
+from engine.face.ramps import Floats, ramp
 
 SHIRT_TOP = 545.0
 FACE_CENTRE = (360.0, 300.0)
@@ -92,40 +91,40 @@ class _Parts:
 
     def jacket(self) -> Floats:
         # Its brightest edges are hardly blue, but nothing else is that far out and that low.
-        outside = _ramp(112.0, 118.0, np.abs(self._x - FACE_CENTRE[0])) * _ramp(
+        outside = ramp(112.0, 118.0, np.abs(self._x - FACE_CENTRE[0])) * ramp(
             SHIRT_TOP, SHIRT_TOP + 20.0, self._y
         )
-        blue = _ramp(1.0, 4.0, self._blueness) * _ramp(480.0, 500.0, self._y)
+        blue = ramp(1.0, 4.0, self._blueness) * ramp(480.0, 500.0, self._y)
         return _soft(np.maximum(blue, outside))
 
     def shirt(self) -> Floats:
-        grey = 1.0 - _ramp(12.0, 16.0, self._chroma)
-        low = _ramp(SHIRT_TOP - 4, SHIRT_TOP + 4, self._y)
-        bright = _ramp(25.0, 45.0, self._lightness)
+        grey = 1.0 - ramp(12.0, 16.0, self._chroma)
+        low = ramp(SHIRT_TOP - 4, SHIRT_TOP + 4, self._y)
+        bright = ramp(25.0, 45.0, self._lightness)
         return _soft(low * grey * bright * (1.0 - self.jacket()))
 
     def eyes(self) -> Floats:
         place = np.zeros_like(self._x)
         for centre in IRISES:
             place = np.maximum(place, self._within(centre, IRIS_RADII, 0.85, 1.05))
-        dark = 1.0 - _ramp(46.0, 54.0, self._lightness)
+        dark = 1.0 - ramp(46.0, 54.0, self._lightness)
         return _soft(place * dark)
 
     def skin(self) -> Floats:
         others = np.stack([self.jacket(), self.hair(), self.eyes(), self.shirt()])
-        return _soft(_ramp(7.0, 15.0, self._chroma) * np.prod(1.0 - others, axis=0))
+        return _soft(ramp(7.0, 15.0, self._chroma) * np.prod(1.0 - others, axis=0))
 
     def hair(self) -> Floats:
         face = self._within(FACE_CENTRE, FACE_RADII, 0.97, 1.03)
         neck = self._within(NECK_CENTRE, NECK_RADII, 0.95, 1.05)
         sure = self._within(FACE_CENTRE, FACE_RADII, 0.84, 0.93)
-        dark = 1.0 - _ramp(38.0, 50.0, self._lightness)
+        dark = 1.0 - ramp(38.0, 50.0, self._lightness)
         edge = dark * (1.0 - sure)
-        above = 1.0 - _ramp(548.0, 560.0, self._y)
+        above = 1.0 - ramp(548.0, 560.0, self._y)
         inside = np.maximum(face, neck)
         # Skin outside of both ellipses, but never as far out as the shine on the hair's edge.
-        near = self._within(FACE_CENTRE, FACE_RADII, 1.06, 1.14) + _ramp(400.0, 430.0, self._y)
-        skin = _ramp(26.0, 38.0, self._lightness) * _ramp(15.0, 21.0, self._chroma)
+        near = self._within(FACE_CENTRE, FACE_RADII, 1.06, 1.14) + ramp(400.0, 430.0, self._y)
+        skin = ramp(26.0, 38.0, self._lightness) * ramp(15.0, 21.0, self._chroma)
         bare = skin * np.minimum(near, 1.0)
         covered = (1.0 - inside * (1.0 - edge * face)) * (1.0 - bare)
         return _soft(above * (1.0 - self.jacket()) * covered)
@@ -134,13 +133,7 @@ class _Parts:
         self, centre: tuple[float, float], radii: tuple[float, float], full: float, none: float
     ) -> Floats:
         distance = np.hypot((self._x - centre[0]) / radii[0], (self._y - centre[1]) / radii[1])
-        return _soft(1.0 - _ramp(full, none, distance))
-
-
-def _ramp(start: float, end: float, values: Floats) -> Floats:
-    """0 before the start, 1 after the end, smooth between."""
-    share = np.clip((values - start) / (end - start), 0.0, 1.0)
-    return _soft(share * share * (3.0 - 2.0 * share))
+        return _soft(1.0 - ramp(full, none, distance))
 
 
 def _soft(mask: NDArray[np.floating]) -> Floats:

@@ -2,12 +2,10 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.face.head import Head
 from engine.face.pose import Head as HeadPose
-
-Floats = NDArray[np.float32]
+from engine.face.ramps import Floats, ramp
 
 CELL = 8
 FOCUS_DM = 1.0
@@ -33,7 +31,7 @@ def make_fields(head: Head) -> Floats:
     y = head.centre_dm + (y_dm - head.centre_dm) * nearness
     person = _soften(head.plate[..., 3].astype(np.float32) / 255.0, width, height)
     near = 1.0 - np.maximum(0.0, np.hypot(x / 1.9, (y - 7.2) / 2.0) - 1.0) / 0.6
-    weight = _ramp(5.55, 6.6, y) * np.clip(near, 0.0, 1.0) * person
+    weight = ramp(5.55, 6.6, y) * np.clip(near, 0.0, 1.0) * person
     scale = (distance - FOCUS_DM) / head.height_dm * size
 
     def project(x_move: Floats, y_move: Floats, z_move: Floats) -> Floats:
@@ -45,7 +43,7 @@ def make_fields(head: Head) -> Floats:
 
     above, before = y - NECK_DM, depth - PIVOT_DEPTH_DM
     still, moved = np.zeros_like(x), np.ones_like(x)
-    shoulders = _ramp(6.4, 5.2, y) * _ramp(0.5, 4.5, y) * person
+    shoulders = ramp(6.4, 5.2, y) * ramp(0.5, 4.5, y) * person
     breath = np.stack([shoulders * x * -0.25, shoulders]) * size / head.height_dm
     return np.stack(
         [
@@ -74,9 +72,3 @@ def _soften(alpha: Floats, width: int, height: int) -> Floats:
     small = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
     wide = cv2.dilate(small, np.ones((5, 5), np.uint8))
     return np.asarray(cv2.GaussianBlur(wide, (0, 0), 3.0), np.float32)
-
-
-def _ramp(start: float, end: float, values: Floats) -> Floats:
-    share = np.clip((values - start) / (end - start), 0.0, 1.0)
-    ramp: Floats = share * share * (3.0 - 2.0 * share)
-    return ramp

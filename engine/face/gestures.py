@@ -11,14 +11,10 @@ FADE_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gesture:
-    """A play of some seconds; `at` gives what it adds to the pose."""
+    """Some seconds; `play` gives what is added to the pose so long after the start."""
 
     duration_s: float
     play: Callable[[float], Pose]
-
-    def at(self, since_s: float) -> Pose:
-        """What it adds so long after its start."""
-        return self.play(since_s)
 
 
 def _swell(since_s: float, duration_s: float, fade_s: float = FADE_S) -> float:

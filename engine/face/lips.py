@@ -239,33 +239,34 @@ def _mel(hertz: float) -> float:
     return float(2595.0 * np.log10(1.0 + hertz / 700.0))
 
 
-def _triangles(lowest: float, highest: float, count: int, bins: int) -> Floats:
+def _find_edges(lowest: float, highest: float, count: int) -> NDArray[np.intp]:
+    """The bins between which bands of equal width on the mel scale lie."""
     mels = np.linspace(_mel(lowest), _mel(highest), count + 2)
-    edges = np.floor(700.0 * (10.0 ** (mels / 2595.0) - 1.0) / SPEECH_RATE * WINDOW).astype(int)
-    filters = np.zeros((count, bins), np.float32)
-    for number in range(count):
+    hertz = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    return np.floor(hertz / SPEECH_RATE * WINDOW).astype(np.intp)
+
+
+def _make_triangles(edges: NDArray[np.intp], bins: int) -> Floats:
+    filters = np.zeros((len(edges) - 2, bins), np.float32)
+    for number, band in enumerate(filters):
         start, peak, end = edges[number : number + 3]
-        for at in range(start, min(peak, bins)):
-            filters[number, at] = (at - start) / max(1, peak - start)
-        for at in range(peak, min(end, bins)):
-            filters[number, at] = (end - at) / max(1, end - peak)
+        rising, falling = np.arange(start, peak), np.arange(peak, end)
+        band[rising] = (rising - start) / max(1, peak - start)
+        band[falling] = (end - falling) / max(1, end - peak)
     return filters
 
 
 def _mel_filters() -> Floats:
-    filters = _triangles(60.0, 7600.0, BANDS, WINDOW // 2 + 1)
+    edges = _find_edges(60.0, 7600.0, BANDS)
+    filters = _make_triangles(edges, WINDOW // 2 + 1)
+    # A band narrower than a bin still has that one.
     for number in np.flatnonzero(filters.sum(1) == 0):
-        filters[number, _edge(60.0, 7600.0, BANDS, int(number) + 1)] = 1.0
+        filters[number, edges[number + 1]] = 1.0
     return filters
 
 
-def _edge(lowest: float, highest: float, count: int, number: int) -> int:
-    mel = np.linspace(_mel(lowest), _mel(highest), count + 2)[number]
-    return int(700.0 * (10.0 ** (mel / 2595.0) - 1.0) / SPEECH_RATE * WINDOW)
-
-
 def _cepstral_filters() -> Floats:
-    return _triangles(30.0, 7800.0, CEPSTRAL_BANDS, WINDOW // 2)
+    return _make_triangles(_find_edges(30.0, 7800.0, CEPSTRAL_BANDS), WINDOW // 2)
 
 
 def _liftered_cosines() -> Floats:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.face.dye import Dye, Dyes
+from engine.face.ramps import Floats, ramp
 
-Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]
 
 UNDYED = Dyes()
@@ -121,8 +120,7 @@ def bend(shape: tuple[Swell, ...], x: Floats, y: Floats) -> tuple[Floats, Floats
     for swell in shape:
         across, down = x - swell.centre[0], y - swell.centre[1]
         distance = np.hypot(across / swell.radii[0], down / swell.radii[1])
-        fade = np.clip(1.0 - distance, 0.0, 1.0)
-        share = fade * fade * (3.0 - 2.0 * fade)
+        share = ramp(1.0, 0.0, distance)
         x = (x + across * share * (1.0 / swell.wider - 1.0)).astype(np.float32)
         y = (y + down * share * (1.0 / swell.higher - 1.0)).astype(np.float32)
     return x, y

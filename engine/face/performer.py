@@ -131,7 +131,7 @@ class Performer:
         if at_s - since_s >= gesture.duration_s:
             self._playing = None
             return None
-        return gesture.at(at_s - since_s)
+        return gesture.play(at_s - since_s)
 
 
 class _Speech:
