@@ -19,6 +19,8 @@ def become(starter: int, words: list[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != starter:
             sys.exit("the starter is gone")
+    # A starter in a shell's background ignores Ctrl-C, and what it starts would, too.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(words[0], words)
     except OSError as error:
