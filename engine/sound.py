@@ -51,10 +51,11 @@ class PcmFormat:
             return samples
         left, right = samples[0::2], samples[1::2]
         match self.voice_channel:
+            # Copies, as libav takes no samples that lie apart.
             case VoiceChannel.LEFT:
-                return left
+                return left.copy()
             case VoiceChannel.RIGHT:
-                return right
+                return right.copy()
             case VoiceChannel.MIXED:
                 return ((left.astype(np.int32) + right) // 2).astype(np.int16)
 
