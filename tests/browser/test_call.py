@@ -26,6 +26,14 @@ from tests.support.stack import Stack
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 QUESTION = SPEECH / "en_kokoro_am_michael_10.wav"
 LONG_QUESTION = "Tell me a short story about a brave little robot."
+UNTIL_METER_SHOWS = """
+() => new Promise((resolve) => {
+  const style = document.getElementById("talk").style;
+  const check = () =>
+    style.getPropertyValue("--level") > 0.2 ? resolve() : requestAnimationFrame(check);
+  check();
+})
+"""
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -83,9 +91,7 @@ async def test_a_spoken_question_is_heard(stack: Stack) -> None:
         await page.mouse.down()
         await expect(page.get_by_role("status")).to_contain_text("Listening")
         # The microphone hears in real time; the meter shows it.
-        await page.wait_for_function(
-            "document.getElementById('talk').style.getPropertyValue('--level') > 0.2"
-        )
+        await page.evaluate(UNTIL_METER_SHOWS)
         await page.wait_for_timeout(spoken_ms())
         await page.mouse.up()
         caption = page.locator("#captions .user")

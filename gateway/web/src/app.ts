@@ -24,7 +24,9 @@ export class App implements CallListener {
   readonly #stage = new Stage();
   readonly #notice = new Notice();
   readonly #status = new StatusLine();
-  readonly #keys = new KeyDialog(() => void this.load());
+  readonly #keys = new KeyDialog(() => {
+    if (!this.#call) void this.load();
+  });
   readonly #captions = new Captions(find("captions", HTMLElement), find("announcements", HTMLElement));
   readonly #transcript = new Transcript(() => void this.#download());
   readonly #lobby = new Lobby(

@@ -7,6 +7,8 @@ import { createPlayer, type Output, type Player, type Screen, type Viewer } from
 
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const PLAYER_TRIES = 6;
+/** There is no such task, or nothing more happens to it. */
+const OVER = new Set([404, 410]);
 
 /** How the call is connected: its events, and its picture and sound. */
 export type Link = "connecting" | "connected" | "broken" | "given-up";
@@ -38,7 +40,7 @@ export class Call {
 
   /** Puts the digital human on air and begins to watch and play it. */
   static async start(choice: gateway.Choice, screen: Screen, listener: CallListener): Promise<Call> {
-    const id = crypto.randomUUID();
+    const id = randomId();
     const names = { roomId: `room_${id}`, streamId: `stream_${id}` };
     const task = await gateway.createTask(choice, names);
     const call = new Call(task, { ...names, userId: `user_${id}` }, screen, listener);
@@ -99,7 +101,7 @@ export class Call {
           }
         }
       } catch (error) {
-        if (error instanceof Problem && error.status === 404) {
+        if (error instanceof Problem && OVER.has(error.status)) {
           this.#listener.onEnd("CLOUD");
           return;
         }
@@ -147,6 +149,11 @@ export class Call {
       signal.addEventListener("abort", () => resolve());
     });
   }
+}
+
+/** Not crypto.randomUUID, which pages have only when they are served securely. */
+function randomId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The address of the page may ask for the face to be drawn here. */

@@ -81,10 +81,15 @@ export async function* say(taskId: string, text: string): AsyncGenerator<Gateway
   yield* turnOf(await post(`${API}/say`, { taskId, text, priority: "LOW" }, { headers }));
 }
 
-/** Tells a task's events after an id, from now on without one, until its final state. */
+/** Tells a task's events after an id, from now on without one, until its final state.
+ *
+ * Throws a Problem with status 410 when nothing more is to be told. */
 export async function* watch(taskId: string, after: string | null, signal: AbortSignal): AsyncGenerator<Told> {
   const headers: Record<string, string> = after === null ? {} : { "Last-Event-ID": after };
   const response = await send(`${API}/tasks/${encodeURIComponent(taskId)}/events`, { headers, signal });
+  if (response.status === 204) {
+    throw new Problem({ status: 410, reason: "TASK_ENDED", detail: "The task is over." });
+  }
   for await (const { name, data, id } of readEvents(response)) {
     yield { event: { name, data } as GatewayEvent, id };
   }

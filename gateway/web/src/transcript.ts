@@ -18,7 +18,10 @@ export class Transcript {
     this.#closer.addEventListener("click", () => this.close());
     this.#download.addEventListener("click", onDownload);
     this.#drawer.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+      if (event.key !== "Escape") return;
+      // Elsewhere it interrupts.
+      event.stopPropagation();
+      this.close();
     });
   }
 

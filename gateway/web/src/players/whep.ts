@@ -5,6 +5,7 @@ import type { Player, Screen } from "./player";
 
 const GATHERING_MS = 2000;
 const TRIES = 20;
+const CONNECTING_MS = 15_000;
 /** A connection that is only disconnected may come back by itself. */
 const PATIENCE_MS = 4000;
 
@@ -30,8 +31,9 @@ export class WhepPlayer implements Player {
     if (location) this.#viewer = new URL(location, url);
     const sdp = await response.text();
     if (this.#leaving.signal.aborted) this.#leave();
-    else await this.connection.setRemoteDescription({ type: "answer", sdp });
-    await this.accept(response);
+    this.#leaving.signal.throwIfAborted();
+    await this.connection.setRemoteDescription({ type: "answer", sdp });
+    await Promise.all([this.accept(response), untilConnected(this.connection, this.#leaving.signal)]);
   }
 
   stop(): void {
@@ -99,6 +101,21 @@ function untilGathered(connection: RTCPeerConnection): Promise<void> {
     connection.addEventListener("icegatheringstatechange", check);
     setTimeout(resolve, GATHERING_MS);
     check();
+  });
+}
+
+/** What is said before would not be heard. */
+function untilConnected(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error("The picture did not come."));
+    const timer = setTimeout(fail, CONNECTING_MS);
+    signal.addEventListener("abort", fail);
+    connection.addEventListener("connectionstatechange", () => {
+      if (connection.connectionState === "failed") fail();
+      if (connection.connectionState !== "connected") return;
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }
 

@@ -4,21 +4,24 @@ import { ZegoExpressEngine } from "zego-express-engine-webrtc";
 import type { Ticket } from "../contract";
 import type { Player, Screen, Viewer } from "./player";
 
+const STARTING_MS = 15_000;
+
 export class ZegoPlayer implements Player {
   readonly lost: Promise<void>;
   readonly #screen: Screen;
   readonly #viewer: Viewer;
   readonly #renew: () => Promise<Ticket>;
   #engine: ZegoExpressEngine | null = null;
-  #lose: () => void = () => undefined;
+  readonly #loss = Promise.withResolvers<void>();
+  readonly #start = Promise.withResolvers<void>();
 
   constructor(screen: Screen, viewer: Viewer, renew: () => Promise<Ticket>) {
     this.#screen = screen;
     this.#viewer = viewer;
     this.#renew = renew;
-    this.lost = new Promise((resolve) => {
-      this.#lose = resolve;
-    });
+    this.lost = this.#loss.promise;
+    // It may fail before anybody waits for it.
+    this.#start.promise.catch(() => undefined);
   }
 
   async play({ appId, token, playback }: Ticket): Promise<void> {
@@ -31,15 +34,18 @@ export class ZegoPlayer implements Player {
     });
     engine.on("tokenWillExpire", () => void this.#renewToken(engine));
     engine.on("roomStateChanged", (_, reason) => {
-      if (reason === "RECONNECT_FAILED" || reason === "KICKOUT") this.#lose();
+      if (reason === "RECONNECT_FAILED" || reason === "KICKOUT") this.#loss.resolve();
     });
     await engine.loginRoom(roomId, token, { userID: userId }, { userUpdate: false });
+    setTimeout(() => this.#start.reject(new Error("The picture did not come.")), STARTING_MS);
+    await this.#start.promise;
   }
 
   stop(): void {
     const engine = this.#engine;
     if (!engine) return;
     this.#engine = null;
+    this.#start.reject(new Error("The call is over."));
     engine.stopPlayingStream(this.#viewer.streamId);
     engine.logoutRoom(this.#viewer.roomId);
     engine.destroyEngine();
@@ -53,8 +59,10 @@ export class ZegoPlayer implements Player {
       if (this.#engine !== engine) return;
       this.#screen.video.srcObject = stream;
       this.#screen.sound.srcObject = stream;
-    } catch {
-      this.#lose();
+      this.#start.resolve();
+    } catch (error) {
+      this.#start.reject(error);
+      this.#loss.resolve();
     }
   }
 
@@ -62,7 +70,7 @@ export class ZegoPlayer implements Player {
     try {
       engine.renewToken((await this.#renew()).token, this.#viewer.roomId);
     } catch {
-      this.#lose();
+      this.#loss.resolve();
     }
   }
 }
