@@ -1,5 +1,6 @@
 """The front: speaks the API for all workers, and is all that callers get to see of them."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -18,7 +19,6 @@ from engine.workers.passage import Passage
 from engine.workers.pins import Pins
 from engine.workers.pool import Pool, keeping_workers
 
-SUMMED = ("viewers", "ticks", "late_ticks", "skipped_ticks")
 OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
 
 
@@ -92,7 +92,10 @@ async def fronting(
 
 
 def _sum_up(workers: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    sums = {name: sum(each.get(name, 0) for each in workers) for name in ("tasks", *SUMMED)}
+    sums: Counter[str] = Counter()
+    for figures in workers:
+        sums.update({name: figure for name, figure in figures.items() if type(figure) is int})
+    del sums["pid"]
     return {
         **sums,
         "late_share": max((each.get("late_share", 0.0) for each in workers), default=0.0),
