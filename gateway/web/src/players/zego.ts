@@ -1,6 +1,6 @@
 // Plays a stream of the real cloud with the vendor's SDK; loaded for such deployments alone.
 
-import { ZegoExpressEngine } from "zego-express-engine-webrtc";
+import type { ZegoExpressEngine } from "zego-express-engine-webrtc";
 import type { Ticket } from "../contract";
 import type { Player, Screen, Viewer } from "./player";
 
@@ -26,7 +26,8 @@ export class ZegoPlayer implements Player {
 
   async play({ appId, token, playback }: Ticket): Promise<void> {
     const { roomId, userId, streamId } = this.#viewer;
-    const engine = new ZegoExpressEngine(appId, playback.url);
+    const sdk = await import("zego-express-engine-webrtc");
+    const engine = new sdk.ZegoExpressEngine(appId, playback.url);
     this.#engine = engine;
     engine.setLogConfig({ logLevel: "disable", remoteLogLevel: "disable" });
     engine.on("roomStreamUpdate", (_, change, streams) => {
