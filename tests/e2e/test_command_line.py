@@ -65,7 +65,8 @@ def environment(**changes: str) -> dict[str, str]:
     ports = free_ports(len(LISTENERS))
     settings = {each.variable: port for each, port in zip(LISTENERS, ports, strict=True)}
     path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "COLUMNS": "200"}
-    models = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")}
+    # Nobody talks with what `parley up` starts here; the language model takes longest to load.
+    models = {"PARLEY_LLM": "none"}
     return dict(os.environ) | settings | path | models | changes
 
 
