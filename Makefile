@@ -41,7 +41,7 @@ check: $(INSTALLED) ## Style, types, imports, contracts, compose file
 test: export PARLEY_LLM := small
 test: $(INSTALLED) browser ## Everything that CI runs
 	@$(BIN)/parley models pull
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadscope
 
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive

@@ -1,14 +1,15 @@
 """What tests of whole processes share: one running stack, and its words when a test fails."""
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.support.stack import Stack, running_stack
 
-MODELS = Path(__file__).with_name("models")
+COSTLY_FOLDERS = {"browser": "stack", "e2e": "stack", "models": "models"}
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +26,22 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-# Before xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, on one worker, tests that share what is costly: the stack, or the models."""
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
-        elif item.path.is_relative_to(MODELS):
-            item.add_marker(pytest.mark.xdist_group("models"))
+class CostlySharing(LoadScopeScheduling):
+    """Hands files to workers, but all that share the stack, or the models, to one of them.
+
+    The `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2, whose node ids are no text.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        folder = path.split("/")[1]
+        return COSTLY_FOLDERS.get(folder, path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> CostlySharing:
+    """Share the tests among the workers."""
+    return CostlySharing(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
