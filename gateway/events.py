@@ -62,6 +62,10 @@ def _content(event: pb.ConversationEvent, instance: str) -> dict[str, Any]:
             return {"offsetMs": to_ms(event.speech_started.start_offset)}
         case "speech_ended":
             return {"offsetMs": to_ms(event.speech_ended.end_offset)}
+        case "speech_dismissed":
+            dismissed = event.speech_dismissed
+            reason = pb.DismissalReason.Name(dismissed.reason)
+            return {"reason": reason.removeprefix("DISMISSAL_REASON_"), "text": dismissed.text}
         case "transcript_updated":
             updated = event.transcript_updated
             return {"text": updated.text, "isFinal": updated.is_final}
@@ -92,6 +96,8 @@ def _turn_started(started: pb.TurnStarted) -> dict[str, Any]:
         "origin": pb.TurnOrigin.Name(started.origin).removeprefix("TURN_ORIGIN_"),
         "transcript": started.user_text,
         "lang": started.language_code,
+        "isPreemptive": started.is_preemptive,
+        "discardedReplies": started.discarded_reply_count,
     }
 
 

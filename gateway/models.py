@@ -219,7 +219,7 @@ class Turn(JsonModel):
     """A turn as recorded."""
 
     turn_id: int
-    origin: str | None = Field(default=None, description="SPEECH, TEXT or SAY.")
+    origin: str | None = Field(default=None, description="SPEECH, TEXT, SAY, PROMPT or RESUMED.")
     transcript: str
     reply: str
     heard: str

@@ -13,12 +13,27 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.dialogue import History
+from services.speech.draft import Draft
 from services.speech.event_log import EventLog
-from services.speech.events import Event, SpeechEnded, SpeechStarted
+from services.speech.events import Event, SpeechDismissed, SpeechEnded, SpeechStarted
+from services.speech.microphone import Speaking
 from services.speech.ports import Speaker
-from services.speech.turn import Cause, Manner, Scripted, Spoken, Stages, Turn, Written
+from services.speech.remarks import Remark
+from services.speech.turn import (
+    Cause,
+    Manner,
+    Resumed,
+    Scripted,
+    Spoken,
+    Stages,
+    Turn,
+    Written,
+)
 
 WAITING_TURNS = 16
+
+ECHO_S = 2.0
+"""How long after a reply its sound may still come back through a microphone."""
 
 CLOSE_S = 8.0
 """How long the last turn may take to settle."""
@@ -39,8 +54,21 @@ class Past(Protocol):
         """Return them, up to the latest; raises ServiceError."""
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _future() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A reply that is begun to what may be the whole of the user's words, as turn `turn_id`."""
+
+    text: str
+    turn_id: int
+    draft: Draft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +102,10 @@ class Conversation:
         self._urgent: deque[_Waiting] = deque()
         self._patient: deque[_Waiting] = deque()
         self._running: _Waiting | None = None
+        self._turn: Turn | None = None
+        self._ended_at = float("-inf")
+        self._yielded: _Waiting | None = None
+        self._rest: Resumed | None = None
         self._changed = asyncio.Event()
 
     @property
@@ -81,12 +113,36 @@ class Conversation:
         """Whether no turn is running or waiting."""
         return not (self._running or self._urgent or self._patient)
 
+    @property
+    def speaking(self) -> Speaking:
+        """What the digital human is doing now; a reply that is cut off is none any more."""
+        if self._running is not None and not self._running.cut.done():
+            is_audible = self._turn is not None and self._turn.is_audible
+            return Speaking.ALOUD if is_audible else Speaking.PREPARING
+        return Speaking.PREPARING if self._urgent or self._patient else Speaking.SILENT
+
+    @property
+    def recent_speech(self) -> str:
+        """What is being said, or was said until a moment ago."""
+        if self._turn is None or (self._running is None and _now() > self._ended_at + ECHO_S):
+            return ""
+        return self._turn.reply_text
+
+    def guess(self, text: str, *, manner: Manner) -> Guess | None:
+        """Begin a reply to words that may not be all; None while something else is going on."""
+        if not self.is_idle:
+            return None
+        deltas = self._stages.dialogue.reply(
+            text, persona=manner.persona, language=manner.language, history=self._history
+        )
+        return Guess(text=text, turn_id=self.next_turn_id, draft=Draft(deltas))
+
     def ask(self, cause: Spoken | Written, *, manner: Manner, speaker: Speaker) -> None:
         """The user said something: it cuts off what is being said and is answered next."""
         self._admit()
         if isinstance(cause, Spoken):
             ended = SpeechEnded(end_s=cause.utterance.end_s)
-            self._publish(ended, self._next_turn_id)
+            self._publish(ended, self.next_turn_id)
         self.cut_reply()
         self._urgent.append(_Waiting(cause=cause, manner=manner, speaker=speaker))
         self._changed.set()
@@ -107,15 +163,34 @@ class Conversation:
         self._changed.set()
 
     def note_speech(self, start_s: float) -> None:
-        """The user began to speak: whoever speaks to them falls silent."""
-        self._publish(SpeechStarted(start_s=start_s), self._next_turn_id)
-        self.cut_reply()
+        """A voice is heard from the user."""
+        self._publish(SpeechStarted(start_s=start_s), self.next_turn_id)
 
     def cut_reply(self) -> None:
-        """Cut off the running reply and those to earlier questions."""
-        for turn in (self._running, *self._urgent):
-            if turn is not None and not turn.cut.done():
-                turn.cut.set_result(None)
+        """Cut off the running reply and those to earlier questions, for good."""
+        self._yielded = None
+        self._drop_rest()
+        self._cut()
+
+    def yield_floor(self) -> None:
+        """Cut the reply off for the user's voice; `dismiss` has it taken up again."""
+        if self._running is not None and not self._running.cut.done():
+            self._yielded = self._running
+        self._cut()
+
+    async def dismiss(self, remark: Remark, text: str) -> None:
+        """The user's voice asked for nothing: go on with what it cut off."""
+        self._publish(SpeechDismissed(remark=remark, text=text), self.next_turn_id)
+        yielded = self._yielded
+        if yielded is None:
+            return
+        await asyncio.wait({yielded.over})
+        if self._yielded is yielded and self._rest is not None:
+            rest, self._rest = self._rest, None
+            resumed = _Waiting(cause=rest, manner=yielded.manner, speaker=yielded.speaker)
+            self._urgent.appendleft(resumed)
+            self._changed.set()
+        self._yielded = None
 
     def interrupt(self) -> None:
         """Cut off what is being said and drop what was to be said after it."""
@@ -150,7 +225,7 @@ class Conversation:
         while True:
             waiting = await self._next()
             self._turn_id += 1
-            turn = Turn(
+            self._turn = Turn(
                 turn_id=self._turn_id,
                 cause=waiting.cause,
                 manner=waiting.manner,
@@ -160,10 +235,13 @@ class Conversation:
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=waiting.cut,
             )
+            rest = None
             try:
-                await turn.run()
+                rest = await self._turn.run()
             finally:
                 self._running = None
+                self._ended_at = _now()
+                self._keep(rest, waiting)
                 waiting.over.set_result(None)
 
     async def _next(self) -> _Waiting:
@@ -173,8 +251,27 @@ class Conversation:
         self._running = (self._urgent or self._patient).popleft()
         return self._running
 
+    def _keep(self, rest: Resumed | None, waiting: _Waiting) -> None:
+        """Keep what is left of a reply while it may be taken up again."""
+        if rest is None:
+            return
+        if self._yielded is waiting:
+            self._rest = rest
+        else:
+            rest.draft.drop()
+
+    def _drop_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.draft.drop()
+            self._rest = None
+
+    def _cut(self) -> None:
+        for turn in (self._running, *self._urgent):
+            if turn is not None and not turn.cut.done():
+                turn.cut.set_result(None)
+
     @property
-    def _next_turn_id(self) -> int:
+    def next_turn_id(self) -> int:
         """The turn that the user's words of now will make."""
         return self._turn_id + len(self._urgent) + 1
 

@@ -23,6 +23,7 @@ from services.speech.streams import Deadlines, closing, timely
 
 log = structlog.get_logger(__name__)
 
+UNANSWERED_TURNS = 2
 HISTORY_TURNS = 8
 HISTORY_CHARACTERS = 2_000
 """What the dialogue so far may take of a small model's context."""
@@ -60,6 +61,16 @@ class History:
     def add(self, exchange: Exchange) -> None:
         """Remember an exchange."""
         self._exchanges.append(exchange)
+
+    @property
+    def unanswered(self) -> str:
+        """What the user said last without hearing any reply to it."""
+        words: list[str] = []
+        for exchange in reversed(self._exchanges):
+            if exchange.heard_text:
+                break
+            words.insert(0, exchange.user_text)
+        return "\n".join(words[-UNANSWERED_TURNS:])
 
     def messages(self) -> list[ChatMessage]:
         """Return as much as fits, the latest for certain, as alternating messages."""
@@ -108,7 +119,9 @@ class Dialogue:
         self, user_text: str, *, persona: Persona, language: PersonaLanguage, history: History
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails or is late."""
-        findings = await self._find(user_text, (persona.persona_id, language.language_code))
+        # A question that was cut in two by a pause is looked up as a whole.
+        question = "\n".join(filter(None, (history.unanswered, user_text)))
+        findings = await self._find(question, (persona.persona_id, language.language_code))
         if findings.answer is not None:
             log.info("curated answer", persona_id=persona.persona_id)
             yield findings.answer

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from services.runtime.errors import ServiceError
 from services.speech.ledger import LedgerSummary
 from services.speech.ports import PlaybackMethod, WordTime
+from services.speech.remarks import Remark
 from services.speech.waterfall import Mark
 
 
@@ -17,11 +18,13 @@ class TurnOrigin(StrEnum):
     SPEECH = "speech"
     TEXT = "text"
     SAY = "say"
+    PROMPT = "prompt"
+    RESUMED = "resumed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted:
-    """The user began to speak, `start_s` into the input."""
+    """A voice is heard from the user, `start_s` into the input."""
 
     start_s: float
 
@@ -31,6 +34,14 @@ class SpeechEnded:
     """The user's utterance is over; its last voiced sample lies `end_s` into the input."""
 
     end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechDismissed:
+    """What sounded like the user's words asks for nothing."""
+
+    remark: Remark
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,8 @@ class TurnStarted:
     origin: TurnOrigin
     user_text: str
     language_code: str
+    is_preemptive: bool = False
+    discarded_replies: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +119,7 @@ class TurnFailed:
 Event: TypeAlias = (
     SpeechStarted
     | SpeechEnded
+    | SpeechDismissed
     | TranscriptUpdated
     | TurnStarted
     | ReplyUpdated

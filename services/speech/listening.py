@@ -7,12 +7,12 @@ from enum import Enum, auto
 from services.runtime.errors import refused
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
-from services.speech.ports import LISTENING_RATE_HERTZ, TurnEndModel, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ, VoiceDetector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningRules:
-    """Thresholds; probabilities 0..1, durations in seconds."""
+    """Thresholds, each of which a persona may set; probabilities 0..1, durations in seconds."""
 
     onset_probability: float = 0.5
     """From here a frame is taken for the beginning of speech."""
@@ -25,17 +25,23 @@ class ListeningRules:
     tail_s: float = 0.3
     """Kept after the last voiced frame."""
     probe_s: float = 0.2
-    """After so much silence the turn model is asked."""
+    """After so much silence the turn model and the recogniser are asked."""
     complete_probability: float = 0.5
     """From here the turn model takes the speaker for finished."""
     complete_silence_s: float = 0.3
-    """Silence that ends an utterance which seems finished."""
+    """Silence that ends an utterance which sounds and reads finished."""
+    unknown_silence_s: float = 0.8
+    """Silence that ends one of which that is not certain."""
     incomplete_silence_s: float = 1.2
-    """Silence that ends any other."""
-    unknown_silence_s: float = 0.7
-    """Silence that ends an utterance without a turn model."""
+    """Silence that ends one which seems unfinished."""
     longest_s: float = 60.0
     """An open microphone's utterance is ended here; a held button's is refused."""
+    barge_in_s: float = 0.5
+    """So much voice during a reply is looked into; words in it cut the reply off."""
+    insist_s: float = 1.5
+    """So much voice cuts a reply off while the recogniser has said nothing about it."""
+    no_speech_s: float = 30.0
+    """A user who is silent for so long is asked gently, once; 0 for never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,11 @@ class Ear:
         self._voiced_at = 0.0
 
     @property
+    def frame_s(self) -> float:
+        """How long a frame is."""
+        return _seconds(self._detector.frame_bytes)
+
+    @property
     def is_speaking(self) -> bool:
         """Whether an utterance is under way."""
         return self._voice is _Voice.SPEAKING
@@ -89,6 +100,11 @@ class Ear:
     def silence_s(self) -> float:
         """How long the last voiced frame of the utterance is past."""
         return _seconds(self._position - self._voiced_end)
+
+    @property
+    def voiced_s(self) -> float:
+        """How long the utterance under way is without the silence at its end."""
+        return _seconds(self._voiced_end - self._start)
 
     @property
     def utterance_s(self) -> float:
@@ -189,55 +205,6 @@ class PushToTalk:
             return None
         self._held_bytes = 0
         return self._ear.take()
-
-
-class OpenMicrophone:
-    """The service decides when an utterance is over: by silence, sooner when it seems finished."""
-
-    def __init__(
-        self, detector: VoiceDetector, rules: ListeningRules, turn_end: TurnEndModel | None
-    ) -> None:
-        self._ear = Ear(detector, rules)
-        self._turn_end = turn_end
-        self._patience_s: float | None = None
-
-    async def hear(self, pcm: bytes) -> list[Onset | Utterance]:
-        """Take audio; return the onsets and utterances that are in there, in order."""
-        found: list[Onset | Utterance] = []
-        for frame in self._ear.frames(pcm):
-            onset = self._ear.hear(frame)
-            if onset is not None:
-                found.append(onset)
-            if self._ear.is_speaking and await self._is_over():
-                found.append(self._take())
-        self._ear.forget_silence()
-        return found
-
-    def commit(self) -> Utterance | None:
-        """Return the utterance under way, if any: the input has ended."""
-        return self._take() if self._ear.is_speaking else None
-
-    def _take(self) -> Utterance:
-        self._patience_s = None
-        return self._ear.take()
-
-    async def _is_over(self) -> bool:
-        rules = self._ear.rules
-        silence_s = self._ear.silence_s
-        if silence_s < rules.probe_s:
-            self._patience_s = None
-        elif self._patience_s is None:
-            self._patience_s = await self._patience()
-        is_silent = self._patience_s is not None and silence_s >= self._patience_s
-        return is_silent or self._ear.utterance_s >= rules.longest_s
-
-    async def _patience(self) -> float:
-        rules = self._ear.rules
-        if self._turn_end is None:
-            return rules.unknown_silence_s
-        probability = await self._turn_end.completion_probability(self._ear.audio())
-        is_complete = probability > rules.complete_probability
-        return rules.complete_silence_s if is_complete else rules.incomplete_silence_s
 
 
 def _seconds(size: int) -> float:

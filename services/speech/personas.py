@@ -1,5 +1,6 @@
 """The personas: who a digital human is, what it says first, and what it knows."""
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,8 +11,14 @@ from typing import Any
 
 from services.runtime.errors import ServiceError, refused
 from services.runtime.reasons import Reason
+from services.speech.listening import ListeningRules
 
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+LONGEST_S = 3600
+_NO_SPEECH_PROMPTS = {
+    "en": "Are you still there? Take your time.",
+    "zh": "您还在吗？不着急，慢慢来。",
+}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -37,6 +44,8 @@ class PersonaLanguage:
     greeting: str
     sample_question: str
     knowledge: tuple[Fact, ...]
+    no_speech_prompt: str = ""
+    """What a user is asked who has been silent for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +56,8 @@ class Persona:
     display_name: str
     description: str
     languages: tuple[PersonaLanguage, ...]
+    listening: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Thresholds by the names of `ListeningRules`; those not named are the service's."""
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; none given means the preferred one.
@@ -119,18 +130,33 @@ def _load(path: Path) -> Persona:
         display_name=table.text("display_name"),
         description=table.text("description"),
         languages=tuple(_language(languages, code) for code in languages.content),
+        listening=MappingProxyType(_listening(table)),
     )
     if not persona.languages:
         raise languages.error("", "at least one language is needed")
-    table.refuse_others("display_name", "description", "languages")
+    table.refuse_others("display_name", "description", "languages", "listening")
     return persona
+
+
+def _listening(persona: "_Table") -> dict[str, float]:
+    if "listening" not in persona.content:
+        return {}
+    table = persona.table("listening")
+    table.refuse_others(*(field.name for field in dataclasses.fields(ListeningRules)))
+    return {
+        name: table.number(name, most=1.0 if name.endswith("_probability") else LONGEST_S)
+        for name in table.content
+    }
 
 
 def _language(languages: "_Table", code: str) -> PersonaLanguage:
     if not _LANGUAGE.fullmatch(code):
         raise languages.error(code, "must be a BCP-47 code such as en or zh-TW")
     table = languages.table(code)
-    table.refuse_others("voice", "prompt", "greeting", "sample_question", "knowledge")
+    table.refuse_others(
+        "voice", "prompt", "greeting", "sample_question", "knowledge", "no_speech_prompt"
+    )
+    asks = "zh" if code.startswith("zh") else "en"
     return PersonaLanguage(
         language_code=code,
         voice_id=table.text("voice"),
@@ -138,6 +164,11 @@ def _language(languages: "_Table", code: str) -> PersonaLanguage:
         greeting=table.text("greeting"),
         sample_question=table.text("sample_question"),
         knowledge=tuple(_fact(entry) for entry in table.tables("knowledge")),
+        no_speech_prompt=(
+            table.text("no_speech_prompt")
+            if "no_speech_prompt" in table.content
+            else _NO_SPEECH_PROMPTS[asks]
+        ),
     )
 
 
@@ -162,6 +193,12 @@ class _Table:
         if not isinstance(value, str) or not value.strip():
             raise self.error(field, "a text that is not empty is required")
         return value.strip()
+
+    def number(self, field: str, *, most: float) -> float:
+        value = self.content.get(field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise self.error(field, f"a number from 0 to {most:g} is required")
+        return value
 
     def texts(self, field: str) -> tuple[str, ...]:
         value = self.content.get(field)

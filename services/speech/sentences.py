@@ -178,6 +178,17 @@ def mark_at(text: str, index: int) -> Mark:
     return Mark.NONE if character == "." and _is_shortened(word) else strength
 
 
+def clause_start(text: str, at: int) -> int:
+    """Return where the clause begins in which the character before `at` stands."""
+    for index in range(min(at, len(text)) - 1, -1, -1):
+        if mark_at(text, index) in (Mark.CLAUSE, Mark.SENTENCE):
+            end = index + 1
+            while end < len(text) and (text[end] in CLOSERS or text[end].isspace()):
+                end += 1
+            return end
+    return 0
+
+
 def _goes_on(following: str) -> bool:
     return not following.isspace() and following not in CLOSERS
 

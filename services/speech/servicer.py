@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -23,7 +23,9 @@ from services.speech.drive import AvatarSpeaker
 from services.speech.event_log import Item, Listener, ProducedAudio
 from services.speech.events import SentenceStarted
 from services.speech.failures import provider_failure, provider_late
-from services.speech.listening import ListeningRules, OpenMicrophone, PushToTalk
+from services.speech.floor import StreamFloor
+from services.speech.listening import ListeningRules, PushToTalk
+from services.speech.microphone import Floor, OpenMicrophone
 from services.speech.personas import Personas
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
@@ -170,7 +172,8 @@ class SpeechServicer(SpeechServiceServicer):
         is_resumed = setup.HasField("resume_after_sequence")
         if is_resumed and not setup.task_id:
             raise invalid("setup.resume_after_sequence", "needs_task", "needs a task_id")
-        ear = self._ear(setup)
+        if setup.HasField("input_format"):
+            wire.check_input_format(setup.input_format, "setup.input_format")
         on_air = await self._records.on_air(setup.task_id) if setup.task_id else None
         manner = self._manner(setup, on_air)
         async with self._conversations.joined(setup.task_id) as conversation:
@@ -178,13 +181,20 @@ class SpeechServicer(SpeechServiceServicer):
                 joined_after = conversation.events.last_sequence
                 after = setup.resume_after_sequence
                 backlog = await conversation.events_after(after) if is_resumed else ()
+                speaker = self._speaker(setup, on_air, listener)
+                floor = StreamFloor(
+                    conversation=conversation,
+                    manner=manner,
+                    speaker=speaker,
+                    recognizer=self._recognizer,
+                )
                 session = Session(
                     conversation=conversation,
                     listener=listener,
                     joined_after=joined_after,
                     manner=manner,
-                    speaker=self._speaker(setup, on_air, listener),
-                    ear=ear,
+                    speaker=speaker,
+                    ear=self._ear(setup, manner, floor),
                 )
                 yield session, backlog
 
@@ -213,14 +223,20 @@ class SpeechServicer(SpeechServiceServicer):
             return AccompaniedSpeaker(avatar, listener)
         return avatar
 
-    def _ear(self, setup: pb.ConverseSetup) -> Ear | None:
+    def _ear(self, setup: pb.ConverseSetup, manner: Manner, floor: Floor) -> Ear | None:
         if not setup.HasField("input_format"):
             return None
-        wire.check_input_format(setup.input_format, "setup.input_format")
         detector = self._listening.make_detector()
+        rules = replace(self._listening.rules, **manner.persona.listening)
         if setup.turn_detection == pb.TURN_DETECTION_MANUAL:
-            return PushToTalk(detector, self._listening.rules)
-        return OpenMicrophone(detector, self._listening.rules, self._listening.turn_end)
+            return PushToTalk(detector, rules)
+        return OpenMicrophone(
+            detector=detector,
+            rules=rules,
+            turn_end=self._listening.turn_end,
+            floor=floor,
+            language_code=manner.language.language_code,
+        )
 
     def _ready(self, setup: pb.ConverseSetup, session: Session) -> pb.ConverseResponse:
         ready = pb.ConverseReady(

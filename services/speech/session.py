@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +11,8 @@ from services.runtime.errors import invalid
 from services.speech import wire
 from services.speech.conversation import Conversation, Priority
 from services.speech.event_log import Listener
-from services.speech.listening import Onset, OpenMicrophone, PushToTalk, Utterance
+from services.speech.listening import PushToTalk
+from services.speech.microphone import OpenMicrophone
 from services.speech.ports import Speaker
 from services.speech.turn import Manner, Scripted, Spoken, Written
 
@@ -41,20 +43,24 @@ class Session:
     async def read(self, requests: AsyncIterator[pb.ConverseRequest]) -> None:
         """Take all requests, wait for the last turn, and close the listener with the outcome."""
         try:
-            async for request in requests:
-                await self._take(request)
-            if isinstance(self.ear, OpenMicrophone):
-                self._ask(self.ear.commit())
+            async with self._listening():
+                async for request in requests:
+                    self._take(request)
+                if isinstance(self.ear, OpenMicrophone):
+                    self.ear.finish()
             await self.conversation.settled()
         except Exception as error:
             self.listener.fail(error)
         else:
             self.listener.close()
 
-    async def _take(self, request: pb.ConverseRequest) -> None:
+    def _listening(self) -> AbstractAsyncContextManager[None]:
+        return self.ear.running() if isinstance(self.ear, OpenMicrophone) else nullcontext()
+
+    def _take(self, request: pb.ConverseRequest) -> None:
         match request.WhichOneof("request"):
             case "audio":
-                await self._hear(wire.check_pcm(request.audio.pcm, "audio.pcm"))
+                self._hear(wire.check_pcm(request.audio.pcm, "audio.pcm"))
             case "commit":
                 self._commit()
             case "text":
@@ -70,36 +76,29 @@ class Session:
             case "interrupt":
                 self.conversation.interrupt()
 
-    async def _hear(self, pcm: bytes) -> None:
+    def _hear(self, pcm: bytes) -> None:
         match self.ear:
             case None:
                 raise invalid("setup.input_format", "required", "is required before `audio`")
             case PushToTalk() as button:
                 onset = button.hear(pcm)
                 if onset is not None:
+                    # Who holds the button wants to be heard.
                     self.conversation.note_speech(onset.start_s)
+                    self.conversation.cut_reply()
             case OpenMicrophone() as microphone:
-                for found in await microphone.hear(pcm):
-                    match found:
-                        case Onset(start_s=start_s):
-                            self.conversation.note_speech(start_s)
-                        case Utterance():
-                            self._ask(found)
+                microphone.hear(pcm)
 
     def _commit(self) -> None:
         match self.ear:
             case OpenMicrophone():
                 raise invalid("commit", "manual_only", "needs turn_detection MANUAL")
             case PushToTalk() as button if (utterance := button.commit()) is not None:
-                self._ask(utterance)
+                self.conversation.ask(
+                    Spoken(utterance=utterance), manner=self.manner, speaker=self.speaker
+                )
             case _:
                 raise invalid("commit", "after_audio", "needs `audio` before it")
-
-    def _ask(self, utterance: Utterance | None) -> None:
-        if utterance is not None:
-            self.conversation.ask(
-                Spoken(utterance=utterance), manner=self.manner, speaker=self.speaker
-            )
 
 
 def _now() -> float:

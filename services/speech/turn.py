@@ -10,6 +10,7 @@ import structlog
 from services.runtime.errors import ServiceError, from_exception
 from services.runtime.reasons import Reason
 from services.speech.dialogue import Dialogue, Exchange, History
+from services.speech.draft import Draft
 from services.speech.events import (
     Event,
     Latency,
@@ -22,8 +23,7 @@ from services.speech.events import (
     TurnOrigin,
     TurnStarted,
 )
-from services.speech.failures import provider_failure, provider_late
-from services.speech.ledger import HeardMethod, Ledger
+from services.speech.ledger import Heard, HeardMethod, Ledger
 from services.speech.listening import Utterance
 from services.speech.metrics import count_turn
 from services.speech.personas import Persona, PersonaLanguage
@@ -31,27 +31,31 @@ from services.speech.ports import (
     Drive,
     Playback,
     PlaybackMethod,
-    ProviderError,
     Recognizer,
     Speaker,
-    Stage,
     Synthesizer,
 )
-from services.speech.sentences import Segment, split
-from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.recognition import transcripts
+from services.speech.sentences import Segment, clause_start, split
+from services.speech.streams import closing, once
 from services.speech.voicing import Voicing
 from services.speech.waterfall import Mark, Waterfall
 
 log = structlog.get_logger(__name__)
 
-RECOGNITION = Deadlines(first_s=60, next_s=30, total_s=120)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """The user said something."""
+    """The user said something.
+
+    `words` is its recognition if that has begun, `draft` a reply that was begun to them, and
+    `discarded_replies` counts those that were begun and thrown away before.
+    """
 
     utterance: Utterance
+    words: "asyncio.Task[str] | None" = None
+    draft: Draft | None = None
+    discarded_replies: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +72,19 @@ class Scripted:
 
     text: str
     arrived_at: float
+    origin: TurnOrigin = TurnOrigin.SAY
 
 
-Cause: TypeAlias = Spoken | Written | Scripted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A reply is taken up again at a character; `arrived_at` is a time of the loop's clock."""
+
+    draft: Draft
+    start: int
+    arrived_at: float
+
+
+Cause: TypeAlias = Spoken | Written | Scripted | Resumed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +108,9 @@ class Stages:
 class Turn:
     """Runs in one task of its owner; when `cut` is done, the reply ends and `run` settles it.
 
-    The user's words are taken even then. The reply is a pull chain in one inner task: deltas,
-    segments, audio, drive. Cancelling that task closes every stage, the innermost first; what was
-    heard is then known from the drive.
+    The user's words are taken even then. The reply is a pull chain in one inner task: segments,
+    audio, drive; only its text is written ahead. Cancelling that task closes every stage, the
+    innermost first; what was heard is then known from the drive.
     """
 
     def __init__(
@@ -120,11 +134,27 @@ class Turn:
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(_anchor(cause))
+        self._draft = cause.draft if isinstance(cause, Spoken | Resumed) else None
         self._user_text = ""
         self._cut = cut
 
-    async def run(self) -> None:
-        """Hold the turn; it ends with exactly one TurnFinished or TurnFailed."""
+    @property
+    def is_audible(self) -> bool:
+        """Whether the reply is heard."""
+        return Mark.PLAYBACK_STARTED in self._waterfall.offsets
+
+    @property
+    def reply_text(self) -> str:
+        """The reply so far."""
+        return self._ledger.reply_text
+
+    async def run(self) -> Resumed | None:
+        """Hold the turn; it ends with exactly one TurnFinished or TurnFailed.
+
+        Returns how a reply that was cut off may be taken up again; its draft is the caller's to
+        close.
+        """
+        rest = None
         try:
             # The drive opens while the user's words are recognised and the reply is begun.
             async with self._speaker.open(
@@ -132,9 +162,13 @@ class Turn:
                 sample_rate_hertz=self._stages.synthesizer.sample_rate_hertz,
                 watcher=self,
             ) as drive:
-                await self._answer(drive)
+                rest = await self._answer(drive)
         except Exception as error:
             self._fail(error, Playback())
+        finally:
+            if rest is None and self._draft is not None:
+                await self._draft.close()
+        return rest
 
     def drive_ready(self) -> None:
         """The drive is open."""
@@ -145,15 +179,9 @@ class Turn:
         self._waterfall.reach(Mark.PLAYBACK_STARTED)
         self._publish(PlaybackStarted(method=method))
 
-    async def _answer(self, drive: Drive) -> None:
+    async def _answer(self, drive: Drive) -> Resumed | None:
         origin = await self._take_words()
-        self._publish(
-            TurnStarted(
-                origin=origin,
-                user_text=self._user_text,
-                language_code=self._manner.language.language_code,
-            )
-        )
+        self._publish(self._started(origin))
         reply = asyncio.create_task(self._reply(drive))
         try:
             # One that is cut off before it begins shall not begin.
@@ -163,44 +191,70 @@ class Turn:
             reply.cancel()
             await asyncio.wait({reply})
         if reply.cancelled():
-            self._finish(await _settle(drive), was_cut=True)
-        elif (error := reply.exception()) is not None:
+            heard = self._finish(await _settle(drive), was_cut=True)
+            return self._rest(heard)
+        if (error := reply.exception()) is not None:
             self._fail(error, drive.playback)
         else:
             self._finish(drive.playback, was_cut=False)
+        return None
+
+    def _started(self, origin: TurnOrigin) -> TurnStarted:
+        spoken = self._cause if isinstance(self._cause, Spoken) else None
+        return TurnStarted(
+            origin=origin,
+            user_text=self._user_text,
+            language_code=self._manner.language.language_code,
+            is_preemptive=spoken is not None and spoken.draft is not None,
+            discarded_replies=spoken.discarded_replies if spoken is not None else 0,
+        )
+
+    def _rest(self, heard: Heard) -> Resumed | None:
+        """Return what is left to say from the beginning of the clause that was cut off."""
+        if heard.method is HeardMethod.COMPLETE:
+            return None
+        start = self._cause.start if isinstance(self._cause, Resumed) else 0
+        return Resumed(
+            draft=self._begun_draft(),
+            start=start + clause_start(self._ledger.reply_text, len(heard.text)),
+            arrived_at=asyncio.get_running_loop().time(),
+        )
 
     async def _take_words(self) -> TurnOrigin:
         match self._cause:
-            case Spoken(utterance=utterance):
+            case Spoken(utterance=utterance, words=words):
                 self._waterfall.reach(Mark.ENDPOINT, utterance.ended_at)
-                self._user_text = await self._recognise(utterance)
+                text = self._recognise(utterance) if words is None else self._await(words)
+                self._user_text = await text
                 self._waterfall.reach(Mark.TRANSCRIPT)
                 return TurnOrigin.SPEECH
-            case Written(text=text):
-                self._user_text = text
+            case Written(text=written):
+                self._user_text = written
                 return TurnOrigin.TEXT
-            case Scripted():
-                return TurnOrigin.SAY
+            case Scripted(origin=origin):
+                return origin
+            case Resumed():
+                return TurnOrigin.RESUMED
 
     async def _recognise(self, utterance: Utterance) -> str:
         if not utterance.pcm:
             raise ServiceError(Reason.NO_SPEECH, "No speech was heard.")
-        recognizer = self._stages.recognizer
-        language_code = self._manner.language.language_code
-        hypotheses = recognizer.transcribe(once(utterance.pcm), language_code=language_code)
         text = ""
-        try:
-            async with closing(timely(hypotheses, RECOGNITION)) as transcripts:
-                async for transcript in transcripts:
-                    text = transcript.text.strip()
-                    if text:
-                        self._publish(TranscriptUpdated(text=text, is_final=transcript.is_final))
-        except ProviderError as error:
-            raise provider_failure(error) from error
-        except TimeoutError:
-            raise provider_late(Stage.RECOGNITION, recognizer.name) from None
-        if not text:
-            raise ServiceError(Reason.NO_SPEECH, "No words were heard.")
+        hypotheses = transcripts(
+            self._stages.recognizer,
+            utterance.pcm,
+            language_code=self._manner.language.language_code,
+        )
+        async with closing(hypotheses) as timed:
+            async for transcript in timed:
+                text = transcript.text
+                if text:
+                    self._publish(TranscriptUpdated(text=text, is_final=transcript.is_final))
+        return _some(text)
+
+    async def _await(self, words: "asyncio.Task[str]") -> str:
+        text = _some(await words)
+        self._publish(TranscriptUpdated(text=text, is_final=True))
         return text
 
     async def _reply(self, drive: Drive) -> None:
@@ -228,13 +282,19 @@ class Turn:
 
     async def _deltas(self) -> AsyncIterator[str]:
         """The reply's text, written down as it comes."""
-        async with closing(self._words()) as deltas:
+        start = self._cause.start if isinstance(self._cause, Resumed) else 0
+        async with closing(self._begun_draft().deltas(start)) as deltas:
             async for delta in deltas:
                 self._waterfall.reach(Mark.FIRST_TOKEN)
                 self._ledger.add_text(delta)
                 self._publish(ReplyUpdated(delta=delta))
                 yield delta
         self._waterfall.reach(Mark.LAST_TOKEN)
+
+    def _begun_draft(self) -> Draft:
+        if self._draft is None:
+            self._draft = Draft(self._words())
+        return self._draft
 
     def _words(self) -> AsyncIterator[str]:
         if isinstance(self._cause, Scripted):
@@ -275,7 +335,7 @@ class Turn:
         self._ledger.end_segment()
         return True
 
-    def _finish(self, playback: Playback, *, was_cut: bool) -> None:
+    def _finish(self, playback: Playback, *, was_cut: bool) -> Heard:
         summary = self._ledger.summary(playback)
         is_whole = summary.heard.method is HeardMethod.COMPLETE
         if playback.first_sent_time is not None:
@@ -302,6 +362,7 @@ class Turn:
             played_s=round(playback.played_s, 2),
             offsets_ms={mark.value: round(at * 1000) for mark, at in offsets.items()},
         )
+        return summary.heard
 
     def _fail(self, error: BaseException, playback: Playback) -> None:
         seen = from_exception(error)
@@ -325,8 +386,18 @@ def _anchor(cause: Cause) -> float:
     match cause:
         case Spoken(utterance=utterance):
             return utterance.voiced_at
-        case Written(arrived_at=arrived_at) | Scripted(arrived_at=arrived_at):
+        case (
+            Written(arrived_at=arrived_at)
+            | Scripted(arrived_at=arrived_at)
+            | Resumed(arrived_at=arrived_at)
+        ):
             return arrived_at
+
+
+def _some(text: str) -> str:
+    if not text:
+        raise ServiceError(Reason.NO_SPEECH, "No words were heard.")
+    return text
 
 
 async def _settle(drive: Drive) -> Playback:

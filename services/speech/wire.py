@@ -18,6 +18,7 @@ from services.speech.events import (
     PlaybackStarted,
     ReplyUpdated,
     SentenceStarted,
+    SpeechDismissed,
     SpeechEnded,
     SpeechStarted,
     TranscriptUpdated,
@@ -35,11 +36,19 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
+from services.speech.remarks import Remark
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
     TurnOrigin.TEXT: pb.TURN_ORIGIN_TEXT,
     TurnOrigin.SAY: pb.TURN_ORIGIN_SAY,
+    TurnOrigin.PROMPT: pb.TURN_ORIGIN_PROMPT,
+    TurnOrigin.RESUMED: pb.TURN_ORIGIN_RESUMED,
+}
+_DISMISSALS = {
+    Remark.NOISE: pb.DISMISSAL_REASON_NOISE,
+    Remark.BACKCHANNEL: pb.DISMISSAL_REASON_BACKCHANNEL,
+    Remark.ECHO: pb.DISMISSAL_REASON_ECHO,
 }
 _PLAYBACK_METHODS = {
     PlaybackMethod.ESTIMATED: pb.PLAYBACK_METHOD_ESTIMATED,
@@ -121,12 +130,17 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.speech_started.start_offset.CopyFrom(to_duration(event.start_s))
         case SpeechEnded():
             message.speech_ended.end_offset.CopyFrom(to_duration(event.end_s))
+        case SpeechDismissed():
+            message.speech_dismissed.reason = _DISMISSALS[event.remark]
+            message.speech_dismissed.text = event.text
         case TranscriptUpdated():
             message.transcript_updated.CopyFrom(to_transcript(event.text, event.is_final))
         case TurnStarted():
             message.turn_started.origin = _ORIGINS[event.origin]
             message.turn_started.user_text = event.user_text
             message.turn_started.language_code = event.language_code
+            message.turn_started.is_preemptive = event.is_preemptive
+            message.turn_started.discarded_reply_count = event.discarded_replies
         case ReplyUpdated():
             message.reply_updated.delta = event.delta
         case SentenceStarted():

@@ -1,0 +1,95 @@
+"""A stream's part in who speaks next: what its microphone finds becomes turns."""
+
+import asyncio
+
+from services.speech.conversation import Conversation, Guess, Priority
+from services.speech.events import TurnOrigin
+from services.speech.listening import Utterance
+from services.speech.microphone import Speaking
+from services.speech.ports import Recognizer, Speaker
+from services.speech.recognition import recognise
+from services.speech.remarks import Remark
+from services.speech.turn import Manner, Scripted, Spoken
+
+
+class StreamFloor:
+    """Keeps the reply that is begun ahead, until the user goes on or has finished."""
+
+    def __init__(
+        self,
+        *,
+        conversation: Conversation,
+        manner: Manner,
+        speaker: Speaker,
+        recognizer: Recognizer,
+    ) -> None:
+        self._conversation = conversation
+        self._manner = manner
+        self._speaker = speaker
+        self._recognizer = recognizer
+        self._guess: Guess | None = None
+        self._discarded = 0
+
+    @property
+    def speaking(self) -> Speaking:
+        """What the digital human is doing now."""
+        return self._conversation.speaking
+
+    @property
+    def recent_speech(self) -> str:
+        """What it says, or said until a moment ago."""
+        return self._conversation.recent_speech
+
+    async def recognise(self, pcm: bytes) -> str:
+        """Return the words of an utterance; raises ServiceError."""
+        language_code = self._manner.language.language_code
+        return await recognise(self._recognizer, pcm, language_code=language_code)
+
+    def note_speech(self, start_s: float) -> None:
+        """A voice began."""
+        self._conversation.note_speech(start_s)
+
+    def guess(self, text: str) -> None:
+        """Begin the reply to what may be all of the user's words."""
+        self.withdraw_guess()
+        self._guess = self._conversation.guess(text, manner=self._manner)
+
+    def withdraw_guess(self) -> None:
+        """Throw the reply away: the user goes on."""
+        if self._guess is not None:
+            self._guess.draft.drop()
+            self._guess = None
+            self._discarded += 1
+
+    def yield_floor(self) -> None:
+        """Fall silent for the user."""
+        self._conversation.yield_floor()
+
+    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+        """Have the utterance answered, with the reply that is begun if it still fits."""
+        if self._guess is not None and self._guess.turn_id != self._conversation.next_turn_id:
+            self.withdraw_guess()
+        spoken = Spoken(
+            utterance=utterance,
+            words=words,
+            draft=self._guess.draft if self._guess is not None else None,
+            discarded_replies=self._discarded,
+        )
+        self._guess, self._discarded = None, 0
+        self._conversation.ask(spoken, manner=self._manner, speaker=self._speaker)
+
+    async def dismiss(self, remark: Remark, text: str) -> None:
+        """Go on as if nothing had been said."""
+        self.withdraw_guess()
+        await self._conversation.dismiss(remark, text)
+
+    def prompt(self) -> None:
+        """Ask a user who has been silent for long."""
+        scripted = Scripted(
+            text=self._manner.language.no_speech_prompt,
+            arrived_at=asyncio.get_running_loop().time(),
+            origin=TurnOrigin.PROMPT,
+        )
+        self._conversation.say(
+            scripted, priority=Priority.LOW, manner=self._manner, speaker=self._speaker
+        )

@@ -1,0 +1,33 @@
+"""What was said in an utterance, within its time."""
+
+from collections.abc import AsyncIterator
+
+from services.speech.failures import provider_failure, provider_late
+from services.speech.ports import ProviderError, Recognizer, Stage, Transcript
+from services.speech.streams import Deadlines, closing, once, timely
+
+DEADLINES = Deadlines(first_s=60, next_s=30, total_s=120)
+
+
+async def transcripts(
+    recognizer: Recognizer, pcm: bytes, *, language_code: str
+) -> AsyncIterator[Transcript]:
+    """Yield hypotheses, the last one final; raises ServiceError."""
+    hypotheses = recognizer.transcribe(once(pcm), language_code=language_code)
+    try:
+        async with closing(timely(hypotheses, DEADLINES)) as timed:
+            async for each in timed:
+                yield Transcript(text=each.text.strip(), is_final=each.is_final)
+    except ProviderError as error:
+        raise provider_failure(error) from error
+    except TimeoutError:
+        raise provider_late(Stage.RECOGNITION, recognizer.name) from None
+
+
+async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> str:
+    """Return the final text, empty when there are no words; raises ServiceError."""
+    text = ""
+    async with closing(transcripts(recognizer, pcm, language_code=language_code)) as hypotheses:
+        async for transcript in hypotheses:
+            text = transcript.text
+    return text

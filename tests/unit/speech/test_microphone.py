@@ -1,0 +1,246 @@
+"""An open microphone: when the user is finished, goes on, listens, or interrupts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.speech.listening import ListeningRules, Utterance
+from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.remarks import Remark
+from tests.support.speech import LoudnessDetector, silent, voiced
+from tests.support.virtual_time import in_virtual_time
+
+SECOND = 32_000
+RECOGNITION_S = 0.1
+FINISHED = "What time do you open?"
+UNFINISHED = "What time do you open and"
+RULES = ListeningRules(longest_s=5.0, no_speech_s=3.0)
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedTurnEnd:
+    """Gives its answers in order, the last one for ever."""
+
+    answers: list[float]
+
+    async def completion_probability(self, pcm: bytes) -> float:
+        """Take as long as the recognition."""
+        await asyncio.sleep(RECOGNITION_S)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class ScriptedFloor:
+    """Recognises a text by the length of its audio, and writes down what it is told."""
+
+    text: Callable[[float], str]
+    recognition_s: float = RECOGNITION_S
+    speaking: Speaking = Speaking.SILENT
+    recent_speech: str = ""
+    error: ServiceError | None = None
+    told: list[str] = field(default_factory=list)
+    asked: list[Utterance] = field(default_factory=list)
+    recognised: int = 0
+
+    async def recognise(self, pcm: bytes) -> str:
+        """Take a while."""
+        self.recognised += 1
+        await asyncio.sleep(self.recognition_s)
+        if self.error is not None:
+            raise self.error
+        return self.text(len(pcm) / SECOND)
+
+    def note_speech(self, start_s: float) -> None:
+        """Note when."""
+        self.told.append(f"speech at {start_s:.1f}")
+
+    def guess(self, text: str) -> None:
+        """Note what."""
+        self.told.append("guess")
+
+    def withdraw_guess(self) -> None:
+        """Note it."""
+        self.told.append("withdraw")
+
+    def yield_floor(self) -> None:
+        """Fall silent."""
+        self.told.append("yield")
+        self.speaking = Speaking.SILENT
+
+    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+        """Note what."""
+        self.told.append("ask")
+        self.asked.append(utterance)
+
+    async def dismiss(self, remark: Remark, text: str) -> None:
+        """Note why."""
+        self.told.append(f"dismiss {remark}")
+
+    def prompt(self) -> None:
+        """Note it."""
+        self.told.append("prompt")
+
+
+async def listen(
+    floor: ScriptedFloor,
+    pcm: bytes,
+    *,
+    turn_end: ScriptedTurnEnd | None = None,
+    rules: ListeningRules = RULES,
+    language_code: str = "en",
+) -> list[str]:
+    """Feed audio in real time, in messages of 20 ms that do not fit the frames."""
+    microphone = OpenMicrophone(
+        detector=LoudnessDetector(),
+        rules=rules,
+        turn_end=turn_end,
+        floor=floor,
+        language_code=language_code,
+    )
+    async with microphone.running():
+        for at in range(0, len(pcm), 640):
+            microphone.hear(pcm[at : at + 640])
+            await asyncio.sleep(0.02)
+        microphone.finish()
+    return floor.told
+
+
+@pytest.mark.parametrize(
+    ("probability", "text", "silence_s"),
+    [
+        (0.9, FINISHED, 0.32),
+        (0.1, FINISHED, 0.8),
+        (0.9, "What time do you open", 0.8),
+        (0.1, "What time do you open", 1.2),
+        (0.9, UNFINISHED, 1.2),
+        (0.9, "What time...", 1.2),
+        (None, FINISHED, 0.8),
+        (None, UNFINISHED, 1.2),
+    ],
+)
+@in_virtual_time
+async def test_a_pause_is_as_long_as_the_sentence_needs(
+    probability: float | None, text: str, silence_s: float
+) -> None:
+    turn_end = None if probability is None else ScriptedTurnEnd(answers=[probability])
+    for pause_s, expected in ((silence_s - 0.06, 0), (silence_s + 0.06, 1)):
+        floor = ScriptedFloor(text=lambda _: text)
+        feeding = asyncio.create_task(listen(floor, voiced(1) + silent(pause_s), turn_end=turn_end))
+        await asyncio.sleep(1 + pause_s)
+        assert floor.told.count("ask") == expected
+        await feeding
+        [utterance] = floor.asked
+        assert utterance.end_s == pytest.approx(1, abs=0.05)
+
+
+@in_virtual_time
+async def test_a_reply_is_begun_in_the_pause_and_thrown_away_when_the_user_goes_on() -> None:
+    floor = ScriptedFloor(text=lambda length_s: FINISHED if length_s > 2 else UNFINISHED)
+    told = await listen(
+        floor,
+        voiced(1) + silent(0.7) + voiced(1) + silent(0.5),
+        turn_end=ScriptedTurnEnd(answers=[0.9]),
+        rules=replace(RULES, complete_silence_s=0.4),
+    )
+    assert told == ["speech at 0.0", "guess", "withdraw", "guess", "ask"]
+    assert floor.asked[0].end_s == pytest.approx(2.7, abs=0.05)
+
+
+@in_virtual_time
+async def test_endless_speech_is_ended() -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    await listen(floor, voiced(11))
+    assert len(floor.asked) == 3
+    assert all(len(each.pcm) <= 5.1 * SECOND for each in floor.asked)
+
+
+@in_virtual_time
+async def test_hours_of_silence_are_not_kept() -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    await listen(floor, silent(60) + voiced(1) + silent(1))
+    [utterance] = floor.asked
+    assert len(utterance.pcm) / SECOND == pytest.approx(1.6, abs=0.1)
+
+
+@in_virtual_time
+async def test_noise_is_no_question() -> None:
+    floor = ScriptedFloor(text=lambda _: "")
+    assert await listen(floor, voiced(0.5) + silent(1)) == ["speech at 0.0", "dismiss noise"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language_code"),
+    [("Mm-hmm.", "en"), ("Uh-huh. Yeah.", "en"), ("嗯嗯。", "zh"), ("好的", "zh"), ("", "en")],
+)
+@in_virtual_time
+async def test_whoever_only_listens_does_not_interrupt(text: str, language_code: str) -> None:
+    floor = ScriptedFloor(text=lambda _: text, speaking=Speaking.ALOUD)
+    told = await listen(floor, voiced(0.8) + silent(1.3), language_code=language_code)
+    remark = "backchannel" if text else "noise"
+    assert told == ["speech at 0.0", f"dismiss {remark}"]
+
+
+@in_virtual_time
+async def test_yes_is_an_answer_when_nobody_else_speaks() -> None:
+    floor = ScriptedFloor(text=lambda _: "Yes.")
+    assert "ask" in await listen(floor, voiced(0.5) + silent(1.3))
+
+
+@in_virtual_time
+async def test_words_interrupt_before_they_are_over() -> None:
+    floor = ScriptedFloor(text=lambda _: "No, stop that", speaking=Speaking.ALOUD)
+    told = await listen(floor, voiced(0.7))
+    assert told == ["speech at 0.0", "yield", "ask"]
+    # Half a second of voice, the recogniser's time, and the frames that these end in.
+    assert floor.recognised == 2
+
+
+@in_virtual_time
+async def test_the_replys_own_echo_does_not_interrupt() -> None:
+    floor = ScriptedFloor(
+        text=lambda _: "is right beside the museum",
+        speaking=Speaking.ALOUD,
+        recent_speech="Yes, the East Garage is right beside the museum entrance.",
+    )
+    told = await listen(floor, voiced(2.5) + silent(1.3))
+    assert told == ["speech at 0.0", "dismiss echo"]
+
+
+@in_virtual_time
+async def test_a_long_voice_interrupts_while_nobody_knows_what_it_says() -> None:
+    floor = ScriptedFloor(text=lambda _: "", speaking=Speaking.ALOUD, recognition_s=5.0)
+    told = await listen(floor, voiced(2) + silent(1))
+    assert told == ["speech at 0.0", "yield", "dismiss noise"]
+
+
+@in_virtual_time
+async def test_who_goes_on_before_the_reply_is_heard_is_not_talked_over() -> None:
+    floor = ScriptedFloor(text=lambda _: "tomorrow afternoon.", speaking=Speaking.PREPARING)
+    told = await listen(floor, voiced(0.2) + silent(1.3))
+    assert told[:2] == ["speech at 0.0", "yield"]
+    assert told[-1] == "ask"
+
+
+@in_virtual_time
+async def test_a_recogniser_that_fails_is_the_turns_to_tell() -> None:
+    floor = ScriptedFloor(
+        text=lambda _: "", error=ServiceError(Reason.RECOGNITION_UNAVAILABLE, "gone")
+    )
+    assert await listen(floor, voiced(1) + silent(1.3)) == ["speech at 0.0", "ask"]
+
+
+@in_virtual_time
+async def test_a_silent_user_is_asked_once_until_they_speak() -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    told = await listen(floor, silent(10) + voiced(1) + silent(10))
+    assert told == ["prompt", "speech at 10.0", "guess", "ask", "prompt"]
+
+
+@in_virtual_time
+async def test_nobody_is_prompted_while_the_digital_human_speaks() -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED, speaking=Speaking.ALOUD)
+    assert await listen(floor, silent(10)) == []
