@@ -71,10 +71,11 @@ class LoudnessDetector:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedRecognizer:
-    """Hears the same words in every utterance, or fails."""
+    """Hears the same words in every utterance, or what `hears` finds in its audio, or fails."""
 
     name: str = "scripted"
     hypotheses: Sequence[str] = ("hello there",)
+    hears: Callable[[bytes], str] | None = None
     error: Exception | None = None
     gate: asyncio.Event | None = None
     heard: list[bytes] = field(default_factory=list)
@@ -88,9 +89,10 @@ class ScriptedRecognizer:
             await self.gate.wait()
         if self.error is not None:
             raise self.error
-        for hypothesis in self.hypotheses[:-1]:
+        hypotheses = self.hypotheses if self.hears is None else (self.hears(self.heard[-1]),)
+        for hypothesis in hypotheses[:-1]:
             yield Transcript(text=hypothesis, is_final=False)
-        yield Transcript(text=self.hypotheses[-1], is_final=True)
+        yield Transcript(text=hypotheses[-1], is_final=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,11 +104,13 @@ class ScriptedChat:
     error: Exception | None = None
     gate: asyncio.Event | None = None
     prompts: list[list[ChatMessage]] = field(default_factory=list)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
     closed: int = 0
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         """Yield the deltas; the error, if any, takes the place of the last."""
         self.prompts.append(list(messages))
+        self.began.set()
         try:
             for delta in self.deltas[:-1]:
                 yield delta
@@ -192,6 +196,7 @@ def scripted_personas() -> Personas:
         prompt="You are a host.",
         greeting="Welcome.",
         sample_question="When do you open?",
+        no_speech_prompt="Are you still there?",
         knowledge=(
             Fact(questions=("When do you open?",), answer="We open at nine."),
             Fact(questions=("1234567890",), answer="That is a number."),

@@ -1,0 +1,139 @@
+"""An open microphone over real servers: interruptions, false ones, and replies begun ahead."""
+
+import asyncio
+
+from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from services.speech.listening import ListeningRules
+from services.speech.ports import ChatMessage, Role
+from tests.support.speech import (
+    Script,
+    ScriptedRecognizer,
+    SpeechRig,
+    Talk,
+    audio,
+    setup,
+    silent,
+    speech_rig,
+    text,
+    voiced,
+)
+
+OPEN = setup(turn_detection=pb.TURN_DETECTION_SERVER)
+REPLY = "This is the answer to it. And this is the second sentence."
+PLAYED_S = 1.6  # 32 characters: into the second sentence.
+
+
+def hearing(words: str, *, rules: ListeningRules | None = None) -> Script:
+    """Return a script whose recogniser hears these words in the user's voice."""
+    recognizer = ScriptedRecognizer(hears=lambda pcm: words if any(pcm) else "")
+    return Script(recognizer=recognizer, rules=rules or ListeningRules())
+
+
+async def interrupted(rig: SpeechRig, talk: Talk) -> None:
+    """Ask, and make a voice heard in the middle of the reply."""
+    rig.avatars.plays_s = PLAYED_S
+    await talk.send(text("Why?"))
+    await talk.until("playback_started")
+    await talk.send(*audio(voiced(0.7)))
+
+
+async def test_words_interrupt_and_are_answered() -> None:
+    async with speech_rig(hearing("But what about Sunday?")) as rig, Talk.open(rig, OPEN) as talk:
+        await interrupted(rig, talk)
+        cut = await talk.until("turn_finished")
+        assert cut.turn_finished.interrupted
+        assert rig.avatars.drives[0].ended_by == "interrupt"
+        rig.avatars.plays_s = None
+        await talk.send(*audio(silent(1.5)))
+        await talk.until("turn_started")
+        await talk.finish()
+        assert talk.last("turn_started").user_text == "But what about Sunday?"
+        # What was heard is remembered before the new question.
+        assert rig.chat.prompts[-1][1:] == [
+            ChatMessage(role=Role.USER, content="Why?"),
+            ChatMessage(role=Role.ASSISTANT, content=cut.turn_finished.heard_text),
+            ChatMessage(role=Role.USER, content="But what about Sunday?"),
+        ]
+
+
+async def test_a_listener_who_nods_hears_the_reply_to_its_end() -> None:
+    async with speech_rig(hearing("Mm-hmm.")) as rig, Talk.open(rig, OPEN) as talk:
+        await interrupted(rig, talk)
+        await talk.send(*audio(silent(1.5)))
+        dismissed = await talk.until("speech_dismissed")
+        assert dismissed.speech_dismissed.reason == events_pb.DISMISSAL_REASON_BACKCHANNEL
+        assert dismissed.speech_dismissed.text == "Mm-hmm."
+        assert "turn_finished" not in talk.kinds
+        assert len(rig.avatars.drives) == 1
+
+
+async def test_a_reply_cut_off_for_nothing_is_taken_up_at_its_clause() -> None:
+    script = hearing("", rules=ListeningRules(insist_s=0.5))
+    async with speech_rig(script) as rig, Talk.open(rig, OPEN) as talk:
+        rig.avatars.plays_s = PLAYED_S
+        await talk.send(text("Why?"))
+        await talk.until("playback_started")
+        # A recogniser that takes its time: the voice cuts the reply off before it has spoken.
+        gate = script.recognizer.gate = asyncio.Event()
+        await talk.send(*audio(voiced(0.8)))
+        cut = await talk.until("turn_finished")
+        assert cut.turn_finished.heard_text == "This is the answer to it. And this"
+        rig.avatars.plays_s = None
+        gate.set()
+        await talk.send(*audio(silent(1.5)))
+        await talk.finish()
+        dismissed = talk.last("speech_dismissed")
+        assert dismissed.reason == events_pb.DISMISSAL_REASON_NOISE
+        started = talk.last("turn_started")
+        assert started.origin == events_pb.TURN_ORIGIN_RESUMED
+        finished = talk.last("turn_finished")
+        assert finished.reply_text == "And this is the second sentence."
+        assert finished.heard_text == finished.reply_text
+        assert len(rig.chat.prompts) == 1
+
+        await talk.cancel()
+        async with Talk.open(rig) as later:
+            await later.send(text("And then?"))
+            await later.finish()
+        assert rig.chat.prompts[1][1:] == [
+            ChatMessage(role=Role.USER, content="Why?"),
+            ChatMessage(
+                role=Role.ASSISTANT, content=f"{cut.turn_finished.heard_text}\n{REPLY[26:]}"
+            ),
+            ChatMessage(role=Role.USER, content="And then?"),
+        ]
+
+
+async def test_a_reply_begun_in_the_pause_is_the_one_that_is_spoken() -> None:
+    async with speech_rig(hearing("Why is that?")) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(voiced(1) + silent(0.5)))
+        await rig.chat.began.wait()
+        assert "turn_started" not in talk.kinds
+        await talk.send(*audio(silent(0.5)))
+        await talk.finish()
+        started = talk.last("turn_started")
+        assert started.is_preemptive
+        assert started.discarded_reply_count == 0
+        assert talk.last("turn_finished").heard_text == REPLY
+        assert len(rig.chat.prompts) == 1
+
+
+async def test_a_reply_begun_too_soon_is_thrown_away_and_counted() -> None:
+    async with speech_rig(hearing("Why is that?")) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(voiced(1) + silent(0.5)))
+        await rig.chat.began.wait()
+        await talk.send(*audio(voiced(1) + silent(1)))
+        await talk.finish()
+        assert talk.last("turn_started").discarded_reply_count == 1
+        assert talk.kinds.count("turn_started") == 1
+        assert rig.chat.closed == len(rig.chat.prompts)
+
+
+async def test_a_silent_user_is_asked_gently() -> None:
+    rules = ListeningRules(no_speech_s=1.0)
+    async with speech_rig(hearing("", rules=rules)) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(silent(1.5)))
+        await talk.finish()
+        assert talk.last("turn_started").origin == events_pb.TURN_ORIGIN_PROMPT
+        assert talk.last("turn_finished").reply_text == "Are you still there?"
