@@ -78,7 +78,7 @@ async def test_a_reply_cut_off_for_nothing_is_taken_up_at_its_clause() -> None:
         gate = script.recognizer.gate = asyncio.Event()
         await talk.send(*audio(voiced(0.8)))
         cut = await talk.until("turn_finished")
-        assert cut.turn_finished.heard_text == "This is the answer to it. And this"
+        assert cut.turn_finished.heard_text.startswith("This is the answer to it.")
         rig.avatars.plays_s = None
         gate.set()
         await talk.send(*audio(silent(1.5)))
