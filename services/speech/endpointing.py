@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass
 
 from services.speech.listening import ListeningRules
+from services.speech.sentences import is_cjk
 
 _FINISHED = re.compile(r"[.!?。！？][\"'”’)]*$")
 _OPEN = re.compile(r"(\.\.\.|…|[,，、;；:：—-])$")
+_FINAL_PARTICLE = re.compile(r"[吗吧呢啊呀了]\W*$")
 _LAST_WORD = re.compile(r"([^\W_]+(?:['’][^\W_]+)*)\W*$")
 
 _TRAILING_WORDS = frozenset(
@@ -17,7 +19,8 @@ _TRAILING_WORDS = frozenset(
     )
 )
 _TRAILING_CHINESE = re.compile(
-    r"(和|跟|与|或者|但是|可是|因为|所以|如果|要是|就是|然后|还有|而且|那个|这个|呃|嗯|把|被|从|向|我想|帮我)\W*$"
+    r"(和|跟|与|或者|但是|可是|因为|所以|如果|要是|就是|然后|还有|而且|那个|这个|呃|嗯|把|被|从|向"
+    r"|我想|帮我|^\w{1,3}的)\W*$"
 )
 """What nobody ends a sentence with."""
 
@@ -40,11 +43,14 @@ def patience_s(pause: Pause, rules: ListeningRules) -> float:
     sounds_finished = (
         None if pause.completion is None else pause.completion > rules.complete_probability
     )
-    reads_finished = None if pause.text is None else _reads_finished(pause.text)
-    if pause.text is not None and _is_unfinished(pause.text):
+    if pause.text is None:
+        return rules.unknown_silence_s if sounds_finished else rules.incomplete_silence_s
+    if _is_unfinished(pause.text):
         return rules.incomplete_silence_s
-    match sounds_finished, reads_finished:
-        case (True, True):
+    if sounds_finished is None:
+        return rules.unknown_silence_s
+    match sounds_finished, _reads_finished(pause.text):
+        case (True, True) | (True, None):
             return rules.complete_silence_s
         case (False, False) | (False, None):
             return rules.incomplete_silence_s
@@ -52,8 +58,12 @@ def patience_s(pause: Pause, rules: ListeningRules) -> float:
             return rules.unknown_silence_s
 
 
-def _reads_finished(text: str) -> bool:
-    return _FINISHED.search(text.strip()) is not None
+def _reads_finished(text: str) -> bool | None:
+    """Whether the text ends as sentences do; None where recognisers end every text so."""
+    text = text.strip()
+    if text and is_cjk(text.rstrip("。.")[-1:] or "."):
+        return True if _FINAL_PARTICLE.search(text) else None
+    return _FINISHED.search(text) is not None
 
 
 def _is_unfinished(text: str) -> bool:

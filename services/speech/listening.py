@@ -26,11 +26,11 @@ class ListeningRules:
     """Kept after the last voiced frame."""
     probe_s: float = 0.2
     """After so much silence the turn model and the recogniser are asked."""
-    complete_probability: float = 0.5
+    complete_probability: float = 0.88
     """From here the turn model takes the speaker for finished."""
     complete_silence_s: float = 0.3
     """Silence that ends an utterance which sounds and reads finished."""
-    unknown_silence_s: float = 0.8
+    unknown_silence_s: float = 1.0
     """Silence that ends one of which that is not certain."""
     incomplete_silence_s: float = 1.2
     """Silence that ends one which seems unfinished."""

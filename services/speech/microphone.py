@@ -1,6 +1,7 @@
 """An open microphone: finds what the user says in it, and what that means for who speaks next."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ T = TypeVar("T")
 
 PROMPTS_IN_A_ROW = 1
 PROBE_AGAIN_S = 0.4
-"""More voice after which a recogniser that heard no words is asked again."""
+PROBE_AGAIN_SHARE = 0.4
+"""More voice, as such and as a share of it, after which a recogniser that heard no words to answer
+is asked again."""
 
 
 class Speaking(Enum):
@@ -198,16 +201,21 @@ class OpenMicrophone:
     def _end(self) -> None:
         words = (self._assessment or self._assess()).words
         self._assessment = None
+        voiced_s = self._ear.voiced_s
         utterance = self._ear.take()
         if _known(words) is None and self._began_during is Speaking.SILENT:
             # The words are on their way: meanwhile the drive opens.
             self._ask(utterance, words)
         else:
-            settling = self._settle(utterance, words, self._began_during)
+            settling = self._settle(utterance, words, voiced_s, self._began_during)
             self._settling.create_task(settling)
 
     async def _settle(
-        self, utterance: Utterance, words: "asyncio.Task[str]", began_during: Speaking
+        self,
+        utterance: Utterance,
+        words: "asyncio.Task[str]",
+        voiced_s: float,
+        began_during: Speaking,
     ) -> None:
         """Answer the utterance if its words want that."""
         await asyncio.wait({words})
@@ -215,7 +223,9 @@ class OpenMicrophone:
             self._ask(utterance, words)
             return
         text = words.result()
-        remark = self._classify(text)
+        # Short words are doubtful only while something else is to be heard.
+        is_aside = began_during is Speaking.ALOUD
+        remark = self._classify(text, voiced_s if is_aside else math.inf)
         # "Yes" is an answer where nothing else is being said.
         is_answer = remark is Remark.BACKCHANNEL and began_during is Speaking.SILENT
         if remark is Remark.WORDS or is_answer:
@@ -231,7 +241,8 @@ class OpenMicrophone:
         """Cut the reply off for words; for a voice only when nobody can say what it is."""
         voiced_s = self._ear.voiced_s
         if self._probe is None:
-            if voiced_s >= self._rules.barge_in_s and voiced_s - self._probed_s >= PROBE_AGAIN_S:
+            again_s = max(PROBE_AGAIN_S, PROBE_AGAIN_SHARE * self._probed_s)
+            if voiced_s >= max(self._rules.barge_in_s, self._probed_s + again_s):
                 self._probed_s = voiced_s
                 self._probe = _find_out(self._floor.recognise(self._ear.audio()))
                 self._probe.add_done_callback(self._judge)
@@ -242,15 +253,17 @@ class OpenMicrophone:
         self._probe = None
         text = _known(probe)
         if text is not None and self._ear.is_speaking:
-            self._remark = self._classify(text)
+            self._remark = self._classify(text, self._ear.voiced_s, goes_on=True)
             if self._remark is Remark.WORDS:
                 self._floor.yield_floor()
 
-    def _classify(self, text: str) -> Remark:
+    def _classify(self, text: str, voiced_s: float, *, goes_on: bool = False) -> Remark:
         return classify(
             text,
+            voiced_s=voiced_s,
             language_code=self._language_code,
             recent_speech=self._floor.recent_speech,
+            goes_on=goes_on,
         )
 
     def _wait(self, seconds: float) -> None:

@@ -130,6 +130,27 @@ async def test_a_reply_begun_too_soon_is_thrown_away_and_counted() -> None:
         assert rig.chat.closed == len(rig.chat.prompts)
 
 
+async def test_a_question_cut_in_two_by_a_pause_is_answered_as_a_whole() -> None:
+    script = hearing("I would like an appointment.")
+    script.chat.gate = asyncio.Event()
+    script.chat.deltas = ("Yes. ", "That is the whole answer to it.")
+    async with speech_rig(script) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(voiced(1) + silent(1.2)))
+        await talk.until("turn_started")
+        # Nothing is heard of a reply yet, and the user goes on.
+        await talk.send(*audio(voiced(0.5)))
+        unheard = await talk.until("turn_finished")
+        assert unheard.turn_finished.heard_text == ""
+        script.chat.gate.set()
+        await talk.send(*audio(silent(1.2)))
+        await talk.finish()
+        assert rig.chat.prompts[-1][-1] == ChatMessage(
+            role=Role.USER,
+            content="I would like an appointment.\nI would like an appointment.",
+        )
+        assert talk.last("turn_finished").heard_text == "Yes. That is the whole answer to it."
+
+
 async def test_a_silent_user_is_asked_gently() -> None:
     rules = ListeningRules(no_speech_s=1.0)
     async with speech_rig(hearing("", rules=rules)) as rig, Talk.open(rig, OPEN) as talk:

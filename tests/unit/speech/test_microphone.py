@@ -113,12 +113,12 @@ async def listen(
     ("probability", "text", "silence_s"),
     [
         (0.9, FINISHED, 0.32),
-        (0.1, FINISHED, 0.8),
-        (0.9, "What time do you open", 0.8),
+        (0.1, FINISHED, 1.0),
+        (0.9, "What time do you open", 1.0),
         (0.1, "What time do you open", 1.2),
         (0.9, UNFINISHED, 1.2),
         (0.9, "What time...", 1.2),
-        (None, FINISHED, 0.8),
+        (None, FINISHED, 1.0),
         (None, UNFINISHED, 1.2),
     ],
 )
