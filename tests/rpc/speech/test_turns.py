@@ -209,9 +209,9 @@ async def test_an_open_microphone_finds_the_utterances() -> None:
     async with speech_rig() as rig:
         request = setup(turn_detection=pb.TURN_DETECTION_SERVER)
         async with Talk.open(rig, request) as talk:
-            await talk.send(*audio(silent(1) + voiced(1) + silent(1)))
+            await talk.send(*audio(silent(1) + voiced(1) + silent(1.2)))
             await talk.until("turn_finished")
-            await talk.send(*audio(voiced(0.6) + silent(1)))
+            await talk.send(*audio(voiced(0.6) + silent(1.2)))
             kinds = await talk.finish()
             assert kinds.count("turn_finished") == 2
             assert kinds.count("speech_started") == kinds.count("speech_ended") == 2
