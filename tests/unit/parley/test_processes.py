@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from parley.processes import Command, running
+from tests.support.processes import await_end
 
 READY = "ready"
 
@@ -75,7 +76,7 @@ async def test_children_end_with_their_parent() -> None:
         await lines.ready.wait()
         assert await process.wait() == 0
     (line,) = lines.all
-    await _gone(int(line.split()[1]))
+    await await_end(int(line.split()[1]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of this")
@@ -103,23 +104,7 @@ async def test_a_process_ends_when_its_starter_is_killed() -> None:
         child = int(lines.all[0].split()[1])
         os.kill(starter.pid, signal.SIGKILL)
         await starter.wait()
-        await _gone(child)
-
-
-async def _gone(pid: int) -> None:
-    """Return when a process that is not ours has ended; the system wakes us, we do not look."""
-    loop = asyncio.get_running_loop()
-    try:
-        watched = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    ended = asyncio.Event()
-    loop.add_reader(watched, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(watched)
-        os.close(watched)
+        await await_end(child)
 
 
 async def test_a_line_without_end_loses_only_itself() -> None:
