@@ -12,6 +12,7 @@ from tests.support.stack import Stack
 
 API = "/api/digital-human"
 REPLY_TIMEOUT_MS = 60_000
+SPOKEN_WORDS = 3
 
 
 async def open_page(page: Page, stack: Stack, url: str | None = None) -> None:
@@ -50,6 +51,12 @@ async def until_resting(page: Page) -> None:
 async def until_speaking(page: Page) -> None:
     """Return when a reply is spoken."""
     await expect(page.get_by_role("status")).to_contain_text("Speaking", timeout=REPLY_TIMEOUT_MS)
+
+
+async def until_words_are_spoken(page: Page) -> None:
+    """Return when some words of the running reply have been spoken; ended replies show none so."""
+    spoken = page.locator("#captions .reply .word")
+    await expect(spoken.nth(SPOKEN_WORDS - 1)).to_be_visible(timeout=REPLY_TIMEOUT_MS)
 
 
 async def ask(page: Page, text: str) -> None:
