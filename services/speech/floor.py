@@ -5,6 +5,7 @@ import asyncio
 from services.speech.conversation import Conversation, Guess, Priority
 from services.speech.events import TurnOrigin
 from services.speech.listening import Utterance
+from services.speech.metrics import DISCARDED_REPLIES, DISMISSED_SPEECH, PREEMPTIVE_REPLIES
 from services.speech.microphone import Speaking
 from services.speech.ports import Recognizer, Speaker
 from services.speech.recognition import recognise
@@ -60,6 +61,7 @@ class StreamFloor:
             self._guess.draft.drop()
             self._guess = None
             self._discarded += 1
+            DISCARDED_REPLIES.inc()
 
     def yield_floor(self) -> None:
         """Fall silent for the user."""
@@ -75,12 +77,15 @@ class StreamFloor:
             draft=self._guess.draft if self._guess is not None else None,
             discarded_replies=self._discarded,
         )
+        if self._guess is not None:
+            PREEMPTIVE_REPLIES.inc()
         self._guess, self._discarded = None, 0
         self._conversation.ask(spoken, manner=self._manner, speaker=self._speaker)
 
     async def dismiss(self, remark: Remark, text: str) -> None:
         """Go on as if nothing had been said."""
         self.withdraw_guess()
+        DISMISSED_SPEECH.labels(remark=remark).inc()
         await self._conversation.dismiss(remark, text)
 
     def prompt(self) -> None:

@@ -13,6 +13,15 @@ STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30),
 )
+DISCARDED_REPLIES = Counter(
+    "parley_discarded_replies_total", "Replies begun ahead and thrown away, as the user went on."
+)
+PREEMPTIVE_REPLIES = Counter(
+    "parley_preemptive_replies_total", "Replies begun ahead that were the right ones."
+)
+DISMISSED_SPEECH = Counter(
+    "parley_dismissed_speech_total", "Voices that asked for nothing, by what they were.", ["remark"]
+)
 CONVERSATIONS = Gauge("parley_conversations", "Conversations that are open.")
 
 
