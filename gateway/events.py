@@ -81,12 +81,7 @@ def _content(event: pb.ConversationEvent, instance: str) -> dict[str, Any]:
         case "turn_finished":
             return _turn_finished(event.turn_finished)
         case "turn_failed":
-            failed = event.turn_failed
-            return {
-                "problem": problem(to_error(failed.status), instance=instance),
-                "reply": failed.reply_text,
-                "heard": failed.heard_text,
-            }
+            return _turn_failed(event.turn_failed, instance)
         case _:
             return {}
 
@@ -126,4 +121,14 @@ def _turn_finished(finished: pb.TurnFinished) -> dict[str, Any]:
         "interrupted": finished.interrupted,
         "timings": to_timings(finished.latency).to_json(),
         "ledger": to_ledger(finished.ledger).to_json(),
+    }
+
+
+def _turn_failed(failed: pb.TurnFailed, instance: str) -> dict[str, Any]:
+    return {
+        "problem": problem(to_error(failed.status), instance=instance),
+        "reply": failed.reply_text,
+        "heard": failed.heard_text,
+        # A turn that somebody else had to close has none.
+        **({"ledger": to_ledger(failed.ledger).to_json()} if failed.HasField("ledger") else {}),
     }

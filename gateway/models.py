@@ -232,6 +232,49 @@ class Turn(JsonModel):
     ledger: Ledger | None = None
 
 
+class LedgerWord(JsonModel):
+    """When a word of the reply is heard."""
+
+    text_start: int = Field(description="Its first character in the reply.")
+    text_end: int
+    start_ms: Milliseconds = Field(description="From the first sound of the reply.")
+    end_ms: Milliseconds
+
+
+class LedgerSegment(JsonModel):
+    """A clause or sentence of a reply, from text to ear."""
+
+    text: str = Field(description="As it stands in the reply.")
+    spoken: str = Field(description="As the voice said it.")
+    text_start: int = Field(description="Its first character in the reply.")
+    text_end: int
+    audio_start_ms: Milliseconds = Field(description="Its place in the sound of the reply.")
+    audio_end_ms: Milliseconds
+    sent_ms: Milliseconds = Field(description="How much of it was handed to the cloud.")
+    played_ms: Milliseconds = Field(description="How much of it was played.")
+    heard: str
+    heard_method: str | None = Field(
+        default=None, description="COMPLETE, WORD_TIMES, SEGMENT_SHARE or NOTHING."
+    )
+    confidence: float
+    words: list[LedgerWord] = Field(description="Empty when the voice gives no times.")
+
+
+class LedgerAnswer(JsonModel):
+    """What became of a turn's reply; while it runs there is no `ledger` and no segment."""
+
+    success: Literal[True] = True
+    task_id: str
+    turn_id: int
+    reply: str
+    heard: str
+    interrupted: bool
+    finish_time: Instant | None = Field(default=None, description="Absent while the turn runs.")
+    failure: Failure | None = None
+    ledger: Ledger | None = None
+    segments: list[LedgerSegment]
+
+
 class Conversation(JsonModel):
     """What was said during a task."""
 

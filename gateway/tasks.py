@@ -18,6 +18,7 @@ from gateway.models import (
     TASK_STATES,
     Conversation,
     CreateTaskBody,
+    LedgerAnswer,
     StopAnswer,
     TaskAnswer,
     TaskBody,
@@ -29,6 +30,7 @@ from gateway.transcript import to_text
 from gateway.wire import (
     to_duration,
     to_error,
+    to_ledger_answer,
     to_stop_answer,
     to_task,
     to_task_answer,
@@ -47,6 +49,7 @@ FINAL_STATES = ("STOPPED", "FAILED")
 
 Sequence = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")]
 TaskIdInPath = Annotated[str, Path(alias="taskId")]
+TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
 
 
@@ -186,6 +189,22 @@ def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
             )
         conversation = Conversation(task_id=task_id, turns=turns, last_sequence=found.last_sequence)
         return JSONResponse(conversation.to_json())
+
+    @router.get(
+        "/tasks/{taskId}/turns/{turnId}/ledger",
+        summary="Get what became of a reply",
+        response_model_exclude_none=True,
+        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.TURN_NOT_FOUND),
+    )
+    async def get_ledger(task_id: TaskIdInPath, turn_id: TurnIdInPath) -> LedgerAnswer:
+        """Return which text became which sound, and how much of it was heard.
+
+        The ledger is closed with the turn: one that runs has no segments yet.
+        """
+        found = await backend.ask(
+            backend.task.GetTurn, pb.GetTurnRequest(task_id=task_id, turn_id=turn_id)
+        )
+        return to_ledger_answer(task_id, found)
 
     @router.get(
         "/tasks/{taskId}/events",

@@ -114,8 +114,51 @@ def to_ledger(ledger: conversation_pb.LedgerSummary) -> models.Ledger:
         sent_ms=to_ms(ledger.sent_duration),
         played_ms=to_ms(ledger.played_duration),
         playback_method=_playback_method(ledger.playback_method),
-        heard_method=_name(conversation_pb.HeardMethod.Name(ledger.heard_method), "HEARD_METHOD_"),
+        heard_method=_heard_method(ledger.heard_method),
         confidence=ledger.confidence,
+    )
+
+
+def to_ledger_answer(task_id: str, recorded: task_pb2.GetTurnResponse) -> models.LedgerAnswer:
+    """Return what became of a turn's reply."""
+    turn = to_turn(recorded.turn)
+    return models.LedgerAnswer(
+        task_id=task_id,
+        turn_id=turn.turn_id,
+        reply=turn.reply,
+        heard=turn.heard,
+        interrupted=turn.interrupted,
+        finish_time=turn.finish_time,
+        failure=turn.failure,
+        ledger=turn.ledger,
+        segments=[_to_segment(segment, turn.reply) for segment in recorded.segments],
+    )
+
+
+def _to_segment(segment: conversation_pb.LedgerSegment, reply: str) -> models.LedgerSegment:
+    start = segment.text_start
+    begins_ms = to_ms(segment.audio_start_offset)
+    return models.LedgerSegment(
+        text=reply[start : segment.text_end],
+        spoken=segment.spoken_text,
+        text_start=start,
+        text_end=segment.text_end,
+        audio_start_ms=begins_ms,
+        audio_end_ms=to_ms(segment.audio_end_offset),
+        sent_ms=to_ms(segment.sent_duration),
+        played_ms=to_ms(segment.played_duration),
+        heard=reply[start : segment.heard_end],
+        heard_method=_heard_method(segment.heard_method),
+        confidence=segment.confidence,
+        words=[
+            models.LedgerWord(
+                text_start=start + word.start,
+                text_end=start + word.end,
+                start_ms=begins_ms + to_ms(word.start_offset),
+                end_ms=begins_ms + to_ms(word.end_offset),
+            )
+            for word in segment.words
+        ],
     )
 
 
@@ -163,3 +206,7 @@ def _name(name: str, prefix: str) -> str | None:
 
 def _playback_method(method: conversation_pb.PlaybackMethod.ValueType) -> str | None:
     return _name(conversation_pb.PlaybackMethod.Name(method), "PLAYBACK_METHOD_")
+
+
+def _heard_method(method: conversation_pb.HeardMethod.ValueType) -> str | None:
+    return _name(conversation_pb.HeardMethod.Name(method), "HEARD_METHOD_")

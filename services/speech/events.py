@@ -114,6 +114,7 @@ class TurnFailed:
     error: ServiceError
     reply_text: str
     heard_text: str
+    ledger: LedgerSummary
 
 
 Event: TypeAlias = (

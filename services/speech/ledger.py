@@ -1,11 +1,16 @@
 """Per turn: which text became which audio, and how much of it was heard."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from services.runtime.pcm import duration_s
 from services.speech.ports import Playback, PlaybackMethod, WordTime
-from services.speech.sentences import is_cjk, speech_s
+from services.speech.sentences import CJK, speech_s
+from services.speech.speakable import Spoken
+
+# What a cut never splits: a character of a script without spaces, else a word.
+_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:['’][^\W{CJK}]+)*")
 
 # A word whose greater part was played counts as heard.
 HEARD_SHARE_OF_WORD = 0.5
@@ -49,7 +54,7 @@ class SegmentEntry:
 
     text_start: int
     text_end: int
-    spoken_text: str
+    spoken: Spoken
     audio_start: int
     audio_end: int
     words: tuple[WordTime, ...] = ()
@@ -57,13 +62,35 @@ class SegmentEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerSummary:
-    """A ledger's totals; durations in seconds."""
+class HeardSegment:
+    """A segment on its way from text to ear; times in seconds.
 
-    sentence_count: int
+    Its audio is [audio_start_s, audio_end_s) of the reply's; `sent_s` and `played_s` count from
+    its own start. `words` are the written ones, from `text_start` on, if the voice gives times.
+    The user heard up to character `heard_end` of the reply.
+    """
+
+    spoken_text: str
+    text_start: int
+    text_end: int
+    audio_start_s: float
+    audio_end_s: float
+    sent_s: float
+    played_s: float
+    heard_end: int
+    heard_method: HeardMethod
+    confidence: float
+    words: tuple[WordTime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSummary:
+    """A ledger's totals and segments; durations in seconds."""
+
     produced_s: float
     playback: Playback
     heard: Heard
+    segments: tuple[HeardSegment, ...]
 
 
 class Ledger:
@@ -98,13 +125,13 @@ class Ledger:
         """The reply goes on."""
         self._reply += delta
 
-    def begin_segment(self, *, text_start: int, text_end: int, spoken_text: str) -> float:
+    def begin_segment(self, *, text_start: int, text_end: int, spoken: Spoken) -> float:
         """The audio of a segment begins; return its offset in the reply's audio."""
         at = self._produced_bytes
         entry = SegmentEntry(
             text_start=text_start,
             text_end=text_end,
-            spoken_text=spoken_text,
+            spoken=spoken,
             audio_start=at,
             audio_end=at,
         )
@@ -128,68 +155,105 @@ class Ledger:
     def heard(self, played_s: float, method: PlaybackMethod = PlaybackMethod.CONFIRMED) -> Heard:
         """Return the reply's beginning that fits into so much played audio."""
         end, how = self._cut(played_s)
-        certainty = ESTIMATE_CONFIDENCE if method is PlaybackMethod.ESTIMATED else 1.0
-        confidence = 1.0 if how is HeardMethod.NOTHING else CONFIDENCE[how] * certainty
-        return Heard(text=self._reply[:end], method=how, confidence=confidence)
+        return Heard(text=self._reply[:end], method=how, confidence=_confidence(how, method))
 
     def summary(self, playback: Playback) -> LedgerSummary:
-        """Return the totals for a reply that is over."""
+        """Return what became of a reply that is over."""
         return LedgerSummary(
-            sentence_count=len(self._segments),
             produced_s=self.produced_s,
             playback=playback,
             heard=self.heard(playback.played_s, playback.method),
+            segments=tuple(self._heard_segment(each, playback) for each in self._segments),
+        )
+
+    def _heard_segment(self, segment: SegmentEntry, playback: Playback) -> HeardSegment:
+        start_s = duration_s(segment.audio_start, self._rate)
+        end_s = duration_s(segment.audio_end, self._rate)
+        kept, how = self._cut_segment(segment, playback.played_s - start_s)
+        return HeardSegment(
+            spoken_text=segment.spoken.text,
+            text_start=segment.text_start,
+            text_end=segment.text_end,
+            audio_start_s=start_s,
+            audio_end_s=end_s,
+            sent_s=min(max(playback.sent_s, start_s), end_s) - start_s,
+            played_s=min(max(playback.played_s, start_s), end_s) - start_s,
+            heard_end=segment.text_start + kept,
+            heard_method=how,
+            confidence=_confidence(how, playback.method),
+            words=written_words(segment.spoken, segment.words),
         )
 
     def _cut(self, played_s: float) -> tuple[int, HeardMethod]:
         if self._is_complete and played_s >= self.produced_s - TOLERANCE_S:
             return len(self._reply), HeardMethod.COMPLETE
-        if played_s <= 0:
-            return 0, HeardMethod.NOTHING
         end, how = 0, HeardMethod.NOTHING
         for segment in self._segments:
             into_s = played_s - duration_s(segment.audio_start, self._rate)
-            kept, kept_how = self._cut_segment(segment, into_s)
+            kept, _ = self._cut_segment(segment, into_s)
             if kept:
-                end, how = segment.text_start + kept, kept_how
+                end = segment.text_start + kept
+                how = HeardMethod.WORD_TIMES if segment.words else HeardMethod.SEGMENT_SHARE
         return end, how
 
     def _cut_segment(self, segment: SegmentEntry, into_s: float) -> tuple[int, HeardMethod]:
         """Return how many characters of a segment were heard."""
         if into_s <= 0:
             return 0, HeardMethod.NOTHING
-        text = self._reply[segment.text_start : segment.text_end]
         audio_s = duration_s(segment.audio_end - segment.audio_start, self._rate)
-        is_exact = bool(segment.words) and segment.spoken_text == text
-        how = HeardMethod.WORD_TIMES if is_exact else HeardMethod.SEGMENT_SHARE
         if segment.is_complete and into_s >= audio_s - TOLERANCE_S:
-            return len(text), how
-        if is_exact:
-            return _heard_words(segment.words, into_s), how
-        whole_s = audio_s if segment.is_complete else max(audio_s, speech_s(segment.spoken_text))
-        share = min(1.0, into_s / whole_s) if whole_s else 0.0
-        return _whole_words(text, int(share * len(text))), how
+            return segment.text_end - segment.text_start, HeardMethod.COMPLETE
+        words, how = segment.words, HeardMethod.WORD_TIMES
+        if not words:
+            text = segment.spoken.text
+            whole_s = audio_s if segment.is_complete else max(audio_s, speech_s(text))
+            words, how = reckoned_words(text, whole_s), HeardMethod.SEGMENT_SHARE
+        kept = _heard_end(written_words(segment.spoken, words), into_s)
+        return (kept, how) if kept else (0, HeardMethod.NOTHING)
 
 
-def _heard_words(words: tuple[WordTime, ...], into_s: float) -> int:
+def written_words(spoken: Spoken, words: tuple[WordTime, ...]) -> tuple[WordTime, ...]:
+    """Return when the written words are heard that a voice says in the words of its own."""
+    written: list[WordTime] = []
+    for word in words:
+        if not spoken.text[word.start : word.end].strip():
+            continue  # Vendors time pauses too.
+        start, end = spoken.written(word.start, word.end)
+        start_s = word.start_s
+        # The words that one written word becomes, such as those of a number, are heard as one.
+        while written and start < written[-1].end:
+            before = written.pop()
+            start, end, start_s = min(start, before.start), max(end, before.end), before.start_s
+        written.append(WordTime(start=start, end=end, start_s=start_s, end_s=word.end_s))
+    return tuple(written)
+
+
+def reckoned_words(text: str, whole_s: float) -> tuple[WordTime, ...]:
+    """Return about when the words of a text are heard, characters where there are no spaces."""
+    rate = whole_s / speech_s(text)
+    return tuple(
+        WordTime(
+            start=match.start(),
+            end=match.end(),
+            start_s=speech_s(text[: match.start()]) * rate,
+            end_s=speech_s(text[: match.end()]) * rate,
+        )
+        for match in _WORD.finditer(text)
+    )
+
+
+def _heard_end(words: tuple[WordTime, ...], into_s: float) -> int:
     end = 0
     for word in words:
         length_s = word.end_s - word.start_s
         if word.start_s + HEARD_SHARE_OF_WORD * length_s > into_s:
             break
-        end = max(end, word.end)
+        end = word.end
     return end
 
 
-def _whole_words(text: str, length: int) -> int:
-    """Return the greatest cut up to `length` that splits no word; between CJK any cut is whole."""
-    while 0 < length < len(text) and not _may_cut(text, length):
-        length -= 1
-    return length
-
-
-def _may_cut(text: str, at: int) -> bool:
-    before, after = text[at - 1], text[at]
-    if is_cjk(before) or is_cjk(after):
-        return True
-    return not (before.isalnum() and (after.isalnum() or after in "'’"))
+def _confidence(how: HeardMethod, playback: PlaybackMethod) -> float:
+    if how is HeardMethod.NOTHING:
+        return 1.0
+    certainty = ESTIMATE_CONFIDENCE if playback is PlaybackMethod.ESTIMATED else 1.0
+    return CONFIDENCE[how] * certainty

@@ -23,7 +23,9 @@ ABBREVIATIONS = frozenset(
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
 _ADDRESS = re.compile(r"@|://|^www", re.IGNORECASE)
 _SPOKEN = re.compile(r"\w")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""The scripts without spaces, as they stand in a set of a regular expression."""
+_CJK = re.compile(f"[{CJK}]")
 
 
 class Mark(Enum):

@@ -289,7 +289,7 @@ class SpeechServicer(SpeechServiceServicer):
         response = pb.SynthesizeResponse(format=wire.to_format(rate))
         spoken_bytes = 0
         for segment in (*splitter.feed(text), *splitter.flush()):
-            spoken_text = voicing.spoken_text(segment.text)
+            spoken_text = voicing.spoken(segment.text).text
             if not spoken_text:
                 continue
             is_begun = False

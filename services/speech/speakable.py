@@ -2,8 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import methodcaller
+from os.path import commonprefix
 
 from services.speech import numerals
+
+Span = tuple[int, int]
 
 _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"```\w*\n?|`"), ""),
@@ -23,19 +28,90 @@ _ADDRESS = re.compile(
 )
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?"
 
+_SPACES = re.compile(r"\s+")
+_SPACE_BEFORE_MARK = re.compile(r" (?=[.,!?;:，。！？；：])")
+_BESIDE_SPEECH = " |"
+
 _Replace = Callable[[re.Match[str]], str]
 
 
-def speakable(text: str, language_code: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What a voice says for a written text; character i says the written characters `spans[i]`."""
+
+    text: str
+    spans: tuple[Span, ...]
+
+    @classmethod
+    def as_written(cls, text: str) -> "Spoken":
+        """A text that is said as it is written."""
+        return cls(text=text, spans=tuple((index, index + 1) for index in range(len(text))))
+
+    def written(self, start: int, end: int) -> Span:
+        """Return the written characters that characters [start, end) say."""
+        said = self.spans[start:end]
+        return min(span[0] for span in said), max(span[1] for span in said)
+
+    def part(self, start: int, end: int) -> "Spoken":
+        """Return characters [start, end)."""
+        return Spoken(text=self.text[start:end], spans=self.spans[start:end])
+
+
+SILENCE = Spoken(text="", spans=())
+
+
+def speakable(text: str, language_code: str) -> Spoken:
     """Return what a voice says for a piece of text; may be empty."""
+    spoken = Spoken.as_written(text)
     for pattern, replacement in _MARKUP:
-        text = pattern.sub(replacement, text)
-    text = _EMOJI.sub("", text)
+        spoken = _rewrite(spoken, pattern, methodcaller("expand", replacement))
+    spoken = _rewrite(spoken, _EMOJI, lambda _: "")
     rules = _CHINESE if language_code.partition("-")[0].lower() == "zh" else _ENGLISH
     for pattern, replace in rules:
-        text = pattern.sub(replace, text)
-    text = re.sub(r"\s+", " ", text).strip(" |")
-    return re.sub(r" (?=[.,!?;:，。！？；：])", "", text)
+        spoken = _rewrite(spoken, pattern, replace)
+    spoken = _strip(_rewrite(spoken, _SPACES, lambda _: " "))
+    return _rewrite(spoken, _SPACE_BEFORE_MARK, lambda _: "")
+
+
+def _rewrite(spoken: Spoken, pattern: re.Pattern[str], replace: _Replace) -> Spoken:
+    """Replace as `re.sub` does; what a match leaves as it was stays where it is written."""
+    parts: list[Spoken] = []
+    end = 0
+    for match in pattern.finditer(spoken.text):
+        parts.append(spoken.part(end, match.start()))
+        parts.append(_aligned(spoken.part(*match.span()), replace(match)))
+        end = match.end()
+    if not parts:
+        return spoken
+    parts.append(spoken.part(end, len(spoken.text)))
+    return Spoken(
+        text="".join(part.text for part in parts),
+        spans=tuple(span for part in parts for span in part.spans),
+    )
+
+
+def _aligned(before: Spoken, text: str) -> Spoken:
+    """Return a text that takes the place of another, with as much in its own place as is kept."""
+    if (at := before.text.find(text)) >= 0:
+        return before.part(at, at + len(text))
+    head = len(commonprefix([before.text, text]))
+    tail = len(commonprefix([before.text[head:][::-1], text[head:][::-1]]))
+    stop = len(before.text) - tail
+    # What is only added belongs to all of it.
+    changed = before.written(*((head, stop) if head < stop else (0, len(before.text))))
+    return Spoken(
+        text=text,
+        spans=(
+            *before.spans[:head],
+            *[changed] * (len(text) - head - tail),
+            *before.spans[stop:],
+        ),
+    )
+
+
+def _strip(spoken: Spoken) -> Spoken:
+    start = len(spoken.text) - len(spoken.text.lstrip(_BESIDE_SPEECH))
+    return spoken.part(start, max(start, len(spoken.text.rstrip(_BESIDE_SPEECH))))
 
 
 def _whole(digits: str) -> int | None:

@@ -308,21 +308,21 @@ class Turn:
 
     async def _speak(self, segment: Segment, voicing: Voicing, drive: Drive) -> bool:
         """Speak a segment; False when the drive is over and nobody will hear more."""
-        spoken_text = voicing.spoken_text(segment.text)
-        if not spoken_text:
+        spoken = voicing.spoken(segment.text)
+        if not spoken.text:
             return True
         is_begun = False
-        async with closing(voicing.speak(spoken_text)) as chunks:
+        async with closing(voicing.speak(spoken.text)) as chunks:
             async for chunk in chunks:
                 if not is_begun:
                     is_begun = True
                     self._waterfall.reach(Mark.FIRST_AUDIO)
                     audio_s = self._ledger.begin_segment(
-                        text_start=segment.start, text_end=segment.end, spoken_text=spoken_text
+                        text_start=segment.start, text_end=segment.end, spoken=spoken
                     )
                     self._publish(
                         SentenceStarted(
-                            text=spoken_text,
+                            text=spoken.text,
                             text_start=segment.start,
                             text_end=segment.end,
                             audio_s=audio_s,
@@ -369,10 +369,15 @@ class Turn:
         if seen is None:
             log.error("turn failed unforeseen", turn_id=self._turn_id, exc_info=error)
             seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
-        heard = self._ledger.heard(playback.played_s, playback.method)
-        self._remember(heard.text)
+        summary = self._ledger.summary(playback)
+        self._remember(summary.heard.text)
         self._publish(
-            TurnFailed(error=seen, reply_text=self._ledger.reply_text, heard_text=heard.text)
+            TurnFailed(
+                error=seen,
+                reply_text=self._ledger.reply_text,
+                heard_text=summary.heard.text,
+                ledger=summary,
+            )
         )
         count_turn(seen.reason, self._waterfall.offsets)
         log.warning("turn failed", turn_id=self._turn_id, reason=seen.reason)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from services.speech.failures import provider_failure, provider_late
 from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
-from services.speech.speakable import speakable
+from services.speech.speakable import SILENCE, Spoken, speakable
 from services.speech.streams import Deadlines, closing, timely
 
 DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
@@ -29,10 +29,10 @@ class Voicing:
         self._language_code = language_code
         self._deadlines = deadlines
 
-    def spoken_text(self, text: str) -> str:
+    def spoken(self, text: str) -> Spoken:
         """Return what is said for a written text; empty when none of it can be said."""
         spoken = speakable(text, self._language_code)
-        return spoken if _SPOKEN.search(spoken) else ""
+        return spoken if _SPOKEN.search(spoken.text) else SILENCE
 
     async def speak(self, spoken_text: str) -> AsyncIterator[SpeechChunk]:
         """Yield the audio; raises ServiceError when the synthesizer fails, is late or is mute."""

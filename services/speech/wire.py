@@ -27,7 +27,7 @@ from services.speech.events import (
     TurnOrigin,
     TurnStarted,
 )
-from services.speech.ledger import HeardMethod, LedgerSummary
+from services.speech.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.personas import Persona
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
@@ -153,6 +153,8 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.turn_failed.status.CopyFrom(to_status(event.error))
             message.turn_failed.reply_text = event.reply_text
             message.turn_failed.heard_text = event.heard_text
+            message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
+            message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
     return message
 
 
@@ -188,18 +190,35 @@ def _to_finished(event: TurnFinished) -> pb.TurnFinished:
         interrupted=event.is_interrupted,
         ledger=_to_ledger(event.ledger),
         latency=_to_latency(event.latency),
+        segments=map(_to_segment, event.ledger.segments),
     )
 
 
 def _to_ledger(summary: LedgerSummary) -> pb.LedgerSummary:
     return pb.LedgerSummary(
-        sentence_count=summary.sentence_count,
+        sentence_count=len(summary.segments),
         produced_duration=to_duration(summary.produced_s),
         sent_duration=to_duration(summary.playback.sent_s),
         played_duration=to_duration(summary.playback.played_s),
         playback_method=_PLAYBACK_METHODS[summary.playback.method],
         heard_method=_HEARD_METHODS[summary.heard.method],
         confidence=summary.heard.confidence,
+    )
+
+
+def _to_segment(segment: HeardSegment) -> pb.LedgerSegment:
+    return pb.LedgerSegment(
+        spoken_text=segment.spoken_text,
+        text_start=segment.text_start,
+        text_end=segment.text_end,
+        audio_start_offset=to_duration(segment.audio_start_s),
+        audio_end_offset=to_duration(segment.audio_end_s),
+        sent_duration=to_duration(segment.sent_s),
+        played_duration=to_duration(segment.played_s),
+        heard_end=segment.heard_end,
+        heard_method=_HEARD_METHODS[segment.heard_method],
+        confidence=segment.confidence,
+        words=map(_to_word, segment.words),
     )
 
 

@@ -79,6 +79,14 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTurn:
+    """A turn and the encoded event that closed it, empty while it runs."""
+
+    turn: Turn
+    closing: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
     """One entry of a task's log: the task in a new state, or an encoded conversation event."""
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task import record
-from services.task.conversation import Conversation, ConversationEvent, TaskEvent
+from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
 from services.task.database import Database, Transaction
 from services.task.ports import Quota, Request, Snapshot, TaskFilter
 from services.task.rows import (
@@ -174,6 +174,15 @@ class SqliteJournal:
         def work(transaction: Transaction) -> Conversation:
             _task(transaction, task_id)
             return record.conversation(transaction, task_id, after_sequence)
+
+        return await self._database.transact(work)
+
+    async def turn(self, task_id: str, turn_id: int) -> RecordedTurn:
+        """Return a turn of a task."""
+
+        def work(transaction: Transaction) -> RecordedTurn:
+            _task(transaction, task_id)
+            return record.turn(transaction, task_id, turn_id)
 
         return await self._database.transact(work)
 

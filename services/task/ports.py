@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from services.task.conversation import Conversation, ConversationEvent, TaskEvent
+from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
 from services.task.tasks import Task, TaskState
 
 
@@ -144,6 +144,9 @@ class Journal(Protocol):
 
     async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
         """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
+
+    async def turn(self, task_id: str, turn_id: int) -> RecordedTurn:
+        """Return a turn of a task. Raises ServiceError with TURN_NOT_FOUND."""
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""

@@ -9,6 +9,7 @@ from services.runtime.reasons import Reason
 from services.task.conversation import (
     Conversation,
     ConversationEvent,
+    RecordedTurn,
     ReplyUpdated,
     TurnClosed,
     TurnStarted,
@@ -100,6 +101,24 @@ def conversation(
     )
 
 
+def turn(transaction: Transaction, task_id: str, turn_id: int) -> RecordedTurn:
+    """Return a turn of a task. Raises ServiceError with TURN_NOT_FOUND."""
+    row = transaction.execute(
+        "SELECT turns.*, content AS closing FROM turns LEFT JOIN events"
+        " ON events.task_id = turns.task_id AND conversation_sequence = closed_by"
+        " WHERE turns.task_id = ? AND turn_id = ?",
+        (task_id, turn_id),
+    ).fetchone()
+    if row is None:
+        raise ServiceError(
+            Reason.TURN_NOT_FOUND,
+            f"turn_id: the task has no turn {turn_id}",
+            task_id=task_id,
+            turn_id=str(turn_id),
+        )
+    return RecordedTurn(turn=turn_from_row(row), closing=row["closing"] or b"")
+
+
 def last_turn_time(transaction: Transaction, task_id: str) -> datetime | None:
     """Return when the last turn of a task's conversation ended, or began if it still runs."""
     row = transaction.execute(
@@ -134,11 +153,11 @@ def _change_turn(transaction: Transaction, task_id: str, event: ConversationEven
             values = {"delta": delta}
             changes = "reply_text = reply_text || :delta"
         case TurnClosed() as closed:
-            values = {**asdict(closed), "time": time}
+            values = {**asdict(closed), "time": time, "sequence": event.sequence}
             changes = (
                 "reply_text = :reply_text, heard_text = :heard_text, failure = :failure,"
                 " is_interrupted = :is_interrupted, ledger = :ledger, latency = :latency,"
-                " finish_time = :time"
+                " finish_time = :time, closed_by = :sequence"
             )
         case None:
             return

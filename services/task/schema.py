@@ -68,4 +68,6 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX requests_by_task ON requests (task_id);
     CREATE INDEX requests_by_time ON requests (time);
     """,
+    # The conversation's event that closed the turn: it has the segments of the ledger.
+    "ALTER TABLE turns ADD COLUMN closed_by INTEGER;",
 )

@@ -138,3 +138,8 @@ class TaskServicer(TaskServiceServicer):
             last_sequence=conversation.last_sequence,
             events=[wire.conversation_event_to_pb(payload) for payload in conversation.events],
         )
+
+    async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:
+        """Return a turn with its whole ledger."""
+        recorded = await self._journal.turn(request.task_id, request.turn_id)
+        return wire.recorded_turn_to_pb(recorded)

@@ -15,6 +15,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError, invalid, to_status
 from services.task.conversation import (
     ConversationEvent,
+    RecordedTurn,
     ReplyUpdated,
     TaskEvent,
     Turn,
@@ -160,6 +161,14 @@ def turn_to_pb(turn: Turn) -> pb.Turn:
     return message
 
 
+def recorded_turn_to_pb(recorded: RecordedTurn) -> pb.GetTurnResponse:
+    """Return a turn with the segments that the event which closed it tells of."""
+    closing = conversation_event_to_pb(recorded.closing)
+    # At most one of the two is set.
+    segments = (*closing.turn_finished.segments, *closing.turn_failed.segments)
+    return pb.GetTurnResponse(turn=turn_to_pb(recorded.turn), segments=segments)
+
+
 def conversation_event_to_pb(payload: bytes) -> conversation_pb2.ConversationEvent:
     """Return an event as it was recorded."""
     return conversation_pb2.ConversationEvent.FromString(payload)
@@ -211,6 +220,7 @@ def _change_from_pb(event: conversation_pb2.ConversationEvent) -> TurnChange | N
                 reply_text=failed.reply_text,
                 heard_text=failed.heard_text,
                 failure=failed.status.SerializeToString(),
+                ledger=failed.ledger.SerializeToString(),
             )
         case _:
             return None

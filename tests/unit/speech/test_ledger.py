@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.speech.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback, PlaybackMethod, WordTime
+from services.speech.speakable import Spoken, speakable
 
 RATE = 16_000
 
@@ -28,7 +29,9 @@ def write(pieces: list[Piece], *, completes: bool = True) -> Ledger:
     for piece in pieces:
         ledger.add_text(piece.text + " ")
         ledger.begin_segment(
-            text_start=start, text_end=start + len(piece.text), spoken_text=piece.text
+            text_start=start,
+            text_end=start + len(piece.text),
+            spoken=Spoken.as_written(piece.text),
         )
         words = _words(piece) if piece.is_timed else ()
         ledger.add_audio(2 * int(piece.audio_s * RATE), words)
@@ -98,29 +101,61 @@ def test_words_are_cut_by_their_times() -> None:
 
 def test_latin_text_is_cut_between_words_and_chinese_between_characters() -> None:
     latin = write([Piece(text="wonderful morning", audio_s=1.7, is_timed=False)])
-    assert latin.heard(0.8).text == ""
-    assert latin.heard(1.2).text in ("wonderful", "wonderful ")
+    assert latin.heard(0.4).text == ""
+    assert latin.heard(0.6).text == latin.heard(1.2).text == "wonderful"
     assert latin.heard(1.2).method is HeardMethod.SEGMENT_SHARE
     chinese = write([Piece(text="今天天气很好", audio_s=1.2, is_timed=False)])
     assert chinese.heard(0.65).text == "今天天"
 
 
-def test_word_times_of_a_rewritten_text_are_not_used_on_the_written_one() -> None:
+@pytest.mark.parametrize("is_timed", [True, False])
+def test_what_is_said_otherwise_than_written_is_cut_where_it_is_written(is_timed: bool) -> None:
     ledger = Ledger(sample_rate_hertz=RATE)
-    ledger.add_text("It is $5 now")
-    ledger.begin_segment(text_start=0, text_end=12, spoken_text="It is five dollars now")
-    ledger.add_audio(2 * RATE, (WordTime(start=0, end=22, start_s=0, end_s=1),))
+    written = "It is $5 now"
+    spoken = speakable(written, "en")
+    ledger.add_text(written)
+    ledger.begin_segment(text_start=0, text_end=len(written), spoken=spoken)
+    piece = Piece(text=spoken.text, audio_s=2.3, is_timed=is_timed)
+    ledger.add_audio(int(2 * RATE * piece.audio_s), _words(piece) if is_timed else ())
     ledger.end_segment()
-    heard = ledger.heard(0.5)
-    assert heard.method is HeardMethod.SEGMENT_SHARE
-    assert heard.text in ("It is", "It is ")
+    heard = [ledger.heard(at / 10).text for at in (5, 8, 13, 22)]
+    assert heard == ["It is", "It is", "It is $5", "It is $5 now"]
+
+
+def test_segments_tell_their_way_from_text_to_ear() -> None:
+    ledger = write(
+        [
+            Piece(text="one two", audio_s=0.7, is_timed=True),
+            Piece(text="three four", audio_s=1.0, is_timed=True),
+            Piece(text="five", audio_s=0.4, is_timed=False),
+        ]
+    )
+    playback = Playback(sent_s=1.9, played_s=1.3, method=PlaybackMethod.CONFIRMED)
+    summary = ledger.summary(playback)
+    first, second, third = summary.segments
+    for segment, text in ((first, "one two"), (second, "three four"), (third, "five")):
+        assert ledger.reply_text[segment.text_start : segment.text_end] == text
+    assert [each.audio_start_s for each in summary.segments] == pytest.approx([0, 0.7, 1.7])
+    assert [each.audio_end_s for each in summary.segments] == pytest.approx([0.7, 1.7, 2.1])
+    assert [each.sent_s for each in summary.segments] == pytest.approx([0.7, 1.0, 0.2])
+    assert [each.played_s for each in summary.segments] == pytest.approx([0.7, 0.6, 0.0])
+    assert [each.heard_method for each in summary.segments] == [
+        HeardMethod.COMPLETE,
+        HeardMethod.WORD_TIMES,
+        HeardMethod.NOTHING,
+    ]
+    assert ledger.reply_text[second.text_start : second.heard_end] == "three"
+    assert summary.heard.text == ledger.reply_text[: second.heard_end] == "one two three"
+    assert third.heard_end == third.text_start
+    assert third.words == ()
+    assert [second.text_start + word.start for word in second.words] == [8, 14]
 
 
 def test_a_segment_that_is_still_made_is_not_wholly_heard() -> None:
     ledger = Ledger(sample_rate_hertz=RATE)
     text = "this one has very much more text than audio so far"
     ledger.add_text(text)
-    ledger.begin_segment(text_start=0, text_end=len(text), spoken_text=text)
+    ledger.begin_segment(text_start=0, text_end=len(text), spoken=Spoken.as_written(text))
     ledger.add_audio(RATE)
     assert len(ledger.heard(0.5).text) < len(text) / 2
 
@@ -137,5 +172,5 @@ def test_confidence_follows_what_is_known(method: PlaybackMethod, confidence: fl
     ledger = write([Piece(text="one two three", audio_s=1.3, is_timed=True)])
     summary = ledger.summary(Playback(sent_s=1.3, played_s=0.75, method=method))
     assert summary.heard.confidence == pytest.approx(confidence)
-    assert summary.sentence_count == 1
+    assert len(summary.segments) == 1
     assert summary.produced_s == pytest.approx(1.3)

@@ -36,7 +36,7 @@ from services.speech.speakable import speakable
     ],
 )  # fmt: skip
 def test_english(written: str, spoken: str) -> None:
-    assert speakable(written, "en-US") == spoken
+    assert speakable(written, "en-US").text == spoken
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,53 @@ def test_english(written: str, spoken: str) -> None:
     ],
 )
 def test_chinese(written: str, spoken: str) -> None:
-    assert speakable(written, "zh-CN") == spoken
+    assert speakable(written, "zh-CN").text == spoken
 
 
 @given(st.text(max_size=100), st.sampled_from(["en", "zh"]))
 def test_any_text_can_be_made_speakable(text: str, language_code: str) -> None:
     spoken = speakable(text, language_code)
-    assert not any("0" <= character <= "9" for character in spoken)
-    assert "\n" not in spoken
+    assert not any("0" <= character <= "9" for character in spoken.text)
+    assert "\n" not in spoken.text
+    assert len(spoken.spans) == len(spoken.text)
+    assert all(0 <= start < end <= len(text) for start, end in spoken.spans)
+    assert sorted(spoken.spans) == list(spoken.spans)
+
+
+@pytest.mark.parametrize(
+    ("written", "language_code", "words"),
+    [
+        (
+            "**Sure**, Dr. Li: in 1998 it was $3.50 at 9:05 AM.",
+            "en-US",
+            {
+                "Sure": "Sure",
+                "Doctor": "Dr.",
+                "Li": "Li",
+                "in": "in",
+                "nineteen": "1998",
+                "eight": "1998",
+                "was": "was",
+                "fifty": "$3.50",
+                "oh": "9:05 AM",
+            },
+        ),
+        ("Open 9-17, see [the map](https://a.example.com/x).", "en-US", {
+            "nine": "9", "to": "-", "seventeen": "17", "the": "the", "map": "map",
+        }),
+        ("# 票价\n- **35元**，增长15%。", "zh-CN", {
+            "票": "票", "三": "35", "元": "元", "增": "增", "百": "15%",
+        }),
+    ],
+)  # fmt: skip
+def test_what_is_said_is_known_by_where_it_is_written(
+    written: str, language_code: str, words: dict[str, str]
+) -> None:
+    spoken = speakable(written, language_code)
+    for said, expected in words.items():
+        at = spoken.text.index(said)
+        start, end = spoken.written(at, at + len(said))
+        assert written[start:end] == expected
 
 
 @pytest.mark.parametrize(
