@@ -7,6 +7,7 @@ from operator import methodcaller
 from os.path import commonprefix
 
 from services.speech import numerals
+from services.speech.sentences import is_cjk
 
 Span = tuple[int, int]
 
@@ -94,6 +95,8 @@ def _aligned(before: Spoken, text: str) -> Spoken:
     """Return a text that takes the place of another, with as much in its own place as is kept."""
     if (at := before.text.find(text)) >= 0:
         return before.part(at, at + len(text))
+    if len(text) == len(before.text) and all(map(is_cjk, text)):  # such as digits, one by one
+        return Spoken(text=text, spans=before.spans)
     head = len(commonprefix([before.text, text]))
     tail = len(commonprefix([before.text[head:][::-1], text[head:][::-1]]))
     stop = len(before.text) - tail

@@ -18,6 +18,9 @@ _STYLE_SHAPE = (MOST_SYMBOLS, 256)
 _SAMPLES_PER_UNIT = 600
 """Durations come in units of 25 ms."""
 
+_UNITS_EARLY = 2
+"""How long before its time a phoneme sounds: measured where a voice sets in after a pause."""
+
 _DURATIONS = "/encoder/Clip_output_0"
 """The model's inner value that holds a duration per symbol."""
 
@@ -56,7 +59,8 @@ class KokoroModel:
             },
             options,
         )
-        edges = np.cumsum(durations.ravel()[:-1]) * _SAMPLES_PER_UNIT / SAMPLE_RATE_HERTZ
+        units = np.maximum(np.cumsum(durations.ravel()[:-1]) - _UNITS_EARLY, 0)
+        edges = units * _SAMPLES_PER_UNIT / SAMPLE_RATE_HERTZ
         return Utterance(samples=samples.ravel(), edges_s=edges.astype(np.float64))
 
 

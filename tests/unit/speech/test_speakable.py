@@ -89,8 +89,8 @@ def test_any_text_can_be_made_speakable(text: str, language_code: str) -> None:
         ("Open 9-17, see [the map](https://a.example.com/x).", "en-US", {
             "nine": "9", "to": "-", "seventeen": "17", "the": "the", "map": "map",
         }),
-        ("# 票价\n- **35元**，增长15%。", "zh-CN", {
-            "票": "票", "三": "35", "元": "元", "增": "增", "百": "15%",
+        ("# 票价\n- **35元**，增长15%，1432年。", "zh-CN", {
+            "票": "票", "三": "35", "元": "元", "增": "增", "百": "15%", "四": "4",
         }),
     ],
 )  # fmt: skip
