@@ -70,7 +70,7 @@ def transcribe(stack: EmbeddedStack) -> Callable[..., asyncio.Future[str]]:
     """Recognize PCM at 16 or 24 kHz, given in network-sized pieces."""
 
     async def transcribe(pcm: bytes, language_code: str, *, rate_hertz: int = 16_000) -> str:
-        heard = pcm if rate_hertz == 16_000 else _resample(pcm, rate_hertz)
+        heard = pcm if rate_hertz == 16_000 else resample(pcm, rate_hertz)
 
         async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, len(heard), 640):
@@ -88,7 +88,7 @@ def transcribe(stack: EmbeddedStack) -> Callable[..., asyncio.Future[str]]:
     return transcribe
 
 
-def _resample(pcm: bytes, rate_hertz: int) -> bytes:
+def resample(pcm: bytes, rate_hertz: int) -> bytes:
     """To 16 kHz, by cutting the spectrum."""
     samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
     length = len(samples) * 16_000 // rate_hertz

@@ -50,6 +50,11 @@ def normalize_characters(text: str) -> str:
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
     """Least number of substitutions, insertions and deletions."""
+    return edit_distances(reference, hypothesis)[-1]
+
+
+def edit_distances(reference: Sequence[str], hypothesis: Sequence[str]) -> list[int]:
+    """The same for every beginning of the hypothesis, the empty one first."""
     previous = list(range(len(hypothesis) + 1))
     for row, expected in enumerate(reference, start=1):
         current = [row]
@@ -62,7 +67,7 @@ def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
                 )
             )
         previous = current
-    return previous[-1]
+    return previous
 
 
 def _spell(digits: str) -> list[str]:
