@@ -23,6 +23,21 @@ DISMISSED_SPEECH = Counter(
     "parley_dismissed_speech_total", "Voices that asked for nothing, by what they were.", ["remark"]
 )
 CONVERSATIONS = Gauge("parley_conversations", "Conversations that are open.")
+PROVIDER_CALLS = Counter(
+    "parley_provider_calls_total",
+    "Requests to a provider that has a fallback or is one, by what became of them.",
+    ["stage", "provider", "outcome"],
+)
+PROVIDER_FAILOVERS = Counter(
+    "parley_provider_failovers_total",
+    "Requests that went on to the next provider, by what became of the one before.",
+    ["stage", "provider", "next_provider", "outcome"],
+)
+PROVIDER_STATE = Gauge(
+    "parley_provider_state",
+    "1 for the state that a provider is in: closed (it is asked), open (it is out), half_open.",
+    ["stage", "provider", "state"],
+)
 
 
 def count_turn(outcome: str, offsets: Mapping[Mark, float]) -> None:

@@ -1,5 +1,6 @@
 """The settings of the speech service, read from SPEECH_* and a few shared variables."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -19,6 +20,18 @@ class Provider(StrEnum):
 
     EMBEDDED = "embedded"
     OPENAI = "openai"
+
+
+class Fallback(StrEnum):
+    """Who takes over a stage."""
+
+    NONE = "none"
+    EMBEDDED = "embedded"
+    OPENAI = "openai"
+
+
+OPENAI_VOICES = "coral,alloy,ash,ballad,echo,fable,nova,onyx,sage,shimmer"
+_STAGES = ("recognizer", "chat", "synthesizer")
 
 
 class SpeechSettings(ProcessSettings):
@@ -65,11 +78,44 @@ class SpeechSettings(ProcessSettings):
         "gpt-4o-mini-transcribe", min_length=1, description="model of the recognizer"
     )
     recognizer_api_key: SecretStr | None = Field(None, description="key of the recognizer")
+    recognizer_fallback: Fallback = Field(
+        Fallback.NONE,
+        description="who recognises speech when the first fails: none, embedded, openai",
+    )
+    recognizer_fallback_base_url: str = Field(
+        OPENAI_URL, description="the fallback's API before /audio/transcriptions"
+    )
+    recognizer_fallback_model: str = Field(
+        "gpt-4o-mini-transcribe", min_length=1, description="model of the fallback"
+    )
+    recognizer_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    recognizer_first_byte_s: float = Field(
+        5.0,
+        ge=0.1,
+        le=15,
+        description="seconds from the end of speech after which the fallback is asked",
+    )
 
     chat: Provider = Field(Provider.EMBEDDED, description="who replies: embedded, openai")
     chat_base_url: str = Field(OPENAI_URL, description="the API before /chat/completions")
     chat_model: str = Field("gpt-4o-mini", min_length=1, description="the language model")
     chat_api_key: SecretStr | None = Field(None, description="key of the language model")
+    chat_fallback: Fallback = Field(
+        Fallback.NONE, description="who replies when the first fails: none, embedded, openai"
+    )
+    chat_fallback_base_url: str = Field(
+        OPENAI_URL, description="the fallback's API before /chat/completions"
+    )
+    chat_fallback_model: str = Field(
+        "gpt-4o-mini", min_length=1, description="model of the fallback"
+    )
+    chat_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    chat_first_byte_s: float = Field(
+        4.0,
+        ge=0.1,
+        le=15,
+        description="seconds without a first word after which the fallback is asked",
+    )
 
     synthesizer: Provider = Field(Provider.EMBEDDED, description="who speaks: embedded, openai")
     synthesizer_base_url: str = Field(OPENAI_URL, description="the API before /audio/speech")
@@ -78,29 +124,102 @@ class SpeechSettings(ProcessSettings):
     )
     synthesizer_api_key: SecretStr | None = Field(None, description="key of the synthesizer")
     synthesizer_voices: str = Field(
-        "coral,alloy,ash,ballad,echo,fable,nova,onyx,sage,shimmer",
+        OPENAI_VOICES,
         min_length=1,
         description="voices of the openai synthesizer, separated by commas, the default first",
+    )
+    synthesizer_fallback: Fallback = Field(
+        Fallback.NONE, description="who speaks when the first fails: none, embedded, openai"
+    )
+    synthesizer_fallback_base_url: str = Field(
+        OPENAI_URL, description="the fallback's API before /audio/speech"
+    )
+    synthesizer_fallback_model: str = Field(
+        "gpt-4o-mini-tts", min_length=1, description="model of the fallback"
+    )
+    synthesizer_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    synthesizer_first_byte_s: float = Field(
+        4.0,
+        ge=0.1,
+        le=15,
+        description="seconds without a first sound after which the fallback is asked",
+    )
+    synthesizer_fallback_voices: str = Field(
+        OPENAI_VOICES,
+        min_length=1,
+        description="voices of an openai fallback, separated by commas, the default first",
+    )
+    synthesizer_fallback_voice_pairs: str = Field(
+        "",
+        description="which of them stands for which voice: zf_xiaoxiao=nova,zm_yunxi=ash;"
+        " default: one of the same name, else the first of the language",
+    )
+
+    outage_tries: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="failures in a row after which a provider with a fallback is left alone,"
+        " until a probe is answered",
     )
 
     @model_validator(mode="after")
     def _check_providers(self) -> Self:
-        missing = []
-        for stage in ("recognizer", "chat", "synthesizer"):
-            if getattr(self, stage) is not Provider.OPENAI:
-                continue
-            url = getattr(self, f"{stage}_base_url")
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                missing.append(f"SPEECH_{stage.upper()}_BASE_URL must be an http(s) address")
-            elif url == OPENAI_URL and self.key_of(stage) is None:
-                missing.append(
-                    f"SPEECH_{stage.upper()}_API_KEY or OPENAI_API_KEY must be set"
-                    f" with SPEECH_{stage.upper()}=openai"
-                )
-        if missing:
-            raise ValueError("; ".join(missing))
+        faults = [
+            fault
+            for stage in _STAGES
+            for fault in (
+                *self._endpoint_faults(stage, getattr(self, stage)),
+                *self._endpoint_faults(f"{stage}_fallback", getattr(self, f"{stage}_fallback")),
+                *self._fallback_faults(stage),
+            )
+        ]
+        if any(not all(pair) for pair in self._voice_pairs()):
+            faults.append("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like one=two,three=four")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
+
+    def _endpoint_faults(self, stage: str, provider: Provider | Fallback) -> Iterator[str]:
+        if provider.value != Provider.OPENAI.value:
+            return
+        url = getattr(self, f"{stage}_base_url")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            yield f"SPEECH_{stage.upper()}_BASE_URL must be an http(s) address"
+        elif url == OPENAI_URL and self.key_of(stage) is None:
+            yield (
+                f"SPEECH_{stage.upper()}_API_KEY or OPENAI_API_KEY must be set"
+                f" with SPEECH_{stage.upper()}=openai"
+            )
+
+    def _fallback_faults(self, stage: str) -> Iterator[str]:
+        """A fallback that is the first provider again falls with it."""
+        first: Provider = getattr(self, stage)
+        fallback: Fallback = getattr(self, f"{stage}_fallback")
+        name = f"SPEECH_{stage.upper()}"
+        match first, fallback:
+            case Provider.EMBEDDED, Fallback.EMBEDDED:
+                yield f"{name}_FALLBACK must be another provider than {name}"
+            case Provider.OPENAI, Fallback.OPENAI if self._place(stage) == self._place(
+                f"{stage}_fallback"
+            ):
+                yield f"{name}_FALLBACK_BASE_URL or _MODEL must differ from {name}'s"
+
+    def _place(self, stage: str) -> tuple[str, str]:
+        return getattr(self, f"{stage}_base_url"), getattr(self, f"{stage}_model")
+
+    def _voice_pairs(self) -> list[tuple[str, str]]:
+        pairs = []
+        for pair in filter(None, self.synthesizer_fallback_voice_pairs.split(",")):
+            voice_id, _, other_id = pair.partition("=")
+            pairs.append((voice_id.strip(), other_id.strip()))
+        return pairs
+
+    @property
+    def fallback_voices(self) -> dict[str, str]:
+        """Which of the fallback's voices stands for which of the first synthesizer's."""
+        return dict(self._voice_pairs())
 
     def key_of(self, stage: str) -> SecretStr | None:
         """Return the key for a stage; OpenAI's own goes to OpenAI alone."""

@@ -77,6 +77,7 @@ class ScriptedRecognizer:
     hypotheses: Sequence[str] = ("hello there",)
     hears: Callable[[bytes], str] | None = None
     error: Exception | None = None
+    first_s: float = 0.0
     gate: asyncio.Event | None = None
     heard: list[bytes] = field(default_factory=list)
 
@@ -87,6 +88,7 @@ class ScriptedRecognizer:
         self.heard.append(b"".join([chunk async for chunk in pcm]))
         if self.gate is not None:
             await self.gate.wait()
+        await asyncio.sleep(self.first_s)
         if self.error is not None:
             raise self.error
         hypotheses = self.hypotheses if self.hears is None else (self.hears(self.heard[-1]),)
@@ -102,6 +104,7 @@ class ScriptedChat:
     name: str = "scripted"
     deltas: Sequence[str] = ("This is the answer to it. ", "And this is the second sentence.")
     error: Exception | None = None
+    first_s: float = 0.0
     gate: asyncio.Event | None = None
     prompts: list[list[ChatMessage]] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,6 +115,7 @@ class ScriptedChat:
         self.prompts.append(list(messages))
         self.began.set()
         try:
+            await asyncio.sleep(self.first_s)
             for delta in self.deltas[:-1]:
                 yield delta
             if self.gate is not None:
@@ -132,8 +136,10 @@ class ScriptedSynthesizer:
     character_s: float = 0.05
     error: Exception | None = None
     fails_from: int = 0
+    first_s: float = 0.0
     is_mute: bool = False
     spoken: list[str] = field(default_factory=list)
+    spoken_by: list[str] = field(default_factory=list)
     voices: Sequence[Voice] = (
         Voice(voice_id="anna", display_name="Anna", language_codes=("en-US", "en-GB")),
         Voice(voice_id="wei", display_name="Wei", language_codes=("zh",)),
@@ -144,6 +150,8 @@ class ScriptedSynthesizer:
     ) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in two chunks."""
         self.spoken.append(text)
+        self.spoken_by.append(voice_id)
+        await asyncio.sleep(self.first_s)
         if self.error is not None and len(self.spoken) > self.fails_from:
             raise self.error
         if self.is_mute:

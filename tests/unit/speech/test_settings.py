@@ -50,3 +50,21 @@ def test_the_shared_key_goes_to_its_owner_alone(monkeypatch: pytest.MonkeyPatch)
     keys = [settings.key_of(stage) for stage in ("recognizer", "chat", "synthesizer")]
     assert [key and key.get_secret_value() for key in keys] == ["sk-shared", None, "sk-own"]
     assert "sk-" not in repr(settings)
+
+
+def test_all_faults_of_fallbacks_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPEECH_RECOGNIZER_FALLBACK", "openai")
+    monkeypatch.setenv("SPEECH_CHAT_FALLBACK", "embedded")
+    for name in ("", "_FALLBACK"):
+        monkeypatch.setenv(f"SPEECH_SYNTHESIZER{name}", "openai")
+        monkeypatch.setenv(f"SPEECH_SYNTHESIZER{name}_BASE_URL", "http://127.0.0.1:8000/v1")
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "anna=carla,bert")
+    with pytest.raises(SettingsError) as refusal:
+        load(SpeechSettings)
+    for fault in (
+        "SPEECH_RECOGNIZER_FALLBACK_API_KEY or OPENAI_API_KEY must be set",
+        "SPEECH_CHAT_FALLBACK must be another provider",
+        "SPEECH_SYNTHESIZER_FALLBACK_BASE_URL or _MODEL must differ",
+        "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like",
+    ):
+        assert fault in str(refusal.value)

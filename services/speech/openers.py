@@ -1,0 +1,176 @@
+"""Opens who does the work of each stage, and who takes over, as the settings say."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from services.runtime.settings import SettingsError
+from services.speech.dialogue import system_message
+from services.speech.embedded.library import (
+    ASSETS,
+    RECOGNITION_MODEL,
+    SYNTHESIS_MODEL,
+    LibrarySettings,
+    choose_language_model,
+)
+from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.store import ModelStore
+from services.speech.embedded.synthesizer import KokoroSynthesizer
+from services.speech.embedded.whisper import WhisperRecognizer
+from services.speech.failover.breaker import OutageRules
+from services.speech.failover.chat import FailoverChatModel
+from services.speech.failover.recognizer import FailoverRecognizer
+from services.speech.failover.relay import FailoverRules
+from services.speech.failover.synthesizer import FailoverSynthesizer
+from services.speech.personas import Personas
+from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.providers.openai_chat import OpenAiChatModel
+from services.speech.providers.openai_http import Endpoint
+from services.speech.providers.openai_speech import OpenAiSynthesizer
+from services.speech.providers.openai_transcription import OpenAiRecognizer
+from services.speech.settings import Fallback, Provider, SpeechSettings
+from services.speech.streams import Deadlines
+
+RECOGNITION = Deadlines(first_s=20, next_s=20, total_s=20)
+CHAT = Deadlines(first_s=15, next_s=10, total_s=60)
+SYNTHESIS = Deadlines(first_s=15, next_s=10, total_s=60)
+
+P = TypeVar("P")
+
+Embedded: TypeAlias = Callable[[], AbstractAsyncContextManager[P]]
+Remote: TypeAlias = Callable[[str], AbstractAsyncContextManager[P]]
+
+
+@asynccontextmanager
+async def open_recognizer(settings: SpeechSettings, store: ModelStore) -> AsyncIterator[Recognizer]:
+    """The recognizer; raises ModelStoreError."""
+
+    def embedded() -> AbstractAsyncContextManager[Recognizer]:
+        return WhisperRecognizer.load(store.folder(RECOGNITION_MODEL), threads=settings.threads)
+
+    def openai(stage: str) -> AbstractAsyncContextManager[Recognizer]:
+        return OpenAiRecognizer.open(_endpoint(settings, stage, RECOGNITION))
+
+    async with _chosen("recognizer", settings, embedded, openai) as (first, *others):
+        if not others:
+            yield first
+            return
+        rules = _rules(settings, settings.recognizer_first_byte_s)
+        async with FailoverRecognizer.open([first, *others], rules) as recognizer:
+            yield recognizer
+
+
+@asynccontextmanager
+async def open_synthesizer(
+    settings: SpeechSettings, store: ModelStore
+) -> AsyncIterator[Synthesizer]:
+    """The synthesizer; raises ModelStoreError, and SettingsError for unknown voices."""
+
+    def embedded() -> AbstractAsyncContextManager[Synthesizer]:
+        path = only_file(store, SYNTHESIS_MODEL)
+        return KokoroSynthesizer.load(path, voices=ASSETS / "voices", threads=settings.threads)
+
+    def openai(stage: str) -> AbstractAsyncContextManager[Synthesizer]:
+        names: str = getattr(settings, f"{stage}_voices")
+        voice_ids = [each.strip() for each in names.split(",")]
+        return OpenAiSynthesizer.open(_endpoint(settings, stage, SYNTHESIS), voice_ids=voice_ids)
+
+    async with _chosen("synthesizer", settings, embedded, openai) as (first, *others):
+        if not others:
+            yield first
+            return
+        _check_voices(settings.fallback_voices, first, others[0])
+        rules = _rules(settings, settings.synthesizer_first_byte_s)
+        async with FailoverSynthesizer.open(
+            [first, *others], rules, voices_of=settings.fallback_voices
+        ) as synthesizer:
+            yield synthesizer
+
+
+@asynccontextmanager
+async def open_chat(
+    settings: SpeechSettings, store: ModelStore, library: LibrarySettings, personas: Personas
+) -> AsyncIterator[ChatModel | None]:
+    """The language model, None where the settings want none; raises ModelStoreError.
+
+    An embedded one reads the default persona's prompts ahead, so that its first reply comes as
+    soon as any other. Raises SettingsError for a fallback that is none.
+    """
+    name = choose_language_model(library).model
+    is_embedded = settings.chat is Provider.EMBEDDED
+    if name is None and is_embedded and settings.chat_fallback is Fallback.NONE:
+        yield None
+        return
+    if name is None and (is_embedded or settings.chat_fallback is Fallback.EMBEDDED):
+        raise SettingsError("SPEECH_CHAT_FALLBACK: needs a language model, and PARLEY_LLM is none")
+
+    @asynccontextmanager
+    async def embedded() -> AsyncIterator[ChatModel]:
+        assert name is not None  # Checked above.
+        path = only_file(store, name)
+        async with LlamaChatModel.load(path, threads=settings.threads) as llama:
+            for language in personas.get("").languages:
+                await llama.prime([system_message(language)])
+            yield llama
+
+    def openai(stage: str) -> AbstractAsyncContextManager[ChatModel]:
+        return OpenAiChatModel.open(_endpoint(settings, stage, CHAT))
+
+    async with _chosen("chat", settings, embedded, openai) as (first, *others):
+        if not others:
+            yield first
+            return
+        rules = _rules(settings, settings.chat_first_byte_s)
+        async with FailoverChatModel.open([first, *others], rules) as chat:
+            yield chat
+
+
+@asynccontextmanager
+async def _chosen(
+    stage: str, settings: SpeechSettings, embedded: Embedded[P], openai: Remote[P]
+) -> AsyncIterator[list[P]]:
+    """The provider of a stage, and its fallback if there is one."""
+    async with AsyncExitStack() as stack:
+        providers = []
+        for setting in (stage, f"{stage}_fallback"):
+            chosen: Provider | Fallback = getattr(settings, setting)
+            match chosen.value:
+                case "embedded":
+                    providers.append(await stack.enter_async_context(embedded()))
+                case "openai":
+                    providers.append(await stack.enter_async_context(openai(setting)))
+        yield providers
+
+
+def _rules(settings: SpeechSettings, first_byte_s: float) -> FailoverRules:
+    return FailoverRules(first_byte_s=first_byte_s, outage=OutageRules(tries=settings.outage_tries))
+
+
+def _check_voices(
+    fallback_voices: Mapping[str, str], first: Synthesizer, fallback: Synthesizer
+) -> None:
+    known = {voice.voice_id for voice in first.voices}
+    others = {voice.voice_id for voice in fallback.voices}
+    unknown = [*(fallback_voices.keys() - known), *(set(fallback_voices.values()) - others)]
+    if unknown:
+        raise SettingsError(
+            "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS: there is no voice "
+            + ", ".join(sorted(unknown))
+        )
+
+
+def _endpoint(settings: SpeechSettings, stage: str, deadlines: Deadlines) -> Endpoint:
+    return Endpoint(
+        name="openai-fallback" if stage.endswith("_fallback") else "openai",
+        base_url=getattr(settings, f"{stage}_base_url"),
+        api_key=settings.key_of(stage),
+        model=getattr(settings, f"{stage}_model"),
+        deadlines=deadlines,
+    )
+
+
+def only_file(store: ModelStore, name: str) -> Path:
+    """Return the path of a model that is one file; raises ModelStoreError."""
+    [file] = store.manifest[name].files
+    return store.folder(name) / file.name

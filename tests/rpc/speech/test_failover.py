@@ -1,0 +1,130 @@
+"""Vendors that fail over real HTTP, as the settings put them together."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from services.runtime.settings import SettingsError, load
+from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
+from services.speech.openers import open_chat, open_recognizer, open_synthesizer
+from services.speech.ports import ChatMessage, Role
+from services.speech.settings import SpeechSettings
+from services.speech.streams import once
+from tests.support.speech import scripted_personas
+from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
+
+LIBRARY = LibrarySettings(llm=LanguageModel.NONE)
+STORE = open_store(LIBRARY)
+QUESTION = [ChatMessage(role=Role.USER, content="Why?")]
+
+
+async def silent(answer: Answer) -> None:
+    """Say nothing at all, and go when the caller does."""
+    await answer.writer.wait_closed()
+
+
+async def mute(answer: Answer) -> None:
+    """Take the text and give no audio."""
+    await answer.begin(content_type="audio/pcm")
+    await answer.end()
+
+
+def refusing(status: int) -> Behaviour:
+    async def behave(answer: Answer) -> None:
+        await answer.whole(status, "application/json", b"{}")
+
+    return behave
+
+
+def answering(content_type: str, body: bytes) -> Behaviour:
+    async def behave(answer: Answer) -> None:
+        await answer.whole(200, content_type, body)
+
+    return behave
+
+
+REPLY = json.dumps({"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]})
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def vendors(
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    first: Behaviour,
+    fallback: Behaviour,
+) -> tuple[Vendor, Vendor]:
+    """Set a stage up with two vendors."""
+    found = []
+    for name, behaviour in ((stage, first), (f"{stage}_FALLBACK", fallback)):
+        vendor = await stack.enter_async_context(scripted_vendor(behaviour))
+        monkeypatch.setenv(f"SPEECH_{name}", "openai")
+        monkeypatch.setenv(f"SPEECH_{name}_BASE_URL", vendor.base_url)
+        monkeypatch.setenv(f"SPEECH_{name}_API_KEY", f"key-of-{name}")
+        found.append(vendor)
+    monkeypatch.setenv(f"SPEECH_{stage}_FIRST_BYTE_S", "0.1")
+    return found[0], found[1]
+
+
+async def test_a_silent_language_model_is_hung_up_on_and_the_fallback_replies(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = f"data: {REPLY}\n\ndata: [DONE]\n\n".encode()
+    first, fallback = await vendors(
+        stack, monkeypatch, "CHAT", silent, answering("text/event-stream", body)
+    )
+    opening = open_chat(load(SpeechSettings), STORE, LIBRARY, scripted_personas())
+    chat = await stack.enter_async_context(opening)
+    assert chat is not None
+    assert [delta async for delta in chat.stream(QUESTION)] == ["Yes."]
+    await first.gone.wait()
+    [asked], [asked_again] = first.requests, fallback.requests
+    assert asked.body == asked_again.body
+    assert asked_again.headers["authorization"] == "Bearer key-of-CHAT_FALLBACK"
+
+
+async def test_a_recognizer_without_quota_has_its_audio_sent_to_the_fallback(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, fallback = await vendors(
+        stack,
+        monkeypatch,
+        "RECOGNIZER",
+        refusing(429),
+        answering("application/json", b'{"text": "hello"}'),
+    )
+    opening = open_recognizer(load(SpeechSettings), STORE)
+    recognizer = await stack.enter_async_context(opening)
+    pcm = bytes(range(200)) * 160
+    heard = [each async for each in recognizer.transcribe(once(pcm), language_code="zh-CN")]
+    assert [each.text for each in heard if each.is_final] == ["hello"]
+    assert pcm in first.requests[0].body
+    assert pcm in fallback.requests[0].body
+    assert b'name="language"\r\n\r\nzh' in fallback.requests[0].body
+
+
+async def test_a_mute_synthesizer_is_taken_over_from_in_the_paired_voice(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, fallback = await vendors(
+        stack, monkeypatch, "SYNTHESIZER", mute, answering("audio/pcm", b"\x01\x00" * 480)
+    )
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_VOICES", "anna, bert")
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICES", "carla, carl")
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "bert=carl")
+    synthesizer = await stack.enter_async_context(open_synthesizer(load(SpeechSettings), STORE))
+    chunks = synthesizer.synthesize("Hello.", voice_id="bert", language_code="en")
+    assert b"".join([chunk.pcm async for chunk in chunks]) == b"\x01\x00" * 480
+    voices = [json.loads(vendor.requests[0].body)["voice"] for vendor in (first, fallback)]
+    assert voices == ["bert", "carl"]
+
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "bert=dora,emil=carl")
+    with pytest.raises(SettingsError, match="no voice dora, emil"):
+        await stack.enter_async_context(open_synthesizer(load(SpeechSettings), STORE))
