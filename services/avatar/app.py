@@ -7,7 +7,7 @@ import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from services.avatar.drives import running_drives
-from services.avatar.pacing import PacingProfile, running_clock
+from services.avatar.pacing import running_clock
 from services.avatar.persons import DefaultPerson
 from services.avatar.servicer import AvatarServicer
 from services.avatar.settings import AvatarSettings
@@ -50,7 +50,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         drives = await stack.enter_async_context(
             running_drives(
                 cloud=VendorDrives(api, trust=trust, patience=SocketPatience()),
-                profile=PacingProfile(),
+                profile=settings.pacing_profile,
                 clock=await stack.enter_async_context(running_clock()),
             )
         )

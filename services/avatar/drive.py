@@ -142,12 +142,18 @@ class Drive:
         """Give way to a newer drive, whose opening cuts this one off in the cloud."""
         self._give(_Order.SUPERSEDE)
 
-    def hear(self, drive_id: str, word: CloudWord) -> None:
-        """Take the cloud's report on a drive, if it is this one; reports may come in any order."""
+    def hear(self, drive_id: str, word: CloudWord, *, late_s: float) -> None:
+        """Take the cloud's report on a drive, if it is this one; reports may come in any order.
+
+        What it tells of happened `late_s` ago, or a little earlier.
+        """
         if drive_id != self._drive_id or self._is_over:
             return
         if word is CloudWord.PLAYING:
-            self._playout.confirm_start(self._clock.now())
+            # Before there is audio a cloud can only mean that it is ready.
+            if self._playout.first_sent_at is None:
+                return
+            self._playout.confirm_start(self._clock.now() - late_s)
         self._word = word
         self._wake.set()
 

@@ -55,11 +55,11 @@ class Drives:
         if isinstance(outcome, ServiceError):
             raise outcome
 
-    def hear(self, avatar_id: str, drive_id: str, word: CloudWord) -> None:
-        """Pass the cloud's report on to the drive that it is about."""
+    def hear(self, avatar_id: str, drive_id: str, word: CloudWord, *, late_s: float = 0.0) -> None:
+        """Pass the cloud's report, which is so late, on to the drive that it is about."""
         running = self._running.get(avatar_id)
         if running is not None:
-            running.drive.hear(drive_id, word)
+            running.drive.hear(drive_id, word, late_s=late_s)
 
     async def close(self) -> None:
         """Cut off all drives and wait for their clean end."""

@@ -5,28 +5,32 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import ConfigDict, Field, Strict
 
 from services.runtime.pcm import byte_count, duration_s
+
+_LATEST_START_S = 1.0
+"""Playback that begins begins no later than this after the first audio."""
+
+
+_Number: TypeAlias = Annotated[float, Strict()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacingProfile:
-    """How a cloud wants to be fed; all in seconds.
+    """How a cloud wants to be fed; `pacing_profiles.toml` explains the fields and holds values."""
 
-    `lead_s` bounds the audio that is sent but not yet played, and with it what goes on sounding
-    until an interrupt arrives.
-    """
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
-    lead_s: float = 0.6
-    packet_s: float = 0.1
-    """The most audio of one message."""
-    start_delay_s: float = 0.1
-    """From the first audio until it is played; also after the cloud ran dry."""
-    end_margin_s: float = 0.5
-    """How long after the reckoned end to wait for the cloud's own word."""
-    backlog_s: float = 120
-    """Audio that may wait here; beyond it the caller is held back."""
-    progress_s: float = 0.5
+    max_unplayed_s: Annotated[_Number, Field(ge=0.02, le=10)]
+    packet_s: Annotated[_Number, Field(ge=0.01, le=1)]
+    rate: Annotated[_Number, Field(ge=1)]
+    start_delay_s: Annotated[_Number, Field(ge=0, le=2)]
+    end_margin_s: Annotated[_Number, Field(ge=0, le=10)]
+    backlog_s: Annotated[_Number, Field(ge=0.1, le=600)]
+    progress_s: Annotated[_Number, Field(ge=0.05, le=10)]
 
 
 class Playout:
@@ -36,6 +40,7 @@ class Playout:
         self.sent_s = 0.0
         self.first_sent_at: float | None = None
         self._start_delay_s = start_delay_s
+        self._confirmed_at: float | None = None
         self._played_before_s = 0.0
         self._ends_at = float("-inf")
         self._cut_at = float("inf")
@@ -68,14 +73,20 @@ class Playout:
         self._ends_at += audio_s
 
     def confirm_start(self, at: float) -> None:
-        """Correct the clock: the cloud says that it began at this time."""
-        if self.first_sent_at is None or self._played_before_s > 0:
+        """Correct the clock: the cloud says that it began at this time.
+
+        The first word counts, for the cloud repeats what it believes lost. What was reckoned as
+        played may become less by that, once.
+        """
+        if self.first_sent_at is None or self._confirmed_at is not None:
             return
-        # A report may be late because it was lost at first; playback that began is not that late.
-        if not 0 <= at - self.first_sent_at <= 1:
+        # After a gap it is unknown which beginning is meant.
+        start_s = max(0.0, at - self.first_sent_at)
+        if self._played_before_s > 0 or start_s > _LATEST_START_S:
             return
-        self._ends_at += at - self.first_sent_at - self._start_delay_s
-        self._start_delay_s = at - self.first_sent_at
+        self._confirmed_at = at
+        self._ends_at += start_s - self._start_delay_s
+        self._start_delay_s = start_s
 
     def cut(self, now: float) -> None:
         """Nothing is played from now on."""
@@ -91,7 +102,7 @@ class Playout:
         return min(self.sent_s - self._played_before_s, left_s)
 
     def played_s(self, now: float) -> float:
-        """What was played; never goes back."""
+        """What was played; goes back only when the cloud corrects the clock."""
         return self.sent_s - self.unplayed_s(now)
 
     def unplayed_at_most(self, audio_s: float) -> float:
@@ -111,6 +122,7 @@ class Pacer:
         self._packet_bytes = byte_count(profile.packet_s, sample_rate_hertz)
         self._pending = bytearray()
         self._is_complete = False
+        self._free_at = float("-inf")
 
     @property
     def is_complete(self) -> bool:
@@ -140,11 +152,11 @@ class Pacer:
         if not self._pending:
             return None
         next_s = duration_s(min(len(self._pending), self._packet_bytes), self._rate)
-        due_at = self.playout.unplayed_at_most(self._profile.lead_s - next_s)
+        due_at = self.playout.unplayed_at_most(self._profile.max_unplayed_s - next_s)
         if len(self._pending) < self._packet_bytes and not self._is_complete:
             # Messages cost by number, not by size: let more come while the cloud has enough.
-            due_at = max(due_at, self.playout.unplayed_at_most(self._profile.lead_s / 2))
-        return due_at
+            due_at = max(due_at, self.playout.unplayed_at_most(self._profile.max_unplayed_s / 2))
+        return max(due_at, self._free_at)
 
     def take(self, now: float) -> bytes:
         """The audio that must leave now, as one message; empty while none must."""
@@ -153,7 +165,11 @@ class Pacer:
             return b""
         pcm = bytes(self._pending[: self._packet_bytes])
         del self._pending[: self._packet_bytes]
-        self.playout.send(duration_s(len(pcm), self._rate), now)
+        audio_s = duration_s(len(pcm), self._rate)
+        self.playout.send(audio_s, now)
+        # A tick that comes late is made up for, a pause of the caller is not.
+        is_late = now - self._free_at < self._profile.packet_s
+        self._free_at = (self._free_at if is_late else now) + audio_s / self._profile.rate
         return pcm
 
 

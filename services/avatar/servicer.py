@@ -14,6 +14,7 @@ from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.avatar import wire
 from services.avatar.drive import Drive
 from services.avatar.drives import Drives
+from services.avatar.lateness import Lateness
 from services.avatar.persons import DefaultPerson
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveReport
@@ -55,6 +56,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self._default_person = default_person
         self._viewers = viewers
         self._callbacks = callbacks
+        self._lateness = Lateness()
 
     async def StartAvatar(
         self, request: pb.StartAvatarRequest, context: Context
@@ -240,15 +242,17 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         if self._callbacks is None:
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
         try:
-            report = self._callbacks.verify(request.body, now=time.time())
+            received_s = time.time()
+            report = self._callbacks.verify(request.body, now=received_s)
         except CallbackRefusedError as error:
             raise ServiceError(
                 Reason.CALLBACK_INVALID, f"body: {error}", refusal=error.refusal.name
             ) from error
+        late_s = self._lateness.of(event_time_s=report.event_time_s, received_s=received_s)
         if isinstance(report, DriveReport):
             word = wire.read_word(report)
             if word is not None:
-                self._drives.hear(report.task_id, report.drive_id, word)
+                self._drives.hear(report.task_id, report.drive_id, word, late_s=late_s)
         return wire.write_report(report)
 
 

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from services.avatar.pacing import PacingProfile
+from services.avatar.profiles import load_profile
 from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
 from services.avatar.vendor.trust import Verification, is_loopback
@@ -32,6 +34,12 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value().encode()) != 32:
         raise ValueError("must have 32 characters")
     return secret
+
+
+def _check_profile(name_or_path: str) -> str:
+    if name_or_path:
+        load_profile(name_or_path)
+    return name_or_path
 
 
 _AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
@@ -62,6 +70,11 @@ class AvatarSettings(ProcessSettings):
     )
     drive_fingerprints: _Fingerprints = Field(
         "", description="SHA-256 fingerprints of the only certificates to accept from drive servers"
+    )
+    pacing: Annotated[str, AfterValidator(_check_profile)] = Field(
+        "",
+        description="how the cloud is fed: zego, engine, conservative, or a file with a profile;"
+        " default: zego or engine",
     )
     token_mode: Mode = Field(Mode.GCM, description="cipher of viewer tokens: gcm or cbc")
     express_server: str = Field(
@@ -129,6 +142,11 @@ class AvatarSettings(ProcessSettings):
     def is_engine(self) -> bool:
         """Whether the engine stands in for the cloud."""
         return self.app_id is None
+
+    @property
+    def pacing_profile(self) -> PacingProfile:
+        """How the cloud is fed."""
+        return load_profile(self.pacing or ("engine" if self.is_engine else "zego"))
 
     @property
     def credentials(self) -> Credentials:

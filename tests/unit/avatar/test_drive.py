@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -12,6 +12,7 @@ from services.avatar.drive import (
     Drive,
     DriveEvent,
     DriveFinished,
+    DriveStarted,
     Method,
     PlaybackStarted,
     Progress,
@@ -19,16 +20,18 @@ from services.avatar.drive import (
 from services.avatar.drives import Drives, running_drives
 from services.avatar.pacing import PacingClock, PacingProfile, running_clock
 from services.avatar.ports import AudioSink, DriveLostError
+from services.avatar.profiles import load_profile
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 RATE = 16_000
 AVATAR = "avatar-1"
-HASTY = PacingProfile(
-    lead_s=0.05, packet_s=0.02, start_delay_s=0.001, end_margin_s=0.01, backlog_s=0.1
+ZEGO = load_profile("zego")
+HASTY = replace(
+    ZEGO, max_unplayed_s=0.05, packet_s=0.02, start_delay_s=0.001, end_margin_s=0.01, backlog_s=0.1
 )
 # Never ends by itself within a test.
-SLOW = PacingProfile(lead_s=3600, packet_s=1, start_delay_s=0.001, end_margin_s=3600)
+SLOW = replace(ZEGO, max_unplayed_s=3600, packet_s=1, start_delay_s=0.001, end_margin_s=3600)
 
 
 @dataclass
@@ -151,7 +154,7 @@ async def test_all_audio_reaches_the_cloud_in_order(
 async def test_the_feeder_is_held_back_by_a_full_backlog(
     cloud: ScriptedCloud, clock: PacingClock
 ) -> None:
-    profile = PacingProfile(lead_s=0.02, packet_s=0.02, start_delay_s=3600, backlog_s=0.02)
+    profile = replace(ZEGO, max_unplayed_s=0.02, packet_s=0.02, start_delay_s=3600, backlog_s=0.02)
     async with opened(cloud, clock, profile) as (_, drive):
         await drive.feed(bytes(640))
         await until(drive, Progress)
@@ -179,6 +182,20 @@ async def test_the_clouds_word_ends_the_drive(cloud: ScriptedCloud, clock: Pacin
     assert finished.position.method is Method.CONFIRMED
     assert finished.position.played_s == finished.position.sent_s == 0.5
     assert not finished.is_interrupted
+
+
+async def test_a_word_on_playback_before_there_is_audio_confirms_nothing(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, drive):
+        await until(drive, DriveStarted)
+        drives.hear(AVATAR, "drive-1", CloudWord.PLAYING)
+        await drive.feed(bytes(RATE))
+        async with asyncio.timeout(10):
+            async for event in drive.events():
+                if isinstance(event, PlaybackStarted):
+                    break
+        assert event == PlaybackStarted(method=Method.ESTIMATED)
 
 
 async def test_a_drive_that_the_cloud_cuts_off_is_interrupted(

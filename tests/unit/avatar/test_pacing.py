@@ -1,16 +1,19 @@
 """Audio leaves in a burst up to the lead, then at the pace at which it is played."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.avatar.lateness import Lateness
 from services.avatar.pacing import Pacer, PacingClock, PacingProfile, Playout
+from services.avatar.profiles import load_profile
 
 RATE = 16_000
 SECOND = RATE * 2
-PROFILE = PacingProfile(lead_s=0.6, packet_s=0.1, start_delay_s=0.1)
+PROFILE = load_profile("zego")
 
 
 def make_pacer(profile: PacingProfile = PROFILE) -> Pacer:
@@ -81,7 +84,7 @@ def test_a_pacer_with_nothing_to_send_has_no_due_time() -> None:
 
 
 def test_the_backlog_is_bounded() -> None:
-    pacer = make_pacer(PacingProfile(backlog_s=1))
+    pacer = make_pacer(replace(PROFILE, backlog_s=1))
     pacer.push(bytes(SECOND - 2))
     assert not pacer.is_full
     pacer.push(bytes(2))
@@ -103,7 +106,7 @@ def test_nothing_is_lost_and_the_lead_is_never_exceeded(
             pacer.push(pcm)
             pushed += pcm
         taken += drain(pacer, now)
-        assert pacer.playout.unplayed_s(now) <= PROFILE.lead_s + 1e-9
+        assert pacer.playout.unplayed_s(now) <= PROFILE.max_unplayed_s + 1e-9
         now += step
     pacer.complete()
     while (due_at := pacer.due_at()) is not None:
@@ -161,6 +164,38 @@ def test_a_word_that_was_long_under_way_corrects_nothing() -> None:
     playout.send(5.0, now=0.0)
     playout.confirm_start(2.3)
     assert playout.starts_at == 0.1
+
+
+def test_the_clouds_first_word_counts() -> None:
+    playout = Playout(start_delay_s=0.1)
+    playout.send(1.0, now=0.0)
+    for at in (0.2, 0.9, 0.3):
+        playout.confirm_start(at)
+    assert playout.starts_at == 0.2
+    assert playout.ends_at == pytest.approx(1.2)
+
+
+def test_a_report_that_was_held_up_tells_when_it_happened() -> None:
+    # The cloud's clock is 100 s behind, the quickest way takes 50 ms.
+    lateness = Lateness()
+    assert lateness.of(event_time_s=0.0, received_s=100.05) == 0
+    assert lateness.of(event_time_s=1.0, received_s=103.05) == pytest.approx(2)
+    playout = Playout(start_delay_s=0.1)
+    playout.send(5.0, now=10.0)
+    late_s = lateness.of(event_time_s=10.3, received_s=112.35)
+    playout.confirm_start(12.3 - late_s)
+    assert playout.starts_at == pytest.approx(10.3)
+
+
+def test_at_the_speed_of_speech_nothing_bursts_and_late_ticks_are_made_up_for() -> None:
+    pacer = make_pacer(load_profile("conservative"))
+    pacer.push(bytes(10 * SECOND))
+    assert len(drain(pacer, 0.0)) == 0.1 * SECOND
+    # Ticks that are up to 60 ms late.
+    sent = sum(len(drain(pacer, tick * 0.06)) for tick in range(1, 51))
+    assert sent / SECOND == pytest.approx(3.0, abs=0.15)
+    # A caller who paused does not get the pause back in a burst.
+    assert len(drain(pacer, 6.0)) == 0.1 * SECOND
 
 
 def test_a_cut_freezes_the_position() -> None:
