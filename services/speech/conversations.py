@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import RULES, Reason
 from services.speech.conversation import Conversation, held
 from services.speech.dialogue import History
 from services.speech.event_log import EventLog
+from services.speech.events import TurnFailed
 from services.speech.metrics import CONVERSATIONS
-from services.speech.record import ANSWER_S, Record, TaskRecords
+from services.speech.record import ANSWER_S, Abandoned, Record, TaskRecords
 from services.speech.turn import Stages
 
 log = structlog.get_logger(__name__)
@@ -112,6 +115,8 @@ class Conversations:
         async with self._records.opened(task_id) as record:
             events = EventLog(recorder=record, last_sequence=past.last_sequence)
             record.when_lost(events.fail)
+            for turn in past.abandoned:
+                _close(turn, events)
             conversation = Conversation(
                 events=events,
                 past=_RecordedPast(task_id=task_id, records=self._records, record=record),
@@ -137,6 +142,14 @@ class Conversations:
         with CONVERSATIONS.track_inprogress():
             async with held(conversation):
                 yield conversation
+
+
+def _close(turn: Abandoned, events: EventLog) -> None:
+    """Tell that a turn is over which a process took with it when it went away."""
+    error = ServiceError(Reason.TURN_ABANDONED, f"{RULES[Reason.TURN_ABANDONED].title}.")
+    failed = TurnFailed(error=error, reply_text=turn.reply_text, heard_text="")
+    events.publish(failed, turn_id=turn.turn_id)
+    log.warning("turn abandoned", turn_id=turn.turn_id)
 
 
 @asynccontextmanager

@@ -40,6 +40,9 @@ Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 
 _CLOSING = frozenset({"turn_finished", "turn_failed"})
 
+_LATEST_EVENTS = 16
+"""Where the end of an utterance is found that has become no turn yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnAir:
@@ -52,12 +55,21 @@ class OnAir:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """A turn that nobody holds any more, with the reply as far as it was written."""
+
+    turn_id: int
+    reply_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """How far a task's conversation has come."""
 
     exchanges: tuple[Exchange, ...]
     last_sequence: int
     last_turn_id: int
+    abandoned: tuple[Abandoned, ...]
 
 
 class TaskRecords:
@@ -96,15 +108,28 @@ class TaskRecords:
                 )
 
     async def past(self, task_id: str) -> Past:
-        """Return how far a conversation has come; raises ServiceError."""
+        """Return how far a conversation that nobody holds has come; raises ServiceError."""
         response = await self._conversation(pb.GetConversationRequest(task_id=task_id))
+        abandoned = [
+            Abandoned(turn_id=turn.turn_id, reply_text=turn.reply_text)
+            for turn in response.turns
+            if not turn.HasField("finish_time")
+        ]
+        last_turn_id = max((turn.turn_id for turn in response.turns), default=0)
+        latest = await self.events_after(task_id, max(0, response.last_sequence - _LATEST_EVENTS))
+        # The words of these were still being recognised.
+        ended = {each.turn_id for each in latest if each.HasField("speech_ended")}
+        for turn_id in sorted(each for each in ended if each > last_turn_id):
+            abandoned.append(Abandoned(turn_id=turn_id, reply_text=""))
+            last_turn_id = turn_id
         return Past(
             exchanges=tuple(
                 Exchange(user_text=turn.user_text, heard_text=turn.heard_text)
                 for turn in response.turns
             ),
             last_sequence=response.last_sequence,
-            last_turn_id=max((turn.turn_id for turn in response.turns), default=0),
+            last_turn_id=last_turn_id,
+            abandoned=tuple(abandoned),
         )
 
     async def events_after(

@@ -346,11 +346,15 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
                     turns[event.turn_id] = task_pb2.Turn(
                         turn_id=event.turn_id, user_text=started.user_text
                     )
+                case "reply_updated":
+                    turns[event.turn_id].reply_text += event.reply_updated.delta
                 case "turn_finished":
                     turns[event.turn_id].heard_text = event.turn_finished.heard_text
+                    turns[event.turn_id].finish_time.CopyFrom(event.event_time)
                 case "turn_failed":
                     turn = turns.setdefault(event.turn_id, task_pb2.Turn(turn_id=event.turn_id))
                     turn.heard_text = event.turn_failed.heard_text
+                    turn.finish_time.CopyFrom(event.event_time)
         asked = request.HasField("after_sequence")
         later = [event for event in events if event.sequence > request.after_sequence]
         return task_pb2.GetConversationResponse(
@@ -392,6 +396,8 @@ class SpeechRig:
     """A speech service on scripted providers between two doubles."""
 
     stub: speech_pb2_grpc.SpeechServiceStub
+    address: str
+    neighbours_address: str
     avatars: FakeAvatars
     tasks: FakeTasks
     recognizer: ScriptedRecognizer
@@ -447,6 +453,8 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))
         yield SpeechRig(
             stub=speech_pb2_grpc.SpeechServiceStub(channel),
+            address=service.address,
+            neighbours_address=neighbours.address,
             avatars=avatars,
             tasks=tasks,
             recognizer=script.recognizer,

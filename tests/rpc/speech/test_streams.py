@@ -5,9 +5,10 @@ import asyncio
 import grpc
 import pytest
 
+from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.errors import ServiceError, from_rpc_error, from_status
 from services.runtime.reasons import Reason
 from tests.support.speech import (
     COMMIT,
@@ -130,6 +131,33 @@ async def test_a_turn_without_words_uses_up_its_number() -> None:
             await later.send(text("Why?"))
             await later.finish()
             assert {event.turn_id for event in later.events} == {2}
+
+
+async def test_turns_that_nobody_holds_any_more_end_with_an_event() -> None:
+    """As a process that was killed leaves them: one was replied to, one being recognised."""
+    started = events_pb.TurnStarted(user_text="Why?")
+    left = [
+        events_pb.ConversationEvent(sequence=1, turn_id=1, turn_started=started),
+        events_pb.ConversationEvent(
+            sequence=2, turn_id=1, reply_updated=events_pb.ReplyUpdated(delta="Because")
+        ),
+        events_pb.ConversationEvent(sequence=3, turn_id=2, speech_ended=events_pb.SpeechEnded()),
+    ]
+    async with speech_rig() as rig:
+        rig.tasks.records[TASK_ID] += left
+        async with Talk.open(rig, setup(resume_after_sequence=3)) as talk:
+            await talk.send(text("And now?"))
+            await talk.finish()
+        first, second = talk.events[:2]
+        assert [(each.sequence, each.turn_id) for each in (first, second)] == [(4, 1), (5, 2)]
+        error = from_status(first.turn_failed.status)
+        assert error is not None
+        assert error.reason is Reason.TURN_ABANDONED
+        assert first.turn_failed.reply_text == "Because"
+        assert second.HasField("turn_failed")
+        assert {each.turn_id for each in talk.events[2:]} == {3}
+        assert talk.kinds[-1] == "turn_finished"
+        assert rig.tasks.records[TASK_ID] == [*left, *talk.events]
 
 
 async def test_an_avatar_speaks_on_when_the_caller_who_listens_too_is_gone() -> None:
