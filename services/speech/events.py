@@ -114,7 +114,8 @@ class TurnFailed:
     error: ServiceError
     reply_text: str
     heard_text: str
-    ledger: LedgerSummary
+    ledger: LedgerSummary | None = None
+    """None when it went with the process that kept it."""
 
 
 Event: TypeAlias = (

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from operator import methodcaller
-from os.path import commonprefix
 
 from services.speech import numerals
 from services.speech.sentences import is_cjk
@@ -97,8 +97,8 @@ def _aligned(before: Spoken, text: str) -> Spoken:
         return before.part(at, at + len(text))
     if len(text) == len(before.text) and all(map(is_cjk, text)):  # such as digits, one by one
         return Spoken(text=text, spans=before.spans)
-    head = len(commonprefix([before.text, text]))
-    tail = len(commonprefix([before.text[head:][::-1], text[head:][::-1]]))
+    head = _common_length(before.text, text)
+    tail = _common_length(before.text[head:][::-1], text[head:][::-1])
     stop = len(before.text) - tail
     # What is only added belongs to all of it.
     changed = before.written(*((head, stop) if head < stop else (0, len(before.text))))
@@ -110,6 +110,11 @@ def _aligned(before: Spoken, text: str) -> Spoken:
             *before.spans[stop:],
         ),
     )
+
+
+def _common_length(one: str, other: str) -> int:
+    """Return how many characters at the beginning are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _strip(spoken: Spoken) -> Spoken:

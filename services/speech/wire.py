@@ -153,8 +153,9 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.turn_failed.status.CopyFrom(to_status(event.error))
             message.turn_failed.reply_text = event.reply_text
             message.turn_failed.heard_text = event.heard_text
-            message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
-            message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
+            if event.ledger is not None:
+                message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
+                message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
     return message
 
 

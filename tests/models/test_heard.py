@@ -40,9 +40,7 @@ class Spoken:
 
 async def speak(stack: EmbeddedStack, reply: Reply) -> Spoken:
     """Speak a reply as a turn does."""
-    voicing = Voicing(
-        stack.synthesizer, voice_id=reply.voice_id, language_code=reply.language_code
-    )
+    voicing = Voicing(stack.synthesizer, voice_id=reply.voice_id, language_code=reply.language_code)
     timed, untimed = (Ledger(sample_rate_hertz=RATE) for _ in range(2))
     pcm = b""
     splitter = Splitter()

@@ -22,9 +22,7 @@ class Aligner:
         self._model = ctranslate2.models.Whisper(str(folder), compute_type="int8", intra_threads=2)
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
-    def starts_s(
-        self, samples: npt.NDArray[np.float32], text: str, language: str
-    ) -> list[float]:
+    def starts_s(self, samples: npt.NDArray[np.float32], text: str, language: str) -> list[float]:
         """The time of each character of the text, and the end of the recording."""
         seconds = len(samples) / RATE_HERTZ
         frames = int(2 * (seconds + CONTEXT_AFTER_SPEECH_S)) * RATE_HERTZ // HOP // 2
