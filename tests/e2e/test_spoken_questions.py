@@ -27,7 +27,7 @@ MANIFEST: list[dict[str, Any]] = json.loads(
     (RECORDINGS / "manifest.json").read_text(encoding="utf-8")
 )
 # The models work for one at a time; the rest of a call is listening to it.
-AT_ONCE = 2
+AT_ONCE = 3
 CHUNK_BYTES = 16_000
 RATE_HERTZ = 16_000
 REPLY_ERROR_LIMITS = {"en": 0.15, "zh": 0.25}
