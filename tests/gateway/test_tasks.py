@@ -5,6 +5,7 @@ import uuid
 
 import httpx
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.conversation.v1 import conversation_pb2
@@ -200,6 +201,85 @@ async def test_conversation_as_json_and_text(gateway: RunningGateway) -> None:
         "User: Hm\n"
         "(No speech was heard.)\n"
     )
+
+
+async def test_a_ledger_tells_each_segment_from_text_to_ear(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    finish_time = Timestamp(seconds=1_700_000_000)
+    gateway.tasks.turns = [
+        task_pb2.Turn(
+            turn_id=1,
+            reply_text="At nine. It is $5 at six.",
+            heard_text="At nine. It is",
+            interrupted=True,
+            finish_time=finish_time,
+            ledger=conversation_pb2.LedgerSummary(
+                sentence_count=2, heard_method=conversation_pb2.HEARD_METHOD_WORD_TIMES
+            ),
+        ),
+        task_pb2.Turn(turn_id=2, reply_text="Well"),
+    ]
+    word = conversation_pb2.WordTiming(
+        start=6, end=8, start_offset=milliseconds(400), end_offset=milliseconds(900)
+    )
+    gateway.tasks.segments[1] = [
+        conversation_pb2.LedgerSegment(
+            spoken_text="At nine.",
+            text_end=8,
+            audio_end_offset=milliseconds(1000),
+            sent_duration=milliseconds(1000),
+            played_duration=milliseconds(1000),
+            heard_end=8,
+            heard_method=conversation_pb2.HEARD_METHOD_COMPLETE,
+            confidence=1,
+        ),
+        conversation_pb2.LedgerSegment(
+            spoken_text="It is five dollars at six.",
+            text_start=9,
+            text_end=25,
+            audio_start_offset=milliseconds(1000),
+            audio_end_offset=milliseconds(3000),
+            sent_duration=milliseconds(800),
+            played_duration=milliseconds(300),
+            heard_end=14,
+            heard_method=conversation_pb2.HEARD_METHOD_WORD_TIMES,
+            confidence=0.95,
+            words=[word],
+        ),
+    ]
+    path = f"{API}/tasks/{task_id}/turns"
+    told = (await gateway.client.get(f"{path}/1/ledger")).json()
+    assert told["success"] is True
+    assert (told["turnId"], told["heard"], told["interrupted"]) == (1, "At nine. It is", True)
+    assert told["ledger"]["sentenceCount"] == 2
+    first, second = told["segments"]
+    assert (first["text"], first["heard"], first["words"]) == ("At nine.", "At nine.", [])
+    assert second == {
+        "text": "It is $5 at six.",
+        "spoken": "It is five dollars at six.",
+        "textStart": 9,
+        "textEnd": 25,
+        "audioStartMs": 1000,
+        "audioEndMs": 3000,
+        "sentMs": 800,
+        "playedMs": 300,
+        "heard": "It is",
+        "heardMethod": "WORD_TIMES",
+        "confidence": 0.95,
+        "words": [{"textStart": 15, "textEnd": 17, "startMs": 1400, "endMs": 1900}],
+    }
+    running = (await gateway.client.get(f"{path}/2/ledger")).json()
+    assert running["segments"] == []
+    assert not {"finishTime", "ledger"} & running.keys()
+    for turn_id, status, reason in ((3, 404, "TURN_NOT_FOUND"), (0, 400, "INVALID_REQUEST")):
+        refused = await gateway.client.get(f"{path}/{turn_id}/ledger")
+        assert (refused.status_code, refused.json()["reason"]) == (status, reason)
+
+
+def milliseconds(count: int) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(count)
+    return duration
 
 
 async def test_events_are_resumed_where_the_client_was(gateway: RunningGateway) -> None:

@@ -80,6 +80,7 @@ class ScriptedTasks(TaskServiceServicer):
         self.stops: list[task_pb2.StopTaskRequest] = []
         self.refreshed: list[str] = []
         self.turns: list[task_pb2.Turn] = []
+        self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
         self._by_request: dict[str, str] = {}
         self._events: dict[str, list[task_pb2.TaskEvent]] = {}
@@ -236,6 +237,18 @@ class ScriptedTasks(TaskServiceServicer):
         self.script.check("GetConversation")
         self._find(request.task_id)
         return task_pb2.GetConversationResponse(turns=self.turns, last_sequence=7)
+
+    async def GetTurn(
+        self, request: task_pb2.GetTurnRequest, context: Context
+    ) -> task_pb2.GetTurnResponse:
+        self.script.check("GetTurn")
+        self._find(request.task_id)
+        for turn in self.turns:
+            if turn.turn_id == request.turn_id:
+                return task_pb2.GetTurnResponse(
+                    turn=turn, segments=self.segments.get(turn.turn_id, ())
+                )
+        raise ServiceError(Reason.TURN_NOT_FOUND, "turn_id: the task has no such turn")
 
 
 class ScriptedSpeech(SpeechServiceServicer):

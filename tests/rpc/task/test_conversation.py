@@ -96,6 +96,40 @@ async def test_turns_follow_from_the_events(tasks: TaskServiceStub) -> None:
     assert not failed.HasField("ledger")
 
 
+async def test_a_turn_has_the_ledger_that_closed_it(tasks: TaskServiceStub) -> None:
+    task = await create_streaming(tasks)
+    segments = [
+        talk.LedgerSegment(spoken_text="It is", text_end=5, heard_end=5),
+        talk.LedgerSegment(spoken_text="a clock.", text_start=6, text_end=14, heard_end=6),
+    ]
+    finished, failed = talk.TurnFinished(), talk.TurnFailed()
+    finished.CopyFrom(FINISHED["turn_finished"])
+    finished.segments.extend(segments)
+    failed.CopyFrom(FAILED["turn_failed"])
+    failed.ledger.sentence_count = 1
+    failed.segments.extend(segments[:1])
+    await append(
+        tasks,
+        task.task_id,
+        event(1, 1, **STARTED),
+        event(2, 1, turn_finished=finished),
+        event(3, 2, **STARTED),
+        event(4, 2, turn_failed=failed),
+        event(5, 3, **STARTED),
+    )
+    told = [
+        await tasks.GetTurn(pb.GetTurnRequest(task_id=task.task_id, turn_id=turn_id))
+        for turn_id in (1, 2, 3)
+    ]
+    assert [each.turn for each in told] == list((await read(tasks, task.task_id)).turns)
+    assert [list(each.segments) for each in told] == [segments, segments[:1], []]
+    assert told[1].turn.ledger.sentence_count == 1
+    unknown = pb.GetTurnRequest(task_id=task.task_id, turn_id=4)
+    assert (await error_of(tasks.GetTurn(unknown))).reason is Reason.TURN_NOT_FOUND
+    unknown.task_id = "task_unknown"
+    assert (await error_of(tasks.GetTurn(unknown))).reason is Reason.TASK_NOT_FOUND
+
+
 async def test_an_empty_conversation(tasks: TaskServiceStub) -> None:
     task = await create_streaming(tasks)
     assert await read(tasks, task.task_id, after=0) == pb.GetConversationResponse()
