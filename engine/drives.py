@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum, IntEnum, auto
 
-import numpy as np
-
 from engine.clock import Clock
 from engine.recordings import Recording
 from engine.sound import (
@@ -16,6 +14,7 @@ from engine.sound import (
     PcmInput,
     Samples,
     TrackResampler,
+    lengthen,
 )
 
 # Enough for lips that are in time, and little enough to be forgotten at an interrupt.
@@ -141,10 +140,7 @@ class Drive:
         self.played_samples += len(samples)
         sample_rate = pcm_input.format.sample_rate
         self.recording.write(samples, sample_rate)
-        whole = round(TICK_S * sample_rate)
-        if len(samples) < whole:
-            samples = np.pad(samples, (0, whole - len(samples)))
-        return self._resampler.push(samples)
+        return self._resampler.push(lengthen(samples, round(TICK_S * sample_rate)))
 
     def _end(self, pcm_input: PcmInput) -> Samples | None:
         lost = pcm_input.end is InputEnd.LOST

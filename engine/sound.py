@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import Any
 
 import av
 import numpy as np
@@ -147,6 +148,19 @@ class TrackResampler:
         return self._take(self._resampler.resample(None))
 
     def _take(self, frames: list[av.AudioFrame]) -> Samples:
-        self._pending = np.concatenate([self._pending, *(f.to_ndarray()[0] for f in frames)])
+        self._pending = np.concatenate([self._pending, *map(read_mono, frames)])
         tick, self._pending = self._pending[:TICK_SAMPLES], self._pending[TICK_SAMPLES:]
-        return np.pad(tick, (0, TICK_SAMPLES - len(tick)))
+        return lengthen(tick, TICK_SAMPLES)
+
+
+def read_mono(frame: av.AudioFrame) -> Samples:
+    """The samples of a mono frame, where they lie; their memory has room for more."""
+    # A plane is a buffer, which the type checker is not told.
+    plane: Any = frame.planes[0]
+    return np.frombuffer(plane, np.int16, frame.samples)
+
+
+def lengthen(samples: Samples, count: int) -> Samples:
+    """At least so many samples, the missing ones being silence."""
+    missing = count - len(samples)
+    return np.concatenate([samples, np.zeros(missing, np.int16)]) if missing > 0 else samples

@@ -70,20 +70,20 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prototypes:
-    """Phones as Gaussians over cepstra, whitened, and the viseme of each."""
+    """Phones as Gaussians over cepstra, whitened, and what the visemes of each do to the lips."""
 
     whitening: Floats
     offset: Floats
-    visemes: Floats
+    hints: Floats
 
     def __call__(self, cepstra: Floats) -> Floats:
-        """How much of each viseme is in each frame."""
-        count = len(self.visemes)
-        distances = (cepstra @ self.whitening - self.offset).reshape(len(cepstra), count, CEPSTRA)
+        """How round the lips are in each frame, and how much they are those of a consonant."""
+        distances = (cepstra @ self.whitening - self.offset).reshape(len(cepstra), -1, CEPSTRA)
         squared = np.einsum("nkj,nkj->nk", distances, distances)
         likeness = np.exp(-0.25 * (squared - squared.min(1, keepdims=True)))
-        shares: Floats = (likeness / likeness.sum(1, keepdims=True)) @ self.visemes
-        return shares
+        sums = likeness @ self.hints
+        hints: Floats = sums[:, :-1] / sums[:, -1:]
+        return hints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,22 +92,25 @@ class Ear:
 
     window: Floats
     filters: Floats
+    floors: Floats
     cosines: Floats
     network: Network
     prototypes: Prototypes
 
     def analyse(self, windows: Floats) -> tuple[Floats, Floats]:
-        """Log-mel bands and viseme shares of pre-emphasised windows."""
-        spectrum = np.fft.rfft(windows * self.window)
-        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        energies = power @ self.filters
-        bands = np.log(energies[:, :BANDS] + 1e-6)
-        cepstra = np.tanh(np.log10(energies[:, BANDS:] / WINDOW + 1e-10) @ self.cosines)
-        return bands, self.prototypes(cepstra)
+        """Log-mel bands of pre-emphasised windows, and what the prototypes make of them."""
+        # Real and imaginary parts side by side, as the filters have every bin twice.
+        spectrum = np.fft.rfft(windows * self.window).view(np.float32)
+        logs = np.log((spectrum * spectrum) @ self.filters + self.floors)
+        return logs[:, :BANDS], self.prototypes(np.tanh(logs[:, BANDS:] @ self.cosines))
 
 
 class LipReader:
-    """Reads one piece of speech; a new piece wants a new reader."""
+    """Reads one piece of speech; a new piece wants a new reader.
+
+    It is fed little at a time, so that each call costs more than what is computed by it: arrays go
+    through the models alone, and what they tell of a frame is plain numbers.
+    """
 
     def __init__(self) -> None:
         self._ear = load_ear()
@@ -117,8 +120,8 @@ class LipReader:
         self._peak = PEAK_AT_START
         self._mean: Floats | None = None
         self._features = np.zeros((0, BANDS), np.float32)
-        self._visemes = np.zeros((0, len(VISEMES)), np.float32)
-        self._levels = np.zeros(0, np.float32)
+        self._hints: list[list[float]] = []
+        self._levels: list[float] = []
         self._frames_read = 0
 
     def read(self, samples: Floats) -> list[MouthShape]:
@@ -128,68 +131,79 @@ class LipReader:
         count = (len(self._emphasised) - WINDOW) // HOP + 1
         if count < 1:
             return []
-        windows = np.lib.stride_tricks.sliding_window_view(self._emphasised, WINDOW)[::HOP][:count]
-        bands, visemes = self._ear.analyse(windows)
+        bands, hints = self._ear.analyse(_slide(self._emphasised, count, WINDOW, HOP))
         self._emphasised = self._emphasised[count * HOP :].copy()
-        self._append(bands, visemes)
+        self._append(bands, hints)
         return self._shape()
 
     def _take(self, samples: Floats) -> None:
-        emphasised = np.empty_like(samples)
-        emphasised[0] = samples[0] - PRE_EMPHASIS * self._last_sample
-        emphasised[1:] = samples[1:] - PRE_EMPHASIS * samples[:-1]
+        emphasised = samples.copy()
+        emphasised[0] -= PRE_EMPHASIS * self._last_sample
+        emphasised[1:] -= PRE_EMPHASIS * samples[:-1]
         self._last_sample = float(samples[-1])
         self._emphasised = np.concatenate([self._emphasised, emphasised])
 
-    def _append(self, bands: Floats, visemes: Floats) -> None:
-        levels = bands.max(1)
-        self._peak = max(self._peak - PEAK_DECAY * len(levels), float(levels.max()))
+    def _append(self, bands: Floats, hints: Floats) -> None:
+        levels: list[float] = bands.max(1).tolist()
+        self._peak = max(self._peak - PEAK_DECAY * len(levels), *levels)
         if self._mean is None:
             self._mean = np.linspace(-4.5, -5.5, BANDS).astype(np.float32) + (self._peak + 1.0)
-        voiced = levels > self._peak - SPEECH_RANGE
-        if voiced.any():
-            rate = 1.0 - (1.0 - MEAN_RATE) ** int(voiced.sum())
+        voiced = [at for at, level in enumerate(levels) if level > self._peak - SPEECH_RANGE]
+        if voiced:
+            rate = 1.0 - (1.0 - MEAN_RATE) ** len(voiced)
             self._mean = self._mean + rate * (bands[voiced].mean(0) - self._mean)
         features = (bands - self._mean) / FEATURE_SCALE
-        if not len(self._features):
-            self._features = np.repeat(features[:1], CONTEXT, 0)
-        self._features = np.concatenate([self._features, features])
-        self._visemes = np.concatenate([self._visemes, visemes])
-        self._levels = np.concatenate([self._levels, levels])
+        before = self._features if len(self._features) else features[[0] * CONTEXT]
+        self._features = np.concatenate([before, features])
+        self._hints += hints.tolist()
+        self._levels += levels
 
     def _shape(self) -> list[MouthShape]:
-        span = 2 * CONTEXT + 1
-        count = len(self._features) - span + 1
+        count = len(self._features) - 2 * CONTEXT
         if count < 1:
             return []
-        seen = np.lib.stride_tricks.sliding_window_view(self._features, span, axis=0)
-        told = self._ear.network(seen.transpose(0, 2, 1).reshape(count, -1))
-        visemes = self._visemes[:count]
-        gate = np.clip((self._levels[:count] - (self._peak - GATE_FLOOR)) / GATE_RAMP, 0.0, 1.0)
-        opening = np.clip(told[:, 0] * 1.15, 0.0, 1.0) * gate
-        rounding = np.clip(0.8 * told[:, 1] + 0.5 * (visemes @ np.array(ROUNDNESS)), -1.0, 1.0)
-        rounding = rounding * np.minimum(1.0, gate * 1.3)
-        closed = np.clip((told[:, 2] - 0.25) * 2.0, 0.0, 1.0) * gate
-        others = [visemes[:, VISEMES.index(name)] * share for name, share in CONSONANT_VISEMES]
-        consonants = np.stack([closed, *others], 1)
-        total = consonants.sum(1, keepdims=True)
-        consonants *= MAX_CONSONANTS / np.maximum(MAX_CONSONANTS, total)
+        seen = _slide(self._features.reshape(-1), count, (2 * CONTEXT + 1) * BANDS, BANDS)
+        told = self._ear.network(seen)
         shapes = [
-            MouthShape((self._frames_read + number) * HOP_S, *shape)
-            for number, shape in enumerate(
-                zip(
-                    opening.tolist(),
-                    rounding.tolist(),
-                    map(tuple, consonants.tolist()),
-                    strict=True,
-                )
+            self._form(number, *each)
+            for number, each in enumerate(
+                zip(self._levels[:count], self._hints[:count], told.tolist(), strict=True)
             )
         ]
         self._frames_read += count
         self._features = self._features[count:]
-        self._visemes = self._visemes[count:]
-        self._levels = self._levels[count:]
+        del self._hints[:count], self._levels[:count]
         return shapes
+
+    def _form(self, number: int, level: float, hints: list[float], told: list[float]) -> MouthShape:
+        gate = _clip((level - (self._peak - GATE_FLOOR)) / GATE_RAMP)
+        opening, rounding, closure = told[:3]
+        rounder, lip_teeth, tongue_teeth, hissing, hushing = hints
+        closed = _clip((closure - 0.25) * 2.0) * gate
+        total = closed + lip_teeth + tongue_teeth + hissing + hushing
+        share = MAX_CONSONANTS / max(MAX_CONSONANTS, total)
+        return MouthShape(
+            (self._frames_read + number) * HOP_S,
+            _clip(opening * 1.15) * gate,
+            _clip(0.8 * rounding + 0.5 * rounder, -1.0) * min(1.0, gate * 1.3),
+            (
+                closed * share,
+                lip_teeth * share,
+                tongue_teeth * share,
+                hissing * share,
+                hushing * share,
+            ),
+        )
+
+
+def _clip(value: float, lowest: float = 0.0) -> float:
+    return min(1.0, max(lowest, value))
+
+
+def _slide(values: Floats, count: int, width: int, step: int) -> Floats:
+    """Rows of so many values, each so many steps after the one before, without a copy."""
+    size = values.itemsize
+    return np.ndarray((count, width), np.float32, values, strides=(step * size, size))
 
 
 @cache
@@ -202,12 +216,14 @@ def load_ear() -> Ear:
             output=weights["W2"],
             output_bias=weights["b2"],
         )
-    cepstral = np.pad(_cepstral_filters(), ((0, 0), (0, 1)))
-    filters = np.ascontiguousarray(np.vstack([_mel_filters(), cepstral]).T, np.float32)
+    cepstral = np.pad(_cepstral_filters(), ((0, 0), (0, 1))) / WINDOW
+    filters = np.vstack([_mel_filters(), cepstral]).T.repeat(2, axis=0)
     return Ear(
         window=np.hanning(WINDOW).astype(np.float32),
-        filters=filters,
-        cosines=_liftered_cosines(),
+        filters=np.ascontiguousarray(filters, np.float32),
+        floors=np.repeat([1e-6, 1e-10], [BANDS, CEPSTRAL_BANDS]).astype(np.float32),
+        # The cosines are meant for decimal logarithms.
+        cosines=_liftered_cosines() / np.float32(np.log(10)),
         network=network,
         prototypes=_read_prototypes(ASSETS / "headaudio_model-en-mixed.bin"),
     )
@@ -225,14 +241,23 @@ def _read_prototypes(path: Path) -> Prototypes:
     precisions[:, columns, rows] = numbers[:, CEPSTRA : CEPSTRA + len(rows)]
     values, vectors = np.linalg.eigh(precisions)
     roots = vectors * np.sqrt(np.maximum(values, 1e-6))[:, np.newaxis, :]
-    visemes = np.zeros((len(records), len(VISEMES)), np.float32)
-    visemes[np.arange(len(records)), [record[RECORD_HEAD_BYTES - 1] for record in records]] = 1.0
+    visemes = [record[RECORD_HEAD_BYTES - 1] for record in records]
     whitening = roots.transpose(1, 0, 2).reshape(CEPSTRA, -1)
     return Prototypes(
         whitening=np.ascontiguousarray(whitening, np.float32),
         offset=np.einsum("ki,kij->kj", means, roots).reshape(-1).astype(np.float32),
-        visemes=visemes,
+        hints=_hints_of_visemes()[visemes],
     )
+
+
+def _hints_of_visemes() -> Floats:
+    """Of each viseme: how round it is, the weights of the consonants, and the sum to divide by."""
+    hints = np.zeros((len(VISEMES), 1 + len(CONSONANT_VISEMES) + 1), np.float32)
+    hints[:, 0] = ROUNDNESS
+    for column, (name, share) in enumerate(CONSONANT_VISEMES, start=1):
+        hints[VISEMES.index(name), column] = share
+    hints[:, -1] = 1.0
+    return hints
 
 
 def _mel(hertz: float) -> float:

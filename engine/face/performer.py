@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.face.gestures import GESTURES, Gesture
 from engine.face.idle import IdleMotion, approach
 from engine.face.lips import SPEECH_RATE, LipReader, MouthShape
 from engine.face.pose import CLOSED, Pose, Weights
+from engine.sound import Samples, read_mono
 
 # How much of the sound should be heard before it is played, so that no lip comes late.
 HEAR_AHEAD_S = 0.1
@@ -31,8 +31,6 @@ MAX_PASSED_S = 0.5
 REST_AFTER_S = 0.4
 QUIET = 0.02
 LOUDEST_INT16 = 32768.0
-
-Samples = NDArray[np.int16]
 
 
 class _Playing(NamedTuple):
@@ -164,14 +162,17 @@ class _Speech:
         return self._shapes[0]
 
     def _read(self) -> None:
-        frame = av.AudioFrame.from_ndarray(
-            np.concatenate(self._unread)[np.newaxis], format="s16", layout="mono"
-        )
-        frame.sample_rate = self.sample_rate
+        heard = np.concatenate(self._unread)
         self._unread.clear()
-        for resampled in self._resampler.resample(frame):
-            samples = resampled.to_ndarray()[0].astype(np.float32) / LOUDEST_INT16
-            self._shapes.extend(self._reader.read(samples))
+        for samples in self._resample(heard):
+            self._shapes.extend(self._reader.read(samples.astype(np.float32) / LOUDEST_INT16))
+
+    def _resample(self, samples: Samples) -> list[Samples]:
+        if self.sample_rate == SPEECH_RATE:
+            return [samples]
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = self.sample_rate
+        return [read_mono(resampled) for resampled in self._resampler.resample(frame)]
 
 
 def _add(pose: Pose, gesture: Pose) -> Pose:
