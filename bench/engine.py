@@ -30,9 +30,8 @@ MAX_LATE_SHARE = 0.02
 async def measure(sessions: Sequence[int], seconds: float, utterances: int) -> dict[str, Any]:
     """All figures; each load has an engine of its own."""
     started = psutil.getloadavg()[0]
-    plan = [(kind, count) for kind in (Kind.IDLE, Kind.TALKING) for count in sessions]
     loads = []
-    for kind, count in [*plan, (Kind.BLENDSHAPE, sessions[0])]:
+    for kind, count in [(kind, count) for kind in Kind for count in sessions]:
         async with running_engine() as engine:
             loads.append(await measure_load(engine, kind=kind, count=count, seconds=seconds))
     async with running_engine() as engine:
@@ -81,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 2, 4, 6])
     parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--utterances", type=int, default=12)
+    parser.add_argument("--utterances", type=int, default=24)
     options = parser.parse_args()
     figures = asyncio.run(measure(options.sessions, options.seconds, options.utterances))
     print(json.dumps(figures, indent=2))

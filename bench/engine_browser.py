@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from bench.engine_process import SPEECH, MeasuredEngine
@@ -106,10 +107,16 @@ async def measure_times(engine: MeasuredEngine, *, utterances: int) -> dict[str,
     return {
         "utterances": utterances,
         "first_frame_ms": round(first_frame_ms),
-        "pcm_to_audible_ms_p50": round(float(np.median(sound_after))),
-        "audio_minus_video_ms_p50": round(float(np.median(offsets))),
+        **_quartiles("pcm_to_audible_ms", sound_after),
+        **_quartiles("audio_minus_video_ms", offsets),
         "audio_minus_video_ms_all": [round(offset) for offset in offsets],
+        "load_average_after": round(psutil.getloadavg()[0], 2),
     }
+
+
+def _quartiles(name: str, values: Sequence[float]) -> dict[str, int]:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return {f"{name}_p25": round(low), f"{name}_p50": round(middle), f"{name}_p75": round(high)}
 
 
 async def _say(engine: MeasuredEngine, task_id: str, name: str) -> float:

@@ -35,7 +35,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What one load did to an engine, all viewers together where it does not say "per"."""
+    """What one load did to an engine, all viewers together where it does not say "per".
+
+    The cores are those of the engine's process alone; what this one and all others used beside it
+    is told apart, as a machine that is not calm makes everything dearer.
+    """
 
     kind: Kind
     sessions: int
@@ -46,6 +50,7 @@ class Load:
     skipped_ticks: int
     rss_mib: float
     load_generator_cores: float
+    other_cores: float
 
 
 class _Counter(Decoder):
@@ -75,14 +80,14 @@ async def measure_load(engine: MeasuredEngine, *, kind: Kind, count: int, second
             if kind is not Kind.IDLE:
                 await stack.enter_async_context(_talking(engine, task_id, number))
         await asyncio.sleep(WARM_UP_S)
-        own = psutil.Process()
-        before, cpu, seen_before = await engine.health(), engine.cpu_s(), frames["video"]
-        own_cpu, started = sum(own.cpu_times()[:2]), time.monotonic()
+        before, seen_before = await engine.health(), frames["video"]
+        cpu, own_cpu, all_cpu, started = engine.cpu_s(), _own_s(), _busy_s(), time.monotonic()
         await asyncio.sleep(seconds)
         passed_s = time.monotonic() - started
         cores = (engine.cpu_s() - cpu) / passed_s
+        own_cores = (_own_s() - own_cpu) / passed_s
+        all_cores = (_busy_s() - all_cpu) / passed_s
         seen = frames["video"] - seen_before
-        own_cores = (sum(own.cpu_times()[:2]) - own_cpu) / passed_s
         after = await engine.health()
         painted = after["frames"] - before["frames"]
         return Load(
@@ -95,7 +100,18 @@ async def measure_load(engine: MeasuredEngine, *, kind: Kind, count: int, second
             skipped_ticks=after["skipped_ticks"] - before["skipped_ticks"],
             rss_mib=round(engine.rss_mib(), 1),
             load_generator_cores=round(own_cores, 3),
+            other_cores=round(max(0.0, all_cores - cores - own_cores), 3),
         )
+
+
+def _own_s() -> float:
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system)
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
 @asynccontextmanager
