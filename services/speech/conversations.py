@@ -72,8 +72,10 @@ class Conversations:
     async def close(self) -> None:
         """Cut all conversations off and write down what was heard."""
         keepers = list(self._keepers.values())
-        for keeper in keepers:
-            keeper.cancel()
+        for task_id, keeper in self._keepers.items():
+            # One without a table is over and writes down its end, which must not be cut short.
+            if task_id in self._tables:
+                keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
 
     async def _table(self, task_id: str) -> _Table:

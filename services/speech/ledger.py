@@ -185,6 +185,8 @@ class Ledger:
         )
 
     def _cut(self, played_s: float) -> tuple[int, HeardMethod]:
+        if self.produced_s and played_s <= 0:
+            return 0, HeardMethod.NOTHING
         if self._is_complete and played_s >= self.produced_s - TOLERANCE_S:
             return len(self._reply), HeardMethod.COMPLETE
         end, how = 0, HeardMethod.NOTHING

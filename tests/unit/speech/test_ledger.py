@@ -63,7 +63,7 @@ PIECES = st.lists(
     st.builds(
         Piece,
         text=st.text("ab 好吗,。'", min_size=1, max_size=30).filter(str.strip),
-        audio_s=st.floats(0.1, 10),
+        audio_s=st.floats(0.01, 10),
         is_timed=st.booleans(),
     ),
     min_size=1,
