@@ -551,7 +551,15 @@ class Talk:
 
     async def finish(self) -> list[str]:
         """Half-close, read to the end and return the kinds of all events."""
+        await self.half_close()
+        return await self.read_on()
+
+    async def half_close(self) -> None:
+        """Send nothing more."""
         await self._call.done_writing()
+
+    async def read_on(self) -> list[str]:
+        """Read to the end and return the kinds of all events."""
         while await self._read() is not None:
             pass
         return self.kinds
