@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -19,6 +18,7 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.store import ModelStore
 from tests.support.embedded import EmbeddedStack, embedded_stack
+from tests.support.resampling import resample
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
 
@@ -86,12 +86,3 @@ def transcribe(stack: EmbeddedStack) -> Callable[..., asyncio.Future[str]]:
         return transcripts[0].text
 
     return transcribe
-
-
-def resample(pcm: bytes, rate_hertz: int) -> bytes:
-    """To 16 kHz, by cutting the spectrum."""
-    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
-    length = len(samples) * 16_000 // rate_hertz
-    spectrum = np.fft.rfft(samples)[: length // 2 + 1]
-    heard = np.fft.irfft(spectrum, length) * length / len(samples)
-    return np.clip(heard, -32768, 32767).astype("<i2").tobytes()

@@ -12,10 +12,10 @@ from services.speech.embedded.store import ModelStore
 from services.speech.ledger import HeardMethod, Ledger
 from services.speech.sentences import Splitter
 from services.speech.voicing import Voicing
-from tests.models.conftest import resample
 from tests.support.alignment import Aligner
 from tests.support.embedded import EmbeddedStack
 from tests.support.heard import CHINESE, ENGLISH, Reply
+from tests.support.resampling import resample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
