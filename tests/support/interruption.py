@@ -129,9 +129,12 @@ class Caller:
             async for line in events.aiter_lines():
                 if line.startswith("event:"):
                     is_end = line == "event: turn_finished"
-                elif is_end and line.startswith("data:"):
-                    if json.loads(line.removeprefix("data:"))["turnId"] == turn_id:
-                        return
+                elif (
+                    is_end
+                    and line.startswith("data:")
+                    and json.loads(line.removeprefix("data:"))["turnId"] == turn_id
+                ):
+                    return
 
 
 async def synthesize(
