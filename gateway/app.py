@@ -18,6 +18,7 @@ from gateway.probes import probe_routes
 from gateway.problems import install_problems
 from gateway.talk import talk_routes
 from gateway.tasks import task_routes
+from gateway.tracing import Traced
 from gateway.viewers import config_routes, viewer_routes
 
 VERSION = "0.1.0"
@@ -53,6 +54,8 @@ def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its spans tell the query of an address, which may hold a key; ours do not.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         middleware=_surroundings(options),
     )
     needs_key = bool(options.access.keys)
@@ -91,6 +94,7 @@ def _surroundings(options: GatewayOptions) -> list[Middleware]:
 
     return [
         Middleware(RequestContext),
+        Middleware(Traced),
         Middleware(
             CORSMiddleware,
             allow_origins=list(options.access.origins),

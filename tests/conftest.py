@@ -4,25 +4,41 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from tests.support.collector import Collector, collecting
 from tests.support.stack import Stack, running_stack
 
 COSTLY_FOLDERS = {"browser": "stack", "e2e": "stack", "models": "models"}
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def portal() -> Iterator[BlockingPortal]:
+    """A loop and a thread for what all tests share, so that no test's loop must live for it."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="session")
+def collector(portal: BlockingPortal) -> Iterator[Collector]:
+    """Where the shared processes send their traces."""
+    with portal.wrap_async_context_manager(collecting()) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def stack(portal: BlockingPortal, collector: Collector) -> Iterator[Stack]:
     """All processes with the small real models, started once and shared.
 
-    They run on a loop and thread of their own, so that no test's loop must live for them. A test
-    leaves them as it found them; one that kills a process runs a stack of its own.
+    A test leaves them as it found them; one that kills a process runs a stack of its own.
     """
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running_stack()) as started,
-    ):
+    traced = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
+    with portal.wrap_async_context_manager(running_stack(env=env)) as started:
         yield started
 
 

@@ -16,6 +16,7 @@ import protovalidate
 import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
+from opentelemetry.trace import Span
 
 from services.runtime.errors import ServiceError, Violation, from_exception, to_status
 from services.runtime.reasons import Reason
@@ -25,6 +26,7 @@ from services.runtime.requests import (
     new_request_id,
 )
 from services.runtime.telemetry import RPC_SECONDS, RPCS
+from services.runtime.tracing import TRACE_HEADERS, mark_failed, served
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +77,7 @@ def _surrounded(handler: Handler, around: Around, decode: Any = None) -> Handler
 
 
 class ContextInterceptor(grpc.aio.ServerInterceptor):
-    """Binds the request id to the log and writes one line for every call that ends."""
+    """Binds the request id to the log, and every call that ends has a line there and a span."""
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
@@ -88,9 +90,19 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
         metadata = dict(details.invocation_metadata or ())
         request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
 
+        is_quiet = method.startswith(UNGUARDED_PREFIXES)
+        trace_headers = {name: str(metadata[name]) for name in TRACE_HEADERS if name in metadata}
+
         async def around(request: Any, context: Context, call: Call) -> Any:
             structlog.contextvars.clear_contextvars()
             structlog.contextvars.bind_contextvars(request_id=request_id, rpc=method)
+            if is_quiet:
+                return await observed(request, context, call, None)
+            with served(method.removeprefix("/"), trace_headers) as span:
+                span.set_attribute("parley.request_id", request_id)
+                return await observed(request, context, call, span)
+
+        async def observed(request: Any, context: Context, call: Call, span: Span | None) -> Any:
             started = time.perf_counter()
             code = "OK"
             try:
@@ -105,7 +117,9 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
                 seconds = time.perf_counter() - started
                 RPCS.labels(method=method, code=code).inc()
                 RPC_SECONDS.labels(method=method).observe(seconds)
-                if not method.startswith(UNGUARDED_PREFIXES):
+                if span is not None:
+                    if code != "OK":
+                        mark_failed(span, code)
                     log.info("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
 
         return _surrounded(handler, around)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from services.runtime.settings import SettingsError
+from services.runtime.tracing import tracing
 
 CANNOT_START = 1
 WRONG_SETTINGS = 2
@@ -24,7 +25,8 @@ def run(
     Wrong settings exit with 2; `failures` and OSError, whose messages are for operators, with 1.
     """
     try:
-        uvloop.run(main())
+        with tracing(name):
+            uvloop.run(main())
     except SettingsError as error:
         print(f"{name}: the settings are wrong:\n{error}", file=sys.stderr)
         sys.exit(WRONG_SETTINGS)

@@ -1,9 +1,11 @@
-"""What one call carries besides its message: a request id that follows it through all services."""
+"""What one call carries besides its message: the request id and trace that follow it everywhere."""
 
 import uuid
 from typing import TypeAlias
 
 import structlog
+
+from services.runtime.tracing import trace_headers
 
 REQUEST_ID_HEADER = "x-request-id"
 AUTHORIZATION_HEADER = "authorization"
@@ -24,7 +26,7 @@ def current_request_id() -> str:
 
 def outgoing_metadata(service_token: str | None = None) -> Metadata:
     """Return the metadata of a call to another service."""
-    metadata: Metadata = ((REQUEST_ID_HEADER, current_request_id()),)
+    metadata: Metadata = ((REQUEST_ID_HEADER, current_request_id()), *trace_headers())
     if service_token:
         metadata += ((AUTHORIZATION_HEADER, f"Bearer {service_token}"),)
     return metadata

@@ -1,10 +1,9 @@
 """What conversations tell Prometheus."""
 
-from collections.abc import Mapping
-
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.speech.waterfall import Mark
+from services.speech.tracing import record_turn
+from services.speech.waterfall import Waterfall
 
 TURNS = Counter("parley_turns_total", "Turns that ended, by outcome.", ["outcome"])
 STAGE_SECONDS = Histogram(
@@ -40,8 +39,9 @@ PROVIDER_STATE = Gauge(
 )
 
 
-def count_turn(outcome: str, offsets: Mapping[Mark, float]) -> None:
-    """Count a turn that is over."""
+def count_turn(outcome: str, waterfall: Waterfall, *, turn_id: int) -> None:
+    """Count a turn that is over, and trace it."""
     TURNS.labels(outcome=outcome).inc()
-    for mark, offset_s in offsets.items():
+    for mark, offset_s in waterfall.offsets.items():
         STAGE_SECONDS.labels(stage=mark.value).observe(offset_s)
+    record_turn(waterfall, outcome=outcome, turn_id=turn_id)

@@ -353,7 +353,7 @@ class Turn:
         self._publish(finished)
         outcome = "interrupted" if finished.is_interrupted else "finished"
         offsets = self._waterfall.offsets
-        count_turn(outcome, offsets)
+        count_turn(outcome, self._waterfall, turn_id=self._turn_id)
         log.info(
             "turn over",
             turn_id=self._turn_id,
@@ -379,7 +379,7 @@ class Turn:
                 ledger=summary,
             )
         )
-        count_turn(seen.reason, self._waterfall.offsets)
+        count_turn(seen.reason, self._waterfall, turn_id=self._turn_id)
         log.warning("turn failed", turn_id=self._turn_id, reason=seen.reason)
 
     def _remember(self, heard_text: str) -> None:

@@ -21,6 +21,7 @@ from services.avatar.vendor.messages import Envelope
 from services.avatar.vendor.signature import Credentials, signed_query
 from services.runtime.errors import ServiceError, Violation
 from services.runtime.reasons import Reason
+from services.runtime.tracing import called, mark_failed
 
 log = structlog.get_logger(__name__)
 
@@ -113,12 +114,14 @@ class CloudClient:
                 turn = await self._limits.take(action, within_s=deadline - time.monotonic())
             except RateLimitedError as error:
                 raise failure or _rate_limited(action, error) from error
-            try:
-                return await self._attempt(
-                    action, body, within_s=deadline - time.monotonic(), attempt=attempt
-                )
-            except (CloudRefusedError, AnswerLostError) as error:
-                failure = error
+            with called(f"cloud {action}") as span:
+                try:
+                    return await self._attempt(
+                        action, body, within_s=deadline - time.monotonic(), attempt=attempt
+                    )
+                except (CloudRefusedError, AnswerLostError) as error:
+                    mark_failed(span, error.reason)
+                    failure = error
             if isinstance(failure, NotReachedError):
                 self._limits.refund(action, turn)
             pause_s = self._patience.pause_s(attempt)
