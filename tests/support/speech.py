@@ -85,13 +85,14 @@ class ScriptedRecognizer:
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncIterator[Transcript]:
         """Yield the hypotheses, the last as final."""
-        self.heard.append(b"".join([chunk async for chunk in pcm]))
+        utterance = b"".join([chunk async for chunk in pcm])
+        self.heard.append(utterance)
         if self.gate is not None:
             await self.gate.wait()
         await asyncio.sleep(self.first_s)
         if self.error is not None:
             raise self.error
-        hypotheses = self.hypotheses if self.hears is None else (self.hears(self.heard[-1]),)
+        hypotheses = self.hypotheses if self.hears is None else (self.hears(utterance),)
         for hypothesis in hypotheses[:-1]:
             yield Transcript(text=hypothesis, is_final=False)
         yield Transcript(text=hypotheses[-1], is_final=True)
