@@ -7,6 +7,7 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
+from gateway.sockets import Drain
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -35,8 +36,9 @@ async def main() -> None:
     async with connecting(
         targets, service_token=token.get_secret_value() if token else None
     ) as backend:
-        app = create_app(backend=backend, options=options)
-        async with serving(app, host=settings.host, port=settings.port) as url:
+        drain = Drain()
+        app = create_app(backend=backend, options=options, drain=drain)
+        async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
             if not settings.accepted_keys:
                 log.warning("OPEN: no API keys are set, anyone on this machine may call", url=url)
             log.info("gateway up", url=url)

@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.problems import problem_response
 from gateway.settings import is_loopback
+from gateway.sockets import refuse
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 API_KEY_HEADER = "x-api-key"
+API_KEY_PARAMETER = "apiKey"
 # Open without a key: the page and the docs, which hold no data, probes, and what is signed itself.
 OPEN_PATHS = frozenset(
     {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/api/callbacks/zego"}
@@ -71,20 +73,23 @@ class RateLimit:
 class Guard:
     """Lets in who may call; everything that is not named as open asks for a key."""
 
-    def __init__(self, app: ASGIApp, *, rules: AccessRules) -> None:
+    def __init__(self, app: ASGIApp, *, rules: AccessRules, rate: RateLimit) -> None:
         self._app = app
         self._rules = rules
         self._keys = [key.encode() for key in rules.keys]
-        self._rate = RateLimit(rules.requests_per_second)
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the problem."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             try:
                 self._check(scope)
             except ServiceError as error:
-                response = problem_response(error, instance=scope["path"])
-                await response(scope, receive, send)
+                if scope["type"] == "websocket":
+                    await refuse(error, scope, send)
+                else:
+                    response = problem_response(error, instance=scope["path"])
+                    await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -92,16 +97,17 @@ class Guard:
         headers = Headers(scope=scope)
         path = scope["path"]
         if path.startswith(LIMITED_PREFIX):
-            host, _ = scope.get("client") or ("", 0)
-            self._rate.take(host)
+            self._rate.take(caller_of(scope))
         if not self._keys:
             self._require_local(headers)
         elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
-            self._require_key(headers)
+            given = _given_key(headers)
+            if not given and scope["type"] == "websocket":
+                # A browser's WebSocket has no headers to show it in.
+                given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
+            self._require_key(given)
 
-    def _require_key(self, headers: Headers) -> None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")
+    def _require_key(self, given: str) -> None:
         # All keys are compared, so that the time tells nothing.
         matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
         if not any(matches):
@@ -122,6 +128,17 @@ class Guard:
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
             )
+
+
+def caller_of(scope: Scope) -> str:
+    """Return who is counted as one caller."""
+    host, _ = scope.get("client") or ("", 0)
+    return str(host)
+
+
+def _given_key(headers: Headers) -> str:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")
 
 
 def _is_local_name(url: str) -> bool:

@@ -6,16 +6,18 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.access import AccessRules, Guard
+from gateway.access import AccessRules, Guard, RateLimit
 from gateway.backend import Backend
 from gateway.body import BodyLimit
 from gateway.catalogue import Catalogue
 from gateway.context import RequestContext
+from gateway.duplex import duplex_routes
 from gateway.media import AudioLimits, Decoder
 from gateway.openapi import install_openapi
 from gateway.pages import OPENAPI_PATH, install_pages
 from gateway.probes import probe_routes
 from gateway.problems import install_problems
+from gateway.sockets import Drain
 from gateway.talk import talk_routes
 from gateway.tasks import task_routes
 from gateway.tracing import Traced
@@ -44,8 +46,12 @@ class GatewayOptions:
     body_idle_s: float = 30.0
 
 
-def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
-    """Return the application; `backend` stays the caller's to close."""
+def create_app(*, backend: Backend, options: GatewayOptions, drain: Drain | None = None) -> FastAPI:
+    """Return the application; `backend` stays the caller's to close.
+
+    Its WebSockets close when the `drain` is run.
+    """
+    rate = RateLimit(options.access.requests_per_second)
     app = FastAPI(
         title="Parley",
         version=VERSION,
@@ -56,7 +62,7 @@ def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
         redirect_slashes=False,
         # Its spans tell the query of an address, which may hold a key; ours do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        middleware=_surroundings(options),
+        middleware=_surroundings(options, rate),
     )
     needs_key = bool(options.access.keys)
     catalogue = Catalogue(backend)
@@ -77,6 +83,7 @@ def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
             max_audio_s=options.audio.duration_s,
         ),
         probe_routes(backend=backend),
+        duplex_routes(backend=backend, rate=rate, drain=drain or Drain()),
     )
     for router in routers:
         app.include_router(router)
@@ -86,7 +93,7 @@ def create_app(*, backend: Backend, options: GatewayOptions) -> FastAPI:
     return app
 
 
-def _surroundings(options: GatewayOptions) -> list[Middleware]:
+def _surroundings(options: GatewayOptions, rate: RateLimit) -> list[Middleware]:
     """Return the layers around the endpoints, outermost first."""
 
     def limit_of(path: str) -> int:
@@ -103,6 +110,6 @@ def _surroundings(options: GatewayOptions) -> list[Middleware]:
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
         ),
-        Middleware(Guard, rules=options.access),
+        Middleware(Guard, rules=options.access, rate=rate),
         Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
     ]

@@ -1,7 +1,7 @@
 """The services behind the gateway: every call has a deadline, the request id and one error type."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -56,21 +56,28 @@ class Backend:
 
     @asynccontextmanager
     async def converse(
-        self, requests: Sequence[speech_pb2.ConverseRequest], *, timeout_s: float
+        self,
+        setup: speech_pb2.ConverseRequest,
+        inputs: AsyncGenerator[speech_pb2.ConverseRequest, None],
+        *,
+        timeout_s: float | None = None,
     ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
-        """Send requests and half-close; leaving the block cancels what is not over."""
+        """Send the setup, all inputs, and half-close; leaving the block cancels what is not over.
+
+        Inputs are taken one by one, the next when the one before has been written.
+        """
         is_open = asyncio.get_running_loop().create_future()
         call = self.speech.Converse(
-            _sent(requests, is_open),
-            timeout=timeout_s,
-            metadata=outgoing_metadata(self.service_token),
+            timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
         )
+        writing = asyncio.create_task(_write(call, setup, inputs, is_open))
         try:
             async with _ended(call), aclosing(_opening(call, is_open)) as responses:
                 yield responses
         finally:
-            if not is_open.done():
-                is_open.set_result(False)
+            # A writer that is cancelled while its call lives takes the call with it.
+            writing.cancel()
+            await asyncio.wait({writing})
 
     @asynccontextmanager
     async def watch(
@@ -113,25 +120,33 @@ async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIte
         )
 
 
-async def _sent(requests: Sequence[Req], is_open: asyncio.Future[bool]) -> AsyncIterator[Req]:
-    """Yield the setup, and the rest once it was taken.
+async def _write(
+    call: "grpc.aio.StreamStreamCall[Req, Res]",
+    setup: Req,
+    inputs: AsyncGenerator[Req, None],
+    is_open: asyncio.Future[None],
+) -> None:
+    """Write the setup, and the rest once it was taken: the only writer of its call.
 
     A write that meets a refusal on its way would hide it behind an internal error.
     """
-    setup, *rest = requests
-    yield setup
-    if await is_open:
-        for request in rest:
-            yield request
+    # Whoever reads the call is told why it ended.
+    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        async with aclosing(inputs):
+            await call.write(setup)
+            await is_open
+            async for request in inputs:
+                await call.write(request)
+            await call.done_writing()
 
 
 async def _opening(
-    call: AsyncIterable[Res], is_open: asyncio.Future[bool]
+    call: AsyncIterable[Res], is_open: asyncio.Future[None]
 ) -> AsyncGenerator[Res, None]:
     async with aclosing(_responses(call)) as responses:
         async for response in responses:
             if not is_open.done():
-                is_open.set_result(True)
+                is_open.set_result(None)
             yield response
 
 

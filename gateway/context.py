@@ -6,8 +6,10 @@ import time
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from gateway.problems import foreseen, problem_response
+from gateway.sockets import close_with, refuse
 from gateway.telemetry import REQUEST_SECONDS, REQUESTS
 from services.runtime.requests import REQUEST_ID_HEADER, new_request_id
 
@@ -15,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+ABNORMAL_CLOSURE = 1006
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -26,13 +29,14 @@ class RequestContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if REQUEST_ID.fullmatch(given) else new_request_id()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._serve(scope, receive, send, request_id)
+            serve = self._serve if scope["type"] == "http" else self._serve_socket
+            await serve(scope, receive, send, request_id)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         status = 0
@@ -56,6 +60,44 @@ class RequestContext:
                 await response(scope, receive, send_with_id)
         finally:
             _record(scope, status, time.perf_counter() - started)
+
+    async def _serve_socket(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str
+    ) -> None:
+        is_accepted = False
+        code = ABNORMAL_CLOSURE
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal is_accepted, code
+            if message["type"] == "websocket.accept":
+                is_accepted = True
+                message.setdefault("headers", [])
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            elif message["type"] == "websocket.close":
+                code = message.get("code", 1000)
+            await send(message)
+
+        async def receive_noted() -> Message:
+            nonlocal code
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                code = message.get("code", ABNORMAL_CLOSURE)
+            return message
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive_noted, send_with_id)
+        except (OSError, WebSocketDisconnect):
+            # The client has gone; nobody is left to be told.
+            return
+        except Exception as error:
+            tell = close_with if is_accepted else refuse
+            await tell(foreseen(error), scope, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            log.info(
+                "socket ended", path=scope["path"], code=code, duration_ms=round(seconds * 1000, 1)
+            )
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:

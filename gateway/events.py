@@ -17,6 +17,7 @@ def of_ready(ready: speech_pb2.ConverseReady) -> Event:
         "personaId": ready.persona_id,
         "lang": ready.language_code,
         "voiceId": ready.voice_id,
+        "lastSequence": ready.last_sequence,
     }
     return Event(name="ready", data=data)
 

@@ -22,6 +22,9 @@ TaskId = Annotated[
     Field(min_length=1, description="Id that create-task returned."),
     AfterValidator(_check_unicode),
 ]
+Words = Annotated[
+    str, Field(min_length=1, max_length=4000, pattern=r"\S"), AfterValidator(_check_unicode)
+]
 Lang = Annotated[Text, Field(description="Language, BCP-47, such as `en` or `zh`.")]
 # The services know the true limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
@@ -105,6 +108,35 @@ class ActionBody(TaskBody):
     """A gesture."""
 
     action: Text = Field(description="One of the digital human's actions, see /api/config.")
+
+
+class TalkQuery(JsonRequest):
+    """How a client joins a conversation by WebSocket."""
+
+    task_id: TaskId
+    lang: Lang = ""
+    turn_detection: Literal["SERVER", "MANUAL"] = "SERVER"
+    audio: Literal["pcm", "webm"] = "pcm"
+    after: Annotated[int, Field(strict=False, ge=0, lt=2**63)] | None = None
+
+
+class Control(JsonRequest):
+    """A text message of a WebSocket, by which the others are known."""
+
+    type: Literal["commit", "text", "say", "interrupt"]
+
+
+class TextControl(Control):
+    """A question in writing."""
+
+    text: Words
+
+
+class SayControl(Control):
+    """Words for the digital human to say."""
+
+    text: Words
+    priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
 
 
 class Done(JsonModel):

@@ -8,7 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.sockets import Drain
+
 GRACE_S = 5
+MAX_MESSAGE_BYTES = 2**20
+"""Of a WebSocket; what is larger closes it unread."""
 
 
 class _Server(uvicorn.Server):
@@ -20,15 +24,21 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
+async def serving(
+    app: ASGIApp, *, host: str, port: int, drain: Drain | None = None
+) -> AsyncIterator[str]:
     """Serve until the block is left; gives the address. `port` 0 takes a free one.
 
-    Raises OSError when the address is taken or not ours.
+    At the end open WebSockets are told so by the `drain`. Raises OSError when the address is taken
+    or not ours.
     """
     config = uvicorn.Config(
         app,
         lifespan="off",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # PCM does not shrink, and compressing it would cost more than all the rest.
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -45,5 +55,7 @@ async def serving(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
         try:
             yield f"http://{shown}:{listener.getsockname()[1]}"
         finally:
+            if drain is not None:
+                await drain.run()
             server.should_exit = True
             await running

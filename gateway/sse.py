@@ -28,10 +28,17 @@ class Event:
     sequence: int | None = None
 
     def encode(self) -> bytes:
-        """Return the event as it goes over the wire."""
+        """Return the event as a part of an event stream."""
         lines = [] if self.sequence is None else [f"id: {self.sequence}"]
         lines += [f"event: {self.name}", f"data: {json.dumps(self.data, ensure_ascii=False)}"]
         return ("\n".join(lines) + "\n\n").encode()
+
+    def to_json(self) -> str:
+        """Return the event as a WebSocket's text message."""
+        told: dict[str, Any] = {"event": self.name}
+        if self.sequence is not None:
+            told["sequence"] = self.sequence
+        return json.dumps(told | {"data": self.data}, ensure_ascii=False)
 
 
 class EventStream(Response):

@@ -22,3 +22,4 @@ FIRST_SOUND_SECONDS = Histogram(
     buckets=(0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10, 20),
 )
 EVENT_STREAMS = Gauge("parley_http_event_streams", "Event streams that are open.")
+SOCKETS = Gauge("parley_http_sockets", "WebSockets that are open.")

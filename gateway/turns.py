@@ -22,8 +22,17 @@ CHUNK_BYTES = 32_000
 """A second; the proto takes 32768 bytes at most."""
 
 
-def setup(task_id: str, lang: str = "") -> pb.ConverseRequest:
-    """Return the setup of a stream whose replies the task's avatar speaks."""
+def setup(
+    task_id: str,
+    lang: str = "",
+    *,
+    turn_detection: pb.TurnDetection.ValueType = pb.TURN_DETECTION_MANUAL,
+    after: int | None = None,
+) -> pb.ConverseRequest:
+    """Return the setup of a stream whose replies the task's avatar speaks.
+
+    The events after the sequence `after` come first.
+    """
     return pb.ConverseRequest(
         setup=pb.ConverseSetup(
             task_id=task_id,
@@ -33,8 +42,9 @@ def setup(task_id: str, lang: str = "") -> pb.ConverseRequest:
                 sample_rate_hertz=RATE_HERTZ,
                 channel_count=1,
             ),
-            turn_detection=pb.TURN_DETECTION_MANUAL,
+            turn_detection=turn_detection,
             output=pb.REPLY_OUTPUT_AVATAR,
+            resume_after_sequence=after,
         )
     )
 
@@ -71,9 +81,10 @@ async def converse(
 
     Closing the generator cancels the turn that it began, and no other.
     """
-    async with backend.converse(requests, timeout_s=timeout_s) as responses:
+    start, *rest = requests
+    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
         async for response in responses:
-            _count(response.event)
+            count(response.event)
             yield response
 
 
@@ -100,7 +111,8 @@ async def deliver(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> None:
     """Send requests that begin no turn, and return when they have been taken."""
-    async with backend.converse(requests, timeout_s=timeout_s) as responses:
+    start, *rest = requests
+    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
         async for _ in responses:
             pass
 
@@ -108,6 +120,11 @@ async def deliver(
 def without_turn() -> ServiceError:
     """Return the error for a question that led to no turn."""
     return ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The conversation ended without an answer.")
+
+
+async def _each(requests: list[pb.ConverseRequest]) -> AsyncGenerator[pb.ConverseRequest, None]:
+    for request in requests:
+        yield request
 
 
 def _answer(event: conversation_pb2.ConversationEvent, transcript: str) -> TurnAnswer:
@@ -124,7 +141,8 @@ def _answer(event: conversation_pb2.ConversationEvent, transcript: str) -> TurnA
     )
 
 
-def _count(event: conversation_pb2.ConversationEvent) -> None:
+def count(event: conversation_pb2.ConversationEvent) -> None:
+    """Count an event that ends a turn."""
     match event.WhichOneof("event"):
         case "turn_finished":
             finished = event.turn_finished

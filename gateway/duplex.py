@@ -1,0 +1,265 @@
+"""The open line to a digital human: `/api/digital-human/talk`, a WebSocket in both directions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+from fastapi import APIRouter, WebSocket
+from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway import turns
+from gateway.access import RateLimit, caller_of
+from gateway.backend import Backend
+from gateway.continuity import Continuity
+from gateway.events import of_conversation, of_ready
+from gateway.media import FIELD, RATE_HERTZ
+from gateway.microphone import Microphone
+from gateway.models import Control, SayControl, TalkQuery, TextControl
+from gateway.problems import foreseen, invalid_request, refused
+from gateway.sockets import Drain, close_with
+from gateway.sse import Event
+from gateway.uplink import Uplink
+from gateway.webm import WebmDecoder
+from services.runtime.errors import ServiceError
+from services.runtime.pcm import SAMPLE_BYTES, byte_count
+from services.runtime.reasons import Reason
+
+M = TypeVar("M")
+
+MAX_MESSAGE_BYTES = 65_536
+AUDIO_RATE = 2.0
+"""Audio may come so much faster than it is spoken, after a burst of what a utterance may last."""
+
+AUDIO_BURST_S = 60.0
+SHORTEST_S = 0.01
+"""A message of less audio counts as so much."""
+
+
+def duplex_routes(*, backend: Backend, rate: RateLimit, drain: Drain) -> APIRouter:
+    """Return the endpoint."""
+    router = APIRouter()
+
+    @router.websocket("/api/digital-human/talk")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            with drain.socket():
+                await _hold(socket, backend=backend, rate=rate, drain=drain)
+                if socket.client_state is WebSocketState.CONNECTED:
+                    await socket.close()
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            await close_with(foreseen(error), socket.scope, socket.send)
+
+    @router.websocket("/{path:path}")
+    async def elsewhere(socket: WebSocket) -> None:
+        await socket.accept()
+        error = ServiceError(Reason.ROUTE_NOT_FOUND, "There is no WebSocket at this address.")
+        await close_with(error, socket.scope, socket.send)
+
+    return router
+
+
+async def _hold(socket: WebSocket, *, backend: Backend, rate: RateLimit, drain: Drain) -> None:
+    """Hold the conversation until the client leaves; raises what it is to be told."""
+    query = _checked(TalkQuery.model_validate, dict(socket.query_params))
+    is_manual = query.turn_detection == "MANUAL"
+    uplink = Uplink(keeps_utterances=is_manual)
+    setup = turns.setup(
+        query.task_id,
+        query.lang,
+        turn_detection=pb.TURN_DETECTION_MANUAL if is_manual else pb.TURN_DETECTION_SERVER,
+        after=query.after,
+    )
+    microphone = Microphone(uplink.hear, ends_by_silence=not is_manual)
+    async with _ear(query.audio, microphone) as ear:
+        client = _Client(
+            socket, uplink=uplink, microphone=microphone, ear=ear, rate=rate, is_manual=is_manual
+        )
+        await _first(
+            drain.begun(),
+            ear.broken(),
+            client.read(),
+            client.tell(Continuity(backend, setup=setup)),
+        )
+
+
+async def _first(*works: Coroutine[Any, Any, None]) -> None:
+    """Do all of it until the first is done, which decides; raises what that raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _checked(check: Callable[[Any], M], given: Any) -> M:
+    """Return what is given in its right form; raises ServiceError with the field and the rule."""
+    try:
+        return check(given)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from None
+
+
+class _Ear(Protocol):
+    """Makes PCM of a client's binary messages."""
+
+    async def feed(self, chunk: bytes) -> None:
+        """Take a message; raises ServiceError."""
+
+    async def settled(self) -> None:
+        """Wait until all of it is heard."""
+
+    async def broken(self) -> None:
+        """Wait until nothing more can be heard; raises ServiceError."""
+
+
+class _PcmEar:
+    """The messages are PCM."""
+
+    def __init__(self, hear: Callable[[bytes], None]) -> None:
+        self._hear = hear
+
+    async def feed(self, chunk: bytes) -> None:
+        if not chunk or len(chunk) % SAMPLE_BYTES:
+            raise refused(
+                Reason.AUDIO_INVALID, FIELD, "whole_samples", "must be whole samples of two bytes"
+            )
+        self._hear(chunk)
+
+    async def settled(self) -> None:
+        return
+
+    async def broken(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+@asynccontextmanager
+async def _ear(audio: str, microphone: Microphone) -> AsyncIterator[_Ear]:
+    allowance = _Allowance()
+
+    def hear(pcm: bytes) -> None:
+        allowance.take(len(pcm))
+        microphone.hear(pcm)
+
+    try:
+        if audio == "pcm":
+            yield _PcmEar(hear)
+        else:
+            decoder = WebmDecoder(hear)
+            try:
+                yield decoder
+            finally:
+                await decoder.close()
+    finally:
+        microphone.close()
+
+
+class _Allowance:
+    """How much audio a client may still send: it is made by time, not faster."""
+
+    def __init__(self) -> None:
+        self._most = byte_count(AUDIO_BURST_S, RATE_HERTZ)
+        self._left = float(self._most)
+        self._filled_at = asyncio.get_running_loop().time()
+
+    def take(self, size: int) -> None:
+        """Count audio; raises ServiceError RATE_LIMITED."""
+        now = asyncio.get_running_loop().time()
+        made = (now - self._filled_at) * AUDIO_RATE * byte_count(1, RATE_HERTZ)
+        self._left = min(self._most, self._left + made)
+        self._filled_at = now
+        self._left -= max(size, byte_count(SHORTEST_S, RATE_HERTZ))
+        if self._left < 0:
+            raise ServiceError(
+                Reason.RATE_LIMITED, "Audio comes faster than it can have been spoken."
+            )
+
+
+class _Client:
+    """One client: what it sends goes up, what happens comes down."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        *,
+        uplink: Uplink,
+        microphone: Microphone,
+        ear: _Ear,
+        rate: RateLimit,
+        is_manual: bool,
+    ) -> None:
+        self._socket = socket
+        self._uplink = uplink
+        self._microphone = microphone
+        self._ear = ear
+        self._rate = rate
+        self._is_manual = is_manual
+
+    async def read(self) -> None:
+        """Take messages until the client leaves; raises ServiceError at a bad one."""
+        while True:
+            # A client that is ahead of speech waits; its messages stay in the network.
+            await self._uplink.room()
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text, chunk = message.get("text"), message.get("bytes")
+            if len(text or chunk or b"") > MAX_MESSAGE_BYTES:
+                raise ServiceError(
+                    Reason.PAYLOAD_TOO_LARGE, f"A message has at most {MAX_MESSAGE_BYTES} bytes."
+                )
+            if text is not None:
+                self._rate.take(caller_of(self._socket.scope))
+                await self._control(text)
+            else:
+                await self._ear.feed(chunk or b"")
+
+    async def tell(self, continuity: Continuity) -> None:
+        """Tell what happens until the conversation ends; raises ServiceError when it fails."""
+        instance = self._socket.url.path
+        last_before = 0
+        async with aclosing(continuity.responses(self._uplink)) as responses:
+            async for response in responses:
+                told: Event | None
+                if response.HasField("ready"):
+                    last_before = response.ready.last_sequence
+                    told = of_ready(response.ready)
+                else:
+                    if response.event.sequence > last_before:
+                        turns.count(response.event)
+                    told = of_conversation(response.event, instance=instance)
+                if told is not None:
+                    await self._socket.send_text(told.to_json())
+
+    async def _control(self, text: str) -> None:
+        control = _checked(Control.model_validate_json, text)
+        await self._ear.settled()
+        match control.type:
+            case "commit":
+                if not self._is_manual:
+                    raise refused(
+                        Reason.INVALID_REQUEST, "type", "manual_only", "needs turnDetection MANUAL"
+                    )
+                self._microphone.end_utterance()
+                self._uplink.add(pb.ConverseRequest(commit=pb.ConverseCommit()))
+                return
+            case "text":
+                asked = _checked(TextControl.model_validate_json, text)
+                requests = turns.written(asked.text)
+            case "say":
+                said = _checked(SayControl.model_validate_json, text)
+                requests = turns.said(said.text, said.priority)
+            case "interrupt":
+                requests = turns.interruption()
+        self._microphone.flush()
+        for request in requests:
+            self._uplink.add(request)

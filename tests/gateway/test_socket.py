@@ -1,0 +1,244 @@
+"""The WebSocket of a conversation, before a real speech service on scripted providers."""
+
+import asyncio
+import io
+import random
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.support.proxy import proxying
+from tests.support.sockets import calling, gateway_before
+from tests.support.speech import (
+    TASK_ID,
+    Script,
+    ScriptedRecognizer,
+    silent,
+    speech_rig,
+    voiced,
+)
+
+REPLY = "This is the answer to it. And this is the second sentence."
+
+
+async def test_an_open_microphone_is_heard_and_answered() -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.speak(silent(0.5) + voiced(1) + silent(1.3))
+        started = await caller.until("turn_started")
+        assert started["transcript"] == "hello there"
+        finished = await caller.until("turn_finished")
+        assert finished["heard"] == REPLY
+        assert caller.ready["taskId"] == TASK_ID
+        assert [each["sequence"] for each in caller.events] == [*range(1, len(caller.events) + 1)]
+        assert {each["event"] for each in caller.events} >= {"speech_started", "speech_ended"}
+
+
+async def test_a_held_button_is_heard_when_it_is_let_go() -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, turnDetection="MANUAL") as caller,
+    ):
+        await caller.speak(voiced(1) + silent(2))
+        await caller.speak(voiced(1))
+        await caller.send(type="commit")
+        await caller.until("turn_finished")
+        [utterance] = rig.recognizer.heard
+        assert len(utterance) / 32_000 == pytest.approx(4, abs=0.4)
+
+
+async def test_text_words_to_say_and_interruptions_go_over_the_socket() -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(type="say", text="Welcome.", priority="HIGH")
+        assert (await caller.until("turn_finished"))["reply"] == "Welcome."
+        rig.avatars.plays_s = 0.6
+        await caller.send(type="text", text="Why?")
+        await caller.until("playback_started")
+        await caller.send(type="interrupt")
+        finished = await caller.until("turn_finished")
+        assert finished["interrupted"]
+        assert REPLY.startswith(finished["heard"])
+
+
+async def test_webm_is_decoded_while_it_comes() -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, turnDetection="MANUAL", audio="webm") as caller,
+    ):
+        recording = webm_opus(seconds=1.5)
+        for at in range(0, len(recording), 1_000):
+            await caller.connection.send(recording[at : at + 1_000])
+        await caller.send(type="commit")
+        await caller.until("turn_finished")
+        [utterance] = rig.recognizer.heard
+        assert len(utterance) / 32_000 == pytest.approx(1.5, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "reason", "field"),
+    [
+        ({"taskId": None}, 4400, "INVALID_REQUEST", "taskId"),
+        ({"taskId": "task_nobody"}, 4404, "TASK_NOT_FOUND", None),
+        ({"turnDetection": "MAYBE"}, 4400, "INVALID_REQUEST", "turnDetection"),
+        ({"audio": "mp3"}, 4400, "INVALID_REQUEST", "audio"),
+        ({"after": "-1"}, 4400, "INVALID_REQUEST", "after"),
+        ({"after": "soon"}, 4400, "INVALID_REQUEST", "after"),
+        ({"after": "99"}, 4400, "SEQUENCE_OUT_OF_RANGE", None),
+        ({"lang": "xx"}, 4400, "LANGUAGE_UNSUPPORTED", None),
+    ],
+)
+async def test_a_socket_is_refused(
+    query: dict[str, Any], code: int, reason: str, field: str | None
+) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url, **query) as caller:
+        assert await caller.closed() == code
+        assert caller.problem is not None
+        assert caller.problem["reason"] == reason
+        if field is not None:
+            assert [each["field"] for each in caller.problem["violations"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("{", "MALFORMED_MESSAGE"),
+        ("[]", "INVALID_REQUEST"),
+        ('{"type": "dance"}', "INVALID_REQUEST"),
+        ('{"type": "text"}', "INVALID_REQUEST"),
+        ('{"type": "text", "text": "  "}', "INVALID_REQUEST"),
+        ('{"type": "text", "text": 7}', "INVALID_REQUEST"),
+        ('{"type": "say", "text": "hi", "priority": "URGENT"}', "INVALID_REQUEST"),
+        ('{"type": "commit"}', "INVALID_REQUEST"),
+        (b"odd", "AUDIO_INVALID"),
+        (b"", "AUDIO_INVALID"),
+        (bytes(70_000), "PAYLOAD_TOO_LARGE"),
+    ],
+)
+async def test_a_bad_message_ends_the_socket_and_nothing_else(
+    message: str | bytes, reason: str
+) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url:
+        async with calling(url) as caller:
+            await caller.connection.send(message)
+            code = await caller.closed()
+            assert caller.problem is not None
+            assert caller.problem["reason"] == reason
+            assert code == 4000 + caller.problem["status"]
+        async with calling(url) as caller:
+            await caller.send(type="text", text="Why?")
+            await caller.until("turn_finished")
+
+
+@pytest.mark.parametrize("chunk", [b"not webm", b"\x1a\x45\xdf\xa3" + bytes(300_000)])
+async def test_broken_webm_is_told(chunk: bytes) -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, audio="webm") as caller,
+    ):
+        for at in range(0, len(chunk), 60_000):
+            await caller.connection.send(chunk[at : at + 60_000])
+        assert await caller.closed() == 4400
+        assert caller.problem is not None
+        assert caller.problem["reason"] == "AUDIO_INVALID"
+
+
+async def test_keys_are_asked_for() -> None:
+    async with speech_rig() as rig, gateway_before(rig, keys=("secret",)) as url:
+        for query, headers, code in (
+            ({}, {}, 4401),
+            ({"apiKey": "wrong"}, {}, 4401),
+            ({"apiKey": "secret"}, {}, None),
+            ({}, {"X-Api-Key": "secret"}, None),
+        ):
+            async with calling(url, headers=headers, **query) as caller:
+                if code is not None:
+                    assert await caller.closed() == code
+                else:
+                    await caller.until("ready")
+
+
+async def test_other_sites_pages_may_not_listen() -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, headers={"Origin": "https://evil.example"}) as caller,
+    ):
+        assert await caller.closed() == 4403
+
+
+async def test_sockets_are_told_that_the_gateway_goes_down() -> None:
+    async with speech_rig() as rig:
+        async with gateway_before(rig) as url:
+            connection = calling(url)
+            caller = await connection.__aenter__()
+            await caller.until("ready")
+        assert await caller.closed() == 1001
+        await connection.__aexit__(None, None, None)
+
+
+async def test_whoever_drops_and_returns_misses_nothing() -> None:
+    """The socket is cut at random moments of a conversation; the turns go on without it."""
+    randomness = random.Random(7)
+    script = Script(recognizer=ScriptedRecognizer(hears=lambda pcm: "Why is that?"))
+    seen: list[dict[str, Any]] = []
+    async with speech_rig(script) as rig, gateway_before(rig) as url:
+        for _ in range(10):
+            after = seen[-1]["sequence"] if seen else 0
+            async with calling(url, after=after) as caller:
+                await caller.until("ready")
+                await caller.speak(voiced(0.6) + silent(1.3))
+                for _ in range(randomness.randrange(12)):
+                    await caller.read()
+                caller.connection.transport.abort()
+                seen += caller.events
+        async with calling(url, after=seen[-1]["sequence"] if seen else 0) as caller:
+            await caller.send(type="text", text="That is all.")
+            while (await caller.until("turn_finished"))["reply"] and rig.chat.prompts[-1][
+                -1
+            ].content != "That is all.":
+                pass
+            seen += caller.events
+        await rig.tasks.recorded("turn_finished", count=2)
+        record = rig.tasks.records[TASK_ID]
+        assert [each["sequence"] for each in seen] == [*range(1, len(seen) + 1)]
+        assert [each["event"] for each in seen] == [
+            each.WhichOneof("event") for each in record[: len(seen)]
+        ]
+
+
+async def test_a_way_to_speech_that_breaks_is_found_again_unnoticed() -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        speech = proxy.url.removeprefix("http://")
+        async with gateway_before(rig, speech=speech) as url, calling(url) as caller:
+            for cut_at in ("turn_started", "playback_started"):
+                rig.chat.gate = asyncio.Event()
+                await caller.send(type="text", text="Why?")
+                await caller.until(cut_at)
+                proxy.cut()
+                proxy.mend()
+                # The reply ends after the cut, so that its end comes by another stream.
+                rig.chat.gate.set()
+                finished = await caller.until("turn_finished")
+                assert finished["heard"] == REPLY
+            sequences = [each["sequence"] for each in caller.events]
+            assert sequences == [*range(1, len(sequences) + 1)]
+
+
+def webm_opus(*, seconds: float) -> bytes:
+    """Return a recording as browsers make it, of a loud tone."""
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="webm") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        samples = (0.5 * 32767 * np.sign(np.sin(np.arange(int(seconds * 48_000)) * 0.05))).astype(
+            "<i2"
+        )
+        for at in range(0, len(samples) - 959, 960):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 960], "s16", "mono")
+            frame.sample_rate, frame.pts = 48_000, at
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return sink.getvalue()

@@ -1,0 +1,103 @@
+"""A gateway before a real speech service, and clients that hold its socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from gateway.access import AccessRules
+from gateway.app import GatewayOptions, create_app
+from gateway.backend import Targets, connecting
+from gateway.serving import serving
+from gateway.sockets import Drain
+from tests.support.speech import TASK_ID, SpeechRig
+
+ABNORMAL_CLOSURE = 1006
+PATH = "/api/digital-human/talk"
+
+
+@asynccontextmanager
+async def gateway_before(rig: SpeechRig, *, speech: str = "", **access: Any) -> AsyncIterator[str]:
+    """Serve; gives the address of the sockets. `speech` is another way to the speech service."""
+    rules = {"keys": (), "origins": (), "requests_per_second": 1000.0} | access
+    targets = Targets(
+        task=rig.neighbours_address,
+        speech=speech or rig.address,
+        avatar=rig.neighbours_address,
+    )
+    drain = Drain()
+    async with connecting(targets, service_token=None) as backend:
+        options = GatewayOptions(access=AccessRules(**rules))
+        app = create_app(backend=backend, options=options, drain=drain)
+        async with serving(app, host="127.0.0.1", port=0, drain=drain) as url:
+            yield f"ws{url.removeprefix('http')}"
+
+
+@dataclass(slots=True)
+class Caller:
+    """One client; `events` are those with a sequence, in the order they came."""
+
+    connection: ClientConnection
+    ready: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    problem: dict[str, Any] | None = None
+    code: int | None = None
+
+    async def send(self, **message: Any) -> None:
+        """Send a control."""
+        await self.connection.send(json.dumps(message))
+
+    async def speak(self, pcm: bytes) -> None:
+        """Send audio in messages of 20 ms, as fast as they are taken."""
+        for at in range(0, len(pcm), 640):
+            await self.connection.send(pcm[at : at + 640])
+
+    async def until(self, name: str) -> dict[str, Any]:
+        """Read until an event of this name; return its data."""
+        async with asyncio.timeout(30):
+            while True:
+                told = await self.read()
+                assert told is not None, f"closed before {name}: {self.problem}"
+                if told.get("event") == name:
+                    return told["data"]  # type: ignore[no-any-return]
+
+    async def closed(self) -> int:
+        """Read to the end; return the code."""
+        async with asyncio.timeout(30):
+            while await self.read() is not None:
+                pass
+        assert self.code is not None
+        return self.code
+
+    async def read(self) -> dict[str, Any] | None:
+        """Return what is told next, None at the end."""
+        try:
+            told: dict[str, Any] = json.loads(await self.connection.recv())
+        except ConnectionClosed as error:
+            self.code = error.rcvd.code if error.rcvd is not None else ABNORMAL_CLOSURE
+            return None
+        if "problem" in told:
+            self.problem = told["problem"]
+        elif "sequence" in told:
+            self.events.append(told)
+        else:
+            self.ready = told["data"]
+        return told
+
+
+@asynccontextmanager
+async def calling(
+    url: str, *, headers: dict[str, str] | None = None, **query: Any
+) -> AsyncIterator[Caller]:
+    """A client of the task; leaves at the end without a word if it is still there."""
+    given = {"taskId": TASK_ID} | query
+    words = "&".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    async with connect(
+        f"{url}{PATH}?{words}", additional_headers=headers, compression=None
+    ) as connection:
+        yield Caller(connection)
