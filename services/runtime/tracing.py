@@ -4,6 +4,7 @@ Without a collector the API's own spans are used, which record nothing and cost 
 """
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -15,8 +16,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+LAST_SPANS_S = 2.0
+"""How long the end of a process may wait for a collector that does not answer."""
+
 TRACE_HEADERS = ("traceparent", "tracestate")
 
+Place: TypeAlias = Context
+"""What spans lie below."""
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
 _tracer = trace.get_tracer("parley")
@@ -38,12 +44,17 @@ def tracing(process: str) -> Iterator[None]:
     # What the standard variables say goes before it.
     name = os.environ.get("OTEL_SERVICE_NAME", f"parley-{process}")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     try:
         yield
     finally:
+        # The last spans are tried again for longer than a process may take to end.
+        giving_up = threading.Timer(LAST_SPANS_S, exporter.shutdown)
+        giving_up.start()
         provider.shutdown()
+        giving_up.cancel()
 
 
 def _is_wanted(environment: Mapping[str, str]) -> bool:
@@ -81,6 +92,21 @@ def trace_headers() -> tuple[tuple[str, str], ...]:
     return tuple(carrier.items())
 
 
+def current() -> Place:
+    """Return what spans begun now lie below."""
+    return context.get_current()
+
+
+@contextmanager
+def resumed(below: Place) -> Iterator[None]:
+    """Begin spans below what was current elsewhere."""
+    token = context.attach(below)
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
 def record(
     name: str, *, start_s: float, end_s: float, attributes: Attributes, parent: Span | None = None
 ) -> Span:
@@ -96,12 +122,11 @@ def record(
 @contextmanager
 def _spanned(name: str, kind: SpanKind, parent: Context | None) -> Iterator[Span]:
     span = _tracer.start_span(name, context=parent, kind=kind)
-    token = context.attach(trace.set_span_in_context(span))
     try:
-        yield span
-    finally:
         # Texts of exceptions may hold what was said; codes are set by whoever knows them.
-        context.detach(token)
+        with resumed(trace.set_span_in_context(span)):
+            yield span
+    finally:
         span.end()
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from digitalhuman.conversation.v1 import conversation_pb2
+from services.runtime import tracing
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.dialogue import History
@@ -73,11 +74,15 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """A turn that is to be held: `cut` ends its reply, `over` is done after it."""
+    """A turn that is to be held: `cut` ends its reply, `over` is done after it.
+
+    It is held in the task of the conversation, and traced below the stream that asked for it.
+    """
 
     cause: Cause
     manner: Manner
     speaker: Speaker
+    asked_below: tracing.Place = field(default_factory=tracing.current)
     cut: asyncio.Future[None] = field(default_factory=_future)
     over: asyncio.Future[None] = field(default_factory=_future)
 
@@ -237,7 +242,8 @@ class Conversation:
             )
             rest = None
             try:
-                rest = await self._turn.run()
+                with tracing.resumed(waiting.asked_below):
+                    rest = await self._turn.run()
             finally:
                 self._running = None
                 self._ended_at = _now()

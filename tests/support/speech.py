@@ -18,6 +18,7 @@ from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
+from services.runtime.requests import Metadata
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.runtime.streams import after_setup, take_setup
 from services.speech import wire
@@ -236,6 +237,7 @@ class DriveLog:
     """One Drive call as the avatar double saw it."""
 
     setup: avatar_pb2.DriveSetup
+    traceparent: str = ""
     pcm: bytearray = field(default_factory=bytearray)
     ended_by: str = ""
 
@@ -258,7 +260,8 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         setup = (await take_setup(requests)).setup
         if self.error is not None and self.fails_after_s is None:
             raise self.error
-        drive = DriveLog(setup=setup)
+        metadata = dict(context.invocation_metadata())
+        drive = DriveLog(setup=setup, traceparent=metadata.get("traceparent", ""))
         self.drives.append(drive)
         started = avatar_pb2.DriveStarted(drive_id=f"drive-{len(self.drives)}")
         await context.write(avatar_pb2.DriveResponse(drive_started=started))
@@ -513,8 +516,8 @@ INTERRUPT = pb.ConverseRequest(interrupt=pb.ConverseInterrupt())
 class Talk:
     """One Converse stream, driven step by step."""
 
-    def __init__(self, rig: SpeechRig) -> None:
-        self._call = rig.stub.Converse()
+    def __init__(self, rig: SpeechRig, metadata: Metadata = ()) -> None:
+        self._call = rig.stub.Converse(metadata=metadata)
         self.ready: pb.ConverseReady | None = None
         self.events: list[events_pb.ConversationEvent] = []
         self.pcm = bytearray()
@@ -522,10 +525,10 @@ class Talk:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, rig: SpeechRig, first: pb.ConverseRequest | None = None
+        cls, rig: SpeechRig, first: pb.ConverseRequest | None = None, metadata: Metadata = ()
     ) -> AsyncIterator["Talk"]:
         """A stream that is ready; cancelled at the end if it is not over."""
-        talk = cls(rig)
+        talk = cls(rig, metadata)
         try:
             await talk.send(first or setup())
             response = await talk._read()
