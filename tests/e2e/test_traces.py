@@ -11,7 +11,7 @@ from tests.support.collector import Collector, Seen
 from tests.support.stack import Stack
 
 API = "/api/digital-human"
-QUESTION = "When do you open?"
+QUESTION = "Thanks for your help."
 CALLS = {
     "POST /api/digital-human/talk-to-ai": "parley-gateway",
     "digitalhuman.speech.v1.SpeechService/Converse": "parley-speech",

@@ -1,6 +1,7 @@
 """The providers of one stage in order: the next takes over from one that fails to begin."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from services.runtime.tracing import record
 from services.speech.failover.breaker import Breaker, OutageRules, State
 from services.speech.metrics import PROVIDER_CALLS, PROVIDER_FAILOVERS
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
@@ -95,6 +97,7 @@ class Relay(Generic[P]):
         if asked[0] is not suitable[0]:
             self._hand_over(suitable[0], asked[0], Outcome.OUT)
         for provider, successor in zip_longest(asked, asked[1:]):
+            asked_time = time.time()
             patience_s = self._rules.first_byte_s if successor else None
             is_delivered = False
             try:
@@ -104,14 +107,14 @@ class Relay(Generic[P]):
                         yield item
             except (GeneratorExit, asyncio.CancelledError):
                 if is_delivered:
-                    self._settle(provider, Outcome.ANSWERED)
+                    self._settle(provider, Outcome.ANSWERED, asked_time)
                 raise
             except (ProviderError, TimeoutError) as failure:
                 outcome, error = self._understand(failure, provider)
             else:
-                self._settle(provider, Outcome.ANSWERED)
+                self._settle(provider, Outcome.ANSWERED, asked_time)
                 return
-            self._settle(provider, outcome)
+            self._settle(provider, outcome, asked_time)
             if is_delivered or successor is None:
                 raise error
             log.warning(
@@ -157,7 +160,13 @@ class Relay(Generic[P]):
     def _breaker(self, provider: P) -> Breaker:
         return self._breakers[provider.name]
 
-    def _settle(self, provider: P, outcome: Outcome) -> None:
+    def _settle(self, provider: P, outcome: Outcome, asked_time: float) -> None:
+        record(
+            f"{self._stage} by {provider.name}",
+            start_s=asked_time,
+            end_s=time.time(),
+            attributes={"parley.outcome": outcome.value},
+        )
         PROVIDER_CALLS.labels(self._stage, provider.name, outcome).inc()
         if outcome is Outcome.ANSWERED:
             self._breaker(provider).succeed()
