@@ -78,9 +78,12 @@ async def _judge(
 ) -> dict[str, Any]:
     by_samples = [cut.heard - cut.sounded for cut in made]
     by_ear = []
+    misheard = []
     for cut in made:
-        counts = cut.reply.recognized(await transcribe(speech, token, cut))
-        by_ear.append(min((cut.heard - n for n in counts), key=abs))
+        transcript = await transcribe(speech, token, cut)
+        by_ear.append(min((cut.heard - n for n in cut.reply.recognized(transcript)), key=abs))
+        if abs(by_ear[-1]) > cut.reply.tolerance:
+            misheard.append({"ledger": cut.ledger["heard"], "ear": transcript})
     errors_ms = [cut.estimate_error_ms for cut in made]
     tolerance = made[0].reply.tolerance
     return {
@@ -95,6 +98,7 @@ async def _judge(
         },
         "units_off_by_samples": _verdict(by_samples, tolerance),
         "units_off_by_ear": _verdict(by_ear, tolerance),
+        "differences": misheard,
     }
 
 

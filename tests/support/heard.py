@@ -23,6 +23,8 @@ class Reply:
     text: str
     said: str
     units: tuple[Unit, ...]
+    spellings: tuple[tuple[str, str], ...]
+    """What is written otherwise than it is said, and how it is said."""
     tolerance: int
 
     def written(self, heard: str) -> int:
@@ -45,6 +47,8 @@ class Reply:
         What follows them in the transcript does not count: a recognizer goes on by itself where a
         sound breaks off.
         """
+        for written, spelled in self.spellings:
+            transcript = transcript.replace(written, spelled)
         heard = self._normalized(transcript)
         cuts = [*(unit.said_start for unit in self.units), len(self.said)]
         scores = []
@@ -63,6 +67,7 @@ def _reply(marked: str, *, language_code: str, voice_id: str, unit: str, toleran
     """A reply from a text in which `[written=said]` stands for what is said in other words."""
     text = said = ""
     units = []
+    spellings = []
     end = 0
     for match in re.finditer(rf"\[([^=]+)=([^\]]+)\]|{unit}", marked):
         between = marked[end : match.start()]
@@ -71,12 +76,15 @@ def _reply(marked: str, *, language_code: str, voice_id: str, unit: str, toleran
         said += between
         units.append(Unit(written_end=len(text), said_start=len(said)))
         said += match[2] or match[0]
+        if match[1] and len(match[1]) > 1:  # a digit may be a part of anything
+            spellings.append((match[1], match[2]))
     return Reply(
         language_code=language_code,
         voice_id=voice_id,
         text=text + marked[end:],
         said=said + marked[end:],
         units=tuple(units),
+        spellings=tuple(spellings),
         tolerance=tolerance,
     )
 

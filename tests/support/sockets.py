@@ -22,9 +22,11 @@ PATH = "/api/digital-human/talk"
 
 
 @asynccontextmanager
-async def gateway_before(rig: SpeechRig, *, speech: str = "", **access: Any) -> AsyncIterator[str]:
+async def gateway_before(
+    rig: SpeechRig, *, speech: str = "", keys: tuple[str, ...] = ()
+) -> AsyncIterator[str]:
     """Serve; gives the address of the sockets. `speech` is another way to the speech service."""
-    rules = {"keys": (), "origins": (), "requests_per_second": 1000.0} | access
+    rules = AccessRules(keys=keys, origins=(), requests_per_second=1000.0)
     targets = Targets(
         task=rig.neighbours_address,
         speech=speech or rig.address,
@@ -32,7 +34,7 @@ async def gateway_before(rig: SpeechRig, *, speech: str = "", **access: Any) -> 
     )
     drain = Drain()
     async with connecting(targets, service_token=None) as backend:
-        options = GatewayOptions(access=AccessRules(**rules))
+        options = GatewayOptions(access=rules)
         app = create_app(backend=backend, options=options, drain=drain)
         async with serving(app, host="127.0.0.1", port=0, drain=drain) as url:
             yield f"ws{url.removeprefix('http')}"
