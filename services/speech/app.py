@@ -29,12 +29,15 @@ SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """What does the work; without a `chat` model only curated answers are given."""
+    """What does the work; without a `chat` model only curated answers are given.
+
+    Without an `embedder` the model gets no facts.
+    """
 
     recognizer: Recognizer
     chat: ChatModel | None
     synthesizer: Synthesizer
-    embedder: Embedder
+    embedder: Embedder | None
     listening: Listening
 
 

@@ -1,0 +1,149 @@
+"""Providers that take exactly as long as they say, so that all else that is measured is ours."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from services.runtime.pcm import byte_count
+from services.speech.ports import ChatMessage, SpeechChunk, Transcript, Voice
+
+RECOGNITION_S = 0.1
+FIRST_TOKEN_S = 0.15
+TOKEN_S = 1 / 50
+FIRST_CHUNK_S = 0.08
+SPEED = 5.0
+"""How many times faster than it is played audio is synthesised after the first chunk."""
+
+CHUNK_S = 0.1
+CHARACTER_S = 0.065
+OUTPUT_RATE_HERTZ = 24_000
+_LOUD = 8_000
+
+_PLAIN = "I will gladly show you the way to the old garden today."
+_CLAUSE = "With the very greatest pleasure, I will show you the garden tonight."
+
+
+class Question(IntEnum):
+    """What a user asks, and with it the reply that is wanted: told by the loudness of the audio."""
+
+    TWO_SENTENCES = 1
+    ONE_SENTENCE = 2
+    EIGHT_SENTENCES = 3
+    CLAUSE = 4
+    LONG = 5
+
+
+REPLIES = {
+    Question.TWO_SENTENCES: (_PLAIN, _PLAIN),
+    Question.ONE_SENTENCE: (_PLAIN,),
+    Question.EIGHT_SENTENCES: (_PLAIN,) * 8,
+    Question.CLAUSE: (_CLAUSE, _PLAIN),
+    Question.LONG: (_PLAIN,) * 4,
+}
+
+
+def voice_of(question: Question, seconds: float, rate_hertz: int) -> bytes:
+    """Return audio in which the question is asked."""
+    return struct.pack("<h", _LOUD + question) * int(seconds * rate_hertz)
+
+
+def ideal_s(question: Question) -> float:
+    """Return the providers' own time from the end of speech to the first audio of the reply."""
+    first = REPLIES[question][0]
+    opening = first.partition(",")[0] if "," in first else first
+    tokens = len(opening.split(" "))
+    return RECOGNITION_S + FIRST_TOKEN_S + (tokens - 1) * TOKEN_S + FIRST_CHUNK_S
+
+
+def reply_s(question: Question) -> float:
+    """Return how long the reply plays."""
+    return sum(len(sentence) for sentence in REPLIES[question]) * CHARACTER_S
+
+
+class LoudnessDetector:
+    """Hears a voice in frames whose first sample is loud."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """As earshot's."""
+        return 512
+
+    def speech_probability(self, frame: bytes) -> float:
+        """0 or 1."""
+        return float(frame[:2] != b"\x00\x00")
+
+
+class CertainTurnModel:
+    """Takes every pause for the end."""
+
+    async def completion_probability(self, pcm: bytes) -> float:
+        """Always 1."""
+        return 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class TimedRecognizer:
+    """Knows the question when its time is over."""
+
+    name: str = "timed"
+
+    async def transcribe(
+        self, pcm: AsyncIterator[bytes], *, language_code: str
+    ) -> AsyncIterator[Transcript]:
+        """Yield one final."""
+        audio = b"".join([chunk async for chunk in pcm])
+        await asyncio.sleep(RECOGNITION_S)
+        yield Transcript(text=f"Tell me more about number {_asked(audio)}.", is_final=True)
+
+
+def _asked(audio: bytes) -> int:
+    if len(audio) < 2:
+        return Question.TWO_SENTENCES
+    (middle,) = struct.unpack_from("<h", audio, len(audio) // 4 * 2)
+    found = middle - _LOUD
+    return found if found in REPLIES else Question.TWO_SENTENCES
+
+
+@dataclass(slots=True, kw_only=True)
+class TimedChat:
+    """Writes a word for a token, at the times that a model would."""
+
+    name: str = "timed"
+
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield the reply to the last question."""
+        number = messages[-1].content.rstrip(".").rpartition(" ")[2]
+        words = " ".join(REPLIES[Question(int(number))]).split(" ")
+        loop = asyncio.get_running_loop()
+        due = loop.time() + FIRST_TOKEN_S
+        for index, word in enumerate(words):
+            await asyncio.sleep(due - loop.time())
+            yield word if index == 0 else f" {word}"
+            due += TOKEN_S
+
+
+@dataclass(slots=True, kw_only=True)
+class TimedSynthesizer:
+    """Speaks every character equally long."""
+
+    name: str = "timed"
+    sample_rate_hertz: int = OUTPUT_RATE_HERTZ
+    voices: Sequence[Voice] = field(
+        default=(Voice(voice_id="one", display_name="One", language_codes=("en-US", "zh-CN")),)
+    )
+
+    async def synthesize(
+        self, text: str, *, voice_id: str, language_code: str
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio in chunks of 100 ms."""
+        left_s = len(text) * CHARACTER_S
+        loop = asyncio.get_running_loop()
+        due = loop.time() + FIRST_CHUNK_S
+        while left_s > 0:
+            await asyncio.sleep(due - loop.time())
+            length_s = min(CHUNK_S, left_s)
+            yield SpeechChunk(pcm=bytes(byte_count(length_s, self.sample_rate_hertz)))
+            left_s -= CHUNK_S
+            due += CHUNK_S / SPEED

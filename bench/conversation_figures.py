@@ -1,0 +1,375 @@
+"""Conversations under load, and what of them is ours: lateness, cost, memory, order."""
+
+import asyncio
+import math
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import psutil
+
+from bench.conversation_client import Client, Detection, Utterance, Way, connected
+from bench.conversation_fakes import (
+    Question,
+    ideal_s,
+    reply_s,
+)
+from bench.conversation_stack import MEDIA, Shape, Stack, running_stack
+
+Figures = dict[str, Any]
+
+SPEECH_S = 3.0
+PAUSE_S = 1.5
+"""Between a reply and the next question. The cloud grants ten new drives a second."""
+
+PLAYOUT_DELAY_S = 0.1
+"""How long the cloud's player waits after the first audio, as the engine's does."""
+
+SETTLE_S = 3.0
+PROBE_S = 0.2
+"""What an open microphone waits for before it asks the recogniser; the product's choice."""
+
+_TASKS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who talks with whom, how."""
+
+    sessions: int
+    detection: Detection = Detection.MANUAL
+    way: Way = Way.GATEWAY
+    shape: Shape = field(default_factory=Shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Users in their conversations."""
+
+    stack: Stack
+    clients: Sequence[Client]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What the processes used in a stretch of time."""
+
+    seconds: float
+    cpu_s: dict[str, float]
+    load_cpu_s: float
+    other_cpu_s: float
+
+    def figures(self, sessions: int) -> Figures:
+        """Return CPU seconds for a minute of one conversation."""
+        minutes = self.seconds / 60 * sessions
+        each = {name: round(used / minutes, 3) for name, used in self.cpu_s.items()}
+        return {
+            "cpu_s_per_conversation_minute": round(sum(each[name] for name in MEDIA), 3),
+            "by_process": each,
+            "load_generator_and_cloud_cores": round(self.load_cpu_s / self.seconds, 2),
+            "cores_used_by_others": round(self.other_cpu_s / self.seconds, 2),
+            "load_average": round(psutil.getloadavg()[0], 2),
+        }
+
+
+@asynccontextmanager
+async def crowd(plan: Plan, *, has_microphone: bool = True) -> AsyncIterator[Crowd]:
+    """Start everything, and have users come."""
+    async with AsyncExitStack() as life:
+        stack = await life.enter_async_context(running_stack(plan.shape))
+        channel = await life.enter_async_context(grpc.aio.insecure_channel(stack.speech_target))
+        clients: list[Client] = []
+        numbers = list(range(plan.sessions))
+        for at in range(0, len(numbers), _TASKS_AT_ONCE):
+            coming = (
+                life.enter_async_context(
+                    connected(
+                        stack,
+                        f"bench-{number}",
+                        way=plan.way,
+                        detection=plan.detection,
+                        channel=channel,
+                        has_microphone=has_microphone,
+                    )
+                )
+                for number in numbers[at : at + _TASKS_AT_ONCE]
+            )
+            clients += [await each for each in coming]
+        yield Crowd(stack=stack, clients=clients)
+
+
+async def talk(plan: Plan, *, seconds: float) -> Figures:
+    """Conversations for so long, after a warm-up of one turn each."""
+    cycle_s = SPEECH_S + ideal_s(Question.TWO_SENTENCES) + reply_s(Question.TWO_SENTENCES) + PAUSE_S
+    async with crowd(plan) as people:
+        ending = asyncio.Event()
+        talking = [
+            asyncio.create_task(_converse(client, cycle_s * index / plan.sessions, ending))
+            for index, client in enumerate(people.clients)
+        ]
+        await asyncio.sleep(cycle_s)
+        for client in people.clients:
+            client.utterances.clear()
+        await people.stack.records()
+        began = time.monotonic()
+        window = await _watch(people.stack, seconds)
+        ended = time.monotonic()
+        ending.set()
+        failures = [each for each in await asyncio.gather(*talking) if each]
+        await asyncio.sleep(SETTLE_S)
+        records = await people.stack.records()
+        rest = _lateness(people.clients, records, began, ended)
+        return {
+            "sessions": plan.sessions,
+            "turn_detection": plan.detection,
+            "through": plan.way,
+            "seconds": seconds,
+            **rest,
+            "unfinished_turns": len(failures),
+            **window.figures(plan.sessions),
+        }
+
+
+async def barge_in(plan: Plan, *, times: int) -> Figures:
+    """Cut replies off at random moments and ask anew, and see when silence comes."""
+    async with crowd(plan) as people:
+        each = math.ceil(times / plan.sessions)
+        lost = await asyncio.gather(
+            *(_barge_in(client, each, index) for index, client in enumerate(people.clients))
+        )
+        await asyncio.sleep(SETTLE_S)
+        records = await people.stack.records()
+        until_last_pcm, until_order, without_audio, cuts = [], [], 0, 0
+        for client in people.clients:
+            record = records[client.stream_id]
+            for at, utterance in zip(client.interrupted_at, client.utterances[1:], strict=True):
+                cuts += 1
+                old = [
+                    arrival
+                    for drive in record["drives"]
+                    if drive["opened_at"] < at
+                    for arrival, _ in drive["arrivals"]
+                ]
+                until_last_pcm.append(max(0.0, max(old, default=at) - at))
+                orders = [order for order in record["interrupts"] if order >= at]
+                if orders and min(orders) < utterance.ended_at:
+                    until_order.append(min(orders) - at)
+                if not _drives_of(utterance, record):
+                    without_audio += 1
+        return {
+            "sessions": plan.sessions,
+            "barge_ins": cuts,
+            "through": plan.way,
+            "last_pcm_ms": _spread(until_last_pcm),
+            "cloud_interrupted_ms": _spread(until_order),
+            "cloud_interrupted": len(until_order),
+            "lost_replies": sum(lost),
+            "replies_without_audio": without_audio,
+            "load_average": round(psutil.getloadavg()[0], 2),
+        }
+
+
+async def first_sound(plan: Plan, *, times: int) -> Figures:
+    """From the end of speech to the first audio, by the shape of the reply."""
+    questions = (Question.ONE_SENTENCE, Question.EIGHT_SENTENCES, Question.CLAUSE)
+    async with crowd(plan) as people:
+        for index in range(times * len(questions)):
+            for client in people.clients:
+                count = client.count("playback_started")
+                await client.say(questions[index % len(questions)], 1.0)
+                await client.until("playback_started", count + 1, within_s=10)
+                await asyncio.sleep(0.3)
+                await client.interrupt()
+                await asyncio.sleep(0.5)
+        records = await people.stack.records()
+        found: dict[Question, list[float]] = {question: [] for question in questions}
+        for client in people.clients:
+            for utterance in client.utterances[len(questions) :]:
+                for drive in _drives_of(utterance, records[client.stream_id])[:1]:
+                    at = drive["arrivals"][0][0] - utterance.ended_at
+                    found[utterance.question].append(at)
+        one, eight, clause = (_percentile(found[question], 0.5) for question in questions)
+        return {
+            "one_sentence_ms": _spread(found[Question.ONE_SENTENCE]),
+            "eight_sentences_ms": _spread(found[Question.EIGHT_SENTENCES]),
+            "clause_ms": _spread(found[Question.CLAUSE]),
+            "ideal_sentence_ms": round(ideal_s(Question.ONE_SENTENCE) * 1000),
+            "ideal_clause_ms": round(ideal_s(Question.CLAUSE) * 1000),
+            "eight_to_one": round(eight / one, 3),
+            "clause_p50_ms": round(clause * 1000, 1),
+            "load_average": round(psutil.getloadavg()[0], 2),
+        }
+
+
+async def idle(plan: Plan, *, more: int) -> Figures:
+    """Memory of conversations that are open and silent."""
+    async with crowd(plan, has_microphone=False) as people:
+        await asyncio.sleep(SETTLE_S)
+        before = people.stack.rss_kb()
+        async with AsyncExitStack() as life:
+            channel = await life.enter_async_context(
+                grpc.aio.insecure_channel(people.stack.speech_target)
+            )
+            for number in range(more):
+                await life.enter_async_context(
+                    connected(
+                        people.stack,
+                        f"more-{number}",
+                        way=plan.way,
+                        detection=plan.detection,
+                        channel=channel,
+                        has_microphone=False,
+                    )
+                )
+            await asyncio.sleep(SETTLE_S)
+            after = people.stack.rss_kb()
+    each = {name: round((after[name] - before[name]) / more, 1) for name in before}
+    return {
+        "sessions": more,
+        "through": plan.way,
+        "rss_kb_per_session": round(sum(each[name] for name in MEDIA), 1),
+        "by_process": each,
+    }
+
+
+async def _converse(client: Client, after_s: float, ending: asyncio.Event) -> int:
+    """Ask and listen until the end; return how many turns did not end."""
+    await asyncio.sleep(after_s)
+    unfinished = 0
+    while not ending.is_set():
+        over = client.count("turn_finished") + client.count("turn_failed")
+        await client.say(Question.TWO_SENTENCES, SPEECH_S)
+        if not await client.until("turn_finished", over + 1, within_s=30):
+            unfinished += 1
+        await asyncio.sleep(PAUSE_S)
+    return unfinished
+
+
+async def _barge_in(client: Client, times: int, seed: int) -> int:
+    """Return how many replies never began."""
+    dice = random.Random(seed)
+    await asyncio.sleep(seed * 0.1)
+    lost = 0
+    count = client.count("playback_started")
+    await client.say(Question.LONG, 0.4)
+    for _ in range(times):
+        if not await client.until("playback_started", count + 1, within_s=5):
+            lost += 1
+        await asyncio.sleep(dice.uniform(0, 0.8))
+        count = client.count("playback_started")
+        await client.interrupt()
+        await client.say(Question.LONG, 0.4)
+    if not await client.until("playback_started", count + 1, within_s=5):
+        lost += 1
+    return lost
+
+
+async def _watch(stack: Stack, seconds: float) -> Window:
+    own = (psutil.Process(), stack.processes["cloud"])
+    began, used, load, busy = time.monotonic(), stack.cpu_s(), _cpu_s(own), _machine_cpu_s()
+    await asyncio.sleep(seconds)
+    passed = time.monotonic() - began
+    now = stack.cpu_s()
+    cpu_s = {name: now[name] - used[name] for name in used}
+    load_cpu_s = _cpu_s(own) - load
+    return Window(
+        seconds=passed,
+        cpu_s=cpu_s,
+        load_cpu_s=load_cpu_s,
+        other_cpu_s=max(0.0, _machine_cpu_s() - busy - sum(cpu_s.values()) - load_cpu_s),
+    )
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return float(sum(sum(process.cpu_times()[:2]) for process in processes))
+
+
+def _machine_cpu_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
+def _lateness(
+    clients: Sequence[Client], records: dict[str, Any], began: float, ended: float
+) -> Figures:
+    added, whole, glitches, reverse, silent = [], [], 0, 0, 0
+    for client in clients:
+        record = records[client.stream_id]
+        for utterance in client.utterances:
+            if not began < utterance.began_at < utterance.ended_at < ended:
+                continue
+            drives = _drives_of(utterance, record)
+            if not drives:
+                silent += 1
+                continue
+            first = drives[0]["arrivals"][0][0] - utterance.ended_at
+            whole.append(first)
+            added.append(first - _ideal_s(utterance, client.detection))
+            glitches += sum(_glitches(drive) for drive in drives)
+            reverse += sum(
+                utterance.began_at < arrival < utterance.ended_at
+                for drive in record["drives"]
+                for arrival, _ in drive["arrivals"]
+            )
+    return {
+        "turns": len(added),
+        "added_ms": _spread(added),
+        "first_sound_ms": _spread(whole),
+        "glitches": glitches,
+        "reverse_barge_ins": reverse,
+        "turns_without_audio": silent,
+    }
+
+
+def _ideal_s(utterance: Utterance, detection: Detection) -> float:
+    """The providers' own time, and with an open microphone the silence that it waits for."""
+    ideal = ideal_s(utterance.question)
+    return ideal if detection is Detection.MANUAL else ideal + PROBE_S
+
+
+def _drives_of(utterance: Utterance, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The drive that was opened next after an utterance, if it has audio."""
+    later = [drive for drive in record["drives"] if drive["opened_at"] >= utterance.ended_at]
+    later.sort(key=lambda drive: float(drive["opened_at"]))
+    return [drive for drive in later[:1] if drive["arrivals"]]
+
+
+def _glitches(drive: dict[str, Any]) -> int:
+    """How often a player that starts a moment after the first audio runs dry before the end."""
+    arrivals = drive["arrivals"]
+    ends_at = arrivals[0][0] + PLAYOUT_DELAY_S
+    found = 0
+    for at, size in arrivals:
+        if at > ends_at:
+            found += 1
+            ends_at = at
+        ends_at += size / 2 / drive["rate_hertz"]
+    return found
+
+
+def _spread(seconds: Sequence[float]) -> Figures:
+    return {
+        "n": len(seconds),
+        "p50": round(_percentile(seconds, 0.5) * 1000, 1),
+        "p90": round(_percentile(seconds, 0.9) * 1000, 1),
+        "p99": round(_percentile(seconds, 0.99) * 1000, 1),
+        "max": round(max(seconds, default=math.nan) * 1000, 1),
+    }
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def one_core() -> Shape:
+    """All services on the first core of this machine."""
+    return Shape(cores=(min(os.sched_getaffinity(0)),))
