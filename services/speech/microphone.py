@@ -96,8 +96,7 @@ def _known(task: "asyncio.Task[T] | None") -> T | None:
 class OpenMicrophone:
     """Follows one stream by its own clock, the samples: silence must be sent as well.
 
-    Recognition and the turn model work beside it while audio goes on; what they say counts from
-    the next frame on. Used inside `running`.
+    Recognition and the turn model work beside it while audio goes on. Used inside `running`.
     """
 
     def __init__(
@@ -131,8 +130,7 @@ class OpenMicrophone:
                 yield
         finally:
             self._drop_assessment()
-            if self._probe is not None:
-                self._probe.cancel()
+            self._drop_probe()
 
     def hear(self, pcm: bytes) -> None:
         """Take the next audio."""
@@ -154,6 +152,7 @@ class OpenMicrophone:
     def _begin(self, start_s: float) -> None:
         self._began_during = self._floor.speaking
         self._probed_s, self._remark = 0.0, None
+        self._quiet_s = 0.0
         self._floor.note_speech(start_s)
         if self._began_during is Speaking.PREPARING:
             # Nothing is heard of the reply yet: the user simply goes on.
@@ -175,6 +174,11 @@ class OpenMicrophone:
             self._assessment.drop()
             self._assessment = None
             self._floor.withdraw_guess()
+
+    def _drop_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
 
     def _assess(self) -> _Assessment:
         pcm = self._ear.audio()
@@ -201,6 +205,7 @@ class OpenMicrophone:
     def _end(self) -> None:
         words = (self._assessment or self._assess()).words
         self._assessment = None
+        self._drop_probe()
         voiced_s = self._ear.voiced_s
         utterance = self._ear.take()
         if _known(words) is None and self._began_during is Speaking.SILENT:
@@ -250,9 +255,11 @@ class OpenMicrophone:
             self._floor.yield_floor()
 
     def _judge(self, probe: "asyncio.Task[str]") -> None:
+        if probe is not self._probe:
+            return
         self._probe = None
         text = _known(probe)
-        if text is not None and self._ear.is_speaking:
+        if text is not None:
             self._remark = self._classify(text, self._ear.voiced_s, goes_on=True)
             if self._remark is Remark.WORDS:
                 self._floor.yield_floor()
