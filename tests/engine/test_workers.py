@@ -161,8 +161,8 @@ async def test_viewers_are_passed_to_the_worker_of_their_stream(front: Cloud) ->
             assert fragment.status_code == 204
             assert (await front.http.delete(viewer.address)).status_code == 200
             await viewer.until_end()
-    figures = await health(front, lambda told: told["viewers"] == 0)
-    assert figures["tasks"] == 2
+    # Each worker tells of itself once in a while.
+    await health(front, lambda told: told["viewers"] == 0 and told["tasks"] == 2)
 
 
 async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:

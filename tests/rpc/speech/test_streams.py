@@ -157,6 +157,7 @@ async def test_turns_that_nobody_holds_any_more_end_with_an_event() -> None:
         assert second.HasField("turn_failed")
         assert {each.turn_id for each in talk.events[2:]} == {3}
         assert talk.kinds[-1] == "turn_finished"
+        await rig.tasks.recorded("turn_finished")
         assert rig.tasks.records[TASK_ID] == [*left, *talk.events]
 
 
