@@ -4,10 +4,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.send_timeout import SEND_TIMEOUT_S, PatientWebSocket
 from gateway.sockets import Drain
 
 GRACE_S = 5
@@ -25,17 +27,22 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, *, host: str, port: int, drain: Drain | None = None
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    drain: Drain | None = None,
+    send_timeout_s: float = SEND_TIMEOUT_S,
 ) -> AsyncIterator[str]:
     """Serve until the block is left; gives the address. `port` 0 takes a free one.
 
-    At the end open WebSockets are told so by the `drain`. Raises OSError when the address is taken
-    or not ours.
+    WebSockets whose clients take nothing for `send_timeout_s` are cut off; at the end the others
+    are told so by the `drain`. Raises OSError when the address is taken or not ours.
     """
     config = uvicorn.Config(
         app,
         lifespan="off",
-        ws="websockets-sansio",
+        ws=partial(PatientWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=MAX_MESSAGE_BYTES,
         # PCM does not shrink, and compressing it would cost more than all the rest.
         ws_per_message_deflate=False,

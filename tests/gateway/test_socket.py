@@ -9,8 +9,16 @@ import av
 import numpy as np
 import pytest
 
+from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from services.speech.wire import to_timestamp
 from tests.support.proxy import proxying
-from tests.support.sockets import calling, gateway_before
+from tests.support.sockets import (
+    ABNORMAL_CLOSURE,
+    calling,
+    gateway_before,
+    ignoring,
+    until_none,
+)
 from tests.support.speech import (
     TASK_ID,
     Script,
@@ -210,6 +218,38 @@ async def test_whoever_drops_and_returns_misses_nothing() -> None:
         ]
 
 
+async def test_a_client_that_reads_nothing_is_cut_off_and_may_return() -> None:
+    async with speech_rig() as rig, gateway_before(rig, send_timeout_s=0.2) as url:
+        rig.tasks.records[TASK_ID] = past(turns=100)
+        async with ignoring(url, after=0) as caller:
+            await caller.until("ready")
+            await caller.send(type="text", text="Why?")
+            # The line is closed and the call to speech has ended; the turn went on without them.
+            await rig.tasks.recorded("turn_finished", count=101)
+            await until_none("parley_http_sockets")
+            await until_none("parley_conversations")
+            assert await caller.closed() == ABNORMAL_CLOSURE
+        record = rig.tasks.records[TASK_ID]
+        assert len(caller.events) < len(record) - 1
+        async with calling(url, after=len(caller.events)) as returned:
+            while (await returned.until("turn_finished"))["reply"] != REPLY:
+                pass
+        seen = [each["sequence"] for each in caller.events + returned.events]
+        assert seen == [each.sequence for each in record]
+
+
+async def test_a_client_that_reads_slowly_is_waited_for() -> None:
+    async with speech_rig() as rig, gateway_before(rig, send_timeout_s=1.0) as url:
+        rig.tasks.records[TASK_ID] = past(turns=100)
+        async with ignoring(url, after=0) as caller:
+            for _ in range(100):
+                await caller.until("turn_finished")
+            # Longer than anything may wait: nothing does any more.
+            await asyncio.sleep(1.1)
+            await caller.send(type="text", text="Why?")
+            await caller.until("turn_finished")
+
+
 async def test_a_way_to_speech_that_breaks_is_found_again_unnoticed() -> None:
     async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
         speech = proxy.url.removeprefix("http://")
@@ -226,6 +266,24 @@ async def test_a_way_to_speech_that_breaks_is_found_again_unnoticed() -> None:
                 assert finished["heard"] == REPLY
             sequences = [each["sequence"] for each in caller.events]
             assert sequences == [*range(1, len(sequences) + 1)]
+
+
+def past(*, turns: int) -> list[events_pb.ConversationEvent]:
+    """Return the record of turns with long replies."""
+    started = events_pb.TurnStarted(user_text="What else?")
+    finished = events_pb.TurnFinished(reply_text="It was long.", heard_text="It was long.")
+    told: list[dict[str, Any]] = [
+        {"turn_started": started},
+        {"reply_updated": events_pb.ReplyUpdated(delta="long " * 800)},
+        {"turn_finished": finished},
+    ]
+    return [
+        events_pb.ConversationEvent(
+            sequence=3 * turn + at, event_time=to_timestamp(0), turn_id=turn + 1, **event
+        )
+        for turn in range(turns)
+        for at, event in enumerate(told, start=1)
+    ]
 
 
 def webm_opus(*, seconds: float) -> bytes:

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.send_timeout import SEND_TIMEOUT_S
 from gateway.serving import serving
 from gateway.sockets import Drain
 from tests.support.speech import TASK_ID, SpeechRig
@@ -23,7 +27,11 @@ PATH = "/api/digital-human/talk"
 
 @asynccontextmanager
 async def gateway_before(
-    rig: SpeechRig, *, speech: str = "", keys: tuple[str, ...] = ()
+    rig: SpeechRig,
+    *,
+    speech: str = "",
+    keys: tuple[str, ...] = (),
+    send_timeout_s: float = SEND_TIMEOUT_S,
 ) -> AsyncIterator[str]:
     """Serve; gives the address of the sockets. `speech` is another way to the speech service."""
     rules = AccessRules(keys=keys, origins=(), requests_per_second=1000.0)
@@ -36,7 +44,9 @@ async def gateway_before(
     async with connecting(targets, service_token=None) as backend:
         options = GatewayOptions(access=rules)
         app = create_app(backend=backend, options=options, drain=drain)
-        async with serving(app, host="127.0.0.1", port=0, drain=drain) as url:
+        async with serving(
+            app, host="127.0.0.1", port=0, drain=drain, send_timeout_s=send_timeout_s
+        ) as url:
             yield f"ws{url.removeprefix('http')}"
 
 
@@ -92,14 +102,40 @@ class Caller:
         return told
 
 
+def address(url: str, **query: Any) -> str:
+    """Return the address of the task's line."""
+    given = {"taskId": TASK_ID} | query
+    words = "&".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    return f"{url}{PATH}?{words}"
+
+
 @asynccontextmanager
 async def calling(
     url: str, *, headers: dict[str, str] | None = None, **query: Any
 ) -> AsyncIterator[Caller]:
     """A client of the task; leaves at the end without a word if it is still there."""
-    given = {"taskId": TASK_ID} | query
-    words = "&".join(f"{name}={value}" for name, value in given.items() if value is not None)
     async with connect(
-        f"{url}{PATH}?{words}", additional_headers=headers, compression=None
+        address(url, **query), additional_headers=headers, compression=None
     ) as connection:
         yield Caller(connection)
+
+
+@asynccontextmanager
+async def ignoring(url: str, **query: Any) -> AsyncIterator[Caller]:
+    """A client whose system takes hardly more than it reads."""
+    way = urlsplit(url)
+    with socket.socket() as small:
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        small.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(small, (way.hostname, way.port))
+        async with connect(
+            address(url, **query), sock=small, max_queue=1, compression=None
+        ) as connection:
+            yield Caller(connection)
+
+
+async def until_none(gauge: str) -> None:
+    """Wait until nothing of a kind is there any more, by its metric."""
+    async with asyncio.timeout(30):
+        while REGISTRY.get_sample_value(gauge):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
