@@ -47,6 +47,8 @@ async def serving(
         # PCM does not shrink, and compressing it would cost more than all the rest.
         ws_per_message_deflate=False,
         log_config=None,
+        # Below warnings it tells the whole address of a WebSocket, and so its key.
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,

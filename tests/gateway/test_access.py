@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from gateway.access import RateLimit
 from gateway.settings import GatewaySettings, is_loopback
@@ -180,9 +182,17 @@ def test_keys_stay_out_of_sight() -> None:
     assert "secret-key" not in repr(GatewaySettings(api_keys="secret-key"))
 
 
-def start_gateway(**environment: str) -> subprocess.Popen[str]:
+AS_IT_IS = ("-m", "gateway")
+TALKATIVE = """
+import logging, runpy
+logging.basicConfig(level=logging.DEBUG)
+runpy.run_module("gateway", run_name="__main__")
+"""
+
+
+def start_gateway(*words: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "gateway"],
+        [sys.executable, *(words or AS_IT_IS)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         stderr=subprocess.PIPE,
         text=True,
@@ -209,6 +219,34 @@ def test_the_process_serves_warns_and_stops() -> None:
         _, rest = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Traceback" not in rest
+
+
+def test_no_key_is_logged_however_much_is() -> None:
+    environment = {
+        "GATEWAY_PORT": "0",
+        "GATEWAY_API_KEYS": "the-right-key",
+        "GATEWAY_SPEECH_TARGET": "127.0.0.1:9",
+    }
+    with start_gateway("-c", TALKATIVE, **environment) as process:
+        assert process.stderr is not None
+        before = []
+        while "gateway up" not in (line := process.stderr.readline()):
+            assert line, before
+            before.append(line)
+        url = line.rpartition("url=")[2].strip()
+        for key in ("the-right-key", "a-wrong-key"):
+            address = f"{url}/api/digital-human/talk?taskId=task_a&apiKey={key}"
+            httpx.get(address, headers={"X-Api-Key": key})
+            with connect(address.replace("http", "ws", 1)) as client:
+                assert "problem" in str(client.recv())
+                with pytest.raises(ConnectionClosed):
+                    client.recv()
+        process.terminate()
+        _, rest = process.communicate(timeout=30)
+    told = "".join(before) + rest
+    assert told.count("socket ended") == 2
+    assert "DEBUG" in told
+    assert "-key" not in told
 
 
 def test_a_taken_port_is_told() -> None:
