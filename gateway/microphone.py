@@ -8,7 +8,9 @@ import numpy as np
 from gateway.media import RATE_HERTZ
 from services.runtime.pcm import byte_count, duration_s
 
+ONSET_BYTES = byte_count(0.12, RATE_HERTZ)
 BUNDLE_BYTES = byte_count(0.1, RATE_HERTZ)
+SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
 LULL_S = 0.025
 """So long after the last message nothing more is taken to come soon."""
 
@@ -19,8 +21,13 @@ LOUD_FACTOR = 3.0
 FLOOR_GROWTH = 1.28
 """So much may the room's noise floor rise in a second; it falls at once."""
 
-NEW_S = 0.2
+NEW_BYTES = byte_count(0.2, RATE_HERTZ)
 """Sound after so much quiet is a new beginning."""
+
+PAUSE_BYTES = byte_count(0.1, RATE_HERTZ)
+FINISHED_BYTES = byte_count(0.5, RATE_HERTZ)
+UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
+"""Quiet from which speech looks for the end of what was said, and up to which it finds it."""
 
 
 class Microphone:
@@ -45,14 +52,15 @@ class Microphone:
         self._held = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._floor = QUIETEST
-        self._loud_s = 0.0
-        self._quiet_s = NEW_S
-        self._heard_s = 0.0
+        self._heard_bytes = 0
+        self._loud_bytes = 0
+        self._quiet_bytes = NEW_BYTES
 
     def hear(self, pcm: bytes) -> None:
         """Take whole samples."""
         self._held += pcm
-        is_first = not self._heard_s
+        is_first = not self._heard_bytes
+        self._heard_bytes += len(pcm)
         self._listen(pcm)
         if is_first or len(self._held) >= self._most_bytes():
             self.flush()
@@ -70,33 +78,32 @@ class Microphone:
     def end_utterance(self) -> None:
         """Pass on what is held; what comes next is a new beginning."""
         self.flush()
-        self._quiet_s = NEW_S
-        self._heard_s = 0.0
+        self._heard_bytes = 0
+        self._quiet_bytes = NEW_BYTES
 
     def close(self) -> None:
         """Pass nothing on any more."""
         self._stop_timer()
 
     def _listen(self, pcm: bytes) -> None:
-        span_s = duration_s(len(pcm), RATE_HERTZ)
-        self._heard_s += span_s
         level = float(np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)).mean())
-        self._floor = max(QUIETEST, min(level, self._floor * FLOOR_GROWTH**span_s))
+        growth = FLOOR_GROWTH ** duration_s(len(pcm), RATE_HERTZ)
+        self._floor = max(QUIETEST, min(level, self._floor * growth))
         if level > LOUD_FACTOR * self._floor:
-            if self._quiet_s >= NEW_S:
-                self._loud_s = 0.0
-            self._quiet_s = 0.0
-            self._loud_s += span_s
+            if self._quiet_bytes >= NEW_BYTES:
+                self._loud_bytes = 0
+            self._quiet_bytes = 0
+            self._loud_bytes += len(pcm)
         else:
-            self._quiet_s += span_s
+            self._quiet_bytes += len(pcm)
 
     def _most_bytes(self) -> int:
         """How much may be held after the audio so far."""
-        if self._quiet_s == 0.0:
-            return 0 if self._loud_s <= 0.12 else BUNDLE_BYTES
-        if not self._ends_by_silence or self._quiet_s < 0.1 or self._quiet_s > 1.5:
+        if not self._quiet_bytes:
+            return 0 if self._loud_bytes <= ONSET_BYTES else BUNDLE_BYTES
+        if not self._ends_by_silence or not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:
             return BUNDLE_BYTES
-        return 0 if self._quiet_s <= 0.5 else byte_count(0.04, RATE_HERTZ)
+        return 0 if self._quiet_bytes <= FINISHED_BYTES else SMALL_BUNDLE_BYTES
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

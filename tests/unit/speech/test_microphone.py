@@ -1,12 +1,14 @@
 """An open microphone: when the user is finished, goes on, listens, or interrupts."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from services.runtime.errors import ServiceError
+from services.runtime.pcm import byte_count
 from services.runtime.reasons import Reason
 from services.speech.listening import ListeningRules, Utterance
 from services.speech.microphone import OpenMicrophone, Speaking
@@ -156,6 +158,41 @@ async def test_endless_speech_is_ended() -> None:
     await listen(floor, voiced(11))
     assert len(floor.asked) == 3
     assert all(len(each.pcm) <= 5.1 * SECOND for each in floor.asked)
+
+
+@pytest.mark.parametrize("sizes", [(640,), (1,), (511, 3, 513), (65_535, 1), (65_536, 33_333)])
+@in_virtual_time
+async def test_an_onset_is_found_to_the_byte_whatever_the_messages_are(
+    sizes: tuple[int, ...],
+) -> None:
+    """Half samples between messages too: the frames are cut from the stream, not from them."""
+    quiet, voice = numbered(2.5, is_voiced=False), numbered(0.5, is_voiced=True)
+    pcm = quiet + voice
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    microphone = OpenMicrophone(
+        detector=LoudnessDetector(), rules=RULES, turn_end=None, floor=floor, language_code="en"
+    )
+    async with microphone.running():
+        at = 0
+        for size in itertools.cycle(sizes):
+            if at >= len(pcm):
+                break
+            microphone.hear(pcm[at : at + size])
+            at += size
+        microphone.finish()
+    [utterance] = floor.asked
+    assert floor.told == [f"speech at {len(quiet) / SECOND:.1f}", "ask"]
+    assert utterance.end_s == len(pcm) / SECOND
+    assert utterance.pcm == quiet[-byte_count(RULES.lead_s, 16_000) :] + voice
+
+
+def numbered(seconds: float, *, is_voiced: bool) -> bytes:
+    """Return frames that differ, with or without a voice for the scripted detector."""
+    frames = [
+        (f"{at:>6}" * 86)[:512].encode() if is_voiced else bytes(2) + (f"{at:>6}" * 85).encode()
+        for at in range(round(seconds * SECOND / 512))
+    ]
+    return b"".join(frames)
 
 
 @in_virtual_time

@@ -1,0 +1,90 @@
+"""The way of a microphone's sound through the gateway: bundled, with every byte in its place."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.microphone import Microphone
+from gateway.uplink import Uplink
+from tests.support.virtual_time import in_virtual_time
+
+FRAME = 640
+"""20 ms."""
+
+LARGEST = 65_536
+MOST_OF_A_REQUEST = 32_768
+COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())
+
+
+def sound(frames: int, *, loud: bool, first: int = 0) -> bytes:
+    """Return frames of which each sample differs from those around it."""
+    samples = np.arange(first, first + frames * FRAME // 2, dtype=np.int64)
+    amplitude = 8_000 if loud else 1
+    return (amplitude * (-1) ** samples + samples % 7).astype("<i2").tobytes()
+
+
+def messages(pcm: bytes, randomness: random.Random) -> Iterator[bytes]:
+    """Cut sound into messages of whole samples, from one to the largest that a client may send."""
+    at = 0
+    while at < len(pcm):
+        largest = randomness.choice([2, 40, FRAME, FRAME + 2, 5_000, LARGEST])
+        size = randomness.randint(1, largest // 2) * 2
+        yield pcm[at : at + size]
+        at += size
+
+
+@in_virtual_time
+async def test_what_came_before_an_onset_goes_on_with_it() -> None:
+    bundles: list[bytes] = []
+    microphone = Microphone(bundles.append, ends_by_silence=True)
+    quiet, voice = sound(108, loud=False), sound(20, loud=True, first=3)
+    for at in range(0, len(quiet), FRAME):
+        microphone.hear(quiet[at : at + FRAME])
+        await asyncio.sleep(0.02)
+    # Three frames of the quiet are held when the voice begins.
+    assert sum(map(len, bundles)) == 105 * FRAME
+    before = len(bundles)
+    microphone.hear(voice[:FRAME])
+    assert bundles[before:] == [quiet[-3 * FRAME :] + voice[:FRAME]]
+    for at in range(FRAME, len(voice), FRAME):
+        microphone.hear(voice[at : at + FRAME])
+        await asyncio.sleep(0.02)
+    # 120 ms one by one, then 100 ms at once.
+    assert [len(each) // FRAME for each in bundles[before + 1 :]] == [1] * 5 + [5] * 2
+    microphone.flush()
+    assert b"".join(bundles) == quiet + voice
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("ends_by_silence", [True, False])
+@in_virtual_time
+async def test_no_byte_is_lost_doubled_or_moved(seed: int, ends_by_silence: bool) -> None:
+    randomness = random.Random(seed)
+    uplink = Uplink(keeps_utterances=False)
+    microphone = Microphone(uplink.hear, ends_by_silence=ends_by_silence)
+
+    async def taken() -> list[bytes]:
+        heard = []
+        async for request in uplink.requests():
+            if request.HasField("commit"):
+                break
+            heard.append(request.audio.pcm)
+            # Speech is sometimes behind, so that sound joins sound that waits.
+            await asyncio.sleep(randomness.choice([0, 0.01, 0.3]))
+        return heard
+
+    taking = asyncio.create_task(taken())
+    parts = [sound(randomness.randint(1, 60), loud=each % 2 == 1, first=each) for each in range(12)]
+    for message in messages(b"".join(parts), randomness):
+        await uplink.room()
+        microphone.hear(message)
+        await asyncio.sleep(randomness.choice([0, 0.02, 0.05]))
+    microphone.flush()
+    uplink.add(COMMIT)
+    heard = await taking
+    assert b"".join(heard) == b"".join(parts)
+    assert all(len(each) % 2 == 0 and 0 < len(each) <= MOST_OF_A_REQUEST for each in heard)
