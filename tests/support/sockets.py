@@ -113,9 +113,13 @@ def address(url: str, **query: Any) -> str:
 async def calling(
     url: str, *, headers: dict[str, str] | None = None, **query: Any
 ) -> AsyncIterator[Caller]:
-    """A client of the task; leaves at the end without a word if it is still there."""
+    """A client of the task, which leaves at the end if it is still there."""
     async with connect(
-        address(url, **query), additional_headers=headers, compression=None
+        address(url, **query),
+        additional_headers=headers,
+        compression=None,
+        # One whose queue is full when it leaves would not see that it is let go.
+        max_queue=None,
     ) as connection:
         yield Caller(connection)
 
