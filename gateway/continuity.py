@@ -54,6 +54,7 @@ class Continuity:
                     await self._prepare_return()
                 async with self._backend.converse(self._setup, uplink.requests()) as responses:
                     async for response in responses:
+                        uplink.note(response.event)
                         if self._is_news(response):
                             yield response
                 return

@@ -254,10 +254,10 @@ class _Client:
                 return
             case "text":
                 asked = _checked(TextControl.model_validate_json, text)
-                requests = turns.written(asked.text)
+                requests = turns.written(asked.text, request_id=asked.request_id)
             case "say":
                 said = _checked(SayControl.model_validate_json, text)
-                requests = turns.said(said.text, said.priority)
+                requests = turns.said(said.text, said.priority, request_id=said.request_id)
             case "interrupt":
                 requests = turns.interruption()
         self._microphone.flush()

@@ -94,6 +94,7 @@ def _turn_started(started: pb.TurnStarted) -> dict[str, Any]:
         "lang": started.language_code,
         "isPreemptive": started.is_preemptive,
         "discardedReplies": started.discarded_reply_count,
+        **({"requestId": started.request_id} if started.request_id else {}),
     }
 
 

@@ -6,6 +6,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from services.runtime.requests import new_request_id
+
 TASK_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING", "STOPPED", "FAILED")
 
 
@@ -25,6 +27,7 @@ TaskId = Annotated[
 Words = Annotated[
     str, Field(min_length=1, max_length=4000, pattern=r"\S"), AfterValidator(_check_unicode)
 ]
+RequestId = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
 Lang = Annotated[Text, Field(description="Language, BCP-47, such as `en` or `zh`.")]
 # The services know the true limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
@@ -130,6 +133,7 @@ class TextControl(Control):
     """A question in writing."""
 
     text: Words
+    request_id: RequestId = Field(default_factory=new_request_id)
 
 
 class SayControl(Control):
@@ -137,6 +141,7 @@ class SayControl(Control):
 
     text: Words
     priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
+    request_id: RequestId = Field(default_factory=new_request_id)
 
 
 class Done(JsonModel):

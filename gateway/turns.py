@@ -58,15 +58,16 @@ def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
     ]
 
 
-def written(text: str) -> list[pb.ConverseRequest]:
+def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
     """Return the requests of a question in writing."""
-    return [pb.ConverseRequest(text=pb.ConverseText(text=text))]
+    return [pb.ConverseRequest(text=pb.ConverseText(text=text, request_id=request_id))]
 
 
-def said(text: str, priority: str) -> list[pb.ConverseRequest]:
+def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
     """Return the requests of words for the digital human to say."""
     level = pb.SayPriority.Value(f"SAY_PRIORITY_{priority}")
-    return [pb.ConverseRequest(say=pb.ConverseSay(text=text, priority=level))]
+    say = pb.ConverseSay(text=text, priority=level, request_id=request_id)
+    return [pb.ConverseRequest(say=say)]
 
 
 def interruption() -> list[pb.ConverseRequest]:

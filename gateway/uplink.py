@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.turns import CHUNK_BYTES
 
@@ -12,16 +13,23 @@ WAITING_BYTES = 320_000
 """Ten seconds of audio; a client that sends more waits."""
 
 
+KEPT_SENTENCES = 17
+"""Speech lets 16 turns wait for the one that it holds: whatever is older has been dropped."""
+
+
 class Uplink:
     """Outlives the streams that carry it: what one could not deliver, the next does.
 
-    With `keeps_utterances` the audio of an utterance is kept until its `commit`, and a stream that
-    takes over in between is told it from the start: it alone decides what was said.
+    What was written may be lost with its stream all the same. So a text, or words to say, are
+    written to the next one again until a turn is told to be theirs; speech knows them by their
+    `request_id` and takes them once. With `keeps_utterances` the audio of an utterance is kept
+    until its `commit`, and a stream that takes over in between is told it from the start: it alone
+    decides what was said.
     """
 
     def __init__(self, *, keeps_utterances: bool) -> None:
         self._keeps_utterances = keeps_utterances
-        self._utterance: list[pb.ConverseRequest] = []
+        self._kept: list[pb.ConverseRequest] = []
         self._waiting: deque[pb.ConverseRequest] = deque()
         self._waiting_bytes = 0
         self._under_way: pb.ConverseRequest | None = None
@@ -51,18 +59,29 @@ class Uplink:
         self._changed.set()
         self._note_room()
 
+    def note(self, event: conversation_pb2.ConversationEvent) -> None:
+        """Forget what an event shows to have been taken."""
+        if taken := event.turn_started.request_id:
+            self._kept = [each for each in self._kept if _request_id(each) != taken]
+
     async def requests(self) -> AsyncGenerator[pb.ConverseRequest, None]:
         """Yield what is to be written to one stream, for as long as that lives.
 
         Asking for the next says that the one before was written.
         """
-        for request in self._utterance:
+        for request in tuple(self._kept):
             yield request
         while True:
             if self._under_way is None:
-                self._under_way = await self._next()
+                request = await self._next()
+                if self._is_to_keep(request):
+                    # Before it is written: its turn may be told before the writer knows.
+                    self._keep(request)
+                    yield request
+                    continue
+                self._under_way = request
             yield self._under_way
-            self._keep(self._under_way)
+            self._note_written(self._under_way)
             self._under_way = None
 
     async def _next(self) -> pb.ConverseRequest:
@@ -74,14 +93,32 @@ class Uplink:
         self._note_room()
         return request
 
-    def _keep(self, written: pb.ConverseRequest) -> None:
-        if written.HasField("commit"):
-            self._utterance.clear()
-        elif self._keeps_utterances and written.HasField("audio"):
-            self._utterance.append(written)
+    def _is_to_keep(self, request: pb.ConverseRequest) -> bool:
+        if request.HasField("audio"):
+            return self._keeps_utterances
+        # What is dropped while something is said is not worth a second try.
+        return bool(_request_id(request)) and request.say.priority != pb.SAY_PRIORITY_LOW
+
+    def _keep(self, request: pb.ConverseRequest) -> None:
+        self._kept.append(request)
+        sentences = [each for each in self._kept if _request_id(each)]
+        if len(sentences) > KEPT_SENTENCES:
+            self._kept.remove(sentences[0])
+
+    def _note_written(self, request: pb.ConverseRequest) -> None:
+        if request.HasField("commit"):
+            self._kept = [each for each in self._kept if not each.HasField("audio")]
+        elif request.HasField("interrupt"):
+            # It cuts off all that was sent before it.
+            self._kept = [each for each in self._kept if not _request_id(each)]
 
     def _note_room(self) -> None:
         if len(self._waiting) < WAITING_REQUESTS and self._waiting_bytes < WAITING_BYTES:
             self._has_room.set()
         else:
             self._has_room.clear()
+
+
+def _request_id(request: pb.ConverseRequest) -> str:
+    """Return what a text or words to say are known by, empty for all else."""
+    return request.text.request_id or request.say.request_id

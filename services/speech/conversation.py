@@ -32,6 +32,8 @@ from services.speech.turn import (
 )
 
 WAITING_TURNS = 16
+REMEMBERED_REQUESTS = 256
+"""What may come again was sent a moment ago."""
 
 ECHO_S = 2.0
 """How long after a reply its sound may still come back through a microphone."""
@@ -98,12 +100,14 @@ class Conversation:
         history: History,
         last_turn_id: int,
         stages: Stages,
+        request_ids: Sequence[str] = (),
     ) -> None:
         self.events = events
         self._past = past
         self._history = history
         self._turn_id = last_turn_id
         self._stages = stages
+        self._request_ids = deque(request_ids, maxlen=REMEMBERED_REQUESTS)
         self._urgent: deque[_Waiting] = deque()
         self._patient: deque[_Waiting] = deque()
         self._running: _Waiting | None = None
@@ -144,7 +148,10 @@ class Conversation:
 
     def ask(self, cause: Spoken | Written, *, manner: Manner, speaker: Speaker) -> None:
         """The user said something: it cuts off what is being said and is answered next."""
-        self._admit()
+        request_id = cause.request_id if isinstance(cause, Written) else ""
+        if request_id in self._request_ids:
+            return
+        self._admit(request_id)
         if isinstance(cause, Spoken):
             ended = SpeechEnded(end_s=cause.utterance.end_s)
             self._publish(ended, self.next_turn_id)
@@ -158,7 +165,9 @@ class Conversation:
         """The application has something said."""
         if priority is Priority.LOW and not self.is_idle:
             return
-        self._admit()
+        if scripted.request_id in self._request_ids:
+            return
+        self._admit(scripted.request_id)
         waiting = _Waiting(cause=scripted, manner=manner, speaker=speaker)
         if priority is Priority.HIGH:
             self.cut_reply()
@@ -281,13 +290,16 @@ class Conversation:
         """The turn that the user's words of now will make."""
         return self._turn_id + len(self._urgent) + 1
 
-    def _admit(self) -> None:
+    def _admit(self, request_id: str) -> None:
+        """Let one more wait; what comes again by its id is known from now on."""
         if len(self._urgent) + len(self._patient) >= WAITING_TURNS:
             raise ServiceError(
                 Reason.RATE_LIMITED,
                 f"request: at most {WAITING_TURNS} turns may wait to be held",
                 retry_after_s=1.0,
             )
+        if request_id:
+            self._request_ids.append(request_id)
 
     def _publish(self, event: Event, turn_id: int) -> None:
         self.events.publish(event, turn_id=turn_id)

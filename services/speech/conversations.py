@@ -125,6 +125,7 @@ class Conversations:
                 history=History(past.exchanges),
                 last_turn_id=past.last_turn_id,
                 stages=self._stages,
+                request_ids=past.request_ids,
             )
             log.info("conversation opened", task_id=task_id, last_turn_id=past.last_turn_id)
             with CONVERSATIONS.track_inprogress():

@@ -61,6 +61,7 @@ class TurnStarted:
     language_code: str
     is_preemptive: bool = False
     discarded_replies: int = 0
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

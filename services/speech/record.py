@@ -40,8 +40,8 @@ Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 
 _CLOSING = frozenset({"turn_finished", "turn_failed"})
 
-_LATEST_EVENTS = 16
-"""Where the end of an utterance is found that has become no turn yet."""
+_LATEST_EVENTS = 256
+"""Where the end of an utterance is found that has become no turn yet, and what may come again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,8 @@ class Past:
     last_sequence: int
     last_turn_id: int
     abandoned: tuple[Abandoned, ...]
+    request_ids: tuple[str, ...]
+    """Of the latest turns: what is sent again under one of these has been taken."""
 
 
 class TaskRecords:
@@ -130,6 +132,7 @@ class TaskRecords:
             last_sequence=response.last_sequence,
             last_turn_id=last_turn_id,
             abandoned=tuple(abandoned),
+            request_ids=tuple(filter(None, (each.turn_started.request_id for each in latest))),
         )
 
     async def events_after(

@@ -64,11 +64,19 @@ class Session:
             case "commit":
                 self._commit()
             case "text":
-                written = Written(text=request.text.text.strip(), arrived_at=_now())
+                written = Written(
+                    text=request.text.text.strip(),
+                    arrived_at=_now(),
+                    request_id=request.text.request_id,
+                )
                 self.conversation.ask(written, manner=self.manner, speaker=self.speaker)
             case "say":
                 self.conversation.say(
-                    Scripted(text=request.say.text.strip(), arrived_at=_now()),
+                    Scripted(
+                        text=request.say.text.strip(),
+                        arrived_at=_now(),
+                        request_id=request.say.request_id,
+                    ),
                     priority=_PRIORITIES[request.say.priority],
                     manner=self.manner,
                     speaker=self.speaker,

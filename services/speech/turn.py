@@ -60,19 +60,24 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """The user wrote something; `arrived_at` is a time of the loop's clock."""
+    """The user wrote something; `arrived_at` is a time of the loop's clock.
+
+    What comes again with the same `request_id` is the same; empty: it cannot come again.
+    """
 
     text: str
     arrived_at: float
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scripted:
-    """The application has something said; `arrived_at` is a time of the loop's clock."""
+    """The application has something said; else as `Written`."""
 
     text: str
     arrived_at: float
     origin: TurnOrigin = TurnOrigin.SAY
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,12 +206,14 @@ class Turn:
 
     def _started(self, origin: TurnOrigin) -> TurnStarted:
         spoken = self._cause if isinstance(self._cause, Spoken) else None
+        sent = self._cause if isinstance(self._cause, Written | Scripted) else None
         return TurnStarted(
             origin=origin,
             user_text=self._user_text,
             language_code=self._manner.language.language_code,
             is_preemptive=spoken is not None and spoken.draft is not None,
             discarded_replies=spoken.discarded_replies if spoken is not None else 0,
+            request_id=sent.request_id if sent is not None else "",
         )
 
     def _rest(self, heard: Heard) -> Resumed | None:

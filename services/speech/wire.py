@@ -141,6 +141,7 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.turn_started.language_code = event.language_code
             message.turn_started.is_preemptive = event.is_preemptive
             message.turn_started.discarded_reply_count = event.discarded_replies
+            message.turn_started.request_id = event.request_id
         case ReplyUpdated():
             message.reply_updated.delta = event.delta
         case SentenceStarted():

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import random
+import uuid
 from typing import Any
 
 import av
@@ -23,6 +24,7 @@ from tests.support.speech import (
     TASK_ID,
     Script,
     ScriptedRecognizer,
+    SpeechRig,
     silent,
     speech_rig,
     voiced,
@@ -120,6 +122,7 @@ async def test_a_socket_is_refused(
         ('{"type": "text", "text": "  "}', "INVALID_REQUEST"),
         ('{"type": "text", "text": 7}', "INVALID_REQUEST"),
         ('{"type": "say", "text": "hi", "priority": "URGENT"}', "INVALID_REQUEST"),
+        ('{"type": "text", "text": "hi", "requestId": "1"}', "INVALID_REQUEST"),
         ('{"type": "commit"}', "INVALID_REQUEST"),
         (b"odd", "AUDIO_INVALID"),
         (b"", "AUDIO_INVALID"),
@@ -271,9 +274,81 @@ async def test_a_way_to_speech_that_breaks_is_found_again_unnoticed() -> None:
             assert sequences == [*range(1, len(sequences) + 1)]
 
 
-def past(*, turns: int) -> list[events_pb.ConversationEvent]:
+@pytest.mark.parametrize("message", ["text", "say"])
+async def test_what_is_lost_with_its_stream_is_sent_again(message: str) -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        speech = proxy.url.removeprefix("http://")
+        async with gateway_before(rig, speech=speech) as url, calling(url) as caller:
+            await caller.until("ready")
+            proxy.up.hold()
+            await caller.send(type=message, text="Tell me of lost words.")
+            await proxy.up.holds(b"lost words")
+            proxy.cut()
+            proxy.mend()
+            await caller.until("turn_finished")
+            # It is not kept for another break.
+            proxy.cut()
+            proxy.mend()
+            await caller.send(type="text", text="That is all.")
+            await caller.until("turn_finished")
+        assert turns_of(rig) == 2
+
+
+async def test_what_was_taken_is_not_taken_again_with_the_next_stream() -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        speech = proxy.url.removeprefix("http://")
+        async with gateway_before(rig, speech=speech) as url, calling(url) as caller:
+            await caller.until("ready")
+            rig.avatars.plays_s = 0.2
+            await caller.send(type="text", text="Why?")
+            await caller.until("playback_started")
+            proxy.down.hold()
+            # The words wait, and the question cuts the reply off; nothing is told of either.
+            await caller.send(type="say", text="By the way.")
+            await caller.send(type="text", text="And why so?")
+            await rig.tasks.recorded("turn_started", count=2)
+            proxy.cut()
+            proxy.mend()
+            assert (await caller.until("turn_started"))["transcript"] == "And why so?"
+            rig.avatars.plays_s = None
+            await caller.send(type="text", text="That is all.")
+            while (await caller.until("turn_started"))["origin"] != "SAY":
+                pass
+            sequences = [each["sequence"] for each in caller.events]
+            assert sequences == [*range(1, len(sequences) + 1)]
+        await until_none("parley_conversations")
+        assert turns_of(rig) == 4
+
+
+async def test_a_client_may_send_again_what_it_does_not_know_to_be_taken() -> None:
+    questions = [str(uuid.uuid4()) for _ in range(3)]
+    async with speech_rig() as rig, gateway_before(rig) as url:
+        started = events_pb.TurnStarted(user_text="Where?", request_id=questions[0])
+        rig.tasks.records[TASK_ID] = past(turns=1, started=started)
+        async with calling(url) as caller:
+            await caller.send(type="text", text="What?", requestId=questions[1])
+            await caller.until("turn_started")
+            caller.connection.transport.abort()
+        async with calling(url, after=3) as caller:
+            # One that a process before this one took, one of the socket before, and a new one.
+            for question in questions:
+                await caller.send(type="text", text="What?", requestId=question)
+            asked = [(await caller.until("turn_started"))["requestId"] for _ in range(2)]
+            assert asked == questions[1:]
+            await caller.until("turn_finished")
+        assert turns_of(rig) == 3
+
+
+def turns_of(rig: SpeechRig) -> int:
+    """Return how many turns were begun."""
+    return sum(each.HasField("turn_started") for each in rig.tasks.records[TASK_ID])
+
+
+def past(
+    *, turns: int, started: events_pb.TurnStarted | None = None
+) -> list[events_pb.ConversationEvent]:
     """Return the record of turns with long replies."""
-    started = events_pb.TurnStarted(user_text="What else?")
+    started = started or events_pb.TurnStarted(user_text="What else?")
     finished = events_pb.TurnFinished(reply_text="It was long.", heard_text="It was long.")
     told: list[dict[str, Any]] = [
         {"turn_started": started},

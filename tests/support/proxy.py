@@ -6,6 +6,38 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 
+class Way:
+    """One of two directions; what is held back on it is lost when the proxy is cut."""
+
+    def __init__(self) -> None:
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self._held = b""
+        self._came = asyncio.Event()
+
+    def hold(self) -> None:
+        """Pass nothing on any more."""
+        self._passes.clear()
+
+    async def holds(self, part: bytes) -> None:
+        """Wait until this is held back."""
+        while part not in self._held:
+            self._came.clear()
+            await self._came.wait()
+
+    def mend(self) -> None:
+        """Pass on what comes from now on."""
+        self._held = b""
+        self._passes.set()
+
+    async def passed(self, data: bytes) -> None:
+        """Wait until bytes may go on."""
+        if not self._passes.is_set():
+            self._held += data
+            self._came.set()
+            await self._passes.wait()
+
+
 class Proxy:
     """Passes bytes on, unless it is cut."""
 
@@ -14,6 +46,8 @@ class Proxy:
         self._connections: set[asyncio.Task[None]] = set()
         self._is_cut = False
         self.url = ""
+        self.up = Way()
+        self.down = Way()
 
     def cut(self) -> None:
         """Break all connections, and every new one."""
@@ -24,6 +58,8 @@ class Proxy:
     def mend(self) -> None:
         """Pass bytes on again."""
         self._is_cut = False
+        self.up.mend()
+        self.down.mend()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on until either side ends it."""
@@ -42,8 +78,8 @@ class Proxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(*self._target)
         ways = [
-            asyncio.create_task(_pump(reader, there_writer)),
-            asyncio.create_task(_pump(there_reader, writer)),
+            asyncio.create_task(_pump(reader, there_writer, self.up)),
+            asyncio.create_task(_pump(there_reader, writer, self.down)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -54,9 +90,10 @@ class Proxy:
             there_writer.transport.abort()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
+            await way.passed(data)
             writer.write(data)
             await writer.drain()
 
