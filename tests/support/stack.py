@@ -58,6 +58,10 @@ class Stack:
         """Process id of a process that runs."""
         return self._lives[name][1].pid
 
+    def add(self, service: Service) -> None:
+        """Have one more that can be started."""
+        self._services[service.name] = service
+
     async def start(self, names: Collection[str]) -> None:
         """Start processes one after the other, each when the one before is ready, as compose does.
 

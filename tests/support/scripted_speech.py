@@ -1,0 +1,63 @@
+"""`python -m tests.support.scripted_speech`: the speech service, on scripted providers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from services.runtime.logs import configure_logs
+from services.runtime.process import run, until_stopped
+from services.runtime.settings import load
+from services.speech.app import Providers, running, serving_options
+from services.speech.listening import ListeningRules
+from services.speech.ports import ChatMessage
+from services.speech.servicer import Listening
+from services.speech.settings import SpeechSettings
+from tests.support.speech import (
+    LoudnessDetector,
+    ScriptedRecognizer,
+    ScriptedSynthesizer,
+    scripted_personas,
+)
+
+ENDLESS_QUESTION = "What comes next?"
+REPLY = ("This is the beginning of it. ", "And this is the end.")
+
+
+class Storyteller:
+    """Comes to no end when it is asked the endless question."""
+
+    name = "scripted"
+
+    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield the reply."""
+        beginning, end = REPLY
+        yield beginning
+        if messages[-1].content.endswith(ENDLESS_QUESTION):
+            await asyncio.get_running_loop().create_future()
+        yield end
+
+
+async def main() -> None:
+    """Serve until a signal comes."""
+    settings = load(SpeechSettings)
+    configure_logs("speech")
+    listening = Listening(
+        make_detector=LoudnessDetector, turn_end=None, rules=ListeningRules(no_speech_s=0.0)
+    )
+    async with running(
+        serving_options(settings),
+        providers=Providers(
+            recognizer=ScriptedRecognizer(),
+            chat=Storyteller(),
+            synthesizer=ScriptedSynthesizer(),
+            embedder=None,
+            listening=listening,
+        ),
+        personas=scripted_personas(),
+        task_target=settings.task_target,
+        avatar_target=settings.avatar_target,
+    ):
+        await until_stopped()
+
+
+if __name__ == "__main__":
+    run("speech", main)
