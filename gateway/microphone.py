@@ -1,6 +1,7 @@
 """Gathers the small messages of a microphone into fewer, without delaying what matters."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,13 +10,17 @@ from gateway.media import RATE_HERTZ
 from services.runtime.pcm import byte_count, duration_s
 
 ONSET_BYTES = byte_count(0.12, RATE_HERTZ)
-BUNDLE_BYTES = byte_count(0.1, RATE_HERTZ)
-SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
-LULL_S = 0.025
-"""So long after the last message nothing more is taken to come soon."""
+BUNDLE_BYTES = byte_count(0.2, RATE_HERTZ)
+COMMITTED_BYTES = byte_count(0.4, RATE_HERTZ)
+"""A bundle where a `commit` decides."""
 
-QUIETEST = 60.0
-"""A mean amplitude, of 32768, that is silence whatever the room."""
+SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
+
+HELD_S = 0.5
+"""Held audio goes on after so long at the latest, also when nothing more comes."""
+
+QUIETEST = 75.0
+"""A level, the root mean square of samples up to 32768, that is silence whatever the room."""
 
 LOUD_FACTOR = 3.0
 FLOOR_GROWTH = 1.28
@@ -31,24 +36,25 @@ UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
 
 
 class Microphone:
-    """Passes audio on in bundles of up to 100 ms: at 50 messages a second each would cost a hop.
+    """Passes audio on in bundles of up to 200 ms: at 50 messages a second each would cost a hop.
 
     What speech decides on is not held back. Where sound begins (the first 120 ms), it goes on at
     once: an interruption is noticed there. Where the end of an utterance may be (quiet from 100 ms
     on), it goes on at once up to 500 ms, when finished sentences are ended, and in 40 ms up to
     1.5 s, when unfinished ones are: their end is found 20 ms late, after a wait of a second.
     In between, in running speech and in a quiet room, nothing is decided and bundles are full. Loud
-    and quiet are told apart by the amplitude over the room's noise floor; where that errs, as in
-    noise that has just begun, a bundle's 80 ms are the delay.
+    and quiet are told apart by the level over the room's noise floor; where that errs, as in
+    noise that has just begun, a bundle's 180 ms are the delay.
 
-    A microphone whose utterances end by `commit` bundles quiet too, as nothing is decided there;
-    the flush before the `commit` leaves no delay at all. The first message of all goes on at once,
-    and a bundle waits for no message that does not come soon.
+    Where utterances end by `commit` nothing is decided before that, but for where sound begins:
+    bundles have 400 ms, and the flush before the `commit` leaves no delay at all. The first message
+    of all goes on at once.
     """
 
     def __init__(self, pass_on: Callable[[bytes], None], *, ends_by_silence: bool) -> None:
         self._pass_on = pass_on
         self._ends_by_silence = ends_by_silence
+        self._bundle_bytes = BUNDLE_BYTES if ends_by_silence else COMMITTED_BYTES
         self._held = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._floor = QUIETEST
@@ -64,9 +70,8 @@ class Microphone:
         self._listen(pcm)
         if is_first or len(self._held) >= self._most_bytes():
             self.flush()
-        else:
-            self._stop_timer()
-            self._timer = asyncio.get_running_loop().call_later(LULL_S, self.flush)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HELD_S, self.flush)
 
     def flush(self) -> None:
         """Pass on what is held."""
@@ -86,7 +91,8 @@ class Microphone:
         self._stop_timer()
 
     def _listen(self, pcm: bytes) -> None:
-        level = float(np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)).mean())
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        level = math.sqrt(np.dot(samples, samples) / len(samples))
         growth = FLOOR_GROWTH ** duration_s(len(pcm), RATE_HERTZ)
         self._floor = max(QUIETEST, min(level, self._floor * growth))
         if level > LOUD_FACTOR * self._floor:
@@ -100,9 +106,9 @@ class Microphone:
     def _most_bytes(self) -> int:
         """How much may be held after the audio so far."""
         if not self._quiet_bytes:
-            return 0 if self._loud_bytes <= ONSET_BYTES else BUNDLE_BYTES
+            return 0 if self._loud_bytes <= ONSET_BYTES else self._bundle_bytes
         if not self._ends_by_silence or not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:
-            return BUNDLE_BYTES
+            return self._bundle_bytes
         return 0 if self._quiet_bytes <= FINISHED_BYTES else SMALL_BUNDLE_BYTES
 
     def _stop_timer(self) -> None:

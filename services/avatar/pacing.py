@@ -14,6 +14,9 @@ from services.runtime.pcm import byte_count, duration_s
 _LATEST_START_S = 1.0
 """Playback that begins begins no later than this after the first audio."""
 
+_ROUNDING_S = 1e-6
+"""Less than a sample: sums of durations are off by so much."""
+
 
 _Number: TypeAlias = Annotated[float, Strict()]
 
@@ -107,7 +110,7 @@ class Playout:
 
     def unplayed_at_most(self, audio_s: float) -> float:
         """The time from which no more than this is unplayed."""
-        if self.sent_s - self._played_before_s <= audio_s:
+        if self.sent_s - self._played_before_s <= audio_s + _ROUNDING_S:
             return float("-inf")
         return self._ends_at - audio_s
 

@@ -1,6 +1,7 @@
 """A process: runs its main coroutine on the fast loop, until a signal, and says why it cannot."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -38,7 +39,11 @@ def run(
 
 
 async def until_stopped() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once.
+
+    What is there when the waiting begins stays: collections need not look at models and code.
+    """
+    gc.freeze()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

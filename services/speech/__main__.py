@@ -1,7 +1,5 @@
 """`python -m services.speech`: the speech service as a process."""
 
-import gc
-
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -27,8 +25,6 @@ async def main() -> None:
             avatar_target=settings.avatar_target,
         ),
     ):
-        # What is there now stays: later collections need not look at models and code.
-        gc.freeze()
         await until_stopped()
 
 

@@ -17,8 +17,14 @@ from services.runtime.requests import outgoing_metadata
 from services.speech import wire
 from services.speech.ports import DriveWatcher, Playback
 
-MESSAGE_S = 0.1
-"""Audio of one message: messages cost by number, not by size."""
+MESSAGE_S = 0.5
+"""The most audio of one message: messages cost by number, not by size."""
+
+MESSAGE_BYTES = 32_768
+"""What the contract allows, which is less at high rates."""
+
+HASTE_S = 0.8
+"""While less than this is ahead of playback audio goes on as it comes, then messages are filled."""
 
 LEAD_S = 4.0
 """How far the avatar service is fed ahead of playback."""
@@ -145,29 +151,32 @@ class AvatarDrive:
     async def _write_audio(self, call: DriveCall) -> None:
         """Write until the reply is cut off; it may be even after its last audio."""
         loop = asyncio.get_running_loop()
-        message_bytes = byte_count(MESSAGE_S, self._rate)
+        message_bytes = min(byte_count(MESSAGE_S, self._rate), MESSAGE_BYTES)
         plays_until = loop.time()
         is_finished = False
         while self._order is not _Order.INTERRUPT:
-            if self._outbox:
+            ahead_s = plays_until - loop.time()
+            if ahead_s > LEAD_S:
+                await _until(self._interrupted, within_s=ahead_s - LEAD_S)
+            elif self._is_due(ahead_s, message_bytes):
                 pcm = bytes(self._outbox[:message_bytes])
                 del self._outbox[:message_bytes]
                 self._update_room()
                 await call.write(pb.DriveRequest(audio=pb.DriveAudio(pcm=pcm)))
                 plays_until = max(plays_until, loop.time()) + duration_s(len(pcm), self._rate)
-                await self._pause(plays_until - LEAD_S - loop.time())
             elif self._order is _Order.FINISH and not is_finished:
                 await call.write(pb.DriveRequest(finish=pb.DriveFinish()))
                 is_finished = True
             else:
                 self._changed.clear()
-                await self._changed.wait()
+                await _until(self._changed, within_s=ahead_s - HASTE_S if self._outbox else None)
 
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._interrupted.wait()
+    def _is_due(self, ahead_s: float, message_bytes: int) -> bool:
+        """Whether what is in the outbox shall be written now."""
+        if not self._outbox:
+            return False
+        is_whole = len(self._outbox) >= message_bytes or self._order is _Order.FINISH
+        return is_whole or ahead_s <= HASTE_S
 
     async def read_from(self, call: DriveCall) -> None:
         """Follow the drive to its end."""
@@ -218,6 +227,12 @@ class AvatarDrive:
                 return await asyncio.shield(self._outcome)
         except TimeoutError:
             raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None
+
+
+async def _until(event: asyncio.Event, *, within_s: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
 
 
 def _failure(error: grpc.aio.AioRpcError) -> ServiceError:

@@ -43,6 +43,9 @@ from services.speech.waterfall import Mark, Waterfall
 
 log = structlog.get_logger(__name__)
 
+PIECE_S = 0.1
+"""How often a reply's text is told while it is written: token by token costs a multiple."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
@@ -138,6 +141,7 @@ class Turn:
         self._history = history
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
+        self._text = _GrowingText(publish)
         self._waterfall = Waterfall(_anchor(cause))
         self._draft = cause.draft if isinstance(cause, Spoken | Resumed) else None
         self._user_text = ""
@@ -291,11 +295,14 @@ class Turn:
         """The reply's text, written down as it comes."""
         start = self._cause.start if isinstance(self._cause, Resumed) else 0
         async with closing(self._begun_draft().deltas(start)) as deltas:
-            async for delta in deltas:
-                self._waterfall.reach(Mark.FIRST_TOKEN)
-                self._ledger.add_text(delta)
-                self._publish(ReplyUpdated(delta=delta))
-                yield delta
+            try:
+                async for delta in deltas:
+                    self._waterfall.reach(Mark.FIRST_TOKEN)
+                    self._ledger.add_text(delta)
+                    self._text.add(delta)
+                    yield delta
+            finally:
+                self._text.tell()
         self._waterfall.reach(Mark.LAST_TOKEN)
 
     def _begun_draft(self) -> Draft:
@@ -327,6 +334,7 @@ class Turn:
                     audio_s = self._ledger.begin_segment(
                         text_start=segment.start, text_end=segment.end, spoken=spoken
                     )
+                    self._text.tell()
                     self._publish(
                         SentenceStarted(
                             text=spoken.text,
@@ -392,6 +400,28 @@ class Turn:
     def _remember(self, heard_text: str) -> None:
         if self._user_text or heard_text:
             self._history.add(Exchange(user_text=self._user_text, heard_text=heard_text))
+
+
+class _GrowingText:
+    """Tells a reply's text in pieces: the first token at once, then what has come in a while."""
+
+    def __init__(self, publish: Callable[[Event], None]) -> None:
+        self._publish = publish
+        self._untold = ""
+        self._due_at = 0.0
+
+    def add(self, delta: str) -> None:
+        """Take what was written."""
+        self._untold += delta
+        if asyncio.get_running_loop().time() >= self._due_at:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what is not told yet."""
+        if self._untold:
+            self._publish(ReplyUpdated(delta=self._untold))
+            self._untold = ""
+            self._due_at = asyncio.get_running_loop().time() + PIECE_S
 
 
 def _anchor(cause: Cause) -> float:

@@ -238,12 +238,16 @@ class DriveLog:
 
     setup: avatar_pb2.DriveSetup
     traceparent: str = ""
+    plays_s: float | None = None
     pcm: bytearray = field(default_factory=bytearray)
     ended_by: str = ""
 
 
 class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
-    """Plays what it gets: at once, or up to `plays_s` and then waits for an interrupt."""
+    """Plays what it gets: at once, or up to `plays_s` and then waits for an interrupt.
+
+    What is set applies to the drives that come.
+    """
 
     def __init__(self) -> None:
         self.drives: list[DriveLog] = []
@@ -261,7 +265,9 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         if self.error is not None and self.fails_after_s is None:
             raise self.error
         metadata = dict(context.invocation_metadata())
-        drive = DriveLog(setup=setup, traceparent=metadata.get("traceparent", ""))
+        drive = DriveLog(
+            setup=setup, traceparent=metadata.get("traceparent", ""), plays_s=self.plays_s
+        )
         self.drives.append(drive)
         started = avatar_pb2.DriveStarted(drive_id=f"drive-{len(self.drives)}")
         await context.write(avatar_pb2.DriveResponse(drive_started=started))
@@ -274,7 +280,7 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
                     break
             else:
                 drive.ended_by = str(case)
-                if case == "interrupt" or self.plays_s is None:
+                if case == "interrupt" or drive.plays_s is None:
                     break
         await context.write(self._finished(drive))
 
@@ -292,7 +298,7 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
 
     def _finished(self, drive: DriveLog) -> avatar_pb2.DriveResponse:
         sent_s = self._sent_s(drive)
-        played_s = sent_s if self.plays_s is None else min(sent_s, self.plays_s)
+        played_s = sent_s if drive.plays_s is None else min(sent_s, drive.plays_s)
         finished = avatar_pb2.DriveFinished(
             sent_duration=wire.to_duration(sent_s),
             played_duration=wire.to_duration(played_s),

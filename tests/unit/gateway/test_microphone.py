@@ -41,7 +41,7 @@ def messages(pcm: bytes, randomness: random.Random) -> Iterator[bytes]:
 async def test_what_came_before_an_onset_goes_on_with_it() -> None:
     bundles: list[bytes] = []
     microphone = Microphone(bundles.append, ends_by_silence=True)
-    quiet, voice = sound(108, loud=False), sound(20, loud=True, first=3)
+    quiet, voice = sound(108, loud=False), sound(30, loud=True, first=3)
     for at in range(0, len(quiet), FRAME):
         microphone.hear(quiet[at : at + FRAME])
         await asyncio.sleep(0.02)

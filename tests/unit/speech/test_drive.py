@@ -12,7 +12,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.speech import wire
-from services.speech.drive import LEAD_S, OUTBOX_S, STALL_S, AvatarDrive, DriveCall
+from services.speech.drive import LEAD_S, MESSAGE_S, OUTBOX_S, STALL_S, AvatarDrive, DriveCall
 from services.speech.ports import PlaybackMethod
 from tests.support.virtual_time import in_virtual_time
 
@@ -130,7 +130,46 @@ async def test_audio_is_fed_ahead_of_playback_and_no_further() -> None:
     fed_s = 0.0
     for at, request in call.requests:
         fed_s += duration_s(len(request.audio.pcm), RATE)
-        assert fed_s <= at + LEAD_S + 0.11
+        assert fed_s <= at + LEAD_S + MESSAGE_S
+
+
+@in_virtual_time
+async def test_only_audio_that_is_not_urgent_waits_to_fill_a_message() -> None:
+    call = ScriptedCall()
+    call.answer(STARTED)
+    async with driving(call) as drive:
+        for _ in range(60):
+            assert await drive.send(audio(0.1))
+            await asyncio.sleep(0.02)
+        finishing = asyncio.create_task(drive.finish())
+        await asyncio.sleep(10)
+        call.answer(finished(6))
+        await finishing
+    sizes = [duration_s(len(each.audio.pcm), RATE) for _, each in call.requests if each.audio.pcm]
+    assert sum(sizes) == pytest.approx(6)
+    assert sizes[:8] == pytest.approx([0.1] * 8)
+    assert len(sizes) < 25
+    assert max(sizes) == pytest.approx(MESSAGE_S)
+
+
+@in_virtual_time
+async def test_audio_that_comes_slowly_is_passed_on_before_playback_needs_it() -> None:
+    call = ScriptedCall()
+    call.answer(STARTED)
+    async with driving(call) as drive:
+        for _ in range(50):
+            assert await drive.send(audio(0.1))
+            await asyncio.sleep(0.09)
+        finishing = asyncio.create_task(drive.finish())
+        await asyncio.sleep(10)
+        call.answer(finished(5))
+        await finishing
+    plays_until = 0.0
+    for at, request in call.requests:
+        if request.audio.pcm:
+            plays_until = max(plays_until, at) if plays_until else at
+            assert at <= plays_until
+            plays_until += duration_s(len(request.audio.pcm), RATE)
 
 
 @in_virtual_time
