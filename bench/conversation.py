@@ -24,6 +24,7 @@ from bench.conversation_figures import (
     barge_in,
     first_sound,
     idle,
+    leaks,
     one_core,
     talk,
 )
@@ -45,6 +46,8 @@ def measure(options: argparse.Namespace) -> Coroutine[Any, Any, Figures]:
             return barge_in(plan, times=options.times)
         case "idle":
             return idle(plan, more=options.more)
+        case "leaks":
+            return leaks(plan, times=options.times)
         case "first-sound":
             return first_sound(plan, times=options.times)
         case _:
@@ -54,7 +57,7 @@ def measure(options: argparse.Namespace) -> Coroutine[Any, Any, Figures]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figure", choices=["talk", "barge-in", "idle", "first-sound"])
+    parser.add_argument("figure", choices=["talk", "barge-in", "idle", "first-sound", "leaks"])
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--times", type=int, default=1000)

@@ -34,6 +34,9 @@ SETTLE_S = 3.0
 PROBE_S = 0.2
 """What an open microphone waits for before it asks the recogniser; the product's choice."""
 
+PARTS = 5
+"""Of the turns after which it is counted what is held; the first warms up."""
+
 _TASKS_AT_ONCE = 4
 
 
@@ -172,6 +175,36 @@ async def barge_in(plan: Plan, *, times: int) -> Figures:
             "replies_without_audio": without_audio,
             "load_average": round(psutil.getloadavg()[0], 2),
         }
+
+
+async def leaks(plan: Plan, *, times: int) -> Figures:
+    """What the processes hold after each fifth of so many turns that are cut off."""
+    each = math.ceil(times / plan.sessions / PARTS)
+    held, lost = [], 0
+    async with crowd(plan) as people:
+        for part in range(PARTS):
+            lost += sum(
+                await asyncio.gather(
+                    *(
+                        _barge_in(client, each, part * plan.sessions + index)
+                        for index, client in enumerate(people.clients)
+                    )
+                )
+            )
+            await asyncio.sleep(SETTLE_S)
+            held.append(people.stack.held())
+            await people.stack.records()
+    turns = each * plan.sessions * (PARTS - 1)
+    grown = {name: held[-1][name]["rss_kb"] - held[0][name]["rss_kb"] for name in held[0]}
+    return {
+        "sessions": plan.sessions,
+        "turns_per_part": each * plan.sessions,
+        "held": held,
+        "lost_replies": lost,
+        "rss_kb_per_turn_after_the_first_part": {
+            name: round(growth / turns, 2) for name, growth in grown.items()
+        },
+    }
 
 
 async def first_sound(plan: Plan, *, times: int) -> Figures:

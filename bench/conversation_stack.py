@@ -63,6 +63,17 @@ class Stack:
         """Return the memory of each service."""
         return {name: self.processes[name].memory_info().rss / 1000 for name in MEASURED}
 
+    def held(self) -> dict[str, dict[str, float]]:
+        """Return what each service holds of the system."""
+        return {
+            name: {
+                "rss_kb": round(memory),
+                "files": self.processes[name].num_fds(),
+                "threads": self.processes[name].num_threads(),
+            }
+            for name, memory in self.rss_kb().items()
+        }
+
     async def create_task(self, stream_id: str) -> str:
         """Put a digital human on air and return the task's id."""
         response = await self.http.post(
