@@ -37,6 +37,9 @@ AUDIO_BURST_S = 60.0
 SHORTEST_S = 0.01
 """A message of less audio counts as so much."""
 
+_SECOND_BYTES = byte_count(1, RATE_HERTZ)
+_SHORTEST_BYTES = byte_count(SHORTEST_S, RATE_HERTZ)
+
 
 def duplex_routes(*, backend: Backend, rate: RateLimit, drain: Drain) -> APIRouter:
     """Return the endpoint."""
@@ -169,15 +172,15 @@ class _Allowance:
     def __init__(self) -> None:
         self._most = byte_count(AUDIO_BURST_S, RATE_HERTZ)
         self._left = float(self._most)
-        self._filled_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._filled_at = self._loop.time()
 
     def take(self, size: int) -> None:
         """Count audio; raises ServiceError RATE_LIMITED."""
-        now = asyncio.get_running_loop().time()
-        made = (now - self._filled_at) * AUDIO_RATE * byte_count(1, RATE_HERTZ)
-        self._left = min(self._most, self._left + made)
+        now = self._loop.time()
+        made = (now - self._filled_at) * AUDIO_RATE * _SECOND_BYTES
+        self._left = min(self._most, self._left + made) - max(size, _SHORTEST_BYTES)
         self._filled_at = now
-        self._left -= max(size, byte_count(SHORTEST_S, RATE_HERTZ))
         if self._left < 0:
             raise ServiceError(
                 Reason.RATE_LIMITED, "Audio comes faster than it can have been spoken."

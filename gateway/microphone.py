@@ -34,6 +34,8 @@ FINISHED_BYTES = byte_count(0.5, RATE_HERTZ)
 UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
 """Quiet from which speech looks for the end of what was said, and up to which it finds it."""
 
+_PCM16 = np.dtype("<i2")
+
 
 class Microphone:
     """Passes audio on in bundles of up to 200 ms: at 50 messages a second each would cost a hop.
@@ -91,7 +93,7 @@ class Microphone:
         self._stop_timer()
 
     def _listen(self, pcm: bytes) -> None:
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        samples = np.frombuffer(pcm, _PCM16).astype(np.float32)
         level = math.sqrt(np.dot(samples, samples) / len(samples))
         growth = FLOOR_GROWTH ** duration_s(len(pcm), RATE_HERTZ)
         self._floor = max(QUIETEST, min(level, self._floor * growth))

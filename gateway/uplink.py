@@ -101,6 +101,8 @@ class Uplink:
 
     def _keep(self, request: pb.ConverseRequest) -> None:
         self._kept.append(request)
+        if request.HasField("audio"):
+            return
         sentences = [each for each in self._kept if _request_id(each)]
         if len(sentences) > KEPT_SENTENCES:
             self._kept.remove(sentences[0])

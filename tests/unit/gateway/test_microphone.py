@@ -53,8 +53,8 @@ async def test_what_came_before_an_onset_goes_on_with_it() -> None:
     for at in range(FRAME, len(voice), FRAME):
         microphone.hear(voice[at : at + FRAME])
         await asyncio.sleep(0.02)
-    # 120 ms one by one, then 100 ms at once.
-    assert [len(each) // FRAME for each in bundles[before + 1 :]] == [1] * 5 + [5] * 2
+    # 120 ms one by one, then 200 ms at once.
+    assert [len(each) // FRAME for each in bundles[before + 1 :]] == [1] * 5 + [10] * 2
     microphone.flush()
     assert b"".join(bundles) == quiet + voice
 
