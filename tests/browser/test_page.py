@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from digitalhuman.speech.v1 import speech_pb2
 from tests.support.browser import browsing
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 
@@ -21,9 +22,11 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-NAMED_ROLES = {"button", "textbox", "radio", "link", "dialog", "complementary", "group", "region"}
+NAMED_ROLES = {"button", "switch", "textbox", "radio", "link", "dialog", "complementary", "group", "region"}
 # Level AA, for text of normal size.
 LEAST_CONTRAST = 4.5
+QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael_10.wav"
+SECOND = 32_000
 LOBBY_TEXTS = ("#lobby-title", "#lobby-description", "#personas legend", "#call-text", ".hint")
 CALL_TEXTS = ("#captions .reply", "#captions .user", "#talk-text", "#hangup span", "#status-text")
 
@@ -113,7 +116,7 @@ async def test_a_call_works_by_keyboard_alone(gateway: RunningGateway) -> None:
         # Tools first, as they are read, then the choices, each group one stop.
         assert seen == ["Transcript", "Light or dark", "中文", "guide", "en", "Call"]
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("button", name="Hold to talk")).to_be_focused()
+        await expect(page.get_by_role("button", name="Mute")).to_be_focused()
         await page.keyboard.press("Shift+Tab")
         await page.keyboard.press("Shift+Tab")
         await expect(page.get_by_label("Write to Guide")).to_be_focused()
@@ -134,11 +137,53 @@ async def test_escape_interrupts(gateway: RunningGateway) -> None:
         await page.get_by_label("Write to").fill("Hello?")
         await page.keyboard.press("Enter")
         await expect(interrupt).to_be_enabled()
-        async with page.expect_response("**/interrupt"):
-            await page.keyboard.press("Escape")
-        assert gateway.speech.interrupts == 1
+        await page.keyboard.press("Escape")
         gateway.script.hold_reply.set()
         await expect(interrupt).to_be_disabled()
+        await until(lambda: gateway.speech.interrupts == 1)
+
+
+async def test_a_muted_microphone_sends_silence(gateway: RunningGateway) -> None:
+    heard = gateway.speech.heard
+    async with browsing(QUESTION) as page:
+        await call(page, gateway)
+        await until(lambda: len(heard) > SECOND and any(heard[-SECOND:]))
+        await page.keyboard.press(" ")
+        await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+        await until(lambda: not any(heard[-SECOND:]))
+        so_far = len(heard)
+        await until(lambda: len(heard) > so_far + SECOND)
+        await page.get_by_role("button", name="Unmute").click()
+        await until(lambda: any(heard[-SECOND:]))
+
+
+async def test_only_what_is_held_is_heard(gateway: RunningGateway) -> None:
+    async with browsing(QUESTION) as page:
+        await call(page, gateway)
+        await page.get_by_role("switch", name="Hands-free").click()
+        await until(lambda: len(gateway.speech.setups) == 2)
+        talk = page.get_by_role("button", name="Hold to talk")
+        await talk.hover()
+        for key in ("Escape", None):
+            gateway.speech.heard.clear()
+            await page.mouse.down()
+            await until(lambda: len(gateway.speech.heard) > SECOND)
+            if key:
+                await page.keyboard.press(key)
+            await page.mouse.up()
+        await expect(page.locator("#captions .user")).to_have_text("what was heard")
+        assert gateway.speech.utterances == [bytes(gateway.speech.heard)]
+        assert any(gateway.speech.utterances[0])
+    first, *others = gateway.speech.setups
+    assert first.turn_detection == speech_pb2.TURN_DETECTION_SERVER
+    assert {each.turn_detection for each in others} == {speech_pb2.TURN_DETECTION_MANUAL}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when a condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 async def test_everything_has_a_name(gateway: RunningGateway) -> None:
@@ -149,7 +194,7 @@ async def test_everything_has_a_name(gateway: RunningGateway) -> None:
         await call_button(page).click()
         await expect(page.get_by_label("Write to")).to_be_visible()
         await page.get_by_role("button", name="Transcript", exact=True).click()
-        await check_names(page, {"button", "textbox", "complementary", "log", "status"})
+        await check_names(page, {"button", "switch", "textbox", "complementary", "log", "status"})
 
 
 async def check_names(page: Page, expected: set[str]) -> None:
@@ -168,7 +213,13 @@ async def test_texts_stand_out(gateway: RunningGateway, theme: Literal["light", 
         await page.get_by_label("Write to").fill("Hello?")
         await page.keyboard.press("Enter")
         await expect(page.locator("#captions .reply")).to_have_text(REPLY)
-        ratios |= {selector: await contrast_of(page, selector) for selector in CALL_TEXTS}
+        for state in ("Mute", "Unmute", "Mute"):
+            await page.get_by_role("button", name=state, exact=True).click()
+            for selector in CALL_TEXTS:
+                ratios[f"{state} {selector}"] = await contrast_of(page, selector)
+        await page.get_by_role("switch", name="Hands-free").click()
+        await expect(page.locator("#talk-text")).to_have_text("Hold to talk")
+        ratios["hold #talk-text"] = await contrast_of(page, "#talk-text")
         assert {name: ratio for name, ratio in ratios.items() if ratio < LEAST_CONTRAST} == {}
 
 
@@ -204,6 +255,11 @@ async def test_choices_are_sent_and_remembered(gateway: RunningGateway) -> None:
         await expect(page.get_by_label("Write to")).to_be_visible()
         (created,) = gateway.tasks.creates
         assert (created.persona_id, created.language_code) == ("guide", "zh")
+        await page.get_by_role("switch", name="Hands-free").click()
+        await page.reload()
+        await expect(page.get_by_text("hears only while you hold")).to_be_visible()
+        await call_button(page).click()
+        await expect(page.get_by_role("switch", name="Hands-free")).not_to_be_checked()
 
 
 async def test_a_phone_needs_no_sideways_scrolling(gateway: RunningGateway) -> None:
@@ -211,7 +267,10 @@ async def test_a_phone_needs_no_sideways_scrolling(gateway: RunningGateway) -> N
         await page.goto(gateway.url)
         await expect(call_button(page)).to_be_in_viewport(ratio=1)
         await call_button(page).tap()
-        for name in ("Hold to talk", "Interrupt", "End call"):
+        for name in ("Mute", "Interrupt", "End call"):
+            await expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+        await page.get_by_role("switch", name="Hands-free").tap()
+        for name in ("Hold to talk", "Send"):
             await expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
 

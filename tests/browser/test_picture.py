@@ -1,5 +1,6 @@
 """The picture in a real browser: it comes, its mouth moves with the sound, and rests in silence."""
 
+import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
@@ -11,10 +12,14 @@ LONG_QUESTION = "Tell me a short story about a brave little robot."
 # Where the mouth is in a square picture, as shares of its size: left, top, width, height.
 MOUTH = [0.42, 0.46, 0.16, 0.12]
 SAMPLES = 25
+LEAST_SAMPLES = 8
 # How much the region changes from sample to sample, of 255. A picture that a graphics context drew
-# is gone when it has been shown, so samples are taken within frames.
+# is gone when it has been shown, so samples are taken within frames, and only while the digital
+# human does what it did at first.
 MOTION = """
 ([selector, [left, top, width, height], count]) => new Promise((resolve) => {
+  const { activity } = document.body.dataset;
+  const until = performance.now() + 5000;
   const picture = document.querySelector(selector);
   const canvas = new OffscreenCanvas(32, 24);
   const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -27,8 +32,9 @@ MOTION = """
     const now = pen.getImageData(0, 0, 32, 24).data;
     if (before) changes.push(now.reduce((sum, each, at) => sum + Math.abs(each - before[at]), 0));
     before = now;
-    if (changes.length < count) setTimeout(sample, 80);
-    else resolve(changes.reduce((sum, each) => sum + each, 0) / count / before.length);
+    const goesOn = document.body.dataset.activity === activity && performance.now() < until;
+    if (changes.length < count && goesOn) setTimeout(sample, 80);
+    else resolve(changes.map((each) => each / before.length));
   });
   sample();
 })
@@ -37,8 +43,10 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def motion(page: Page, selector: str) -> float:
-    """How much the mouth moves in the next seconds."""
-    return float(await page.evaluate(MOTION, [selector, MOUTH, SAMPLES]))
+    """How much the mouth moves in the next moments, at most until a reply begins or ends."""
+    changes = await page.evaluate(MOTION, [selector, MOUTH, SAMPLES])
+    assert len(changes) >= LEAST_SAMPLES
+    return float(np.mean(changes))
 
 
 @pytest.mark.parametrize(

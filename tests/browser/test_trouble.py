@@ -4,20 +4,26 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
 from tests.support.browser import browsing
-from tests.support.gateway import running_gateway
+from tests.support.gateway import REPLY, running_gateway
 from tests.support.page import (
     REPLY_TIMEOUT_MS,
     ask,
     open_page,
     say_elsewhere,
     start_call,
+    turns_of,
     until_resting,
+    until_speaking,
+    until_words_are_spoken,
 )
 from tests.support.proxy import proxying
 from tests.support.stack import Stack
 
 CONCURRENCY_EXCEEDED = 400000008
+LONG_QUESTION = "Tell me a short story about a brave little robot."
 WITHOUT_MICROPHONE = """
 navigator.mediaDevices.getUserMedia =
   () => Promise.reject(new DOMException("Requested device not found", "NotFoundError"));
@@ -59,7 +65,7 @@ async def test_without_permission_one_can_write(stack: Stack) -> None:
         await page.get_by_role("button", name="Call", exact=True).click()
         await expect(page.get_by_role("alert")).to_contain_text("microphone is not allowed")
         await page.get_by_role("button", name="Dismiss").click()
-        await page.get_by_role("button", name="Hold to talk").press("Enter")
+        await page.get_by_role("button", name="Use microphone").press("Enter")
         await expect(page.get_by_role("alert")).to_contain_text("microphone is not allowed")
         await ask(page, "When do you open?")
         await expect(page.locator("#captions .user")).to_have_text("When do you open?")
@@ -91,6 +97,63 @@ async def test_what_was_missed_while_the_gateway_was_gone_is_told(stack: Stack) 
         await expect(page.locator("#captions .reply")).to_have_text("This was said meanwhile.")
         await until_resting(page)
         await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_a_line_that_breaks_loses_and_doubles_nothing(stack: Stack) -> None:
+    async with proxying(stack.gateway_url) as proxy, browsing() as page:
+        task_id = await start_call(page, stack, proxy.url)
+        await ask(page, LONG_QUESTION)
+        await until_words_are_spoken(page)
+        proxy.cut()
+        proxy.mend()
+        await expect(page.locator("#captions .reply .word")).not_to_have_count(0)
+        proxy.cut()
+        await expect(page.get_by_role("status")).to_contain_text("Reconnecting")
+        await ask(page, "When do you open?")
+        await expect(page.get_by_role("alert")).to_contain_text("Your question is asked as soon")
+        proxy.mend()
+        await expect(page.locator("#captions .user")).to_have_text(
+            "When do you open?", timeout=REPLY_TIMEOUT_MS
+        )
+        await until_speaking(page)
+        await until_resting(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        recorded = await turns_of(stack, task_id)
+        assert [turn.get("transcript") for turn in recorded[1:]] == [
+            LONG_QUESTION,
+            "When do you open?",
+        ]
+        shown = page.locator("#turns > li")
+        await expect(shown.locator(".user")).to_have_text([LONG_QUESTION, "When do you open?"])
+        await expect(shown.locator(".reply")).to_have_text([turn["reply"] for turn in recorded])
+
+
+async def test_a_question_that_a_breaking_line_lost_is_asked_again() -> None:
+    async with running_gateway() as gateway, proxying(gateway.url) as proxy, browsing() as page:
+        await page.goto(proxy.url)
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_role("button", name="Mute")).to_be_visible()
+        proxy.lose()
+        await ask(page, "Hello?")
+        await expect(page.get_by_label("Write to")).to_be_empty()
+        proxy.cut()
+        proxy.mend()
+        await expect(page.locator("#captions .user")).to_have_text("Hello?")
+        await expect(page.locator("#captions .reply")).to_have_text(REPLY)
+        assert gateway.speech.texts == ["Hello?"]
+
+
+async def test_a_line_that_is_refused_can_be_opened_again() -> None:
+    async with running_gateway() as gateway, browsing() as page:
+        gateway.script.errors["Converse"] = ServiceError(Reason.RATE_LIMITED, "Too much at once.")
+        await page.goto(gateway.url)
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("All lines are busy")
+        await expect(page.get_by_role("status")).to_contain_text("Cut off")
+        gateway.script.errors.clear()
+        await page.get_by_role("button", name="Try again").click()
+        await ask(page, "Hello?")
+        await expect(page.locator("#captions .reply")).to_have_text(REPLY)
 
 
 async def test_a_gateway_that_is_not_there_is_told() -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import shutil
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from playwright.async_api import Page, async_playwright
@@ -25,6 +27,7 @@ FLAGS = (
 MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
 MICROPHONE_DENIED = "--deny-permission-prompts"
 ACTION_TIMEOUT_MS = 30_000
+MICROPHONE_RATE_HERTZ = 16_000
 
 
 def find_browser() -> str:
@@ -37,17 +40,32 @@ def find_browser() -> str:
 
 @asynccontextmanager
 async def browsing(
-    microphone: Path | None = None, *, allows_microphone: bool = True, **context: Any
+    microphone: Path | None = None,
+    *,
+    pause_s: float = 0,
+    allows_microphone: bool = True,
+    **context: Any,
 ) -> AsyncIterator[Page]:
     """Open a page in a fresh browser, whose microphone hears a WAV file over and over.
 
-    `context` are options of the browser's context: colour scheme, locale, viewport and so on.
+    Without one it hears silence; `pause_s` of it come after the file each time. `context` are options of the browser's context: colour scheme, locale, viewport and so on.
     Errors that the page's scripts throw fail the test when the block is left.
     """
     flags = [*FLAGS, MICROPHONE_ALLOWED if allows_microphone else MICROPHONE_DENIED]
-    if microphone:
-        flags.append(f"--use-file-for-fake-audio-capture={microphone}")
     errors: list[str] = []
+    with TemporaryDirectory() as folder:
+        heard = Path(folder) / "heard.wav"
+        _write_microphone(heard, microphone, pause_s if microphone else 1)
+        flags.append(f"--use-file-for-fake-audio-capture={heard}")
+        async with _page(flags, context, errors) as page:
+            yield page
+    assert not errors, errors
+
+
+@asynccontextmanager
+async def _page(
+    flags: list[str], context: dict[str, Any], errors: list[str]
+) -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
         try:
@@ -57,7 +75,18 @@ async def browsing(
             yield page
         finally:
             await browser.close()
-    assert not errors, errors
+
+
+def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:
+    pcm, rate = b"", MICROPHONE_RATE_HERTZ
+    if speech:
+        with wave.open(str(speech)) as file:
+            pcm, rate = file.readframes(file.getnframes()), file.getframerate()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(pcm + bytes(2 * int(pause_s * rate)))
 
 
 # Sampled within the page: its security policy lets nobody evaluate texts over and over.

@@ -258,6 +258,7 @@ class ScriptedSpeech(SpeechServiceServicer):
         self.script = script
         self.tasks = tasks
         self.setups: list[speech_pb2.ConverseSetup] = []
+        self.heard = bytearray()
         self.utterances: list[bytes] = []
         self.texts: list[str] = []
         self.says: list[speech_pb2.ConverseSay] = []
@@ -297,6 +298,7 @@ class ScriptedSpeech(SpeechServiceServicer):
             match request.WhichOneof("request"):
                 case "audio":
                     pcm += request.audio.pcm
+                    self.heard += request.audio.pcm
                 case "commit":
                     self.utterances.append(bytes(pcm))
                     async for response in self._turn("what was heard", is_spoken=True):

@@ -1,5 +1,6 @@
 """The web client as a user meets it: opening it, calling, asking."""
 
+import re
 from collections.abc import Awaitable
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.support.stack import Stack
 API = "/api/digital-human"
 REPLY_TIMEOUT_MS = 60_000
 SPOKEN_WORDS = 3
+RESTING = re.compile("On air|Listening|Muted")
+HOLD_TO_TALK = "localStorage.setItem('parley.manner', 'hold')"
 
 
 async def open_page(page: Page, stack: Stack, url: str | None = None) -> None:
@@ -45,7 +48,7 @@ async def created_by(page: Page, click: Awaitable[None]) -> str:
 
 async def until_resting(page: Page) -> None:
     """Return when nothing is said or thought."""
-    await expect(page.get_by_role("status")).to_contain_text("On air", timeout=REPLY_TIMEOUT_MS)
+    await expect(page.get_by_role("status")).to_contain_text(RESTING, timeout=REPLY_TIMEOUT_MS)
 
 
 async def until_speaking(page: Page) -> None:
@@ -65,11 +68,16 @@ async def ask(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def last_turn(stack: Stack, task_id: str) -> dict[str, Any]:
-    """The last turn as the record has it."""
+async def turns_of(stack: Stack, task_id: str) -> list[dict[str, Any]]:
+    """The turns as the record has them."""
     async with _client(stack) as client:
         answer = await client.get(f"{API}/tasks/{task_id}/conversation")
-    return dict(answer.raise_for_status().json()["turns"][-1])
+    return list(answer.raise_for_status().json()["turns"])
+
+
+async def last_turn(stack: Stack, task_id: str) -> dict[str, Any]:
+    """The last turn as the record has it."""
+    return (await turns_of(stack, task_id))[-1]
 
 
 async def stop_elsewhere(stack: Stack, task_id: str) -> None:

@@ -1,15 +1,18 @@
 // What the user does, and what comes of it.
 
-import { Call, type CallListener, type Link } from "./call";
+import { Call, type CallListener } from "./call";
 import { Captions } from "./captions";
-import type { Config, GatewayEvent } from "./contract";
-import { Conversation, type Turn } from "./conversation";
-import { Dock } from "./dock";
+import type { Config, TalkEvent } from "./contract";
+import { Conversation, type ConversationListener, type Turn } from "./conversation";
+import { Dock, type Hearing } from "./dock";
 import { find } from "./dom";
-import { getConfig, getTranscript, Problem, type Choice, type Question } from "./gateway";
+import { getConfig, getTranscript, Problem, type Choice } from "./gateway";
 import { KeyDialog } from "./keys";
+import type { TurnDetection } from "./line";
+import type { Link } from "./link";
 import { Lobby } from "./lobby";
-import { Microphone } from "./microphone";
+import { chooseManner, manner, type Manner } from "./manner";
+import { Microphone, type MicrophoneListener } from "./microphone";
 import { Notice } from "./notice";
 import { Stage } from "./stage";
 import { StatusLine, type Status } from "./status";
@@ -17,15 +20,18 @@ import { Transcript } from "./transcript";
 
 // A reply that a newer question cut off is no failure.
 const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
+// Of these the task itself tells, and why.
+const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
 
 type Phase = "lobby" | "connecting" | "live";
 
-export class App implements CallListener {
+export class App implements CallListener, ConversationListener, MicrophoneListener {
   readonly #stage = new Stage();
   readonly #notice = new Notice();
   readonly #status = new StatusLine();
   readonly #keys = new KeyDialog(() => {
-    if (!this.#call) void this.load();
+    if (this.#call) this.#reopen();
+    else void this.load();
   });
   readonly #captions = new Captions(find("captions", HTMLElement), find("announcements", HTMLElement));
   readonly #transcript = new Transcript(() => void this.#download());
@@ -33,14 +39,16 @@ export class App implements CallListener {
     (choice) => void this.#start(choice),
     (person) => this.#stage.setPortrait(person?.avatarUrl ?? ""),
   );
-  readonly #microphone = new Microphone((level) => this.#dock.showLevel(level));
+  readonly #microphone = new Microphone(this);
   readonly #dock = new Dock(
     {
-      begin: () => void this.#listen(),
-      end: () => void this.#send(),
-      cancel: () => void this.#stopListening(),
-      write: (text) => void this.#ask({ text }),
-      interrupt: () => void this.#interrupt(),
+      begin: () => void this.#beginTalking(),
+      end: () => this.#endTalking(),
+      cancel: () => this.#cancelTalking(),
+      toggleMicrophone: () => void this.#toggleMicrophone(),
+      changeManner: (chosen) => this.#changeManner(chosen),
+      write: (text) => this.#ask(text),
+      interrupt: () => this.#call?.line.interrupt(),
       hangUp: () => void this.#hangUp(),
     },
     () => this.#call !== null,
@@ -48,11 +56,11 @@ export class App implements CallListener {
   #config: Config | null = null;
   #call: Call | null = null;
   #lastTaskId: string | null = null;
-  #conversation = this.#newConversation();
-  #isListening = false;
+  #conversation = new Conversation(this);
+  #hearing: Hearing = "off";
+  #isHolding = false;
   #limit = 0;
-  #asking = 0;
-  #links: { events: Link; picture: Link } = { events: "connecting", picture: "connecting" };
+  #links: { line: Link; picture: Link } = { line: "connecting", picture: "connecting" };
 
   /** Asks the gateway what there is to choose. */
   async load(): Promise<void> {
@@ -80,27 +88,33 @@ export class App implements CallListener {
     call?.stop().catch(() => undefined);
   }
 
-  onEvent(event: GatewayEvent): void {
-    const isNew = this.#conversation.apply(event);
-    if (isNew && event.name === "turn_failed") this.#showFailure(new Problem(event.data.problem));
-  }
-
-  onEvents(link: Link): void {
-    this.#links.events = link;
-    if (link === "broken") this.#notice.show("error.unreachable");
-    else this.#notice.hide("error.unreachable");
+  onEvent(event: TalkEvent): void {
+    this.#conversation.apply(event);
+    if (event.name === "turn_failed") this.#showFailure(new Problem(event.data.problem));
     this.#showActivity();
   }
 
+  onLine(link: Link): void {
+    this.#links.line = link;
+    this.#conversation.forgetVoice();
+    if (link === "connected") this.#notice.hide("error.unreachable", "error.unreachable-asked");
+    else this.#showOutage();
+    this.#greet();
+    this.#showActivity();
+  }
+
+  onRefusal(problem: Problem): void {
+    this.#links.line = "given-up";
+    this.#showActivity();
+    if (!OVER.has(problem.reason)) this.#showError(problem, () => this.#reopen());
+  }
+
   onPicture(link: Link): void {
-    const isFirst = this.#links.picture === "connecting";
     this.#links.picture = link;
-    if (link === "connected") {
-      this.#notice.hide("error.player");
-      if (isFirst) void this.#greet();
-    }
+    if (link === "connected") this.#notice.hide("error.player");
     if (link === "broken") this.#notice.show("error.player");
     if (link === "given-up") this.#notice.show("error.player-gone");
+    this.#greet();
     this.#showActivity();
   }
 
@@ -110,17 +124,42 @@ export class App implements CallListener {
     this.#notice.showEnd(reason);
   }
 
+  onTurn(turn: Turn): void {
+    this.#captions.show(turn);
+    this.#transcript.show(turn);
+    if (turn.question) this.#dock.hideSample();
+  }
+
+  onTurnGone(turn: Turn, before: Turn | undefined): void {
+    this.#captions.takeBack(turn, before);
+    this.#transcript.takeBack(turn);
+  }
+
+  onSound(pcm: Int16Array<ArrayBuffer>): void {
+    if (manner() === "hands-free" || this.#isHolding) this.#call?.line.hear(pcm);
+  }
+
+  onLevel(level: number): void {
+    this.#dock.showLevel(level);
+  }
+
+  onGone(): void {
+    this.#hear("off");
+    this.#notice.show("error.no-microphone");
+  }
+
   async #start(choice: Choice): Promise<void> {
     this.#notice.hide();
     this.#transcript.clear();
     this.#captions.clear();
-    this.#conversation = this.#newConversation();
-    this.#links = { events: "connecting", picture: "connecting" };
+    this.#conversation = new Conversation(this);
+    this.#links = { line: "connecting", picture: "connecting" };
     this.#show("connecting");
     // Asked for beside the call: without a microphone one can still write.
-    this.#microphone.open().catch((error: unknown) => this.#notice.showError(error));
+    void this.#openMicrophone();
     try {
-      this.#call = await Call.start(choice, this.#stage.screen, this);
+      const how = { detection: detectionOf(manner()), listener: this };
+      this.#call = await Call.start(choice, this.#stage.screen, how);
     } catch (error) {
       void this.#microphone.close();
       this.#show("lobby");
@@ -134,11 +173,12 @@ export class App implements CallListener {
     this.#dock.open(persona?.displayName ?? "", persona?.sampleQuestions[this.#call.lang] ?? "");
   }
 
-  async #greet(): Promise<void> {
-    const call = this.#call;
-    const greeting = call && this.#lobby.persona?.greetings[call.lang];
-    if (!greeting || this.#conversation.latest) return;
-    await this.#attempt(() => call.say(greeting));
+  /** Has the digital human say hello, once it can be heard. */
+  #greet(): void {
+    const { line, picture } = this.#links;
+    const greeting = this.#call && this.#lobby.persona?.greetings[this.#call.lang];
+    if (!greeting || line !== "connected" || picture !== "connected" || this.#conversation.latest) return;
+    this.#call?.line.say(greeting);
   }
 
   async #hangUp(): Promise<void> {
@@ -151,8 +191,9 @@ export class App implements CallListener {
   /** Goes back to the lobby; returns the call that was on. */
   #takeCall(): Call | null {
     const call = this.#call;
-    this.#dock.cancelTalking();
     this.#call = null;
+    this.#dock.cancelTalking();
+    this.#hear("off");
     this.#status.stopClock();
     void this.#microphone.close();
     this.#captions.clear();
@@ -161,49 +202,83 @@ export class App implements CallListener {
     return call;
   }
 
-  async #interrupt(): Promise<void> {
-    await this.#attempt(async () => this.#call?.interrupt());
-  }
-
-  async #ask(question: Question): Promise<void> {
-    const call = this.#call;
-    if (!call) return;
+  #ask(text: string): void {
     this.#notice.hide();
     this.#dock.hideSample();
-    this.#asking += 1;
-    this.#showActivity();
-    await this.#attempt(() => call.ask(question));
-    this.#asking -= 1;
+    this.#call?.line.ask(text);
+    if (this.#links.line === "broken") this.#showOutage();
     this.#showActivity();
   }
 
-  async #listen(): Promise<void> {
-    this.#isListening = true;
+  #showOutage(): void {
+    this.#notice.show(this.#call?.line.isAsking ? "error.unreachable-asked" : "error.unreachable");
+  }
+
+  #reopen(): void {
     this.#notice.hide();
+    this.#links.line = "connecting";
+    this.#call?.line.reopen(detectionOf(manner()));
     this.#showActivity();
-    if (this.#conversation.activity !== "resting") void this.#interrupt();
+  }
+
+  /** Returns whether it is open; says why not. */
+  async #openMicrophone(): Promise<boolean> {
     try {
-      await this.#microphone.start();
+      await this.#microphone.open();
     } catch (error) {
-      this.#dock.cancelTalking();
       this.#notice.showError(error);
-      return;
+      return false;
     }
+    this.#hear("on");
+    return true;
+  }
+
+  #hear(hearing: Hearing): void {
+    this.#hearing = hearing;
+    this.#microphone.isHearing = hearing === "on" && (manner() === "hands-free" || this.#isHolding);
+    this.#dock.hearing = hearing;
+    this.#showActivity();
+  }
+
+  async #toggleMicrophone(): Promise<void> {
+    this.#notice.hide();
+    if (this.#hearing === "off") await this.#openMicrophone();
+    else this.#hear(this.#hearing === "on" ? "muted" : "on");
+  }
+
+  #changeManner(chosen: Manner): void {
+    this.#dock.cancelTalking();
+    chooseManner(chosen);
+    this.#lobby.translate();
+    this.#hear(this.#hearing === "off" ? "off" : "on");
+    this.#reopen();
+  }
+
+  async #beginTalking(): Promise<void> {
+    this.#notice.hide();
+    this.#isHolding = true;
+    if (this.#conversation.activity !== "resting") this.#call?.line.interrupt();
     const seconds = (this.#config?.maxAudioSeconds ?? 60) - 1;
     this.#limit = window.setTimeout(() => this.#dock.finishTalking(), seconds * 1000);
+    if (this.#hearing === "off" && !(await this.#openMicrophone())) this.#dock.cancelTalking();
+    else this.#hear("on");
   }
 
-  async #send(): Promise<void> {
-    const recording = await this.#stopListening();
-    if (recording) await this.#ask({ recording });
-  }
-
-  async #stopListening(): Promise<Blob | null> {
-    clearTimeout(this.#limit);
-    this.#isListening = false;
-    const recording = await this.#microphone.finish();
+  #endTalking(): void {
+    this.#stopHolding();
+    this.#call?.line.commit();
     this.#showActivity();
-    return recording;
+  }
+
+  #cancelTalking(): void {
+    this.#stopHolding();
+    this.#call?.line.reopen("MANUAL");
+  }
+
+  #stopHolding(): void {
+    clearTimeout(this.#limit);
+    this.#isHolding = false;
+    this.#hear(this.#hearing);
   }
 
   async #download(): Promise<void> {
@@ -226,22 +301,14 @@ export class App implements CallListener {
 
   #showFailure(error: unknown): void {
     if (error instanceof Problem && OVERTAKEN.has(error.reason)) return;
+    // An open microphone hears much that is nothing.
+    if (error instanceof Problem && error.reason === "NO_SPEECH" && manner() === "hands-free") return;
     this.#showError(error);
   }
 
   #showError(error: unknown, retry?: () => void): void {
     if (error instanceof Problem && error.status === 401) this.#keys.ask();
     else this.#notice.showError(error, retry);
-  }
-
-  #newConversation(): Conversation {
-    return new Conversation((turn) => this.#showTurn(turn));
-  }
-
-  #showTurn(turn: Turn): void {
-    this.#captions.show(turn);
-    this.#transcript.show(turn);
-    this.#showActivity();
   }
 
   #show(phase: Phase): void {
@@ -262,11 +329,20 @@ export class App implements CallListener {
   get #activity(): Status {
     const phase = document.body.dataset["phase"] as Phase;
     if (phase !== "live") return phase;
-    const { events, picture } = this.#links;
-    if (events === "broken" || picture === "broken") return "reconnecting";
+    const { line, picture } = this.#links;
+    if (line === "given-up") return "cut";
+    if (line === "broken" || picture === "broken") return "reconnecting";
     if (picture === "connecting") return "connecting";
-    if (this.#isListening) return "listening";
+    if (this.#conversation.isHearing) return "hearing";
+    if (this.#isHolding) return "listening";
     const { activity } = this.#conversation;
-    return activity === "resting" && this.#asking ? "thinking" : activity;
+    if (activity !== "resting") return activity;
+    if (this.#call?.line.isAsking) return "thinking";
+    const open = { off: "resting", muted: "muted", on: "listening" } as const;
+    return manner() === "hands-free" ? open[this.#hearing] : "resting";
   }
+}
+
+function detectionOf(chosen: Manner): TurnDetection {
+  return chosen === "hold" ? "MANUAL" : "SERVER";
 }

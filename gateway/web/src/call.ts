@@ -1,21 +1,16 @@
-// A call: one task, watched for what happens to it, and played.
+// A call: one task, talked with over a line, watched for its end, and played.
 
-import type { GatewayEvent, Task, Ticket } from "./contract";
+import { backoffMs } from "./backoff";
+import type { Task, Ticket } from "./contract";
 import * as gateway from "./gateway";
 import { Problem } from "./gateway";
+import { Line, type LineListener, type TurnDetection } from "./line";
+import type { Link } from "./link";
 import { createPlayer, type Output, type Player, type Screen, type Viewer } from "./players/player";
 
-const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const PLAYER_TRIES = 6;
-/** There is no such task, or nothing more happens to it. */
-const OVER = new Set([404, 410]);
 
-/** How the call is connected: its events, and its picture and sound. */
-export type Link = "connecting" | "connected" | "broken" | "given-up";
-
-export interface CallListener {
-  onEvent(event: GatewayEvent): void;
-  onEvents(link: Link): void;
+export interface CallListener extends LineListener {
   onPicture(link: Link): void;
   /** The task is over, by whomever; `reason` is its stop reason, or FAILED. */
   onEnd(reason: string): void;
@@ -24,43 +19,36 @@ export interface CallListener {
 export class Call {
   readonly taskId: string;
   readonly lang: string;
+  readonly line: Line;
   readonly #viewer: Viewer;
   readonly #screen: Screen;
   readonly #listener: CallListener;
   readonly #leaving = new AbortController();
   #player: Player | null = null;
 
-  private constructor(task: Task, viewer: Viewer, screen: Screen, listener: CallListener) {
+  private constructor(task: Task, viewer: Viewer, screen: Screen, line: Line, listener: CallListener) {
     this.taskId = task.taskId;
     this.lang = task.lang;
+    this.line = line;
     this.#viewer = viewer;
     this.#screen = screen;
     this.#listener = listener;
   }
 
-  /** Puts the digital human on air and begins to watch and play it. */
-  static async start(choice: gateway.Choice, screen: Screen, listener: CallListener): Promise<Call> {
+  /** Puts the digital human on air and begins to talk with it, to watch and to play it. */
+  static async start(
+    choice: gateway.Choice,
+    screen: Screen,
+    { detection, listener }: { detection: TurnDetection; listener: CallListener },
+  ): Promise<Call> {
     const id = randomId();
     const names = { roomId: `room_${id}`, streamId: `stream_${id}` };
     const task = await gateway.createTask(choice, names);
-    const call = new Call(task, { ...names, userId: `user_${id}` }, screen, listener);
+    const line = new Line(task.taskId, detection, listener);
+    const call = new Call(task, { ...names, userId: `user_${id}` }, screen, line, listener);
     void call.#watch();
     void call.#play();
     return call;
-  }
-
-  /** Asks; returns when the turn is over, however it went. Throws Problem and Unreachable. */
-  async ask(question: gateway.Question): Promise<void> {
-    for await (const event of gateway.ask(this.taskId, question)) this.#tell(event);
-  }
-
-  /** Has the digital human say something, if it is silent. */
-  async say(text: string): Promise<void> {
-    for await (const event of gateway.say(this.taskId, text)) this.#tell(event);
-  }
-
-  interrupt(): Promise<void> {
-    return gateway.interrupt(this.taskId);
   }
 
   /** Leaves, and takes the digital human off air. */
@@ -72,6 +60,7 @@ export class Call {
   /** Leaves a task that is over. */
   leave(): void {
     this.#leaving.abort();
+    this.line.close();
     this.#player?.stop();
     this.#player = null;
   }
@@ -80,44 +69,34 @@ export class Call {
     return this.#leaving.signal.aborted;
   }
 
-  #tell(event: GatewayEvent): void {
-    if (!this.#isLeft) this.#listener.onEvent(event);
-  }
-
-  /** Follows the task's events until its end, and takes them up again where they broke off. */
+  /** Watches for the task's end, of which the line does not tell. */
   async #watch(): Promise<void> {
-    let last: string | null = null;
-    for (let attempt = 0; !this.#isLeft; attempt++) {
+    for (let failures = 0; !this.#isLeft; failures++) {
       try {
-        for await (const { event, id } of gateway.watch(this.taskId, last, this.#leaving.signal)) {
-          attempt = 0;
-          last = id ?? last;
-          this.#listener.onEvents("connected");
-          this.#tell(event);
-          const ended = endOf(event);
+        for await (const task of gateway.watch(this.taskId, this.#leaving.signal)) {
+          failures = 0;
+          const ended = endOf(task);
           if (ended) {
             this.#listener.onEnd(ended);
             return;
           }
         }
       } catch (error) {
-        if (error instanceof Problem && OVER.has(error.status)) {
+        if (error instanceof Problem && error.status === 404) {
           this.#listener.onEnd("CLOUD");
           return;
         }
       }
-      if (this.#isLeft) return;
-      this.#listener.onEvents("broken");
-      await this.#pause(attempt);
+      await this.#pause(failures + 1);
     }
   }
 
   /** Plays, and plays again when that breaks off. */
   async #play(): Promise<void> {
-    for (let attempt = 0; attempt < PLAYER_TRIES && !this.#isLeft; attempt++) {
+    for (let failures = 1; failures <= PLAYER_TRIES && !this.#isLeft; failures++) {
       try {
         const player = await this.#open();
-        attempt = 0;
+        failures = 1;
         this.#listener.onPicture("connected");
         await player.lost;
       } catch {
@@ -127,7 +106,7 @@ export class Call {
       this.#player = null;
       if (this.#isLeft) return;
       this.#listener.onPicture("broken");
-      await this.#pause(attempt);
+      await this.#pause(failures);
     }
     if (!this.#isLeft) this.#listener.onPicture("given-up");
   }
@@ -142,10 +121,10 @@ export class Call {
     return player;
   }
 
-  #pause(attempt: number): Promise<void> {
+  #pause(failures: number): Promise<void> {
     const { signal } = this.#leaving;
     return new Promise((resolve) => {
-      setTimeout(resolve, PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]);
+      setTimeout(resolve, backoffMs(failures));
       signal.addEventListener("abort", () => resolve());
     });
   }
@@ -161,9 +140,7 @@ function chosenOutput(): Output {
   return new URLSearchParams(location.search).get("output") === "blendshape" ? "blendshape" : "video";
 }
 
-function endOf(event: GatewayEvent): string | null {
-  if (event.name !== "snapshot" && event.name !== "state_changed") return null;
-  const { state, stopReason } = event.data.task;
+function endOf({ state, stopReason }: Task): string | null {
   if (state === "FAILED") return "FAILED";
   return state === "STOPPED" ? (stopReason ?? "CLOUD") : null;
 }

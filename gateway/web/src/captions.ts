@@ -32,6 +32,14 @@ export class Captions {
     else if (turn.spokenSince !== null && !this.#frame) this.#speak();
   }
 
+  /** Takes a turn back that was nothing, and shows the one before it again. */
+  takeBack(turn: Turn, before: Turn | undefined): void {
+    if (this.#turn?.id !== turn.id) return;
+    this.#turn = null;
+    if (before) this.show(before);
+    else this.clear();
+  }
+
   clear(): void {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;

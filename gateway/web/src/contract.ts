@@ -79,17 +79,31 @@ export interface Sentence {
   words: WordTime[];
 }
 
+/** Where a turn comes from: PROMPT after a long silence, RESUMED when a reply was cut off for nothing. */
+export type Origin = "SPEECH" | "TEXT" | "SAY" | "PROMPT" | "RESUMED";
+
 interface OfTurn {
   turnId: number;
+  time: string;
 }
 
-/** The events that the page knows; it ignores all others. */
-export type GatewayEvent =
-  | { name: "snapshot" | "state_changed"; data: { task: Task } }
+/** The events of a conversation that the page knows; it ignores all others. */
+export type TalkEvent =
+  | { name: "speech_started" | "speech_ended" | "speech_dismissed"; data: OfTurn }
   | { name: "transcript_updated"; data: OfTurn & { text: string; isFinal: boolean } }
-  | { name: "turn_started"; data: OfTurn & { origin: "SPEECH" | "TEXT" | "SAY"; transcript: string } }
+  | { name: "turn_started"; data: OfTurn & { origin: Origin; transcript: string } }
   | { name: "sentence_started"; data: OfTurn & Sentence }
   | { name: "playback_started"; data: OfTurn }
   | { name: "turn_finished"; data: OfTurn & { reply: string; heard: string; interrupted: boolean; timings: Timings } }
-  | { name: "turn_failed"; data: OfTurn & { problem: ProblemBody; reply: string; heard: string } }
-  | { name: "problem"; data: ProblemBody };
+  | { name: "turn_failed"; data: OfTurn & { problem: ProblemBody; reply: string; heard: string } };
+
+/** The line is open; `lastSequence` is that of the last event before. */
+export interface Ready {
+  lastSequence: number;
+}
+
+/** What comes down the line: `ready` once, then events, and a problem before it is closed for one. */
+export type LineMessage =
+  | { problem: ProblemBody }
+  | { event: "ready"; data: Ready }
+  | { event: TalkEvent["name"]; sequence: number; data: TalkEvent["data"] };

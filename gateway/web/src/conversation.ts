@@ -1,12 +1,11 @@
-// What is said during a call, put together from the gateway's events.
-//
-// Every event states a fact and adds nothing up, so that it may arrive twice: by the answer to a
-// question, and by the task's own stream, which also tells what others ask and what was missed.
+// What is said during a call, put together from the line's events.
 
-import type { GatewayEvent, Sentence, Timings } from "./contract";
+import type { Origin, Sentence, TalkEvent, Timings } from "./contract";
 
 export interface Turn {
   readonly id: number;
+  /** Where it comes from, null while the user's words may still turn out to ask for nothing. */
+  origin: Origin | null;
   question: string;
   isQuestionFinal: boolean;
   /** By their first character in the reply, in order. */
@@ -27,13 +26,22 @@ export interface End {
 
 export type Activity = "resting" | "thinking" | "speaking";
 
+export interface ConversationListener {
+  onTurn(turn: Turn): void;
+  /** It was nothing; what was said before it counts again. */
+  onTurnGone(turn: Turn, before: Turn | undefined): void;
+}
+
 /** The turns of a call. */
 export class Conversation {
   readonly turns = new Map<number, Turn>();
-  readonly #onChange: (turn: Turn) => void;
+  readonly #listener: ConversationListener;
+  #voice: "silent" | "heard" | "finished" = "silent";
+  /** How far the page's clock is ahead of the events' at least, by the quickest of them. */
+  #aheadMs = Infinity;
 
-  constructor(onChange: (turn: Turn) => void) {
-    this.#onChange = onChange;
+  constructor(listener: ConversationListener) {
+    this.#listener = listener;
   }
 
   /** The turn that was begun last. */
@@ -41,41 +49,71 @@ export class Conversation {
     return [...this.turns.values()].at(-1);
   }
 
-  get activity(): Activity {
-    const open = this.latest;
-    if (!open || open.end) return "resting";
-    return open.spokenSince === null ? "thinking" : "speaking";
+  /** Whether the user is heard to speak. */
+  get isHearing(): boolean {
+    return this.#voice === "heard";
   }
 
-  /** Returns whether the event says something new. */
-  apply(event: GatewayEvent): boolean {
-    const turn = this.#change(event);
-    if (turn) this.#onChange(turn);
-    return turn !== null;
+  get activity(): Activity {
+    const open = [...this.turns.values()].findLast(({ origin }) => origin);
+    if (open && !open.end) return open.spokenSince === null ? "thinking" : "speaking";
+    return this.#voice === "finished" ? "thinking" : "resting";
+  }
+
+  apply(event: TalkEvent): void {
+    const ageMs = this.#age(event.data.time);
+    const turn = this.#change(event, ageMs);
+    if (turn) this.#listener.onTurn(turn);
+  }
+
+  /** Nothing more will be told of a voice that was heard on a line that is gone. */
+  forgetVoice(): void {
+    this.#voice = "silent";
+    const { latest } = this;
+    if (latest && !latest.question) this.#take(latest.id);
   }
 
   /** Returns the turn that is not as it was. */
-  #change(event: GatewayEvent): Turn | null {
+  #change(event: TalkEvent, ageMs: number): Turn | null {
     switch (event.name) {
-      case "transcript_updated":
-        return this.#ask(event.data.turnId, event.data.text, event.data.isFinal);
-      case "turn_started":
-        return this.#ask(event.data.turnId, event.data.transcript, true);
-      case "sentence_started":
-        return this.#addSentence(event.data.turnId, event.data);
-      case "playback_started": {
-        const turn = this.#turn(event.data.turnId);
-        if (turn.spokenSince !== null) return null;
-        turn.spokenSince = performance.now();
+      case "speech_started": {
+        // A place for the user's words, unless a reply has it.
+        const turn = this.activity === "resting" ? this.#turn(event.data.turnId) : null;
+        this.#voice = "heard";
         return turn;
       }
+      case "speech_ended":
+        this.#voice = "finished";
+        return null;
+      case "speech_dismissed":
+        this.#voice = "silent";
+        this.#take(event.data.turnId);
+        return null;
+      case "transcript_updated": {
+        const turn = this.#turn(event.data.turnId);
+        turn.question = event.data.text;
+        turn.isQuestionFinal = event.data.isFinal;
+        return turn;
+      }
+      case "turn_started": {
+        const { turnId, origin, transcript } = event.data;
+        if (origin === "SPEECH") this.#voice = "silent";
+        return Object.assign(this.#turn(turnId), { origin, question: transcript, isQuestionFinal: true });
+      }
+      case "sentence_started":
+        return this.#addSentence(event.data.turnId, event.data);
+      case "playback_started":
+        return Object.assign(this.#turn(event.data.turnId), { spokenSince: performance.now() - ageMs });
       case "turn_finished": {
         const { turnId, reply, heard, interrupted, timings } = event.data;
         return this.#finish(turnId, { reply, heard, isInterrupted: interrupted, hasFailed: false, timings });
       }
       case "turn_failed": {
-        const { turnId, reply, heard } = event.data;
-        return this.#finish(turnId, { reply, heard, isInterrupted: heard !== reply, hasFailed: true, timings: {} });
+        const { turnId, problem, reply, heard } = event.data;
+        if (this.#voice === "finished") this.#voice = "silent";
+        if (problem.reason === "NO_SPEECH") this.#take(turnId);
+        else return this.#finish(turnId, { reply, heard, isInterrupted: heard !== reply, hasFailed: true, timings: {} });
+        return null;
       }
       default:
         return null;
@@ -85,16 +123,25 @@ export class Conversation {
   #turn(id: number): Turn {
     const known = this.turns.get(id);
     if (known) return known;
-    const turn = { id, question: "", isQuestionFinal: false, sentences: [], spokenSince: null, end: null };
+    const turn: Turn = {
+      id,
+      origin: null,
+      question: "",
+      isQuestionFinal: false,
+      sentences: [],
+      spokenSince: null,
+      end: null,
+    };
     this.turns.set(id, turn);
     return turn;
   }
 
-  #ask(id: number, question: string, isFinal: boolean): Turn {
-    const turn = this.#turn(id);
-    if (isFinal || !turn.isQuestionFinal) turn.question = question;
-    turn.isQuestionFinal ||= isFinal;
-    return turn;
+  /** Takes a turn back that has not begun. */
+  #take(id: number): void {
+    const turn = this.turns.get(id);
+    if (!turn || turn.origin || turn.end) return;
+    this.turns.delete(id);
+    this.#listener.onTurnGone(turn, this.latest);
   }
 
   #addSentence(id: number, sentence: Sentence): Turn {
@@ -105,11 +152,15 @@ export class Conversation {
     return turn;
   }
 
-  #finish(id: number, end: End): Turn | null {
-    const turn = this.#turn(id);
-    if (turn.end) return null;
-    turn.end = end;
-    return turn;
+  #finish(id: number, end: End): Turn {
+    return Object.assign(this.#turn(id), { end });
+  }
+
+  /** How long ago an event happened: those that were missed are told late. */
+  #age(time: string): number {
+    const aheadMs = Date.now() - Date.parse(time);
+    this.#aheadMs = Math.min(this.#aheadMs, aheadMs);
+    return aheadMs - this.#aheadMs;
   }
 }
 

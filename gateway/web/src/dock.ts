@@ -1,10 +1,17 @@
 // What the user can do during a call: talk, write, interrupt, hang up.
 
 import { find } from "./dom";
-import { t } from "./language";
-import { PushToTalk, type Talk } from "./push";
+import { t, type Key } from "./language";
+import { manner, type Manner } from "./manner";
+import { isFor, PushToTalk, type Talk } from "./push";
+
+/** What the microphone is doing; `off` when there is none, or none is allowed. */
+export type Hearing = "off" | "muted" | "on";
 
 export interface DockActions extends Talk {
+  /** Turns the open microphone on, or has it hear silence. */
+  toggleMicrophone(): void;
+  changeManner(manner: Manner): void;
   write(text: string): void;
   interrupt(): void;
   hangUp(): void;
@@ -13,15 +20,18 @@ export interface DockActions extends Talk {
 export class Dock {
   readonly #talkButton = find("talk", HTMLButtonElement);
   readonly #talkText = find("talk-text", HTMLSpanElement);
+  readonly #talkHint = find("talk-hint", HTMLSpanElement);
+  readonly #handsFree = find("hands-free", HTMLButtonElement);
   readonly #text = find("text", HTMLInputElement);
   readonly #sample = find("sample", HTMLButtonElement);
   readonly #interrupt = find("interrupt", HTMLButtonElement);
   readonly #push: PushToTalk;
+  #hearing: Hearing = "off";
   #name = "";
   #question = "";
 
   constructor(actions: DockActions, isInCall: () => boolean) {
-    this.#push = new PushToTalk(this.#talkButton, actions, isInCall);
+    this.#push = new PushToTalk(this.#talkButton, actions, () => isInCall() && manner() === "hold");
     find("text-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#text.value.trim();
@@ -31,8 +41,18 @@ export class Dock {
     this.#sample.addEventListener("click", () => actions.write(this.#question));
     this.#interrupt.addEventListener("click", () => actions.interrupt());
     find("hangup", HTMLButtonElement).addEventListener("click", () => actions.hangUp());
+    this.#handsFree.addEventListener("click", () => actions.changeManner(manner() === "hold" ? "hands-free" : "hold"));
+    this.#talkButton.addEventListener("click", () => {
+      if (manner() === "hands-free") actions.toggleMicrophone();
+    });
     addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && isInCall() && !this.#interrupt.disabled) actions.interrupt();
+      if (!isInCall()) return;
+      if (event.key === "Escape" && !this.#interrupt.disabled) actions.interrupt();
+      const isElsewhere = event.target !== this.#talkButton;
+      if (manner() === "hands-free" && isElsewhere && !event.repeat && isFor(this.#talkButton, event)) {
+        event.preventDefault();
+        actions.toggleMicrophone();
+      }
     });
     new MutationObserver(() => this.translate()).observe(this.#talkButton, { attributeFilter: ["data-state"] });
   }
@@ -54,6 +74,11 @@ export class Dock {
     this.#interrupt.disabled = !value;
   }
 
+  set hearing(value: Hearing) {
+    this.#hearing = value;
+    this.translate();
+  }
+
   /** Shows how loud the microphone hears, 0 to 1. */
   showLevel(level: number): void {
     this.#talkButton.style.setProperty("--level", level.toFixed(3));
@@ -70,10 +95,23 @@ export class Dock {
   }
 
   translate(): void {
-    this.#text.placeholder = t("dock.text", { name: this.#name });
-    this.#text.setAttribute("aria-label", this.#text.placeholder);
+    const isHandsFree = manner() === "hands-free";
+    this.#text.setAttribute("aria-label", t("dock.text", { name: this.#name }));
+    const canJustSpeak = isHandsFree && this.#hearing === "on";
+    this.#text.placeholder = t(canJustSpeak ? "dock.speak-or-text" : "dock.text", { name: this.#name });
     this.#sample.textContent = t("dock.sample", { question: this.#question });
-    const isLatched = this.#talkButton.dataset["state"] === "latched";
-    this.#talkText.textContent = t(isLatched ? "dock.send-recording" : "dock.talk");
+    this.#handsFree.setAttribute("aria-checked", String(isHandsFree));
+    this.#talkButton.dataset["hearing"] = isHandsFree ? this.#hearing : "on";
+    this.#talkText.textContent = t(this.#talkKey);
+    this.#talkHint.textContent = t(isHandsFree ? "dock.mute.sub" : "dock.talk.sub");
+    // Of a button whose name changes it is not said that it is pressed.
+    if (isHandsFree) this.#talkButton.removeAttribute("aria-pressed");
+    else this.#talkButton.ariaPressed ??= "false";
+  }
+
+  get #talkKey(): Key {
+    if (manner() === "hold") return this.#talkButton.dataset["state"] === "latched" ? "dock.send-recording" : "dock.talk";
+    const keys = { off: "dock.microphone", muted: "dock.unmute", on: "dock.mute" } as const;
+    return keys[this.#hearing];
   }
 }

@@ -1,6 +1,6 @@
-// The gateway's HTTP API.
+// The gateway's HTTP API, and where its line is.
 
-import type { Config, GatewayEvent, ProblemBody, Task, Ticket } from "./contract";
+import type { Config, ProblemBody, Task, Ticket } from "./contract";
 import { readEvents } from "./sse";
 
 const API = "/api/digital-human";
@@ -27,15 +27,6 @@ export interface Choice {
   lang: string;
 }
 
-/** What is said to the digital human. */
-export type Question = { text: string } | { recording: Blob };
-
-/** An event and the id from which to resume. */
-export interface Told {
-  event: GatewayEvent;
-  id: string | null;
-}
-
 export function useKey(key: string): void {
   sessionStorage.setItem(KEY, key);
 }
@@ -58,53 +49,24 @@ export async function stopTask(taskId: string): Promise<void> {
   await post(`${API}/stop-task`, { taskId }, { keepalive: true });
 }
 
-export async function interrupt(taskId: string): Promise<void> {
-  await post(`${API}/interrupt`, { taskId });
+/** Tells a task as it is, and whenever its state changes, until its final state. */
+export async function* watch(taskId: string, signal: AbortSignal): AsyncGenerator<Task> {
+  const response = await send(`${API}/tasks/${encodeURIComponent(taskId)}/events`, { signal });
+  for await (const { name, data } of readEvents(response)) {
+    if (name === "snapshot" || name === "state_changed") yield (data as { task: Task }).task;
+  }
 }
 
-/** Asks, and tells what happens meanwhile, also to other turns. */
-export async function* ask(taskId: string, question: Question): AsyncGenerator<GatewayEvent> {
-  const headers = { Accept: "text/event-stream" };
-  if ("text" in question) {
-    yield* turnOf(await post(`${API}/talk-to-ai`, { taskId, text: question.text }, { headers }));
-    return;
-  }
-  const body = new FormData();
-  body.append("taskId", taskId);
-  body.append("audio", question.recording, "question");
-  yield* turnOf(await send(`${API}/talk-to-ai`, { method: "POST", body, headers }));
-}
-
-/** Has the digital human say something, unless it is saying something else. */
-export async function* say(taskId: string, text: string): AsyncGenerator<GatewayEvent> {
-  const headers = { Accept: "text/event-stream" };
-  yield* turnOf(await post(`${API}/say`, { taskId, text, priority: "LOW" }, { headers }));
-}
-
-/** Tells a task's events after an id, from now on without one, until its final state.
- *
- * Throws a Problem with status 410 when nothing more is to be told. */
-export async function* watch(taskId: string, after: string | null, signal: AbortSignal): AsyncGenerator<Told> {
-  const headers: Record<string, string> = after === null ? {} : { "Last-Event-ID": after };
-  const response = await send(`${API}/tasks/${encodeURIComponent(taskId)}/events`, { headers, signal });
-  if (response.status === 204) {
-    throw new Problem({ status: 410, reason: "TASK_ENDED", detail: "The task is over." });
-  }
-  for await (const { name, data, id } of readEvents(response)) {
-    yield { event: { name, data } as GatewayEvent, id };
-  }
+/** Returns the address of a line. Browsers let a page send no headers with it. */
+export function socketUrl(query: Record<string, string>): URL {
+  const key = sessionStorage.getItem(KEY);
+  const url = new URL(`${API}/talk?${new URLSearchParams({ ...query, ...(key && { apiKey: key }) })}`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url;
 }
 
 export async function getTranscript(taskId: string): Promise<Blob> {
   return (await send(`${API}/tasks/${encodeURIComponent(taskId)}/conversation?format=text`)).blob();
-}
-
-async function* turnOf(response: Response): AsyncGenerator<GatewayEvent> {
-  for await (const { name, data } of readEvents(response)) {
-    const event = { name, data } as GatewayEvent;
-    if (event.name === "problem") throw new Problem(event.data);
-    yield event;
-  }
 }
 
 function post(path: string, body: object, more: RequestInit = {}): Promise<Response> {

@@ -4,6 +4,7 @@ import type { Config, DigitalHuman, Persona } from "./contract";
 import { find, make } from "./dom";
 import type { Choice } from "./gateway";
 import { language, t } from "./language";
+import { manner } from "./manner";
 
 const CHOICE = "parley.choice";
 
@@ -20,6 +21,7 @@ export class Lobby {
   readonly #description = find("lobby-description", HTMLParagraphElement);
   readonly #call = find("call", HTMLButtonElement);
   readonly #callText = find("call-text", HTMLSpanElement);
+  readonly #hint = find("lobby-hint", HTMLParagraphElement);
   readonly #people = new Choices("people");
   readonly #personas = new Choices("personas");
   readonly #langs = new Choices("langs");
@@ -76,6 +78,7 @@ export class Lobby {
     this.#call.disabled = !this.#config || this.#isCalling;
     const words = this.#isCalling ? "lobby.calling" : this.#config ? "lobby.call" : "lobby.loading";
     this.#callText.textContent = t(words);
+    this.#hint.textContent = t(`lobby.hint.${manner()}`);
   }
 
   get #person(): DigitalHuman | undefined {

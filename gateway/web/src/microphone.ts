@@ -1,88 +1,96 @@
-// The microphone: open during a call, but hears only while it records.
+// The microphone: open during a call, but hears only what it is to hear.
 
-import { Loudness } from "./loudness";
+import capture from "./capture.worklet?worker&url";
+import { Meter } from "./loudness";
 
-// What browsers record and the gateway reads, best first.
-const TYPES = ["audio/webm;codecs=opus", "audio/mp4", "audio/ogg;codecs=opus"];
+const FULL = 0x8000;
+
+export interface MicrophoneListener {
+  /** Twenty milliseconds of sound: 16 bit, mono, 16 kHz; silence while it is not to hear. */
+  onSound(pcm: Int16Array<ArrayBuffer>): void;
+  onLevel(level: number): void;
+  /** It was unplugged. */
+  onGone(): void;
+}
 
 export class Microphone {
-  readonly #onLevel: (level: number) => void;
-  #opening: Promise<MediaStream> | null = null;
-  #starting: Promise<void> = Promise.resolve();
-  #recorder: MediaRecorder | null = null;
-  #meter: Loudness | null = null;
+  readonly #listener: MicrophoneListener;
+  readonly #meter: Meter;
+  #opening: Promise<Tap> | null = null;
+  #isHearing = false;
 
-  constructor(onLevel: (level: number) => void) {
-    this.#onLevel = onLevel;
+  constructor(listener: MicrophoneListener) {
+    this.#listener = listener;
+    this.#meter = new Meter((level) => listener.onLevel(level));
   }
 
-  /** Asks the user once; throws a DOMException when there is none or it is not allowed. */
-  open(): Promise<MediaStream> {
-    this.#opening ??= openStream().catch((error: unknown) => {
-      this.#opening = null;
+  /** Asks the user, once; throws a DOMException when there is none or it is not allowed. */
+  async open(): Promise<void> {
+    const opening = (this.#opening ??= this.#tap());
+    try {
+      hear(await opening, this.#isHearing);
+    } catch (error) {
+      if (this.#opening === opening) this.#opening = null;
       throw error;
-    });
-    return this.#opening;
+    }
   }
 
-  /** Records from now on. */
-  start(): Promise<void> {
-    this.#starting = this.#record();
-    return this.#starting;
-  }
-
-  /** Returns what was recorded since the start, null when nothing was. */
-  async finish(): Promise<Blob | null> {
-    // It may still be opening.
-    await this.#starting.catch(() => undefined);
-    const recorder = this.#recorder;
-    if (!recorder) return null;
-    const recorded = new Promise<Blob | null>((resolve) => {
-      recorder.ondataavailable = ({ data }) => resolve(data.size ? data : null);
-    });
-    recorder.stop();
-    const recording = await recorded;
-    await this.#mute();
-    return recording;
+  /** Whether the world is heard, or silence. */
+  set isHearing(value: boolean) {
+    this.#isHearing = value;
+    void this.#opening?.then((tap) => hear(tap, this.#isHearing)).catch(() => undefined);
   }
 
   /** Lets go of the microphone. */
   async close(): Promise<void> {
     const opening = this.#opening;
-    await this.#mute();
     this.#opening = null;
-    const stream = await opening?.catch(() => null);
-    stream?.getTracks().forEach((track) => track.stop());
+    const tap = await opening?.catch(() => null);
+    if (tap) release(tap);
+    this.#meter.reset();
   }
 
-  async #record(): Promise<void> {
-    const stream = await this.open();
-    setHearing(stream, true);
-    this.#meter = new Loudness(stream, this.#onLevel);
-    const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
-    this.#recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
-    this.#recorder.start();
+  async #tap(): Promise<Tap> {
+    // Pages that are not served securely have no media devices at all.
+    if (!navigator.mediaDevices) throw new DOMException("The page is not secure.", "SecurityError");
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+    const tap = { stream, context: new AudioContext() };
+    try {
+      await this.#connect(tap);
+    } catch (error) {
+      release(tap);
+      throw error;
+    }
+    return tap;
   }
 
-  async #mute(): Promise<void> {
-    this.#recorder = null;
-    this.#meter?.stop();
-    this.#meter = null;
-    const stream = await this.#opening?.catch(() => null);
-    if (stream) setHearing(stream, false);
+  async #connect({ stream, context }: Tap): Promise<void> {
+    await context.audioWorklet.addModule(capture);
+    const node = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
+    node.port.onmessage = ({ data }: MessageEvent<Int16Array<ArrayBuffer>>) => {
+      this.#meter.take(data, FULL);
+      this.#listener.onSound(data);
+    };
+    // Its output is silent; what leads nowhere is not run.
+    context.createMediaStreamSource(stream).connect(node).connect(context.destination);
+    for (const track of stream.getTracks()) track.onended = () => void this.close().then(() => this.#listener.onGone());
+    void context.resume();
   }
 }
 
-async function openStream(): Promise<MediaStream> {
-  // Pages that are not served securely have no media devices at all.
-  if (!navigator.mediaDevices) throw new DOMException("The page is not secure.", "SecurityError");
-  const stream = await navigator.mediaDevices.getUserMedia({
-    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-  });
-  setHearing(stream, false);
-  return stream;
+/** An open microphone. */
+interface Tap {
+  readonly stream: MediaStream;
+  readonly context: AudioContext;
 }
 
-function setHearing(stream: MediaStream, isHearing: boolean): void {
+function hear({ stream }: Tap, isHearing: boolean): void {
   for (const track of stream.getAudioTracks()) track.enabled = isHearing;
+}
+
+function release({ stream, context }: Tap): void {
+  for (const track of stream.getTracks()) track.stop();
+  void context.close();
 }

@@ -24,7 +24,9 @@ export class Notice {
     this.#dismiss.addEventListener("click", () => this.hide());
   }
 
+  /** What passes by itself does not take the place of what the user must decide. */
   show(key: Key, { retry, detail = "" }: { retry?: () => void; detail?: string } = {}): void {
+    if (!retry && this.#offersRetry) return;
     this.#shown = key;
     this.#text.textContent = t(key, { detail });
     this.#retry.hidden = !retry;
@@ -42,13 +44,18 @@ export class Notice {
   }
 
   showEnd(reason: string): void {
+    this.hide();
     const key = `ended.${reason}`;
     this.show(isKey(key) ? key : "ended.CLOUD");
   }
 
-  /** Hides the notice; with a key, only that one. */
-  hide(key?: Key): void {
-    if (key && key !== this.#shown) return;
+  get #offersRetry(): boolean {
+    return !this.#element.hidden && !this.#retry.hidden;
+  }
+
+  /** Hides the notice; with keys, only one of them. */
+  hide(...keys: Key[]): void {
+    if (keys.length && !(this.#shown && keys.includes(this.#shown))) return;
     this.#shown = null;
     this.#element.hidden = true;
   }

@@ -14,14 +14,16 @@ export interface Talk {
 export class PushToTalk {
   readonly #button: HTMLButtonElement;
   readonly #talk: Talk;
+  readonly #isWanted: () => boolean;
   #state: State = "up";
   #pressedAt = 0;
 
   constructor(button: HTMLButtonElement, talk: Talk, isWanted: () => boolean) {
     this.#button = button;
     this.#talk = talk;
+    this.#isWanted = isWanted;
     button.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !isWanted()) return;
       button.setPointerCapture(event.pointerId);
       this.#press();
     });
@@ -30,7 +32,7 @@ export class PushToTalk {
     button.addEventListener("contextmenu", (event) => event.preventDefault());
     addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.cancel();
-      if (!isWanted() || !this.#isMeant(event)) return;
+      if (!this.#isMeant(event)) return;
       event.preventDefault();
       if (!event.repeat) this.#press();
     });
@@ -78,10 +80,14 @@ export class PushToTalk {
     this.#button.setAttribute("aria-pressed", String(state !== "up"));
   }
 
-  /** The space bar talks anywhere but where it means something else. */
   #isMeant(event: KeyboardEvent): boolean {
-    const target = event.target instanceof Element ? event.target : document.body;
-    if (this.#button.contains(target)) return event.key === " " || event.key === "Enter";
-    return event.key === " " && !target.matches(INTERACTIVE);
+    return this.#isWanted() && isFor(this.#button, event);
   }
+}
+
+/** Whether a key is meant for the button: the space bar is, anywhere but where it means something else. */
+export function isFor(button: HTMLButtonElement, event: KeyboardEvent): boolean {
+  const target = event.target instanceof Element ? event.target : document.body;
+  if (button.contains(target)) return event.key === " " || event.key === "Enter";
+  return event.key === " " && !target.matches(INTERACTIVE);
 }

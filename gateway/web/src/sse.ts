@@ -1,4 +1,4 @@
-// Reads an answer that is an event stream. `EventSource` cannot show a key, nor POST.
+// Reads an answer that is an event stream. `EventSource` cannot show a key.
 
 /** The gateway bridges silence more often than this. */
 const SILENCE_MS = 45_000;
@@ -6,7 +6,6 @@ const SILENCE_MS = 45_000;
 export interface ServerEvent {
   name: string;
   data: unknown;
-  id: string | null;
 }
 
 /** Yields the events of an answer; stopping early lets go of the connection. Throws when it falls silent. */
@@ -51,5 +50,5 @@ function parse(block: string): ServerEvent | null {
   const name = fields.get("event");
   const data = fields.get("data");
   if (!name || !data) return null;
-  return { name, data: JSON.parse(data), id: fields.get("id") ?? null };
+  return { name, data: JSON.parse(data) };
 }

@@ -3,7 +3,17 @@
 import { find } from "./dom";
 import { t } from "./language";
 
-export type Status = "lobby" | "connecting" | "reconnecting" | "resting" | "listening" | "thinking" | "speaking";
+export type Status =
+  | "lobby"
+  | "connecting"
+  | "reconnecting"
+  | "cut"
+  | "resting"
+  | "listening"
+  | "hearing"
+  | "muted"
+  | "thinking"
+  | "speaking";
 
 export class StatusLine {
   readonly #element = find("status", HTMLElement);

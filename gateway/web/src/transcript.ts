@@ -29,7 +29,9 @@ export class Transcript {
     return !this.#drawer.inert;
   }
 
+  /** Shows a turn once there is something to read. */
   show(turn: Turn): void {
+    if (!turn.question && !turn.origin && !turn.end) return;
     const known = this.#items.get(turn.id);
     const item = makeItem(turn);
     // Opened charts stay open.
@@ -39,6 +41,11 @@ export class Transcript {
     this.#items.set(turn.id, item);
     this.#download.disabled = false;
     this.#list.parentElement?.scrollTo({ top: this.#list.parentElement.scrollHeight });
+  }
+
+  takeBack({ id }: Turn): void {
+    this.#items.get(id)?.remove();
+    this.#items.delete(id);
   }
 
   clear(): void {
@@ -67,6 +74,8 @@ export class Transcript {
 function makeItem(turn: Turn): HTMLLIElement {
   const item = make("li");
   if (turn.question) item.append(make("p", "user", turn.question));
+  if (turn.origin === "PROMPT") item.append(make("p", "aside", t("transcript.prompt")));
+  if (turn.origin === "RESUMED") item.append(make("p", "aside", t("transcript.resumed")));
   item.append(makeReply(turn));
   if (turn.end?.hasFailed) item.append(make("p", "failed", t("transcript.failed")));
   const waterfall = turn.end && makeWaterfall(turn.end.timings);

@@ -1,0 +1,3 @@
+// How a connection is: the line, or picture and sound.
+
+export type Link = "connecting" | "connected" | "broken" | "given-up";
