@@ -133,7 +133,7 @@ async def test_a_question_that_a_breaking_line_lost_is_asked_again() -> None:
         await page.goto(proxy.url)
         await page.get_by_role("button", name="Call", exact=True).click()
         await expect(page.get_by_role("button", name="Mute")).to_be_visible()
-        proxy.lose()
+        proxy.up.hold()
         await ask(page, "Hello?")
         await expect(page.get_by_label("Write to")).to_be_empty()
         proxy.cut()

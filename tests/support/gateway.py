@@ -305,7 +305,7 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "text":
                     self.texts.append(request.text.text)
-                    async for response in self._turn(request.text.text):
+                    async for response in self._turn(request.text.text, request.text.request_id):
                         yield response
                 case "say":
                     self.says.append(request.say)
@@ -315,7 +315,7 @@ class ScriptedSpeech(SpeechServiceServicer):
                     self.interrupts += 1
 
     async def _turn(
-        self, question: str, *, is_spoken: bool = False
+        self, question: str, request_id: str = "", *, is_spoken: bool = False
     ) -> AsyncIterator[speech_pb2.ConverseResponse]:
         if self.script.is_silent:
             return
@@ -325,7 +325,9 @@ class ScriptedSpeech(SpeechServiceServicer):
         origin = (
             conversation_pb.TURN_ORIGIN_SPEECH if is_spoken else conversation_pb.TURN_ORIGIN_TEXT
         )
-        started = conversation_pb.TurnStarted(origin=origin, user_text=question, language_code="en")
+        started = conversation_pb.TurnStarted(
+            origin=origin, user_text=question, language_code="en", request_id=request_id
+        )
         yield self._event(turn_started=started)
         yield self._event(reply_updated=conversation_pb.ReplyUpdated(delta=SENTENCES[0]))
         if self.script.turn_failure:

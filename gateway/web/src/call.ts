@@ -4,6 +4,7 @@ import { backoffMs } from "./backoff";
 import type { Task, Ticket } from "./contract";
 import * as gateway from "./gateway";
 import { Problem } from "./gateway";
+import { newId } from "./ids";
 import { Line, type LineListener, type TurnDetection } from "./line";
 import type { Link } from "./link";
 import { createPlayer, type Output, type Player, type Screen, type Viewer } from "./players/player";
@@ -41,7 +42,7 @@ export class Call {
     screen: Screen,
     { detection, listener }: { detection: TurnDetection; listener: CallListener },
   ): Promise<Call> {
-    const id = randomId();
+    const id = newId();
     const names = { roomId: `room_${id}`, streamId: `stream_${id}` };
     const task = await gateway.createTask(choice, names);
     const line = new Line(task.taskId, detection, listener);
@@ -128,11 +129,6 @@ export class Call {
       signal.addEventListener("abort", () => resolve());
     });
   }
-}
-
-/** Not crypto.randomUUID, which pages have only when they are served securely. */
-function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The address of the page may ask for the face to be drawn here. */

@@ -91,7 +91,7 @@ interface OfTurn {
 export type TalkEvent =
   | { name: "speech_started" | "speech_ended" | "speech_dismissed"; data: OfTurn }
   | { name: "transcript_updated"; data: OfTurn & { text: string; isFinal: boolean } }
-  | { name: "turn_started"; data: OfTurn & { origin: Origin; transcript: string } }
+  | { name: "turn_started"; data: OfTurn & { origin: Origin; transcript: string; requestId?: string } }
   | { name: "sentence_started"; data: OfTurn & Sentence }
   | { name: "playback_started"; data: OfTurn }
   | { name: "turn_finished"; data: OfTurn & { reply: string; heard: string; interrupted: boolean; timings: Timings } }

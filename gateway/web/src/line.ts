@@ -5,6 +5,7 @@
 import { backoffMs } from "./backoff";
 import type { LineMessage, Ready, TalkEvent } from "./contract";
 import { Problem, socketUrl } from "./gateway";
+import { newId } from "./ids";
 import type { Link } from "./link";
 
 /** Who hears that the user is finished: the service, or the user who lets a button go. */
@@ -22,8 +23,6 @@ const REFUSED = 4000;
 const READY_MS = 10_000;
 /** A socket that has lived so long ends the outage before it. */
 const OUTAGE_OVER_MS = 5000;
-/** So long after a return a question that was on its way is taken for lost. */
-const DOUBT_MS = 3000;
 /** Five seconds of sound that the network does not take: it is gone. */
 const MOST_UNSENT_BYTES = 160_000;
 /** What the user says within five seconds of an outage is heard afterwards. */
@@ -31,7 +30,7 @@ const MOST_WAITING = 250;
 
 type Sound = Int16Array<ArrayBuffer>;
 
-/** What has been asked and not yet been taken. */
+/** What was asked, and is asked again by the next socket unless it was taken. */
 interface Question {
   readonly sounds: readonly Sound[];
   readonly message: object;
@@ -96,20 +95,19 @@ export class Line {
     this.#sounds = [];
     if (!sounds.length) return;
     const isTakenBy = ({ name }: TalkEvent): boolean => name === "speech_ended";
-    const question: Question = { sounds, message: { type: "commit" }, isTakenBy, by: this.#socket };
-    this.#questions.push(question);
-    // The sounds are there already.
-    if (this.#past !== null) this.#send(JSON.stringify(question.message));
-    else question.by = null;
+    const message = { type: "commit" };
+    this.#control(message);
+    this.#questions.push({ sounds, message, isTakenBy, by: this.#past === null ? null : this.#socket });
   }
 
   ask(text: string): void {
+    const requestId = newId();
     const isTakenBy = ({ name, data }: TalkEvent): boolean =>
-      name === "turn_started" && data.origin === "TEXT" && data.transcript === text;
-    const question: Question = { sounds: [], message: { type: "text", text }, isTakenBy, by: null };
-    this.#questions.push(question);
-    if (this.#past !== null) this.#transmit(question);
-    else this.#hurry();
+      name === "turn_started" && data.requestId === requestId;
+    const message = { type: "text", text, requestId };
+    this.#control(message);
+    this.#questions.push({ sounds: [], message, isTakenBy, by: this.#past === null ? null : this.#socket });
+    this.#hurry();
   }
 
   /** Has the digital human say something, if it is silent. */
@@ -117,7 +115,9 @@ export class Line {
     this.#control({ type: "say", text, priority: "LOW" });
   }
 
+  /** Cuts off what is said, and all that was asked before. */
   interrupt(): void {
+    this.#questions = [];
     this.#control({ type: "interrupt" });
   }
 
@@ -127,6 +127,7 @@ export class Line {
     this.#sounds = [];
     this.#forgetSpoken();
     this.#failures = 0;
+    this.#link = "connecting";
     this.#connect();
   }
 
@@ -140,7 +141,6 @@ export class Line {
     const query = { taskId: this.#taskId, turnDetection: this.#detection, after: String(this.#sequence) };
     const socket = new WebSocket(socketUrl(query));
     this.#socket = socket;
-    this.#link = "connecting";
     this.#openedAt = performance.now();
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data as string) as LineMessage);
     socket.onclose = ({ code }) => this.#closed(code);
@@ -162,6 +162,7 @@ export class Line {
     this.#problem = null;
     if (code < REFUSED) return this.#lose();
     this.#drop();
+    this.#link = "given-up";
     const unknown = { status: code - REFUSED, reason: "INTERNAL", detail: `The line was closed with ${code}.` };
     this.#listener.onRefusal(problem ?? new Problem(unknown));
   }
@@ -191,32 +192,29 @@ export class Line {
   #begin({ lastSequence }: Ready): void {
     clearTimeout(this.#timer);
     this.#past = lastSequence;
-    const socket = this.#socket;
-    for (const question of this.#questions) if (!question.by) this.#transmit(question);
-    this.#timer = window.setTimeout(() => {
-      for (const question of this.#questions) if (question.by !== socket) this.#transmit(question);
-    }, DOUBT_MS);
     for (const sound of this.#sounds) this.#send(sound);
     if (this.#detection === "SERVER") this.#sounds = [];
-    this.#mostUnsent = MOST_UNSENT_BYTES + (socket?.bufferedAmount ?? 0);
+    this.#mostUnsent = MOST_UNSENT_BYTES + (this.#socket?.bufferedAmount ?? 0);
     this.#noteArrival();
   }
 
-  /** The line is back when what was missed has been told. */
+  /** The line is back when what was missed has been told, by which it is known what was taken. */
   #noteArrival(): void {
-    if (this.#past !== null && this.#sequence >= this.#past) this.#tell("connected");
+    if (this.#link === "connected" || this.#past === null || this.#sequence < this.#past) return;
+    for (const question of this.#questions) if (question.by !== this.#socket) this.#repeat(question);
+    this.#tell("connected");
+  }
+
+  #repeat(question: Question): void {
+    question.by = this.#socket;
+    for (const sound of question.sounds) this.#send(sound);
+    this.#control(question.message);
   }
 
   #tell(link: Link): void {
     if (link === this.#link) return;
     this.#link = link;
     this.#listener.onLine(link);
-  }
-
-  #transmit(question: Question): void {
-    question.by = this.#socket;
-    for (const sound of question.sounds) this.#send(sound);
-    this.#send(JSON.stringify(question.message));
   }
 
   #control(message: object): void {

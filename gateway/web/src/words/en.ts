@@ -9,7 +9,7 @@ export const en = {
   "lobby.call": "Call",
   "lobby.calling": "Calling …",
   "lobby.loading": "One moment …",
-  "lobby.hint.hands-free": "Your microphone is open during the call: just speak. You can mute it.",
+  "lobby.hint.hands-free": "The microphone is open during the call; you can mute it.",
   "lobby.hint.hold": "Your microphone hears only while you hold the button.",
   "status.lobby": "Ready",
   "status.connecting": "Connecting",

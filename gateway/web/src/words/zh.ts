@@ -11,7 +11,7 @@ export const zh: Record<Key, string> = {
   "lobby.call": "开始通话",
   "lobby.calling": "正在呼叫…",
   "lobby.loading": "请稍候…",
-  "lobby.hint.hands-free": "通话中麦克风一直开着，直接说话即可，也可以静音。",
+  "lobby.hint.hands-free": "通话中麦克风保持开启，可随时静音。",
   "lobby.hint.hold": "只有按住按钮时，麦克风才会收音。",
   "status.lobby": "准备就绪",
   "status.connecting": "正在连接",
