@@ -109,9 +109,7 @@ async def test_a_voice_cuts_the_reply_off(stack: Stack) -> None:
         await expect(page.locator("#turns > li")).to_have_count(3, timeout=REPLY_TIMEOUT_MS)
         await check_question(page)
         await expect(page.locator("#turns > li").nth(1).locator("s")).not_to_be_empty()
-        await page.get_by_role("button", name="Mute").click()
-        await expect(page.get_by_role("status")).to_contain_text("Muted", timeout=REPLY_TIMEOUT_MS)
-        cut, _ = (await turns_of(stack, task_id))[1:3]
+        cut = (await turns_of(stack, task_id))[1]
         assert cut["interrupted"] is True
         assert 0 < len(cut["heard"]) < len(cut["reply"])
 

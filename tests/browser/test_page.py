@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,17 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-NAMED_ROLES = {"button", "switch", "textbox", "radio", "link", "dialog", "complementary", "group", "region"}
+NAMED_ROLES = {
+    "button",
+    "switch",
+    "textbox",
+    "radio",
+    "link",
+    "dialog",
+    "complementary",
+    "group",
+    "region",
+}
 # Level AA, for text of normal size.
 LEAST_CONTRAST = 4.5
 QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael_10.wav"
@@ -140,34 +150,34 @@ async def test_escape_interrupts(gateway: RunningGateway) -> None:
         await page.keyboard.press("Escape")
         gateway.script.hold_reply.set()
         await expect(interrupt).to_be_disabled()
-        await until(lambda: gateway.speech.interrupts == 1)
+        await gateway.speech.until(lambda: gateway.speech.interrupts == 1)
 
 
 async def test_a_muted_microphone_sends_silence(gateway: RunningGateway) -> None:
     heard = gateway.speech.heard
     async with browsing(QUESTION) as page:
         await call(page, gateway)
-        await until(lambda: len(heard) > SECOND and any(heard[-SECOND:]))
+        await gateway.speech.until(lambda: len(heard) > SECOND and any(heard[-SECOND:]))
         await page.keyboard.press(" ")
         await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
-        await until(lambda: not any(heard[-SECOND:]))
+        await gateway.speech.until(lambda: not any(heard[-SECOND:]))
         so_far = len(heard)
-        await until(lambda: len(heard) > so_far + SECOND)
+        await gateway.speech.until(lambda: len(heard) > so_far + SECOND)
         await page.get_by_role("button", name="Unmute").click()
-        await until(lambda: any(heard[-SECOND:]))
+        await gateway.speech.until(lambda: any(heard[-SECOND:]))
 
 
 async def test_only_what_is_held_is_heard(gateway: RunningGateway) -> None:
     async with browsing(QUESTION) as page:
         await call(page, gateway)
         await page.get_by_role("switch", name="Hands-free").click()
-        await until(lambda: len(gateway.speech.setups) == 2)
+        await gateway.speech.until(lambda: len(gateway.speech.setups) == 2)
         talk = page.get_by_role("button", name="Hold to talk")
         await talk.hover()
         for key in ("Escape", None):
             gateway.speech.heard.clear()
             await page.mouse.down()
-            await until(lambda: len(gateway.speech.heard) > SECOND)
+            await gateway.speech.until(lambda: len(gateway.speech.heard) > SECOND)
             if key:
                 await page.keyboard.press(key)
             await page.mouse.up()
@@ -177,13 +187,6 @@ async def test_only_what_is_held_is_heard(gateway: RunningGateway) -> None:
     first, *others = gateway.speech.setups
     assert first.turn_detection == speech_pb2.TURN_DETECTION_SERVER
     assert {each.turn_detection for each in others} == {speech_pb2.TURN_DETECTION_MANUAL}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when a condition holds."""
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_everything_has_a_name(gateway: RunningGateway) -> None:

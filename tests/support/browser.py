@@ -48,7 +48,8 @@ async def browsing(
 ) -> AsyncIterator[Page]:
     """Open a page in a fresh browser, whose microphone hears a WAV file over and over.
 
-    Without one it hears silence; `pause_s` of it come after the file each time. `context` are options of the browser's context: colour scheme, locale, viewport and so on.
+    Without one it hears silence, of which `pause_s` also come after the file each time.
+    `context` are options of the browser's context: colour scheme, locale, viewport and so on.
     Errors that the page's scripts throw fail the test when the block is left.
     """
     flags = [*FLAGS, MICROPHONE_ALLOWED if allows_microphone else MICROPHONE_DENIED]
@@ -57,24 +58,16 @@ async def browsing(
         heard = Path(folder) / "heard.wav"
         _write_microphone(heard, microphone, pause_s if microphone else 1)
         flags.append(f"--use-file-for-fake-audio-capture={heard}")
-        async with _page(flags, context, errors) as page:
-            yield page
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
+            try:
+                page = await browser.new_page(**context)
+                page.set_default_timeout(ACTION_TIMEOUT_MS)
+                page.on("pageerror", lambda error: errors.append(str(error)))
+                yield page
+            finally:
+                await browser.close()
     assert not errors, errors
-
-
-@asynccontextmanager
-async def _page(
-    flags: list[str], context: dict[str, Any], errors: list[str]
-) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
-        try:
-            page = await browser.new_page(**context)
-            page.set_default_timeout(ACTION_TIMEOUT_MS)
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            yield page
-        finally:
-            await browser.close()
 
 
 def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:

@@ -266,6 +266,16 @@ class ScriptedSpeech(SpeechServiceServicer):
         self.cancelled = asyncio.Event()
         self.replying = asyncio.Event()
         self._sequence = 0
+        self._taken = asyncio.Condition()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when a condition on what was asked and heard holds."""
+        async with self._taken, asyncio.timeout(20):
+            await self._taken.wait_for(condition)
+
+    async def _note(self) -> None:
+        async with self._taken:
+            self._taken.notify_all()
 
     async def Converse(
         self, requests: AsyncIterator[speech_pb2.ConverseRequest], context: Context
@@ -283,6 +293,7 @@ class ScriptedSpeech(SpeechServiceServicer):
     ) -> AsyncIterator[speech_pb2.ConverseResponse]:
         setup = (await anext(aiter(requests))).setup
         self.setups.append(setup)
+        await self._note()
         task = self.tasks.tasks.get(setup.task_id)
         if task is None:
             raise ServiceError(Reason.TASK_NOT_FOUND, "There is no such task.")
@@ -313,6 +324,7 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "interrupt":
                     self.interrupts += 1
+            await self._note()
 
     async def _turn(
         self, question: str, request_id: str = "", *, is_spoken: bool = False

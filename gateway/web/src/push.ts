@@ -1,7 +1,7 @@
 // Push-to-talk: hold a button or the space bar, or tap it once to begin and again to send.
 
 const TAP_MS = 300;
-const INTERACTIVE = "input, textarea, select, button, summary, a, [contenteditable], dialog *";
+const INTERACTIVE = "input, textarea, select, button, summary, a, [tabindex], [contenteditable], dialog *";
 
 type State = "up" | "held" | "latched";
 
