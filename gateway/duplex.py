@@ -45,7 +45,6 @@ def duplex_routes(*, backend: Backend, rate: RateLimit, drain: Drain) -> APIRout
     """Return the endpoint."""
     router = APIRouter()
 
-    @router.websocket("/api/digital-human/talk")
     async def talk(socket: WebSocket) -> None:
         await socket.accept()
         try:
@@ -58,12 +57,14 @@ def duplex_routes(*, backend: Backend, rate: RateLimit, drain: Drain) -> APIRout
         except Exception as error:
             await close_with(foreseen(error), socket.scope, socket.send)
 
-    @router.websocket("/{path:path}")
     async def elsewhere(socket: WebSocket) -> None:
         await socket.accept()
         error = ServiceError(Reason.ROUTE_NOT_FOUND, "There is no WebSocket at this address.")
         await close_with(error, socket.scope, socket.send)
 
+    # Plain routes: what FastAPI keeps for each call is kept for as long as the line is open.
+    router.add_websocket_route("/api/digital-human/talk", talk)
+    router.add_websocket_route("/{path:path}", elsewhere)
     return router
 
 
