@@ -43,6 +43,18 @@ test: $(INSTALLED) browser ## Everything that CI runs
 	@$(BIN)/parley models pull
 	$(BIN)/pytest --numprocesses 2 --dist loadscope
 
+# Each prints JSON; docs/benchmarks.md tells what it means.
+.PHONY: bench
+bench: export GRPC_VERBOSITY := ERROR
+bench: $(INSTALLED) ## Measure conversations; the machine must do nothing else
+	$(BIN)/python -m bench.conversation talk
+	$(BIN)/python -m bench.conversation talk --sessions 50
+	$(BIN)/python -m bench.conversation talk --sessions 100 --one-core
+	$(BIN)/python -m bench.conversation barge-in
+	$(BIN)/python -m bench.conversation first-sound --sessions 4 --times 20
+	$(BIN)/python -m bench.conversation idle
+	$(BIN)/python -m bench.conversation leaks --sessions 40 --times 2000
+
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive
 	@bash tools/install_browser.sh
