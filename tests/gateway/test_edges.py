@@ -84,7 +84,8 @@ async def test_a_body_that_stops_is_given_up(content_type: str) -> None:
         host, _, port = gateway.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"POST {API}/talk-to-ai?taskId=x HTTP/1.1\r\nHost: {host}\r\n"
-        head += f"Content-Type: {content_type}\r\nContent-Length: 100\r\n\r\n--x"
+        head += f"Content-Type: {content_type}\r\nContent-Length: 100\r\n"
+        head += "Connection: close\r\n\r\n--x"
         writer.write(head.encode())
         status = await reader.readline()
         rest = await reader.read()

@@ -26,7 +26,9 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    async with serve(handler, "127.0.0.1", 0, compression=None) as server:
+    async with serve(
+        handler, "127.0.0.1", 0, compression=None, close_timeout=PATIENCE.close_s
+    ) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?Token=secret"
 
 
