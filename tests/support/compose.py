@@ -1,11 +1,12 @@
 """docker-compose.yml as local processes: its very commands and environment, on free ports here."""
 
+import random
 import re
 import shlex
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 LOOPBACK = "127.0.0.1"
+# Linux and others give connections the ports above: one of those would soon be taken again.
+UNASSIGNED_PORTS = range(10_000, 32_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +72,17 @@ def localized(variables: Mapping[str, str], folders: Mapping[str, Path]) -> Comp
 
 
 def free_ports(count: int) -> list[str]:
-    """Return ports that nobody listens on now."""
+    """Return ports that nobody listens on now, and that the system gives to no connection."""
+    free: list[str] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [str(each.getsockname()[1]) for each in sockets]
+        for port in random.sample(UNASSIGNED_PORTS, len(UNASSIGNED_PORTS)):
+            each = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                each.bind((LOOPBACK, port))
+                free.append(str(port))
+            if len(free) == count:
+                return free
+    raise AssertionError(f"there are only {len(free)} free ports")
 
 
 def _interpolated(part: Any, variables: Mapping[str, str]) -> Any:
