@@ -36,12 +36,13 @@ check: $(INSTALLED) ## Style, types, imports, contracts, compose file
 	$(BIN)/buf breaking protos --against protos/released.txtpb
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-# Tests recognise, think and speak for real, with the small language model.
+# Tests recognise, think and speak for real, with the small language model. Many of them wait most
+# of the time: three at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
 test: $(INSTALLED) browser ## Everything that CI runs
 	@$(BIN)/parley models pull
-	$(BIN)/pytest --numprocesses 2 --dist loadscope
+	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 # Each prints JSON; docs/benchmarks.md tells what it means.
 .PHONY: bench

@@ -1,4 +1,4 @@
-"""What tests of whole processes share: one running stack, and its words when a test fails."""
+"""What tests of whole processes share: a running stack, and its words when a test fails."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -10,7 +10,12 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.support.collector import Collector, collecting
 from tests.support.stack import Stack, running_stack
 
-COSTLY_FOLDERS = {"browser": "stack", "e2e": "stack", "models": "models"}
+SHARING_FOLDERS = {"e2e": 0, "browser": 1, "models": 3}
+"""Their tests share a stack, or the models; when their turn is, others having 2.
+
+Those that take longest begin, so that no worker is left alone with them at the end; the models
+keep all cores busy, so they come when hardly anything else runs that counts on being in time.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +47,16 @@ def stack(portal: BlockingPortal, collector: Collector) -> Iterator[Stack]:
         yield started
 
 
+def folder_of(nodeid: str) -> str:
+    """The folder under tests/ that a test is in."""
+    return nodeid.split("/")[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests into the order in which the workers take them."""
+    items.sort(key=lambda item: SHARING_FOLDERS.get(folder_of(item.nodeid), 2))
+
+
 class CostlySharing(LoadScopeScheduling):
     """Hands files to workers, but all that share the stack, or the models, to one of them.
 
@@ -49,9 +64,8 @@ class CostlySharing(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        folder = path.split("/")[1]
-        return COSTLY_FOLDERS.get(folder, path)
+        folder = folder_of(nodeid)
+        return folder if folder in SHARING_FOLDERS else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,6 +19,9 @@ from digitalhuman.task.v1 import task_pb2 as task
 from services.runtime.errors import from_rpc_error
 from services.runtime.requests import Metadata
 
+# The first of these tests starts the stack.
+pytestmark = pytest.mark.timeout(180)
+
 API = "/api/digital-human"
 CREATE, TALK, STOP, SAY = (
     f"{API}/{name}" for name in ("create-task", "talk-to-ai", "stop-task", "say")
