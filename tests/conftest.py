@@ -10,11 +10,12 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.support.collector import Collector, collecting
 from tests.support.stack import Stack, running_stack
 
-SHARING_FOLDERS = {"e2e": 0, "browser": 1, "models": 3}
-"""Their tests share a stack, or the models; when their turn is, others having 2.
+SHARING_FOLDERS = {"browser", "e2e", "models"}
+"""Their tests share a stack, or the models."""
+FIRST_FOLDERS = ("e2e", "browser", "crashes", "engine", "models")
+"""What takes longest begins, so that no worker is left alone with it at the end.
 
-Those that take longest begin, so that no worker is left alone with them at the end; the models
-keep all cores busy, so they come when hardly anything else runs that counts on being in time.
+The models keep all cores busy: beside them come tests that do not count on being in time.
 """
 
 
@@ -54,7 +55,12 @@ def folder_of(nodeid: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests into the order in which the workers take them."""
-    items.sort(key=lambda item: SHARING_FOLDERS.get(folder_of(item.nodeid), 2))
+
+    def rank(item: pytest.Item) -> int:
+        folder = folder_of(item.nodeid)
+        return FIRST_FOLDERS.index(folder) if folder in FIRST_FOLDERS else len(FIRST_FOLDERS)
+
+    items.sort(key=rank)
 
 
 class CostlySharing(LoadScopeScheduling):
