@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -17,6 +18,10 @@ FIRST_FOLDERS = ("e2e", "browser", "crashes", "engine", "models")
 
 The models keep all cores busy: beside them come tests that do not count on being in time.
 """
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -230,7 +230,6 @@ def runner() -> Iterator[asyncio.Runner]:
 )
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_task_hears_another(

@@ -283,7 +283,7 @@ class World:
         await life.sweeper.sweep()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps)
 def test_nothing_leaks(steps: list[object]) -> None:
     async def live_and_end(path: Path) -> None:
