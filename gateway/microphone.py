@@ -11,12 +11,15 @@ from services.runtime.pcm import byte_count, duration_s
 
 ONSET_BYTES = byte_count(0.12, RATE_HERTZ)
 BUNDLE_BYTES = byte_count(0.2, RATE_HERTZ)
-COMMITTED_BYTES = byte_count(0.4, RATE_HERTZ)
+COMMITTED_BYTES = byte_count(0.8, RATE_HERTZ)
 """A bundle where a `commit` decides."""
 
 SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
+GLANCE_BYTES = byte_count(0.06, RATE_HERTZ)
+"""How much is listened to at a time where nothing is decided."""
 
-HELD_S = 0.5
+
+HELD_S = 1.0
 """Held audio goes on after so long at the latest, also when nothing more comes."""
 
 QUIETEST = 75.0
@@ -44,13 +47,12 @@ class Microphone:
     once: an interruption is noticed there. Where the end of an utterance may be (quiet from 100 ms
     on), it goes on at once up to 500 ms, when finished sentences are ended, and in 40 ms up to
     1.5 s, when unfinished ones are: their end is found 20 ms late, after a wait of a second.
-    In between, in running speech and in a quiet room, nothing is decided and bundles are full. Loud
-    and quiet are told apart by the level over the room's noise floor; where that errs, as in
-    noise that has just begun, a bundle's 180 ms are the delay.
+    In between, in running speech and in a quiet room, nothing is decided: bundles are full, and
+    listened to 60 ms at a time. Loud and quiet are told apart by the level over the room's noise
+    floor; where that errs, as in noise that has just begun, a bundle's 180 ms are the delay.
 
     Where utterances end by `commit` nothing is decided before that, but for where sound begins:
-    bundles have 400 ms, and the flush before the `commit` leaves no delay at all. The first message
-    of all goes on at once.
+    bundles have 800 ms, and the flush before the `commit` leaves no delay at all.
     """
 
     def __init__(self, pass_on: Callable[[bytes], None], *, ends_by_silence: bool) -> None:
@@ -58,19 +60,22 @@ class Microphone:
         self._ends_by_silence = ends_by_silence
         self._bundle_bytes = BUNDLE_BYTES if ends_by_silence else COMMITTED_BYTES
         self._held = bytearray()
+        self._most_bytes = self._bundle_bytes
+        """How much may be held after the audio so far."""
+
+        self._unheard_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._floor = QUIETEST
-        self._heard_bytes = 0
         self._loud_bytes = 0
         self._quiet_bytes = NEW_BYTES
 
     def hear(self, pcm: bytes) -> None:
         """Take whole samples."""
         self._held += pcm
-        is_first = not self._heard_bytes
-        self._heard_bytes += len(pcm)
-        self._listen(pcm)
-        if is_first or len(self._held) >= self._most_bytes():
+        self._unheard_bytes += len(pcm)
+        if self._unheard_bytes >= min(GLANCE_BYTES, self._most_bytes):
+            self._listen()
+        if len(self._held) >= self._most_bytes:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(HELD_S, self.flush)
@@ -78,6 +83,8 @@ class Microphone:
     def flush(self) -> None:
         """Pass on what is held."""
         self._stop_timer()
+        if self._unheard_bytes:
+            self._listen()
         if self._held:
             self._pass_on(bytes(self._held))
             self._held.clear()
@@ -85,28 +92,29 @@ class Microphone:
     def end_utterance(self) -> None:
         """Pass on what is held; what comes next is a new beginning."""
         self.flush()
-        self._heard_bytes = 0
         self._quiet_bytes = NEW_BYTES
 
     def close(self) -> None:
         """Pass nothing on any more."""
         self._stop_timer()
 
-    def _listen(self, pcm: bytes) -> None:
-        samples = np.frombuffer(pcm, _PCM16).astype(np.float32)
+    def _listen(self) -> None:
+        """Tell loud from quiet in what came since the last time."""
+        span_bytes, self._unheard_bytes = self._unheard_bytes, 0
+        samples = np.frombuffer(self._held[-span_bytes:], _PCM16).astype(np.float32)
         level = math.sqrt(np.dot(samples, samples) / len(samples))
-        growth = FLOOR_GROWTH ** duration_s(len(pcm), RATE_HERTZ)
+        growth = FLOOR_GROWTH ** duration_s(span_bytes, RATE_HERTZ)
         self._floor = max(QUIETEST, min(level, self._floor * growth))
         if level > LOUD_FACTOR * self._floor:
             if self._quiet_bytes >= NEW_BYTES:
                 self._loud_bytes = 0
             self._quiet_bytes = 0
-            self._loud_bytes += len(pcm)
+            self._loud_bytes += span_bytes
         else:
-            self._quiet_bytes += len(pcm)
+            self._quiet_bytes += span_bytes
+        self._most_bytes = self._patience_bytes()
 
-    def _most_bytes(self) -> int:
-        """How much may be held after the audio so far."""
+    def _patience_bytes(self) -> int:
         if not self._quiet_bytes:
             return 0 if self._loud_bytes <= ONSET_BYTES else self._bundle_bytes
         if not self._ends_by_silence or not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:

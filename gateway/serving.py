@@ -9,8 +9,9 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.send_timeout import SEND_TIMEOUT_S, PatientWebSocket
+from gateway.send_timeout import SEND_TIMEOUT_S
 from gateway.sockets import Drain
+from gateway.sound_socket import SoundWebSocket
 
 GRACE_S = 5
 MAX_MESSAGE_BYTES = 2**20
@@ -42,7 +43,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         lifespan="off",
-        ws=partial(PatientWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
+        ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=MAX_MESSAGE_BYTES,
         # PCM does not shrink, and compressing it would cost more than all the rest.
         ws_per_message_deflate=False,

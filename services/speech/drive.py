@@ -17,13 +17,13 @@ from services.runtime.requests import outgoing_metadata
 from services.speech import wire
 from services.speech.ports import DriveWatcher, Playback
 
-MESSAGE_S = 0.5
+MESSAGE_S = 1.0
 """The most audio of one message: messages cost by number, not by size."""
 
 MESSAGE_BYTES = 32_768
 """What the contract allows, which is less at high rates."""
 
-HASTE_S = 0.8
+HASTE_S = 0.5
 """While less than this is ahead of playback audio goes on as it comes, then messages are filled."""
 
 LEAD_S = 4.0

@@ -21,7 +21,7 @@ from services.speech.dialogue import Exchange
 log = structlog.get_logger(__name__)
 
 ANSWER_S = 10.0
-BATCH_S = 0.2
+BATCH_S = 0.3
 BATCH_EVENTS = 200
 WAITING_EVENTS = 10_000
 """What may wait for a task service that does not answer; beyond it the conversation fails."""

@@ -35,7 +35,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             ["mine.rate: ", "mine.start_delay_s: ", "mine.speed: "],
         ),
         (f"[mine]{GOOD}".replace("backlog_s = 120", "backlog_s = '9'"), ["mine.backlog_s: "]),
-        (f"[mine]{GOOD}".replace("progress_s = 0.5", ""), ["mine.progress_s: "]),
+        (f"[mine]{GOOD}".replace("progress_s = 1.0", ""), ["mine.progress_s: "]),
         (f"[mine]{GOOD}".replace("_s = 0.1", "_s = 0.9"), ["mine.packet_s: must be no more"]),
         (f"[mine]{GOOD}[other]{GOOD}", ["holds 2"]),
         ("mine = 3", ["mine: "]),

@@ -1,0 +1,131 @@
+"""Messages come as they were sent, however the network cuts them up."""
+
+import asyncio
+import itertools
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+
+from gateway.serving import serving
+from gateway.sound_socket import whole_message
+
+SIZES = (0, 1, 2, 125, 126, 127, 640, 3_200, 65_535, 65_536, 70_000)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamWriter, asyncio.Queue[Any]]]:
+    """A client that writes bytes, and what the application behind the socket gets of them."""
+    got: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            got.put_nowait(message.get("bytes", message.get("text")))
+        got.put_nowait(message["code"])
+
+    async with serving(app, host="127.0.0.1", port=0) as url:
+        address = urlsplit(url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        client = ClientProtocol(parse_uri(url.replace("http", "ws", 1)))
+        client.send_request(client.connect())
+        writer.writelines(client.data_to_send())
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            yield writer, got
+        finally:
+            writer.close()
+
+
+def sound(size: int, *, fin: bool = True) -> bytes:
+    """Return a frame as a client writes it."""
+    return Frame(Opcode.BINARY, os.urandom(size), fin=fin).serialize(mask=True)
+
+
+def payload(frame: bytes) -> bytes:
+    """Return what a frame of sound holds, as the parser would read it."""
+    head = 2 + (2 if frame[1] & 0x7F == 126 else 8 if frame[1] & 0x7F == 127 else 0)
+    mask = frame[head : head + 4]
+    return bytes(each ^ mask[at % 4] for at, each in enumerate(frame[head + 4 :]))
+
+
+async def told(writer: asyncio.StreamWriter, pieces: Sequence[bytes]) -> None:
+    """Write pieces so that each may come alone."""
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_whole_message_is_read_and_nothing_else_is(size: int) -> None:
+    frame = sound(size)
+    assert whole_message(frame) == (payload(frame) if 2 <= size <= 65_535 else None)
+    assert whole_message(frame[:-1]) is None
+    assert whole_message(frame + b"\x82") is None
+    assert whole_message(sound(size, fin=False)) is None
+    assert whole_message(Frame(Opcode.TEXT, b"a" * size).serialize(mask=True)) is None
+    assert whole_message(Frame(Opcode.BINARY, bytes(size)).serialize(mask=False)) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_messages_come_in_order_however_they_are_cut(seed: int) -> None:
+    randomness = random.Random(seed)
+    frames = [sound(randomness.choice(SIZES)) for _ in range(40)]
+    expected = [payload(frame) for frame in frames]
+    stream = b"".join(frames)
+    cuts = sorted(randomness.sample(range(1, len(stream)), 60))
+    # Some at the very end of a message, so that the next one comes alone.
+    at = 0
+    for frame in frames:
+        at += len(frame)
+        if randomness.random() < 0.7:
+            cuts.append(at)
+    cuts = sorted({0, *cuts, len(stream)})
+    pieces = [stream[a:b] for a, b in itertools.pairwise(cuts)]
+    async with asyncio.timeout(20), connected() as (writer, got):
+        await told(writer, pieces)
+        assert [await got.get() for _ in expected] == expected
+
+
+async def test_other_kinds_of_messages_come_between() -> None:
+    begun, middle = sound(300, fin=False), Frame(Opcode.CONT, b"x" * 10, fin=False)
+    end = Frame(Opcode.CONT, b"end")
+    alone = sound(640)
+    pieces = [
+        alone,
+        Frame(Opcode.TEXT, "früh".encode()).serialize(mask=True),
+        begun,
+        Frame(Opcode.PING, b"are you there").serialize(mask=True),
+        middle.serialize(mask=True),
+        end.serialize(mask=True),
+        alone,
+        Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True),
+    ]
+    async with asyncio.timeout(20), connected() as (writer, got):
+        await told(writer, pieces)
+        assert await got.get() == payload(alone)
+        assert await got.get() == "früh"
+        assert await got.get() == payload(begun) + b"x" * 10 + b"end"
+        assert await got.get() == payload(alone)
+        assert await got.get() == 1000
+
+
+async def test_a_message_within_another_is_refused() -> None:
+    async with asyncio.timeout(20), connected() as (writer, got):
+        await told(writer, [sound(300, fin=False), sound(640)])
+        assert await got.get() == 1002
+
+
+async def test_sound_that_is_not_masked_is_refused() -> None:
+    async with asyncio.timeout(20), connected() as (writer, got):
+        await told(writer, [Frame(Opcode.BINARY, bytes(640)).serialize(mask=False)])
+        assert await got.get() == 1002
