@@ -11,17 +11,14 @@ import grpc
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.pcm import byte_count, duration_s
+from services.runtime.pcm import duration_s
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
 from services.speech import wire
 from services.speech.ports import DriveWatcher, Playback
 
-MESSAGE_S = 1.0
-"""The most audio of one message: messages cost by number, not by size."""
-
 MESSAGE_BYTES = 32_768
-"""What the contract allows, which is less at high rates."""
+"""The most audio of one message, as the contract allows: messages cost by number, not by size."""
 
 HASTE_S = 0.5
 """While less than this is ahead of playback audio goes on as it comes, then messages are filled."""
@@ -151,16 +148,15 @@ class AvatarDrive:
     async def _write_audio(self, call: DriveCall) -> None:
         """Write until the reply is cut off; it may be even after its last audio."""
         loop = asyncio.get_running_loop()
-        message_bytes = min(byte_count(MESSAGE_S, self._rate), MESSAGE_BYTES)
         plays_until = loop.time()
         is_finished = False
         while self._order is not _Order.INTERRUPT:
             ahead_s = plays_until - loop.time()
             if ahead_s > LEAD_S:
                 await _until(self._interrupted, within_s=ahead_s - LEAD_S)
-            elif self._is_due(ahead_s, message_bytes):
-                pcm = bytes(self._outbox[:message_bytes])
-                del self._outbox[:message_bytes]
+            elif self._is_due(ahead_s):
+                pcm = bytes(self._outbox[:MESSAGE_BYTES])
+                del self._outbox[:MESSAGE_BYTES]
                 self._update_room()
                 await call.write(pb.DriveRequest(audio=pb.DriveAudio(pcm=pcm)))
                 plays_until = max(plays_until, loop.time()) + duration_s(len(pcm), self._rate)
@@ -171,11 +167,11 @@ class AvatarDrive:
                 self._changed.clear()
                 await _until(self._changed, within_s=ahead_s - HASTE_S if self._outbox else None)
 
-    def _is_due(self, ahead_s: float, message_bytes: int) -> bool:
+    def _is_due(self, ahead_s: float) -> bool:
         """Whether what is in the outbox shall be written now."""
         if not self._outbox:
             return False
-        is_whole = len(self._outbox) >= message_bytes or self._order is _Order.FINISH
+        is_whole = len(self._outbox) >= MESSAGE_BYTES or self._order is _Order.FINISH
         return is_whole or ahead_s <= HASTE_S
 
     async def read_from(self, call: DriveCall) -> None:

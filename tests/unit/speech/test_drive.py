@@ -12,7 +12,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.speech import wire
-from services.speech.drive import LEAD_S, MESSAGE_S, OUTBOX_S, STALL_S, AvatarDrive, DriveCall
+from services.speech.drive import LEAD_S, MESSAGE_BYTES, OUTBOX_S, STALL_S, AvatarDrive, DriveCall
 from services.speech.ports import PlaybackMethod
 from tests.support.virtual_time import in_virtual_time
 
@@ -130,7 +130,7 @@ async def test_audio_is_fed_ahead_of_playback_and_no_further() -> None:
     fed_s = 0.0
     for at, request in call.requests:
         fed_s += duration_s(len(request.audio.pcm), RATE)
-        assert fed_s <= at + LEAD_S + MESSAGE_S
+        assert fed_s <= at + LEAD_S + duration_s(MESSAGE_BYTES, RATE)
 
 
 @in_virtual_time
@@ -149,7 +149,7 @@ async def test_only_audio_that_is_not_urgent_waits_to_fill_a_message() -> None:
     assert sum(sizes) == pytest.approx(6)
     assert sizes[:5] == pytest.approx([0.1] * 5)
     assert len(sizes) < 25
-    assert max(sizes) == pytest.approx(MESSAGE_S)
+    assert max(sizes) == duration_s(MESSAGE_BYTES, RATE)
 
 
 @in_virtual_time
