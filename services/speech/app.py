@@ -9,7 +9,7 @@ from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
-from services.speech.conversations import open_conversations
+from services.speech.conversations import TASK_CHECK_S, open_conversations
 from services.speech.dialogue import Dialogue
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
@@ -72,6 +72,7 @@ async def running(
     personas: Personas,
     task_target: str,
     avatar_target: str,
+    task_check_s: float = TASK_CHECK_S,
 ) -> AsyncIterator[Serving]:
     """Serve until the end of the context; then cut off all conversations and record them."""
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
@@ -84,7 +85,9 @@ async def running(
         avatar_channel = await enter(connected(avatar_target))
         records = TaskRecords(TaskServiceStub(task_channel), service_token=options.service_token)
         servicer = SpeechServicer(
-            conversations=await enter(open_conversations(stages=stages, records=records)),
+            conversations=await enter(
+                open_conversations(stages=stages, records=records, task_check_s=task_check_s)
+            ),
             records=records,
             avatars=AvatarServiceStub(avatar_channel),
             service_token=options.service_token,

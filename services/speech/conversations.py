@@ -20,6 +20,11 @@ from services.speech.turn import Stages
 
 log = structlog.get_logger(__name__)
 
+TASK_CHECK_S = 10.0
+"""How often it is asked whether the tasks of open conversations still run."""
+
+_OVER = frozenset({Reason.TASK_ENDED, Reason.TASK_NOT_FOUND})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RecordedPast:
@@ -42,6 +47,12 @@ class _Table:
     opened: asyncio.Future[Conversation]
     streams: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """What is held here, if it was opened."""
+        is_open = self.opened.done() and not self.opened.cancelled()
+        return self.opened.result() if is_open and not self.opened.exception() else None
 
 
 class Conversations:
@@ -68,6 +79,20 @@ class Conversations:
             table.streams -= 1
             if not table.streams:
                 table.left.set()
+
+    async def end_with_tasks(self, every_s: float) -> None:
+        """End conversations whose tasks are over, until cancelled.
+
+        A task ends elsewhere, and a conversation in which nobody speaks would never notice.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            for task_id, table in tuple(self._tables.items()):
+                try:
+                    await self._records.on_air(task_id)
+                except ServiceError as error:
+                    if error.reason in _OVER and table.conversation is not None:
+                        table.conversation.events.fail(error)
 
     async def close(self) -> None:
         """Cut all conversations off and write down what was heard."""
@@ -157,11 +182,14 @@ def _close(turn: Abandoned, events: EventLog) -> None:
 
 @asynccontextmanager
 async def open_conversations(
-    *, stages: Stages, records: TaskRecords
+    *, stages: Stages, records: TaskRecords, task_check_s: float = TASK_CHECK_S
 ) -> AsyncIterator[Conversations]:
     """Conversations that all come to a clean end when the block is left."""
     conversations = Conversations(stages=stages, records=records)
+    ending = asyncio.create_task(conversations.end_with_tasks(task_check_s))
     try:
         yield conversations
     finally:
+        ending.cancel()
+        await asyncio.wait({ending})
         await conversations.close()

@@ -423,6 +423,7 @@ class Script:
     chat: ScriptedChat = field(default_factory=ScriptedChat)
     synthesizer: ScriptedSynthesizer = field(default_factory=ScriptedSynthesizer)
     rules: ListeningRules = field(default_factory=ListeningRules)
+    task_check_s: float = 10.0
 
 
 @asynccontextmanager
@@ -458,6 +459,7 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
                 personas=scripted_personas(),
                 task_target=neighbours.address,
                 avatar_target=neighbours.address,
+                task_check_s=script.task_check_s,
             )
         )
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))

@@ -193,6 +193,23 @@ async def test_a_conversation_whose_record_is_refused_ends() -> None:
         assert from_rpc_error(failure.value).reason is Reason.TASK_ENDED
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_conversation_ends_with_its_task_though_nobody_speaks(is_gone: bool) -> None:
+    async with speech_rig(Script(task_check_s=0.05)) as rig:
+        rig.tasks.add("task_b")
+        async with Talk.open(rig) as talk, Talk.open(rig, setup(task_id="task_b")) as other:
+            if is_gone:
+                del rig.tasks.tasks[TASK_ID]
+            else:
+                rig.tasks.tasks[TASK_ID].state = task_pb2.TASK_STATE_STOPPED
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await talk.read_on()
+            reason = Reason.TASK_NOT_FOUND if is_gone else Reason.TASK_ENDED
+            assert from_rpc_error(failure.value).reason is reason
+            await other.send(text("Why?"))
+            assert "turn_finished" in await other.finish()
+
+
 async def test_the_task_decides_who_speaks_unless_the_stream_does() -> None:
     async with speech_rig() as rig:
         rig.tasks.add("task_b", persona_id="tutor", language_code="en-GB")
