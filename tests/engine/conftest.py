@@ -60,7 +60,7 @@ async def open_cloud(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenCl
                 running(EngineSettings(**values), clock=clock, speaker=speaker)
             )
             http = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=engine.base_url, timeout=20)
+                httpx.AsyncClient(base_url=engine.base_url, timeout=60)
             )
             cloud = Cloud(engine, http, receiver)
             if clock is not None:

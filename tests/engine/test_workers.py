@@ -55,7 +55,7 @@ async def open_front(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenFr
             }
             engine = await stack.enter_async_context(fronting(EngineSettings(**values)))
             http = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=engine.base_url, timeout=20)
+                httpx.AsyncClient(base_url=engine.base_url, timeout=60)
             )
             return Cloud(engine, http, receiver)
 

@@ -26,6 +26,7 @@ FLAGS = (
 )
 MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
 MICROPHONE_DENIED = "--deny-permission-prompts"
+SMALL = {"width": 800, "height": 600}
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
 
@@ -61,7 +62,7 @@ async def browsing(
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=find_browser(), args=flags)
             try:
-                page = await browser.new_page(**context)
+                page = await browser.new_page(**{"viewport": SMALL, **context})
                 page.set_default_timeout(ACTION_TIMEOUT_MS)
                 page.on("pageerror", lambda error: errors.append(str(error)))
                 yield page
