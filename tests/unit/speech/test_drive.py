@@ -133,18 +133,23 @@ async def test_audio_is_fed_ahead_of_playback_and_no_further() -> None:
         assert fed_s <= at + LEAD_S + duration_s(MESSAGE_BYTES, RATE)
 
 
+async def spoken(call: ScriptedCall, *, seconds: float, every_s: float) -> None:
+    """Speak a reply whose audio is made in chunks of 100 ms."""
+    call.answer(STARTED)
+    async with driving(call) as drive:
+        for _ in range(round(seconds / 0.1)):
+            assert await drive.send(audio(0.1))
+            await asyncio.sleep(every_s)
+        finishing = asyncio.create_task(drive.finish())
+        await asyncio.sleep(10)
+        call.answer(finished(seconds))
+        await finishing
+
+
 @in_virtual_time
 async def test_only_audio_that_is_not_urgent_waits_to_fill_a_message() -> None:
     call = ScriptedCall()
-    call.answer(STARTED)
-    async with driving(call) as drive:
-        for _ in range(60):
-            assert await drive.send(audio(0.1))
-            await asyncio.sleep(0.02)
-        finishing = asyncio.create_task(drive.finish())
-        await asyncio.sleep(10)
-        call.answer(finished(6))
-        await finishing
+    await spoken(call, seconds=6, every_s=0.02)
     sizes = [duration_s(len(each.audio.pcm), RATE) for _, each in call.requests if each.audio.pcm]
     assert sum(sizes) == pytest.approx(6)
     assert sizes[:5] == pytest.approx([0.1] * 5)
@@ -155,19 +160,11 @@ async def test_only_audio_that_is_not_urgent_waits_to_fill_a_message() -> None:
 @in_virtual_time
 async def test_audio_that_comes_slowly_is_passed_on_before_playback_needs_it() -> None:
     call = ScriptedCall()
-    call.answer(STARTED)
-    async with driving(call) as drive:
-        for _ in range(50):
-            assert await drive.send(audio(0.1))
-            await asyncio.sleep(0.09)
-        finishing = asyncio.create_task(drive.finish())
-        await asyncio.sleep(10)
-        call.answer(finished(5))
-        await finishing
+    await spoken(call, seconds=5, every_s=0.09)
     plays_until = 0.0
     for at, request in call.requests:
         if request.audio.pcm:
-            plays_until = max(plays_until, at) if plays_until else at
+            plays_until = plays_until or at
             assert at <= plays_until
             plays_until += duration_s(len(request.audio.pcm), RATE)
 
