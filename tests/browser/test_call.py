@@ -14,6 +14,7 @@ from tests.support.page import (
     HOLD_TO_TALK,
     REPLY_TIMEOUT_MS,
     ask,
+    create_elsewhere,
     created_by,
     last_turn,
     open_page,
@@ -37,6 +38,29 @@ UNTIL_METER_SHOWS = """
     style.getPropertyValue("--level") > 0.2 ? resolve() : requestAnimationFrame(check);
   check();
 })
+"""
+# As an app would without Parley's page: what MediaRecorder makes goes up as it comes.
+RECORD_UNTIL_A_TURN = """
+async ([taskId, apiKey]) => {
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const recorder = new MediaRecorder(microphone, { mimeType: "audio/webm;codecs=opus" });
+  const address = new URL("/api/digital-human/talk", location.origin.replace("http", "ws"));
+  address.search = new URLSearchParams({ taskId, apiKey, audio: "webm" });
+  const line = new WebSocket(address);
+  recorder.ondataavailable = ({ data }) => line.send(data);
+  const told = await new Promise((resolve) => {
+    line.onmessage = ({ data }) => {
+      const told = JSON.parse(data);
+      if (told.event === "ready") recorder.start(100);
+      if (told.problem || told.event === "turn_started") resolve(told);
+    };
+    line.onclose = ({ code }) => resolve({ code });
+  });
+  recorder.ondataavailable = null;
+  recorder.stop();
+  line.close();
+  return told;
+}
 """
 pytestmark = pytest.mark.timeout(180)
 
@@ -112,6 +136,17 @@ async def test_a_voice_cuts_the_reply_off(stack: Stack) -> None:
         cut = (await turns_of(stack, task_id))[1]
         assert cut["interrupted"] is True
         assert 0 < len(cut["heard"]) < len(cut["reply"])
+
+
+async def test_what_a_media_recorder_makes_is_understood(stack: Stack) -> None:
+    task_id = await create_elsewhere(stack, "recorder")
+    async with browsing(QUESTION, pause_s=6) as page:
+        await page.goto(stack.gateway_url)
+        told = await page.evaluate(RECORD_UNTIL_A_TURN, [task_id, stack.api_key])
+    await stop_elsewhere(stack, task_id)
+    assert told.get("event") == "turn_started", told
+    words = set(re.findall("[a-z]+", told["data"]["transcript"].lower()))
+    assert len(words & spoken_words()) >= 2
 
 
 async def test_a_held_space_bar_talks(stack: Stack) -> None:

@@ -80,6 +80,14 @@ async def last_turn(stack: Stack, task_id: str) -> dict[str, Any]:
     return (await turns_of(stack, task_id))[-1]
 
 
+async def create_elsewhere(stack: Stack, stream_id: str) -> str:
+    """Put a digital human on air as another client; gives its task."""
+    asked = {"roomId": stream_id, "streamId": stream_id, "lang": "en"}
+    async with _client(stack) as client:
+        answer = await client.post(f"{API}/create-task", json=asked)
+    return str(answer.raise_for_status().json()["taskId"])
+
+
 async def stop_elsewhere(stack: Stack, task_id: str) -> None:
     """Stop a task as another client."""
     async with _client(stack) as client:
