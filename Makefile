@@ -52,7 +52,7 @@ bench: $(INSTALLED) ## Measure conversations; the machine must do nothing else
 	$(BIN)/python -m bench.conversation talk --sessions 50
 	$(BIN)/python -m bench.conversation talk --sessions 100 --one-core
 	$(BIN)/python -m bench.conversation barge-in
-	$(BIN)/python -m bench.conversation first-sound --sessions 4 --times 20
+	$(BIN)/python -m bench.conversation first-sound --sessions 4 --times 10
 	$(BIN)/python -m bench.conversation idle
 	$(BIN)/python -m bench.conversation leaks --sessions 40 --times 2000
 

@@ -18,7 +18,6 @@ SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
 GLANCE_BYTES = byte_count(0.06, RATE_HERTZ)
 """How much is listened to at a time where nothing is decided."""
 
-
 HELD_S = 1.0
 """Held audio goes on after so long at the latest, also when nothing more comes."""
 

@@ -12,7 +12,6 @@ WAITING_REQUESTS = 64
 WAITING_BYTES = 320_000
 """Ten seconds of audio; a client that sends more waits."""
 
-
 KEPT_SENTENCES = 17
 """Speech lets 16 turns wait for the one that it holds: whatever is older has been dropped."""
 

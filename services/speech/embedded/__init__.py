@@ -4,5 +4,5 @@ import os
 
 # Three of their libraries share out work by libgomp, whose threads wait for each other by spinning,
 # by default so long that a busy machine spends several times the work itself on it. A third of that
-# costs an idle machine next to nothing. Each library reads it once, while it is loaded.
+# costs an idle machine a few per cent. Each library reads it once, while it is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")
