@@ -17,7 +17,7 @@ from gateway.continuity import Continuity
 from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
-from gateway.models import Control, SayControl, TalkQuery, TextControl
+from gateway.models import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.problems import foreseen, invalid_request, refused
 from gateway.sockets import Drain, close_with
 from gateway.sse import Event
@@ -223,7 +223,9 @@ class _Client:
                 )
             if text is not None:
                 self._rate.take(caller_of(self._socket.scope))
-                await self._control(text)
+                if await self._control(text) == "leave":
+                    # Speech ends the stream when it has read that, whenever the client is gone.
+                    await asyncio.get_running_loop().create_future()
             else:
                 await self._ear.feed(chunk or b"")
 
@@ -244,7 +246,8 @@ class _Client:
                 if told is not None:
                     await self._socket.send_text(told.to_json())
 
-    async def _control(self, text: str) -> None:
+    async def _control(self, text: str) -> str:
+        """Take a text message; returns its type."""
         control = _checked(Control.model_validate_json, text)
         await self._ear.settled()
         match control.type:
@@ -255,7 +258,7 @@ class _Client:
                     )
                 self._microphone.end_utterance()
                 self._uplink.add(pb.ConverseRequest(commit=pb.ConverseCommit()))
-                return
+                return control.type
             case "text":
                 asked = _checked(TextControl.model_validate_json, text)
                 requests = turns.written(asked.text, request_id=asked.request_id)
@@ -264,6 +267,10 @@ class _Client:
                 requests = turns.said(said.text, said.priority, request_id=said.request_id)
             case "interrupt":
                 requests = turns.interruption()
+            case "leave":
+                left = _checked(LeaveControl.model_validate_json, text)
+                requests = turns.leaving(left.linger_seconds)
         self._microphone.flush()
         for request in requests:
             self._uplink.add(request)
+        return control.type

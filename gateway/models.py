@@ -126,7 +126,7 @@ class TalkQuery(JsonRequest):
 class Control(JsonRequest):
     """A text message of a WebSocket, by which the others are known."""
 
-    type: Literal["commit", "text", "say", "interrupt"]
+    type: Literal["commit", "text", "say", "interrupt", "leave"]
 
 
 class TextControl(Control):
@@ -142,6 +142,12 @@ class SayControl(Control):
     text: Words
     priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
     request_id: RequestId = Field(default_factory=new_request_id)
+
+
+class LeaveControl(Control):
+    """The user goes away, perhaps to come back in a moment."""
+
+    linger_seconds: Annotated[float, Field(ge=0, le=3600)]
 
 
 class Done(JsonModel):

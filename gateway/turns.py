@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import timedelta
 
 import structlog
 
@@ -73,6 +74,13 @@ def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseR
 def interruption() -> list[pb.ConverseRequest]:
     """Return the requests that cut off whatever is being said."""
     return [pb.ConverseRequest(interrupt=pb.ConverseInterrupt())]
+
+
+def leaving(linger_s: float) -> list[pb.ConverseRequest]:
+    """Return the requests that say goodbye, after which the task outlives its streams a while."""
+    leave = pb.ConverseLeave()
+    leave.linger_duration.FromTimedelta(timedelta(seconds=linger_s))
+    return [pb.ConverseRequest(leave=leave)]
 
 
 async def converse(

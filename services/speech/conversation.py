@@ -16,7 +16,7 @@ from services.runtime.reasons import Reason
 from services.speech.dialogue import History
 from services.speech.draft import Draft
 from services.speech.event_log import EventLog
-from services.speech.events import Event, SpeechDismissed, SpeechEnded, SpeechStarted
+from services.speech.events import Event, SpeechDismissed, SpeechEnded, SpeechStarted, TurnOrigin
 from services.speech.microphone import Speaking
 from services.speech.ports import Speaker
 from services.speech.remarks import Remark
@@ -116,11 +116,22 @@ class Conversation:
         self._yielded: _Waiting | None = None
         self._rest: Resumed | None = None
         self._changed = asyncio.Event()
+        self._active_at = _now()
+        self.linger_s: float | None = None
+        """How long the task outlives its last stream, if the user has left."""
 
     @property
     def is_idle(self) -> bool:
         """Whether no turn is running or waiting."""
         return not (self._running or self._urgent or self._patient)
+
+    @property
+    def quiet_s(self) -> float:
+        """How long nothing has been asked or said; asking a silent user changes nothing."""
+        turns = (self._running, *self._urgent, *self._patient)
+        if any(turn is not None and not _is_prompt(turn.cause) for turn in turns):
+            return 0.0
+        return _now() - self._active_at
 
     @property
     def speaking(self) -> Speaking:
@@ -152,6 +163,7 @@ class Conversation:
         if request_id in self._request_ids:
             return
         self._admit(request_id)
+        self._active_at = _now()
         if isinstance(cause, Spoken):
             ended = SpeechEnded(end_s=cause.utterance.end_s)
             self._publish(ended, self.next_turn_id)
@@ -168,6 +180,8 @@ class Conversation:
         if scripted.request_id in self._request_ids:
             return
         self._admit(scripted.request_id)
+        if not _is_prompt(scripted):
+            self._active_at = _now()
         waiting = _Waiting(cause=scripted, manner=manner, speaker=speaker)
         if priority is Priority.HIGH:
             self.cut_reply()
@@ -178,6 +192,7 @@ class Conversation:
 
     def note_speech(self, start_s: float) -> None:
         """A voice is heard from the user."""
+        self._active_at = _now()
         self._publish(SpeechStarted(start_s=start_s), self.next_turn_id)
 
     def cut_reply(self) -> None:
@@ -256,6 +271,8 @@ class Conversation:
             finally:
                 self._running = None
                 self._ended_at = _now()
+                if not _is_prompt(waiting.cause):
+                    self._active_at = self._ended_at
                 self._keep(rest, waiting)
                 waiting.over.set_result(None)
 
@@ -303,6 +320,11 @@ class Conversation:
 
     def _publish(self, event: Event, turn_id: int) -> None:
         self.events.publish(event, turn_id=turn_id)
+
+
+def _is_prompt(cause: Cause) -> bool:
+    """Return whether a turn asks a user who says nothing."""
+    return isinstance(cause, Scripted) and cause.origin is TurnOrigin.PROMPT
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 from services.speech.conversation import Conversation, held
@@ -46,6 +47,7 @@ class _Table:
 
     opened: asyncio.Future[Conversation]
     streams: int = 0
+    joined: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -73,8 +75,11 @@ class Conversations:
             return
         table = await self._table(task_id)
         table.streams += 1
+        table.joined.set()
         try:
-            yield await asyncio.shield(table.opened)
+            conversation = await asyncio.shield(table.opened)
+            conversation.linger_s = None
+            yield conversation
         finally:
             table.streams -= 1
             if not table.streams:
@@ -120,10 +125,8 @@ class Conversations:
         try:
             async with self._recorded(task_id) as conversation:
                 table.opened.set_result(conversation)
-                while table.streams or not conversation.is_idle:
-                    await table.left.wait()
-                    table.left.clear()
-                    await conversation.settled()
+                while not await self._is_over(task_id, table, conversation):
+                    log.info("user came back", task_id=task_id)
                 self._tables.pop(task_id)
         except Exception as error:
             if table.opened.done():
@@ -135,6 +138,23 @@ class Conversations:
             self._tables.pop(task_id, None)
             self._keepers.pop(task_id)
             table.opened.cancel()
+
+    async def _is_over(self, task_id: str, table: _Table, conversation: Conversation) -> bool:
+        """Wait until nobody takes part and no turn is held; False if somebody comes back."""
+        while table.streams or not conversation.is_idle:
+            await table.left.wait()
+            table.left.clear()
+            await conversation.settled()
+        if conversation.linger_s is None:
+            return True
+        table.joined.clear()
+        try:
+            async with asyncio.timeout(conversation.linger_s):
+                await table.joined.wait()
+        except TimeoutError:
+            await self._records.stop(task_id, task_pb2.STOP_REASON_CLIENT_GONE)
+            return True
+        return False
 
     @asynccontextmanager
     async def _recorded(self, task_id: str) -> AsyncIterator[Conversation]:

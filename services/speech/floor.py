@@ -90,8 +90,15 @@ class StreamFloor:
 
     def prompt(self) -> None:
         """Ask a user who has been silent for long."""
+        self._prompt(self._manner.language.no_speech_prompt)
+
+    def warn(self) -> None:
+        """Announce to a silent user that the call is about to end."""
+        self._prompt(self._manner.language.hang_up_warning)
+
+    def _prompt(self, text: str) -> None:
         scripted = Scripted(
-            text=self._manner.language.no_speech_prompt,
+            text=text,
             arrived_at=asyncio.get_running_loop().time(),
             origin=TurnOrigin.PROMPT,
         )

@@ -19,6 +19,10 @@ _NO_SPEECH_PROMPTS = {
     "en": "Are you still there? Take your time.",
     "zh": "您还在吗？不着急，慢慢来。",
 }
+_HANG_UP_WARNINGS = {
+    "en": "I have not heard anything for a while and will hang up in a moment. Just say something.",
+    "zh": "好一会儿没有听到您说话，我马上要挂断了。如果您还在，请说句话。",
+}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -46,6 +50,8 @@ class PersonaLanguage:
     knowledge: tuple[Fact, ...]
     no_speech_prompt: str = ""
     """What a user is asked who has been silent for long."""
+    hang_up_warning: str = ""
+    """What a silent user is told before the call ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +160,13 @@ def _language(languages: "_Table", code: str) -> PersonaLanguage:
         raise languages.error(code, "must be a BCP-47 code such as en or zh-TW")
     table = languages.table(code)
     table.refuse_others(
-        "voice", "prompt", "greeting", "sample_question", "knowledge", "no_speech_prompt"
+        "voice",
+        "prompt",
+        "greeting",
+        "sample_question",
+        "knowledge",
+        "no_speech_prompt",
+        "hang_up_warning",
     )
     asks = "zh" if code.startswith("zh") else "en"
     return PersonaLanguage(
@@ -168,6 +180,11 @@ def _language(languages: "_Table", code: str) -> PersonaLanguage:
             table.text("no_speech_prompt")
             if "no_speech_prompt" in table.content
             else _NO_SPEECH_PROMPTS[asks]
+        ),
+        hang_up_warning=(
+            table.text("hang_up_warning")
+            if "hang_up_warning" in table.content
+            else _HANG_UP_WARNINGS[asks]
         ),
     )
 

@@ -52,6 +52,8 @@ class OnAir:
     avatar_id: str
     persona_id: str
     language_code: str
+    max_idle_s: float
+    """How long nobody may talk with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class TaskRecords:
                     avatar_id=task.avatar_id,
                     persona_id=task.persona_id,
                     language_code=task.language_code,
+                    max_idle_s=task.max_idle_duration.ToTimedelta().total_seconds(),
                 )
             case pb.TASK_STATE_CREATING | pb.TASK_STATE_STARTING:
                 raise ServiceError(
@@ -108,6 +111,16 @@ class TaskRecords:
                 raise ServiceError(
                     Reason.TASK_ENDED, "task_id: the task has ended", task_id=task_id
                 )
+
+    async def stop(self, task_id: str, reason: pb.StopReason.ValueType) -> None:
+        """Take a task off air; one that cannot be is left to the cloud's own idle end."""
+        request = pb.StopTaskRequest(task_id=task_id, reason=reason)
+        try:
+            await self._stub.StopTask(
+                request, timeout=ANSWER_S, metadata=outgoing_metadata(self._service_token)
+            )
+        except grpc.aio.AioRpcError as error:
+            log.warning("task not stopped", task_id=task_id, reason=from_rpc_error(error).reason)
 
     async def past(self, task_id: str) -> Past:
         """Return how far a conversation that nobody holds has come; raises ServiceError."""

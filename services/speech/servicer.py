@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -12,18 +13,21 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
+from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import invalid, refused
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, take_setup
 from services.speech import wire
 from services.speech.caller import AccompaniedSpeaker, CallerSpeaker
+from services.speech.conversation import Conversation
 from services.speech.conversations import Conversations
 from services.speech.drive import AvatarSpeaker
 from services.speech.event_log import Item, Listener, ProducedAudio
 from services.speech.events import SentenceStarted
 from services.speech.failures import provider_failure, provider_late
 from services.speech.floor import StreamFloor
+from services.speech.hang_up import hanging_up
 from services.speech.listening import ListeningRules, PushToTalk
 from services.speech.microphone import Floor, OpenMicrophone
 from services.speech.personas import Personas
@@ -196,7 +200,21 @@ class SpeechServicer(SpeechServiceServicer):
                     speaker=speaker,
                     ear=self._ear(setup, manner, floor),
                 )
-                yield session, backlog
+                async with self._hanging_up(conversation, floor, on_air):
+                    yield session, backlog
+
+    def _hanging_up(
+        self, conversation: Conversation, floor: StreamFloor, on_air: OnAir | None
+    ) -> AbstractAsyncContextManager[None]:
+        """End the task of a user who says nothing; a conversation without one costs nothing."""
+        if on_air is None:
+            return nullcontext()
+        return hanging_up(
+            conversation,
+            longest_quiet_s=on_air.max_idle_s,
+            warn=floor.warn,
+            end=partial(self._records.stop, on_air.task_id, task_pb2.STOP_REASON_IDLE),
+        )
 
     def _manner(self, setup: pb.ConverseSetup, on_air: OnAir | None) -> Manner:
         task_persona = on_air.persona_id if on_air else ""

@@ -45,6 +45,11 @@ class Session:
         try:
             async with self._listening():
                 async for request in requests:
+                    if request.HasField("leave"):
+                        linger = request.leave.linger_duration.ToTimedelta()
+                        self.conversation.linger_s = linger.total_seconds()
+                        self.listener.close()
+                        return
                     self._take(request)
                 if isinstance(self.ear, OpenMicrophone):
                     self.ear.finish()

@@ -1,8 +1,8 @@
 // What the user does, and what comes of it.
 
-import { Call, type CallListener } from "./call";
+import { Call, type CallListener, type Holding } from "./call";
 import { Captions } from "./captions";
-import type { Config, TalkEvent } from "./contract";
+import type { Config, Persona, TalkEvent } from "./contract";
 import { Conversation, type ConversationListener, type Turn } from "./conversation";
 import { Dock, type Hearing } from "./dock";
 import { find } from "./dom";
@@ -16,6 +16,7 @@ import { Microphone, type MicrophoneListener } from "./microphone";
 import { Notice } from "./notice";
 import { Stage } from "./stage";
 import { StatusLine, type Status } from "./status";
+import { findTrace, forgetTrace, leaveTrace } from "./trace";
 import { Transcript } from "./transcript";
 
 // A reply that a newer question cut off is no failure.
@@ -73,6 +74,8 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     }
     this.#notice.hide();
     this.#lobby.offer(this.#config);
+    const trace = findTrace();
+    if (trace) await this.#begin((holding) => Call.resume(trace, holding), () => void this.load());
   }
 
   translate(): void {
@@ -82,14 +85,14 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     for (const turn of this.#conversation.turns.values()) this.#transcript.show(turn);
   }
 
-  /** Stops the call while the page goes away. */
-  leave(): void {
-    const call = this.#takeCall();
-    call?.stop().catch(() => undefined);
+  /** The page goes away; loaded again, it goes on with the call. */
+  goAway(): void {
+    this.#call?.goAway();
   }
 
   onEvent(event: TalkEvent): void {
     this.#conversation.apply(event);
+    if (event.name === "turn_started") this.#notice.hideFailure();
     if (event.name === "turn_failed") this.#showFailure(new Problem(event.data.problem));
     this.#showActivity();
   }
@@ -111,17 +114,29 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   onPicture(link: Link): void {
     this.#links.picture = link;
+    this.#captions.hasSound = link === "connected";
     if (link === "connected") this.#notice.hide("error.player");
     if (link === "broken") this.#notice.show("error.player");
-    if (link === "given-up") this.#notice.show("error.player-gone");
+    if (link === "given-up") this.#notice.show("error.player-gone", { retry: () => this.#call?.watchAgain() });
     this.#greet();
     this.#showActivity();
+  }
+
+  onUnseen(): void {
+    const call = this.#takeCall();
+    call?.stop().catch(() => undefined);
+    this.#notice.hide();
+    this.#notice.show("error.unseen", { retry: () => void this.#start(this.#lobby.choice) });
   }
 
   onEnd(reason: string): void {
     this.#takeCall()?.leave();
     this.#lobby.focus();
     this.#notice.showEnd(reason);
+  }
+
+  onWrongClock(): void {
+    this.#notice.show("error.clock");
   }
 
   onTurn(turn: Turn): void {
@@ -149,6 +164,11 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   }
 
   async #start(choice: Choice): Promise<void> {
+    await this.#begin((holding) => Call.start(choice, holding), () => void this.#start(choice));
+  }
+
+  /** Opens a call, new or gone on with; `retry` is offered when that fails. */
+  async #begin(open: (holding: Holding) => Promise<Call | string>, retry?: () => void): Promise<void> {
     this.#notice.hide();
     this.#transcript.clear();
     this.#captions.clear();
@@ -158,25 +178,35 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     // Asked for beside the call: without a microphone one can still write.
     void this.#openMicrophone();
     try {
-      const how = { detection: detectionOf(manner()), listener: this };
-      this.#call = await Call.start(choice, this.#stage.screen, how);
+      const opened = await open({ screen: this.#stage.screen, detection: detectionOf(manner()), listener: this });
+      if (opened instanceof Call) this.#goLive(opened);
+      else this.onEnd(opened);
     } catch (error) {
-      void this.#microphone.close();
-      this.#show("lobby");
-      this.#showError(error, () => void this.#start(choice));
-      return;
+      this.#enterLobby();
+      if (error instanceof Problem && OVER.has(error.reason)) this.onEnd("CLOUD");
+      else this.#showError(error, retry);
     }
-    this.#lastTaskId = this.#call.taskId;
+  }
+
+  #goLive(call: Call): void {
+    this.#call = call;
+    this.#lastTaskId = call.trace.taskId;
+    leaveTrace(call.trace);
     this.#show("live");
-    this.#status.startClock();
-    const { persona } = this.#lobby;
-    this.#dock.open(persona?.displayName ?? "", persona?.sampleQuestions[this.#call.lang] ?? "");
+    this.#status.startClock(call.trace.startedAt);
+    const persona = this.#persona;
+    this.#dock.open(persona?.displayName ?? "", persona?.sampleQuestions[call.trace.lang] ?? "");
+  }
+
+  /** Whom the call is with. */
+  get #persona(): Persona | undefined {
+    return this.#config?.personas.find(({ personaId }) => personaId === this.#call?.trace.personaId);
   }
 
   /** Has the digital human say hello, once it can be heard. */
   #greet(): void {
     const { line, picture } = this.#links;
-    const greeting = this.#call && this.#lobby.persona?.greetings[this.#call.lang];
+    const greeting = this.#call && this.#persona?.greetings[this.#call.trace.lang];
     if (!greeting || line !== "connected" || picture !== "connected" || this.#conversation.latest) return;
     this.#call?.line.say(greeting);
   }
@@ -192,6 +222,12 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   #takeCall(): Call | null {
     const call = this.#call;
     this.#call = null;
+    forgetTrace();
+    this.#enterLobby();
+    return call;
+  }
+
+  #enterLobby(): void {
     this.#dock.cancelTalking();
     this.#hear("off");
     this.#status.stopClock();
@@ -199,7 +235,6 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#captions.clear();
     this.#stage.showPoster();
     this.#show("lobby");
-    return call;
   }
 
   #ask(text: string): void {

@@ -1,61 +1,87 @@
 // A call: one task, talked with over a line, watched for its end, and played.
 
 import { backoffMs } from "./backoff";
-import type { Task, Ticket } from "./contract";
+import type { Task } from "./contract";
 import * as gateway from "./gateway";
 import { Problem } from "./gateway";
 import { newId } from "./ids";
 import { Line, type LineListener, type TurnDetection } from "./line";
 import type { Link } from "./link";
-import { createPlayer, type Output, type Player, type Screen, type Viewer } from "./players/player";
+import { pause, within } from "./pause";
+import { createPlayer, type Output, type Player, type Screen } from "./players/player";
+import type { Trace } from "./trace";
 
+/** For entering the room, or making the connection, and the first picture. */
+const STARTING_MS = 20_000;
 const PLAYER_TRIES = 6;
+/** An avatar that is never seen costs for nothing. */
+const FIRST_TRIES = 2;
 
 export interface CallListener extends LineListener {
   onPicture(link: Link): void;
+  /** Nothing was ever seen or heard of the digital human, and will not be. */
+  onUnseen(): void;
   /** The task is over, by whomever; `reason` is its stop reason, or FAILED. */
   onEnd(reason: string): void;
+  onWrongClock(): void;
+}
+
+/** How a call is held. */
+export interface Holding {
+  readonly screen: Screen;
+  readonly detection: TurnDetection;
+  readonly listener: CallListener;
 }
 
 export class Call {
-  readonly taskId: string;
-  readonly lang: string;
+  readonly trace: Trace;
   readonly line: Line;
-  readonly #viewer: Viewer;
   readonly #screen: Screen;
   readonly #listener: CallListener;
   readonly #leaving = new AbortController();
   #player: Player | null = null;
+  #wasSeen = false;
 
-  private constructor(task: Task, viewer: Viewer, screen: Screen, line: Line, listener: CallListener) {
-    this.taskId = task.taskId;
-    this.lang = task.lang;
-    this.line = line;
-    this.#viewer = viewer;
+  private constructor(trace: Trace, { screen, detection, listener }: Holding) {
+    this.trace = trace;
+    this.line = new Line(trace.taskId, detection, listener);
     this.#screen = screen;
     this.#listener = listener;
+    void this.#watch();
+    void this.#play();
   }
 
   /** Puts the digital human on air and begins to talk with it, to watch and to play it. */
-  static async start(
-    choice: gateway.Choice,
-    screen: Screen,
-    { detection, listener }: { detection: TurnDetection; listener: CallListener },
-  ): Promise<Call> {
+  static async start(choice: gateway.Choice, holding: Holding): Promise<Call> {
     const id = newId();
-    const names = { roomId: `room_${id}`, streamId: `stream_${id}` };
-    const task = await gateway.createTask(choice, names);
-    const line = new Line(task.taskId, detection, listener);
-    const call = new Call(task, { ...names, userId: `user_${id}` }, screen, line, listener);
-    void call.#watch();
-    void call.#play();
-    return call;
+    const viewer = { roomId: `room_${id}`, streamId: `stream_${id}`, userId: `user_${id}` };
+    const { taskId, lang } = await gateway.createTask(choice, viewer);
+    const { personaId } = choice;
+    return new Call({ taskId, lang, personaId, viewer, startedAt: Date.now() }, holding);
+  }
+
+  /** Goes on with a call; returns why that is over, if it is. */
+  static async resume(trace: Trace, holding: Holding): Promise<Call | string> {
+    const ended = endOf(await gateway.getTask(trace.taskId));
+    return ended ?? new Call(trace, holding);
   }
 
   /** Leaves, and takes the digital human off air. */
   async stop(): Promise<void> {
     this.leave();
-    await gateway.stopTask(this.taskId);
+    await gateway.stopTask(this.trace.taskId);
+  }
+
+  /** Plays again what was given up. */
+  watchAgain(): void {
+    this.#listener.onPicture("connecting");
+    void this.#play();
+  }
+
+  /** Goes away, perhaps to come back in a moment: nobody pays for a digital human without company. */
+  goAway(): void {
+    this.line.goAway();
+    this.leave();
   }
 
   /** Leaves a task that is over. */
@@ -74,7 +100,7 @@ export class Call {
   async #watch(): Promise<void> {
     for (let failures = 0; !this.#isLeft; failures++) {
       try {
-        for await (const task of gateway.watch(this.taskId, this.#leaving.signal)) {
+        for await (const task of gateway.watch(this.trace.taskId, this.#leaving.signal)) {
           failures = 0;
           const ended = endOf(task);
           if (ended) {
@@ -94,10 +120,11 @@ export class Call {
 
   /** Plays, and plays again when that breaks off. */
   async #play(): Promise<void> {
-    for (let failures = 1; failures <= PLAYER_TRIES && !this.#isLeft; failures++) {
+    for (let failures = 1; ; failures++) {
       try {
         const player = await this.#open();
-        failures = 1;
+        failures = 0;
+        this.#wasSeen = true;
         this.#listener.onPicture("connected");
         await player.lost;
       } catch {
@@ -106,28 +133,30 @@ export class Call {
       this.#player?.stop();
       this.#player = null;
       if (this.#isLeft) return;
+      if (failures >= (this.#wasSeen ? PLAYER_TRIES : FIRST_TRIES)) break;
       this.#listener.onPicture("broken");
       await this.#pause(failures);
     }
-    if (!this.#isLeft) this.#listener.onPicture("given-up");
+    if (this.#wasSeen) this.#listener.onPicture("given-up");
+    else this.#listener.onUnseen();
   }
 
   async #open(): Promise<Player> {
-    const renew = (): Promise<Ticket> => gateway.getTicket(this.#viewer);
-    const ticket = await renew();
-    const player = await createPlayer(ticket, this.#screen, this.#viewer, { output: chosenOutput(), renew });
+    const { viewer } = this.trace;
+    const access = {
+      renew: () => gateway.getTicket(viewer),
+      onWrongClock: () => this.#listener.onWrongClock(),
+    };
+    const ticket = await access.renew();
+    const player = await createPlayer(ticket, this.#screen, viewer, { output: chosenOutput(), access });
     if (this.#isLeft) throw new Error("The call is over.");
     this.#player = player;
-    await player.play(ticket);
+    await within(STARTING_MS, player.play(ticket));
     return player;
   }
 
   #pause(failures: number): Promise<void> {
-    const { signal } = this.#leaving;
-    return new Promise((resolve) => {
-      setTimeout(resolve, backoffMs(failures));
-      signal.addEventListener("abort", () => resolve());
-    });
+    return pause(backoffMs(failures), this.#leaving.signal);
   }
 }
 

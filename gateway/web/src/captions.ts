@@ -12,6 +12,7 @@ export class Captions {
   readonly #question = make("p", "user");
   readonly #reply = make("p", "reply");
   #turn: Turn | null = null;
+  #hasSound = false;
   #frame = 0;
 
   /** `log` is what screen readers announce: whole sentences, not words. */
@@ -29,7 +30,14 @@ export class Captions {
     this.#question.textContent = turn.question;
     this.#question.dataset["final"] = String(turn.isQuestionFinal);
     if (turn.end) this.#finish(turn);
-    else if (turn.spokenSince !== null && !this.#frame) this.#speak();
+    else this.#follow();
+  }
+
+  /** Words appear only while there is a sound for them to follow. */
+  set hasSound(value: boolean) {
+    this.#hasSound = value;
+    if (value) this.#follow();
+    else this.#stop();
   }
 
   /** Takes a turn back that was nothing, and shows the one before it again. */
@@ -41,8 +49,7 @@ export class Captions {
   }
 
   clear(): void {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    this.#stop();
     this.#turn = null;
     this.#question.textContent = "";
     this.#reply.replaceChildren();
@@ -50,12 +57,21 @@ export class Captions {
   }
 
   #begin(turn: Turn): void {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    this.#stop();
     this.#turn = turn;
     this.#reply.replaceChildren();
     // Begins the entrance again.
     this.#element.replaceChildren(this.#lines);
+  }
+
+  #follow(): void {
+    const { end, spokenSince } = this.#turn ?? {};
+    if (this.#hasSound && !end && spokenSince != null && !this.#frame) this.#speak();
+  }
+
+  #stop(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
   }
 
   /** Shows the words that are due, frame by frame; the rest of their sentence keeps its place. */
@@ -75,8 +91,7 @@ export class Captions {
 
   #finish({ question, end }: Turn): void {
     if (!end) return;
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    this.#stop();
     const [heard, unheard] = split(end);
     this.#reply.replaceChildren(...markUnheard(heard, unheard));
     this.#announce(question, heard);

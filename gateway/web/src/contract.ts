@@ -39,7 +39,10 @@ export interface Task {
 /** What a viewer needs: a token, and where to watch. */
 export interface Ticket {
   token: string;
-  expiresAt: string;
+  /** How long the token lasts from now on, by the server's clock. */
+  lifetimeMs: number;
+  /** How far the viewer's clock is ahead of the server's. */
+  clockAheadMs: number;
   appId: number;
   playback: { protocol: "WHEP" | "ZEGO_EXPRESS"; url: string };
 }

@@ -63,7 +63,9 @@ export class Dock {
     this.#question = question;
     this.#sample.hidden = !question;
     this.translate();
-    this.#talkButton.focus();
+    // Where the space bar is not for talking a keyboard writes; on a phone that would open one.
+    const writes = manner() === "hands-free" && matchMedia("(hover: hover) and (pointer: fine)").matches;
+    (writes ? this.#text : this.#talkButton).focus();
   }
 
   hideSample(): void {

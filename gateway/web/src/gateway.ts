@@ -1,10 +1,14 @@
 // The gateway's HTTP API, and where its line is.
 
 import type { Config, ProblemBody, Task, Ticket } from "./contract";
+import type { Viewer } from "./players/player";
 import { readEvents } from "./sse";
 
 const API = "/api/digital-human";
 const KEY = "parley.key";
+/** Longer than the gateway waits for a digital human to go on air. */
+const CREATING_MS = 90_000;
+const ANSWER_MS = 20_000;
 
 /** The gateway refused, or told of a failure. */
 export class Problem extends Error {
@@ -35,13 +39,22 @@ export async function getConfig(): Promise<Config> {
   return (await send("/api/config")).json();
 }
 
-export async function createTask(choice: Choice, names: { roomId: string; streamId: string }): Promise<Task> {
+export async function createTask(choice: Choice, { roomId, streamId }: Viewer): Promise<Task> {
   const given = Object.entries(choice).filter(([, value]) => value);
-  return (await post(`${API}/create-task`, { ...names, ...Object.fromEntries(given) })).json();
+  const body = { roomId, streamId, ...Object.fromEntries(given) };
+  return (await post(`${API}/create-task`, body, { signal: AbortSignal.timeout(CREATING_MS) })).json();
 }
 
-export async function getTicket(viewer: { userId: string; roomId: string; streamId: string }): Promise<Ticket> {
-  return (await send(`/api/token?${new URLSearchParams(viewer)}`)).json();
+export async function getTask(taskId: string): Promise<Task> {
+  return (await send(`${API}/tasks/${encodeURIComponent(taskId)}`)).json();
+}
+
+export async function getTicket({ userId, roomId, streamId }: Viewer): Promise<Ticket> {
+  const response = await send(`/api/token?${new URLSearchParams({ userId, roomId, streamId })}`);
+  const { expiresAt, ...ticket } = (await response.json()) as Ticket & { expiresAt: string };
+  // Of the viewer's clock nothing is believed.
+  const now = Date.parse(response.headers.get("Date") ?? "") || Date.now();
+  return { ...ticket, lifetimeMs: Date.parse(expiresAt) - now, clockAheadMs: Date.now() - now };
 }
 
 export async function stopTask(taskId: string): Promise<void> {
@@ -78,11 +91,16 @@ async function send(path: string, request: RequestInit = {}): Promise<Response> 
   const headers = new Headers(request.headers);
   const key = sessionStorage.getItem(KEY);
   if (key) headers.set("Authorization", `Bearer ${key}`);
-  const response = await fetch(path, { ...request, headers }).catch((error: unknown) => {
-    throw error instanceof TypeError ? new Unreachable(error.message) : error;
+  const signal = request.signal ?? AbortSignal.timeout(ANSWER_MS);
+  const response = await fetch(path, { ...request, headers, signal }).catch((error: unknown) => {
+    throw isOutage(error) ? new Unreachable(error.message) : error;
   });
   if (!response.ok) throw new Problem(await problemOf(response));
   return response;
+}
+
+function isOutage(error: unknown): error is Error {
+  return error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError");
 }
 
 async function problemOf(response: Response): Promise<ProblemBody> {

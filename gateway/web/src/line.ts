@@ -23,6 +23,8 @@ const REFUSED = 4000;
 const READY_MS = 10_000;
 /** A socket that has lived so long ends the outage before it. */
 const OUTAGE_OVER_MS = 5000;
+/** A page that is loaded again is back by then; one that was closed costs no more. */
+const LINGER_S = 15;
 /** Five seconds of sound that the network does not take: it is gone. */
 const MOST_UNSENT_BYTES = 160_000;
 /** What the user says within five seconds of an outage is heard afterwards. */
@@ -129,6 +131,11 @@ export class Line {
     this.#failures = 0;
     this.#link = "connecting";
     this.#connect();
+  }
+
+  /** Says that the user goes away, perhaps to come back in a moment. */
+  goAway(): void {
+    this.#control({ type: "leave", lingerSeconds: LINGER_S });
   }
 
   close(): void {

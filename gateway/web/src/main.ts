@@ -11,5 +11,9 @@ find("language", HTMLButtonElement).addEventListener("click", toggleLanguage);
 onLanguage(translateDocument);
 const app = new App();
 onLanguage(() => app.translate());
-addEventListener("pagehide", () => app.leave());
+addEventListener("pagehide", () => app.goAway());
+// A page that the browser kept is as dead as its line.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) location.reload();
+});
 void app.load();

@@ -13,6 +13,9 @@ const BUSY = new Set([
   "RATE_LIMITED",
 ]);
 
+/** What is no longer true when the next turn begins. */
+const PASSING: readonly Key[] = ["error.busy", "error.unavailable", "error.no-speech", "error.audio", "error.internal"];
+
 export class Notice {
   readonly #element = find("notice", HTMLElement);
   readonly #text = find("notice-text", HTMLParagraphElement);
@@ -41,6 +44,11 @@ export class Notice {
   showError(error: unknown, retry?: () => void): void {
     const detail = error instanceof Error ? error.message : String(error);
     this.show(keyOf(error), { detail, ...(retry && { retry }) });
+  }
+
+  /** Hides what a turn's failure told, unless the user must decide. */
+  hideFailure(): void {
+    if (!this.#offersRetry) this.hide(...PASSING);
   }
 
   showEnd(reason: string): void {

@@ -34,8 +34,8 @@ export class StatusLine {
     if (this.#text.textContent !== text) this.#text.textContent = text;
   }
 
-  startClock(): void {
-    const startedAt = Date.now();
+  /** Shows how long ago a time of the page's clock was, in milliseconds. */
+  startClock(startedAt: number): void {
     const tick = (): void => {
       const seconds = Math.floor((Date.now() - startedAt) / 1000);
       this.#clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

@@ -20,8 +20,15 @@ export interface Viewer {
   readonly streamId: string;
 }
 
+/** How a viewer stays allowed to watch. */
+export interface Access {
+  renew(): Promise<Ticket>;
+  /** The viewer's clock is so wrong that tokens seem to end at once. */
+  onWrongClock(): void;
+}
+
 export interface Player {
-  /** Starts to play; throws when there is nothing to play. */
+  /** Starts to play; throws when there is nothing to play. The caller knows how long that may take. */
   play(ticket: Ticket): Promise<void>;
   /** Resolves when what was played breaks off by itself. */
   readonly lost: Promise<void>;
@@ -34,11 +41,11 @@ export async function createPlayer(
   ticket: Ticket,
   screen: Screen,
   viewer: Viewer,
-  { output, renew }: { output: Output; renew: () => Promise<Ticket> },
+  { output, access }: { output: Output; access: Access },
 ): Promise<Player> {
   if (ticket.playback.protocol === "ZEGO_EXPRESS") {
     const { ZegoPlayer } = await import("./zego");
-    return new ZegoPlayer(screen, viewer, renew);
+    return new ZegoPlayer(screen, viewer, access);
   }
   if (output === "blendshape") {
     const { BlendshapePlayer } = await import("./blendshape");

@@ -1,13 +1,15 @@
 // Plays a WHEP stream: what the engine speaks.
 
 import type { Ticket } from "../contract";
+import { pause } from "../pause";
 import type { Player, Screen } from "./player";
 
 const GATHERING_MS = 2000;
-const TRIES = 20;
-const CONNECTING_MS = 15_000;
 /** A connection that is only disconnected may come back by itself. */
 const PATIENCE_MS = 4000;
+/** One that brings nothing for so long is dead, whatever its state: picture or sound always flow. */
+const FROZEN_MS = 6000;
+const LOOK_MS = 1000;
 
 export class WhepPlayer implements Player {
   readonly lost: Promise<void>;
@@ -61,7 +63,7 @@ export class WhepPlayer implements Player {
 
   async #offer(url: URL, token: string): Promise<Response> {
     const { signal } = this.#leaving;
-    for (let attempt = 0; attempt < TRIES; attempt++) {
+    for (;;) {
       const response = await fetch(url, {
         method: "POST",
         body: this.connection.localDescription?.sdp ?? "",
@@ -70,27 +72,16 @@ export class WhepPlayer implements Player {
       });
       if (response.ok) return response;
       // 409: not on air yet; 503: too many viewers.
-      if (response.status !== 409 && response.status !== 503) break;
+      if (response.status !== 409 && response.status !== 503) throw new Error("The picture did not come.");
       await pause(Number(response.headers.get("Retry-After") ?? 1) * 1000, signal);
+      signal.throwIfAborted();
     }
-    throw new Error("The picture did not come.");
   }
 
   #leave(): void {
     if (this.#viewer) void fetch(this.#viewer, { method: "DELETE", keepalive: true }).catch(() => undefined);
     this.#viewer = null;
   }
-}
-
-/** Resolves after a time; throws when it is aborted. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    });
-  });
 }
 
 function untilGathered(connection: RTCPeerConnection): Promise<void> {
@@ -108,18 +99,19 @@ function untilGathered(connection: RTCPeerConnection): Promise<void> {
 function untilConnected(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new Error("The picture did not come."));
-    const timer = setTimeout(fail, CONNECTING_MS);
     signal.addEventListener("abort", fail);
     connection.addEventListener("connectionstatechange", () => {
       if (connection.connectionState === "failed") fail();
-      if (connection.connectionState !== "connected") return;
-      clearTimeout(timer);
-      resolve();
+      if (connection.connectionState === "connected") resolve();
     });
   });
 }
 
-function untilLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+async function untilLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  await Promise.race([untilBroken(connection, signal), untilFrozen(connection, signal)]);
+}
+
+function untilBroken(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     let timer = 0;
     connection.addEventListener("connectionstatechange", () => {
@@ -128,5 +120,27 @@ function untilLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<
       if (connection.connectionState === "failed") resolve();
       if (connection.connectionState === "disconnected") timer = window.setTimeout(resolve, PATIENCE_MS);
     });
+    connection.addEventListener("track", ({ track }) => track.addEventListener("ended", () => resolve()));
   });
+}
+
+async function untilFrozen(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  let received = 0;
+  let changedAt = performance.now();
+  while (!signal.aborted) {
+    await pause(LOOK_MS, signal);
+    const now = await bytesReceived(connection);
+    // Until it is connected it has a deadline of its own.
+    if (now !== received || connection.connectionState !== "connected") changedAt = performance.now();
+    else if (performance.now() - changedAt > FROZEN_MS) return;
+    received = now;
+  }
+}
+
+async function bytesReceived(connection: RTCPeerConnection): Promise<number> {
+  let bytes = 0;
+  for (const report of (await connection.getStats()).values() as Iterable<RTCStats & { bytesReceived?: number }>) {
+    if (report.type === "inbound-rtp" || report.type === "data-channel") bytes += report.bytesReceived ?? 0;
+  }
+  return bytes;
 }

@@ -2,51 +2,48 @@
 
 import type { ZegoExpressEngine } from "zego-express-engine-webrtc";
 import type { Ticket } from "../contract";
-import type { Player, Screen, Viewer } from "./player";
-
-const STARTING_MS = 15_000;
+import type { Access, Player, Screen, Viewer } from "./player";
+import { Renewal } from "./renewal";
 
 export class ZegoPlayer implements Player {
   readonly lost: Promise<void>;
   readonly #screen: Screen;
   readonly #viewer: Viewer;
-  readonly #renew: () => Promise<Ticket>;
+  readonly #access: Access;
   #engine: ZegoExpressEngine | null = null;
+  readonly #leaving = new AbortController();
   readonly #loss = Promise.withResolvers<void>();
   readonly #start = Promise.withResolvers<void>();
 
-  constructor(screen: Screen, viewer: Viewer, renew: () => Promise<Ticket>) {
+  constructor(screen: Screen, viewer: Viewer, access: Access) {
     this.#screen = screen;
     this.#viewer = viewer;
-    this.#renew = renew;
+    this.#access = access;
     this.lost = this.#loss.promise;
     // It may fail before anybody waits for it.
     this.#start.promise.catch(() => undefined);
   }
 
-  async play({ appId, token, playback }: Ticket): Promise<void> {
-    const { roomId, userId, streamId } = this.#viewer;
-    const sdk = await import("zego-express-engine-webrtc");
-    const engine = new sdk.ZegoExpressEngine(appId, playback.url);
+  async play(ticket: Ticket): Promise<void> {
+    const { roomId, userId } = this.#viewer;
+    const { ZegoExpressEngine } = await import("zego-express-engine-webrtc");
+    this.#leaving.signal.throwIfAborted();
+    // Before there is an engine: from its construction on it reports to the vendor, the token included.
+    ZegoExpressEngine.presetLogConfig({ logLevel: "disable", remoteLogLevel: "disable" });
+    const engine = new ZegoExpressEngine(ticket.appId, ticket.playback.url);
     this.#engine = engine;
-    engine.setLogConfig({ logLevel: "disable", remoteLogLevel: "disable" });
-    engine.on("roomStreamUpdate", (_, change, streams) => {
-      if (change === "ADD" && streams.some(({ streamID }) => streamID === streamId)) void this.#show(engine);
-    });
-    engine.on("tokenWillExpire", () => void this.#renewToken(engine));
-    engine.on("roomStateChanged", (_, reason) => {
-      if (reason === "RECONNECT_FAILED" || reason === "KICKOUT") this.#loss.resolve();
-    });
-    await engine.loginRoom(roomId, token, { userID: userId }, { userUpdate: false });
-    setTimeout(() => this.#start.reject(new Error("The picture did not come.")), STARTING_MS);
+    this.#listen(engine, this.#renewal(engine, ticket));
+    const isIn = await engine.loginRoom(roomId, ticket.token, { userID: userId }, { userUpdate: false });
+    if (!isIn) throw new Error("The room does not let the viewer in.");
     await this.#start.promise;
   }
 
   stop(): void {
+    this.#leaving.abort();
+    this.#start.reject(new Error("The call is over."));
     const engine = this.#engine;
     if (!engine) return;
     this.#engine = null;
-    this.#start.reject(new Error("The call is over."));
     engine.stopPlayingStream(this.#viewer.streamId);
     engine.logoutRoom(this.#viewer.roomId);
     engine.destroyEngine();
@@ -54,24 +51,44 @@ export class ZegoPlayer implements Player {
     this.#screen.sound.srcObject = null;
   }
 
+  #renewal(engine: ZegoExpressEngine, ticket: Ticket): Renewal {
+    const { renew, onWrongClock } = this.#access;
+    const use = (token: string): void => void engine.renewToken(token, this.#viewer.roomId);
+    return new Renewal(ticket, { renew, use, onWrongClock }, this.#leaving.signal);
+  }
+
+  #listen(engine: ZegoExpressEngine, renewal: Renewal): void {
+    const { streamId } = this.#viewer;
+    engine.on("roomStreamUpdate", (_, change, streams) => {
+      if (!streams.some(({ streamID }) => streamID === streamId)) return;
+      if (change === "ADD") void this.#show(engine);
+      else this.#lose();
+    });
+    engine.on("playerStateUpdate", ({ streamID, state }) => {
+      if (streamID === streamId && state === "NO_PLAY") this.#lose();
+    });
+    engine.on("tokenWillExpire", () => renewal.hint());
+    engine.on("roomStateChanged", (_, reason) => {
+      if (reason === "RECONNECT_FAILED" || reason === "KICKOUT" || reason === "LOGIN_FAILED") this.#lose();
+    });
+  }
+
   async #show(engine: ZegoExpressEngine): Promise<void> {
     try {
       const stream = await engine.startPlayingStream(this.#viewer.streamId);
       if (this.#engine !== engine) return;
+      for (const track of stream.getTracks()) track.addEventListener("ended", () => this.#lose());
       this.#screen.video.srcObject = stream;
       this.#screen.sound.srcObject = stream;
       this.#start.resolve();
-    } catch (error) {
-      this.#start.reject(error);
-      this.#loss.resolve();
+    } catch {
+      this.#lose();
     }
   }
 
-  async #renewToken(engine: ZegoExpressEngine): Promise<void> {
-    try {
-      engine.renewToken((await this.#renew()).token, this.#viewer.roomId);
-    } catch {
-      this.#loss.resolve();
-    }
+  /** Nothing is played any more, or will be. */
+  #lose(): void {
+    this.#start.reject(new Error("The picture did not come."));
+    this.#loss.resolve();
   }
 }

@@ -76,6 +76,8 @@ export const en = {
   "error.unreachable-asked": "The server does not answer. Your question is asked as soon as it does.",
   "error.player": "The call is on, but its picture and sound do not come. Trying again …",
   "error.player-gone": "Picture and sound do not come. You can read the answers.",
+  "error.unseen": "Picture and sound did not come, so the call was ended.",
+  "error.clock": "This device's clock is wrong. The call goes on, but set the clock.",
   "error.internal": "Something went wrong: {detail}",
   "ended.REQUESTED": "The call was ended from elsewhere.",
   "ended.EXPIRED": "The call reached its longest time.",

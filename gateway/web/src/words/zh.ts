@@ -78,6 +78,8 @@ export const zh: Record<Key, string> = {
   "error.unreachable-asked": "服务器没有响应，恢复后会立即提出您的问题。",
   "error.player": "通话已接通，但画面和声音没有到达，正在重试…",
   "error.player-gone": "画面和声音没有到达，您可以阅读回答。",
+  "error.unseen": "画面和声音没有传来，通话已结束。",
+  "error.clock": "这台设备的时钟不准。通话仍在继续，但请校准时钟。",
   "error.internal": "出了点问题：{detail}",
   "ended.REQUESTED": "通话已从别处结束。",
   "ended.EXPIRED": "通话已达最长时间。",
