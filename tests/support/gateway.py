@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -417,15 +418,18 @@ class ScriptedAvatars(AvatarServiceServicer):
         )
         self.actions: list[avatar_pb2.PerformActionRequest] = []
         self.tokens: list[avatar_pb2.CreateViewerTokenRequest] = []
+        self.token_life = timedelta(minutes=10)
 
     async def CreateViewerToken(
         self, request: avatar_pb2.CreateViewerTokenRequest, context: Context
     ) -> avatar_pb2.CreateViewerTokenResponse:
         self.script.check("CreateViewerToken")
         self.tokens.append(request)
-        return avatar_pb2.CreateViewerTokenResponse(
-            token="04token", expire_time=_now(), app_id=1234567890, playback=self.playback
+        created = avatar_pb2.CreateViewerTokenResponse(
+            token="04token", app_id=1234567890, playback=self.playback
         )
+        created.expire_time.FromDatetime(datetime.now(UTC) + self.token_life)
+        return created
 
     async def PerformAction(
         self, request: avatar_pb2.PerformActionRequest, context: Context

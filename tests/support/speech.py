@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -315,6 +316,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.tasks: dict[str, task_pb2.Task] = {}
         self.records: dict[str, list[events_pb.ConversationEvent]] = {}
         self.appended = asyncio.Condition()
+        self.stops: asyncio.Queue[task_pb2.StopTaskRequest] = asyncio.Queue()
         self.failures: list[ServiceError] = []
         self.add(TASK_ID)
 
@@ -325,15 +327,17 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         state: task_pb2.TaskState.ValueType = task_pb2.TASK_STATE_STREAMING,
         persona_id: str = "",
         language_code: str = "",
+        max_idle_s: float = 120,
     ) -> None:
         """Put a task on air."""
-        self.tasks[task_id] = task_pb2.Task(
+        self.tasks[task_id] = task = task_pb2.Task(
             task_id=task_id,
             state=state,
             avatar_id=f"avatar-of-{task_id}",
             persona_id=persona_id,
             language_code=language_code,
         )
+        task.max_idle_duration.FromTimedelta(timedelta(seconds=max_idle_s))
         self.records[task_id] = []
 
     async def GetTask(
@@ -341,6 +345,15 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
     ) -> task_pb2.GetTaskResponse:
         """Return a task."""
         return task_pb2.GetTaskResponse(task=self._task(request.task_id))
+
+    async def StopTask(
+        self, request: task_pb2.StopTaskRequest, context: Any
+    ) -> task_pb2.StopTaskResponse:
+        """Take a task off air."""
+        task = self._task(request.task_id)
+        task.state = task_pb2.TASK_STATE_STOPPED
+        self.stops.put_nowait(request)
+        return task_pb2.StopTaskResponse(task=task)
 
     async def GetConversation(
         self, request: task_pb2.GetConversationRequest, context: Any
@@ -515,6 +528,13 @@ def say(
 ) -> pb.ConverseRequest:
     """Return scripted words."""
     return pb.ConverseRequest(say=pb.ConverseSay(text=words, priority=priority))
+
+
+def leave(linger_s: float) -> pb.ConverseRequest:
+    """Return a goodbye."""
+    request = pb.ConverseRequest(leave=pb.ConverseLeave())
+    request.leave.linger_duration.FromTimedelta(timedelta(seconds=linger_s))
+    return request
 
 
 COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())

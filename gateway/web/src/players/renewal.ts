@@ -39,7 +39,8 @@ export class Renewal {
     while (!signal.aborted) {
       const since = performance.now();
       this.#hint = Promise.withResolvers<void>();
-      await Promise.race([pause(ticket.lifetimeMs * RENEW_AT, signal), this.#hint.promise]);
+      const lifeMs = Math.max(FIRST_GAP_MS, ticket.lifetimeMs * RENEW_AT);
+      await Promise.race([pause(lifeMs, signal), this.#hint.promise]);
       const ageMs = performance.now() - since;
       if (ageMs < ticket.lifetimeMs / 2) {
         early++;

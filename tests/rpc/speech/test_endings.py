@@ -1,0 +1,116 @@
+"""How a conversation ends whose user goes away or says nothing: no avatar is on air for nobody."""
+
+import asyncio
+
+from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from digitalhuman.task.v1 import task_pb2
+from services.speech.conversation import Conversation
+from services.speech.dialogue import History
+from services.speech.event_log import EventLog
+from services.speech.hang_up import WARNING_S, hanging_up
+from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text
+from tests.support.virtual_time import in_virtual_time
+
+LONG_S = 3600
+
+
+async def stop_reason(rig: SpeechRig) -> int:
+    """Wait for the task's stop, and tell why."""
+    request = await rig.tasks.stops.get()
+    assert request.task_id == TASK_ID
+    return request.reason
+
+
+async def test_a_user_who_leaves_takes_the_task_off_air() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as talk:
+        await talk.send(leave(0.1))
+        assert await talk.read_on() == []
+        assert await stop_reason(rig) == task_pb2.STOP_REASON_CLIENT_GONE
+
+
+async def test_a_turn_that_has_begun_is_held_before_the_task_ends() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as watcher, Talk.open(rig) as talk:
+        await talk.send(text("Why?"), leave(0))
+        await talk.read_on()
+        await watcher.until("turn_finished")
+        assert rig.tasks.stops.empty()
+        await watcher.cancel()
+        assert await stop_reason(rig) == task_pb2.STOP_REASON_CLIENT_GONE
+
+
+async def test_a_user_who_comes_back_goes_on() -> None:
+    async with speech_rig() as rig:
+        async with Talk.open(rig) as talk:
+            await talk.send(text("Why?"))
+            await talk.until("turn_finished")
+            await talk.send(leave(LONG_S))
+            await talk.read_on()
+        async with Talk.open(rig, setup(resume_after_sequence=0)) as talk:
+            await talk.until("turn_finished")
+            await talk.send(text("And then?"))
+            await talk.until("turn_finished")
+        assert rig.tasks.stops.empty()
+
+
+async def test_a_line_that_breaks_is_no_goodbye() -> None:
+    async with speech_rig() as rig:
+        async with Talk.open(rig) as talk:
+            await talk.send(text("Why?"))
+            await talk.until("turn_finished")
+        async with Talk.open(rig) as talk:
+            await talk.send(text("And then?"))
+            await talk.until("turn_finished")
+        assert rig.tasks.stops.empty()
+
+
+async def test_a_silent_user_is_warned_and_then_hung_up_on() -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add(TASK_ID, max_idle_s=2)
+        async with Talk.open(rig) as talk:
+            warned = await talk.until("turn_started")
+            assert warned.turn_started.origin == events_pb.TURN_ORIGIN_PROMPT
+            assert await stop_reason(rig) == task_pb2.STOP_REASON_IDLE
+
+
+class Quiet:
+    """A conversation without turns whose warnings and end are noted."""
+
+    def __init__(self) -> None:
+        self.conversation = Conversation(
+            events=EventLog(recorder=None),
+            past=None,
+            history=History(),
+            last_turn_id=0,
+            stages=None,  # type: ignore[arg-type]  # no turn is held
+        )
+        self.told: list[str] = []
+
+    def warn(self) -> None:
+        self.told.append("warned")
+
+    async def end(self) -> None:
+        self.told.append("ended")
+
+
+@in_virtual_time
+async def test_the_warning_comes_in_time_before_the_end() -> None:
+    quiet = Quiet()
+    async with hanging_up(quiet.conversation, longest_quiet_s=120, warn=quiet.warn, end=quiet.end):
+        await asyncio.sleep(120 - WARNING_S - 1)
+        assert quiet.told == []
+        await asyncio.sleep(2)
+        assert quiet.told == ["warned"]
+        await asyncio.sleep(WARNING_S)
+        assert quiet.told == ["warned", "ended"]
+
+
+@in_virtual_time
+async def test_a_voice_after_the_warning_begins_the_time_anew() -> None:
+    quiet = Quiet()
+    async with hanging_up(quiet.conversation, longest_quiet_s=120, warn=quiet.warn, end=quiet.end):
+        await asyncio.sleep(110)
+        quiet.conversation.note_speech(0)
+        await asyncio.sleep(90)
+        assert quiet.told == ["warned"]
+        await asyncio.sleep(40)
+        assert quiet.told == ["warned", "warned", "ended"]
