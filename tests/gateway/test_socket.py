@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from digitalhuman.task.v1 import task_pb2
 from services.speech.wire import to_timestamp
 from tests.support.proxy import proxying
 from tests.support.sockets import (
@@ -30,6 +31,7 @@ from tests.support.speech import (
     voiced,
 )
 
+NORMAL_CLOSURE = 1000
 IN_TURNS = {"turn_started", "reply_updated", "sentence_started", "playback_started"}
 REPLY = "This is the answer to it. And this is the second sentence."
 
@@ -71,6 +73,23 @@ async def test_text_words_to_say_and_interruptions_go_over_the_socket() -> None:
         finished = await caller.until("turn_finished")
         assert finished["interrupted"]
         assert REPLY.startswith(finished["heard"])
+
+
+async def test_a_goodbye_closes_the_line_and_ends_the_task_if_nobody_returns() -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(type="leave", lingerSeconds=0)
+        assert await caller.closed() == NORMAL_CLOSURE
+        stopped = await rig.tasks.stops.get()
+        assert stopped.reason == task_pb2.STOP_REASON_CLIENT_GONE
+
+
+@pytest.mark.parametrize("linger", [-1, 3601, "15", None])
+async def test_a_goodbye_says_how_long_the_task_lingers(linger: object) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(type="leave", lingerSeconds=linger)
+        assert await caller.closed() == 4400
+        assert caller.problem is not None
+        assert [each["field"] for each in caller.problem["violations"]] == ["lingerSeconds"]
 
 
 async def test_webm_is_decoded_while_it_comes() -> None:
