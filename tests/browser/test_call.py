@@ -236,8 +236,11 @@ async def test_leaving_the_page_stops_the_task(stack: Stack) -> None:
         await open_page(page, stack)
         call = page.get_by_role("button", name="Call", exact=True)
         task_id = await created_by(page, call.click())
+        await expect(page.get_by_role("button", name="Interrupt")).to_be_enabled(
+            timeout=REPLY_TIMEOUT_MS
+        )
         await page.goto("about:blank")
-        assert await until_over(stack, task_id) == "REQUESTED"
+        assert await until_over(stack, task_id) == "CLIENT_GONE"
 
 
 async def test_a_call_that_others_end_is_told(stack: Stack) -> None:

@@ -44,10 +44,3 @@ async def test_a_call_that_ended_meanwhile_leads_back_to_the_lobby(stack: Stack)
         await page.goto(stack.gateway_url)
         await expect(page.get_by_role("alert")).to_contain_text("ended from elsewhere")
         await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()
-
-
-async def test_a_page_that_is_closed_ends_its_call(stack: Stack) -> None:
-    async with browsing() as page:
-        task_id = await start_call(page, stack)
-        await page.close()
-        assert await until_over(stack, task_id) == "CLIENT_GONE"

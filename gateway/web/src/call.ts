@@ -80,8 +80,9 @@ export class Call {
 
   /** Goes away, perhaps to come back in a moment: nobody pays for a digital human without company. */
   goAway(): void {
-    this.line.goAway();
+    const isTold = this.line.goAway();
     this.leave();
+    if (!isTold) gateway.stopTask(this.trace.taskId).catch(() => undefined);
   }
 
   /** Leaves a task that is over. */

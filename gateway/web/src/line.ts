@@ -133,9 +133,10 @@ export class Line {
     this.#connect();
   }
 
-  /** Says that the user goes away, perhaps to come back in a moment. */
-  goAway(): void {
+  /** Says that the user goes away, perhaps to come back in a moment; false when nobody hears it. */
+  goAway(): boolean {
     this.#control({ type: "leave", lingerSeconds: LINGER_S });
+    return this.#past !== null;
   }
 
   close(): void {
