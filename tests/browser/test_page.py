@@ -126,9 +126,6 @@ async def test_a_call_works_by_keyboard_alone(gateway: RunningGateway) -> None:
         # Tools first, as they are read, then the choices, each group one stop.
         assert seen == ["Transcript", "Light or dark", "中文", "guide", "en", "Call"]
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("button", name="Mute")).to_be_focused()
-        await page.keyboard.press("Shift+Tab")
-        await page.keyboard.press("Shift+Tab")
         await expect(page.get_by_label("Write to Guide")).to_be_focused()
         await page.keyboard.type("Hello there?")
         await page.keyboard.press("Enter")

@@ -14,8 +14,8 @@ import type { Trace } from "./trace";
 /** For entering the room, or making the connection, and the first picture. */
 const STARTING_MS = 20_000;
 const PLAYER_TRIES = 6;
-/** An avatar that is never seen costs for nothing. */
-const FIRST_TRIES = 2;
+/** An avatar that is not seen by then costs for nothing. */
+const UNSEEN_MS = 30_000;
 
 export interface CallListener extends LineListener {
   onPicture(link: Link): void;
@@ -121,6 +121,7 @@ export class Call {
 
   /** Plays, and plays again when that breaks off. */
   async #play(): Promise<void> {
+    const beganAt = performance.now();
     for (let failures = 1; ; failures++) {
       try {
         const player = await this.#open();
@@ -134,7 +135,7 @@ export class Call {
       this.#player?.stop();
       this.#player = null;
       if (this.#isLeft) return;
-      if (failures >= (this.#wasSeen ? PLAYER_TRIES : FIRST_TRIES)) break;
+      if (this.#wasSeen ? failures >= PLAYER_TRIES : performance.now() - beganAt > UNSEEN_MS) break;
       this.#listener.onPicture("broken");
       await this.#pause(failures);
     }
