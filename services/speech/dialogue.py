@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from services.speech.answers import worded
 from services.speech.failures import provider_failure, provider_late
 from services.speech.knowledge import Findings, Knowledge
 from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
@@ -130,8 +131,9 @@ class Dialogue:
             yield _unsure(language)
             return
         messages = prompt(user_text, language=language, facts=findings.facts, history=history)
+        words = worded(self._chat.stream(messages), self._chat.name)
         try:
-            async with closing(timely(self._chat.stream(messages), self._deadlines)) as deltas:
+            async with closing(timely(words, self._deadlines)) as deltas:
                 async for delta in deltas:
                     yield delta
         except ProviderError as error:

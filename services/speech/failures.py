@@ -23,6 +23,7 @@ def provider_failure(error: ProviderError) -> ServiceError:
         provider=error.provider,
         error=str(error),
         transient=error.transient,
+        vendor_message=error.vendor_message,
     )
     match error:
         case ProviderQuotaError():

@@ -26,20 +26,43 @@ class Stage(StrEnum):
 
 
 class ProviderError(Exception):
-    """A provider failed; `transient` says whether the same call may succeed later."""
+    """A provider failed; `transient` says whether the same call may succeed later.
 
-    def __init__(self, stage: Stage, provider: str, message: str, *, transient: bool) -> None:
+    `vendor_message` is what the vendor itself says, short and without keys: for the log alone.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        provider: str,
+        message: str,
+        *,
+        transient: bool,
+        vendor_message: str = "",
+    ) -> None:
         super().__init__(message)
         self.stage = stage
         self.provider = provider
         self.transient = transient
+        self.vendor_message = vendor_message
 
 
 class ProviderQuotaError(ProviderError):
     """A provider refuses more work for now: its quota or rate limit is used up."""
 
-    def __init__(self, stage: Stage, provider: str, message: str) -> None:
-        super().__init__(stage, provider, message, transient=True)
+    def __init__(
+        self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
+    ) -> None:
+        super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
+
+
+class ProviderMuteError(ProviderError):
+    """A provider ended well and gave nothing where there must be something."""
+
+    def __init__(
+        self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
+    ) -> None:
+        super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

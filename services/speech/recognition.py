@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from services.speech.answers import concluded
 from services.speech.failures import provider_failure, provider_late
 from services.speech.ports import ProviderError, Recognizer, Stage, Transcript
 from services.speech.streams import Deadlines, closing, once, timely
@@ -13,7 +14,9 @@ async def transcripts(
     recognizer: Recognizer, pcm: bytes, *, language_code: str
 ) -> AsyncIterator[Transcript]:
     """Yield hypotheses, the last one final; raises ServiceError."""
-    hypotheses = recognizer.transcribe(once(pcm), language_code=language_code)
+    hypotheses = concluded(
+        recognizer.transcribe(once(pcm), language_code=language_code), recognizer.name
+    )
     try:
         async with closing(timely(hypotheses, DEADLINES)) as timed:
             async for each in timed:

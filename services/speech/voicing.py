@@ -1,16 +1,14 @@
 """Speaks segments in one voice, and knows a mute synthesizer for an outage."""
 
-import re
 from collections.abc import AsyncIterator
 
+from services.speech.answers import audible, has_words
 from services.speech.failures import provider_failure, provider_late
 from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
 from services.speech.speakable import SILENCE, Spoken, speakable
 from services.speech.streams import Deadlines, closing, timely
 
 DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
-
-_SPOKEN = re.compile(r"\w")
 
 
 class Voicing:
@@ -32,30 +30,19 @@ class Voicing:
     def spoken(self, text: str) -> Spoken:
         """Return what is said for a written text; empty when none of it can be said."""
         spoken = speakable(text, self._language_code)
-        return spoken if _SPOKEN.search(spoken.text) else SILENCE
+        return spoken if has_words(spoken.text) else SILENCE
 
     async def speak(self, spoken_text: str) -> AsyncIterator[SpeechChunk]:
         """Yield the audio; raises ServiceError when the synthesizer fails, is late or is mute."""
         chunks = self._synthesizer.synthesize(
             spoken_text, voice_id=self._voice_id, language_code=self._language_code
         )
-        is_mute = True
+        heard = audible(chunks, self._synthesizer.name)
         try:
-            async with closing(timely(chunks, self._deadlines)) as spoken:
+            async with closing(timely(heard, self._deadlines)) as spoken:
                 async for chunk in spoken:
-                    if chunk.pcm:
-                        is_mute = False
-                        yield chunk
+                    yield chunk
         except ProviderError as error:
             raise provider_failure(error) from error
         except TimeoutError:
             raise provider_late(Stage.SYNTHESIS, self._synthesizer.name) from None
-        if is_mute:
-            raise provider_failure(
-                ProviderError(
-                    Stage.SYNTHESIS,
-                    self._synthesizer.name,
-                    "no audio for a text that can be spoken",
-                    transient=True,
-                )
-            )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
+from services.speech.answers import worded
 from services.speech.failover.relay import FailoverRules, Relay, beginning
 from services.speech.ports import ChatMessage, ChatModel, Role, Stage
 from services.speech.streams import closing
@@ -15,7 +16,7 @@ class FailoverChatModel:
     """A chat model over several, with the same prompt to each.
 
     A reply that has begun is not begun again by another model: its first words may have been
-    spoken. A model that ends without a word, as one that only calls tools does, has answered.
+    spoken. A model that ends without a word has failed, as a mute voice has.
     """
 
     def __init__(self, relay: Relay[ChatModel]) -> None:
@@ -37,11 +38,13 @@ class FailoverChatModel:
     def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         """Yield the deltas of one model; raises ProviderError."""
         return self._relay.relay(
-            lambda model, patience_s: beginning(model.stream(messages), patience_s)
+            lambda model, patience_s: beginning(
+                worded(model.stream(messages), model.name), patience_s
+            )
         )
 
 
 async def _probe(model: ChatModel) -> None:
-    async with closing(model.stream(_PROBE)) as deltas:
+    async with closing(worded(model.stream(_PROBE), model.name)) as deltas:
         async for _ in deltas:
             return

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
+from services.speech.answers import concluded
 from services.speech.failover.recording import Recording
 from services.speech.failover.relay import FailoverRules, Relay
 from services.speech.ports import LISTENING_RATE_HERTZ, Recognizer, Stage, Transcript
@@ -48,7 +49,7 @@ class FailoverRecognizer:
                 patience = _Patience(patience_s)
                 audio = recording.replay(patience.begin)
                 hypotheses = recognizer.transcribe(audio, language_code=language_code)
-                return patience.apply(hypotheses)
+                return patience.apply(concluded(hypotheses, recognizer.name))
 
             answers = self._relay.relay(ask, is_delivery=lambda transcript: transcript.is_final)
             async with closing(answers) as transcripts:
@@ -86,6 +87,6 @@ class _Patience:
 
 async def _probe(recognizer: Recognizer) -> None:
     hypotheses = recognizer.transcribe(once(_PROBE_PCM), language_code="en")
-    async with closing(hypotheses) as transcripts:
+    async with closing(concluded(hypotheses, recognizer.name)) as transcripts:
         async for _ in transcripts:
             pass

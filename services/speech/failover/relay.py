@@ -14,7 +14,7 @@ import structlog
 from services.runtime.tracing import record
 from services.speech.failover.breaker import Breaker, OutageRules, State
 from services.speech.metrics import PROVIDER_CALLS, PROVIDER_FAILOVERS
-from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.ports import ProviderError, ProviderMuteError, ProviderQuotaError, Stage
 from services.speech.streams import closing
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,6 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     OUT = "out"
     """It was not asked, because it is known to be out."""
-
-
-class MuteError(ProviderError):
-    """A provider ended well and gave nothing where there must be something."""
 
 
 class Relay(Generic[P]):
@@ -124,6 +120,7 @@ class Relay(Generic[P]):
                 next_provider=successor.name,
                 outcome=outcome,
                 error=str(error),
+                vendor_message=error.vendor_message,
             )
             self._hand_over(provider, successor, outcome)
 
@@ -182,7 +179,7 @@ class Relay(Generic[P]):
         match failure:
             case ProviderQuotaError():
                 return Outcome.QUOTA, failure
-            case MuteError():
+            case ProviderMuteError():
                 return Outcome.MUTE, failure
             case ProviderError(transient=True):
                 return Outcome.UNAVAILABLE, failure

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from services.runtime.errors import ServiceError
-from services.speech.failover.relay import FailoverRules, MuteError, Relay, beginning
+from services.speech.answers import audible
+from services.speech.failover.relay import FailoverRules, Relay, beginning
 from services.speech.failover.resampling import Resampler
 from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTime
 from services.speech.streams import closing
@@ -68,7 +69,7 @@ class FailoverSynthesizer:
             chunks = synthesizer.synthesize(
                 text, voice_id=voices[synthesizer.name] or "", language_code=language_code
             )
-            heard = _audible(chunks, synthesizer.name)
+            heard = audible(chunks, synthesizer.name)
             return self._at_own_rate(beginning(heard, patience_s), synthesizer)
 
         return self._relay.relay(ask, suits=lambda each: voices[each.name] is not None)
@@ -93,19 +94,6 @@ class FailoverSynthesizer:
         return _resampled(chunks, resampler)
 
 
-async def _audible(chunks: AsyncIterator[SpeechChunk], name: str) -> AsyncIterator[SpeechChunk]:
-    """Yield the chunks that have audio; raises MuteError when none has: a text asks for some."""
-    is_mute = True
-    async with closing(chunks):
-        async for chunk in chunks:
-            if chunk.pcm:
-                is_mute = False
-                yield chunk
-    if is_mute:
-        what = "no audio for a text that can be spoken"
-        raise MuteError(Stage.SYNTHESIS, name, what, transient=True)
-
-
 async def _resampled(
     chunks: AsyncIterator[SpeechChunk], resampler: Resampler
 ) -> AsyncIterator[SpeechChunk]:
@@ -125,6 +113,6 @@ async def _probe(synthesizer: Synthesizer) -> None:
     chunks = synthesizer.synthesize(
         _PROBE_TEXT, voice_id=voice.voice_id, language_code=language_code
     )
-    async with closing(_audible(chunks, synthesizer.name)) as heard:
+    async with closing(audible(chunks, synthesizer.name)) as heard:
         async for _ in heard:
             return

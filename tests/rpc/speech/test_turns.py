@@ -313,12 +313,17 @@ async def test_a_mute_voice_is_an_outage() -> None:
         assert found.reason is Reason.SYNTHESIS_UNAVAILABLE
 
 
-async def test_an_empty_reply_is_no_outage() -> None:
-    script = Script(chat=ScriptedChat(deltas=("",)))
+@pytest.mark.parametrize("words", ["", "\n", "…", "😀"])
+async def test_a_reply_without_a_word_is_an_outage(words: str) -> None:
+    script = Script(chat=ScriptedChat(deltas=(words,)))
     async with speech_rig(script) as rig, Talk.open(rig) as talk:
         await talk.send(text("Why?"))
-        event = await talk.until("turn_finished")
-        assert event.turn_finished.reply_text == ""
+        event = await talk.until("turn_failed")
+        found = from_status(event.turn_failed.status)
+        assert found is not None
+        assert found.reason is Reason.CHAT_UNAVAILABLE
+        assert found.metadata == {"stage": "chat", "provider": "scripted"}
+        assert "reply_updated" not in talk.kinds
 
 
 async def test_no_words_are_no_turn() -> None:

@@ -102,21 +102,23 @@ async def test_a_reply_that_has_begun_fails_and_is_not_begun_again() -> None:
     assert two.prompts == []
 
 
-class WordlessChat(ScriptedChat):
-    """Only calls tools: ends well without a word."""
-
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        self.prompts.append(list(messages))
-        for nothing in ():
-            yield nothing
+@pytest.mark.parametrize("deltas", [("",), ("", "\n\n", " … ", "?!"), ("_", "**", "😀")])
+@in_virtual_time
+async def test_a_reply_without_a_word_is_a_failure_and_none_of_it_is_delivered(
+    deltas: tuple[str, ...],
+) -> None:
+    one, two = ScriptedChat(name="one", deltas=deltas), ScriptedChat(name="two", deltas=("Two.",))
+    async with FailoverChatModel.open([one, two], RULES) as model:
+        assert [await reply(model) for _ in range(5)] == ["Two."] * 5
+        assert len(one.prompts) == 2
+        assert state(Stage.CHAT, "one") == ["open"]
 
 
 @in_virtual_time
-async def test_a_reply_without_words_is_an_answer() -> None:
-    one, two = WordlessChat(name="one"), ScriptedChat(name="two")
+async def test_what_stands_before_the_first_word_comes_with_it() -> None:
+    one, two = ScriptedChat(name="one", deltas=("“", "…", "Yes", ".”")), ScriptedChat(name="two")
     async with FailoverChatModel.open([one, two], RULES) as model:
-        assert [await reply(model) for _ in range(5)] == [""] * 5
-    assert len(one.prompts) == 5
+        assert [delta async for delta in model.stream(PROMPT)] == ["“…Yes", ".”"]
     assert two.prompts == []
 
 
@@ -400,8 +402,34 @@ class BreakingSynthesizer(ScriptedSynthesizer):
     async def synthesize(
         self, text: str, *, voice_id: str, language_code: str
     ) -> AsyncIterator[SpeechChunk]:
-        yield SpeechChunk(pcm=bytes(64))
+        yield SpeechChunk(pcm=b"\x01\x00" * 32)
         raise DOWN
+
+
+class SilentSynthesizer(ScriptedSynthesizer):
+    """Gives digital silence, then the sound of `ends_with`."""
+
+    ends_with: bytes = b""
+
+    async def synthesize(
+        self, text: str, *, voice_id: str, language_code: str
+    ) -> AsyncIterator[SpeechChunk]:
+        self.spoken.append(text)
+        for _ in range(3):
+            yield SpeechChunk(pcm=bytes(64))
+        yield SpeechChunk(pcm=self.ends_with)
+
+
+@in_virtual_time
+async def test_silence_alone_is_no_sound() -> None:
+    one, two = SilentSynthesizer(name="one"), ScriptedSynthesizer(name="two")
+    async with FailoverSynthesizer.open([one, two], RULES, voices_of={}) as synthesizer:
+        chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+        assert any(b"".join([chunk.pcm async for chunk in chunks]))
+        assert (one.spoken, two.spoken) == (["Hello."], ["Hello."])
+        one.ends_with = b"\x01\x00"
+        chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+        assert [chunk.pcm async for chunk in chunks] == [bytes(3 * 64) + b"\x01\x00"]
 
 
 @in_virtual_time
