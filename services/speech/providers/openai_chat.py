@@ -1,41 +1,62 @@
 """Language models behind `POST /chat/completions`, streamed."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Self
 
 import httpx
+import structlog
 
-from services.speech.ports import ChatMessage, ProviderError, Stage
+from services.speech.answers import has_words
+from services.speech.ports import ChatMessage, ProviderMuteError, Stage
+from services.speech.providers.chat_answers import AnswerError, Saying, documents, saying_of
+from services.speech.providers.chat_request import ChatRequest
+from services.speech.providers.complaints import fit_for_log
+from services.speech.providers.markup import Habit, Markup
 from services.speech.providers.openai_http import (
     Endpoint,
-    check_status,
     malformed,
     open_client,
     provider_errors,
+    refusal_of,
+    refused,
 )
-from services.speech.providers.sse import SseError, event_data
 from services.speech.streams import closing, timely
+
+log = structlog.get_logger(__name__)
 
 MAX_TOKENS = 300
 TEMPERATURE = 0.5
-_DONE = "[DONE]"
+_REFUSED_REQUEST = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
+_CUT = "length"
 
 
 class OpenAiChatModel:
-    """Continues dialogues over HTTP; closing the iterator drops the connection."""
+    """Continues dialogues over HTTP; closing the iterator drops the connection.
 
-    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    What it learns of the model stays: the parameters that it refuses, and whether it thinks aloud.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
         self._client = client
         self._endpoint = endpoint
+        self._request = request
+        self._habit = Habit.UNKNOWN
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, endpoint: Endpoint) -> AsyncIterator[Self]:
-        """A model with a client of its own."""
+    async def open(
+        cls,
+        endpoint: Endpoint,
+        *,
+        max_tokens: int | None = MAX_TOKENS,
+        temperature: float | None = TEMPERATURE,
+    ) -> AsyncIterator[Self]:
+        """A model with a client of its own; parameters that are None are not sent."""
+        chosen = {"max_tokens": max_tokens, "temperature": temperature}
+        parameters = {key: value for key, value in chosen.items() if value is not None}
         async with open_client(endpoint) as client:
-            yield cls(client, endpoint)
+            yield cls(client, endpoint, ChatRequest(parameters={"stream": True, **parameters}))
 
     @property
     def name(self) -> str:
@@ -50,46 +71,112 @@ class OpenAiChatModel:
                     yield delta
 
     async def _deltas(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        body = {
-            "model": self._endpoint.model,
-            "messages": [
-                {"role": message.role.value, "content": message.content} for message in messages
-            ],
-            "stream": True,
-            "max_tokens": MAX_TOKENS,
-            "temperature": TEMPERATURE,
-        }
-        async with self._client.stream("POST", "chat/completions", json=body) as response:
-            check_status(response, Stage.CHAT, self.name)
-            is_complete = False
+        reply = _Reply(self._habit)
+        async with self._answer(messages) as response:
             try:
-                async with closing(event_data(response.aiter_bytes())) as events:
-                    async for data in events:
-                        if data.strip() == _DONE:
-                            return
-                        choice = self._choice(data)
-                        is_complete = is_complete or bool(choice.get("finish_reason"))
-                        content = (choice.get("delta") or {}).get("content")
-                        if isinstance(content, str) and content:
-                            yield content
-            except SseError as error:
-                raise malformed(Stage.CHAT, self.name, str(error)) from None
-            if not is_complete:
-                raise malformed(Stage.CHAT, self.name, "it ends in the middle")
+                async with closing(documents(response.aiter_bytes())) as found:
+                    async for document in found:
+                        if text := reply.take(saying_of(document)):
+                            yield text
+                        if reply.is_over:
+                            break
+            except AnswerError as error:
+                raise malformed(Stage.CHAT, self._endpoint, str(error), error.complaint) from None
+        if rest := reply.finish():
+            yield rest
+        if not reply.has_words:
+            said = fit_for_log(reply.refusal, self._endpoint.api_key)
+            raise ProviderMuteError(Stage.CHAT, self.name, reply.silence, vendor_message=said)
+        if reply.finish_reason not in ("", "stop"):
+            log.warning("reply cut", provider=self.name, reason=reply.finish_reason)
+        self._habit = reply.habit
 
-    def _choice(self, data: str) -> dict[str, Any]:
-        """Return an event's first choice, empty when it has none, as the usage has."""
-        try:
-            event = json.loads(data)
-        except ValueError:
-            raise malformed(Stage.CHAT, self.name, "an event is not JSON") from None
-        if not isinstance(event, dict):
-            raise malformed(Stage.CHAT, self.name, "an event is not an object")
-        if "error" in event:
-            what = "the provider reports an error in the stream"
-            raise ProviderError(Stage.CHAT, self.name, what, transient=True)
-        choices = event.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else {}
-        if not isinstance(choice, dict):
-            raise malformed(Stage.CHAT, self.name, "a choice is not an object")
-        return choice
+    @asynccontextmanager
+    async def _answer(self, messages: Sequence[ChatMessage]) -> AsyncIterator[httpx.Response]:
+        """The answer to a request of which the model refuses nothing."""
+        request = self._request
+        while True:
+            body = request.body(self._endpoint.model, messages)
+            async with self._client.stream("POST", "chat/completions", json=body) as response:
+                complaint = await refusal_of(response)
+                if complaint is None:
+                    self._request = request
+                    yield response
+                    return
+            status = response.status_code
+            accepted = request.without_refused(complaint) if status in _REFUSED_REQUEST else None
+            if accepted is None:
+                raise refused(Stage.CHAT, self._endpoint, status, complaint)
+            log.warning(
+                "request changed for a model that refuses some of it",
+                provider=self.name,
+                vendor_message=fit_for_log(complaint.message, self._endpoint.api_key),
+            )
+            request = accepted
+
+
+class _Reply:
+    """Puts a reply together from what the events of its answer say."""
+
+    def __init__(self, habit: Habit) -> None:
+        self.finish_reason = ""
+        self.refusal = ""
+        self.has_words = False
+        self._markup = Markup(habit)
+        self._written = ""
+        self._has_deltas = False
+        self._has_calls = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing that follows matters: some vendors never end their stream."""
+        return bool(self.finish_reason) or self._markup.is_over
+
+    @property
+    def habit(self) -> Habit:
+        """What the answer showed of its model."""
+        return self._markup.habit
+
+    @property
+    def silence(self) -> str:
+        """Why there is not a word in the reply."""
+        if self.refusal:
+            return "the model refuses to reply"
+        if self._has_calls or self._markup.is_call:
+            return "the model calls tools instead of replying"
+        where = " while the model thinks" if self._markup.is_thinking else ""
+        match self.finish_reason:
+            case "content_filter":
+                return "the reply is filtered"
+            case "length":
+                return f"the reply is cut by its length{where} before a word"
+        return f"the reply ends{where} without a word"
+
+    def take(self, saying: Saying) -> str:
+        """Return what an event adds to the reply."""
+        self.finish_reason = saying.finish_reason
+        self.refusal += saying.refusal
+        self._has_calls = self._has_calls or saying.has_calls
+        if saying.has_reasoning:
+            self._markup.trust()
+        return self._said(self._markup.feed(self._news(saying)))
+
+    def finish(self) -> str:
+        """Return what was held back."""
+        return self._said(self._markup.flush(is_cut=self.finish_reason == _CUT))
+
+    def _news(self, saying: Saying) -> str:
+        """Return the text without what a vendor says again, at the end or each time."""
+        text = saying.text
+        if saying.is_whole and self._has_deltas:
+            return ""
+        is_longer = len(text) > len(self._written) or bool(saying.finish_reason)
+        if saying.is_whole and is_longer and text.startswith(self._written):
+            text = text[len(self._written) :]
+        self._has_deltas = self._has_deltas or bool(text and not saying.is_whole)
+        self._written += text
+        return text
+
+    def _said(self, text: str) -> str:
+        self.has_words = self.has_words or has_words(text)
+        return text

@@ -8,10 +8,13 @@ import httpx
 from pydantic import SecretStr
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.providers.complaints import Complaint, complaint_in, fit_for_log
 from services.speech.streams import Deadlines
 
 CONNECT_S = 5.0
 WRITE_S = 20.0
+REFUSAL_BYTES = 1 << 16
+_QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +56,36 @@ def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
         raise ProviderError(stage, provider, what, transient=False) from None
 
 
-def check_status(response: httpx.Response, stage: Stage, provider: str) -> None:
-    """Raise ProviderError unless the answer is a success."""
-    status = response.status_code
+async def refusal_of(response: httpx.Response) -> Complaint | None:
+    """Return why an answer is no success, as far as its body says so; None for a success."""
     if response.is_success:
-        return
+        return None
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > REFUSAL_BYTES:
+            break
+    return complaint_in(bytes(body))
+
+
+def refused(stage: Stage, endpoint: Endpoint, status: int, complaint: Complaint) -> ProviderError:
+    """Return the error for an answer with another status than success."""
     what = f"the provider answers with status {status}"
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise ProviderQuotaError(stage, provider, what)
+    said = fit_for_log(complaint.message, endpoint.api_key)
+    if status in _QUOTA_STATUSES:
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
     is_transient = status == httpx.codes.REQUEST_TIMEOUT or status >= 500
-    raise ProviderError(stage, provider, what, transient=is_transient)
+    return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
 
 
-def malformed(stage: Stage, provider: str, what: str) -> ProviderError:
+def malformed(
+    stage: Stage, endpoint: Endpoint, what: str, complaint: Complaint | None = None
+) -> ProviderError:
     """Return the error for an answer that is not what the API promises."""
-    return ProviderError(stage, provider, f"the answer is malformed: {what}", transient=True)
+    what = f"the answer is malformed: {what}"
+    if complaint is None:
+        return ProviderError(stage, endpoint.name, what, transient=True)
+    said = fit_for_log(complaint.message, endpoint.api_key)
+    if complaint.is_quota:
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    return ProviderError(stage, endpoint.name, what, transient=True, vendor_message=said)

@@ -1,33 +1,53 @@
-"""Voices behind `POST /audio/speech`, streamed as raw PCM."""
+"""Voices behind `POST /audio/speech`, streamed."""
 
-from collections.abc import AsyncIterator, Sequence
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
 import httpx
 
-from services.speech.ports import ProviderError, SpeechChunk, Stage, Voice
+from services.speech.ports import SpeechChunk, Stage, Voice
+from services.speech.providers.byte_stream import ByteStream
+from services.speech.providers.complaints import complaint_in, complaint_of
+from services.speech.providers.decoding import Decoder
 from services.speech.providers.openai_http import (
     Endpoint,
-    check_status,
     malformed,
     open_client,
     provider_errors,
+    refusal_of,
+    refused,
 )
-from services.speech.streams import closing, timely
+from services.speech.providers.sounds import HEAD_BYTES, SoundError, container_of, is_text
+from services.speech.streams import closing, once, timely
 
 SAMPLE_RATE_HERTZ = 24_000
 """What `response_format: pcm` means in this API."""
+LONGEST_DOCUMENT = 1 << 24
+_SOUND_KEYS = frozenset(
+    ("audio", "audio_content", "audiocontent", "audio_data", "b64_json", "data", "output")
+)
 
 
 class OpenAiSynthesizer:
-    """Speaks over HTTP; closing the iterator drops the connection."""
+    """Speaks over HTTP; closing the iterator drops the connection.
+
+    Raw samples are asked for. Servers that answer with another sound are decoded.
+    """
 
     def __init__(
-        self, client: httpx.AsyncClient, endpoint: Endpoint, *, voice_ids: Sequence[str]
+        self,
+        client: httpx.AsyncClient,
+        endpoint: Endpoint,
+        decoder: Decoder,
+        *,
+        voice_ids: Sequence[str],
     ) -> None:
         self._client = client
         self._endpoint = endpoint
+        self._decoder = decoder
         self._voices = tuple(
             Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
             for each in voice_ids
@@ -36,9 +56,12 @@ class OpenAiSynthesizer:
     @classmethod
     @asynccontextmanager
     async def open(cls, endpoint: Endpoint, *, voice_ids: Sequence[str]) -> AsyncIterator[Self]:
-        """A synthesizer with a client of its own."""
-        async with open_client(endpoint) as client:
-            yield cls(client, endpoint, voice_ids=voice_ids)
+        """A synthesizer with a client and decoders of its own."""
+        async with (
+            open_client(endpoint) as client,
+            Decoder.open(rate_hertz=SAMPLE_RATE_HERTZ) as decoder,
+        ):
+            yield cls(client, endpoint, decoder, voice_ids=voice_ids)
 
     @property
     def name(self) -> str:
@@ -70,7 +93,7 @@ class OpenAiSynthesizer:
                     if whole:
                         yield SpeechChunk(pcm=pcm[:whole])
                 if odd:
-                    raise malformed(Stage.SYNTHESIS, self.name, "it ends within a sample")
+                    raise malformed(Stage.SYNTHESIS, self._endpoint, "it ends within a sample")
 
     async def _pieces(self, text: str, voice_id: str) -> AsyncIterator[bytes]:
         body = {
@@ -80,10 +103,49 @@ class OpenAiSynthesizer:
             "response_format": "pcm",
         }
         async with self._client.stream("POST", "audio/speech", json=body) as response:
-            check_status(response, Stage.SYNTHESIS, self.name)
-            kind = response.headers.get("content-type", "")
-            if kind.startswith(("application/json", "text/")):
-                what = "the provider answers with text instead of audio"
-                raise ProviderError(Stage.SYNTHESIS, self.name, what, transient=False)
-            async for piece in response.aiter_bytes():
-                yield piece
+            complaint = await refusal_of(response)
+            if complaint is not None:
+                raise refused(Stage.SYNTHESIS, self._endpoint, response.status_code, complaint)
+            kind = response.headers.get("content-type", "").lower()
+            answer = ByteStream(response.aiter_bytes())
+            head = await answer.peek(HEAD_BYTES)
+            if kind.startswith(("application/json", "text/")) and container_of(head) is None:
+                answer, kind = ByteStream(once(await self._sound_in(answer))), ""
+            try:
+                async with closing(self._decoder.decode(answer, kind)) as decoded:
+                    async for pcm in decoded:
+                        yield pcm
+            except SoundError as error:
+                said = complaint_in(head) if is_text(head) else None
+                raise malformed(Stage.SYNTHESIS, self._endpoint, str(error), said) from None
+
+    async def _sound_in(self, answer: ByteStream) -> bytes:
+        """Return the sound that stands in a document; raises ProviderError without any."""
+        body = await answer.peek(LONGEST_DOCUMENT)
+        try:
+            document = json.loads(body)
+        except ValueError:
+            document = None
+        if complaint_of(document) is None and (sound := next(_sounds(document), b"")):
+            return sound
+        what = "text instead of audio"
+        raise malformed(Stage.SYNTHESIS, self._endpoint, what, complaint_in(body))
+
+
+def _sounds(document: object, key: str = "") -> Iterator[bytes]:
+    """Yield what stands in a document in base64, or in hexadecimal digits, where sound does."""
+    match document:
+        case dict():
+            for name, value in document.items():
+                yield from _sounds(value, str(name).lower())
+        case list():
+            for value in document:
+                yield from _sounds(value, key)
+        case str() if key in _SOUND_KEYS:
+            text = document.rpartition(";base64,")[2]
+            for decode in (bytes.fromhex, lambda each: base64.b64decode(each, validate=True)):
+                try:
+                    yield decode(text)
+                except ValueError:
+                    continue
+                return

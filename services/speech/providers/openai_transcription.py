@@ -1,6 +1,7 @@
 """Recognizers behind `POST /audio/transcriptions`: one file, one answer."""
 
 import io
+import re
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,14 +10,19 @@ from typing import Self
 import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
+from services.speech.providers.complaints import complaint_in, complaint_of
 from services.speech.providers.openai_http import (
     Endpoint,
-    check_status,
     malformed,
     open_client,
     provider_errors,
+    refusal_of,
+    refused,
 )
 from services.speech.streams import closing, timely
+
+_PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
+"""Texts that are no transcripts: pages, and subtitles."""
 
 
 class OpenAiRecognizer:
@@ -60,15 +66,38 @@ class OpenAiRecognizer:
             },
             files={"file": ("utterance.wav", recording, "audio/wav")},
         )
-        check_status(response, Stage.RECOGNITION, self.name)
-        try:
-            answer = response.json()
-        except ValueError:
-            raise malformed(Stage.RECOGNITION, self.name, "it is not JSON") from None
-        text = answer.get("text") if isinstance(answer, dict) else None
-        if not isinstance(text, str):
-            raise malformed(Stage.RECOGNITION, self.name, "it has no text")
+        complaint = await refusal_of(response)
+        if complaint is not None:
+            raise refused(Stage.RECOGNITION, self._endpoint, response.status_code, complaint)
+        text = _text(_document(response))
+        if text is None:
+            complaint = complaint_in(response.content)
+            raise malformed(Stage.RECOGNITION, self._endpoint, "it has no text", complaint)
         yield Transcript(text=text.strip(), is_final=True)
+
+
+def _document(response: httpx.Response) -> object:
+    """Return the answer's document; a plain text, as some servers have it, is one too."""
+    try:
+        return response.json()
+    except ValueError:
+        is_plain = response.headers.get("content-type", "").startswith("text/plain")
+        return response.text if is_plain and not _PAGE.match(response.text) else None
+
+
+def _text(document: object) -> str | None:
+    """Return what was said, empty for nothing; None for an answer that does not tell."""
+    if isinstance(document, str):
+        return document
+    if not isinstance(document, dict) or complaint_of(document) is not None:
+        return None
+    text = document.get("text")
+    if text is None and isinstance(document.get("segments"), list):
+        segments = document["segments"]
+        texts = [each.get("text") for each in segments if isinstance(each, dict)]
+        said = [each for each in texts if isinstance(each, str)]
+        text = "".join(said) if len(said) == len(segments) else None
+    return text if isinstance(text, str) else None
 
 
 def wav(pcm: bytes) -> bytes:

@@ -1,42 +1,63 @@
-"""Server-sent events: the data of each event in a stream of bytes."""
+"""Server-sent events: the name and data of each event in a stream of bytes."""
 
+import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 LONGEST_LINE = 1 << 20
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
+"""A carriage return that comes last may be half of a line's end."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseError(Exception):
     """The stream is not server-sent events."""
 
 
-async def event_data(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Yield the data of every event; raises SseError.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEvent:
+    """One event; most have no name."""
+
+    data: str
+    name: str = ""
+
+
+async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
+    """Yield every event that has data; raises SseError.
 
     Lines are cut as bytes, so that a character split between chunks is never seen in part.
     """
     data: list[str] = []
+    name = ""
     async for line in _lines(chunks):
-        if line.startswith(b"data:"):
-            try:
-                data.append(line[5:].removeprefix(b" ").decode())
-            except UnicodeDecodeError:
-                raise SseError("data that is not UTF-8") from None
-        elif not line and data:
-            yield "\n".join(data)
-            data.clear()
+        if not line:
+            if data:
+                yield ServerEvent(data="\n".join(data), name=name)
+            data, name = [], ""
+        elif line.startswith(b"data:"):
+            data.append(_value(line[5:]))
+        elif line.startswith(b"event:"):
+            name = _value(line[6:])
     if data:
-        yield "\n".join(data)
+        yield ServerEvent(data="\n".join(data), name=name)
+
+
+def _value(field: bytes) -> str:
+    try:
+        return field.removeprefix(b" ").decode()
+    except UnicodeDecodeError:
+        raise SseError("data that is not UTF-8") from None
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    pending = bytearray()
+    pending = b""
+    is_first = True
     async for chunk in chunks:
-        pending += chunk
-        *lines, rest = pending.split(b"\n")
+        *lines, pending = _LINE_END.split(pending + chunk)
         for line in lines:
-            yield bytes(line.removesuffix(b"\r"))
-        pending = rest
+            yield line.removeprefix(_BYTE_ORDER_MARK) if is_first else line
+            is_first = False
         if len(pending) > LONGEST_LINE:
             raise SseError("a line without an end")
     if pending:
-        yield bytes(pending.removesuffix(b"\r"))
+        yield pending.removesuffix(b"\r")

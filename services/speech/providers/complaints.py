@@ -1,0 +1,121 @@
+"""What a vendor complains of, in whatever shape it says so, and how that is fit for a log."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+LONGEST = 300
+"""Characters of a vendor's message that a log keeps."""
+
+_READ = 4_000
+_ERROR_KEYS = ("error", "errors", "base_resp", "error_code", "errcode")
+_MESSAGE_KEYS = ("message", "msg", "error_msg", "status_msg", "errmsg", "detail")
+_CODE_KEYS = ("code", "error_code", "status_code", "errcode", "type", "param", "loc")
+_ANSWER_KEYS = ("choices", "text", "segments", "audio")
+_FINE = frozenset(("", "0", "200", "20000", "ok", "success", "none", "null", "false"))
+_QUOTA = re.compile(
+    r"\b(?:402|429)\b|quota|rate.?limit|too.?many.?requests|throttl|insufficient.?balance|billing",
+    re.IGNORECASE,
+)
+_KEYS = re.compile(
+    r"\b(?:bearer|basic)\s+\S+"
+    r"|\b(?:sk|pk|rk|gsk|xai|api[-_]?key|token|secret)[-_=:\"']+\s*[\w*.…+/=-]{4,}"
+    r"|(?<![\w-])(?=[\w*+/=-]*\d)[\w*+/=-]{24,}"
+    r"|\S*\*{3,}\S*",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """A vendor's own words, possibly none; `param` is the field of the request that it names."""
+
+    message: str
+    param: str = ""
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether a quota or a rate limit is used up."""
+        return _QUOTA.search(self.message) is not None
+
+
+def complaint_of(document: object) -> Complaint | None:
+    """Return what a document complains of, None if it is no error.
+
+    Errors come as `error`, `errors`, `detail` or `base_resp`, as a `message` where an answer should
+    be, a `code` that is no success, a `type` or `object` of `error`, or a `success` of false.
+    """
+    if not isinstance(document, dict):
+        return None
+    for key in _ERROR_KEYS:
+        if _is_bad(document.get(key)):
+            value = document[key]
+            return _complaint(value if isinstance(value, dict | list) else document)
+    is_marked = document.get("success") is False or "error" in (
+        document.get("type"),
+        document.get("object"),
+        document.get("status"),
+    )
+    is_told = isinstance(document.get("message"), str) or (
+        any(document.get(key) for key in _MESSAGE_KEYS)
+        and (_is_bad(document.get("code")) or "detail" in document)
+    )
+    is_answer = any(key in document for key in _ANSWER_KEYS)
+    return _complaint(document) if is_marked or (is_told and not is_answer) else None
+
+
+def complaint_in(body: str | bytes) -> Complaint:
+    """Return the complaint that a whole body is: a document, a page, or a text."""
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return Complaint(message=_TAG.sub(" ", text[:_READ]))
+    return complaint_of(document) or Complaint(message=text[:_READ])
+
+
+def fit_for_log(text: str, key: SecretStr | None = None) -> str:
+    """Return a short line of it, without the key and what may be one."""
+    line = " ".join(text[:_READ].split())
+    if key is not None and (secret := key.get_secret_value()):
+        line = line.replace(secret, "[redacted]")
+    shown = _KEYS.sub("[redacted]", "".join(each for each in line if each.isprintable()))
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _is_bad(value: object) -> bool:
+    if isinstance(value, dict):
+        codes = [value[key] for key in ("code", "status_code") if value.get(key) is not None]
+        return bool(value) and (not codes or any(_is_bad(each) for each in codes))
+    if isinstance(value, list):
+        return bool(value)
+    return value is not None and str(value).lower() not in _FINE
+
+
+def _complaint(document: dict[str, object] | list[object]) -> Complaint:
+    param = document.get("param") if isinstance(document, dict) else None
+    return Complaint(
+        message=" ".join(dict.fromkeys(_words(document)))[:_READ],
+        param=param if isinstance(param, str) else "",
+    )
+
+
+def _words(document: object, depth: int = 0) -> Iterator[str]:
+    """Yield the codes and messages of an error, wherever they stand in it."""
+    if depth > 4:
+        return
+    match document:
+        case dict():
+            for key in (*_CODE_KEYS, *_MESSAGE_KEYS, "error"):
+                yield from _words(document.get(key), depth + 1)
+        case list():
+            for each in document[:8]:
+                yield from _words(each, depth + 1)
+        case bool() | None:
+            pass
+        case str() | int():
+            yield str(document)
