@@ -42,6 +42,9 @@ _UNSURE = {
     "zh": "这个我不太确定。您可以问我，比如：",
     "en": "I am not sure about that. You could ask me, for example: ",
 }
+_ARRIVAL = {"zh": "（访客来了。）", "en": "(A visitor is here.)"}
+"""The user's side of a dialogue that begins with the persona's own words."""
+
 _QUESTION_INTRODUCTION = {"zh": "用户说：", "en": "The visitor says:"}
 
 
@@ -159,17 +162,21 @@ def prompt(
     """Return the model's messages.
 
     What stays the same comes first, so that the model's prompt cache holds; the facts, which
-    change with every question, stand beside it.
+    change with every question, stand beside it. After the system's message the user begins and the
+    sides alternate, for the templates of many models insist on both.
     """
-    messages = [system_message(language), *history.messages()]
-    _append(messages, Role.USER, _question(user_text, language.language_code, facts))
+    messages = [system_message(language)]
+    past = history.messages()
+    if past and past[0].role is Role.ASSISTANT:
+        messages.append(ChatMessage(role=Role.USER, content=_ARRIVAL[_tongue(language)]))
+    messages += past
+    _append(messages, Role.USER, _question(user_text, _tongue(language), facts))
     return messages
 
 
 def _unsure(language: PersonaLanguage) -> str:
     """Return what is said where there is neither a sure answer nor a language model."""
-    introduction = _UNSURE["zh" if language.language_code.startswith("zh") else "en"]
-    return f"{introduction}{language.sample_question}"
+    return f"{_UNSURE[_tongue(language)]}{language.sample_question}"
 
 
 def system_message(language: PersonaLanguage) -> ChatMessage:
@@ -177,10 +184,14 @@ def system_message(language: PersonaLanguage) -> ChatMessage:
     return ChatMessage(role=Role.SYSTEM, content=language.prompt)
 
 
-def _question(user_text: str, language_code: str, facts: tuple[Fact, ...]) -> str:
+def _tongue(language: PersonaLanguage) -> str:
+    """Return the language of the words that stand around what was said."""
+    return "zh" if language.language_code.startswith("zh") else "en"
+
+
+def _question(user_text: str, tongue: str, facts: tuple[Fact, ...]) -> str:
     if not facts:
         return user_text
-    tongue = "zh" if language_code.startswith("zh") else "en"
     lines = [f"- {fact.questions[0]} {fact.answer}" for fact in facts]
     return "\n".join(
         (_FACTS_INTRODUCTION[tongue], *lines, _QUESTION_INTRODUCTION[tongue], user_text)
@@ -189,7 +200,7 @@ def _question(user_text: str, language_code: str, facts: tuple[Fact, ...]) -> st
 
 def _append(messages: list[ChatMessage], role: Role, content: str) -> None:
     """Add a message; models insist that the two sides alternate."""
-    if not content:
+    if not content.strip():
         return
     if messages and messages[-1].role is role:
         content = f"{messages.pop().content}\n{content}"

@@ -115,7 +115,11 @@ async def open_chat(
             yield llama
 
     def openai(stage: str) -> AbstractAsyncContextManager[ChatModel]:
-        return OpenAiChatModel.open(_endpoint(settings, stage, CHAT))
+        return OpenAiChatModel.open(
+            _endpoint(settings, stage, CHAT),
+            max_tokens=settings.chat_max_tokens or None,
+            temperature=settings.chat_temperature,
+        )
 
     async with _chosen("chat", settings, embedded, openai) as (first, *others):
         if not others:

@@ -100,6 +100,20 @@ class SpeechSettings(ProcessSettings):
     chat_base_url: str = Field(OPENAI_URL, description="the API before /chat/completions")
     chat_model: str = Field("gpt-4o-mini", min_length=1, description="the language model")
     chat_api_key: SecretStr | None = Field(None, description="key of the language model")
+    chat_max_tokens: int = Field(
+        300,
+        ge=0,
+        le=100_000,
+        description="longest reply of an openai model and its fallback, in tokens, thinking"
+        " included; 0 for the model's own limit",
+    )
+    chat_temperature: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        description="how freely they choose their words; not sent any more to a model that"
+        " refuses it",
+    )
     chat_fallback: Fallback = Field(
         Fallback.NONE, description="who replies when the first fails: none, embedded, openai"
     )

@@ -138,10 +138,15 @@ class _Reply:
 
 
 def _shorten(dialogue: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Drop the oldest quarter of what follows the system prompt, at least one message."""
+    """Drop the oldest quarter of what follows the system prompt, at least one message.
+
+    What is left begins with the user's words; the last message stays if it is the only one.
+    """
     head = [message for message in dialogue[:1] if message.role is Role.SYSTEM]
     rest = dialogue[len(head) :]
-    return [*head, *rest[max(1, len(rest) // 4) :]]
+    kept = rest[max(1, len(rest) // 4) :]
+    begins = (at for at, message in enumerate(kept) if message.role is Role.USER)
+    return [*head, *kept[next(begins, 0) :]]
 
 
 def _open_server(path: Path, threads: int) -> xllamacpp.Server:

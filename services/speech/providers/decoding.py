@@ -104,7 +104,7 @@ class Decoder:
                 frames.close()
 
     async def _next(self, frames: Generator[bytes, None, None], feed: "_Feed") -> bytes | None:
-        """Return the next samples, None at the end; when it is given up, so is the thread's work."""
+        """Return the next samples, None at the end; giving it up ends the thread's work."""
         loop = asyncio.get_running_loop()
         step = loop.run_in_executor(self._threads, next, frames, None)
         try:

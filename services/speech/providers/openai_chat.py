@@ -25,8 +25,6 @@ from services.speech.streams import closing, timely
 
 log = structlog.get_logger(__name__)
 
-MAX_TOKENS = 300
-TEMPERATURE = 0.5
 _REFUSED_REQUEST = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 _CUT = "length"
 
@@ -49,8 +47,8 @@ class OpenAiChatModel:
         cls,
         endpoint: Endpoint,
         *,
-        max_tokens: int | None = MAX_TOKENS,
-        temperature: float | None = TEMPERATURE,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
     ) -> AsyncIterator[Self]:
         """A model with a client of its own; parameters that are None are not sent."""
         chosen = {"max_tokens": max_tokens, "temperature": temperature}

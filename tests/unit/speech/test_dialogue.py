@@ -79,6 +79,53 @@ def test_the_roles_alternate_even_when_nothing_was_heard() -> None:
     ]
 
 
+_PASTS = {
+    "nothing": (),
+    "a greeting": (Exchange(user_text="", heard_text="Welcome."),),
+    "a greeting that nobody heard": (Exchange(user_text="", heard_text=""),),
+    "two sayings": (
+        Exchange(user_text="", heard_text="Welcome."),
+        Exchange(user_text="", heard_text="Are you still there?"),
+    ),
+    "a question without a reply": (Exchange(user_text="One", heard_text=""),),
+    "a reply of blanks": (Exchange(user_text="One", heard_text=" \n"),),
+    "questions in a row after a greeting": (
+        Exchange(user_text="", heard_text="Welcome."),
+        Exchange(user_text="One", heard_text=""),
+        Exchange(user_text="Two", heard_text=""),
+    ),
+    "a reminder between": (
+        Exchange(user_text="One", heard_text="So"),
+        Exchange(user_text="", heard_text="Are you still there?"),
+    ),
+    "forgotten beginning": (
+        *(Exchange(user_text=f"question {index}", heard_text="Yes.") for index in range(9)),
+        *(Exchange(user_text="", heard_text=f"News {index}.") for index in range(8)),
+    ),
+    "too long a beginning": (
+        Exchange(user_text="One", heard_text="x" * HISTORY_CHARACTERS),
+        Exchange(user_text="", heard_text="Are you still there?"),
+    ),
+}
+
+
+@pytest.mark.parametrize("language_code", ["en", "zh"])
+@pytest.mark.parametrize("past", _PASTS.values(), ids=_PASTS)
+def test_the_user_begins_and_the_sides_alternate(
+    past: tuple[Exchange, ...], language_code: str
+) -> None:
+    language = HOST.speaking(language_code)
+    for facts in ((), ENGLISH.knowledge):
+        messages = prompt("Why?", language=language, facts=facts, history=History(past))
+        roles = [each.role for each in messages]
+        turns = [Role.USER, Role.ASSISTANT] * len(roles)
+        assert roles == [Role.SYSTEM, *turns[: len(roles) - 1]]
+        assert roles[-1] is Role.USER
+        assert all(each.content.strip() for each in messages)
+        told = "\n".join(each.content for each in messages)
+        assert past == () or past[-1].heard_text.strip() in told
+
+
 def test_the_history_is_bounded() -> None:
     history = History()
     for index in range(100):
