@@ -15,6 +15,7 @@ from services.speech.providers.sounds import (
     HEAD_BYTES,
     MAX_CHANNELS,
     MPEG_BYTES,
+    NOISE_BYTES,
     RATES,
     Coded,
     Pcm,
@@ -23,6 +24,7 @@ from services.speech.providers.sounds import (
     container_of,
     declared,
     is_noise,
+    is_raw,
     is_text,
     may_be_mpeg,
 )
@@ -79,6 +81,8 @@ class Decoder:
             case Coded() as coded:
                 sounds = self._decoded(answer.rest(), coded)
             case None:
+                if not is_raw(media_type):
+                    head = await answer.peek(NOISE_BYTES)
                 sounds = self._samples(answer.rest(), _raw(head, media_type, self._own))
         async with closing(sounds):
             async for pcm in sounds:

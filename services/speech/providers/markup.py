@@ -61,7 +61,7 @@ _MARKER = regex.compile(
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
-_CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁|\[/?[A-Z]{2}", regex.IGNORECASE)
+_CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
 """How only a marker begins: at the end of a reply it is one that was cut off."""
 
 _MUSING = regex.compile(
@@ -96,7 +96,7 @@ class Markup:
         self.is_over = False
         """Whether nothing that follows can be the reply."""
         self.is_call = False
-        """Whether the text ended in the call of a tool."""
+        """Whether the text calls a tool."""
         self._habit = habit
         self._is_certain = habit is Habit.REPLIES
         self._held = ""
@@ -174,6 +174,7 @@ class Markup:
             case _Kind.OPEN:
                 self._is_certain, self._has_thought = True, False
                 self._depth += 1
+                self.is_call = self.is_call or "call" in marker["open"].lower()
             case _Kind.CLOSE if self._depth:
                 self._depth -= 1
             case _Kind.CLOSE:

@@ -109,9 +109,9 @@ class OpenAiSynthesizer:
             kind = response.headers.get("content-type", "").lower()
             answer = ByteStream(response.aiter_bytes())
             head = await answer.peek(HEAD_BYTES)
-            if kind.startswith(("application/json", "text/")) and container_of(head) is None:
-                answer, kind = ByteStream(once(await self._sound_in(answer))), ""
             try:
+                if kind.startswith(("application/json", "text/")) and container_of(head) is None:
+                    answer, kind = ByteStream(once(await self._sound_in(answer))), ""
                 async with closing(self._decoder.decode(answer, kind)) as decoded:
                     async for pcm in decoded:
                         yield pcm

@@ -7,6 +7,8 @@ import numpy as np
 
 HEAD_BYTES = 32
 """They tell all kinds but MPEG audio without a tag, which needs `MPEG_BYTES`."""
+NOISE_BYTES = 512
+"""They tell samples from bytes that are none: 11 ms at 24 kHz."""
 MPEG_BYTES = 1_500
 """More than a frame and the header of the next."""
 
@@ -21,6 +23,18 @@ _MAGIC = {
     b"FORM": "aiff",
     b".snd": "au",
 }
+_FOREIGN = (
+    *(b"RIFF", b"RIFX", b"#!AMR", b"caff", b"MThd", b"ADIF", b"\x30\x26\xb2\x75"),
+    *(
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"GIF8",
+        b"%PDF",
+        b"PK\x03\x04",
+        b"\x1f\x8b",
+        b"\x28\xb5\x2f\xfd",
+    ),
+)
 _CODES = {
     "pcm": "s16le",
     "x-pcm": "s16le",
@@ -38,7 +52,6 @@ _CODES = {
 _G711 = frozenset(("mulaw", "alaw"))
 _G711_HERTZ = 8_000
 _RATE_NAMES = ("rate", "sample_rate", "samplerate", "sample-rate")
-_NOISE_SAMPLES = 128
 _LOUD = 8_000
 _ALIKE = 0.3
 _MPEG_1_KBPS = {
@@ -80,18 +93,29 @@ class Coded:
 
 
 def container_of(head: bytes) -> Wav | Coded | None:
-    """Return the container that the first bytes begin, None for bytes that begin none."""
+    """Return the container that the first bytes begin, None for bytes that begin none.
+
+    Raises SoundError for files that are no sound, or none that can be heard while they come.
+    """
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return Wav()
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
             return Coded(format=name)
+    if head.startswith(_FOREIGN) or head[4:8] == b"ftyp":
+        raise SoundError("it is a file of another kind")
     return _mpeg(head)
 
 
 def may_be_mpeg(head: bytes) -> bool:
     """Whether the first bytes are a header of MPEG audio; samples may look like one."""
     return _frame_bytes(head) is not None
+
+
+def is_raw(media_type: str) -> bool:
+    """Whether a media type promises raw samples."""
+    main, _, kind = media_type.partition(";")[0].strip().lower().partition("/")
+    return main == "audio" and kind in _CODES
 
 
 def declared(media_type: str, default: Pcm) -> Pcm:
@@ -126,7 +150,7 @@ def is_text(head: bytes) -> bool:
 def is_noise(head: bytes) -> bool:
     """Whether bytes that are taken for 16-bit samples are none: loud, and each unlike the last."""
     samples = np.frombuffer(head[: len(head) // 2 * 2], "<i2").astype(np.float64)
-    if len(samples) < _NOISE_SAMPLES:
+    if len(samples) < NOISE_BYTES // 4:
         return False
     power = float(np.mean(samples**2))
     likeness = float(np.mean(samples[1:] * samples[:-1])) / max(power, 1.0)

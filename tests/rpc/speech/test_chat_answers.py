@@ -1,0 +1,369 @@
+"""Whatever a vendor's model answers: its reply and nothing else, or the fallback is asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from services.speech.answers import has_words
+from services.speech.failover.chat import FailoverChatModel
+from services.speech.failover.relay import FailoverRules
+from services.speech.ports import (
+    ChatMessage,
+    ProviderError,
+    ProviderMuteError,
+    ProviderQuotaError,
+    Role,
+    Stage,
+)
+from services.speech.providers.chat_request import ChatRequest
+from services.speech.providers.openai_chat import OpenAiChatModel
+from services.speech.providers.openai_http import Endpoint
+from services.speech.streams import Deadlines
+from tests.support.speech import ScriptedChat
+from tests.support.vendor import Answer, scripted_vendor
+from tests.support.vendor_answers import (
+    CHAT_FAILURES,
+    CHAT_REPLIES,
+    DONE,
+    JSON,
+    MARKED,
+    REPLY,
+    SSE,
+    STOP,
+    THOUGHT,
+    deltas,
+    in_pieces,
+    sse,
+    stream,
+    words,
+)
+
+QUESTION = [
+    ChatMessage(role=Role.SYSTEM, content="You are a host."),
+    ChatMessage(role=Role.USER, content="When do you open?"),
+]
+ENDPOINT = Endpoint(
+    name="vendor",
+    base_url="http://vendor.invalid/v1",
+    api_key=None,
+    model="some-model",
+    deadlines=Deadlines(first_s=30, next_s=30, total_s=60),
+)
+
+
+class ScriptedBody(httpx.AsyncByteStream):
+    """A body in pieces; after them it ends, or hangs."""
+
+    def __init__(self, pieces: Sequence[bytes], *, hangs: bool = False) -> None:
+        self._pieces = pieces
+        self._hangs = hangs
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._hangs:
+            await asyncio.Event().wait()
+
+
+class ScriptedModel:
+    """A model behind a transport that answers each request with the next of the bodies."""
+
+    def __init__(self, *answers: httpx.Response, **parameters: object) -> None:
+        self.sent: list[dict[str, object]] = []
+        self.said = ""
+        self._answers = list(answers)
+        client = httpx.AsyncClient(
+            base_url=ENDPOINT.base_url, transport=httpx.MockTransport(self._answer)
+        )
+        request = ChatRequest(parameters={"stream": True, **parameters})
+        self.model = OpenAiChatModel(client, ENDPOINT, request)
+
+    async def reply(self, messages: Sequence[ChatMessage] = QUESTION) -> str:
+        self.said = ""
+        async for delta in self.model.stream(messages):
+            self.said += delta
+        return self.said
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append(json.loads(request.content))
+        return self._answers.pop(0)
+
+
+def answer(
+    body: bytes | Sequence[bytes], kind: str = SSE, status: int = 200, *, hangs: bool = False
+) -> httpx.Response:
+    pieces = [body] if isinstance(body, bytes) else body
+    return httpx.Response(
+        status, headers={"content-type": kind}, stream=ScriptedBody(pieces, hangs=hangs)
+    )
+
+
+@pytest.mark.parametrize(("kind", "body"), CHAT_REPLIES.values(), ids=CHAT_REPLIES)
+async def test_the_reply_is_what_the_model_says_to_the_user(kind: str, body: bytes) -> None:
+    assert (await ScriptedModel(answer(body, kind)).reply()).rstrip() == REPLY
+
+
+@given(
+    name=st.sampled_from(list(CHAT_REPLIES)), cuts=st.lists(st.integers(0, 100_000), max_size=40)
+)
+@settings(max_examples=40)
+def test_it_is_the_same_wherever_the_bytes_are_cut(name: str, cuts: list[int]) -> None:
+    kind, body = CHAT_REPLIES[name]
+    scripted = ScriptedModel(answer(in_pieces(body, cuts), kind))
+    assert asyncio.run(scripted.reply()).rstrip() == REPLY
+
+
+@given(name=st.sampled_from(list(MARKED)), cuts=st.lists(st.integers(0, 1_000), max_size=20))
+@settings(max_examples=40)
+def test_it_is_the_same_wherever_the_text_is_cut(name: str, cuts: list[int]) -> None:
+    tokens = in_pieces(MARKED[name], cuts)
+    assert asyncio.run(ScriptedModel(answer(deltas(*tokens))).reply()).rstrip() == REPLY
+
+
+@pytest.mark.parametrize("shape", ["whole", "by the byte"])
+@pytest.mark.parametrize(("kind", "body"), CHAT_FAILURES.values(), ids=CHAT_FAILURES)
+async def test_what_is_no_reply_is_a_failure_and_nothing_of_it_is_said(
+    kind: str, body: bytes, shape: str
+) -> None:
+    pieces = [body] if shape == "whole" else [body[at : at + 1] for at in range(len(body))]
+    scripted = ScriptedModel(answer(pieces, kind))
+    with pytest.raises(ProviderError) as failure:
+        await scripted.reply()
+    assert failure.value.stage is Stage.CHAT
+    assert failure.value.transient
+    assert not has_words(scripted.said)
+
+
+@pytest.mark.parametrize(("kind", "body"), CHAT_FAILURES.values(), ids=CHAT_FAILURES)
+async def test_the_fallback_is_asked_instead(kind: str, body: bytes) -> None:
+    first = ScriptedModel(answer(body, kind)).model
+    second = ScriptedChat(name="two", deltas=("From ", "two."))
+    async with FailoverChatModel.open([first, second], FailoverRules(first_byte_s=30)) as model:
+        assert "".join([delta async for delta in model.stream(QUESTION)]) == "From two."
+    assert second.prompts == [QUESTION]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("a filter", "filtered"),
+        ("a length", "cut by its length before"),
+        ("thinking that never ends", "length while the model thinks"),
+        ("only thinking, apart", "cut by its length"),
+        ("an empty stop", "ends without a word"),
+        ("thinking that stops", "ends while the model thinks"),
+        ("only calls of tools", "calls tools"),
+        ("a call in the text", "calls tools"),
+        ("a call with a token", "calls tools"),
+        ("a refusal", "refuses to reply"),
+        ("an unknown shape", "without a word"),
+    ],
+)
+async def test_why_there_is_no_word_is_told(name: str, what: str) -> None:
+    kind, body = CHAT_FAILURES[name]
+    with pytest.raises(ProviderMuteError, match=what):
+        await ScriptedModel(answer(body, kind)).reply()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, body) in CHAT_FAILURES.items() if b"overloaded" in body]
+)
+async def test_what_the_vendor_says_is_kept_for_the_log(name: str) -> None:
+    kind, body = CHAT_FAILURES[name]
+    with pytest.raises(ProviderError) as failure:
+        await ScriptedModel(answer(body, kind)).reply()
+    assert "overloaded" in failure.value.vendor_message
+    assert "overloaded" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"code": 429, "message": "slow down"}}',
+        b'{"error": {"type": "insufficient_quota", "message": "pay"}}',
+        b'{"code": "Throttling.RateQuota", "message": "too fast"}',
+        b'{"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}',
+    ],
+)
+async def test_a_quota_in_a_body_is_one(body: bytes) -> None:
+    for each in (answer(body, JSON), answer(sse(json.loads(body))), answer(body, JSON, 402)):
+        with pytest.raises(ProviderQuotaError):
+            await ScriptedModel(each).reply()
+
+
+ORDINARY = (
+    "3 < 4, and a<b but b>a.",
+    "<b>Bold</b>, <i>or</i> <br/> <think-tank> not.",
+    "See [1], [THIS] and [/that].",
+    "I <3 you. |x| < |y|, <| that is all.",
+    "Ends with <",
+    "The thinking of <thinkers> is free.",
+    "一 < 二，[思考]◁",
+)
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+async def test_what_only_looks_like_a_marker_is_said(text: str) -> None:
+    for tokens in ([text], words(text), list(text)):
+        assert await ScriptedModel(answer(deltas(*tokens))).reply() == text
+
+
+@pytest.mark.parametrize("before", ["3 < 4 and ", "a<b or ", "<b>so</b> ", "[1] is "])
+async def test_only_what_may_become_a_marker_is_held_back(before: str) -> None:
+    """The vendor writes on when what it wrote was said."""
+    said = asyncio.Event()
+
+    async def behave(vendor: Answer) -> None:
+        await vendor.begin()
+        await vendor.piece(stream({"delta": {"content": before}}, end=b""))
+        await said.wait()
+        await vendor.piece(deltas("right."))
+        await vendor.end()
+
+    async with scripted_vendor(behave) as vendor:
+        endpoint = Endpoint(
+            name="vendor",
+            base_url=vendor.base_url,
+            api_key=None,
+            model="some-model",
+            deadlines=ENDPOINT.deadlines,
+        )
+        async with OpenAiChatModel.open(endpoint) as model:
+            heard = []
+            async for delta in model.stream(QUESTION):
+                heard.append(delta)
+                said.set()
+            assert heard == [before, "right."]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        stream({"delta": {"content": REPLY}}, STOP, end=b""),
+        deltas(*words(REPLY), "<|im_end|>", finish=None, end=b""),
+        deltas(*words(REPLY)),
+    ],
+    ids=["after its finish", "after a token", "after the end"],
+)
+async def test_a_vendor_that_hangs_when_it_is_done_is_not_waited_for(body: bytes) -> None:
+    assert await ScriptedModel(answer(body, hangs=True)).reply() == REPLY
+
+
+async def test_an_error_after_words_fails_the_reply_that_was_begun() -> None:
+    body = stream({"delta": {"content": "We open "}}, end=sse({"error": {"message": "gone"}}))
+    second = ScriptedChat(name="two")
+    first = ScriptedModel(answer(body)).model
+    async with FailoverChatModel.open([first, second], FailoverRules(first_byte_s=30)) as model:
+        said = model.stream(QUESTION)
+        assert await anext(said) == "We open "
+        with pytest.raises(ProviderError):
+            await anext(said)
+    assert second.prompts == []
+
+
+async def test_a_model_that_thinks_before_its_first_tag_is_known_from_then_on() -> None:
+    strange = "Opening hours were asked for, it seems."
+    bodies = [deltas(*words(f"{each}\n</think>\n{REPLY}")) for each in (THOUGHT, strange, strange)]
+    scripted = ScriptedModel(*map(answer, bodies))
+    assert [await scripted.reply() for _ in bodies] == [REPLY] * 3
+
+
+async def test_a_reply_that_begins_like_thinking_is_said_all_the_same() -> None:
+    reply = "The user manual lies at the desk."
+    scripted = ScriptedModel(answer(deltas(*words(reply))))
+    assert await scripted.reply() == reply
+
+
+async def test_a_reply_that_is_cut_is_said_as_far_as_it_goes_and_logged() -> None:
+    with capture_logs() as logs:
+        await ScriptedModel(answer(deltas(REPLY, finish="length"))).reply()
+    assert [(each["event"], each["reason"]) for each in logs] == [("reply cut", "length")]
+
+
+def refusal(message: str, status: int = 400, **members: object) -> httpx.Response:
+    body = json.dumps({"error": {"message": message, **members}}).encode()
+    return answer(body, JSON, status)
+
+
+MAX_TOKENS = "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
+TEMPERATURE = "'temperature' does not support 0.5 with this model. Only the default (1) value"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "sent"),
+    [
+        ([refusal(f"{MAX_TOKENS} 'max_completion_tokens' instead.")], {"max_completion_tokens": 9}),
+        ([refusal(TEMPERATURE, param="temperature")], {"max_tokens": 9}),
+        ([refusal("no", param="max_tokens"), refusal(TEMPERATURE)], {"max_completion_tokens": 9}),
+        (
+            [refusal("max_tokens is unknown"), refusal("max_completion_tokens is unknown")],
+            {"temperature": 0.5},
+        ),
+        (
+            [
+                answer(
+                    b'{"detail": [{"loc": ["body", "temperature"], "msg": "Extra inputs"}]}',
+                    JSON,
+                    422,
+                )
+            ],
+            {"max_tokens": 9},
+        ),
+    ],
+    ids=["renamed", "dropped", "both", "renamed in vain", "a list of details"],
+)
+async def test_a_parameter_that_is_refused_is_not_sent_again(
+    refusals: list[httpx.Response], sent: dict[str, object]
+) -> None:
+    replies = [answer(deltas(REPLY)), answer(deltas(REPLY))]
+    scripted = ScriptedModel(*refusals, *replies, max_tokens=9, temperature=0.5)
+    assert [await scripted.reply() for _ in replies] == [REPLY] * 2
+    chosen = {"max_tokens", "max_completion_tokens", "temperature"}
+    last = [{key: each[key] for key in chosen & each.keys()} for each in scripted.sent]
+    for each in last[len(refusals) :]:
+        assert each.items() >= sent.items()
+    assert len(scripted.sent) == len(refusals) + len(replies)
+    assert last[-1].keys() <= sent.keys() | {"temperature"}
+
+
+async def test_a_model_without_a_system_role_gets_the_prompt_from_the_user() -> None:
+    replies = [answer(deltas(REPLY)), answer(deltas(REPLY))]
+    scripted = ScriptedModel(refusal("System role not supported"), *replies)
+    assert [await scripted.reply() for _ in replies] == [REPLY] * 2
+    expected = [{"role": "user", "content": "You are a host.\n\nWhen do you open?"}]
+    assert [each["messages"] for each in scripted.sent[1:]] == [expected] * 2
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refusal_that_names_nothing_of_ours_is_not_argued_with(status: int) -> None:
+    scripted = ScriptedModel(refusal("the roles must alternate", status), temperature=0.5)
+    with pytest.raises(ProviderError) as failure:
+        await scripted.reply()
+    assert not failure.value.transient
+    assert len(scripted.sent) == 1
+
+
+async def test_a_model_that_refuses_whatever_is_sent_is_asked_so_often_at_most() -> None:
+    message = "stream, max_tokens, max_completion_tokens and temperature are bad"
+    scripted = ScriptedModel(*(refusal(message) for _ in range(9)), max_tokens=9, temperature=0.5)
+    with pytest.raises(ProviderError):
+        await scripted.reply()
+    assert len(scripted.sent) == 5
+
+
+async def test_a_model_that_cannot_stream_answers_whole() -> None:
+    body = json.dumps({"choices": [{"message": {"content": REPLY}}]}).encode()
+    scripted = ScriptedModel(refusal("no", param="stream"), answer(body, JSON))
+    assert await scripted.reply() == REPLY
+    assert "stream" not in scripted.sent[1]
+
+
+async def test_an_end_mark_is_an_end() -> None:
+    body = stream({"delta": {"content": REPLY}}, end=DONE)
+    assert await ScriptedModel(answer(body)).reply() == REPLY
