@@ -1,12 +1,14 @@
 """Answers of vendors: every shape that was seen of them, made here, and what each comes to."""
 
+import asyncio
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import av
+import httpx
 import numpy as np
 import numpy.typing as npt
 
@@ -287,6 +289,20 @@ def loudest_hertz(pcm: bytes, rate_hertz: int = 24_000) -> float:
     samples = np.frombuffer(pcm, "<i2")[len(pcm) // 8 : len(pcm) // 8 * 3].astype(np.float64)
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum) * rate_hertz / len(samples))
+
+
+class ScriptedBody(httpx.AsyncByteStream):
+    """A body in pieces; after them it ends, or hangs."""
+
+    def __init__(self, pieces: Sequence[bytes], *, hangs: bool = False) -> None:
+        self._pieces = pieces
+        self._hangs = hangs
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._hangs:
+            await asyncio.Event().wait()
 
 
 def in_pieces(whole: Cut, cuts: Iterable[int]) -> list[Cut]:

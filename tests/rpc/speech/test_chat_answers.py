@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -37,6 +37,7 @@ from tests.support.vendor_answers import (
     SSE,
     STOP,
     THOUGHT,
+    ScriptedBody,
     deltas,
     in_pieces,
     sse,
@@ -55,20 +56,6 @@ ENDPOINT = Endpoint(
     model="some-model",
     deadlines=Deadlines(first_s=30, next_s=30, total_s=60),
 )
-
-
-class ScriptedBody(httpx.AsyncByteStream):
-    """A body in pieces; after them it ends, or hangs."""
-
-    def __init__(self, pieces: Sequence[bytes], *, hangs: bool = False) -> None:
-        self._pieces = pieces
-        self._hangs = hangs
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-        if self._hangs:
-            await asyncio.Event().wait()
 
 
 class ScriptedModel:

@@ -9,7 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+from services.speech.failover.recognizer import FailoverRecognizer
+from services.speech.failover.relay import FailoverRules
+from services.speech.failures import provider_failure
 from services.speech.ports import (
     ChatMessage,
     ProviderError,
@@ -22,6 +26,7 @@ from services.speech.providers.openai_http import Endpoint
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines, closing, once
+from tests.support.speech import ScriptedRecognizer
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 PATIENT = Deadlines(first_s=10, next_s=10, total_s=20)
@@ -311,9 +316,110 @@ async def test_an_utterance_is_sent_as_a_file() -> None:
             assert file.readframes(file.getnframes()) == b"\x01\x00" * 160
 
 
-@pytest.mark.parametrize("body", [b"not json", b'{"txt": 1}', b"[1]", b'{"text": null}'])
-async def test_a_broken_transcript_is_told(body: bytes) -> None:
-    answer = writing(body, content_type="application/json")
-    async with scripted_vendor(answer) as vendor, failing(Stage.RECOGNITION) as failure:
-        await recognise(vendor)
-    assert failure.value.transient
+WHOLE = (
+    b'{"text": " Hello, there. "}',
+    b'{"text": "Hello, there.", "segments": [{"id": 0, "text": "Hello,"}], "language": "en"}',
+    b'{"task": "transcribe", "segments": [{"text": " Hello,"}, {"text": " there."}]}',
+    b'{"text": "Hello, there.", "error": null, "code": 0, "message": "success"}',
+    b'"Hello, there."',
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [*((body, "application/json") for body in WHOLE), (b"Hello, there.\n", "text/plain")],
+)
+async def test_a_transcript_comes_in_several_shapes(body: bytes, kind: str) -> None:
+    async with scripted_vendor(writing(body, content_type=kind)) as vendor:
+        assert await recognise(vendor) == ["Hello, there."]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"text": ""}', "application/json"),
+        (b'{"segments": []}', "application/json"),
+        (b"\n", "text/plain"),
+    ],
+)
+async def test_nothing_that_was_said_is_no_failure(body: bytes, kind: str) -> None:
+    async with scripted_vendor(writing(body, content_type=kind)) as vendor:
+        assert await recognise(vendor) == [""]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"not json", "application/json"),
+        (b"", "application/json"),
+        (b'{"txt": 1}', "application/json"),
+        (b'{"result": "Hello."}', "application/json"),
+        (b"[1]", "application/json"),
+        (b'[{"text": "Hello."}]', "application/json"),
+        (b"null", "application/json"),
+        (b'{"text": null}', "application/json"),
+        (b'{"text": ["Hello."]}', "application/json"),
+        (b'{"text": {"value": "Hello."}}', "application/json"),
+        (b'{"segments": [{"text": "Hello"}, {"text": 1}]}', "application/json"),
+        (b'{"segments": ["Hello"]}', "application/json"),
+        (b'{"text": "", "error": {"message": "busy"}}', "application/json"),
+        (b'{"error": "busy"}', "application/json"),
+        (b'{"code": 500, "msg": "busy"}', "application/json"),
+        (b'{"detail": "busy"}', "application/json"),
+        (b"<html><body>busy</body></html>", "text/html"),
+        (b"<html><body>busy</body></html>", "text/plain"),
+        (b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello.", "text/plain"),
+        (b"1\n00:00:00,000 --> 00:00:01,000\nHello.\n", "text/plain"),
+        (b"\xff\xfe\x00", "application/json"),
+    ],
+)
+async def test_an_unknown_transcript_is_a_failure_and_the_fallback_is_asked(
+    body: bytes, kind: str
+) -> None:
+    second = ScriptedRecognizer(name="two", hypotheses=("from two",))
+    async with scripted_vendor(writing(body, content_type=kind)) as vendor:
+        async with failing(Stage.RECOGNITION) as failure:
+            await recognise(vendor)
+        assert failure.value.transient
+        assert ("busy" in failure.value.vendor_message) is (b"busy" in body)
+        async with (
+            OpenAiRecognizer.open(endpoint(vendor)) as first,
+            FailoverRecognizer.open([first, second], FailoverRules(first_byte_s=30)) as both,
+        ):
+            heard = both.transcribe(once(b"\x01\x00" * 160), language_code="en")
+            assert [each.text async for each in heard if each.is_final] == ["from two"]
+
+
+SECRETS = (
+    f'{{"error": {{"message": "Incorrect API key provided: {KEY}. See your account."}}}}',
+    '{"error": {"message": "Incorrect API key provided: sk-proj-ab12****wxyz."}}',
+    '{"error": "Authorization: Bearer abcdefgh.ijkl is wrong"}',
+    '{"detail": "token=0123456789 is unknown"}',
+    '{"message": "key 4f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c of account seven is disabled"}',
+    f"<html><style>p {{}}</style><p>No access with {KEY}\u0007\nfor you</p></html>",
+    f"No access. {'very ' * 2_000}",
+)
+
+
+@pytest.mark.parametrize("text", SECRETS)
+async def test_what_a_vendor_says_is_logged_short_and_without_keys(text: str) -> None:
+    async def behave(answer: Answer) -> None:
+        await answer.whole(401, "application/json", text.encode())
+
+    async with scripted_vendor(behave) as vendor:
+        for stage, ask in (
+            (Stage.CHAT, chat),
+            (Stage.SYNTHESIS, speak),
+            (Stage.RECOGNITION, recognise),
+        ):
+            async with failing(stage) as failure:
+                await ask(vendor)
+            with capture_logs() as logs:
+                problem = provider_failure(failure.value)
+            said = logs[0]["vendor_message"]
+            assert 10 < len(said) <= 300
+            assert said.isprintable()
+            for secret in (KEY, "ab12", "wxyz", "ijkl", "0123456789", "4f9a8b7c", "style", "<p>"):
+                assert secret not in said
+            assert problem.metadata == {"stage": stage.value, "provider": "openai"}
+            assert said not in problem.message
