@@ -487,9 +487,10 @@ async def running_gateway(
     keys: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
     requests_per_second: float = 1000.0,
+    speech_target: str = "",
     **options: Any,
 ) -> AsyncIterator[RunningGateway]:
-    """Serve a gateway over scripted services."""
+    """Serve a gateway over scripted services, or over another speech service at `speech_target`."""
     script = Script()
     # The RPCs that the gateway never calls stay abstract for the type checker only.
     tasks = ScriptedTasks(script)  # type: ignore[abstract]
@@ -510,7 +511,11 @@ async def running_gateway(
                 register,
             )
         )
-        targets = Targets(task=behind.address, speech=behind.address, avatar=behind.address)
+        targets = Targets(
+            task=behind.address,
+            speech=speech_target or behind.address,
+            avatar=behind.address,
+        )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
         rules = AccessRules(keys=keys, origins=origins, requests_per_second=requests_per_second)
         app = create_app(backend=backend, options=GatewayOptions(access=rules, **options))

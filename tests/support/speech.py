@@ -36,6 +36,9 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
+from services.speech.providers.openai_chat import OpenAiChatModel
+from services.speech.providers.openai_speech import OpenAiSynthesizer
+from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.servicer import Listening
 
 RATE = 16_000
@@ -435,6 +438,8 @@ class Script:
     recognizer: ScriptedRecognizer = field(default_factory=ScriptedRecognizer)
     chat: ScriptedChat = field(default_factory=ScriptedChat)
     synthesizer: ScriptedSynthesizer = field(default_factory=ScriptedSynthesizer)
+    provider: OpenAiRecognizer | OpenAiChatModel | OpenAiSynthesizer | None = None
+    """Takes the place of the scripted one of its stage."""
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
 
@@ -448,6 +453,13 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
     recognizer: Recognizer = script.recognizer
     chat: ChatModel = script.chat
     synthesizer: Synthesizer = script.synthesizer
+    match script.provider:
+        case OpenAiRecognizer() as recognizer:
+            pass
+        case OpenAiChatModel() as chat:
+            pass
+        case OpenAiSynthesizer() as synthesizer:
+            pass
     async with AsyncExitStack() as stack:
         neighbours = await stack.enter_async_context(
             serving(

@@ -284,6 +284,11 @@ def fmt(tag: int = 1, channels: int = 1, rate_hertz: int = 24_000, bits: int = 1
     return chunk(b"fmt ", b"".join(n.to_bytes(size, "little") for n, size in (*fields, (bits, 2))))
 
 
+def wav_file(pcm: bytes, format: bytes | None = None, length: int | None = None) -> bytes:
+    """Return a WAV file of these samples, by default of 24 kHz, mono and 16 bits."""
+    return wav(format or fmt(), chunk(b"data", pcm, length))
+
+
 def loudest_hertz(pcm: bytes, rate_hertz: int = 24_000) -> float:
     """Return the frequency that is strongest in the middle of a sound."""
     samples = np.frombuffer(pcm, "<i2")[len(pcm) // 8 : len(pcm) // 8 * 3].astype(np.float64)

@@ -16,10 +16,6 @@ _MESSAGE_KEYS = ("message", "msg", "error_msg", "status_msg", "errmsg", "detail"
 _CODE_KEYS = ("code", "error_code", "status_code", "errcode", "type", "param", "loc")
 _ANSWER_KEYS = ("choices", "text", "segments", "audio")
 _FINE = frozenset(("", "0", "200", "20000", "ok", "success", "none", "null", "false"))
-_QUOTA = re.compile(
-    r"\b(?:402|429)\b|quota|rate.?limit|too.?many.?requests|throttl|insufficient.?balance|billing",
-    re.IGNORECASE,
-)
 _KEYS = re.compile(
     r"\b(?:bearer|basic)\s+\S+"
     r"|\b(?:sk|pk|rk|gsk|xai|api[-_]?key|token|secret)[-_=:\"']+\s*[\w*.…+/=-]{4,}"
@@ -36,11 +32,6 @@ class Complaint:
 
     message: str
     param: str = ""
-
-    @property
-    def is_quota(self) -> bool:
-        """Whether a quota or a rate limit is used up."""
-        return _QUOTA.search(self.message) is not None
 
 
 def complaint_of(document: object) -> Complaint | None:

@@ -83,9 +83,5 @@ def malformed(
 ) -> ProviderError:
     """Return the error for an answer that is not what the API promises."""
     what = f"the answer is malformed: {what}"
-    if complaint is None:
-        return ProviderError(stage, endpoint.name, what, transient=True)
-    said = fit_for_log(complaint.message, endpoint.api_key)
-    if complaint.is_quota:
-        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    said = fit_for_log(complaint.message, endpoint.api_key) if complaint else ""
     return ProviderError(stage, endpoint.name, what, transient=True, vendor_message=said)
