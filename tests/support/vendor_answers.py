@@ -68,6 +68,8 @@ MARKED = {
     "three channels": f"<|start|>assistant<|channel|>analysis<|message|>{THOUGHT}<|end|>"
     "<|start|>assistant<|channel|>commentary to=functions.hours <|constrain|>json<|message|>{}"
     f"<|end|><|start|>assistant<|channel|>final<|message|>{REPLY}<|end|>",
+    "channels whose tokens are lost": f"analysis{THOUGHT}assistantfinal{REPLY}",
+    "a header with a middle": f"<|im_assistant|>assistant<|im_middle|>{REPLY}<|im_end|>",
     "a thought's channel": f"<|channel>thought\n{THOUGHT}<channel|>{REPLY}<turn|>",
     "nested": f"<think>{THOUGHT}<think>Or not?</think>{THOUGHT}</think>{REPLY}",
     "begun twice": f"<think>\n<think>\n{THOUGHT}</think>{REPLY}",
@@ -208,6 +210,7 @@ CHAT_FAILURES: dict[str, tuple[str, bytes]] = {
     ),
     "a call in the text": (SSE, deltas('<tool_call>{"name": "hours"}', "</tool_call>")),
     "a call with a token": (SSE, deltas('<|python_tag|>{"name": "hours"}')),
+    "a call by a function": (SSE, deltas("<function=hours>{}</function>")),
     "a call with wide bars": (SSE, deltas("<｜tool▁calls▁begin｜>function hours")),
     "a refusal": (SSE, stream({"delta": {"refusal": "I can't help with that."}}, STOP)),
     "a refusal in parts": (SSE, deltas([{"type": "refusal", "refusal": "I can't."}])),

@@ -9,6 +9,8 @@ from services.speech.providers.sse import SseError, server_events
 
 LONGEST_DOCUMENT = 1 << 20
 _DONE = "[DONE]"
+_ERROR_KEYS = ("error", "base_resp")
+"""Where an event with a choice may report an error all the same."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _NO_REASON = frozenset(("", "null", "none"))
 
@@ -71,12 +73,15 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
 
 def saying_of(document: object) -> Saying:
     """Return what a document says; raises AnswerError for errors and unknown shapes."""
-    if (complaint := complaint_of(document)) is not None:
-        raise AnswerError("the provider reports an error in its answer", complaint)
     if not isinstance(document, dict):
         raise AnswerError("an event is not an object")
-    choices = document.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else document
+    found = document.get("choices")
+    choices = found if isinstance(found, list) else []
+    if not choices or any(map(document.get, _ERROR_KEYS)):
+        complaint = complaint_of(document)
+        if complaint is not None:
+            raise AnswerError("the provider reports an error in its answer", complaint)
+    choice = choices[0] if choices else document
     if not isinstance(choice, dict):
         raise AnswerError("a choice is not an object")
     reason = str(choice.get("finish_reason") or "").lower()
@@ -84,7 +89,7 @@ def saying_of(document: object) -> Saying:
         raise _reported(choice.get("error") or choice)
     message, is_whole = _message(choice)
     content = _content(message.get("content"))
-    completion = _text(choice.get("text")) if choice is not document else ""
+    completion = _text(choice.get("text")) if choices else ""
     return Saying(
         text=content.text or completion,
         is_whole=is_whole,

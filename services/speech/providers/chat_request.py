@@ -1,26 +1,26 @@
-"""The request for a reply, without what the model that is asked refuses."""
+"""The request for a reply, in a form that the model that is asked takes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from services.speech.ports import ChatMessage, Role
 from services.speech.providers.complaints import Complaint
+from services.speech.providers.parameters import Parameters
 
-_RENAMED = {"max_tokens": "max_completion_tokens"}
 _NO_SYSTEM_ROLE = re.compile(
     r"system['\"`]?\s+(?:role|message|prompt)s?\b.{0,40}?(?:not|n't|un)\s*(?:be\s+)?"
-    r"(?:support|allow|accept)|(?:only|must be).{0,40}user.{0,20}assistant.{0,20}role",
+    r"(?:support|allow|accept)",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """What is sent beside the dialogue."""
+    """What is sent with a dialogue, and how the dialogue is."""
 
-    parameters: Mapping[str, object]
+    parameters: Parameters
     has_system_role: bool = True
     """Whether the system's message has a role of its own, or stands before the user's first."""
 
@@ -32,30 +32,15 @@ class ChatRequest:
             "messages": [
                 {"role": message.role.value, "content": message.content} for message in dialogue
             ],
-            **self.parameters,
+            **self.parameters.values,
         }
 
     def without_refused(self, complaint: Complaint) -> Self | None:
-        """Return a request without what a refusal names; None if it names nothing of it.
-
-        Each change is made once, so that asking again comes to an end.
-        """
+        """As that of Parameters."""
         if self.has_system_role and _NO_SYSTEM_ROLE.search(complaint.message):
             return replace(self, has_system_role=False)
-        named = [each for each in self.parameters if _names(complaint, each)]
-        if not named:
-            return None
-        rest = {key: value for key, value in self.parameters.items() if key != named[0]}
-        if (successor := _RENAMED.get(named[0])) is not None:
-            rest[successor] = self.parameters[named[0]]
-        return replace(self, parameters=rest)
-
-
-def _names(complaint: Complaint, parameter: str) -> bool:
-    if complaint.param:
-        return complaint.param == parameter
-    names = (parameter, _RENAMED.get(parameter, parameter))
-    return any(re.search(rf"\b{name}\b", complaint.message) for name in names)
+        parameters = self.parameters.without_refused(complaint)
+        return None if parameters is None else replace(self, parameters=parameters)
 
 
 def _folded(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

@@ -18,6 +18,8 @@ _ASIDE = (
 )
 _ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
 _HEADERS = "start|im_start|start_header_id|start_of_role"
+_LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
+"""Tokens that are markers only together with what follows them."""
 
 
 class _Kind(StrEnum):
@@ -44,20 +46,22 @@ _MARKER = regex.compile(
     rf"""
       (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]*
               | <\|(?:begin_of_thought|START_THINKING|START_ACTION)\|> )
-    | (?P<close> </{_ASIDE}\s*> | \[/THINK\] | ◁/think▷ | <channel\|>
+    | (?P<close> </{_ASIDE}\s*> | \[/THINK\] | ◁/think▷ | <channel\|> | assistantfinal
                | <\|(?:end_of_thought|END_THINKING|END_ACTION)\|> )
     | <\|channel\|>\s*(?P<channel>[a-z]+)(?=[^a-z])
     | (?: <\|(?:{_HEADERS})\|>\s* | <start_of_turn> | <\|turn> ) (?P<role>[a-z]+)(?=[^a-z])
       (?:\s+to=[\w.]+)? (?:<\|(?:end_header_id|end_of_role)\|>)? \s*
+    | <\|im_(?P<role>user|assistant|system)\|>[^<]{{0,40}}<\|im_middle\|>
     | <[|｜](?P<role>user|assistant|system|observation|human)[|｜]>
     | (?P<channel_end> <\|end\|> )
-    | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\] )
+    | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\]
+              | <function= )
     | (?P<end> </s> | <eos> | <end_of_turn> | <turn\|> | <｜end▁of▁sentence｜> | \[INST\]
              | <\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|endofturn|end_of_turn|return
                    |end_response|end_of_turn_token)\|> )
     | (?P<nothing> <{_ASIDE}{_ATTRIBUTES}/> | </?(?:final_answer|answer|response)>
                  | <s> | <bos> | <pad> | <unk> | \[/INST\] | <</?SYS>>
-                 | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:channel|{_HEADERS})\|>)[\w/-]{{1,40}}\|> )
+                 | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
@@ -65,7 +69,7 @@ _CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNOREC
 """How only a marker begins: at the end of a reply it is one that was cut off."""
 
 _MUSING = regex.compile(
-    r"""\s*(?: (?:okay|ok|alright|hmm+),?\s+(?:so,?\s+)?
+    r"""\s*(?: (?-i:analysis(?=[A-Z])) | (?:okay|ok|alright|hmm+),?\s+(?:so,?\s+)?
                (?: the\s+(?:user|visitor|customer) | let(?:\s+me|['’]s)
                  | (?:i|we)\s+(?:need|should|have) )
             | hmm | the\s+(?:user|visitor|customer)(?:'s|’s)?\s | user\s(?:asks|wants|says)

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import structlog
 
 from services.speech.answers import has_words
 from services.speech.ports import ChatMessage, ProviderMuteError, Stage
+from services.speech.providers.asking import Asking
 from services.speech.providers.chat_answers import AnswerError, Saying, documents, saying_of
 from services.speech.providers.chat_request import ChatRequest
 from services.speech.providers.complaints import fit_for_log
@@ -18,14 +19,12 @@ from services.speech.providers.openai_http import (
     malformed,
     open_client,
     provider_errors,
-    refusal_of,
-    refused,
 )
+from services.speech.providers.parameters import Parameters
 from services.speech.streams import closing, timely
 
 log = structlog.get_logger(__name__)
 
-_REFUSED_REQUEST = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 _CUT = "length"
 
 
@@ -36,9 +35,8 @@ class OpenAiChatModel:
     """
 
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
-        self._client = client
         self._endpoint = endpoint
-        self._request = request
+        self._asking = Asking(client, endpoint, Stage.CHAT, request)
         self._habit = Habit.UNKNOWN
 
     @classmethod
@@ -54,7 +52,8 @@ class OpenAiChatModel:
         chosen = {"max_tokens": max_tokens, "temperature": temperature}
         parameters = {key: value for key, value in chosen.items() if value is not None}
         async with open_client(endpoint) as client:
-            yield cls(client, endpoint, ChatRequest(parameters={"stream": True, **parameters}))
+            request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
+            yield cls(client, endpoint, request)
 
     @property
     def name(self) -> str:
@@ -70,7 +69,11 @@ class OpenAiChatModel:
 
     async def _deltas(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         reply = _Reply(self._habit)
-        async with self._answer(messages) as response:
+
+        def content_of(request: ChatRequest) -> dict[str, Any]:
+            return {"json": request.body(self._endpoint.model, messages)}
+
+        async with self._asking.ask("chat/completions", content_of) as response:
             try:
                 async with closing(documents(response.aiter_bytes())) as found:
                     async for document in found:
@@ -88,29 +91,6 @@ class OpenAiChatModel:
         if reply.finish_reason not in ("", "stop"):
             log.warning("reply cut", provider=self.name, reason=reply.finish_reason)
         self._habit = reply.habit
-
-    @asynccontextmanager
-    async def _answer(self, messages: Sequence[ChatMessage]) -> AsyncIterator[httpx.Response]:
-        """The answer to a request of which the model refuses nothing."""
-        request = self._request
-        while True:
-            body = request.body(self._endpoint.model, messages)
-            async with self._client.stream("POST", "chat/completions", json=body) as response:
-                complaint = await refusal_of(response)
-                if complaint is None:
-                    self._request = request
-                    yield response
-                    return
-            status = response.status_code
-            accepted = request.without_refused(complaint) if status in _REFUSED_REQUEST else None
-            if accepted is None:
-                raise refused(Stage.CHAT, self._endpoint, status, complaint)
-            log.warning(
-                "request changed for a model that refuses some of it",
-                provider=self.name,
-                vendor_message=fit_for_log(complaint.message, self._endpoint.api_key),
-            )
-            request = accepted
 
 
 class _Reply:

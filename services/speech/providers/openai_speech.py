@@ -4,11 +4,12 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import SpeechChunk, Stage, Voice
+from services.speech.providers.asking import Asking
 from services.speech.providers.byte_stream import ByteStream
 from services.speech.providers.complaints import complaint_in, complaint_of
 from services.speech.providers.decoding import Decoder
@@ -17,9 +18,8 @@ from services.speech.providers.openai_http import (
     malformed,
     open_client,
     provider_errors,
-    refusal_of,
-    refused,
 )
+from services.speech.providers.parameters import Parameters
 from services.speech.providers.sounds import HEAD_BYTES, SoundError, container_of, is_text
 from services.speech.streams import closing, once, timely
 
@@ -34,7 +34,7 @@ _SOUND_KEYS = frozenset(
 class OpenAiSynthesizer:
     """Speaks over HTTP; closing the iterator drops the connection.
 
-    Raw samples are asked for. Servers that answer with another sound are decoded.
+    Raw samples are asked for; whatever other sound a server answers with is decoded.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class OpenAiSynthesizer:
         *,
         voice_ids: Sequence[str],
     ) -> None:
-        self._client = client
         self._endpoint = endpoint
+        self._asking = Asking(
+            client, endpoint, Stage.SYNTHESIS, Parameters(values={"response_format": "pcm"})
+        )
         self._decoder = decoder
         self._voices = tuple(
             Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
@@ -96,16 +98,12 @@ class OpenAiSynthesizer:
                     raise malformed(Stage.SYNTHESIS, self._endpoint, "it ends within a sample")
 
     async def _pieces(self, text: str, voice_id: str) -> AsyncIterator[bytes]:
-        body = {
-            "model": self._endpoint.model,
-            "input": text,
-            "voice": voice_id,
-            "response_format": "pcm",
-        }
-        async with self._client.stream("POST", "audio/speech", json=body) as response:
-            complaint = await refusal_of(response)
-            if complaint is not None:
-                raise refused(Stage.SYNTHESIS, self._endpoint, response.status_code, complaint)
+        fixed = {"model": self._endpoint.model, "input": text, "voice": voice_id}
+
+        def content_of(parameters: Parameters) -> dict[str, Any]:
+            return {"json": {**fixed, **parameters.values}}
+
+        async with self._asking.ask("audio/speech", content_of) as response:
             kind = response.headers.get("content-type", "").lower()
             answer = ByteStream(response.aiter_bytes())
             head = await answer.peek(HEAD_BYTES)

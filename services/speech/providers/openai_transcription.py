@@ -5,20 +5,20 @@ import re
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
+from services.speech.providers.asking import Asking
 from services.speech.providers.complaints import complaint_in, complaint_of
 from services.speech.providers.openai_http import (
     Endpoint,
     malformed,
     open_client,
     provider_errors,
-    refusal_of,
-    refused,
 )
+from services.speech.providers.parameters import Parameters
 from services.speech.streams import closing, timely
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
@@ -29,8 +29,10 @@ class OpenAiRecognizer:
     """Recognizes an utterance over HTTP when it has ended."""
 
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
-        self._client = client
         self._endpoint = endpoint
+        self._asking = Asking(
+            client, endpoint, Stage.RECOGNITION, Parameters(values={"response_format": "json"})
+        )
 
     @classmethod
     @asynccontextmanager
@@ -57,18 +59,14 @@ class OpenAiRecognizer:
                     yield transcript
 
     async def _answer(self, recording: bytes, language: str) -> AsyncIterator[Transcript]:
-        response = await self._client.post(
-            "audio/transcriptions",
-            data={
-                "model": self._endpoint.model,
-                "language": language,
-                "response_format": "json",
-            },
-            files={"file": ("utterance.wav", recording, "audio/wav")},
-        )
-        complaint = await refusal_of(response)
-        if complaint is not None:
-            raise refused(Stage.RECOGNITION, self._endpoint, response.status_code, complaint)
+        file = ("utterance.wav", recording, "audio/wav")
+        wanted = {"model": self._endpoint.model, "language": language}
+
+        def content_of(parameters: Parameters) -> dict[str, Any]:
+            return {"data": {**wanted, **parameters.values}, "files": {"file": file}}
+
+        async with self._asking.ask("audio/transcriptions", content_of) as response:
+            await response.aread()
         text = _text(_document(response))
         if text is None:
             complaint = complaint_in(response.content)

@@ -24,6 +24,7 @@ from services.speech.ports import (
 from services.speech.providers.chat_request import ChatRequest
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_http import Endpoint
+from services.speech.providers.parameters import Parameters
 from services.speech.streams import Deadlines
 from tests.support.speech import ScriptedChat
 from tests.support.vendor import Answer, scripted_vendor
@@ -68,7 +69,7 @@ class ScriptedModel:
         client = httpx.AsyncClient(
             base_url=ENDPOINT.base_url, transport=httpx.MockTransport(self._answer)
         )
-        request = ChatRequest(parameters={"stream": True, **parameters})
+        request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
         self.model = OpenAiChatModel(client, ENDPOINT, request)
 
     async def reply(self, messages: Sequence[ChatMessage] = QUESTION) -> str:

@@ -390,6 +390,24 @@ async def test_an_unknown_transcript_is_a_failure_and_the_fallback_is_asked(
             assert [each.text async for each in heard if each.is_final] == ["from two"]
 
 
+async def test_a_recognizer_that_refuses_the_format_is_asked_for_its_own() -> None:
+    replies = [
+        (422, b'{"detail": [{"loc": ["body", "response_format"], "msg": "not permitted"}]}'),
+        (200, b'{"text": "Hello."}'),
+    ]
+
+    async def behave(answer: Answer) -> None:
+        status, body = replies.pop(0)
+        await answer.whole(status, "application/json", body)
+
+    async with scripted_vendor(behave) as vendor:
+        assert await recognise(vendor) == ["Hello."]
+        first, second = vendor.requests
+        assert b"response_format" in first.body
+        assert b"response_format" not in second.body
+        assert b"RIFF" in second.body
+
+
 SECRETS = (
     f'{{"error": {{"message": "Incorrect API key provided: {KEY}. See your account."}}}}',
     '{"error": {"message": "Incorrect API key provided: sk-proj-ab12****wxyz."}}',

@@ -305,6 +305,21 @@ async def test_leaving_early_hangs_up(body: bytes) -> None:
             await vendor.gone.wait()
 
 
+async def test_a_voice_that_cannot_give_samples_is_asked_for_what_it_has() -> None:
+    message = b'{"error": {"message": "response_format must be one of mp3, opus"}}'
+    replies = [(400, "application/json", message), *[(200, "audio/mpeg", MP3)] * 2]
+
+    async def behave(answer: Answer) -> None:
+        await answer.whole(*replies.pop(0))
+
+    async with scripted_vendor(behave) as vendor, _at(vendor.base_url) as voice:
+        for _ in range(2):
+            chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+            _assert_tone(b"".join([chunk.pcm async for chunk in chunks]))
+        asked = ["response_format" in json.loads(each.body) for each in vendor.requests]
+        assert asked == [True, False, False]
+
+
 async def test_a_coded_sound_that_stalls_is_given_up() -> None:
     async def behave(answer: Answer) -> None:
         await answer.begin(content_type="audio/mpeg")
