@@ -177,6 +177,10 @@ CHAT_REPLIES: dict[str, tuple[str, bytes]] = {
             }
         ),
     ),
+    "signs of life": (
+        SSE,
+        b": alive\n\ndata:\n\nevent: ping\ndata: {}\n\nretry: 9\n\n" + deltas(*words(REPLY)),
+    ),
     "a byte order mark, lone carriage returns": (
         SSE,
         b"\xef\xbb\xbf" + deltas(*words(REPLY)).replace(b"\n", b"\r"),

@@ -4,7 +4,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from services.speech.providers.complaints import Complaint, complaint_in, complaint_of
+from services.speech.providers.complaints import (
+    Complaint,
+    complaint_in,
+    complaint_of,
+    shown_instead,
+)
 from services.speech.providers.sse import SseError, server_events
 
 LONGEST_DOCUMENT = 1 << 20
@@ -58,6 +63,8 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
     try:
         async for event in server_events(_following(head, chunks)):
             is_empty = False
+            if not event.data.strip():
+                continue  # A sign of life.
             if event.data.strip() == _DONE:
                 return
             if event.name == "error":
@@ -67,7 +74,7 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
     except SseError as error:
         raise AnswerError(str(error)) from None
     if is_empty:
-        raise AnswerError("there are no events in it", complaint_in(head))
+        raise AnswerError("there are no events in it", shown_instead(head))
     raise AnswerError("it ends in the middle")
 
 
@@ -147,7 +154,7 @@ def _parsed(data: str) -> object:
     try:
         return json.loads(data)
     except ValueError:
-        raise AnswerError("an event is not JSON", complaint_in(data)) from None
+        raise AnswerError("an event is not JSON", shown_instead(data)) from None
 
 
 async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[object]:
@@ -163,7 +170,7 @@ async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[ob
         except ValueError:
             return [json.loads(line) for line in body.splitlines() if line.strip()]
     except ValueError:
-        raise AnswerError("it is not JSON", complaint_in(bytes(body))) from None
+        raise AnswerError("it is not JSON", shown_instead(bytes(body))) from None
     return document if isinstance(document, list) else [document]
 
 

@@ -69,6 +69,21 @@ def complaint_in(body: str | bytes) -> Complaint:
     return complaint_of(document) or Complaint(message=text[:_READ])
 
 
+def shown_instead(body: str | bytes) -> Complaint:
+    """Return what stands where an answer should be: an error, a page, or else its shape alone.
+
+    What is not known for an error may be the answer's own words, which no log may hold.
+    """
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    try:
+        document = json.loads(text)
+    except ValueError:
+        is_page = text.lstrip().startswith("<")
+        return complaint_in(text) if is_page else Complaint(message=f"{len(text)} characters")
+    shape = f"members {', '.join(document)}" if isinstance(document, dict) else "another value"
+    return complaint_of(document) or Complaint(message=f"JSON: {shape}")
+
+
 def fit_for_log(text: str, key: SecretStr | None = None) -> str:
     """Return a short line of it, without the key and what may be one."""
     line = " ".join(text[:_READ].split())

@@ -11,7 +11,7 @@ import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
 from services.speech.providers.asking import Asking
-from services.speech.providers.complaints import complaint_in, complaint_of
+from services.speech.providers.complaints import complaint_of, shown_instead
 from services.speech.providers.openai_http import (
     Endpoint,
     malformed,
@@ -69,7 +69,7 @@ class OpenAiRecognizer:
             await response.aread()
         text = _text(_document(response))
         if text is None:
-            complaint = complaint_in(response.content)
+            complaint = shown_instead(response.content)
             raise malformed(Stage.RECOGNITION, self._endpoint, "it has no text", complaint)
         yield Transcript(text=text.strip(), is_final=True)
 

@@ -382,6 +382,8 @@ async def test_an_unknown_transcript_is_a_failure_and_the_fallback_is_asked(
             await recognise(vendor)
         assert failure.value.transient
         assert ("busy" in failure.value.vendor_message) is (b"busy" in body)
+        # What may have been said is not for the log.
+        assert "Hello" not in failure.value.vendor_message
         async with (
             OpenAiRecognizer.open(endpoint(vendor)) as first,
             FailoverRecognizer.open([first, second], FailoverRules(first_byte_s=30)) as both,
