@@ -104,6 +104,7 @@ class _Reply:
         self._written = ""
         self._has_deltas = False
         self._has_calls = False
+        self._has_reasoning = False
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +123,8 @@ class _Reply:
             return "the model refuses to reply"
         if self._has_calls or self._markup.is_call:
             return "the model calls tools instead of replying"
-        where = " while the model thinks" if self._markup.is_thinking else ""
+        is_thinking = self._has_reasoning or self._markup.is_thinking
+        where = " while the model thinks" if is_thinking else ""
         match self.finish_reason:
             case "content_filter":
                 return "the reply is filtered"
@@ -136,6 +138,7 @@ class _Reply:
         self.refusal += saying.refusal
         self._has_calls = self._has_calls or saying.has_calls
         if saying.has_reasoning:
+            self._has_reasoning = True
             self._markup.trust()
         return self._said(self._markup.feed(self._news(saying)))
 

@@ -143,7 +143,7 @@ async def test_the_fallback_is_asked_instead(kind: str, body: bytes) -> None:
         ("a filter", "filtered"),
         ("a length", "cut by its length before"),
         ("thinking that never ends", "length while the model thinks"),
-        ("only thinking, apart", "cut by its length"),
+        ("only thinking, apart", "cut by its length while the model thinks"),
         ("an empty stop", "ends without a word"),
         ("thinking that stops", "ends while the model thinks"),
         ("only calls of tools", "calls tools"),
