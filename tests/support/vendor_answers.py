@@ -235,6 +235,8 @@ CHAT_FAILURES: dict[str, tuple[str, bytes]] = {
         SSE,
         stream({"delta": {"content": ""}, "error": {"code": 502}, "finish_reason": "error"}),
     ),
+    "a filter by another name": (SSE, deltas(finish="SENSITIVE")),
+    "a network's error": (SSE, deltas(finish="network_error")),
     "no success": (JSON, b'{"success": false, "errors": [{"message": "overloaded"}]}'),
     "a page": ("text/html", b"<!DOCTYPE html><html><body>Bad gateway</body></html>"),
     "a text": ("text/plain", b"upstream connect error"),

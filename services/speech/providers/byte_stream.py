@@ -10,32 +10,37 @@ class ByteStream:
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
-        self._ahead = b""
+        self._ahead = bytearray()
 
     async def peek(self, size: int) -> bytes:
         """Return the next bytes, as many as have come but `size` at least; they stay unread."""
-        while len(self._ahead) < size:
-            piece = await anext(self._pieces, None)
-            if piece is None:
-                break
-            self._ahead += piece
-        return self._ahead
+        await self._fill(size)
+        return bytes(self._ahead)
 
     async def take(self, size: int) -> bytes:
         """Return the next `size` bytes."""
-        taken = (await self.peek(size))[:size]
-        self._ahead = self._ahead[size:]
-        return taken
+        await self._fill(size)
+        return self._drop(size)
 
     async def some(self, limit: int | None = None) -> bytes:
         """Return what has come, at most `limit` bytes; empty at the end."""
-        await self.peek(1)
-        taken = self._ahead[:limit]
-        self._ahead = self._ahead[len(taken) :]
-        return taken
+        await self._fill(1)
+        return self._drop(len(self._ahead) if limit is None else limit)
 
     async def rest(self) -> AsyncIterator[bytes]:
         """Yield all that comes."""
         async with closing(self._pieces):
             while piece := await self.some():
                 yield piece
+
+    async def _fill(self, size: int) -> None:
+        while len(self._ahead) < size:
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                return
+            self._ahead += piece
+
+    def _drop(self, size: int) -> bytes:
+        taken = bytes(self._ahead[:size])
+        del self._ahead[:size]
+        return taken

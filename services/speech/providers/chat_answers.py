@@ -17,6 +17,7 @@ _DONE = "[DONE]"
 _ERROR_KEYS = ("error", "base_resp")
 """Where an event with a choice may report an error all the same."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_FAILED = frozenset(("error", "network_error", "abort"))
 _NO_REASON = frozenset(("", "null", "none"))
 
 
@@ -92,7 +93,7 @@ def saying_of(document: object) -> Saying:
     if not isinstance(choice, dict):
         raise AnswerError("a choice is not an object")
     reason = str(choice.get("finish_reason") or "").lower()
-    if reason == "error" or choice.get("error"):
+    if reason in _FAILED or choice.get("error"):
         raise _reported(choice.get("error") or choice)
     message, is_whole = _message(choice)
     content = _content(message.get("content"))

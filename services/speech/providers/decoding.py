@@ -63,8 +63,12 @@ class Decoder:
     @asynccontextmanager
     async def open(cls, *, rate_hertz: int) -> AsyncIterator[Self]:
         """A decoder whose threads end with the block."""
-        with ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder") as threads:
+        threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
+        try:
             yield cls(threads, rate_hertz=rate_hertz)
+        finally:
+            # Not waited for: a thread that still reads needs the loop, which would wait here.
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def decode(self, answer: ByteStream, media_type: str) -> AsyncIterator[bytes]:
         """Yield the samples' bytes as they come; raises SoundError.

@@ -110,6 +110,7 @@ class Markup:
         self._has_stray_end = False
         self._has_thought = False
         self._is_begun = False
+        self._is_given = False
         self._has_words = False
 
     @property
@@ -142,10 +143,11 @@ class Markup:
                 break
             self._pending = self._pending[marker.end() :]
             said = self._obey(marker, said)
+        self._is_given = self._is_given or bool(said)
         return said
 
     def flush(self, *, is_cut: bool) -> str:
-        """Return the rest; text that is held as thinking is none if it was not cut off."""
+        """Return the rest; what is held for thinking is the reply, if it was not cut off."""
         rest = "" if self.is_over or _CUT_MARKER.match(self._pending) else self._pending
         said = self._say(rest)
         if is_cut:
@@ -182,10 +184,11 @@ class Markup:
             case _Kind.CLOSE if self._depth:
                 self._depth -= 1
             case _Kind.CLOSE:
-                # All that came before was thinking.
+                # All that came before was thinking, if only what was given already could be unsaid.
                 self._held, self._is_certain = "", True
                 self._has_stray_end, self._has_words = True, False
-                return ""
+                self._is_begun = self._is_given
+                return said if self._is_given else ""
             case _Kind.CHANNEL:
                 self._is_certain = True
                 self._is_aside = not marker["channel"].lower().startswith("final")

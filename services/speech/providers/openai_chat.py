@@ -25,7 +25,8 @@ from services.speech.streams import closing, timely
 
 log = structlog.get_logger(__name__)
 
-_CUT = "length"
+_TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
+_FILTERED = frozenset(("content_filter", "sensitive", "safety"))
 
 
 class OpenAiChatModel:
@@ -88,7 +89,7 @@ class OpenAiChatModel:
         if not reply.has_words:
             said = fit_for_log(reply.refusal, self._endpoint.api_key)
             raise ProviderMuteError(Stage.CHAT, self.name, reply.silence, vendor_message=said)
-        if reply.finish_reason not in ("", "stop"):
+        if reply.finish_reason in _TOO_LONG | _FILTERED:
             log.warning("reply cut", provider=self.name, reason=reply.finish_reason)
         self._habit = reply.habit
 
@@ -125,11 +126,10 @@ class _Reply:
             return "the model calls tools instead of replying"
         is_thinking = self._has_reasoning or self._markup.is_thinking
         where = " while the model thinks" if is_thinking else ""
-        match self.finish_reason:
-            case "content_filter":
-                return "the reply is filtered"
-            case "length":
-                return f"the reply is cut by its length{where} before a word"
+        if self.finish_reason in _FILTERED:
+            return "the reply is filtered"
+        if self.finish_reason in _TOO_LONG:
+            return f"the reply is cut by its length{where} before a word"
         return f"the reply ends{where} without a word"
 
     def take(self, saying: Saying) -> str:
@@ -144,7 +144,7 @@ class _Reply:
 
     def finish(self) -> str:
         """Return what was held back."""
-        return self._said(self._markup.flush(is_cut=self.finish_reason == _CUT))
+        return self._said(self._markup.flush(is_cut=self.finish_reason in _TOO_LONG))
 
     def _news(self, saying: Saying) -> str:
         """Return the text without what a vendor says again, at the end or each time."""

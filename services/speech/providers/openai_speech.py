@@ -1,9 +1,10 @@
 """Voices behind `POST /audio/speech`, streamed."""
 
-import base64
 import json
+import re
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import httpx
@@ -25,10 +26,12 @@ from services.speech.streams import closing, once, timely
 
 SAMPLE_RATE_HERTZ = 24_000
 """What `response_format: pcm` means in this API."""
-LONGEST_DOCUMENT = 1 << 24
+LONGEST_DOCUMENT = 1 << 23
 _SOUND_KEYS = frozenset(
     ("audio", "audio_content", "audiocontent", "audio_data", "b64_json", "data", "output")
 )
+
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 
 class OpenAiSynthesizer:
@@ -140,10 +143,8 @@ def _sounds(document: object, key: str = "") -> Iterator[bytes]:
             for value in document:
                 yield from _sounds(value, key)
         case str() if key in _SOUND_KEYS:
-            text = document.rpartition(";base64,")[2]
-            for decode in (bytes.fromhex, lambda each: base64.b64decode(each, validate=True)):
-                try:
-                    yield decode(text)
-                except ValueError:
-                    continue
-                return
+            text = "".join(document.rpartition(";base64,")[2].split())
+            # Silence in base64 is nothing but the letter A.
+            is_hexadecimal = _HEXADECIMAL.fullmatch(text) is not None and not text.isalpha()
+            with suppress(ValueError):
+                yield bytes.fromhex(text) if is_hexadecimal else b64decode(text, validate=True)

@@ -254,6 +254,12 @@ async def test_a_model_that_thinks_before_its_first_tag_is_known_from_then_on() 
     assert [await scripted.reply() for _ in bodies] == [REPLY] * 3
 
 
+@pytest.mark.parametrize("tokens", [[REPLY, "</think>"], [REPLY[:9], f"{REPLY[9:]}</think>"]])
+async def test_a_tag_behind_the_reply_takes_nothing_of_it(tokens: list[str]) -> None:
+    scripted = ScriptedModel(answer(deltas(*tokens)), answer(deltas(*words(REPLY))))
+    assert [await scripted.reply() for _ in range(2)] == [REPLY] * 2
+
+
 async def test_a_reply_that_begins_like_thinking_is_said_all_the_same() -> None:
     reply = "The user manual lies at the desk."
     scripted = ScriptedModel(answer(deltas(*words(reply))))

@@ -213,6 +213,11 @@ async def test_a_sound_in_a_document_is_heard(body: bytes, member: str) -> None:
             assert await speak([answer], "application/json") == PCM
 
 
+async def test_silence_in_a_document_is_silence() -> None:
+    answer = json.dumps({"audio": base64.b64encode(bytes(9_600)).decode()}).encode()
+    assert await speak([answer], "application/json") == bytes(9_600)
+
+
 def _assert_tone(pcm: bytes) -> None:
     assert duration_s(len(pcm), SAMPLE_RATE_HERTZ) == pytest.approx(0.5, abs=0.06)
     assert loudest_hertz(pcm) == pytest.approx(440, abs=10)
