@@ -80,6 +80,9 @@ _MUSING = regex.compile(
 )
 """How models begin to think, and hardly ever to reply."""
 
+_THINKER = regex.compile(r"\b(?:r1|qwq|thinking|reasoner|reasoning)\b", regex.IGNORECASE)
+"""Models by whose names one knows that they think."""
+
 
 class Habit(StrEnum):
     """Whether a model's text begins with thinking whose opening tag is in its prompt."""
@@ -87,6 +90,11 @@ class Habit(StrEnum):
     UNKNOWN = "unknown"
     REPLIES = "replies"
     THINKS = "thinks"
+
+
+def expected_habit(model: str) -> Habit:
+    """Return what a model's name lets expect of it."""
+    return Habit.THINKS if _THINKER.search(model) else Habit.UNKNOWN
 
 
 class Markup:

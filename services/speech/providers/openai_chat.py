@@ -13,7 +13,7 @@ from services.speech.providers.asking import Asking
 from services.speech.providers.chat_answers import AnswerError, Saying, documents, saying_of
 from services.speech.providers.chat_request import ChatRequest
 from services.speech.providers.complaints import fit_for_log
-from services.speech.providers.markup import Habit, Markup
+from services.speech.providers.markup import Habit, Markup, expected_habit
 from services.speech.providers.openai_http import (
     Endpoint,
     malformed,
@@ -38,7 +38,7 @@ class OpenAiChatModel:
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
         self._endpoint = endpoint
         self._asking = Asking(client, endpoint, Stage.CHAT, request)
-        self._habit = Habit.UNKNOWN
+        self._habit = expected_habit(endpoint.model)
 
     @classmethod
     @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -62,7 +63,9 @@ ENDPOINT = Endpoint(
 class ScriptedModel:
     """A model behind a transport that answers each request with the next of the bodies."""
 
-    def __init__(self, *answers: httpx.Response, **parameters: object) -> None:
+    def __init__(
+        self, *answers: httpx.Response, name: str = ENDPOINT.model, **parameters: object
+    ) -> None:
         self.sent: list[dict[str, object]] = []
         self.said = ""
         self._answers = list(answers)
@@ -70,7 +73,7 @@ class ScriptedModel:
             base_url=ENDPOINT.base_url, transport=httpx.MockTransport(self._answer)
         )
         request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
-        self.model = OpenAiChatModel(client, ENDPOINT, request)
+        self.model = OpenAiChatModel(client, replace(ENDPOINT, model=name), request)
 
     async def reply(self, messages: Sequence[ChatMessage] = QUESTION) -> str:
         self.said = ""
@@ -252,6 +255,12 @@ async def test_a_model_that_thinks_before_its_first_tag_is_known_from_then_on() 
     bodies = [deltas(*words(f"{each}\n</think>\n{REPLY}")) for each in (THOUGHT, strange, strange)]
     scripted = ScriptedModel(*map(answer, bodies))
     assert [await scripted.reply() for _ in bodies] == [REPLY] * 3
+
+
+@pytest.mark.parametrize("name", ["deepseek-ai/DeepSeek-R1-0528", "qwq:32b", "qwen3-thinking"])
+@pytest.mark.parametrize("text", [REPLY, f"It was asked.</think>{REPLY}", MARKED["think"]])
+async def test_a_model_whose_name_tells_that_it_thinks_is_heard_out(name: str, text: str) -> None:
+    assert await ScriptedModel(answer(deltas(*words(text))), name=name).reply() == REPLY
 
 
 @pytest.mark.parametrize("tokens", [[REPLY, "</think>"], [REPLY[:9], f"{REPLY[9:]}</think>"]])
