@@ -42,15 +42,17 @@ class _Kind(StrEnum):
     NOTHING = "nothing"
 
 
+# Every repetition is bounded, so that what is held back is.
 _MARKER = regex.compile(
     rf"""
-      (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]*
+      (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]{{0,40}}
               | <\|(?:begin_of_thought|START_THINKING|START_ACTION)\|> )
-    | (?P<close> </{_ASIDE}\s*> | \[/THINK\] | ◁/think▷ | <channel\|> | assistantfinal
+    | (?P<close> </{_ASIDE}\s{{0,9}}> | \[/THINK\] | ◁/think▷ | <channel\|> | assistantfinal
                | <\|(?:end_of_thought|END_THINKING|END_ACTION)\|> )
-    | <\|channel\|>\s*(?P<channel>[a-z]+)(?=[^a-z])
-    | (?: <\|(?:{_HEADERS})\|>\s* | <start_of_turn> | <\|turn> ) (?P<role>[a-z]+)(?=[^a-z])
-      (?:\s+to=[\w.]+)? (?:<\|(?:end_header_id|end_of_role)\|>)? \s*
+    | <\|channel\|>\s{{0,9}}(?P<channel>[a-z]{{1,40}})(?=[^a-z])
+    | (?: <\|(?:{_HEADERS})\|>\s{{0,9}} | <start_of_turn> | <\|turn> )
+      (?P<role>[a-z]{{1,40}})(?=[^a-z])
+      (?:\s{{1,9}}to=[\w.]{{1,80}})? (?:<\|(?:end_header_id|end_of_role)\|>)? \s{{0,9}}
     | <\|im_(?P<role>user|assistant|system)\|>[^<]{{0,40}}<\|im_middle\|>
     | <[|｜](?P<role>user|assistant|system|observation|human)[|｜]>
     | (?P<channel_end> <\|end\|> )
@@ -171,8 +173,7 @@ class Markup:
         if not self._is_begun:
             text = text.lstrip()
         if not self._is_certain:
-            musing = _MUSING.match(text, partial=True)
-            if self._habit is Habit.THINKS or musing:
+            if self._habit is Habit.THINKS or _MUSING.match(text, partial=True):
                 self._held = text
                 return ""
             self._is_certain = True

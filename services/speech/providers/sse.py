@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = LONGEST_EVENT = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
 """A carriage return that comes last may be half of a line's end."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -28,14 +28,17 @@ async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEve
     Lines are cut as bytes, so that a character split between chunks is never seen in part.
     """
     data: list[str] = []
-    name = ""
+    name, size = "", 0
     async for line in _lines(chunks):
         if not line:
             if data:
                 yield ServerEvent(data="\n".join(data), name=name)
-            data, name = [], ""
+            data, name, size = [], "", 0
         elif line.startswith(b"data:"):
             data.append(_value(line[5:]))
+            size += len(line)
+            if size > LONGEST_EVENT:
+                raise SseError("an event without an end")
         elif line.startswith(b"event:"):
             name = _value(line[6:])
     if data:
