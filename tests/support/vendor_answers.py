@@ -141,6 +141,10 @@ CHAT_REPLIES: dict[str, tuple[str, bytes]] = {
             indent=2,
         ).encode(),
     ),
+    "one document with a byte order mark": (
+        JSON,
+        b"\xef\xbb\xbf" + json.dumps({"choices": [{"message": {"content": REPLY}}]}).encode(),
+    ),
     "one document in a stream": (
         SSE,
         b"\n " + json.dumps({"choices": [{"message": {"content": REPLY}}]}).encode(),
@@ -293,9 +297,14 @@ def fmt(tag: int = 1, channels: int = 1, rate_hertz: int = 24_000, bits: int = 1
     return chunk(b"fmt ", b"".join(n.to_bytes(size, "little") for n, size in (*fields, (bits, 2))))
 
 
-def wav_file(pcm: bytes, format: bytes | None = None, length: int | None = None) -> bytes:
-    """Return a WAV file of these samples, by default of 24 kHz, mono and 16 bits."""
-    return wav(format or fmt(), chunk(b"data", pcm, length))
+def wav_file(
+    pcm: bytes, format: bytes | None = None, *before: bytes, length: int | None = None
+) -> bytes:
+    """Return a WAV file of samples, 24 kHz, mono and 16 bits unless another format is given.
+
+    Chunks `before` stand before them; `length` is told in place of their true one.
+    """
+    return wav(format or fmt(), *before, chunk(b"data", pcm, length))
 
 
 def loudest_hertz(pcm: bytes, rate_hertz: int = 24_000) -> float:

@@ -13,6 +13,8 @@ from services.speech.providers.complaints import (
 from services.speech.providers.sse import SseError, server_events
 
 LONGEST_DOCUMENT = 1 << 20
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may stand before a document: the byte order mark is one."""
 _DONE = "[DONE]"
 _ERROR_KEYS = ("error", "base_resp")
 """Where an event with a choice may report an error all the same."""
@@ -56,7 +58,7 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
         head += chunk
         if head.strip():
             break
-    if head.lstrip()[:1] in (b"{", b"["):
+    if head.lstrip(_BLANK)[:1] in (b"{", b"["):
         for document in await _plain_documents(head, chunks):
             yield document
         return

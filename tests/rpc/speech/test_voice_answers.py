@@ -32,6 +32,7 @@ from tests.support.vendor_answers import (
     loudest_hertz,
     tone,
     wav,
+    wav_file,
 )
 
 ENDPOINT = Endpoint(
@@ -74,10 +75,6 @@ def of(samples: object, kind: str) -> bytes:
     return np.asarray(samples).astype(kind).tobytes()
 
 
-def riff(samples: bytes, format: bytes = FMT, *before: bytes, length: int | None = None) -> bytes:
-    return wav(format, *before, chunk(b"data", samples, length))
-
-
 FLOATS = tone() / 32_768
 EXTENSIBLE = chunk(
     b"fmt ", fmt(0xFFFE)[8:] + struct.pack("<HHI", 22, 16, 4) + b"\x01\0" + bytes(14)
@@ -85,29 +82,29 @@ EXTENSIBLE = chunk(
 
 EXACT: dict[str, bytes] = {
     "samples": PCM,
-    "WAV": riff(PCM),
-    "WAV of open length": riff(PCM, length=0xFFFFFFFF),
-    "WAV of no length": riff(PCM, length=0),
-    "WAV of too great a length": riff(PCM, length=len(PCM) + 44),
-    "WAV with other chunks": riff(
+    "WAV": wav_file(PCM),
+    "WAV of open length": wav_file(PCM, length=0xFFFFFFFF),
+    "WAV of no length": wav_file(PCM, length=0),
+    "WAV of too great a length": wav_file(PCM, length=len(PCM) + 44),
+    "WAV with other chunks": wav_file(
         PCM, FMT, chunk(b"LIST", b"INFO" + bytes(201)), chunk(b"id3 ", b"x")
     ),
     "WAV with chunks behind": wav(
         FMT, chunk(b"data", PCM), chunk(b"LIST", b"INFO" + b"\x7f" * 200)
     ),
-    "WAV, extensible": riff(PCM, EXTENSIBLE),
+    "WAV, extensible": wav_file(PCM, EXTENSIBLE),
     "WAV of 64 bits": wav(
         chunk(b"ds64", bytes(28)), FMT, chunk(b"data", PCM, 0xFFFFFFFF), magic=b"RF64"
     ),
-    "WAV by the sentence": riff(PCM[:9_600]) + riff(PCM[9_600:]),
-    "WAV of 24 bits": riff(
+    "WAV by the sentence": wav_file(PCM[:9_600]) + wav_file(PCM[9_600:]),
+    "WAV of 24 bits": wav_file(
         b"".join((each << 8).to_bytes(3, "little", signed=True) for each in tone().tolist()),
         fmt(bits=24),
     ),
-    "WAV of 32 bits": riff(of(tone().astype("<i4") << 16, "<i4"), fmt(bits=32)),
-    "WAV of floats": riff(of(FLOATS, "<f4"), fmt(3, bits=32)),
-    "WAV of long floats": riff(of(FLOATS, "<f8"), fmt(3, bits=64)),
-    "WAV in stereo": riff(of(np.repeat(tone(), 2), "<i2"), fmt(channels=2)),
+    "WAV of 32 bits": wav_file(of(tone().astype("<i4") << 16, "<i4"), fmt(bits=32)),
+    "WAV of floats": wav_file(of(FLOATS, "<f4"), fmt(3, bits=32)),
+    "WAV of long floats": wav_file(of(FLOATS, "<f8"), fmt(3, bits=64)),
+    "WAV in stereo": wav_file(of(np.repeat(tone(), 2), "<i2"), fmt(channels=2)),
     "FLAC": encoded("flac", "flac"),
     "AIFF": encoded("aiff", "pcm_s16be"),
     "AU": encoded("au", "pcm_s16be"),
@@ -115,11 +112,11 @@ EXACT: dict[str, bytes] = {
 """Answers in which the tone's samples are, each of them as it is."""
 
 ALIKE: dict[str, bytes] = {
-    "WAV of 8 bits": riff(of((tone() >> 8) + 128, "u1"), fmt(bits=8)),
-    "WAV at 8 kHz": riff(of(tone(8_000), "<i2"), fmt(rate_hertz=8_000)),
-    "WAV at 16 kHz": riff(of(tone(16_000), "<i2"), fmt(rate_hertz=16_000)),
-    "WAV at 22 kHz": riff(of(tone(22_050), "<i2"), fmt(rate_hertz=22_050)),
-    "WAV at 48 kHz in stereo": riff(
+    "WAV of 8 bits": wav_file(of((tone() >> 8) + 128, "u1"), fmt(bits=8)),
+    "WAV at 8 kHz": wav_file(of(tone(8_000), "<i2"), fmt(rate_hertz=8_000)),
+    "WAV at 16 kHz": wav_file(of(tone(16_000), "<i2"), fmt(rate_hertz=16_000)),
+    "WAV at 22 kHz": wav_file(of(tone(22_050), "<i2"), fmt(rate_hertz=22_050)),
+    "WAV at 48 kHz in stereo": wav_file(
         of(np.repeat(tone(48_000), 2), "<i2"), fmt(channels=2, rate_hertz=48_000)
     ),
     "WAV of A-law": encoded("wav", "pcm_alaw", 8_000),
@@ -161,7 +158,7 @@ FAILURES: dict[str, tuple[bytes, str]] = {
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(400), "image/png"),
     "a picture said to be sound": (b"\x89PNG\r\n\x1a\n" + bytes(400), "audio/pcm"),
     "an MP4": (b"\0\0\0\x20ftypM4A " + bytes(400), "audio/mp4"),
-    "a video": (riff(PCM).replace(b"WAVE", b"AVI "), "video/avi"),
+    "a video": (wav_file(PCM).replace(b"WAVE", b"AVI "), "video/avi"),
     "noise": (np.random.default_rng(7).bytes(20_000), "audio/pcm"),
     "noise in octets": (np.random.default_rng(8).bytes(20_000), OCTETS),
     "noise said to be MP3": (np.random.default_rng(9).bytes(20_000), "audio/mpeg"),
@@ -171,16 +168,16 @@ FAILURES: dict[str, tuple[bytes, str]] = {
     ),
     "noise that begins as Ogg does": (b"OggS" + np.random.default_rng(11).bytes(9_000), OCTETS),
     "noise that begins as FLAC does": (b"fLaC" + np.random.default_rng(12).bytes(9_000), OCTETS),
-    "half a header": (riff(PCM)[:30], "audio/wav"),
-    "a header alone": (riff(b""), "audio/wav"),
+    "half a header": (wav_file(PCM)[:30], "audio/wav"),
+    "a header alone": (wav_file(b""), "audio/wav"),
     "a WAV without a format": (wav(chunk(b"data", PCM)), "audio/wav"),
-    "a WAV of unknown code": (riff(PCM, fmt(0x55)), "audio/wav"),
-    "a WAV of no rate": (riff(PCM, fmt(rate_hertz=0)), "audio/wav"),
+    "a WAV of unknown code": (wav_file(PCM, fmt(0x55)), "audio/wav"),
+    "a WAV of no rate": (wav_file(PCM, fmt(rate_hertz=0)), "audio/wav"),
     "a rate that is none": (PCM, "audio/pcm;rate=fast"),
     "a rate that no voice has": (PCM, "audio/pcm;rate=1"),
     "nothing": (b"", "audio/pcm"),
     "silence": (bytes(9_600), "audio/pcm"),
-    "silence in a WAV": (riff(bytes(9_600)), "audio/wav"),
+    "silence in a WAV": (wav_file(bytes(9_600)), "audio/wav"),
 }
 """Answers that are no sound, and their media types."""
 
@@ -205,7 +202,7 @@ async def test_samples_are_what_the_media_type_declares(body: bytes, kind: str) 
 
 
 @pytest.mark.parametrize("member", ["audio", "data", "audioContent", "b64_json"])
-@pytest.mark.parametrize("body", [PCM, riff(PCM)], ids=["samples", "WAV"])
+@pytest.mark.parametrize("body", [PCM, wav_file(PCM)], ids=["samples", "WAV"])
 async def test_a_sound_in_a_document_is_heard(body: bytes, member: str) -> None:
     for text in (base64.b64encode(body).decode(), body.hex()):
         for document in ({member: text}, {"data": {member: text}}, {"data": [{member: text}]}):
@@ -271,8 +268,8 @@ async def test_what_the_vendor_says_is_kept_for_the_log(name: str) -> None:
     ("body", "size"),
     [
         (PCM, 960),
-        (riff(PCM), 1_000),
-        (riff(of(tone(22_050), "<i2"), fmt(rate_hertz=22_050)), 9_000),
+        (wav_file(PCM), 1_000),
+        (wav_file(of(tone(22_050), "<i2"), fmt(rate_hertz=22_050)), 9_000),
         (MP3, 3_000),
     ],
     ids=["samples", "WAV", "WAV at another rate", "MP3"],
