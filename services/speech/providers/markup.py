@@ -70,14 +70,17 @@ _MARKER = regex.compile(
 _CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
 """How only a marker begins: at the end of a reply it is one that was cut off."""
 
+_SOMEBODY = "(?:user|visitor|customer|guest|caller|client|person|question)"
 _MUSING = regex.compile(
-    r"""\s*(?: (?-i:analysis(?=[A-Z])) | (?:okay|ok|alright|hmm+),?\s+(?:so,?\s+)?
-               (?: the\s+(?:user|visitor|customer) | let(?:\s+me|['’]s)
-                 | (?:i|we)\s+(?:need|should|have) )
-            | hmm | the\s+(?:user|visitor|customer)(?:'s|’s)?\s | user\s(?:asks|wants|says)
-            | first,\s+(?:i|we|let) | let\s+me\s+(?:think|see|look) | let['’]s\s+think
-            | (?:i|we)\s+(?:need\s+to|should|have\s+to|must)\s
-            | 嗯|(?:好的?[，,。]?\s*)?(?:用户|访客|首先|我(?:需要|应该|得)) )""",
+    rf"""\s*(?: (?-i:analysis(?=[A-Z])) | hmm | wait,
+            | (?:(?:okay|ok|alright|so|now),?\s+){{0,2}}
+              (?: (?:the\s+)?{_SOMEBODY}(?:['’]s)?\s+(?:is|was|has|asks?|asked|wants?|says?|said
+                                                      |needs?|seems|just|might|may|message|query)\b
+                | they\s+(?:ask|want|need|are\s+asking)
+                | let\s+me\s+(?:think|see|look|check|recall) | let['’]s\s+(?:think|see|look)
+                | (?:i|we)\s+(?:need|should|have|must)\s+to\b | (?:i|we)\s+(?:should|must)\b
+                | need\s+to\s | first,\s+(?:i|we|let)\b | looking\s+at\s+the )
+            | 嗯|(?:好的?[，,。]?\s*)?(?:用户|访客|顾客|首先|问题是|我(?:需要|应该|得)) )""",
     regex.VERBOSE | regex.IGNORECASE,
 )
 """How models begin to think, and hardly ever to reply."""

@@ -269,8 +269,29 @@ async def test_a_tag_behind_the_reply_takes_nothing_of_it(tokens: list[str]) -> 
     assert [await scripted.reply() for _ in range(2)] == [REPLY] * 2
 
 
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "Okay, so the user is asking about the hours.",
+        "Hmm, hours.",
+        "The visitor's message is short.",
+        "Visitor asks when we open.",
+        "The question is about hours.",
+        "So, they want to know when we open.",
+        "We need to answer briefly.",
+        "Let me check the facts.",
+        "First, I look into the facts.",
+        "好的，用户问开放时间。",
+        "嗯，访客想知道时间。",
+    ],
+)
+async def test_thinking_that_begins_as_it_does_is_held_until_its_tag(thought: str) -> None:
+    for tokens in (words(f"{thought}\n</think>\n\n{REPLY}"), list(f"{thought}</think>{REPLY}")):
+        assert await ScriptedModel(answer(deltas(*tokens))).reply() == REPLY
+
+
 async def test_a_reply_that_begins_like_thinking_is_said_all_the_same() -> None:
-    reply = "The user manual lies at the desk."
+    reply = "We need to see your ticket, please."
     scripted = ScriptedModel(answer(deltas(*words(reply))))
     assert await scripted.reply() == reply
 
