@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from gateway.access import AccessRules, Guard, RateLimit
 from gateway.backend import Backend
 from gateway.body import BodyLimit
+from gateway.casting import Casting
 from gateway.catalogue import Catalogue
 from gateway.context import RequestContext
 from gateway.duplex import duplex_routes
@@ -67,7 +68,11 @@ def create_app(*, backend: Backend, options: GatewayOptions, drain: Drain | None
     needs_key = bool(options.access.keys)
     catalogue = Catalogue(backend)
     routers = (
-        task_routes(backend=backend, create_timeout_s=options.create_timeout_s),
+        task_routes(
+            backend=backend,
+            casting=Casting(catalogue),
+            create_timeout_s=options.create_timeout_s,
+        ),
         talk_routes(
             backend=backend,
             catalogue=catalogue,

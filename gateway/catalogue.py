@@ -1,4 +1,4 @@
-"""Who can be talked with: personas and digital humans, kept for a short while."""
+"""Who can be talked with: the personas, and the digital humans that can be shown."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend import Backend
+from services.runtime.languages import nearest
 
 T = TypeVar("T")
 
@@ -24,34 +25,41 @@ class Personas:
 
     def sample_question(self, persona_id: str, language: str) -> str | None:
         """Return a question that a persona answers well, in the language or the nearest it has."""
-        wanted = persona_id or self.default_id
-        persona = next((each for each in self.all if each.persona_id == wanted), None)
+        persona = self.find(persona_id or self.default_id)
         if persona is None:
             return None
         questions = persona.sample_questions
-        for code in (language, language.partition("-")[0], *persona.language_codes):
+        for code in (nearest(language, tuple(questions)) or "", *persona.language_codes):
             if code in questions:
                 return questions[code]
         return None
 
+    def find(self, persona_id: str) -> speech_pb2.Persona | None:
+        """Return a persona, or None when there is no such one."""
+        return next((each for each in self.all if each.persona_id == persona_id), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """The digital humans that can be shown; `is_complete` unless there are too many to keep."""
+
+    all: tuple[avatar_pb2.DigitalHuman, ...]
+    is_complete: bool
+
+    def has(self, digital_human_id: str) -> bool:
+        """Return whether a digital human is among them."""
+        return any(each.digital_human_id == digital_human_id for each in self.all)
+
 
 class Catalogue:
-    """Asks the services once in a while, so that many pages cost the cloud few calls."""
+    """Asks the services; what the cloud has to tell is kept, so that many pages cost few calls."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._personas = _Kept(self._ask_personas)
         self._digital_humans = _Kept(self._ask_digital_humans)
 
     async def personas(self) -> Personas:
-        """Return the personas."""
-        return await self._personas.get()
-
-    async def digital_humans(self) -> tuple[avatar_pb2.DigitalHuman, ...]:
-        """Return the people that can be shown."""
-        return await self._digital_humans.get()
-
-    async def _ask_personas(self) -> Personas:
+        """Return the personas as they are now."""
         found: list[speech_pb2.Persona] = []
         default_id, token = "", ""
         for _ in range(MAX_PAGES):
@@ -64,7 +72,11 @@ class Catalogue:
                 break
         return Personas(all=tuple(found), default_id=default_id)
 
-    async def _ask_digital_humans(self) -> tuple[avatar_pb2.DigitalHuman, ...]:
+    async def digital_humans(self) -> People:
+        """Return the people that can be shown, as the cloud said a short while ago at most."""
+        return await self._digital_humans.get()
+
+    async def _ask_digital_humans(self) -> People:
         found: list[avatar_pb2.DigitalHuman] = []
         token = ""
         for _ in range(MAX_PAGES):
@@ -76,7 +88,7 @@ class Catalogue:
             token = page.next_page_token
             if not token:
                 break
-        return tuple(found)
+        return People(all=tuple(found), is_complete=not token)
 
 
 class _Kept(Generic[T]):

@@ -70,7 +70,7 @@ class CreateTaskBody(JsonRequest):
     persona_id: Text = Field(default="", description="Persona; default: the deployment's own.")
     lang: Lang = ""
     digital_human_id: Text = Field(
-        default="", description="Who is shown; default: the deployment's own."
+        default="", description="Who is shown; default: the persona's own, else the deployment's."
     )
     user_id: Text = Field(default="", description="Whose task it is, up to 64 bytes.")
     background_color: Text = Field(default="", description="`#rrggbb`; default `#000000`.")
@@ -351,6 +351,11 @@ class Persona(JsonModel):
     display_name: str
     description: str
     languages: list[str]
+    display_names: dict[str, str] = Field(description="Name, per language.")
+    descriptions: dict[str, str] = Field(description="One line about it, per language.")
+    digital_human_id: str | None = Field(
+        default=None, description="Who is shown when create-task names nobody."
+    )
     greetings: dict[str, str]
     sample_questions: dict[str, str]
 

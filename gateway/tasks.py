@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.casting import Casting
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
 from gateway.models import (
@@ -53,7 +54,7 @@ TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
 
 
-def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
+def task_routes(*, backend: Backend, casting: Casting, create_timeout_s: float) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
     json_only = Depends(requires_json)
@@ -71,6 +72,8 @@ def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
                 Reason.MALFORMED_MESSAGE,
                 Reason.MEDIA_TYPE_UNSUPPORTED,
                 Reason.PAYLOAD_TOO_LARGE,
+                Reason.PERSONA_NOT_FOUND,
+                Reason.LANGUAGE_UNSUPPORTED,
                 Reason.STREAM_IN_USE,
                 Reason.REQUEST_ID_REUSED,
                 Reason.DIGITAL_HUMAN_NOT_FOUND,
@@ -99,10 +102,12 @@ def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
     ) -> Response:
         """Answer once the digital human is on air.
 
+        What could never talk is refused before anything is ordered: an unknown persona, a language
+        that it does not speak, an unknown digital human.
+
         A client that leaves before that, or a deadline that passes, stops the task.
         """
-        created = await backend.ask(backend.task.CreateTask, _to_request(body, idempotency_key))
-        task = created.task
+        task = await _order(backend, casting, _to_request(body, idempotency_key))
         if "respond-async" in prefer.lower():
             return _answer(
                 task,
@@ -242,6 +247,31 @@ def task_routes(*, backend: Backend, create_timeout_s: float) -> APIRouter:
         return EventStream(first, events)
 
     return router
+
+
+async def _order(backend: Backend, casting: Casting, order: pb.CreateTaskRequest) -> pb.Task:
+    """Return the task of an order, or of the same order made before: that one is always told."""
+    try:
+        cast = await casting.cast(order)
+    except ServiceError as refusal:
+        if order.request_id and refusal.reason is not Reason.INVALID_REQUEST:
+            return await _created_before(backend, order, refusal)
+        raise
+    return (await backend.ask(backend.task.CreateTask, cast)).task
+
+
+async def _created_before(
+    backend: Backend, order: pb.CreateTaskRequest, refusal: ServiceError
+) -> pb.Task:
+    try:
+        found = await backend.ask(
+            backend.task.FindCreatedTask, pb.FindCreatedTaskRequest(request=order)
+        )
+    except ServiceError as error:
+        if error.reason is Reason.REQUEST_ID_REUSED:
+            raise
+        raise refusal from None
+    return found.task
 
 
 def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequest:

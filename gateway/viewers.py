@@ -86,7 +86,12 @@ def config_routes(
     """Return the endpoint that tells a client what there is."""
     router = APIRouter(prefix="/api", tags=["viewers"])
 
-    @router.get("/config", summary="Get what there is to choose", responses=failures())
+    @router.get(
+        "/config",
+        summary="Get what there is to choose",
+        response_model_exclude_none=True,
+        responses=failures(),
+    )
     async def get_config() -> ConfigAnswer:
         """Return the personas, the digital humans, the languages and the limits."""
         personas = await catalogue.personas()
@@ -96,7 +101,7 @@ def config_routes(
             needs_key=needs_key,
             default_persona_id=personas.default_id,
             personas=[to_persona(each) for each in personas.all],
-            digital_humans=[to_digital_human(each) for each in people],
+            digital_humans=[to_digital_human(each) for each in people.all],
             languages=sorted({code for each in personas.all for code in each.language_codes}),
             max_upload_bytes=max_upload_bytes,
             max_audio_seconds=max_audio_s,

@@ -175,6 +175,9 @@ def to_persona(persona: speech_pb2.Persona) -> models.Persona:
         display_name=persona.display_name,
         description=persona.description,
         languages=list(persona.language_codes),
+        display_names=dict(persona.display_names),
+        descriptions=dict(persona.descriptions),
+        digital_human_id=persona.digital_human_id or None,
         greetings=dict(persona.greetings),
         sample_questions=dict(persona.sample_questions),
     )

@@ -1,20 +1,30 @@
 """`python -m services.speech`: the speech service as a process."""
 
+import structlog
+
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
 from services.speech.app import open_providers, running, serving_options
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
-from services.speech.personas import PersonaError, load_personas
+from services.speech.openers import voice_offer
+from services.speech.persona_format import PersonaError
+from services.speech.personas import load_personas
 from services.speech.settings import SpeechSettings
+
+log = structlog.get_logger(__name__)
 
 
 async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
     configure_logs("speech")
-    personas = load_personas(settings.personas_folder, default_id=settings.default_persona)
+    personas = load_personas(
+        settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
+    )
+    for error in personas.left_out:
+        log.error("PERSONA LEFT OUT: its file is wrong", faults=error.faults)
     async with (
         open_providers(settings, LibrarySettings(), personas) as providers,
         running(

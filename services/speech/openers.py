@@ -1,6 +1,6 @@
 """Opens who does the work of each stage, and who takes over, as the settings say."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -16,15 +16,15 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
-from services.speech.embedded.synthesizer import KokoroSynthesizer
+from services.speech.embedded.synthesizer import VOICES, KokoroSynthesizer
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.failover.breaker import OutageRules
 from services.speech.failover.chat import FailoverChatModel
 from services.speech.failover.recognizer import FailoverRecognizer
 from services.speech.failover.relay import FailoverRules
 from services.speech.failover.synthesizer import FailoverSynthesizer
-from services.speech.personas import Personas
-from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.personas import Personas, VoiceOffer
+from services.speech.ports import ChatModel, Recognizer, Synthesizer, Voice
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_http import Endpoint
 from services.speech.providers.openai_speech import OpenAiSynthesizer
@@ -72,8 +72,7 @@ async def open_synthesizer(
         return KokoroSynthesizer.load(path, voices=ASSETS / "voices", threads=settings.threads)
 
     def openai(stage: str) -> AbstractAsyncContextManager[Synthesizer]:
-        names: str = getattr(settings, f"{stage}_voices")
-        voice_ids = [each.strip() for each in names.split(",")]
+        voice_ids = _voice_ids(settings, stage)
         return OpenAiSynthesizer.open(_endpoint(settings, stage, SYNTHESIS), voice_ids=voice_ids)
 
     async with _chosen("synthesizer", settings, embedded, openai) as (first, *others):
@@ -86,6 +85,24 @@ async def open_synthesizer(
             [first, *others], rules, voices_of=settings.fallback_voices
         ) as synthesizer:
             yield synthesizer
+
+
+def voice_offer(settings: SpeechSettings) -> VoiceOffer:
+    """Return the voices that the synthesizer will have, without opening it."""
+    match settings.synthesizer:
+        case Provider.EMBEDDED:
+            voices: Sequence[Voice] = VOICES
+        case Provider.OPENAI:
+            voices = tuple(
+                Voice(voice_id=each, display_name=each, language_codes=())
+                for each in _voice_ids(settings, "synthesizer")
+            )
+    return VoiceOffer(synthesizer=settings.synthesizer, voices=voices)
+
+
+def _voice_ids(settings: SpeechSettings, stage: str) -> list[str]:
+    names: str = getattr(settings, f"{stage}_voices")
+    return [each.strip() for each in names.split(",")]
 
 
 @asynccontextmanager

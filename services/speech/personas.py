@@ -1,20 +1,24 @@
 """The personas: who a digital human is, what it says first, and what it knows."""
 
 import dataclasses
-import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from services.runtime.errors import ServiceError, refused
+from services.runtime.languages import nearest, primary
 from services.runtime.reasons import Reason
-from services.speech.listening import ListeningRules
+from services.speech.persona_format import (
+    FactTable,
+    LanguageTable,
+    PersonaError,
+    PersonaTable,
+    read_persona_file,
+)
+from services.speech.ports import Voice
+from services.speech.voices import choose_voice
 
-_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
-LONGEST_S = 3600
 _NO_SPEECH_PROMPTS = {
     "en": "Are you still there? Take your time.",
     "zh": "您还在吗？不着急，慢慢来。",
@@ -23,11 +27,6 @@ _HANG_UP_WARNINGS = {
     "en": "I have not heard anything for a while and will hang up in a moment. Just say something.",
     "zh": "好一会儿没有听到您说话，我马上要挂断了。如果您还在，请说句话。",
 }
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-
-
-class PersonaError(Exception):
-    """A persona file is wrong; the message names the file, the field and the rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +43,7 @@ class PersonaLanguage:
 
     language_code: str
     voice_id: str
+    """Empty for the synthesizer's first voice of the language."""
     prompt: str
     greeting: str
     sample_question: str
@@ -52,6 +52,9 @@ class PersonaLanguage:
     """What a user is asked who has been silent for long."""
     hang_up_warning: str = ""
     """What a silent user is told before the call ends."""
+    display_name: str = ""
+    """Empty for the persona's own, as below."""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class Persona:
     languages: tuple[PersonaLanguage, ...]
     listening: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Thresholds by the names of `ListeningRules`; those not named are the service's."""
+    digital_human_id: str = ""
+    """Who is shown where the caller names nobody and the account has this one."""
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; none given means the preferred one.
@@ -72,18 +77,15 @@ class Persona:
         """
         if not language_code:
             return self.languages[0]
-        wanted = language_code.lower()
-        for exact in (True, False):
-            for language in self.languages:
-                offered = language.language_code.lower()
-                if wanted == offered or (not exact and _primary(wanted) == _primary(offered)):
-                    return language
-        offers = ", ".join(language.language_code for language in self.languages)
+        offered = [language.language_code for language in self.languages]
+        found = nearest(language_code, offered)
+        if found is not None:
+            return self.languages[offered.index(found)]
         raise refused(
             Reason.LANGUAGE_UNSUPPORTED,
             "language_code",
             "offered",
-            f"{self.persona_id} does not speak {language_code}, only {offers}",
+            f"{self.persona_id} does not speak {language_code}, only {', '.join(offered)}",
             language_code=language_code,
         )
 
@@ -94,158 +96,105 @@ class Personas:
 
     by_id: Mapping[str, Persona]
     default_id: str
+    left_out: tuple[PersonaError, ...] = ()
+    """What is wrong with each file that is left out."""
 
     def get(self, persona_id: str) -> Persona:
         """Return a persona; an empty id means the default one. Raises ServiceError."""
-        found = self.by_id.get(persona_id or self.default_id)
+        wanted = persona_id or self.default_id
+        found = self.by_id.get(wanted)
         if found is None:
-            raise ServiceError(
+            raise refused(
                 Reason.PERSONA_NOT_FOUND,
-                f"persona_id: there is no persona {persona_id}",
-                persona_id=persona_id,
+                "persona_id",
+                "known",
+                f"there is no persona {wanted}, only {', '.join(self.by_id)}",
+                persona_id=wanted,
             )
         return found
 
 
-def load_personas(folder: Path, *, default_id: str) -> Personas:
-    """Read every `*.toml` of a folder; the file's name is the id. Raises PersonaError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceOffer:
+    """The synthesizer that the settings choose, and the voices that it has."""
+
+    synthesizer: str
+    voices: Sequence[Voice]
+
+
+def load_personas(folder: Path, *, default_id: str, offer: VoiceOffer | None = None) -> Personas:
+    """Read every `*.toml` of a folder; the file's name is the id.
+
+    A wrong file is left out, unless it is the default's: then, or when there is none, PersonaError
+    is raised. Without an offer voices are not looked at.
+    """
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise PersonaError(f"{folder}: there is no persona file (*.toml)")
-    by_id = {path.stem: _load(path) for path in paths}
+    by_id: dict[str, Persona] = {}
+    wrong: dict[str, PersonaError] = {}
+    for path in paths:
+        try:
+            by_id[path.stem] = load_persona(path, offer=offer)
+        except PersonaError as error:
+            wrong[path.stem] = error
+    if default_id in wrong:
+        raise wrong[default_id]
     if default_id not in by_id:
         raise PersonaError(f"{folder}: the default persona {default_id}.toml is missing")
-    return Personas(by_id=MappingProxyType(by_id), default_id=default_id)
+    return Personas(
+        by_id=MappingProxyType(by_id), default_id=default_id, left_out=tuple(wrong.values())
+    )
 
 
-def _primary(language_code: str) -> str:
-    return language_code.partition("-")[0]
-
-
-def _load(path: Path) -> Persona:
-    if not _ID.fullmatch(path.stem):
-        raise PersonaError(f"{path}: the name must be lower-case letters, digits and hyphens")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PersonaError(f"{path}: not TOML in UTF-8: {error}") from None
-    table = _Table(str(path), "", content)
-    languages = table.table("languages")
-    persona = Persona(
+def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
+    """Read a file; raises PersonaError with all that is wrong with it."""
+    table = read_persona_file(path)
+    if offer is not None and (faults := _voice_faults(table, offer)):
+        raise PersonaError(*(f"{path}: {fault}" for fault in faults))
+    synthesizer = offer.synthesizer if offer else ""
+    return Persona(
         persona_id=path.stem,
-        display_name=table.text("display_name"),
-        description=table.text("description"),
-        languages=tuple(_language(languages, code) for code in languages.content),
-        listening=MappingProxyType(_listening(table)),
+        display_name=table.display_name,
+        description=table.description,
+        languages=tuple(
+            _language(code, each, synthesizer) for code, each in table.languages.items()
+        ),
+        listening=table.thresholds,
+        digital_human_id=table.digital_human or "",
     )
-    if not persona.languages:
-        raise languages.error("", "at least one language is needed")
-    table.refuse_others("display_name", "description", "languages", "listening")
-    return persona
 
 
-def _listening(persona: "_Table") -> dict[str, float]:
-    if "listening" not in persona.content:
-        return {}
-    table = persona.table("listening")
-    table.refuse_others(*(field.name for field in dataclasses.fields(ListeningRules)))
-    return {
-        name: table.number(name, most=1.0 if name.endswith("_probability") else LONGEST_S)
-        for name in table.content
-    }
+def _voice_faults(table: PersonaTable, offer: VoiceOffer) -> list[str]:
+    faults = []
+    for code, language in table.languages.items():
+        try:
+            choose_voice(offer.voices, code, wanted=language.voice.get(offer.synthesizer, ""))
+        except ServiceError as error:
+            offered = ", ".join(voice.voice_id for voice in offer.voices)
+            fault = error.message.partition(": ")[2]
+            faults.append(f"languages.{code}.voice: {fault}; the synthesizer offers {offered}")
+    return faults
 
 
-def _language(languages: "_Table", code: str) -> PersonaLanguage:
-    if not _LANGUAGE.fullmatch(code):
-        raise languages.error(code, "must be a BCP-47 code such as en or zh-TW")
-    table = languages.table(code)
-    table.refuse_others(
-        "voice",
-        "prompt",
-        "greeting",
-        "sample_question",
-        "knowledge",
-        "no_speech_prompt",
-        "hang_up_warning",
-    )
-    asks = "zh" if code.startswith("zh") else "en"
+def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLanguage:
     return PersonaLanguage(
         language_code=code,
-        voice_id=table.text("voice"),
-        prompt=table.text("prompt"),
-        greeting=table.text("greeting"),
-        sample_question=table.text("sample_question"),
-        knowledge=tuple(_fact(entry) for entry in table.tables("knowledge")),
-        no_speech_prompt=(
-            table.text("no_speech_prompt")
-            if "no_speech_prompt" in table.content
-            else _NO_SPEECH_PROMPTS[asks]
-        ),
-        hang_up_warning=(
-            table.text("hang_up_warning")
-            if "hang_up_warning" in table.content
-            else _HANG_UP_WARNINGS[asks]
-        ),
+        voice_id=table.voice.get(synthesizer, ""),
+        prompt=table.prompt,
+        greeting=table.greeting,
+        sample_question=table.sample_question,
+        knowledge=tuple(_fact(each) for each in table.knowledge),
+        no_speech_prompt=table.no_speech_prompt or _stock(_NO_SPEECH_PROMPTS, code),
+        hang_up_warning=table.hang_up_warning or _stock(_HANG_UP_WARNINGS, code),
+        display_name=table.display_name or "",
+        description=table.description or "",
     )
 
 
-def _fact(table: "_Table") -> Fact:
-    table.refuse_others("questions", "answer")
-    return Fact(questions=table.texts("questions"), answer=table.text("answer"))
+def _stock(texts: Mapping[str, str], code: str) -> str:
+    return texts.get(primary(code), texts["en"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A TOML table that knows where it stands, for errors that say so."""
-
-    file: str
-    place: str
-    content: Mapping[str, Any]
-
-    def error(self, field: str, rule: str) -> PersonaError:
-        return PersonaError(f"{self.file}: {self._path(field)}: {rule}")
-
-    def text(self, field: str) -> str:
-        value = self.content.get(field)
-        if not isinstance(value, str) or not value.strip():
-            raise self.error(field, "a text that is not empty is required")
-        return value.strip()
-
-    def number(self, field: str, *, most: float) -> float:
-        value = self.content.get(field)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            raise self.error(field, f"a number from 0 to {most:g} is required")
-        return value
-
-    def texts(self, field: str) -> tuple[str, ...]:
-        value = self.content.get(field)
-        if not (
-            isinstance(value, list)
-            and value
-            and all(isinstance(each, str) and each.strip() for each in value)
-        ):
-            raise self.error(field, "a list of texts is required")
-        return tuple(each.strip() for each in value)
-
-    def table(self, field: str) -> "_Table":
-        value = self.content.get(field)
-        if not isinstance(value, dict):
-            raise self.error(field, "a table is required")
-        return _Table(self.file, self._path(field), value)
-
-    def tables(self, field: str) -> tuple["_Table", ...]:
-        value = self.content.get(field, [])
-        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-            raise self.error(field, "a list of tables is required")
-        return tuple(
-            _Table(self.file, f"{self._path(field)}[{index}]", each)
-            for index, each in enumerate(value)
-        )
-
-    def refuse_others(self, *fields: str) -> None:
-        for field in self.content:
-            if field not in fields:
-                raise self.error(field, f"unknown; known are {', '.join(fields)}")
-
-    def _path(self, field: str) -> str:
-        return ".".join(part for part in (self.place, field) if part)
+def _fact(table: FactTable) -> Fact:
+    return Fact(questions=tuple(table.questions), answer=table.answer)

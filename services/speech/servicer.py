@@ -15,6 +15,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import invalid, refused
+from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, take_setup
@@ -270,11 +271,11 @@ class SpeechServicer(SpeechServiceServicer):
     def _check_language(self, language_code: str) -> None:
         """Refuse a language that no persona speaks."""
         offered = {
-            language.language_code.partition("-")[0]
+            primary(language.language_code)
             for persona in self._personas.by_id.values()
             for language in persona.languages
         }
-        if language_code.partition("-")[0].lower() not in offered:
+        if primary(language_code) not in offered:
             raise refused(
                 Reason.LANGUAGE_UNSUPPORTED,
                 "setup.language_code",

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from services.runtime.errors import ServiceError, refused
+from services.runtime.errors import refused
+from services.runtime.languages import primary
 from services.runtime.reasons import Reason
 from services.speech.ports import Voice
 
 
 def speaks(voice: Voice, language_code: str) -> bool:
     """Whether a voice speaks a language; regions do not matter, no languages means any."""
-    primaries = {_primary(each) for each in voice.language_codes}
-    return not primaries or _primary(language_code) in primaries
+    languages = {primary(each) for each in voice.language_codes}
+    return not languages or primary(language_code) in languages
 
 
 def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]:
@@ -35,8 +36,12 @@ def choose_voice(
     Raises ServiceError when the wanted one is unknown or no voice speaks the language.
     """
     if wanted and all(voice.voice_id != wanted for voice in voices):
-        raise ServiceError(
-            Reason.VOICE_NOT_FOUND, f"voice_id: there is no voice {wanted}", voice_id=wanted
+        raise refused(
+            Reason.VOICE_NOT_FOUND,
+            "voice_id",
+            "known",
+            f"there is no voice {wanted}",
+            voice_id=wanted,
         )
     offered = voices_for(voices, language_code)
     by_id = {voice.voice_id: voice for voice in offered}
@@ -50,7 +55,3 @@ def choose_voice(
             voice_id=wanted,
         )
     return by_id.get(wanted) or by_id.get(preferred) or offered[0]
-
-
-def _primary(language_code: str) -> str:
-    return language_code.partition("-")[0].lower()

@@ -277,6 +277,13 @@ def to_persona(persona: Persona) -> speech_pb2.Persona:
         language_codes=[each.language_code for each in languages],
         greetings={each.language_code: each.greeting for each in languages},
         sample_questions={each.language_code: each.sample_question for each in languages},
+        display_names={
+            each.language_code: each.display_name or persona.display_name for each in languages
+        },
+        descriptions={
+            each.language_code: each.description or persona.description for each in languages
+        },
+        digital_human_id=persona.digital_human_id,
     )
 
 

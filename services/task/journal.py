@@ -56,6 +56,17 @@ class SqliteJournal:
 
         return await self._database.transact(work)
 
+    async def find_created(self, request: Request | None) -> Task:
+        """Return the task that an earlier call with the request made."""
+
+        def work(transaction: Transaction) -> Task:
+            known = self._answered(transaction, request)
+            if known is None:
+                raise ServiceError(Reason.TASK_NOT_FOUND, "No task was made by this request.")
+            return _task(transaction, known)
+
+        return await self._database.transact(work)
+
     async def change(
         self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
     ) -> tuple[Task, Task]:

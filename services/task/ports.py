@@ -96,6 +96,12 @@ class Journal(Protocol):
         Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
         """
 
+    async def find_created(self, request: Request | None) -> Task:
+        """Return the task that an earlier call with the request made.
+
+        Raises ServiceError: TASK_NOT_FOUND when there was none, REQUEST_ID_REUSED.
+        """
+
     async def change(
         self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
     ) -> tuple[Task, Task]:

@@ -67,6 +67,13 @@ class TaskServicer(TaskServiceServicer):
             task=wire.task_to_pb(task, self._clock()), replayed=is_replayed
         )
 
+    async def FindCreatedTask(
+        self, request: pb.FindCreatedTaskRequest, context: Context
+    ) -> pb.FindCreatedTaskResponse:
+        """Return the task that an earlier CreateTask made."""
+        task = await self._journal.find_created(wire.request_of(request.request))
+        return pb.FindCreatedTaskResponse(task=wire.task_to_pb(task, self._clock()))
+
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         task = await self._journal.get(request.task_id)

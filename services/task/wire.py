@@ -41,7 +41,7 @@ def task_from_request(
         task_id=new_task_id(now),
         room_id=request.room_id,
         stream_id=request.stream_id,
-        digital_human_id=request.digital_human_id,
+        digital_human_id=request.digital_human_id or request.default_digital_human_id,
         persona_id=request.persona_id,
         language_code=request.language_code,
         user_id=request.user_id,
@@ -58,6 +58,8 @@ def request_of(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | 
         return None
     body = deepcopy(message)
     body.ClearField("request_id")
+    if isinstance(body, pb.CreateTaskRequest):
+        body.ClearField("default_digital_human_id")
     digest = hashlib.sha256(message.DESCRIPTOR.full_name.encode())
     digest.update(body.SerializeToString(deterministic=True))
     return Request(request_id=message.request_id.lower(), digest=digest.digest())

@@ -155,6 +155,18 @@ class ScriptedTasks(TaskServiceServicer):
             await self.move(task_id, task_pb2.TASK_STATE_STREAMING, start_time=_now())
         return created
 
+    async def FindCreatedTask(
+        self, request: task_pb2.FindCreatedTaskRequest, context: Context
+    ) -> task_pb2.FindCreatedTaskResponse:
+        self.script.check("FindCreatedTask")
+        order = request.request
+        task = self.tasks.get(self._by_request.get(order.request_id, ""))
+        if task is None:
+            raise ServiceError(Reason.TASK_NOT_FOUND, "No task was made by this request.")
+        if task.stream_id != order.stream_id:
+            raise ServiceError(Reason.REQUEST_ID_REUSED, "The request id was used before.")
+        return task_pb2.FindCreatedTaskResponse(task=task)
+
     async def GetTask(
         self, request: task_pb2.GetTaskRequest, context: Context
     ) -> task_pb2.GetTaskResponse:
@@ -266,6 +278,17 @@ class ScriptedSpeech(SpeechServiceServicer):
         self.interrupts = 0
         self.cancelled = asyncio.Event()
         self.replying = asyncio.Event()
+        self.personas = [
+            speech_pb2.Persona(
+                persona_id="guide",
+                display_name="Guide",
+                description="Knows the way to everything in this house.",
+                language_codes=LANGUAGES,
+                greetings={"en": "Hello."},
+                sample_questions=SAMPLE_QUESTIONS,
+            ),
+            speech_pb2.Persona(persona_id="mute", language_codes=["en"]),
+        ]
         self._sequence = 0
         self._taken = asyncio.Condition()
 
@@ -394,16 +417,8 @@ class ScriptedSpeech(SpeechServiceServicer):
         self, request: speech_pb2.ListPersonasRequest, context: Context
     ) -> speech_pb2.ListPersonasResponse:
         self.script.check("ListPersonas")
-        persona = speech_pb2.Persona(
-            persona_id="guide",
-            display_name="Guide",
-            description="Knows the way to everything in this house.",
-            language_codes=LANGUAGES,
-            greetings={"en": "Hello."},
-            sample_questions=SAMPLE_QUESTIONS,
-        )
         return speech_pb2.ListPersonasResponse(
-            personas=[persona, speech_pb2.Persona(persona_id="mute", language_codes=["en"])],
+            personas=self.personas,
             default_persona_id="guide",
         )
 
@@ -416,6 +431,13 @@ class ScriptedAvatars(AvatarServiceServicer):
         self.playback = avatar_pb2.Playback(
             protocol=avatar_pb2.PLAYBACK_PROTOCOL_WHEP, url="http://127.0.0.1:9/whep/s"
         )
+        self.people = [
+            avatar_pb2.DigitalHuman(
+                digital_human_id="parley_mia", display_name="Mia", actions=["nod"]
+            )
+        ]
+        self.has_more = False
+        """Whether the list of people never ends."""
         self.actions: list[avatar_pb2.PerformActionRequest] = []
         self.tokens: list[avatar_pb2.CreateViewerTokenRequest] = []
         self.token_life = timedelta(minutes=10)
@@ -442,10 +464,9 @@ class ScriptedAvatars(AvatarServiceServicer):
         self, request: avatar_pb2.ListDigitalHumansRequest, context: Context
     ) -> avatar_pb2.ListDigitalHumansResponse:
         self.script.check("ListDigitalHumans")
-        person = avatar_pb2.DigitalHuman(
-            digital_human_id="parley_mia", display_name="Mia", actions=["nod"]
+        return avatar_pb2.ListDigitalHumansResponse(
+            digital_humans=self.people, next_page_token="1" if self.has_more else ""
         )
-        return avatar_pb2.ListDigitalHumansResponse(digital_humans=[person])
 
     async def HandleCallback(
         self, request: avatar_pb2.HandleCallbackRequest, context: Context

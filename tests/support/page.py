@@ -31,7 +31,7 @@ async def start_call(page: Page, stack: Stack, url: str | None = None) -> str:
     await open_page(page, stack, url)
     task_id = await created_by(page, page.get_by_role("button", name="Call", exact=True).click())
     await expect(page.locator("#captions .reply")).to_have_text(
-        "Welcome to Harbor Place, I am Mia. How can I help you today?", timeout=REPLY_TIMEOUT_MS
+        "Welcome to Harbor Place, I am Nora. How can I help you today?", timeout=REPLY_TIMEOUT_MS
     )
     await until_resting(page)
     await expect(page.get_by_role("alert")).to_be_hidden()

@@ -326,3 +326,30 @@ async def test_a_silent_cloud_does_not_end_the_watch_over_a_start(
 ) -> None:
     cloud.scripts[Call.GET].extend([Lost.UNDONE, Reason.CLOUD_ERROR])
     assert await create_streaming(tasks)
+
+
+async def test_an_order_made_before_is_found_and_none_is_made(
+    tasks: TaskServiceStub, cloud: ScriptedCloud
+) -> None:
+    order = request(request_id=str(uuid.uuid4()))
+    find = pb.FindCreatedTaskRequest(request=order)
+    error = await error_of(tasks.FindCreatedTask(find))
+    assert error.reason is Reason.TASK_NOT_FOUND
+    assert not cloud.running
+    created = await tasks.CreateTask(order)
+    assert (await tasks.FindCreatedTask(find)).task.task_id == created.task.task_id
+    other = request(request_id=order.request_id, stream_id="other")
+    error = await error_of(tasks.FindCreatedTask(pb.FindCreatedTaskRequest(request=other)))
+    assert error.reason is Reason.REQUEST_ID_REUSED
+    unnamed = pb.FindCreatedTaskRequest(request=request())
+    assert (await error_of(tasks.FindCreatedTask(unnamed))).reason is Reason.TASK_NOT_FOUND
+
+
+async def test_the_default_person_is_no_part_of_what_is_repeated(tasks: TaskServiceStub) -> None:
+    request_id = str(uuid.uuid4())
+    first = await tasks.CreateTask(request(request_id=request_id, default_digital_human_id="elin"))
+    assert first.task.digital_human_id == "elin"
+    again = await tasks.CreateTask(request(request_id=request_id, default_digital_human_id="yuna"))
+    assert (again.replayed, again.task.task_id) == (True, first.task.task_id)
+    named = await create(tasks, "other", digital_human_id="mia", default_digital_human_id="elin")
+    assert named.digital_human_id == "mia"

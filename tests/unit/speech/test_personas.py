@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.people import PEOPLE
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.personas import PersonaError, load_personas
-from services.speech.settings import PERSONAS
+from services.speech.openers import voice_offer
+from services.speech.persona_format import PersonaError
+from services.speech.personas import VoiceOffer, load_persona, load_personas
+from services.speech.ports import Voice
+from services.speech.settings import PERSONAS, SpeechSettings
+from services.speech.wire import to_persona
 
 GOOD = """
 display_name = "Host"
@@ -92,6 +97,102 @@ def test_files_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "host.toml").write_text(GOOD)
     with pytest.raises(PersonaError, match=r"other\.toml is missing"):
         load_personas(tmp_path, default_id="other")
+
+
+def test_a_wrong_file_is_left_out_and_the_others_work(tmp_path: Path) -> None:
+    (tmp_path / "host.toml").write_text(GOOD)
     (tmp_path / "No Name.toml").write_text(GOOD)
-    with pytest.raises(PersonaError, match="lower-case"):
-        load_personas(tmp_path, default_id="host")
+    (tmp_path / "broken.toml").write_text("= x")
+    personas = load_personas(tmp_path, default_id="host")
+    assert list(personas.by_id) == ["host"]
+    no_name, broken = personas.left_out
+    assert "lower-case" in str(no_name)
+    assert "not TOML" in str(broken)
+    with pytest.raises(PersonaError, match="not TOML"):
+        load_personas(tmp_path, default_id="broken")
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once_in_plain_words(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        """
+display_name = ""
+descripton = "Hosts."
+digital_human = 3
+languages.en = { voice = { embeded = "anna" }, prompt = 3, greeting = "Hi.", knowledge = [
+  { question = ["When?"], answer = "Now." }, 3 ] }
+languages.English_.voice = "anna"
+listening = { onset_probability = 2, no_speach_s = 3, barge_in_s = "0.5" }
+"""
+    )
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    told = [fault.removeprefix(f"{path}: ") for fault in failure.value.faults]
+    fields = {fault.partition(": ")[0] for fault in told}
+    assert fields >= {
+        "display_name",
+        "description",
+        "descripton",
+        "digital_human",
+        "languages.en.voice",
+        "languages.en.prompt",
+        "languages.en.sample_question",
+        "languages.en.knowledge[0].questions",
+        "languages.en.knowledge[0].question",
+        "languages.en.knowledge[1]",
+        "languages.English_",
+        "listening.onset_probability",
+        "listening.no_speach_s",
+        "listening.barge_in_s",
+    }
+    assert "display_name: must not be empty" in told
+    assert "listening.onset_probability: must be at most 1" in told
+    assert any("known are" in fault and "no_speech_s" in fault for fault in told)
+    for fault in told:
+        assert not set(fault) & set("\\^$*?")
+
+
+def test_a_voice_must_be_one_that_the_synthesizer_offers(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD)
+    anna = Voice(voice_id="anna", display_name="Anna", language_codes=("en-GB",))
+    bela = Voice(voice_id="bela", display_name="Bela", language_codes=("zh-CN",))
+    offer = VoiceOffer(synthesizer="embedded", voices=(anna, bela))
+    assert load_persona(path, offer=offer).languages[0].voice_id == "anna"
+    for named, rule in (
+        ('"carl"', "there is no voice carl; the synthesizer offers anna, bela"),
+        ('"bela"', "the voice bela does not speak en-US"),
+        ('{ embedded = "carl" }', "there is no voice carl"),
+    ):
+        path.write_text(GOOD.replace('"anna"', named))
+        with pytest.raises(PersonaError, match=rf"languages.en-US.voice: {rule}"):
+            load_persona(path, offer=offer)
+    path.write_text(GOOD.replace("en-US", "sw"))
+    with pytest.raises(PersonaError, match=r"languages\.sw\.voice: "):
+        load_persona(path, offer=offer)
+
+
+def test_a_voice_may_be_named_for_each_synthesizer(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD.replace('"anna"', '{ embedded = "anna" }'))
+    coral = Voice(voice_id="coral", display_name="Coral", language_codes=())
+    offer = VoiceOffer(synthesizer="openai", voices=(coral,))
+    assert load_persona(path, offer=offer).languages[0].voice_id == ""
+
+
+def test_names_may_be_localised(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD.replace("[languages.en-US]", '[languages.en-US]\ndisplay_name = "Ho"'))
+    shown = to_persona(load_persona(path))
+    assert dict(shown.display_names) == {"en-US": "Ho"}
+    assert dict(shown.descriptions) == {"en-US": "Hosts."}
+
+
+def test_no_persona_of_the_product_is_called_like_a_person() -> None:
+    personas = load_personas(PERSONAS, default_id="concierge", offer=voice_offer(SpeechSettings()))
+    assert not personas.left_out
+    people = {person.digital_human_id: person.name for person in PEOPLE}
+    for persona in personas.by_id.values():
+        assert persona.digital_human_id in people
+        assert persona.display_name not in people.values()
+        assert persona.display_name in persona.languages[0].greeting

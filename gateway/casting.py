@@ -1,0 +1,78 @@
+"""Who talks and who is shown: what can never talk is refused before anything is ordered."""
+
+from collections.abc import Sequence
+
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
+from gateway.catalogue import Catalogue, Personas
+from services.runtime.errors import refused
+from services.runtime.interceptors import checked
+from services.runtime.languages import nearest
+from services.runtime.reasons import Reason
+
+
+class Casting:
+    """Judges orders by the catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def cast(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
+        """Return an order with the persona's own digital human, if the account has it.
+
+        Raises ServiceError for a persona, a language of it, or a digital human that is not there.
+        """
+        checked(order)
+        persona = _persona(await self._catalogue.personas(), order.persona_id)
+        _require_language(persona, order.language_code)
+        cast = task_pb2.CreateTaskRequest()
+        cast.CopyFrom(order)
+        if order.digital_human_id:
+            await self._require_person(order.digital_human_id)
+        elif persona.digital_human_id:
+            people = await self._catalogue.digital_humans()
+            if people.has(persona.digital_human_id):
+                cast.default_digital_human_id = persona.digital_human_id
+        return cast
+
+    async def _require_person(self, digital_human_id: str) -> None:
+        people = await self._catalogue.digital_humans()
+        # Of a longer list than is kept here, only the cloud knows the rest.
+        if people.is_complete and not people.has(digital_human_id):
+            raise refused(
+                Reason.DIGITAL_HUMAN_NOT_FOUND,
+                "digital_human_id",
+                "known",
+                f"there is no digital human {digital_human_id}",
+                digital_human_id=digital_human_id,
+            )
+
+
+def _persona(personas: Personas, persona_id: str) -> speech_pb2.Persona:
+    wanted = persona_id or personas.default_id
+    persona = personas.find(wanted)
+    if persona is None:
+        raise refused(
+            Reason.PERSONA_NOT_FOUND,
+            "persona_id",
+            "known",
+            f"there is no persona {wanted}, only {_listed([p.persona_id for p in personas.all])}",
+            persona_id=wanted,
+        )
+    return persona
+
+
+def _require_language(persona: speech_pb2.Persona, language_code: str) -> None:
+    offered = persona.language_codes
+    if language_code and nearest(language_code, offered) is None:
+        raise refused(
+            Reason.LANGUAGE_UNSUPPORTED,
+            "language_code",
+            "offered",
+            f"{persona.persona_id} does not speak {language_code}, only {_listed(offered)}",
+            language_code=language_code,
+        )
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items)
