@@ -1,6 +1,7 @@
 """`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
 
 import asyncio
+import json
 import signal
 import sys
 
@@ -13,6 +14,9 @@ from engine.settings import EngineSettings, SettingsError, read_settings
 from engine.workers.front import fronting
 
 log = structlog.get_logger()
+
+CHECK_FLAG = "--check"
+REMEDY = "Correct it in .env or the environment."
 
 
 async def serve(settings: EngineSettings) -> None:
@@ -34,14 +38,31 @@ async def serve(settings: EngineSettings) -> None:
         log.info("engine stopping")
 
 
+def tell_problems() -> None:
+    """Print each setting that is wrong, in the form that all processes of Parley do."""
+    try:
+        read_settings()
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            name, _, rule = line.partition(": ")
+            finding = {"subject": name, "verdict": "problem", "found": rule, "remedy": REMEDY}
+            print(json.dumps(finding))
+
+
 def main() -> None:
-    """Read the settings and serve; bad settings end the process with status 2."""
+    """Read the settings and serve; bad settings end the process with status 2.
+
+    With `--check` it only says what is wrong with them, one JSON object per line.
+    """
+    if CHECK_FLAG in sys.argv[1:]:
+        tell_problems()
+        return
     try:
         settings = read_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    configure_logs(settings.log_level)
+    configure_logs(settings)
     uvloop.run(serve(settings))
 
 

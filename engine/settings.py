@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
+    AliasChoices,
     AnyHttpUrl,
     DirectoryPath,
     Field,
@@ -45,7 +46,9 @@ class SecretFiles(PydanticBaseSettingsSource):
 class EngineSettings(BaseSettings):
     """Every setting of the process; the description says what a value must be."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
     port: int = Field(8090, ge=0, le=65535, description="the port of HTTP, 0 for any free one")
@@ -96,7 +99,12 @@ class EngineSettings(BaseSettings):
         256 * 2**20, ge=2**20, description="bytes of recordings to keep, at least 1048576"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="debug, info, warning or error"
+        "info",
+        validation_alias=AliasChoices("ENGINE_LOG_LEVEL", "PARLEY_LOG_LEVEL"),
+        description="debug, info, warning or error",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", validation_alias="PARLEY_LOG_FORMAT", description="console or json"
     )
 
     @field_validator("server_secret")
@@ -133,9 +141,24 @@ def read_settings() -> EngineSettings:
     try:
         return EngineSettings()  # type: ignore[call-arg]  # the environment gives the required
     except ValidationError as error:
-        names = dict.fromkeys(str(item["loc"][0]) for item in error.errors())
-        fields = EngineSettings.model_fields
-        lines = [f"{PREFIX}{name.upper()}: must be {fields[name].description}" for name in names]
+        lines = dict.fromkeys(_line(str(item["loc"][0])) for item in error.errors())
         raise SettingsError("\n".join(lines)) from None
     except OSError as error:
         raise SettingsError(f"a secret's file cannot be read: {error.filename}") from None
+
+
+def _line(place: str) -> str:
+    """Say what a variable must be, by the name of its field or one of its own."""
+    for name, field in EngineSettings.model_fields.items():
+        own_name = f"{PREFIX}{name.upper()}"
+        match field.validation_alias:
+            case AliasChoices(choices=choices):
+                names = [name, *map(str, choices)]
+            case str(alias):
+                names = [name, alias]
+            case _:
+                names = [name, own_name]
+        if place in names:
+            told = next((each for each in names[1:] if os.environ.get(each)), names[1])
+            return f"{told}: must be {field.description}"
+    raise KeyError(place)

@@ -1,5 +1,7 @@
 """`python -m gateway`: the gateway as a process."""
 
+from functools import partial
+
 import structlog
 
 from gateway.access import AccessRules
@@ -8,6 +10,7 @@ from gateway.backend import Targets, connecting
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
 from gateway.sockets import Drain
+from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -18,7 +21,7 @@ log = structlog.get_logger("gateway")
 async def main() -> None:
     """Serve until the process is told to stop."""
     settings = load(GatewaySettings)
-    configure_logs("gateway")
+    configure_logs("gateway", settings)
     targets = Targets(
         task=settings.task_target, speech=settings.speech_target, avatar=settings.avatar_target
     )
@@ -47,4 +50,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run("gateway", main)
+    run("gateway", main, check=partial(settings_checked, GatewaySettings))

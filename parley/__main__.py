@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,8 @@ import typer
 from rich.console import Console
 
 from parley import doctor, tasks
-from parley.findings import examine
+from parley.checks import check_processes
+from parley.findings import Finding, examine
 from parley.gateway import Gateway, GatewayError, Question, gateway_at
 from parley.models import models_app
 from parley.plan import GATEWAY, ROOT, PlanError
@@ -26,7 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 tasks_app = typer.Typer(help="Digital humans on air.", no_args_is_help=True)
+persona_app = typer.Typer(help="Who digital humans are.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
 
 console = Console()
@@ -41,8 +46,21 @@ ApiKey = Annotated[
 ]
 
 
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        console.print(f"parley {version('parley')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def read_env_file() -> None:
+def read_env_file(
+    is_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Say the version and end."
+        ),
+    ] = False,
+) -> None:
     """Read .env, without overriding what is set already."""
     dotenv.load_dotenv(ROOT / ".env", override=False)
 
@@ -60,8 +78,25 @@ def up() -> None:
 def examine_machine() -> None:
     """Say what is wrong here and how to mend it."""
     with console.status("Looking around"):
-        found = asyncio.run(examine(os.environ))
+        found = asyncio.run(_found())
     raise typer.Exit(doctor.show(found, console))
+
+
+@persona_app.command("check")
+def check_personas(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Persona files; default: all that are set.")
+    ] = None,
+) -> None:
+    """Say all that is wrong with persona files; docs/personas.md tells of the format."""
+    # The speech service's own check: what it says here is what it says at its start.
+    words = (sys.executable, "-m", "services.speech.persona_check", *map(str, files or ()))
+    raise typer.Exit(subprocess.run(words, check=False).returncode)
+
+
+async def _found() -> list[Finding]:
+    machine, processes = await asyncio.gather(examine(os.environ), check_processes(os.environ))
+    return [*machine, *processes]
 
 
 @app.command()

@@ -61,7 +61,7 @@ async def work(link: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=link, limit=MAX_LINE_BYTES)
     async with asyncio.timeout(SETTINGS_TIMEOUT_S):
         settings = read_settings_line(await reader.readline())
-    configure_logs(settings.log_level)
+    configure_logs(settings)
     line = FrontLine(writer)
     try:
         await _serve(settings, line, reader)

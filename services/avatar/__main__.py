@@ -1,7 +1,10 @@
 """`python -m services.avatar`: the avatar service as a process."""
 
+from functools import partial
+
 from services.avatar.app import running
 from services.avatar.settings import AvatarSettings
+from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -10,10 +13,10 @@ from services.runtime.settings import load
 async def main() -> None:
     """Serve until told to stop."""
     settings = load(AvatarSettings)
-    configure_logs("avatar")
+    configure_logs("avatar", settings)
     async with running(settings):
         await until_stopped()
 
 
 if __name__ == "__main__":
-    run("avatar", main)
+    run("avatar", main, check=partial(settings_checked, AvatarSettings))

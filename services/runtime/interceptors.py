@@ -41,6 +41,8 @@ Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHan
 # The caller's channel tries again what never arrived, or arrived at a replica that shuts down. What
 # failed behind us has had its tries: more would pile up and hide the reason behind a deadline.
 NO_RETRY = ("grpc-retry-pushback-ms", "-1")
+LOOKS = ("Get", "List", "Find")
+"""How methods begin that change nothing."""
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
 
@@ -91,6 +93,8 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
         request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
 
         is_quiet = method.startswith(UNGUARDED_PREFIXES)
+        # Sweeps and pages look often; what they find is told where something comes of it.
+        is_look = method.rpartition("/")[2].startswith(LOOKS)
         trace_headers = {name: str(metadata[name]) for name in TRACE_HEADERS if name in metadata}
 
         async def around(request: Any, context: Context, call: Call) -> Any:
@@ -120,7 +124,8 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
                 if span is not None:
                     if code != "OK":
                         mark_failed(span, code)
-                    log.info("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
+                    tell = log.debug if is_look and code == "OK" else log.info
+                    tell("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
 
         return _surrounded(handler, around)
 

@@ -2,9 +2,12 @@
 
 import logging
 import sys
+from enum import Enum
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from services.runtime.settings import ProcessSettings
 
 REDACTED = "[redacted]"
 SECRET_KEYS = frozenset(
@@ -19,11 +22,17 @@ def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def configure_logs(process: str, *, level: str = "INFO", is_json: bool = False) -> None:
-    """Set up the logs of a process: key=value lines, or JSON for a collector."""
+def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Name members of enumerations by their values."""
+    return {name: each.value if isinstance(each, Enum) else each for name, each in event.items()}
+
+
+def configure_logs(process: str, settings: ProcessSettings | None = None) -> None:
+    """Set up the logs of a process: lines for people, or JSON for a collector."""
+    settings = settings or ProcessSettings()
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if is_json
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
     )
     structlog.configure(
@@ -33,9 +42,10 @@ def configure_logs(process: str, *, level: str = "INFO", is_json: bool = False) 
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _redact,
             structlog.processors.format_exc_info,
+            _plain,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 
 import uvloop
 
+from services.runtime.check import CHECK_FLAG, Check, tell
 from services.runtime.settings import SettingsError
 from services.runtime.tracing import tracing
 
@@ -20,11 +21,15 @@ def run(
     main: Callable[[], Coroutine[None, None, None]],
     *,
     failures: tuple[type[Exception], ...] = (),
+    check: Check | None = None,
 ) -> None:
-    """Run a process to its end.
+    """Run a process to its end, or with `--check` only its check.
 
     Wrong settings exit with 2; `failures` and OSError, whose messages are for operators, with 1.
     """
+    if check is not None and CHECK_FLAG in sys.argv[1:]:
+        asyncio.run(tell(check))
+        return
     try:
         with tracing(name):
             uvloop.run(main())

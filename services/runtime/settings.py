@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ProcessSettings")
@@ -18,6 +19,17 @@ class ProcessSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        validation_alias="PARLEY_LOG_LEVEL",
+        description="what all processes log: debug, info, warning or error",
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console",
+        validation_alias="PARLEY_LOG_FORMAT",
+        description="how they log: console for people, json for a collector",
     )
 
 
@@ -34,9 +46,7 @@ def load(settings_type: type[S]) -> S:
     try:
         return settings_type(**_from_files(settings_type, os.environ))
     except ValidationError as error:
-        lines = [
-            f"{_told_name(settings_type, each['loc'])}: {each['msg']}" for each in error.errors()
-        ]
+        lines = [line for each in error.errors() for line in _lines(settings_type, each)]
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -57,8 +67,8 @@ def variables(settings_type: type[ProcessSettings]) -> dict[str, tuple[str, ...]
 
 def _from_files(
     settings_type: type[ProcessSettings], environment: Mapping[str, str]
-) -> dict[str, str]:
-    values = {}
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for field, names in variables(settings_type).items():
         files = [
             f"{name}{FILE_SUFFIX}" for name in names if environment.get(f"{name}{FILE_SUFFIX}")
@@ -75,6 +85,14 @@ def _content(variable: str, environment: Mapping[str, str]) -> str:
         raise SettingsError(f"{variable}: cannot read the file that it names") from None
 
 
+def _lines(settings_type: type[ProcessSettings], error: ErrorDetails) -> list[str]:
+    rule = error["msg"].removeprefix("Value error, ")
+    if error["loc"]:
+        return [f"{_told_name(settings_type, error['loc'])}: {rule}"]
+    # What several settings do wrong together names them itself.
+    return rule.split("; ")
+
+
 def _told_name(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
-    field = str(location[0]) if location else "settings"
+    field = str(location[0])
     return variables(settings_type).get(field, (field.upper(),))[0]

@@ -8,6 +8,7 @@ from services.runtime.settings import load
 from services.speech.app import open_providers, running, serving_options
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
+from services.speech.inspection import inspect
 from services.speech.openers import voice_offer
 from services.speech.persona_format import PersonaError
 from services.speech.personas import load_personas
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
-    configure_logs("speech")
+    configure_logs("speech", settings)
     personas = load_personas(
         settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
     )
@@ -39,4 +40,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run("speech", main, failures=(ModelStoreError, PersonaError))
+    run("speech", main, failures=(ModelStoreError, PersonaError), check=inspect)

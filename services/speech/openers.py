@@ -1,6 +1,6 @@
 """Opens who does the work of each stage, and who takes over, as the settings say."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -50,7 +50,7 @@ async def open_recognizer(settings: SpeechSettings, store: ModelStore) -> AsyncI
         return WhisperRecognizer.load(store.folder(RECOGNITION_MODEL), threads=settings.threads)
 
     def openai(stage: str) -> AbstractAsyncContextManager[Recognizer]:
-        return OpenAiRecognizer.open(_endpoint(settings, stage, RECOGNITION))
+        return OpenAiRecognizer.open(endpoint(settings, stage, RECOGNITION))
 
     async with _chosen("recognizer", settings, embedded, openai) as (first, *others):
         if not others:
@@ -66,6 +66,7 @@ async def open_synthesizer(
     settings: SpeechSettings, store: ModelStore
 ) -> AsyncIterator[Synthesizer]:
     """The synthesizer; raises ModelStoreError, and SettingsError for unknown voices."""
+    check_voices(settings)
 
     def embedded() -> AbstractAsyncContextManager[Synthesizer]:
         path = only_file(store, SYNTHESIS_MODEL)
@@ -73,13 +74,12 @@ async def open_synthesizer(
 
     def openai(stage: str) -> AbstractAsyncContextManager[Synthesizer]:
         voice_ids = _voice_ids(settings, stage)
-        return OpenAiSynthesizer.open(_endpoint(settings, stage, SYNTHESIS), voice_ids=voice_ids)
+        return OpenAiSynthesizer.open(endpoint(settings, stage, SYNTHESIS), voice_ids=voice_ids)
 
     async with _chosen("synthesizer", settings, embedded, openai) as (first, *others):
         if not others:
             yield first
             return
-        _check_voices(settings.fallback_voices, first, others[0])
         rules = _rules(settings, settings.synthesizer_first_byte_s)
         async with FailoverSynthesizer.open(
             [first, *others], rules, voices_of=settings.fallback_voices
@@ -87,17 +87,16 @@ async def open_synthesizer(
             yield synthesizer
 
 
-def voice_offer(settings: SpeechSettings) -> VoiceOffer:
-    """Return the voices that the synthesizer will have, without opening it."""
-    match settings.synthesizer:
-        case Provider.EMBEDDED:
-            voices: Sequence[Voice] = VOICES
-        case Provider.OPENAI:
-            voices = tuple(
-                Voice(voice_id=each, display_name=each, language_codes=())
-                for each in _voice_ids(settings, "synthesizer")
-            )
-    return VoiceOffer(synthesizer=settings.synthesizer, voices=voices)
+def voice_offer(settings: SpeechSettings, stage: str = "synthesizer") -> VoiceOffer:
+    """Return the voices that the synthesizer, or its fallback, will have, without opening it."""
+    chosen: Provider | Fallback = getattr(settings, stage)
+    voices: Sequence[Voice] = VOICES
+    if chosen.value == Provider.OPENAI.value:
+        voices = [
+            Voice(voice_id=each, display_name=each, language_codes=())
+            for each in _voice_ids(settings, stage)
+        ]
+    return VoiceOffer(synthesizer=chosen.value, voices=voices)
 
 
 def _voice_ids(settings: SpeechSettings, stage: str) -> list[str]:
@@ -114,13 +113,11 @@ async def open_chat(
     An embedded one reads the default persona's prompts ahead, so that its first reply comes as
     soon as any other. Raises SettingsError for a fallback that is none.
     """
+    check_language_model(settings, library)
     name = choose_language_model(library).model
-    is_embedded = settings.chat is Provider.EMBEDDED
-    if name is None and is_embedded and settings.chat_fallback is Fallback.NONE:
+    if name is None and settings.chat is Provider.EMBEDDED:
         yield None
         return
-    if name is None and (is_embedded or settings.chat_fallback is Fallback.EMBEDDED):
-        raise SettingsError("SPEECH_CHAT_FALLBACK: needs a language model, and PARLEY_LLM is none")
 
     @asynccontextmanager
     async def embedded() -> AsyncIterator[ChatModel]:
@@ -133,7 +130,7 @@ async def open_chat(
 
     def openai(stage: str) -> AbstractAsyncContextManager[ChatModel]:
         return OpenAiChatModel.open(
-            _endpoint(settings, stage, CHAT),
+            endpoint(settings, stage, CHAT),
             max_tokens=settings.chat_max_tokens or None,
             temperature=settings.chat_temperature,
         )
@@ -168,12 +165,16 @@ def _rules(settings: SpeechSettings, first_byte_s: float) -> FailoverRules:
     return FailoverRules(first_byte_s=first_byte_s, outage=OutageRules(tries=settings.outage_tries))
 
 
-def _check_voices(
-    fallback_voices: Mapping[str, str], first: Synthesizer, fallback: Synthesizer
-) -> None:
-    known = {voice.voice_id for voice in first.voices}
-    others = {voice.voice_id for voice in fallback.voices}
-    unknown = [*(fallback_voices.keys() - known), *(set(fallback_voices.values()) - others)]
+def check_voices(settings: SpeechSettings) -> None:
+    """Raise SettingsError for pairs of voices that the two synthesizers do not have."""
+    if settings.synthesizer_fallback is Fallback.NONE:
+        return
+    first, fallback = (
+        {voice.voice_id for voice in voice_offer(settings, stage).voices}
+        for stage in ("synthesizer", "synthesizer_fallback")
+    )
+    pairs = settings.fallback_voices
+    unknown = [*(pairs.keys() - first), *(set(pairs.values()) - fallback)]
     if unknown:
         raise SettingsError(
             "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS: there is no voice "
@@ -181,7 +182,16 @@ def _check_voices(
         )
 
 
-def _endpoint(settings: SpeechSettings, stage: str, deadlines: Deadlines) -> Endpoint:
+def check_language_model(settings: SpeechSettings, library: LibrarySettings) -> None:
+    """Raise SettingsError for a fallback of, or to, an embedded model where there is none."""
+    if choose_language_model(library).model is not None or settings.chat_fallback is Fallback.NONE:
+        return
+    if settings.chat is Provider.EMBEDDED or settings.chat_fallback is Fallback.EMBEDDED:
+        raise SettingsError("SPEECH_CHAT_FALLBACK: needs a language model, and PARLEY_LLM is none")
+
+
+def endpoint(settings: SpeechSettings, stage: str, deadlines: Deadlines) -> Endpoint:
+    """Return where the vendor of a stage, or of its fallback, is reached."""
     return Endpoint(
         name="openai-fallback" if stage.endswith("_fallback") else "openai",
         base_url=getattr(settings, f"{stage}_base_url"),

@@ -15,6 +15,7 @@ from tests.support.processes import await_end
 
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = {
+    "PARLEY_LOG_FORMAT": "json",
     "ENGINE_APP_ID": "7",
     "ENGINE_SERVER_SECRET": SECRET,
     "ENGINE_PORT": "0",
@@ -116,6 +117,20 @@ async def test_process_with_bad_settings_ends_at_once() -> None:
         _, told = await process.communicate()
     assert process.returncode == 2
     assert told.decode().splitlines() == ["ENGINE_APP_ID: must be a number from 1 to 4294967295"]
+
+
+async def test_a_check_says_what_is_wrong_with_the_settings_and_serves_nothing() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "engine", "--check"),
+        env={**os.environ, **GOOD, "ENGINE_APP_ID": "0", "PARLEY_LOG_LEVEL": "loud"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        told, _ = await process.communicate()
+    assert process.returncode == 0
+    found = [json.loads(line) for line in told.decode().splitlines()]
+    assert {each["subject"] for each in found} == {"ENGINE_APP_ID", "PARLEY_LOG_LEVEL"}
+    assert {each["verdict"] for each in found} == {"problem"}
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])

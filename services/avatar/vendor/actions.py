@@ -31,6 +31,11 @@ class Action(StrEnum):
     INTERRUPT_DRIVE_TASK = "InterruptDriveTask"
 
     @property
+    def is_look(self) -> bool:
+        """Whether it changes nothing."""
+        return self.value.startswith(("Get", "Query"))
+
+    @property
     def repeat(self) -> Repeat:
         """Whether a lost answer may be answered by another call."""
         match self:

@@ -177,7 +177,9 @@ async def cloud_client(
 def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: float) -> None:
     CLOUD_CALLS.labels(action=action, code=answer.code if answer else "lost").inc()
     CLOUD_CALL_SECONDS.labels(action=action).observe(seconds)
-    log.info(
+    is_good_look = action.is_look and answer is not None and answer.code == Code.SUCCESS
+    tell = log.debug if is_good_look else log.info
+    tell(
         "cloud called",
         action=action,
         attempt=attempt,

@@ -1,0 +1,74 @@
+"""What the processes themselves say of their settings, before any of them is started."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+from parley.findings import Finding, Verdict
+from parley.plan import PlanError, commands, complete
+from parley.processes import Command, running
+
+CHECK_FLAG = "--check"
+_CHECK_TIMEOUT_S = 120.0
+_GRACE_S = 2.0
+
+
+async def check_processes(environment: Mapping[str, str]) -> list[Finding]:
+    """Have each process check its settings as it does at its start.
+
+    What several of them find is told once. Nothing is found where no plan can be made: that is told
+    with the ports.
+    """
+    try:
+        planned = commands(complete(environment))
+    except PlanError:
+        return []
+    checks = (_check(each) for each in planned)
+    found = [each for findings in await asyncio.gather(*checks) for each in findings]
+    return list(dict.fromkeys(found))
+
+
+async def _check(command: Command) -> list[Finding]:
+    checking = Command(
+        name=command.name,
+        words=(*command.words, CHECK_FLAG),
+        environment=command.environment,
+    )
+    told: list[Finding] = []
+    other: list[str] = []
+
+    def on_line(_: str, line: str) -> None:
+        finding = _finding(line)
+        if finding is None:
+            other.append(line)
+        else:
+            told.append(finding)
+
+    try:
+        async with (
+            asyncio.timeout(_CHECK_TIMEOUT_S),
+            running(checking, on_line=on_line, grace_s=_GRACE_S) as process,
+        ):
+            exit_code = await process.wait()
+    except TimeoutError:
+        return [*told, _unchecked(command, "it does not come to an end")]
+    if exit_code:
+        told.append(_unchecked(command, other[-1] if other else f"exit code {exit_code}"))
+    return told
+
+
+def _finding(line: str) -> Finding | None:
+    try:
+        told = json.loads(line)
+        return Finding(**{**told, "verdict": Verdict(told["verdict"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _unchecked(command: Command, why: str) -> Finding:
+    return Finding(
+        subject=command.name,
+        verdict=Verdict.PROBLEM,
+        found=f"its settings cannot be checked: {why}",
+        remedy="See what it says when it is started: " + " ".join(command.words[1:]),
+    )

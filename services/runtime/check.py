@@ -1,0 +1,63 @@
+"""What a process does for `--check`: it says what is wrong with its settings instead of serving."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from services.runtime.settings import ProcessSettings, SettingsError, load
+
+CHECK_FLAG = "--check"
+_REMEDY = "Correct it in .env or the environment; .env.example tells of every setting."
+
+
+class Verdict(StrEnum):
+    """How a finding is judged."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at, in words for an operator."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+Check: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
+
+
+async def tell(check: Check) -> None:
+    """Print what a check finds, one JSON object per line."""
+    try:
+        found = await check()
+    except SettingsError as error:
+        found = settings_problems(error)
+    for each in found:
+        print(json.dumps(asdict(each), ensure_ascii=False))
+
+
+async def settings_checked(settings_type: type[ProcessSettings]) -> Sequence[Finding]:
+    """Read the settings and say nothing more; raises SettingsError."""
+    load(settings_type)
+    return ()
+
+
+def settings_problems(error: SettingsError) -> list[Finding]:
+    """Return a finding for each setting that is wrong."""
+    lines = [line.partition(": ") for line in str(error).splitlines()]
+    return [
+        Finding(
+            subject=name if rule else "settings",
+            verdict=Verdict.PROBLEM,
+            found=rule or name,
+            remedy=_REMEDY,
+        )
+        for name, _, rule in lines
+    ]

@@ -1,0 +1,48 @@
+"""`python -m services.speech.persona_check [FILE…]`: says what is wrong with persona files.
+
+Without files, all of the deployment's folder are looked at. Ends with 0 when nothing is wrong.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.runtime.settings import SettingsError, load
+from services.speech.openers import voice_offer
+from services.speech.persona_format import PersonaError
+from services.speech.personas import VoiceOffer, load_persona
+from services.speech.settings import SpeechSettings
+
+
+def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:
+    """Print what each file lacks, or that it is fine; return whether all are."""
+    is_fine = True
+    for path in paths:
+        try:
+            persona = load_persona(path, offer=offer)
+        except PersonaError as error:
+            is_fine = False
+            print(error)
+        else:
+            languages = ", ".join(each.language_code for each in persona.languages)
+            print(f"{path}: fine: {persona.display_name} speaks {languages}")
+    return is_fine
+
+
+def main() -> int:
+    """Check the files of the command line; return the exit code."""
+    try:
+        settings = load(SpeechSettings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    folder = settings.personas_folder
+    paths = [Path(each) for each in sys.argv[1:]] or sorted(folder.glob("*.toml"))
+    if not paths:
+        print(f"{folder}: there is no persona file (*.toml)", file=sys.stderr)
+        return 1
+    return 0 if check(paths, voice_offer(settings)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
