@@ -166,4 +166,6 @@ def describe(kind: str, message: str) -> str:
     """The rule that was broken, as one clause without the value that broke it."""
     if kind == "missing":
         return "is required"
+    if kind == "string_pattern_mismatch":
+        return "must be of the documented form"
     return message.removeprefix("Value error, ").replace("Input should", "must", 1)

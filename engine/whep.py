@@ -115,17 +115,23 @@ class Whep:
         return Response(status_code=204, headers=CORS)
 
     async def _leave(self, request: Request) -> Response:
-        self._find_viewer(request).leave()
+        # One that is gone, by whatever end of its task, is as the caller wants it.
+        viewer = self._known_viewer(request)
+        if viewer is not None:
+            viewer.leave()
         return Response(status_code=200, headers=CORS)
 
     def _find_viewer(self, request: Request) -> Viewer:
-        # The address of a viewer cannot be guessed, so it is the permission by itself.
-        viewer = self._viewers.find(
-            request.path_params["stream_id"], request.path_params["viewer_id"]
-        )
+        viewer = self._known_viewer(request)
         if viewer is None:
             raise Denial(404, "no such viewer")
         return viewer
+
+    def _known_viewer(self, request: Request) -> Viewer | None:
+        # The address of a viewer cannot be guessed, so it is the permission by itself.
+        return self._viewers.find(
+            request.path_params["stream_id"], request.path_params["viewer_id"]
+        )
 
     def _authorise(self, request: Request) -> Task:
         scheme, _, credential = request.headers.get("Authorization", "").partition(" ")

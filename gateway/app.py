@@ -9,7 +9,6 @@ from starlette.middleware.cors import CORSMiddleware
 from gateway.access import AccessRules, Guard, RateLimit
 from gateway.backend import Backend
 from gateway.body import BodyLimit
-from gateway.casting import Casting
 from gateway.catalogue import Catalogue
 from gateway.context import RequestContext
 from gateway.duplex import duplex_routes
@@ -70,7 +69,7 @@ def create_app(*, backend: Backend, options: GatewayOptions, drain: Drain | None
     routers = (
         task_routes(
             backend=backend,
-            casting=Casting(catalogue),
+            catalogue=catalogue,
             create_timeout_s=options.create_timeout_s,
         ),
         talk_routes(

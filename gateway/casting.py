@@ -4,25 +4,51 @@ from collections.abc import Sequence
 
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
+from gateway.backend import Backend
 from gateway.catalogue import Catalogue, Personas
-from services.runtime.errors import refused
+from services.runtime.errors import ServiceError, refused
 from services.runtime.interceptors import checked
 from services.runtime.languages import nearest
 from services.runtime.reasons import Reason
 
 
 class Casting:
-    """Judges orders by the catalogue."""
+    """Judges orders by the catalogue and places them."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, backend: Backend, catalogue: Catalogue) -> None:
+        self._backend = backend
         self._catalogue = catalogue
 
-    async def cast(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
+    async def order(self, order: task_pb2.CreateTaskRequest) -> task_pb2.Task:
+        """Return the task of an order, or of the same order made before: that one is always told.
+
+        Raises ServiceError.
+        """
+        checked(order)
+        try:
+            cast = await self._cast(order)
+        except ServiceError as refusal:
+            if not order.request_id:
+                raise
+            return await self._made_before(order, refusal)
+        return (await self._backend.ask(self._backend.task.CreateTask, cast)).task
+
+    async def _made_before(
+        self, order: task_pb2.CreateTaskRequest, refusal: ServiceError
+    ) -> task_pb2.Task:
+        find = task_pb2.FindCreatedTaskRequest(request=order)
+        try:
+            return (await self._backend.ask(self._backend.task.FindCreatedTask, find)).task
+        except ServiceError as error:
+            if error.reason is Reason.REQUEST_ID_REUSED:
+                raise
+            raise refusal from None
+
+    async def _cast(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
         """Return an order with the persona's own digital human, if the account has it.
 
         Raises ServiceError for a persona, a language of it, or a digital human that is not there.
         """
-        checked(order)
         persona = _persona(await self._catalogue.personas(), order.persona_id)
         _require_language(persona, order.language_code)
         cast = task_pb2.CreateTaskRequest()

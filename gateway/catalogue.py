@@ -8,12 +8,14 @@ from typing import Generic, TypeVar
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend import Backend
+from services.runtime.errors import ServiceError
 from services.runtime.languages import nearest
 
 T = TypeVar("T")
 
 KEPT_S = 30.0
 MAX_PAGES = 10
+NAMELESS = "Digital human"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,20 @@ class Catalogue:
             if not token:
                 break
         return Personas(all=tuple(found), default_id=default_id)
+
+    async def name_in(self, persona_id: str) -> Callable[[str], str]:
+        """Return what says the name of a persona in a language, even of one that is gone."""
+        try:
+            personas = await self.personas()
+        except ServiceError:
+            return lambda language: NAMELESS
+        persona = personas.find(persona_id or personas.default_id)
+        if persona is None:
+            return lambda language: NAMELESS
+        names = persona.display_names
+        return lambda language: names.get(
+            nearest(language, tuple(names)) or "", persona.display_name
+        )
 
     async def digital_humans(self) -> People:
         """Return the people that can be shown, as the cloud said a short while ago at most."""

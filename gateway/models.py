@@ -2,37 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
+from gateway.fields import Instant, Lang, Milliseconds, RequestId, Seconds, TaskId, Text, Words
 from services.runtime.requests import new_request_id
 
 TASK_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING", "STOPPED", "FAILED")
-
-
-def _check_unicode(text: str) -> str:
-    # JSON can spell half a character, which nothing behind can encode.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise PydanticCustomError("string_unicode", "must be valid Unicode")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_check_unicode)]
-TaskId = Annotated[
-    str,
-    Field(min_length=1, description="Id that create-task returned."),
-    AfterValidator(_check_unicode),
-]
-Words = Annotated[
-    str, Field(min_length=1, max_length=4000, pattern=r"\S"), AfterValidator(_check_unicode)
-]
-RequestId = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
-Lang = Annotated[Text, Field(description="Language, BCP-47, such as `en` or `zh`.")]
-# The services know the true limits; these bounds are what a protobuf Duration can hold.
-Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
-Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
-Milliseconds = Annotated[int, Field(description="Milliseconds.")]
 
 
 class JsonModel(BaseModel):

@@ -47,7 +47,6 @@ RULE_NAMES = {
     "dict_type": "object",
     "literal_error": "enum",
     "enum": "enum",
-    "string_pattern_mismatch": "not_blank",
     "string_too_long": "max_length",
     "string_too_short": "min_length",
     "greater_than_equal": "minimum",

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.casting import Casting
+from gateway.catalogue import Catalogue
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
 from gateway.models import (
@@ -54,9 +55,10 @@ TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
 
 
-def task_routes(*, backend: Backend, casting: Casting, create_timeout_s: float) -> APIRouter:
+def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: float) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
+    casting = Casting(backend, catalogue)
     json_only = Depends(requires_json)
 
     @router.post(
@@ -107,7 +109,7 @@ def task_routes(*, backend: Backend, casting: Casting, create_timeout_s: float) 
 
         A client that leaves before that, or a deadline that passes, stops the task.
         """
-        task = await _order(backend, casting, _to_request(body, idempotency_key))
+        task = await casting.order(_to_request(body, idempotency_key))
         if "respond-async" in prefer.lower():
             return _answer(
                 task,
@@ -188,8 +190,9 @@ def task_routes(*, backend: Backend, casting: Casting, create_timeout_s: float) 
         )
         turns = [to_turn(turn) for turn in found.turns]
         if format == "text":
+            task = await backend.ask(backend.task.GetTask, pb.GetTaskRequest(task_id=task_id))
             return PlainTextResponse(
-                to_text(turns),
+                to_text(turns, await catalogue.name_in(task.task.persona_id)),
                 headers={"Content-Disposition": 'attachment; filename="transcript.txt"'},
             )
         conversation = Conversation(task_id=task_id, turns=turns, last_sequence=found.last_sequence)
@@ -247,31 +250,6 @@ def task_routes(*, backend: Backend, casting: Casting, create_timeout_s: float) 
         return EventStream(first, events)
 
     return router
-
-
-async def _order(backend: Backend, casting: Casting, order: pb.CreateTaskRequest) -> pb.Task:
-    """Return the task of an order, or of the same order made before: that one is always told."""
-    try:
-        cast = await casting.cast(order)
-    except ServiceError as refusal:
-        if order.request_id and refusal.reason is not Reason.INVALID_REQUEST:
-            return await _created_before(backend, order, refusal)
-        raise
-    return (await backend.ask(backend.task.CreateTask, cast)).task
-
-
-async def _created_before(
-    backend: Backend, order: pb.CreateTaskRequest, refusal: ServiceError
-) -> pb.Task:
-    try:
-        found = await backend.ask(
-            backend.task.FindCreatedTask, pb.FindCreatedTaskRequest(request=order)
-        )
-    except ServiceError as error:
-        if error.reason is Reason.REQUEST_ID_REUSED:
-            raise
-        raise refusal from None
-    return found.task
 
 
 def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequest:

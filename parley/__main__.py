@@ -16,7 +16,7 @@ from rich.console import Console
 from parley import doctor, tasks
 from parley.checks import check_processes
 from parley.findings import Finding, examine
-from parley.gateway import Gateway, GatewayError, Question, gateway_at
+from parley.gateway import Gateway, GatewayError, Question, address, gateway_at
 from parley.models import models_app
 from parley.plan import GATEWAY, ROOT, PlanError
 from parley.readiness import base_url
@@ -165,7 +165,9 @@ def _with_gateway(
 ) -> None:
     async def run() -> None:
         key = api_key or os.environ.get("GATEWAY_API_KEYS", "").partition(",")[0].strip()
-        async with gateway_at(url or base_url(GATEWAY, os.environ), key or None) as gateway:
+        async with gateway_at(
+            address(url) if url else base_url(GATEWAY, os.environ), key or None
+        ) as gateway:
             await work(gateway)
 
     try:

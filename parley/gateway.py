@@ -117,6 +117,11 @@ class Gateway:
         )
 
 
+def address(text: str) -> str:
+    """Return an address with its scheme; `localhost:8080` is meant as people say it."""
+    return text if "://" in text else f"http://{text}"
+
+
 @asynccontextmanager
 async def gateway_at(url: str, api_key: str | None) -> AsyncIterator[Gateway]:
     """Open a connection to a gateway."""

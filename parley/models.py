@@ -1,6 +1,7 @@
 """`parley models`: get, list and check the model files of the embedded providers."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.manifest import ModelFile
 from services.speech.embedded.store import (
+    Activity,
     FileState,
     ModelPlan,
     ModelStore,
@@ -56,7 +58,7 @@ def pull(names: Names = None) -> None:
         store, wanted = _open(names)
         plan = store.plan(wanted)
         _console.print(describe_plan(plan))
-        with _progress_bars() as show:
+        with _progress() as show:
             store.ensure(wanted, progress=show)
         _console.print("The models are ready.")
 
@@ -89,7 +91,7 @@ def verify(names: Names = None) -> None:
     """Read all files again and compare their SHA-256; fails if one is missing or wrong."""
     with _plain_errors():
         store, wanted = _open(names)
-        with _progress_bars() as show:
+        with _progress() as show:
             states = store.verify(wanted, progress=show)
         for file, state in states.items():
             _console.print(f"{file.label}: {state.value}")
@@ -126,6 +128,26 @@ def _presence(plan: ModelPlan) -> str:
     if plan.is_complete:
         return "yes"
     return "in part" if plan.present_bytes else "no"
+
+
+def _progress() -> contextlib.AbstractContextManager[OnProgress]:
+    """Bars for who looks at a terminal; lines that stay readable in a file."""
+    is_watched = sys.stderr.isatty()
+    return _progress_bars() if is_watched else contextlib.nullcontext(_progress_lines())
+
+
+def _progress_lines() -> OnProgress:
+    """One line per file, when the work on it begins."""
+    told: set[ModelFile] = set()
+
+    def show(progress: StoreProgress) -> None:
+        if progress.file not in told and progress.activity is not Activity.WAITING:
+            told.add(progress.file)
+            activity = progress.activity.value.capitalize()
+            line = f"{activity} {progress.file.label} ({decimal(progress.total)})"
+            _errors.print(line, highlight=False)
+
+    return show
 
 
 @contextlib.contextmanager

@@ -196,11 +196,31 @@ async def test_conversation_as_json_and_text(gateway: RunningGateway) -> None:
     text = await gateway.client.get(path, params={"format": "text"})
     assert text.headers["content-disposition"].startswith("attachment")
     assert text.text == (
-        "[2023-11-14T22:13:20Z] User: When do you open?\n"
-        "[2023-11-14T22:13:20Z] Digital human: At nine. —\n"
+        "[2023-11-14 22:13:20 UTC] User: When do you open?\n"
+        "[2023-11-14 22:13:20 UTC] Guide: At nine. —\n"
         "User: Hm\n"
         "(No speech was heard.)\n"
     )
+
+
+async def test_the_text_names_the_persona_as_it_is_called_in_the_turn_s_language(
+    gateway: RunningGateway,
+) -> None:
+    gateway.speech.personas[0].display_names["zh"] = "向导"
+    task_id = await gateway.create()
+    said = {"user_text": "你好", "heard_text": "您好。", "language_code": "zh-CN"}
+    begun = Timestamp(seconds=1_700_000_000, nanos=123_456_000)
+    gateway.tasks.turns = [task_pb2.Turn(turn_id=1, start_time=begun, **said)]
+    path = f"{API}/tasks/{task_id}/conversation"
+    text = (await gateway.client.get(path, params={"format": "text"})).text
+    assert text.splitlines()[1] == "[2023-11-14 22:13:20 UTC] 向导: 您好。"
+    # The record outlives the persona, and the service that knew it.
+    gateway.speech.personas.clear()
+    assert (
+        "Digital human: 您好。" in (await gateway.client.get(path, params={"format": "text"})).text
+    )
+    gateway.script.errors["ListPersonas"] = ServiceError(Reason.INTERNAL, "Gone.")
+    assert "您好。" in (await gateway.client.get(path, params={"format": "text"})).text
 
 
 async def test_a_ledger_tells_each_segment_from_text_to_ear(gateway: RunningGateway) -> None:
