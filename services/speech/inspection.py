@@ -19,7 +19,7 @@ from services.speech.embedded.library import LibrarySettings
 from services.speech.openers import check_language_model, check_voices, endpoint, voice_offer
 from services.speech.persona_format import PersonaError
 from services.speech.personas import load_personas
-from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role
+from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role, Stage
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
@@ -132,8 +132,10 @@ async def _chat(settings: SpeechSettings, stage: str) -> None:
         OpenAiChatModel.open(endpoint(settings, stage, PATIENCE)) as chat,
         closing(chat.stream([question])) as deltas,
     ):
-        async for _ in deltas:
-            return
+        async for delta in deltas:
+            if delta.strip():
+                return
+        raise ProviderError(Stage.CHAT, chat.name, "it answers without a word", transient=True)
 
 
 async def _speak(settings: SpeechSettings, stage: str) -> None:
@@ -143,8 +145,11 @@ async def _speak(settings: SpeechSettings, stage: str) -> None:
         OpenAiSynthesizer.open(vendor, voice_ids=voice_ids) as synthesizer,
         closing(synthesizer.synthesize("OK.", voice_id=voice_ids[0], language_code="en")) as chunks,
     ):
-        async for _ in chunks:
-            return
+        async for chunk in chunks:
+            if chunk.pcm:
+                return
+        name = synthesizer.name
+        raise ProviderError(Stage.SYNTHESIS, name, "it answers without a sound", transient=True)
 
 
 async def _tone() -> AsyncIterator[bytes]:

@@ -1,0 +1,160 @@
+"""The doctor's questions about speech: settings, personas, voices, and a round trip per vendor."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from services.runtime.check import Finding, Verdict, tell
+from services.speech.inspection import inspect
+from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
+
+REPLY = json.dumps({"choices": [{"delta": {"content": "OK."}, "finish_reason": "stop"}]})
+EMPTY = json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+STAGES = ("RECOGNIZER", "CHAT", "SYNTHESIZER", "CHAT_FALLBACK")
+
+
+def answering(content_type: str, body: bytes, status: int = 200) -> Behaviour:
+    async def behave(answer: Answer) -> None:
+        await answer.whole(status, content_type, body)
+
+    return behave
+
+
+def chatting(event: str) -> Behaviour:
+    return answering("text/event-stream", f"data: {event}\n\ndata: [DONE]\n\n".encode())
+
+
+TRANSCRIBING = answering("application/json", b'{"text": ""}')
+SPEAKING = answering("audio/pcm", b"\1\0" * 24_000)
+GOOD = dict(zip(STAGES, (TRANSCRIBING, chatting(REPLY), SPEAKING, chatting(REPLY)), strict=True))
+
+
+@pytest.fixture
+async def stack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncExitStack]:
+    monkeypatch.setenv("PARLEY_LLM", "none")
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def hired(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, behaviours: dict[str, Behaviour]
+) -> dict[str, Vendor]:
+    """Set the stages up with a vendor each."""
+    vendors = {}
+    for stage, behaviour in behaviours.items():
+        vendor = await stack.enter_async_context(scripted_vendor(behaviour))
+        monkeypatch.setenv(f"SPEECH_{stage}", "openai")
+        monkeypatch.setenv(f"SPEECH_{stage}_BASE_URL", vendor.base_url)
+        monkeypatch.setenv(f"SPEECH_{stage}_API_KEY", f"key-of-{stage}")
+        vendors[stage] = vendor
+    return vendors
+
+
+def problems(found: "list[Finding]") -> dict[str, str]:
+    return {each.subject: each.found for each in found if each.verdict is Verdict.PROBLEM}
+
+
+async def test_each_vendor_is_asked_once(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendors = await hired(stack, monkeypatch, GOOD)
+    found = list(await inspect())
+    assert not problems(found)
+    assert {f"SPEECH_{stage}" for stage in STAGES} < {each.subject for each in found}
+    for stage, vendor in vendors.items():
+        (request,) = vendor.requests
+        assert request.headers["authorization"] == f"Bearer key-of-{stage}"
+
+
+@pytest.mark.parametrize(
+    ("stage", "behaviour", "words"),
+    [
+        ("CHAT", answering("application/json", b"{}", 401), "the key is not accepted"),
+        ("CHAT_FALLBACK", answering("application/json", b"{}", 404), "no such address or model"),
+        ("CHAT", chatting(EMPTY), "without a word"),
+        ("RECOGNIZER", answering("application/json", b"{}", 429), "the quota is used up"),
+        ("RECOGNIZER", answering("application/json", b"<html>"), "not JSON"),
+        ("SYNTHESIZER", answering("application/json", b"{}", 500), "status 500"),
+        ("SYNTHESIZER", answering("audio/pcm", b""), "without a sound"),
+    ],
+)
+async def test_what_is_wrong_with_a_vendor_is_said_in_words(
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    behaviour: Behaviour,
+    words: str,
+) -> None:
+    vendors = await hired(stack, monkeypatch, GOOD | {stage: behaviour})
+    found = list(await inspect())
+    ((subject, told),) = problems(found).items()
+    assert subject == f"SPEECH_{stage}"
+    assert words in told
+    assert vendors[stage].base_url in told
+    assert all(f"key-of-{stage}" not in each.found for each in found)
+
+
+async def test_one_that_is_not_there_is_said(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEECH_CHAT", "openai")
+    monkeypatch.setenv("SPEECH_CHAT_BASE_URL", "http://127.0.0.1:9/v1")
+    assert "http://127.0.0.1:9/v1" in problems(list(await inspect()))["SPEECH_CHAT"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "subject", "words"),
+    [
+        ({"SPEECH_CHAT": "opnai"}, "SPEECH_CHAT", "'openai'"),
+        ({"SPEECH_CHAT": "openai"}, "settings", "SPEECH_CHAT_API_KEY or OPENAI_API_KEY"),
+        (
+            {"SPEECH_CHAT": "openai", "SPEECH_CHAT_BASE_URL": "localhost:8000"},
+            "settings",
+            "SPEECH_CHAT_BASE_URL must be an http(s) address",
+        ),
+        ({"SPEECH_THREADS": "all"}, "SPEECH_THREADS", "integer"),
+        ({"SPEECH_DEFAULT_PERSONA": "nobody"}, "persona", "nobody.toml is missing"),
+        ({"SPEECH_PERSONAS": "/nowhere"}, "persona", "there is no persona file"),
+        (
+            {
+                "SPEECH_SYNTHESIZER": "openai",
+                "SPEECH_SYNTHESIZER_BASE_URL": "http://127.0.0.1:9/v1",
+                "SPEECH_SYNTHESIZER_FALLBACK": "embedded",
+                "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS": "coral=nobody",
+            },
+            "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS",
+            "there is no voice nobody",
+        ),
+    ],
+)
+async def test_what_the_start_would_refuse_is_said(
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    subject: str,
+    words: str,
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    await tell(inspect)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [each["found"] for each in told if each["subject"] == subject]
+    assert any(words in each for each in found), told
+
+
+async def test_a_wrong_persona_is_a_problem_and_the_others_are_told(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, voice in (("concierge", "af_heart"), ("guest", "nobody")):
+        (tmp_path / f"{name}.toml").write_text(
+            f'display_name = "A"\ndescription = "B"\n[languages.en]\nvoice = "{voice}"\n'
+            'prompt = "C"\ngreeting = "D"\nsample_question = "E"\n'
+        )
+    monkeypatch.setenv("SPEECH_PERSONAS", str(tmp_path))
+    found = list(await inspect())
+    assert "there is no voice nobody" in problems(found)["persona"]
+    assert [each.found for each in found if each.subject == "personas"] == ["concierge"]
