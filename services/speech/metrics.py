@@ -24,7 +24,7 @@ DISMISSED_SPEECH = Counter(
 CONVERSATIONS = Gauge("parley_conversations", "Conversations that are open.")
 PROVIDER_CALLS = Counter(
     "parley_provider_calls_total",
-    "Requests to a provider that has a fallback or is one, by what became of them.",
+    "Requests to providers, by what became of them.",
     ["stage", "provider", "outcome"],
 )
 PROVIDER_FAILOVERS = Counter(

@@ -23,6 +23,7 @@ from services.speech.failover.chat import FailoverChatModel
 from services.speech.failover.recognizer import FailoverRecognizer
 from services.speech.failover.relay import FailoverRules
 from services.speech.failover.synthesizer import FailoverSynthesizer
+from services.speech.metering import MeteredChatModel, MeteredRecognizer, MeteredSynthesizer
 from services.speech.personas import Personas, VoiceOffer
 from services.speech.ports import ChatModel, Recognizer, Synthesizer, Voice
 from services.speech.providers.openai_chat import OpenAiChatModel
@@ -54,7 +55,7 @@ async def open_recognizer(settings: SpeechSettings, store: ModelStore) -> AsyncI
 
     async with _chosen("recognizer", settings, embedded, openai) as (first, *others):
         if not others:
-            yield first
+            yield MeteredRecognizer(first)
             return
         rules = _rules(settings, settings.recognizer_first_byte_s)
         async with FailoverRecognizer.open([first, *others], rules) as recognizer:
@@ -78,7 +79,7 @@ async def open_synthesizer(
 
     async with _chosen("synthesizer", settings, embedded, openai) as (first, *others):
         if not others:
-            yield first
+            yield MeteredSynthesizer(first)
             return
         rules = _rules(settings, settings.synthesizer_first_byte_s)
         async with FailoverSynthesizer.open(
@@ -137,7 +138,7 @@ async def open_chat(
 
     async with _chosen("chat", settings, embedded, openai) as (first, *others):
         if not others:
-            yield first
+            yield MeteredChatModel(first)
             return
         rules = _rules(settings, settings.chat_first_byte_s)
         async with FailoverChatModel.open([first, *others], rules) as chat:

@@ -20,6 +20,7 @@ from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
 from services.task.sweep import Sweeper
 from services.task.tasks import Clock
+from services.task.telemetry import note_live
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -52,6 +53,7 @@ async def running(
     )
     async with opened(settings.database, bulletin.publish) as database, Jobs() as jobs:
         journal = SqliteJournal(database, clock)
+        note_live(await journal.live())
         keeper = Keeper(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
         sweeper = Sweeper(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
         servicer = TaskServicer(

@@ -18,6 +18,7 @@ from services.task.rows import (
     to_micros,
 )
 from services.task.tasks import LIVE_STATES, Clock, Task, TaskState
+from services.task.telemetry import note_change
 
 REQUEST_LIFE = timedelta(hours=24)
 
@@ -54,7 +55,10 @@ class SqliteJournal:
             self._note_state(transaction, task)
             return task
 
-        return await self._database.transact(work)
+        added = await self._database.transact(work)
+        if added is task:
+            note_change(None, task, now=self._clock())
+        return added
 
     async def find_created(self, request: Request | None) -> Task:
         """Return the task that an earlier call with the request made."""
@@ -86,7 +90,9 @@ class SqliteJournal:
                 transaction.execute("DELETE FROM requests WHERE task_id = ?", (task_id,))
             return before, after
 
-        return await self._database.transact(work)
+        before, after = await self._database.transact(work)
+        note_change(before, after, now=self._clock())
+        return before, after
 
     async def get(self, task_id: str) -> Task:
         """Return a task."""

@@ -106,7 +106,7 @@ class Relay(Generic[P]):
                     self._settle(provider, Outcome.ANSWERED, asked_time)
                 raise
             except (ProviderError, TimeoutError) as failure:
-                outcome, error = self._understand(failure, provider)
+                outcome, error = outcome_of(failure), self._told(failure, provider)
             else:
                 self._settle(provider, Outcome.ANSWERED, asked_time)
                 return
@@ -170,23 +170,28 @@ class Relay(Generic[P]):
         else:
             self._breaker(provider).fail()
 
+    def _told(self, failure: ProviderError | TimeoutError, provider: P) -> ProviderError:
+        if isinstance(failure, ProviderError):
+            return failure
+        what = "the provider is late"
+        return ProviderError(self._stage, provider.name, what, transient=True)
+
     def _hand_over(self, provider: P, successor: P, outcome: Outcome) -> None:
         PROVIDER_FAILOVERS.labels(self._stage, provider.name, successor.name, outcome).inc()
 
-    def _understand(
-        self, failure: ProviderError | TimeoutError, provider: P
-    ) -> tuple[Outcome, ProviderError]:
-        match failure:
-            case ProviderQuotaError():
-                return Outcome.QUOTA, failure
-            case ProviderMuteError():
-                return Outcome.MUTE, failure
-            case ProviderError(transient=True):
-                return Outcome.UNAVAILABLE, failure
-            case ProviderError():
-                return Outcome.REFUSED, failure
-        what = "the provider is late"
-        return Outcome.LATE, ProviderError(self._stage, provider.name, what, transient=True)
+
+def outcome_of(failure: ProviderError | TimeoutError) -> Outcome:
+    """Return what became of a provider that failed so."""
+    match failure:
+        case ProviderQuotaError():
+            return Outcome.QUOTA
+        case ProviderMuteError():
+            return Outcome.MUTE
+        case ProviderError(transient=True):
+            return Outcome.UNAVAILABLE
+        case ProviderError():
+            return Outcome.REFUSED
+    return Outcome.LATE
 
 
 async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:

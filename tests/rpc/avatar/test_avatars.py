@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import structlog
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
@@ -59,6 +60,16 @@ async def test_an_avatar_lives_from_start_to_stop(rig: Rig) -> None:
     over = (await rig.stub.GetAvatar(pb.GetAvatarRequest(avatar_id=avatar_id), timeout=5)).avatar
     assert over.state == pb.AVATAR_STATE_STOPPED
     assert not (await rig.stub.ListAvatars(pb.ListAvatarsRequest(), timeout=5)).avatars
+
+
+async def test_a_look_that_finds_nothing_wrong_is_not_told(rig: Rig) -> None:
+    with structlog.testing.capture_logs() as told:
+        await rig.stub.ListAvatars(pb.ListAvatarsRequest(), timeout=5)
+    assert {"rpc ended", "cloud called"} <= {each["event"] for each in told}
+    assert {each["log_level"] for each in told} == {"debug"}
+    with structlog.testing.capture_logs() as told:
+        await rig.stub.StopAvatar(pb.StopAvatarRequest(avatar_id=GONE), timeout=5)
+    assert "info" in {each["log_level"] for each in told if each["event"] == "rpc ended"}
 
 
 async def test_stopping_an_unknown_avatar_is_a_success(rig: Rig) -> None:

@@ -1,0 +1,62 @@
+"""Requests to a provider without a fallback are counted, each by what became of it."""
+
+from collections.abc import Sequence
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.speech.metering import MeteredChatModel, MeteredRecognizer, MeteredSynthesizer
+from services.speech.ports import ChatMessage, ProviderError, ProviderQuotaError, Role, Stage
+from services.speech.streams import closing, once
+from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+
+PROMPT: Sequence[ChatMessage] = [ChatMessage(role=Role.USER, content="Why?")]
+
+
+def calls(stage: Stage, provider: str, outcome: str) -> float:
+    labels = {"stage": stage, "provider": provider, "outcome": outcome}
+    return REGISTRY.get_sample_value("parley_provider_calls_total", labels) or 0
+
+
+async def test_answers_are_counted_for_every_stage() -> None:
+    recognizer = MeteredRecognizer(ScriptedRecognizer())
+    model = MeteredChatModel(ScriptedChat())
+    synthesizer = MeteredSynthesizer(ScriptedSynthesizer())
+    named = (
+        (Stage.RECOGNITION, recognizer.name),
+        (Stage.CHAT, model.name),
+        (Stage.SYNTHESIS, synthesizer.name),
+    )
+    before = [calls(stage, name, "answered") for stage, name in named]
+    pcm = once(b"\0\0" * 1600)
+    assert [each async for each in recognizer.transcribe(pcm, language_code="en")]
+    assert [each async for each in model.stream(PROMPT)]
+    voice_id = synthesizer.voices[0].voice_id
+    assert [
+        each async for each in synthesizer.synthesize("Hi.", voice_id=voice_id, language_code="en")
+    ]
+    assert synthesizer.sample_rate_hertz in (16_000, 24_000)
+    assert [calls(stage, name, "answered") for stage, name in named] == [n + 1 for n in before]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (ProviderError(Stage.CHAT, "one", "down", transient=True), "unavailable"),
+        (ProviderError(Stage.CHAT, "one", "wrong key", transient=False), "refused"),
+        (ProviderQuotaError(Stage.CHAT, "one", "used up"), "quota"),
+    ],
+)
+async def test_failures_are_counted_and_raised(fault: ProviderError, outcome: str) -> None:
+    model = MeteredChatModel(ScriptedChat(name="failing", deltas=("x",), error=fault))
+    before = calls(Stage.CHAT, "failing", outcome)
+    with pytest.raises(ProviderError):
+        _ = [each async for each in model.stream(PROMPT)]
+    assert calls(Stage.CHAT, "failing", outcome) == before + 1
+
+
+async def test_who_leaves_after_the_first_word_had_an_answer() -> None:
+    model = MeteredChatModel(ScriptedChat(name="left", deltas=("One ", "two.")))
+    async with closing(model.stream(PROMPT)) as deltas:
+        await anext(deltas)
+    assert calls(Stage.CHAT, "left", "answered") == 1
