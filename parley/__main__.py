@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import dotenv
 import typer
@@ -17,6 +18,7 @@ from parley import doctor, tasks
 from parley.checks import check_processes
 from parley.findings import Finding, examine
 from parley.gateway import Gateway, GatewayError, Question, address, gateway_at
+from parley.keepsakes import complete_with_kept
 from parley.models import models_app
 from parley.plan import GATEWAY, ROOT, PlanError
 from parley.readiness import base_url
@@ -69,9 +71,23 @@ def read_env_file(
 def up() -> None:
     """Run everything here until Ctrl-C."""
     try:
-        raise typer.Exit(asyncio.run(Supervisor(os.environ, console).run()))
-    except PlanError as error:
+        environment = complete_with_kept(os.environ)
+        raise typer.Exit(asyncio.run(Supervisor(environment, console).run()))
+    except (PlanError, OSError) as error:
         _complain(error)
+
+
+@app.command("env")
+def print_environment() -> None:
+    """Print what processes started by hand need: eval "$(parley env)"."""
+    try:
+        completed = complete_with_kept(os.environ)
+    except (PlanError, OSError) as error:
+        _complain(error)
+    # What .env says was not in the environment before this command.
+    told = dotenv.dotenv_values(ROOT / ".env").keys() | (completed.keys() - os.environ.keys())
+    for name in sorted(told & completed.keys()):
+        console.out(f"export {name}={shlex.quote(completed[name])}", highlight=False)
 
 
 @app.command("doctor")
@@ -178,7 +194,7 @@ def _with_gateway(
         raise typer.Exit(130) from None
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: Exception) -> NoReturn:
     complaints.print(str(error), style="red", markup=False, soft_wrap=True)
     sys.exit(1)
 

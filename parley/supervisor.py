@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from parley.plan import GATEWAY, Listener, commands, complete, listeners, require_free_ports
+from parley.plan import GATEWAY, Listener, commands, listeners, require_free_ports
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
 
@@ -19,10 +19,10 @@ _READY_TIMEOUT_S = 180.0
 
 
 class Supervisor:
-    """One run of all processes, told about on a console."""
+    """One run of all processes in a complete environment, told about on a console."""
 
     def __init__(self, environment: Mapping[str, str], console: Console) -> None:
-        self._environment = complete(environment)
+        self._environment = environment
         self._console = console
         self._commands = commands(self._environment)
         self._colours = dict(zip((each.name for each in self._commands), _COLOURS, strict=False))
