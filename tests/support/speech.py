@@ -442,6 +442,7 @@ class Script:
     """Takes the place of the scripted one of its stage."""
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
+    service_token: str | None = None
 
 
 @asynccontextmanager
@@ -471,7 +472,7 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
         )
         service: Serving = await stack.enter_async_context(
             running(
-                _options(),
+                _options(script.service_token),
                 providers=Providers(
                     recognizer=recognizer,
                     chat=chat,
@@ -500,8 +501,8 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
         )
 
 
-def _options() -> ServingOptions:
-    return ServingOptions(host="127.0.0.1", port=0, drain_s=0.1)
+def _options(service_token: str | None = None) -> ServingOptions:
+    return ServingOptions(host="127.0.0.1", port=0, service_token=service_token, drain_s=0.1)
 
 
 def setup(
