@@ -68,3 +68,26 @@ def test_all_that_is_wrong_with_personas_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{tmp_path}/host.toml: fine: Host speaks en" in done.stdout
     assert f"{bad}: languages.en.voice: there is no voice nobody" in done.stdout
+
+
+def test_processes_started_by_hand_get_what_they_need() -> None:
+    """The recipe of docs/operations.md, up to the moment in which they would serve."""
+    recipe = f'eval "$({sys.executable} -m parley env)"; ' + "; ".join(
+        f"{sys.executable} -m {module} --check; echo $PARLEY_SERVICE_TOKEN"
+        for module in ("engine", "services.avatar")
+    )
+    shared = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    runs = [
+        subprocess.run(
+            ["bash", "-c", recipe],
+            env=shared | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    # Nothing is found wrong, and each terminal has the token of the other.
+    token, *others = runs[0].split()
+    assert others == [token]
+    assert runs[1].split() == [token, token]

@@ -1,0 +1,39 @@
+"""The page about personas tells the format as it is, and its example is a persona."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from services.speech.listening import ListeningRules
+from services.speech.openers import voice_offer
+from services.speech.persona_format import LONGEST_S, FactTable, LanguageTable, PersonaTable
+from services.speech.personas import load_persona
+from services.speech.settings import SpeechSettings
+
+PAGE = (Path(__file__).parents[2] / "docs" / "personas.md").read_text(encoding="utf-8")
+
+
+def test_the_example_is_a_persona(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    path = tmp_path / "baker.toml"
+    path.write_text(example, encoding="utf-8")
+    persona = load_persona(path, offer=voice_offer(SpeechSettings()))
+    assert [each.language_code for each in persona.languages] == ["en", "zh"]
+    assert persona.listening == {"complete_silence_s": 0.4}
+    assert len(persona.languages[0].knowledge) == 2
+
+
+def test_every_field_is_on_the_page() -> None:
+    for table in (PersonaTable, LanguageTable, FactTable):
+        for name in table.model_fields.keys() - {"languages", "listening"}:
+            assert f"`{name}`" in PAGE
+    for voice in voice_offer(SpeechSettings()).voices:
+        assert f"`{voice.voice_id}`" in PAGE
+
+
+def test_every_threshold_is_on_the_page_with_its_default() -> None:
+    told = dict(re.findall(r"^\| `(\w+_(?:s|probability))` \| ([\d.]+) \|", PAGE, re.MULTILINE))
+    assert {name: float(value) for name, value in told.items()} == {
+        each.name: each.default for each in fields(ListeningRules)
+    }
+    assert f"0 to {LONGEST_S:g}" in PAGE
