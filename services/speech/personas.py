@@ -17,6 +17,7 @@ from services.speech.persona_format import (
     read_persona_file,
 )
 from services.speech.ports import Voice
+from services.speech.settings import Provider
 from services.speech.voices import choose_voice
 
 _NO_SPEECH_PROMPTS = {
@@ -152,7 +153,7 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
     table = read_persona_file(path)
     if offer is not None and (faults := _voice_faults(table, offer)):
         raise PersonaError(*(f"{path}: {fault}" for fault in faults))
-    synthesizer = offer.synthesizer if offer else ""
+    synthesizer = offer.synthesizer if offer else Provider.EMBEDDED
     return Persona(
         persona_id=path.stem,
         display_name=table.display_name,
