@@ -1,7 +1,8 @@
 """The one exception of all services, and its way to and from a google.rpc.Status."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import grpc
 from google.protobuf import duration_pb2
@@ -64,6 +65,24 @@ def refused(
         retry_after_s=None,
         **metadata,
     )
+
+
+@contextmanager
+def fields_within(message: str) -> Iterator[None]:
+    """Name fields by their place in the request: what is wrong with `voice_id` of its `setup`."""
+    try:
+        yield
+    except ServiceError as error:
+        if not error.violations:
+            raise
+        placed = [replace(each, field=f"{message}.{each.field}") for each in error.violations]
+        raise ServiceError(
+            error.reason,
+            f"{placed[0].field}: {placed[0].description}",
+            violations=placed,
+            retry_after_s=error.retry_after_s,
+            **error.metadata,
+        ) from None
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:

@@ -14,7 +14,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import invalid, refused
+from services.runtime.errors import fields_within, invalid, refused
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
@@ -220,14 +220,15 @@ class SpeechServicer(SpeechServiceServicer):
     def _manner(self, setup: pb.ConverseSetup, on_air: OnAir | None) -> Manner:
         task_persona = on_air.persona_id if on_air else ""
         task_language = on_air.language_code if on_air else ""
-        persona = self._personas.get(setup.persona_id or task_persona)
-        language = persona.speaking(setup.language_code or task_language)
-        voice = choose_voice(
-            self._synthesizer.voices,
-            language.language_code,
-            wanted=setup.voice_id,
-            preferred=language.voice_id,
-        )
+        with fields_within("setup"):
+            persona = self._personas.get(setup.persona_id or task_persona)
+            language = persona.speaking(setup.language_code or task_language)
+            voice = choose_voice(
+                self._synthesizer.voices,
+                language.language_code,
+                wanted=setup.voice_id,
+                preferred=language.voice_id,
+            )
         return Manner(persona=persona, language=language, voice_id=voice.voice_id)
 
     def _speaker(

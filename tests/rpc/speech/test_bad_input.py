@@ -163,3 +163,27 @@ async def test_a_wrong_page_token_is_refused(page_token: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await rig.stub.ListPersonas(pb.ListPersonasRequest(page_token=page_token))
         assert from_rpc_error(failure.value).reason is Reason.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        ({"persona_id": "nobody"}, Reason.PERSONA_NOT_FOUND, "setup.persona_id"),
+        ({"language_code": "fr"}, Reason.LANGUAGE_UNSUPPORTED, "setup.language_code"),
+        ({"voice_id": "nobody"}, Reason.VOICE_NOT_FOUND, "setup.voice_id"),
+        ({"voice_id": "wei"}, Reason.LANGUAGE_UNSUPPORTED, "setup.language_code"),
+        ({"language_code": "f r"}, Reason.INVALID_REQUEST, "setup.language_code"),
+    ],
+)
+async def test_a_setup_that_cannot_be_served_is_refused_by_its_true_field(
+    fields: dict[str, str], reason: Reason, field: str
+) -> None:
+    async with speech_rig() as rig:
+        call = rig.stub.Converse()
+        await call.write(setup(**fields))
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            async for _ in call:
+                pass
+    error = from_rpc_error(failure.value)
+    assert (error.reason, error.violations[0].field) == (reason, field)
+    assert error.message.startswith(f"{field}: ")
