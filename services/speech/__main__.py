@@ -11,21 +11,27 @@ from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
 from services.speech.openers import voice_offer
 from services.speech.persona_format import PersonaError
-from services.speech.personas import load_personas
+from services.speech.personas import Personas, load_personas
 from services.speech.settings import SpeechSettings
 
 log = structlog.get_logger(__name__)
+
+
+def read_personas(settings: SpeechSettings) -> Personas:
+    """Return the personas; those that are left out are said loudly. Raises PersonaError."""
+    personas = load_personas(
+        settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
+    )
+    for error in personas.left_out:
+        log.error("PERSONA LEFT OUT: its file is wrong", faults="; ".join(error.faults))
+    return personas
 
 
 async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
     configure_logs("speech", settings)
-    personas = load_personas(
-        settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
-    )
-    for error in personas.left_out:
-        log.error("PERSONA LEFT OUT: its file is wrong", faults=error.faults)
+    personas = read_personas(settings)
     async with (
         open_providers(settings, LibrarySettings(), personas) as providers,
         running(

@@ -6,9 +6,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.runtime.check import Finding, Verdict, tell
+from services.runtime.settings import load
+from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
+from services.speech.settings import SpeechSettings
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 REPLY = json.dumps({"choices": [{"delta": {"content": "OK."}, "finish_reason": "stop"}]})
@@ -158,3 +162,10 @@ async def test_a_wrong_persona_is_a_problem_and_the_others_are_told(
     found = list(await inspect())
     assert "there is no voice nobody" in problems(found)["persona"]
     assert [each.found for each in found if each.subject == "personas"] == ["concierge"]
+    # At the start it is one loud line, and the others work.
+    with structlog.testing.capture_logs() as told:
+        personas = read_personas(load(SpeechSettings))
+    assert list(personas.by_id) == ["concierge"]
+    (line,) = told
+    assert (line["log_level"], "PERSONA LEFT OUT" in line["event"]) == ("error", True)
+    assert "guest.toml: languages.en.voice: there is no voice nobody" in line["faults"]
