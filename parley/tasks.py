@@ -10,6 +10,7 @@ from parley.gateway import Gateway, Json
 
 LIVE_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING")
 _STOPPABLE_STATES = LIVE_STATES[:3]
+_SECONDS = len("2026-01-31T12:00:00")
 
 
 def table_of(tasks: Sequence[Json]) -> Table:
@@ -18,9 +19,14 @@ def table_of(tasks: Sequence[Json]) -> Table:
     for heading in ("Task", "State", "Person", "Room", "Since"):
         table.add_column(heading, no_wrap=heading == "Task")
     for task in tasks:
-        since = task.get("startTime") or task.get("createTime") or ""
+        since = _readable(task.get("startTime") or task.get("createTime") or "")
         table.add_row(task["taskId"], task["state"], task["digitalHumanId"], task["roomId"], since)
     return table
+
+
+def _readable(time: str) -> str:
+    """Return a time of RFC 3339 in UTC as people write it, to the second."""
+    return f"{time[:_SECONDS].replace('T', ' ')} UTC" if time else ""
 
 
 async def stop_all(gateway: Gateway, console: Console) -> None:

@@ -10,6 +10,7 @@ import pytest
 from parley.gateway import address
 from parley.keepsakes import KEPT
 from parley.plan import ROOT
+from parley.tasks import table_of
 
 PERSONA = """
 display_name = "Host"
@@ -49,6 +50,12 @@ def test_the_version_is_said() -> None:
 )
 def test_an_address_may_come_without_its_scheme(text: str, meant: str) -> None:
     assert address(text) == meant
+
+
+def test_times_are_told_to_the_second() -> None:
+    task = {"taskId": "t", "state": "STREAMING", "digitalHumanId": "d", "roomId": "r"}
+    table = table_of([task | {"startTime": "2026-01-31T12:00:05.123456Z"}, task])
+    assert list(table.columns[-1].cells) == ["2026-01-31 12:00:05 UTC", ""]
 
 
 def test_progress_that_nobody_watches_is_a_plain_line_per_file() -> None:
