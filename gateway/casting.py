@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend import Backend
-from gateway.catalogue import Catalogue, Personas
+from gateway.catalogue import Catalogue, People, Personas
 from services.runtime.errors import ServiceError, refused
 from services.runtime.interceptors import checked
 from services.runtime.languages import nearest
 from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
 
 
 class Casting:
@@ -56,13 +60,21 @@ class Casting:
         if order.digital_human_id:
             await self._require_person(order.digital_human_id)
         elif persona.digital_human_id:
-            people = await self._catalogue.digital_humans()
+            people = await self._people()
             if people.has(persona.digital_human_id):
                 cast.default_digital_human_id = persona.digital_human_id
         return cast
 
+    async def _people(self) -> People:
+        """Return the people that are known; while the cloud lists none, it judges for itself."""
+        try:
+            return await self._catalogue.digital_humans()
+        except ServiceError as error:
+            log.warning("people not listed", reason=error.reason.value)
+            return People(all=(), is_complete=False)
+
     async def _require_person(self, digital_human_id: str) -> None:
-        people = await self._catalogue.digital_humans()
+        people = await self._people()
         # Of a longer list than is kept here, only the cloud knows the rest.
         if people.is_complete and not people.has(digital_human_id):
             raise refused(

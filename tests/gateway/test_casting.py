@@ -97,3 +97,13 @@ async def test_of_a_list_too_long_to_keep_the_cloud_knows_the_rest(
     gateway.avatars.has_more = True
     await gateway.create(digitalHumanId="far down the list")
     assert gateway.tasks.creates[0].digital_human_id == "far down the list"
+
+
+@pytest.mark.parametrize("members", [{}, {"digitalHumanId": "parley_elin"}])
+async def test_where_the_cloud_lists_nobody_it_judges_the_order_itself(
+    gateway: RunningGateway, members: dict[str, str]
+) -> None:
+    gateway.speech.personas[0].digital_human_id = "parley_elin"
+    gateway.script.errors["ListDigitalHumans"] = ServiceError(Reason.CLOUD_CLOCK_SKEW, "Late.")
+    await gateway.create(**members)
+    assert gateway.tasks.creates[0].digital_human_id == members.get("digitalHumanId", "")
