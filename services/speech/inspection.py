@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from services.runtime.check import Finding, Verdict, settings_problems
 from services.runtime.settings import SettingsError, load
+from services.speech.answers import audible, concluded, worded
 from services.speech.embedded.library import LibrarySettings
 from services.speech.openers import check_language_model, check_voices, endpoint, voice_offer
 from services.speech.persona_format import PersonaError
 from services.speech.personas import load_personas
-from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role, Stage
+from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
@@ -113,14 +114,16 @@ async def _vendor(settings: SpeechSettings, stage: str, trial: Trial) -> Finding
 def _in_words(error: ProviderError) -> str:
     status = _STATUS.search(str(error))
     meaning = _MEANINGS.get(status[1], "") if status else ""
-    return f"{error}: {meaning}" if meaning else str(error)
+    return ": ".join(filter(None, (str(error), meaning, error.vendor_message)))
 
 
 async def _recognize(settings: SpeechSettings, stage: str) -> None:
     """A tone is no speech; that there is an answer is what counts."""
     async with (
         OpenAiRecognizer.open(endpoint(settings, stage, PATIENCE)) as recognizer,
-        closing(recognizer.transcribe(_tone(), language_code="en")) as transcripts,
+        closing(
+            concluded(recognizer.transcribe(_tone(), language_code="en"), recognizer.name)
+        ) as transcripts,
     ):
         async for _ in transcripts:
             pass
@@ -129,13 +132,15 @@ async def _recognize(settings: SpeechSettings, stage: str) -> None:
 async def _chat(settings: SpeechSettings, stage: str) -> None:
     question = ChatMessage(role=Role.USER, content="Say OK.")
     async with (
-        OpenAiChatModel.open(endpoint(settings, stage, PATIENCE)) as chat,
-        closing(chat.stream([question])) as deltas,
+        OpenAiChatModel.open(
+            endpoint(settings, stage, PATIENCE),
+            max_tokens=settings.chat_max_tokens or None,
+            temperature=settings.chat_temperature,
+        ) as chat,
+        closing(worded(chat.stream([question]), chat.name)) as deltas,
     ):
-        async for delta in deltas:
-            if delta.strip():
-                return
-        raise ProviderError(Stage.CHAT, chat.name, "it answers without a word", transient=True)
+        async for _ in deltas:
+            return
 
 
 async def _speak(settings: SpeechSettings, stage: str) -> None:
@@ -143,13 +148,15 @@ async def _speak(settings: SpeechSettings, stage: str) -> None:
     vendor = endpoint(settings, stage, PATIENCE)
     async with (
         OpenAiSynthesizer.open(vendor, voice_ids=voice_ids) as synthesizer,
-        closing(synthesizer.synthesize("OK.", voice_id=voice_ids[0], language_code="en")) as chunks,
+        closing(
+            audible(
+                synthesizer.synthesize("OK.", voice_id=voice_ids[0], language_code="en"),
+                synthesizer.name,
+            )
+        ) as chunks,
     ):
-        async for chunk in chunks:
-            if chunk.pcm:
-                return
-        name = synthesizer.name
-        raise ProviderError(Stage.SYNTHESIS, name, "it answers without a sound", transient=True)
+        async for _ in chunks:
+            return
 
 
 async def _tone() -> AsyncIterator[bytes]:

@@ -80,9 +80,9 @@ async def test_each_vendor_is_asked_once(
         ("CHAT_FALLBACK", answering("application/json", b"{}", 404), "no such address or model"),
         ("CHAT", chatting(EMPTY), "without a word"),
         ("RECOGNIZER", answering("application/json", b"{}", 429), "the quota is used up"),
-        ("RECOGNIZER", answering("application/json", b"<html>"), "not JSON"),
+        ("RECOGNIZER", answering("application/json", b"<html>"), "malformed"),
         ("SYNTHESIZER", answering("application/json", b"{}", 500), "status 500"),
-        ("SYNTHESIZER", answering("audio/pcm", b""), "without a sound"),
+        ("SYNTHESIZER", answering("audio/pcm", b""), "no audio"),
     ],
 )
 async def test_what_is_wrong_with_a_vendor_is_said_in_words(
