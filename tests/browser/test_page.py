@@ -155,7 +155,7 @@ async def test_a_muted_microphone_sends_silence(gateway: RunningGateway) -> None
     async with browsing(QUESTION) as page:
         await call(page, gateway)
         await gateway.speech.until(lambda: len(heard) > SECOND and any(heard[-SECOND:]))
-        await page.keyboard.press(" ")
+        await page.get_by_role("button", name="Mute").press(" ")
         await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
         await gateway.speech.until(lambda: not any(heard[-SECOND:]))
         so_far = len(heard)
@@ -257,6 +257,7 @@ async def test_choices_are_sent_and_remembered(gateway: RunningGateway) -> None:
         (created,) = gateway.tasks.creates
         assert (created.persona_id, created.language_code) == ("guide", "zh")
         await page.get_by_role("switch", name="Hands-free").click()
+        await page.get_by_role("button", name="End call").click()
         await page.reload()
         await expect(page.get_by_text("hears only while you hold")).to_be_visible()
         await call_button(page).click()
