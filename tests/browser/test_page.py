@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from tests.support.browser import browsing
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
@@ -239,11 +240,24 @@ async def test_the_user_can_choose_light_or_dark(gateway: RunningGateway) -> Non
 async def test_it_speaks_the_users_language(gateway: RunningGateway) -> None:
     async with browsing(locale="zh-CN") as page:
         await page.goto(gateway.url)
-        await expect(page.get_by_role("heading", name="和Guide聊聊")).to_be_visible()
+        await expect(page.get_by_role("heading", name="和向导聊聊")).to_be_visible()
         await expect(page.get_by_role("radio", name="中文")).to_be_checked()
         await page.get_by_role("button", name="English").click()
         await expect(page.get_by_role("heading", name="Talk with Guide")).to_be_visible()
         assert await page.evaluate("document.documentElement.lang") == "en"
+
+
+async def test_a_character_brings_its_face_which_may_be_changed(gateway: RunningGateway) -> None:
+    yuna = avatar_pb2.DigitalHuman(digital_human_id="parley_yuna", display_name="Yuna")
+    gateway.avatars.people.append(yuna)
+    async with browsing() as page:
+        await page.goto(gateway.url)
+        await page.get_by_role("radio", name="mute").check()
+        await expect(page.get_by_role("radio", name="Yuna")).to_be_checked()
+        await page.get_by_role("radio", name="Mia").check()
+        await call_button(page).click()
+        await gateway.tasks.until(lambda tasks: tasks.creates)
+        assert gateway.tasks.creates[0].digital_human_id == "parley_mia"
 
 
 async def test_choices_are_sent_and_remembered(gateway: RunningGateway) -> None:

@@ -282,12 +282,15 @@ class ScriptedSpeech(SpeechServiceServicer):
             speech_pb2.Persona(
                 persona_id="guide",
                 display_name="Guide",
+                display_names={"zh": "向导"},
                 description="Knows the way to everything in this house.",
                 language_codes=LANGUAGES,
                 greetings={"en": "Hello."},
                 sample_questions=SAMPLE_QUESTIONS,
             ),
-            speech_pb2.Persona(persona_id="mute", language_codes=["en"]),
+            speech_pb2.Persona(
+                persona_id="mute", language_codes=["en"], digital_human_id="parley_yuna"
+            ),
         ]
         self._sequence = 0
         self._taken = asyncio.Condition()

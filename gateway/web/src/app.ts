@@ -14,6 +14,7 @@ import { Lobby } from "./lobby";
 import { chooseManner, manner, type Manner } from "./manner";
 import { Microphone, type MicrophoneListener } from "./microphone";
 import { Notice } from "./notice";
+import { nameOf } from "./persona";
 import { Stage } from "./stage";
 import { StatusLine, type Status } from "./status";
 import { findTrace, forgetTrace, leaveTrace } from "./trace";
@@ -80,7 +81,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   translate(): void {
     this.#lobby.translate();
-    this.#dock.translate();
+    this.#dock.name = this.#persona ? nameOf(this.#persona) : "";
     this.#status.translate();
     for (const turn of this.#conversation.turns.values()) this.#transcript.show(turn);
   }
@@ -195,7 +196,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#show("live");
     this.#status.startClock(call.trace.startedAt);
     const persona = this.#persona;
-    this.#dock.open(persona?.displayName ?? "", persona?.sampleQuestions[call.trace.lang] ?? "");
+    this.#dock.open(persona ? nameOf(persona) : "", persona?.sampleQuestions[call.trace.lang] ?? "");
   }
 
   /** Whom the call is with. */

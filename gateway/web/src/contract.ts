@@ -4,6 +4,11 @@ export interface Persona {
   personaId: string;
   displayName: string;
   description: string;
+  /** By language. */
+  displayNames: Record<string, string>;
+  descriptions: Record<string, string>;
+  /** Whose face it has by choice. */
+  digitalHumanId?: string;
   languages: string[];
   greetings: Record<string, string>;
   sampleQuestions: Record<string, string>;

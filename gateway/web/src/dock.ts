@@ -68,6 +68,12 @@ export class Dock {
     (writes ? this.#text : this.#talkButton).focus();
   }
 
+  /** What the digital human is called. */
+  set name(value: string) {
+    this.#name = value;
+    this.translate();
+  }
+
   hideSample(): void {
     this.#sample.hidden = true;
   }

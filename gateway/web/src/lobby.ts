@@ -5,6 +5,7 @@ import { find, make } from "./dom";
 import type { Choice } from "./gateway";
 import { language, t } from "./language";
 import { manner } from "./manner";
+import { descriptionOf, nameOf } from "./persona";
 
 const CHOICE = "parley.choice";
 
@@ -35,7 +36,7 @@ export class Lobby {
       event.preventDefault();
       onCall(this.choice);
     });
-    this.#form.addEventListener("change", () => this.#changed());
+    this.#form.addEventListener("change", (event) => this.#changed(event.target));
   }
 
   get choice(): Choice {
@@ -54,8 +55,8 @@ export class Lobby {
   offer(config: Config): void {
     this.#config = config;
     const last = lastChoice();
-    this.#people.offer(config.digitalHumans.map(toFace), last.digitalHumanId);
     this.#personas.offer(config.personas.map(toCharacter), last.personaId ?? config.defaultPersonaId);
+    this.#people.offer(config.digitalHumans.map(toFace), last.digitalHumanId ?? this.persona?.digitalHumanId);
     this.#offerLanguages(last.lang);
     this.translate();
     this.#onChoice(this.#person);
@@ -72,9 +73,10 @@ export class Lobby {
 
   /** Says everything again, in the page's language. */
   translate(): void {
+    this.#personas.offer(this.#config?.personas.map(toCharacter) ?? [], this.#personas.value);
     const { persona } = this;
-    this.#title.textContent = persona ? t("lobby.title", { name: persona.displayName }) : t("app.title");
-    this.#description.textContent = persona?.description ?? "";
+    this.#title.textContent = persona ? t("lobby.title", { name: nameOf(persona) }) : t("app.title");
+    this.#description.textContent = persona ? descriptionOf(persona) : "";
     this.#call.disabled = !this.#config || this.#isCalling;
     const words = this.#isCalling ? "lobby.calling" : this.#config ? "lobby.call" : "lobby.loading";
     this.#callText.textContent = t(words);
@@ -85,7 +87,9 @@ export class Lobby {
     return this.#config?.digitalHumans.find(({ digitalHumanId }) => digitalHumanId === this.#people.value);
   }
 
-  #changed(): void {
+  #changed(what: EventTarget | null): void {
+    // A character brings its own face, which may then be changed.
+    if (this.#personas.has(what)) this.#people.choose(this.persona?.digitalHumanId);
     this.#offerLanguages(this.#langs.value);
     this.translate();
     this.#onChoice(this.#person);
@@ -116,6 +120,15 @@ class Choices {
     return this.#list.querySelector<HTMLInputElement>("input:checked")?.value ?? "";
   }
 
+  has(element: EventTarget | null): boolean {
+    return element instanceof Node && this.#list.contains(element);
+  }
+
+  /** Chooses one of what is offered. */
+  choose(value: string | undefined): void {
+    for (const input of this.#list.querySelectorAll("input")) if (input.value === value) input.checked = true;
+  }
+
   offer(options: Option[], chosen: string | undefined): void {
     const isFocused = this.#list.contains(document.activeElement);
     const value = options.some((option) => option.value === chosen) ? chosen : options[0]?.value;
@@ -139,8 +152,8 @@ function toFace({ digitalHumanId, displayName, avatarUrl }: DigitalHuman): Optio
   return { value: digitalHumanId, label: displayName || digitalHumanId, picture: avatarUrl };
 }
 
-function toCharacter({ personaId, displayName }: Persona): Option {
-  return { value: personaId, label: displayName || personaId };
+function toCharacter(persona: Persona): Option {
+  return { value: persona.personaId, label: nameOf(persona) };
 }
 
 function toLanguage(code: string): Option {

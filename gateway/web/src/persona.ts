@@ -1,0 +1,16 @@
+// What a persona is called, in the page's language where it has words for it.
+
+import type { Persona } from "./contract";
+import { language } from "./language";
+
+export function nameOf({ displayNames, displayName, personaId }: Persona): string {
+  return inPageLanguage(displayNames) ?? (displayName || personaId);
+}
+
+export function descriptionOf({ descriptions, description }: Persona): string {
+  return inPageLanguage(descriptions) ?? description;
+}
+
+function inPageLanguage(texts: Record<string, string>): string | undefined {
+  return Object.entries(texts).find(([code]) => code.split("-")[0] === language())?.[1];
+}
