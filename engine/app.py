@@ -88,7 +88,9 @@ async def serving(
             keeping_recordings(settings.recordings_dir, settings.recordings_bytes)
         )
         client = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5)
+            httpx.AsyncClient(
+                timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5, trust_env=False
+            )
         )
         studio = stack.enter_context(open_studio())
         metronome = await stack.enter_async_context(running_metronome())

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
 
 LOOPBACK = "127.0.0.1"
+FILE_SUFFIX = "_FILE"
+CALLBACK_SECRETS = ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET")
 _SECRET_BYTES = 16
 
 
@@ -41,8 +43,12 @@ class Listener:
         return int(text)
 
     def host(self, environment: Mapping[str, str]) -> str:
-        """The address under this environment."""
+        """What it listens on under this environment: an address, or a name."""
         return environment.get(self.host_variable) or LOOPBACK
+
+    def address(self, environment: Mapping[str, str]) -> str:
+        """Return host:port, by which this machine reaches it."""
+        return f"{reachable(self.host(environment))}:{self.port(environment)}"
 
 
 def _listener(process: str, default: int, *variables: str) -> Listener:
@@ -73,6 +79,17 @@ TARGETS = {
 }
 
 
+def reachable(host: str) -> str:
+    """Return how this machine reaches what listens on `host`, as a URL has it."""
+    match host:
+        case "0.0.0.0":
+            return LOOPBACK
+        case "::":
+            return "[::1]"
+        case _:
+            return f"[{host}]" if ":" in host else host
+
+
 class PlanError(Exception):
     """Something must be mended before anything can start; the message says what."""
 
@@ -83,21 +100,32 @@ def complete(environment: Mapping[str, str]) -> dict[str, str]:
     Without APP_ID the engine stands in for the cloud, under credentials made for this run.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
-    made |= {name: f"{LOOPBACK}:{each.port(environment)}" for name, each in TARGETS.items()}
+    made |= {name: each.address(environment) for name, each in TARGETS.items()}
     if uses_engine(environment):
-        callback_secret = secrets.token_hex(_SECRET_BYTES)
-        gateway_url = f"http://{LOOPBACK}:{GATEWAY.port(environment)}"
         made |= {
-            "AVATAR_CLOUD_URL": f"http://{LOOPBACK}:{ENGINE.port(environment)}",
+            "AVATAR_CLOUD_URL": f"http://{ENGINE.address(environment)}",
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
-            "ENGINE_CALLBACK_URL": f"{gateway_url}/api/callbacks/zego",
-            "ENGINE_CALLBACK_SECRET": callback_secret,
-            "CALLBACK_SECRET": callback_secret,
+            "ENGINE_CALLBACK_URL": f"http://{GATEWAY.address(environment)}/api/callbacks/zego",
+            **_callback_secrets(environment),
         }
     given = {name: value for name, value in environment.items() if value}
-    wanted = {name: value for name, value in made.items() if f"{name}_FILE" not in given}
+    wanted = {name: value for name, value in made.items() if not _is_given(name, given)}
     return wanted | given
+
+
+def _callback_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What signs the engine's callbacks and what checks them: as given for either, else made."""
+    for suffix in ("", FILE_SUFFIX):
+        for name in CALLBACK_SECRETS:
+            if value := environment.get(f"{name}{suffix}"):
+                return {f"{each}{suffix}": value for each in CALLBACK_SECRETS}
+    return dict.fromkeys(CALLBACK_SECRETS, secrets.token_hex(_SECRET_BYTES))
+
+
+def _is_given(name: str, environment: Mapping[str, str]) -> bool:
+    own_name = name.removesuffix(FILE_SUFFIX)
+    return any(environment.get(each) for each in (own_name, f"{own_name}{FILE_SUFFIX}"))
 
 
 def uses_engine(environment: Mapping[str, str]) -> bool:

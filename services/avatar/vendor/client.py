@@ -164,13 +164,20 @@ class CloudClient:
 
 @asynccontextmanager
 async def cloud_client(
-    url: str, *, credentials: Credentials, limits: RateLimits, patience: CallPatience
+    url: str,
+    *,
+    credentials: Credentials,
+    limits: RateLimits,
+    patience: CallPatience,
+    proxy: str | None = None,
 ) -> AsyncIterator[CloudClient]:
-    """A client with its own connections, closed at the end."""
+    """A client with its own connections, closed at the end; without `proxy` they are direct."""
     # The library logs each address at info level, and that holds the signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=timeout) as http:
+    # One of our own, or the client would choose proxies by itself.
+    transport = httpx.AsyncHTTPTransport(proxy=proxy)
+    async with httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout) as http:
         yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
 
 

@@ -19,13 +19,14 @@ _QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a model is served; `base_url` ends before `/chat`, `/audio`."""
+    """Where a model is served; `base_url` ends before `/chat`, `/audio`. No `proxy`: directly."""
 
     name: str
     base_url: str
     api_key: SecretStr | None
     model: str
     deadlines: Deadlines
+    proxy: str | None = None
 
 
 @asynccontextmanager
@@ -36,7 +37,11 @@ async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
         headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
     timeout = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
     async with httpx.AsyncClient(
-        base_url=endpoint.base_url, headers=headers, timeout=timeout
+        base_url=endpoint.base_url,
+        headers=headers,
+        timeout=timeout,
+        # One of our own, or the client would choose proxies by itself.
+        transport=httpx.AsyncHTTPTransport(proxy=endpoint.proxy),
     ) as client:
         yield client
 

@@ -38,6 +38,7 @@ def connect(address: str, *, on_lost: Callable[[], None] = lambda: None) -> Any:
         sample_rate_hertz=24_000,
         trust=TRUST,
         patience=PATIENCE,
+        proxy_of=lambda url: None,
         on_lost=on_lost,
     )
 
