@@ -89,7 +89,7 @@ def _filter_this_thread() -> int:
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _ASK),
     ]
-    first = (_Instruction * len(instructions))(*instructions)
+    first = (_Instruction * len(instructions))(*(_Instruction(*each) for each in instructions))
     program = _Program(length=len(instructions), first=first)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
