@@ -1,6 +1,7 @@
 """The engine's settings, read from ENGINE_* environment variables."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +46,9 @@ class SecretFiles(PydanticBaseSettingsSource):
 class EngineSettings(BaseSettings):
     """Every setting of the process; the description says what a value must be."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
     port: int = Field(8090, ge=0, le=65535, description="the port of HTTP, 0 for any free one")
@@ -57,10 +60,10 @@ class EngineSettings(BaseSettings):
     )
     app_id: int = Field(ge=1, le=2**32 - 1, description="a number from 1 to 4294967295")
     server_secret: SecretStr = Field(
-        min_length=32, max_length=32, description="32 ASCII characters"
+        min_length=32, max_length=32, description="32 ASCII characters without spaces"
     )
     callback_url: AnyHttpUrl | None = Field(
-        None, description="an http(s) URL that gets the callbacks"
+        None, description="an http(s) URL without a password that gets the callbacks"
     )
     callback_secret: SecretStr | None = Field(
         None,
@@ -99,12 +102,34 @@ class EngineSettings(BaseSettings):
         "info", description="debug, info, warning or error"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        # What a bad copy or file leaves: line ends, invisible characters, quotation marks.
+        if isinstance(value, str) and (not value.isprintable() or value.strip("\"'`") != value):
+            raise ValueError("not one line of plain text")
+        return value
+
+    @field_validator("host", "public_host")
+    @classmethod
+    def _check_host(cls, host: str) -> str:
+        if not re.fullmatch(r"[\w.-]+|[\da-f:.]+", host, re.ASCII):
+            raise ValueError("neither a name nor an address")
+        return host
+
+    @field_validator("callback_url")
+    @classmethod
+    def _check_callback_url(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if url is not None and (url.username or url.password):
+            raise ValueError("holds a password")
+        return url
+
     @field_validator("server_secret")
     @classmethod
     def _check_server_secret(cls, secret: SecretStr) -> SecretStr:
         # The secret is also the AES key of the viewer tokens, byte by byte.
-        if not secret.get_secret_value().isascii():
-            raise ValueError("not ASCII")
+        if not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
+            raise ValueError("not visible ASCII")
         return secret
 
     @field_validator("callback_secret")

@@ -15,6 +15,7 @@ import httpx
 
 from parley.plan import ENGINE, Listener, PlanError, is_free, listeners, uses_engine
 from parley.readiness import base_url, until_ready
+from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,
@@ -84,11 +85,9 @@ def _machine() -> Iterator[Finding]:
 
 def _models() -> Iterator[Finding]:
     try:
-        settings = LibrarySettings()
-    except ValueError:
-        yield _judged(
-            "models", False, "PARLEY_LLM is wrong", "Set PARLEY_LLM to good, small or none."
-        )
+        settings = load(LibrarySettings)
+    except SettingsError as error:
+        yield _judged("models", False, str(error), "Set PARLEY_LLM to good, small or none.")
         return
     store = open_store(settings)
     names = default_models(choose_language_model(settings))

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
-from services.runtime.settings import SettingsError
-
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 NO_PROXY = "NO_PROXY"
 
@@ -23,7 +21,7 @@ _PROXY = re.compile(
 )
 
 
-class ProxyError(SettingsError):
+class ProxyError(Exception):
     """A proxy that a call needs cannot be used; the text names the variable, not its value."""
 
 

@@ -1,12 +1,15 @@
 """Reads a process's settings from the environment, and says all that is wrong with them at once."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.values import check_text
 
 S = TypeVar("S", bound="ProcessSettings")
 
@@ -20,6 +23,15 @@ class ProcessSettings(BaseSettings):
         frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        return check_text(value) if isinstance(value, str) else value
+
+    def vendor_urls(self) -> tuple[str, ...]:
+        """Return what is called beyond our own processes, perhaps through a proxy."""
+        return ()
+
 
 class SettingsError(Exception):
     """Settings are missing or wrong; the message has a line for each."""
@@ -29,15 +41,40 @@ def load(settings_type: type[S]) -> S:
     """Return the settings of the environment.
 
     A variable `NAME_FILE` names a file that holds the value of `NAME`. Raises SettingsError that
-    names every variable that is missing or wrong, and what was expected.
+    names every variable that is missing or wrong, and the rule that it breaks.
     """
+    files = _files(settings_type, os.environ)
+    contents: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    for field, variable in files.items():
+        try:
+            contents[field] = Path(os.environ[variable]).read_text(encoding="utf-8-sig").strip()
+        except (OSError, UnicodeDecodeError):
+            faults[field] = f"{variable}: cannot read the file that it names"
     try:
-        return settings_type(**_from_files(settings_type, os.environ))
+        settings = settings_type(**contents)
     except ValidationError as error:
-        lines = [
-            f"{_told_name(settings_type, each['loc'])}: {each['msg']}" for each in error.errors()
-        ]
-        raise SettingsError("\n".join(lines)) from None
+        for each in error.errors():
+            message = each["msg"].removeprefix("Value error, ")
+            field = str(each["loc"][0]) if each["loc"] else ""
+            told = f"{_told_name(settings_type, field, files)}: {message}" if field else message
+            # Of a file that cannot be read, what is missing is known already.
+            faults.setdefault(field, told)
+    else:
+        faults |= _proxy_faults(settings.vendor_urls())
+    if faults:
+        raise SettingsError("\n".join(faults.values()))
+    return settings
+
+
+def _proxy_faults(urls: Iterable[str]) -> dict[str, str]:
+    faults = {}
+    for url in urls:
+        try:
+            proxy_for(url, os.environ)
+        except ProxyError as error:
+            faults[str(error)] = str(error)
+    return faults
 
 
 def variables(settings_type: type[ProcessSettings]) -> dict[str, tuple[str, ...]]:
@@ -55,26 +92,19 @@ def variables(settings_type: type[ProcessSettings]) -> dict[str, tuple[str, ...]
     return found
 
 
-def _from_files(
-    settings_type: type[ProcessSettings], environment: Mapping[str, str]
-) -> dict[str, str]:
-    values = {}
+def _files(settings_type: type[ProcessSettings], environment: Mapping[str, str]) -> dict[str, str]:
+    """The variable that names a file, of each field that is given by one."""
+    found = {}
     for field, names in variables(settings_type).items():
-        files = [
-            f"{name}{FILE_SUFFIX}" for name in names if environment.get(f"{name}{FILE_SUFFIX}")
-        ]
-        if files and not any(environment.get(name) for name in names):
-            values[field] = _content(files[0], environment)
-    return values
+        files = [f"{name}{FILE_SUFFIX}" for name in names]
+        given = [each for each in files if environment.get(each)]
+        if given and not any(environment.get(name) for name in names):
+            found[field] = given[0]
+    return found
 
 
-def _content(variable: str, environment: Mapping[str, str]) -> str:
-    try:
-        return Path(environment[variable]).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{variable}: cannot read the file that it names") from None
-
-
-def _told_name(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
-    field = str(location[0]) if location else "settings"
-    return variables(settings_type).get(field, (field.upper(),))[0]
+def _told_name(settings_type: type[ProcessSettings], field: str, files: Mapping[str, str]) -> str:
+    """The variable that an operator has set, or would set."""
+    names = variables(settings_type).get(field, (field.upper(),))
+    given = [name for name in names if os.environ.get(name)]
+    return files.get(field) or (given or names)[0]

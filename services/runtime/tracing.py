@@ -16,6 +16,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from services.runtime.proxies import proxy_for
+from services.runtime.settings import SettingsError
+from services.runtime.values import check_url
 
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 LAST_SPANS_S = 2.0
@@ -33,7 +35,10 @@ _propagator = TraceContextTextMapPropagator()
 
 @contextmanager
 def tracing(process: str) -> Iterator[None]:
-    """Send the spans of a process to the collector that the standard variables name, if any."""
+    """Send the spans of a process to the collector that the standard variables name, if any.
+
+    Raises SettingsError when they name none that could be.
+    """
     if not _is_wanted(os.environ):
         yield
         return
@@ -67,7 +72,11 @@ def tracing(process: str) -> Iterator[None]:
 
 def _collector(environment: Mapping[str, str]) -> str:
     """The collector's URL; that of traces goes before the one of everything."""
-    return next(filter(None, map(environment.get, reversed(COLLECTOR_VARIABLES))), "")
+    variable = next(name for name in reversed(COLLECTOR_VARIABLES) if environment.get(name))
+    try:
+        return check_url(environment[variable], "http", "https")
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from None
 
 
 def _is_wanted(environment: Mapping[str, str]) -> bool:

@@ -13,10 +13,11 @@ from services.speech.settings import SpeechSettings
 async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
+    library = load(LibrarySettings)
     configure_logs("speech")
     personas = load_personas(settings.personas_folder, default_id=settings.default_persona)
     async with (
-        open_providers(settings, LibrarySettings(), personas) as providers,
+        open_providers(settings, library, personas) as providers,
         running(
             serving_options(settings),
             providers=providers,
