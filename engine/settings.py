@@ -1,5 +1,6 @@
 """The engine's settings, read from ENGINE_* environment variables."""
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from engine.face.layout import Layout
 
 PREFIX = "ENGINE_"
+QUOTES = "\"'`“”‘’"
 
 
 class SettingsError(Exception):
@@ -68,7 +70,8 @@ class EngineSettings(BaseSettings):
     callback_secret: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="the secret that signs callbacks, required with ENGINE_CALLBACK_URL",
+        description="the secret that signs callbacks, ASCII without spaces, required with"
+        " ENGINE_CALLBACK_URL",
     )
     callback_timestamps: Literal["ms", "s"] = Field(
         "ms", description="the unit of the callbacks' Timestamp: ms or s"
@@ -106,15 +109,18 @@ class EngineSettings(BaseSettings):
     @classmethod
     def _check_text(cls, value: Any) -> Any:
         # What a bad copy or file leaves: line ends, invisible characters, quotation marks.
-        if isinstance(value, str) and (not value.isprintable() or value.strip("\"'`") != value):
+        if isinstance(value, str) and (not value.isprintable() or value.strip(QUOTES) != value):
             raise ValueError("not one line of plain text")
         return value
 
     @field_validator("host", "public_host")
     @classmethod
     def _check_host(cls, host: str) -> str:
-        if not re.fullmatch(r"[\w.-]+|[\da-f:.]+", host, re.ASCII):
-            raise ValueError("neither a name nor an address")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            if not re.fullmatch(r"[\w.-]*[a-z_-][\w.-]*", host, re.ASCII | re.IGNORECASE):
+                raise ValueError("neither a name nor an address") from None
         return host
 
     @field_validator("callback_url")
@@ -124,11 +130,11 @@ class EngineSettings(BaseSettings):
             raise ValueError("holds a password")
         return url
 
-    @field_validator("server_secret")
+    @field_validator("server_secret", "callback_secret")
     @classmethod
-    def _check_server_secret(cls, secret: SecretStr) -> SecretStr:
-        # The secret is also the AES key of the viewer tokens, byte by byte.
-        if not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        # The server's is also the AES key of the viewer tokens, byte by byte.
+        if secret is not None and not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
             raise ValueError("not visible ASCII")
         return secret
 

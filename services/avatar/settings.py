@@ -107,7 +107,7 @@ class AvatarSettings(ProcessSettings):
         validation_alias="TOKEN_EXPIRE_SECONDS",
         description="how long viewer tokens are good, 1 to 3600 s",
     )
-    callback_secret: SecretStr | None = Field(
+    callback_secret: Secret | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
         description="checks the cloud's callbacks; unset: all are refused",

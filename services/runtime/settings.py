@@ -56,7 +56,7 @@ def load(settings_type: type[S]) -> S:
     except ValidationError as error:
         for each in error.errors():
             message = each["msg"].removeprefix("Value error, ")
-            field = str(each["loc"][0]) if each["loc"] else ""
+            field = _field(settings_type, each["loc"])
             told = f"{_told_name(settings_type, field, files)}: {message}" if field else message
             # Of a file that cannot be read, what is missing is known already.
             faults.setdefault(field, told)
@@ -103,8 +103,14 @@ def _files(settings_type: type[ProcessSettings], environment: Mapping[str, str])
     return found
 
 
+def _field(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
+    """The field that an error is about, by its own name or its variable's; "" if about several."""
+    found = variables(settings_type)
+    return next((field for field in found if {field, *found[field]} & {*location[:1]}), "")
+
+
 def _told_name(settings_type: type[ProcessSettings], field: str, files: Mapping[str, str]) -> str:
     """The variable that an operator has set, or would set."""
-    names = variables(settings_type).get(field, (field.upper(),))
+    names = variables(settings_type)[field]
     given = [name for name in names if os.environ.get(name)]
     return files.get(field) or (given or names)[0]
