@@ -60,6 +60,9 @@ class EngineSettings(BaseSettings):
     public_host: str = Field(
         "127.0.0.1", min_length=1, description="the name or address that callers reach"
     )
+    drive_certificate: Path | None = Field(
+        None, description="a file to write the certificate of drive sockets to, for its callers"
+    )
     app_id: int = Field(ge=1, le=2**32 - 1, description="a number from 1 to 4294967295")
     server_secret: SecretStr = Field(
         min_length=32, max_length=32, description="32 ASCII characters without spaces"

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import dotenv
@@ -44,14 +46,19 @@ ApiKey = Annotated[
 @app.callback()
 def read_env_file() -> None:
     """Read .env, without overriding what is set already."""
-    dotenv.load_dotenv(ROOT / ".env", override=False)
+    try:
+        dotenv.load_dotenv(ROOT / ".env", override=False)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        _complain(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
 
 
 @app.command()
 def up() -> None:
     """Run everything here until Ctrl-C."""
     try:
-        raise typer.Exit(asyncio.run(Supervisor(os.environ, console).run()))
+        with _run_folder() as folder:
+            raise typer.Exit(asyncio.run(Supervisor(os.environ, folder, console).run()))
     except PlanError as error:
         _complain(error)
 
@@ -121,6 +128,16 @@ def stop_task(
             await tasks.stop(gateway, task_id, console)
 
     _with_gateway(url, api_key, stop)
+
+
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="parley-")
+    except OSError:
+        raise PlanError("no folder for temporary files can be written: set TMPDIR") from None
+    with folder as path:
+        yield Path(path)
 
 
 def _with_gateway(

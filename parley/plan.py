@@ -94,16 +94,20 @@ class PlanError(Exception):
     """Something must be mended before anything can start; the message says what."""
 
 
-def complete(environment: Mapping[str, str]) -> dict[str, str]:
+def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
     """Return the environment with the addresses and credentials that one run shares.
 
-    Without APP_ID the engine stands in for the cloud, under credentials made for this run.
+    Without APP_ID the engine stands in for the cloud, under credentials made for this run; its
+    certificate is put into the run's `folder`.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
     made |= {name: each.address(environment) for name, each in TARGETS.items()}
     if uses_engine(environment):
+        certificate = environment.get("ENGINE_DRIVE_CERTIFICATE") or str(folder / "engine.pem")
         made |= {
-            "AVATAR_CLOUD_URL": f"http://{ENGINE.address(environment)}",
+            "AVATAR_ENGINE_URL": f"http://{ENGINE.address(environment)}",
+            "AVATAR_ENGINE_CERTIFICATE": certificate,
+            "ENGINE_DRIVE_CERTIFICATE": certificate,
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
             "ENGINE_CALLBACK_URL": f"http://{GATEWAY.address(environment)}/api/callbacks/zego",

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,10 +20,10 @@ _READY_TIMEOUT_S = 180.0
 
 
 class Supervisor:
-    """One run of all processes, told about on a console."""
+    """One run of all processes, told about on a console; they share a folder that is its own."""
 
-    def __init__(self, environment: Mapping[str, str], console: Console) -> None:
-        self._environment = complete(environment)
+    def __init__(self, environment: Mapping[str, str], folder: Path, console: Console) -> None:
+        self._environment = complete(environment, folder=folder)
         self._console = console
         self._commands = commands(self._environment)
         self._colours = dict(zip((each.name for each in self._commands), _COLOURS, strict=False))

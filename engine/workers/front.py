@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine.api import Api, RateLimit
-from engine.app import Engine, receiver_of
+from engine.app import Engine, identity_of, receiver_of
 from engine.callbacks import sending_callbacks
 from engine.clock import Clock, SystemClock
 from engine.faults import AnyFault, FaultList, Faults, InitFailure, SlowInit, SocketDrop, Stall
@@ -56,6 +56,7 @@ async def fronting(
         )
         pool = Pool(
             settings=settings,
+            identity=identity_of(settings),
             pins=pins,
             notices=callbacks,
             clock=clock,

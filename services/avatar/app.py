@@ -32,9 +32,12 @@ SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
 async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
     """Serve until the end of the context; then cut off all drives and close their sockets."""
     trust = SocketTrust(
-        verification=settings.drive_verification, fingerprints=settings.fingerprints
+        verification=settings.drive_verification,
+        fingerprints=settings.fingerprints,
+        certificate=settings.engine_certificate if settings.is_engine else None,
     )
-    if settings.drive_verification is not Verification.ALL and not settings.fingerprints:
+    is_verified = settings.drive_verification is Verification.ALL or trust.is_exact
+    if not is_verified:
         log.warning(
             "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
             verification=settings.drive_verification.value,

@@ -1,6 +1,7 @@
 """The avatar process's settings, under the vendor's own names where its sample has them."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -61,6 +62,13 @@ class AvatarSettings(ProcessSettings):
     )
     cloud_url: HttpUrl | None = Field(
         None, description="the cloud's REST API; default: the mainland's, or the engine"
+    )
+    engine_url: HttpUrl = Field(
+        ENGINE_URL, description="the engine's REST API, unless AVATAR_CLOUD_URL is set"
+    )
+    engine_certificate: Path | None = Field(
+        None,
+        description="the file that ENGINE_DRIVE_CERTIFICATE names, to verify the engine by",
     )
     cloud_public_url: HttpUrl | None = Field(
         None, description="the engine as viewers reach it; default: as AVATAR_CLOUD_URL"
@@ -166,7 +174,7 @@ class AvatarSettings(ProcessSettings):
     @property
     def resolved_cloud_url(self) -> str:
         """The REST API's address without a trailing slash."""
-        default = ENGINE_URL if self.is_engine else MAINLAND_URL
+        default = self.engine_url if self.is_engine else MAINLAND_URL
         return self.cloud_url or default
 
     @property

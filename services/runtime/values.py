@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field, SecretStr
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _ORIGIN = re.compile(r"\*|[a-z][a-z\d+.-]*://[\w.-]+(:\d{1,5})?|[a-z]+://\[[\da-f:.]+\](:\d{1,5})?")
+# Names that gRPC resolves by other means than host:port, such as several replicas.
+_GRPC_NAME = re.compile(r"(dns|xds|ipv4|ipv6|unix|unix-abstract|vsock):(?!\d+$)[!-~]+")
 _QUOTES = "\"'`“”‘’"
 # What clients of such an API add to its address.
 _ENDPOINTS = (
@@ -98,9 +100,13 @@ def _check_host(host: str) -> str:
 
 
 def _check_target(target: str) -> str:
+    if _GRPC_NAME.fullmatch(target):
+        return target
     is_known, parts = _parts(f"//{target}")
     if not is_known or parts.port is None or parts.netloc != target or "@" in target:
-        raise ValueError("must be like host:port")
+        raise ValueError(
+            "must be like host:port, or another name of gRPC's such as dns:///host:port"
+        )
     return target
 
 
@@ -130,7 +136,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Host = Annotated[str, AfterValidator(_check_host)]
 """What to listen on: an address or a name."""
 Target = Annotated[str, AfterValidator(_check_target)]
-"""Where another service listens: host:port."""
+"""Where another service listens, as gRPC names it: mostly host:port."""
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Secrets = Annotated[SecretStr, AfterValidator(_check_secrets)]
 """Several, or none, separated by commas."""

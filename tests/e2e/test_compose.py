@@ -2,19 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from parley.plan import LISTENERS, PROCFILE
 from services.runtime.tracing import COLLECTOR_VARIABLES
-from tests.support.compose import COMPOSE, required_variables
+from tests.support.compose import COMPOSE, lasting_services, required_variables
 from tests.support.stack import Stack
 from tools.env_example import SECTIONS, variables
 
-FILE: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
-LASTING = {name: each for name, each in FILE["services"].items() if each["restart"] != "no"}
+LASTING = lasting_services()
 KNOWN = {each.name for _, settings in SECTIONS for each in variables(settings)}
 # The gateway's port has two names; the container's own is told apart from the published one.
 KNOWN |= {*COLLECTOR_VARIABLES}
