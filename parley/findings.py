@@ -5,16 +5,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from pathlib import Path
 
 import httpx
 
+from parley.finding import Finding, Verdict, judged
 from parley.plan import ENGINE, Listener, PlanError, is_free, listeners, uses_engine
 from parley.readiness import base_url, until_ready
+from parley.surroundings import callbacks, cloud_url, proxies
+from services.runtime.proxies import ProxyError, proxy_for
 from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,
@@ -25,8 +26,6 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.store import FileState, ModelStore
 
-CLOUD_URL = "https://aigc-digitalhuman-api.zegotech.cn"
-
 _NEEDED_MEMORY = 2 * 10**9
 _JOURNAL_SPACE = 200 * 10**6
 # The cloud refuses a request whose timestamp is ten minutes off.
@@ -35,47 +34,30 @@ _SKEW_WARNING_S = 30.0
 _ANSWER_TIMEOUT_S = 5.0
 
 
-class Verdict(StrEnum):
-    """How a finding is judged."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; `remedy` says how to mend it, if it needs mending."""
-
-    subject: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-
-
-def _judged(subject: str, is_fine: bool, found: str, remedy: str) -> Finding:
-    verdict = Verdict.FINE if is_fine else Verdict.PROBLEM
-    return Finding(subject=subject, verdict=verdict, found=found, remedy="" if is_fine else remedy)
-
-
 async def examine(environment: Mapping[str, str]) -> list[Finding]:
     """Look at everything; takes a few seconds at most."""
-    found = [*_machine(), *_models(), *_settings(environment)]
+    found = [
+        *_machine(),
+        *_models(),
+        *_settings(environment),
+        *callbacks(environment),
+        *proxies(environment),
+    ]
     try:
         answers = await asyncio.gather(
             *(_port(each, environment) for each in listeners(environment))
         )
     except PlanError as error:
         remedy = "Set it to a free port."
-        return [*found, _judged("ports", False, str(error), remedy)]
+        return [*found, judged("ports", False, str(error), remedy)]
     return [*found, *answers, *await _cloud(environment)]
 
 
 def _machine() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield _judged("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
+    yield judged("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
     memory = usable_memory()
-    yield _judged(
+    yield judged(
         "memory",
         memory >= _NEEDED_MEMORY,
         f"{memory / 1e9:.1f} GB",
@@ -87,7 +69,7 @@ def _models() -> Iterator[Finding]:
     try:
         settings = load(LibrarySettings)
     except SettingsError as error:
-        yield _judged("models", False, str(error), "Set PARLEY_LLM to good, small or none.")
+        yield judged("models", False, str(error), "Set PARLEY_LLM to good, small or none.")
         return
     store = open_store(settings)
     names = default_models(choose_language_model(settings))
@@ -96,7 +78,7 @@ def _models() -> Iterator[Finding]:
     missing = store.plan(names).total_bytes - store.plan(names).present_bytes
     folder = _existing(settings.cache)
     free = shutil.disk_usage(folder).free
-    yield _judged(
+    yield judged(
         "disk",
         free >= missing + _JOURNAL_SPACE,
         f"{free / 1e9:.1f} GB free in {folder}",
@@ -107,7 +89,7 @@ def _models() -> Iterator[Finding]:
 def _model(store: ModelStore, name: str) -> Finding:
     states = {file.name: store.state(file) for file in store.manifest[name].files}
     wrong = {file: state for file, state in states.items() if state is not FileState.VERIFIED}
-    return _judged(
+    return judged(
         f"model {name}",
         not wrong,
         "verified" if not wrong else ", ".join(f"{file} {state}" for file, state in wrong.items()),
@@ -121,7 +103,7 @@ def _existing(folder: Path) -> Path:
 
 def _settings(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from (
-        _judged(
+        judged(
             name,
             os.access(environment[name], os.R_OK),
             environment[name],
@@ -140,7 +122,7 @@ def _settings(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield from _account(environment)
     host = environment.get("GATEWAY_HOST") or "127.0.0.1"
     is_open = not environment.get("GATEWAY_API_KEYS")
-    yield _judged(
+    yield judged(
         "api keys",
         not is_open or host in ("127.0.0.1", "::1", "localhost"),
         "none: open to this machine alone" if is_open else "set",
@@ -150,7 +132,7 @@ def _settings(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _account(environment: Mapping[str, str]) -> Iterator[Finding]:
     if app_id := environment.get("APP_ID"):
-        yield _judged(
+        yield judged(
             "APP_ID",
             app_id.isdecimal() and 0 < int(app_id) < 2**32,
             "set",
@@ -158,7 +140,7 @@ def _account(environment: Mapping[str, str]) -> Iterator[Finding]:
         )
     if not environment.get("SERVER_SECRET_FILE"):
         secret = environment.get("SERVER_SECRET", "")
-        yield _judged(
+        yield judged(
             "SERVER_SECRET",
             len(secret.encode()) == 32,
             "set" if secret else "not set",
@@ -177,7 +159,7 @@ async def _port(listener: Listener, environment: Mapping[str, str]) -> Finding:
         async with asyncio.timeout(_ANSWER_TIMEOUT_S):
             await until_ready(listener, environment)
     except TimeoutError:
-        return _judged(
+        return judged(
             subject,
             False,
             "in use, but not by a healthy Parley",
@@ -193,16 +175,15 @@ async def _cloud(environment: Mapping[str, str]) -> list[Finding]:
         url = base_url(ENGINE, environment)
         remedy = "See the engine's log."
     else:
-        url = environment.get("AVATAR_CLOUD_URL") or CLOUD_URL
+        url = cloud_url(environment)
         remedy = "Check the network, its proxy and firewall, and AVATAR_CLOUD_URL."
     try:
-        # A proxy may lead to the cloud, never to this machine.
-        is_outside = not uses_engine(environment)
-        async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, trust_env=is_outside) as client:
+        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url, environment))
+        async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, transport=transport) as client:
             answer = await client.get(url)
-    except httpx.HTTPError as error:
-        return [_judged("cloud", False, f"no answer from {url} ({type(error).__name__})", remedy)]
-    return [_judged("cloud", True, f"{url} answers", ""), _clock(answer.headers.get("Date"))]
+    except (httpx.HTTPError, httpx.InvalidURL, ProxyError, ValueError) as error:
+        return [judged("cloud", False, f"no answer from {url} ({type(error).__name__})", remedy)]
+    return [judged("cloud", True, f"{url} answers", ""), _clock(answer.headers.get("Date"))]
 
 
 def _clock(date: str | None) -> Finding:
@@ -212,7 +193,7 @@ def _clock(date: str | None) -> Finding:
     found = f"{skew_s:+.0f} s from the cloud's"
     remedy = "Set the clock, best by NTP: the cloud refuses requests that are minutes off."
     if abs(skew_s) >= _SKEW_PROBLEM_S:
-        return _judged("clock", False, found, remedy)
+        return judged("clock", False, found, remedy)
     verdict = Verdict.WARNING if abs(skew_s) >= _SKEW_WARNING_S else Verdict.FINE
     return Finding(
         subject="clock",
