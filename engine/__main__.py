@@ -35,14 +35,23 @@ async def serve(settings: EngineSettings) -> None:
 
 
 def main() -> None:
-    """Read the settings and serve; bad settings end the process with status 2."""
+    """Read the settings and serve; ends with status 2 for bad ones, 1 where the system refuses."""
     try:
         settings = read_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     configure_logs(settings.log_level)
-    uvloop.run(serve(settings))
+    refusal: BaseException | None = None
+    try:
+        uvloop.run(serve(settings))
+    except* OSError as group:  # such as a port that is taken, or a folder that cannot be written
+        refusal = group
+    while isinstance(refusal, BaseExceptionGroup):
+        refusal = refusal.exceptions[0]
+    if refusal is not None:
+        print(f"engine: {refusal}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

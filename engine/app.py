@@ -125,7 +125,7 @@ async def serving(
             tokens=tokens,
             speaker=speaker,
             client=client,
-            drive_address=f"wss://{settings.public_host}:{drive_port}{PATH}",
+            drive_address=f"wss://{settings.public_address(drive_port)}{PATH}",
         )
 
         def tell_health() -> Mapping[str, Any]:
@@ -169,7 +169,7 @@ async def serving(
             serving_http(application, host=host, port=settings.port)
         )
         yield Engine(
-            base_url=f"http://{settings.public_host}:{port}",
+            base_url=f"http://{settings.public_address(port)}",
             drive_port=drive_port,
             app_id=settings.app_id,
             server_secret=secret,

@@ -108,6 +108,11 @@ class EngineSettings(BaseSettings):
         "info", description="debug, info, warning or error"
     )
 
+    def public_address(self, port: int) -> str:
+        """Return host:port by which callers reach a port."""
+        host = f"[{self.public_host}]" if ":" in self.public_host else self.public_host
+        return f"{host}:{port}"
+
     @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: Any) -> Any:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -44,8 +45,12 @@ ApiKey = Annotated[
 
 
 @app.callback()
-def read_env_file() -> None:
+def prepare() -> None:
     """Read .env, without overriding what is set already."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no ✔ gets a ? instead of an error.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         dotenv.load_dotenv(ROOT / ".env", override=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:

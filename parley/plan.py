@@ -106,6 +106,7 @@ def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
         certificate = environment.get("ENGINE_DRIVE_CERTIFICATE") or str(folder / "engine.pem")
         made |= {
             "AVATAR_ENGINE_URL": f"http://{ENGINE.address(environment)}",
+            "ENGINE_PUBLIC_HOST": reachable(ENGINE.host(environment)).strip("[]"),
             "AVATAR_ENGINE_CERTIFICATE": certificate,
             "ENGINE_DRIVE_CERTIFICATE": certificate,
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),

@@ -84,7 +84,7 @@ async def fronting(
             serving_http(application, host=settings.host, port=settings.port)
         )
         yield Engine(
-            base_url=f"http://{settings.public_host}:{port}",
+            base_url=f"http://{settings.public_address(port)}",
             drive_port=pool.workers[0].drive_port,
             app_id=settings.app_id,
             server_secret=secret,

@@ -95,6 +95,12 @@ async def test_doctor_finds_nothing_wrong() -> None:
     assert "All is well." in text
 
 
+async def test_a_terminal_of_few_characters_is_no_error() -> None:
+    code, text = await outcome("doctor", env=environment(PYTHONIOENCODING="ascii"))
+    assert code == 0, text
+    assert "All is well." in text
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -103,6 +109,8 @@ async def test_doctor_finds_nothing_wrong() -> None:
         ({"SERVER_SECRET_FILE": "/nowhere/secret"}, "SERVER_SECRET_FILE"),
         ({"GATEWAY_HOST": "0.0.0.0"}, "GATEWAY_API_KEYS"),
         ({"PARLEY_LLM": "huge"}, "PARLEY_LLM"),
+        ({"SPEECH_CHAT": "openai", "https_proxy": "socks5://proxy.example"}, "HTTPS_PROXY"),
+        ({"CALLBACK_SECRET": "one", "ENGINE_CALLBACK_SECRET": "two"}, "another secret"),
         ({"TASK_PORT": "many"}, "TASK_PORT"),
         ({"PARLEY_CACHE": "/nowhere/at/all"}, "parley models pull"),
         (

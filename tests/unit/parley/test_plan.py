@@ -48,6 +48,7 @@ def test_processes_find_each_other_where_they_listen(host: str, reached: str) ->
     hosts = {f"{name}_HOST": host for name in ("TASK", "SPEECH", "AVATAR", "ENGINE", "GATEWAY")}
     made = complete(hosts, folder=FOLDER)
     assert made["GATEWAY_TASK_TARGET"] == f"{reached}:50051"
+    assert made["ENGINE_PUBLIC_HOST"] == reached.strip("[]")
     assert made["AVATAR_ENGINE_URL"] == f"http://{reached}:8090"
     assert made["ENGINE_CALLBACK_URL"] == f"http://{reached}:8080/api/callbacks/zego"
 
