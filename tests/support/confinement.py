@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from tests.support import confine
 from tests.support.confine import CALLS
 
@@ -25,6 +27,13 @@ HOSTS = b"/etc/hosts\0"
 DNS_PORT = 53
 # Daemons that look up names for others. Without them the C library asks the name server itself.
 RESOLVERS = (b"/run/nscd/", b"/var/run/nscd/", b"/run/systemd/resolve/")
+# WebRTC tries all of a viewer's: what is sent to our own does not leave.
+OWN_ADDRESSES = {
+    ipaddress.ip_address(each.address.partition("%")[0])
+    for addresses in psutil.net_if_addrs().values()
+    for each in addresses
+    if each.family in (socket.AF_INET, socket.AF_INET6)
+}
 MAX_ADDRESS_BYTES = 128
 MAX_MESSAGES = 1024
 
@@ -99,7 +108,11 @@ def confining(hosts: Mapping[str, str] | None = None) -> Iterator[Confinement]:
 
 
 def _hosts_file(folder: Path, hosts: Mapping[str, str]) -> Path:
-    lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **hosts}.items()]
+    # Of both families, or resolvers that ask for each would ask the name server for the other.
+    lines = [
+        f"{address} {name}\n::ffff:{address} {name}\n"
+        for name, address in {"localhost": "127.0.0.1", **hosts}.items()
+    ]
     path = folder / "hosts"
     path.write_text("".join(lines), encoding="ascii")
     return path
@@ -187,8 +200,8 @@ def _outside(address: bytes) -> str:
         case family:
             return f"an address of family {family}"
     port = int.from_bytes(address[2:4])
-    is_inside = (ip.is_loopback or ip.is_unspecified) and port != DNS_PORT
-    return "" if is_inside else f"{ip} port {port}"
+    is_here = ip.is_loopback or ip.is_unspecified or ip in OWN_ADDRESSES
+    return "" if is_here and port != DNS_PORT else f"{ip} port {port}"
 
 
 def _family(address: bytes) -> int:
