@@ -167,7 +167,7 @@ def _addresses(pid: int, number: int, arguments: Sequence[int]) -> Iterator[byte
 
 def _addressee(pid: int, message: int) -> bytes:
     head = _read(pid, message, _MESSAGE.size)
-    address, size = _MESSAGE.unpack(head) if head else (0, 0)
+    address, size = _MESSAGE.unpack(head) if len(head) == _MESSAGE.size else (0, 0)
     return _read(pid, address, size) if address else b""
 
 
