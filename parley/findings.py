@@ -17,6 +17,7 @@ from parley.readiness import base_url, until_ready
 from parley.surroundings import callbacks, cloud_url, proxies
 from services.runtime.proxies import ProxyError, proxy_for
 from services.runtime.settings import SettingsError, load
+from services.runtime.transport import transport_to
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,
@@ -178,10 +179,10 @@ async def _cloud(environment: Mapping[str, str]) -> list[Finding]:
         url = cloud_url(environment)
         remedy = "Check the network, its proxy and firewall, and AVATAR_CLOUD_URL."
     try:
-        transport = httpx.AsyncHTTPTransport(proxy=proxy_for(url, environment))
+        transport = transport_to(url, proxy=proxy_for(url, environment))
         async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, transport=transport) as client:
             answer = await client.get(url)
-    except (httpx.HTTPError, httpx.InvalidURL, ProxyError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ProxyError, ValueError, OSError) as error:
         return [judged("cloud", False, f"no answer from {url} ({type(error).__name__})", remedy)]
     return [judged("cloud", True, f"{url} answers", ""), _clock(answer.headers.get("Date"))]
 

@@ -14,6 +14,8 @@ from services.runtime.values import check_text
 S = TypeVar("S", bound="ProcessSettings")
 
 FILE_SUFFIX = "_FILE"
+AUTHORITY_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Name who vouches for the certificates of others, where the system's own list does not do."""
 
 
 class ProcessSettings(BaseSettings):
@@ -61,19 +63,23 @@ def load(settings_type: type[S]) -> S:
             # Of a file that cannot be read, what is missing is known already.
             faults.setdefault(field, told)
     else:
-        faults |= _proxy_faults(settings.vendor_urls())
+        faults |= _ways_faults(settings.vendor_urls())
     if faults:
         raise SettingsError("\n".join(faults.values()))
     return settings
 
 
-def _proxy_faults(urls: Iterable[str]) -> dict[str, str]:
+def _ways_faults(urls: Iterable[str]) -> dict[str, str]:
+    """What of the environment keeps these from being called."""
     faults = {}
     for url in urls:
         try:
             proxy_for(url, os.environ)
         except ProxyError as error:
             faults[str(error)] = str(error)
+        for name in AUTHORITY_VARIABLES if url.startswith("https:") else ():
+            if (path := os.environ.get(name)) and not os.access(path, os.R_OK):
+                faults[name] = f"{name}: cannot read what it names"
     return faults
 
 

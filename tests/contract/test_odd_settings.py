@@ -216,6 +216,18 @@ def test_an_odd_proxy_is_named_where_a_vendor_needs_it(monkeypatch: pytest.Monke
         assert "hush" not in told
 
 
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_authorities_that_are_not_there_are_named_where_a_vendor_needs_them(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "/nowhere/at/all")
+    assert faults(SpeechSettings) == []
+    assert faults(AvatarSettings) == [f"{name}: cannot read what it names"]
+    for needed in ("APP_ID", "SERVER_SECRET"):
+        monkeypatch.delenv(needed)
+    assert faults(AvatarSettings) == []
+
+
 def test_all_that_is_odd_is_named_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

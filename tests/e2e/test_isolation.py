@@ -69,6 +69,7 @@ async def test_nothing_leaves_and_no_proxy_is_asked(tmp_path: Path) -> None:
             PARLEY_CACHE=str(LibrarySettings().cache),
             HOME=str(home),
             LC_ALL="C",
+            SSL_CERT_FILE="/nowhere/at/all.pem",
             TASK_DATABASE=str(tmp_path / "tasks.sqlite3"),
             http_proxy=proxy.url,
             HTTPS_PROXY=proxy.url,

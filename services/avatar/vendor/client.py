@@ -22,6 +22,7 @@ from services.avatar.vendor.signature import Credentials, signed_query
 from services.runtime.errors import ServiceError, Violation
 from services.runtime.reasons import Reason
 from services.runtime.tracing import called, mark_failed
+from services.runtime.transport import transport_to
 
 log = structlog.get_logger(__name__)
 
@@ -175,8 +176,7 @@ async def cloud_client(
     # The library logs each address at info level, and that holds the signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
-    # One of our own, or the client would choose proxies by itself.
-    transport = httpx.AsyncHTTPTransport(proxy=proxy)
+    transport = transport_to(url, proxy=proxy)
     async with httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout) as http:
         yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
 

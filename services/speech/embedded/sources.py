@@ -194,12 +194,12 @@ class UrlSource:
 
 def _client(url: str, *, timeout_s: float) -> httpx.Client:
     try:
-        proxy = proxy_for(url, os.environ)
+        transport = httpx.HTTPTransport(proxy=proxy_for(url, os.environ))
     except ProxyError as error:
         raise SourceError(str(error)) from None
-    return httpx.Client(
-        transport=httpx.HTTPTransport(proxy=proxy), follow_redirects=True, timeout=timeout_s
-    )
+    except OSError:
+        raise SourceError("SSL_CERT_FILE or SSL_CERT_DIR cannot be read") from None
+    return httpx.Client(transport=transport, follow_redirects=True, timeout=timeout_s)
 
 
 def _arrived(partial: Path) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 from pydantic import SecretStr
 
+from services.runtime.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.providers.complaints import Complaint, complaint_in, fit_for_log
 from services.speech.streams import Deadlines
@@ -40,8 +41,7 @@ async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
         base_url=endpoint.base_url,
         headers=headers,
         timeout=timeout,
-        # One of our own, or the client would choose proxies by itself.
-        transport=httpx.AsyncHTTPTransport(proxy=endpoint.proxy),
+        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy),
     ) as client:
         yield client
 
