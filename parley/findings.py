@@ -70,7 +70,7 @@ def _models() -> Iterator[Finding]:
     try:
         settings = load(LibrarySettings)
     except SettingsError as error:
-        yield judged("models", False, str(error), "Set PARLEY_LLM to good, small or none.")
+        yield judged("models", False, str(error), ".env.example tells what it may be.")
         return
     store = open_store(settings)
     names = default_models(choose_language_model(settings))
