@@ -49,7 +49,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
             *(_port(each, environment) for each in listeners(environment))
         )
     except PlanError as error:
-        remedy = "Set it to a free port."
+        remedy = ".env.example tells what it may be."
         return [*found, judged("ports", False, str(error), remedy)]
     return [*found, *answers, *await _cloud(environment)]
 

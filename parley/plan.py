@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parley.processes import Command
+from services.runtime.values import check_host
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
@@ -38,13 +39,16 @@ class Listener:
         """The port under this environment; raises PlanError when it is no port."""
         found = (environment[name] for name in self.variables if environment.get(name))
         text = next(found, str(self.default))
-        if not text.isdecimal() or not 0 < int(text) < 65536:
+        if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
             raise PlanError(f"{self.variable} must be a port from 1 to 65535, not {text!r}")
         return int(text)
 
     def host(self, environment: Mapping[str, str]) -> str:
-        """What it listens on under this environment: an address, or a name."""
-        return environment.get(self.host_variable) or LOOPBACK
+        """What it listens on under this environment: an address, or a name; raises PlanError."""
+        try:
+            return check_host(environment.get(self.host_variable) or LOOPBACK)
+        except ValueError as error:
+            raise PlanError(f"{self.host_variable} {error}") from None
 
     def address(self, environment: Mapping[str, str]) -> str:
         """Return host:port, by which this machine reaches it."""

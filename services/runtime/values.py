@@ -93,7 +93,8 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_host(host: str) -> str:
+def check_host(host: str) -> str:
+    """Return what a process listens on as it came; raises ValueError."""
     if not _is_host(host):
         raise ValueError("must be an address or a host name, without scheme or port")
     return host
@@ -133,7 +134,7 @@ Name = Annotated[str, AfterValidator(_check_name)]
 """What something is called."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 """One to listen on; 0 takes a free one."""
-Host = Annotated[str, AfterValidator(_check_host)]
+Host = Annotated[str, AfterValidator(check_host)]
 """What to listen on: an address or a name."""
 Target = Annotated[str, AfterValidator(_check_target)]
 """Where another service listens, as gRPC names it: mostly host:port."""

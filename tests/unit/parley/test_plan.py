@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parley.plan import complete
+from parley.plan import PlanError, complete, require_free_ports
 from parley.surroundings import callbacks, proxies
 
 FOLDER = Path("/run/parley")
@@ -51,6 +51,18 @@ def test_processes_find_each_other_where_they_listen(host: str, reached: str) ->
     assert made["ENGINE_PUBLIC_HOST"] == reached.strip("[]")
     assert made["AVATAR_ENGINE_URL"] == f"http://{reached}:8090"
     assert made["ENGINE_CALLBACK_URL"] == f"http://{reached}:8080/api/callbacks/zego"
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        *(("TASK_HOST", each) for each in ("a b", "http://host", "host:80", "999.1.1.1", "käse")),
+        *(("SPEECH_PORT", each) for each in ("80a", "0", "65536", "-1", "８０", "8080.0")),
+    ],
+)
+def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
+    with pytest.raises(PlanError, match=name):
+        require_free_ports({name: odd})
 
 
 def test_the_engine_is_verified_by_its_own_certificate() -> None:
