@@ -50,7 +50,7 @@ def tell_problems() -> None:
 
 
 def main() -> None:
-    """Read the settings and serve; bad settings end the process with status 2.
+    """Read the settings and serve; ends with status 2 for bad ones, 1 where the system refuses.
 
     With `--check` it only says what is wrong with them, one JSON object per line.
     """
@@ -63,7 +63,16 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
     configure_logs(settings)
-    uvloop.run(serve(settings))
+    refusal: BaseException | None = None
+    try:
+        uvloop.run(serve(settings))
+    except* OSError as group:  # such as a port that is taken, or a folder that cannot be written
+        refusal = group
+    while isinstance(refusal, BaseExceptionGroup):
+        refusal = refusal.exceptions[0]
+    if refusal is not None:
+        print(f"engine: {refusal}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

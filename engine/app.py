@@ -11,7 +11,7 @@ from engine.actions import Actions
 from engine.admission import watching_load
 from engine.api import Api, CallLimit, RateLimit
 from engine.callbacks import Notices, Receiver, sending_callbacks
-from engine.certificate import make_server_context
+from engine.certificate import Identity, make_identity, publish, server_context
 from engine.clock import Clock, SystemClock
 from engine.drive_socket import PATH, DriveSockets, serving_drives
 from engine.drive_token import DriveTokens
@@ -54,6 +54,7 @@ async def running(
         sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults) as callbacks,
         serving(
             settings,
+            identity=identity_of(settings),
             host=settings.host,
             limit=RateLimit(clock),
             notices=callbacks,
@@ -69,6 +70,7 @@ async def running(
 async def serving(
     settings: EngineSettings,
     *,
+    identity: Identity,
     host: str,
     limit: CallLimit,
     notices: Notices,
@@ -88,7 +90,9 @@ async def serving(
             keeping_recordings(settings.recordings_dir, settings.recordings_bytes)
         )
         client = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5)
+            httpx.AsyncClient(
+                timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5, trust_env=False
+            )
         )
         studio = stack.enter_context(open_studio())
         metronome = await stack.enter_async_context(running_metronome())
@@ -113,7 +117,7 @@ async def serving(
                 DriveSockets(tasks=tasks, tokens=tokens, faults=faults),
                 host=settings.host,
                 port=settings.drive_port,
-                context=make_server_context(settings.public_host),
+                context=server_context(identity),
             )
         )
         actions = Actions(
@@ -121,7 +125,7 @@ async def serving(
             tokens=tokens,
             speaker=speaker,
             client=client,
-            drive_address=f"wss://{settings.public_host}:{drive_port}{PATH}",
+            drive_address=f"wss://{settings.public_address(drive_port)}{PATH}",
         )
 
         def tell_health() -> Mapping[str, Any]:
@@ -165,7 +169,7 @@ async def serving(
             serving_http(application, host=host, port=settings.port)
         )
         yield Engine(
-            base_url=f"http://{settings.public_host}:{port}",
+            base_url=f"http://{settings.public_address(port)}",
             drive_port=drive_port,
             app_id=settings.app_id,
             server_secret=secret,
@@ -181,6 +185,14 @@ def _rules(settings: EngineSettings) -> TaskRules:
         layout=settings.layout,
         interrupted_as=told_as[settings.interrupted_status],
     )
+
+
+def identity_of(settings: EngineSettings) -> Identity:
+    """A new identity for the drive sockets of one run, published if the settings say where."""
+    identity = make_identity(settings.public_host)
+    if settings.drive_certificate is not None:
+        publish(identity, settings.drive_certificate)
+    return identity
 
 
 def receiver_of(settings: EngineSettings) -> Receiver | None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import ssl
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-VALIDITY = timedelta(days=30)
+# It is made at every start, and trusted by its bytes: it must only outlive the process.
+VALIDITY = timedelta(days=3650)
 
 
-def make_server_context(host: str) -> ssl.SSLContext:
-    """A server context with a fresh self-signed certificate for one host name or address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A self-signed certificate and its key, in PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+def make_identity(host: str) -> Identity:
+    """A fresh identity for one host name or address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "digital human engine")])
     now = datetime.now(UTC)
@@ -28,22 +38,36 @@ def make_server_context(host: str) -> ssl.SSLContext:
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + VALIDITY)
         .add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
+    return Identity(
+        certificate=certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        key=key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode(),
+    )
+
+
+def publish(identity: Identity, path: Path) -> None:
+    """Put the certificate where callers look for it, whole at any moment; raises OSError."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(identity.certificate, encoding="ascii")
+    fresh.replace(path)
+
+
+def server_context(identity: Identity) -> ssl.SSLContext:
+    """What a server shows to its callers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # The ssl module reads certificates from files only; the folder is gone before anyone connects.
     with TemporaryDirectory(prefix="engine-tls-") as folder:
         path = Path(folder) / "server.pem"
         path.touch(mode=0o600)
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
+        path.write_text(identity.key + identity.certificate, encoding="ascii")
         context.load_cert_chain(path)
     return context
 

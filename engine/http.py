@@ -70,7 +70,8 @@ async def serving_http(application: ASGIApp, *, host: str, port: int) -> AsyncIt
     )
     server = _Server(config)
     # Listening begins here, so the first caller can connect at once.
-    with socket.create_server((host, port), reuse_port=False) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, reuse_port=False) as listener:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield listener.getsockname()[1]

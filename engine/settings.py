@@ -1,6 +1,8 @@
 """The engine's settings, read from ENGINE_* environment variables."""
 
+import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from engine.face.layout import Layout
 
 PREFIX = "ENGINE_"
+QUOTES = "\"'`“”‘’"
 
 
 class SettingsError(Exception):
@@ -47,7 +50,11 @@ class EngineSettings(BaseSettings):
     """Every setting of the process; the description says what a value must be."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
     )
 
     host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
@@ -58,17 +65,21 @@ class EngineSettings(BaseSettings):
     public_host: str = Field(
         "127.0.0.1", min_length=1, description="the name or address that callers reach"
     )
+    drive_certificate: Path | None = Field(
+        None, description="a file to write the certificate of drive sockets to, for its callers"
+    )
     app_id: int = Field(ge=1, le=2**32 - 1, description="a number from 1 to 4294967295")
     server_secret: SecretStr = Field(
-        min_length=32, max_length=32, description="32 ASCII characters"
+        min_length=32, max_length=32, description="32 ASCII characters without spaces"
     )
     callback_url: AnyHttpUrl | None = Field(
-        None, description="an http(s) URL that gets the callbacks"
+        None, description="an http(s) URL without a password that gets the callbacks"
     )
     callback_secret: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="the secret that signs callbacks, required with ENGINE_CALLBACK_URL",
+        description="the secret that signs callbacks, ASCII without spaces, required with"
+        " ENGINE_CALLBACK_URL",
     )
     callback_timestamps: Literal["ms", "s"] = Field(
         "ms", description="the unit of the callbacks' Timestamp: ms or s"
@@ -107,12 +118,42 @@ class EngineSettings(BaseSettings):
         "console", validation_alias="PARLEY_LOG_FORMAT", description="console or json"
     )
 
-    @field_validator("server_secret")
+    def public_address(self, port: int) -> str:
+        """Return host:port by which callers reach a port."""
+        host = f"[{self.public_host}]" if ":" in self.public_host else self.public_host
+        return f"{host}:{port}"
+
+    @field_validator("*", mode="before")
     @classmethod
-    def _check_server_secret(cls, secret: SecretStr) -> SecretStr:
-        # The secret is also the AES key of the viewer tokens, byte by byte.
-        if not secret.get_secret_value().isascii():
-            raise ValueError("not ASCII")
+    def _check_text(cls, value: Any) -> Any:
+        # What a bad copy or file leaves: line ends, invisible characters, quotation marks.
+        if isinstance(value, str) and (not value.isprintable() or value.strip(QUOTES) != value):
+            raise ValueError("not one line of plain text")
+        return value
+
+    @field_validator("host", "public_host")
+    @classmethod
+    def _check_host(cls, host: str) -> str:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            if not re.fullmatch(r"[\w.-]*[a-z_-][\w.-]*", host, re.ASCII | re.IGNORECASE):
+                raise ValueError("neither a name nor an address") from None
+        return host
+
+    @field_validator("callback_url")
+    @classmethod
+    def _check_callback_url(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if url is not None and (url.username or url.password):
+            raise ValueError("holds a password")
+        return url
+
+    @field_validator("server_secret", "callback_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        # The server's is also the AES key of the viewer tokens, byte by byte.
+        if secret is not None and not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
+            raise ValueError("not visible ASCII")
         return secret
 
     @field_validator("callback_secret")

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import secrets
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from enum import StrEnum
@@ -288,16 +289,27 @@ async def keeping_viewers() -> AsyncIterator[Viewers]:
 
 @contextmanager
 def loopback_candidates(public_host: str) -> Iterator[None]:
-    """Offer 127.0.0.1 alone where nobody else can reach us; aioice leaves that address out."""
-    if public_host not in ("127.0.0.1", "localhost"):
+    """Offer the loopback alone where nobody else can reach us; aioice leaves such addresses out."""
+    address = _address_of(public_host)
+    if address is None or not ipaddress.ip_address(address).is_loopback:
         yield
         return
     original = aioice.ice.get_host_addresses
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
     try:
         yield
     finally:
         aioice.ice.get_host_addresses = original
+
+
+def _address_of(host: str) -> str | None:
+    """The IPv4 address of a name, else its IPv6 address, None if this machine knows neither."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return None
+    addresses = sorted((family != socket.AF_INET, str(at[0])) for family, _, _, _, at in found)
+    return addresses[0][1]
 
 
 def read_candidates(fragment: str) -> list[RTCIceCandidate]:

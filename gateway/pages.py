@@ -69,6 +69,8 @@ def install_pages(app: FastAPI) -> None:
             swagger_js_url="/docs/swagger-ui-bundle.js",
             swagger_css_url="/docs/swagger-ui.css",
             swagger_favicon_url="/docs/favicon-32x32.png",
+            # By default it may show the description to a validator on the Internet.
+            swagger_ui_parameters={"validatorUrl": None},
         )
 
     app.add_route("/", home, methods=["GET"], include_in_schema=False)

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_valid
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
+from services.runtime.values import Host, Origins, Port, Secret, Secrets, Target, split_list
 
 
 class GatewaySettings(ProcessSettings):
@@ -13,26 +14,24 @@ class GatewaySettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
-    host: str = Field("127.0.0.1", min_length=1, description="an address to listen on")
-    port: int = Field(
+    host: Host = Field("127.0.0.1", description="an address to listen on")
+    port: Port = Field(
         8080,
-        ge=0,
-        le=65_535,
         validation_alias=AliasChoices("GATEWAY_PORT", "PORT"),
         description="the port of HTTP, 0 for any free one",
     )
-    api_keys: SecretStr = Field(
+    api_keys: Secrets = Field(
         SecretStr(""),
         validate_default=True,
         description="keys that callers must show, separated by commas; none: open, loopback only",
     )
-    allowed_origins: str = Field(
+    allowed_origins: Origins = Field(
         "", description="origins of web pages that may call, separated by commas"
     )
-    task_target: str = Field("127.0.0.1:50051", description="host:port of the task service")
-    speech_target: str = Field("127.0.0.1:50052", description="host:port of the speech service")
-    avatar_target: str = Field("127.0.0.1:50053", description="host:port of the avatar service")
-    service_token: SecretStr | None = Field(
+    task_target: Target = Field("127.0.0.1:50051", description="host:port of the task service")
+    speech_target: Target = Field("127.0.0.1:50052", description="host:port of the speech service")
+    avatar_target: Target = Field("127.0.0.1:50053", description="host:port of the avatar service")
+    service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="the token that the services ask each other for",
@@ -69,11 +68,6 @@ class GatewaySettings(ProcessSettings):
     def origins(self) -> tuple[str, ...]:
         """The allowed origins one by one."""
         return split_list(self.allowed_origins)
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Return the items of a comma list without blanks."""
-    return tuple(item for part in text.split(",") if (item := part.strip()))
 
 
 def is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,7 +17,8 @@ from rich.console import Console
 
 from parley import doctor, tasks
 from parley.checks import check_processes
-from parley.findings import Finding, examine
+from parley.finding import Finding
+from parley.findings import examine
 from parley.gateway import Gateway, GatewayError, Question, address, gateway_at
 from parley.keepsakes import complete_with_kept
 from parley.models import models_app
@@ -55,7 +57,7 @@ def _show_version(is_wanted: bool) -> None:
 
 
 @app.callback()
-def read_env_file(
+def prepare(
     is_version: Annotated[
         bool,
         typer.Option(
@@ -64,7 +66,15 @@ def read_env_file(
     ] = False,
 ) -> None:
     """Read .env, without overriding what is set already."""
-    dotenv.load_dotenv(ROOT / ".env", override=False)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no ✔ gets a ? instead of an error.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        dotenv.load_dotenv(ROOT / ".env", override=False)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        _complain(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
 
 
 @app.command()

@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 
-from parley.findings import Finding, Verdict
-from parley.plan import PlanError, commands, complete
+from parley.finding import Finding, Verdict
+from parley.plan import VAR, PlanError, commands, complete
 from parley.processes import Command, running
 
 CHECK_FLAG = "--check"
@@ -20,7 +20,7 @@ async def check_processes(environment: Mapping[str, str]) -> list[Finding]:
     with the ports.
     """
     try:
-        planned = commands(complete(environment))
+        planned = commands(complete(environment, folder=VAR))
     except PlanError:
         return []
     checks = (_check(each) for each in planned)

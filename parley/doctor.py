@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from parley.findings import Finding, Verdict
+from parley.finding import Finding, Verdict
 
 _MARKS = {
     Verdict.FINE: "[green]✔[/green]",

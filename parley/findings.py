@@ -4,16 +4,19 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from pathlib import Path
 
 import httpx
 
+from parley.finding import Finding, Verdict, judged
 from parley.plan import ENGINE, Listener, PlanError, is_free, listeners, uses_engine
 from parley.readiness import base_url, until_ready
+from parley.surroundings import callbacks, cloud_url, proxies
+from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.settings import SettingsError, load
+from services.runtime.transport import transport_to
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,
@@ -23,8 +26,6 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.store import FileState, ModelStore
 
-CLOUD_URL = "https://aigc-digitalhuman-api.zegotech.cn"
-
 _NEEDED_MEMORY = 2 * 10**9
 _JOURNAL_SPACE = 200 * 10**6
 # The cloud refuses a request whose timestamp is ten minutes off.
@@ -33,47 +34,30 @@ _SKEW_WARNING_S = 30.0
 _ANSWER_TIMEOUT_S = 5.0
 
 
-class Verdict(StrEnum):
-    """How a finding is judged."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at; `remedy` says how to mend it, if it needs mending."""
-
-    subject: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-
-
-def _judged(subject: str, is_fine: bool, found: str, remedy: str) -> Finding:
-    verdict = Verdict.FINE if is_fine else Verdict.PROBLEM
-    return Finding(subject=subject, verdict=verdict, found=found, remedy="" if is_fine else remedy)
-
-
 async def examine(environment: Mapping[str, str]) -> list[Finding]:
     """Look at everything; takes a few seconds at most."""
-    found = [*_machine(), *_models(), *_settings(environment)]
+    found = [
+        *_machine(),
+        *_models(),
+        *_settings(environment),
+        *callbacks(environment),
+        *proxies(environment),
+    ]
     try:
         answers = await asyncio.gather(
             *(_port(each, environment) for each in listeners(environment))
         )
     except PlanError as error:
-        remedy = "Set it to a free port."
-        return [*found, _judged("ports", False, str(error), remedy)]
+        remedy = ".env.example tells what it may be."
+        return [*found, judged("ports", False, str(error), remedy)]
     return [*found, *answers, *await _cloud(environment)]
 
 
 def _machine() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield _judged("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
+    yield judged("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
     memory = usable_memory()
-    yield _judged(
+    yield judged(
         "memory",
         memory >= _NEEDED_MEMORY,
         f"{memory / 1e9:.1f} GB",
@@ -83,11 +67,9 @@ def _machine() -> Iterator[Finding]:
 
 def _models() -> Iterator[Finding]:
     try:
-        settings = LibrarySettings()
-    except ValueError:
-        yield _judged(
-            "models", False, "PARLEY_LLM is wrong", "Set PARLEY_LLM to good, small or none."
-        )
+        settings = load(LibrarySettings)
+    except SettingsError as error:
+        yield judged("models", False, str(error), ".env.example tells what it may be.")
         return
     store = open_store(settings)
     names = default_models(choose_language_model(settings))
@@ -96,7 +78,7 @@ def _models() -> Iterator[Finding]:
     missing = store.plan(names).total_bytes - store.plan(names).present_bytes
     folder = _existing(settings.cache)
     free = shutil.disk_usage(folder).free
-    yield _judged(
+    yield judged(
         "disk",
         free >= missing + _JOURNAL_SPACE,
         f"{free / 1e9:.1f} GB free in {folder}",
@@ -107,7 +89,7 @@ def _models() -> Iterator[Finding]:
 def _model(store: ModelStore, name: str) -> Finding:
     states = {file.name: store.state(file) for file in store.manifest[name].files}
     wrong = {file: state for file, state in states.items() if state is not FileState.VERIFIED}
-    return _judged(
+    return judged(
         f"model {name}",
         not wrong,
         "verified" if not wrong else ", ".join(f"{file} {state}" for file, state in wrong.items()),
@@ -140,7 +122,7 @@ async def _port(listener: Listener, environment: Mapping[str, str]) -> Finding:
         async with asyncio.timeout(_ANSWER_TIMEOUT_S):
             await until_ready(listener, environment)
     except TimeoutError:
-        return _judged(
+        return judged(
             subject,
             False,
             "in use, but not by a healthy Parley",
@@ -156,16 +138,15 @@ async def _cloud(environment: Mapping[str, str]) -> list[Finding]:
         url = base_url(ENGINE, environment)
         remedy = "See the engine's log."
     else:
-        url = environment.get("AVATAR_CLOUD_URL") or CLOUD_URL
+        url = cloud_url(environment)
         remedy = "Check the network, its proxy and firewall, and AVATAR_CLOUD_URL."
     try:
-        # A proxy may lead to the cloud, never to this machine.
-        is_outside = not uses_engine(environment)
-        async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, trust_env=is_outside) as client:
+        transport = transport_to(url, proxy=proxy_for(url, environment))
+        async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, transport=transport) as client:
             answer = await client.get(url)
-    except httpx.HTTPError as error:
-        return [_judged("cloud", False, f"no answer from {url} ({type(error).__name__})", remedy)]
-    return [_judged("cloud", True, f"{url} answers", ""), _clock(answer.headers.get("Date"))]
+    except (httpx.HTTPError, httpx.InvalidURL, ProxyError, ValueError, OSError) as error:
+        return [judged("cloud", False, f"no answer from {url} ({type(error).__name__})", remedy)]
+    return [judged("cloud", True, f"{url} answers", ""), _clock(answer.headers.get("Date"))]
 
 
 def _clock(date: str | None) -> Finding:
@@ -175,7 +156,7 @@ def _clock(date: str | None) -> Finding:
     found = f"{skew_s:+.0f} s from the cloud's"
     remedy = "Set the clock, best by NTP: the cloud refuses requests that are minutes off."
     if abs(skew_s) >= _SKEW_PROBLEM_S:
-        return _judged("clock", False, found, remedy)
+        return judged("clock", False, found, remedy)
     verdict = Verdict.WARNING if abs(skew_s) >= _SKEW_WARNING_S else Verdict.FINE
     return Finding(
         subject="clock",

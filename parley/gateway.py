@@ -1,6 +1,7 @@
 """The gateway's HTTP API, as far as the command line uses it."""
 
 import json
+import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
+
+from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.transport import transport_to
 
 Json: TypeAlias = dict[str, Any]
 
@@ -127,8 +131,15 @@ async def gateway_at(url: str, api_key: str | None) -> AsyncIterator[Gateway]:
     """Open a connection to a gateway."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_CALL_TIMEOUT_S)
-    except httpx.InvalidURL as error:
+        transport = transport_to(url, proxy=proxy_for(url, os.environ))
+        client = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=_CALL_TIMEOUT_S, transport=transport
+        )
+    except ProxyError as error:
+        raise GatewayError(str(error)) from None
+    except OSError:
+        raise GatewayError("SSL_CERT_FILE or SSL_CERT_DIR cannot be read") from None
+    except (httpx.InvalidURL, ValueError) as error:
         raise GatewayError(f"{url} is not an address: use http://HOST:PORT") from error
     async with client:
         yield Gateway(client)

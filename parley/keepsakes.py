@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dotenv
 
-from parley.plan import ROOT, complete
+from parley.plan import VAR, complete
 
-KEPT = ROOT / "var" / "secrets.env"
+KEPT = VAR / "secrets.env"
 # What is made together is also given together: one given by the operator makes up for all.
 _GROUPS = (
     ("PARLEY_SERVICE_TOKEN",),
@@ -25,7 +25,8 @@ def complete_with_kept(environment: Mapping[str, str], path: Path = KEPT) -> dic
     The file can be read by its owner alone; without it, or with a part of it, it is made anew.
     Raises PlanError when a setting makes no sense, and OSError when it cannot be written.
     """
-    completed = complete(environment)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    completed = complete(environment, folder=path.parent)
     made = {
         name: completed[name]
         for group in _GROUPS
@@ -45,7 +46,6 @@ def _is_given(group: tuple[str, ...], environment: Mapping[str, str]) -> bool:
 
 
 def _write(path: Path, values: Mapping[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Such a file is for its owner alone from its first moment, and appears whole.
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write("# Made by `parley up` and `parley env`; delete it to have others made.\n")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,
@@ -114,7 +114,7 @@ def describe_plan(plan: Plan) -> str:
 
 
 def _open(names: list[str] | None) -> tuple[ModelStore, tuple[str, ...]]:
-    settings = LibrarySettings()
+    settings = load(LibrarySettings)
     store = open_store(settings)
     wanted = tuple(names) if names else default_models(choose_language_model(settings))
     for name in wanted:
@@ -184,8 +184,6 @@ def _plain_errors() -> Iterator[None]:
     except ModelStoreError as error:
         _errors.print(str(error), style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
-    except ValidationError as error:
-        for problem in error.errors():
-            variable = f"PARLEY_{'_'.join(map(str, problem['loc']))}".upper()
-            _errors.print(f"{variable}: {problem['msg']}", style="red", markup=False)
+    except SettingsError as error:
+        _errors.print(str(error), style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parley.processes import Command
+from services.runtime.values import check_host
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
+VAR = ROOT / "var"
+"""What runs of this checkout leave behind, and share."""
 
 LOOPBACK = "127.0.0.1"
+FILE_SUFFIX = "_FILE"
+CALLBACK_SECRETS = ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET")
 _SECRET_BYTES = 16
 
 
@@ -36,13 +41,20 @@ class Listener:
         """The port under this environment; raises PlanError when it is no port."""
         found = (environment[name] for name in self.variables if environment.get(name))
         text = next(found, str(self.default))
-        if not text.isdecimal() or not 0 < int(text) < 65536:
+        if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
             raise PlanError(f"{self.variable} must be a port from 1 to 65535, not {text!r}")
         return int(text)
 
     def host(self, environment: Mapping[str, str]) -> str:
-        """The address under this environment."""
-        return environment.get(self.host_variable) or LOOPBACK
+        """What it listens on under this environment: an address, or a name; raises PlanError."""
+        try:
+            return check_host(environment.get(self.host_variable) or LOOPBACK)
+        except ValueError as error:
+            raise PlanError(f"{self.host_variable} {error}") from None
+
+    def address(self, environment: Mapping[str, str]) -> str:
+        """Return host:port, by which this machine reaches it."""
+        return f"{reachable(self.host(environment))}:{self.port(environment)}"
 
 
 def _listener(process: str, default: int, *variables: str) -> Listener:
@@ -73,31 +85,59 @@ TARGETS = {
 }
 
 
+def reachable(host: str) -> str:
+    """Return how this machine reaches what listens on `host`, as a URL has it."""
+    match host:
+        case "0.0.0.0":
+            return LOOPBACK
+        case "::":
+            return "[::1]"
+        case _:
+            return f"[{host}]" if ":" in host else host
+
+
 class PlanError(Exception):
     """Something must be mended before anything can start; the message says what."""
 
 
-def complete(environment: Mapping[str, str]) -> dict[str, str]:
+def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
     """Return the environment with the addresses and credentials that one run shares.
 
-    Without APP_ID the engine stands in for the cloud, under credentials made for this run.
+    Without APP_ID the engine stands in for the cloud, under credentials made for this run; it puts
+    its certificate into the `folder`, under a name that only one engine of this machine can have.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
-    made |= {name: f"{LOOPBACK}:{each.port(environment)}" for name, each in TARGETS.items()}
+    made |= {name: each.address(environment) for name, each in TARGETS.items()}
     if uses_engine(environment):
-        callback_secret = secrets.token_hex(_SECRET_BYTES)
-        gateway_url = f"http://{LOOPBACK}:{GATEWAY.port(environment)}"
+        own = folder / f"engine-{ENGINE_DRIVE.port(environment)}.pem"
+        certificate = environment.get("ENGINE_DRIVE_CERTIFICATE") or str(own)
         made |= {
-            "AVATAR_CLOUD_URL": f"http://{LOOPBACK}:{ENGINE.port(environment)}",
+            "AVATAR_ENGINE_URL": f"http://{ENGINE.address(environment)}",
+            "ENGINE_PUBLIC_HOST": reachable(ENGINE.host(environment)).strip("[]"),
+            "AVATAR_ENGINE_CERTIFICATE": certificate,
+            "ENGINE_DRIVE_CERTIFICATE": certificate,
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
-            "ENGINE_CALLBACK_URL": f"{gateway_url}/api/callbacks/zego",
-            "ENGINE_CALLBACK_SECRET": callback_secret,
-            "CALLBACK_SECRET": callback_secret,
+            "ENGINE_CALLBACK_URL": f"http://{GATEWAY.address(environment)}/api/callbacks/zego",
+            **_callback_secrets(environment),
         }
     given = {name: value for name, value in environment.items() if value}
-    wanted = {name: value for name, value in made.items() if f"{name}_FILE" not in given}
+    wanted = {name: value for name, value in made.items() if not _is_given(name, given)}
     return wanted | given
+
+
+def _callback_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What signs the engine's callbacks and what checks them: as given for either, else made."""
+    for suffix in ("", FILE_SUFFIX):
+        for name in CALLBACK_SECRETS:
+            if value := environment.get(f"{name}{suffix}"):
+                return {f"{each}{suffix}": value for each in CALLBACK_SECRETS}
+    return dict.fromkeys(CALLBACK_SECRETS, secrets.token_hex(_SECRET_BYTES))
+
+
+def _is_given(name: str, environment: Mapping[str, str]) -> bool:
+    own_name = name.removesuffix(FILE_SUFFIX)
+    return any(environment.get(each) for each in (own_name, f"{own_name}{FILE_SUFFIX}"))
 
 
 def uses_engine(environment: Mapping[str, str]) -> bool:

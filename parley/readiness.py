@@ -21,26 +21,14 @@ _ANSWER_TIMEOUT_S = 5.0
 
 def base_url(listener: Listener, environment: Mapping[str, str]) -> str:
     """The address of an HTTP process, as seen from this machine."""
-    return f"http://{reachable(listener.host(environment))}:{listener.port(environment)}"
-
-
-def reachable(host: str) -> str:
-    """The address by which this machine reaches what listens on `host`."""
-    match host:
-        case "0.0.0.0":
-            return "127.0.0.1"
-        case "::":
-            return "[::1]"
-        case _:
-            return f"[{host}]" if ":" in host else host
+    return f"http://{listener.address(environment)}"
 
 
 async def until_ready(listener: Listener, environment: Mapping[str, str]) -> None:
     """Return when the process that listens there is ready; the caller sets the deadline."""
     path = _HEALTH_PATHS.get(listener.process)
     if path is None:
-        host, port = reachable(listener.host(environment)), listener.port(environment)
-        await until_serving(f"{host}:{port}")
+        await until_serving(listener.address(environment))
     else:
         await until_answering(base_url(listener, environment) + path)
 
@@ -48,7 +36,12 @@ async def until_ready(listener: Listener, environment: Mapping[str, str]) -> Non
 async def until_serving(target: str) -> None:
     """Return when the gRPC server says that it serves."""
     # A server that is about to start refuses connections; look again soon.
-    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 250)]
+    options = [
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 250),
+        # Whatever proxy the environment names is not for our own processes.
+        ("grpc.enable_http_proxy", 0),
+    ]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         request = health_pb2.HealthCheckRequest()
         while True:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine.api import Api, RateLimit
-from engine.app import Engine, receiver_of
+from engine.app import Engine, identity_of, receiver_of
 from engine.callbacks import sending_callbacks
 from engine.clock import Clock, SystemClock
 from engine.faults import AnyFault, FaultList, Faults, InitFailure, SlowInit, SocketDrop, Stall
@@ -56,6 +56,7 @@ async def fronting(
         )
         pool = Pool(
             settings=settings,
+            identity=identity_of(settings),
             pins=pins,
             notices=callbacks,
             clock=clock,
@@ -83,7 +84,7 @@ async def fronting(
             serving_http(application, host=settings.host, port=settings.port)
         )
         yield Engine(
-            base_url=f"http://{settings.public_host}:{port}",
+            base_url=f"http://{settings.public_address(port)}",
             drive_port=pool.workers[0].drive_port,
             app_id=settings.app_id,
             server_secret=secret,

@@ -8,6 +8,7 @@ import httpx
 import structlog
 
 from engine.callbacks import Notice, Notices
+from engine.certificate import Identity
 from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.faults import FaultList
@@ -28,11 +29,13 @@ class Pool:
         self,
         *,
         settings: EngineSettings,
+        identity: Identity,
         pins: Pins,
         notices: Notices,
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self._identity = identity
         self._pins = pins
         self._notices = notices
         self._clock = clock
@@ -72,7 +75,7 @@ class Pool:
         settings = _settings_of(place, self._settings)
         while not self._stopping.is_set():
             try:
-                async with running_worker(settings, self._clock) as worker:
+                async with running_worker(settings, self._identity, self._clock) as worker:
                     await self._employ(place, worker, started)
             except (WorkerFailed, OSError) as failure:
                 if not started.done():

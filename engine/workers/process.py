@@ -13,6 +13,7 @@ import uvloop
 from engine.api import Unlimited
 from engine.app import serving
 from engine.callbacks import Notice
+from engine.certificate import Identity
 from engine.clock import SystemClock
 from engine.faults import Faults
 from engine.logs import configure_logs
@@ -60,11 +61,11 @@ async def work(link: socket.socket) -> None:
     """Serve from the settings line until the front closes the connection, however that comes."""
     reader, writer = await asyncio.open_unix_connection(sock=link, limit=MAX_LINE_BYTES)
     async with asyncio.timeout(SETTINGS_TIMEOUT_S):
-        settings = read_settings_line(await reader.readline())
+        settings, identity = read_settings_line(await reader.readline())
     configure_logs(settings)
     line = FrontLine(writer)
     try:
-        await _serve(settings, line, reader)
+        await _serve(settings, identity, line, reader)
     finally:
         writer.close()
         # The last notices are on their way, unless the front is gone.
@@ -73,9 +74,12 @@ async def work(link: socket.socket) -> None:
                 await writer.wait_closed()
 
 
-async def _serve(settings: EngineSettings, line: FrontLine, reader: asyncio.StreamReader) -> None:
+async def _serve(
+    settings: EngineSettings, identity: Identity, line: FrontLine, reader: asyncio.StreamReader
+) -> None:
     async with serving(
         settings,
+        identity=identity,
         host=LOOPBACK,
         limit=Unlimited(),
         notices=line,

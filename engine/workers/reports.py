@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from engine.callbacks import EventType, Notice
+from engine.certificate import Identity
 from engine.settings import EngineSettings
 
 LOOPBACK = "127.0.0.1"
@@ -70,15 +71,17 @@ def write_line(report: Ready | Told | Health) -> bytes:
     return report.model_dump_json().encode() + b"\n"
 
 
-def write_settings(settings: EngineSettings) -> bytes:
-    """Settings as one line, secrets in the clear: for the socket to a worker only."""
+def write_settings(settings: EngineSettings, identity: Identity) -> bytes:
+    """All that a worker needs as one line, secrets in the clear: for the socket to it only."""
     values = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
         for name, value in settings
     }
-    return json.dumps(values, default=str).encode() + b"\n"
+    told = {"settings": values, "identity": asdict(identity)}
+    return json.dumps(told, default=str).encode() + b"\n"
 
 
-def read_settings_line(line: bytes) -> EngineSettings:
-    """The settings that the front wrote."""
-    return EngineSettings(**json.loads(line))
+def read_settings_line(line: bytes) -> tuple[EngineSettings, Identity]:
+    """What the front wrote."""
+    told = json.loads(line)
+    return EngineSettings(**told["settings"]), Identity(**told["identity"])

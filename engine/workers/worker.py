@@ -13,6 +13,7 @@ import httpx
 import structlog
 
 from engine.callbacks import Notice
+from engine.certificate import Identity
 from engine.clock import Clock
 from engine.codes import MESSAGES, Code, Refusal
 from engine.settings import EngineSettings
@@ -143,13 +144,15 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def running_worker(settings: EngineSettings, clock: Clock) -> AsyncIterator[Worker]:
+async def running_worker(
+    settings: EngineSettings, identity: Identity, clock: Clock
+) -> AsyncIterator[Worker]:
     """Start a worker and wait until it serves; killed at the end if it still runs.
 
     Raises `WorkerFailed` when it does not come to serve.
     """
     async with _linked_process() as (process, reader, writer):
-        writer.write(write_settings(settings))
+        writer.write(write_settings(settings, identity))
         ready = await _await_ready(reader)
         log.info("worker ready", pid=process.pid, port=ready.port, drive_port=ready.drive_port)
         async with httpx.AsyncClient(

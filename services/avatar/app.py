@@ -1,5 +1,6 @@
 """The composition of the avatar service: from settings to a server that is up."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -16,9 +17,10 @@ from services.avatar.vendor.callback import CallbackVerifier
 from services.avatar.vendor.client import CallPatience, cloud_client
 from services.avatar.vendor.drives import VendorDrives
 from services.avatar.vendor.limits import RateLimits
-from services.avatar.vendor.socket import SocketPatience
+from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import Stage, Viewers
+from services.runtime.proxies import proxy_for
 from services.runtime.serving import Serving, ServingOptions, serving
 
 log = structlog.get_logger(__name__)
@@ -30,9 +32,12 @@ SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
 async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
     """Serve until the end of the context; then cut off all drives and close their sockets."""
     trust = SocketTrust(
-        verification=settings.drive_verification, fingerprints=settings.fingerprints
+        verification=settings.drive_verification,
+        fingerprints=settings.fingerprints,
+        certificate=settings.engine_certificate if settings.is_engine else None,
     )
-    if settings.drive_verification is not Verification.ALL and not settings.fingerprints:
+    is_verified = settings.drive_verification is Verification.ALL or trust.is_exact
+    if not is_verified:
         log.warning(
             "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
             verification=settings.drive_verification.value,
@@ -44,12 +49,15 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 credentials=settings.credentials,
                 limits=RateLimits(),
                 patience=CallPatience(),
+                proxy=_proxy_of(settings)(settings.resolved_cloud_url),
             )
         )
         api = CloudApi(client)
         drives = await stack.enter_async_context(
             running_drives(
-                cloud=VendorDrives(api, trust=trust, patience=SocketPatience()),
+                cloud=VendorDrives(
+                    api, trust=trust, patience=SocketPatience(), proxy_of=_proxy_of(settings)
+                ),
                 profile=settings.pacing_profile,
                 clock=await stack.enter_async_context(running_clock()),
             )
@@ -70,6 +78,11 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 ),
             )
         )
+
+
+def _proxy_of(settings: AvatarSettings) -> ProxyOf:
+    """The engine is ours, wherever it is; the way to the cloud is the environment's."""
+    return lambda url: None if settings.is_engine else proxy_for(url, os.environ)
 
 
 def _viewers(settings: AvatarSettings) -> Viewers:

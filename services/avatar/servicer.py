@@ -240,11 +240,14 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     ) -> pb.HandleCallbackResponse:
         """Check a callback and tell the drive that it is about."""
         if self._callbacks is None:
+            log.warning("callback refused", refusal="CALLBACK_SECRET is not set")
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
         try:
             received_s = time.time()
             report = self._callbacks.verify(request.body, now=received_s)
         except CallbackRefusedError as error:
+            # The usual cause is another secret than the cloud's: playback is then only reckoned.
+            log.warning("callback refused", refusal=error.refusal.name)
             raise ServiceError(
                 Reason.CALLBACK_INVALID, f"body: {error}", refusal=error.refusal.name
             ) from error

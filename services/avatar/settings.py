@@ -1,10 +1,11 @@
 """The avatar process's settings, under the vendor's own names where its sample has them."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.avatar.pacing import PacingProfile
@@ -13,6 +14,7 @@ from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
 from services.avatar.vendor.trust import Verification, is_loopback
 from services.runtime.settings import ProcessSettings
+from services.runtime.values import Host, HttpUrl, Port, Secret, SocketUrl
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 ENGINE_URL = "http://127.0.0.1:8090"
@@ -29,9 +31,9 @@ def _split_fingerprints(text: str) -> frozenset[str]:
     return frozenset(each.strip() for each in plain.split(",") if each.strip())
 
 
-def _check_secret(secret: SecretStr) -> SecretStr:
+def _check_length(secret: SecretStr) -> SecretStr:
     # The secret is also the AES key of viewer tokens, byte by byte.
-    if len(secret.get_secret_value().encode()) != 32:
+    if len(secret.get_secret_value()) != 32:
         raise ValueError("must have 32 characters")
     return secret
 
@@ -43,7 +45,7 @@ def _check_profile(name_or_path: str) -> str:
 
 
 _AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
-_Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+_AccountSecret = Annotated[Secret, AfterValidator(_check_length)]
 _Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
 
 
@@ -52,16 +54,23 @@ class AvatarSettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="AVATAR_")
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
-    port: int = Field(50053, ge=0, le=65535, description="port to listen on")
-    metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
+    host: Host = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(50053, description="port to listen on")
+    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
-    cloud_url: AnyHttpUrl | None = Field(
+    cloud_url: HttpUrl | None = Field(
         None, description="the cloud's REST API; default: the mainland's, or the engine"
     )
-    cloud_public_url: AnyHttpUrl | None = Field(
+    engine_url: HttpUrl = Field(
+        ENGINE_URL, description="the engine's REST API, unless AVATAR_CLOUD_URL is set"
+    )
+    engine_certificate: Path | None = Field(
+        None,
+        description="the file that ENGINE_DRIVE_CERTIFICATE names, to verify the engine by",
+    )
+    cloud_public_url: HttpUrl | None = Field(
         None, description="the engine as viewers reach it; default: as AVATAR_CLOUD_URL"
     )
     drive_verification: Verification = Field(
@@ -77,20 +86,20 @@ class AvatarSettings(ProcessSettings):
         " default: zego or engine",
     )
     token_mode: Mode = Field(Mode.GCM, description="cipher of viewer tokens: gcm or cbc")
-    express_server: str = Field(
+    express_server: SocketUrl = Field(
         "wss://webliveroom-api.zego.im/ws", description="server for the vendor's web SDK"
     )
 
     app_id: _AppId | None = Field(
         None, validation_alias="APP_ID", description="the cloud's account; unset for the engine"
     )
-    server_secret: _Secret | None = Field(
+    server_secret: _AccountSecret | None = Field(
         None, validation_alias="SERVER_SECRET", description="the account's 32-character secret"
     )
     engine_app_id: _AppId | None = Field(
         None, validation_alias="ENGINE_APP_ID", description="the engine's account"
     )
-    engine_server_secret: _Secret | None = Field(
+    engine_server_secret: _AccountSecret | None = Field(
         None, validation_alias="ENGINE_SERVER_SECRET", description="the engine's secret"
     )
     digital_human_id: str = Field(
@@ -106,12 +115,12 @@ class AvatarSettings(ProcessSettings):
         validation_alias="TOKEN_EXPIRE_SECONDS",
         description="how long viewer tokens are good, 1 to 3600 s",
     )
-    callback_secret: SecretStr | None = Field(
+    callback_secret: Secret | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
         description="checks the cloud's callbacks; unset: all are refused",
     )
-    service_token: SecretStr | None = Field(
+    service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="what other services must show; unset: nothing",
@@ -138,6 +147,10 @@ class AvatarSettings(ProcessSettings):
             raise ValueError("AVATAR_CLOUD_URL must be an https address")
         return self
 
+    def vendor_urls(self) -> tuple[str, ...]:
+        """Return the cloud's address; the engine is none of the vendors."""
+        return () if self.is_engine else (self.resolved_cloud_url,)
+
     @property
     def is_engine(self) -> bool:
         """Whether the engine stands in for the cloud."""
@@ -161,15 +174,15 @@ class AvatarSettings(ProcessSettings):
     @property
     def resolved_cloud_url(self) -> str:
         """The REST API's address without a trailing slash."""
-        default = ENGINE_URL if self.is_engine else MAINLAND_URL
-        return str(self.cloud_url or default).rstrip("/")
+        default = self.engine_url if self.is_engine else MAINLAND_URL
+        return self.cloud_url or default
 
     @property
     def whep_url(self) -> str | None:
         """Where viewers reach the engine's WHEP, if it is the engine."""
         if not self.is_engine:
             return None
-        return str(self.cloud_public_url or self.resolved_cloud_url).rstrip("/") + "/whep"
+        return (self.cloud_public_url or self.resolved_cloud_url) + "/whep"
 
     @property
     def fingerprints(self) -> frozenset[str]:

@@ -14,6 +14,8 @@ SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
 async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel with the published retry and timeout policy; it connects when first used."""
     options = [
+        # Whatever proxy the environment names is not for our own processes.
+        ("grpc.enable_http_proxy", 0),
         ("grpc.service_config", json.dumps(json.loads(SERVICE_CONFIG.read_text()))),
         # A peer that restarts is found again soon; by default that may take two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from services.runtime.check import CHECK_FLAG, Check, tell
+from services.runtime.proxies import ProxyError
 from services.runtime.settings import SettingsError
 from services.runtime.tracing import tracing
 
@@ -33,7 +34,7 @@ def run(
     try:
         with tracing(name):
             uvloop.run(main())
-    except SettingsError as error:
+    except (SettingsError, ProxyError) as error:
         print(f"{name}: the settings are wrong:\n{error}", file=sys.stderr)
         sys.exit(WRONG_SETTINGS)
     except Exception as error:

@@ -96,12 +96,13 @@ def _channel_options() -> list[tuple[str, int]]:
 
 
 def _bind(server: grpc.aio.Server, options: ServingOptions) -> str:
-    wanted = f"{options.host}:{options.port}"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    wanted = f"{host}:{options.port}"
     try:
         port = server.add_insecure_port(wanted)
     except RuntimeError:
         raise OSError(f"cannot listen on {wanted}: the address is taken or not ours") from None
-    return f"{options.host}:{port}"
+    return f"{host}:{port}"
 
 
 @contextmanager

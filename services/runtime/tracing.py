@@ -15,6 +15,10 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
+from services.runtime.proxies import proxy_for
+from services.runtime.settings import SettingsError
+from services.runtime.values import check_url
+
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 LAST_SPANS_S = 2.0
 """How long the end of a process may wait for a collector that does not answer."""
@@ -31,11 +35,15 @@ _propagator = TraceContextTextMapPropagator()
 
 @contextmanager
 def tracing(process: str) -> Iterator[None]:
-    """Send the spans of a process to the collector that the standard variables name, if any."""
+    """Send the spans of a process to the collector that the standard variables name, if any.
+
+    Raises SettingsError when they name none that could be.
+    """
     if not _is_wanted(os.environ):
         yield
         return
     # Loaded here alone: it is a quarter of a second and some megabytes.
+    import requests
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -44,7 +52,12 @@ def tracing(process: str) -> Iterator[None]:
     # What the standard variables say goes before it.
     name = os.environ.get("OTEL_SERVICE_NAME", f"parley-{process}")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
-    exporter = OTLPSpanExporter()
+    session = requests.Session()
+    # The library would take a collector of our own to be behind the environment's proxy.
+    session.trust_env = False
+    if proxy := proxy_for(_collector(os.environ), os.environ):
+        session.proxies = {"http": proxy, "https": proxy}
+    exporter = OTLPSpanExporter(session=session)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     try:
@@ -55,6 +68,15 @@ def tracing(process: str) -> Iterator[None]:
         giving_up.start()
         provider.shutdown()
         giving_up.cancel()
+
+
+def _collector(environment: Mapping[str, str]) -> str:
+    """The collector's URL; that of traces goes before the one of everything."""
+    variable = next(name for name in reversed(COLLECTOR_VARIABLES) if environment.get(name))
+    try:
+        return check_url(environment[variable], "http", "https")
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from None
 
 
 def _is_wanted(environment: Mapping[str, str]) -> bool:

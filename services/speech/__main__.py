@@ -30,10 +30,11 @@ def read_personas(settings: SpeechSettings) -> Personas:
 async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
+    library = load(LibrarySettings)
     configure_logs("speech", settings)
     personas = read_personas(settings)
     async with (
-        open_providers(settings, LibrarySettings(), personas) as providers,
+        open_providers(settings, library, personas) as providers,
         running(
             serving_options(settings),
             providers=providers,

@@ -1,10 +1,12 @@
 """Opens who does the work of each stage, and who takes over, as the settings say."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from services.runtime.proxies import proxy_for
 from services.runtime.settings import SettingsError
 from services.speech.dialogue import system_message
 from services.speech.embedded.library import (
@@ -193,12 +195,14 @@ def check_language_model(settings: SpeechSettings, library: LibrarySettings) -> 
 
 def endpoint(settings: SpeechSettings, stage: str, deadlines: Deadlines) -> Endpoint:
     """Return where the vendor of a stage, or of its fallback, is reached."""
+    base_url: str = getattr(settings, f"{stage}_base_url")
     return Endpoint(
         name="openai-fallback" if stage.endswith("_fallback") else "openai",
-        base_url=getattr(settings, f"{stage}_base_url"),
+        base_url=base_url,
         api_key=settings.key_of(stage),
         model=getattr(settings, f"{stage}_model"),
         deadlines=deadlines,
+        proxy=proxy_for(base_url, os.environ),
     )
 
 

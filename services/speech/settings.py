@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
+from services.runtime.values import ApiUrl, Host, Name, Names, Port, Secret, Target
 
 OPENAI_URL = "https://api.openai.com/v1"
 PERSONAS = Path(__file__).parents[2] / "personas"
@@ -39,32 +39,28 @@ class SpeechSettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="SPEECH_")
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
-    port: int = Field(50052, ge=0, le=65535, description="port to listen on")
-    metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
+    host: Host = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(50052, description="port to listen on")
+    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
-    service_token: SecretStr | None = Field(
+    service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="what other services must show; unset: nothing",
     )
-    task_target: str = Field(
-        "127.0.0.1:50051", min_length=1, description="where the task service listens"
-    )
-    avatar_target: str = Field(
-        "127.0.0.1:50053", min_length=1, description="where the avatar service listens"
-    )
+    task_target: Target = Field("127.0.0.1:50051", description="where the task service listens")
+    avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
     personas: Path | None = Field(
         None, description="folder of persona files; default: those that come with Parley"
     )
-    default_persona: str = Field(
-        "concierge", min_length=1, description="persona of conversations that name none"
+    default_persona: Name = Field(
+        "concierge", description="persona of conversations that name none"
     )
     threads: int = Field(2, ge=1, le=64, description="threads of each embedded model")
 
-    openai_api_key: SecretStr | None = Field(
+    openai_api_key: Secret | None = Field(
         None,
         validation_alias="OPENAI_API_KEY",
         description="key for api.openai.com, of every stage that has none of its own",
@@ -73,22 +69,22 @@ class SpeechSettings(ProcessSettings):
     recognizer: Provider = Field(
         Provider.EMBEDDED, description="who recognises speech: embedded, openai"
     )
-    recognizer_base_url: str = Field(OPENAI_URL, description="the API before /audio/transcriptions")
-    recognizer_model: str = Field(
-        "gpt-4o-mini-transcribe", min_length=1, description="model of the recognizer"
+    recognizer_base_url: ApiUrl = Field(
+        OPENAI_URL, description="the API before /audio/transcriptions"
     )
-    recognizer_api_key: SecretStr | None = Field(None, description="key of the recognizer")
+    recognizer_model: Name = Field("gpt-4o-mini-transcribe", description="model of the recognizer")
+    recognizer_api_key: Secret | None = Field(None, description="key of the recognizer")
     recognizer_fallback: Fallback = Field(
         Fallback.NONE,
         description="who recognises speech when the first fails: none, embedded, openai",
     )
-    recognizer_fallback_base_url: str = Field(
+    recognizer_fallback_base_url: ApiUrl = Field(
         OPENAI_URL, description="the fallback's API before /audio/transcriptions"
     )
-    recognizer_fallback_model: str = Field(
-        "gpt-4o-mini-transcribe", min_length=1, description="model of the fallback"
+    recognizer_fallback_model: Name = Field(
+        "gpt-4o-mini-transcribe", description="model of the fallback"
     )
-    recognizer_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    recognizer_fallback_api_key: Secret | None = Field(None, description="key of the fallback")
     recognizer_first_byte_s: float = Field(
         5.0,
         ge=0.1,
@@ -97,9 +93,9 @@ class SpeechSettings(ProcessSettings):
     )
 
     chat: Provider = Field(Provider.EMBEDDED, description="who replies: embedded, openai")
-    chat_base_url: str = Field(OPENAI_URL, description="the API before /chat/completions")
-    chat_model: str = Field("gpt-4o-mini", min_length=1, description="the language model")
-    chat_api_key: SecretStr | None = Field(None, description="key of the language model")
+    chat_base_url: ApiUrl = Field(OPENAI_URL, description="the API before /chat/completions")
+    chat_model: Name = Field("gpt-4o-mini", description="the language model")
+    chat_api_key: Secret | None = Field(None, description="key of the language model")
     chat_max_tokens: int = Field(
         300,
         ge=0,
@@ -117,13 +113,11 @@ class SpeechSettings(ProcessSettings):
     chat_fallback: Fallback = Field(
         Fallback.NONE, description="who replies when the first fails: none, embedded, openai"
     )
-    chat_fallback_base_url: str = Field(
+    chat_fallback_base_url: ApiUrl = Field(
         OPENAI_URL, description="the fallback's API before /chat/completions"
     )
-    chat_fallback_model: str = Field(
-        "gpt-4o-mini", min_length=1, description="model of the fallback"
-    )
-    chat_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    chat_fallback_model: Name = Field("gpt-4o-mini", description="model of the fallback")
+    chat_fallback_api_key: Secret | None = Field(None, description="key of the fallback")
     chat_first_byte_s: float = Field(
         4.0,
         ge=0.1,
@@ -132,35 +126,29 @@ class SpeechSettings(ProcessSettings):
     )
 
     synthesizer: Provider = Field(Provider.EMBEDDED, description="who speaks: embedded, openai")
-    synthesizer_base_url: str = Field(OPENAI_URL, description="the API before /audio/speech")
-    synthesizer_model: str = Field(
-        "gpt-4o-mini-tts", min_length=1, description="model of the synthesizer"
-    )
-    synthesizer_api_key: SecretStr | None = Field(None, description="key of the synthesizer")
-    synthesizer_voices: str = Field(
+    synthesizer_base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/speech")
+    synthesizer_model: Name = Field("gpt-4o-mini-tts", description="model of the synthesizer")
+    synthesizer_api_key: Secret | None = Field(None, description="key of the synthesizer")
+    synthesizer_voices: Names = Field(
         OPENAI_VOICES,
-        min_length=1,
         description="voices of the openai synthesizer, separated by commas, the default first",
     )
     synthesizer_fallback: Fallback = Field(
         Fallback.NONE, description="who speaks when the first fails: none, embedded, openai"
     )
-    synthesizer_fallback_base_url: str = Field(
+    synthesizer_fallback_base_url: ApiUrl = Field(
         OPENAI_URL, description="the fallback's API before /audio/speech"
     )
-    synthesizer_fallback_model: str = Field(
-        "gpt-4o-mini-tts", min_length=1, description="model of the fallback"
-    )
-    synthesizer_fallback_api_key: SecretStr | None = Field(None, description="key of the fallback")
+    synthesizer_fallback_model: Name = Field("gpt-4o-mini-tts", description="model of the fallback")
+    synthesizer_fallback_api_key: Secret | None = Field(None, description="key of the fallback")
     synthesizer_first_byte_s: float = Field(
         4.0,
         ge=0.1,
         le=15,
         description="seconds without a first sound after which the fallback is asked",
     )
-    synthesizer_fallback_voices: str = Field(
+    synthesizer_fallback_voices: Names = Field(
         OPENAI_VOICES,
-        min_length=1,
         description="voices of an openai fallback, separated by commas, the default first",
     )
     synthesizer_fallback_voice_pairs: str = Field(
@@ -191,17 +179,13 @@ class SpeechSettings(ProcessSettings):
         if any(not all(pair) for pair in self._voice_pairs()):
             faults.append("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like one=two,three=four")
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
     def _endpoint_faults(self, stage: str, provider: Provider | Fallback) -> Iterator[str]:
         if provider.value != Provider.OPENAI.value:
             return
-        url = getattr(self, f"{stage}_base_url")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            yield f"SPEECH_{stage.upper()}_BASE_URL must be an http(s) address"
-        elif url == OPENAI_URL and self.key_of(stage) is None:
+        if getattr(self, f"{stage}_base_url") == OPENAI_URL and self.key_of(stage) is None:
             yield (
                 f"SPEECH_{stage.upper()}_API_KEY or OPENAI_API_KEY must be set"
                 f" with SPEECH_{stage.upper()}=openai"
@@ -234,6 +218,15 @@ class SpeechSettings(ProcessSettings):
     def fallback_voices(self) -> dict[str, str]:
         """Which of the fallback's voices stands for which of the first synthesizer's."""
         return dict(self._voice_pairs())
+
+    def vendor_urls(self) -> tuple[str, ...]:
+        """Return the APIs of the stages that are not embedded."""
+        stages = [name for stage in _STAGES for name in (stage, f"{stage}_fallback")]
+        return tuple(
+            getattr(self, f"{stage}_base_url")
+            for stage in stages
+            if getattr(self, stage).value == Provider.OPENAI.value
+        )
 
     def key_of(self, stage: str) -> SecretStr | None:
         """Return the key for a stage; OpenAI's own goes to OpenAI alone."""

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
+from services.runtime.values import Host, Port, Secret, Target
 
 
 class TaskSettings(ProcessSettings):
@@ -13,14 +14,12 @@ class TaskSettings(ProcessSettings):
 
     model_config = SettingsConfigDict(env_prefix="TASK_")
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
-    port: int = Field(50051, ge=0, le=65535, description="port to listen on")
-    metrics_port: int = Field(0, ge=0, le=65535, description="port of metrics; 0 for none")
-    avatar_target: str = Field(
-        "127.0.0.1:50053", min_length=1, description="where the avatar service listens"
-    )
+    host: Host = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(50051, description="port to listen on")
+    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
+    avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
     database: Path = Field(Path("var/tasks.sqlite3"), description="file of the journal")
-    service_token: SecretStr | None = Field(
+    service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="what other services must show; unset: nothing",

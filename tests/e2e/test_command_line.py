@@ -5,88 +5,17 @@ import os
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 
 import httpx
 import psutil
 import pytest
 
-from parley.plan import LISTENERS
-from parley.processes import Command, Running, running
-from tests.support.compose import ROOT, free_ports
+from parley.processes import Running
+from tests.support.command_line import UP, environment, outcome, parley
 from tests.support.stack import Stack
 
 API = "/api/digital-human"
-UP = "Parley is up: "
-SAY_TIMEOUT_S = 100.0
 MODULES = ("-m engine", "services.avatar", "services.task", "services.speech", "-m gateway")
-
-
-@dataclass
-class Said:
-    """What a command has written, and waiting for it to write something."""
-
-    lines: list[str] = field(default_factory=list)
-    is_all: bool = False
-    _more: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __call__(self, name: str, line: str) -> None:
-        self.lines.append(line)
-        self._more.set()
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    async def until(self, pattern: str) -> str:
-        """Return the first line with the pattern when it has been written."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SAY_TIMEOUT_S):
-                while not (found := self._find(pattern)) and not self.is_all:
-                    self._more.clear()
-                    await self._more.wait()
-        assert found, f"it never said {pattern!r}:\n{self.text}"
-        return found
-
-    def finish(self) -> None:
-        """There will be no more."""
-        self.is_all = True
-        self._more.set()
-
-    def _find(self, pattern: str) -> str:
-        return next((line for line in self.lines if re.search(pattern, line)), "")
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """This environment with ports of its own, wide lines, and no settings of anyone's .env."""
-    ports = free_ports(len(LISTENERS))
-    settings = {each.variable: port for each, port in zip(LISTENERS, ports, strict=True)}
-    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "COLUMNS": "200"}
-    # Nobody talks with what `parley up` starts here; the language model takes longest to load.
-    models = {"PARLEY_LLM": "none"}
-    return dict(os.environ) | settings | path | models | changes
-
-
-@asynccontextmanager
-async def parley(*words: str, env: Mapping[str, str]) -> AsyncIterator[tuple[Running, Said]]:
-    said = Said()
-    command = Command(
-        name="parley", words=(sys.executable, "-m", "parley", *words), environment=env
-    )
-    async with running(command, on_line=said, grace_s=30) as process:
-        end = asyncio.create_task(process.wait())
-        end.add_done_callback(lambda _: said.finish())
-        yield process, said
-    await end
-
-
-async def outcome(*words: str, env: Mapping[str, str]) -> tuple[int, str]:
-    """The exit code and output of a command that ends by itself."""
-    async with parley(*words, env=env) as (process, said):
-        return await process.wait(), said.text
 
 
 def offspring(process: Running) -> list[psutil.Process]:
@@ -100,8 +29,7 @@ async def all_gone(processes: list[psutil.Process]) -> bool:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_up_and_its_end(number: signal.Signals, tmp_path: object) -> None:
+async def test_up_and_its_end(tmp_path: object) -> None:
     env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
     async with parley("up", env=env) as (process, said):
         banner = await said.until(UP)
@@ -112,7 +40,7 @@ async def test_up_and_its_end(number: signal.Signals, tmp_path: object) -> None:
         children = offspring(process)
         commands = [" ".join(child.cmdline()) for child in children]
         assert all(any(word in each for each in commands) for word in MODULES)
-        os.kill(process.pid, number)
+        os.kill(process.pid, signal.SIGTERM)
         assert await process.wait() == 0, said.text
     assert not [child for child in children if child.is_running()]
     stops = [line for line in said.lines if re.search("down|stopping", line)]
@@ -167,6 +95,12 @@ async def test_doctor_finds_nothing_wrong() -> None:
     assert "All is well." in text
 
 
+async def test_a_terminal_of_few_characters_is_no_error() -> None:
+    code, text = await outcome("doctor", env=environment(PYTHONIOENCODING="ascii"))
+    assert code == 0, text
+    assert "All is well." in text
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -190,7 +124,17 @@ async def test_doctor_finds_nothing_wrong() -> None:
                 "no answer from http://127.0.0.1:9",
             ),
         ),
-        ({"PARLEY_LLM": "huge", "TASK_PORT": "many"}, ("PARLEY_LLM", "TASK_PORT")),
+        (
+            {
+                "PARLEY_LLM": "huge",
+                "TASK_PORT": "many",
+                "SPEECH_CHAT": "openai",
+                "https_proxy": "socks5://proxy.example",
+                "CALLBACK_SECRET": "one",
+                "ENGINE_CALLBACK_SECRET": "two",
+            },
+            ("PARLEY_LLM", "TASK_PORT", "HTTPS_PROXY", "another secret"),
+        ),
     ],
 )
 async def test_doctor_says_all_that_is_wrong(

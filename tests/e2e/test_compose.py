@@ -1,20 +1,26 @@
 """docker-compose.yml says the same as the Procfile, and the containers would find each other."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
-import yaml
+from pydantic_settings import BaseSettings
 
+from engine.settings import EngineSettings
+from gateway.settings import GatewaySettings
 from parley.plan import LISTENERS, PROCFILE
+from services.avatar.settings import AvatarSettings
 from services.runtime.tracing import COLLECTOR_VARIABLES
-from tests.support.compose import COMPOSE, required_variables
+from services.speech.embedded.library import LibrarySettings
+from services.speech.settings import SpeechSettings
+from services.task.settings import TaskSettings
+from tests.support.compose import COMPOSE, lasting_services, localized, required_variables
 from tests.support.stack import Stack
 from tools.env_example import SECTIONS, variables
 
-FILE: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
-LASTING = {name: each for name, each in FILE["services"].items() if each["restart"] != "no"}
+LASTING = lasting_services()
 KNOWN = {each.name for _, settings in SECTIONS for each in variables(settings)}
 # The gateway's port has two names; the container's own is told apart from the published one.
 KNOWN |= {*COLLECTOR_VARIABLES}
@@ -31,6 +37,47 @@ def test_commands_are_those_of_the_procfile() -> None:
 @pytest.mark.parametrize("name", LASTING)
 def test_environments_name_real_settings(name: str) -> None:
     assert set(LASTING[name]["environment"]) <= KNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("avatar", AvatarSettings),
+        ("task", TaskSettings),
+        ("speech", SpeechSettings),
+        ("speech", LibrarySettings),
+        ("gateway", GatewaySettings),
+        ("engine", EngineSettings),
+    ],
+)
+def test_every_setting_reaches_its_container(name: str, settings: type[BaseSettings]) -> None:
+    told = {each.name: f"told-{each.name}" for each in variables(settings)}
+    folders = defaultdict(lambda: Path("/volume"))
+    services = localized(dict.fromkeys(required_variables(), "s") | told, folders).services
+    [environment] = [each.environment for each in services if each.name == name]
+    # What the containers know of each other is not the operator's to say.
+    fixed = set(LASTING[name]["environment"]) - required_variables()
+    assert {each: environment.get(each) for each in told.keys() - fixed} == {
+        each: value for each, value in told.items() if each not in fixed
+    }
+
+
+def test_a_setting_is_fixed_only_where_containers_differ() -> None:
+    fixed = {
+        variable
+        for each in LASTING.values()
+        for variable, value in each["environment"].items()
+        if "$" not in value
+    }
+    kinds = re.compile(r".*_(HOST|PORT|TARGET|CERTIFICATE)|PARLEY_CACHE|TASK_DATABASE|.*_URL")
+    assert {variable for variable in fixed if not kinds.fullmatch(variable)} == set()
+
+
+def test_what_a_container_writes_is_a_volume_of_the_image_s_user() -> None:
+    dockerfile = (COMPOSE.parent / "Dockerfile").read_text(encoding="utf-8")
+    [owned] = re.findall(r"install -d -o parley -g parley ([^\n\\]+)", dockerfile)
+    mounts = {each.split(":")[1] for it in LASTING.values() for each in it.get("volumes", ())}
+    assert mounts == set(owned.split())
 
 
 @pytest.mark.parametrize("name", LASTING)
@@ -62,12 +109,22 @@ def test_secrets_must_be_given() -> None:
     }
 
 
-def test_the_image_starts_what_the_file_names() -> None:
-    dockerfile = (Path(COMPOSE).parent / "Dockerfile").read_text(encoding="utf-8")
+def test_the_image_runs_as_nobody_special() -> None:
+    dockerfile = (COMPOSE.parent / "Dockerfile").read_text(encoding="utf-8")
     assert "USER parley" in dockerfile
-    for volume in ("/models", "/journal"):
-        assert volume in dockerfile
 
 
+@pytest.mark.timeout(180)
 def test_its_very_commands_run(stack: Stack) -> None:
     assert {name for name in LASTING if stack.pid(name)} == set(LASTING)
+
+
+@pytest.mark.timeout(180)
+async def test_they_hold_a_conversation_under_their_own_names(
+    stack: Stack, http: httpx.AsyncClient, task_id: str
+) -> None:
+    question = {"taskId": task_id, "text": "When do you open?"}
+    answer = await http.post("/api/digital-human/talk-to-ai", json=question)
+    assert answer.status_code == 200, f"{answer.text}\n{stack.tell()}"
+    assert answer.json()["reply"]
+    assert "DRIVE SERVERS ARE NOT VERIFIED" not in "\n".join(stack.logs["avatar"])

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from engine.app import running
 from engine.settings import EngineSettings, SettingsError, read_settings
 from tests.support.processes import await_end
 
@@ -86,6 +88,30 @@ def test_secret_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 def test_every_setting_says_what_it_must_be() -> None:
     assert all(field.description for field in EngineSettings.model_fields.values())
+
+
+async def test_it_may_live_on_the_other_loopback() -> None:
+    settings = EngineSettings(
+        host="::1", public_host="::1", port=0, drive_port=0, app_id=7, server_secret=SECRET
+    )
+    async with running(settings) as engine:
+        assert engine.base_url.startswith("http://[::1]:")
+        async with httpx.AsyncClient(base_url=engine.base_url, trust_env=False) as http:
+            assert (await http.get("/healthz")).json()["status"] == "ok"
+
+
+async def test_what_the_system_refuses_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = {"ENGINE_PORT": str(taken.getsockname()[1])}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "engine"),
+            env={**os.environ, **GOOD, **port},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"engine: " in said
+    assert b"Traceback" not in said
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])

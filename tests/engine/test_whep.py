@@ -9,6 +9,7 @@ import psutil
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from tests.engine.conftest import OpenCloud
 from tests.support.engine_cloud import (
     Cloud,
     ManualClock,
@@ -56,6 +57,13 @@ async def test_viewer_hears_speech_and_silence(cloud: Cloud) -> None:
         again = await cloud.play(task_id, make_tone(1).tobytes())
         await viewer.until_level(is_loud)
         await cloud.receiver.until_drive(again, 4)
+        await viewer.until_level(is_quiet)
+
+
+async def test_a_viewer_reaches_whichever_loopback_it_is(open_cloud: OpenCloud) -> None:
+    cloud = await open_cloud(host="127.77.1.2", public_host="127.77.1.2")
+    await cloud.go_on_air()
+    async with Viewer(cloud, "stream-1") as viewer:
         await viewer.until_level(is_quiet)
 
 

@@ -164,3 +164,7 @@ async def test_pages_load_nothing_from_elsewhere(gateway: RunningGateway) -> Non
         for address in re.findall(r'(?:src|href)="([^"#][^"]*)"', page):
             assert re.match(r"/[^/]", address), address
             assert (await gateway.client.get(address)).status_code == 200
+
+
+async def test_the_docs_show_themselves_to_no_validator(gateway: RunningGateway) -> None:
+    assert '"validatorUrl": null' in (await gateway.client.get("/docs")).text

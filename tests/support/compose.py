@@ -1,11 +1,15 @@
-"""docker-compose.yml as local processes: its very commands and environment, on free ports here."""
+"""docker-compose.yml as local processes: its very commands, settings, names and ports.
+
+Each container is an address of this machine's loopback network, which has sixteen million of them;
+the names of the file are found in the hosts file that the processes see.
+"""
 
 import random
 import re
 import shlex
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 LOOPBACK = "127.0.0.1"
 # Linux and others give connections the ports above: one of those would soon be taken again.
 UNASSIGNED_PORTS = range(10_000, 32_000)
+ENV_FILE = ".env"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,16 @@ class Composition:
     """The long-running services, in an order in which each follows what it depends on."""
 
     services: tuple[Service, ...]
+    hosts: Mapping[str, str]
+    """Address by the name of the service."""
     ports: Mapping[str, str]
-    """Local port by the name of the setting that holds it."""
+    """Port by the name of the setting that holds it."""
+
+
+def lasting_services() -> dict[str, Any]:
+    """The file's services that run for long, as it has them."""
+    services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+    return {name: each for name, each in services.items() if each["restart"] != "no"}
 
 
 def required_variables() -> set[str]:
@@ -45,29 +58,28 @@ def required_variables() -> set[str]:
 
 
 def localized(variables: Mapping[str, str], folders: Mapping[str, Path]) -> Composition:
-    """Return the services with names, ports and volumes of this machine.
+    """Return the services with the addresses and volumes of this machine.
 
-    `variables` are what the file's `${…}` take, `folders` stand for its named volumes.
+    `variables` are what stands in `.env`, `folders` stand for the file's named volumes.
     """
-    text = COMPOSE.read_text(encoding="utf-8")
     services = {
-        name: _interpolated(service, variables)
-        for name, service in yaml.safe_load(text)["services"].items()
-        if service["restart"] != "no"
+        name: _interpolated(service, variables) for name, service in lasting_services().items()
     }
-    settings = {
-        (name, variable): port
-        for name, service in services.items()
-        for variable, port in service["environment"].items()
-        if variable.endswith("_PORT")
-    }
-    free = dict(zip(settings, free_ports(len(settings)), strict=True))
-    ports = {(name, settings[name, variable]): port for (name, variable), port in free.items()}
+    # Several compositions may run at once.
+    network = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"
+    hosts = {name: f"{network}.{index}" for index, name in enumerate(services, start=1)}
     return Composition(
         services=tuple(
-            _service(name, service, ports, folders) for name, service in services.items()
+            _service(name, service, variables, hosts, _published(services, hosts), folders)
+            for name, service in services.items()
         ),
-        ports={variable: port for (_, variable), port in free.items()},
+        hosts=hosts,
+        ports={
+            variable: value
+            for service in services.values()
+            for variable, value in service["environment"].items()
+            if variable.endswith("_PORT")
+        },
     )
 
 
@@ -104,40 +116,56 @@ def _interpolated(part: Any, variables: Mapping[str, str]) -> Any:
             return part
 
 
+def _published(services: Mapping[str, Any], hosts: Mapping[str, str]) -> dict[str, str]:
+    """Where the containers are that this machine reaches at its own address and a port."""
+    found = {}
+    for name, service in services.items():
+        for each in service.get("ports", ()):
+            address, outside, inside = each.split(":")
+            found[f"{address}:{outside}"] = f"{hosts[name]}:{inside}"
+    return found
+
+
 def _service(
     name: str,
     service: Mapping[str, Any],
-    ports: Mapping[tuple[str, str], str],
+    variables: Mapping[str, str],
+    hosts: Mapping[str, str],
+    published: Mapping[str, str],
     folders: Mapping[str, Path],
 ) -> Service:
-    mounts = dict(each.split(":")[::-1] for each in service.get("volumes", ()))
-    own = {inside: local for (owner, inside), local in ports.items() if owner == name}
-    peers = {owner for owner, _ in ports}
-
-    def local(value: str) -> str:
-        if value in peers or value == "0.0.0.0":
-            return LOOPBACK
-        for mount, volume in mounts.items():
-            if value == mount or value.startswith(f"{mount}/"):
-                return str(folders[volume]) + value.removeprefix(mount)
-        return re.sub(r"([\w.]+):(\d+)", _address, value)
-
-    def _address(found: re.Match[str]) -> str:
-        host, port = found.groups()
-        if host == LOOPBACK:
-            # A published port: whoever has it inside has it outside.
-            return f"{LOOPBACK}:{next(to for (_, at), to in ports.items() if at == port)}"
-        return f"{LOOPBACK}:{ports[host, port]}"
-
-    environment = {
-        variable: own[value] if variable.endswith("_PORT") else local(value)
-        for variable, value in service["environment"].items()
-    }
     python, *arguments = shlex.split(service["command"])
     assert python == "python"
+    from_file = variables if _reads_env_file(service["env_file"]) else {}
+    own = {
+        variable: _localized(value, service, hosts[name], published, folders)
+        for variable, value in service["environment"].items()
+    }
     return Service(
         name=name,
         words=(sys.executable, *arguments),
-        environment=environment,
-        probe=local(service["healthcheck"]["test"][-1]),
+        environment={**from_file, **own},
+        probe=service["healthcheck"]["test"][-1].replace(LOOPBACK, hosts[name]),
     )
+
+
+def _reads_env_file(files: Sequence[Mapping[str, Any]]) -> bool:
+    return any(each["path"] == ENV_FILE for each in files)
+
+
+def _localized(
+    value: str,
+    service: Mapping[str, Any],
+    address: str,
+    published: Mapping[str, str],
+    folders: Mapping[str, Path],
+) -> str:
+    if value == "0.0.0.0":
+        return address
+    for each in service.get("volumes", ()):
+        volume, mount = each.split(":")[:2]
+        if value == mount or value.startswith(f"{mount}/"):
+            return str(folders[volume]) + value.removeprefix(mount)
+    for outside, inside in published.items():
+        value = value.replace(outside, inside)
+    return value

@@ -5,7 +5,8 @@ import os
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from parley.processes import Command, Running, running
 from parley.readiness import until_answering, until_serving
 from services.speech.embedded.library import LibrarySettings
 from tests.support.compose import ROOT, Composition, Service, localized, required_variables
+from tests.support.confinement import Confinement, confining
 
 READY_TIMEOUT_S = 120.0
 STOP_GRACE_S = 20.0
@@ -23,9 +25,13 @@ SYSTEM_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 class Stack:
     """Running processes by the names of the compose file."""
 
-    def __init__(self, composition: Composition, secrets_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, composition: Composition, secrets_of: Mapping[str, str], confinement: Confinement
+    ) -> None:
         self._services = {each.name: each for each in composition.services}
+        self._hosts = composition.hosts
         self._ports = composition.ports
+        self._confinement = confinement
         self._secrets = secrets_of
         self._lives: dict[str, tuple[AsyncExitStack, Running]] = {}
         self.logs: dict[str, list[str]] = defaultdict(list)
@@ -33,12 +39,12 @@ class Stack:
     @property
     def gateway_url(self) -> str:
         """Address of the gateway."""
-        return f"http://127.0.0.1:{self._ports['GATEWAY_PORT']}"
+        return f"http://{self.target('gateway')}"
 
     @property
     def engine_url(self) -> str:
         """Address of the engine."""
-        return f"http://127.0.0.1:{self._ports['ENGINE_PORT']}"
+        return f"http://{self.target('engine')}"
 
     @property
     def api_key(self) -> str:
@@ -51,8 +57,8 @@ class Stack:
         return self._secrets["PARLEY_SERVICE_TOKEN"]
 
     def target(self, name: str) -> str:
-        """Address of a gRPC service: task, speech or avatar."""
-        return f"127.0.0.1:{self._ports[f'{name.upper()}_PORT']}"
+        """Where a process listens, host:port."""
+        return f"{self._hosts[name]}:{self._ports[f'{name.upper()}_PORT']}"
 
     def pid(self, name: str) -> int:
         """Process id of a process that runs."""
@@ -72,7 +78,7 @@ class Stack:
                 service = self._services[name]
                 life = AsyncExitStack()
                 process = await life.enter_async_context(
-                    running(_command(service), on_line=self._keep, grace_s=STOP_GRACE_S)
+                    running(self._command(service), on_line=self._keep, grace_s=STOP_GRACE_S)
                 )
                 self._lives[name] = (life, process)
                 await self._until_ready(service, process)
@@ -107,6 +113,17 @@ class Stack:
             f"--- {name} ---\n" + "\n".join(said[-lines:]) for name, said in self.logs.items()
         )
 
+    def _command(self, service: Service) -> Command:
+        system = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
+        # The code of this checkout, whether or not it is installed.
+        system["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "gen")])
+        system["PYTHONUNBUFFERED"] = "1"
+        return Command(
+            name=service.name,
+            words=self._confinement.words(service.words),
+            environment=system | dict(service.environment),
+        )
+
     def _keep(self, name: str, line: str) -> None:
         self.logs[name].append(line)
 
@@ -124,16 +141,6 @@ class Stack:
             await asyncio.gather(ready, ended, return_exceptions=True)
 
 
-def _command(service: Service) -> Command:
-    system = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
-    # The code of this checkout, whether or not it is installed.
-    system["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "gen")])
-    system["PYTHONUNBUFFERED"] = "1"
-    return Command(
-        name=service.name, words=service.words, environment=system | dict(service.environment)
-    )
-
-
 @asynccontextmanager
 async def running_stack(
     *,
@@ -144,15 +151,20 @@ async def running_stack(
     """Run the compose file's services here until the block is left.
 
     `env` adds to the environment of a process by its name; `processes` are those to start, all by
-    default; `variables` are for the file's `${…}`, secrets being made for what it requires. Fails
-    if a process that was not killed ends otherwise than with exit code 0.
+    default; `variables` stand in the file's `.env`, secrets being made for what it requires. Fails
+    if a process that was not killed ends otherwise than with exit code 0, or if one tried to reach
+    anything but this machine.
     """
     made = {name: secrets.token_hex(16) for name in required_variables()}
     given = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")} | made | dict(variables or {})
-    with TemporaryDirectory() as journal:
+    with ExitStack() as life:
         # /models/models is where the store keeps its files under /models.
-        folders = {"models": LibrarySettings().cache, "journal": Path(journal)}
+        folders = {"models": LibrarySettings().cache} | {
+            volume: Path(life.enter_context(TemporaryDirectory()))
+            for volume in ("journal", "certificates")
+        }
         composition = localized(given, folders)
+        confinement = life.enter_context(confining(composition.hosts))
         # Tests share the machine with each other: its load is no reason to refuse tasks.
         engine = {"ENGINE_MAX_LATE_SHARE": "1"}
         more = {"engine": engine, **(env or {})}
@@ -165,7 +177,7 @@ async def running_stack(
             )
             for each in composition.services
         )
-        stack = Stack(Composition(services=services, ports=composition.ports), given)
+        stack = Stack(replace(composition, services=services), given, confinement)
         try:
             await stack.start(processes or [each.name for each in services])
             yield stack
@@ -173,3 +185,4 @@ async def running_stack(
             codes = await stack.close()
         bad = {name: code for name, code in codes.items() if code}
         assert not bad, f"processes ended badly: {bad}\n{stack.tell()}"
+        assert not confinement.attempts

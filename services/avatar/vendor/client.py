@@ -22,6 +22,7 @@ from services.avatar.vendor.signature import Credentials, signed_query
 from services.runtime.errors import ServiceError, Violation
 from services.runtime.reasons import Reason
 from services.runtime.tracing import called, mark_failed
+from services.runtime.transport import transport_to
 
 log = structlog.get_logger(__name__)
 
@@ -164,13 +165,19 @@ class CloudClient:
 
 @asynccontextmanager
 async def cloud_client(
-    url: str, *, credentials: Credentials, limits: RateLimits, patience: CallPatience
+    url: str,
+    *,
+    credentials: Credentials,
+    limits: RateLimits,
+    patience: CallPatience,
+    proxy: str | None = None,
 ) -> AsyncIterator[CloudClient]:
-    """A client with its own connections, closed at the end."""
+    """A client with its own connections, closed at the end; without `proxy` they are direct."""
     # The library logs each address at info level, and that holds the signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=timeout) as http:
+    transport = transport_to(url, proxy=proxy)
+    async with httpx.AsyncClient(base_url=url, transport=transport, timeout=timeout) as http:
         yield CloudClient(http, credentials=credentials, limits=limits, patience=patience)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.avatar.ports import AudioSink
 from services.avatar.vendor.api import CloudApi
 from services.avatar.vendor.messages import OpenedDrive
-from services.avatar.vendor.socket import SocketPatience, drive_socket
+from services.avatar.vendor.socket import ProxyOf, SocketPatience, drive_socket
 from services.avatar.vendor.trust import SocketTrust
 
 _OPEN_S = 5.0
@@ -21,6 +21,7 @@ class VendorOffer:
     opened: OpenedDrive
     trust: SocketTrust
     patience: SocketPatience
+    proxy_of: ProxyOf
 
     @property
     def drive_id(self) -> str:
@@ -37,6 +38,7 @@ class VendorOffer:
             sample_rate_hertz=sample_rate_hertz,
             trust=self.trust,
             patience=self.patience,
+            proxy_of=self.proxy_of,
             on_lost=on_lost,
         ) as socket:
             yield socket
@@ -45,15 +47,20 @@ class VendorOffer:
 class VendorDrives:
     """Opens and silences drives within fixed times."""
 
-    def __init__(self, api: CloudApi, *, trust: SocketTrust, patience: SocketPatience) -> None:
+    def __init__(
+        self, api: CloudApi, *, trust: SocketTrust, patience: SocketPatience, proxy_of: ProxyOf
+    ) -> None:
         self._api = api
         self._trust = trust
         self._patience = patience
+        self._proxy_of = proxy_of
 
     async def open_drive(self, avatar_id: str) -> VendorOffer:
         """Cut off what an avatar is saying and open a drive."""
         opened = await self._api.drive_by_ws_stream(avatar_id, within_s=_OPEN_S)
-        return VendorOffer(opened=opened, trust=self._trust, patience=self._patience)
+        return VendorOffer(
+            opened=opened, trust=self._trust, patience=self._patience, proxy_of=self._proxy_of
+        )
 
     async def silence(self, avatar_id: str) -> None:
         """Cut off what an avatar is saying."""

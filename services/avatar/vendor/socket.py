@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,7 +20,11 @@ from services.avatar.vendor.messages import OpenedDrive
 from services.avatar.vendor.trust import SocketTrust, UntrustedServerError, is_loopback
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES
+from services.runtime.proxies import ProxyError
 from services.runtime.reasons import Reason
+
+ProxyOf: TypeAlias = Callable[[str], str | None]
+"""Tells the proxy for a URL, None for a direct connection; raises ProxyError."""
 
 # The library logs each request line at debug level, and that line holds the drive's token.
 _SILENT = logging.Logger("drive-socket", level=logging.CRITICAL)
@@ -76,6 +81,7 @@ async def drive_socket(
     sample_rate_hertz: int,
     trust: SocketTrust,
     patience: SocketPatience,
+    proxy_of: ProxyOf,
     on_lost: Callable[[], None],
 ) -> AsyncIterator[DriveSocket]:
     """Start an opened drive; leaving without an error tells the cloud that the audio is whole.
@@ -83,7 +89,7 @@ async def drive_socket(
     `on_lost` is called once, when the connection ends for whatever reason. Raises ServiceError
     when the server cannot be reached or is not trusted, DriveLostError when it goes away.
     """
-    connection = await _connect(drive, trust=trust, patience=patience)
+    connection = await _connect(drive, trust=trust, patience=patience, proxy_of=proxy_of)
     reader = asyncio.create_task(_drain(connection, on_lost))
     socket = DriveSocket(connection, send_s=patience.send_s)
     payload: dict[str, object] = {"DriveId": drive.drive_id}
@@ -96,22 +102,27 @@ async def drive_socket(
         await reader
 
 
+class _Connect(connect):
+    """A connection to the very server that the cloud named: nobody else gets its token."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is."""
+        return exc
+
+
 async def _connect(
-    drive: OpenedDrive, *, trust: SocketTrust, patience: SocketPatience
+    drive: OpenedDrive, *, trust: SocketTrust, patience: SocketPatience, proxy_of: ProxyOf
 ) -> ClientConnection:
     try:
         address = urlsplit(drive.wss_address)
         host, port = address.hostname, address.port
         if host is None or port is None:
             raise _unreachable("The drive server's address names no host and port.")
-        return await connect(
+        return await _Connect(
             drive.wss_address,
             ssl=_tls_for(address.scheme, host, trust),
-            # Naming the destination also forbids redirects to another one.
-            host=host,
-            port=port,
             compression=None,
-            proxy=None,
+            proxy=proxy_of(drive.wss_address),
             open_timeout=patience.open_s,
             close_timeout=patience.close_s,
             ping_interval=patience.ping_interval_s,
@@ -124,6 +135,8 @@ async def _connect(
         raise _unreachable("The drive server refused the connection.") from error
     except TimeoutError as error:
         raise _unreachable("The drive server did not answer in time.") from error
+    except ProxyError as error:
+        raise _unreachable("The proxy for drive servers cannot be used.") from error
     except OSError as error:  # TLS errors are OSErrors too
         raise _unreachable("The drive server cannot be reached securely.") from error
     except (ValueError, InvalidURI):  # whose text repeats the address, with the token

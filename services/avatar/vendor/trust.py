@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 from collections.abc import Set
 from enum import StrEnum
+from pathlib import Path
 
 
 class UntrustedServerError(Exception):
@@ -25,19 +26,35 @@ class SocketTrust:
 
     The cloud hands out bare IP addresses, for which no certificate is valid. What binds such a
     server to the cloud is that a verified HTTPS call has just named it; a pinned certificate
-    (SHA-256 of its DER form, lower-case hex) binds it fully, before the token is sent to it.
+    (SHA-256 of its DER form, lower-case hex) binds it fully, before the token is sent to it. The
+    engine puts its own into a file, anew at each start: with `certificate`, that and no other
+    is believed, for the name or address that it is made for.
     """
 
-    def __init__(self, *, verification: Verification, fingerprints: Set[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        *,
+        verification: Verification,
+        fingerprints: Set[str] = frozenset(),
+        certificate: Path | None = None,
+    ) -> None:
         self._verification = verification
+        self._certificate = certificate
         self._verified = ssl.create_default_context()
         self._believed = _context_without_authorities()
         self._pinned = _pinned_context(fingerprints) if fingerprints else None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether only servers with a certificate that was named are believed."""
+        return self._pinned is not None or self._certificate is not None
 
     def context_for(self, host: str) -> ssl.SSLContext:
         """The context to meet a host with; raises UntrustedServerError."""
         if self._pinned is not None:
             return self._pinned
+        if self._certificate is not None:
+            return _context_for(self._certificate)
         match self._verification:
             case Verification.NONE:
                 return self._believed
@@ -67,6 +84,13 @@ def _context_without_authorities() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _context_for(certificate: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificate)
+    except OSError as error:
+        raise UntrustedServerError(f"{certificate} holds no certificate") from error
 
 
 def _pinned_context(fingerprints: Set[str]) -> ssl.SSLContext:

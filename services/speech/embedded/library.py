@@ -5,8 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 
 import platformdirs
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from services.runtime.settings import ProcessSettings
 from services.speech.embedded.manifest import load_manifest
 from services.speech.embedded.sources import FolderSource, PackageSource, Source, UrlSource
 from services.speech.embedded.store import ModelStore
@@ -40,12 +41,10 @@ class LanguageModel(StrEnum):
                 return None
 
 
-class LibrarySettings(BaseSettings):
+class LibrarySettings(ProcessSettings):
     """Where models are kept and which are wanted."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PARLEY_", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", use_attribute_docstrings=True)
 
     cache: Path = Path(platformdirs.user_cache_dir("parley"))
     """Folder of the shared cache; models lie in its `models`."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import httpx
 
+from services.runtime.proxies import ProxyError, proxy_for
 from services.speech.embedded.digest import file_sha256
 from services.speech.embedded.manifest import Carrier, Manifest, ModelFile, Part
 
@@ -172,9 +173,10 @@ class UrlSource:
         headers = {"Accept-Encoding": "identity"}
         if arrived:
             headers["Range"] = f"bytes={arrived}-"
-        with httpx.stream(
-            "GET", file.url, headers=headers, follow_redirects=True, timeout=self._timeout_s
-        ) as response:
+        with (
+            _client(file.url, timeout_s=self._timeout_s) as client,
+            client.stream("GET", file.url, headers=headers) as response,
+        ):
             if response.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
                 raise SourceError(f"it answers HTTP {response.status_code}")
             resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
@@ -188,6 +190,16 @@ class UrlSource:
                         raise SourceError(f"it sends more than the expected {file.size} bytes")
                     sink.write(chunk)
                     report(done, file.size)
+
+
+def _client(url: str, *, timeout_s: float) -> httpx.Client:
+    try:
+        transport = httpx.HTTPTransport(proxy=proxy_for(url, os.environ))
+    except ProxyError as error:
+        raise SourceError(str(error)) from None
+    except OSError:
+        raise SourceError("SSL_CERT_FILE or SSL_CERT_DIR cannot be read") from None
+    return httpx.Client(transport=transport, follow_redirects=True, timeout=timeout_s)
 
 
 def _arrived(partial: Path) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 from pydantic import SecretStr
 
+from services.runtime.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.providers.complaints import Complaint, complaint_in, fit_for_log
 from services.speech.streams import Deadlines
@@ -19,13 +20,14 @@ _QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a model is served; `base_url` ends before `/chat`, `/audio`."""
+    """Where a model is served; `base_url` ends before `/chat`, `/audio`. No `proxy`: directly."""
 
     name: str
     base_url: str
     api_key: SecretStr | None
     model: str
     deadlines: Deadlines
+    proxy: str | None = None
 
 
 @asynccontextmanager
@@ -36,7 +38,10 @@ async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
         headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
     timeout = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
     async with httpx.AsyncClient(
-        base_url=endpoint.base_url, headers=headers, timeout=timeout
+        base_url=endpoint.base_url,
+        headers=headers,
+        timeout=timeout,
+        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy),
     ) as client:
         yield client
 

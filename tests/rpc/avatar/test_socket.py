@@ -6,18 +6,22 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from engine.certificate import Identity, make_identity, publish, server_context
 from services.avatar.ports import DriveLostError
 from services.avatar.vendor.messages import OpenedDrive
-from services.avatar.vendor.socket import DriveSocket, SocketPatience, drive_socket
+from services.avatar.vendor.socket import DriveSocket, ProxyOf, SocketPatience, drive_socket
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from tests.support.avatar_rig import make_tone
+from tests.support.forward_proxy import forward_proxy
 
 TRUST = SocketTrust(verification=Verification.NAMED)
 PATIENCE = SocketPatience(open_s=0.3, send_s=0.3, close_s=0.3)
@@ -32,12 +36,19 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws?Token=secret"
 
 
-def connect(address: str, *, on_lost: Callable[[], None] = lambda: None) -> Any:
+def connect(
+    address: str,
+    *,
+    on_lost: Callable[[], None] = lambda: None,
+    trust: SocketTrust = TRUST,
+    proxy_of: ProxyOf = lambda url: None,
+) -> Any:
     return drive_socket(
         OpenedDrive.model_validate({"DriveId": "drive-1", "WssAddress": address}),
         sample_rate_hertz=24_000,
-        trust=TRUST,
+        trust=trust,
         patience=PATIENCE,
+        proxy_of=proxy_of,
         on_lost=on_lost,
     )
 
@@ -197,9 +208,9 @@ async def test_a_redirect_is_not_followed() -> None:
     assert recorder.messages == []
 
 
-async def refusal(address: str) -> str:
+async def refusal(address: str, **ways: Any) -> str:
     with pytest.raises(ServiceError) as caught:
-        async with connect(address):
+        async with connect(address, **ways):
             pass
     assert caught.value.reason is Reason.CLOUD_UNREACHABLE
     return caught.value.message
@@ -218,3 +229,50 @@ async def test_the_pinned_certificate_is_accepted(open_rig: Any) -> None:
     speaker = second.drive()
     await speaker.setup(avatar_id)
     await speaker.until("drive_started")
+
+
+@asynccontextmanager
+async def engine_like(handler: Handler, identity: Identity) -> AsyncIterator[str]:
+    context = server_context(identity)
+    async with serve(handler, "127.0.0.1", 0, ssl=context, compression=None) as server:
+        yield f"wss://localhost:{server.sockets[0].getsockname()[1]}/ws?Token=secret"
+
+
+async def test_the_engine_is_known_by_the_certificate_that_it_put_there(tmp_path: Path) -> None:
+    place = tmp_path / "engine.pem"
+    trust = SocketTrust(verification=Verification.NAMED, certificate=place)
+    first, second = make_identity("localhost"), make_identity("localhost")
+    recorder = Recorder()
+    async with engine_like(recorder.handle, first) as address:
+        await refusal(address, trust=trust)  # There is none yet.
+        publish(second, place)
+        await refusal(address, trust=trust)
+        publish(first, place)
+        async with connect(address, trust=trust):
+            pass
+    # A new start is a new certificate.
+    async with engine_like(recorder.handle, second) as address:
+        await refusal(address, trust=trust)
+        publish(second, place)
+        async with connect(address, trust=trust):
+            pass
+        await refusal(address.replace("localhost", "127.0.0.1"), trust=trust)
+
+
+async def test_a_drive_server_is_reached_through_the_proxy_for_it() -> None:
+    recorder = Recorder()
+    async with serving(recorder.handle) as address:
+        there = urlsplit(address)
+        assert there.port is not None
+        async with (
+            forward_proxy(("127.0.0.1", there.port)) as proxy,
+            connect(address, proxy_of=lambda url: proxy.url) as socket,
+        ):
+            await socket.send(bytes(480))
+        assert proxy.asked == [f"CONNECT {there.netloc} HTTP/1.1"]
+
+
+async def test_a_proxy_that_refuses_is_no_connection() -> None:
+    async with forward_proxy() as proxy:
+        said = await refusal("ws://127.0.0.1:9/ws?Token=secret", proxy_of=lambda url: proxy.url)
+    assert "secret" not in said

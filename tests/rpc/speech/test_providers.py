@@ -6,6 +6,8 @@ import json
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -26,6 +28,7 @@ from services.speech.providers.openai_http import Endpoint
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines, closing, once
+from tests.support.forward_proxy import forward_proxy
 from tests.support.speech import ScriptedRecognizer
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
@@ -445,3 +448,37 @@ async def test_what_a_vendor_says_is_logged_short_and_without_keys(text: str) ->
                 assert secret not in said
             assert problem.metadata == {"stage": stage.value, "provider": "openai"}
             assert said not in problem.message
+
+
+async def test_a_vendor_is_called_through_the_proxy_for_it() -> None:
+    async def reply(answer: Answer) -> None:
+        await answer.whole(200, "application/json", b'{"text": "hello"}')
+
+    async with scripted_vendor(reply) as vendor:
+        there = urlsplit(vendor.base_url)
+        assert there.hostname is not None
+        assert there.port is not None
+        async with forward_proxy((there.hostname, there.port)) as proxy:
+            outside = replace(
+                endpoint(vendor), base_url="http://vendor.example/v1", proxy=proxy.url
+            )
+            async with OpenAiRecognizer.open(outside) as recognizer:
+                audio = once(bytes(3200))
+                heard = [
+                    each.text async for each in recognizer.transcribe(audio, language_code="en")
+                ]
+    assert heard[-1] == "hello"
+    assert proxy.asked == ["POST http://vendor.example/v1/audio/transcriptions HTTP/1.1"]
+
+
+async def test_without_one_it_is_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with forward_proxy() as proxy:
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+
+        async def reply(answer: Answer) -> None:
+            await answer.whole(200, "application/json", b'{"text": "hello"}')
+
+        async with scripted_vendor(reply) as vendor:
+            assert (await recognise(vendor))[-1] == "hello"
+    assert proxy.asked == []

@@ -1,0 +1,81 @@
+"""What of this machine's environment bears on calls: proxies, and the secret of callbacks."""
+
+from collections.abc import Iterator, Mapping
+
+from parley.finding import Finding, Verdict, judged
+from parley.plan import CALLBACK_SECRETS, FILE_SUFFIX, uses_engine
+from services.runtime.proxies import (
+    NO_PROXY,
+    PROXY_VARIABLES,
+    ProxyError,
+    proxy_for,
+    value_of,
+)
+
+MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
+_STAGES = ("RECOGNIZER", "CHAT", "SYNTHESIZER")
+_OPENAI_URL = "https://api.openai.com/v1"
+
+
+def proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Say which proxies there are, and for which calls; never the values, they hold passwords."""
+    seen = [name for name in PROXY_VARIABLES if value_of(name, environment)]
+    if not seen:
+        yield Finding(subject="proxy", verdict=Verdict.FINE, found="none")
+        return
+    called = vendors(environment)
+    through, faults = [], []
+    for subject, url in called.items():
+        try:
+            if proxy_for(url, environment):
+                through.append(subject)
+        except ProxyError as error:
+            faults.append(f"{subject}: {error}")
+    used = f"for {', '.join(through)}" if through else "for nothing that is called"
+    exceptions = f", except as {NO_PROXY} says" if value_of(NO_PROXY, environment) else ""
+    yield judged(
+        "proxy",
+        not faults,
+        "; ".join(faults) or f"{', '.join(seen)} {used}{exceptions}; never between our processes",
+        "Set it to http://host:port, or set NO_PROXY to the vendor's host.",
+    )
+
+
+def vendors(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the URLs beyond our own processes that are set up, by what they are for."""
+    found = {} if uses_engine(environment) else {"cloud": cloud_url(environment)}
+    for stage in _STAGES:
+        for name in (f"SPEECH_{stage}", f"SPEECH_{stage}_FALLBACK"):
+            if environment.get(name) == "openai":
+                found[name] = environment.get(f"{name}_BASE_URL") or _OPENAI_URL
+    return found
+
+
+def cloud_url(environment: Mapping[str, str]) -> str:
+    """Return the address of the digital-human cloud."""
+    return environment.get("AVATAR_CLOUD_URL") or MAINLAND_URL
+
+
+def callbacks(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Say whether the cloud's callbacks, or the engine's, will be believed."""
+    checks, signs = (_value(name, environment) for name in CALLBACK_SECRETS)
+    if not uses_engine(environment):
+        yield Finding(
+            subject="callbacks",
+            verdict=Verdict.FINE if checks else Verdict.WARNING,
+            found="checked" if checks else "refused: CALLBACK_SECRET is not set",
+            remedy="" if checks else "Set it as in the vendor's console, to know what was played.",
+        )
+        return
+    agree = not (checks and signs) or checks == signs
+    yield judged(
+        "callbacks",
+        agree,
+        "checked" if agree else "refused: the engine signs with another secret",
+        f"Unset {CALLBACK_SECRETS[1]}, or set it as {CALLBACK_SECRETS[0]}.",
+    )
+
+
+def _value(name: str, environment: Mapping[str, str]) -> str:
+    """Return a secret, or the name of the file that holds it."""
+    return environment.get(name) or environment.get(f"{name}{FILE_SUFFIX}") or ""

@@ -1,0 +1,151 @@
+"""The kinds of values that settings have: what is checked of each, in words for operators.
+
+The texts name the rule and never the value, which may be a secret in the wrong place.
+"""
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
+_ORIGIN = re.compile(r"\*|[a-z][a-z\d+.-]*://[\w.-]+(:\d{1,5})?|[a-z]+://\[[\da-f:.]+\](:\d{1,5})?")
+# Names that gRPC resolves by other means than host:port, such as several replicas.
+_GRPC_NAME = re.compile(r"(dns|xds|ipv4|ipv6|unix|unix-abstract|vsock):(?!\d+$)[!-~]+")
+_QUOTES = "\"'`“”‘’"
+# What clients of such an API add to its address.
+_ENDPOINTS = (
+    *("/chat", "/completions", "/audio", "/audio/speech"),
+    *("/audio/transcriptions", "/audio/translations"),
+)
+
+
+def check_text(text: str) -> str:
+    """Return any value as it came; raises ValueError for traces of a bad copy or file."""
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    bare = text.strip()
+    if bare and (bare[0] in _QUOTES or bare[-1] in _QUOTES):
+        raise ValueError("must not begin or end with a quotation mark")
+    return text
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Return the items of a comma list without blanks."""
+    return tuple(item for part in text.split(",") if (item := part.strip()))
+
+
+def check_url(url: str, *schemes: str) -> str:
+    """Return the URL of a server without a slash at its end; raises ValueError."""
+    is_known, parts = _parts(url)
+    if not is_known or parts.scheme not in schemes:
+        raise ValueError(f"must be like {schemes[-1]}://host or {schemes[-1]}://host:port/path")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or password")
+    if "?" in url or "#" in url:
+        raise ValueError("must end before any ? or #")
+    return url.rstrip("/")
+
+
+def _parts(url: str) -> tuple[bool, SplitResult]:
+    """Return a URL's parts, and whether they make sense."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        return False, SplitResult("", "", "", "", "")
+    is_plain = _VISIBLE_ASCII.fullmatch(url) is not None and "\\" not in url
+    return is_plain and is_whole and _is_host(parts.hostname or ""), parts
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        # Four numbers that are no address are no name either.
+        return bool(_HOST_NAME.fullmatch(host)) and not re.fullmatch(r"[\d.]+", host)
+    return True
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    # It goes into headers, where nothing else can.
+    if not _VISIBLE_ASCII.fullmatch(secret.get_secret_value()):
+        raise ValueError("must be visible ASCII characters without spaces")
+    return secret
+
+
+def _check_secrets(secrets: SecretStr) -> SecretStr:
+    text = secrets.get_secret_value()
+    items = split_list(text)
+    if text and not items:
+        raise ValueError("must hold at least one, or be unset")
+    if not all(map(_VISIBLE_ASCII.fullmatch, items)):
+        raise ValueError("must be visible ASCII characters without spaces, separated by commas")
+    return secrets
+
+
+def _check_name(name: str) -> str:
+    if not name or name != name.strip():
+        raise ValueError("must not be empty, nor begin or end with a space")
+    return name
+
+
+def check_host(host: str) -> str:
+    """Return what a process listens on as it came; raises ValueError."""
+    if not _is_host(host):
+        raise ValueError("must be an address or a host name, without scheme or port")
+    return host
+
+
+def _check_target(target: str) -> str:
+    if _GRPC_NAME.fullmatch(target):
+        return target
+    is_known, parts = _parts(f"//{target}")
+    if not is_known or parts.port is None or parts.netloc != target or "@" in target:
+        raise ValueError(
+            "must be like host:port, or another name of gRPC's such as dns:///host:port"
+        )
+    return target
+
+
+def _check_api_url(url: str) -> str:
+    checked = check_url(url, "http", "https")
+    if checked.endswith(_ENDPOINTS):
+        raise ValueError("must be the address before /chat/completions or /audio, such as …/v1")
+    return checked
+
+
+def _check_names(names: str) -> str:
+    if not all(each.strip() for each in names.split(",")):
+        raise ValueError("must be names, separated by single commas")
+    return names
+
+
+def _check_origins(origins: str) -> str:
+    if not all(map(_ORIGIN.fullmatch, split_list(origins))):
+        raise ValueError("must be like https://host or https://host:port, separated by commas")
+    return origins
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""What something is called."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""One to listen on; 0 takes a free one."""
+Host = Annotated[str, AfterValidator(check_host)]
+"""What to listen on: an address or a name."""
+Target = Annotated[str, AfterValidator(_check_target)]
+"""Where another service listens, as gRPC names it: mostly host:port."""
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Secrets = Annotated[SecretStr, AfterValidator(_check_secrets)]
+"""Several, or none, separated by commas."""
+HttpUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "http", "https"))]
+SocketUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "ws", "wss"))]
+ApiUrl = Annotated[str, AfterValidator(_check_api_url)]
+"""Where an OpenAI-compatible API begins."""
+Names = Annotated[str, AfterValidator(_check_names)]
+"""At least one, separated by commas."""
+Origins = Annotated[str, AfterValidator(_check_origins)]
+"""Of web pages, or none, separated by commas."""
