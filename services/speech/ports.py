@@ -2,7 +2,9 @@
 
 Audio that comes in is mono PCM16 little-endian at 16 kHz (`LISTENING_RATE_HERTZ`); audio that goes
 out has the synthesizer's own rate. A provider that fails raises `ProviderError`, never its
-library's own errors. Closing an async iterator early cancels the provider's work.
+library's own errors. One that gives nothing any more raises it too: what is too long for a provider
+on the network is nothing unusual for a model on a busy machine, so each keeps its own deadlines.
+Closing an async iterator early cancels the provider's work.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -22,7 +22,7 @@ from tests.support.stack import Stack, running_stack
 # Tasks need neither speech nor the gateway.
 PROCESSES = ("engine", "avatar", "task")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

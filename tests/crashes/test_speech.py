@@ -14,7 +14,7 @@ from tests.support.stack import Stack, running_stack
 
 REPLICAS = ("speech-1", "speech-2")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
