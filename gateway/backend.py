@@ -81,12 +81,10 @@ class Backend:
 
     @asynccontextmanager
     async def watch(
-        self, request: task_pb2.WatchTaskRequest, *, timeout_s: float | None = None
+        self, request: task_pb2.WatchTaskRequest
     ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
         """Watch a task until its end, or until the block is left."""
-        call = self.task.WatchTask(
-            request, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
-        )
+        call = self.task.WatchTask(request, metadata=outgoing_metadata(self.service_token))
         async with _ended(call), aclosing(_responses(call)) as responses:
             yield responses
 

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Literal
 
 import structlog
@@ -29,6 +29,7 @@ from gateway.models import (
 from gateway.openapi import failures, requires_json
 from gateway.sse import Event, EventStream
 from gateway.transcript import to_text
+from gateway.watching import updates
 from gateway.wire import (
     to_duration,
     to_error,
@@ -268,11 +269,14 @@ def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequ
 
 
 def to_request_id(idempotency_key: str) -> str:
-    """Return the key as a UUID, whatever text the client made it of; empty without one."""
+    """Return the key as a UUID, whatever text the client made it of; a fresh one without any.
+
+    So each call to create may be tried again, by whoever lost its answer.
+    """
     try:
         return str(uuid.UUID(idempotency_key))
     except ValueError:
-        return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key)) if idempotency_key else ""
+        return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key) if idempotency_key else uuid.uuid4())
 
 
 def _answer(task: pb.Task, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -280,9 +284,8 @@ def _answer(task: pb.Task, *, status: int = 200, headers: dict[str, str] | None 
 
 
 async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.Task:
-    request = pb.WatchTaskRequest(task_id=task_id)
-    async with backend.watch(request, timeout_s=timeout_s) as updates:
-        async for update in updates:
+    async with asyncio.timeout(timeout_s), aclosing(updates(backend, task_id)) as seen:
+        async for update in seen:
             task = _task_of(update)
             match task.state:
                 case pb.TASK_STATE_STREAMING:
@@ -320,9 +323,8 @@ async def _stop_abandoned(backend: Backend, task_id: str) -> None:
 async def _told(
     backend: Backend, task_id: str, after: int | None, instance: str
 ) -> AsyncGenerator[Event, None]:
-    request = pb.WatchTaskRequest(task_id=task_id, after_sequence=after)
-    async with backend.watch(request) as updates:
-        async for update in updates:
+    async with aclosing(updates(backend, task_id, after=after)) as seen:
+        async for update in seen:
             if update.HasField("snapshot"):
                 yield of_snapshot(update.snapshot, is_resumed=after is not None)
                 continue

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+PIECE_BYTES = 4096
+
 
 class Way:
     """One of two directions; what is held back on it is lost when the proxy is cut."""
@@ -14,6 +16,11 @@ class Way:
         self._passes.set()
         self._held = b""
         self._came = asyncio.Event()
+        self._bytes_per_s = 0
+
+    def narrow(self, bytes_per_s: int) -> None:
+        """Pass on no more than so much."""
+        self._bytes_per_s = bytes_per_s
 
     def hold(self) -> None:
         """Pass nothing on any more."""
@@ -36,6 +43,8 @@ class Way:
             self._held += data
             self._came.set()
             await self._passes.wait()
+        if self._bytes_per_s:
+            await asyncio.sleep(len(data) / self._bytes_per_s)
 
 
 class Proxy:
@@ -92,7 +101,7 @@ class Proxy:
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
     with suppress(OSError):
-        while data := await reader.read(65536):
+        while data := await reader.read(PIECE_BYTES):
             await way.passed(data)
             writer.write(data)
             await writer.drain()

@@ -28,7 +28,7 @@ class Failing(rpc.TaskServiceServicer):
 @pytest.mark.parametrize(
     ("reason", "tries"),
     [
-        (Reason.DRAINING, 3),
+        (Reason.DRAINING, 5),
         (Reason.CLOUD_UNREACHABLE, 1),
         (Reason.TASK_NOT_FOUND, 1),
     ],
