@@ -29,7 +29,10 @@ LEAD_S = 4.0
 OUTBOX_S = 2.0
 """Audio that may wait here before the synthesizer is held back."""
 
-STALL_S = 20.0
+OPEN_S = 15.0
+"""How long the avatar may take to be ready for a reply: longer than its service tries."""
+
+STALL_S = 10.0
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
 
@@ -137,10 +140,15 @@ class AvatarDrive:
         """Write the setup, then audio at the speed of speech, then how it ends."""
         # A call that has failed tells its reader why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            await call.write(pb.DriveRequest(setup=setup))
-            # Until then the drive may be refused, and a write that meets the end of its call makes
-            # gRPC forget why it ended.
-            await self._may_write.wait()
+            try:
+                async with asyncio.timeout(OPEN_S):
+                    await call.write(pb.DriveRequest(setup=setup))
+                    # Until then the drive may be refused, and a write that meets the end of its
+                    # call makes gRPC forget why it ended.
+                    await self._may_write.wait()
+            except TimeoutError:
+                self._lose("The avatar does not get ready to speak.")
+                return
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
             await call.done_writing()
@@ -182,8 +190,7 @@ class AvatarDrive:
         except grpc.aio.AioRpcError as error:
             self._fail(_failure(error))
         finally:
-            self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
-            self._has_room.set()
+            self._lose("The drive ended without a word.")
             self._may_write.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
@@ -206,6 +213,10 @@ class AvatarDrive:
             self._playback = wire.from_lost_drive(error, self._playback)
             self._outcome.set_exception(error)
             self._outcome.exception()  # The turn may be over before it asks.
+
+    def _lose(self, how: str) -> None:
+        self._fail(ServiceError(Reason.DRIVE_LOST, how))
+        self._has_room.set()
 
     def _tell(self, order: _Order) -> None:
         self._order = order
