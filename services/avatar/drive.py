@@ -185,6 +185,11 @@ class Drive:
         return outcome
 
     @property
+    def position(self) -> Position:
+        """How far the reply is, or came."""
+        return self._position()
+
+    @property
     def _is_over(self) -> bool:
         """Whether no more audio shall leave."""
         return self._order is not None or self._word not in (None, CloudWord.PLAYING)

@@ -152,7 +152,9 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         setup = (await take_setup(requests)).setup
         async with (
             self._drives.opened(
-                setup.avatar_id, sample_rate_hertz=setup.format.sample_rate_hertz
+                setup.avatar_id,
+                turn_id=setup.turn_id,
+                sample_rate_hertz=setup.format.sample_rate_hertz,
             ) as drive,
             asyncio.TaskGroup() as group,
         ):
@@ -172,9 +174,8 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def InterruptAvatar(
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
-        """Cut off whatever an avatar is saying."""
-        await self._drives.interrupt(request.avatar_id)
-        return pb.InterruptAvatarResponse()
+        """Cut off whatever an avatar is saying, and tell how far that was heard."""
+        return wire.write_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
         self, request: pb.SpeakTextRequest, context: Context

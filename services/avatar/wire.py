@@ -15,6 +15,7 @@ from services.avatar.drive import (
     Position,
     Progress,
 )
+from services.avatar.drives import LastDrive
 from services.avatar.vendor.callback import DriveReport, Report, TaskReport
 from services.avatar.vendor.messages import (
     DigitalHuman,
@@ -124,6 +125,15 @@ def write_drive_event(
         case DriveFinished():
             _write_position(event.position, response.drive_finished)
             response.drive_finished.interrupted = event.is_interrupted
+    return response
+
+
+def write_interrupted(last: LastDrive | None) -> pb.InterruptAvatarResponse:
+    """What was cut off, if it is known."""
+    response = pb.InterruptAvatarResponse()
+    if last is not None:
+        response.last_drive.turn_id = last.turn_id
+        _write_position(last.position, response.last_drive.progress)
     return response
 
 

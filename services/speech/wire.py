@@ -176,6 +176,25 @@ def to_sentence(event: SentenceStarted) -> pb.SentenceStarted:
     )
 
 
+def from_sentence(sentence: pb.SentenceStarted) -> SentenceStarted:
+    """Return a sentence that has become audio."""
+    return SentenceStarted(
+        text=sentence.text,
+        text_start=sentence.text_start,
+        text_end=sentence.text_end,
+        audio_s=from_duration(sentence.audio_offset),
+        words=tuple(
+            WordTime(
+                start=word.start,
+                end=word.end,
+                start_s=from_duration(word.start_offset),
+                end_s=from_duration(word.end_offset),
+            )
+            for word in sentence.words
+        ),
+    )
+
+
 def _to_word(word: WordTime) -> pb.WordTiming:
     return pb.WordTiming(
         start=word.start,
