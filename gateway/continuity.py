@@ -12,6 +12,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend import Backend
 from gateway.uplink import Uplink
+from services.runtime.batches import batches
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -112,9 +113,9 @@ class Continuity:
         if self._position is None:
             return
         self._setup.setup.resume_after_sequence = self._position
-        if self._witnessed:
+        for events in batches(self._witnessed, most=WITNESSED_EVENTS):
             witnessed = task_pb2.AppendEventsRequest(
-                task_id=self._setup.setup.task_id, events=self._witnessed
+                task_id=self._setup.setup.task_id, events=events
             )
             await self._backend.ask(self._backend.task.AppendEvents, witnessed)
 

@@ -186,9 +186,7 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         task_id: TaskIdInPath, format: Annotated[Literal["json", "text"], Query()] = "json"
     ) -> Response:
         """Return the turns; `format=text` downloads them as plain text."""
-        found = await backend.ask(
-            backend.task.GetConversation, pb.GetConversationRequest(task_id=task_id)
-        )
+        found = await _conversation(backend, task_id)
         turns = [to_turn(turn) for turn in found.turns]
         if format == "text":
             task = await backend.ask(backend.task.GetTask, pb.GetTaskRequest(task_id=task_id))
@@ -300,6 +298,23 @@ async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.
     raise ServiceError(
         Reason.AVATAR_START_FAILED, "The avatar did not come on air.", task_id=task_id
     )
+
+
+async def _conversation(backend: Backend, task_id: str) -> pb.GetConversationResponse:
+    """Return all turns, which come in pages."""
+    whole = await backend.ask(
+        backend.task.GetConversation, pb.GetConversationRequest(task_id=task_id)
+    )
+    has_more = whole.has_more
+    while has_more:
+        after = whole.turns[-1].turn_id
+        page = await backend.ask(
+            backend.task.GetConversation,
+            pb.GetConversationRequest(task_id=task_id, after_turn_id=after),
+        )
+        whole.turns.extend(page.turns)
+        has_more = page.has_more
+    return whole
 
 
 def _task_of(update: pb.WatchTaskResponse) -> pb.Task:

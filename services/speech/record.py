@@ -13,6 +13,7 @@ import structlog
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc
+from services.runtime.batches import batches
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
@@ -39,6 +40,9 @@ _PASSING = frozenset(
 """Reasons that pass; with any other the same events will never be taken."""
 
 Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
+
+_NO_TURNS = 2**63 - 1
+"""No turn comes after this one: what is read are events alone."""
 
 _LATEST_EVENTS = 256
 """Where the end of an utterance is found that has become no turn yet, and what may come again."""
@@ -116,7 +120,7 @@ class TaskRecords:
 
     async def past(self, task_id: str) -> Past:
         """Return how far a conversation that nobody holds has come; raises ServiceError."""
-        response = await self._conversation(pb.GetConversationRequest(task_id=task_id))
+        response = await self._turns(task_id)
         latest = await self.events_after(task_id, max(0, response.last_sequence - _LATEST_EVENTS))
         abandoned = [
             Abandoned(
@@ -151,8 +155,18 @@ class TaskRecords:
         self, task_id: str, sequence: int
     ) -> Sequence[conversation_pb2.ConversationEvent]:
         """Return the recorded events after a sequence; raises ServiceError."""
-        request = pb.GetConversationRequest(task_id=task_id, after_sequence=sequence)
-        return (await self._conversation(request)).events
+        events: list[conversation_pb2.ConversationEvent] = []
+        has_more = True
+        while has_more:
+            page = await self._conversation(
+                pb.GetConversationRequest(
+                    task_id=task_id, after_sequence=sequence, after_turn_id=_NO_TURNS
+                )
+            )
+            events += page.events
+            sequence = events[-1].sequence if events else sequence
+            has_more = page.has_more
+        return events
 
     @asynccontextmanager
     async def opened(self, task_id: str) -> AsyncIterator["Record"]:
@@ -169,6 +183,18 @@ class TaskRecords:
                 log.error("record not complete", task_id=task_id, error=type(error).__name__)
             writing.cancel()
             await asyncio.wait({writing})
+
+    async def _turns(self, task_id: str) -> pb.GetConversationResponse:
+        """Return all turns."""
+        whole = await self._conversation(pb.GetConversationRequest(task_id=task_id))
+        has_more = whole.has_more
+        while has_more:
+            page = await self._conversation(
+                pb.GetConversationRequest(task_id=task_id, after_turn_id=whole.turns[-1].turn_id)
+            )
+            whole.turns.extend(page.turns)
+            has_more = page.has_more
+        return whole
 
     async def _conversation(self, request: pb.GetConversationRequest) -> pb.GetConversationResponse:
         try:
@@ -243,7 +269,7 @@ class Record:
     async def _write_waiting(self) -> None:
         failures = 0
         while self._waiting and self._lost is None:
-            batch = [self._waiting[index] for index in range(min(BATCH_EVENTS, len(self._waiting)))]
+            batch = next(batches(self._waiting, most=BATCH_EVENTS))
             try:
                 await self._append(pb.AppendEventsRequest(task_id=self._task_id, events=batch))
             except ServiceError as error:

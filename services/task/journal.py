@@ -185,12 +185,16 @@ class SqliteJournal:
 
         return await self._database.transact(work)
 
-    async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
-        """Return what was said in a task."""
+    async def conversation(
+        self, task_id: str, *, after_turn_id: int, after_sequence: int | None
+    ) -> Conversation:
+        """Return a page of what was said in a task."""
 
         def work(transaction: Transaction) -> Conversation:
             _task(transaction, task_id)
-            return record.conversation(transaction, task_id, after_sequence)
+            return record.conversation(
+                transaction, task_id, after_turn_id=after_turn_id, after_sequence=after_sequence
+            )
 
         return await self._database.transact(work)
 
