@@ -19,6 +19,7 @@ from services.avatar.vendor.limits import RateLimits
 from services.avatar.vendor.socket import SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import Stage, Viewers
+from services.runtime.clock import SteadyClock
 from services.runtime.serving import Serving, ServingOptions, serving
 
 log = structlog.get_logger(__name__)
@@ -54,12 +55,14 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 clock=await stack.enter_async_context(running_clock()),
             )
         )
+        clock = SteadyClock()
         servicer = AvatarServicer(
             api=api,
             drives=drives,
             default_person=DefaultPerson(api, digital_human_id=settings.digital_human_id),
             viewers=_viewers(settings),
             callbacks=_callbacks(settings),
+            clock=clock,
         )
         yield await stack.enter_async_context(
             serving(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -202,10 +203,18 @@ class AvatarDrive:
                 method = wire.from_playback_method(response.playback_started.method)
                 self._watcher.playback_started(method)
             case "progress":
-                self._playback = wire.from_progress(response.progress)
+                ago_s = wire.sent_ago_s(response.progress, told_at=response.event_time)
+                self._move_on(wire.from_progress(response.progress), sent_ago_s=ago_s)
             case "drive_finished":
-                self._playback = wire.from_finished(response.drive_finished)
+                ago_s = wire.sent_ago_s(response.drive_finished, told_at=response.event_time)
+                self._move_on(wire.from_finished(response.drive_finished), sent_ago_s=ago_s)
                 self._outcome.set_result(self._playback)
+
+    def _move_on(self, playback: Playback, *, sent_ago_s: float | None) -> None:
+        first_sent_at = self._playback.first_sent_at
+        if first_sent_at is None and sent_ago_s is not None:
+            first_sent_at = asyncio.get_running_loop().time() - sent_ago_s
+        self._playback = replace(playback, first_sent_at=first_sent_at)
 
     def _fail(self, error: ServiceError) -> None:
         """The drive is lost, unless it has come to its end or is lost already."""

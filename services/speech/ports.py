@@ -201,12 +201,12 @@ class PlaybackMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playback:
-    """How far a reply is; `first_sent_time` in Unix seconds."""
+    """How far a reply is; its first audio was sent at `first_sent_at` of the loop's clock."""
 
     sent_s: float = 0.0
     played_s: float = 0.0
     method: PlaybackMethod = PlaybackMethod.ESTIMATED
-    first_sent_time: float | None = None
+    first_sent_at: float | None = None
     is_interrupted: bool = False
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task import record
@@ -19,6 +21,9 @@ from services.task.rows import (
 )
 from services.task.tasks import LIVE_STATES, Clock, Task, TaskState
 from services.task.telemetry import note_change
+from services.task.timeline import Timeline, continue_from
+
+log = structlog.get_logger(__name__)
 
 REQUEST_LIFE = timedelta(hours=24)
 
@@ -40,6 +45,14 @@ class SqliteJournal:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    async def continue_from(self, timeline: Timeline) -> None:
+        """Have the times of live tasks lie on the timeline of this process."""
+        shift = await self._database.transact(
+            lambda transaction: continue_from(transaction, timeline)
+        )
+        if shift:
+            log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())
 
     async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
         """Write down a new task, or return the one that an earlier call with the request made."""
