@@ -1,6 +1,7 @@
 """The endpoints of a task's life: create, look, listen, stop."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 import structlog
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend import CALL_TIMEOUT_S, Backend
@@ -48,6 +50,9 @@ PREFIX = "/api/digital-human"
 MAX_KEY_LENGTH = 255
 KEY_NAMESPACE = uuid.UUID("8d2bd6e3-5f0b-5d0f-9f0a-3f4b8f1f6c2e")
 STREAM_ENDED = 204
+CLAIM_MARGIN_S = 25
+"""So long after it must be on air, a task is stopped that no answer has told of."""
+
 FINAL_STATES = ("STOPPED", "FAILED")
 
 Sequence = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")]
@@ -110,7 +115,12 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
 
         A client that leaves before that, or a deadline that passes, stops the task.
         """
-        task = await casting.order(_to_request(body, idempotency_key))
+        claim_timeout_s = create_timeout_s + CLAIM_MARGIN_S
+        task = await casting.order(
+            _to_request(body, idempotency_key, claim_timeout_s=claim_timeout_s)
+        )
+        # After the answer is sent: nobody would stop a task whose creator was never answered.
+        claim = BackgroundTask(_claim, backend, task.task_id)
         if "respond-async" in prefer.lower():
             return _answer(
                 task,
@@ -119,6 +129,7 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                     "Location": f"{PREFIX}/tasks/{task.task_id}",
                     "Preference-Applied": "respond-async",
                 },
+                afterwards=claim,
             )
         async with AsyncExitStack() as unless_on_air:
             unless_on_air.push_async_callback(_stop_abandoned, backend, task.task_id)
@@ -126,7 +137,7 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                 request.receive, _until_on_air(backend, task.task_id, create_timeout_s)
             )
             unless_on_air.pop_all()
-        return _answer(on_air)
+        return _answer(on_air, afterwards=claim)
 
     @router.post(
         "/stop-task",
@@ -251,7 +262,9 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
     return router
 
 
-def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequest:
+def _to_request(
+    body: CreateTaskBody, idempotency_key: str, *, claim_timeout_s: float
+) -> pb.CreateTaskRequest:
     return pb.CreateTaskRequest(
         request_id=to_request_id(idempotency_key),
         room_id=body.room_id,
@@ -263,6 +276,7 @@ def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequ
         background_color=body.background_color,
         max_duration=to_duration(body.max_duration_seconds),
         max_idle_duration=to_duration(body.max_idle_seconds),
+        claim_timeout=to_duration(math.ceil(claim_timeout_s)),
     )
 
 
@@ -277,8 +291,27 @@ def to_request_id(idempotency_key: str) -> str:
         return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key) if idempotency_key else uuid.uuid4())
 
 
-def _answer(task: pb.Task, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(to_task_answer(task).to_json(), status_code=status, headers=headers)
+def _answer(
+    task: pb.Task,
+    *,
+    afterwards: BackgroundTask,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return JSONResponse(
+        to_task_answer(task).to_json(),
+        status_code=status,
+        headers=headers,
+        background=afterwards,
+    )
+
+
+async def _claim(backend: Backend, task_id: str) -> None:
+    try:
+        await backend.ask(backend.task.ClaimTask, pb.ClaimTaskRequest(task_id=task_id))
+    except ServiceError as error:
+        # What is said in it claims it, too.
+        log.warning("task not claimed", task_id=task_id, reason=str(error.reason))
 
 
 async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.Task:

@@ -19,7 +19,7 @@ from services.task.rows import (
     task_to_row,
     to_micros,
 )
-from services.task.tasks import LIVE_STATES, Clock, Task, TaskState
+from services.task.tasks import LIVE_STATES, Clock, Task, TaskState, claimed
 from services.task.telemetry import note_change
 from services.task.timeline import Timeline, continue_from
 
@@ -192,6 +192,9 @@ class SqliteJournal:
 
         def work(transaction: Transaction) -> int:
             task = _task(transaction, task_id)
+            if task.claim_by is not None:
+                # Who speaks in it knows of it.
+                transaction.execute(_UPDATE_TASK, task_to_row(claimed(task)))
             now = self._clock()
             is_over = task.stop_time is not None and now > task.stop_time + closing_grace
             return record.append(transaction, task, events, now=now, takes_closing=not is_over)

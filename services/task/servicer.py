@@ -74,6 +74,13 @@ class TaskServicer(TaskServiceServicer):
         task = await self._journal.find_created(wire.request_of(request.request))
         return pb.FindCreatedTaskResponse(task=wire.task_to_pb(task, self._clock()))
 
+    async def ClaimTask(
+        self, request: pb.ClaimTaskRequest, context: Context
+    ) -> pb.ClaimTaskResponse:
+        """Let a task run on."""
+        task = await self._lifecycle.claim(request.task_id)
+        return pb.ClaimTaskResponse(task=wire.task_to_pb(task, self._clock()))
+
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         task = await self._journal.get(request.task_id)

@@ -45,9 +45,9 @@ def continue_from(transaction: Transaction, now: Timeline) -> timedelta:
         states = tuple(LIVE_STATES)
         transaction.execute(
             "UPDATE tasks SET create_time = create_time + ?, accept_time = accept_time + ?,"
-            " start_time = start_time + ?"
+            " start_time = start_time + ?, claim_by = claim_by + ?"
             f" WHERE state IN ({', '.join('?' for _ in states)})",
-            (micros, micros, micros, *states),
+            (*[micros] * 4, *states),
         )
     transaction.execute("DELETE FROM timeline")
     transaction.execute(
