@@ -60,7 +60,8 @@ def append(
 ) -> int:
     """Append events to a conversation, skipping those that are there; return its last sequence.
 
-    `takes_closing` says whether a task that is over takes the rest of turns that were running.
+    `takes_closing` says whether a task that is over takes the rest of turns that were running, and
+    what happened before its end.
     """
     last = _last_of_conversation(transaction, task.task_id)
     for event in events:
@@ -72,7 +73,7 @@ def append(
                 f"events: sequence {event.sequence} does not follow {last}",
                 last_sequence=str(last),
             )
-        if task.state.is_final and not (takes_closing and _is_running(transaction, task, event)):
+        if task.state.is_final and not (takes_closing and _is_due(transaction, task, event)):
             raise ServiceError(
                 Reason.TASK_ENDED, "task_id: the task has ended", task_id=task.task_id
             )
@@ -166,7 +167,10 @@ def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
     return sequence
 
 
-def _is_running(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
+def _is_due(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
+    """Whether an event is of a turn that the end of its task cut off, or of before that."""
+    if task.stop_time is not None and event.time <= task.stop_time:
+        return True
     sql = "SELECT 1 FROM turns WHERE task_id = ? AND turn_id = ? AND finish_time IS NULL"
     return transaction.execute(sql, (task.task_id, event.turn_id)).fetchone() is not None
 

@@ -237,6 +237,16 @@ async def test_a_turn_that_was_running_may_be_closed_after_the_end(
         assert [each.event.sequence async for each in updates] == list(range(8 + 1))
 
 
+async def test_what_happened_before_the_end_is_recorded_after_it(tasks: TaskServiceStub) -> None:
+    """The cloud may end a task in the moment between a turn and its record."""
+    task = await create_streaming(tasks)
+    begun = Timestamp()
+    begun.GetCurrentTime()
+    await stop(tasks, task.task_id)
+    turn = [event(1, 1, event_time=begun, **STARTED), event(2, 1, **FAILED)]
+    assert (await append(tasks, task.task_id, *turn)).last_sequence == 2
+
+
 @pytest.mark.parametrize(
     "late",
     [event(2), event(2, 2, **STARTED), event(2, 2, **FINISHED), event(2, 1, **FINISHED)],
