@@ -40,7 +40,7 @@ class LlamaChatModel:
     async def load(cls, path: Path, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up a GGUF model."""
         async with open_worker(_PROVIDER) as worker:
-            server = await worker.run(_open_server, path, threads)
+            server = await worker.load(_open_server, path, threads)
             model = cls(server, worker=worker)
             await model.prime([ChatMessage(role=Role.USER, content="Hello")])
             yield model

@@ -35,6 +35,10 @@ class Worker:
         """Queue a call whose end the caller watches itself."""
         return self._executor.submit(self._call, partial(function, *args, **kwargs))
 
+    async def load(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Queue a call and wait for its result, however long a slow disk makes it."""
+        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
+
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Queue a call and wait for its result; raises TimeoutError when the thread hangs."""
         return await self.while_progressing(
