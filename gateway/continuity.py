@@ -24,6 +24,9 @@ PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 SEARCH_S = 60.0
 """How long speech is looked for: longer than it takes to start, models and all."""
 
+OPENING_S = 20.0
+"""How long it is looked for by a line that is opened: that one can be told to come again."""
+
 OUTAGE_OVER_S = 10.0
 """A stream that lived so long ends the outage before it."""
 
@@ -45,12 +48,9 @@ class Interlude(StrEnum):
 class Continuity:
     """Holds the place in a conversation while streams come and go: no event twice, none missing."""
 
-    def __init__(
-        self, backend: Backend, *, setup: pb.ConverseRequest, search_s: float = SEARCH_S
-    ) -> None:
+    def __init__(self, backend: Backend, *, setup: pb.ConverseRequest) -> None:
         self._backend = backend
         self._setup = setup
-        self._search_s = search_s
         self._position: int | None = None
         self._witnessed: deque[conversation_pb2.ConversationEvent] = deque(maxlen=WITNESSED_EVENTS)
 
@@ -62,7 +62,7 @@ class Continuity:
         A stream that breaks is followed by another, as long as one is found in time. Raises
         ServiceError.
         """
-        search = _Search(self._search_s)
+        search = _Search()
         while True:
             try:
                 await self._prepare()
@@ -70,7 +70,8 @@ class Continuity:
                     async for response in responses:
                         if response.HasField("ready") and search.is_on:
                             search.succeed()
-                            yield Interlude.RESUMED
+                            if self._position is not None:
+                                yield Interlude.RESUMED
                         uplink.note(response.event)
                         if self._is_news(response):
                             yield response
@@ -78,10 +79,11 @@ class Continuity:
             except ServiceError as error:
                 is_news = not search.is_on
                 search.go_on()
-                if error.reason not in PASSING or search.is_over:
+                longest_s = OPENING_S if self._position is None else SEARCH_S
+                if error.reason not in PASSING or search.lasted_s > longest_s:
                     raise
                 log.warning("conversation interrupted", reason=error.reason, tries=search.tries)
-            if is_news:
+            if is_news and self._position is not None:
                 yield Interlude.SUSPENDED
             await search.pause()
 
@@ -123,8 +125,7 @@ class Continuity:
 class _Search:
     """How long and how often speech has been looked for in one outage."""
 
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._began_at: float | None = None
         self._found_at: float | None = None
@@ -136,9 +137,9 @@ class _Search:
         return self._began_at is not None and self._found_at is None
 
     @property
-    def is_over(self) -> bool:
-        """Whether it is of no use any more."""
-        return self.is_on and self._loop.time() - (self._began_at or 0.0) > self._longest_s
+    def lasted_s(self) -> float:
+        """For how long."""
+        return 0.0 if self._began_at is None else self._loop.time() - self._began_at
 
     def go_on(self) -> None:
         """Speech is not there: the outage goes on, unless it was over for a while."""
