@@ -30,6 +30,9 @@ LEAD_S = 4.0
 OUTBOX_S = 2.0
 """Audio that may wait here before the synthesizer is held back."""
 
+CONNECT_S = 8.0
+"""How long the avatar's service may be away, as when it starts anew."""
+
 OPEN_S = 15.0
 """How long the avatar may take to be ready for a reply: longer than its service tries."""
 
@@ -142,8 +145,9 @@ class AvatarDrive:
         # A call that has failed tells its reader why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             try:
-                async with asyncio.timeout(OPEN_S):
+                async with asyncio.timeout(CONNECT_S):
                     await call.write(pb.DriveRequest(setup=setup))
+                async with asyncio.timeout(OPEN_S):
                     # Until then the drive may be refused, and a write that meets the end of its
                     # call makes gRPC forget why it ended.
                     await self._may_write.wait()
