@@ -1,8 +1,6 @@
 """The endpoints of a task's life: create, look, listen, stop."""
 
 import asyncio
-import math
-import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Literal
@@ -13,9 +11,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
+from gateway import creation
 from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.casting import Casting
 from gateway.catalogue import Catalogue
+from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
 from gateway.models import (
@@ -33,26 +33,19 @@ from gateway.sse import Event, EventStream
 from gateway.transcript import to_text
 from gateway.watching import updates
 from gateway.wire import (
-    to_duration,
-    to_error,
     to_ledger_answer,
     to_stop_answer,
     to_task,
     to_task_answer,
     to_turn,
 )
-from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "/api/digital-human"
 MAX_KEY_LENGTH = 255
-KEY_NAMESPACE = uuid.UUID("8d2bd6e3-5f0b-5d0f-9f0a-3f4b8f1f6c2e")
 STREAM_ENDED = 204
-CLAIM_MARGIN_S = 25
-"""So long after it must be on air, a task is stopped that no answer has told of."""
-
 FINAL_STATES = ("STOPPED", "FAILED")
 
 Sequence = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")]
@@ -115,12 +108,12 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
 
         A client that leaves before that, or a deadline that passes, stops the task.
         """
-        claim_timeout_s = create_timeout_s + CLAIM_MARGIN_S
-        task = await casting.order(
-            _to_request(body, idempotency_key, claim_timeout_s=claim_timeout_s)
+        order = creation.order(
+            body, idempotency_key, claim_timeout_s=create_timeout_s + CLAIM_MARGIN_S
         )
+        task = await casting.order(order)
         # After the answer is sent: nobody would stop a task whose creator was never answered.
-        claim = BackgroundTask(_claim, backend, task.task_id)
+        claim = BackgroundTask(creation.claim, backend, task.task_id)
         if "respond-async" in prefer.lower():
             return _answer(
                 task,
@@ -132,9 +125,9 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                 afterwards=claim,
             )
         async with AsyncExitStack() as unless_on_air:
-            unless_on_air.push_async_callback(_stop_abandoned, backend, task.task_id)
+            unless_on_air.push_async_callback(creation.abandon, backend, task.task_id)
             on_air = await unless_gone(
-                request.receive, _until_on_air(backend, task.task_id, create_timeout_s)
+                request.receive, creation.until_on_air(backend, task.task_id, create_timeout_s)
             )
             unless_on_air.pop_all()
         return _answer(on_air, afterwards=claim)
@@ -262,35 +255,6 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
     return router
 
 
-def _to_request(
-    body: CreateTaskBody, idempotency_key: str, *, claim_timeout_s: float
-) -> pb.CreateTaskRequest:
-    return pb.CreateTaskRequest(
-        request_id=to_request_id(idempotency_key),
-        room_id=body.room_id,
-        stream_id=body.stream_id,
-        digital_human_id=body.digital_human_id,
-        persona_id=body.persona_id,
-        language_code=body.lang,
-        user_id=body.user_id,
-        background_color=body.background_color,
-        max_duration=to_duration(body.max_duration_seconds),
-        max_idle_duration=to_duration(body.max_idle_seconds),
-        claim_timeout=to_duration(math.ceil(claim_timeout_s)),
-    )
-
-
-def to_request_id(idempotency_key: str) -> str:
-    """Return the key as a UUID, whatever text the client made it of; a fresh one without any.
-
-    So each call to create may be tried again, by whoever lost its answer.
-    """
-    try:
-        return str(uuid.UUID(idempotency_key))
-    except ValueError:
-        return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key) if idempotency_key else uuid.uuid4())
-
-
 def _answer(
     task: pb.Task,
     *,
@@ -303,33 +267,6 @@ def _answer(
         status_code=status,
         headers=headers,
         background=afterwards,
-    )
-
-
-async def _claim(backend: Backend, task_id: str) -> None:
-    try:
-        await backend.ask(backend.task.ClaimTask, pb.ClaimTaskRequest(task_id=task_id))
-    except ServiceError as error:
-        # What is said in it claims it, too.
-        log.warning("task not claimed", task_id=task_id, reason=str(error.reason))
-
-
-async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.Task:
-    async with asyncio.timeout(timeout_s), aclosing(updates(backend, task_id)) as seen:
-        async for update in seen:
-            task = _task_of(update)
-            match task.state:
-                case pb.TASK_STATE_STREAMING:
-                    return task
-                case pb.TASK_STATE_FAILED if task.HasField("failure"):
-                    raise to_error(task.failure)
-                # One that is stopping may yet turn out to have failed.
-                case pb.TASK_STATE_STOPPED:
-                    raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)
-                case _:
-                    pass
-    raise ServiceError(
-        Reason.AVATAR_START_FAILED, "The avatar did not come on air.", task_id=task_id
     )
 
 
@@ -348,24 +285,6 @@ async def _conversation(backend: Backend, task_id: str) -> pb.GetConversationRes
         whole.turns.extend(page.turns)
         has_more = page.has_more
     return whole
-
-
-def _task_of(update: pb.WatchTaskResponse) -> pb.Task:
-    """Return the task that an update tells of; one without a state when it tells of none."""
-    if update.HasField("snapshot"):
-        return update.snapshot.task
-    return update.event.state_changed.task
-
-
-async def _stop_abandoned(backend: Backend, task_id: str) -> None:
-    request = pb.StopTaskRequest(task_id=task_id, reason=pb.STOP_REASON_CLIENT_GONE)
-    try:
-        await backend.ask(backend.task.StopTask, request)
-    except ServiceError as error:
-        # The task's own limits end it.
-        log.warning("abandoned task not stopped", task_id=task_id, reason=str(error.reason))
-    else:
-        log.info("abandoned task stopped", task_id=task_id)
 
 
 async def _told(
