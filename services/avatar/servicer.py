@@ -178,8 +178,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
         """Cut off whatever an avatar is saying, and tell how far that was heard."""
-        last = await self._drives.interrupt(request.avatar_id)
-        return wire.write_interrupted(last, now=time.time())
+        return wire.write_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
         self, request: pb.SpeakTextRequest, context: Context

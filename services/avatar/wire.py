@@ -128,12 +128,12 @@ def write_drive_event(
     return response
 
 
-def write_interrupted(last: LastDrive | None, *, now: float) -> pb.InterruptAvatarResponse:
-    """What was cut off, if it is known."""
+def write_interrupted(last: LastDrive | None) -> pb.InterruptAvatarResponse:
+    """What was cut off, if it is known; nobody counts any more from when it began."""
     response = pb.InterruptAvatarResponse()
     if last is not None:
         response.last_drive.turn_id = last.turn_id
-        _write_position(last.position, response.last_drive.progress, now=now)
+        _write_position(last.position, response.last_drive.progress, now=None)
     return response
 
 
@@ -145,10 +145,10 @@ def write_time(unix_s: float) -> Timestamp:
 
 
 def _write_position(
-    position: Position, target: pb.DriveProgress | pb.DriveFinished, *, now: float
+    position: Position, target: pb.DriveProgress | pb.DriveFinished, *, now: float | None
 ) -> None:
     target.sent_duration.FromNanoseconds(round(position.sent_s * 1e9))
     target.played_duration.FromNanoseconds(round(position.played_s * 1e9))
     target.method = _METHODS[position.method]
-    if position.sent_ago_s is not None:
+    if position.sent_ago_s is not None and now is not None:
         target.first_sent_time.CopyFrom(write_time(now - position.sent_ago_s))
