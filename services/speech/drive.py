@@ -30,13 +30,12 @@ LEAD_S = 4.0
 OUTBOX_S = 2.0
 """Audio that may wait here before the synthesizer is held back."""
 
-CONNECT_S = 8.0
-"""How long the avatar's service may be away, as when it starts anew."""
-
 OPEN_S = 15.0
 """How long the avatar may take to be ready for a reply: longer than its service tries."""
 
-STALL_S = 10.0
+STALL_S = 8.0
+"""How long the avatar's service may take nothing: it may be away, as when it starts anew."""
+
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
 
@@ -145,7 +144,7 @@ class AvatarDrive:
         # A call that has failed tells its reader why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             try:
-                async with asyncio.timeout(CONNECT_S):
+                async with asyncio.timeout(STALL_S):
                     await call.write(pb.DriveRequest(setup=setup))
                 async with asyncio.timeout(OPEN_S):
                     # Until then the drive may be refused, and a write that meets the end of its
