@@ -12,7 +12,7 @@ from engine.admission import watching_load
 from engine.api import Api, CallLimit, RateLimit
 from engine.callbacks import Notices, Receiver, sending_callbacks
 from engine.certificate import Identity, make_identity, publish, server_context
-from engine.clock import Clock, SystemClock
+from engine.clock import Clock, SystemClock, steady_time
 from engine.drive_socket import PATH, DriveSockets, serving_drives
 from engine.drive_token import DriveTokens
 from engine.drives import DriveStatus
@@ -83,7 +83,7 @@ async def serving(
     What happens to the tasks is told to `notices`, which must outlive the context.
     """
     secret = settings.server_secret.get_secret_value()
-    tokens = DriveTokens(clock=clock)
+    tokens = DriveTokens(now=steady_time(clock))
     async with AsyncExitStack() as stack:
         stack.enter_context(loopback_candidates(settings.public_host))
         recordings = stack.enter_context(

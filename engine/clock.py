@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -17,6 +18,12 @@ class Clock(Protocol):
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         """Wait until the event is set, at most for some seconds; tell whether it is set."""
+
+
+def steady_time(clock: Clock) -> Callable[[], float]:
+    """Return Unix time as it is now, going on evenly even if the wall clock is set."""
+    offset = clock.time() - clock.monotonic()
+    return lambda: offset + clock.monotonic()
 
 
 class SystemClock:

@@ -1,13 +1,12 @@
 """The token in a WssAddress: an HS256 JWT for one task, good for ten minutes."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
-
-from engine.clock import Clock
 
 LIFE_S = 600
 ALGORITHM = "HS256"
@@ -21,13 +20,14 @@ class InvalidDriveToken(Exception):
 class DriveTokens:
     """Issues and reads tokens with a key that lives as long as the process."""
 
-    clock: Clock
+    now: Callable[[], float]
+    """A time that goes on evenly: a token is used a moment after it was issued."""
     node_id: str = field(default_factory=lambda: secrets.token_hex(4))
     key: OctKey = field(default_factory=lambda: OctKey.import_key(secrets.token_bytes(32)))
 
     def issue(self, task_id: str) -> str:
         """A token that opens a drive socket of the task."""
-        now = int(self.clock.time())
+        now = int(self.now())
         claims = {
             "LiveId": task_id,
             "NodeId": self.node_id,
@@ -40,7 +40,7 @@ class DriveTokens:
     def read(self, token: str) -> str:
         """The id of the token's task; raises `InvalidDriveToken`."""
         rules = jwt.JWTClaimsRegistry(
-            now=lambda: int(self.clock.time()),
+            now=lambda: int(self.now()),
             LiveId={"essential": True},
             exp={"essential": True},
         )

@@ -5,7 +5,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.blendshape_assets import face_address
-from engine.clock import Clock
+from engine.clock import Clock, steady_time
 from engine.codes import Code, Refusal
 from engine.people import choose_scene
 from engine.request_body import BodyRefused, read_body
@@ -51,6 +51,7 @@ class Whep:
         self._tasks = tasks
         self._viewers = viewers
         self._clock = clock
+        self._steady_time = steady_time(clock)
         self._app_id = app_id
         self._server_secret = server_secret
 
@@ -142,7 +143,8 @@ class Whep:
                 credential.strip(),
                 app_id=self._app_id,
                 server_secret=self._server_secret,
-                now=self._clock.time(),
+                # Of before the wall clock was set, or of after it.
+                now=min(self._clock.time(), self._steady_time()),
             )
         except InvalidToken as error:
             raise Denial(401, str(error), WWW_Authenticate='Bearer error="invalid_token"') from None

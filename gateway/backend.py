@@ -15,7 +15,8 @@ from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
+from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
 
 Req = TypeVar("Req")
@@ -81,12 +82,10 @@ class Backend:
 
     @asynccontextmanager
     async def watch(
-        self, request: task_pb2.WatchTaskRequest, *, timeout_s: float | None = None
+        self, request: task_pb2.WatchTaskRequest
     ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
         """Watch a task until its end, or until the block is left."""
-        call = self.task.WatchTask(
-            request, timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
-        )
+        call = self.task.WatchTask(request, metadata=outgoing_metadata(self.service_token))
         async with _ended(call), aclosing(_responses(call)) as responses:
             yield responses
 
@@ -153,6 +152,10 @@ async def _opening(
 async def _responses(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
     try:
         async for response in call:
+            if response is None:  # What gRPC makes of bytes that are not the message.
+                raise ServiceError(
+                    Reason.DEPENDENCY_UNAVAILABLE, "A service's answer cannot be read."
+                )
             yield response
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error

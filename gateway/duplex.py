@@ -13,7 +13,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway import turns
 from gateway.access import RateLimit, caller_of
 from gateway.backend import Backend
-from gateway.continuity import Continuity
+from gateway.continuity import Continuity, Interlude
 from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
@@ -236,7 +236,9 @@ class _Client:
         async with aclosing(continuity.responses(self._uplink)) as responses:
             async for response in responses:
                 told: Event | None
-                if response.HasField("ready"):
+                if isinstance(response, Interlude):
+                    told = Event(name=response, data={})
+                elif response.HasField("ready"):
                     last_before = response.ready.last_sequence
                     told = of_ready(response.ready)
                 else:

@@ -14,6 +14,10 @@ from gateway.sockets import Drain
 from gateway.sound_socket import SoundWebSocket
 
 GRACE_S = 5
+ASKED_EVERY_S = 4.0
+ANSWERED_WITHIN_S = 5.0
+"""A client that does not answer a ping in this time is gone; browsers answer by themselves."""
+
 MAX_MESSAGE_BYTES = 2**20
 """Of a WebSocket; what is larger closes it unread."""
 
@@ -45,6 +49,8 @@ async def serving(
         lifespan="off",
         ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=ASKED_EVERY_S,
+        ws_ping_timeout=ANSWERED_WITHIN_S,
         # PCM does not shrink, and compressing it would cost more than all the rest.
         ws_per_message_deflate=False,
         log_config=None,

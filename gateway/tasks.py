@@ -1,19 +1,21 @@
 """The endpoints of a task's life: create, look, listen, stop."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Literal
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
+from gateway import creation
 from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.casting import Casting
 from gateway.catalogue import Catalogue
+from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
 from gateway.models import (
@@ -29,23 +31,20 @@ from gateway.models import (
 from gateway.openapi import failures, requires_json
 from gateway.sse import Event, EventStream
 from gateway.transcript import to_text
+from gateway.watching import updates
 from gateway.wire import (
-    to_duration,
-    to_error,
     to_ledger_answer,
     to_stop_answer,
     to_task,
     to_task_answer,
     to_turn,
 )
-from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "/api/digital-human"
 MAX_KEY_LENGTH = 255
-KEY_NAMESPACE = uuid.UUID("8d2bd6e3-5f0b-5d0f-9f0a-3f4b8f1f6c2e")
 STREAM_ENDED = 204
 FINAL_STATES = ("STOPPED", "FAILED")
 
@@ -109,7 +108,12 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
 
         A client that leaves before that, or a deadline that passes, stops the task.
         """
-        task = await casting.order(_to_request(body, idempotency_key))
+        order = creation.order(
+            body, idempotency_key, claim_timeout_s=create_timeout_s + CLAIM_MARGIN_S
+        )
+        task = await casting.order(order)
+        # After the answer is sent: nobody would stop a task whose creator was never answered.
+        claim = BackgroundTask(creation.claim, backend, task.task_id)
         if "respond-async" in prefer.lower():
             return _answer(
                 task,
@@ -118,14 +122,15 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                     "Location": f"{PREFIX}/tasks/{task.task_id}",
                     "Preference-Applied": "respond-async",
                 },
+                afterwards=claim,
             )
         async with AsyncExitStack() as unless_on_air:
-            unless_on_air.push_async_callback(_stop_abandoned, backend, task.task_id)
+            unless_on_air.push_async_callback(creation.abandon, backend, task.task_id)
             on_air = await unless_gone(
-                request.receive, _until_on_air(backend, task.task_id, create_timeout_s)
+                request.receive, creation.until_on_air(backend, task.task_id, create_timeout_s)
             )
             unless_on_air.pop_all()
-        return _answer(on_air)
+        return _answer(on_air, afterwards=claim)
 
     @router.post(
         "/stop-task",
@@ -185,9 +190,7 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         task_id: TaskIdInPath, format: Annotated[Literal["json", "text"], Query()] = "json"
     ) -> Response:
         """Return the turns; `format=text` downloads them as plain text."""
-        found = await backend.ask(
-            backend.task.GetConversation, pb.GetConversationRequest(task_id=task_id)
-        )
+        found = await _conversation(backend, task_id)
         turns = [to_turn(turn) for turn in found.turns]
         if format == "text":
             task = await backend.ask(backend.task.GetTask, pb.GetTaskRequest(task_id=task_id))
@@ -252,77 +255,43 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
     return router
 
 
-def _to_request(body: CreateTaskBody, idempotency_key: str) -> pb.CreateTaskRequest:
-    return pb.CreateTaskRequest(
-        request_id=to_request_id(idempotency_key),
-        room_id=body.room_id,
-        stream_id=body.stream_id,
-        digital_human_id=body.digital_human_id,
-        persona_id=body.persona_id,
-        language_code=body.lang,
-        user_id=body.user_id,
-        background_color=body.background_color,
-        max_duration=to_duration(body.max_duration_seconds),
-        max_idle_duration=to_duration(body.max_idle_seconds),
+def _answer(
+    task: pb.Task,
+    *,
+    afterwards: BackgroundTask,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return JSONResponse(
+        to_task_answer(task).to_json(),
+        status_code=status,
+        headers=headers,
+        background=afterwards,
     )
 
 
-def to_request_id(idempotency_key: str) -> str:
-    """Return the key as a UUID, whatever text the client made it of; empty without one."""
-    try:
-        return str(uuid.UUID(idempotency_key))
-    except ValueError:
-        return str(uuid.uuid5(KEY_NAMESPACE, idempotency_key)) if idempotency_key else ""
-
-
-def _answer(task: pb.Task, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(to_task_answer(task).to_json(), status_code=status, headers=headers)
-
-
-async def _until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.Task:
-    request = pb.WatchTaskRequest(task_id=task_id)
-    async with backend.watch(request, timeout_s=timeout_s) as updates:
-        async for update in updates:
-            task = _task_of(update)
-            match task.state:
-                case pb.TASK_STATE_STREAMING:
-                    return task
-                case pb.TASK_STATE_FAILED if task.HasField("failure"):
-                    raise to_error(task.failure)
-                # One that is stopping may yet turn out to have failed.
-                case pb.TASK_STATE_STOPPED:
-                    raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)
-                case _:
-                    pass
-    raise ServiceError(
-        Reason.AVATAR_START_FAILED, "The avatar did not come on air.", task_id=task_id
+async def _conversation(backend: Backend, task_id: str) -> pb.GetConversationResponse:
+    """Return all turns, which come in pages."""
+    whole = await backend.ask(
+        backend.task.GetConversation, pb.GetConversationRequest(task_id=task_id)
     )
-
-
-def _task_of(update: pb.WatchTaskResponse) -> pb.Task:
-    """Return the task that an update tells of; one without a state when it tells of none."""
-    if update.HasField("snapshot"):
-        return update.snapshot.task
-    return update.event.state_changed.task
-
-
-async def _stop_abandoned(backend: Backend, task_id: str) -> None:
-    request = pb.StopTaskRequest(task_id=task_id, reason=pb.STOP_REASON_CLIENT_GONE)
-    try:
-        await backend.ask(backend.task.StopTask, request)
-    except ServiceError as error:
-        # The task's own limits end it.
-        log.warning("abandoned task not stopped", task_id=task_id, reason=str(error.reason))
-    else:
-        log.info("abandoned task stopped", task_id=task_id)
+    has_more = whole.has_more
+    while has_more:
+        after = whole.turns[-1].turn_id
+        page = await backend.ask(
+            backend.task.GetConversation,
+            pb.GetConversationRequest(task_id=task_id, after_turn_id=after),
+        )
+        whole.turns.extend(page.turns)
+        has_more = page.has_more
+    return whole
 
 
 async def _told(
     backend: Backend, task_id: str, after: int | None, instance: str
 ) -> AsyncGenerator[Event, None]:
-    request = pb.WatchTaskRequest(task_id=task_id, after_sequence=after)
-    async with backend.watch(request) as updates:
-        async for update in updates:
+    async with aclosing(updates(backend, task_id, after=after)) as seen:
+        async for update in seen:
             if update.HasField("snapshot"):
                 yield of_snapshot(update.snapshot, is_resumed=after is not None)
                 continue

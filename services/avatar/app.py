@@ -20,6 +20,7 @@ from services.avatar.vendor.limits import RateLimits
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import Stage, Viewers
+from services.runtime.clock import SteadyClock
 from services.runtime.proxies import proxy_for
 from services.runtime.serving import Serving, ServingOptions, serving
 
@@ -62,12 +63,14 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 clock=await stack.enter_async_context(running_clock()),
             )
         )
+        clock = SteadyClock()
         servicer = AvatarServicer(
             api=api,
             drives=drives,
             default_person=DefaultPerson(api, digital_human_id=settings.digital_human_id),
             viewers=_viewers(settings),
             callbacks=_callbacks(settings),
+            clock=clock,
         )
         yield await stack.enter_async_context(
             serving(

@@ -1,7 +1,6 @@
 """One reply on its way to the cloud: opened early, paced, cut off at any time, heard to its end."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -48,12 +47,12 @@ class _Order(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a drive is; durations in seconds, `first_sent_time` in Unix seconds."""
+    """How far a drive is, in seconds; `sent_ago_s` tells how long ago its first audio was sent."""
 
     sent_s: float
     played_s: float
     method: Method
-    first_sent_time: float | None
+    sent_ago_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,6 @@ class Drive:
         self._order: _Order | None = None
         self._word: CloudWord | None = None
         self._playback: Method | None = None
-        self._first_sent_time: float | None = None
         self._progress_at = _NEVER
 
     async def feed(self, pcm: bytes) -> None:
@@ -185,6 +183,11 @@ class Drive:
         return outcome
 
     @property
+    def position(self) -> Position:
+        """How far the reply is, or came."""
+        return self._position()
+
+    @property
     def _is_over(self) -> bool:
         """Whether no more audio shall leave."""
         return self._order is not None or self._word not in (None, CloudWord.PLAYING)
@@ -234,8 +237,6 @@ class Drive:
             self._report()
 
     def _note_sent(self) -> None:
-        if self._first_sent_time is None:
-            self._first_sent_time = time.time()
         if self._progress_at == _NEVER:
             self._progress_at = self._clock.now()
         if not self._pacer.is_full:
@@ -268,7 +269,7 @@ class Drive:
     async def _silence_if_ordered(self) -> None:
         if self._order is None or self._playout.is_cut:
             return
-        if self._order is _Order.INTERRUPT and self._first_sent_time is not None:
+        if self._order is _Order.INTERRUPT and self._playout.first_sent_at is not None:
             await self._silence()
         self._playout.cut(self._clock.now())
 
@@ -310,11 +311,13 @@ class Drive:
         return DriveFinished(position=position, is_interrupted=is_interrupted)
 
     def _position(self, method: Method = Method.ESTIMATED) -> Position:
+        now = self._clock.now()
+        first_sent_at = self._playout.first_sent_at
         return Position(
             sent_s=self._playout.sent_s,
-            played_s=self._playout.played_s(self._clock.now()),
+            played_s=self._playout.played_s(now),
             method=method,
-            first_sent_time=self._first_sent_time,
+            sent_ago_s=None if first_sent_at is None else now - first_sent_at,
         )
 
     def _failure(self, reason: Reason, message: str) -> ServiceError:

@@ -1,18 +1,31 @@
 """The running drives of a process: at most one for each avatar."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from services.avatar.drive import CloudWord, Drive, DriveFinished
+from services.avatar.drive import CloudWord, Drive, DriveFinished, Position
 from services.avatar.pacing import PacingClock, PacingProfile
 from services.avatar.ports import DriveCloud
 from services.runtime.errors import ServiceError
 
+REMEMBERED_DRIVES = 1_000
+"""Of as many avatars it is known how far their last reply was heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastDrive:
+    """A drive that is over."""
+
+    turn_id: int
+    position: Position
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Running:
+    turn_id: int
     drive: Drive
     task: asyncio.Task[DriveFinished | ServiceError]
 
@@ -25,9 +38,12 @@ class Drives:
         self._profile = profile
         self._clock = clock
         self._running: dict[str, _Running] = {}
+        self._last: OrderedDict[str, LastDrive] = OrderedDict()
 
     @asynccontextmanager
-    async def opened(self, avatar_id: str, *, sample_rate_hertz: int) -> AsyncIterator[Drive]:
+    async def opened(
+        self, avatar_id: str, *, turn_id: int, sample_rate_hertz: int
+    ) -> AsyncIterator[Drive]:
         """A drive that ends the avatar's previous one, and is itself cut off at the end."""
         drive = Drive(
             avatar_id=avatar_id,
@@ -38,22 +54,26 @@ class Drives:
         )
         previous = self._running.get(avatar_id)
         task = asyncio.create_task(self._run(drive, avatar_id, previous))
-        self._running[avatar_id] = _Running(drive=drive, task=task)
+        self._running[avatar_id] = _Running(turn_id=turn_id, drive=drive, task=task)
         try:
             yield drive
         finally:
             drive.interrupt()
 
-    async def interrupt(self, avatar_id: str) -> None:
-        """Cut off whatever an avatar is saying; raises ServiceError."""
+    async def interrupt(self, avatar_id: str) -> LastDrive | None:
+        """Cut off whatever an avatar is saying; raises ServiceError.
+
+        Returns what was cut off, or was said last, if that is known.
+        """
         running = self._running.get(avatar_id)
         if running is None:
             await self._cloud.silence(avatar_id)
-            return
+            return self._last.get(avatar_id)
         running.drive.interrupt()
         outcome = await asyncio.shield(running.task)
         if isinstance(outcome, ServiceError):
             raise outcome
+        return self._last.get(avatar_id)
 
     def hear(self, avatar_id: str, drive_id: str, word: CloudWord, *, late_s: float = 0.0) -> None:
         """Pass the cloud's report, which is so late, on to the drive that it is about."""
@@ -79,8 +99,16 @@ class Drives:
                 await asyncio.wait({previous.task})
             return await drive.run()
         finally:
-            if self._running[avatar_id].drive is drive:
+            running = self._running[avatar_id]
+            if running.drive is drive:
                 del self._running[avatar_id]
+                self._remember(avatar_id, running)
+
+    def _remember(self, avatar_id: str, over: _Running) -> None:
+        self._last[avatar_id] = LastDrive(turn_id=over.turn_id, position=over.drive.position)
+        self._last.move_to_end(avatar_id)
+        if len(self._last) > REMEMBERED_DRIVES:
+            self._last.popitem(last=False)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from services.avatar.persons import DefaultPerson
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveReport
 from services.avatar.viewers import Viewers
+from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError, invalid, refused
 from services.runtime.pcm import SAMPLE_BYTES
 from services.runtime.reasons import Reason
@@ -50,12 +51,14 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         default_person: DefaultPerson,
         viewers: Viewers,
         callbacks: CallbackVerifier | None,
+        clock: SteadyClock,
     ) -> None:
         self._api = api
         self._drives = drives
         self._default_person = default_person
         self._viewers = viewers
         self._callbacks = callbacks
+        self._clock = clock
         self._lateness = Lateness()
 
     async def StartAvatar(
@@ -152,7 +155,9 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         setup = (await take_setup(requests)).setup
         async with (
             self._drives.opened(
-                setup.avatar_id, sample_rate_hertz=setup.format.sample_rate_hertz
+                setup.avatar_id,
+                turn_id=setup.turn_id,
+                sample_rate_hertz=setup.format.sample_rate_hertz,
             ) as drive,
             asyncio.TaskGroup() as group,
         ):
@@ -172,9 +177,8 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def InterruptAvatar(
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
-        """Cut off whatever an avatar is saying."""
-        await self._drives.interrupt(request.avatar_id)
-        return pb.InterruptAvatarResponse()
+        """Cut off whatever an avatar is saying, and tell how far that was heard."""
+        return wire.write_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
         self, request: pb.SpeakTextRequest, context: Context
@@ -243,8 +247,10 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             log.warning("callback refused", refusal="CALLBACK_SECRET is not set")
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
         try:
-            received_s = time.time()
-            report = self._callbacks.verify(request.body, now=received_s)
+            received_s = self._clock.time()
+            report = self._callbacks.verify(
+                request.body, now=received_s, jumped_s=self._clock.jumped_s
+            )
         except CallbackRefusedError as error:
             # The usual cause is another secret than the cloud's: playback is then only reckoned.
             log.warning("callback refused", refusal=error.refusal.name)

@@ -15,6 +15,7 @@ from services.avatar.drive import (
     Position,
     Progress,
 )
+from services.avatar.drives import LastDrive
 from services.avatar.vendor.callback import DriveReport, Report, TaskReport
 from services.avatar.vendor.messages import (
     DigitalHuman,
@@ -120,10 +121,19 @@ def write_drive_event(
         case PlaybackStarted():
             response.playback_started.method = _METHODS[event.method]
         case Progress():
-            _write_position(event.position, response.progress)
+            _write_position(event.position, response.progress, now=now)
         case DriveFinished():
-            _write_position(event.position, response.drive_finished)
+            _write_position(event.position, response.drive_finished, now=now)
             response.drive_finished.interrupted = event.is_interrupted
+    return response
+
+
+def write_interrupted(last: LastDrive | None) -> pb.InterruptAvatarResponse:
+    """What was cut off, if it is known; nobody counts any more from when it began."""
+    response = pb.InterruptAvatarResponse()
+    if last is not None:
+        response.last_drive.turn_id = last.turn_id
+        _write_position(last.position, response.last_drive.progress, now=None)
     return response
 
 
@@ -134,9 +144,11 @@ def write_time(unix_s: float) -> Timestamp:
     return timestamp
 
 
-def _write_position(position: Position, target: pb.DriveProgress | pb.DriveFinished) -> None:
+def _write_position(
+    position: Position, target: pb.DriveProgress | pb.DriveFinished, *, now: float | None
+) -> None:
     target.sent_duration.FromNanoseconds(round(position.sent_s * 1e9))
     target.played_duration.FromNanoseconds(round(position.played_s * 1e9))
     target.method = _METHODS[position.method]
-    if position.first_sent_time is not None:
-        target.first_sent_time.CopyFrom(write_time(position.first_sent_time))
+    if position.sent_ago_s is not None and now is not None:
+        target.first_sent_time.CopyFrom(write_time(now - position.sent_ago_s))

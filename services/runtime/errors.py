@@ -131,12 +131,7 @@ def from_status(status: status_pb2.Status) -> ServiceError | None:
 
 
 _FOREIGN_CODES = {
-    # A peer that dies, or refuses, while a stream is being written to.
-    grpc.StatusCode.INTERNAL: Reason.DEPENDENCY_UNAVAILABLE,
-    grpc.StatusCode.UNAVAILABLE: Reason.DEPENDENCY_UNAVAILABLE,
-    grpc.StatusCode.CANCELLED: Reason.DEPENDENCY_UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Reason.RATE_LIMITED,
     grpc.StatusCode.UNIMPLEMENTED: Reason.NOT_SUPPORTED,
 }
 
@@ -145,13 +140,13 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
     """Return the error with which a service behind this one failed.
 
     A failure without a reason of ours comes from gRPC itself, whose text may name addresses; only
-    its meaning is passed on.
+    its meaning is passed on. Whatever its code, the peer could not be asked or understood.
     """
     status = rpc_status.from_call(error)
     known = from_status(status) if status is not None else None
     if known is not None:
         return known
-    reason = _FOREIGN_CODES.get(error.code(), Reason.INTERNAL)
+    reason = _FOREIGN_CODES.get(error.code(), Reason.DEPENDENCY_UNAVAILABLE)
     return ServiceError(reason, RULES[reason].title + ".")
 
 

@@ -17,11 +17,11 @@ from services.runtime.interceptors import (
     ErrorInterceptor,
     ValidationInterceptor,
 )
+from services.runtime.liveness import SERVER_OPTIONS
 
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 1 << 20
-MIN_PING_INTERVAL_MS = 10_000
 
 Register: TypeAlias = Callable[[grpc.aio.Server], None]
 
@@ -86,8 +86,7 @@ def _interceptors(service_token: str | None) -> list[grpc.aio.ServerInterceptor]
 def _channel_options() -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", MIN_PING_INTERVAL_MS),
-        ("grpc.keepalive_permit_without_calls", 1),
+        *SERVER_OPTIONS,
         # A small window: audio waits at its source, not in transport buffers.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", 65_536),

@@ -9,6 +9,7 @@ from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.speech.abandoned import cutting_off
 from services.speech.conversations import TASK_CHECK_S, open_conversations
 from services.speech.dialogue import Dialogue
 from services.speech.embedded.detector import EarshotDetector
@@ -84,12 +85,18 @@ async def running(
         task_channel = await enter(connected(task_target))
         avatar_channel = await enter(connected(avatar_target))
         records = TaskRecords(TaskServiceStub(task_channel), service_token=options.service_token)
+        avatars = AvatarServiceStub(avatar_channel)
         servicer = SpeechServicer(
             conversations=await enter(
-                open_conversations(stages=stages, records=records, task_check_s=task_check_s)
+                open_conversations(
+                    stages=stages,
+                    records=records,
+                    cut_off=cutting_off(avatars, service_token=options.service_token),
+                    task_check_s=task_check_s,
+                )
             ),
             records=records,
-            avatars=AvatarServiceStub(avatar_channel),
+            avatars=avatars,
             service_token=options.service_token,
             personas=personas,
             recognizer=providers.recognizer,

@@ -1,6 +1,6 @@
 """Replies whose audio goes to the caller: alone, or besides an avatar."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -49,8 +49,9 @@ class CallerDrive:
 
     async def send(self, pcm: bytes) -> bool:
         """Hand over whole samples; waits while the caller is behind. Raises ServiceError."""
-        if self._playback.first_sent_time is None:
-            self._playback = replace(self._playback, first_sent_time=time.time())
+        if self._playback.first_sent_at is None:
+            now = asyncio.get_running_loop().time()
+            self._playback = replace(self._playback, first_sent_at=now)
             self._watcher.playback_started(PlaybackMethod.CALLER)
         size = byte_count(MESSAGE_S, self._rate)
         for at in range(0, len(pcm), size):

@@ -10,13 +10,13 @@ import structlog
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.reasons import Reason
+from services.speech.abandoned import Abandoned, CutOff
 from services.speech.conversation import Conversation, held
-from services.speech.dialogue import History
+from services.speech.dialogue import Exchange, History
 from services.speech.event_log import EventLog
-from services.speech.events import TurnFailed
 from services.speech.metrics import CONVERSATIONS
-from services.speech.record import ANSWER_S, Abandoned, Record, TaskRecords
+from services.speech.record import ANSWER_S, Record, TaskRecords
 from services.speech.turn import Stages
 
 log = structlog.get_logger(__name__)
@@ -60,9 +60,10 @@ class _Table:
 class Conversations:
     """Opens a conversation for its first stream; it goes on until its last turn is over."""
 
-    def __init__(self, *, stages: Stages, records: TaskRecords) -> None:
+    def __init__(self, *, stages: Stages, records: TaskRecords, cut_off: CutOff) -> None:
         self._stages = stages
         self._records = records
+        self._cut_off = cut_off
         self._tables: dict[str, _Table] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
@@ -161,13 +162,13 @@ class Conversations:
         past = await self._records.past(task_id)
         async with self._records.opened(task_id) as record:
             events = EventLog(recorder=record, last_sequence=past.last_sequence)
+            record.when_written(events.note_recorded)
             record.when_lost(events.fail)
-            for turn in past.abandoned:
-                _close(turn, events)
+            remembered = await self._close(task_id, past.abandoned, events)
             conversation = Conversation(
                 events=events,
                 past=_RecordedPast(task_id=task_id, records=self._records, record=record),
-                history=History(past.exchanges),
+                history=History((*past.exchanges, *remembered)),
                 last_turn_id=past.last_turn_id,
                 stages=self._stages,
                 request_ids=past.request_ids,
@@ -177,6 +178,23 @@ class Conversations:
                 async with held(conversation):
                     yield conversation
         log.info("conversation closed", task_id=task_id)
+
+    async def _close(
+        self, task_id: str, turns: Sequence[Abandoned], events: EventLog
+    ) -> list[Exchange]:
+        """Tell that turns are over which a process took with it; return what was said in them."""
+        if not turns:
+            return []
+        avatar_id = (await self._records.on_air(task_id)).avatar_id
+        last = await self._cut_off(avatar_id)
+        remembered = []
+        for turn in turns:
+            is_last = last is not None and last.turn_id == turn.turn_id
+            failed, exchange = turn.closed(last.playback if last and is_last else None)
+            events.publish(failed, turn_id=turn.turn_id)
+            remembered.append(exchange)
+            log.warning("turn abandoned", turn_id=turn.turn_id)
+        return remembered
 
     @asynccontextmanager
     async def _private(self) -> AsyncIterator[Conversation]:
@@ -192,20 +210,12 @@ class Conversations:
                 yield conversation
 
 
-def _close(turn: Abandoned, events: EventLog) -> None:
-    """Tell that a turn is over which a process took with it when it went away."""
-    error = ServiceError(Reason.TURN_ABANDONED, f"{RULES[Reason.TURN_ABANDONED].title}.")
-    failed = TurnFailed(error=error, reply_text=turn.reply_text, heard_text="")
-    events.publish(failed, turn_id=turn.turn_id)
-    log.warning("turn abandoned", turn_id=turn.turn_id)
-
-
 @asynccontextmanager
 async def open_conversations(
-    *, stages: Stages, records: TaskRecords, task_check_s: float = TASK_CHECK_S
+    *, stages: Stages, records: TaskRecords, cut_off: CutOff, task_check_s: float = TASK_CHECK_S
 ) -> AsyncIterator[Conversations]:
     """Conversations that all come to a clean end when the block is left."""
-    conversations = Conversations(stages=stages, records=records)
+    conversations = Conversations(stages=stages, records=records, cut_off=cut_off)
     ending = asyncio.create_task(conversations.end_with_tasks(task_check_s))
     try:
         yield conversations

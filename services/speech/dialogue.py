@@ -9,7 +9,7 @@ from typing import Self
 import structlog
 
 from services.speech.answers import worded
-from services.speech.failures import provider_failure, provider_late
+from services.speech.failures import provider_failure
 from services.speech.knowledge import Findings, Knowledge
 from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
 from services.speech.ports import (
@@ -18,9 +18,8 @@ from services.speech.ports import (
     Embedder,
     ProviderError,
     Role,
-    Stage,
 )
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.streams import closing
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +27,6 @@ UNANSWERED_TURNS = 2
 HISTORY_TURNS = 8
 HISTORY_CHARACTERS = 2_000
 """What the dialogue so far may take of a small model's context."""
-
-DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
-"""For a model that hangs; one on this machine may have several dialogues before this one."""
 
 EMBEDDING_S = 5.0
 
@@ -100,11 +96,9 @@ class Dialogue:
         *,
         chat: ChatModel | None,
         knowledge: Mapping[tuple[str, str], Knowledge],
-        deadlines: Deadlines = DEADLINES,
     ) -> None:
         self._chat = chat
         self._knowledge = knowledge
-        self._deadlines = deadlines
 
     @classmethod
     async def prepare(
@@ -122,7 +116,7 @@ class Dialogue:
     async def reply(
         self, user_text: str, *, persona: Persona, language: PersonaLanguage, history: History
     ) -> AsyncIterator[str]:
-        """Yield the reply's deltas; raises ServiceError when the model fails or is late."""
+        """Yield the reply's deltas; raises ServiceError when the model fails."""
         # A question that was cut in two by a pause is looked up as a whole.
         question = "\n".join(filter(None, (history.unanswered, user_text)))
         findings = await self._find(question, (persona.persona_id, language.language_code))
@@ -136,13 +130,11 @@ class Dialogue:
         messages = prompt(user_text, language=language, facts=findings.facts, history=history)
         words = worded(self._chat.stream(messages), self._chat.name)
         try:
-            async with closing(timely(words, self._deadlines)) as deltas:
+            async with closing(words) as deltas:
                 async for delta in deltas:
                     yield delta
         except ProviderError as error:
             raise provider_failure(error) from error
-        except TimeoutError:
-            raise provider_late(Stage.CHAT, self._chat.name) from None
 
     async def _find(self, user_text: str, key: tuple[str, str]) -> Findings:
         """Return what the persona knows; a late embedder costs the facts, not the reply."""

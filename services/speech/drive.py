@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -29,7 +30,12 @@ LEAD_S = 4.0
 OUTBOX_S = 2.0
 """Audio that may wait here before the synthesizer is held back."""
 
-STALL_S = 20.0
+OPEN_S = 15.0
+"""How long the avatar may take to be ready for a reply: longer than its service tries."""
+
+STALL_S = 8.0
+"""How long the avatar's service may take nothing: it may be away, as when it starts anew."""
+
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
 
@@ -137,10 +143,16 @@ class AvatarDrive:
         """Write the setup, then audio at the speed of speech, then how it ends."""
         # A call that has failed tells its reader why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            await call.write(pb.DriveRequest(setup=setup))
-            # Until then the drive may be refused, and a write that meets the end of its call makes
-            # gRPC forget why it ended.
-            await self._may_write.wait()
+            try:
+                async with asyncio.timeout(STALL_S):
+                    await call.write(pb.DriveRequest(setup=setup))
+                async with asyncio.timeout(OPEN_S):
+                    # Until then the drive may be refused, and a write that meets the end of its
+                    # call makes gRPC forget why it ended.
+                    await self._may_write.wait()
+            except TimeoutError:
+                self._lose("The avatar does not get ready to speak.")
+                return
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
             await call.done_writing()
@@ -182,8 +194,7 @@ class AvatarDrive:
         except grpc.aio.AioRpcError as error:
             self._fail(_failure(error))
         finally:
-            self._fail(ServiceError(Reason.DRIVE_LOST, "The drive ended without a word."))
-            self._has_room.set()
+            self._lose("The drive ended without a word.")
             self._may_write.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
@@ -195,10 +206,18 @@ class AvatarDrive:
                 method = wire.from_playback_method(response.playback_started.method)
                 self._watcher.playback_started(method)
             case "progress":
-                self._playback = wire.from_progress(response.progress)
+                ago_s = wire.sent_ago_s(response.progress, told_at=response.event_time)
+                self._move_on(wire.from_progress(response.progress), sent_ago_s=ago_s)
             case "drive_finished":
-                self._playback = wire.from_finished(response.drive_finished)
+                ago_s = wire.sent_ago_s(response.drive_finished, told_at=response.event_time)
+                self._move_on(wire.from_finished(response.drive_finished), sent_ago_s=ago_s)
                 self._outcome.set_result(self._playback)
+
+    def _move_on(self, playback: Playback, *, sent_ago_s: float | None) -> None:
+        first_sent_at = self._playback.first_sent_at
+        if first_sent_at is None and sent_ago_s is not None:
+            first_sent_at = asyncio.get_running_loop().time() - sent_ago_s
+        self._playback = replace(playback, first_sent_at=first_sent_at)
 
     def _fail(self, error: ServiceError) -> None:
         """The drive is lost, unless it has come to its end or is lost already."""
@@ -206,6 +225,10 @@ class AvatarDrive:
             self._playback = wire.from_lost_drive(error, self._playback)
             self._outcome.set_exception(error)
             self._outcome.exception()  # The turn may be over before it asks.
+
+    def _lose(self, how: str) -> None:
+        self._fail(ServiceError(Reason.DRIVE_LOST, how))
+        self._has_room.set()
 
     def _tell(self, order: _Order) -> None:
         self._order = order

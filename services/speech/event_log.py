@@ -120,27 +120,47 @@ class Recorder(Protocol):
         """Keep an event; it is written down soon."""
 
 
+CLOSING = frozenset({"turn_finished", "turn_failed"})
+"""Events that say that a turn is over: whoever is told so finds it in the record."""
+
+
 class EventLog:
     """One conversation's events: from 1, without gaps."""
 
     def __init__(self, *, recorder: Recorder | None, last_sequence: int = 0) -> None:
         self._recorder = recorder
-        self._listeners: set[Listener] = set()
+        self._listeners: dict[Listener, int] = {}
+        """Each with the last event before it came."""
+        self._untold: deque[pb.ConversationEvent] = deque()
+        self._all_told = asyncio.Event()
+        self._all_told.set()
+        self._last_recorded = last_sequence
         self._failure: ServiceError | None = None
         self.last_sequence = last_sequence
 
     def publish(self, event: Event, *, turn_id: int) -> None:
-        """Number an event and tell it to all."""
+        """Number an event and tell it to all: at once, or when the end of a turn is recorded."""
         self.last_sequence += 1
         message = wire.to_event(event, sequence=self.last_sequence, turn_id=turn_id)
+        self._untold.append(message)
         if self._recorder is not None:
             self._recorder.add(message)
-        for listener in self._listeners:
-            listener.put(message)
+        self._tell()
+
+    def note_recorded(self, sequence: int) -> None:
+        """All events up to this one are in the record."""
+        self._last_recorded = sequence
+        self._tell()
+
+    async def all_told(self) -> None:
+        """Wait until all is told that has happened, or never will be."""
+        await self._all_told.wait()
 
     def fail(self, error: ServiceError) -> None:
         """The conversation cannot go on: send all listeners away, and newcomers too."""
         self._failure = error
+        self._untold.clear()
+        self._all_told.set()
         for listener in self._listeners:
             listener.fail(error)
 
@@ -150,9 +170,28 @@ class EventLog:
         if self._failure is not None:
             raise self._failure
         listener = Listener()
-        self._listeners.add(listener)
+        self._listeners[listener] = self.last_sequence
         try:
             yield listener
         finally:
-            self._listeners.discard(listener)
+            del self._listeners[listener]
             listener.close()
+
+    def _tell(self) -> None:
+        while self._untold and not self._is_awaited(self._untold[0]):
+            message = self._untold.popleft()
+            for listener, before in self._listeners.items():
+                if message.sequence > before:
+                    listener.put(message)
+        if self._untold:
+            self._all_told.clear()
+        else:
+            self._all_told.set()
+
+    def _is_awaited(self, message: pb.ConversationEvent) -> bool:
+        """Whether the record must have an event before anybody is told of it."""
+        return (
+            self._recorder is not None
+            and message.WhichOneof("event") in CLOSING
+            and message.sequence > self._last_recorded
+        )

@@ -2,7 +2,9 @@
 
 Audio that comes in is mono PCM16 little-endian at 16 kHz (`LISTENING_RATE_HERTZ`); audio that goes
 out has the synthesizer's own rate. A provider that fails raises `ProviderError`, never its
-library's own errors. Closing an async iterator early cancels the provider's work.
+library's own errors. One that gives nothing any more raises it too: what is too long for a provider
+on the network is nothing unusual for a model on a busy machine, so each keeps its own deadlines.
+Closing an async iterator early cancels the provider's work.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -199,12 +201,12 @@ class PlaybackMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playback:
-    """How far a reply is; `first_sent_time` in Unix seconds."""
+    """How far a reply is; its first audio was sent at `first_sent_at` of the loop's clock."""
 
     sent_s: float = 0.0
     played_s: float = 0.0
     method: PlaybackMethod = PlaybackMethod.ESTIMATED
-    first_sent_time: float | None = None
+    first_sent_at: float | None = None
     is_interrupted: bool = False
 
 

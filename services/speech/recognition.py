@@ -1,13 +1,11 @@
-"""What was said in an utterance, within its time."""
+"""What was said in an utterance."""
 
 from collections.abc import AsyncIterator
 
 from services.speech.answers import concluded
-from services.speech.failures import provider_failure, provider_late
-from services.speech.ports import ProviderError, Recognizer, Stage, Transcript
-from services.speech.streams import Deadlines, closing, once, timely
-
-DEADLINES = Deadlines(first_s=60, next_s=30, total_s=120)
+from services.speech.failures import provider_failure
+from services.speech.ports import ProviderError, Recognizer, Transcript
+from services.speech.streams import closing, once
 
 
 async def transcripts(
@@ -18,13 +16,11 @@ async def transcripts(
         recognizer.transcribe(once(pcm), language_code=language_code), recognizer.name
     )
     try:
-        async with closing(timely(hypotheses, DEADLINES)) as timed:
-            async for each in timed:
+        async with closing(hypotheses) as transcribed:
+            async for each in transcribed:
                 yield Transcript(text=each.text.strip(), is_final=each.is_final)
     except ProviderError as error:
         raise provider_failure(error) from error
-    except TimeoutError:
-        raise provider_late(Stage.RECOGNITION, recognizer.name) from None
 
 
 async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> str:

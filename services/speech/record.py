@@ -13,10 +13,13 @@ import structlog
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc
+from services.runtime.batches import batches
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
+from services.speech.abandoned import Abandoned, sentences_of
 from services.speech.dialogue import Exchange
+from services.speech.event_log import CLOSING
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +41,8 @@ _PASSING = frozenset(
 
 Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 
-_CLOSING = frozenset({"turn_finished", "turn_failed"})
+_NO_TURNS = 2**63 - 1
+"""No turn comes after this one: what is read are events alone."""
 
 _LATEST_EVENTS = 256
 """Where the end of an utterance is found that has become no turn yet, and what may come again."""
@@ -57,16 +61,8 @@ class OnAir:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Abandoned:
-    """A turn that nobody holds any more, with the reply as far as it was written."""
-
-    turn_id: int
-    reply_text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """How far a task's conversation has come."""
+    """How far a task's conversation has come; `exchanges` are those of turns that are over."""
 
     exchanges: tuple[Exchange, ...]
     last_sequence: int
@@ -124,23 +120,30 @@ class TaskRecords:
 
     async def past(self, task_id: str) -> Past:
         """Return how far a conversation that nobody holds has come; raises ServiceError."""
-        response = await self._conversation(pb.GetConversationRequest(task_id=task_id))
+        response = await self._turns(task_id)
+        latest = await self.events_after(task_id, max(0, response.last_sequence - _LATEST_EVENTS))
         abandoned = [
-            Abandoned(turn_id=turn.turn_id, reply_text=turn.reply_text)
+            Abandoned(
+                turn_id=turn.turn_id,
+                user_text=turn.user_text,
+                reply_text=turn.reply_text,
+                language_code=turn.language_code,
+                sentences=sentences_of(turn.turn_id, latest),
+            )
             for turn in response.turns
             if not turn.HasField("finish_time")
         ]
         last_turn_id = max((turn.turn_id for turn in response.turns), default=0)
-        latest = await self.events_after(task_id, max(0, response.last_sequence - _LATEST_EVENTS))
         # The words of these were still being recognised.
         ended = {each.turn_id for each in latest if each.HasField("speech_ended")}
         for turn_id in sorted(each for each in ended if each > last_turn_id):
-            abandoned.append(Abandoned(turn_id=turn_id, reply_text=""))
+            abandoned.append(Abandoned(turn_id=turn_id))
             last_turn_id = turn_id
         return Past(
             exchanges=tuple(
                 Exchange(user_text=turn.user_text, heard_text=turn.heard_text)
                 for turn in response.turns
+                if turn.HasField("finish_time")
             ),
             last_sequence=response.last_sequence,
             last_turn_id=last_turn_id,
@@ -152,8 +155,18 @@ class TaskRecords:
         self, task_id: str, sequence: int
     ) -> Sequence[conversation_pb2.ConversationEvent]:
         """Return the recorded events after a sequence; raises ServiceError."""
-        request = pb.GetConversationRequest(task_id=task_id, after_sequence=sequence)
-        return (await self._conversation(request)).events
+        events: list[conversation_pb2.ConversationEvent] = []
+        has_more = True
+        while has_more:
+            page = await self._conversation(
+                pb.GetConversationRequest(
+                    task_id=task_id, after_sequence=sequence, after_turn_id=_NO_TURNS
+                )
+            )
+            events += page.events
+            sequence = events[-1].sequence if events else sequence
+            has_more = page.has_more
+        return events
 
     @asynccontextmanager
     async def opened(self, task_id: str) -> AsyncIterator["Record"]:
@@ -170,6 +183,18 @@ class TaskRecords:
                 log.error("record not complete", task_id=task_id, error=type(error).__name__)
             writing.cancel()
             await asyncio.wait({writing})
+
+    async def _turns(self, task_id: str) -> pb.GetConversationResponse:
+        """Return all turns."""
+        whole = await self._conversation(pb.GetConversationRequest(task_id=task_id))
+        has_more = whole.has_more
+        while has_more:
+            page = await self._conversation(
+                pb.GetConversationRequest(task_id=task_id, after_turn_id=whole.turns[-1].turn_id)
+            )
+            whole.turns.extend(page.turns)
+            has_more = page.has_more
+        return whole
 
     async def _conversation(self, request: pb.GetConversationRequest) -> pb.GetConversationResponse:
         try:
@@ -200,7 +225,12 @@ class Record:
         self._written = asyncio.Event()
         self._written.set()
         self._lost: ServiceError | None = None
+        self._on_written: Callable[[int], None] = lambda sequence: None
         self._on_lost: Callable[[ServiceError], None] = lambda error: None
+
+    def when_written(self, call: Callable[[int], None]) -> None:
+        """Have someone told up to which event all is written."""
+        self._on_written = call
 
     def when_lost(self, call: Callable[[ServiceError], None]) -> None:
         """Have someone told that nothing more will be written."""
@@ -216,7 +246,7 @@ class Record:
         self._waiting.append(event)
         self._written.clear()
         self._added.set()
-        if event.WhichOneof("event") in _CLOSING:
+        if event.WhichOneof("event") in CLOSING:
             self._hurry.set()
 
     async def flush(self) -> None:
@@ -239,7 +269,7 @@ class Record:
     async def _write_waiting(self) -> None:
         failures = 0
         while self._waiting and self._lost is None:
-            batch = [self._waiting[index] for index in range(min(BATCH_EVENTS, len(self._waiting)))]
+            batch = next(batches(self._waiting, most=BATCH_EVENTS))
             try:
                 await self._append(pb.AppendEventsRequest(task_id=self._task_id, events=batch))
             except ServiceError as error:
@@ -254,6 +284,7 @@ class Record:
                 failures = 0
                 for _ in batch:
                     self._waiting.popleft()
+                self._on_written(batch[-1].sequence)
         self._added.clear()
         self._written.set()
 

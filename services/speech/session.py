@@ -54,6 +54,7 @@ class Session:
                 if isinstance(self.ear, OpenMicrophone):
                     self.ear.finish()
             await self.conversation.settled()
+            await self.conversation.events.all_told()
         except Exception as error:
             self.listener.fail(error)
         else:

@@ -353,8 +353,8 @@ class Turn:
     def _finish(self, playback: Playback, *, was_cut: bool) -> Heard:
         summary = self._ledger.summary(playback)
         is_whole = summary.heard.method is HeardMethod.COMPLETE
-        if playback.first_sent_time is not None:
-            self._waterfall.reach_at_time(Mark.FIRST_PCM_SENT, playback.first_sent_time)
+        if playback.first_sent_at is not None:
+            self._waterfall.reach(Mark.FIRST_PCM_SENT, playback.first_sent_at)
         finished = TurnFinished(
             reply_text=self._ledger.reply_text,
             heard_text=summary.heard.text,

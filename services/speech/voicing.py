@@ -3,12 +3,10 @@
 from collections.abc import AsyncIterator
 
 from services.speech.answers import audible, has_words
-from services.speech.failures import provider_failure, provider_late
-from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
+from services.speech.failures import provider_failure
+from services.speech.ports import ProviderError, SpeechChunk, Synthesizer
 from services.speech.speakable import SILENCE, Spoken, speakable
-from services.speech.streams import Deadlines, closing, timely
-
-DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
+from services.speech.streams import closing
 
 
 class Voicing:
@@ -20,12 +18,10 @@ class Voicing:
         *,
         voice_id: str,
         language_code: str,
-        deadlines: Deadlines = DEADLINES,
     ) -> None:
         self._synthesizer = synthesizer
         self._voice_id = voice_id
         self._language_code = language_code
-        self._deadlines = deadlines
 
     def spoken(self, text: str) -> Spoken:
         """Return what is said for a written text; empty when none of it can be said."""
@@ -33,16 +29,14 @@ class Voicing:
         return spoken if has_words(spoken.text) else SILENCE
 
     async def speak(self, spoken_text: str) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio; raises ServiceError when the synthesizer fails, is late or is mute."""
+        """Yield the audio; raises ServiceError when the synthesizer fails or is mute."""
         chunks = self._synthesizer.synthesize(
             spoken_text, voice_id=self._voice_id, language_code=self._language_code
         )
         heard = audible(chunks, self._synthesizer.name)
         try:
-            async with closing(timely(heard, self._deadlines)) as spoken:
+            async with closing(heard) as spoken:
                 async for chunk in spoken:
                     yield chunk
         except ProviderError as error:
             raise provider_failure(error) from error
-        except TimeoutError:
-            raise provider_late(Stage.SYNTHESIS, self._synthesizer.name) from None

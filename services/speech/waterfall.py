@@ -34,7 +34,3 @@ class Waterfall:
         """A stage is reached, now or at a time of the loop's clock; only the first time counts."""
         reached_s = asyncio.get_running_loop().time() if at_s is None else at_s
         self.offsets.setdefault(mark, max(0.0, reached_s - self._anchor_s))
-
-    def reach_at_time(self, mark: Mark, unix_time: float) -> None:
-        """A stage was reached at a time of the wall clock."""
-        self.offsets.setdefault(mark, max(0.0, unix_time - self.anchor_time))

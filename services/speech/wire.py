@@ -176,6 +176,25 @@ def to_sentence(event: SentenceStarted) -> pb.SentenceStarted:
     )
 
 
+def from_sentence(sentence: pb.SentenceStarted) -> SentenceStarted:
+    """Return a sentence that has become audio."""
+    return SentenceStarted(
+        text=sentence.text,
+        text_start=sentence.text_start,
+        text_end=sentence.text_end,
+        audio_s=from_duration(sentence.audio_offset),
+        words=tuple(
+            WordTime(
+                start=word.start,
+                end=word.end,
+                start_s=from_duration(word.start_offset),
+                end_s=from_duration(word.end_offset),
+            )
+            for word in sentence.words
+        ),
+    )
+
+
 def _to_word(word: WordTime) -> pb.WordTiming:
     return pb.WordTiming(
         start=word.start,
@@ -236,25 +255,30 @@ def from_playback_method(value: int) -> PlaybackMethod:
     return _METHODS_OF_PLAYBACK.get(pb.PlaybackMethod.ValueType(value), PlaybackMethod.ESTIMATED)
 
 
+def sent_ago_s(
+    position: avatar_pb2.DriveProgress | avatar_pb2.DriveFinished, *, told_at: Timestamp
+) -> float | None:
+    """Return how long before it was told the first audio was sent, by one and the same clock."""
+    if not position.HasField("first_sent_time"):
+        return None
+    return max(0.0, from_timestamp(told_at) - from_timestamp(position.first_sent_time))
+
+
 def from_progress(progress: avatar_pb2.DriveProgress) -> Playback:
     """Return how far a drive is."""
-    has_sent = progress.HasField("first_sent_time")
     return Playback(
         sent_s=from_duration(progress.sent_duration),
         played_s=from_duration(progress.played_duration),
         method=from_playback_method(progress.method),
-        first_sent_time=from_timestamp(progress.first_sent_time) if has_sent else None,
     )
 
 
 def from_finished(finished: avatar_pb2.DriveFinished) -> Playback:
     """Return how far a drive came."""
-    has_sent = finished.HasField("first_sent_time")
     return Playback(
         sent_s=from_duration(finished.sent_duration),
         played_s=from_duration(finished.played_duration),
         method=from_playback_method(finished.method),
-        first_sent_time=from_timestamp(finished.first_sent_time) if has_sent else None,
         is_interrupted=finished.interrupted,
     )
 

@@ -8,6 +8,7 @@ import grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
+from services.runtime.clock import SteadyClock, tell_of_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.task.bulletin import Bulletin
 from services.task.database import opened
@@ -21,25 +22,23 @@ from services.task.settings import TaskSettings
 from services.task.sweep import Sweeper
 from services.task.tasks import Clock
 from services.task.telemetry import note_live
+from services.task.timeline import Timeline, boot_id
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
 STOP_PATIENCE_S = 6.0
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
 async def running(
-    settings: TaskSettings, cloud: Cloud, *, clock: Clock = utc_now
+    settings: TaskSettings, cloud: Cloud, *, steady: SteadyClock | None = None
 ) -> AsyncIterator[Serving]:
     """Serve tasks while the block is open; what an earlier process left behind is mended first.
 
     Raises DatabaseError, or OSError when the address is taken.
     """
+    steady = steady or SteadyClock()
+    clock = _clock(steady)
     bulletin = Bulletin()
     pace = Pace(
         start_timeout_s=settings.start_timeout_s,
@@ -53,6 +52,9 @@ async def running(
     )
     async with opened(settings.database, bulletin.publish) as database, Jobs() as jobs:
         journal = SqliteJournal(database, clock)
+        await journal.continue_from(
+            Timeline(boot_id=boot_id(), offset=timedelta(seconds=steady.offset_s))
+        )
         note_live(await journal.live())
         keeper = Keeper(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
         sweeper = Sweeper(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
@@ -73,10 +75,15 @@ async def running(
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
 
+        jobs.begin(tell_of_jumps(steady), name="clock")
         jobs.begin(sweeper.run(settings.sweep_interval_s), name="sweep")
         async with serving(_serving_options(settings), [SERVICE], register) as server:
             with bulletin.posting():
                 yield server
+
+
+def _clock(steady: SteadyClock) -> Clock:
+    return lambda: datetime.fromtimestamp(steady.time(), UTC)
 
 
 def _serving_options(settings: TaskSettings) -> ServingOptions:

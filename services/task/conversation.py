@@ -71,11 +71,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """What was said in a task: `events` are encoded, and there if they were asked for."""
+    """A page of what was said in a task: `events` are encoded, and there if they were asked for."""
 
     turns: tuple[Turn, ...]
     last_sequence: int
     events: tuple[bytes, ...]
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

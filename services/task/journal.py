@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task import record
@@ -17,8 +19,11 @@ from services.task.rows import (
     task_to_row,
     to_micros,
 )
-from services.task.tasks import LIVE_STATES, Clock, Task, TaskState
+from services.task.tasks import LIVE_STATES, Clock, Task, TaskState, claimed
 from services.task.telemetry import note_change
+from services.task.timeline import Timeline, continue_from
+
+log = structlog.get_logger(__name__)
 
 REQUEST_LIFE = timedelta(hours=24)
 
@@ -40,6 +45,14 @@ class SqliteJournal:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    async def continue_from(self, timeline: Timeline) -> None:
+        """Have the times of live tasks lie on the timeline of this process."""
+        shift = await self._database.transact(
+            lambda transaction: continue_from(transaction, timeline)
+        )
+        if shift:
+            log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())
 
     async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
         """Write down a new task, or return the one that an earlier call with the request made."""
@@ -179,18 +192,25 @@ class SqliteJournal:
 
         def work(transaction: Transaction) -> int:
             task = _task(transaction, task_id)
+            if task.claim_by is not None:
+                # Who speaks in it knows of it.
+                transaction.execute(_UPDATE_TASK, task_to_row(claimed(task)))
             now = self._clock()
             is_over = task.stop_time is not None and now > task.stop_time + closing_grace
             return record.append(transaction, task, events, now=now, takes_closing=not is_over)
 
         return await self._database.transact(work)
 
-    async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
-        """Return what was said in a task."""
+    async def conversation(
+        self, task_id: str, *, after_turn_id: int, after_sequence: int | None
+    ) -> Conversation:
+        """Return a page of what was said in a task."""
 
         def work(transaction: Transaction) -> Conversation:
             _task(transaction, task_id)
-            return record.conversation(transaction, task_id, after_sequence)
+            return record.conversation(
+                transaction, task_id, after_turn_id=after_turn_id, after_sequence=after_sequence
+            )
 
         return await self._database.transact(work)
 

@@ -205,6 +205,9 @@ class Keeper:
         if task.expire_time <= now:
             change = partial(stopping, reason=StopReason.EXPIRED)
             return await self._finish(await self._change(task, change))
+        if task.is_unclaimed(now):
+            change = partial(stopping, reason=StopReason.CLIENT_GONE)
+            return await self._finish(await self._change(task, change))
         avatar = await self._cloud.get_avatar(task.avatar_id)
         if avatar and avatar.state not in (AvatarState.STOPPED, AvatarState.FAILED):
             return task

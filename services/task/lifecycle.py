@@ -9,7 +9,14 @@ from services.runtime.errors import ServiceError
 from services.task.jobs import Jobs
 from services.task.keeper import Keeper
 from services.task.ports import Journal, Quota, Request
-from services.task.tasks import StopReason, Task, TaskState, stopping
+from services.task.tasks import (
+    StopReason,
+    Task,
+    TaskState,
+    asked_again,
+    claimed,
+    stopping,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +54,11 @@ class LifeCycle:
                 self._jobs.begin(self._abandon(creation), name=f"abandon {task.task_id}")
             raise
 
+    async def claim(self, task_id: str) -> Task:
+        """Whoever wanted a task knows of it; raises ServiceError."""
+        _, task = await self._journal.change(task_id, claimed)
+        return task
+
     async def stop(
         self, task_id: str, reason: StopReason, request: Request | None = None
     ) -> tuple[Task, bool]:
@@ -75,6 +87,9 @@ class LifeCycle:
         if known.task_id == task.task_id:
             log.info("task created", task_id=task.task_id)
             return await self._keeper.order(task.task_id), False
+        known, _ = await self._journal.change(
+            known.task_id, partial(asked_again, claim_by=task.claim_by)
+        )
         if known.state is not TaskState.CREATING:
             return known, True
         # The first call ended without an answer from the cloud.

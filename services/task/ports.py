@@ -148,8 +148,14 @@ class Journal(Protocol):
         its end. Raises ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED.
         """
 
-    async def conversation(self, task_id: str, after_sequence: int | None) -> Conversation:
-        """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
+    async def conversation(
+        self, task_id: str, *, after_turn_id: int, after_sequence: int | None
+    ) -> Conversation:
+        """Return a page of what was said in a task after a turn and an event.
+
+        With 0 as the turn it begins with the first one, with None as the event it has no events.
+        Raises ServiceError with SEQUENCE_OUT_OF_RANGE.
+        """
 
     async def turn(self, task_id: str, turn_id: int) -> RecordedTurn:
         """Return a turn of a task. Raises ServiceError with TURN_NOT_FOUND."""

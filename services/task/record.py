@@ -1,6 +1,6 @@
 """The record within one transaction: a task's numbered events and the turns they make up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -16,8 +16,11 @@ from services.task.conversation import (
     check_range,
 )
 from services.task.database import SqlValue, Transaction
-from services.task.rows import from_micros, to_micros, turn_from_row
+from services.task.rows import Row, from_micros, to_micros, turn_from_row
 from services.task.tasks import Task
+
+PAGE_BYTES = 1 << 20
+"""A quarter of what gRPC takes in one message: turns and events may fill one each."""
 
 
 def last_sequence(transaction: Transaction, task_id: str) -> int:
@@ -57,7 +60,8 @@ def append(
 ) -> int:
     """Append events to a conversation, skipping those that are there; return its last sequence.
 
-    `takes_closing` says whether a task that is over takes the rest of turns that were running.
+    `takes_closing` says whether a task that is over takes the rest of turns that were running, and
+    what happened before its end.
     """
     last = _last_of_conversation(transaction, task.task_id)
     for event in events:
@@ -69,7 +73,7 @@ def append(
                 f"events: sequence {event.sequence} does not follow {last}",
                 last_sequence=str(last),
             )
-        if task.state.is_final and not (takes_closing and _is_running(transaction, task, event)):
+        if task.state.is_final and not (takes_closing and _is_due(transaction, task, event)):
             raise ServiceError(
                 Reason.TASK_ENDED, "task_id: the task has ended", task_id=task.task_id
             )
@@ -81,23 +85,27 @@ def append(
 
 
 def conversation(
-    transaction: Transaction, task_id: str, after_sequence: int | None
+    transaction: Transaction, task_id: str, *, after_turn_id: int, after_sequence: int | None
 ) -> Conversation:
-    """Return what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
+    """Return a page of what was said in a task. Raises ServiceError with SEQUENCE_OUT_OF_RANGE."""
     last = _last_of_conversation(transaction, task_id)
     check_range(after_sequence, last)
     turns = transaction.execute(
-        "SELECT * FROM turns WHERE task_id = ? ORDER BY turn_id", (task_id,)
+        "SELECT * FROM turns WHERE task_id = ? AND turn_id > ? ORDER BY turn_id",
+        (task_id, after_turn_id),
     )
     events = transaction.execute(
         "SELECT content FROM events WHERE task_id = ? AND conversation_sequence > ?"
         " ORDER BY conversation_sequence",
         (task_id, last if after_sequence is None else after_sequence),
     )
+    page_of_turns, has_more_turns = _page(turns)
+    page_of_events, has_more_events = _page(events)
     return Conversation(
-        turns=tuple(turn_from_row(row) for row in turns),
+        turns=tuple(turn_from_row(row) for row in page_of_turns),
         last_sequence=last,
-        events=tuple(row["content"] for row in events),
+        events=tuple(row["content"] for row in page_of_events),
+        has_more=has_more_turns or has_more_events,
     )
 
 
@@ -127,6 +135,28 @@ def last_turn_time(transaction: Transaction, task_id: str) -> datetime | None:
     return None if row[0] is None else from_micros(row[0])
 
 
+def _page(rows: Iterable[Row]) -> tuple[list[Row], bool]:
+    """Return the rows that fit into a page, at least one, and whether more follow."""
+    page: list[Row] = []
+    size = 0
+    for row in rows:
+        size += sum(_bytes(value) for value in tuple(row))
+        if page and size > PAGE_BYTES:
+            return page, True
+        page.append(row)
+    return page, False
+
+
+def _bytes(value: SqlValue) -> int:
+    match value:
+        case bytes():
+            return len(value)
+        case str():
+            return len(value.encode())
+        case _:
+            return 8
+
+
 def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
     row = transaction.execute(
         "SELECT coalesce(max(conversation_sequence), 0) FROM events"
@@ -137,7 +167,10 @@ def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
     return sequence
 
 
-def _is_running(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
+def _is_due(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
+    """Whether an event is of a turn that the end of its task cut off, or of before that."""
+    if task.stop_time is not None and event.time <= task.stop_time:
+        return True
     sql = "SELECT 1 FROM turns WHERE task_id = ? AND turn_id = ? AND finish_time IS NULL"
     return transaction.execute(sql, (task.task_id, event.turn_id)).fetchone() is not None
 

@@ -35,7 +35,11 @@ TASK_COLUMNS = (
     "stop_reason",
     "failure_reason",
     "failure_message",
+    "claim_by",
 )
+
+
+_NO_COLUMNS = dict.fromkeys(TASK_COLUMNS)
 
 
 def to_micros(time: datetime) -> int:
@@ -70,6 +74,7 @@ def task_to_row(task: Task) -> dict[str, str | int | None]:
         "stop_reason": task.stop_reason.value if task.stop_reason else None,
         "failure_reason": task.failure.reason.value if task.failure else None,
         "failure_message": task.failure.message if task.failure else None,
+        "claim_by": _optional_micros(task.claim_by),
     }
 
 
@@ -90,6 +95,7 @@ def task_from_row(row: Row) -> Task:
         max_duration=row["max_duration"] * _MICROSECOND,
         max_idle_duration=row["max_idle_duration"] * _MICROSECOND,
         create_time=from_micros(row["create_time"]),
+        claim_by=_optional_time(row["claim_by"]),
         accept_time=_optional_time(row["accept_time"]),
         start_time=_optional_time(row["start_time"]),
         stop_time=_optional_time(row["stop_time"]),
@@ -112,7 +118,8 @@ def event_from_row(row: Row) -> TaskEvent:
     return TaskEvent(
         sequence=row["sequence"],
         time=from_micros(row["time"]),
-        content=task_from_row(json.loads(content)) if is_state else content,
+        # An older version may have written it, of fewer columns.
+        content=task_from_row(_NO_COLUMNS | json.loads(content)) if is_state else content,
     )
 
 

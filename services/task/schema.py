@@ -70,4 +70,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     # The conversation's event that closed the turn: it has the segments of the ledger.
     "ALTER TABLE turns ADD COLUMN closed_by INTEGER;",
+    # One row: where the times lie that the last process wrote.
+    "CREATE TABLE timeline (boot_id TEXT NOT NULL, clock_offset INTEGER NOT NULL);",
+    "ALTER TABLE tasks ADD COLUMN claim_by INTEGER;",
 )

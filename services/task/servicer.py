@@ -74,6 +74,13 @@ class TaskServicer(TaskServiceServicer):
         task = await self._journal.find_created(wire.request_of(request.request))
         return pb.FindCreatedTaskResponse(task=wire.task_to_pb(task, self._clock()))
 
+    async def ClaimTask(
+        self, request: pb.ClaimTaskRequest, context: Context
+    ) -> pb.ClaimTaskResponse:
+        """Let a task run on."""
+        task = await self._lifecycle.claim(request.task_id)
+        return pb.ClaimTaskResponse(task=wire.task_to_pb(task, self._clock()))
+
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         task = await self._journal.get(request.task_id)
@@ -137,13 +144,17 @@ class TaskServicer(TaskServiceServicer):
     async def GetConversation(
         self, request: pb.GetConversationRequest, context: Context
     ) -> pb.GetConversationResponse:
-        """Return what was said in a task."""
-        after = request.after_sequence if request.HasField("after_sequence") else None
-        conversation = await self._journal.conversation(request.task_id, after)
+        """Return a page of what was said in a task."""
+        conversation = await self._journal.conversation(
+            request.task_id,
+            after_turn_id=request.after_turn_id,
+            after_sequence=request.after_sequence if request.HasField("after_sequence") else None,
+        )
         return pb.GetConversationResponse(
             turns=[wire.turn_to_pb(turn) for turn in conversation.turns],
             last_sequence=conversation.last_sequence,
             events=[wire.conversation_event_to_pb(payload) for payload in conversation.events],
+            has_more=conversation.has_more,
         )
 
     async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:

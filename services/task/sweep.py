@@ -67,12 +67,16 @@ class Sweeper:
         match task.state:
             case TaskState.STOPPING:
                 return True
-            case TaskState.STREAMING if task.expire_time <= self._clock():
+            case TaskState.STREAMING if self._is_due(task):
                 return True
             case TaskState.STREAMING:
                 return avatars is not None and not _is_on_air(avatars.get(task.avatar_id))
             case _:
                 return avatars is not None
+
+    def _is_due(self, task: Task) -> bool:
+        now = self._clock()
+        return task.expire_time <= now or task.is_unclaimed(now)
 
     async def _check(self, task: Task) -> None:
         if task.state is TaskState.STARTING:

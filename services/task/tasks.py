@@ -92,6 +92,8 @@ class Task:
     max_duration: timedelta
     max_idle_duration: timedelta
     create_time: datetime
+    claim_by: datetime | None = None
+    """When the task ends if nobody has said that they know of it; None: somebody has."""
     accept_time: datetime | None = None
     start_time: datetime | None = None
     stop_time: datetime | None = None
@@ -102,6 +104,10 @@ class Task:
     def expire_time(self) -> datetime:
         """When the task must be over."""
         return self.create_time + self.max_duration
+
+    def is_unclaimed(self, now: datetime) -> bool:
+        """Whether whoever wanted the task has not been heard of in time."""
+        return self.claim_by is not None and self.claim_by <= now
 
     def billable_seconds(self, now: datetime) -> int:
         """Return the begun seconds between the cloud's acceptance and the end, or `now`."""
@@ -151,6 +157,16 @@ def stopping(task: Task, *, reason: StopReason) -> Task:
 def stopped(task: Task, *, at: datetime) -> Task:
     """Nothing runs for a task that was being stopped: it has failed if that was why."""
     return _moved(task, TaskState.FAILED if task.failure else TaskState.STOPPED, stop_time=at)
+
+
+def claimed(task: Task) -> Task:
+    """Somebody knows of the task."""
+    return replace(task, claim_by=None)
+
+
+def asked_again(task: Task, *, claim_by: datetime | None) -> Task:
+    """A task that nobody has claimed is asked for once more, and may be claimed until then."""
+    return task if task.claim_by is None else replace(task, claim_by=claim_by)
 
 
 def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:

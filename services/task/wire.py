@@ -49,6 +49,9 @@ def task_from_request(
         max_duration=_whole_seconds(request.max_duration) or max_duration,
         max_idle_duration=_whole_seconds(request.max_idle_duration) or max_idle_duration,
         create_time=now,
+        claim_by=now + request.claim_timeout.ToTimedelta()
+        if request.HasField("claim_timeout")
+        else None,
     )
 
 
@@ -60,6 +63,7 @@ def request_of(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | 
     body.ClearField("request_id")
     if isinstance(body, pb.CreateTaskRequest):
         body.ClearField("default_digital_human_id")
+        body.ClearField("claim_timeout")
     digest = hashlib.sha256(message.DESCRIPTOR.full_name.encode())
     digest.update(body.SerializeToString(deterministic=True))
     return Request(request_id=message.request_id.lower(), digest=digest.digest())

@@ -111,7 +111,7 @@ async () => {
   await restored;
 }
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_served_module_is_made_from_its_sources() -> None:

@@ -62,7 +62,7 @@ async ([taskId, apiKey]) => {
   return told;
 }
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def spoken_words() -> set[str]:

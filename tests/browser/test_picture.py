@@ -39,7 +39,7 @@ MOTION = """
   sample();
 })
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def motion(page: Page, selector: str) -> float:

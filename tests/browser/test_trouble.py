@@ -26,7 +26,7 @@ WITHOUT_MICROPHONE = """
 navigator.mediaDevices.getUserMedia =
   () => Promise.reject(new DOMException("Requested device not found", "NotFoundError"));
 """
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_a_wrong_key_is_asked_for_again(stack: Stack) -> None:

@@ -14,7 +14,7 @@ from tests.support.stack import Stack, running_stack
 
 REPLICAS = ("speech-1", "speech-2")
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -54,12 +54,17 @@ async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
     async with calling(url, headers=key, taskId=task_id) as caller:
         await caller.send(type="text", text=ENDLESS_QUESTION)
         await caller.until("playback_started")
+        await asyncio.sleep(0.7)  # Some words long.
         await stack.kill("speech-1")
         # Nobody has told the client yet: this one goes into the break.
         await caller.send(type="text", text="And then?")
         failed = await caller.until("turn_failed")
         assert failed["problem"]["reason"] == "TURN_ABANDONED"
         assert failed["reply"] == REPLY[0]
+        # The avatar was cut off with its speaker, and told the next one how far it had come.
+        heard = failed["heard"].split()
+        assert heard
+        assert heard == REPLY[0].split()[: len(heard)]
         assert (await caller.until("turn_started"))["transcript"] == "And then?"
         assert (await caller.until("turn_finished"))["reply"] == "".join(REPLY)
         # Another client is told the same, from the record.

@@ -19,7 +19,7 @@ async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway that has a key."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     async with httpx.AsyncClient(
-        base_url=stack.gateway_url, headers=headers, timeout=60, trust_env=False
+        base_url=stack.gateway_url, headers=headers, timeout=170, trust_env=False
     ) as client:
         yield client
 

@@ -20,7 +20,7 @@ from services.runtime.errors import from_rpc_error
 from services.runtime.requests import Metadata
 
 # The first of these tests starts the stack.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 API = "/api/digital-human"
 CREATE, TALK, STOP, SAY = (

@@ -28,7 +28,7 @@ async def all_gone(processes: list[psutil.Process]) -> bool:
     return not alive
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_up_and_its_end(tmp_path: object) -> None:
     env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
     async with parley("up", env=env) as (process, said):
@@ -48,7 +48,7 @@ async def test_up_and_its_end(tmp_path: object) -> None:
     assert stops[-1].startswith("engine")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
     env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
     async with parley("up", env=env) as (process, said):
@@ -59,7 +59,7 @@ async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
         assert await all_gone(children)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
     env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
     async with parley("up", env=env) as (process, said):
@@ -158,7 +158,7 @@ def connection(stack: Stack) -> list[str]:
     return ["--url", stack.gateway_url, "--api-key", stack.api_key]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_talk_shows_a_call_and_ends_it(stack: Stack, http: httpx.AsyncClient) -> None:
     code, text = await outcome(
         "talk", "--text", "Is there a parking lot near the museum entrance?",
@@ -170,7 +170,7 @@ async def test_talk_shows_a_call_and_ends_it(stack: Stack, http: httpx.AsyncClie
     assert not await live_calls(http)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_talk_stops_its_task_when_interrupted(stack: Stack, http: httpx.AsyncClient) -> None:
     words = ["talk", "--text", "Tell me a long story.", *connection(stack)]
     async with parley(*words, env=environment()) as (process, said):
@@ -180,7 +180,7 @@ async def test_talk_stops_its_task_when_interrupted(stack: Stack, http: httpx.As
     assert not await live_calls(http)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_talk_stops_its_task_when_the_turn_fails(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:

@@ -12,7 +12,7 @@ from tests.support.interruption import Caller, CutReply, synthesize, transcribe
 
 MOMENTS_S = (0.9, 3.4)
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_a_cut_reply_was_heard_as_far_as_the_engine_played_it(

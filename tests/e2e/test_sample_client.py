@@ -8,7 +8,7 @@ from tests.support.stack import Stack
 API = "/api/digital-human"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_the_samples_sequence(http: httpx.AsyncClient, names: dict[str, str]) -> None:
     created = (await http.post(f"{API}/create-task", json=names)).raise_for_status().json()
     assert created["success"] is True

@@ -225,6 +225,18 @@ async def test_address_is_good_for_ten_minutes(open_cloud: Any, clock: ManualClo
     assert refused.value.response.status_code == 401
 
 
+@pytest.mark.parametrize("set_by_s", [3600, -3600])
+async def test_address_is_good_though_the_clock_is_set(
+    open_cloud: Any, clock: ManualClock, set_by_s: int
+) -> None:
+    cloud = await open_cloud(clock=clock)
+    task_id = await cloud.go_on_air()
+    _, address = await cloud.begin_drive(task_id)
+    clock.set(set_by_s)
+    async with open_socket(address):
+        pass
+
+
 async def test_address_of_a_stopped_task_is_refused(cloud: Cloud) -> None:
     task_id = await cloud.go_on_air()
     _, address = await cloud.begin_drive(task_id)

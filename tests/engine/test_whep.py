@@ -84,6 +84,17 @@ async def test_three_viewers_and_one_that_leaves(cloud: Cloud) -> None:
         await third.until_level(is_loud)
 
 
+@pytest.mark.parametrize("set_by_s", [7200, -7200])
+async def test_viewer_comes_in_though_the_clock_is_set(
+    open_cloud: Any, clock: ManualClock, offer: str, set_by_s: int
+) -> None:
+    cloud = await open_cloud(clock=clock)
+    await cloud.go_on_air()
+    token = make_viewer_token(cloud.engine, now=clock.time())
+    clock.set(set_by_s)
+    assert (await cloud.post_offer("stream-1", offer, token=token)).status_code == 201
+
+
 async def test_viewer_leaves_before_it_connects(cloud: Cloud, offer: str) -> None:
     await cloud.go_on_air()
     address = (await cloud.post_offer("stream-1", offer)).headers["Location"]

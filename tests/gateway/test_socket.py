@@ -293,6 +293,49 @@ async def test_a_way_to_speech_that_breaks_is_found_again_unnoticed() -> None:
             assert sequences == [*range(1, len(sequences) + 1)]
 
 
+async def test_a_way_to_speech_that_swallows_everything_is_left() -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        speech = proxy.url.removeprefix("http://")
+        async with gateway_before(rig, speech=speech) as url, calling(url) as caller:
+            await caller.until("ready")
+            proxy.up.hold()
+            proxy.down.hold()
+            await caller.send(type="text", text="Are you there?")
+            await caller.until("conversation_suspended")
+            proxy.cut()
+            proxy.mend()
+            await caller.until("conversation_resumed")
+            assert (await caller.until("turn_finished"))["heard"] == REPLY
+    assert turns_of(rig) == 1
+
+
+async def test_a_line_that_opens_while_speech_is_away_waits_for_it() -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        speech = proxy.url.removeprefix("http://")
+        proxy.cut()
+        async with gateway_before(rig, speech=speech) as url, calling(url) as caller:
+            await caller.send(type="text", text="Hello?")
+            await asyncio.sleep(0.5)
+            proxy.mend()
+            await caller.until("ready")
+            await caller.until("turn_finished")
+
+
+async def test_a_client_whose_network_is_gone_is_let_go() -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        proxying(f"http{url.removeprefix('ws')}") as proxy,
+        calling(f"ws{proxy.url.removeprefix('http')}") as caller,
+    ):
+        await caller.until("ready")
+        proxy.up.hold()
+        proxy.down.hold()
+        await until_none("parley_http_sockets")
+        await until_none("parley_conversations")
+        caller.connection.transport.abort()
+
+
 @pytest.mark.parametrize("message", ["text", "say"])
 async def test_what_is_lost_with_its_stream_is_sent_again(message: str) -> None:
     async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:

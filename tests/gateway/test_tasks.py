@@ -106,6 +106,17 @@ async def test_a_task_stopped_meanwhile_is_a_problem(gateway: RunningGateway) ->
     assert (await creating).json()["reason"] == "TASK_ENDED"
 
 
+async def test_a_task_is_claimed_once_its_creator_is_answered(gateway: RunningGateway) -> None:
+    creating = await start_creating(gateway, gateway.client)
+    [order] = gateway.tasks.creates
+    assert order.request_id
+    assert order.claim_timeout.seconds > 65
+    assert not gateway.tasks.claimed
+    await gateway.tasks.move(only_task(gateway), task_pb2.TASK_STATE_STREAMING)
+    task_id = (await creating).json()["taskId"]
+    await gateway.tasks.until(lambda tasks: tasks.claimed == [task_id])
+
+
 async def test_a_client_that_leaves_stops_the_task(gateway: RunningGateway) -> None:
     async with httpx.AsyncClient(base_url=gateway.url) as client:
         creating = await start_creating(gateway, client)

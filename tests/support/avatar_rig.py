@@ -78,8 +78,15 @@ class Rig:
     """An avatar service and the engine that stands behind it."""
 
     def __init__(
-        self, engine: Engine, http: httpx.AsyncClient, channel: grpc.aio.Channel, relay: Relay
+        self,
+        engine: Engine,
+        http: httpx.AsyncClient,
+        channel: grpc.aio.Channel,
+        relay: Relay,
+        *,
+        address: str,
     ) -> None:
+        self.address = address
         self.engine = engine
         self.http = http
         self.relay = relay

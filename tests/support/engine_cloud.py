@@ -70,6 +70,10 @@ class ManualClock:
             await asyncio.gather(*both, return_exceptions=True)
         return event.is_set()
 
+    def set(self, seconds: float) -> None:
+        """Set the time of day forward, or back, while none passes."""
+        self.now += seconds
+
     def advance(self, seconds: float) -> None:
         self.passed += seconds
         for elapsed, (end, _) in self._waits.items():

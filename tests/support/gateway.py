@@ -80,6 +80,7 @@ class ScriptedTasks(TaskServiceServicer):
         self.creates: list[task_pb2.CreateTaskRequest] = []
         self.stops: list[task_pb2.StopTaskRequest] = []
         self.refreshed: list[str] = []
+        self.claimed: list[str] = []
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
@@ -233,6 +234,15 @@ class ScriptedTasks(TaskServiceServicer):
         finally:
             self.watchers -= 1
             await self._notify()
+
+    async def ClaimTask(
+        self, request: task_pb2.ClaimTaskRequest, context: Context
+    ) -> task_pb2.ClaimTaskResponse:
+        self.script.check("ClaimTask")
+        async with self._changed:
+            self.claimed.append(request.task_id)
+            self._changed.notify_all()
+        return task_pb2.ClaimTaskResponse(task=self._find(request.task_id))
 
     async def RefreshTask(
         self, request: task_pb2.RefreshTaskRequest, context: Context

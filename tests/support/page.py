@@ -12,7 +12,7 @@ from tests.support.gateway import read_events
 from tests.support.stack import Stack
 
 API = "/api/digital-human"
-REPLY_TIMEOUT_MS = 60_000
+REPLY_TIMEOUT_MS = 150_000
 SPOKEN_WORDS = 3
 RESTING = re.compile("On air|Listening|Muted")
 HOLD_TO_TALK = "localStorage.setItem('parley.manner', 'hold')"

@@ -1,9 +1,11 @@
 """A network between a client and a server that a test can cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
+
+PIECE_BYTES = 4096
 
 
 class Way:
@@ -14,6 +16,16 @@ class Way:
         self._passes.set()
         self._held = b""
         self._came = asyncio.Event()
+        self._bytes_per_s = 0
+        self._change: Callable[[bytes], bytes] = lambda data: data
+
+    def garble(self, change: Callable[[bytes], bytes]) -> None:
+        """Pass on what is made of the bytes instead of them."""
+        self._change = change
+
+    def narrow(self, bytes_per_s: int) -> None:
+        """Pass on no more than so much."""
+        self._bytes_per_s = bytes_per_s
 
     def hold(self) -> None:
         """Pass nothing on any more."""
@@ -28,14 +40,18 @@ class Way:
     def mend(self) -> None:
         """Pass on what comes from now on."""
         self._held = b""
+        self._change = lambda data: data
         self._passes.set()
 
-    async def passed(self, data: bytes) -> None:
-        """Wait until bytes may go on."""
+    async def passed(self, data: bytes) -> bytes:
+        """Wait until bytes may go on; return what goes on."""
         if not self._passes.is_set():
             self._held += data
             self._came.set()
             await self._passes.wait()
+        if self._bytes_per_s:
+            await asyncio.sleep(len(data) / self._bytes_per_s)
+        return self._change(data)
 
 
 class Proxy:
@@ -92,9 +108,8 @@ class Proxy:
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
     with suppress(OSError):
-        while data := await reader.read(65536):
-            await way.passed(data)
-            writer.write(data)
+        while data := await reader.read(PIECE_BYTES):
+            writer.write(await way.passed(data))
             await writer.drain()
 
 

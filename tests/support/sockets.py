@@ -56,6 +56,7 @@ class Caller:
 
     connection: ClientConnection
     ready: dict[str, Any] = field(default_factory=dict)
+    interludes: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     problem: dict[str, Any] | None = None
     code: int | None = None
@@ -97,8 +98,10 @@ class Caller:
             self.problem = told["problem"]
         elif "sequence" in told:
             self.events.append(told)
-        else:
+        elif told["event"] == "ready":
             self.ready = told["data"]
+        else:
+            self.interludes.append(told["event"])
         return told
 
 

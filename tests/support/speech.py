@@ -163,10 +163,11 @@ class ScriptedSynthesizer:
         if self.is_mute:
             return
         half = byte_count(len(text) * self.character_s / 2, self.sample_rate_hertz)
-        yield SpeechChunk(pcm=b"\x01\x00" * (half // 2), words=self._words(text))
+        yield SpeechChunk(pcm=b"\x01\x00" * (half // 2), words=self.words(text))
         yield SpeechChunk(pcm=b"\x01\x00" * (half // 2))
 
-    def _words(self, text: str) -> tuple[WordTime, ...]:
+    def words(self, text: str) -> tuple[WordTime, ...]:
+        """Return when the words of a text are heard."""
         words, start = [], 0
         for word in text.split(" "):
             end = start + len(word)
@@ -260,6 +261,15 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         self.error: ServiceError | None = None
         self.fails_after_s: float | None = None
         self.cuts_off_after_s: float | None = None
+        self.last_drive: avatar_pb2.LastDrive | None = None
+        self.cut_off: list[str] = []
+
+    async def InterruptAvatar(
+        self, request: avatar_pb2.InterruptAvatarRequest, context: Any
+    ) -> avatar_pb2.InterruptAvatarResponse:
+        """Tell what was said last."""
+        self.cut_off.append(request.avatar_id)
+        return avatar_pb2.InterruptAvatarResponse(last_drive=self.last_drive)
 
     async def Drive(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[avatar_pb2.DriveRequest], context: Any

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from services.runtime.channel import connected
+from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.app import running, utc_now
+from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.ports import Avatar, AvatarState, Cloud
 from services.task.settings import TaskSettings
-from services.task.tasks import Clock, Task
+from services.task.tasks import Task
 
 
 class Call(StrEnum):
@@ -145,16 +146,30 @@ class ManualClock:
     """A clock that goes on by a microsecond whenever it is read, and further when it is told to."""
 
     def __init__(self) -> None:
-        self._now = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+        self._now = 0.0
+        self._set_to = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
     def __call__(self) -> datetime:
         """Return the time."""
         self._now += 1e-6
-        return datetime.fromtimestamp(self._now, UTC)
+        return datetime.fromtimestamp(self.wall(), UTC)
+
+    def wall(self) -> float:
+        """Return the time of day."""
+        return self._set_to + self._now
+
+    def steady(self) -> float:
+        """Return the time since the machine was started."""
+        self._now += 1e-6
+        return self._now
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the time of day forward, or back, while none passes."""
+        self._set_to += seconds
 
 
 @asynccontextmanager
@@ -163,7 +178,7 @@ async def task_service(
     *,
     avatar_target: str | None = None,
     database: Path | None = None,
-    clock: Clock = utc_now,
+    clock: ManualClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """Serve tasks on a free port; yields the address.
@@ -182,8 +197,9 @@ async def task_service(
         chosen = TaskSettings(
             **{"port": 0, "poll_s": 0.01, "sweep_interval_s": 0.05, **settings}, database=database
         )
+        steady = SteadyClock(wall=clock.wall, steady=clock.steady) if clock else SteadyClock()
         serving = await stack.enter_async_context(
-            running(chosen, cloud or ScriptedCloud(), clock=clock)
+            running(chosen, cloud or ScriptedCloud(), steady=steady)
         )
         yield serving.address
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -34,6 +35,34 @@ async def test_a_call_given_up_before_its_turn_never_runs() -> None:
         is_first_allowed_to_end.set()
         await asyncio.gather(first, third)
     assert calls == ["third"]
+
+
+async def test_a_thread_that_hangs_is_given_up() -> None:
+    may_end = threading.Event()
+    async with open_worker("test", stall_s=0.05) as worker:
+        with (
+            pytest.raises(ProviderError, match="hangs") as caught,
+            provider_errors(Stage.CHAT, "llama"),
+        ):
+            await worker.run(may_end.wait, 30)
+        may_end.set()
+    assert caught.value.transient
+
+
+async def test_who_waits_for_others_that_get_on_waits_on() -> None:
+    """However long it takes: a busy machine is no outage."""
+    stall_s = 2.0
+
+    async with open_worker("test", stall_s=stall_s) as worker:
+
+        def work_slowly() -> None:
+            for _ in range(40):
+                time.sleep(stall_s / 30)
+                worker.progress()
+
+        first = asyncio.create_task(worker.run(work_slowly))
+        assert await worker.run(lambda: "second") == "second"
+        await first
 
 
 async def test_leaving_waits_for_the_running_call_only() -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.client import AnswerLostError, CloudClient, CloudRefusedError
 from services.avatar.vendor.codes import Code
@@ -24,7 +22,6 @@ from services.avatar.vendor.messages import (
     parse_stream_tasks,
 )
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
 
 _Answer = TypeVar("_Answer", bound=Message)
 
@@ -132,11 +129,9 @@ class CloudApi:
 
     async def query_stream_tasks(self, *, within_s: float) -> tuple[StreamTask, ...]:
         """All tasks of the account that start or run."""
-        data = await self._client.call(Action.QUERY_STREAM_TASKS, {}, within_s=within_s)
-        try:
-            return parse_stream_tasks(data)
-        except ValidationError:
-            raise _unreadable(Action.QUERY_STREAM_TASKS) from None
+        return await self._client.call(
+            Action.QUERY_STREAM_TASKS, {}, read=parse_stream_tasks, within_s=within_s
+        )
 
     async def stop_stream_task(self, task_id: str, *, within_s: float) -> bool:
         """End a task; return whether it had ended before, or was never known."""
@@ -221,7 +216,7 @@ class CloudApi:
         )
 
     async def _order(self, action: Action, body: Mapping[str, object], within_s: float) -> None:
-        await self._client.call(action, body, within_s=within_s)
+        await self._client.call(action, body, read=lambda data: data, within_s=within_s)
 
     async def _ask(
         self,
@@ -230,14 +225,4 @@ class CloudApi:
         answer: type[_Answer],
         within_s: float,
     ) -> _Answer:
-        data = await self._client.call(action, body, within_s=within_s)
-        try:
-            return answer.model_validate(data)
-        except ValidationError:  # whose text repeats the answer
-            raise _unreadable(action) from None
-
-
-def _unreadable(action: Action) -> ServiceError:
-    return ServiceError(
-        Reason.CLOUD_ERROR, "The cloud's answer cannot be read.", cloud_action=action
-    )
+        return await self._client.call(action, body, read=answer.model_validate, within_s=within_s)

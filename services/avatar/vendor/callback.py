@@ -127,8 +127,12 @@ class CallbackVerifier:
         self._remembered = remembered
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
-    def verify(self, body: bytes, *, now: float) -> Report:
-        """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError."""
+    def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Report:
+        """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
+
+        If the wall clock was set since `now` was counted from, it may have been right before or
+        may be right after: a callback is fresh by either.
+        """
         callback = _parse_body(body)
         if callback.app_id != self._app_id:
             raise CallbackRefusedError(Refusal.FOREIGN)
@@ -137,7 +141,8 @@ class CallbackVerifier:
         )
         if not hmac.compare_digest(expected.encode(), callback.signature.encode()):
             raise CallbackRefusedError(Refusal.SIGNATURE)
-        if abs(now - _parse_timestamp(callback.timestamp)) > self._window_s:
+        age_s = now - _parse_timestamp(callback.timestamp)
+        if min(abs(age_s), abs(age_s + jumped_s)) > self._window_s:
             raise CallbackRefusedError(Refusal.STALE)
         report = _parse_report(callback)
         self._remember(expected, hashlib.sha256(body).digest(), now)

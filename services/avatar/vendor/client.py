@@ -4,9 +4,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 import structlog
@@ -25,6 +26,11 @@ from services.runtime.tracing import called, mark_failed
 from services.runtime.transport import transport_to
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_ID_CHARACTERS = 128
+"""What of the cloud's request id is passed on: it is not ours to trust."""
 
 _HOLD_S = 1.0
 """How long the other actions wait after the cloud has refused a call for its rate."""
@@ -62,7 +68,7 @@ class CloudRefusedError(ServiceError):
             retry_after_s=_HOLD_S if answer.code == Code.RATE_LIMIT else None,
             cloud_action=action,
             cloud_code=str(answer.code),
-            cloud_request_id=answer.request_id,
+            cloud_request_id=answer.request_id[:_ID_CHARACTERS],
         )
         self.cloud_code = answer.code
         self.retry = meaning.retry
@@ -105,8 +111,19 @@ class CloudClient:
         self._limits = limits
         self._patience = patience
 
-    async def call(self, action: Action, body: Mapping[str, object], *, within_s: float) -> object:
-        """Return the answer's `Data`, or raise the last failure when `within_s` is used up."""
+    async def call(
+        self,
+        action: Action,
+        body: Mapping[str, object],
+        *,
+        read: Callable[[object], T],
+        within_s: float,
+    ) -> T:
+        """Return what `read` makes of the answer's `Data`.
+
+        Raises the last failure when `within_s` is used up. An answer of which `read` raises
+        ValidationError is as good as none.
+        """
         deadline = time.monotonic() + within_s
         failure: CloudRefusedError | AnswerLostError | None = None
         attempt = 0
@@ -118,7 +135,11 @@ class CloudClient:
             with called(f"cloud {action}") as span:
                 try:
                     return await self._attempt(
-                        action, body, within_s=deadline - time.monotonic(), attempt=attempt
+                        action,
+                        body,
+                        read=read,
+                        within_s=deadline - time.monotonic(),
+                        attempt=attempt,
                     )
                 except (CloudRefusedError, AnswerLostError) as error:
                     mark_failed(span, error.reason)
@@ -132,8 +153,14 @@ class CloudClient:
             attempt += 1
 
     async def _attempt(
-        self, action: Action, body: Mapping[str, object], *, within_s: float, attempt: int
-    ) -> object:
+        self,
+        action: Action,
+        body: Mapping[str, object],
+        *,
+        read: Callable[[object], T],
+        within_s: float,
+        attempt: int,
+    ) -> T:
         began = time.monotonic()
         query = signed_query(self._credentials, action=action, timestamp=int(time.time()))
         answer: Envelope | None = None
@@ -141,6 +168,8 @@ class CloudClient:
             async with asyncio.timeout(min(within_s, self._patience.attempt_s)):
                 response = await self._http.post("/", params=query, json=dict(body))
             answer = Envelope.model_validate_json(response.content)
+            if answer.code == Code.SUCCESS and response.is_success:
+                return read(answer.data)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotReachedError(action) from error
         except (httpx.HTTPError, TimeoutError) as error:
@@ -149,8 +178,8 @@ class CloudClient:
             raise AnswerLostError(action) from None
         finally:
             _note(action, answer, attempt=attempt, seconds=time.monotonic() - began)
-        if answer.code == Code.SUCCESS:
-            return answer.data
+        if answer.code == Code.SUCCESS:  # by someone who denies it in the status
+            raise AnswerLostError(action)
         log.warning(
             "cloud refused a call",
             action=action,

@@ -55,7 +55,8 @@ def _failure(message: str) -> Meaning:
     return Meaning(reason=Reason.CLOUD_ERROR, message=message, retry=Retry.BACK_OFF_IF_HARMLESS)
 
 
-UNKNOWN = _refused("The cloud refuses the request with a code that is not documented.")
+# Whether it did what was asked is anybody's guess.
+UNKNOWN = _failure("The cloud answers with a code that is not documented.")
 
 MEANINGS: Mapping[int, Meaning] = MappingProxyType(
     {

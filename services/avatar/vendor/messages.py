@@ -52,7 +52,7 @@ class Message(BaseModel):
 class Envelope(Message):
     """What every answer is wrapped in; `data` is absent from the answers of void actions."""
 
-    code: int
+    code: int = Field(ge=0, lt=2**31)
     message: str = ""
     request_id: str = ""
     data: Any = None
@@ -135,7 +135,9 @@ def parse_stream_tasks(data: object) -> tuple[StreamTask, ...]:
     match data:
         case {"TaskList": tasks} | {"Tasks": tasks}:
             found = tasks
-        case Mapping() | None:
+        case None:
+            found = ()
+        case Mapping() if not data:
             found = ()
         case _:
             found = data

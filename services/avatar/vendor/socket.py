@@ -37,7 +37,7 @@ class SocketPatience:
     open_s: float = 5
     send_s: float = 3
     close_s: float = 1
-    ping_interval_s: float = 5
+    ping_interval_s: float = 4
     ping_timeout_s: float = 5
 
 

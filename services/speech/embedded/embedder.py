@@ -25,7 +25,7 @@ class E5Embedder:
     async def load(cls, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up the model."""
         async with open_worker("e5") as worker:
-            model = await worker.run(_load, threads)
+            model = await worker.load(_load, threads)
             embedder = cls(model, worker=worker)
             await embedder.embed_query("hello")
             yield embedder

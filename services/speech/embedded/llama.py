@@ -40,7 +40,7 @@ class LlamaChatModel:
     async def load(cls, path: Path, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up a GGUF model."""
         async with open_worker(_PROVIDER) as worker:
-            server = await worker.run(_open_server, path, threads)
+            server = await worker.load(_open_server, path, threads)
             model = cls(server, worker=worker)
             await model.prime([ChatMessage(role=Role.USER, content="Hello")])
             yield model
@@ -69,13 +69,17 @@ class LlamaChatModel:
         generation = self._worker.submit(self._generate, messages, max_tokens, reply)
         generation.add_done_callback(lambda _: reply.end())
         try:
-            while (delta := await reply.deltas.get()) is not None:
+            while (delta := await self._next(reply)) is not None:
                 yield delta
         finally:
             reply.is_unwanted.set()
             generation.cancel()
         with provider_errors(Stage.CHAT, _PROVIDER):
             generation.result()
+
+    async def _next(self, reply: "_Reply") -> str | None:
+        with provider_errors(Stage.CHAT, _PROVIDER):
+            return await self._worker.while_progressing(reply.deltas.get())
 
     def _generate(self, messages: Sequence[ChatMessage], max_tokens: int, reply: "_Reply") -> None:
         dialogue = list(messages)
@@ -87,7 +91,8 @@ class LlamaChatModel:
         errors: list[Mapping[str, Any]] = []
 
         def receive(chunk: Mapping[str, Any]) -> bool:
-            """Called in the worker's thread; True stops the model."""
+            """Called for every token and piece of the prompt; True stops the model."""
+            self._worker.progress()
             if "error" in chunk:
                 errors.append(chunk["error"])
                 return True

@@ -65,10 +65,10 @@ class KokoroSynthesizer:
     async def load(cls, path: Path, *, voices: Path, threads: int) -> AsyncIterator[Self]:
         """Load the ONNX file and the folder of voices, and warm up both languages."""
         async with open_worker(_PROVIDER) as worker:
-            model = await worker.run(
+            model = await worker.load(
                 KokoroModel, path, vocabulary=voices / "vocabulary.json", threads=threads
             )
-            pronouncer = await worker.run(Pronouncer)
+            pronouncer = await worker.load(Pronouncer)
             styles = {
                 voice.voice_id: load_style(voices / f"{voice.voice_id}.bin") for voice in VOICES
             }

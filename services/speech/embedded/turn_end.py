@@ -27,7 +27,7 @@ class SmartTurnModel:
     async def load(cls, path: Path, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up the model."""
         async with open_worker("smart-turn") as worker:
-            session = await worker.run(_load, path, threads)
+            session = await worker.load(_load, path, threads)
             model = cls(session, worker=worker)
             await model.completion_probability(b"")
             yield model

@@ -137,7 +137,7 @@ class WhisperRecognizer:
     async def load(cls, folder: Path, *, threads: int) -> AsyncIterator[Self]:
         """Load and warm up the model."""
         async with open_worker(_PROVIDER) as worker:
-            model = await worker.run(WhisperModel, folder, threads=threads)
+            model = await worker.load(WhisperModel, folder, threads=threads)
             await worker.run(model.decode, np.zeros(LISTENING_RATE_HERTZ, np.float32), "en")
             yield cls(model, worker=worker)
 

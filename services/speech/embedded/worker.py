@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from services.speech.ports import ProviderError, Stage
@@ -11,31 +13,70 @@ from services.speech.ports import ProviderError, Stage
 P = ParamSpec("P")
 T = TypeVar("T")
 
+STALL_S = 120.0
+"""A model that shows no progress for so long hangs: no step of one takes that, on any machine."""
+
 
 class Worker:
     """Runs a model's blocking calls one after another; each caller waits for its own.
 
     A call that is given up before its turn never runs; one that runs is left to end by itself.
+
+    A caller waits for as long as the thread gets on, with its own call or with one before it: how
+    long that takes is a matter of the machine's load, and being slow is no failure.
     """
 
-    def __init__(self, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, executor: ThreadPoolExecutor, *, stall_s: float) -> None:
         self._executor = executor
+        self._stall_s = stall_s
+        self._progressed_at = time.monotonic()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call whose end the caller watches itself."""
-        return self._executor.submit(function, *args, **kwargs)
+        return self._executor.submit(self._call, partial(function, *args, **kwargs))
+
+    async def load(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Queue a call and wait for its result, however long a slow disk makes it."""
+        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Queue a call and wait for its result."""
-        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
+        """Queue a call and wait for its result; raises TimeoutError when the thread hangs."""
+        return await self.while_progressing(
+            asyncio.wrap_future(self.submit(function, *args, **kwargs))
+        )
+
+    def progress(self) -> None:
+        """The running call gets on; to be called from any thread, at each step of a long one."""
+        self._progressed_at = time.monotonic()
+
+    async def while_progressing(self, result: Awaitable[T]) -> T:
+        """Wait for what a call gives; raises TimeoutError when the thread hangs."""
+        waiting = asyncio.ensure_future(result)
+        asked_at = time.monotonic()
+        try:
+            while not waiting.done():
+                quiet_s = time.monotonic() - max(asked_at, self._progressed_at)
+                if quiet_s >= self._stall_s:
+                    raise TimeoutError(f"no progress for {quiet_s:.0f} s")
+                await asyncio.wait({waiting}, timeout=self._stall_s - quiet_s)
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    def _call(self, function: Callable[[], T]) -> T:
+        self.progress()
+        try:
+            return function()
+        finally:
+            self.progress()
 
 
 @contextlib.asynccontextmanager
-async def open_worker(name: str) -> AsyncIterator[Worker]:
+async def open_worker(name: str, *, stall_s: float = STALL_S) -> AsyncIterator[Worker]:
     """A worker whose thread has ended when the context is left."""
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
     try:
-        yield Worker(executor)
+        yield Worker(executor, stall_s=stall_s)
     finally:
         await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
@@ -47,5 +88,7 @@ def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
         yield
     except ProviderError:
         raise
+    except TimeoutError as error:
+        raise ProviderError(stage, provider, f"{provider} hangs", transient=True) from error
     except Exception as error:
         raise ProviderError(stage, provider, f"{provider} failed", transient=False) from error

@@ -93,7 +93,7 @@ class Relay(Generic[P]):
         if asked[0] is not suitable[0]:
             self._hand_over(suitable[0], asked[0], Outcome.OUT)
         for provider, successor in zip_longest(asked, asked[1:]):
-            asked_time = time.time()
+            asked_at = time.monotonic()
             patience_s = self._rules.first_byte_s if successor else None
             is_delivered = False
             try:
@@ -103,14 +103,14 @@ class Relay(Generic[P]):
                         yield item
             except (GeneratorExit, asyncio.CancelledError):
                 if is_delivered:
-                    self._settle(provider, Outcome.ANSWERED, asked_time)
+                    self._settle(provider, Outcome.ANSWERED, asked_at)
                 raise
             except (ProviderError, TimeoutError) as failure:
                 outcome, error = outcome_of(failure), self._told(failure, provider)
             else:
-                self._settle(provider, Outcome.ANSWERED, asked_time)
+                self._settle(provider, Outcome.ANSWERED, asked_at)
                 return
-            self._settle(provider, outcome, asked_time)
+            self._settle(provider, outcome, asked_at)
             if is_delivered or successor is None:
                 raise error
             log.warning(
@@ -157,11 +157,12 @@ class Relay(Generic[P]):
     def _breaker(self, provider: P) -> Breaker:
         return self._breakers[provider.name]
 
-    def _settle(self, provider: P, outcome: Outcome, asked_time: float) -> None:
+    def _settle(self, provider: P, outcome: Outcome, asked_at: float) -> None:
+        now = time.time()
         record(
             f"{self._stage} by {provider.name}",
-            start_s=asked_time,
-            end_s=time.time(),
+            start_s=now - (time.monotonic() - asked_at),
+            end_s=now,
             attributes={"parley.outcome": outcome.value},
         )
         PROVIDER_CALLS.labels(self._stage, provider.name, outcome).inc()

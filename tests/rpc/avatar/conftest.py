@@ -67,7 +67,7 @@ async def open_rig(tmp_path: Path) -> AsyncIterator[OpenRig]:
             http = await stack.enter_async_context(
                 httpx.AsyncClient(base_url=running.base_url, timeout=10)
             )
-            rig = Rig(running, http, channel, relay)
+            rig = Rig(running, http, channel, relay, address=serving.address)
             await stack.enter_async_context(relay.passing_to(rig.stub))
             return rig
 

@@ -95,6 +95,25 @@ async def test_an_interrupt_cuts_the_reply_where_it_was_heard(rig: Rig) -> None:
     assert 0 < drive["played_samples"] * 1000 < sent_ms * RATE
 
 
+async def test_whoever_takes_the_place_of_a_dead_caller_learns_what_was_heard(rig: Rig) -> None:
+    avatar_id = await rig.on_air()
+    speaker = rig.drive()
+    await speaker.setup(avatar_id, turn_id=7)
+    await speaker.audio(make_tone(5))
+    while not (await speaker.until("progress")).progress.played_duration.ToMilliseconds():
+        pass
+    speaker.call.cancel()
+
+    interrupted = await rig.stub.InterruptAvatar(pb.InterruptAvatarRequest(avatar_id=avatar_id))
+
+    assert interrupted.last_drive.turn_id == 7
+    progress = interrupted.last_drive.progress
+    assert 0 < progress.played_duration.ToMilliseconds() < progress.sent_duration.ToMilliseconds()
+    # It stays known after the sound.
+    again = await rig.stub.InterruptAvatar(pb.InterruptAvatarRequest(avatar_id=avatar_id))
+    assert again == interrupted
+
+
 async def test_an_interrupt_is_obeyed_although_all_audio_was_sent(rig: Rig) -> None:
     avatar_id = await rig.on_air()
     speaker = rig.drive()

@@ -5,16 +5,20 @@ import asyncio
 import grpc
 import pytest
 
+from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError, from_rpc_error, from_status
 from services.runtime.reasons import Reason
+from services.speech import wire
+from services.speech.events import SentenceStarted
 from tests.support.speech import (
     COMMIT,
     TASK_ID,
     Script,
     ScriptedChat,
+    ScriptedSynthesizer,
     Talk,
     audio,
     refusal,
@@ -159,6 +163,71 @@ async def test_turns_that_nobody_holds_any_more_end_with_an_event() -> None:
         assert talk.kinds[-1] == "turn_finished"
         await rig.tasks.recorded("turn_finished")
         assert rig.tasks.records[TASK_ID] == [*left, *talk.events]
+
+
+@pytest.mark.parametrize(
+    ("played_s", "heard"),
+    [
+        (0.0, ""),
+        (0.9, "It costs $5"),
+        (1.6, "It costs $5 today. And"),
+        (60.0, "It costs $5 today. And you"),
+    ],
+)
+async def test_what_was_heard_of_an_abandoned_reply_is_kept(played_s: float, heard: str) -> None:
+    """By how far the avatar came, and by which words had become sound: in written words."""
+    first, second = "It costs five dollars today.", "And you"
+    half_second = "It costs $5 today. And you pay"
+    synthesizer = ScriptedSynthesizer()
+    started = events_pb.TurnStarted(user_text="How much?", language_code="en-US")
+    sentences = [(first, 0, 18, 0.0), (second, 19, 26, len(first) * synthesizer.character_s)]
+    left = [
+        events_pb.ConversationEvent(sequence=1, turn_id=1, turn_started=started),
+        events_pb.ConversationEvent(
+            sequence=2, turn_id=1, reply_updated=events_pb.ReplyUpdated(delta=half_second)
+        ),
+        *(
+            events_pb.ConversationEvent(
+                sequence=sequence,
+                turn_id=1,
+                sentence_started=wire.to_sentence(
+                    SentenceStarted(
+                        text=said,
+                        text_start=start,
+                        text_end=end,
+                        audio_s=audio_s,
+                        words=synthesizer.words(said),
+                    )
+                ),
+            )
+            for sequence, (said, start, end, audio_s) in enumerate(sentences, start=3)
+        ),
+    ]
+    async with speech_rig() as rig:
+        rig.tasks.records[TASK_ID] += left
+        progress = avatar_pb2.DriveProgress(
+            sent_duration=wire.to_duration(played_s + 0.5),
+            played_duration=wire.to_duration(played_s),
+        )
+        rig.avatars.last_drive = avatar_pb2.LastDrive(turn_id=1, progress=progress)
+        async with Talk.open(rig, setup(resume_after_sequence=4)) as talk:
+            failed = (await talk.until("turn_failed")).turn_failed
+            assert (failed.reply_text, failed.heard_text) == (half_second, heard)
+            await talk.send(text("And then?"))
+            await talk.finish()
+        # The avatar does not speak on, and the model remembers what was heard.
+        assert rig.avatars.cut_off == [f"avatar-of-{TASK_ID}"]
+        said = [each.content for each in rig.chat.prompts[-1]]
+        assert (heard in said) == bool(heard)
+
+
+async def test_who_is_told_that_a_turn_is_over_finds_it_in_the_record() -> None:
+    async with speech_rig() as rig, Talk.open(rig) as talk:
+        stumble = ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "not now")
+        rig.tasks.failures = [stumble] * 3
+        await talk.send(text("Why?"))
+        closing = await talk.until("turn_finished")
+        assert closing in rig.tasks.records[TASK_ID]
 
 
 async def test_an_avatar_speaks_on_when_the_caller_who_listens_too_is_gone() -> None:

@@ -11,6 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.reasons import Reason
+from services.speech.record import TaskRecords
 from tests.support.task import ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     OpenService,
@@ -56,6 +57,45 @@ async def read(
 ) -> pb.GetConversationResponse:
     request = pb.GetConversationRequest(task_id=task_id, after_sequence=after)
     return await tasks.GetConversation(request)
+
+
+async def test_a_long_conversation_comes_in_pages(tasks: TaskServiceStub) -> None:
+    task = await create_streaming(tasks)
+    words = "word " * 40_000
+    sequence = 0
+    for turn_id in range(1, 26):
+        told = [
+            event(sequence + 1, turn_id, **STARTED),
+            event(sequence + 2, turn_id, **delta(words)),
+            event(sequence + 3, turn_id, **FINISHED),
+        ]
+        await append(tasks, task.task_id, *told)
+        sequence += 3
+    events: list[talk.ConversationEvent] = []
+    turns: list[pb.Turn] = []
+    has_more, pages = True, 0
+    while has_more:
+        page = await tasks.GetConversation(
+            pb.GetConversationRequest(
+                task_id=task.task_id,
+                after_sequence=events[-1].sequence if events else 0,
+                after_turn_id=turns[-1].turn_id if turns else 0,
+            )
+        )
+        events += page.events
+        turns += page.turns
+        has_more = page.has_more
+        pages += 1
+        assert page.last_sequence == sequence
+    assert [each.sequence for each in events] == list(range(1, sequence + 1))
+    assert [each.turn_id for each in turns] == list(range(1, 26))
+    assert sum(each.ByteSize() for each in events) > 4 << 20
+    assert pages > 1
+    # Speech takes it up again.
+    records = TaskRecords(tasks, service_token=None)
+    assert list(await records.events_after(task.task_id, 0)) == events
+    past = await records.past(task.task_id)
+    assert (past.last_turn_id, past.last_sequence, len(past.exchanges)) == (25, sequence, 25)
 
 
 async def test_turns_follow_from_the_events(tasks: TaskServiceStub) -> None:
@@ -195,6 +235,16 @@ async def test_a_turn_that_was_running_may_be_closed_after_the_end(
     assert (await read(tasks, task.task_id)).turns[0].HasField("finish_time")
     async with watching(tasks, task.task_id) as updates:
         assert [each.event.sequence async for each in updates] == list(range(8 + 1))
+
+
+async def test_what_happened_before_the_end_is_recorded_after_it(tasks: TaskServiceStub) -> None:
+    """The cloud may end a task in the moment between a turn and its record."""
+    task = await create_streaming(tasks)
+    begun = Timestamp()
+    begun.GetCurrentTime()
+    await stop(tasks, task.task_id)
+    turn = [event(1, 1, event_time=begun, **STARTED), event(2, 1, **FAILED)]
+    assert (await append(tasks, task.task_id, *turn)).last_sequence == 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 CREDENTIALS = Credentials(app_id=42, server_secret="0123456789abcdef0123456789abcdef")
-IMPATIENT = CallPatience(attempt_s=0.2, first_pause_s=0.001, longest_pause_s=0.001)
+IMPATIENT = CallPatience(attempt_s=0.2, first_pause_s=0.001, longest_pause_s=0.05)
 ORDER = StreamOrder(
     digital_human_id="mia",
     room_id="room-1",
@@ -197,11 +197,49 @@ async def test_an_answer_of_another_shape_is_a_failure_not_a_crash(
     body: object,
     data: object,
 ) -> None:
-    cloud.script = [["odd", {"shape": True}]]
+    cloud.script = [["odd", {"shape": True}]] * 10_000
     if action in VOID:
         await call(api)
     else:
-        assert (await failure(call(api))).reason is Reason.CLOUD_ERROR
+        assert (await failure(call(api))).reason is Reason.CLOUD_UNREACHABLE
+
+
+GARBAGE: dict[str, object] = {
+    "html": httpx.Response(200, html="<h1>Welcome</h1>"),
+    "html of a proxy": httpx.Response(503, html="<h1>Try later</h1>"),
+    "cut json": httpx.Response(200, text='{"Code": 0, "Message": "succ'),
+    "binary": httpx.Response(200, content=bytes(range(256)) * 8),
+    "wrongly zipped": httpx.DecodingError("incorrect header check"),
+    "nothing": httpx.Response(200),
+    "a list": httpx.Response(200, json=[0]),
+    "null": httpx.Response(200, json=None),
+    "another's error": httpx.Response(200, json={"error": {"code": 500}}),
+    "a redirect": httpx.Response(302, headers={"Location": "https://login.example/"}),
+    "a bad redirect": httpx.Response(302, headers={"Location": "https://[/"}),
+    "code as text": httpx.Response(200, json={"Code": "fine"}),
+    "no code": httpx.Response(200, json={"Message": "success", "Data": {"TaskId": "t-9"}}),
+    "endless code": httpx.Response(200, text=f'{{"Code": 1{"0" * 5000}}}'),
+    "unknown code": httpx.Response(200, json={"Code": 7}),
+    "success denied": httpx.Response(500, json={"Code": 0, "Data": {"TaskId": "t-9"}}),
+    "other data": httpx.Response(200, json={"Code": 0, "Data": {"message": "hello"}}),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+async def test_an_unreadable_answer_says_nothing_of_what_was_done(
+    api: CloudApi, cloud: ScriptedCloud, garbage: object
+) -> None:
+    # Harmless: asked again.
+    cloud.script = [garbage, []]
+    assert await api.query_stream_tasks(within_s=1) == ()
+    # An order: looked up, and adopted.
+    running = {"TaskId": "t-9", "RoomId": "room-1", "StreamId": "stream-1", "Status": 1}
+    cloud.script = [garbage, [running]]
+    assert await api.create_stream_task(ORDER, within_s=5) == "t-9"
+    # For ever: nobody's fault but the cloud's.
+    cloud.script = [garbage] * 10_000
+    error = await failure(api.query_stream_tasks(within_s=0.05))
+    assert error.reason in (Reason.CLOUD_UNREACHABLE, Reason.CLOUD_ERROR)
 
 
 @pytest.mark.parametrize("data", [{"TaskList": [TASK]}, {"Tasks": [TASK]}, [TASK]])

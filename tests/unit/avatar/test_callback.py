@@ -190,3 +190,14 @@ def test_a_signature_is_remembered_as_long_as_it_is_fresh() -> None:
     verifier.verify(make_body(), now=NOW - 600)
     verifier.verify(make_body(nonce="n2"), now=NOW + 600)
     assert refusal(verifier, make_body(TaskId="other"), now=NOW + 600) is Refusal.REPLAYED
+
+
+@pytest.mark.parametrize("set_by_s", [3600.0, -3600.0])
+def test_a_wall_clock_that_is_set_makes_no_callback_stale(set_by_s: float) -> None:
+    """It was right before or is right now, and nobody here knows which."""
+    verifier = make_verifier()
+    verifier.verify(make_body(nonce="n1"), now=NOW, jumped_s=set_by_s)
+    verifier.verify(make_body(nonce="n2"), now=NOW - set_by_s, jumped_s=set_by_s)
+    with pytest.raises(CallbackRefusedError) as caught:
+        verifier.verify(make_body(nonce="n3"), now=NOW + 1800, jumped_s=set_by_s)
+    assert caught.value.refusal is Refusal.STALE

@@ -104,7 +104,7 @@ async def opened(
 ) -> AsyncIterator[tuple[Drives, Drive]]:
     async with (
         running_drives(cloud=cloud, profile=profile, clock=clock) as drives,
-        drives.opened(AVATAR, sample_rate_hertz=RATE) as drive,
+        drives.opened(AVATAR, turn_id=1, sample_rate_hertz=RATE) as drive,
     ):
         yield drives, drive
 
@@ -285,7 +285,7 @@ async def test_a_drive_waits_until_the_previous_one_is_over(
     async with opened(cloud, clock, SLOW) as (drives, first):
         await first.feed(bytes(RATE))
         await until(first, PlaybackStarted)
-        async with drives.opened(AVATAR, sample_rate_hertz=RATE) as second:
+        async with drives.opened(AVATAR, turn_id=1, sample_rate_hertz=RATE) as second:
             second.finish()
             assert (await failure(first)).reason is Reason.DRIVE_SUPERSEDED
             await outcome(second)

@@ -59,10 +59,10 @@ def test_a_status_without_our_reason_is_none_of_ours() -> None:
     [
         (grpc.StatusCode.UNAVAILABLE, Reason.DEPENDENCY_UNAVAILABLE),
         (grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, Reason.RATE_LIMITED),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Reason.DEPENDENCY_UNAVAILABLE),
         (grpc.StatusCode.UNIMPLEMENTED, Reason.NOT_SUPPORTED),
-        (grpc.StatusCode.UNKNOWN, Reason.INTERNAL),
-        (grpc.StatusCode.DATA_LOSS, Reason.INTERNAL),
+        (grpc.StatusCode.UNKNOWN, Reason.DEPENDENCY_UNAVAILABLE),
+        (grpc.StatusCode.PERMISSION_DENIED, Reason.DEPENDENCY_UNAVAILABLE),
     ],
 )
 def test_a_failure_of_grpc_itself_keeps_only_its_meaning(

@@ -1,17 +1,11 @@
 """Sure answers are spoken as they are written; else the model gets facts and what was heard."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
 from services.speech.dialogue import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
 from services.speech.knowledge import Knowledge
 from services.speech.personas import Fact
 from services.speech.ports import ChatMessage, ChatModel, Role
-from services.speech.streams import Deadlines
 from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
 from tests.support.virtual_time import in_virtual_time
 
@@ -134,32 +128,6 @@ def test_the_history_is_bounded() -> None:
     assert history.messages()[-2].content == "question 99"
     history.add(Exchange(user_text="long", heard_text="x" * (2 * HISTORY_CHARACTERS)))
     assert [each.content[:4] for each in history.messages()] == ["long", "xxxx"]
-
-
-class StuckChat:
-    """Says one word and then nothing."""
-
-    name = "stuck"
-
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Never end."""
-        yield "Well"
-        await asyncio.Event().wait()
-
-
-@in_virtual_time
-async def test_a_model_that_is_stuck_is_given_up() -> None:
-    dialogue = Dialogue(
-        chat=StuckChat(),
-        knowledge={},
-        deadlines=Deadlines(first_s=5, next_s=2, total_s=60),
-    )
-    deltas = dialogue.reply("Hi", persona=HOST, language=ENGLISH, history=History())
-    assert await anext(deltas) == "Well"
-    with pytest.raises(ServiceError) as failure:
-        await anext(deltas)
-    assert failure.value.reason is Reason.CHAT_UNAVAILABLE
-    assert asyncio.get_running_loop().time() == pytest.approx(2)
 
 
 @in_virtual_time

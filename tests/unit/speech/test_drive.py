@@ -236,3 +236,21 @@ async def test_a_drive_without_an_end_is_lost() -> None:
         with pytest.raises(ServiceError) as failure:
             await drive.finish()
     assert failure.value.reason is Reason.DRIVE_LOST
+
+
+@in_virtual_time
+async def test_when_audio_was_sent_is_known_by_no_wall_clock_but_the_tellers() -> None:
+    """Its clock may differ from ours, and may be set between two of its words."""
+    call = ScriptedCall()
+    call.answer(STARTED)
+    loop = asyncio.get_running_loop()
+    async with driving(call) as drive:
+        await drive.send(audio(0.5))
+        await asyncio.sleep(1)
+        sent_at = loop.time() - 0.2
+        for wall, sent_time in ((5_000.2, 5_000.0), (8_600.7, 8_600.0)):
+            progress = pb.DriveProgress(first_sent_time=wire.to_timestamp(sent_time))
+            told = pb.DriveResponse(event_time=wire.to_timestamp(wall), progress=progress)
+            call.answer(told)
+            await asyncio.sleep(0.5)
+            assert drive.playback.first_sent_at == pytest.approx(sent_at, abs=0.001)

@@ -10,6 +10,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.serving import MAX_MESSAGE_BYTES
 from services.speech.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
 from tests.support.virtual_time import in_virtual_time
 
@@ -54,6 +55,20 @@ def finished(sequence: int) -> conversation_pb2.ConversationEvent:
     return conversation_pb2.ConversationEvent(
         sequence=sequence, turn_finished=conversation_pb2.TurnFinished()
     )
+
+
+@in_virtual_time
+async def test_a_batch_is_never_too_large_for_a_message() -> None:
+    store = Store()
+    long_text = "word " * 40_000
+    async with written(store) as record:
+        for sequence in range(1, 11):
+            event = delta(sequence)
+            event.reply_updated.delta = long_text
+            record.add(event)
+        await record.flush()
+    assert [sequence for batch in store.batches for sequence in batch] == list(range(1, 11))
+    assert max(len(batch) for batch in store.batches) * len(long_text) < MAX_MESSAGE_BYTES
 
 
 @in_virtual_time

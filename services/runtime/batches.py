@@ -1,0 +1,26 @@
+"""Many small messages in few large ones, none of which is too large for gRPC."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+M = TypeVar("M", bound=Message)
+
+BATCH_BYTES = 1 << 19
+"""Half of what a service takes in one message."""
+
+
+def batches(messages: Iterable[M], *, most: int) -> Iterator[list[M]]:
+    """Yield the messages in order, at most so many and about so many bytes at a time."""
+    batch: list[M] = []
+    size = 0
+    for message in messages:
+        grown = size + message.ByteSize()
+        if batch and (len(batch) >= most or grown > BATCH_BYTES):
+            yield batch
+            batch, grown = [], message.ByteSize()
+        batch.append(message)
+        size = grown
+    if batch:
+        yield batch

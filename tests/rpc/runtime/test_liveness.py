@@ -1,0 +1,90 @@
+"""A link that swallows everything is found out at both of its ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from services.runtime.channel import connected
+from services.runtime.errors import from_rpc_error
+from services.runtime.reasons import Reason
+from services.runtime.serving import ServingOptions, serving
+from tests.support.proxy import proxying
+
+WATCH = pb.WatchTaskRequest(task_id="task")
+
+
+class Endless(rpc.TaskServiceServicer):
+    """Has nothing more to say, and notes that its caller is gone."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def WatchTask(self, request: Any, context: Any) -> AsyncIterator[pb.WatchTaskResponse]:
+        try:
+            yield pb.WatchTaskResponse()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.left.set()
+
+    async def GetTask(self, request: Any, context: Any) -> pb.GetTaskResponse:
+        return pb.GetTaskResponse()
+
+
+async def test_both_ends_of_a_dead_link_are_told_and_the_next_one_is_used() -> None:
+    servicer = Endless()
+    async with (
+        serving(
+            ServingOptions(host="127.0.0.1", port=0),
+            ["digitalhuman.task.v1.TaskService"],
+            lambda server: rpc.add_TaskServiceServicer_to_server(servicer, server),
+        ) as up,
+        proxying(f"http://{up.address}") as proxy,
+        connected(proxy.url.removeprefix("http://")) as channel,
+    ):
+        stub = rpc.TaskServiceStub(channel)
+        watch = stub.WatchTask(WATCH)
+        assert await watch.read() == pb.WatchTaskResponse()
+        proxy.up.hold()
+        proxy.down.hold()
+        # Either would wait for minutes by itself.
+        async with asyncio.timeout(40):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await watch.read()
+            await servicer.left.wait()
+        assert from_rpc_error(caught.value).reason is Reason.DEPENDENCY_UNAVAILABLE
+        proxy.cut()
+        proxy.mend()
+        assert await stub.GetTask(pb.GetTaskRequest(task_id="task")) == pb.GetTaskResponse()
+
+
+async def test_an_idle_link_is_not_taken_for_a_dead_one() -> None:
+    """Nor are its questions for abuse: the connection stays the same."""
+    async with (
+        serving(
+            ServingOptions(host="127.0.0.1", port=0),
+            ["digitalhuman.task.v1.TaskService"],
+            lambda server: rpc.add_TaskServiceServicer_to_server(Endless(), server),
+        ) as up,
+        connected(up.address) as channel,
+    ):
+        watch = rpc.TaskServiceStub(channel).WatchTask(WATCH)
+        await watch.read()
+        reading = asyncio.ensure_future(watch.read())
+        await asyncio.wait({reading}, timeout=13)
+        assert not reading.done()
+        watch.cancel()
+        await asyncio.wait({reading})
+
+
+async def test_a_peer_that_is_not_there_is_not_just_late() -> None:
+    async with connected("127.0.0.1:1") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.TaskServiceStub(channel).GetTask(
+                pb.GetTaskRequest(task_id="task"), timeout=0.3
+            )
+    assert from_rpc_error(caught.value).reason is Reason.DEPENDENCY_UNAVAILABLE
