@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from services.speech.answers import audible, has_words
 from services.speech.failures import provider_failure, provider_late
 from services.speech.ports import ProviderError, SpeechChunk, Stage, Synthesizer
-from services.speech.speakable import SILENCE, Spoken, speakable
 from services.speech.streams import Deadlines, closing, timely
+from services.speech.text.alignment import SILENCE, Spoken
+from services.speech.text.normalization import speakable
 
 DEADLINES = Deadlines(first_s=60, next_s=30, total_s=240)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.speech.sentences import Segment, Splitter, speech_s, split
+from services.speech.text.segmentation import Segment, Splitter, speech_s, split
 
 
 def cut(*deltas: str) -> list[Segment]:

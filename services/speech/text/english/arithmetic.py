@@ -1,0 +1,194 @@
+"""Numbers that count, and what is done with them: sums, fractions, ratios, ranges."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from fractions import Fraction
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, Span, rule, words
+from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
+
+_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
+_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
+_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
+_FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
+_TOKEN = re.compile(rf"{_FRACTION}|{NUMBER}|[A-Za-z]+|[²³]|√|\*\*|[<>!=]=|[^\s\w]", re.ASCII)
+_TOKEN_WITHOUT_FRACTIONS = re.compile(_TOKEN.pattern.removeprefix(f"{_FRACTION}|"), re.ASCII)
+_OPERATORS = {
+    "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
+    "-": "minus", "−": "minus", "–": "minus", "=": "equals", "==": "equals", "≠": "does not equal",
+    "!=": "does not equal", "≈": "is approximately", "≤": "is less than or equal to",
+    "<=": "is less than or equal to", "≥": "is greater than or equal to",
+    ">=": "is greater than or equal to", "<": "is less than", ">": "is greater than",
+    "±": "plus or minus", "²": "squared", "³": "cubed", "√": "the square root of",
+}  # fmt: skip
+_POWERS = {"2": "squared", "3": "cubed"}
+_ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+
+
+def _expression(match: re.Match[str]) -> Reading | None:
+    if not _SURE.search(match[0]):
+        return None
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    power = ""
+    for token in _tokens(match):
+        if token[0] in ("^", "**"):
+            power = token[0]
+            continue
+        words = _power(token[0]) if power else _token(token[0])
+        power = ""
+        if words:
+            said.append(((" " if said else "") + words, (end, token.end())))
+            end = token.end()
+    return [*said, ("", (end, match.end()))] if end < match.end() else said
+
+
+def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
+    pattern = _TOKEN if _has_fractions(match[0]) else _TOKEN_WITHOUT_FRACTIONS
+    return pattern.finditer(match.string, *match.span())
+
+
+def _has_fractions(text: str) -> bool:
+    """Whether strokes are those of fractions: 1/2 + 1/4, not 6/2."""
+    pairs = [each.split("/") for each in re.findall(_FRACTION, text)]
+    return text.count("/") == len(pairs) and all(int(one) < int(many) for one, many in pairs)
+
+
+def _token(token: str) -> str:
+    if token in _OPERATORS:
+        return _OPERATORS[token]
+    if "/" in token[1:]:
+        numerator, denominator = token.split("/")
+        return fraction(int(numerator), int(denominator))
+    if token[0].isdigit():
+        return number(token)
+    return "pi" if token == "π" else token if token.isalpha() else ""
+
+
+def _power(token: str) -> str:
+    return _POWERS.get(token) or f"to the power of {_token(token)}"
+
+
+def _part(numerator: int, denominator: int) -> str:
+    """Return what there is a number of: half, thirds, quarters."""
+    if denominator == 2:
+        return "half" if numerator == 1 else "halves"
+    one = "quarter" if denominator == 4 else numerals.english_ordinal(denominator)
+    return one if numerator == 1 else f"{one}s"
+
+
+def fraction(numerator: int, denominator: int) -> str:
+    """Return one half, three quarters, twenty-two over seven."""
+    if 0 < numerator < denominator <= 1000:
+        return f"{numerals.english(numerator)} {_part(numerator, denominator)}"
+    return f"{numerals.english(numerator)} over {numerals.english(denominator)}"
+
+
+def _fraction(match: re.Match[str]) -> str | None:
+    numerator, denominator = int(match[2]), int(match[3])
+    if match[1]:
+        return f"{number(match[1].strip())} and {_behind_a_whole(numerator, denominator)}"
+    is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
+    if is_date and _ON.search(before(match)):
+        return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
+    if _POINTS.match(match.string, match.end()) or (
+        denominator in (10, 100) and not _OF.match(match.string, match.end())
+    ):
+        return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
+    return fraction(numerator, denominator)
+
+
+def _behind_a_whole(numerator: int, denominator: int) -> str:
+    return "a half" if (numerator, denominator) == (1, 2) else fraction(numerator, denominator)
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    value = Fraction(unicodedata.numeric(match[2])).limit_denominator(100)
+    if match[1]:
+        return f"{number(match[1].strip())} and {_behind_a_whole(*value.as_integer_ratio())}"
+    return fraction(*value.as_integer_ratio())
+
+
+def _range(match: re.Match[str]) -> Reading:
+    return [
+        (number(match[1]), match.span(1)),
+        (" to ", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _difference(match: re.Match[str]) -> Reading | None:
+    """Return a difference, as the larger number stands first, with spaces: 10 - 3."""
+    first, last = (float(match[at].replace(",", "")) for at in (1, 3))
+    if first < last:
+        return None
+    return [
+        (number(match[1]), match.span(1)),
+        (" minus ", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _enclosed(match: re.Match[str]) -> str:
+    return numerals.english(int(unicodedata.numeric(match[0])))
+
+
+def _power_of(match: re.Match[str]) -> str:
+    exponent = match[0].translate(_SUPERSCRIPTS)
+    return " " + (_POWERS.get(exponent) or f"to the power of {number(exponent)}")
+
+
+_OF = re.compile(r" of\b|ths?\b")
+_POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+EXPRESSIONS = (
+    words(r"\b24/7\b", "twenty-four seven"),
+    words(r"\b9/11\b", "nine eleven"),
+    words(r"\b50/50\b", "fifty fifty"),
+    rule(
+        rf"(?<![\w.,$€£¥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+(?![\w$€£¥]|[.,]\d)",
+        _expression,
+    ),
+    rule(
+        rf"(?<![\w.,])({NUMBER})(\s?×\s?|x)({NUMBER})(?!\w)",
+        lambda match: [
+            (number(match[1]), match.span(1)),
+            (" by " if match[2] == "x" else " times ", match.span(2)),
+            (number(match[3]), match.span(3)),
+        ],
+    ),
+    rule(r"(?<![\w.,])(\d+)[x×]\b", lambda match: f"{number(match[1])} times"),
+)
+RULES = (
+    rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
+    rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
+    rule(rf"(?<![\w.,])({NUMBER})(\s[-−–]\s)({NUMBER})(?![\d])", _difference),
+    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
+    rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
+    words(r"(?<![\w.])[-−](?=[\d.])", "minus "),
+    words(r"[#№]\s?(?=\d)", "number "),
+    words("§", "section "),
+    words(r"[~≈]\s?(?=[\d$€£¥])", "about "),
+    words("√", "the square root of "),
+    words("±", "plus or minus "),
+    words("≥", " greater than or equal to "),
+    words("≤", " less than or equal to "),
+    words(r">\s?(?=[\d$€£¥])", " more than "),
+    words(r"<\s?(?=[\d$€£¥])", " less than "),
+    words("≠", " does not equal "),
+    words("∞", " infinity"),
+    words(r"(?<![\w.])π(?!\w)", "pi"),
+    words("÷", " divided by "),
+    words("×", " times "),
+    rule(r"(?<=\w)[⁰¹²³⁴-⁹]+", _power_of),
+    rule(r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]", _enclosed),
+    rule(NUMBER, lambda match: number(match[0])),
+    rule(r"(?<!\w)\.\d+", lambda match: f"point {numerals.english_digits(match[0][1:])}"),
+)

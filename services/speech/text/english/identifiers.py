@@ -1,0 +1,223 @@
+"""What names something and counts nothing: telephone numbers, addresses, versions, models."""
+
+import re
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
+
+_DOMAINS = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|app|dev|me|tv|cloud|shop|site|online|tech|xyz"
+    "|cn|hk|tw|jp|kr|sg|in|uk|eu|de|fr|es|it|nl|ch|at|se|no|ru|us|ca|au|nz|br|mx|za"
+)
+_FILES = "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
+_HOST = r"[\w-]{1,63}+(?:\.[\w-]{1,63}+)"
+ADDRESS = (
+    rf"(?:(?P<scheme>https?://)|(?<![\w@./-]))(?P<www>www\.)?"
+    rf"(?P<host>(?P<user>[\w.+-]{{1,64}}+@)?(?(scheme){_HOST}{{0,8}}+|{_HOST}{{1,8}}+))(?![\w@])"
+    r"(?P<path>(?::\d{1,5})?(?:[/?#](?:[\w/?#%&=+.,:;~@!$*'()-]{0,2000}[\w/=])?)?)"
+)
+"""With its scheme or without; what stands behind the host is not said."""
+
+_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
+
+
+def is_address(match: re.Match[str]) -> bool:
+    """Whether a match of ADDRESS is one, not two sentences without a space between them."""
+    has_sign = match["scheme"] or match["www"] or match["user"]
+    return bool(has_sign or _KNOWN_ENDING.search(match["host"]))
+
+
+_PHONE = re.compile(
+    r"\b(?:call|dial|ring|phone|text|fax|tel|telephone|mobile|cell|hotline|helpline|whatsapp"
+    r"|extension|ext|emergency|emergencies)(?:s|ed|ing)?\b[^\d]{0,25}"
+    r"(?:\d[\d ()+-]*[^\d]{0,25}){0,3}$",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"\b(?:account|acct|card|code|pin|password|passcode|order|ticket|invoice|tracking|reference"
+    r"|ref|booking|confirmation|reservation|serial|id|isbn|ssn|flight|gate|room|suite|apartment"
+    r"|apt|bus|train|tram|route|line|highway|port|zip|postal|postcode|po box|box|locker|badge"
+    r"|case|extension|ext|model|boeing|airbus|rtx|gtx|iso|error|ending|ends)\b"
+    r"(?: (?:number|no|code|id|line|digits|box|key|in|with|is|was|are|of|to|the|your))*"
+    r"\.?[ :#]*$",
+    re.IGNORECASE,
+)
+_THINGS = re.compile(
+    r",?\d|\.\d| ?%| (?:people|percent|million|billion|thousand|hundred|men|women|children"
+    r"|(?!(?:always|us|as|is|was|this|unless|across|yes|its|has|does|leaves|departs|arrives|needs"
+    r"|costs|opens|closes|works|goes|stops|gets|expires|remains|runs|starts|ends|services)\b)"
+    r"[a-z]+s)\b"
+)
+_STATES = re.compile(
+    "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
+    "|T[NX]|UT|V[AT]|W[AIVY]"
+)
+_RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
+
+
+def _address(match: re.Match[str]) -> Reading | None:
+    if not is_address(match):
+        return None
+    names = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
+    start, end = match.span("host")
+    said: list[tuple[str, Span]] = []
+    if match.start() < start:
+        said.append(("", (match.start(), start)))
+    for run in re.finditer(r"\d+|[@.+_-]|[A-Za-z]+", match.string[start:end]):
+        at = (start + run.start(), start + run.end())
+        if run[0].isdigit():
+            said.extend(digits_of(match.string, at))
+        else:
+            said.append((names.get(run[0], run[0]), at))
+    if end < match.end():
+        said.append(("", (end, match.end())))
+    return said
+
+
+def _phone(match: re.Match[str]) -> Reading | None:
+    text = match[0]
+    count = sum(each.isdigit() for each in text)
+    groups = re.findall(r"\d+", text)
+    if not 7 <= count <= 19 or (len(groups) < 3 and not re.match(r"[+(]", text) and count < 10):
+        return None
+    if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):
+        return None
+    is_spaced = " " in text and not re.match(r"[+(0]", text)
+    if is_spaced and max(map(len, groups)) < 3:
+        return None
+    start, end = match.span()
+    if text.startswith("+"):
+        return [("plus ", (start, start + 1)), *digits_of(match.string, (start + 1, end))]
+    return digits_of(match.string, (start, end))
+
+
+def _local_phone(match: re.Match[str]) -> Reading | None:
+    is_range = match[1].endswith("0") and match[2].endswith("00")
+    return None if is_range else digits_of(match.string, match.span())
+
+
+def _dialled(match: re.Match[str]) -> Reading | None:
+    if follows(match, _THINGS) or not _PHONE.search(before(match, 60)):
+        return None
+    return digits_of(match.string, match.span())
+
+
+def _named(match: re.Match[str]) -> Reading | None:
+    if follows(match, _THINGS) or not _NAMED.search(before(match)):
+        return None
+    return digits_of(match.string, match.span())
+
+
+def _emergency(match: re.Match[str]) -> Reading | None:
+    return None if follows(match, _THINGS) else digits_of(match.string, match.span())
+
+
+def _version(match: re.Match[str]) -> Reading:
+    said: list[tuple[str, Span]] = []
+    start = match.start(2)
+    if match[1]:
+        is_named = re.search(r"\bversion $", before(match), re.IGNORECASE)
+        said.append(("" if is_named else "version ", match.span(1)))
+    for part in match[2].split("."):
+        is_code = len(part) > 2
+        words = numerals.english_digits(part) if is_code else number(part)
+        end = start + len(part)
+        lead = " point " if start > match.start(2) else ""
+        said.append((lead + words, (start - bool(lead), end)))
+        start = end + 1
+    return said
+
+
+def _internet_address(match: re.Match[str]) -> Reading:
+    said: list[tuple[str, Span]] = []
+    for run in re.finditer(r"\d+|[.:/]", match[0]):
+        at = (match.start() + run.start(), match.start() + run.end())
+        names = {".": " dot ", ":": " colon ", "/": " slash "}
+        said.extend(digits_of(match.string, at) if run[0].isdigit() else [(names[run[0]], at)])
+    return said
+
+
+def spelled(letters: str) -> str:
+    """Return letters as they are said beside digits: one by one unless they are a word."""
+    has_vowel = bool(set("aeiouyAEIOUY") & set(letters[1:]))
+    is_word = len(letters) > 3 and (has_vowel or not letters.isupper())
+    is_cased = letters[0].islower() and has_vowel
+    is_plain = letters.islower() and len(letters) > 2 and has_vowel
+    if len(letters) == 1 or is_word or is_cased or is_plain or letters.istitle():
+        return letters
+    return " ".join(letters)
+
+
+def _code_digits(digits: str) -> str:
+    if "." in digits:
+        return number(digits)
+    is_round = len(digits) <= 4 and digits.endswith("00")
+    if digits.startswith("0") or (len(digits) > 2 and not is_round):
+        return numerals.english_digits(digits)
+    return numerals.english(int(digits))
+
+
+def _code(match: re.Match[str]) -> Reading:
+    """Letters with digits: MP3, GPT-4o, H.264, B2B."""
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    for run in _RUNS.finditer(match[0]):
+        stop = match.start() + run.end()
+        words = spelled(run[0]) if run[0].isalpha() else _code_digits(run[0])
+        said.append(((" " if said else "") + words, (end, stop)))
+        end = stop
+    return said
+
+
+def _resolution(match: re.Match[str]) -> str:
+    first, last = divmod(int(match[1]), 100)
+    return f"{numerals.english(first)} {numerals.english(last)} {match[2]}"
+
+
+def _postal(match: re.Match[str]) -> Reading | None:
+    if not _STATES.fullmatch(match.string[match.start() - 2 : match.start()]):
+        return None
+    return [(", ", match.span(1)), *digits_of(match.string, match.span(2))]
+
+
+def _extension(match: re.Match[str]) -> Reading:
+    return [(" extension ", match.span(1)), *digits_of(match.string, match.span(2))]
+
+
+def _plain_digits(match: re.Match[str]) -> Reading:
+    return digits_of(match.string, match.span())
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    return numerals.english_ordinal(int(match[1]))
+
+
+ADDRESSES = (rule(ADDRESS, _address),)
+
+RULES = (
+    rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
+    rule(
+        r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,]?\d)",
+        _phone,
+    ),
+    rule(rf"{UNSIGNED}\+\d{{7,15}}(?!\d)", _phone),
+    rule(rf"{UNSIGNED}(\d{{3}})-(\d{{4}})(?![\d-])", _local_phone),
+    rule(rf"{UNSIGNED}1-(?:800|888|877|866)(?!\d)", _plain_digits),
+    rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{2,6})\b", _extension),
+    rule(r"(?<![\w.,-])(\d{3})-(\d{2})-(\d{4})(?![\d-])", _plain_digits),
+    rule(r"(?<=\b[A-Z]{2})( )(\d{5}(?:-\d{4})?)(?![\d,-])", _postal),
+    rule(r"\b(v\.? ?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
+    rule(r"\b([vV])(\d+(?:\.\d+)*)\b", _version),
+    rule(rf"{UNSIGNED}(?:\d{{3,6}})(?![\w-]|[.,]\d)", _dialled),
+    rule(rf"{UNSIGNED}(?:\d{{3,19}}(?:-\d+)*)(?![\w-]|[.,]\d)", _named),
+    rule(r"(?<![\w.,$€£¥#/-])(?:911|999)(?![\w/-]|[.,]\d)", _emergency),
+    rule(rf"{UNSIGNED}\d{{10,}}(?![\w-]|[.,]\d)", _plain_digits),
+)
+
+CODES = (
+    rule(r"\b(\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
+    rule(r"\b([1-9]\d{2,3})([pi])\b", _resolution),
+    rule(r"\b[A-Z]{1,6}(?:[-.]\d+[A-Za-z]?|\d+\.\d+)\b", _code),
+    rule(r"\b(?:[A-Za-z]+\d|\d+[A-Za-z])[A-Za-z0-9]*(?:-(?=[A-Za-z0-9]*\d)[A-Za-z0-9]+)*\b", _code),
+)
