@@ -26,6 +26,7 @@ _UNSPEAKABLE = (
 )
 _LEFT_OVER = (
     words(r"[|•·]+", ", "),
+    words(r"(?<=\w)/+(?=\w)", " "),
     words(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
 _SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", lambda match: [_space(match)]),)

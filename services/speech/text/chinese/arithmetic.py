@@ -9,7 +9,7 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, TO, before, behind, number
 
-_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
+_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
@@ -26,6 +26,7 @@ _POWERS = {"2": "的平方", "3": "的立方"}
 _SCORE = re.compile(
     r"(?:比分|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
 )
+_WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战平|落败|告负")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
@@ -64,7 +65,7 @@ def _token(token: str) -> str:
         return _fraction(int(numerator), int(denominator))
     if token[0].isdigit():
         return number(token)
-    return token if token.isalpha() else ""
+    return token if token.isalpha() or token in "()" else ""
 
 
 def _power(token: str) -> str:
@@ -76,6 +77,8 @@ def _fraction(numerator: int, denominator: int) -> str:
 
 
 def _written_fraction(match: re.Match[str]) -> str:
+    if not match[1] and int(match[2]) > int(match[3]):  # such as a blood pressure
+        return f"{number(match[2])}，{number(match[3])}"
     whole = f"{number(match[1].strip())}又" if match[1] else ""
     return whole + _fraction(int(match[2]), int(match[3]))
 
@@ -95,7 +98,11 @@ def _pair(match: re.Match[str], between: str) -> Reading:
 
 
 def _range(match: re.Match[str]) -> Reading:
-    return _pair(match, "比" if _SCORE.search(before(match)) else "到")
+    return _pair(match, "比" if _is_score(match) else "到")
+
+
+def _is_score(match: re.Match[str]) -> bool:
+    return bool(_SCORE.search(before(match)) or _WON.match(behind(match)))
 
 
 def _difference(match: re.Match[str]) -> Reading | None:
@@ -116,6 +123,9 @@ def _leading(match: re.Match[str]) -> Reading:
     return [(number(match[1]), match.span(1)), ("。", match.span(2))]
 
 
+_SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
+"""Series whose numbers have a hyphen begin with these or end with them: 歼-20, 长征-5."""
+
 EXPRESSIONS = (
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
     rule(
@@ -131,6 +141,7 @@ RULES = (
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
     rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
     rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9])", lambda m: _pair(m, "乘")),
+    words(rf"(?<=[{_SERIES}])-(?=\d)", ""),
     rule(r"(?<![A-Za-z0-9.])[-−](?=\d)", _minus),
     words(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
     words("§", "第"),
@@ -158,6 +169,7 @@ RULES = (
     words(r"\s?&\s?", "和"),
     words(r"#(?=\w|[一-龥])", ""),
     words(r"(?<![A-Za-z0-9.])@(?=\w|[一-龥])", "艾特"),
+    words("@", " at "),
     words(r"™|®|©", ""),
     rule(NUMBER, lambda match: number(match[0])),
     rule(r"(?<![A-Za-z0-9])\.\d+", lambda match: f"零点{numerals.chinese_digits(match[0][1:])}"),

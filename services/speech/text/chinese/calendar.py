@@ -51,6 +51,18 @@ def _short_year(match: re.Match[str]) -> Reading | None:
     return [*digits(match.string, match.span(1)), *_rest(match, 1)]
 
 
+def _year_of_month(match: re.Match[str]) -> Reading:
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
+def _one_by_one(match: re.Match[str]) -> Reading:
+    return digits(match.string, match.span())
+
+
+def _named_day(match: re.Match[str]) -> str:
+    return numerals.chinese_digits(match[0].replace("·", ""))
+
+
 def _rest(match: re.Match[str], group: int) -> Reading:
     """Return what the match has behind a group as it is."""
     start, end = match.end(group), match.end()
@@ -134,7 +146,10 @@ RULES = (
     rule(rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|\)|）|，|。|$)", _years),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
+    rule(rf"{ALONE}(\d{{2}})\s?年(?=\d{{1,2}}月)", _year_of_month),
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
+    rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
+    rule(rf"{ALONE}\d{{1,2}}·\d{{1,2}}(?!\d)", _named_day),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),
     rule(
         r"(?<![A-Za-z0-9.,:：])(?P<hour>[01]?\d|2[0-4])[:：](?P<minute>[0-5]\d)(?:[:：](?P<second>[0-5]\d))?"

@@ -15,7 +15,7 @@ _CALLED = re.compile(
 _NAMED = re.compile(
     r"(?:订单|编号|单号|序列号|账号|账户|帐号|卡号|尾号|验证码|密码|学号|工号|证号|证件|身份证|邮编|邮政编码|代码|编码|号码"
     r"|房号|房间|门牌|车牌|车次|航班|班次|公交|线路|端口|股票|QQ|微信|群号|流水号|快递|口令|口令码|取件码|识别码|批号|工单|工号"
-    r"|波音|空客|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
+    r"|波音|空客|ISO|IEEE|RFC|RTX|GTX|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
@@ -84,7 +84,8 @@ def _named(match: re.Match[str]) -> Reading | None:
 def _emergency(match: re.Match[str]) -> Reading | None:
     is_alone = not re.match(r"\s?[\w%.,:：/℃°+*=-]", behind(match), re.ASCII)
     is_called = re.match(
-        r"\s?(?:报警|急救|火警|电话|热线|服务|平台|、|或|和|接线|中心|指挥|来)", behind(match)
+        r"\s?(?:报警|急救|火警|电话|热线|网站|官网|客服|服务|平台|、|或|和|接线|中心|指挥|来)",
+        behind(match),
     )
     return code(match.string, match.span()) if is_alone and is_called else None
 
@@ -146,7 +147,10 @@ RULES = (
     rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
-    rule(rf"{UNSIGNED}(?:110|119|120|122|911|112|12345|12315)(?!\d)", _emergency),
+    rule(
+        rf"{UNSIGNED}(?:110|119|120|122|911|112|12306|12345|12315|95\d{3}|100\d{2})(?!\d)",
+        _emergency,
+    ),
     rule(rf"{UNSIGNED}\d{{3,19}}(?:-\d+)*[xX]?(?![A-Za-z0-9-]|[.,]\d)", _named),
     rule(rf"{UNSIGNED}\d{{3,4}}(?!\d){_PLACE}", _mobile),
     rule(rf"{UNSIGNED}\d{{9,}}(?!\d|[.,]\d|[万亿元个人])(?<!0000)", _mobile),
@@ -154,7 +158,7 @@ RULES = (
 
 CODES = (
     rule(
-        r"(?<![A-Za-z0-9])(?!No\.)[A-Za-z]{1,10}(?:[-.]\d+[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
+        r"(?<![A-Za-z0-9])(?!No\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
         _code,
     ),
     rule(

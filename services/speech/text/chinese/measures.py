@@ -19,6 +19,7 @@ Hz: 赫兹, kHz: 千赫兹, MHz: 兆赫兹, GHz: 吉赫兹, W: 瓦, kW: 千瓦, 
 V: 伏, mV: 毫伏, kV: 千伏, mA: 毫安, Wh: 瓦时, kWh: 千瓦时, MWh: 兆瓦时, mAh: 毫安时, Ah: 安时
 J: 焦耳, kJ: 千焦, cal: 卡, kcal: 千卡, N: 牛, Pa: 帕, hPa: 百帕, kPa: 千帕, MPa: 兆帕
 psi: 磅每平方英寸, dB: 分贝, hp: 马力, mmHg: 毫米汞柱, px: 像素, ha: 公顷
+KB: KB, MB: MB, GB: GB, TB: TB, PB: PB, MB/s: 兆字节每秒, GB/s: 吉字节每秒, ppm: ppm, dpi: dpi
 °C: 摄氏度, ° C: 摄氏度, ºC: 摄氏度, ℃: 摄氏度, °F: 华氏度, ℉: 华氏度, °: 度, º: 度
 """
 _UNITS = dict(each.strip().split(": ") for each in re.split(r",|\n", _NAMES.strip()))
@@ -28,7 +29,7 @@ _COUNTERS = (
     "小时|分钟|公里|公斤|千米|厘米|毫米|毫升|平方|立方|英里|英尺|英寸|海里|星期|礼拜|世纪(?!\\d)|[个位人名种次天周年只条张家"
     "杯本件间份台辆架套座倍米斤吨升克岁瓶盒袋把双对栋篇首句届场趟遍顿匹头朵片颗块根支枝艘列部门级步秒晚代封册幅棵株滴圈道面群站口节课堂章页元角]"
 )
-_NOT_COUNTED = "(?!年级|月份|级|代码|门课)"
+_NOT_COUNTED = "(?!年级|月份|级|代码|次方|次元)"
 
 
 def _quantity(match: re.Match[str]) -> str:
@@ -71,7 +72,13 @@ def _size(match: re.Match[str]) -> str:
     return f"{'乘'.join(numbers)}{_UNITS[match[4]]}"
 
 
+def _arc(match: re.Match[str]) -> str:
+    seconds = f"{number(match[3])}秒" if match[3] else ""
+    return f"{number(match[1])}度{number(match[2])}分{seconds}"
+
+
 RULES = (
+    rule(r"(?<!\d)(\d{1,3})°\s?(\d{1,2})[′']\s?(?:(\d{1,2}(?:\.\d+)?)[″\"])?", _arc),
     rule(rf"{ALONE}({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
     rule(rf"{ALONE}({NUMBER})\s?[\"″](?![A-Za-z0-9一-龥])", lambda match: f"{count(match[1])}英寸"),
     rule(

@@ -21,13 +21,13 @@ _PLACES = {
 """Behind a name."""
 
 _ANYWHERE = {
-    "vs": "versus", "approx": "approximately", "dept": "department", "tel": "telephone",
+    "vs": "versus", "approx": "approximately", "Approx": "Approximately", "Est": "Established", "dept": "department", "tel": "telephone",
     "incl": "including", "excl": "excluding",
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
     "Co": "Company", "govt": "government", "resp": "respectively",
 }  # fmt: skip
 _BEFORE_NUMBERS = {
-    "No": "number", "Nos": "numbers", "Fig": "figure", "Figs": "figures", "Vol": "volume",
+    "No": "number", "no": "number", "Nos": "numbers", "Fig": "figure", "Figs": "figures", "Vol": "volume",
     "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
     "Art": "article",
 }  # fmt: skip
@@ -40,7 +40,7 @@ _REGNANT = (
 )
 _CHAPTERS = (
     "World War|Chapter|Part|Act|Scene|Volume|Vol\\.|Book|Phase|Type|Section|Article|Title|Level"
-    "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Model|Mark"
+    "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Mark"
 )
 _ROMAN = r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})"
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
@@ -96,11 +96,11 @@ RULES = (
     rule(rf"\b({_one_of(_ANYWHERE)})\.", lambda match: _with_stop(match, _ANYWHERE[match[1]])),
     words(r"\bvs\b", "versus"),
     rule(
-        rf"\b({_one_of(_BEFORE_NUMBERS)})\.?\s?(?=\d)",
+        rf"\b({_one_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),
-    rule(rf"\b({_CHAPTERS}) ({_ROMAN})\b", _numbered),
+    rule(rf"\b({_CHAPTERS}) ({_ROMAN})\b(?!-)", _numbered),
     rule(rf"\b{_ROMAN}(?= century\b)", lambda match: numerals.english_ordinal(_roman(match[0]))),
     rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
     words(r"\bC\+\+", "C plus plus"),

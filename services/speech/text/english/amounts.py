@@ -107,6 +107,10 @@ _NUMBERS = (
     rf"(?:(?P<scale_first>{_SCALE_WORD})?{RANGE}(?:{_SIGN})?(?P<last>{NUMBER}))?"
     rf"(?P<scale>{_SCALE_WORD})?"
 )
+_HEADS = (
+    r"(?= (?:people|users|residents|inhabitants|customers|subscribers|followers|views|downloads"
+    r"|visitors|copies|jobs|members|households|children|tourists|passengers|players)\b)"
+)
 _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
@@ -124,6 +128,11 @@ RULES = (
         rf"(?<![\w.,])({NUMBER})\s?¢",
         lambda m: f"{number(m[1])} {'cent' if m[1] == '1' else 'cents'}",
     ),
+    rule(
+        r"(?<![\w.,])(\d+\.\d+)([kKMB])(?![\w.]*\d|\w)",
+        lambda match: _scaled(match[1], match[2]),
+    ),
+    rule(rf"(?<![\w.,])({NUMBER})(m){_HEADS}", lambda match: _scaled(match[1], match[2])),
     rule(
         rf"(?<![\w.,])({NUMBER})([kKMB]|bn|mn){_COUNTED}",
         lambda match: _scaled(match[1], match[2]),

@@ -9,7 +9,7 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
 
-_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
+_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
@@ -68,7 +68,9 @@ def _token(token: str) -> str:
         return fraction(int(numerator), int(denominator))
     if token[0].isdigit():
         return number(token)
-    return "pi" if token == "π" else token if token.isalpha() else ""
+    if token == "π":
+        return "pi"
+    return token if token.isalpha() or token in "()" else ""
 
 
 def _power(token: str) -> str:
@@ -98,7 +100,7 @@ def _fraction(match: re.Match[str]) -> str | None:
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
     if _POINTS.match(match.string, match.end()) or (
-        denominator in (10, 100) and not _OF.match(match.string, match.end())
+        numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end())
     ):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
     return fraction(numerator, denominator)

@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.english.numbers import UNSIGNED, before, number
 
 _MONTHS = (
@@ -21,7 +21,7 @@ _DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _DASH = r"\s?[-–—]\s?"
 
 _YEAR_COMES = re.compile(
-    r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|early|late"
+    r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|c\.|est\.|early|late"
     r"|mid|spring|summer|autumn|fall|winter|born|died|founded|established|copyright|©|class of"
     r"|to|between|and|AD|CE) (?:the )?(?:year |early |late |spring |summer |of )?[(]?$",
     re.IGNORECASE,
@@ -170,6 +170,7 @@ RULES = (
     rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
     rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
     rule(rf"\b({_DAY})(?=,? (?:{_MONTH})\b|,? \d)", lambda match: _weekday(match[1])),
+    words(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
     rule(r"(?<![\w.,$])(?P<century>1\d|20)(?P<tens>\d0)['’]?s\b", _decade),
     rule(r"(?<![\w.,$])['’‘]?(?P<century>)(?P<tens>[2-9]0)['’]?s\b", _decade),
     rule(r"(?<![\w.,])(\d{1,4}(?:,\d{3})?)\s?(B\.?C\.?E?\.?|A\.?D\.?|C\.?E\.?)(?!\w)", _era),

@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, rule
+from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.english.numbers import before
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
@@ -76,7 +76,21 @@ def _zone(match: re.Match[str]) -> Reading:
     return [(sign, match.span("sign")), (hours, (match.end("sign"), match.end()))]
 
 
+def _duration(match: re.Match[str]) -> Reading:
+    names = (("hour", 1), ("minute", 2), ("second", 3))
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    for name, group in names:
+        if match[group]:
+            count = int(match[group])
+            words = f"{numerals.english(count)} {name}{'' if count == 1 else 's'}"
+            said.append(((" " if said else "") + words, (end, match.end(group) + 1)))
+            end = match.end(group) + 1
+    return [*said, ("", (end, match.end()))] if end < match.end() else said
+
+
 RULES = (
+    rule(r"(?<![\w.,])(\d{1,3})h(?:rs?)?\s?(\d{1,2})m(?:in)?(?:\s?(\d{1,2})s)?(?!\w)", _duration),
     rule(
         rf"(?<![\w.,:$])(?P<first>1?\d)(?::(?P<first_minute>[0-5]\d))?(?P<to>{_TO})"
         rf"(?P<hour>1?\d)(?::(?P<minute>[0-5]\d))?{_HALF}",

@@ -40,7 +40,7 @@ _NAMED = re.compile(
     r"|apt|bus|train|tram|route|line|highway|port|zip|postal|postcode|po box|box|locker|badge"
     r"|case|extension|ext|model|boeing|airbus|rtx|gtx|iso|error|ending|ends)\b"
     r"(?: (?:number|no|code|id|line|digits|box|key|in|with|is|was|are|of|to|the|your))*"
-    r"\.?[ :#]*$",
+    r"\.?[ :#]*(?:[A-Z]{1,3} )?$",
     re.IGNORECASE,
 )
 _THINGS = re.compile(
@@ -140,7 +140,7 @@ def _internet_address(match: re.Match[str]) -> Reading:
 
 def spelled(letters: str) -> str:
     """Return letters as they are said beside digits: one by one unless they are a word."""
-    has_vowel = bool(set("aeiouyAEIOUY") & set(letters[1:]))
+    has_vowel = bool(set("aeiouyAEIOUY") & set(letters[letters[0].isupper() :]))
     is_word = len(letters) > 3 and (has_vowel or not letters.isupper())
     is_cased = letters[0].islower() and has_vowel
     is_plain = letters.islower() and len(letters) > 2 and has_vowel
@@ -193,10 +193,21 @@ def _ordinal(match: re.Match[str]) -> str:
     return numerals.english_ordinal(int(match[1]))
 
 
+def _grouped(match: re.Match[str]) -> str:
+    """Return a number whose thousands stand apart: 50 000, 1.000.000."""
+    return numerals.english(int(re.sub(r"\D", "", match[0])))
+
+
+def _one_by_one(match: re.Match[str]) -> str:
+    return " ".join(numerals.english_digits(each) if each.isdigit() else each for each in match[0])
+
+
 ADDRESSES = (rule(ADDRESS, _address),)
 
 RULES = (
+    rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
+    rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _grouped),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,]?\d)",
         _phone,
@@ -204,7 +215,7 @@ RULES = (
     rule(rf"{UNSIGNED}\+\d{{7,15}}(?!\d)", _phone),
     rule(rf"{UNSIGNED}(\d{{3}})-(\d{{4}})(?![\d-])", _local_phone),
     rule(rf"{UNSIGNED}1-(?:800|888|877|866)(?!\d)", _plain_digits),
-    rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{2,6})\b", _extension),
+    rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{1,6})\b", _extension),
     rule(r"(?<![\w.,-])(\d{3})-(\d{2})-(\d{4})(?![\d-])", _plain_digits),
     rule(r"(?<=\b[A-Z]{2})( )(\d{5}(?:-\d{4})?)(?![\d,-])", _postal),
     rule(r"\b(v\.? ?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
@@ -218,6 +229,6 @@ RULES = (
 CODES = (
     rule(r"\b(\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
     rule(r"\b([1-9]\d{2,3})([pi])\b", _resolution),
-    rule(r"\b[A-Z]{1,6}(?:[-.]\d+[A-Za-z]?|\d+\.\d+)\b", _code),
+    rule(r"\b[A-Z]{1,6}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)\b", _code),
     rule(r"\b(?:[A-Za-z]+\d|\d+[A-Za-z])[A-Za-z0-9]*(?:-(?=[A-Za-z0-9]*\d)[A-Za-z0-9]+)*\b", _code),
 )

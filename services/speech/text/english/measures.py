@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text.alignment import rule
-from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, number
+from services.speech.text.english.numbers import ALONE, MINUS, NUMBER, RANGE, number
 
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
@@ -17,7 +17,8 @@ ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
 mph: mile per hour, kph: kilometer per hour, kmh: kilometer per hour, kmph: kilometer per hour
 rpm: revolution per minute, bpm: beat per minute, fps: frame per second, mpg: mile per gallon
 KB: kilobyte, kB: kilobyte, MB: megabyte, GB: gigabyte, TB: terabyte, PB: petabyte
-MiB: mebibyte, GiB: gibibyte, Mb: megabit, Gb: gigabit, kbps: kilobit per second
+MiB: mebibyte, GiB: gibibyte, Mb: megabit, Gb: gigabit, kbps: kilobit per second, kbit/s: kilobit per second
+Mbit/s: megabit per second, Gbit/s: gigabit per second, MB/s: megabyte per second
 Kbps: kilobit per second, Mbps: megabit per second, Gbps: gigabit per second
 MP: megapixel, px: pixel, dpi: dot per inch, ppi: pixel per inch, ppm: part per million
 Hz: hertz, kHz: kilohertz, MHz: megahertz, GHz: gigahertz, W: watt, kW: kilowatt
@@ -79,11 +80,24 @@ def _quantity(match: re.Match[str]) -> str:
     return f"{'minus ' if match['minus'] else ''}{words} {name}"
 
 
+def _parts(match: re.Match[str]) -> str:
+    """Return a unit of which there is a part, or many and a part."""
+    is_many = _MANY_AND_A_FRACTION.search(match.string[: match.start()][-12:])
+    return f" {_name(match['unit'], match['per'], is_one=not is_many)}"
+
+
 def _height(match: re.Match[str]) -> str:
-    feet = f"{number(match[1])} {'foot' if match[1] == '1' else 'feet'}"
-    if not match[2]:
-        return feet
-    return f"{feet} {number(match[2])} {'inch' if match[2] == '1' else 'inches'}"
+    inches = f" {'inch' if match[2] == '1' else 'inches'}" if match[3] else ""
+    return f"{_feet(match)} {number(match[2])}{inches}"
+
+
+def _feet(match: re.Match[str]) -> str:
+    return f"{number(match[1])} {'foot' if match[1] == '1' else 'feet'}"
+
+
+def _arc(match: re.Match[str]) -> str:
+    seconds = f" {number(match[2])} seconds" if match[2] else ""
+    return f" {number(match[1])} minutes{seconds}"
 
 
 def _inches(match: re.Match[str]) -> str:
@@ -99,26 +113,32 @@ def _size(match: re.Match[str]) -> str:
 _PER_NAMES = {**_UNITS, **_ONLY_BEHIND}
 _UNIT = (
     rf"(?P<unit>{_by_length(_UNITS)})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
-    r"(?![A-Za-z0-9/²³])"
+    r"(?![A-Za-z0-9²³]|/[A-Za-z])"
 )
 
+_BEHIND_A_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
+_MANY_AND_A_FRACTION = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
+
 RULES = (
-    rule(rf"(?<![\w.,])({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
-    rule(rf"(?<![\w.,])({NUMBER})[′](?!\d)", _height),
+    rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
+    rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
+    rule(rf"{ALONE}({NUMBER})′", _feet),
+    rule(rf"(?:{_BEHIND_A_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
     rule(
-        rf"(?<![\w.,])({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
+        rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
         r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
         _size,
     ),
     rule(
-        rf"(?<![\w.,])(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
+        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
         rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
         _quantity,
     ),
     rule(
-        rf"(?<=[A-Za-z\d])\s?/\s?(?P<per>{_by_length(_ONLY_BEHIND)})\b",
-        lambda match: f" per {_PER_NAMES[match['per']]}",
+        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{_by_length(_ONLY_BEHIND)})"
+        rf"|(?<=\d)/(?P<unit>{_by_length(_PER_NAMES)}))\b",
+        lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
     ),
     rule(
         r"(?<=\w)\s?(?:km/h|m/s)\b",

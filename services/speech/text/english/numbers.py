@@ -55,4 +55,4 @@ def follows(match: re.Match[str], pattern: re.Pattern[str]) -> bool:
 def before(match: re.Match[str], length: int = 48) -> str:
     """Return what stands before a match in its sentence."""
     text = match.string[max(0, match.start() - length) : match.start()]
-    return re.split(r"[.!?;]\s|\n", text)[-1]
+    return re.split(r"[.!?;]\s(?=\S)|\n", text)[-1]
