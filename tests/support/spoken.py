@@ -1,6 +1,72 @@
-"""Reads numbers back from the words that say them, knowing nothing of how they were made."""
+"""Hears sentences with numbers, and reads numbers from words without the rules that made them."""
 
 import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.speech.ports import Recognizer, Synthesizer
+from services.speech.text.normalization import speakable
+from tests.support.resampling import resample
+
+VOICES = {"en": "af_heart", "zh": "zf_xiaoxiao"}
+LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A written sentence with numbers."""
+
+    language: str
+    written: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardSentence(Sentence):
+    """What was said for it, and what was heard."""
+
+    spoken: str
+    heard: str
+
+    @property
+    def came_back(self) -> bool:
+        """Whether all numbers were heard as they were meant."""
+        again = speakable(self.heard, LANGUAGES[self.language]).text
+        meant = heard_digits(self.spoken, self.language)
+        return bool(meant) and heard_digits(again, self.language) == meant
+
+
+def sentences(table: Path) -> Sequence[Sentence]:
+    """Read a table of language and written sentence."""
+    rows = (line.split("\t") for line in table.read_text(encoding="utf-8").splitlines())
+    return [Sentence(language=row[0], written=row[1]) for row in rows if row[0] in LANGUAGES]
+
+
+async def hear(
+    sentence: Sentence, synthesizer: Synthesizer, recognizer: Recognizer
+) -> HeardSentence:
+    """Say a sentence and write down what is heard."""
+    language_code = LANGUAGES[sentence.language]
+    spoken = speakable(sentence.written, language_code).text
+    pcm = b"".join(
+        [
+            chunk.pcm
+            async for chunk in synthesizer.synthesize(
+                spoken, voice_id=VOICES[sentence.language], language_code=language_code
+            )
+        ]
+    )
+
+    async def sound() -> AsyncIterator[bytes]:
+        yield resample(pcm, synthesizer.sample_rate_hertz)
+
+    heard = ""
+    async for transcript in recognizer.transcribe(sound(), language_code=language_code):
+        heard = transcript.text
+    return HeardSentence(
+        language=sentence.language, written=sentence.written, spoken=spoken, heard=heard
+    )
+
 
 _EN_ONES = {
     word: value

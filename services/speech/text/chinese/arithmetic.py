@@ -9,7 +9,8 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, TO, before, behind, number
 
-_OPERAND = rf"(?>√?\(?√?(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))[²³]?\)?[²³]?|\?)"
+_TERM = rf"(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
+_OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"

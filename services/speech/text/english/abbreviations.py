@@ -21,13 +21,15 @@ _PLACES = {
 """Behind a name."""
 
 _ANYWHERE = {
-    "vs": "versus", "approx": "approximately", "Approx": "Approximately", "Est": "Established", "dept": "department", "tel": "telephone",
+    "vs": "versus", "approx": "approximately", "Approx": "Approximately",
+    "Est": "Established", "dept": "department", "tel": "telephone",
     "incl": "including", "excl": "excluding",
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
     "Co": "Company", "govt": "government", "resp": "respectively",
 }  # fmt: skip
 _BEFORE_NUMBERS = {
-    "No": "number", "no": "number", "Nos": "numbers", "Fig": "figure", "Figs": "figures", "Vol": "volume",
+    "No": "number", "no": "number", "Nos": "numbers",
+    "Fig": "figure", "Figs": "figures", "Vol": "volume",
     "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
     "Art": "article",
 }  # fmt: skip

@@ -17,7 +17,8 @@ ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
 mph: mile per hour, kph: kilometer per hour, kmh: kilometer per hour, kmph: kilometer per hour
 rpm: revolution per minute, bpm: beat per minute, fps: frame per second, mpg: mile per gallon
 KB: kilobyte, kB: kilobyte, MB: megabyte, GB: gigabyte, TB: terabyte, PB: petabyte
-MiB: mebibyte, GiB: gibibyte, Mb: megabit, Gb: gigabit, kbps: kilobit per second, kbit/s: kilobit per second
+MiB: mebibyte, GiB: gibibyte, Mb: megabit, Gb: gigabit, kbps: kilobit per second
+kbit/s: kilobit per second
 Mbit/s: megabit per second, Gbit/s: gigabit per second, MB/s: megabyte per second
 Kbps: kilobit per second, Mbps: megabit per second, Gbps: gigabit per second
 MP: megapixel, px: pixel, dpi: dot per inch, ppi: pixel per inch, ppm: part per million
