@@ -21,6 +21,8 @@ _BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"\*{1,2}")
+_OPERAND_BEFORE = re.compile(r"[0-9]$|(?<![A-Za-z0-9])[A-Za-z]$")
+_OPERAND_BEHIND = re.compile(r"[0-9]|[A-Za-z](?![A-Za-z0-9])")
 _BY_NAME = {",": "，", ".": "。"}
 
 _Leaf = tuple[str, Span]
@@ -80,6 +82,7 @@ def _leaves(text: str) -> Iterator[_Leaf]:
                 yield ".", _NOWHERE
             case {"Start": tag} if _name(tag) not in _INLINE:
                 yield from _lost(text, (end, start))
+                yield ("," if _name(tag) == "TableCell" else "."), _NOWHERE
                 end = max(end, start)
                 if _name(tag) == "Item" and (number := _LIST_NUMBER.match(text, start, stop)):
                     yield number[0].lstrip(), (number.start(1), number.end())
@@ -125,10 +128,10 @@ def _outside_tags(text: str, place: Span) -> Iterator[_Leaf]:
 def _is_operator(text: str, gap: Span) -> bool:
     """Whether what looks like emphasis is a sign between operands: 6*7 and 8*9."""
     start, stop = gap
-    if not 0 < start < stop < len(text) or not _OPERATOR.fullmatch(text, start, stop):
+    if not start < stop or not _OPERATOR.fullmatch(text, start, stop):
         return False
-    neighbours = text[start - 1] + text[stop]
-    return neighbours.isascii() and neighbours.isalnum()
+    is_behind_one = _OPERAND_BEFORE.search(text[max(0, start - 2) : start])
+    return bool(is_behind_one and _OPERAND_BEHIND.match(text, stop))
 
 
 def _placed(text: str, said: str, place: Span) -> Spoken:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from services.speech.text import chinese, english
-from services.speech.text.alignment import Span, Spoken, rewrite, rule, words
+from services.speech.text.alignment import Reading, Spoken, rewrite, rule, words
 from services.speech.text.markdown import without_markup
 from services.speech.text.segmentation import is_cjk
 
@@ -12,11 +12,26 @@ _LATIN_WORD = re.compile("[A-Za-z]+")
 _SOME_LATIN_WORDS = 3
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
+
+def _pause(match: re.Match[str]) -> str:
+    """Return the pause between the cells of a row, unless there is one already."""
+    ending = match.string[: match.start()][-1:]
+    return ", " if ending.isalnum() or (ending in ")%°\"'" and ending) else " "
+
+
+def _space(match: re.Match[str]) -> Reading:
+    """Return the space between two words; before a mark there is none."""
+    end = match.start(1) if match[1] else match.end()
+    return [("" if match[1] else " ", (match.start(), end))]
+
+
 _UNSPEAKABLE = (
     # A model's control tokens.
     words(r"<[|｜][^<>\s]{1,40}[|｜]>(?:(?:system|user|assistant)(?=\s|$))?", ""),
     words(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
     words(r"\[/?(?:INST|SYS)\]|<</?SYS>>", ""),
+    # The line below a table's head, when it was cut off from its head.
+    words(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
     # Pictures. What counts and is in a circle is a number.
     words(
         "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff"
@@ -25,11 +40,12 @@ _UNSPEAKABLE = (
     ),
 )
 _LEFT_OVER = (
-    words(r"[|•·]+", ", "),
+    rule(r"(?<!\s)\s*[|•·][|•·\s]*", _pause),
+    words(r"\s--+\s", ", "),
     words(r"(?<=\w)/+(?=\w)", " "),
     words(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
-_SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", lambda match: [_space(match)]),)
+_SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", _space),)
 _BESIDE_SPEECH = " ,，"
 
 
@@ -48,11 +64,6 @@ def _is_chinese(text: str, language_code: str) -> bool:
     if language_code.partition("-")[0].lower() == "zh":
         return han > 0 or latin_words < _SOME_LATIN_WORDS
     return han > latin_words
-
-
-def _space(match: re.Match[str]) -> tuple[str, Span]:
-    """Return the space between two words; before a mark there is none."""
-    return ("" if match[1] else " ", (match.start(), match.start(1) if match[1] else match.end()))
 
 
 def _folded(spoken: Spoken) -> Spoken:

@@ -135,7 +135,8 @@ EXPRESSIONS = (
     ),
 )
 RULES = (
-    rule(r"(?:^|(?<=[。！？\n])|(?<=[。！？\n]\s))(\d+)(\.\s+)(?=\S)", _leading),
+    rule(rf"{ALONE}(\d+)(\.\s++)(?=[一-龥])", _leading),
+    words(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
     rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"{ALONE}({NUMBER})(\s[-−–]\s)({NUMBER})(?!\d)", _difference),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.speech.text import numerals
 from services.speech.text.alignment import rule
-from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, number
+from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,7 @@ def _amount(match: re.Match[str]) -> str:
     currency = _SIGNS[sign] if sign else _CODES[match["code"] or match["behind"]]
     first, last, scale = match["first"], match["last"], (match["scale"] or "").strip()
     minus = "minus " if match["minus"] else ""
-    is_adjective = _ADJECTIVE.search(match.string[: match.start()][-12:]) and _NOUN.match(
-        match.string, match.end()
-    )
+    is_adjective = _ADJECTIVE.search(before(match, 12)) and _NOUN.match(match.string, match.end())
     if last:
         scale_first = (match["scale_first"] or "").strip()
         words = f"{_scaled(first, scale_first)} to {_scaled(last, scale)}"

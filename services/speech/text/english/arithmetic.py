@@ -176,6 +176,7 @@ RULES = (
     rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
     rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
     words(r"(?<![\w.])[-−](?=[\d.])", "minus "),
+    words(r"(?<=\b[1-7])\*(?!\w)", " star"),
     words(r"[#№]\s?(?=\d)", "number "),
     words("§", "section "),
     words(r"[~≈]\s?(?=[\d$€£¥])", "about "),

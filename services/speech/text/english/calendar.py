@@ -71,7 +71,7 @@ def _month_and_day(match: re.Match[str]) -> Reading:
 
 
 def _day_and_month(match: re.Match[str]) -> Reading:
-    lead = "" if _THE.search(match.string[: match.start()][-8:]) else "the "
+    lead = "" if _THE.search(before(match, 8)) else "the "
     first = lead + _ordinal(match["day"])
     said: list[tuple[str, Span]] = [(first, match.span("day"))]
     end = match.end("day")
@@ -169,7 +169,7 @@ RULES = (
     ),
     rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
     rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
-    rule(rf"\b({_DAY})(?=,? (?:{_MONTH})\b|,? \d)", lambda match: _weekday(match[1])),
+    rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
     words(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
     rule(r"(?<![\w.,$])(?P<century>1\d|20)(?P<tens>\d0)['’]?s\b", _decade),
     rule(r"(?<![\w.,$])['’‘]?(?P<century>)(?P<tens>[2-9]0)['’]?s\b", _decade),

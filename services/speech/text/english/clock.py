@@ -92,16 +92,16 @@ def _duration(match: re.Match[str]) -> Reading:
 RULES = (
     rule(r"(?<![\w.,])(\d{1,3})h(?:rs?)?\s?(\d{1,2})m(?:in)?(?:\s?(\d{1,2})s)?(?!\w)", _duration),
     rule(
-        rf"(?<![\w.,:$])(?P<first>1?\d)(?::(?P<first_minute>[0-5]\d))?(?P<to>{_TO})"
+        rf"(?<![\w.,$])(?<!\d:)(?P<first>1?\d)(?::(?P<first_minute>[0-5]\d))?(?P<to>{_TO})"
         rf"(?P<hour>1?\d)(?::(?P<minute>[0-5]\d))?{_HALF}",
         _hours,
     ),
     rule(
-        r"(?<![\w.,:$])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
+        r"(?<![\w.,$])(?<!\d:)(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
         rf"(?:{_HALF}|(?![\w:]|[.,]\d))",
         _time,
     ),
-    rule(rf"(?<![\w.,:$])(?P<hour>\d{{1,2}}){_HALF}", _hour),
+    rule(rf"(?<![\w.,$])(?<!\d:)(?P<hour>\d{{1,2}}){_HALF}", _hour),
     rule(r"\b(?:UTC|GMT)(?P<sign>[+−-])(?P<hour>1?\d)(?::?(?P<minute>[0-5]\d))?\b", _zone),
     rule(r"(?:(?<=[apAP][mM])|(?<=\.m\.)|(?<=:\d\d))(\s?[-–—−~]\s?)(?=\d)", lambda _: " to "),
 )

@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text.alignment import rule
-from services.speech.text.english.numbers import ALONE, MINUS, NUMBER, RANGE, number
+from services.speech.text.english.numbers import ALONE, MINUS, NUMBER, RANGE, before, number
 
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
@@ -83,7 +83,7 @@ def _quantity(match: re.Match[str]) -> str:
 
 def _parts(match: re.Match[str]) -> str:
     """Return a unit of which there is a part, or many and a part."""
-    is_many = _MANY_AND_A_FRACTION.search(match.string[: match.start()][-12:])
+    is_many = _MANY_AND_A_FRACTION.search(before(match, 12))
     return f" {_name(match['unit'], match['per'], is_one=not is_many)}"
 
 
