@@ -1,5 +1,6 @@
 """Makes written text fit to be spoken: no markup, no emoji, numbers and signs as words."""
 
+import html
 import re
 import unicodedata
 
@@ -15,7 +16,7 @@ _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
 def _pause(match: re.Match[str]) -> str:
     """Return the pause between the cells of a row, unless there is one already."""
-    ending = match.string[: match.start()][-1:]
+    ending = match.string[max(0, match.start() - 1) : match.start()]
     return ", " if ending.isalnum() or (ending in ")%°\"'" and ending) else " "
 
 
@@ -29,7 +30,9 @@ _UNSPEAKABLE = (
     # A model's control tokens.
     words(r"<[|｜][^<>\s]{1,40}[|｜]>(?:(?:system|user|assistant)(?=\s|$))?", ""),
     words(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
-    words(r"\[/?(?:INST|SYS)\]|<</?SYS>>", ""),
+    words(r"<[|｜]\w{0,40}$|\[/?(?:INST|SYS)\]|<</?SYS>>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]", ""),
+    # An entity that was written twice.
+    rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
     # The line below a table's head, when it was cut off from its head.
     words(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
     # Pictures. What counts and is in a circle is a number.

@@ -7,6 +7,7 @@ RULES = (
     *calendar.RULES,
     *identifiers.RULES,
     *amounts.RULES,
+    *measures.SIZES,
     *arithmetic.EXPRESSIONS,
     *measures.RULES,
     *identifiers.CODES,

@@ -58,6 +58,10 @@ _AMOUNT = (
 
 RULES = (
     rule(
+        rf"{ALONE}({NUMBER})(\s?(?:thousand|million|billion|trillion))(?![A-Za-z])",
+        lambda match: _scaled(match[1], match[2].strip()),
+    ),
+    rule(
         rf"(?<![A-Za-z0-9.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?{_AMOUNT}"
         r"(?:\s?(?:美元|元|块钱?|欧元|英镑|港[元币]|日元|圆))?",
         _amount,

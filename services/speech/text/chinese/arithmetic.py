@@ -9,15 +9,19 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, TO, before, behind, number
 
-_TERM = rf"(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
+_TERM = (
+    rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
+)
 _OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
-_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
+_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_SIGNS_OR_NUMBERS = rf"{NUMBER}|[A-Za-z]+|[²³]|\*\*|[<>!=]=|[^\s\w]"
+_SIGNS_OR_NUMBERS = rf"{NUMBER}|(?<=\d)\s?x(?=\s?\d)|[A-Za-z]+|[²³]|\*\*|[<>!=]=|[^\s\w]"
 _TOKEN = re.compile(rf"{_FRACTION}|{_SIGNS_OR_NUMBERS}", re.ASCII)
 _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_OR_NUMBERS, re.ASCII)
+_TIMES = re.compile(r"(?<=\d)\s?x(?=\s?\d)", re.ASCII)
 _OPERATORS = {
+    " x": "乘",
     "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
     "–": "减", "=": "等于", "==": "等于", "≠": "不等于", "!=": "不等于", "≈": "约等于",
     "≤": "小于等于", "<=": "小于等于", "≥": "大于等于", ">=": "大于等于", "<": "小于", ">": "大于",
@@ -41,7 +45,7 @@ def _expression(match: re.Match[str]) -> Reading | None:
         if token[0] in ("^", "**"):
             power = token[0]
             continue
-        say = _power(token[0]) if power else _token(token[0])
+        say = _power(token[0]) if power else _token(_sign(token))
         power = ""
         if say:
             said.append((say, (end, token.end())))
@@ -56,6 +60,11 @@ def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
     )
     pattern = _TOKEN if has_fractions else _TOKEN_WITHOUT_FRACTIONS
     return pattern.finditer(match.string, *match.span())
+
+
+def _sign(token: re.Match[str]) -> str:
+    """Return a token; the x between two numbers is a sign, else it is a letter."""
+    return " x" if _TIMES.match(token.string, token.start()) else token[0]
 
 
 def _token(token: str) -> str:
@@ -130,7 +139,8 @@ _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
 EXPRESSIONS = (
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
     rule(
-        rf"(?<![A-Za-z0-9.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+(?![A-Za-z0-9$€£¥￥%％]|[.,]\d)",
+        rf"(?<![A-Za-z0-9.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+"
+        r"(?![A-Za-z0-9$€£¥￥%％]|[.,]\d)",
         _expression,
     ),
 )

@@ -51,6 +51,10 @@ def _short_year(match: re.Match[str]) -> Reading | None:
     return [*digits(match.string, match.span(1)), *_rest(match, 1)]
 
 
+def _year_of_era(match: re.Match[str]) -> Reading:
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
 def _year_of_month(match: re.Match[str]) -> Reading:
     return [*digits(match.string, match.span(1)), *_rest(match, 1)]
 
@@ -145,6 +149,7 @@ RULES = (
     ),
     rule(rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|\)|）|，|。|$)", _years),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
+    rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
     rule(rf"{ALONE}(\d{{2}})\s?年(?=\d{{1,2}}月)", _year_of_month),
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),

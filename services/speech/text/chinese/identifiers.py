@@ -94,7 +94,7 @@ def _version(match: re.Match[str]) -> Reading:
     said: list[tuple[str, Span]] = []
     start = match.start(2)
     if match[1]:
-        said.append(("" if re.search(r"版本?\s?$", before(match)) else "版本", match.span(1)))
+        said.append((match[1][0].upper(), match.span(1)))
     for part in match[2].split("."):
         words = numerals.chinese_digits(part) if len(part) > 2 else number(part)
         lead = "点" if start > match.start(2) else ""

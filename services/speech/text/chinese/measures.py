@@ -77,15 +77,17 @@ def _arc(match: re.Match[str]) -> str:
     return f"{number(match[1])}度{number(match[2])}分{seconds}"
 
 
-RULES = (
-    rule(r"(?<!\d)(\d{1,3})°\s?(\d{1,2})[′']\s?(?:(\d{1,2}(?:\.\d+)?)[″\"])?", _arc),
-    rule(rf"{ALONE}({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
-    rule(rf"{ALONE}({NUMBER})\s?[\"″](?![A-Za-z0-9一-龥])", lambda match: f"{count(match[1])}英寸"),
+SIZES = (
     rule(
         rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?\s?(cm|mm|km|m|px)"
         r"(?![A-Za-z²³0-9])",
         _size,
     ),
+)
+RULES = (
+    rule(r"(?<!\d)(\d{1,3})°\s?(\d{1,2})[′']\s?(?:(\d{1,2}(?:\.\d+)?)[″\"])?", _arc),
+    rule(rf"{ALONE}({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
+    rule(rf"{ALONE}({NUMBER})\s?[\"″](?![A-Za-z0-9一-龥])", lambda match: f"{count(match[1])}英寸"),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?:(?P<first>{NUMBER})\s?(?P<sign_first>[%％‰])?{TO})?"
         rf"(?P<last>{NUMBER})\s?(?P<sign>[%％‰])",

@@ -16,6 +16,7 @@ RULES = (
     *clock.RULES,
     *identifiers.RULES,
     *amounts.RULES,
+    *measures.SIZES,
     *arithmetic.EXPRESSIONS,
     *measures.RULES,
     *identifiers.CODES,

@@ -9,15 +9,21 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule, words
 from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
 
-_TERM = rf"(?:{NUMBER}[A-Za-z]?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
+_TERM = (
+    rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
+)
 _OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
-_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±)"
+_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_TOKEN = re.compile(rf"{_FRACTION}|{NUMBER}|[A-Za-z]+|[²³]|√|\*\*|[<>!=]=|[^\s\w]", re.ASCII)
+_TOKEN = re.compile(
+    rf"{_FRACTION}|{NUMBER}|(?<=\d)\s?x(?=\s?\d)|[A-Za-z]+|[²³]|√|\*\*|[<>!=]=|[^\s\w]", re.ASCII
+)
 _TOKEN_WITHOUT_FRACTIONS = re.compile(_TOKEN.pattern.removeprefix(f"{_FRACTION}|"), re.ASCII)
+_TIMES = re.compile(r"(?<=\d)\s?x(?=\s?\d)", re.ASCII)
 _OPERATORS = {
-    "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
+    "/": "divided by", " x": "times",
+    "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
     "-": "minus", "−": "minus", "–": "minus", "=": "equals", "==": "equals", "≠": "does not equal",
     "!=": "does not equal", "≈": "is approximately", "≤": "is less than or equal to",
     "<=": "is less than or equal to", "≥": "is greater than or equal to",
@@ -42,7 +48,7 @@ def _expression(match: re.Match[str]) -> Reading | None:
         if token[0] in ("^", "**"):
             power = token[0]
             continue
-        words = _power(token[0]) if power else _token(token[0])
+        words = _power(token[0]) if power else _token(_sign(token))
         power = ""
         if words:
             said.append(((" " if said else "") + words, (end, token.end())))
@@ -59,6 +65,11 @@ def _has_fractions(text: str) -> bool:
     """Whether strokes are those of fractions: 1/2 + 1/4, not 6/2."""
     pairs = [each.split("/") for each in re.findall(_FRACTION, text)]
     return text.count("/") == len(pairs) and all(int(one) < int(many) for one, many in pairs)
+
+
+def _sign(token: re.Match[str]) -> str:
+    """Return a token; the x between two numbers is a sign, else it is a letter."""
+    return " x" if _TIMES.match(token.string, token.start()) else token[0]
 
 
 def _token(token: str) -> str:
@@ -156,14 +167,15 @@ EXPRESSIONS = (
     words(r"\b9/11\b", "nine eleven"),
     words(r"\b50/50\b", "fifty fifty"),
     rule(
-        rf"(?<![\w.,$€£¥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+(?![\w$€£¥]|[.,]\d)",
+        rf"(?<![\w.,$€£¥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+"
+        r"(?![\w$€£¥]|[.,]\d)",
         _expression,
     ),
     rule(
-        rf"(?<![\w.,])({NUMBER})(\s?×\s?|x)({NUMBER})(?!\w)",
+        rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
         lambda match: [
             (number(match[1]), match.span(1)),
-            (" by " if match[2] == "x" else " times ", match.span(2)),
+            (" by " if "x" in match[2] else " times ", match.span(2)),
             (number(match[3]), match.span(3)),
         ],
     ),

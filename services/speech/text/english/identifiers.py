@@ -161,11 +161,16 @@ def _code_digits(digits: str) -> str:
 def _code(match: re.Match[str]) -> Reading:
     """Letters with digits: MP3, GPT-4o, H.264, B2B."""
     said: list[tuple[str, Span]] = []
-    end = match.start()
+    start = end = match.start()
     for run in _RUNS.finditer(match[0]):
         stop = match.start() + run.end()
+        if run[0] == "s" and said and stop == match.end():  # several of them: MP3s
+            words = numerals.english_plural(said.pop()[0])
+            said.append((words, (start, stop)))
+            break
         words = spelled(run[0]) if run[0].isalpha() else _code_digits(run[0])
-        said.append(((" " if said else "") + words, (end, stop)))
+        start = end
+        said.append(((" " if said else "") + words, (start, stop)))
         end = stop
     return said
 

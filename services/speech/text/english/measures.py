@@ -47,6 +47,8 @@ _ONLY_BEHIND = {
 }  # fmt: skip
 """What stands behind a stroke only."""
 
+_ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
+_NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
 _IRREGULAR = {"foot": "feet", "inch": "inches"}
 _UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
 
@@ -75,7 +77,7 @@ def _name(unit: str, per: str | None, *, is_one: bool) -> str:
 
 def _quantity(match: re.Match[str]) -> str:
     first, last = match["first"], match["last"]
-    is_adjective = match["joint"] == "-"
+    is_adjective = match["joint"] == "-" or _is_adjective(match)
     name = _name(match["unit"], match["per"], is_one=(first == "1" and not last) or is_adjective)
     words = f"{number(first)} to {number(last)}" if last else number(first)
     return f"{'minus ' if match['minus'] else ''}{words} {name}"
@@ -102,7 +104,13 @@ def _arc(match: re.Match[str]) -> str:
 
 
 def _inches(match: re.Match[str]) -> str:
-    return f"{number(match[1])} {'inch' if match[1] == '1' else 'inches'}"
+    is_one = match[1] == "1" or _is_adjective(match)
+    return f"{number(match[1])} {'inch' if is_one else 'inches'}"
+
+
+def _is_adjective(match: re.Match[str]) -> bool:
+    """Whether it tells what kind of thing something is: a 5 km run."""
+    return bool(_ARTICLE.search(before(match, 8)) and _NOUN.match(match.string, match.end()))
 
 
 def _size(match: re.Match[str]) -> str:
@@ -120,17 +128,19 @@ _UNIT = (
 _BEHIND_A_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
 _MANY_AND_A_FRACTION = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
 
+SIZES = (
+    rule(
+        rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
+        r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
+        _size,
+    ),
+)
 RULES = (
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}({NUMBER})′", _feet),
     rule(rf"(?:{_BEHIND_A_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
-    rule(
-        rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
-        r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
-        _size,
-    ),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
         rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
