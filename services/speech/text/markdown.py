@@ -16,6 +16,8 @@ _PAUSES = {"TableCell": ","} | dict.fromkeys(
 """What the end of a block sounds like."""
 
 _LIST_NUMBER = re.compile(r"\s*(\d{1,9}[.)])\s?", re.ASCII)
+_MORE_THAN = re.compile(r">(?=[0-9$€£¥])")
+"""No quotation: >100."""
 _TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*>|<[!?][^>]*>", re.DOTALL)
 _BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -84,6 +86,8 @@ def _leaves(text: str) -> Iterator[_Leaf]:
                 yield from _lost(text, (end, start))
                 yield ("," if _name(tag) == "TableCell" else "."), _NOWHERE
                 end = max(end, start)
+                if _name(tag) == "BlockQuote" and _MORE_THAN.match(text, start):
+                    yield ">", (start, start + 1)
                 if _name(tag) == "Item" and (number := _LIST_NUMBER.match(text, start, stop)):
                     yield number[0].lstrip(), (number.start(1), number.end())
                     end = number.end()

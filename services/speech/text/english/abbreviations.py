@@ -45,8 +45,9 @@ _CHAPTERS = (
     "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Mark"
 )
 _ROMAN = r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})"
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10}
-_CENTURY = re.compile(r"(?:st|nd|rd|th)? (?:century|centuries)\b", re.IGNORECASE)
+_LONG_ROMAN = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<! L)"
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_ALWAYS_NUMBERED = frozenset(("World War", "Type", "Phase", "Stage", "Act", "Chapter", "Volume"))
 
 
 def _roman(written: str) -> int:
@@ -62,7 +63,7 @@ def _ordinal_name(match: re.Match[str]) -> Reading:
 
 def _numbered(match: re.Match[str]) -> Reading | None:
     is_word = match[2] == "I" and re.match(r" (?!of|and|to)[a-z']", match.string[match.end() :])
-    if is_word and match[1] != "World War":
+    if is_word and match[1] not in _ALWAYS_NUMBERED:
         return None
     return [(numerals.english(_roman(match[2])), match.span(2))]
 
@@ -102,7 +103,7 @@ RULES = (
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),
-    rule(rf"\b({_CHAPTERS}) ({_ROMAN})\b(?!-)", _numbered),
+    rule(rf"\b({_CHAPTERS}) ({_LONG_ROMAN})\b(?!-)", _numbered),
     rule(rf"\b{_ROMAN}(?= century\b)", lambda match: numerals.english_ordinal(_roman(match[0]))),
     rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
     words(r"\bC\+\+", "C plus plus"),

@@ -158,11 +158,18 @@ def _power_of(match: re.Match[str]) -> str:
     return " " + (_POWERS.get(exponent) or f"to the power of {number(exponent)}")
 
 
+def _scientific(match: re.Match[str]) -> str:
+    sign = "minus " if match[2] == "-" else ""
+    return f"{number(match[1])} times ten to the power of {sign}{number(match[3])}"
+
+
 _OF = re.compile(r" of\b|ths?\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 EXPRESSIONS = (
+    rule(rf"(?<![\w.,])({NUMBER})[eE]([+-]?)(\d{{1,3}})\b", _scientific),
+    words(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
     words(r"\b24/7\b", "twenty-four seven"),
     words(r"\b9/11\b", "nine eleven"),
     words(r"\b50/50\b", "fifty fifty"),

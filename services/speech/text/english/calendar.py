@@ -52,6 +52,19 @@ def _iso_date(match: re.Match[str]) -> str | None:
     return _date(int(match["month"]), int(match["day"]), int(match["year"]))
 
 
+def _moment(match: re.Match[str]) -> str | None:
+    if not (date := _iso_date(match)):
+        return None
+    hour, minute = (numerals.english(int(match[name])) for name in ("hour", "minute"))
+    zero = "oh " if 0 < int(match["minute"]) < 10 else ""
+    time = f"{hour} {zero}{minute}" if int(match["minute"]) else f"{hour} hundred"
+    return f"{date} at {time}{' UTC' if match['zone'] else ''}"
+
+
+def _dozens(match: re.Match[str]) -> str:
+    return {"10": "tens", "100": "hundreds"}.get(match[1], "thousands")
+
+
 def _slashed_date(match: re.Match[str]) -> str | None:
     """Month first, as Americans write, unless that cannot be."""
     first, second, year = int(match[1]), int(match[3]), match[4]
@@ -153,6 +166,12 @@ RULES = (
         r"(?![\w-]|\.\d)",
         _iso_date,
     ),
+    rule(
+        r"\b(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)T(?P<hour>[01]\d|2[0-3]):"
+        r"(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d+)?)?(?P<zone>Z)?",
+        _moment,
+    ),
+    rule(r"\b(1,?000|100|10)s(?= of\b)", _dozens),
     rule(
         r"(?<![\w.-])(\d{1,2})([/.-])(\d{1,2})\2([12]\d{3}|(?<=/)\d{2})(?![\w/-]|\.\d)",
         _slashed_date,

@@ -4,7 +4,7 @@ import re
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule
-from services.speech.text.english.numbers import before
+from services.speech.text.english.numbers import ALONE, before, behind
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
 _NO_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
@@ -18,7 +18,7 @@ def _half(match: re.Match[str]) -> str:
 
 
 def _time(match: re.Match[str]) -> str | None:
-    if _NO_TIME.search(before(match)):
+    if _NO_TIME.search(before(match)) or re.match(r" (?:ratio|odds|mix)\b", behind(match)):
         return None
     hour, minute, half = int(match["hour"]), int(match["minute"]), _half(match)
     seconds = match["second"]
@@ -30,6 +30,10 @@ def _time(match: re.Match[str]) -> str | None:
     elif not half:
         words = _whole_hour(hour)
     return words + half
+
+
+def _military(match: re.Match[str]) -> str:
+    return f"{numerals.english(int(match[1]))} {_minutes(int(match[2])) or 'hundred'}"
 
 
 def _whole_hour(hour: int) -> str:
@@ -101,6 +105,8 @@ RULES = (
         rf"(?:{_HALF}|(?![\w:]|[.,]\d))",
         _time,
     ),
+    rule(rf"{ALONE}(?P<hour>1?\d)\.(?P<minute>[0-5]\d)(?P<second>(?!))?{_HALF}", _time),
+    rule(rf"{ALONE}([01]\d|2[0-3])([0-5]\d)(?= hours\b)", _military),
     rule(rf"(?<![\w.,$])(?<!\d:)(?P<hour>\d{{1,2}}){_HALF}", _hour),
     rule(r"\b(?:UTC|GMT)(?P<sign>[+−-])(?P<hour>1?\d)(?::?(?P<minute>[0-5]\d))?\b", _zone),
     rule(r"(?:(?<=[apAP][mM])|(?<=\.m\.)|(?<=:\d\d))(\s?[-–—−~]\s?)(?=\d)", lambda _: " to "),

@@ -49,6 +49,7 @@ _THINGS = re.compile(
     r"|costs|opens|closes|works|goes|stops|gets|expires|remains|runs|starts|ends|services)\b)"
     r"[a-z]+s)\b"
 )
+_COUNTED = re.compile(r" ?%| (?:people|men|women|children|million|billion|thousand|pages|times)\b")
 _STATES = re.compile(
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
     "|T[NX]|UT|V[AT]|W[AIVY]"
@@ -109,8 +110,13 @@ def _named(match: re.Match[str]) -> Reading | None:
     return digits_of(match.string, match.span())
 
 
+def _numbered(match: re.Match[str]) -> Reading | None:
+    is_named = re.search(r"\bnumber(?! of)\b[^.\d]{0,12}$", before(match), re.IGNORECASE)
+    return digits_of(match.string, match.span()) if is_named else None
+
+
 def _emergency(match: re.Match[str]) -> Reading | None:
-    return None if follows(match, _THINGS) else digits_of(match.string, match.span())
+    return None if follows(match, _COUNTED) else digits_of(match.string, match.span())
 
 
 def _version(match: re.Match[str]) -> Reading:
@@ -214,9 +220,10 @@ RULES = (
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _grouped),
     rule(
-        r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,]?\d)",
+        r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",
         _phone,
     ),
+    rule(rf"{UNSIGNED}\+\d{{1,3}}(?:[ .-]?\(?\d{{1,10}}\b\)?){{2,6}}", _phone),
     rule(rf"{UNSIGNED}\+\d{{7,15}}(?!\d)", _phone),
     rule(rf"{UNSIGNED}(\d{{3}})-(\d{{4}})(?![\d-])", _local_phone),
     rule(rf"{UNSIGNED}1-(?:800|888|877|866)(?!\d)", _plain_digits),
@@ -226,7 +233,11 @@ RULES = (
     rule(r"\b(v\.? ?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
     rule(r"\b([vV])(\d+(?:\.\d+)*)\b", _version),
     rule(rf"{UNSIGNED}(?:\d{{3,6}})(?![\w-]|[.,]\d)", _dialled),
-    rule(rf"{UNSIGNED}(?:\d{{3,19}}(?:-\d+)*)(?![\w-]|[.,]\d)", _named),
+    rule(
+        rf"{UNSIGNED}(?:\d{{1,5}}(?:-\d{{1,7}}){{2,}}+[xX]?|\d{{3,19}}(?:-\d+)*)(?![\w-]|[.,]\d)",
+        _named,
+    ),
+    rule(rf"{UNSIGNED}\d{{6,19}}(?![\w-]|[.,]\d)", _numbered),
     rule(r"(?<![\w.,$€£¥#/-])(?:911|999)(?![\w/-]|[.,]\d)", _emergency),
     rule(rf"{UNSIGNED}\d{{10,}}(?![\w-]|[.,]\d)", _plain_digits),
 )

@@ -2,12 +2,13 @@
 
 import re
 
-from services.speech.text.alignment import rule
+from services.speech.text.alignment import rule, words
 from services.speech.text.english.numbers import ALONE, MINUS, NUMBER, RANGE, before, number
 
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
 nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sqft: square foot
+sq. m: square meter, sq. ft: square foot, pt: point
 sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
 ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
 tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
@@ -122,7 +123,7 @@ def _size(match: re.Match[str]) -> str:
 _PER_NAMES = {**_UNITS, **_ONLY_BEHIND}
 _UNIT = (
     rf"(?P<unit>{_by_length(_UNITS)})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
-    r"(?![A-Za-z0-9²³]|/[A-Za-z])"
+    r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
 )
 
 _BEHIND_A_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
@@ -138,6 +139,9 @@ SIZES = (
 RULES = (
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
+    rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
+    rule(rf"{ALONE}({NUMBER})\s?in\.(?=\s[a-z])", _inches),
+    words(rf"(?:{_BEHIND_A_FRACTION})[\"″](?!\w)", " inch"),
     rule(rf"{ALONE}({NUMBER})′", _feet),
     rule(rf"(?:{_BEHIND_A_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),

@@ -52,6 +52,11 @@ def follows(match: re.Match[str], pattern: re.Pattern[str]) -> bool:
     return pattern.match(match.string, match.end()) is not None
 
 
+def behind(match: re.Match[str], length: int = 12) -> str:
+    """Return what stands behind a match."""
+    return match.string[match.end() : match.end() + length]
+
+
 def before(match: re.Match[str], length: int = 48) -> str:
     """Return what stands before a match in its sentence."""
     text = match.string[max(0, match.start() - length) : match.start()]
