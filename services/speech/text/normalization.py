@@ -9,7 +9,7 @@ from services.speech.text.alignment import Reading, Spoken, rewrite, rule, words
 from services.speech.text.markdown import without_markup
 from services.speech.text.segmentation import is_cjk
 
-_LATIN_WORD = re.compile("[A-Za-z]+")
+_LATIN_WORD = re.compile("[A-Za-z]{2,}")
 _SOME_LATIN_WORDS = 3
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
@@ -45,7 +45,7 @@ _UNSPEAKABLE = (
 _LEFT_OVER = (
     rule(r"(?<!\s)\s*[|•·][|•·\s]*", _pause),
     words(r"\s--+\s", ", "),
-    words(r"(?<=\w)/+(?=\w)", " "),
+    words(r"/+", " "),
     words(r"\$(?=[A-Za-z])", ""),
     words(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from services.speech.text import numerals
 from services.speech.text.alignment import rule
-from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, SCALE, TO, count, number
+from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
+from services.speech.text.expressions import NUMBER
 
 _SIGNS = {
     "US$": "美元", "HK$": "港元", "NT$": "新台币", "AU$": "澳元", "A$": "澳元", "CA$": "加元",

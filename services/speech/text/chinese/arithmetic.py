@@ -2,26 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from fractions import Fraction
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, Span, rule, words
-from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, TO, before, behind, number
+from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.chinese.numbers import ALONE, TO, before, behind, number
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums
 
-_TERM = (
-    rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
-)
-_OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
-_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
-_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
-_FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_SIGNS_OR_NUMBERS = rf"{NUMBER}|(?<=\d)\s?x(?=\s?\d)|[A-Za-z]+|[²³]|\*\*|[<>!=]=|[^\s\w]"
-_TOKEN = re.compile(rf"{_FRACTION}|{_SIGNS_OR_NUMBERS}", re.ASCII)
-_TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_OR_NUMBERS, re.ASCII)
-_TIMES = re.compile(r"(?<=\d)\s?x(?=\s?\d)", re.ASCII)
-_OPERATORS = {
-    " x": "乘",
+_SIGNS = {
     "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
     "–": "减", "=": "等于", "==": "等于", "≠": "不等于", "!=": "不等于", "≈": "约等于",
     "≤": "小于等于", "<=": "小于等于", "≥": "大于等于", ">=": "大于等于", "<": "小于", ">": "大于",
@@ -35,51 +23,12 @@ _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战�
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
-def _expression(match: re.Match[str]) -> Reading | None:
-    if not _SURE.search(match[0]):
-        return None
-    said: list[tuple[str, Span]] = []
-    end = match.start()
-    power = ""
-    for token in _tokens(match):
-        if token[0] in ("^", "**"):
-            power = token[0]
-            continue
-        say = _power(token[0]) if power else _token(_sign(token))
-        power = ""
-        if say:
-            said.append((say, (end, token.end())))
-            end = token.end()
-    return [*said, ("", (end, match.end()))] if end < match.end() else said
+def _power(exponent: str) -> str:
+    return _POWERS.get(exponent) or f"的{_exponent(exponent)}次方"
 
 
-def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
-    pairs = [each.split("/") for each in re.findall(_FRACTION, match[0])]
-    has_fractions = match[0].count("/") == len(pairs) and all(
-        int(one) < int(many) for one, many in pairs
-    )
-    pattern = _TOKEN if has_fractions else _TOKEN_WITHOUT_FRACTIONS
-    return pattern.finditer(match.string, *match.span())
-
-
-def _sign(token: re.Match[str]) -> str:
-    """Return a token; the x between two numbers is a sign, else it is a letter."""
-    return " x" if _TIMES.match(token.string, token.start()) else token[0]
-
-
-def _token(token: str) -> str:
-    if token in _OPERATORS:
-        return _OPERATORS[token]
-    if "/" in token:
-        numerator, denominator = token.split("/")
-        return _fraction(int(numerator), int(denominator))
-    if token[0].isdigit():
-        return number(token)
-    return token if token.isalpha() or token in "()" else ""
-
-
-def _power(token: str) -> str:
-    return _POWERS.get(token) or f"的{_token(token)}次方"
+def _exponent(written: str) -> str:
+    return number(written) if written[0].isdecimal() else _SIGNS.get(written, written)
 
 
 def _fraction(numerator: int, denominator: int) -> str:
@@ -136,13 +85,11 @@ def _leading(match: re.Match[str]) -> Reading:
 _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
 """Series whose numbers have a hyphen begin with these or end with them: 歼-20, 长征-5."""
 
+_SUMS = Sums(signs=_SIGNS, number=number, fraction=_fraction, power=_power, space="")
+
 EXPRESSIONS = (
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
-    rule(
-        rf"(?<![A-Za-z0-9.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+"
-        r"(?![A-Za-z0-9$€£¥￥%％]|[.,]\d)",
-        _expression,
-    ),
+    rule(EXPRESSION, _SUMS.read),
 )
 RULES = (
     rule(rf"{ALONE}(\d+)(\.\s++)(?=[一-龥])", _leading),

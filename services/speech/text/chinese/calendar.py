@@ -93,7 +93,7 @@ def _time(match: re.Match[str]) -> Reading | None:
     hour, minute, second = match["hour"], match["minute"], match["second"]
     said: list[tuple[str, Span]] = []
     half = (match["half"] or "").lower()
-    lead = _HALVES[half] if half and not _HALF_IS_SAID.search(before(match)) else ""
+    lead = "" if _HALF_IS_SAID.search(before(match)) else _half(half, int(hour))
     said.append((f"{lead}{_hour(int(hour))}点", match.span("hour")))
     end = match.end("hour")
     if int(minute) or second:
@@ -105,6 +105,12 @@ def _time(match: re.Match[str]) -> Reading | None:
     return [*said, ("", (end, match.end()))] if end < match.end() else said
 
 
+def _half(half: str, hour: int) -> str:
+    if hour == 12:
+        return {"a": "凌晨", "p": "中午"}.get(half, "")
+    return _HALVES.get(half, "")
+
+
 def _hour(hour: int) -> str:
     return "两" if hour == 2 else numerals.chinese(hour)
 
@@ -114,8 +120,9 @@ def _padded(value: int) -> str:
 
 
 def _half_day(match: re.Match[str]) -> str:
-    lead = "" if _HALF_IS_SAID.search(before(match)) else _HALVES[match["half"].lower()]
-    return f"{lead}{_hour(int(match['hour']))}点"
+    hour = int(match["hour"])
+    is_said = _HALF_IS_SAID.search(before(match))
+    return f"{'' if is_said else _half(match['half'].lower(), hour)}{_hour(hour)}点"
 
 
 def _zone(match: re.Match[str]) -> str:
@@ -147,10 +154,17 @@ RULES = (
         r"(?![A-Za-z0-9-]|\.\d)",
         _american_date,
     ),
-    rule(rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|\)|）|，|。|$)", _years),
+    rule(
+        rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|学年|赛季|财年|\)|）|，|。|$)",
+        _years,
+    ),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
     rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
+    rule(
+        rf"{ALONE}(?:19|20)\d\d(?=[届级款版春夏秋冬]|新年|奥运|世界杯|欧洲杯|亚运|赛季|财年|学年)",
+        _one_by_one,
+    ),
     rule(rf"{ALONE}(\d{{2}})\s?年(?=\d{{1,2}}月)", _year_of_month),
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),

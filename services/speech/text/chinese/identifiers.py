@@ -3,9 +3,9 @@
 import re
 
 from services.speech.text import numerals
+from services.speech.text.addresses import ADDRESS, read_address, spelled
 from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.chinese.numbers import UNSIGNED, before, behind, code, digits, number
-from services.speech.text.english.identifiers import ADDRESS, is_address, spelled
 
 _CALLED = re.compile(
     r"(?:拨打|拨通|拨|致电|电话|热线|来电|打给|打|手机|座机|传真|客服|报警|急救|分机|转|联系|呼叫|短信|号码|call|tel)"
@@ -15,7 +15,7 @@ _CALLED = re.compile(
 _NAMED = re.compile(
     r"(?:订单|编号|单号|序列号|账号|账户|帐号|卡号|尾号|验证码|密码|学号|工号|证号|证件|身份证|邮编|邮政编码|代码|编码|号码"
     r"|房号|房间|门牌|车牌|车次|航班|班次|公交|线路|端口|股票|QQ|微信|群号|流水号|快递|口令|口令码|取件码|识别码|批号|工单|工号"
-    r"|波音|空客|ISO|IEEE|RFC|RTX|GTX|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
+    r"|波音|空客|ISBN|ISO|IEEE|RFC|RTX|GTX|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
@@ -23,31 +23,17 @@ _COUNTED = re.compile(
 )
 _PLACE = (
     r"(?=\s?(?:号?(?:房间?|室|病房|教室|会议室|包间|包厢|厅|铺|车厢|登机口|柜台|窗口)"
-    "|路|线|次|号楼|医院|国道|省道|航班|高速))"
+    "|路|线|次列车|次高铁|次动车|次航班|号楼|医院|国道|省道|航班|高速))"
 )
+_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 
 
+_SIGNS = {"@": " at ", ".": "点", "-": "杠", "+": "加", "_": "下划线"}
+
+
 def _address(match: re.Match[str]) -> Reading | None:
-    if not is_address(match):
-        return None
-    names = {"@": " at ", ".": "点", "-": "杠", "+": "加", "_": "下划线"}
-    start, end = match.span("host")
-    said: list[tuple[str, Span]] = []
-    if match.start() < start:
-        said.append(("", (match.start(), start)))
-    for run in re.finditer(r"\d+|[@.+_-]|[A-Za-z]+", match.string[start:end]):
-        at = (start + run.start(), start + run.end())
-        said.append(
-            (
-                names.get(run[0])
-                or (numerals.chinese_code(run[0]) if run[0].isdigit() else run[0]),
-                at,
-            )
-        )
-    if end < match.end():
-        said.append(("", (end, match.end())))
-    return said
+    return read_address(match, signs=_SIGNS, digits=code)
 
 
 def _phone(match: re.Match[str]) -> Reading | None:
@@ -133,6 +119,17 @@ def _code(match: re.Match[str]) -> Reading:
     return said
 
 
+def _plate(match: re.Match[str]) -> Reading:
+    """Return what stands on a car, letter by letter."""
+    said = " ".join(each for each in match[3] if each)
+    for digit in set("0123456789") & set(said):
+        said = said.replace(digit, numerals.chinese_code(digit))
+    return [
+        (match[2], match.span(2)),
+        (re.sub(r"(?<=[一-龥]) | (?=[一-龥])", "", said), (match.end(2), match.end())),
+    ]
+
+
 ADDRESSES = (rule(ADDRESS, _address),)
 
 RULES = (
@@ -151,7 +148,14 @@ RULES = (
         rf"{UNSIGNED}(?:110|119|120|122|911|112|12306|12345|12315|95\d{3}|100\d{2})(?!\d)",
         _emergency,
     ),
-    rule(rf"{UNSIGNED}\d{{3,19}}(?:-\d+)*[xX]?(?![A-Za-z0-9-]|[.,]\d)", _named),
+    rule(
+        rf"{UNSIGNED}(?:\d{{1,5}}(?:-\d{{1,7}}){{2,}}+[xX]?|\d{{3,19}}(?:-\d+)*[xX]?)"
+        r"(?![A-Za-z0-9-]|[.,]\d)",
+        _named,
+    ),
+    rule(r"(?:(?<=号楼)|(?<=单元)|(?<=[栋座]))\d{3,4}(?![A-Za-z0-9]|[.,]\d|[人个户元名])", _mobile),
+    rule(rf"([{_PROVINCES}])([A-Z])[·•]?([A-Z0-9]{{5,6}})(?![A-Za-z0-9])", _plate),
+    rule(r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物)", _mobile),
     rule(rf"{UNSIGNED}\d{{3,4}}(?!\d){_PLACE}", _mobile),
     rule(rf"{UNSIGNED}\d{{9,}}(?!\d|[.,]\d|[万亿元个人])(?<!0000)", _mobile),
 )

@@ -3,7 +3,8 @@
 import re
 
 from services.speech.text.alignment import Reading, rule
-from services.speech.text.chinese.numbers import ALONE, MINUS, NUMBER, SCALE, TO, count, number
+from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
+from services.speech.text.expressions import NUMBER
 
 _NAMES = """
 km: 公里, m: 米, cm: 厘米, mm: 毫米, µm: 微米, μm: 微米, nm: 纳米, mi: 英里, ft: 英尺, yd: 码
@@ -95,7 +96,7 @@ RULES = (
     ),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})(?:\s?(?:°C?|℃)?{TO}(?P<last>{NUMBER}))?"
-        rf"(?P<scale>{SCALE})?\s?(?P<unit>{_UNIT}){_PER}(?![A-Za-z0-9/²³])",
+        rf"(?P<scale>{SCALE})?\s?(?P<unit>{_UNIT}){_PER}(?![A-Za-z0-9²³]|/[A-Za-z])",
         _quantity,
     ),
     rule(

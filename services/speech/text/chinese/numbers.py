@@ -5,7 +5,6 @@ import re
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
 
-NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?+"
 SCALE = r"(?:\s?(?:万亿|千万|百万|十万|[十百千万亿]))"
 ALONE = r"(?<![A-Za-z0-9.,_])"
 """No part of a longer word or number stands before."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from services.speech.text import numerals
 from services.speech.text.alignment import rule
-from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
+from services.speech.text.english.numbers import MINUS, RANGE, before, number
+from services.speech.text.expressions import NUMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,33 +2,21 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from fractions import Fraction
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, Span, rule, words
-from services.speech.text.english.numbers import MINUS, NUMBER, RANGE, before, number
+from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.english.numbers import RANGE, before, number
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums
 
-_TERM = (
-    rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|(?<![A-Za-z])[A-Za-z]{{1,2}}(?![A-Za-z]))"
-)
-_OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
-_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
-_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
-_FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_TOKEN = re.compile(
-    rf"{_FRACTION}|{NUMBER}|(?<=\d)\s?x(?=\s?\d)|[A-Za-z]+|[²³]|√|\*\*|[<>!=]=|[^\s\w]", re.ASCII
-)
-_TOKEN_WITHOUT_FRACTIONS = re.compile(_TOKEN.pattern.removeprefix(f"{_FRACTION}|"), re.ASCII)
-_TIMES = re.compile(r"(?<=\d)\s?x(?=\s?\d)", re.ASCII)
-_OPERATORS = {
-    "/": "divided by", " x": "times",
-    "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
+_SIGNS = {
+    "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
     "-": "minus", "−": "minus", "–": "minus", "=": "equals", "==": "equals", "≠": "does not equal",
     "!=": "does not equal", "≈": "is approximately", "≤": "is less than or equal to",
     "<=": "is less than or equal to", "≥": "is greater than or equal to",
     ">=": "is greater than or equal to", "<": "is less than", ">": "is greater than",
     "±": "plus or minus", "²": "squared", "³": "cubed", "√": "the square root of",
+    "π": "pi",
 }  # fmt: skip
 _POWERS = {"2": "squared", "3": "cubed"}
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
@@ -38,55 +26,12 @@ _MONTHS = (
 )  # fmt: skip
 
 
-def _expression(match: re.Match[str]) -> Reading | None:
-    if not _SURE.search(match[0]):
-        return None
-    said: list[tuple[str, Span]] = []
-    end = match.start()
-    power = ""
-    for token in _tokens(match):
-        if token[0] in ("^", "**"):
-            power = token[0]
-            continue
-        words = _power(token[0]) if power else _token(_sign(token))
-        power = ""
-        if words:
-            said.append(((" " if said else "") + words, (end, token.end())))
-            end = token.end()
-    return [*said, ("", (end, match.end()))] if end < match.end() else said
+def _power(exponent: str) -> str:
+    return _POWERS.get(exponent) or f"to the power of {_exponent(exponent)}"
 
 
-def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
-    pattern = _TOKEN if _has_fractions(match[0]) else _TOKEN_WITHOUT_FRACTIONS
-    return pattern.finditer(match.string, *match.span())
-
-
-def _has_fractions(text: str) -> bool:
-    """Whether strokes are those of fractions: 1/2 + 1/4, not 6/2."""
-    pairs = [each.split("/") for each in re.findall(_FRACTION, text)]
-    return text.count("/") == len(pairs) and all(int(one) < int(many) for one, many in pairs)
-
-
-def _sign(token: re.Match[str]) -> str:
-    """Return a token; the x between two numbers is a sign, else it is a letter."""
-    return " x" if _TIMES.match(token.string, token.start()) else token[0]
-
-
-def _token(token: str) -> str:
-    if token in _OPERATORS:
-        return _OPERATORS[token]
-    if "/" in token[1:]:
-        numerator, denominator = token.split("/")
-        return fraction(int(numerator), int(denominator))
-    if token[0].isdigit():
-        return number(token)
-    if token == "π":
-        return "pi"
-    return token if token.isalpha() or token in "()" else ""
-
-
-def _power(token: str) -> str:
-    return _POWERS.get(token) or f"to the power of {_token(token)}"
+def _exponent(written: str) -> str:
+    return number(written) if written[0].isdecimal() else _SIGNS.get(written, written)
 
 
 def _part(numerator: int, denominator: int) -> str:
@@ -167,17 +112,15 @@ _OF = re.compile(r" of\b|ths?\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
+_SUMS = Sums(signs=_SIGNS, number=number, fraction=fraction, power=_power, space=" ")
+
 EXPRESSIONS = (
     rule(rf"(?<![\w.,])({NUMBER})[eE]([+-]?)(\d{{1,3}})\b", _scientific),
     words(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
     words(r"\b24/7\b", "twenty-four seven"),
     words(r"\b9/11\b", "nine eleven"),
     words(r"\b50/50\b", "fifty fifty"),
-    rule(
-        rf"(?<![\w.,$€£¥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?{MINUS}?{_OPERAND}){{1,40}}+"
-        r"(?![\w$€£¥]|[.,]\d)",
-        _expression,
-    ),
+    rule(EXPRESSION, _SUMS.read),
     rule(
         rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
         lambda match: [

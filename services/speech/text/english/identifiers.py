@@ -3,30 +3,9 @@
 import re
 
 from services.speech.text import numerals
+from services.speech.text.addresses import ADDRESS, read_address, spelled
 from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
-
-_DOMAINS = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|app|dev|me|tv|cloud|shop|site|online|tech|xyz"
-    "|cn|hk|tw|jp|kr|sg|in|uk|eu|de|fr|es|it|nl|ch|at|se|no|ru|us|ca|au|nz|br|mx|za"
-)
-_FILES = "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
-_HOST = r"[\w-]{1,63}+(?:\.[\w-]{1,63}+)"
-ADDRESS = (
-    rf"(?:(?P<scheme>https?://)|(?<![\w@./-]))(?P<www>www\.)?"
-    rf"(?P<host>(?P<user>[\w.+-]{{1,64}}+@)?(?(scheme){_HOST}{{0,8}}+|{_HOST}{{1,8}}+))(?![\w@])"
-    r"(?P<path>(?::\d{1,5})?(?:[/?#](?:[\w/?#%&=+.,:;~@!$*'()-]{0,2000}[\w/=])?)?)"
-)
-"""With its scheme or without; what stands behind the host is not said."""
-
-_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
-
-
-def is_address(match: re.Match[str]) -> bool:
-    """Whether a match of ADDRESS is one, not two sentences without a space between them."""
-    has_sign = match["scheme"] or match["www"] or match["user"]
-    return bool(has_sign or _KNOWN_ENDING.search(match["host"]))
-
 
 _PHONE = re.compile(
     r"\b(?:call|dial|ring|phone|text|fax|tel|telephone|mobile|cell|hotline|helpline|whatsapp"
@@ -57,23 +36,11 @@ _STATES = re.compile(
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 
 
+_SIGNS = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
+
+
 def _address(match: re.Match[str]) -> Reading | None:
-    if not is_address(match):
-        return None
-    names = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
-    start, end = match.span("host")
-    said: list[tuple[str, Span]] = []
-    if match.start() < start:
-        said.append(("", (match.start(), start)))
-    for run in re.finditer(r"\d+|[@.+_-]|[A-Za-z]+", match.string[start:end]):
-        at = (start + run.start(), start + run.end())
-        if run[0].isdigit():
-            said.extend(digits_of(match.string, at))
-        else:
-            said.append((names.get(run[0], run[0]), at))
-    if end < match.end():
-        said.append(("", (end, match.end())))
-    return said
+    return read_address(match, signs=_SIGNS, digits=digits_of)
 
 
 def _phone(match: re.Match[str]) -> Reading | None:
@@ -144,17 +111,6 @@ def _internet_address(match: re.Match[str]) -> Reading:
     return said
 
 
-def spelled(letters: str) -> str:
-    """Return letters as they are said beside digits: one by one unless they are a word."""
-    has_vowel = bool(set("aeiouyAEIOUY") & set(letters[letters[0].isupper() :]))
-    is_word = len(letters) > 3 and (has_vowel or not letters.isupper())
-    is_cased = letters[0].islower() and has_vowel
-    is_plain = letters.islower() and len(letters) > 2 and has_vowel
-    if len(letters) == 1 or is_word or is_cased or is_plain or letters.istitle():
-        return letters
-    return " ".join(letters)
-
-
 def _code_digits(digits: str) -> str:
     if "." in digits:
         return number(digits)
@@ -220,7 +176,8 @@ RULES = (
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _grouped),
     rule(
-        r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",
+        r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"
+        r"(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",
         _phone,
     ),
     rule(rf"{UNSIGNED}\+\d{{1,3}}(?:[ .-]?\(?\d{{1,10}}\b\)?){{2,6}}", _phone),

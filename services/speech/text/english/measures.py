@@ -3,7 +3,8 @@
 import re
 
 from services.speech.text.alignment import rule, words
-from services.speech.text.english.numbers import ALONE, MINUS, NUMBER, RANGE, before, number
+from services.speech.text.english.numbers import ALONE, MINUS, RANGE, before, number
+from services.speech.text.expressions import NUMBER
 
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer

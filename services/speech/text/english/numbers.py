@@ -5,7 +5,6 @@ import re
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
 
-NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?+"
 ALONE = r"(?<![\w.,])"
 """No part of a longer word or number stands before."""
 UNSIGNED = r"(?<![\w.,$€£¥-])"
