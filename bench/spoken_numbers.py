@@ -1,4 +1,4 @@
-"""`python -m bench.spoken_numbers`: which numbers of written sentences are heard, as JSON.
+"""`python -m bench.spoken_numbers`: which numbers of written sentences are heard, as lines of JSON.
 
 The embedded voice says each sentence of tests/data/spoken/by_ear.tsv as it is made speakable, the
 embedded recognizer writes down what it hears, and a number has come back when its digits have.
@@ -6,10 +6,11 @@ embedded recognizer writes down what it hears, and a number has come back when i
 
 import argparse
 import asyncio
+import contextlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Any
 
 from services.speech.embedded.library import (
     ASSETS,
@@ -20,14 +21,14 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.whisper import WhisperRecognizer
-from tests.support.spoken import Sentence, hear, sentences
+from tests.support.spoken import HeardSentence, Sentence, hear, sentences
 
 TABLE = Path("tests/data/spoken/by_ear.tsv")
 THREADS = 2
 
 
-async def measure(written: Sequence[Sentence]) -> dict[str, Any]:
-    """All figures, and the sentences whose numbers did not come back."""
+async def measure(written: Sequence[Sentence]) -> AsyncGenerator[HeardSentence, None]:
+    """Yield what is heard of each sentence."""
     store = open_store(LibrarySettings())
     store.ensure((RECOGNITION_MODEL, SYNTHESIS_MODEL))
     [kokoro] = store.manifest[SYNTHESIS_MODEL].files
@@ -39,30 +40,30 @@ async def measure(written: Sequence[Sentence]) -> dict[str, Any]:
             threads=THREADS,
         ) as synthesizer,
     ):
-        heard = [await hear(sentence, synthesizer, recognizer) for sentence in written]
-    return {
-        "languages": {
-            language: {
-                "sentences": sum(each.language == language for each in heard),
-                "came_back": sum(each.language == language and each.came_back for each in heard),
-            }
-            for language in dict.fromkeys(each.language for each in written)
-        },
-        "heard": [
-            {
+        for sentence in written:
+            yield await hear(sentence, synthesizer, recognizer)
+
+
+async def tell(written: Sequence[Sentence]) -> None:
+    """Print a line of JSON for each sentence, and one with the sums."""
+    counts: Counter[str] = Counter()
+    async with contextlib.aclosing(measure(written)) as heard:
+        async for each in heard:
+            counts[f"{each.language}_came_back"] += each.came_back
+            counts[f"{each.language}_sentences"] += 1
+            line = {
                 "language": each.language,
                 "written": each.written,
                 "spoken": each.spoken,
                 "heard": each.heard,
                 "came_back": each.came_back,
             }
-            for each in heard
-        ],
-    }
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+    print(json.dumps(counts))
 
 
 def main() -> None:
-    """Print all figures."""
+    """Print what came back."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m bench.spoken_numbers")
     parser.add_argument("--language", choices=("en", "zh"), help="one language only")
     parser.add_argument("--containing", default="", help="only sentences with this text")
@@ -72,7 +73,7 @@ def main() -> None:
         for each in sentences(TABLE)
         if arguments.language in (None, each.language) and arguments.containing in each.written
     ]
-    print(json.dumps(asyncio.run(measure(chosen)), indent=2, ensure_ascii=False))
+    asyncio.run(tell(chosen))
 
 
 if __name__ == "__main__":
