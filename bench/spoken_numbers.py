@@ -10,7 +10,6 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
 
 from services.speech.embedded.library import (
     ASSETS,
@@ -23,7 +22,6 @@ from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.whisper import WhisperRecognizer
 from tests.support.spoken import HeardSentence, Sentence, hear, sentences
 
-TABLE = Path("tests/data/spoken/by_ear.tsv")
 THREADS = 2
 
 
@@ -66,14 +64,15 @@ def main() -> None:
     """Print what came back."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m bench.spoken_numbers")
     parser.add_argument("--language", choices=("en", "zh"), help="one language only")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the first")
     parser.add_argument("--containing", default="", help="only sentences with this text")
     arguments = parser.parse_args()
     chosen = [
         each
-        for each in sentences(TABLE)
+        for each in sentences()
         if arguments.language in (None, each.language) and arguments.containing in each.written
     ]
-    asyncio.run(tell(chosen))
+    asyncio.run(tell(chosen[arguments.skip :]))
 
 
 if __name__ == "__main__":

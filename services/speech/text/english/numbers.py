@@ -26,11 +26,6 @@ def number(written: str) -> str:
     return f"{said} point {numerals.english_digits(decimals)}" if decimals else said
 
 
-def is_one(written: str) -> bool:
-    """Whether a thing of which there are so many is named in the singular."""
-    return written == "1"
-
-
 def digits_of(text: str, span: Span) -> Reading:
     """Return the digits of a text one by one, with a pause between groups of them."""
     said: list[tuple[str, Span]] = []
