@@ -5,6 +5,7 @@ import re
 from services.speech.text import numerals
 from services.speech.text.addresses import ADDRESS, read_address, spelled
 from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.chinese.measures import UNIT
 from services.speech.text.chinese.numbers import UNSIGNED, before, behind, code, digits, number
 
 _CALLED = re.compile(
@@ -19,7 +20,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r"\s?(?:[个位人名天年月日元块次种件条张家层岁分秒米克斤吨公里万亿千百%％℃°倍度本台辆架座间套份只项页章]|小时|多|余|美元|欧元)"
+    r"\s?(?:[个位人名天年月日元块次种件条张家层岁分秒米克斤吨公里万亿千百%％℃°倍度本台辆架座间套份只项页章]|小时|多|余|美元|欧元"
+    rf"|(?:{UNIT})(?![A-Za-z]))"
 )
 _PLACE = (
     r"(?=\s?(?:号?(?:房间?|室|病房|教室|会议室|包间|包厢|厅|铺|车厢|登机口|柜台|窗口)"
@@ -40,7 +42,7 @@ def _phone(match: re.Match[str]) -> Reading | None:
     text = match[0]
     groups = re.findall(r"\d+", text)
     count = sum(map(len, groups))
-    is_marked = re.match(r"[+(（0]", text) or re.match(r"[48]00\D|1\d{2}\D", text)
+    is_marked = re.match(r"[+(（0]", text) or (count == 10 and re.match(r"[48]00\D", text))
     if not 7 <= count <= 19 or not (is_marked or len(groups) > 2 or _CALLED.search(before(match))):
         return None
     if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):

@@ -24,8 +24,8 @@ KB: KB, MB: MB, GB: GB, TB: TB, PB: PB, MB/s: 兆字节每秒, GB/s: 吉字节�
 °C: 摄氏度, ° C: 摄氏度, ºC: 摄氏度, ℃: 摄氏度, °F: 华氏度, ℉: 华氏度, °: 度, º: 度
 """
 _UNITS = dict(each.strip().split(": ") for each in re.split(r",|\n", _NAMES.strip()))
-_UNIT = "|".join(map(re.escape, sorted(_UNITS, key=len, reverse=True)))
-_PER = rf"(?:/(?P<per>{_UNIT}|[天月年人次斤]))?"
+UNIT = "|".join(map(re.escape, sorted(_UNITS, key=len, reverse=True)))
+_PER = rf"(?:/(?P<per>{UNIT}|[天月年人次斤]))?"
 _COUNTERS = (
     "小时|分钟|公里|公斤|千米|厘米|毫米|毫升|平方|立方|英里|英尺|英寸|海里|星期|礼拜|世纪(?!\\d)|[个位人名种次天周年只条张家"
     "杯本件间份台辆架套座倍米斤吨升克岁瓶盒袋把双对栋篇首句届场趟遍顿匹头朵片颗块根支枝艘列部门级步秒晚代封册幅棵株滴圈道面群站口节课堂章页元角]"
@@ -96,7 +96,7 @@ RULES = (
     ),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})(?:\s?(?:°C?|℃)?{TO}(?P<last>{NUMBER}))?"
-        rf"(?P<scale>{SCALE})?\s?(?P<unit>{_UNIT}){_PER}(?![A-Za-z0-9²³]|/[A-Za-z])",
+        rf"(?P<scale>{SCALE})?\s?(?P<unit>{UNIT}){_PER}(?![A-Za-z0-9²³]|/[A-Za-z])",
         _quantity,
     ),
     rule(

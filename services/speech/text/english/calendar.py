@@ -66,8 +66,10 @@ def _dozens(match: re.Match[str]) -> str:
 
 
 def _slashed_date(match: re.Match[str]) -> str | None:
-    """Month first, as Americans write, unless that cannot be."""
+    """Month first, as Americans write, unless that cannot be; with dots the day is first."""
     first, second, year = int(match[1]), int(match[3]), match[4]
+    if match[2] == ".":
+        first, second = second, first
     full_year = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 70 else 1900)
     return _date(first, second, full_year) or _date(second, first, full_year)
 

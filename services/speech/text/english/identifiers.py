@@ -5,6 +5,7 @@ import re
 from services.speech.text import numerals
 from services.speech.text.addresses import ADDRESS, read_address, spelled
 from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.english.measures import UNIT
 from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
 
 _PHONE = re.compile(
@@ -23,19 +24,21 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _THINGS = re.compile(
-    r",?\d|\.\d| ?%| (?:people|percent|million|billion|thousand|hundred|men|women|children"
+    rf",?\d|\.\d| ?(?:{UNIT})(?![\w])"
+    r"| (?:people|percent|million|billion|thousand|hundred|men|women|children"
     r"|(?!(?:always|us|as|is|was|this|unless|across|yes|its|has|does|leaves|departs|arrives|needs"
     r"|costs|opens|closes|works|goes|stops|gets|expires|remains|runs|starts|ends|services)\b)"
     r"[a-z]+s)\b"
 )
-_COUNTED = re.compile(r" ?%| (?:people|men|women|children|million|billion|thousand|pages|times)\b")
+_COUNTED = re.compile(
+    rf" ?(?:{UNIT})(?!\w)| (?:people|men|women|children|million|billion|thousand|pages|times|days"
+    r"|hours|minutes|miles|meters|feet|euros|dollars|pounds|yuan|points|votes|years|items)\b"
+)
 _STATES = re.compile(
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
     "|T[NX]|UT|V[AT]|W[AIVY]"
 )
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
-
-
 _SIGNS = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
 
 
@@ -47,7 +50,8 @@ def _phone(match: re.Match[str]) -> Reading | None:
     text = match[0]
     count = sum(each.isdigit() for each in text)
     groups = re.findall(r"\d+", text)
-    if not 7 <= count <= 19 or (len(groups) < 3 and not re.match(r"[+(]", text) and count < 10):
+    is_marked = re.match(r"[+(0]", text) or _PHONE.search(before(match, 60))
+    if not 7 <= count <= 19 or (len(groups) < 3 and not is_marked):
         return None
     if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):
         return None

@@ -122,8 +122,9 @@ def _size(match: re.Match[str]) -> str:
 
 
 _PER_NAMES = {**_UNITS, **_ONLY_BEHIND}
+UNIT = _by_length(_UNITS)
 _UNIT = (
-    rf"(?P<unit>{_by_length(_UNITS)})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
+    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
     r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
 )
 
