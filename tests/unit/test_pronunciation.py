@@ -53,6 +53,8 @@ def test_characters_are_read_as_their_words_ask(
         ("B A one one seven", 1),
         ("A T and T", 1),
         ("A day in a town", 0),
+        ("A Tale of Two Cities", 0),
+        ("乘坐A三二零，A四纸", 2),
     ],
 )
 def test_a_letter_is_no_article(pronouncer: Pronouncer, text: str, letters: int) -> None:

@@ -27,8 +27,8 @@ _CHINESE_RUNS = re.compile(
 )
 
 _LETTER_A = "ˈA"
-_A_THAT_IS_A_LETTER = re.compile(r"(?<=[A-Za-z,] )A\b|A(?= [A-Z]\b)")
-"""No article is a capital within a sentence: an A three two zero, vitamin A, A T and T."""
+_A_THAT_IS_A_LETTER = re.compile(r"(?<=[A-Za-z,] )A\b|A\b(?! [A-Za-z]*[a-z])")
+"""No article is a capital within a sentence, or stands before no word: vitamin A, A T and T."""
 
 _MARKS = dict.fromkeys("、，,", ", ") | dict.fromkeys("。．.", ". ") | {
     "！": "! ", "!": "! ", "？": "? ", "?": "? ", "：": ": ", ":": ": ", "；": "; ", ";": "; ",
