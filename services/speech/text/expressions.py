@@ -17,6 +17,7 @@ EXPRESSION = (
     rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
     r"(?![A-Za-z0-9_$€£¥￥]|[.,]\d)"
 )
+_DIGITS = re.compile(r"\d+", re.ASCII)
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
 _SIGNS_AND_OPERANDS = (
@@ -64,6 +65,16 @@ class Sums:
         if text[0].isdecimal():
             return self.number(text)
         return self.signs.get(text, text if text.isalpha() or text in "()" else "")
+
+
+def read_chain(match: re.Match[str], number: Callable[[str], str], between: str) -> Reading:
+    """Read more than two numbers in a row: 1-2-3, 1:2:3."""
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    for run in _DIGITS.finditer(match.string, *match.span()):
+        said.append(((between if said else "") + number(run[0]), (end, run.end())))
+        end = run.end()
+    return said
 
 
 def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:

@@ -16,8 +16,8 @@ _PAUSES = {"TableCell": ","} | dict.fromkeys(
 """What the end of a block sounds like."""
 
 _LIST_NUMBER = re.compile(r"\s*(\d{1,9}[.)])\s?", re.ASCII)
-_MORE_THAN = re.compile(r">(?=[0-9$€£¥])")
-"""No quotation: >100."""
+_MORE_THAN = re.compile(r">(?= ?=|[0-9$€£¥])")
+"""No quotation: >100, >= 5."""
 _TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*>|<[!?][^>]*>", re.DOTALL)
 _BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")

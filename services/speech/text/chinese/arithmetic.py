@@ -7,7 +7,7 @@ from fractions import Fraction
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, rule, words
 from services.speech.text.chinese.numbers import ALONE, TO, before, behind, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, Sums
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
 
 _SIGNS = {
     "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
@@ -97,6 +97,14 @@ RULES = (
     rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"{ALONE}({NUMBER})(\s[-−–]\s)({NUMBER})(?!\d)", _difference),
+    rule(
+        r"(?<![A-Za-z0-9.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![A-Za-z0-9-])",
+        lambda m: read_chain(m, number, "，"),
+    ),
+    rule(
+        r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
+        lambda m: read_chain(m, number, "比"),
+    ),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
     rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
     rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9])", lambda m: _pair(m, "乘")),
@@ -108,7 +116,7 @@ RULES = (
     words(r"\s?≈\s?", "约等于"),
     words("√", "根号"),
     words("±", "正负"),
-    words(r"\s?(?:≥|>=)\s?", "大于等于"),
+    words(r"\s?(?:≥|>\s?=)\s?", "大于等于"),
     words(r"\s?(?:≤|<=)\s?", "小于等于"),
     words(r"\s?>\s?(?=\d)", "大于"),
     words(r"\s?<\s?(?=\d)", "小于"),

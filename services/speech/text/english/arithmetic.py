@@ -7,7 +7,7 @@ from fractions import Fraction
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, rule, words
 from services.speech.text.english.numbers import RANGE, before, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, Sums
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
 
 _SIGNS = {
     "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
@@ -53,6 +53,8 @@ def _fraction(match: re.Match[str]) -> str | None:
     numerator, denominator = int(match[2]), int(match[3])
     if match[1]:
         return f"{number(match[1].strip())} and {_behind_a_whole(numerator, denominator)}"
+    if numerator == denominator:
+        return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
@@ -119,7 +121,6 @@ EXPRESSIONS = (
     words(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
     words(r"\b24/7\b", "twenty-four seven"),
     words(r"\b9/11\b", "nine eleven"),
-    words(r"\b50/50\b", "fifty fifty"),
     rule(EXPRESSION, _SUMS.read),
     rule(
         rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
@@ -129,12 +130,17 @@ EXPRESSIONS = (
             (number(match[3]), match.span(3)),
         ],
     ),
-    rule(r"(?<![\w.,])(\d+)[x×]\b", lambda match: f"{number(match[1])} times"),
+    rule(rf"(?<![\w.,])({NUMBER})[x×](?!\w)", lambda match: f"{number(match[1])} times"),
 )
 RULES = (
     rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"(?<![\w.,])({NUMBER})(\s[-−–]\s)({NUMBER})(?![\d])", _difference),
+    rule(
+        r"(?<![\w.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![\w-])",
+        lambda match: read_chain(match, number, ", "),
+    ),
+    rule(r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_chain(match, number, " to ")),
     rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
     rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
     words(r"(?<![\w.])[-−](?=[\d.])", "minus "),
@@ -144,8 +150,8 @@ RULES = (
     words(r"[~≈]\s?(?=[\d$€£¥])", "about "),
     words("√", "the square root of "),
     words("±", "plus or minus "),
-    words("≥", " greater than or equal to "),
-    words("≤", " less than or equal to "),
+    words(r"≥|>\s?=", " greater than or equal to "),
+    words("≤|<=", " less than or equal to "),
     words(r">\s?(?=[\d$€£¥])", " more than "),
     words(r"<\s?(?=[\d$€£¥])", " less than "),
     words("≠", " does not equal "),
