@@ -109,6 +109,7 @@ UNSAID = re.compile(r"\]\(|\]\[|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|
 
 @given(TEXTS, st.sampled_from(["en", "zh"]))
 @example("6*7 and 8*9", "en")
+@example("年1:00", "en")
 @example("\ud800 5", "en")
 def test_no_digit_vanishes_and_nothing_is_said_that_is_not_written(
     text: str, language: str

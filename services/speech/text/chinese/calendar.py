@@ -102,7 +102,8 @@ def _time(match: re.Match[str]) -> Reading | None:
     if second:
         said.append((f"{_padded(int(second))}秒", (end, match.end("second"))))
         end = match.end("second")
-    return [*said, ("", (end, match.end()))] if end < match.end() else said
+    last, (start, _) = said[-1]
+    return [*said[:-1], (last, (start, match.end()))]
 
 
 def _half(half: str, hour: int) -> str:
