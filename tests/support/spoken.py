@@ -32,7 +32,9 @@ class HeardSentence(Sentence):
     @property
     def came_back(self) -> bool:
         """Whether all numbers were heard as they were meant."""
-        again = speakable(self.heard, LANGUAGES[self.language]).text
+        # An ear that does not know 幺 for a digit writes what sounds the same.
+        heard = re.sub("[要腰邀妖](?=[0-9])|(?<=[0-9])[要腰邀妖]", "1", self.heard)
+        again = speakable(heard, LANGUAGES[self.language]).text
         meant = heard_digits(self.spoken, self.language)
         return bool(meant) and heard_digits(again, self.language) == meant
 

@@ -123,6 +123,22 @@ def chinese_digits(digits: str) -> str:
     return "".join(_ZH_DIGITS[int(digit)] for digit in digits)
 
 
+def digit_groups(count: int) -> tuple[int, ...]:
+    """Return how many digits are said in one breath, where so many stand together.
+
+    Up to five are; telephone numbers of ten and eleven have groups that all know.
+    """
+    if count <= 5:
+        return (count,)
+    if count in (10, 11):
+        return (3, count - 7, 4)
+    size = 4 if count % 4 == 0 else 3
+    head = count % size
+    if head == 1:
+        return (*(size,) * (count // size - 1), size - 1, 2)
+    return (*(size,) * (count // size), *((head,) if head else ()))
+
+
 def chinese_code(digits: str) -> str:
     """Return digits one by one as they are called out: 1 is 幺, which is not taken for 7."""
     return chinese_digits(digits).replace("一", "幺")

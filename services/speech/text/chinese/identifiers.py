@@ -96,7 +96,7 @@ def _internet_address(match: re.Match[str]) -> Reading:
     said: list[tuple[str, Span]] = []
     for run in re.finditer(r"\d+|[.:/]", match[0]):
         at = (match.start() + run.start(), match.start() + run.end())
-        names = {".": "点", ":": "冒号", "/": "斜杠"}
+        names = {".": "，点", ":": "，冒号", "/": "，斜杠"}
         said.extend(digits(match.string, at) if run[0].isdigit() else [(names[run[0]], at)])
     return said
 

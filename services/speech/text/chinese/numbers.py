@@ -1,6 +1,7 @@
 """Numbers as they are written, and in characters."""
 
 import re
+from collections.abc import Iterator
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
@@ -47,16 +48,21 @@ def _one_by_one(text: str, span: Span, *, is_called: bool) -> Reading:
     say = numerals.chinese_code if is_called else numerals.chinese_digits
     said: list[tuple[str, Span]] = []
     end = span[0]
-    for run in _DIGIT_RUNS.finditer(text, *span):
-        pause = "，" if said else ""
-        if pause or end < run.start():
-            said.append((pause + say(text[run.start()]), (end, run.start() + 1)))
-            if run.start() + 1 < run.end():
-                said.append((say(run[0][1:]), (run.start() + 1, run.end())))
-        else:
-            said.append((say(run[0]), run.span()))
-        end = run.end()
+    for start, stop in _groups(text, span):
+        first = start + 1
+        said.append((("，" if said else "") + say(text[start]), (end, first)))
+        if first < stop:
+            said.append((say(text[first:stop]), (first, stop)))
+        end = stop
     return [*said, ("", (end, span[1]))] if end < span[1] else said
+
+
+def _groups(text: str, span: Span) -> Iterator[Span]:
+    for run in _DIGIT_RUNS.finditer(text, *span):
+        start = run.start()
+        for size in numerals.digit_groups(len(run[0])):
+            yield start, start + size
+            start += size
 
 
 def before(match: re.Match[str], length: int = 24) -> str:

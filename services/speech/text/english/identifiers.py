@@ -110,7 +110,7 @@ def _internet_address(match: re.Match[str]) -> Reading:
     said: list[tuple[str, Span]] = []
     for run in re.finditer(r"\d+|[.:/]", match[0]):
         at = (match.start() + run.start(), match.start() + run.end())
-        names = {".": " dot ", ":": " colon ", "/": " slash "}
+        names = {".": ", dot ", ":": ", colon ", "/": ", slash "}
         said.extend(digits_of(match.string, at) if run[0].isdigit() else [(names[run[0]], at)])
     return said
 

@@ -1,6 +1,7 @@
 """Numbers as they are written, and in words."""
 
 import re
+from collections.abc import Iterator
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
@@ -30,15 +31,23 @@ def digits_of(text: str, span: Span) -> Reading:
     """Return the digits of a text one by one, with a pause between groups of them."""
     said: list[tuple[str, Span]] = []
     end = span[0]
-    for run in _DIGIT_RUNS.finditer(text, *span):
-        for at in range(*run.span()):
-            pause = "" if not said else ", " if at == run.start() else " "
+    for start, stop in _groups(text, span):
+        for at in range(start, stop):
+            pause = "" if not said else ", " if at == start else " "
             said.append((pause + numerals.english_digits(text[at]), (end, at + 1)))
             end = at + 1
     if said and end < span[1]:
         last, (start, _) = said[-1]
         said[-1] = (last, (start, span[1]))
     return said
+
+
+def _groups(text: str, span: Span) -> Iterator[Span]:
+    for run in _DIGIT_RUNS.finditer(text, *span):
+        start = run.start()
+        for size in numerals.digit_groups(len(run[0])):
+            yield start, start + size
+            start += size
 
 
 def follows(match: re.Match[str], pattern: re.Pattern[str]) -> bool:
