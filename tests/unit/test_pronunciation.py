@@ -16,6 +16,7 @@ def pronouncer() -> Pronouncer:
 @pytest.mark.parametrize(
     ("text", "at", "pinyin"),
     [
+        ("还清楚吗", 0, "hai2"), ("比他长三岁", 2, "zhang3"), ("主任医生", 1, "ren4"),
         ("借还款", 1, "huan2"), ("还书", 0, "huan2"), ("押金可退还", 4, "huan2"),
         ("还有票", 0, "hai2"), ("还在开放", 0, "hai2"), ("去银行", 2, "hang2"),
         ("自行车", 1, "xing2"), ("三行字", 1, "hang2"), ("重庆", 0, "chong2"),
