@@ -1,8 +1,8 @@
 """Cuts a reply into speakable segments while it is being written.
 
-A segment leaves at the mark that ends it: whether a full stop ends a sentence is decided from what
-stands before it, and from what its own token adds after it. Only behind a number, where the mark may
-be a part of it, does the next character decide.
+A segment leaves at the mark that ends it: whether a full stop ends a sentence is decided from
+what stands before it, and from what its own token adds after it. Only behind a number, where the
+mark may be a part of it, does the next character decide.
 """
 
 import re

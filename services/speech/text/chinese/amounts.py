@@ -34,7 +34,8 @@ def _amount(match: re.Match[str]) -> str:
     said = _scaled(first, scale if not last else "")
     if last:
         said = f"{said}到{_scaled(last, scale)}"
-    return f"{'负' if match['minus'] else ''}{said}{name}"
+    is_negative = match["minus"] or match.groupdict().get("inner_minus")
+    return f"{'负' if is_negative else ''}{said}{name}"
 
 
 def _scaled(written: str, scale: str) -> str:
@@ -63,7 +64,8 @@ RULES = (
         lambda match: _scaled(match[1], match[2].strip()),
     ),
     rule(
-        rf"(?<![A-Za-z0-9.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?{_AMOUNT}"
+        rf"(?<![A-Za-z0-9.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
+        rf"(?P<inner_minus>{MINUS})?{_AMOUNT}"
         r"(?:\s?(?:美元|元|块钱?|欧元|英镑|港[元币]|日元|圆))?",
         _amount,
     ),

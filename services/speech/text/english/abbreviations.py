@@ -44,9 +44,9 @@ _CHAPTERS = (
     "World War|Chapter|Part|Act|Scene|Volume|Vol\\.|Book|Phase|Type|Section|Article|Title|Level"
     "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Mark"
 )
-_ROMAN = r"(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3})"
-_LONG_ROMAN = r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<! L)"
-_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_ROMAN = r"(?<![A-Za-z])X{0,3}(?:IX|IV|V?I{0,3})(?<=[IVX])"
+_LONG_ROMAN = r"(?<![A-Za-z])(?!L\b)(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 _ALWAYS_NUMBERED = frozenset(("World War", "Type", "Phase", "Stage", "Act", "Chapter", "Volume"))
 
 

@@ -65,9 +65,10 @@ _NOUN = re.compile(r"(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of
 
 def _amount(match: re.Match[str]) -> str:
     sign = match["sign"]
-    currency = _SIGNS[sign] if sign else _CODES[match["code"] or match["behind"]]
+    currency = _SIGNS[sign] if sign else _CODES[match["code"]]
     first, last, scale = match["first"], match["last"], (match["scale"] or "").strip()
-    minus = "minus " if match["minus"] else ""
+    is_negative = match["minus"] or match.groupdict().get("inner_minus")
+    minus = "minus " if is_negative else ""
     is_adjective = _ADJECTIVE.search(before(match, 12)) and _NOUN.match(match.string, match.end())
     if last:
         scale_first = (match["scale_first"] or "").strip()
@@ -115,12 +116,11 @@ _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 RULES = (
     rule(
         rf"(?<![\w.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
-        rf"(?P<behind>(?!))?{_NUMBERS}(?![\d])",
+        rf"(?P<inner_minus>{MINUS})?{_NUMBERS}(?![\d])",
         _amount,
     ),
     rule(
-        rf"(?<![\w.,])(?P<minus>{MINUS})?{_NUMBERS}\s?(?:(?P<sign>[€£])|(?P<behind>{_CODE})\b)"
-        rf"(?P<code>(?!))?",
+        rf"(?<![\w.,])(?P<minus>{MINUS})?{_NUMBERS}\s?(?:(?P<sign>[€£])|(?P<code>{_CODE})\b)",
         _amount,
     ),
     rule(

@@ -50,13 +50,15 @@ def _phone(match: re.Match[str]) -> Reading | None:
     text = match[0]
     count = sum(each.isdigit() for each in text)
     groups = re.findall(r"\d+", text)
-    is_marked = re.match(r"[+(0]", text) or _PHONE.search(before(match, 60))
-    if not 7 <= count <= 19 or (len(groups) < 3 and not is_marked):
+    is_dialled = _PHONE.search(before(match, 60)) is not None
+    is_marked = is_dialled or text[0] in "+(0"
+    if count > 19 or count < (5 if is_dialled and "-" not in text else 7):
+        return None
+    if len(groups) < 3 and not is_marked:
         return None
     if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):
         return None
-    is_spaced = " " in text and not re.match(r"[+(0]", text)
-    if is_spaced and max(map(len, groups)) < 3:
+    if " " in text and not is_marked and max(map(len, groups)) < 3:
         return None
     start, end = match.span()
     if text.startswith("+"):
@@ -87,7 +89,8 @@ def _numbered(match: re.Match[str]) -> Reading | None:
 
 
 def _emergency(match: re.Match[str]) -> Reading | None:
-    return None if follows(match, _COUNTED) else digits_of(match.string, match.span())
+    things = _COUNTED if match[0] == "911" else _THINGS
+    return None if follows(match, things) else digits_of(match.string, match.span())
 
 
 def _version(match: re.Match[str]) -> Reading:
