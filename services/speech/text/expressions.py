@@ -29,11 +29,15 @@ _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """How a language says sums: its signs, its numbers, and what stands between two words."""
+    """How a language says sums: its signs, its numbers, and what stands between two words.
+
+    `squares` are powers with a name of their own, `power` says others by their exponent's words.
+    """
 
     signs: Mapping[str, str]
     number: Callable[[str], str]
     fraction: Callable[[int, int], str]
+    squares: Mapping[str, str]
     power: Callable[[str], str]
     space: str
 
@@ -48,7 +52,9 @@ class Sums:
             if token[0] in ("^", "**"):
                 is_power = True
                 continue
-            words = self.power(token[0]) if is_power else self._say(token)
+            words = self._say(token)
+            if is_power:
+                words = self.squares.get(token[0]) or self.power(words)
             is_power = False
             if words:
                 said.append(((self.space if said else "") + words, (end, token.end())))

@@ -24,11 +24,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 def _power(exponent: str) -> str:
-    return _POWERS.get(exponent) or f"的{_exponent(exponent)}次方"
-
-
-def _exponent(written: str) -> str:
-    return number(written) if written[0].isdecimal() else _SIGNS.get(written, written)
+    return f"的{exponent}次方"
 
 
 def _fraction(numerator: int, denominator: int) -> str:
@@ -85,7 +81,9 @@ def _leading(match: re.Match[str]) -> Reading:
 _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
 """Series whose numbers have a hyphen begin with these or end with them: 歼-20, 长征-5."""
 
-_SUMS = Sums(signs=_SIGNS, number=number, fraction=_fraction, power=_power, space="")
+_SUMS = Sums(
+    signs=_SIGNS, number=number, fraction=_fraction, squares=_POWERS, power=_power, space=""
+)
 
 EXPRESSIONS = (
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),

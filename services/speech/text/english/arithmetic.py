@@ -27,11 +27,7 @@ _MONTHS = (
 
 
 def _power(exponent: str) -> str:
-    return _POWERS.get(exponent) or f"to the power of {_exponent(exponent)}"
-
-
-def _exponent(written: str) -> str:
-    return number(written) if written[0].isdecimal() else _SIGNS.get(written, written)
+    return f"to the power of {exponent}"
 
 
 def _part(numerator: int, denominator: int) -> str:
@@ -52,7 +48,7 @@ def fraction(numerator: int, denominator: int) -> str:
 def _fraction(match: re.Match[str]) -> str | None:
     numerator, denominator = int(match[2]), int(match[3])
     if match[1]:
-        return f"{number(match[1].strip())} and {_behind_a_whole(numerator, denominator)}"
+        return f"{number(match[1].strip(' -'))} and {_behind_a_whole(numerator, denominator)}"
     if numerator == denominator:
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
@@ -114,7 +110,9 @@ _OF = re.compile(r" of\b|ths?\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
-_SUMS = Sums(signs=_SIGNS, number=number, fraction=fraction, power=_power, space=" ")
+_SUMS = Sums(
+    signs=_SIGNS, number=number, fraction=fraction, squares=_POWERS, power=_power, space=" "
+)
 
 EXPRESSIONS = (
     rule(rf"(?<![\w.,])({NUMBER})[eE]([+-]?)(\d{{1,3}})\b", _scientific),
