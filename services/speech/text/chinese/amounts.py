@@ -1,0 +1,86 @@
+"""Amounts of money."""
+
+import re
+from decimal import Decimal
+
+from services.speech.text import numerals
+from services.speech.text.alignment import rule
+from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
+from services.speech.text.expressions import NUMBER
+
+_SIGNS = {
+    "US$": "美元", "HK$": "港元", "NT$": "新台币", "AU$": "澳元", "A$": "澳元", "CA$": "加元",
+    "C$": "加元", "NZ$": "新西兰元", "S$": "新加坡元", "SG$": "新加坡元", "$": "美元", "€": "欧元",
+    "£": "英镑", "JP¥": "日元", "CN¥": "元", "RMB¥": "元", "¥": "元", "￥": "元", "₩": "韩元",
+    "₹": "卢比", "₽": "卢布", "฿": "泰铢",
+}  # fmt: skip
+_CODES = {
+    "USD": "美元", "HKD": "港元", "TWD": "新台币", "AUD": "澳元", "CAD": "加元", "NZD": "新西兰元",
+    "SGD": "新加坡元", "EUR": "欧元", "GBP": "英镑", "CNY": "元人民币", "RMB": "元人民币",
+    "JPY": "日元", "KRW": "韩元", "INR": "卢比", "CHF": "瑞士法郎", "RUB": "卢布", "THB": "泰铢",
+}  # fmt: skip
+_ENGLISH_SCALES = {
+    "k": 10**3, "thousand": 10**3, "m": 10**6, "mn": 10**6, "million": 10**6, "b": 10**9,
+    "bn": 10**9, "billion": 10**9, "t": 10**12, "tn": 10**12, "trillion": 10**12,
+}  # fmt: skip
+_ENGLISH_SCALE = r"\s?(?:thousand|million|billion|trillion|[kK]|[mM]n?|[bB]n?|[tT]n?)(?![A-Za-z])"
+_SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
+_CODE = "|".join(_CODES)
+
+
+def _amount(match: re.Match[str]) -> str:
+    name = _SIGNS[match["sign"]] if match["sign"] else _CODES[match["code"]]
+    first, last, scale = match["first"], match["last"], (match["scale"] or "").strip()
+    said = _scaled(first, scale if not last else "")
+    if last:
+        said = f"{said}到{_scaled(last, scale)}"
+    is_negative = match["minus"] or match.groupdict().get("inner_minus")
+    return f"{'负' if is_negative else ''}{said}{name}"
+
+
+def _scaled(written: str, scale: str) -> str:
+    factor = _ENGLISH_SCALES.get(scale.lower())
+    if factor is None:
+        return count(_without_zeros(written), scale)
+    value = Decimal(written.replace(",", "")) * factor
+    if value % 10_000 == 0 and value < numerals.LARGEST:
+        return count(str(int(value)))
+    return count(str(int(value))) if value == int(value) else number(str(value.normalize()))
+
+
+def _without_zeros(written: str) -> str:
+    """Return an amount without cents if there are none."""
+    return re.sub(r"\.0+$", "", written)
+
+
+_AMOUNT = (
+    rf"(?P<first>{NUMBER})(?:{TO}(?:{_SIGN})?(?P<last>{NUMBER}))?"
+    rf"(?P<scale>{_ENGLISH_SCALE}|{SCALE})?"
+)
+
+RULES = (
+    rule(
+        rf"{ALONE}({NUMBER})(\s?(?:thousand|million|billion|trillion))(?![A-Za-z])",
+        lambda match: _scaled(match[1], match[2].strip()),
+    ),
+    rule(
+        rf"(?<![A-Za-z0-9.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
+        rf"(?P<inner_minus>{MINUS})?{_AMOUNT}"
+        r"(?:\s?(?:美元|元|块钱?|欧元|英镑|港[元币]|日元|圆))?",
+        _amount,
+    ),
+    rule(
+        rf"{ALONE}(?P<minus>{MINUS})?{_AMOUNT}\s?(?:(?P<sign>[€£$])|(?P<code>{_CODE}))(?![A-Za-z])",
+        _amount,
+    ),
+    rule(
+        rf"{ALONE}(?P<minus>{MINUS})?({NUMBER})(?:({TO})({NUMBER}))?({SCALE}?)\s?"
+        r"(?=[余多]?(?:元|块|美元|欧元|英镑|港[元币]|日元|韩元|角|分钱|毛))",
+        lambda match: (
+            ("负" if match["minus"] else "")
+            + (f"{count(_without_zeros(match[2]))}到" if match[4] else "")
+            + count(_without_zeros(match[4] or match[2]), match[5])
+        ),
+    ),
+    rule(r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本]))", lambda _: "每"),
+)

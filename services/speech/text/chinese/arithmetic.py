@@ -1,0 +1,141 @@
+"""Numbers that count, and what is done with them: sums, fractions, ratios, ranges."""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.chinese.numbers import ALONE, TO, before, behind, number
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
+
+_SIGNS = {
+    "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
+    "–": "减", "=": "等于", "==": "等于", "≠": "不等于", "!=": "不等于", "≈": "约等于",
+    "≤": "小于等于", "<=": "小于等于", "≥": "大于等于", ">=": "大于等于", "<": "小于", ">": "大于",
+    "±": "正负", "²": "的平方", "³": "的立方", "√": "根号",
+}  # fmt: skip
+_POWERS = {"2": "的平方", "3": "的立方"}
+_SCORE = re.compile(
+    r"(?:比分|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
+)
+_WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战平|落败|告负")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def _power(exponent: str) -> str:
+    return f"的{exponent}次方"
+
+
+def _fraction(numerator: int, denominator: int) -> str:
+    return f"{numerals.chinese(denominator)}分之{numerals.chinese(numerator)}"
+
+
+def _written_fraction(match: re.Match[str]) -> str:
+    if not match[1] and int(match[2]) > int(match[3]):  # such as a blood pressure
+        return f"{number(match[2])}，{number(match[3])}"
+    whole = f"{number(match[1].strip())}又" if match[1] else ""
+    return whole + _fraction(int(match[2]), int(match[3]))
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    value = Fraction(unicodedata.numeric(match[2])).limit_denominator(100)
+    whole = f"{number(match[1].strip())}又" if match[1] else ""
+    return whole + _fraction(*value.as_integer_ratio())
+
+
+def _pair(match: re.Match[str], between: str) -> Reading:
+    return [
+        (number(match[1]), match.span(1)),
+        (between, match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _range(match: re.Match[str]) -> Reading:
+    return _pair(match, "比" if _is_score(match) else "到")
+
+
+def _is_score(match: re.Match[str]) -> bool:
+    return bool(_SCORE.search(before(match)) or _WON.match(behind(match)))
+
+
+def _difference(match: re.Match[str]) -> Reading | None:
+    first, last = (float(match[at].replace(",", "")) for at in (1, 3))
+    return _pair(match, "减") if first > last else None
+
+
+def _minus(match: re.Match[str]) -> str:
+    return "零下" if re.match(r"\d+(?:\.\d+)?\s?度", behind(match)) else "负"
+
+
+def _power_of(match: re.Match[str]) -> str:
+    exponent = match[0].translate(_SUPERSCRIPTS)
+    return _POWERS.get(exponent) or f"的{number(exponent)}次方"
+
+
+def _leading(match: re.Match[str]) -> Reading:
+    return [(number(match[1]), match.span(1)), ("。", match.span(2))]
+
+
+_SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
+"""Series whose numbers have a hyphen begin with these or end with them: 歼-20, 长征-5."""
+
+_SUMS = Sums(
+    signs=_SIGNS, number=number, fraction=_fraction, squares=_POWERS, power=_power, space=""
+)
+
+EXPRESSIONS = (
+    rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
+    rule(EXPRESSION, _SUMS.read),
+)
+RULES = (
+    rule(rf"{ALONE}(\d+)(\.\s++)(?=[一-龥])", _leading),
+    words(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
+    rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
+    rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
+    rule(rf"{ALONE}({NUMBER})(\s[-−–]\s)({NUMBER})(?!\d)", _difference),
+    rule(
+        r"(?<![A-Za-z0-9.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![A-Za-z0-9-])",
+        lambda m: read_chain(m, number, "，"),
+    ),
+    rule(
+        r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
+        lambda m: read_chain(m, number, "比"),
+    ),
+    rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
+    rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
+    rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9])", lambda m: _pair(m, "乘")),
+    words(rf"(?<=[{_SERIES}])-(?=\d)", ""),
+    rule(r"(?<![A-Za-z0-9.])[-−](?=\d)", _minus),
+    words(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
+    words("§", "第"),
+    words(r"[~～≈]\s?(?=\d)", "约"),
+    words(r"\s?≈\s?", "约等于"),
+    words("√", "根号"),
+    words("±", "正负"),
+    words(r"\s?(?:≥|>\s?=)\s?", "大于等于"),
+    words(r"\s?(?:≤|<=)\s?", "小于等于"),
+    words(r"\s?>\s?(?=\d)", "大于"),
+    words(r"\s?<\s?(?=\d)", "小于"),
+    words(r"\s?≠\s?", "不等于"),
+    words(r"\s?∞", "无穷大"),
+    words(r"\s?÷\s?", "除以"),
+    words(r"(?<=[A-Za-z0-9])\s?×\s?", "乘"),
+    rule(r"(?<=[A-Za-z0-9])[⁰¹²³⁴-⁹]+", _power_of),
+    rule(
+        r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]",
+        lambda match: numerals.chinese(int(unicodedata.numeric(match[0]))),
+    ),
+    words(r"\bC\+\+", "C加加"),
+    words(r"(?<=\d)\+(?!\d)", "以上"),
+    words(r"\s?\+\s?", "加"),
+    words(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
+    words(r"\s?&\s?", "和"),
+    words(r"#(?=\w|[一-龥])", ""),
+    words(r"(?<![A-Za-z0-9.])@(?=\w|[一-龥])", "艾特"),
+    words("@", " at "),
+    words(r"™|®|©", ""),
+    rule(NUMBER, lambda match: number(match[0])),
+    rule(r"(?<![A-Za-z0-9])\.\d+", lambda match: f"零点{numerals.chinese_digits(match[0][1:])}"),
+)

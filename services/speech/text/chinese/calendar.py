@@ -1,0 +1,186 @@
+"""Dates, years, decades and times of the day."""
+
+import re
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.chinese.numbers import ALONE, before, behind, digits
+
+_RANGE = r"\s?[-–—−~～]{1,2}\s?"
+_LASTING = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
+_NO_TIME = re.compile(r"(?:比例|比分|比率|赔率|比|配比|比值)[^。]{0,6}$")
+_HALVES = {"a": "上午", "p": "下午"}
+_HALF_IS_SAID = re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|清晨|傍晚|早|晚)\s?$")
+
+
+def _date(match: re.Match[str]) -> Reading | None:
+    month, day = int(match["month"]), int(match["day"])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    return [
+        *digits(match.string, match.span("year")),
+        ("年", (match.end("year"), match.start("month"))),
+        (numerals.chinese(month), match.span("month")),
+        ("月", (match.end("month"), match.start("day"))),
+        (f"{numerals.chinese(day)}日", match.span("day")),
+    ]
+
+
+def _american_date(match: re.Match[str]) -> str | None:
+    """Month first unless that cannot be."""
+    month, day = int(match["first"]), int(match["second"])
+    if month > 12:
+        month, day = day, month
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    year = numerals.chinese_digits(match["year"])
+    return f"{year}年{numerals.chinese(month)}月{numerals.chinese(day)}日"
+
+
+def _year(match: re.Match[str]) -> Reading | None:
+    year = int(match[1])
+    is_long = _LASTING.match(behind(match)) is not None and not 1800 < year < 2100
+    if is_long or not (1000 <= year < 2200) or (_LASTING.match(behind(match)) and year % 1000 == 0):
+        return None
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
+def _short_year(match: re.Match[str]) -> Reading | None:
+    if _LASTING.match(behind(match)) or not (match[1][0] == "0" or int(match[1]) >= 70):
+        return None
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
+def _year_of_era(match: re.Match[str]) -> Reading:
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
+def _year_of_month(match: re.Match[str]) -> Reading:
+    return [*digits(match.string, match.span(1)), *_rest(match, 1)]
+
+
+def _one_by_one(match: re.Match[str]) -> Reading:
+    return digits(match.string, match.span())
+
+
+def _named_day(match: re.Match[str]) -> str:
+    return numerals.chinese_digits(match[0].replace("·", ""))
+
+
+def _rest(match: re.Match[str], group: int) -> Reading:
+    """Return what the match has behind a group as it is."""
+    start, end = match.end(group), match.end()
+    return [(match.string[start:end].strip(), (start, end))] if start < end else []
+
+
+def _years(match: re.Match[str]) -> Reading | None:
+    if not 1000 <= int(match[1]) < int(match[3]) < 2200:
+        return None
+    return [
+        *digits(match.string, match.span(1)),
+        ("到", match.span(2)),
+        *digits(match.string, match.span(3)),
+    ]
+
+
+def _decade(match: re.Match[str]) -> Reading:
+    return [*digits(match.string, match.span(1)), ("年代", (match.end(1), match.end()))]
+
+
+def _time(match: re.Match[str]) -> Reading | None:
+    if _NO_TIME.search(before(match)):
+        return None
+    hour, minute, second = match["hour"], match["minute"], match["second"]
+    said: list[tuple[str, Span]] = []
+    half = (match["half"] or "").lower()
+    lead = "" if _HALF_IS_SAID.search(before(match)) else _half(half, int(hour))
+    said.append((f"{lead}{_hour(int(hour))}点", match.span("hour")))
+    end = match.end("hour")
+    if int(minute) or second:
+        said.append((f"{_padded(int(minute))}分", (end, match.end("minute"))))
+        end = match.end("minute")
+    if second:
+        said.append((f"{_padded(int(second))}秒", (end, match.end("second"))))
+        end = match.end("second")
+    last, (start, _) = said[-1]
+    return [*said[:-1], (last, (start, match.end()))]
+
+
+def _half(half: str, hour: int) -> str:
+    if hour == 12:
+        return {"a": "凌晨", "p": "中午"}.get(half, "")
+    return _HALVES.get(half, "")
+
+
+def _hour(hour: int) -> str:
+    return "两" if hour == 2 else numerals.chinese(hour)
+
+
+def _padded(value: int) -> str:
+    return f"{'零' if 0 < value < 10 else ''}{numerals.chinese(value)}"
+
+
+def _half_day(match: re.Match[str]) -> str:
+    hour = int(match["hour"])
+    is_said = _HALF_IS_SAID.search(before(match))
+    return f"{'' if is_said else _half(match['half'].lower(), hour)}{_hour(hour)}点"
+
+
+def _zone(match: re.Match[str]) -> str:
+    return f"{'加' if match[1] == '+' else '减'}{numerals.chinese(int(match[2]))}"
+
+
+def _to(match: re.Match[str]) -> str:
+    return "到"
+
+
+def _day(match: re.Match[str]) -> Reading:
+    said: list[tuple[str, Span]] = [(numerals.chinese(int(match[1])), match.span(1))]
+    if match[2]:
+        said.append(("到", match.span(2)))
+        said.append((numerals.chinese(int(match[3])), match.span(3)))
+    return said
+
+
+_UNTIL = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
+
+RULES = (
+    rule(
+        rf"{ALONE}(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
+        r"(?![A-Za-z0-9-]|\.\d)日?",
+        _date,
+    ),
+    rule(
+        rf"{ALONE}(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second>\d{{1,2}})(?P=mark)(?P<year>[12]\d{{3}})"
+        r"(?![A-Za-z0-9-]|\.\d)",
+        _american_date,
+    ),
+    rule(
+        rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|学年|赛季|财年|\)|）|，|。|$)",
+        _years,
+    ),
+    rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
+    rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
+    rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
+    rule(
+        rf"{ALONE}(?:19|20)\d\d(?=[届级款版春夏秋冬]|新年|奥运|世界杯|欧洲杯|亚运|赛季|财年|学年)",
+        _one_by_one,
+    ),
+    rule(rf"{ALONE}(\d{{2}})\s?年(?=\d{{1,2}}月)", _year_of_month),
+    rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
+    rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
+    rule(rf"{ALONE}\d{{1,2}}·\d{{1,2}}(?!\d)", _named_day),
+    rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),
+    rule(
+        r"(?<![A-Za-z0-9.,])(?<!\d[:：])(?P<hour>[01]?\d|2[0-4])[:：](?P<minute>[0-5]\d)(?:[:：](?P<second>[0-5]\d))?"
+        rf"(?:{_UNTIL}|(?![A-Za-z0-9:：]|[.,]\d))(?:分(?![钟之]))?",
+        _time,
+    ),
+    rule(rf"{ALONE}(?P<hour>\d{{1,2}}){_UNTIL}", _half_day),
+    rule(rf"{ALONE}(?P<two>2)(?=\s?点(?!\d|[零一二三四五六七八九]))", lambda _: "两"),
+    rule(r"(?<=UTC|GMT)([+−-])(\d{1,2})(?!\d)", _zone),
+    rule(rf"(?<=[日月号点分半年])({_RANGE})(?=\d|[一-龥])", _to),
+    rule(r"(?:(?<=[周期]一)|(?<=[周期][二三四五六日天]))(\s?[-–—~～]{1,2}\s?)(?=[周星])", _to),
+    rule(rf"(?<=:\d\d)({_RANGE})(?=\d)", _to),
+    rule(r"(?<=[一二三四五六七八九十]月)(\s?[-–—~～]{1,2}\s?)(?=[一二三四五六七八九十])", _to),
+)

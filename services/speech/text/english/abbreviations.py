@@ -1,0 +1,119 @@
+"""Shortened words, Roman numerals and the signs between words."""
+
+import re
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.english.numbers import before
+
+_TITLES = {
+    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor",
+    "Capt": "Captain", "Gen": "General", "Sgt": "Sergeant", "Lt": "Lieutenant", "Col": "Colonel",
+    "Rev": "Reverend", "Gov": "Governor", "Sen": "Senator", "Pres": "President", "Mt": "Mount",
+    "Ft": "Fort", "St": "Saint",
+}  # fmt: skip
+"""Before a name."""
+
+_PLACES = {
+    "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
+    "Sq": "Square", "Pl": "Place", "Ct": "Court", "Hwy": "Highway", "Apt": "Apartment",
+}  # fmt: skip
+"""Behind a name."""
+
+_ANYWHERE = {
+    "vs": "versus", "approx": "approximately", "Approx": "Approximately",
+    "Est": "Established", "dept": "department", "tel": "telephone",
+    "incl": "including", "excl": "excluding",
+    "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
+    "Co": "Company", "govt": "government", "resp": "respectively",
+}  # fmt: skip
+_BEFORE_NUMBERS = {
+    "No": "number", "no": "number", "Nos": "numbers",
+    "Fig": "figure", "Figs": "figures", "Vol": "volume",
+    "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
+    "Art": "article",
+}  # fmt: skip
+
+_REGNANT = (
+    "Louis|Henry|Elizabeth|Charles|George|Edward|James|William|Richard|Napoleon|Catherine|Peter"
+    "|Alexander|Nicholas|Philip|Paul|Benedict|Pius|Leo|Gregory|Ramses|Ramesses|Ptolemy|Amenhotep"
+    "|Thutmose|Cleopatra|Frederick|Wilhelm|Ivan|Mary|Francis|Ferdinand|Carl|Gustav|Harald|Haakon"
+    "|Christian|Otto|Rama|Naruhito|Felipe|Juan Carlos|Alfonso|Innocent|Clement|Urban|Sixtus"
+)
+_CHAPTERS = (
+    "World War|Chapter|Part|Act|Scene|Volume|Vol\\.|Book|Phase|Type|Section|Article|Title|Level"
+    "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Mark"
+)
+_ROMAN = r"(?<![A-Za-z])X{0,3}(?:IX|IV|V?I{0,3})(?<=[IVX])"
+_LONG_ROMAN = r"(?<![A-Za-z])(?!L\b)(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
+_ALWAYS_NUMBERED = frozenset(("World War", "Type", "Phase", "Stage", "Act", "Chapter", "Volume"))
+
+
+def _roman(written: str) -> int:
+    values = [_ROMAN_VALUES[each] for each in written]
+    pairs = zip(values, (*values[1:], 0), strict=True)
+    return sum(-value if value < following else value for value, following in pairs)
+
+
+def _ordinal_name(match: re.Match[str]) -> Reading:
+    words = f"the {numerals.english_ordinal(_roman(match[2])).capitalize()}"
+    return [(words, match.span(2))]
+
+
+def _numbered(match: re.Match[str]) -> Reading | None:
+    is_word = match[2] == "I" and re.match(r" (?!of|and|to)[a-z']", match.string[match.end() :])
+    if is_word and match[1] not in _ALWAYS_NUMBERED:
+        return None
+    return [(numerals.english(_roman(match[2])), match.span(2))]
+
+
+def _titled(match: re.Match[str]) -> str:
+    return numerals.english(_roman(match[0]))
+
+
+def _with_stop(match: re.Match[str], name: str) -> str:
+    """Return a name with the full stop that also ends the sentence."""
+    return f"{name}." if match.end() == len(match.string) and match[0].endswith(".") else name
+
+
+def _place(match: re.Match[str]) -> str | None:
+    is_behind_a_name = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th)) $", before(match))
+    return _with_stop(match, _PLACES[match[1]]) if is_behind_a_name else None
+
+
+def _one_of(names: dict[str, str]) -> str:
+    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+
+
+RULES = (
+    words(r"\be\.\s?g\.", "for example"),
+    words(r"\bi\.\s?e\.", "that is"),
+    words(r"\betc\.(?=\s+[A-Z]|\s*$)", "and so on."),
+    words(r"\betc\b\.?", "and so on"),
+    words(r"\bw/o\b", "without"),
+    words(r"\bw/\s?(?=[A-Za-z])", "with "),
+    words(r"\band/or\b", "and or"),
+    rule(rf"\b({_one_of(_PLACES)})(?:\.|(?=,|$))", _place),
+    rule(rf"\b({_one_of(_TITLES)})\.(?=\s(?:[A-Z]|and\b))", lambda match: _TITLES[match[1]]),
+    rule(rf"\b({_one_of(_ANYWHERE)})\.", lambda match: _with_stop(match, _ANYWHERE[match[1]])),
+    words(r"\bvs\b", "versus"),
+    rule(
+        rf"\b({_one_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
+        lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
+    ),
+    rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),
+    rule(rf"\b({_CHAPTERS}) ({_LONG_ROMAN})\b(?!-)", _numbered),
+    rule(rf"\b{_ROMAN}(?= century\b)", lambda match: numerals.english_ordinal(_roman(match[0]))),
+    rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
+    words(r"\bC\+\+", "C plus plus"),
+    words(r"\b([CF])#", "C sharp"),
+    words("&", " and "),
+    words(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),
+    words(r"\+", " plus "),
+    words(r"(?<![=])={1,3}(?!=)(?=\s?\S)", " equals "),
+    words(r"#(?=[A-Za-z])", "hashtag "),
+    words(r"(?<![\w.])@(?=\w)", "at "),
+    words("@", " at "),
+    words(r"™|®|©", ""),
+)

@@ -1,0 +1,139 @@
+"""Amounts of money, and numbers with a scale."""
+
+import re
+from dataclasses import dataclass
+
+from services.speech.text import numerals
+from services.speech.text.alignment import rule
+from services.speech.text.english.numbers import MINUS, RANGE, before, number
+from services.speech.text.expressions import NUMBER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Currency:
+    one: str
+    many: str
+    small_one: str = "cent"
+    small_many: str = "cents"
+
+
+def _dollar(country: str = "") -> _Currency:
+    return _Currency(one=f"{country}dollar", many=f"{country}dollars")
+
+
+def _same(name: str, small: str) -> _Currency:
+    return _Currency(one=name, many=name, small_one=small, small_many=small)
+
+
+_POUND = _Currency(one="pound", many="pounds", small_one="penny", small_many="pence")
+_EURO = _Currency(one="euro", many="euros")
+_YUAN = _same("yuan", "fen")
+_YEN = _same("yen", "sen")
+_WON = _same("won", "jeon")
+_RUPEE = _Currency(one="rupee", many="rupees", small_one="paisa", small_many="paise")
+_FRANC = _Currency(one="Swiss franc", many="Swiss francs", small_one="centime",
+                   small_many="centimes")  # fmt: skip
+_RUBLE = _Currency(one="ruble", many="rubles", small_one="kopeck", small_many="kopecks")
+
+_SIGNS = {
+    "US$": _dollar("US "), "HK$": _dollar("Hong Kong "), "NT$": _dollar("New Taiwan "),
+    "AU$": _dollar("Australian "), "A$": _dollar("Australian "), "CA$": _dollar("Canadian "),
+    "C$": _dollar("Canadian "), "NZ$": _dollar("New Zealand "), "S$": _dollar("Singapore "),
+    "SG$": _dollar("Singapore "), "$": _dollar(), "€": _EURO, "£": _POUND, "JP¥": _YEN,
+    "CN¥": _YUAN, "RMB¥": _YUAN, "¥": _YUAN, "￥": _YUAN, "₩": _WON, "₹": _RUPEE, "₽": _RUBLE,
+}  # fmt: skip
+_CODES = {
+    "USD": _dollar("US "), "HKD": _dollar("Hong Kong "), "TWD": _dollar("New Taiwan "),
+    "AUD": _dollar("Australian "), "CAD": _dollar("Canadian "), "NZD": _dollar("New Zealand "),
+    "SGD": _dollar("Singapore "), "EUR": _EURO, "GBP": _POUND, "CNY": _YUAN,
+    "RMB": _same("RMB", ""),
+    "JPY": _YEN, "KRW": _WON, "INR": _RUPEE, "CHF": _FRANC, "RUB": _RUBLE,
+}  # fmt: skip
+_SCALES = {
+    "k": "thousand", "m": "million", "mn": "million", "mm": "million", "b": "billion",
+    "bn": "billion", "t": "trillion", "tn": "trillion",
+}  # fmt: skip
+_SCALE_WORD = (
+    r"\s?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
+)
+_SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
+_CODE = "|".join(_CODES)
+_PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
+_ADJECTIVE = re.compile(r"(?:^|[^A-Za-z])(?:an?|another) $", re.IGNORECASE)
+_NOUN = re.compile(r"(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of)\b)[a-z]")
+
+
+def _amount(match: re.Match[str]) -> str:
+    sign = match["sign"]
+    currency = _SIGNS[sign] if sign else _CODES[match["code"]]
+    first, last, scale = match["first"], match["last"], (match["scale"] or "").strip()
+    is_negative = match["minus"] or match.groupdict().get("inner_minus")
+    minus = "minus " if is_negative else ""
+    is_adjective = _ADJECTIVE.search(before(match, 12)) and _NOUN.match(match.string, match.end())
+    if last:
+        scale_first = (match["scale_first"] or "").strip()
+        words = f"{_scaled(first, scale_first)} to {_scaled(last, scale)}"
+        return f"{minus}{words} {currency.many}"
+    if scale or is_adjective:
+        name = currency.one if is_adjective else currency.many
+        return f"{minus}{_scaled(first, scale)} {name}"
+    return minus + _coins(first, currency)
+
+
+def _scaled(written: str, scale: str) -> str:
+    name = _SCALES.get(scale.lower(), scale)
+    return f"{number(written)} {name}".rstrip()
+
+
+def _coins(written: str, currency: _Currency) -> str:
+    """Return an amount in the large and the small coin where it has two decimals."""
+    whole, _, decimals = written.partition(".")
+    large = f"{number(whole)} {currency.one if whole == '1' else currency.many}"
+    if not decimals:
+        return large
+    if len(decimals) != 2:
+        return f"{number(written)} {currency.many}"
+    small = int(decimals)
+    if not small:
+        return large
+    if not currency.small_one:
+        return f"{number(written)} {currency.many}"
+    coins = f"{numerals.english(small)} {currency.small_one if small == 1 else currency.small_many}"
+    return coins if whole == "0" else f"{large} and {coins}"
+
+
+_NUMBERS = (
+    rf"(?P<first>{NUMBER})"
+    rf"(?:(?P<scale_first>{_SCALE_WORD})?{RANGE}(?:{_SIGN})?(?P<last>{NUMBER}))?"
+    rf"(?P<scale>{_SCALE_WORD})?"
+)
+_HEADS = (
+    r"(?= (?:people|users|residents|inhabitants|customers|subscribers|followers|views|downloads"
+    r"|visitors|copies|jobs|members|households|children|tourists|passengers|players)\b)"
+)
+_COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
+
+RULES = (
+    rule(
+        rf"(?<![\w.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
+        rf"(?P<inner_minus>{MINUS})?{_NUMBERS}(?![\d])",
+        _amount,
+    ),
+    rule(
+        rf"(?<![\w.,])(?P<minus>{MINUS})?{_NUMBERS}\s?(?:(?P<sign>[€£])|(?P<code>{_CODE})\b)",
+        _amount,
+    ),
+    rule(
+        rf"(?<![\w.,])({NUMBER})\s?¢",
+        lambda m: f"{number(m[1])} {'cent' if m[1] == '1' else 'cents'}",
+    ),
+    rule(
+        r"(?<![\w.,])(\d+\.\d+)([kKMB])(?![\w.]*\d|\w)",
+        lambda match: _scaled(match[1], match[2]),
+    ),
+    rule(rf"(?<![\w.,])({NUMBER})(m){_HEADS}", lambda match: _scaled(match[1], match[2])),
+    rule(
+        rf"(?<![\w.,])({NUMBER})([kKMB]|bn|mn){_COUNTED}",
+        lambda match: _scaled(match[1], match[2]),
+    ),
+)

@@ -1,0 +1,164 @@
+"""Numbers that count, and what is done with them: sums, fractions, ratios, ranges."""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.english.numbers import RANGE, before, number
+from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
+
+_SIGNS = {
+    "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
+    "-": "minus", "−": "minus", "–": "minus", "=": "equals", "==": "equals", "≠": "does not equal",
+    "!=": "does not equal", "≈": "is approximately", "≤": "is less than or equal to",
+    "<=": "is less than or equal to", "≥": "is greater than or equal to",
+    ">=": "is greater than or equal to", "<": "is less than", ">": "is greater than",
+    "±": "plus or minus", "²": "squared", "³": "cubed", "√": "the square root of",
+    "π": "pi",
+}  # fmt: skip
+_POWERS = {"2": "squared", "3": "cubed"}
+_ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+
+
+def _power(exponent: str) -> str:
+    return f"to the power of {exponent}"
+
+
+def _part(numerator: int, denominator: int) -> str:
+    """Return what there is a number of: half, thirds, quarters."""
+    if denominator == 2:
+        return "half" if numerator == 1 else "halves"
+    one = "quarter" if denominator == 4 else numerals.english_ordinal(denominator)
+    return one if numerator == 1 else f"{one}s"
+
+
+def fraction(numerator: int, denominator: int) -> str:
+    """Return one half, three quarters, twenty-two over seven."""
+    if 0 < numerator < denominator <= 1000:
+        return f"{numerals.english(numerator)} {_part(numerator, denominator)}"
+    return f"{numerals.english(numerator)} over {numerals.english(denominator)}"
+
+
+def _fraction(match: re.Match[str]) -> str | None:
+    numerator, denominator = int(match[2]), int(match[3])
+    if match[1]:
+        return f"{number(match[1].strip(' -'))} and {_behind_a_whole(numerator, denominator)}"
+    if numerator == denominator:
+        return f"{numerals.english(numerator)} {numerals.english(denominator)}"
+    is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
+    if is_date and _ON.search(before(match)):
+        return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
+    if _POINTS.match(match.string, match.end()) or (
+        numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end())
+    ):
+        return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
+    return fraction(numerator, denominator)
+
+
+def _behind_a_whole(numerator: int, denominator: int) -> str:
+    return "a half" if (numerator, denominator) == (1, 2) else fraction(numerator, denominator)
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    value = Fraction(unicodedata.numeric(match[2])).limit_denominator(100)
+    if match[1]:
+        return f"{number(match[1].strip())} and {_behind_a_whole(*value.as_integer_ratio())}"
+    return fraction(*value.as_integer_ratio())
+
+
+def _range(match: re.Match[str]) -> Reading:
+    return [
+        (number(match[1]), match.span(1)),
+        (" to ", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _difference(match: re.Match[str]) -> Reading | None:
+    """Return a difference, as the larger number stands first, with spaces: 10 - 3."""
+    first, last = (float(match[at].replace(",", "")) for at in (1, 3))
+    if first < last:
+        return None
+    return [
+        (number(match[1]), match.span(1)),
+        (" minus ", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _enclosed(match: re.Match[str]) -> str:
+    return numerals.english(int(unicodedata.numeric(match[0])))
+
+
+def _power_of(match: re.Match[str]) -> str:
+    exponent = match[0].translate(_SUPERSCRIPTS)
+    return " " + (_POWERS.get(exponent) or f"to the power of {number(exponent)}")
+
+
+def _scientific(match: re.Match[str]) -> str:
+    sign = "minus " if match[2] == "-" else ""
+    return f"{number(match[1])} times ten to the power of {sign}{number(match[3])}"
+
+
+_OF = re.compile(r" of\b|ths?\b")
+_POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+_SUMS = Sums(
+    signs=_SIGNS, number=number, fraction=fraction, squares=_POWERS, power=_power, space=" "
+)
+
+EXPRESSIONS = (
+    rule(rf"(?<![\w.,])({NUMBER})[eE]([+-]?)(\d{{1,3}})\b", _scientific),
+    words(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
+    words(r"\b24/7\b", "twenty-four seven"),
+    words(r"\b9/11\b", "nine eleven"),
+    rule(EXPRESSION, _SUMS.read),
+    rule(
+        rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
+        lambda match: [
+            (number(match[1]), match.span(1)),
+            (" by " if "x" in match[2] else " times ", match.span(2)),
+            (number(match[3]), match.span(3)),
+        ],
+    ),
+    rule(rf"(?<![\w.,])({NUMBER})[x×](?!\w)", lambda match: f"{number(match[1])} times"),
+)
+RULES = (
+    rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
+    rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
+    rule(rf"(?<![\w.,])({NUMBER})(\s[-−–]\s)({NUMBER})(?![\d])", _difference),
+    rule(
+        r"(?<![\w.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![\w-])",
+        lambda match: read_chain(match, number, ", "),
+    ),
+    rule(r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_chain(match, number, " to ")),
+    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
+    rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
+    words(r"(?<![\w.])[-−](?=[\d.])", "minus "),
+    words(r"(?<=\b[1-7])\*(?!\w)", " star"),
+    words(r"[#№]\s?(?=\d)", "number "),
+    words("§", "section "),
+    words(r"[~≈]\s?(?=[\d$€£¥])", "about "),
+    words("√", "the square root of "),
+    words("±", "plus or minus "),
+    words(r"≥|>\s?=", " greater than or equal to "),
+    words("≤|<=", " less than or equal to "),
+    words(r">\s?(?=[\d$€£¥])", " more than "),
+    words(r"<\s?(?=[\d$€£¥])", " less than "),
+    words("≠", " does not equal "),
+    words("∞", " infinity"),
+    words(r"(?<![\w.])π(?!\w)", "pi"),
+    words("÷", " divided by "),
+    words("×", " times "),
+    rule(r"(?<=\w)[⁰¹²³⁴-⁹]+", _power_of),
+    rule(r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]", _enclosed),
+    rule(NUMBER, lambda match: number(match[0])),
+    rule(r"(?<!\w)\.\d+", lambda match: f"point {numerals.english_digits(match[0][1:])}"),
+)

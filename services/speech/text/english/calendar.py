@@ -1,0 +1,203 @@
+"""Dates, years, decades and centuries."""
+
+import re
+
+from services.speech.text import numerals
+from services.speech.text.alignment import Reading, Span, rule, words
+from services.speech.text.english.numbers import UNSIGNED, before, number
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTH = (
+    "Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
+    "|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?"
+)
+_DAY = "Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun"
+_YEAR = r"(?:1\d|20)\d\d(?![\d-]|[.,]\d)"
+_DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
+_DASH = r"\s?[-–—]\s?"
+
+_YEAR_COMES = re.compile(
+    r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|c\.|est\.|early|late"
+    r"|mid|spring|summer|autumn|fall|winter|born|died|founded|established|copyright|©|class of"
+    r"|to|between|and|AD|CE) (?:the )?(?:year |early |late |spring |summer |of )?[(]?$",
+    re.IGNORECASE,
+)
+_SURE_YEAR_COMES = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
+_THE = re.compile(r"\bthe $", re.IGNORECASE)
+_COUNTED = re.compile(
+    r" (?:people|men|women|children|more|other|(?!was\b|is\b|has\b|this\b|as\b|us\b|does\b"
+    r"|its\b|always\b)[a-z]+s)\b"
+)
+
+
+def _month(written: str) -> str:
+    return next(each for each in _MONTHS if each.startswith(written[:3]))
+
+
+def _ordinal(written: str) -> str:
+    return numerals.english_ordinal(int(re.sub(r"\D", "", written)))
+
+
+def _date(month: int, day: int, year: int) -> str | None:
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    return f"{_MONTHS[month - 1]} {numerals.english_ordinal(day)}, {numerals.english_year(year)}"
+
+
+def _iso_date(match: re.Match[str]) -> str | None:
+    return _date(int(match["month"]), int(match["day"]), int(match["year"]))
+
+
+def _moment(match: re.Match[str]) -> str | None:
+    if not (date := _iso_date(match)):
+        return None
+    hour, minute = (numerals.english(int(match[name])) for name in ("hour", "minute"))
+    zero = "oh " if 0 < int(match["minute"]) < 10 else ""
+    time = f"{hour} {zero}{minute}" if int(match["minute"]) else f"{hour} hundred"
+    return f"{date} at {time}{' UTC' if match['zone'] else ''}"
+
+
+def _dozens(match: re.Match[str]) -> str:
+    return {"10": "tens", "100": "hundreds"}.get(match[1], "thousands")
+
+
+def _slashed_date(match: re.Match[str]) -> str | None:
+    """Month first, as Americans write, unless that cannot be; with dots the day is first."""
+    first, second, year = int(match[1]), int(match[3]), match[4]
+    if match[2] == ".":
+        first, second = second, first
+    full_year = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 70 else 1900)
+    return _date(first, second, full_year) or _date(second, first, full_year)
+
+
+def _month_and_day(match: re.Match[str]) -> Reading:
+    said: list[tuple[str, Span]] = [(_month(match["month"]), match.span("month"))]
+    said.append((" " + _ordinal(match["day"]), (match.end("month"), match.end("day"))))
+    if match["last"]:
+        said.append((" to " + _ordinal(match["last"]), (match.end("day"), match.end("last"))))
+    if match["year"]:
+        start = match.end("last") if match["last"] else match.end("day")
+        said.append((", " + numerals.english_year(int(match["year"])), (start, match.end())))
+    return said
+
+
+def _day_and_month(match: re.Match[str]) -> Reading:
+    lead = "" if _THE.search(before(match, 8)) else "the "
+    first = lead + _ordinal(match["day"])
+    said: list[tuple[str, Span]] = [(first, match.span("day"))]
+    end = match.end("day")
+    if match["last"]:
+        said.append((" to the " + _ordinal(match["last"]), (end, match.end("last"))))
+        end = match.end("last")
+    said.append((" of " + _month(match["month"]), (end, match.end("month"))))
+    if match["year"]:
+        year = numerals.english_year(int(match["year"]))
+        said.append((", " + year, (match.end("month"), match.end())))
+    return said
+
+
+def _month_and_year(match: re.Match[str]) -> Reading:
+    year = numerals.english_year(int(match["year"]))
+    return [
+        (_month(match["month"]), match.span("month")),
+        (" " + year, (match.end("month"), match.end())),
+    ]
+
+
+def _weekday(written: str) -> str:
+    return next(each for each in _DAYS if each.startswith(written[:3]))
+
+
+def _weekdays(match: re.Match[str]) -> Reading:
+    return [
+        (_weekday(match[1]), match.span(1)),
+        (" to ", match.span(2)),
+        (_weekday(match[3]), match.span(3)),
+    ]
+
+
+def _plain_year(match: re.Match[str]) -> str | None:
+    year = int(match[0])
+    context = before(match)
+    is_counted = _COUNTED.match(match.string, match.end()) is not None
+    if is_counted and not _SURE_YEAR_COMES.search(context):
+        return numerals.english_year(year) if _THE.search(context) and year >= 1900 else None
+    if 1900 < year < 2100 or _YEAR_COMES.search(context):
+        return numerals.english_year(year)
+    return None
+
+
+def _decade(match: re.Match[str]) -> str:
+    century, rest = match["century"] or "", int(match["tens"])
+    if rest:
+        words = numerals.english_plural(numerals.english(rest))
+        return f"{numerals.english(int(century))} {words}" if century else words
+    if int(century) % 10 == 0:
+        return numerals.english_plural(numerals.english(int(century) * 100))
+    return f"{numerals.english(int(century))} hundreds"
+
+
+def _era(match: re.Match[str]) -> str:
+    year = match[1]
+    said = numerals.english_year(int(year)) if re.fullmatch(r"\d{4}", year) else number(year)
+    return f"{said} {' '.join(match[2].replace('.', ''))}"
+
+
+def _years(match: re.Match[str]) -> Reading | None:
+    first, last = match[1], match[3]
+    if len(last) == 4 and not int(first) < int(last) < 2200:
+        return None
+    short = int(last)
+    words = numerals.english_year(short) if len(last) == 4 else numerals.english(short)
+    if len(last) == 2 and (short < 10 or short <= int(first) % 100):
+        return None
+    return [
+        (numerals.english_year(int(first)), match.span(1)),
+        (" to ", match.span(2)),
+        (words, match.span(3)),
+    ]
+
+
+RULES = (
+    rule(
+        r"(?<![\w.-])(?P<year>[12]\d{3})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})"
+        r"(?![\w-]|\.\d)",
+        _iso_date,
+    ),
+    rule(
+        r"\b(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)T(?P<hour>[01]\d|2[0-3]):"
+        r"(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d+)?)?(?P<zone>Z)?",
+        _moment,
+    ),
+    rule(r"\b(1,?000|100|10)s(?= of\b)", _dozens),
+    rule(
+        r"(?<![\w.-])(\d{1,2})([/.-])(\d{1,2})\2([12]\d{3}|(?<=/)\d{2})(?![\w/-]|\.\d)",
+        _slashed_date,
+    ),
+    rule(
+        rf"\b(?P<month>{_MONTH})\.?\s(?P<day>{_DAY_NUMBER})(?![\w:]|[.,]\d)"
+        rf"(?:{_DASH}(?P<last>{_DAY_NUMBER})(?!\w))?(?:,?\s(?P<year>{_YEAR}))?",
+        _month_and_day,
+    ),
+    rule(
+        rf"(?<![\w.,:$])(?P<day>{_DAY_NUMBER})(?:{_DASH}(?P<last>{_DAY_NUMBER}))?\s(?:of\s)?"
+        rf"(?P<month>{_MONTH})\b\.?(?:,?\s(?P<year>{_YEAR}))?",
+        _day_and_month,
+    ),
+    rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
+    rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
+    rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
+    words(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
+    rule(r"(?<![\w.,$])(?P<century>1\d|20)(?P<tens>\d0)['’]?s\b", _decade),
+    rule(r"(?<![\w.,$])['’‘]?(?P<century>)(?P<tens>[2-9]0)['’]?s\b", _decade),
+    rule(r"(?<![\w.,])(\d{1,4}(?:,\d{3})?)\s?(B\.?C\.?E?\.?|A\.?D\.?|C\.?E\.?)(?!\w)", _era),
+)
+
+YEARS = (
+    rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
+    rule(r"(?<![\w.,$€£¥+*/=-])(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])", _plain_year),
+)

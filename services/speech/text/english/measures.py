@@ -1,0 +1,173 @@
+"""Quantities with a unit: one of it or many, per something, from to."""
+
+import re
+
+from services.speech.text.alignment import rule, words
+from services.speech.text.english.numbers import ALONE, MINUS, RANGE, before, number
+from services.speech.text.expressions import NUMBER
+
+_NAMES = """
+km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
+nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sqft: square foot
+sq. m: square meter, sq. ft: square foot, pt: point
+sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
+ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
+tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
+mcg: microgram, lb: pound, lbs: pound, oz: ounce, t: ton, mol: mole, mmol: millimole
+h: hour, hr: hour, hrs: hour, min: minute, mins: minute, s: second, sec: second, secs: second
+ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
+mph: mile per hour, kph: kilometer per hour, kmh: kilometer per hour, kmph: kilometer per hour
+rpm: revolution per minute, bpm: beat per minute, fps: frame per second, mpg: mile per gallon
+KB: kilobyte, kB: kilobyte, MB: megabyte, GB: gigabyte, TB: terabyte, PB: petabyte
+MiB: mebibyte, GiB: gibibyte, Mb: megabit, Gb: gigabit, kbps: kilobit per second
+kbit/s: kilobit per second
+Mbit/s: megabit per second, Gbit/s: gigabit per second, MB/s: megabyte per second
+Kbps: kilobit per second, Mbps: megabit per second, Gbps: gigabit per second
+MP: megapixel, px: pixel, dpi: dot per inch, ppi: pixel per inch, ppm: part per million
+Hz: hertz, kHz: kilohertz, MHz: megahertz, GHz: gigahertz, W: watt, kW: kilowatt
+MW: megawatt, GW: gigawatt, V: volt, mV: millivolt, kV: kilovolt, mA: milliamp
+Wh: watt hour, kWh: kilowatt hour, MWh: megawatt hour, mAh: milliamp hour, Ah: amp hour
+J: joule, kJ: kilojoule, cal: calorie, kcal: kilocalorie, N: newton, Pa: pascal
+hPa: hectopascal, kPa: kilopascal, MPa: megapascal, psi: pound per square inch, dB: decibel
+hp: horsepower, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
+ºC: degree Celsius, ℃: degree Celsius, °F: degree Fahrenheit, ° F: degree Fahrenheit
+ºF: degree Fahrenheit, ℉: degree Fahrenheit, °: degree, º: degree, %: percent, ‰: per mille
+"""
+_UNITS = dict(each.strip().split(": ") for each in re.split(r",|\n", _NAMES.strip()))
+_POWERS = {"²": "square", "2": "square", "^2": "square", "³": "cubic", "3": "cubic", "^3": "cubic"}
+_UNITS |= {
+    f"{unit}{power}": f"{name} {one}"
+    for unit, one in (*_UNITS.items(), ("in", "inch"))
+    if unit in ("km", "m", "cm", "mm", "ft", "mi", "yd", "in")
+    for power, name in _POWERS.items()
+}
+_ONLY_BEHIND = {
+    "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "month": "month",
+    "yr": "year", "year": "year", "hour": "hour", "minute": "minute", "second": "second",
+    "night": "night", "person": "person", "user": "user", "seat": "seat", "item": "item",
+    "in": "inch", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
+}  # fmt: skip
+"""What stands behind a stroke only."""
+
+_ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
+_NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
+_IRREGULAR = {"foot": "feet", "inch": "inches"}
+_UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
+
+
+def _many(one: str) -> str:
+    """Return the plural: feet, miles per hour, square meters, degrees Celsius."""
+    if one in _UNCHANGED or one.endswith("hertz"):
+        return one
+    noun = _HEAD.match(one)
+    assert noun is not None
+    return one[: noun.start(1)] + _IRREGULAR.get(noun[1], f"{noun[1]}s") + one[noun.end(1) :]
+
+
+_HEAD = re.compile(r"(?:\w+ )*?(\w+)(?= per | of | Celsius| Fahrenheit|$)")
+
+
+def _by_length(names: dict[str, str]) -> str:
+    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+
+
+def _name(unit: str, per: str | None, *, is_one: bool) -> str:
+    one = _UNITS[unit]
+    name = one if is_one else _many(one)
+    return f"{name} per {_PER_NAMES[per]}" if per else name
+
+
+def _quantity(match: re.Match[str]) -> str:
+    first, last = match["first"], match["last"]
+    is_adjective = match["joint"] == "-" or _is_adjective(match)
+    name = _name(match["unit"], match["per"], is_one=(first == "1" and not last) or is_adjective)
+    words = f"{number(first)} to {number(last)}" if last else number(first)
+    return f"{'minus ' if match['minus'] else ''}{words} {name}"
+
+
+def _parts(match: re.Match[str]) -> str:
+    """Return a unit of which there is a part, or many and a part."""
+    is_many = _MANY_AND_A_FRACTION.search(before(match, 12))
+    return f" {_name(match['unit'], match['per'], is_one=not is_many)}"
+
+
+def _height(match: re.Match[str]) -> str:
+    inches = f" {'inch' if match[2] == '1' else 'inches'}" if match[3] else ""
+    return f"{_feet(match)} {number(match[2])}{inches}"
+
+
+def _feet(match: re.Match[str]) -> str:
+    return f"{number(match[1])} {'foot' if match[1] == '1' else 'feet'}"
+
+
+def _arc(match: re.Match[str]) -> str:
+    seconds = f" {number(match[2])} seconds" if match[2] else ""
+    return f" {number(match[1])} minutes{seconds}"
+
+
+def _inches(match: re.Match[str]) -> str:
+    is_one = match[1] == "1" or _is_adjective(match)
+    return f"{number(match[1])} {'inch' if is_one else 'inches'}"
+
+
+def _is_adjective(match: re.Match[str]) -> bool:
+    """Whether it tells what kind of thing something is: a 5 km run."""
+    return bool(_ARTICLE.search(before(match, 8)) and _NOUN.match(match.string, match.end()))
+
+
+def _size(match: re.Match[str]) -> str:
+    """Return a size of two or three lengths in one unit."""
+    numbers = [number(each) for each in match.group(1, 2, 3) if each]
+    return f"{' by '.join(numbers)} {_many(_UNITS.get(match[4], 'inch'))}"
+
+
+_PER_NAMES = {**_UNITS, **_ONLY_BEHIND}
+UNIT = _by_length(_UNITS)
+_UNIT = (
+    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
+    r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
+)
+
+_BEHIND_A_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
+_MANY_AND_A_FRACTION = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
+
+SIZES = (
+    rule(
+        rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
+        r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
+        _size,
+    ),
+)
+RULES = (
+    rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
+    rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
+    rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
+    rule(rf"{ALONE}({NUMBER})\s?in\.(?=\s[a-z])", _inches),
+    words(rf"(?:{_BEHIND_A_FRACTION})[\"″](?!\w)", " inch"),
+    rule(rf"{ALONE}({NUMBER})′", _feet),
+    rule(rf"(?:{_BEHIND_A_FRACTION})\s?{_UNIT}", _parts),
+    rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
+    rule(
+        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
+        rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
+        _quantity,
+    ),
+    rule(
+        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{_by_length(_ONLY_BEHIND)})"
+        rf"|(?<=\d)/(?P<unit>{_by_length(_PER_NAMES)}))\b",
+        lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
+    ),
+    rule(
+        r"(?<=\w)\s?(?:km/h|m/s)\b",
+        lambda match: {"km/h": " kilometers per hour", "m/s": " meters per second"}[
+            match[0].strip()
+        ],
+    ),
+    rule(r"\bmph\b", lambda _: "miles per hour"),
+    rule(r"\b(?:kWh|km²|m²|m³)(?!\w)", lambda match: _many(_UNITS[match[0]])),
+    rule("%", lambda _: " percent"),
+    rule("‰", lambda _: " per mille"),
+    rule("°C|℃", lambda _: " degrees Celsius"),
+    rule("°F|℉", lambda _: " degrees Fahrenheit"),
+    rule("°", lambda _: " degrees"),
+)

@@ -1,0 +1,94 @@
+"""Sums as they are written in any language: operands, signs and powers."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from services.speech.text.alignment import Reading, Span
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?+"
+"""With its thousands set apart by commas or not, and with decimals or not."""
+
+_LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
+_TERM = rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|{_LETTER})"
+_OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
+_OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
+EXPRESSION = (
+    rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
+    r"(?![A-Za-z0-9_$€£¥￥]|[.,]\d)"
+)
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
+_FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
+_SIGNS_AND_OPERANDS = (
+    rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|[²³]|\*\*|[<>!=]=|[^\s\w]|π"
+)
+_TOKEN = re.compile(rf"(?P<fraction>{_FRACTION})|{_SIGNS_AND_OPERANDS}", re.ASCII)
+_TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """How a language says sums: its signs, its numbers, and what stands between two words.
+
+    `squares` are powers with a name of their own, `power` says others by their exponent's words.
+    """
+
+    signs: Mapping[str, str]
+    number: Callable[[str], str]
+    fraction: Callable[[int, int], str]
+    squares: Mapping[str, str]
+    power: Callable[[str], str]
+    space: str
+
+    def read(self, match: re.Match[str]) -> Reading | None:
+        """Read a match of EXPRESSION; None without a sign that has no other meaning."""
+        if not _SURE.search(match[0]):
+            return None
+        said: list[tuple[str, Span]] = []
+        end = match.start()
+        is_power = False
+        for token in _tokens(match):
+            if token[0] in ("^", "**"):
+                is_power = True
+                continue
+            words = self._say(token)
+            if is_power:
+                words = self.squares.get(token[0]) or self.power(words)
+            is_power = False
+            if words:
+                said.append(((self.space if said else "") + words, (end, token.end())))
+                end = token.end()
+        return [*said, ("", (end, match.end()))] if end < match.end() else said
+
+    def _say(self, token: re.Match[str]) -> str:
+        text = token[0]
+        if token.lastgroup == "times":
+            return self.signs["×"]
+        if token.lastgroup == "fraction":
+            numerator, denominator = text.split("/")
+            return self.fraction(int(numerator), int(denominator))
+        if text[0].isdecimal():
+            return self.number(text)
+        return self.signs.get(text, text if text.isalpha() or text in "()" else "")
+
+
+def read_chain(match: re.Match[str], number: Callable[[str], str], between: str) -> Reading:
+    """Read more than two numbers in a row: 1-2-3, 1:2:3."""
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    for run in _DIGITS.finditer(match.string, *match.span()):
+        said.append(((between if said else "") + number(run[0]), (end, run.end())))
+        end = run.end()
+    return said
+
+
+def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
+    pattern = _TOKEN if _has_fractions(match[0]) else _TOKEN_WITHOUT_FRACTIONS
+    return pattern.finditer(match.string, *match.span())
+
+
+def _has_fractions(text: str) -> bool:
+    """Whether strokes are those of fractions: 1/2 + 1/4, not 6/2."""
+    pairs = [each.split("/") for each in re.findall(_FRACTION, text)]
+    return text.count("/") == len(pairs) and all(int(one) < int(many) for one, many in pairs)

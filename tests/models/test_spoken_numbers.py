@@ -1,0 +1,25 @@
+"""Numbers of written sentences come back by ear; `bench.spoken_numbers` hears many more."""
+
+import pytest
+
+from tests.support.embedded import EmbeddedStack
+from tests.support.spoken import Sentence, hear
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [
+        ("en", "Version 2.4.1 came out last week."),
+        ("en", "It is 60 mph on this road."),
+        ("en", "He is 6'2\" tall."),
+        ("zh", "新版本2.4.1已经发布。"),
+        ("zh", "市民热线是12345。"),
+        ("zh", "水和盐的比例是3:1。"),
+    ],
+)
+async def test_numbers_come_back(stack: EmbeddedStack, language: str, written: str) -> None:
+    sentence = Sentence(language=language, written=written)
+    heard = await hear(sentence, stack.synthesizer, stack.recognizer)
+    assert heard.came_back, heard
