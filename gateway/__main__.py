@@ -7,6 +7,7 @@ import structlog
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.media import decoding
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
 from gateway.sockets import Drain
@@ -36,11 +37,13 @@ async def main() -> None:
         create_timeout_s=settings.create_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
     )
-    async with connecting(
-        targets, service_token=token.get_secret_value() if token else None
-    ) as backend:
+    async with (
+        connecting(targets, service_token=token.get_secret_value() if token else None) as backend,
+        decoding(options.audio) as decoder,
+    ):
+        await decoder.warm_up()
         drain = Drain()
-        app = create_app(backend=backend, options=options, drain=drain)
+        app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
         async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
             if not settings.accepted_keys:
                 log.warning("OPEN: no API keys are set, anyone on this machine may call", url=url)

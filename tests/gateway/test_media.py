@@ -3,16 +3,19 @@
 import io
 import json
 import wave
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import pytest_asyncio
 
-from gateway.media import AudioLimits, Decoder
+from gateway.media import AudioLimits, Decoder, decoding
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 RECORDING = SPEECH / "en_kokoro_am_michael_10.wav"
@@ -108,9 +111,10 @@ async def attempt(decoder: Decoder, content: bytes, media_type: str) -> bytes | 
         return error
 
 
-@pytest.fixture
-def decoder() -> Decoder:
-    return Decoder(AudioLimits())
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    async with decoding(AudioLimits()) as decoder:
+        yield decoder
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -197,9 +201,9 @@ async def test_a_small_file_of_hours_is_cut_off_early(decoder: Decoder) -> None:
 
 
 async def test_slow_work_is_given_up() -> None:
-    decoder = Decoder(AudioLimits(decode_s=0.0))
-    with RECORDING.open("rb") as file, pytest.raises(ServiceError) as caught:
-        await decoder.decode(file, "audio/wav")
+    async with decoding(AudioLimits(decode_s=0.0)) as decoder:
+        with RECORDING.open("rb") as file, pytest.raises(ServiceError) as caught:
+            await decoder.decode(file, "audio/wav")
     assert caught.value.reason is Reason.AUDIO_INVALID
 
 
