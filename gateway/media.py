@@ -63,12 +63,11 @@ class Decoder:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._server: _Server | None = None
+        self._starting = asyncio.Lock()
 
     async def warm_up(self) -> None:
         """Start the process now, so that the first recording need not wait for it."""
-        if self._server is None or self._server.has_ended:
-            await self.close()
-            self._server = await _Server.start()
+        await self._running()
 
     async def decode(self, source: BinaryIO, media_type: str) -> bytes:
         """Return PCM of 16 kHz, mono, signed 16-bit little-endian.
@@ -92,14 +91,28 @@ class Decoder:
             await self._server.close()
             self._server = None
 
+    async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
+        """Return the process's answer; one that was killed is no fault of the recording."""
+        most_bytes = byte_count(self._limits.duration_s, RATE_HERTZ)
+        try:
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+        except OSError:
+            async with self._starting:
+                await self.close()
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+
+    async def _running(self) -> "_Server":
+        """Return the process; one that has ended is followed by another."""
+        async with self._starting:
+            if self._server is None or self._server.has_ended:
+                await self.close()
+                self._server = await _Server.start()
+            return self._server
+
     async def _ask(self, recording: int, job: dict[str, object]) -> bytes:
-        await self.warm_up()
-        assert self._server is not None
         try:
             async with asyncio.timeout(self._limits.decode_s + ANSWER_S):
-                answer = await self._server.ask(
-                    recording, job, most_bytes=byte_count(self._limits.duration_s, RATE_HERTZ)
-                )
+                answer = await self._answer(recording, job)
         except TimeoutError:
             answer = b""
         line, _, pcm = answer.partition(b"\n")
@@ -139,16 +152,13 @@ class _Server:
         return self._process.returncode is not None
 
     async def ask(self, recording: int, job: dict[str, object], *, most_bytes: int) -> bytes:
-        """Return the answer to a job; empty when it was ended."""
+        """Return the answer to a job; empty when it was ended. Raises OSError without a process."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.setblocking(False)
             await loop.sock_sendall(ours, json.dumps(job).encode())
-            try:
-                socket.send_fds(self._line, [b"\0"], [theirs.fileno(), recording])
-            except OSError:
-                return b""
+            socket.send_fds(self._line, [b"\0"], [theirs.fileno(), recording])
             theirs.close()
             answer = bytearray()
             while chunk := await loop.sock_recv(ours, 65_536):
