@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 
+from services.runtime.pcm import duration_s
 from services.speech.endpointing import Pause, patience_s
 from services.speech.listening import Ear, ListeningRules, Utterance
-from services.speech.ports import TurnEndModel, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ, TurnEndModel, VoiceDetector
 from services.speech.remarks import Remark, classify
+from services.speech.supply import Supply
 
 T = TypeVar("T")
 
@@ -96,7 +98,8 @@ def _known(task: "asyncio.Task[T] | None") -> T | None:
 class OpenMicrophone:
     """Follows one stream by its own clock, the samples: silence must be sent as well.
 
-    Recognition and the turn model work beside it while audio goes on. Used inside `running`.
+    An utterance under way whose audio stops coming is ended as silence would end it. Recognition
+    and the turn model work beside it while audio goes on. Used inside `running`.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class OpenMicrophone:
         self._began_during = Speaking.SILENT
         self._quiet_s = 0.0
         self._prompts = 0
+        self._supply = Supply(stalled_s=rules.stalled_s, on_stall=self.finish)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,6 +133,7 @@ class OpenMicrophone:
             async with self._settling:
                 yield
         finally:
+            self._supply.close()
             self._drop_assessment()
             self._drop_probe()
 
@@ -143,9 +148,13 @@ class OpenMicrophone:
             else:
                 self._wait(self._ear.frame_s)
         self._ear.forget_silence()
+        if self._ear.is_speaking:
+            self._supply.note(duration_s(len(pcm), LISTENING_RATE_HERTZ))
+        else:
+            self._supply.close()
 
     def finish(self) -> None:
-        """The stream has ended: so has the utterance under way, if any."""
+        """No more audio comes, for good or for now: the utterance under way, if any, is over."""
         if self._ear.is_speaking:
             self._end()
 
