@@ -121,6 +121,9 @@ class WhisperModel:
         seconds = len(samples) / LISTENING_RATE_HERTZ
         context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
         encoded = self._encode(samples, context_s)
+        spoken = self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else ""
+        # What is clearly said in another language makes no words in this one.
+        language = spoken or language
         decoded = self._generate(encoded, seconds, language, repeats=True)
         is_speech = decoded.is_speech
         if is_speech and decoded.is_looped:
@@ -132,7 +135,7 @@ class WhisperModel:
         hearing = Hearing(
             text=_in_script(decoded.text, language) if is_speech else "",
             no_speech_probability=decoded.no_speech_probability,
-            language=self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else "",
+            language=spoken,
         )
         return hearing, decoded.heard_s if is_speech else seconds
 
@@ -208,7 +211,10 @@ class WhisperRecognizer:
     async def transcribe(
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncGenerator[Transcript, None]:
-        """Yield one final transcript after the audio has ended; empty if nobody speaks."""
+        """Yield one final transcript after the audio has ended; empty if nobody speaks.
+
+        Speech that is clearly in another language is written down in that.
+        """
         language = language_code.partition("-")[0].lower()
         if not self._model.knows(language):
             message = f"the language {language_code!r} is not one that Whisper knows"

@@ -12,6 +12,7 @@ from services.runtime.pcm import byte_count
 from services.runtime.reasons import Reason
 from services.speech.listening import ListeningRules, Utterance
 from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.ports import Transcript
 from services.speech.remarks import Remark
 from tests.support.speech import LoudnessDetector, silent, voiced
 from tests.support.virtual_time import in_virtual_time
@@ -48,19 +49,19 @@ class ScriptedFloor:
     asked: list[Utterance] = field(default_factory=list)
     recognised: int = 0
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         """Take a while."""
         self.recognised += 1
         await asyncio.sleep(self.recognition_s)
         if self.error is not None:
             raise self.error
-        return self.text(len(pcm) / SECOND)
+        return Transcript(text=self.text(len(pcm) / SECOND), is_final=True)
 
     def note_speech(self, start_s: float) -> None:
         """Note when."""
         self.told.append(f"speech at {start_s:.1f}")
 
-    def guess(self, text: str) -> None:
+    def guess(self, words: Transcript) -> None:
         """Note what."""
         self.told.append("guess")
 
@@ -73,7 +74,7 @@ class ScriptedFloor:
         self.told.append("yield")
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         """Note what."""
         self.told.append("ask")
         self.asked.append(utterance)
