@@ -54,7 +54,7 @@ TALK_REQUEST: dict[str, Any] = {
                     "properties": {
                         "taskId": {"type": "string"},
                         "lang": {"type": "string"},
-                        "audio": {**_AUDIO, "description": "wav, webm, ogg, mp3, m4a, flac, pcm"},
+                        "audio": {**_AUDIO, "description": "wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm"},
                         "text": {"type": "string"},
                     },
                 }

@@ -17,7 +17,8 @@ def noise(seconds: float, *, tilt: float = 0.0, seed: int = 1) -> Samples:
     frequencies = np.fft.rfftfreq(len(white), 1 / RATE)
     frequencies[0] = frequencies[1]
     coloured = np.fft.irfft(np.fft.rfft(white) / frequencies ** (tilt / 2), len(white))
-    return coloured / np.abs(coloured).max()
+    loudest: Samples = coloured / np.abs(coloured).max()
+    return loudest
 
 
 def in_noise(pcm: bytes, *, snr_db: float, tilt: float = 0.0) -> bytes:
@@ -55,7 +56,8 @@ def resonant(samples: Samples, *formants: tuple[float, float]) -> Samples:
         turn = 2 * radius * np.cos(2 * np.pi * hertz / RATE)
         spectrum = spectrum / (1 - turn * around + (radius * around) ** 2)
     shaped = np.fft.irfft(spectrum, len(samples) + 2048)[: len(samples)]
-    return shaped / np.abs(shaped).max()
+    loudest: Samples = shaped / np.abs(shaped).max()
+    return loudest
 
 
 def melody(note: Callable[[float, float], Samples], seconds: float = 0.5) -> Samples:
@@ -75,14 +77,16 @@ def pluck(hertz: float, seconds: float) -> Samples:
 def struck(hertz: float, seconds: float) -> Samples:
     """A piano's note, roughly."""
     partials = [tone(hertz * k, seconds) / k**1.5 for k in range(1, 7)]
-    return np.sum(partials, axis=0) * np.exp(-3 * time(seconds)) / 2
+    together: Samples = np.sum(partials, axis=0) * np.exp(-3 * time(seconds)) / 2
+    return together
 
 
 def bowed(hertz: float, seconds: float) -> Samples:
     """A violin's note, with vibrato."""
     phase = 2 * np.pi * np.cumsum(hertz * (1 + 0.006 * np.sin(34 * time(seconds)))) / RATE
     partials = [np.sin(k * phase) / k for k in range(1, 14) if hertz * k < 7_500]
-    return np.sum(partials, axis=0) * np.hanning(len(phase)) ** 0.3 / 2
+    together: Samples = np.sum(partials, axis=0) * np.hanning(len(phase)) ** 0.3 / 2
+    return together
 
 
 def keyed(keys: str, seconds: float) -> Samples:
