@@ -37,19 +37,21 @@ async def main() -> None:
         create_timeout_s=settings.create_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
     )
-    async with (
-        connecting(targets, service_token=token.get_secret_value() if token else None) as backend,
-        decoding(options.audio) as decoder,
-    ):
+    service_token = token.get_secret_value() if token else None
+    async with decoding(options.audio) as decoder:
+        # Before there are channels, whose threads a process that forks would disturb.
         await decoder.warm_up()
-        drain = Drain()
-        app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
-        async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
-            if not settings.accepted_keys:
-                log.warning("OPEN: no API keys are set, anyone on this machine may call", url=url)
-            log.info("gateway up", url=url)
-            await until_stopped()
-            log.info("gateway down")
+        async with connecting(targets, service_token=service_token) as backend:
+            drain = Drain()
+            app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
+            async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
+                if not settings.accepted_keys:
+                    log.warning(
+                        "OPEN: no API keys are set, anyone on this machine may call", url=url
+                    )
+                log.info("gateway up", url=url)
+                await until_stopped()
+                log.info("gateway down")
 
 
 if __name__ == "__main__":
