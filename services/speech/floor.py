@@ -49,7 +49,7 @@ class StreamFloor:
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
-        self._conversation.note_speech(start_s)
+        self._conversation.note_speech(start_s, speaker=self._speaker)
 
     def guess(self, words: Transcript) -> None:
         """Begin the reply to what may be all of the user's words."""
@@ -89,7 +89,7 @@ class StreamFloor:
         """Go on as if nothing had been said."""
         self.withdraw_guess()
         DISMISSED_SPEECH.labels(remark=remark).inc()
-        await self._conversation.dismiss(remark, text)
+        await self._conversation.dismiss(remark, text, speaker=self._speaker)
 
     def prompt(self) -> None:
         """Ask a user who has been silent for long."""
