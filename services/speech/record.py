@@ -134,8 +134,10 @@ class TaskRecords:
         latest = await self.events_after(task_id, max(0, response.last_sequence - _LATEST_EVENTS))
         # The words of these were still being recognised.
         ended = {each.turn_id for each in latest if each.HasField("speech_ended")}
+        dismissed = {each.turn_id for each in latest if each.HasField("speech_dismissed")}
         for turn_id in sorted(each for each in ended if each > last_turn_id):
-            abandoned.append(Abandoned(turn_id=turn_id, reply_text=""))
+            if turn_id not in dismissed:
+                abandoned.append(Abandoned(turn_id=turn_id, reply_text=""))
             last_turn_id = turn_id
         return Past(
             exchanges=tuple(

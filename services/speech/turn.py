@@ -16,6 +16,7 @@ from services.speech.events import (
     Latency,
     PlaybackStarted,
     SentenceStarted,
+    SpeechDismissed,
     TurnFailed,
     TurnFinished,
     TurnOrigin,
@@ -26,7 +27,7 @@ from services.speech.hearing import hear, overhear
 from services.speech.languages import Saying, joined, language_at, only_language, other_language
 from services.speech.ledger import Heard, HeardMethod, Ledger
 from services.speech.listening import Utterance
-from services.speech.metrics import count_turn
+from services.speech.metrics import DISMISSED_SPEECH, count_turn
 from services.speech.personas import Persona, PersonaLanguage
 from services.speech.ports import (
     Drive,
@@ -37,6 +38,7 @@ from services.speech.ports import (
     Synthesizer,
     Transcript,
 )
+from services.speech.remarks import Remark
 from services.speech.sentences import Segment, clause_start, split
 from services.speech.streams import closing, once
 from services.speech.voices import choose_voice, speaks
@@ -160,6 +162,8 @@ class Turn:
     async def run(self) -> Resumed | None:
         """Hold the turn; it ends with exactly one TurnFinished or TurnFailed.
 
+        What an open microphone took for an utterance, and proves to be none, is only dismissed.
+
         Returns how a reply that was cut off may be taken up again; its draft is the caller's to
         close.
         """
@@ -173,7 +177,11 @@ class Turn:
             ) as drive:
                 rest = await self._answer(drive)
         except Exception as error:
-            self._fail(error, Playback())
+            if self._was_noise(error):
+                DISMISSED_SPEECH.labels(remark=Remark.NOISE).inc()
+                self._publish(SpeechDismissed(remark=Remark.NOISE, text=""))
+            else:
+                self._fail(error, Playback())
         finally:
             if rest is None and self._draft is not None:
                 await self._draft.close()
@@ -387,6 +395,11 @@ class Turn:
             offsets_ms={mark.value: round(at * 1000) for mark, at in offsets.items()},
         )
         return summary.heard
+
+    def _was_noise(self, error: Exception) -> bool:
+        """Whether it was the service, and not the caller, that took noise for an utterance."""
+        is_overheard = isinstance(self._cause, Spoken) and self._cause.words is not None
+        return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
 
     def _fail(self, error: BaseException, playback: Playback) -> None:
         seen = from_exception(error)

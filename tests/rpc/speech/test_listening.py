@@ -194,3 +194,20 @@ async def test_a_microphone_that_leaves_takes_no_number_with_it() -> None:
             ended = await staying.until("speech_ended")
             if started.turn_id == ended.turn_id:
                 return
+
+
+async def test_noise_whose_words_are_looked_for_long_is_dismissed_all_the_same() -> None:
+    """Its turn is prepared while the recogniser works, and comes to nothing."""
+    gate = asyncio.Event()
+    recognizer = ScriptedRecognizer(hypotheses=("",), gate=gate)
+    async with speech_rig(Script(recognizer=recognizer)) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(voiced(0.5) + silent(2)))
+        await talk.until("speech_ended")
+        gate.set()
+        await talk.until("speech_dismissed")
+        recognizer.hypotheses = ("When do you open?",)
+        await talk.send(*audio(voiced(0.5) + silent(2)))
+        await talk.until("turn_finished")
+        assert "turn_failed" not in talk.kinds
+        ids = [event.turn_id for event in talk.events]
+        assert ids == sorted(ids)
