@@ -132,9 +132,7 @@ async def test_short_answers_are_heard_in_noise(stack: EmbeddedStack) -> None:
 async def test_another_language_is_told_and_written_down(
     stack: EmbeddedStack, recordings: Sequence[Any]
 ) -> None:
-    for recording in recordings:
-        if "kokoro" not in recording.name:
-            continue
+    for recording in [each for each in recordings if "kokoro" in each.name][::3]:
         other = "zh" if recording.language_code == "en" else "en"
         transcript = await guarded(stack, recording.pcm, other)
         assert transcript.language_code == recording.language_code, recording.name
