@@ -46,13 +46,14 @@ def main() -> None:
 
 def _work(answer_to: int, recording: int) -> None:
     """Do one job and end."""
-    # Nothing is cleaned up: what a damaged recording has done to the process shall not run.
-    with suppress(OSError), socket.socket(fileno=answer_to) as answers:
+    try:
+        answers = socket.socket(fileno=answer_to)
         asked = json.loads(answers.recv(MAX_JOB_BYTES))
         _limit(asked.pop("within_s"))
         answers.sendall(_answer(recording, Job(**asked)))
-        answers.shutdown(socket.SHUT_RDWR)
-    os._exit(0)
+    finally:
+        # Nothing is cleaned up: what a damaged recording has done to the process shall not run.
+        os._exit(0)
 
 
 def _answer(recording: int, job: Job) -> bytes:

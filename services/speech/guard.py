@@ -21,7 +21,7 @@ LEAST_PEAK = 0.75
 third of nothing but noise. In music it may reach the first."""
 
 MOST_STILLNESS = 0.3
-"""Speech never stands still for longer, notes and tones do nothing else."""
+"""Speech alone never stands still for longer, notes and tones do nothing else."""
 
 HASTE = 3.0
 LEAST_SAYABLE_S = 1.5
@@ -42,13 +42,19 @@ class Weight(Enum):
 
 def weight(evidence: SpeechEvidence, no_speech_probability: float | None) -> Weight:
     """Return what detector and recogniser come to together."""
-    if evidence.peak < LEAST_PEAK or evidence.stillness > MOST_STILLNESS:
+    if evidence.peak < LEAST_PEAK:
+        return Weight.NONE
+    if no_speech_probability is not None and no_speech_probability < SURE:
+        return Weight.STRONG
+    # Speech over a hum stands still as well, but has the peak of speech.
+    is_still = evidence.stillness > MOST_STILLNESS
+    if is_still and evidence.peak < LIKELY_PEAK:
         return Weight.NONE
     if no_speech_probability is None:
-        return Weight.STRONG if evidence.peak >= LIKELY_PEAK else Weight.WEAK
+        return Weight.STRONG if evidence.peak >= LIKELY_PEAK and not is_still else Weight.WEAK
     if no_speech_probability > UNSURE and evidence.peak < WEAK_PEAK:
         return Weight.NONE
-    return Weight.STRONG if no_speech_probability < SURE else Weight.WEAK
+    return Weight.WEAK
 
 
 def is_said(text: str, evidence: SpeechEvidence, no_speech_probability: float | None) -> bool:

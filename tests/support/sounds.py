@@ -23,9 +23,14 @@ def noise(seconds: float, *, tilt: float = 0.0, seed: int = 1) -> Samples:
 
 def in_noise(pcm: bytes, *, snr_db: float, tilt: float = 0.0) -> bytes:
     """Speech with noise at a distance from its loud parts, and 0.3 s of it before and after."""
+    return over(noise(len(pcm) / 2 / RATE + 1, tilt=tilt), pcm, snr_db=snr_db)
+
+
+def over(background: Samples, pcm: bytes, *, snr_db: float) -> bytes:
+    """Speech over another sound, which is heard 0.3 s before and after."""
     quiet = np.zeros(int(0.3 * RATE))
     samples = np.concatenate([quiet, np.frombuffer(pcm, "<i2") / 32768, quiet])
-    added = noise(len(samples) / RATE + 1, tilt=tilt)[: len(samples)]
+    added = np.resize(background, len(samples))
     power = np.mean(samples[np.abs(samples) > 0.01] ** 2)
     return to_pcm(samples + added * np.sqrt(power / 10 ** (snr_db / 10) / np.mean(added**2)))
 
