@@ -123,9 +123,8 @@ async def test_short_answers_are_heard_in_noise(stack: EmbeddedStack) -> None:
     ):
         chunks = stack.synthesizer.synthesize(text, voice_id=voice_id, language_code=language_code)
         spoken = resample(b"".join([chunk.pcm async for chunk in chunks]), 24_000)
-        for pcm in (spoken, in_noise(spoken, snr_db=15)):
-            if not (await guarded(stack, pcm, language_code)).text:
-                missed.append(text)
+        if not (await guarded(stack, in_noise(spoken, snr_db=15), language_code)).text:
+            missed.append(text)
     assert missed == []
 
 

@@ -67,14 +67,14 @@ async def test_words_made_of_a_sound_are_not_taken(name: str) -> None:
 
 async def test_speech_is_taken_clean_and_in_noise() -> None:
     refused = []
-    for name, pcm in recordings():
+    for name, pcm in recordings()[::2]:
         hummed = over(SOUNDS["hum"](), pcm, snr_db=20)
         for heard_pcm in (pcm, hummed, in_noise(pcm, snr_db=10, tilt=1)):
             evidence = weigh(heard_pcm)
             if not all(is_said(words, evidence, None) for words in ("Yes.", "好。", "Five.")):
                 refused.append((name, evidence))
     # One in a hundred, where nothing but the detector can tell.
-    assert len(refused) <= 2, refused
+    assert len(refused) <= 1, refused
 
 
 async def test_marks_go_and_words_stay_in_every_hypothesis() -> None:
