@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import av
+from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
 from gateway.decoding.containers import TAKEN, TOLERANCE_S, check_container
@@ -29,6 +30,9 @@ DEMUXER_OPTIONS = {
     "protocol_whitelist": "",
     "max_streams": str(MAX_STREAMS),
 }
+_PACKET_S = 0.05
+"""Of a packet that does not say how long it is."""
+
 # Formats whose header says how long the sound is; the others are cut by nature.
 DECLARING_FORMATS = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac", "caf", "aiff")
 
@@ -94,11 +98,34 @@ def _decode(container: InputContainer, longest_s: float) -> bytes:
 
 def _resampled(container: InputContainer) -> Iterator[memoryview]:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HERTZ)
-    for frame in container.decode(audio=0):
+    for frame in _frames(container):
         for part in resampler.resample(frame):
             yield memoryview(part.planes[0])[: part.samples * SAMPLE_BYTES]
     for part in resampler.resample(None):
         yield memoryview(part.planes[0])[: part.samples * SAMPLE_BYTES]
+
+
+def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+    """Yield the frames; a packet that cannot be decoded, as where a recording is cut, is left out.
+
+    Raises av.InvalidDataError when more is left out than a recording may lack.
+    """
+    lacking_s = 0.0
+    has_sound = False
+    for packet in container.demux(audio=0):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            duration, unit = packet.duration, packet.time_base
+            lacking_s += float(duration * unit) if duration and unit else _PACKET_S
+            if lacking_s > TOLERANCE_S:
+                raise
+            continue
+        for frame in frames:
+            has_sound = True
+            yield frame
+    if lacking_s and not has_sound:
+        raise damaged()
 
 
 def _check_declared_length(container: InputContainer, seconds: float) -> None:

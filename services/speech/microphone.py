@@ -149,7 +149,7 @@ class OpenMicrophone:
             else:
                 self._wait(self._ear.frame_s)
         self._ear.forget_silence()
-        if self._ear.is_speaking:
+        if self._ear.is_speaking and self._rules.stalled_s:
             self._supply.note(duration_s(len(pcm), LISTENING_RATE_HERTZ))
         else:
             self._supply.close()

@@ -175,6 +175,18 @@ async def test_half_a_file_is_refused(decoder: Decoder, kind: str) -> None:
     assert caught.value.violations[0].field == "audio"
 
 
+@pytest.mark.parametrize("kind", ["mp3", "ogg-opus"])
+@pytest.mark.parametrize("cut", [1, 40, 100])
+async def test_what_is_cut_within_its_last_packet_is_taken(
+    decoder: Decoder, kind: str, cut: int
+) -> None:
+    media_type, make = KINDS[kind]
+    reference = read_reference()
+    samples = np.frombuffer(await decoder.decode(io.BytesIO(make()[:-cut]), media_type), "<i2")
+    # Ogg has half a second in a page.
+    assert abs(len(samples) - len(reference)) < 0.7 * RATE
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_damaged_files_never_crash(decoder: Decoder, kind: str) -> None:
     media_type, make = KINDS[kind]
