@@ -24,7 +24,7 @@ from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening import ListeningRules, Utterance
 from services.speech.microphone import OpenMicrophone, Speaking
-from services.speech.ports import Recognizer, TurnEndModel
+from services.speech.ports import Recognizer, Transcript, TurnEndModel
 from services.speech.recognition import recognise
 from services.speech.remarks import Remark
 
@@ -45,18 +45,18 @@ class _Floor:
         self._language_code = language_code
         self.delays_s: list[float] = []
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         return await recognise(self._recognizer, pcm, language_code=self._language_code)
 
     def note_speech(self, start_s: float) -> None: ...
 
-    def guess(self, text: str) -> None: ...
+    def guess(self, words: Transcript) -> None: ...
 
     def withdraw_guess(self) -> None: ...
 
     def yield_floor(self) -> None: ...
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         self.delays_s.append(utterance.ended_at - utterance.voiced_at)
 
     async def dismiss(self, remark: Remark, text: str) -> None: ...

@@ -7,6 +7,7 @@ import structlog
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.media import decoding
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
 from gateway.sockets import Drain
@@ -36,17 +37,21 @@ async def main() -> None:
         create_timeout_s=settings.create_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
     )
-    async with connecting(
-        targets, service_token=token.get_secret_value() if token else None
-    ) as backend:
-        drain = Drain()
-        app = create_app(backend=backend, options=options, drain=drain)
-        async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
-            if not settings.accepted_keys:
-                log.warning("OPEN: no API keys are set, anyone on this machine may call", url=url)
-            log.info("gateway up", url=url)
-            await until_stopped()
-            log.info("gateway down")
+    service_token = token.get_secret_value() if token else None
+    async with decoding(options.audio) as decoder:
+        # Before there are channels, whose threads a process that forks would disturb.
+        await decoder.warm_up()
+        async with connecting(targets, service_token=service_token) as backend:
+            drain = Drain()
+            app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
+            async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
+                if not settings.accepted_keys:
+                    log.warning(
+                        "OPEN: no API keys are set, anyone on this machine may call", url=url
+                    )
+                log.info("gateway up", url=url)
+                await until_stopped()
+                log.info("gateway down")
 
 
 if __name__ == "__main__":

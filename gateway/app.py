@@ -46,8 +46,10 @@ class GatewayOptions:
     body_idle_s: float = 30.0
 
 
-def create_app(*, backend: Backend, options: GatewayOptions, drain: Drain | None = None) -> FastAPI:
-    """Return the application; `backend` stays the caller's to close.
+def create_app(
+    *, backend: Backend, decoder: Decoder, options: GatewayOptions, drain: Drain | None = None
+) -> FastAPI:
+    """Return the application; `backend` and `decoder` stay the caller's to close.
 
     Its WebSockets close when the `drain` is run.
     """
@@ -75,7 +77,7 @@ def create_app(*, backend: Backend, options: GatewayOptions, drain: Drain | None
         talk_routes(
             backend=backend,
             catalogue=catalogue,
-            decoder=Decoder(options.audio),
+            decoder=decoder,
             turn_timeout_s=options.turn_timeout_s,
         ),
         viewer_routes(backend=backend),

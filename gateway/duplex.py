@@ -1,8 +1,8 @@
 """The open line to a digital human: `/api/digital-human/talk`, a WebSocket in both directions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, WebSocket
@@ -18,11 +18,11 @@ from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
 from gateway.models import Control, LeaveControl, SayControl, TalkQuery, TextControl
+from gateway.opus import WebmDecoder
 from gateway.problems import foreseen, invalid_request, refused
 from gateway.sockets import Drain, close_with
 from gateway.sse import Event
 from gateway.uplink import Uplink
-from gateway.webm import WebmDecoder
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason
@@ -80,13 +80,12 @@ async def _hold(socket: WebSocket, *, backend: Backend, rate: RateLimit, drain: 
         after=query.after,
     )
     microphone = Microphone(uplink.hear, ends_by_silence=not is_manual)
-    async with _ear(query.audio, microphone) as ear:
+    with _ear(query.audio, microphone) as ear:
         client = _Client(
             socket, uplink=uplink, microphone=microphone, ear=ear, rate=rate, is_manual=is_manual
         )
         await _first(
             drain.begun(),
-            ear.broken(),
             client.read(),
             client.tell(Continuity(backend, setup=setup)),
         )
@@ -117,13 +116,7 @@ class _Ear(Protocol):
     """Makes PCM of a client's binary messages."""
 
     async def feed(self, chunk: bytes) -> None:
-        """Take a message; raises ServiceError."""
-
-    async def settled(self) -> None:
-        """Wait until all of it is heard."""
-
-    async def broken(self) -> None:
-        """Wait until nothing more can be heard; raises ServiceError."""
+        """Take a message, and return when all of it is heard; raises ServiceError."""
 
 
 class _PcmEar:
@@ -139,15 +132,9 @@ class _PcmEar:
             )
         self._hear(chunk)
 
-    async def settled(self) -> None:
-        return
 
-    async def broken(self) -> None:
-        await asyncio.get_running_loop().create_future()
-
-
-@asynccontextmanager
-async def _ear(audio: str, microphone: Microphone) -> AsyncIterator[_Ear]:
+@contextmanager
+def _ear(audio: str, microphone: Microphone) -> Iterator[_Ear]:
     allowance = _Allowance()
 
     def hear(pcm: bytes) -> None:
@@ -155,14 +142,7 @@ async def _ear(audio: str, microphone: Microphone) -> AsyncIterator[_Ear]:
         microphone.hear(pcm)
 
     try:
-        if audio == "pcm":
-            yield _PcmEar(hear)
-        else:
-            decoder = WebmDecoder(hear)
-            try:
-                yield decoder
-            finally:
-                await decoder.close()
+        yield _PcmEar(hear) if audio == "pcm" else WebmDecoder(hear)
     finally:
         microphone.close()
 
@@ -251,7 +231,6 @@ class _Client:
     async def _control(self, text: str) -> str:
         """Take a text message; returns its type."""
         control = _checked(Control.model_validate_json, text)
-        await self._ear.settled()
         match control.type:
             case "commit":
                 if not self._is_manual:

@@ -1,18 +1,19 @@
-"""Decodes uploaded audio of any usual kind to 16 kHz mono PCM, within bounds."""
+"""Uploaded audio of any usual kind as 16 kHz mono PCM, decoded in a process without secrets."""
 
+import asyncio
 import io
-import struct
-import time
-from collections.abc import Iterator
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
-import anyio
-import anyio.to_thread
-import av
-from av.container import InputContainer
-
+from gateway.decoding.refusal import Fault
 from gateway.problems import refused
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
@@ -20,26 +21,30 @@ from services.runtime.reasons import Reason
 
 RATE_HERTZ = 16_000
 RAW_RATES = (16_000, 24_000)
-SOURCE_RATES = range(8_000, 192_001)
-MAX_CHANNELS = 8
 FIELD = "audio"
-
-# FFmpeg reads far more than sound: playlists among it, which would make it open other files.
-DEMUXER_OPTIONS = {
-    "format_whitelist": "wav,ogg,matroska,webm,mp3,mov,mp4,m4a,aac,flac",
-    "codec_whitelist": "aac,flac,mp3,mp3float,opus,vorbis,"
-    "pcm_s16le,pcm_s24le,pcm_s32le,pcm_u8,pcm_f32le,pcm_alaw,pcm_mulaw",
-    "protocol_whitelist": "",
-}
-# Formats whose header says how long the sound is; the others are cut by nature.
-DECLARING_FORMATS = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac")
-DECLARED_TOLERANCE_S = 0.3
 
 # RFC 2586 has L16 big-endian.
 RAW_TYPES = {"audio/pcm": "s16le", "audio/l16": "s16be"}
 CONTAINER_TYPES = frozenset(
     {"application/octet-stream", "application/ogg", "video/mp4", "video/webm"}
 )
+
+ANSWER_S = 5.0
+"""So much longer than its work may take is waited for the decoder's answer."""
+
+MAX_REFUSAL_BYTES = 4_096
+FAULTS = {
+    Fault.INVALID: Reason.AUDIO_INVALID,
+    Fault.UNSUPPORTED: Reason.AUDIO_FORMAT_UNSUPPORTED,
+    Fault.TOO_LONG: Reason.AUDIO_TOO_LONG,
+}
+
+# Isolated from the environment, it is told where the code is.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; from gateway.decoding.process import main; main()"
+)
+_PASSED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Without which some Pythons do not start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +57,17 @@ class AudioLimits:
 
 
 class Decoder:
-    """Decodes in worker threads."""
+    """Has recordings decoded, one child process for each; used inside `decoding`."""
 
     def __init__(self, limits: AudioLimits) -> None:
-        self.limits = limits
-        self._slots = anyio.CapacityLimiter(limits.concurrency)
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._server: _Server | None = None
+        self._starting = asyncio.Lock()
+
+    async def warm_up(self) -> None:
+        """Start the process now, so that the first recording need not wait for it."""
+        await self._running()
 
     async def decode(self, source: BinaryIO, media_type: str) -> bytes:
         """Return PCM of 16 kHz, mono, signed 16-bit little-endian.
@@ -64,9 +75,112 @@ class Decoder:
         Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED or
         AUDIO_TOO_LONG.
         """
-        return await anyio.to_thread.run_sync(
-            decode, source, media_type, self.limits, limiter=self._slots
-        )
+        require_audio_type(media_type)
+        size = source.seek(0, io.SEEK_END)
+        if size == 0:
+            raise _invalid("not_empty", "is empty")
+        job = _job(media_type, size, self._limits)
+        async with self._slots:
+            with TemporaryFile() as file:
+                recording = await asyncio.to_thread(_descriptor, source, file)
+                return await self._ask(recording, job)
+
+    async def close(self) -> None:
+        """End the process."""
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+
+    async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
+        """Return the process's answer; one that was killed is no fault of the recording."""
+        most_bytes = byte_count(self._limits.duration_s, RATE_HERTZ)
+        try:
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+        except OSError:
+            async with self._starting:
+                await self.close()
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+
+    async def _running(self) -> "_Server":
+        """Return the process; one that has ended is followed by another."""
+        async with self._starting:
+            if self._server is None or self._server.has_ended:
+                await self.close()
+                self._server = await _Server.start()
+            return self._server
+
+    async def _ask(self, recording: int, job: dict[str, object]) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.decode_s + ANSWER_S):
+                answer = await self._answer(recording, job)
+        except TimeoutError:
+            answer = b""
+        line, _, pcm = answer.partition(b"\n")
+        if not line:
+            # The system has ended the child, for one of its limits or for what it did.
+            raise _invalid("decodable", "is damaged, or takes too long to decode")
+        told = json.loads(line)
+        if told:
+            reason = FAULTS[Fault(told["fault"])]
+            raise refused(reason, FIELD, told["rule"], told["description"])
+        return pcm
+
+
+class _Server:
+    """The process, and the line over which it gets its jobs."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+        self._process = process
+        self._line = line
+
+    @classmethod
+    async def start(cls) -> "_Server":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _PROGRAM, str(theirs.fileno()), *sys.path),
+                pass_fds=(theirs.fileno(),),
+                env={name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        return cls(process, ours)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def ask(self, recording: int, job: dict[str, object], *, most_bytes: int) -> bytes:
+        """Return the answer to a job; empty when it was ended. Raises OSError without a process."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            await loop.sock_sendall(ours, json.dumps(job).encode())
+            socket.send_fds(self._line, [b"\0"], [theirs.fileno(), recording])
+            theirs.close()
+            answer = bytearray()
+            while chunk := await loop.sock_recv(ours, 65_536):
+                answer += chunk
+                if len(answer) > most_bytes + MAX_REFUSAL_BYTES:
+                    return b""
+            return bytes(answer)
+
+    async def close(self) -> None:
+        """Hang up, which ends it."""
+        self._line.close()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def decoding(limits: AudioLimits) -> AsyncIterator[Decoder]:
+    """A decoder, whose process starts with its first recording unless it is warmed up."""
+    decoder = Decoder(limits)
+    try:
+        yield decoder
+    finally:
+        await decoder.close()
 
 
 def require_audio_type(media_type: str) -> None:
@@ -77,107 +191,40 @@ def require_audio_type(media_type: str) -> None:
             Reason.MEDIA_TYPE_UNSUPPORTED,
             FIELD,
             "media_type",
-            "must be wav, webm, ogg, mp3, m4a, flac or audio/pcm",
+            "must be wav, webm, ogg, mp3, m4a, flac, caf, aiff or audio/pcm",
         )
 
 
-def decode(source: BinaryIO, media_type: str, limits: AudioLimits) -> bytes:
-    """As Decoder.decode, in this thread."""
-    require_audio_type(media_type)
-    size = source.seek(0, io.SEEK_END)
-    if size == 0:
-        raise _invalid("not_empty", "is empty")
+def _job(media_type: str, size: int, limits: AudioLimits) -> dict[str, object]:
+    """Return what the process is asked; raises ServiceError for raw samples that cannot be."""
     parsed = _parsed(media_type)
-    raw_format = RAW_TYPES.get(parsed.get_content_type())
-    try:
-        if raw_format is None:
-            _require_whole_wav(source, size)
-            source.seek(0)
-            container = av.open(source, mode="r", options=DEMUXER_OPTIONS, metadata_errors="ignore")
-        else:
-            container = _open_raw(source, size, raw_format, parsed)
-        with container:
-            return _decode_container(container, limits)
-    except (av.FFmpegError, ValueError) as error:
-        # ValueError: the resampler's word for a format that changes halfway.
-        raise _invalid("decodable", "is damaged, cut short, or not a sound") from error
-
-
-def _open_raw(source: BinaryIO, size: int, raw_format: str, parsed: Message) -> InputContainer:
+    raw_format = RAW_TYPES.get(parsed.get_content_type(), "")
     rate = str(parsed.get_param("rate", str(RATE_HERTZ)))
-    if rate not in map(str, RAW_RATES):
-        raise _unsupported("rate", "raw PCM must have a rate of 16000 or 24000")
-    if str(parsed.get_param("channels", "1")) != "1":
-        raise _unsupported("channels", "raw PCM must be mono")
-    if size % SAMPLE_BYTES:
-        raise _invalid("whole_samples", "has an odd number of bytes; samples have two")
-    source.seek(0)
-    return av.open(
-        source, mode="r", format=raw_format, options={"sample_rate": rate, "ch_layout": "mono"}
-    )
+    if raw_format:
+        if rate not in map(str, RAW_RATES):
+            raise _unsupported("rate", "raw PCM must have a rate of 16000 or 24000")
+        if str(parsed.get_param("channels", "1")) != "1":
+            raise _unsupported("channels", "raw PCM must be mono")
+        if size % SAMPLE_BYTES:
+            raise _invalid("whole_samples", "has an odd number of bytes; samples have two")
+    return {
+        "raw_format": raw_format,
+        "rate_hertz": int(rate) if raw_format else 0,
+        "longest_s": limits.duration_s,
+        "within_s": limits.decode_s,
+    }
 
 
-def _decode_container(container: InputContainer, limits: AudioLimits) -> bytes:
-    if not container.streams.audio:
-        raise _invalid("has_sound", "has no sound track")
-    stream = container.streams.audio[0]
-    if stream.rate not in SOURCE_RATES:
-        raise _unsupported("rate", "must have a sample rate from 8000 to 192000")
-    if not 1 <= stream.channels <= MAX_CHANNELS:
-        raise _unsupported("channels", f"must have 1 to {MAX_CHANNELS} channels")
-    deadline = time.monotonic() + limits.decode_s
-    most_bytes = byte_count(limits.duration_s, RATE_HERTZ)
-    pcm = bytearray()
-    for chunk in _resampled(container):
-        pcm += chunk
-        if len(pcm) > most_bytes:
-            raise refused(
-                Reason.AUDIO_TOO_LONG,
-                FIELD,
-                "max_duration",
-                f"must not be longer than {limits.duration_s:g} seconds",
-            )
-        if time.monotonic() > deadline:
-            raise _invalid("decodable", "takes too long to decode")
-    if not pcm:
-        raise _invalid("not_empty", "holds no sound")
-    _require_declared_length(container, len(pcm) / byte_count(1, RATE_HERTZ))
-    return bytes(pcm)
-
-
-def _resampled(container: InputContainer) -> Iterator[bytes]:
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HERTZ)
-    for frame in container.decode(audio=0):
-        for part in resampler.resample(frame):
-            yield part.to_ndarray().tobytes()
-    for part in resampler.resample(None):
-        yield part.to_ndarray().tobytes()
-
-
-def _require_declared_length(container: InputContainer, seconds: float) -> None:
-    if container.format.name not in DECLARING_FORMATS or len(container.streams) > 1:
-        return
-    declared = container.duration
-    if declared is not None and seconds < declared / av.time_base - DECLARED_TOLERANCE_S:
-        raise _cut_short()
-
-
-def _require_whole_wav(source: BinaryIO, size: int) -> None:
-    """Refuse a WAV file that ends before its data does; FFmpeg would take what is there."""
-    source.seek(0)
-    header = source.read(12)
-    if header[:4] != b"RIFF" or header[8:] != b"WAVE":
-        return
-    while len(head := source.read(8)) == 8:
-        chunk, length = struct.unpack("<4sI", head)
-        if chunk == b"data":
-            # A recorder that could not go back to the header leaves the length open.
-            is_open = length == 0 or length >= 0x7FFF_0000
-            if not is_open and source.tell() + length > size:
-                raise _cut_short()
-            return
-        source.seek(length + length % 2, io.SEEK_CUR)
-    raise _cut_short()
+def _descriptor(source: BinaryIO, file: BinaryIO) -> int:
+    """Return the descriptor of a file with the recording; one in memory is written to `file`."""
+    try:
+        source.flush()
+        return source.fileno()
+    except io.UnsupportedOperation:
+        source.seek(0)
+        file.write(source.read())
+        file.flush()
+        return file.fileno()
 
 
 def _parsed(media_type: str) -> Message:
@@ -192,7 +239,3 @@ def _invalid(rule: str, description: str) -> ServiceError:
 
 def _unsupported(rule: str, description: str) -> ServiceError:
     return refused(Reason.AUDIO_FORMAT_UNSUPPORTED, FIELD, rule, description)
-
-
-def _cut_short() -> ServiceError:
-    return _invalid("complete", "ends before the sound that its header declares")

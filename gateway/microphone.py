@@ -18,8 +18,10 @@ SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
 GLANCE_BYTES = byte_count(0.06, RATE_HERTZ)
 """How much is listened to at a time where nothing is decided."""
 
-HELD_S = 1.0
+HELD_S = 0.3
 """Held audio goes on after so long at the latest, also when nothing more comes."""
+
+COMMITTED_HELD_S = 1.0
 
 QUIETEST = 75.0
 """A level, the root mean square of samples up to 32768, that is silence whatever the room."""
@@ -58,6 +60,7 @@ class Microphone:
         self._pass_on = pass_on
         self._ends_by_silence = ends_by_silence
         self._bundle_bytes = BUNDLE_BYTES if ends_by_silence else COMMITTED_BYTES
+        self._held_s = HELD_S if ends_by_silence else COMMITTED_HELD_S
         self._held = bytearray()
         self._most_bytes = self._bundle_bytes
         """How much may be held after the audio so far."""
@@ -77,7 +80,7 @@ class Microphone:
         if len(self._held) >= self._most_bytes:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HELD_S, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(self._held_s, self.flush)
 
     def flush(self) -> None:
         """Pass on what is held."""

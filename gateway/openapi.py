@@ -31,6 +31,7 @@ def _ref(model: type[models.JsonModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
+_RECORDINGS = "wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm"
 _AUDIO = {"type": "string", "format": "binary"}
 TALK_REQUEST: dict[str, Any] = {
     "parameters": [
@@ -54,7 +55,7 @@ TALK_REQUEST: dict[str, Any] = {
                     "properties": {
                         "taskId": {"type": "string"},
                         "lang": {"type": "string"},
-                        "audio": {**_AUDIO, "description": "wav, webm, ogg, mp3, m4a, flac, pcm"},
+                        "audio": {**_AUDIO, "description": _RECORDINGS},
                         "text": {"type": "string"},
                     },
                 }

@@ -1,6 +1,6 @@
 """Reads what a client asks: JSON, a form with a recording, or the recording itself."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -33,18 +33,26 @@ class Question:
     pcm: bytes | None = None
 
 
-async def read_question(request: Request, decoder: Decoder) -> Question:
-    """Return the question of a request; raises ServiceError that names the field."""
+FindTask = Callable[[str], Awaitable[object]]
+"""Raises ServiceError for an id that is no task's."""
+
+
+async def read_question(request: Request, decoder: Decoder, find_task: FindTask) -> Question:
+    """Return the question of a request; raises ServiceError that names the field.
+
+    The task is looked up before a recording is decoded: no work is done for one that is not there.
+    """
     content_type = request.headers.get("content-type", "")
     kind = media_kind(content_type)
     if kind == "application/json":
         body = _validated(await _json(request))
         return Question(task_id=body.task_id, lang=body.lang, text=body.text)
     if kind == "multipart/form-data":
-        return await _read_form(request, decoder)
+        return await _read_form(request, decoder, find_task)
     if kind.startswith("audio/"):
         body = _validated(dict(request.query_params))
         async with _spooled(request) as recording:
+            await find_task(body.task_id)
             pcm = await decoder.decode(recording, content_type)
         return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
     raise refused(Reason.MEDIA_TYPE_UNSUPPORTED, "Content-Type", "media_type", DOCUMENTED_TYPES)
@@ -64,7 +72,7 @@ async def _json(request: Request) -> Any:
         raise ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.") from error
 
 
-async def _read_form(request: Request, decoder: Decoder) -> Question:
+async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) -> Question:
     async with request.form(
         max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     ) as form:
@@ -82,6 +90,7 @@ async def _read_form(request: Request, decoder: Decoder) -> Question:
             raise refused(Reason.INVALID_REQUEST, "text", "exclusive", "must not come with audio")
         media_type = upload.content_type or "application/octet-stream"
         require_audio_type(media_type)
+        await find_task(body.task_id)
         pcm = await decoder.decode(upload.file, media_type)
         return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
 

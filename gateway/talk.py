@@ -97,7 +97,7 @@ def talk_routes(
         With `Accept: text/event-stream` the turn is told while it goes on. A client that leaves
         early cuts its own turn off.
         """
-        question = await read_question(request, decoder)
+        question = await read_question(request, decoder, find_task)
         return await answer(request, await to_requests(question))
 
     @router.post(

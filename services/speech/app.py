@@ -14,8 +14,10 @@ from services.speech.conversations import TASK_CHECK_S, open_conversations
 from services.speech.dialogue import Dialogue
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
+from services.speech.embedded.evidence import weigh
 from services.speech.embedded.library import ASSETS, LibrarySettings, open_store
 from services.speech.embedded.turn_end import SmartTurnModel
+from services.speech.guard import GuardedRecognizer
 from services.speech.listening import ListeningRules
 from services.speech.openers import open_chat, open_recognizer, open_synthesizer
 from services.speech.personas import Personas
@@ -55,7 +57,7 @@ async def open_providers(
         chat = await enter(open_chat(settings, store, library, personas))
         turn_end = await enter(SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1))
         yield Providers(
-            recognizer=recognizer,
+            recognizer=GuardedRecognizer(recognizer, weigh=weigh),
             chat=chat,
             synthesizer=synthesizer,
             embedder=await enter(E5Embedder.load(threads=settings.threads)),

@@ -18,6 +18,7 @@ from services.speech.draft import Draft
 from services.speech.event_log import EventLog
 from services.speech.events import Event, SpeechDismissed, SpeechEnded, SpeechStarted, TurnOrigin
 from services.speech.microphone import Speaking
+from services.speech.numbering import Numbering
 from services.speech.ports import Speaker
 from services.speech.remarks import Remark
 from services.speech.turn import (
@@ -115,6 +116,7 @@ class Conversation:
         self._ended_at = float("-inf")
         self._yielded: _Waiting | None = None
         self._rest: Resumed | None = None
+        self._numbering = Numbering()
         self._changed = asyncio.Event()
         self._active_at = _now()
         self.linger_s: float | None = None
@@ -165,6 +167,7 @@ class Conversation:
         self._admit(request_id)
         self._active_at = _now()
         if isinstance(cause, Spoken):
+            self._numbering.end(speaker)
             ended = SpeechEnded(end_s=cause.utterance.end_s)
             self._publish(ended, self.next_turn_id)
         self.cut_reply()
@@ -190,10 +193,15 @@ class Conversation:
             self._patient.append(waiting)
         self._changed.set()
 
-    def note_speech(self, start_s: float) -> None:
-        """A voice is heard from the user."""
+    def note_speech(self, start_s: float, *, speaker: Speaker | None = None) -> None:
+        """A voice is heard from the user, by a stream that its speaker stands for."""
         self._active_at = _now()
-        self._publish(SpeechStarted(start_s=start_s), self.next_turn_id)
+        turn_id = self._numbering.begin(speaker, next_turn_id=self.next_turn_id)
+        self._publish(SpeechStarted(start_s=start_s), turn_id)
+
+    def leave(self, speaker: Speaker) -> None:
+        """A stream hears nothing more."""
+        self._numbering.end(speaker)
 
     def cut_reply(self) -> None:
         """Cut off the running reply and those to earlier questions, for good."""
@@ -207,8 +215,9 @@ class Conversation:
             self._yielded = self._running
         self._cut()
 
-    async def dismiss(self, remark: Remark, text: str) -> None:
+    async def dismiss(self, remark: Remark, text: str, *, speaker: Speaker | None = None) -> None:
         """The user's voice asked for nothing: go on with what it cut off."""
+        self._numbering.end(speaker)
         self._publish(SpeechDismissed(remark=remark, text=text), self.next_turn_id)
         yielded = self._yielded
         if yielded is None:

@@ -4,10 +4,11 @@ import asyncio
 
 from services.speech.conversation import Conversation, Guess, Priority
 from services.speech.events import TurnOrigin
+from services.speech.languages import other_language
 from services.speech.listening import Utterance
 from services.speech.metrics import DISCARDED_REPLIES, DISMISSED_SPEECH, PREEMPTIVE_REPLIES
 from services.speech.microphone import Speaking
-from services.speech.ports import Recognizer, Speaker
+from services.speech.ports import Recognizer, Speaker, Transcript
 from services.speech.recognition import recognise
 from services.speech.remarks import Remark
 from services.speech.turn import Manner, Scripted, Spoken
@@ -41,19 +42,21 @@ class StreamFloor:
         """What it says, or said until a moment ago."""
         return self._conversation.recent_speech
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         """Return the words of an utterance; raises ServiceError."""
         language_code = self._manner.language.language_code
         return await recognise(self._recognizer, pcm, language_code=language_code)
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
-        self._conversation.note_speech(start_s)
+        self._conversation.note_speech(start_s, speaker=self._speaker)
 
-    def guess(self, text: str) -> None:
+    def guess(self, words: Transcript) -> None:
         """Begin the reply to what may be all of the user's words."""
         self.withdraw_guess()
-        self._guess = self._conversation.guess(text, manner=self._manner)
+        # To another language there is nothing to be thought about.
+        if not other_language(words, self._manner.language.language_code):
+            self._guess = self._conversation.guess(words.text, manner=self._manner)
 
     def withdraw_guess(self) -> None:
         """Throw the reply away: the user goes on."""
@@ -67,7 +70,7 @@ class StreamFloor:
         """Fall silent for the user."""
         self._conversation.yield_floor()
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         """Have the utterance answered, with the reply that is begun if it still fits."""
         if self._guess is not None and self._guess.turn_id != self._conversation.next_turn_id:
             self.withdraw_guess()
@@ -86,7 +89,7 @@ class StreamFloor:
         """Go on as if nothing had been said."""
         self.withdraw_guess()
         DISMISSED_SPEECH.labels(remark=remark).inc()
-        await self._conversation.dismiss(remark, text)
+        await self._conversation.dismiss(remark, text, speaker=self._speaker)
 
     def prompt(self) -> None:
         """Ask a user who has been silent for long."""

@@ -40,6 +40,9 @@ class ListeningRules:
     """So much voice during a reply is looked into; words in it cut the reply off."""
     insist_s: float = 1.5
     """So much voice cuts a reply off while the recogniser has said nothing about it."""
+    stalled_s: float = 1.0
+    """An utterance of which no more audio comes, not even silence, is over after about so long; 0
+    for never."""
     no_speech_s: float = 30.0
     """A user who is silent for so long is asked gently, once; 0 for never."""
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 
+from services.runtime.pcm import duration_s
 from services.speech.endpointing import Pause, patience_s
 from services.speech.listening import Ear, ListeningRules, Utterance
-from services.speech.ports import TurnEndModel, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, TurnEndModel, VoiceDetector
 from services.speech.remarks import Remark, classify
+from services.speech.supply import Supply
 
 T = TypeVar("T")
 
@@ -43,13 +45,13 @@ class Floor(Protocol):
     def recent_speech(self) -> str:
         """What it has said in the last seconds, as its echo may still come in."""
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         """Return the words of an utterance; raises ServiceError."""
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
 
-    def guess(self, text: str) -> None:
+    def guess(self, words: Transcript) -> None:
         """So far the user said this and may have finished: a reply may be begun."""
 
     def withdraw_guess(self) -> None:
@@ -58,7 +60,7 @@ class Floor(Protocol):
     def yield_floor(self) -> None:
         """Fall silent for the user; `dismiss` takes that back."""
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         """The user said something that wants an answer; the words may still be recognised."""
 
     async def dismiss(self, remark: Remark, text: str) -> None:
@@ -72,12 +74,13 @@ class Floor(Protocol):
 class _Assessment:
     """What is found out in a pause."""
 
-    words: "asyncio.Task[str]"
+    words: "asyncio.Task[Transcript]"
     completion: "asyncio.Task[float] | None"
 
     def pause(self) -> Pause:
         """Return what is known by now."""
-        return Pause(completion=_known(self.completion), text=_known(self.words))
+        words = _known(self.words)
+        return Pause(completion=_known(self.completion), text=None if words is None else words.text)
 
     def drop(self) -> None:
         """The user goes on: nobody needs the answers."""
@@ -96,7 +99,8 @@ def _known(task: "asyncio.Task[T] | None") -> T | None:
 class OpenMicrophone:
     """Follows one stream by its own clock, the samples: silence must be sent as well.
 
-    Recognition and the turn model work beside it while audio goes on. Used inside `running`.
+    An utterance under way whose audio stops coming is ended as silence would end it. Recognition
+    and the turn model work beside it while audio goes on. Used inside `running`.
     """
 
     def __init__(
@@ -115,12 +119,13 @@ class OpenMicrophone:
         self._language_code = language_code
         self._settling = asyncio.TaskGroup()
         self._assessment: _Assessment | None = None
-        self._probe: asyncio.Task[str] | None = None
+        self._probe: asyncio.Task[Transcript] | None = None
         self._probed_s = 0.0
         self._remark: Remark | None = None
         self._began_during = Speaking.SILENT
         self._quiet_s = 0.0
         self._prompts = 0
+        self._supply = Supply(stalled_s=rules.stalled_s, on_stall=self.finish)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,6 +134,7 @@ class OpenMicrophone:
             async with self._settling:
                 yield
         finally:
+            self._supply.close()
             self._drop_assessment()
             self._drop_probe()
 
@@ -143,9 +149,13 @@ class OpenMicrophone:
             else:
                 self._wait(self._ear.frame_s)
         self._ear.forget_silence()
+        if self._ear.is_speaking and self._rules.stalled_s:
+            self._supply.note(duration_s(len(pcm), LISTENING_RATE_HERTZ))
+        else:
+            self._supply.close()
 
     def finish(self) -> None:
-        """The stream has ended: so has the utterance under way, if any."""
+        """No more audio comes, for good or for now: the utterance under way, if any, is over."""
         if self._ear.is_speaking:
             self._end()
 
@@ -191,9 +201,11 @@ class OpenMicrophone:
         return assessment
 
     def _guess(self, assessment: _Assessment) -> None:
-        text = assessment.pause().text
-        if assessment is self._assessment and text and self._floor.speaking is Speaking.SILENT:
-            self._floor.guess(text)
+        words = _known(assessment.words)
+        if assessment is not self._assessment or words is None or not words.text:
+            return
+        if self._floor.speaking is Speaking.SILENT:
+            self._floor.guess(words)
 
     def _is_over(self, silence_s: float) -> bool:
         if self._ear.utterance_s >= self._rules.longest_s:
@@ -218,7 +230,7 @@ class OpenMicrophone:
     async def _settle(
         self,
         utterance: Utterance,
-        words: "asyncio.Task[str]",
+        words: "asyncio.Task[Transcript]",
         voiced_s: float,
         began_during: Speaking,
     ) -> None:
@@ -227,7 +239,7 @@ class OpenMicrophone:
         if words.cancelled() or words.exception() is not None:
             self._ask(utterance, words)
             return
-        text = words.result()
+        text = words.result().text
         # Short words are doubtful only while something else is to be heard.
         is_aside = began_during is Speaking.ALOUD
         remark = self._classify(text, voiced_s if is_aside else math.inf)
@@ -238,7 +250,7 @@ class OpenMicrophone:
         else:
             await self._floor.dismiss(remark, text)
 
-    def _ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def _ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         self._prompts = 0
         self._floor.ask(utterance, words)
 
@@ -254,13 +266,13 @@ class OpenMicrophone:
         elif self._remark is None and voiced_s >= self._rules.insist_s:
             self._floor.yield_floor()
 
-    def _judge(self, probe: "asyncio.Task[str]") -> None:
+    def _judge(self, probe: "asyncio.Task[Transcript]") -> None:
         if probe is not self._probe:
             return
         self._probe = None
-        text = _known(probe)
-        if text is not None:
-            self._remark = self._classify(text, self._ear.voiced_s, goes_on=True)
+        words = _known(probe)
+        if words is not None:
+            self._remark = self._classify(words.text, self._ear.voiced_s, goes_on=True)
             if self._remark is Remark.WORDS:
                 self._floor.yield_floor()
 

@@ -99,6 +99,7 @@ class LanguageTable(_Table):
     description: Text | None = None
     no_speech_prompt: Text | None = None
     hang_up_warning: Text | None = None
+    other_language_reply: Text | None = None
     knowledge: list[FactTable] = []
 
 

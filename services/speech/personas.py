@@ -53,6 +53,8 @@ class PersonaLanguage:
     """What a user is asked who has been silent for long."""
     hang_up_warning: str = ""
     """What a silent user is told before the call ends."""
+    other_language_reply: str = ""
+    """What a user is told who speaks another language; empty: the service's own words."""
     display_name: str = ""
     """Empty for the persona's own, as below."""
     description: str = ""
@@ -187,6 +189,7 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
         sample_question=table.sample_question,
         knowledge=tuple(_fact(each) for each in table.knowledge),
         no_speech_prompt=table.no_speech_prompt or _stock(_NO_SPEECH_PROMPTS, code),
+        other_language_reply=table.other_language_reply or "",
         hang_up_warning=table.hang_up_warning or _stock(_HANG_UP_WARNINGS, code),
         display_name=table.display_name or "",
         description=table.description or "",

@@ -69,10 +69,29 @@ class ProviderMuteError(ProviderError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A hypothesis of what was said; a later one replaces it until one is final."""
+    """A hypothesis of what was said; a later one replaces it until one is final.
+
+    What a recognizer knows beyond the words: how likely it is that nobody spoke, 0..1, and which
+    language it clearly heard (BCP 47), whatever it was asked for.
+    """
 
     text: str
     is_final: bool
+    no_speech_probability: float | None = None
+    language_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEvidence:
+    """What speaks for speech in an utterance, whatever its words are.
+
+    `peak` is the detector's probability of speech where it is highest, for 0.13 s. `stillness`
+    is the share of the voiced sound in which nothing moves, as in notes and tones, 0..1.
+    """
+
+    peak: float
+    voiced_s: float
+    stillness: float
 
 
 class Recognizer(Protocol):

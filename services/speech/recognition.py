@@ -1,6 +1,7 @@
 """What was said in an utterance."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from services.speech.answers import concluded
 from services.speech.failures import provider_failure
@@ -18,15 +19,15 @@ async def transcripts(
     try:
         async with closing(hypotheses) as transcribed:
             async for each in transcribed:
-                yield Transcript(text=each.text.strip(), is_final=each.is_final)
+                yield replace(each, text=each.text.strip())
     except ProviderError as error:
         raise provider_failure(error) from error
 
 
-async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> str:
-    """Return the final text, empty when there are no words; raises ServiceError."""
-    text = ""
+async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> Transcript:
+    """Return the final transcript, empty when there are no words; raises ServiceError."""
+    final = Transcript(text="", is_final=True)
     async with closing(transcripts(recognizer, pcm, language_code=language_code)) as hypotheses:
         async for transcript in hypotheses:
-            text = transcript.text
-    return text
+            final = transcript
+    return final

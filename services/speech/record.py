@@ -135,9 +135,15 @@ class TaskRecords:
         ]
         last_turn_id = max((turn.turn_id for turn in response.turns), default=0)
         # The words of these were still being recognised.
-        ended = {each.turn_id for each in latest if each.HasField("speech_ended")}
-        for turn_id in sorted(each for each in ended if each > last_turn_id):
-            abandoned.append(Abandoned(turn_id=turn_id))
+        is_awaited: dict[int, bool] = {}
+        for each in latest:
+            if each.turn_id > last_turn_id and each.HasField("speech_ended"):
+                is_awaited[each.turn_id] = True
+            elif each.turn_id in is_awaited and each.HasField("speech_dismissed"):
+                is_awaited[each.turn_id] = False
+        for turn_id in sorted(is_awaited):
+            if is_awaited[turn_id]:
+                abandoned.append(Abandoned(turn_id=turn_id))
             last_turn_id = turn_id
         return Past(
             exchanges=tuple(

@@ -201,8 +201,11 @@ class SpeechServicer(SpeechServiceServicer):
                     speaker=speaker,
                     ear=self._ear(setup, manner, floor),
                 )
-                async with self._hanging_up(conversation, floor, on_air):
-                    yield session, backlog
+                try:
+                    async with self._hanging_up(conversation, floor, on_air):
+                        yield session, backlog
+                finally:
+                    conversation.leave(speaker)
 
     def _hanging_up(
         self, conversation: Conversation, floor: StreamFloor, on_air: OnAir | None

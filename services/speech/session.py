@@ -98,7 +98,7 @@ class Session:
                 onset = button.hear(pcm)
                 if onset is not None:
                     # Who holds the button wants to be heard.
-                    self.conversation.note_speech(onset.start_s)
+                    self.conversation.note_speech(onset.start_s, speaker=self.speaker)
                     self.conversation.cut_reply()
             case OpenMicrophone() as microphone:
                 microphone.hear(pcm)

@@ -15,17 +15,19 @@ from services.speech.events import (
     Event,
     Latency,
     PlaybackStarted,
-    ReplyUpdated,
     SentenceStarted,
-    TranscriptUpdated,
+    SpeechDismissed,
     TurnFailed,
     TurnFinished,
     TurnOrigin,
     TurnStarted,
 )
+from services.speech.growing_text import GrowingText
+from services.speech.hearing import hear, overhear
+from services.speech.languages import Saying, joined, language_at, only_language, other_language
 from services.speech.ledger import Heard, HeardMethod, Ledger
 from services.speech.listening import Utterance
-from services.speech.metrics import count_turn
+from services.speech.metrics import DISMISSED_SPEECH, count_turn
 from services.speech.personas import Persona, PersonaLanguage
 from services.speech.ports import (
     Drive,
@@ -34,17 +36,16 @@ from services.speech.ports import (
     Recognizer,
     Speaker,
     Synthesizer,
+    Transcript,
 )
-from services.speech.recognition import transcripts
+from services.speech.remarks import Remark
 from services.speech.streams import closing, once
 from services.speech.text.segmentation import Segment, clause_start, split
+from services.speech.voices import choose_voice, speaks
 from services.speech.voicing import Voicing
 from services.speech.waterfall import Mark, Waterfall
 
 log = structlog.get_logger(__name__)
-
-PIECE_S = 0.1
-"""How often a reply's text is told while it is written: token by token costs a multiple."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Spoken:
     """
 
     utterance: Utterance
-    words: "asyncio.Task[str] | None" = None
+    words: "asyncio.Task[Transcript] | None" = None
     draft: Draft | None = None
     discarded_replies: int = 0
 
@@ -141,10 +142,11 @@ class Turn:
         self._history = history
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
-        self._text = _GrowingText(publish)
+        self._text = GrowingText(publish)
         self._waterfall = Waterfall(_anchor(cause))
         self._draft = cause.draft if isinstance(cause, Spoken | Resumed) else None
         self._user_text = ""
+        self._sayings: tuple[Saying, ...] = ()
         self._cut = cut
 
     @property
@@ -160,6 +162,8 @@ class Turn:
     async def run(self) -> Resumed | None:
         """Hold the turn; it ends with exactly one TurnFinished or TurnFailed.
 
+        What an open microphone took for an utterance, and proves to be none, is only dismissed.
+
         Returns how a reply that was cut off may be taken up again; its draft is the caller's to
         close.
         """
@@ -173,7 +177,11 @@ class Turn:
             ) as drive:
                 rest = await self._answer(drive)
         except Exception as error:
-            self._fail(error, Playback())
+            if self._was_noise(error):
+                DISMISSED_SPEECH.labels(remark=Remark.NOISE).inc()
+                self._publish(SpeechDismissed(remark=Remark.NOISE, text=""))
+            else:
+                self._fail(error, Playback())
         finally:
             if rest is None and self._draft is not None:
                 await self._draft.close()
@@ -235,8 +243,7 @@ class Turn:
         match self._cause:
             case Spoken(utterance=utterance, words=words):
                 self._waterfall.reach(Mark.ENDPOINT, utterance.ended_at)
-                text = self._recognise(utterance) if words is None else self._await(words)
-                self._user_text = await text
+                self._take(await self._hear(utterance, words))
                 self._waterfall.reach(Mark.TRANSCRIPT)
                 return TurnOrigin.SPEECH
             case Written(text=written):
@@ -247,26 +254,28 @@ class Turn:
             case Resumed():
                 return TurnOrigin.RESUMED
 
-    async def _recognise(self, utterance: Utterance) -> str:
-        if not utterance.pcm:
-            raise ServiceError(Reason.NO_SPEECH, "No speech was heard.")
-        text = ""
-        hypotheses = transcripts(
+    async def _hear(
+        self, utterance: Utterance, words: "asyncio.Task[Transcript] | None"
+    ) -> Transcript:
+        if words is not None:
+            return await overhear(words, self._publish)
+        return await hear(
+            utterance,
             self._stages.recognizer,
-            utterance.pcm,
             language_code=self._manner.language.language_code,
+            publish=self._publish,
         )
-        async with closing(hypotheses) as timed:
-            async for transcript in timed:
-                text = transcript.text
-                if text:
-                    self._publish(TranscriptUpdated(text=text, is_final=transcript.is_final))
-        return _some(text)
 
-    async def _await(self, words: "asyncio.Task[str]") -> str:
-        text = _some(await words)
-        self._publish(TranscriptUpdated(text=text, is_final=True))
-        return text
+    def _take(self, heard: Transcript) -> None:
+        """Take what the user said; in another language, it is answered by saying so."""
+        self._user_text = heard.text
+        language = self._manner.language
+        if other := other_language(heard, language.language_code):
+            self._sayings = tuple(
+                each
+                for each in only_language(language, other)
+                if any(speaks(v, each.language_code) for v in self._stages.synthesizer.voices)
+            )
 
     async def _reply(self, drive: Drive) -> None:
         """Produce the reply and see it played; a part that was produced is played all the same."""
@@ -279,17 +288,23 @@ class Turn:
         await drive.finish()
 
     async def _produce(self, drive: Drive) -> None:
-        voicing = Voicing(
-            self._stages.synthesizer,
-            voice_id=self._manner.voice_id,
-            language_code=self._manner.language.language_code,
-        )
         async with closing(split(self._deltas())) as segments:
             async for segment in segments:
                 self._waterfall.reach(Mark.FIRST_SENTENCE)
-                if not await self._speak(segment, voicing, drive):
+                if not await self._speak(segment, self._voicing(segment), drive):
                     return
         self._ledger.complete()
+
+    def _voicing(self, segment: Segment) -> Voicing:
+        """Return who speaks a segment: of a reply in two languages, each has its own voice."""
+        own = self._manner.language.language_code
+        language_code = language_at(segment.end, self._sayings) or own
+        voice = choose_voice(
+            self._stages.synthesizer.voices, language_code, preferred=self._manner.voice_id
+        )
+        return Voicing(
+            self._stages.synthesizer, voice_id=voice.voice_id, language_code=language_code
+        )
 
     async def _deltas(self) -> AsyncIterator[str]:
         """The reply's text, written down as it comes."""
@@ -313,6 +328,8 @@ class Turn:
     def _words(self) -> AsyncIterator[str]:
         if isinstance(self._cause, Scripted):
             return once(self._cause.text)
+        if self._sayings:
+            return once(joined(self._sayings))
         return self._stages.dialogue.reply(
             self._user_text,
             persona=self._manner.persona,
@@ -379,6 +396,11 @@ class Turn:
         )
         return summary.heard
 
+    def _was_noise(self, error: Exception) -> bool:
+        """Whether it was the service, and not the caller, that took noise for an utterance."""
+        is_overheard = isinstance(self._cause, Spoken) and self._cause.words is not None
+        return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
+
     def _fail(self, error: BaseException, playback: Playback) -> None:
         seen = from_exception(error)
         if seen is None:
@@ -398,30 +420,10 @@ class Turn:
         log.warning("turn failed", turn_id=self._turn_id, reason=seen.reason)
 
     def _remember(self, heard_text: str) -> None:
-        if self._user_text or heard_text:
-            self._history.add(Exchange(user_text=self._user_text, heard_text=heard_text))
-
-
-class _GrowingText:
-    """Tells a reply's text in pieces: the first token at once, then what has come in a while."""
-
-    def __init__(self, publish: Callable[[Event], None]) -> None:
-        self._publish = publish
-        self._untold = ""
-        self._due_at = 0.0
-
-    def add(self, delta: str) -> None:
-        """Take what was written."""
-        self._untold += delta
-        if asyncio.get_running_loop().time() >= self._due_at:
-            self.tell()
-
-    def tell(self) -> None:
-        """Tell what is not told yet."""
-        if self._untold:
-            self._publish(ReplyUpdated(delta=self._untold))
-            self._untold = ""
-            self._due_at = asyncio.get_running_loop().time() + PIECE_S
+        # Words of another language, written down in this one, are nothing to come back to.
+        user_text = "" if self._sayings else self._user_text
+        if user_text or heard_text:
+            self._history.add(Exchange(user_text=user_text, heard_text=heard_text))
 
 
 def _anchor(cause: Cause) -> float:
@@ -434,12 +436,6 @@ def _anchor(cause: Cause) -> float:
             | Resumed(arrived_at=arrived_at)
         ):
             return arrived_at
-
-
-def _some(text: str) -> str:
-    if not text:
-        raise ServiceError(Reason.NO_SPEECH, "No words were heard.")
-    return text
 
 
 async def _settle(drive: Drive) -> Playback:

@@ -2,17 +2,21 @@
 
 import io
 import json
+import struct
 import wave
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import pytest_asyncio
 
-from gateway.media import AudioLimits, Decoder
+from gateway.media import AudioLimits, Decoder, decoding
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech"
 RECORDING = SPEECH / "en_kokoro_am_michael_10.wav"
@@ -57,6 +61,7 @@ def raw(dtype: str, rate: int) -> bytes:
     return np.concatenate([part.to_ndarray()[0] for part in parts]).astype(dtype).tobytes()
 
 
+RF64 = {"rf64": "always"}
 KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "wav-8k": ("audio/wav", lambda: encode("wav", "pcm_s16le", rate=8_000)),
     "wav-16k": ("audio/x-wav", RECORDING.read_bytes),
@@ -70,6 +75,15 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     ),
     "wav-float": ("audio/wav", lambda: encode("wav", "pcm_f32le", rate=48_000)),
     "wav-mulaw": ("audio/wav", lambda: encode("wav", "pcm_mulaw", rate=8_000)),
+    "wav-24bit": ("audio/wav", lambda: encode("wav", "pcm_s24le", rate=44_100)),
+    "wav-alaw": ("audio/wav", lambda: encode("wav", "pcm_alaw", rate=8_000)),
+    "rf64": ("audio/wav", lambda: encode("wav", "pcm_s16le", rate=16_000, options=RF64)),
+    "caf-pcm": ("audio/x-caf", lambda: encode("caf", "pcm_s16le", rate=44_100)),
+    "caf-big-endian": ("audio/x-caf", lambda: encode("caf", "pcm_s16be", rate=16_000)),
+    "caf-alac": ("audio/x-caf", lambda: encode("caf", "alac", rate=44_100)),
+    "caf-float": ("audio/x-caf", lambda: encode("caf", "pcm_f32le", rate=48_000)),
+    "aiff": ("audio/aiff", lambda: encode("aiff", "pcm_s16be", rate=44_100, layout="stereo")),
+    "aifc": ("audio/aiff", lambda: encode("aiff", "pcm_s16le", rate=48_000)),
     "webm-opus": ("audio/webm;codecs=opus", lambda: encode("webm", "libopus", rate=48_000)),
     "webm-opus-live": (
         "video/webm",
@@ -78,6 +92,12 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ogg-opus": ("audio/ogg", lambda: encode("ogg", "libopus", rate=48_000, layout="stereo")),
     "mp3": ("audio/mpeg", lambda: encode("mp3", "libmp3lame", rate=44_100, layout="stereo")),
     "m4a": ("audio/mp4", lambda: encode("ipod", "aac", rate=44_100)),
+    "m4a-fragmented": (
+        "audio/mp4",
+        lambda: encode("mp4", "aac", rate=48_000, options={"movflags": "frag_keyframe+empty_moov"}),
+    ),
+    "m4a-alac": ("audio/mp4", lambda: encode("ipod", "alac", rate=44_100)),
+    "3gp-aac": ("audio/3gpp", lambda: encode("3gp", "aac", rate=16_000)),
     "aac": ("audio/aac", lambda: encode("adts", "aac", rate=24_000)),
     "flac": ("audio/flac", lambda: encode("flac", "flac", rate=48_000)),
     "unnamed": ("application/octet-stream", lambda: encode("mp3", "libmp3lame", rate=16_000)),
@@ -108,9 +128,10 @@ async def attempt(decoder: Decoder, content: bytes, media_type: str) -> bytes | 
         return error
 
 
-@pytest.fixture
-def decoder() -> Decoder:
-    return Decoder(AudioLimits())
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    async with decoding(AudioLimits()) as decoder:
+        yield decoder
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,6 +175,18 @@ async def test_half_a_file_is_refused(decoder: Decoder, kind: str) -> None:
     assert caught.value.violations[0].field == "audio"
 
 
+@pytest.mark.parametrize("kind", ["mp3", "ogg-opus"])
+@pytest.mark.parametrize("cut", [1, 40, 100])
+async def test_what_is_cut_within_its_last_packet_is_taken(
+    decoder: Decoder, kind: str, cut: int
+) -> None:
+    media_type, make = KINDS[kind]
+    reference = read_reference()
+    samples = np.frombuffer(await decoder.decode(io.BytesIO(make()[:-cut]), media_type), "<i2")
+    # Ogg has half a second in a page.
+    assert abs(len(samples) - len(reference)) < 0.7 * RATE
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_damaged_files_never_crash(decoder: Decoder, kind: str) -> None:
     media_type, make = KINDS[kind]
@@ -179,6 +212,96 @@ async def test_a_streamed_wav_has_an_open_length(decoder: Decoder) -> None:
     assert correlation(read_reference(), samples) > 0.99
 
 
+def chunk(name: bytes, content: bytes, *, claims: int | None = None) -> bytes:
+    """A chunk of a WAV file, which may claim another length than it has."""
+    length = len(content) if claims is None else claims
+    return name + struct.pack("<I", length) + content + b"\0" * (len(content) % 2)
+
+
+def wav_file(
+    *,
+    before: bytes = b"",
+    after: bytes = b"",
+    claims: int | None = None,
+    riff_size: int = 0,
+    fmt: bytes = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16),
+) -> bytes:
+    """The recording as a WAV file of which the headers may be odd."""
+    sound = read_reference().tobytes()
+    if claims is not None:
+        claims += len(sound)
+    chunks = chunk(b"fmt ", fmt) + before + chunk(b"data", sound, claims=claims) + after
+    return b"RIFF" + struct.pack("<I", riff_size) + b"WAVE" + chunks
+
+
+EXTENSIBLE = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, 2 * RATE, 2, 16, 22, 16, 4) + bytes.fromhex(
+    "0100000000001000800000aa00389b71"
+)
+ODD_WAVS = {
+    "the file's length for the data's": wav_file(claims=44),
+    "its header's and more": wav_file(claims=200, riff_size=10_000_000),
+    "a quarter of a second more": wav_file(claims=RATE // 2),
+    "an odd byte more": wav_file(claims=1),
+    "no length of the file": wav_file(riff_size=0),
+    "an open length of the file": wav_file(riff_size=0xFFFFFFFF),
+    "open lengths": wav_file(claims=0xFFFFFFFF - 2 * len(read_reference()), riff_size=0xFFFFFFFF),
+    "a list before": wav_file(
+        before=chunk(b"LIST", b"INFOISFT" + struct.pack("<I", 3) + b"me\0\0")
+    ),
+    "an odd chunk before": wav_file(before=chunk(b"junk", b"odd")),
+    "a tag after": wav_file(after=chunk(b"id3 ", b"ID3" + bytes(500))),
+    "junk after": wav_file(after=b"\x13\x37" * 777),
+    "extensible": wav_file(fmt=EXTENSIBLE),
+}
+
+
+@pytest.mark.parametrize("oddity", ODD_WAVS)
+async def test_a_wav_with_an_odd_header_is_taken_whole(decoder: Decoder, oddity: str) -> None:
+    samples = np.frombuffer(await decoder.decode(io.BytesIO(ODD_WAVS[oddity]), "audio/wav"), "<i2")
+    reference = read_reference()
+    assert np.array_equal(samples[: len(reference)], reference)
+    assert len(samples) - len(reference) < 0.1 * RATE
+
+
+@pytest.mark.parametrize("missing_s", [0.4, 2.0, 600.0])
+async def test_a_wav_that_lacks_more_than_rounding_is_refused(
+    decoder: Decoder, missing_s: float
+) -> None:
+    cut = wav_file(claims=round(missing_s * 2 * RATE))
+    error = await attempt(decoder, cut, "audio/wav")
+    assert isinstance(error, ServiceError)
+    assert (error.reason, error.violations[0].rule) == (Reason.AUDIO_INVALID, "complete")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"#!AMR\n" + b"\x7c" * 32 * 50, "AMR"),
+        (b"#!AMR-WB\n" + b"\x7c" * 32 * 50, "AMR"),
+        (b"\x02#!SILK_V3" + bytes(500), "SILK"),
+        (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(500), "WMA"),
+        (b".snd" + struct.pack(">5I", 24, 500, 3, 8000, 1) + bytes(500), "AU"),
+        (b"MThd" + bytes(100), "MIDI"),
+    ],
+)
+async def test_a_container_that_is_not_taken_is_named(
+    decoder: Decoder, content: bytes, name: str
+) -> None:
+    error = await attempt(decoder, content, "application/octet-stream")
+    assert isinstance(error, ServiceError)
+    assert error.reason is Reason.AUDIO_FORMAT_UNSUPPORTED
+    assert error.violations[0].rule == "container"
+    assert name in error.violations[0].description
+    assert "caf" in error.violations[0].description
+
+
+async def test_a_codec_that_is_not_taken_is_named(decoder: Decoder) -> None:
+    error = await attempt(decoder, encode("matroska", "ac3", rate=48_000), "audio/webm")
+    assert isinstance(error, ServiceError)
+    assert error.reason is Reason.AUDIO_FORMAT_UNSUPPORTED
+    assert "AC3" in error.violations[0].description
+
+
 async def test_a_small_file_of_hours_is_cut_off_early(decoder: Decoder) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as output:
@@ -197,9 +320,9 @@ async def test_a_small_file_of_hours_is_cut_off_early(decoder: Decoder) -> None:
 
 
 async def test_slow_work_is_given_up() -> None:
-    decoder = Decoder(AudioLimits(decode_s=0.0))
-    with RECORDING.open("rb") as file, pytest.raises(ServiceError) as caught:
-        await decoder.decode(file, "audio/wav")
+    async with decoding(AudioLimits(decode_s=0.0)) as decoder:
+        with RECORDING.open("rb") as file, pytest.raises(ServiceError) as caught:
+            await decoder.decode(file, "audio/wav")
     assert caught.value.reason is Reason.AUDIO_INVALID
 
 

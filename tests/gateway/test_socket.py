@@ -107,6 +107,42 @@ async def test_webm_is_decoded_while_it_comes() -> None:
         assert len(utterance) / 32_000 == pytest.approx(1.5, abs=0.4)
 
 
+@pytest.mark.parametrize("audio", ["pcm", "webm"])
+@pytest.mark.parametrize("piece_s", [0.02, 0.25])
+async def test_a_question_whose_audio_stops_is_answered(audio: str, piece_s: float) -> None:
+    """The client is muted, or its recorder pauses, in the middle of the last word."""
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, turnDetection="SERVER", audio=audio) as caller,
+    ):
+        recording = voiced(1.3) if audio == "pcm" else webm_opus(seconds=1.3)
+        size = int(len(recording) * piece_s / 1.3) // 2 * 2
+        for at in range(0, len(recording), size):
+            await caller.connection.send(recording[at : at + size])
+            await asyncio.sleep(piece_s)
+        await caller.until("speech_started")
+        assert (await caller.until("turn_started"))["transcript"]
+        await caller.until("turn_finished")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000, 65_536])
+async def test_webm_may_be_cut_anywhere_and_begin_anew(size: int) -> None:
+    """Chromium's first message is one byte, and a recorder that starts again has a header again."""
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, turnDetection="MANUAL", audio="webm") as caller,
+    ):
+        recordings = webm_opus(seconds=0.5) + webm_opus(seconds=1.0)
+        for at in range(0, len(recordings), size):
+            await caller.connection.send(recordings[at : at + size])
+        await caller.send(type="commit")
+        await caller.until("turn_finished")
+        [utterance] = rig.recognizer.heard
+        assert len(utterance) / 32_000 == pytest.approx(1.5, abs=0.4)
+
+
 @pytest.mark.parametrize(
     ("query", "code", "reason", "field"),
     [

@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.speech.ports import ProviderError
+from services.speech.embedded.evidence import weigh
+from services.speech.guard import GuardedRecognizer
+from services.speech.languages import other_language
+from services.speech.ports import ProviderError, Transcript
+from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack
+from tests.support.resampling import resample
+from tests.support.sounds import SOUNDS, in_noise, sound
 from tests.support.wer import (
     edit_distance,
     normalize_characters,
@@ -88,6 +94,51 @@ _TIME = np.arange(5 * 16_000) / 16_000
 async def test_what_is_not_speech_gives_no_words(transcribe: Transcribe, pcm: bytes) -> None:
     assert await transcribe(pcm, "en-US") == ""
     assert await transcribe(pcm, "zh-CN") == ""
+
+
+async def guarded(stack: EmbeddedStack, pcm: bytes, language_code: str) -> Transcript:
+    """What the recognizer and the guard beside it make of an utterance."""
+    recognizer = GuardedRecognizer(stack.recognizer, weigh=weigh)
+    transcripts = recognizer.transcribe(once(pcm), language_code=language_code)
+    [transcript] = [each async for each in transcripts]
+    return transcript
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+async def test_no_sound_is_taken_for_words(stack: EmbeddedStack, name: str) -> None:
+    language_code = "en" if list(SOUNDS).index(name) % 2 else "zh"
+    assert (await guarded(stack, sound(name), language_code)).text == ""
+
+
+async def test_short_answers_are_heard_in_noise(stack: EmbeddedStack) -> None:
+    missed = []
+    for text, voice_id, language_code in (
+        ("Yes.", "af_heart", "en"),
+        ("No.", "am_michael", "en"),
+        ("Five.", "bf_emma", "en"),
+        ("Anna.", "af_heart", "en"),
+        ("好。", "zf_xiaoxiao", "zh"),
+        ("不。", "zm_yunxi", "zh"),
+        ("王明。", "zf_xiaoxiao", "zh"),
+    ):
+        chunks = stack.synthesizer.synthesize(text, voice_id=voice_id, language_code=language_code)
+        spoken = resample(b"".join([chunk.pcm async for chunk in chunks]), 24_000)
+        if not (await guarded(stack, in_noise(spoken, snr_db=15), language_code)).text:
+            missed.append(text)
+    assert missed == []
+
+
+async def test_another_language_is_told_and_written_down(
+    stack: EmbeddedStack, recordings: Sequence[Any]
+) -> None:
+    for recording in [each for each in recordings if "kokoro" in each.name][::3]:
+        other = "zh" if recording.language_code == "en" else "en"
+        transcript = await guarded(stack, recording.pcm, other)
+        assert transcript.language_code == recording.language_code, recording.name
+        assert other_language(transcript, other) == recording.language_code
+        as_asked = await guarded(stack, recording.pcm, recording.language_code)
+        assert transcript == as_asked
+        assert other_language(as_asked, recording.language_code) == ""
 
 
 async def test_another_language_is_heard(stack: EmbeddedStack, transcribe: Transcribe) -> None:

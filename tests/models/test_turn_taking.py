@@ -16,6 +16,7 @@ import pytest
 
 from services.speech.listening import ListeningRules, Utterance
 from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.ports import Transcript
 from services.speech.recognition import recognise
 from services.speech.remarks import Remark
 from tests.models.conftest import Recording
@@ -88,7 +89,7 @@ class ModelFloor:
     yielded_at_s: list[float] = field(default_factory=list)
     dismissed: list[tuple[Remark, str]] = field(default_factory=list)
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         return await self._while_busy(
             recognise(self.stack.recognizer, pcm, language_code=self.language_code)
         )
@@ -107,7 +108,7 @@ class ModelFloor:
     def note_speech(self, start_s: float) -> None:
         pass
 
-    def guess(self, text: str) -> None:
+    def guess(self, words: Transcript) -> None:
         pass
 
     def withdraw_guess(self) -> None:
@@ -117,7 +118,7 @@ class ModelFloor:
         self.yielded_at_s.append(self.at_s)
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         self.asked_at_s.append(self.at_s)
         self.utterances.append(utterance)
 

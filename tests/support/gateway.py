@@ -33,6 +33,7 @@ from digitalhuman.task.v1.task_pb2_grpc import (
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.media import decoding
 from gateway.serving import serving as serving_http
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
@@ -552,7 +553,9 @@ async def running_gateway(
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
         rules = AccessRules(keys=keys, origins=origins, requests_per_second=requests_per_second)
-        app = create_app(backend=backend, options=GatewayOptions(access=rules, **options))
+        chosen = GatewayOptions(access=rules, **options)
+        decoder = await stack.enter_async_context(decoding(chosen.audio))
+        app = create_app(backend=backend, decoder=decoder, options=chosen)
         url = await stack.enter_async_context(serving_http(app, host="127.0.0.1", port=0))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield RunningGateway(

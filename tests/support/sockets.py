@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.media import decoding
 from gateway.send_timeout import SEND_TIMEOUT_S
 from gateway.serving import serving
 from gateway.sockets import Drain
@@ -41,9 +42,12 @@ async def gateway_before(
         avatar=rig.neighbours_address,
     )
     drain = Drain()
-    async with connecting(targets, service_token=None) as backend:
-        options = GatewayOptions(access=rules)
-        app = create_app(backend=backend, options=options, drain=drain)
+    options = GatewayOptions(access=rules)
+    async with (
+        connecting(targets, service_token=None) as backend,
+        decoding(options.audio) as decoder,
+    ):
+        app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
         async with serving(
             app, host="127.0.0.1", port=0, drain=drain, send_timeout_s=send_timeout_s
         ) as url:

@@ -2,7 +2,8 @@
 
 import contextlib
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,8 +31,11 @@ _TOKENS_PER_SECOND = 12
 _LEAST_TOKENS = 24
 
 _NO_SPEECH = 0.6
-_UNSURE = -1.0
-"""Whisper's own thresholds: no speech, if that is likely and the text is not."""
+"""From here nobody spoke, whatever the text."""
+
+_DOUBTFUL = 0.3
+_UNSURE = -1.2
+"""No speech, if that may be and the text is not likely (log-probability per token), or loops."""
 
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
@@ -43,9 +47,44 @@ _LEAST_PROGRESS_S = 1.0
 _SHORTEST_REST_S = 0.6
 """Voice after the last time mark that counts as not heard yet; the marks are rough."""
 
+_CLEAR_LANGUAGE = 0.8
+_CLEAR_LANGUAGE_S = 2.0
+"""How likely a language must be, over how much sound, to be trusted: a short word is in many."""
+
 _PROMPTS = {"zh": "以下是普通话的句子。"}
 """A text in the wanted script makes the model go on in it: simplified, not traditional. Mostly:
 what comes out is converted as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What the model makes of some speech; `language` is empty when it is not clear."""
+
+    text: str
+    no_speech_probability: float
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decoded:
+    """One run of the decoder; `heard_s` seconds of the sound are in its text."""
+
+    text: str
+    heard_s: float
+    no_speech_probability: float
+    log_probability: float
+
+    @property
+    def is_looped(self) -> bool:
+        encoded = self.text.encode()
+        return len(encoded) > _LOOPED * len(zlib.compress(encoded)) if encoded else False
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether somebody spoke, as far as the model itself can tell."""
+        if self.no_speech_probability > _DOUBTFUL and self.log_probability < _UNSURE:
+            return False
+        return self.no_speech_probability <= _NO_SPEECH
 
 
 class WhisperModel:
@@ -64,39 +103,55 @@ class WhisperModel:
         """Whether the model was trained on the language."""
         return self._tokenizer.token_to_id(f"<|{language}|>") is not None
 
-    def decode(self, samples: Floats, language: str) -> str:
-        """The text of at most 26 s of 16 kHz speech, with the leading space of its script."""
-        text = ""
+    def decode(self, samples: Floats, language: str) -> Hearing:
+        """Hear at most 26 s of 16 kHz speech; the text has the leading space of its script."""
+        hearings = []
         # The model may end after some of several sentences; its time mark says where to go on.
         span: slice | None = slice(None)
         while span is not None:
             samples = samples[span]
-            more, heard_s = self._hear(samples, language)
-            text += more
+            hearing, heard_s = self._hear(samples, language)
+            hearings.append(hearing)
             samples = samples[round(heard_s * LISTENING_RATE_HERTZ) :]
             span = voiced_span(samples, least_s=_SHORTEST_REST_S)
-        return str(tranditional_to_simplified(text)) if language == "zh" else text
+        return _joined(hearings)
 
-    def _hear(self, samples: Floats, language: str) -> tuple[str, float]:
-        """A text, and how many seconds of the speech it covers."""
+    def _hear(self, samples: Floats, language: str) -> tuple[Hearing, float]:
+        """What is said, and how many seconds of the speech that covers."""
         seconds = len(samples) / LISTENING_RATE_HERTZ
         context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
-        text, heard_s = self._generate(samples, language, context_s=context_s, repeats=True)
-        if _is_looped(text):
-            return self._generate(samples, language, context_s=_LONGEST_CONTEXT_S, repeats=False)
-        return text, heard_s
+        encoded = self._encode(samples, context_s)
+        spoken = self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else ""
+        # What is clearly said in another language makes no words in this one.
+        language = spoken or language
+        decoded = self._generate(encoded, seconds, language, repeats=True)
+        is_speech = decoded.is_speech
+        if is_speech and decoded.is_looped:
+            is_speech = decoded.no_speech_probability <= _DOUBTFUL
+            if is_speech:
+                encoded = self._encode(samples, _LONGEST_CONTEXT_S)
+                decoded = self._generate(encoded, seconds, language, repeats=False)
+                is_speech = decoded.is_speech and not decoded.is_looped
+        hearing = Hearing(
+            text=_in_script(decoded.text, language) if is_speech else "",
+            no_speech_probability=decoded.no_speech_probability,
+            language=spoken,
+        )
+        return hearing, decoded.heard_s if is_speech else seconds
 
-    def _generate(
-        self, samples: Floats, language: str, *, context_s: float, repeats: bool
-    ) -> tuple[str, float]:
-        seconds = len(samples) / LISTENING_RATE_HERTZ
+    def _encode(self, samples: Floats, context_s: float) -> ctranslate2.StorageView:
         # The encoder's convolution halves the frames: whole half-seconds keep it even.
         frames = int(min(_LONGEST_CONTEXT_S, context_s) * 2) * _FRAMES_PER_SECOND // 2
         silence = max(0, frames * HOP - len(samples))
         features = log_mel(np.pad(samples[: frames * HOP], (0, silence)))
+        return self._model.encode(ctranslate2.StorageView.from_array(features[None]))
+
+    def _generate(
+        self, encoded: ctranslate2.StorageView, seconds: float, language: str, *, repeats: bool
+    ) -> _Decoded:
         prompt = self._prompt(language)
         [result] = self._model.generate(
-            ctranslate2.StorageView.from_array(features[None]),
+            encoded,
             [prompt],
             beam_size=1,
             max_length=len(prompt) + _LEAST_TOKENS + int(seconds * _TOKENS_PER_SECOND),
@@ -104,12 +159,20 @@ class WhisperModel:
             return_scores=True,
             return_no_speech_prob=True,
         )
-        if result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE:
-            return "", seconds
         tokens = result.sequences_ids[0]
         text = self._tokenizer.decode([token for token in tokens if token < self._first_special])
         heard_s = (max(tokens, default=0) - self._first_mark) * _TIMESTAMP_S
-        return str(text), heard_s if heard_s >= _LEAST_PROGRESS_S else seconds
+        return _Decoded(
+            text=str(text),
+            heard_s=heard_s if heard_s >= _LEAST_PROGRESS_S else seconds,
+            no_speech_probability=result.no_speech_prob,
+            log_probability=result.scores[0],
+        )
+
+    def _clear_language(self, encoded: ctranslate2.StorageView) -> str:
+        [ranking] = self._model.detect_language(encoded)
+        token, probability = ranking[0]
+        return token.strip("<|>") if probability >= _CLEAR_LANGUAGE else ""
 
     def _prompt(self, language: str) -> list[int]:
         prompt = [
@@ -148,7 +211,10 @@ class WhisperRecognizer:
     async def transcribe(
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncGenerator[Transcript, None]:
-        """Yield one final transcript after the audio has ended; empty if nobody speaks."""
+        """Yield one final transcript after the audio has ended; empty if nobody speaks.
+
+        Speech that is clearly in another language is written down in that.
+        """
         language = language_code.partition("-")[0].lower()
         if not self._model.knows(language):
             message = f"the language {language_code!r} is not one that Whisper knows"
@@ -159,10 +225,26 @@ class WhisperRecognizer:
         with provider_errors(Stage.RECOGNITION, _PROVIDER):
             windows = await self._worker.run(speech_windows, bytes(recording))
             # One call per window, so that other utterances get their turn between two.
-            texts = [await self._worker.run(self._model.decode, w, language) for w in windows]
-        yield Transcript(text="".join(texts).strip(), is_final=True)
+            hearings = [await self._worker.run(self._model.decode, w, language) for w in windows]
+        heard = _joined(hearings)
+        yield Transcript(
+            text=heard.text.strip(),
+            is_final=True,
+            no_speech_probability=heard.no_speech_probability,
+            language_code=heard.language,
+        )
 
 
-def _is_looped(text: str) -> bool:
-    encoded = text.encode()
-    return len(encoded) > _LOOPED * len(zlib.compress(encoded)) if encoded else False
+def _joined(hearings: Sequence[Hearing]) -> Hearing:
+    """What is heard in one stretch after the other: of two languages, none is clear."""
+    spoken = [each for each in hearings if each.text]
+    languages = {each.language for each in spoken}
+    return Hearing(
+        text="".join(each.text for each in spoken),
+        no_speech_probability=min((each.no_speech_probability for each in spoken), default=1.0),
+        language=languages.pop() if len(languages) == 1 else "",
+    )
+
+
+def _in_script(text: str, language: str) -> str:
+    return str(tranditional_to_simplified(text)) if language == "zh" else text

@@ -116,8 +116,8 @@ async def test_one_that_is_not_there_is_said(
         ({"SPEECH_CHAT": "openai"}, "settings", "SPEECH_CHAT_API_KEY or OPENAI_API_KEY"),
         (
             {"SPEECH_CHAT": "openai", "SPEECH_CHAT_BASE_URL": "localhost:8000"},
-            "settings",
-            "SPEECH_CHAT_BASE_URL must be an http(s) address",
+            "SPEECH_CHAT_BASE_URL",
+            "must be like https://host",
         ),
         ({"SPEECH_THREADS": "all"}, "SPEECH_THREADS", "integer"),
         ({"SPEECH_DEFAULT_PERSONA": "nobody"}, "persona", "nobody.toml is missing"),

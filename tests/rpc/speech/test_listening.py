@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.listening import ListeningRules
@@ -158,3 +160,54 @@ async def test_a_silent_user_is_asked_gently() -> None:
         await talk.finish()
         assert talk.last("turn_started").origin == events_pb.TURN_ORIGIN_PROMPT
         assert talk.last("turn_finished").reply_text == "Are you still there?"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_what_two_microphones_hear_at_once_is_numbered_as_it_is_answered(first: int) -> None:
+    """Two streams of one task: each turn has one utterance that began, and one that ended."""
+    async with (
+        speech_rig() as rig,
+        Talk.open(rig, OPEN) as one,
+        Talk.open(rig, OPEN) as other,
+    ):
+        for talk in (one, other):
+            await talk.send(*audio(voiced(0.5)))
+            await one.until("speech_started")
+        for talk in ((one, other), (other, one))[first]:
+            await talk.send(*audio(silent(1.5)))
+            await one.until("speech_ended")
+        await one.until("turn_finished")
+        for kind in ("speech_started", "speech_ended"):
+            numbers = [event.turn_id for event in one.events if event.WhichOneof("event") == kind]
+            assert numbers == [1, 2]
+
+
+async def test_a_microphone_that_leaves_takes_no_number_with_it() -> None:
+    async with speech_rig() as rig, Talk.open(rig, OPEN) as staying:
+        async with Talk.open(rig, OPEN) as leaving:
+            await leaving.send(*audio(voiced(0.5)))
+            await staying.until("speech_started")
+        while True:
+            # Its end is noticed in time, with no event that tells.
+            await staying.send(*audio(voiced(0.5) + silent(1.5)))
+            started = await staying.until("speech_started")
+            ended = await staying.until("speech_ended")
+            if started.turn_id == ended.turn_id:
+                return
+
+
+async def test_noise_whose_words_are_looked_for_long_is_dismissed_all_the_same() -> None:
+    """Its turn is prepared while the recogniser works, and comes to nothing."""
+    gate = asyncio.Event()
+    recognizer = ScriptedRecognizer(hypotheses=("",), gate=gate)
+    async with speech_rig(Script(recognizer=recognizer)) as rig, Talk.open(rig, OPEN) as talk:
+        await talk.send(*audio(voiced(0.5) + silent(2)))
+        await talk.until("speech_ended")
+        gate.set()
+        await talk.until("speech_dismissed")
+        recognizer.hypotheses = ("When do you open?",)
+        await talk.send(*audio(voiced(0.5) + silent(2)))
+        await talk.until("turn_finished")
+        assert "turn_failed" not in talk.kinds
+        ids = [event.turn_id for event in talk.events]
+        assert ids == sorted(ids)

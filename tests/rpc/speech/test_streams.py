@@ -230,6 +230,24 @@ async def test_who_is_told_that_a_turn_is_over_finds_it_in_the_record() -> None:
         assert closing in rig.tasks.records[TASK_ID]
 
 
+async def test_an_utterance_that_was_dismissed_is_not_ended_again() -> None:
+    ended, dismissed = events_pb.SpeechEnded(), events_pb.SpeechDismissed()
+    async with speech_rig() as rig:
+        rig.tasks.records[TASK_ID] += [
+            events_pb.ConversationEvent(sequence=1, turn_id=1, speech_ended=ended),
+            events_pb.ConversationEvent(sequence=2, turn_id=1, speech_dismissed=dismissed),
+            events_pb.ConversationEvent(sequence=3, turn_id=2, speech_dismissed=dismissed),
+            events_pb.ConversationEvent(sequence=4, turn_id=2, speech_ended=ended),
+        ]
+        async with Talk.open(rig, setup(resume_after_sequence=4)) as talk:
+            await talk.send(text("And now?"))
+            await talk.finish()
+        failed, *others = talk.events
+        assert failed.HasField("turn_failed")
+        assert failed.turn_id == 2
+        assert {each.turn_id for each in others} == {3}
+
+
 async def test_an_avatar_speaks_on_when_the_caller_who_listens_too_is_gone() -> None:
     gate = asyncio.Event()
     async with speech_rig(Script(chat=ScriptedChat(gate=gate))) as rig:

@@ -401,3 +401,47 @@ def _conversation_tasks() -> set[asyncio.Task[object]]:
     return {
         task for task in asyncio.all_tasks() if any(name in str(task.get_coro()) for name in names)
     }
+
+
+@pytest.mark.parametrize("turn_detection", [pb.TURN_DETECTION_MANUAL, pb.TURN_DETECTION_SERVER])
+@pytest.mark.parametrize(
+    ("language_code", "words", "spoken"),
+    [
+        (
+            "en",
+            "你们几点开门？",
+            [("anna", "Sorry, I only speak English here."), ("wei", "抱歉，我在这里只会说英语。")],
+        ),
+        (
+            "zh",
+            "When do you open?",
+            [("wei", "抱歉，我在这里只会说中文。"), ("anna", "Sorry, I only speak Chinese here.")],
+        ),
+    ],
+)
+async def test_speech_in_another_language_is_told_so_and_not_answered(
+    turn_detection: pb.TurnDetection.ValueType,
+    language_code: str,
+    words: str,
+    spoken: list[tuple[str, str]],
+) -> None:
+    chat, synthesizer = ScriptedChat(), ScriptedSynthesizer()
+    recognizer = ScriptedRecognizer(hypotheses=(words,))
+    script = Script(recognizer=recognizer, chat=chat, synthesizer=synthesizer)
+    async with (
+        speech_rig(script) as rig,
+        Talk.open(rig, setup(language_code=language_code, turn_detection=turn_detection)) as talk,
+    ):
+        await talk.send(*audio(voiced(1) + silent(1.5)))
+        if turn_detection == pb.TURN_DETECTION_MANUAL:
+            await talk.send(COMMIT)
+        await talk.until("turn_finished")
+        assert talk.last("turn_started").user_text == words
+        finished = talk.last("turn_finished")
+        assert finished.heard_text == finished.reply_text == " ".join(text for _, text in spoken)
+        assert list(zip(synthesizer.spoken_by, synthesizer.spoken, strict=True)) == spoken
+        assert chat.prompts == []
+        # What comes next is answered as ever, and the model is not told what it could not know.
+        await talk.send(text("Why?"))
+        await talk.until("turn_finished")
+        assert all(words not in message.content for message in chat.prompts[0])

@@ -12,6 +12,7 @@ from services.runtime.pcm import byte_count
 from services.runtime.reasons import Reason
 from services.speech.listening import ListeningRules, Utterance
 from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.ports import Transcript
 from services.speech.remarks import Remark
 from tests.support.speech import LoudnessDetector, silent, voiced
 from tests.support.virtual_time import in_virtual_time
@@ -48,19 +49,19 @@ class ScriptedFloor:
     asked: list[Utterance] = field(default_factory=list)
     recognised: int = 0
 
-    async def recognise(self, pcm: bytes) -> str:
+    async def recognise(self, pcm: bytes) -> Transcript:
         """Take a while."""
         self.recognised += 1
         await asyncio.sleep(self.recognition_s)
         if self.error is not None:
             raise self.error
-        return self.text(len(pcm) / SECOND)
+        return Transcript(text=self.text(len(pcm) / SECOND), is_final=True)
 
     def note_speech(self, start_s: float) -> None:
         """Note when."""
         self.told.append(f"speech at {start_s:.1f}")
 
-    def guess(self, text: str) -> None:
+    def guess(self, words: Transcript) -> None:
         """Note what."""
         self.told.append("guess")
 
@@ -73,7 +74,7 @@ class ScriptedFloor:
         self.told.append("yield")
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[str]") -> None:
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         """Note what."""
         self.told.append("ask")
         self.asked.append(utterance)
@@ -281,3 +282,74 @@ async def test_a_silent_user_is_asked_once_until_they_speak() -> None:
 async def test_nobody_is_prompted_while_the_digital_human_speaks() -> None:
     floor = ScriptedFloor(text=lambda _: FINISHED, speaking=Speaking.ALOUD)
     assert await listen(floor, silent(10)) == []
+
+
+async def feed(microphone: OpenMicrophone, pcm: bytes, *, piece_s: float = 0.02) -> None:
+    """Feed audio in real time, each piece when it is recorded."""
+    size = byte_count(piece_s, 16_000)
+    for at in range(0, len(pcm), size):
+        await asyncio.sleep(piece_s)
+        microphone.hear(pcm[at : at + size])
+
+
+def open_microphone(floor: ScriptedFloor, rules: ListeningRules = RULES) -> OpenMicrophone:
+    return OpenMicrophone(
+        detector=LoudnessDetector(), rules=rules, turn_end=None, floor=floor, language_code="en"
+    )
+
+
+@pytest.mark.parametrize("silence_s", [0.0, 0.1, 0.25])
+@pytest.mark.parametrize("piece_s", [0.02, 0.2, 0.8])
+@in_virtual_time
+async def test_an_utterance_whose_audio_stops_is_ended_as_by_silence(
+    piece_s: float, silence_s: float
+) -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    microphone = open_microphone(floor)
+    async with microphone.running():
+        await feed(microphone, voiced(1.6) + silent(silence_s), piece_s=piece_s)
+        await asyncio.sleep(0.8)
+        assert "ask" not in floor.told
+        await asyncio.sleep(0.4 + piece_s)
+        assert floor.told.count("ask") == 1
+        [utterance] = floor.asked
+        assert utterance.end_s == pytest.approx(1.6, abs=0.05)
+        await asyncio.sleep(30)
+    assert len(floor.asked) == 1
+
+
+@in_virtual_time
+async def test_what_is_said_after_a_stall_is_another_utterance() -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    microphone = open_microphone(floor)
+    async with microphone.running():
+        for _ in range(3):
+            await feed(microphone, voiced(1))
+            await asyncio.sleep(5)
+    assert [round(each.end_s, 1) for each in floor.asked] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("piece_s", [0.4, 0.9, 1.0, 2.0])
+@in_virtual_time
+async def test_audio_that_comes_late_but_comes_is_one_utterance(piece_s: float) -> None:
+    floor = ScriptedFloor(text=lambda _: FINISHED)
+    microphone = open_microphone(floor, replace(RULES, longest_s=60.0))
+    async with microphone.running():
+        await feed(microphone, voiced(8), piece_s=piece_s)
+        await feed(microphone, voiced(2))
+        # A network that delivers nothing for most of a second, and all of that at once.
+        await asyncio.sleep(0.9)
+        microphone.hear(voiced(0.9))
+        await feed(microphone, voiced(1) + silent(2))
+    [utterance] = floor.asked
+    assert utterance.end_s == pytest.approx(11.9, abs=0.05)
+
+
+@in_virtual_time
+async def test_noise_whose_audio_stops_is_dismissed() -> None:
+    floor = ScriptedFloor(text=lambda _: "", speaking=Speaking.ALOUD)
+    microphone = open_microphone(floor)
+    async with microphone.running():
+        await feed(microphone, voiced(0.4))
+        await asyncio.sleep(3)
+        assert floor.told == ["speech at 0.0", "dismiss noise"]

@@ -1,0 +1,36 @@
+"""Why a recording cannot be taken, in words that pass between two processes."""
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What is wrong with a recording."""
+
+    INVALID = "invalid"
+    UNSUPPORTED = "unsupported"
+    TOO_LONG = "too_long"
+
+
+class Refusal(Exception):
+    """A recording breaks a rule; the description continues "audio: …"."""
+
+    def __init__(self, fault: Fault, rule: str, description: str) -> None:
+        super().__init__(description)
+        self.fault = fault
+        self.rule = rule
+        self.description = description
+
+
+def damaged() -> Refusal:
+    """It is no recording, or not a whole one."""
+    return Refusal(Fault.INVALID, "decodable", "is damaged, cut short, or not a sound")
+
+
+def cut_short() -> Refusal:
+    """It ends too early."""
+    return Refusal(Fault.INVALID, "complete", "ends before the sound that its header declares")
+
+
+def unsupported(rule: str, description: str) -> Refusal:
+    """It may be whole, but is of a kind that is not taken."""
+    return Refusal(Fault.UNSUPPORTED, rule, description)

@@ -1,0 +1,243 @@
+"""What strangers may send as a recording costs little memory and time, whatever it claims to be."""
+
+import asyncio
+import io
+import os
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from gateway.decoding.process import MEMORY_BYTES
+from gateway.media import AudioLimits, Decoder, decoding
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from tests.support.gateway import RunningGateway
+
+API = "/api/digital-human"
+MUTATIONS = int(os.environ.get("MUTATIONS", "120"))
+"""Of each kind of file; thousands for a long search."""
+
+TOLERATED_BYTES = MEMORY_BYTES // 4
+"""What all this may take from the gateway itself."""
+
+
+def box(kind: bytes, *parts: bytes) -> bytes:
+    """A box of MP4."""
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def table(kind: bytes, *numbers: int) -> bytes:
+    """A box with a version and a table of numbers."""
+    return box(kind, struct.pack(f">{1 + len(numbers)}I", 0, *numbers))
+
+
+def mp4(
+    *, samples: int = 10, sizes: int = 2, chunks: int = 1, codec: bytes = b"mp4a", **counts: int
+) -> bytes:
+    """A small file that claims to have many samples, chunks or tracks."""
+    sound = box(codec, bytes(6), struct.pack(">H8xHHHHI", 1, 1, 16, 0, 0, 16_000 << 16))
+    header = box(b"stsd", struct.pack(">II", 0, 1), sound)
+    durations = table(b"stts", 1, counts.get("durations", samples), 160)
+    offsets = table(b"ctts", 1, counts.get("offsets", 1), 5)
+    spread = table(b"stsc", 1, 1, max(1, samples // chunks), 1)
+    stbl = box(
+        b"stbl",
+        *(header, durations, offsets, spread),
+        table(b"stsz", sizes, samples),
+        table(b"stco", chunks, 1_000),
+    )
+    mdia = box(
+        b"mdia",
+        table(b"mdhd", 0, 0, 16_000, 16_000, 0),
+        box(b"hdlr", bytes(8), b"soun", bytes(13)),
+        box(b"minf", table(b"smhd", 0), stbl),
+    )
+    tracks = [
+        box(b"trak", table(b"tkhd", 0, 0, 1 + at, 0, 1_000, *[0] * 15), mdia)
+        for at in range(counts.get("tracks", 1))
+    ]
+    mvhd = table(b"mvhd", 0, 0, 1_000, 1_000, 65_536, *[0] * 20)
+    return (
+        box(b"ftyp", b"isom\0\0\2\0isom") + box(b"moov", mvhd, *tracks) + box(b"mdat", bytes(200))
+    )
+
+
+def nested(depth: int) -> bytes:
+    """WebM whose elements lie within each other."""
+    open_segment = b"\x18\x53\x80\x67\x01" + b"\xff" * 7
+    return b"\x1a\x45\xdf\xa3\x80" + open_segment + (b"\x16\x54\xae\x6b\x01" + b"\xff" * 7) * depth
+
+
+BOMBS: dict[str, bytes] = {
+    "samples of one size": mp4(samples=80_000_000),
+    "a list of sizes": mp4(samples=80_000_000, sizes=0),
+    "samples of opus": mp4(samples=80_000_000, codec=b"Opus"),
+    "chunks": mp4(samples=50_000_000, chunks=50_000_000),
+    "durations": mp4(durations=2**31),
+    "offsets": mp4(offsets=2**31 - 1),
+    "many tracks": mp4(samples=5_000_000, tracks=60),
+    "depth": nested(21_500),
+}
+
+
+def small_recording(container: str, codec: str) -> bytes:
+    """Half a second of sound."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=16_000, layout="mono")
+        samples = (8_000 * np.sin(np.arange(8_000) * 0.2)).astype("<i2")[None]
+        source = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        source.rate = 16_000
+        resampler = av.AudioResampler(
+            stream.codec_context.format, "mono", 16_000, stream.codec_context.frame_size
+        )
+        for frame in [*resampler.resample(source), *resampler.resample(None)]:
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@asynccontextmanager
+async def watched_memory() -> AsyncIterator[Callable[[], int]]:
+    """Gives the most bytes that this process and those below it took beyond what they had."""
+    process = psutil.Process()
+    highest = 0
+
+    def resident() -> int:
+        taken = process.memory_info().rss
+        for child in process.children(recursive=True):
+            try:
+                taken += child.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return taken
+
+    async def watch() -> None:
+        nonlocal highest
+        while True:
+            highest = max(highest, resident())
+            await asyncio.sleep(0.005)
+
+    before = resident()
+    watching = asyncio.create_task(watch())
+    try:
+        yield lambda: max(highest, resident()) - before
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+async def outcome(decoder: Decoder, content: bytes) -> bytes | Reason:
+    """The sound, or why there is none."""
+    try:
+        return await decoder.decode(io.BytesIO(content), "application/octet-stream")
+    except ServiceError as error:
+        return error.reason
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_what_a_file_claims_takes_no_memory(bomb: str) -> None:
+    async with decoding(AudioLimits()) as decoder:
+        await outcome(decoder, small_recording("wav", "pcm_s16le"))
+        async with watched_memory() as taken:
+            # Two at once, which is all that are worked on.
+            content = BOMBS[bomb]
+            assert set(await asyncio.gather(*(outcome(decoder, content) for _ in range(4)))) <= {
+                Reason.AUDIO_INVALID,
+                Reason.AUDIO_FORMAT_UNSUPPORTED,
+            }
+            assert taken() < 2 * MEMORY_BYTES + TOLERATED_BYTES
+        assert isinstance(await outcome(decoder, small_recording("wav", "pcm_s16le")), bytes)
+
+
+async def test_others_are_served_while_bombs_are_defused(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+
+    async def upload(content: bytes) -> httpx.Response:
+        return await gateway.client.post(
+            f"{API}/talk-to-ai",
+            params={"taskId": task_id},
+            content=content,
+            headers={"content-type": "audio/mp4"},
+        )
+
+    bombs = [asyncio.create_task(upload(each)) for each in BOMBS.values()]
+    assert (await gateway.client.get("/livez")).status_code == 200
+    assert (await upload(small_recording("ipod", "aac"))).status_code == 200
+    for answer in await asyncio.gather(*bombs):
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["reason"] in ("AUDIO_INVALID", "AUDIO_FORMAT_UNSUPPORTED")
+
+
+async def test_nothing_is_decoded_for_a_task_that_is_not_there(gateway: RunningGateway) -> None:
+    for request in (
+        {"params": {"taskId": "nobody"}, "content": b"x", "headers": {"content-type": "audio/wav"}},
+        {"data": {"taskId": "nobody"}, "files": {"audio": ("a.wav", b"x", "audio/wav")}},
+    ):
+        answer = await gateway.client.post(f"{API}/talk-to-ai", **request)
+        assert (answer.status_code, answer.json()["reason"]) == (404, "TASK_NOT_FOUND")
+
+
+async def test_an_upload_leaves_nothing_behind(
+    gateway: RunningGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await gateway.create()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    large = small_recording("wav", "pcm_s16le") + b"\x55" * 2**21
+
+    async def upload(content: bytes) -> None:
+        await gateway.client.post(
+            f"{API}/talk-to-ai",
+            data={"taskId": task_id},
+            files={"audio": ("speech", content, "audio/wav")},
+        )
+
+    await upload(large)
+    descriptors = psutil.Process().num_fds()
+    for content in (large, BOMBS["samples of one size"], large):
+        await upload(content)
+    assert psutil.Process().num_fds() <= descriptors
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_decoder_that_was_killed_is_started_again() -> None:
+    recording = small_recording("wav", "pcm_s16le")
+    async with decoding(AudioLimits()) as decoder:
+        assert isinstance(await outcome(decoder, recording), bytes)
+        [server] = psutil.Process().children()
+        assert server.environ().keys() <= {"LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
+        server.kill()
+        assert isinstance(await outcome(decoder, recording), bytes)
+    assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"), [("wav", "pcm_s16le"), ("ipod", "aac"), ("caf", "pcm_s16le")]
+)
+async def test_a_damaged_file_is_a_sound_or_a_refusal(container: str, codec: str) -> None:
+    whole = small_recording(container, codec)
+    random = np.random.default_rng(5)
+    async with decoding(AudioLimits()) as decoder:
+        for _ in range(MUTATIONS):
+            damaged = np.frombuffer(whole, np.uint8)[: random.integers(8, len(whole) + 1)].copy()
+            # Mostly headers: damaged samples are only another sound.
+            reach = min(len(damaged), int(random.choice([64, 600, len(damaged)])))
+            for at in random.integers(0, reach, random.integers(1, 6)):
+                damaged[at] = random.integers(0, 256)
+            match await outcome(decoder, damaged.tobytes()):
+                case Reason() as reason:
+                    assert reason in (
+                        Reason.AUDIO_INVALID,
+                        Reason.AUDIO_FORMAT_UNSUPPORTED,
+                        Reason.AUDIO_TOO_LONG,
+                    )
+                case pcm:
+                    assert 0 < len(pcm) <= 60 * 32_000

@@ -1,0 +1,84 @@
+"""What recognisers write that nobody said is no word; words beside it are kept."""
+
+import pytest
+
+from services.speech.marks import is_invention, without_marks
+
+NO_WORDS = [
+    *("", ".", "...", "。", "-", "?!", "…", " \n"),
+    *("[BLANK_AUDIO]", " [BLANK_AUDIO]", "BLANK_AUDIO", "[ Silence ]", "[MUSIC PLAYING]", "[Music"),
+    *(" (upbeat music)", "(laughs) (coughs)", "(speaking in foreign language)", "(inaudible"),
+    *("*coughs*", "* sighs *", "♪", "♪♪", "♪ la la la ♪", "🎵 We are the champions", "[♪♪♪]"),
+    *("【音乐】", "（笑声）", "［掌声］", "（音乐）。", "〔噪音〕"),
+    *("<|nospeech|>", "<|zh|><|NEUTRAL|><|BGM|><|woitn|>", "<sil>", "<unk>", "<unk> <unk>"),
+    *("[UNK]", "[NOISE]", "{noise}", "<blank>", "</s>", "⁇", "[[noise]]", "<eps> [UNK] ."),
+    *("language None<asr_text>", "😊", "🎼🎼", "🤧"),
+]
+KEPT = [
+    ("When do you open?", "When do you open?"),
+    ("[laughs] When do you open?", "When do you open?"),
+    ("When do you open? [laughs]", "When do you open?"),
+    ("Well [coughs], when do you open?", "Well, when do you open?"),
+    ("(clears throat) Hello (door closes) there", "Hello there"),
+    ("*coughs* Hello.", "Hello."),
+    ("♪ (music) ♪ When do you open?", "When do you open?"),
+    ("<|en|><|HAPPY|><|Speech|><|withitn|>When do you open?", "When do you open?"),
+    ("<|zh|><|NEUTRAL|><|Speech|><|woitn|>你们几点开门", "你们几点开门"),
+    ("我<unk>想买票", "我想买票"),
+    ("（笑声）你们几点开门？", "你们几点开门？"),
+    ("language English<asr_text>Hi there.", "Hi there."),
+    ("language Chinese<asr_text>你好。", "你好。"),
+    ("你们几点开门？😊", "你们几点开门？"),
+    (">> Hello.", "Hello."),
+    ("I <unk> want two", "I want two"),
+    ("Yes.", "Yes."),
+    ("好", "好"),
+    ("5", "5"),
+    ("Call (555) 123-4567.", "Call (555) 123-4567."),
+    ("It is 20 °C.", "It is 20 °C."),
+    ("What is 2*3*4?", "What is 2*3*4?"),
+    ("C++ or C#?", "C++ or C#?"),
+    ("¿Qué hora es?", "¿Qué hora es?"),
+    ("don't", "don't"),
+    ("- Yes.", "- Yes."),
+]
+
+
+@pytest.mark.parametrize("text", NO_WORDS)
+def test_marks_and_names_of_sounds_are_no_words(text: str) -> None:
+    assert without_marks(text) == ""
+
+
+@pytest.mark.parametrize(("text", "words"), KEPT)
+def test_words_are_kept_as_they_are(text: str, words: str) -> None:
+    assert without_marks(text) == words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Thanks for watching!", "Thank you for watching.", "you", "I'm sorry.", "I’m sorry."),
+        *("I'm sorry. I'm sorry.", "Thank you. Bye.", "Please subscribe to my channel."),
+        *("Subtitles by the Amara.org community", "谢谢观看", "谢谢 观看。", "词曲", "谢谢大家！"),
+        *("字幕志愿者 李宗盛", "字幕by索兰娅", "请不吝点赞 订阅 转发 打赏支持明镜与点点栏目"),
+        "以下是普通话的句子。",
+    ],
+)
+def test_known_inventions_are_known(text: str) -> None:
+    assert is_invention(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Yes.", "No.", "Five.", "Anna.", "Stop.", "好。", "是。", "五。", "王明。", "Why?"),
+        *(
+            "Thank you, when do you open?",
+            "I'm sorry, what was that?",
+            "you are right",
+            "谢谢，几点",
+        ),
+    ],
+)
+def test_answers_are_no_inventions(text: str) -> None:
+    assert not is_invention(text)
