@@ -100,6 +100,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   onLine(link: Link): void {
     this.#links.line = link;
+    this.#followSound();
     this.#conversation.forgetVoice();
     if (link === "connected") this.#notice.hide("error.unreachable", "error.unreachable-asked");
     else this.#showOutage();
@@ -115,12 +116,18 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   onPicture(link: Link): void {
     this.#links.picture = link;
-    this.#captions.hasSound = link === "connected";
+    this.#followSound();
     if (link === "connected") this.#notice.hide("error.player");
     if (link === "broken") this.#notice.show("error.player");
     if (link === "given-up") this.#notice.show("error.player-gone", { retry: () => this.#call?.watchAgain() });
     this.#greet();
     this.#showActivity();
+  }
+
+  /** Whoever speaks for the digital human may be gone though its picture is there. */
+  #followSound(): void {
+    const { line, picture } = this.#links;
+    this.#captions.hasSound = picture === "connected" && line !== "suspended";
   }
 
   onUnseen(): void {
@@ -367,7 +374,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     if (phase !== "live") return phase;
     const { line, picture } = this.#links;
     if (line === "given-up") return "cut";
-    if (line === "broken" || picture === "broken") return "reconnecting";
+    if (line === "broken" || line === "suspended" || picture === "broken") return "reconnecting";
     if (picture === "connecting") return "connecting";
     if (this.#conversation.isHearing) return "hearing";
     if (this.#isHolding) return "listening";

@@ -110,8 +110,10 @@ export interface Ready {
   lastSequence: number;
 }
 
-/** What comes down the line: `ready` once, then events, and a problem before it is closed for one. */
+/** What comes down the line: `ready` once, then events and what happens to the line itself, and a problem before it is closed for one. */
 export type LineMessage =
   | { problem: ProblemBody }
   | { event: "ready"; data: Ready }
+  | { event: "conversation_suspended" }
+  | { event: "conversation_resumed" }
   | { event: TalkEvent["name"]; sequence: number; data: TalkEvent["data"] };

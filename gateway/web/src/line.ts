@@ -187,6 +187,10 @@ export class Line {
       this.#problem = new Problem(told.problem);
     } else if (told.event === "ready") {
       this.#begin(told.data);
+    } else if (told.event === "conversation_suspended") {
+      this.#tell("suspended");
+    } else if (told.event === "conversation_resumed") {
+      this.#tell("connected");
     } else if (told.sequence > this.#sequence) {
       this.#sequence = told.sequence;
       const event = { name: told.event, data: told.data } as TalkEvent;
