@@ -11,7 +11,7 @@ from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.abandoned import cutting_off
 from services.speech.conversations import TASK_CHECK_S, open_conversations
-from services.speech.dialogue import Dialogue
+from services.speech.dialogue.replies import Dialogue
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.evidence import weigh

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.speech.dialogue import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
-from services.speech.knowledge import Knowledge
+from services.speech.dialogue.knowledge import Knowledge
+from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
 from services.speech.personas import Fact
 from services.speech.ports import ChatMessage, ChatModel, Role
 from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas

@@ -9,8 +9,8 @@ from typing import Self
 import structlog
 
 from services.speech.answers import worded
+from services.speech.dialogue.knowledge import Findings, Knowledge
 from services.speech.failures import provider_failure
-from services.speech.knowledge import Findings, Knowledge
 from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
 from services.speech.ports import (
     ChatMessage,
