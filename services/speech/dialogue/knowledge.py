@@ -9,23 +9,25 @@ import numpy.typing as npt
 from services.speech.personas import Fact
 from services.speech.ports import Embedder
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certainty:
-    """When the best fact is taken for the answer: its likeness, and its lead on the next."""
-
-    least_score: float = 0.87
-    least_margin: float = 0.04
-    least_relevance: float = 0.83
-    """Facts below are not about the question at all."""
+UNRELATED_LIKENESS = 0.82
+UNRELATED_WEIGHT = 3
+"""How like two texts are that have nothing in common, and how many facts that is worth: of a
+persona with few facts, the others alone would tell too little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """Facts that fit a question, best first; `answer` is the curated one when there is no doubt."""
+class Match:
+    """A fact and how well it fits a question.
 
-    facts: tuple[Fact, ...] = ()
-    answer: str | None = None
+    `lead` is by how much its likeness to the question exceeds that of the other facts: unlike the
+    likeness itself it bears comparing between languages and subjects. `likeness` (0..1) is that
+    of the closest way in which the fact is asked for, `asked`.
+    """
+
+    fact: Fact
+    lead: float
+    likeness: float
+    asked: str
 
 
 class Knowledge:
@@ -36,43 +38,55 @@ class Knowledge:
         *,
         facts: tuple[Fact, ...],
         owners: npt.NDArray[np.intp],
-        vectors: npt.NDArray[np.float32],
+        questions: npt.NDArray[np.float32],
+        answers: npt.NDArray[np.float32],
         embedder: Embedder,
-        certainty: Certainty,
     ) -> None:
         self._facts = facts
         self._owners = owners
-        self._vectors = vectors
+        self._questions = questions
+        self._answers = answers
         self._embedder = embedder
-        self._certainty = certainty
 
     @classmethod
-    async def index(
-        cls, facts: tuple[Fact, ...], embedder: Embedder, certainty: Certainty | None = None
-    ) -> Self:
-        """Embed all ways in which the facts are asked for."""
+    async def index(cls, facts: tuple[Fact, ...], embedder: Embedder) -> Self:
+        """Embed all ways in which the facts are asked for, and their answers."""
         owners = [index for index, fact in enumerate(facts) for _ in fact.questions]
         questions = [question for fact in facts for question in fact.questions]
         return cls(
             facts=facts,
             owners=np.array(owners, dtype=np.intp),
-            vectors=await embedder.embed_passages(questions),
+            questions=await embedder.embed_passages(questions),
+            answers=await embedder.embed_passages([fact.answer for fact in facts]),
             embedder=embedder,
-            certainty=certainty or Certainty(),
         )
 
-    async def find(self, question: str, *, limit: int = 3) -> Findings:
-        """Return the facts closest to a question."""
+    async def find(self, question: str, *, limit: int = 3) -> tuple[Match, ...]:
+        """Return the facts closest to a question, best first."""
         if not self._facts:
-            return Findings()
-        likeness = self._vectors @ await self._embedder.embed_query(question)
-        scores = np.full(len(self._facts), -1.0, np.float32)
-        np.maximum.at(scores, self._owners, likeness)
-        order = np.argsort(-scores)
-        relevance = self._certainty.least_relevance
-        found = tuple(self._facts[at] for at in order[:limit] if scores[at] >= relevance)
-        best = float(scores[order[0]])
-        margin = best - float(scores[order[1]]) if len(order) > 1 else 1.0
-        sure = self._certainty
-        is_certain = found and best >= sure.least_score and margin >= sure.least_margin
-        return Findings(facts=found, answer=found[0].answer if is_certain else None)
+            return ()
+        vector = await self._embedder.embed_query(question)
+        likeness = self._questions @ vector
+        closest = [
+            max(np.flatnonzero(self._owners == index), key=lambda at: float(likeness[at]))
+            for index in range(len(self._facts))
+        ]
+        scores = (likeness[closest] + self._answers @ vector) / 2
+        return tuple(
+            Match(
+                fact=self._facts[index],
+                lead=_lead(scores, index),
+                likeness=float(likeness[closest[index]]),
+                asked=self._asked(int(closest[index])),
+            )
+            for index in np.argsort(-scores)[:limit]
+        )
+
+    def _asked(self, at: int) -> str:
+        owner = int(self._owners[at])
+        return self._facts[owner].questions[at - int(np.flatnonzero(self._owners == owner)[0])]
+
+
+def _lead(scores: npt.NDArray[np.floating], index: int) -> float:
+    others = float(scores.sum() - scores[index]) + UNRELATED_LIKENESS * UNRELATED_WEIGHT
+    return float(scores[index]) - others / (len(scores) - 1 + UNRELATED_WEIGHT)

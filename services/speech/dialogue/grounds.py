@@ -1,0 +1,189 @@
+"""Tells whether what a sentence claims is carried by facts, by what was said, or by nothing."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from services.speech.dialogue.arithmetic import has_false_equation, results
+from services.speech.dialogue.claims import MONEY, Value, names, values
+from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
+from services.speech.dialogue.question import Kind, Question
+from services.speech.dialogue.words import Vocabulary, content_words, sentences
+from services.speech.persona_format import Grounding
+
+MOST_UNKNOWN_SHARE = 0.34
+"""Of the words of a sentence, so many may stand in no fact: those that link and embellish."""
+
+MOST_OTHER_SHARE = 0.5
+"""So many of a sentence's words may miss from the fact that carries its number: the price of one
+thing is not that of another."""
+
+SMALL_NUMBER = 12
+"""Up to this, a bare number in small talk is a way of speaking: two deep breaths."""
+
+_UNVOUCHED = MONEY | {"clock"}
+"""A user's word is no ground for a price or a time of the house."""
+
+_WORD = re.compile(r"[\w'’-]+")
+_ASKS = re.compile(r"[?？]\W*$")
+
+
+class Ungrounded(StrEnum):
+    """What in a sentence nothing carries."""
+
+    SCOPE = "scope"
+    """The question itself: the model was not asked."""
+    IDENTITY = "identity"
+    SUM = "sum"
+    NUMBER = "number"
+    NAME = "name"
+    FACT = "fact"
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a reply to a question may rest on.
+
+    `facts` are those that fit the question and what the persona is told of itself; `subjects` are
+    all texts in which a name may stand; `told` is what the user said, `heard` what the persona
+    said before, which was grounded then.
+    """
+
+    question: Question
+    grounding: Grounding
+    facts: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
+
+    def missing(self, sentence: str) -> Ungrounded | None:
+        """Return what in a sentence nothing carries; None when all of it is carried."""
+        if lexicon_of(sentence).human.search(straight(sentence)):
+            return Ungrounded.IDENTITY
+        if has_false_equation(sentence):
+            return Ungrounded.SUM
+        if any(not self._carries(value, sentence) for value in values(sentence)):
+            return Ungrounded.NUMBER
+        if any(not self._knows(name) for name in names(sentence)):
+            return Ungrounded.NAME
+        if self._makes_claim(sentence) and not self._carries_words(sentence):
+            return Ungrounded.FACT
+        return None
+
+    def says_something(self, text: str) -> bool:
+        """Whether a part of a sentence can be told from an invention by itself."""
+        return not _agrees(text) and len(content_words(text)) > 1
+
+    def _carries(self, value: Value, sentence: str) -> bool:
+        if any(ground.carries(value, sentence) for ground in self._grounds):
+            return True
+        if value.unit not in _UNVOUCHED and any(value.agrees(each) for each in self._told_values):
+            return True
+        if value.amount in results("\n".join((self.question.text, sentence))):
+            return True
+        if not has_false_equation(sentence) and results(sentence) and value.unit == "":
+            return True  # A step on the way to a result that is right.
+        is_talk = self.question.kind is Kind.TALK and not _is_of_house(sentence)
+        return is_talk and value.amount <= SMALL_NUMBER and value.unit in ("", "second", "minute")
+
+    def _knows(self, name: str) -> bool:
+        return name.casefold() in (self._names if is_chinese(name) else self._named_words)
+
+    def _makes_claim(self, sentence: str) -> bool:
+        if self.grounding is not Grounding.STRICT or _ASKS.search(sentence):
+            return False
+        if lexicon_of(sentence).admission.search(straight(sentence)):
+            return False
+        asks_fact = self.question.kind not in (Kind.TALK, Kind.IDENTITY)
+        return asks_fact or _is_of_house(sentence)
+
+    def _carries_words(self, sentence: str) -> bool:
+        words = content_words(sentence)
+        unknown = self._vocabulary.missing(words)
+        if not words:
+            return not _agrees(sentence) or not self._unknown_asked
+        repeated = [word for word in unknown if word in self._asked]
+        if repeated or len(unknown) > MOST_UNKNOWN_SHARE * len(words):
+            return False
+        best = max(
+            (part for ground in self._grounds for part in ground.parts),
+            key=lambda part: part.overlap(words),
+        )
+        return best.is_negative == _is_negative(sentence)
+
+    @cached_property
+    def _unknown_asked(self) -> tuple[str, ...]:
+        return self._vocabulary.missing(self._asked)
+
+    @cached_property
+    def _asked(self) -> tuple[str, ...]:
+        return content_words(self.question.text)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        told = self.told if self.question.is_about_the_user else ()
+        return Vocabulary((*self.facts, *self.heard, *told))
+
+    @cached_property
+    def _grounds(self) -> tuple["_Ground", ...]:
+        return tuple(_Ground(text) for text in (*self.facts, *self.heard))
+
+    @cached_property
+    def _told_values(self) -> tuple[Value, ...]:
+        return _values((*self.told, self.question.text))
+
+    @cached_property
+    def _names(self) -> str:
+        texts = (*self.facts, *self.subjects, *self.told, *self.heard, self.question.text)
+        return "\n".join(texts).casefold()
+
+    @cached_property
+    def _named_words(self) -> frozenset[str]:
+        return frozenset(_WORD.findall(self._names))
+
+
+class _Ground:
+    """One text that carries claims, and its sentences."""
+
+    def __init__(self, text: str) -> None:
+        self.parts = [_Part(sentence) for sentence in sentences(text)]
+        self._values = values(text)
+        self._vocabulary = Vocabulary((text,))
+
+    def carries(self, value: Value, sentence: str) -> bool:
+        """Whether the text says the value, and of the same thing."""
+        if not any(value.agrees(known) for known in self._values):
+            return False
+        words = content_words(sentence)
+        return len(self._vocabulary.missing(words)) <= MOST_OTHER_SHARE * len(words)
+
+
+class _Part:
+    """A sentence of a ground."""
+
+    def __init__(self, sentence: str) -> None:
+        self.is_negative = _is_negative(sentence)
+        self._vocabulary = Vocabulary((sentence,))
+
+    def overlap(self, words: Sequence[str]) -> int:
+        """How many of some words stand in it."""
+        return len(words) - len(self._vocabulary.missing(words))
+
+
+def _is_negative(sentence: str) -> bool:
+    return lexicon_of(sentence).negation.search(straight(sentence)) is not None
+
+
+def _is_of_house(sentence: str) -> bool:
+    return lexicon_of(sentence).of_house.search(sentence) is not None
+
+
+def _agrees(text: str) -> bool:
+    """Whether a text begins by saying yes or no."""
+    return lexicon_of(text).agreement.match(text.lstrip()) is not None
+
+
+def _values(texts: Iterable[str]) -> tuple[Value, ...]:
+    return tuple(value for text in texts for value in values(text))
