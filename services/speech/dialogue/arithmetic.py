@@ -31,12 +31,13 @@ _NUMBER = re.compile(
 
 def results(text: str) -> tuple[Decimal, ...]:
     """Return what the sums in a text come to, their intermediate results included."""
-    return tuple(result for _, result in _sums(text))
+    shares = (value.amount / 100 for value in values(text) if value.unit == "percent")
+    return (*(result for _, result in _sums(text)), *shares)
 
 
 def has_sum(text: str) -> bool:
     """Whether a text names a sum: six times seven."""
-    return bool(results(text))
+    return next(_sums(text), None) is not None
 
 
 def has_false_equation(text: str) -> bool:

@@ -115,6 +115,11 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def load_dictionaries() -> None:
+    """Load what Chinese is cut with, which takes a second: or the first sentence would wait."""
+    jieba.posseg.initialize()
+
+
 def _english(text: str) -> Iterator[Value]:
     tokens = [match.group() for match in _TOKEN.finditer(text)]
     at = 0

@@ -15,6 +15,9 @@ SAME_LIKENESS = 0.97
 SURE = ((0.04, 0.0), (0.045, 1 / 3), (0.07, 1 / 2), (0.09, 2 / 3))
 """With which lead a fact is a question's subject though such a share of the words is not in it."""
 
+UNNAMED_SHARE = 1 / 3
+"""What stands for that share in a question that names nothing: how much is it?"""
+
 RELEVANT_LEAD = 0.03
 
 TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
@@ -62,7 +65,7 @@ def missing_share(question: Question, match: Match) -> float:
     """Return the share of the question's words that the fact does not know."""
     words = content_words(question.text)
     known = Vocabulary((*match.fact.questions, match.fact.answer))
-    return len(known.missing(words)) / len(words) if words else 0.0
+    return len(known.missing(words)) / len(words) if words else UNNAMED_SHARE
 
 
 def answering_sentences(question: Question, answer: str) -> str:

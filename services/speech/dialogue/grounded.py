@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from services.speech.dialogue.grounds import Grounds, Ungrounded
+from services.speech.dialogue.grounds import Grounds, Ungrounded, is_bare_agreement
 from services.speech.dialogue.question import VALUES, Kind
 from services.speech.dialogue.words import sentences
 from services.speech.metrics import CHECKED_SENTENCES
@@ -68,10 +68,9 @@ class _Gate:
     def open(self, end: int | None) -> str:
         """Return what passes of the text up to a character; None: no more text follows."""
         start = self._passed
-        waiting = self._text[start:end]
-        for sentence in sentences(waiting):
-            is_whole = end is None or sentence.rstrip()[-1:] in _ENDS
-            if not is_whole and not self._grounds.says_something(sentence):
+        for sentence in _statements(self._text[start:end]):
+            is_whole = sentence.rstrip()[-1:] in _ENDS and not is_bare_agreement(sentence)
+            if end is not None and not is_whole and not self._grounds.says_something(sentence):
                 break
             self.ungrounded = self._grounds.missing(sentence)
             CHECKED_SENTENCES.labels(outcome=self.ungrounded or "grounded").inc()
@@ -79,6 +78,17 @@ class _Gate:
                 break
             self._passed += len(sentence)
         return self._text[start : self._passed]
+
+
+def _statements(text: str) -> list[str]:
+    """Return a text's sentences; a bare yes or no belongs to the one that follows it."""
+    found: list[str] = []
+    for sentence in sentences(text):
+        if found and is_bare_agreement(found[-1]):
+            found[-1] += sentence
+        else:
+            found.append(sentence)
+    return found
 
 
 def _instead(gate: _Gate, decline: Callable[[Ungrounded], str]) -> str:

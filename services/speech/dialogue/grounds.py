@@ -148,7 +148,8 @@ class _Ground:
     """One text that carries claims, and its sentences."""
 
     def __init__(self, text: str) -> None:
-        self.parts = [_Part(sentence) for sentence in sentences(text)]
+        told = (each for each in sentences(text) if not _ASKS.search(each))
+        self.parts = [_Part(sentence) for sentence in told]
         self._values = values(text)
         self._vocabulary = Vocabulary((text,))
 
@@ -178,6 +179,11 @@ def _is_negative(sentence: str) -> bool:
 
 def _is_of_house(sentence: str) -> bool:
     return lexicon_of(sentence).of_house.search(sentence) is not None
+
+
+def is_bare_agreement(text: str) -> bool:
+    """Whether a text says yes or no and nothing else."""
+    return _agrees(text) and not content_words(text)
 
 
 def _agrees(text: str) -> bool:

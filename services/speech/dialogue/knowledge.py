@@ -14,6 +14,9 @@ UNRELATED_WEIGHT = 3
 """How like two texts are that have nothing in common, and how many facts that is worth: of a
 persona with few facts, the others alone would tell too little."""
 
+ANSWER_CHARACTERS = 100
+"""What an answer is about stands at its beginning; more of it costs time at the start."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
@@ -57,7 +60,9 @@ class Knowledge:
             facts=facts,
             owners=np.array(owners, dtype=np.intp),
             questions=await embedder.embed_passages(questions),
-            answers=await embedder.embed_passages([fact.answer for fact in facts]),
+            answers=await embedder.embed_passages(
+                [fact.answer[:ANSWER_CHARACTERS] for fact in facts]
+            ),
             embedder=embedder,
         )
 
