@@ -20,6 +20,7 @@ _RESULT = re.compile(
 _OPERATION = re.compile(
     "|".join(f"(?P<o{at}>{pattern})" for at, (_, pattern) in enumerate(_OPERATIONS)), re.IGNORECASE
 )
+_SQUARE = re.compile(r"\s*(?:squared\b|的平方|²)", re.IGNORECASE)
 _NUMBER = re.compile(
     r"\d[\d,]*(?:\.\d+)?|[零一二两三四五六七八九十百千万亿]+|"
     r"(?:(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
@@ -58,6 +59,10 @@ def _sums(text: str) -> Iterator[tuple[int, Decimal]]:
     while (number := _NUMBER.search(text, at)) is not None:
         at = number.end()
         total = _amount(number.group())
+        square = _SQUARE.match(text, at)
+        if square and total is not None:
+            at, total = square.end(), total * total
+            yield at, total
         while total is not None:
             operation = _OPERATION.match(text, at)
             operand = operation and _NUMBER.match(text, operation.end())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from services.speech.dialogue.arithmetic import has_sum
 from services.speech.dialogue.claims import values
 from services.speech.dialogue.knowledge import Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
@@ -15,6 +16,9 @@ SAME_LIKENESS = 0.97
 SURE = ((0.04, 0.0), (0.045, 1 / 3), (0.07, 1 / 2), (0.09, 2 / 3))
 """With which lead a fact is a question's subject though such a share of the words is not in it."""
 
+MOST_BEHIND = 0.015
+"""A fact whose lead is that much smaller than the best one's is about something else."""
+
 UNNAMED_SHARE = 1 / 3
 """What stands for that share in a question that names nothing: how much is it?"""
 
@@ -23,6 +27,9 @@ RELEVANT_LEAD = 0.03
 TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
 TALK_LEAD = 0.03
 """Talk has no words to compare, so that it must be as like as this."""
+
+_NAMED = frozenset((Kind.PERSON, Kind.CALL_NUMBER))
+"""Kinds that a sentence cannot be seen to answer: a name in it may be anybody's or anything's."""
 
 _POLAR_LIKENESS = 0.95
 
@@ -34,10 +41,14 @@ def curated_answer(question: Question, matches: Sequence[Match]) -> str | None:
             return _fitted(question, match)
     if question.kind is Kind.TALK:
         return _small_talk(question, matches)
+    if has_sum(question.text):
+        return None
+    close = [match for match in matches if match.lead >= matches[0].lead - MOST_BEHIND]
+    close.sort(key=lambda match: _unasked_share(question, match) * MOST_BEHIND * 2 - match.lead)
     return next(
         (
             answer
-            for match in matches
+            for match in close
             if _is_its_subject(question, match) and (answer := _fitted(question, match))
         ),
         None,
@@ -66,6 +77,12 @@ def missing_share(question: Question, match: Match) -> float:
     words = content_words(question.text)
     known = Vocabulary((*match.fact.questions, match.fact.answer))
     return len(known.missing(words)) / len(words) if words else UNNAMED_SHARE
+
+
+def _unasked_share(question: Question, match: Match) -> float:
+    """Return the share of the question's words with which nobody asks for the fact."""
+    words = content_words(question.text)
+    return len(Vocabulary(match.fact.questions).missing(words)) / len(words) if words else 0.0
 
 
 def answering_sentences(question: Question, answer: str) -> str:
@@ -105,6 +122,8 @@ def _is_its_subject(question: Question, match: Match) -> bool:
     kinds = {Question.read(asked).kind for asked in match.fact.questions}
     if kinds == {Kind.TALK}:
         return False  # Comfort for somebody who is nervous answers no question.
+    if question.kind in _NAMED and question.kind not in kinds:
+        return False
     share = missing_share(question, match)
     return any(match.lead >= lead and share <= most for lead, most in SURE)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from services.speech.dialogue.arithmetic import has_false_equation, results
 from services.speech.dialogue.claims import MONEY, Value, names, values
@@ -46,15 +46,15 @@ class Ungrounded(StrEnum):
 class Grounds:
     """What a reply to a question may rest on.
 
-    `facts` are those that fit the question and what the persona is told of itself; `subjects` are
-    all texts in which a name may stand; `told` is what the user said, `heard` what the persona
-    said before, which was grounded then.
+    `facts` are those that fit the question and what the persona is told of itself, `others` the
+    facts beside them; `told` is what the user said, `heard` what the persona said before, which
+    was grounded then.
     """
 
     question: Question
     grounding: Grounding
     facts: tuple[str, ...]
-    subjects: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
 
@@ -105,7 +105,10 @@ class Grounds:
         if not words:
             return not _agrees(sentence) or not self._unknown_asked
         repeated = [word for word in unknown if word in self._asked]
-        if repeated or len(unknown) > MOST_UNKNOWN_SHARE * len(words):
+        most = MOST_UNKNOWN_SHARE * len(words)
+        if (repeated or len(unknown) > most) and all(
+            len(ground.missing(words)) > most for ground in self._grounds
+        ):
             return False
         best = max(
             (part for ground in self._grounds for part in ground.parts),
@@ -128,7 +131,7 @@ class Grounds:
 
     @cached_property
     def _grounds(self) -> tuple["_Ground", ...]:
-        return tuple(_Ground(text) for text in (*self.facts, *self.heard))
+        return tuple(_ground(text) for text in (*self.facts, *self.heard, *self.others))
 
     @cached_property
     def _told_values(self) -> tuple[Value, ...]:
@@ -136,7 +139,7 @@ class Grounds:
 
     @cached_property
     def _names(self) -> str:
-        texts = (*self.facts, *self.subjects, *self.told, *self.heard, self.question.text)
+        texts = (*self.facts, *self.others, *self.told, *self.heard, self.question.text)
         return "\n".join(texts).casefold()
 
     @cached_property
@@ -158,7 +161,15 @@ class _Ground:
         if not any(value.agrees(known) for known in self._values):
             return False
         words = content_words(sentence)
-        return len(self._vocabulary.missing(words)) <= MOST_OTHER_SHARE * len(words)
+        return len(self.missing(words)) <= MOST_OTHER_SHARE * len(words)
+
+    def missing(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return the words that do not stand in the text."""
+        return self._vocabulary.missing(words)
+
+
+_ground = lru_cache(maxsize=4096)(_Ground)
+"""Facts are the same in every reply."""
 
 
 class _Part:

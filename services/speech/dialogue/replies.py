@@ -197,15 +197,19 @@ def _grounds(
     language: PersonaLanguage,
     history: History,
 ) -> Grounds:
-    known = ("\n".join((*fact.questions, fact.answer)) for fact in facts)
+    others = (fact for fact in language.knowledge if fact not in facts)
     return Grounds(
         question=question,
         grounding=persona.grounding,
-        facts=(*known, language.prompt, language.greeting),
-        subjects=(persona.display_name, *(fact.answer for fact in language.knowledge)),
+        facts=(*map(_told, facts), language.prompt, language.greeting, persona.display_name),
+        others=tuple(map(_told, others)),
         told=history.told,
         heard=history.heard,
     )
+
+
+def _told(fact: Fact) -> str:
+    return "\n".join((*fact.questions, fact.answer))
 
 
 def _declined(language: PersonaLanguage, cause: Ungrounded) -> str:
