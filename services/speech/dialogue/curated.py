@@ -14,10 +14,10 @@ SAME_LIKENESS = 0.97
 """From this on, the question is one of those that the answer was written for."""
 
 SURE = ((0.04, 0.0), (0.045, 1 / 3), (0.07, 1 / 2), (0.09, 2 / 3))
-"""With which lead a fact is a question's subject though such a share of the words is not in it."""
+"""With which lead a fact is a question's subject though such a share of its words is not in it."""
 
-MOST_BEHIND = 0.015
-"""A fact whose lead is that much smaller than the best one's is about something else."""
+MOST_BEHIND = 0.025
+"""By so much the lead of a fact may be behind the best one's that nobody asks for in these words."""
 
 UNNAMED_SHARE = 1 / 3
 """What stands for that share in a question that names nothing: how much is it?"""
@@ -43,16 +43,8 @@ def curated_answer(question: Question, matches: Sequence[Match]) -> str | None:
         return _small_talk(question, matches)
     if has_sum(question.text):
         return None
-    close = [match for match in matches if match.lead >= matches[0].lead - MOST_BEHIND]
-    close.sort(key=lambda match: _unasked_share(question, match) * MOST_BEHIND * 2 - match.lead)
-    return next(
-        (
-            answer
-            for match in close
-            if _is_its_subject(question, match) and (answer := _fitted(question, match))
-        ),
-        None,
-    )
+    best = _closest(question, matches)
+    return _fitted(question, best) if best and _is_its_subject(question, best) else None
 
 
 def identity_answer(language: PersonaLanguage) -> str:
@@ -75,14 +67,24 @@ def relevant_facts(matches: Sequence[Match]) -> tuple[Fact, ...]:
 def missing_share(question: Question, match: Match) -> float:
     """Return the share of the question's words that the fact does not know."""
     words = content_words(question.text)
-    known = Vocabulary((*match.fact.questions, match.fact.answer))
-    return len(known.missing(words)) / len(words) if words else UNNAMED_SHARE
+    days = [value for value in values(question.text) if value.unit == "weekday"]
+    if not words and not days:
+        return UNNAMED_SHARE
+    texts = (*match.fact.questions, match.fact.answer)
+    missing = len(Vocabulary(texts).missing(words))
+    missing += sum(day not in values("\n".join(texts)) for day in days)
+    return missing / (len(words) + len(days))
 
 
-def _unasked_share(question: Question, match: Match) -> float:
-    """Return the share of the question's words with which nobody asks for the fact."""
+def _closest(question: Question, matches: Sequence[Match]) -> Match | None:
+    """Return the best match; of those about as good, the one that is asked for in these words."""
     words = content_words(question.text)
-    return len(Vocabulary(match.fact.questions).missing(words)) / len(words) if words else 0.0
+
+    def rank(match: Match) -> float:
+        unasked = len(Vocabulary(match.fact.questions).missing(words))
+        return match.lead - MOST_BEHIND * unasked / max(len(words), 1)
+
+    return max(matches, key=rank, default=None)
 
 
 def answering_sentences(question: Question, answer: str) -> str:
