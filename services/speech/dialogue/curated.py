@@ -7,20 +7,20 @@ from services.speech.dialogue.claims import values
 from services.speech.dialogue.knowledge import Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
 from services.speech.dialogue.question import VALUES, Kind, Question
-from services.speech.dialogue.words import Vocabulary, content_words, sentences
+from services.speech.dialogue.words import sentences
 from services.speech.personas import Fact, PersonaLanguage
 
 SAME_LIKENESS = 0.97
 """From this on, the question is one of those that the answer was written for."""
 
-SURE = ((0.04, 0.0), (0.045, 1 / 3), (0.07, 1 / 2), (0.09, 2 / 3))
+SURE = ((0.04, 0.0), (0.045, 0.25), (0.07, 0.35))
 """With which lead a fact is a question's subject though such a share of its words is not in it."""
 
-MOST_BEHIND = 0.025
-"""By so much the lead of a fact may be behind the best one's that nobody asks for in these words."""
+MOST_POLAR_SHARE = 0.1
+"""A yes or no hangs on every word."""
 
-UNNAMED_SHARE = 1 / 3
-"""What stands for that share in a question that names nothing: how much is it?"""
+MOST_BEHIND = 0.025
+"""By so much a fact's lead may be behind that of one that nobody asks for in these words."""
 
 RELEVANT_LEAD = 0.03
 
@@ -43,7 +43,7 @@ def curated_answer(question: Question, matches: Sequence[Match]) -> str | None:
         return _small_talk(question, matches)
     if has_sum(question.text):
         return None
-    best = _closest(question, matches)
+    best = _closest(matches)
     return _fitted(question, best) if best and _is_its_subject(question, best) else None
 
 
@@ -64,27 +64,9 @@ def relevant_facts(matches: Sequence[Match]) -> tuple[Fact, ...]:
     return tuple(match.fact for match in matches if match.lead >= RELEVANT_LEAD)
 
 
-def missing_share(question: Question, match: Match) -> float:
-    """Return the share of the question's words that the fact does not know."""
-    words = content_words(question.text)
-    days = [value for value in values(question.text) if value.unit == "weekday"]
-    if not words and not days:
-        return UNNAMED_SHARE
-    texts = (*match.fact.questions, match.fact.answer)
-    missing = len(Vocabulary(texts).missing(words))
-    missing += sum(day not in values("\n".join(texts)) for day in days)
-    return missing / (len(words) + len(days))
-
-
-def _closest(question: Question, matches: Sequence[Match]) -> Match | None:
+def _closest(matches: Sequence[Match]) -> Match | None:
     """Return the best match; of those about as good, the one that is asked for in these words."""
-    words = content_words(question.text)
-
-    def rank(match: Match) -> float:
-        unasked = len(Vocabulary(match.fact.questions).missing(words))
-        return match.lead - MOST_BEHIND * unasked / max(len(words), 1)
-
-    return max(matches, key=rank, default=None)
+    return max(matches, key=lambda match: match.lead - MOST_BEHIND * match.unasked, default=None)
 
 
 def answering_sentences(question: Question, answer: str) -> str:
@@ -126,8 +108,9 @@ def _is_its_subject(question: Question, match: Match) -> bool:
         return False  # Comfort for somebody who is nervous answers no question.
     if question.kind in _NAMED and question.kind not in kinds:
         return False
-    share = missing_share(question, match)
-    return any(match.lead >= lead and share <= most for lead, most in SURE)
+    if question.kind is Kind.POLAR and match.missing > MOST_POLAR_SHARE:
+        return False
+    return any(match.lead >= lead and match.missing <= most for lead, most in SURE)
 
 
 def _holds_values(question: Question, answer: str) -> bool:

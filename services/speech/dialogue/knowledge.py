@@ -1,11 +1,13 @@
 """Finds what a persona knows about a question."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from services.speech.dialogue.words import Vocabulary, content_words
 from services.speech.personas import Fact
 from services.speech.ports import Embedder
 
@@ -13,6 +15,9 @@ UNRELATED_LIKENESS = 0.82
 UNRELATED_WEIGHT = 3
 """How like two texts are that have nothing in common, and how many facts that is worth: of a
 persona with few facts, the others alone would tell too little."""
+
+UNNAMED_SHARE = 0.2
+"""What stands for the share of missing words when a question names nothing: how much is it?"""
 
 ANSWER_CHARACTERS = 100
 """What an answer is about stands at its beginning; more of it costs time at the start."""
@@ -24,13 +29,17 @@ class Match:
 
     `lead` is by how much its likeness to the question exceeds that of the other facts: unlike the
     likeness itself it bears comparing between languages and subjects. `likeness` (0..1) is that
-    of the closest way in which the fact is asked for, `asked`.
+    of the closest way in which the fact is asked for, `asked`. `missing` is the share (0..1) of
+    what the question is about that does not stand in the fact, `unasked` of that which does not
+    stand in the ways in which it is asked for; a word that few facts have weighs more.
     """
 
     fact: Fact
     lead: float
     likeness: float
     asked: str
+    missing: float
+    unasked: float
 
 
 class Knowledge:
@@ -50,6 +59,8 @@ class Knowledge:
         self._questions = questions
         self._answers = answers
         self._embedder = embedder
+        self._asked = [Vocabulary(fact.questions) for fact in facts]
+        self._known = [Vocabulary((*fact.questions, fact.answer)) for fact in facts]
 
     @classmethod
     async def index(cls, facts: tuple[Fact, ...], embedder: Embedder) -> Self:
@@ -76,20 +87,33 @@ class Knowledge:
             max(np.flatnonzero(self._owners == index), key=lambda at: float(likeness[at]))
             for index in range(len(self._facts))
         ]
+        subjects = {word: self._weight(word) for word in content_words(question)}
         scores = (likeness[closest] + self._answers @ vector) / 2
         return tuple(
             Match(
                 fact=self._facts[index],
                 lead=_lead(scores, index),
                 likeness=float(likeness[closest[index]]),
-                asked=self._asked(int(closest[index])),
+                asked=self._question(int(closest[index])),
+                missing=_share(subjects, self._known[index]),
+                unasked=_share(subjects, self._asked[index]),
             )
             for index in np.argsort(-scores)[:limit]
         )
 
-    def _asked(self, at: int) -> str:
+    def _weight(self, word: str) -> float:
+        return 1 / max(1, sum(known.holds(word) for known in self._known))
+
+    def _question(self, at: int) -> str:
         owner = int(self._owners[at])
         return self._facts[owner].questions[at - int(np.flatnonzero(self._owners == owner)[0])]
+
+
+def _share(subjects: Mapping[str, float], known: Vocabulary) -> float:
+    if not subjects:
+        return UNNAMED_SHARE
+    missing = sum(weight for word, weight in subjects.items() if not known.holds(word))
+    return missing / sum(subjects.values())
 
 
 def _lead(scores: npt.NDArray[np.floating], index: int) -> float:

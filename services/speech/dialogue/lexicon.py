@@ -33,6 +33,7 @@ class Lexicon:
     gratis: re.Pattern[str]
     frequent: re.Pattern[str]
     located: re.Pattern[str]
+    storey: re.Pattern[str]
     timed: re.Pattern[str]
     units: dict[str, str]
     """The unit that a word names."""

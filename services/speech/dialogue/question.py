@@ -26,6 +26,7 @@ class Kind(StrEnum):
     MEASURE = "measure"
     PERSON = "person"
     PLACE = "place"
+    FLOOR = "floor"
     TIME = "time"
     CALL_NUMBER = "call number"
     """A telephone number or an address."""
@@ -39,7 +40,7 @@ VALUES = frozenset(Kind) - {
 }
 """Kinds whose answer is a name, a number, a place or a time: such are known or made up."""
 
-_UNMARKED = frozenset((Kind.OPEN, Kind.POLAR, Kind.PERSON, Kind.TIME, Kind.PLACE))
+_UNMARKED = frozenset((Kind.OPEN, Kind.POLAR, Kind.PERSON, Kind.TIME, Kind.PLACE, Kind.FLOOR))
 """Their words stand in statements as well: I know what you mean."""
 
 _TIMES = frozenset(("clock", "weekday", "day", "year", "in the year", "in the month"))
@@ -73,7 +74,9 @@ class Question:
             case Kind.AMOUNT:
                 return bool(units & MONEY) or words.gratis.search(sentence) is not None
             case Kind.NUMBER:
-                return bool(units)
+                return bool(units & {"", "floor"})
+            case Kind.FLOOR:
+                return words.storey.search(sentence) is not None
             case Kind.AGE:
                 return bool(units & SPANS)
             case Kind.SPAN:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from services.speech.dialogue.arithmetic import has_sum
-from services.speech.dialogue.curated import RELEVANT_LEAD, answering_sentences, missing_share
+from services.speech.dialogue.curated import RELEVANT_LEAD, answering_sentences
 from services.speech.dialogue.knowledge import Match
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import Vocabulary, content_words
@@ -34,14 +34,14 @@ def is_out_of_scope(
     if kind in VALUES:
         return not any(_may_answer(question, match) for match in matches)
     if grounding is Grounding.STRICT and kind in (Kind.POLAR, Kind.CHOICE):
-        return all(missing_share(question, match) == 1 for match in matches)
+        return all(match.missing == 1 for match in matches)
     return False
 
 
 def _may_answer(question: Question, match: Match) -> bool:
     return (
         match.lead >= RELEVANT_LEAD
-        and missing_share(question, match) < 1
+        and match.missing < 1
         and bool(answering_sentences(question, match.fact.answer))
     )
 

@@ -28,7 +28,8 @@ ASKED = {
         "这座桥是谁造的？",
         "厨师叫什么名字？",
     ),
-    Kind.PLACE: ("Where can I sit down?", "Which floor is the library on?", "图书馆在几楼？"),
+    Kind.PLACE: ("Where can I sit down?", "图书馆在哪里？"),
+    Kind.FLOOR: ("Which floor is the library on?", "图书馆在几楼？"),
     Kind.TIME: (
         "When does the boat leave?",
         "Until what time is dinner served?",
