@@ -23,6 +23,8 @@ MOST_BEHIND = 0.025
 """By so much a fact's lead may be behind that of one that nobody asks for in these words."""
 
 RELEVANT_LEAD = 0.03
+RELEVANT_LIKENESS = 0.75
+"""Facts below either are not about the question at all."""
 
 TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
 TALK_LEAD = 0.03
@@ -61,7 +63,11 @@ def identity_answer(language: PersonaLanguage) -> str:
 
 def relevant_facts(matches: Sequence[Match]) -> tuple[Fact, ...]:
     """Return the facts that may help a model to answer."""
-    return tuple(match.fact for match in matches if match.lead >= RELEVANT_LEAD)
+    return tuple(
+        match.fact
+        for match in matches
+        if match.lead >= RELEVANT_LEAD and match.likeness >= RELEVANT_LIKENESS
+    )
 
 
 def _closest(matches: Sequence[Match]) -> Match | None:

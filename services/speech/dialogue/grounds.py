@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 
-from services.speech.dialogue.arithmetic import has_false_equation, results
+from services.speech.dialogue.arithmetic import has_false_equation, has_sum, results
 from services.speech.dialogue.claims import MONEY, Value, names, values
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
 from services.speech.dialogue.question import Kind, Question
@@ -26,6 +26,7 @@ SMALL_NUMBER = 12
 _UNVOUCHED = MONEY | {"clock"}
 """A user's word is no ground for a price or a time of the house."""
 
+_CLAUSE = re.compile(r"[,;，；、]\s*")
 _WORD = re.compile(r"[\w'’-]+")
 _ASKS = re.compile(r"[?？]\W*$")
 
@@ -96,25 +97,33 @@ class Grounds:
             return False
         if lexicon_of(sentence).admission.search(straight(sentence)):
             return False
+        if has_sum(sentence):
+            return False
         asks_fact = self.question.kind not in (Kind.TALK, Kind.IDENTITY)
         return asks_fact or _is_of_house(sentence)
 
     def _carries_words(self, sentence: str) -> bool:
         words = content_words(sentence)
         unknown = self._vocabulary.missing(words)
+        if lexicon_of(sentence).of_user.search(sentence):
+            unknown = Vocabulary(self.told).missing(unknown)
         if not words:
             return not _agrees(sentence) or not self._unknown_asked
-        repeated = [word for word in unknown if word in self._asked]
         most = MOST_UNKNOWN_SHARE * len(words)
-        if (repeated or len(unknown) > most) and all(
-            len(ground.missing(words)) > most for ground in self._grounds
-        ):
+        missing = (unknown, *(ground.missing(words) for ground in self._grounds))
+        if not any(len(each) <= most and not self._repeats(each) for each in missing):
             return False
-        best = max(
-            (part for ground in self._grounds for part in ground.parts),
-            key=lambda part: part.overlap(words),
-        )
-        return best.is_negative == _is_negative(sentence)
+        return all(self._agrees_in_negation(clause) for clause in _clauses(sentence))
+
+    def _repeats(self, words: Sequence[str]) -> bool:
+        """Whether the question names one of some words: that is no ground to affirm it."""
+        return any(word in self._asked for word in words)
+
+    def _agrees_in_negation(self, clause: str) -> bool:
+        """Whether what is said of the same thing is denied in both places or in neither."""
+        said = _Clause(clause)
+        best = max((each for ground in self._grounds for each in ground.clauses), key=said.likeness)
+        return said.likeness(best) == 0 or best.is_negative == said.is_negative
 
     @cached_property
     def _unknown_asked(self) -> tuple[str, ...]:
@@ -126,8 +135,7 @@ class Grounds:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        told = self.told if self.question.is_about_the_user else ()
-        return Vocabulary((*self.facts, *self.heard, *told))
+        return Vocabulary((*self.facts, *self.heard))
 
     @cached_property
     def _grounds(self) -> tuple["_Ground", ...]:
@@ -152,7 +160,7 @@ class _Ground:
 
     def __init__(self, text: str) -> None:
         told = (each for each in sentences(text) if not _ASKS.search(each))
-        self.parts = [_Part(sentence) for sentence in told]
+        self.clauses = [_Clause(clause) for each in told for clause in _clauses(each)]
         self._values = values(text)
         self._vocabulary = Vocabulary((text,))
 
@@ -172,20 +180,24 @@ _ground = lru_cache(maxsize=4096)(_Ground)
 """Facts are the same in every reply."""
 
 
-class _Part:
-    """A sentence of a ground."""
+class _Clause:
+    """A part of a sentence that affirms or denies."""
 
-    def __init__(self, sentence: str) -> None:
-        self.is_negative = _is_negative(sentence)
-        self._vocabulary = Vocabulary((sentence,))
+    def __init__(self, text: str) -> None:
+        self.is_negative = lexicon_of(text).negation.search(straight(text)) is not None
+        self._words = content_words(text)
+        self._values = values(text)
+        self._vocabulary = Vocabulary((text,))
 
-    def overlap(self, words: Sequence[str]) -> int:
-        """How many of some words stand in it."""
-        return len(words) - len(self._vocabulary.missing(words))
+    def likeness(self, other: "_Clause") -> int:
+        """How many words and values the clauses share; values count for more."""
+        words = len(self._words) - len(other._vocabulary.missing(self._words))
+        shared = sum(any(value.agrees(each) for each in other._values) for value in self._values)
+        return words + 3 * shared
 
 
-def _is_negative(sentence: str) -> bool:
-    return lexicon_of(sentence).negation.search(straight(sentence)) is not None
+def _clauses(sentence: str) -> list[str]:
+    return [clause for clause in _CLAUSE.split(sentence) if clause.strip()]
 
 
 def _is_of_house(sentence: str) -> bool:

@@ -30,6 +30,7 @@ class Lexicon:
     negation: re.Pattern[str]
     human: re.Pattern[str]
     of_house: re.Pattern[str]
+    of_user: re.Pattern[str]
     gratis: re.Pattern[str]
     frequent: re.Pattern[str]
     located: re.Pattern[str]
@@ -46,7 +47,7 @@ class Lexicon:
         kinds = content.pop("kinds")
         units = content.pop("units")
         return cls(
-            common_words=frozenset(common.split()),
+            common_words=frozenset((*common.split(), *" ".join(units.values()).split())),
             kinds=tuple((kind, _pattern(patterns)) for kind, patterns in kinds.items()),
             units={word: unit for unit, words in units.items() for word in words.split()},
             **{name: _pattern(patterns) for name, patterns in content.items()},
