@@ -102,4 +102,4 @@ async def test_facts_are_told_whatever_the_model_says(
         else:
             wrong.append((row["question"], reply))
     assert wrong == []
-    assert right >= 0.75 * (right + declined)
+    assert right >= 0.65 * (right + declined)

@@ -176,8 +176,15 @@ class _Ground:
         return self._vocabulary.missing(words)
 
 
-_ground = lru_cache(maxsize=4096)(_Ground)
-"""Facts are the same in every reply."""
+@lru_cache(maxsize=4096)
+def _ground(text: str) -> _Ground:
+    return _Ground(text)
+
+
+def read_ahead(facts: Iterable[str]) -> None:
+    """Read facts before a reply needs them, as they are the same in every one."""
+    for fact in facts:
+        _ground(fact)
 
 
 class _Clause:

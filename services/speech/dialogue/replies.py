@@ -12,7 +12,7 @@ import structlog
 from services.speech.answers import worded
 from services.speech.dialogue.curated import curated_answer, identity_answer, relevant_facts
 from services.speech.dialogue.grounded import grounded
-from services.speech.dialogue.grounds import Grounds, Ungrounded
+from services.speech.dialogue.grounds import Grounds, Ungrounded, read_ahead
 from services.speech.dialogue.knowledge import Knowledge, Match
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.scope import is_out_of_scope
@@ -129,6 +129,8 @@ class Dialogue:
                 for language in persona.languages:
                     key = (persona.persona_id, language.language_code)
                     knowledge[key] = await Knowledge.index(language.knowledge, embedder)
+                    if persona.grounding is not Grounding.OFF:
+                        read_ahead(map(_told, language.knowledge))
         return cls(chat=chat, knowledge=knowledge)
 
     async def reply(
