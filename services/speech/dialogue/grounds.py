@@ -23,8 +23,8 @@ thing is not that of another."""
 SMALL_NUMBER = 12
 """Up to this, a bare number in small talk is a way of speaking: two deep breaths."""
 
-_UNVOUCHED = MONEY | {"clock"}
-"""A user's word is no ground for a price or a time of the house."""
+_UNVOUCHED = MONEY | {"clock", "weekday", "in the year", "in the month"}
+"""A user's word is no ground for a price, a time or a day of the house."""
 
 _CLAUSE = re.compile(r"[,;，；、]\s*")
 _WORD = re.compile(r"[\w'’-]+")
@@ -74,7 +74,12 @@ class Grounds:
         return None
 
     def says_something(self, text: str) -> bool:
-        """Whether a part of a sentence can be told from an invention by itself."""
+        """Whether a part of a sentence can be told from an invention by itself.
+
+        Where every claim counts none can: free for children, and for adults as it goes on.
+        """
+        if self._asks_fact and self.grounding is Grounding.STRICT:
+            return False
         return not _agrees(text) and len(content_words(text)) > 1
 
     def _carries(self, value: Value, sentence: str) -> bool:
@@ -99,8 +104,11 @@ class Grounds:
             return False
         if has_sum(sentence):
             return False
-        asks_fact = self.question.kind not in (Kind.TALK, Kind.IDENTITY)
-        return asks_fact or _is_of_house(sentence)
+        return self._asks_fact or _is_of_house(sentence)
+
+    @property
+    def _asks_fact(self) -> bool:
+        return self.question.kind not in (Kind.TALK, Kind.IDENTITY)
 
     def _carries_words(self, sentence: str) -> bool:
         words = content_words(sentence)

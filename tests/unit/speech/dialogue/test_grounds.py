@@ -40,7 +40,7 @@ SAID = [
     ("When can I read?", "The library opens at eight.", Ungrounded.NUMBER),
     ("Is it open on Monday?", "Yes, the library is open on Monday.", Ungrounded.FACT),
     ("Is it open on Monday?", "No, the library is closed on Monday.", None),
-    ("Is it open on Sunday?", "Yes, the library opens on Sunday at ten.", None),
+    ("Is it open on Sunday?", "Yes, the library opens on Sunday at ten.", Ungrounded.NUMBER),
     ("When does it open?", "The library opens at ten, every day but Monday.", None),
     ("Where is the garden?", "The garden is on the second floor.", None),
     ("Where is the garden?", "The garden is on the third floor.", Ungrounded.NUMBER),
@@ -152,3 +152,9 @@ async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
         "The garden is behind the door. It costs 77 dollars.", "How much is it?"
     )
     assert reply == "The garden is behind the door. <number>"
+
+
+@in_virtual_time
+async def test_the_answer_to_a_question_of_fact_is_judged_by_whole_sentences() -> None:
+    half_true = "A boat trip for all visitors is nine dollars, for 77 hours."
+    assert (await passed(half_true, "How much is a boat trip?"))[0] == "<number>"
