@@ -8,8 +8,8 @@ from services.speech.dialogue.grounds import Grounds, Ungrounded, is_bare_agreem
 from services.speech.dialogue.question import VALUES, Kind
 from services.speech.dialogue.words import sentences
 from services.speech.metrics import CHECKED_SENTENCES
-from services.speech.sentences import Splitter
 from services.speech.streams import closing
+from services.speech.text.segmentation import Splitter
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from services.speech.sentences import is_cjk
+from services.speech.text.segmentation import is_cjk
 
 _LANGUAGES = Path(__file__).parent / "languages"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import jieba
 
 from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
-from services.speech.sentences import CLOSERS, SENTENCE_MARKS, Mark, is_cjk, mark_at
+from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Mark, is_cjk, mark_at
 
 jieba.setLogLevel(logging.WARNING)
 
