@@ -15,7 +15,7 @@ from services.runtime.pcm import byte_count
 from services.runtime.reasons import RULES, Reason
 from services.runtime.requests import outgoing_metadata
 from services.speech import wire
-from services.speech.dialogue import Exchange
+from services.speech.dialogue.replies import Exchange
 from services.speech.events import SentenceStarted, TurnFailed
 from services.speech.ledger import Ledger, LedgerSummary
 from services.speech.ports import Playback

@@ -1,5 +1,6 @@
 """The composition of the speech service: from settings to a server that is up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.abandoned import cutting_off
 from services.speech.conversations import TASK_CHECK_S, open_conversations
-from services.speech.dialogue import Dialogue
+from services.speech.dialogue.claims import load_dictionaries
+from services.speech.dialogue.replies import Dialogue
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.evidence import weigh
@@ -50,6 +52,7 @@ async def open_providers(
 ) -> AsyncIterator[Providers]:
     """Load the models that the settings ask for; raises ModelStoreError when one is missing."""
     store = open_store(library)
+    await asyncio.to_thread(load_dictionaries)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         recognizer = await enter(open_recognizer(settings, store))

@@ -13,7 +13,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from services.runtime import tracing
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.dialogue import History
+from services.speech.dialogue.replies import History
 from services.speech.draft import Draft
 from services.speech.event_log import EventLog
 from services.speech.events import Event, SpeechDismissed, SpeechEnded, SpeechStarted, TurnOrigin

@@ -13,7 +13,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.abandoned import Abandoned, CutOff
 from services.speech.conversation import Conversation, held
-from services.speech.dialogue import Exchange, History
+from services.speech.dialogue.replies import Exchange, History
 from services.speech.event_log import EventLog
 from services.speech.metrics import CONVERSATIONS
 from services.speech.record import ANSWER_S, Record, TaskRecords

@@ -21,6 +21,21 @@ PREEMPTIVE_REPLIES = Counter(
 DISMISSED_SPEECH = Counter(
     "parley_dismissed_speech_total", "Voices that asked for nothing, by what they were.", ["remark"]
 )
+ANSWERS = Counter(
+    "parley_answers_total",
+    "Replies to users by where their words come from: curated, model, or declined.",
+    ["source"],
+)
+DECLINED_ANSWERS = Counter(
+    "parley_declined_answers_total",
+    "Replies that ended in saying that the answer is not known, by what was missing.",
+    ["cause"],
+)
+CHECKED_SENTENCES = Counter(
+    "parley_checked_sentences_total",
+    "Parts of models' replies that were checked, by what nothing carried, or grounded.",
+    ["outcome"],
+)
 CONVERSATIONS = Gauge("parley_conversations", "Conversations that are open.")
 PROVIDER_CALLS = Counter(
     "parley_provider_calls_total",

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from services.runtime.proxies import proxy_for
 from services.runtime.settings import SettingsError
-from services.speech.dialogue import system_message
+from services.speech.dialogue.replies import system_message
 from services.speech.embedded.library import (
     ASSETS,
     RECOGNITION_MODEL,

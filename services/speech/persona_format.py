@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -41,7 +42,19 @@ _RULES = {
     "finite_number": "must be a number",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
+    "enum": "must be one of {expected}",
 }
+
+
+class Grounding(StrEnum):
+    """What of a model's reply must be carried by the persona's facts or by what was said."""
+
+    STRICT = "strict"
+    """Every answer to a question of fact, and all that is said of the house."""
+    NAMES_AND_NUMBERS = "names-and-numbers"
+    """Names, numbers, prices, times and dates; the model may explain what is widely known."""
+    OFF = "off"
+    """Nothing: the model's words are spoken as they come."""
 
 
 class PersonaError(Exception):
@@ -100,6 +113,7 @@ class LanguageTable(_Table):
     no_speech_prompt: Text | None = None
     hang_up_warning: Text | None = None
     other_language_reply: Text | None = None
+    unknown: Text | None = None
     knowledge: list[FactTable] = []
 
 
@@ -119,6 +133,7 @@ class PersonaTable(_Table):
     display_name: Text
     description: Text
     digital_human: Text | None = None
+    grounding: Annotated[Grounding, Field(strict=False)] = Grounding.STRICT
     languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
     listening: ListeningTable | None = None  # type: ignore[valid-type]  # made above
 

@@ -11,6 +11,7 @@ from services.runtime.languages import nearest, primary
 from services.runtime.reasons import Reason
 from services.speech.persona_format import (
     FactTable,
+    Grounding,
     LanguageTable,
     PersonaError,
     PersonaTable,
@@ -27,6 +28,14 @@ _NO_SPEECH_PROMPTS = {
 _HANG_UP_WARNINGS = {
     "en": "I have not heard anything for a while and will hang up in a moment. Just say something.",
     "zh": "好一会儿没有听到您说话，我马上要挂断了。如果您还在，请说句话。",
+}
+_UNKNOWNS = {
+    "en": "I do not know that, and I would rather not guess. Can I help you with anything else?",
+    "zh": "这个我不知道，也不想乱猜。还有什么我可以帮您的吗？",
+}
+_IDENTITIES = {
+    "en": "I am a digital human: software with a voice and a face.",
+    "zh": "我是数字人，是有声音和形象的软件。",
 }
 
 
@@ -55,6 +64,10 @@ class PersonaLanguage:
     """What a silent user is told before the call ends."""
     other_language_reply: str = ""
     """What a user is told who speaks another language; empty: the service's own words."""
+    unknown: str = ""
+    """What is said instead of an answer that nothing carries: that, and where to ask."""
+    identity: str = ""
+    """What a user is told who asks whether a human is speaking, if no fact says it."""
     display_name: str = ""
     """Empty for the persona's own, as below."""
     description: str = ""
@@ -72,6 +85,7 @@ class Persona:
     """Thresholds by the names of `ListeningRules`; those not named are the service's."""
     digital_human_id: str = ""
     """Who is shown where the caller names nobody and the account has this one."""
+    grounding: Grounding = Grounding.OFF
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; none given means the preferred one.
@@ -165,6 +179,7 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
         ),
         listening=table.thresholds,
         digital_human_id=table.digital_human or "",
+        grounding=table.grounding,
     )
 
 
@@ -191,6 +206,8 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
         no_speech_prompt=table.no_speech_prompt or _stock(_NO_SPEECH_PROMPTS, code),
         other_language_reply=table.other_language_reply or "",
         hang_up_warning=table.hang_up_warning or _stock(_HANG_UP_WARNINGS, code),
+        unknown=table.unknown or _stock(_UNKNOWNS, code),
+        identity=_stock(_IDENTITIES, code),
         display_name=table.display_name or "",
         description=table.description or "",
     )

@@ -18,7 +18,7 @@ from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
 from services.speech.abandoned import Abandoned, sentences_of
-from services.speech.dialogue import Exchange
+from services.speech.dialogue.replies import Exchange
 from services.speech.event_log import CLOSING
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ import structlog
 
 from services.runtime.errors import ServiceError, from_exception
 from services.runtime.reasons import Reason
-from services.speech.dialogue import Dialogue, Exchange, History
+from services.speech.dialogue.replies import Dialogue, Exchange, History
 from services.speech.draft import Draft
 from services.speech.events import (
     Event,

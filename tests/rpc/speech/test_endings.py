@@ -5,7 +5,7 @@ import asyncio
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
 from services.speech.conversation import Conversation
-from services.speech.dialogue import History
+from services.speech.dialogue.replies import History
 from services.speech.event_log import EventLog
 from services.speech.hang_up import WARNING_S, hanging_up
 from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text

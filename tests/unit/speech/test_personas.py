@@ -8,7 +8,7 @@ from engine.people import PEOPLE
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.openers import voice_offer
-from services.speech.persona_format import PersonaError
+from services.speech.persona_format import Grounding, PersonaError
 from services.speech.personas import VoiceOffer, load_persona, load_personas
 from services.speech.ports import Voice
 from services.speech.settings import PERSONAS, SpeechSettings
@@ -196,3 +196,14 @@ def test_no_persona_of_the_product_is_called_like_a_person() -> None:
         assert persona.digital_human_id in people
         assert persona.display_name not in people.values()
         assert persona.display_name in persona.languages[0].greeting
+
+
+def test_a_persona_is_strict_unless_its_file_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD)
+    assert load_persona(path).grounding is Grounding.STRICT
+    path.write_text('grounding = "names-and-numbers"\n' + GOOD)
+    assert load_persona(path).grounding is Grounding.NAMES_AND_NUMBERS
+    path.write_text('grounding = "loose"\n' + GOOD)
+    with pytest.raises(PersonaError, match="grounding: must be one of 'strict'"):
+        load_persona(path)

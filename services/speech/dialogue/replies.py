@@ -1,16 +1,24 @@
 """What a persona replies: a curated answer where it is sure, else the language model's words."""
 
 import asyncio
+import functools
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import structlog
 
 from services.speech.answers import worded
+from services.speech.dialogue.curated import curated_answer, identity_answer, relevant_facts
+from services.speech.dialogue.grounded import grounded
+from services.speech.dialogue.grounds import Grounds, Ungrounded, read_ahead
+from services.speech.dialogue.knowledge import Knowledge, Match
+from services.speech.dialogue.question import Kind, Question
+from services.speech.dialogue.scope import is_out_of_scope
 from services.speech.failures import provider_failure
-from services.speech.knowledge import Findings, Knowledge
+from services.speech.metrics import ANSWERS, DECLINED_ANSWERS
+from services.speech.persona_format import Grounding
 from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
 from services.speech.ports import (
     ChatMessage,
@@ -72,6 +80,16 @@ class History:
             words.insert(0, exchange.user_text)
         return "\n".join(words[-UNANSWERED_TURNS:])
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the user said, as far as it is remembered."""
+        return tuple(exchange.user_text for exchange in self._exchanges if exchange.user_text)
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """What the user heard, as far as it is remembered."""
+        return tuple(exchange.heard_text for exchange in self._exchanges if exchange.heard_text)
+
     def messages(self) -> list[ChatMessage]:
         """Return as much as fits, the latest for certain, as alternating messages."""
         kept: list[Exchange] = []
@@ -111,6 +129,8 @@ class Dialogue:
                 for language in persona.languages:
                     key = (persona.persona_id, language.language_code)
                     knowledge[key] = await Knowledge.index(language.knowledge, embedder)
+                    if persona.grounding is not Grounding.OFF:
+                        read_ahead(map(_told, language.knowledge))
         return cls(chat=chat, knowledge=knowledge)
 
     async def reply(
@@ -118,16 +138,40 @@ class Dialogue:
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails."""
         # A question that was cut in two by a pause is looked up as a whole.
-        question = "\n".join(filter(None, (history.unanswered, user_text)))
-        findings = await self._find(question, (persona.persona_id, language.language_code))
-        if findings.answer is not None:
-            log.info("curated answer", persona_id=persona.persona_id)
-            yield findings.answer
+        question = Question.read("\n".join(filter(None, (history.unanswered, user_text))))
+        matches = await self._find(question.text, (persona.persona_id, language.language_code))
+        answer = curated_answer(question, matches)
+        if question.kind is Kind.IDENTITY and persona.grounding is not Grounding.OFF:
+            answer = identity_answer(language)
+        if answer is not None:
+            ANSWERS.labels(source="curated").inc()
+            yield answer
+            return
+        if is_out_of_scope(
+            question,
+            matches,
+            grounding=persona.grounding,
+            told=history.told,
+            heard=history.heard,
+        ):
+            yield _declined(language, Ungrounded.SCOPE)
             return
         if self._chat is None:
             yield _unsure(language)
             return
-        messages = prompt(user_text, language=language, facts=findings.facts, history=history)
+        ANSWERS.labels(source="model").inc()
+        facts = relevant_facts(matches)
+        deltas = self._stream(prompt(user_text, language=language, facts=facts, history=history))
+        if persona.grounding is not Grounding.OFF:
+            grounds = _grounds(question, facts, persona, language, history)
+            deltas = grounded(deltas, grounds, decline=functools.partial(_declined, language))
+        async with closing(deltas):
+            async for delta in deltas:
+                yield delta
+
+    async def _stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield the model's deltas; raises ServiceError when it fails or is late."""
+        assert self._chat is not None  # Checked by the caller alone.
         words = worded(self._chat.stream(messages), self._chat.name)
         try:
             async with closing(words) as deltas:
@@ -136,16 +180,46 @@ class Dialogue:
         except ProviderError as error:
             raise provider_failure(error) from error
 
-    async def _find(self, user_text: str, key: tuple[str, str]) -> Findings:
+    async def _find(self, user_text: str, key: tuple[str, str]) -> tuple[Match, ...]:
         """Return what the persona knows; a late embedder costs the facts, not the reply."""
         if key not in self._knowledge:
-            return Findings()
+            return ()
         try:
             async with asyncio.timeout(EMBEDDING_S):
                 return await self._knowledge[key].find(user_text)
         except TimeoutError:
             log.warning("embedder late")
-            return Findings()
+            return ()
+
+
+def _grounds(
+    question: Question,
+    facts: tuple[Fact, ...],
+    persona: Persona,
+    language: PersonaLanguage,
+    history: History,
+) -> Grounds:
+    others = (fact for fact in language.knowledge if fact not in facts)
+    return Grounds(
+        question=question,
+        grounding=persona.grounding,
+        facts=(*map(_told, facts), language.prompt, language.greeting, persona.display_name),
+        others=tuple(map(_told, others)),
+        told=history.told,
+        heard=history.heard,
+    )
+
+
+def _told(fact: Fact) -> str:
+    return "\n".join((*fact.questions, fact.answer))
+
+
+def _declined(language: PersonaLanguage, cause: Ungrounded) -> str:
+    """Return what is said instead of an answer that nothing carries."""
+    ANSWERS.labels(source="declined").inc()
+    DECLINED_ANSWERS.labels(cause=cause).inc()
+    log.info("answer declined", cause=cause)
+    return language.unknown
 
 
 def prompt(

@@ -1,10 +1,13 @@
 """Sure answers are spoken as they are written; else the model gets facts and what was heard."""
 
+import dataclasses
+
 import pytest
 
-from services.speech.dialogue import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
-from services.speech.knowledge import Knowledge
-from services.speech.personas import Fact
+from services.speech.dialogue.curated import relevant_facts
+from services.speech.dialogue.knowledge import Knowledge
+from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
+from services.speech.persona_format import Grounding
 from services.speech.ports import ChatMessage, ChatModel, Role
 from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
 from tests.support.virtual_time import in_virtual_time
@@ -131,20 +134,54 @@ def test_the_history_is_bounded() -> None:
 
 
 @in_virtual_time
-async def test_two_facts_that_fit_alike_are_not_sure() -> None:
-    facts = (
-        Fact(questions=("open the door",), answer="One."),
-        Fact(questions=("the door open",), answer="Two."),
+async def test_facts_that_do_not_fit_are_not_told() -> None:
+    knowledge = await Knowledge.index(ENGLISH.knowledge, LetterEmbedder())
+    assert relevant_facts(await knowledge.find("zzz")) == ()
+    assert await (await Knowledge.index((), LetterEmbedder())).find("zzz") == ()
+
+
+STRICT = dataclasses.replace(HOST, grounding=Grounding.STRICT)
+
+
+async def strict_reply(chat: ChatModel, question: str, history: History | None = None) -> str:
+    """Return what the host replies who says only what something carries."""
+    language = dataclasses.replace(ENGLISH, unknown="I cannot say.", identity="I am software.")
+    dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
+    deltas = dialogue.reply(
+        question, persona=STRICT, language=language, history=history or History()
     )
-    knowledge = await Knowledge.index(facts, LetterEmbedder())
-    findings = await knowledge.find("open the door")
-    assert findings.answer is None
-    assert set(findings.facts) == set(facts)
+    return "".join([delta async for delta in deltas])
 
 
 @in_virtual_time
-async def test_facts_that_do_not_fit_are_not_told() -> None:
-    knowledge = await Knowledge.index(ENGLISH.knowledge, LetterEmbedder())
-    assert (await knowledge.find("zzz")).facts == ()
-    empty = await Knowledge.index((), LetterEmbedder())
-    assert (await empty.find("zzz")).facts == ()
+async def test_what_nothing_carries_is_replaced_and_the_model_is_let_go() -> None:
+    chat = ScriptedChat(deltas=("Nice to ", "meet you. ", "The pool costs ", "$9. ", "Bye", "."))
+    assert await strict_reply(chat, "Let us talk") == "Nice to meet you."
+    assert chat.closed == 1
+    chat = ScriptedChat(deltas=("We have ", "nine pools. ", "Come in", "."))
+    assert await strict_reply(chat, "Is all well with open doors?") == "I cannot say."
+
+
+@in_virtual_time
+async def test_questions_that_only_facts_could_answer_cost_no_model() -> None:
+    chat = ScriptedChat()
+    for question in ("What time is it?", "How much is a boat?", "Who is your boss?"):
+        assert await strict_reply(chat, question) == "I cannot say."
+    assert chat.prompts == []
+
+
+@in_virtual_time
+async def test_what_the_user_said_may_be_said_again() -> None:
+    told = History((Exchange(user_text="My name is Tom.", heard_text="Hello!"),))
+    chat = ScriptedChat(deltas=("Your name is Tom", "."))
+    assert await strict_reply(chat, "What is my name?", told) == "Your name is Tom."
+    assert await strict_reply(chat, "What is my name?") == "I cannot say."
+    chat = ScriptedChat(deltas=("Your name is ", "surely Bob", "."))
+    assert await strict_reply(chat, "What is my name?", told) == "I cannot say."
+
+
+@in_virtual_time
+async def test_nobody_is_told_that_a_human_speaks() -> None:
+    chat = ScriptedChat(deltas=("I am a real person", "."))
+    assert await strict_reply(chat, "Are you a human?") == "I am software."
+    assert await strict_reply(chat, "Let us talk about you") == "I cannot say."

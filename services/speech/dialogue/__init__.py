@@ -1,0 +1,1 @@
+"""What a persona replies, and on what grounds."""

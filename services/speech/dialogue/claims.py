@@ -1,0 +1,255 @@
+"""What a sentence claims that can be compared: its numbers with their units, days, and names."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import jieba.posseg
+
+from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
+
+_SMALL = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+sixteen seventeen eighteen nineteen
+"""
+_ROUND = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ORDINAL = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ONES = {word: value for value, word in enumerate(_SMALL.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_ROUND.split(), start=2)}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_ORDINALS = {word: value for value, word in enumerate(_ORDINAL.split(), start=1)}
+_DOZENS = {"half": Decimal("0.5"), "dozen": Decimal(12)}
+MONEY = frozenset(("dollar", "euro", "pound", "yuan", "cent", "percent", "discount"))
+SPANS = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "century"))
+LENGTHS = frozenset(("mile", "kilometre", "metre", "foot", "inch"))
+WEIGHTS = frozenset(("kilogram", "ton", "milligram"))
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS = (
+    *("january", "february", "march", "april", "june", "july", "august"),
+    *("september", "october", "november", "december"),
+)
+_CHINESE_WEEKDAY = re.compile("(?:星期|礼拜|周)([一二三四五六日天])")
+_CHINESE_NUMBER = re.compile(
+    r"(?P<share>百分之)?"
+    r"(?P<number>(?<![\d:$€£¥])\d[\d,]*(?:\.\d+)?(?![\d:%])|[零〇一二两三四五六七八九十百千万亿半]+)"
+    rf"(?P<unit>{'|'.join(sorted(lexicon('zh').units, key=len, reverse=True))})?"
+)
+_CHINESE_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")}
+_CHINESE_DIGITS |= {"〇": 0, "两": 2}
+_CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+# In these characters of number words stand for no number.
+_CHINESE_IDIOMS = re.compile(
+    "一[点下些样起般定直共边旁切会面路种个只条位本件张句首道家份杯碗座]|十分(?!钟)|千万(?!元|块|人|年)|"
+    "万一|统一|唯一|第一[次步]|半天|一半|[一二两三]者|万分|百货|百姓|三明治|四周|七夕"
+)
+
+_TOKEN = re.compile(
+    r"[$€£¥]|\d{1,2}:\d{2}|\d[\d,]*(?:\.\d+)?|%|o['’]clock|[ap]\.m|[A-Za-z]+(?:['’][A-Za-z]+)*|[.!?;,]"
+)
+_CURRENCIES = frozenset("$€£¥")
+_ORDINAL_SUFFIX = re.compile("st|nd|rd|th")
+
+_CAPITALISED = re.compile(r"[A-Z][A-Za-z’'-]+")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“])\s*$")
+_UNNAMED = frozenset(
+    (
+        "I",
+        "OK",
+        "AI",
+        "TV",
+        "PM",
+        "AM",
+        "Wi-Fi",
+        "Mr",
+        "Mrs",
+        "Ms",
+        "Dr",
+        "Sir",
+        "Madam",
+        "Yes",
+        "No",
+    )
+)
+_CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A number, weekday or month; the unit is empty where the words name none."""
+
+    amount: Decimal
+    unit: str = ""
+
+    def agrees(self, other: "Value") -> bool:
+        """Whether the two can be the same."""
+        units_agree = not self.unit or not other.unit or self.unit == other.unit
+        return self.amount == other.amount and units_agree
+
+
+def values(text: str) -> tuple[Value, ...]:
+    """Return the numbers, prices, times and days of a text, in either language."""
+    if is_chinese(text):
+        return (*_english(_CHINESE_NUMBER.sub("，", text)), *_chinese(text))
+    return tuple(_english(text))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the words of a text that name somebody or something by a proper name."""
+    found = []
+    for match in _CAPITALISED.finditer(text):
+        word = re.sub(r"['’]s?$", "", match.group())
+        starts = _SENTENCE_START.search(text[: match.start()]) is not None
+        goes_on = re.match(r"\s[A-Z][a-z]", text[match.end() : match.end() + 3]) is not None
+        is_common = word.lower() in lexicon("en").common_words | {*_WEEKDAYS, *_MONTHS}
+        known = word in _UNNAMED or re.match("I['’]", word) or (starts and not goes_on)
+        if not known and not is_common:
+            found.append(word)
+    if is_chinese(text):
+        found += [
+            token.word
+            for token in jieba.posseg.cut(text)
+            if token.flag in _CHINESE_NAMES and len(token.word) > 1
+        ]
+    return tuple(found)
+
+
+def load_dictionaries() -> None:
+    """Load what Chinese is cut with, which takes a second: or the first sentence would wait."""
+    jieba.posseg.initialize()
+
+
+def _english(text: str) -> Iterator[Value]:
+    tokens = [match.group() for match in _TOKEN.finditer(text)]
+    at = 0
+    while at < len(tokens):
+        word = tokens[at].lower()
+        if word in _WEEKDAYS or word.removesuffix("s") in _WEEKDAYS:
+            yield Value(amount=Decimal(_WEEKDAYS.index(word.removesuffix("s"))), unit="weekday")
+        elif word in _MONTHS:
+            yield Value(amount=Decimal(_MONTHS.index(word)), unit="in the year")
+        read, amount, is_ordinal = _read(tokens, at)
+        if read:
+            unit = _unit(tokens, at, at + read)
+            is_pronoun = (amount == 1 or is_ordinal) and unit not in (*MONEY, "clock", "floor")
+            if not is_pronoun:
+                yield Value(amount=amount, unit=unit)
+        at += max(read, 1)
+
+
+def _read(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
+    """Return how many tokens make a number, its amount, and whether it is an ordinal in words."""
+    token = tokens[at].lower()
+    if ":" in token:
+        hours, minutes = token.split(":")
+        return 1, Decimal(hours) + Decimal(minutes) / 60, False
+    if token[0].isdigit():
+        amount = Decimal(token.replace(",", ""))
+        if tokens[at + 1 : at + 2] and tokens[at + 1].lower() in _SCALES:
+            return 2, amount * _SCALES[tokens[at + 1].lower()], False
+        return 1, amount, False
+    if token in _ORDINALS:
+        return 1, Decimal(_ORDINALS[token]), True
+    if token == "half" and [each.lower() for each in tokens[at + 1 : at + 3]] == ["an", "hour"]:
+        return 3, Decimal(30), False
+    if token in _DOZENS:
+        return 1, _DOZENS[token], False
+    return _read_words(tokens, at)
+
+
+def _read_words(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
+    """Sum up number words: nineteen hundred, two hundred and eighty, eighteen twenty-two."""
+    total, group, end = 0, 0, at
+    last = 0
+    while end < len(tokens):
+        word = tokens[end].lower()
+        small = _ONES.get(word, _TENS.get(word))
+        if small is not None:
+            if last and (last < 20 <= small or (10 <= last < 20 and small >= 10)):
+                group *= 100  # A year: eighteen twenty-two.
+            elif last and not (last >= 20 and last % 10 == 0 and small < 10):
+                break  # Another number: two, three.
+            group, last = group + small, small
+        elif word in _SCALES and end > at:
+            if word == "hundred":
+                group = max(group, 1) * 100
+            else:
+                total, group = total + max(group, 1) * _SCALES[word], 0
+            last = 0
+        elif not (word == "and" and end > at and _joins(tokens, end)):
+            break
+        end += 1
+    return end - at, Decimal(total + group), False
+
+
+def _joins(tokens: list[str], at: int) -> bool:
+    """Whether an "and" stands within one number: two hundred and eighty."""
+    after = tokens[at + 1].lower() if at + 1 < len(tokens) else ""
+    return tokens[at - 1].lower() in _SCALES and (after in _ONES or after in _TENS)
+
+
+def _unit(tokens: list[str], start: int, end: int) -> str:
+    units = lexicon("en").units
+    if start and tokens[start - 1] in _CURRENCIES:
+        return units[tokens[start - 1]]
+    if ":" in tokens[start]:
+        return "clock"
+    if tokens[end - 1].lower() == "hour":
+        return "minute"  # Half an hour.
+    following = [straight(token).lower() for token in tokens[end : end + 3]]
+    if following and _ORDINAL_SUFFIX.fullmatch(following[0]):
+        following = [*following[1:], ""]
+    if following and following[0] in units:
+        return units[following[0]]
+    if start and _is_time(tokens[start - 1].lower(), following[0] if following else "."):
+        return "clock"
+    if following[:2] in (["in", "the"], ["at", "night"], ["at", "noon"]):
+        return "clock" if following[-1] in ("morning", "afternoon", "evening", "noon") else ""
+    return ""
+
+
+def _is_time(before: str, after: str) -> bool:
+    """Whether a bare number between two words is a time of day: until five, from nine to six."""
+    if before in ("at", "until", "till"):
+        return True
+    return before in ("from", "to", "by", "between") and not (
+        after[0].isalpha() and after not in ("and", "to", "until", "in", "on")
+    )
+
+
+def _chinese(text: str) -> Iterator[Value]:
+    for match in _CHINESE_WEEKDAY.finditer(text):
+        day = "一二三四五六日".index(match.group(1).replace("天", "日"))
+        yield Value(amount=Decimal(day), unit="weekday")
+    plain = _CHINESE_IDIOMS.sub("，", _CHINESE_WEEKDAY.sub("，", text))
+    for match in _CHINESE_NUMBER.finditer(plain):
+        written = match.group("number")
+        unit = (
+            "percent" if match.group("share") else lexicon("zh").units.get(match.group("unit"), "")
+        )
+        amount = _chinese_amount(written)
+        if unit == "half past":
+            amount, unit = amount + Decimal("0.5"), "clock"
+        if amount != 1 or unit:
+            yield Value(amount=amount, unit=unit)
+
+
+def _chinese_amount(written: str) -> Decimal:
+    if written[0].isdigit():
+        return Decimal(written.replace(",", ""))
+    if written == "半":
+        return Decimal("0.5")
+    if all(character in _CHINESE_DIGITS for character in written):
+        return Decimal("".join(str(_CHINESE_DIGITS[character]) for character in written))
+    total, group, digit = 0, 0, 0
+    for character in written.replace("半", ""):
+        if character in _CHINESE_DIGITS:
+            digit = _CHINESE_DIGITS[character]
+            continue
+        scale = _CHINESE_SCALES[character]
+        if scale >= 10**4:
+            total, group, digit = (total + group + digit) * scale, 0, 0
+        else:
+            group, digit = group + max(digit, 1) * scale, 0
+    return Decimal(total + group + digit)

@@ -1,0 +1,56 @@
+"""Tells the questions that no model can answer: only facts could, and none does."""
+
+from collections.abc import Iterable, Sequence
+
+from services.speech.dialogue.arithmetic import has_sum
+from services.speech.dialogue.curated import RELEVANT_LEAD, answering_sentences
+from services.speech.dialogue.knowledge import Match
+from services.speech.dialogue.question import VALUES, Kind, Question
+from services.speech.dialogue.words import Vocabulary, content_words
+from services.speech.persona_format import Grounding
+
+
+def is_out_of_scope(
+    question: Question,
+    matches: Sequence[Match],
+    *,
+    grounding: Grounding,
+    told: Sequence[str],
+    heard: Sequence[str],
+) -> bool:
+    """Whether an answer would be made up, whoever gives it.
+
+    `told` is what the user said before, `heard` what was replied.
+    """
+    kind = question.kind
+    if grounding is Grounding.OFF or kind in (Kind.TALK, Kind.IDENTITY):
+        return False
+    if kind is Kind.NOW:
+        return True
+    if question.is_about_the_user and kind is not Kind.POLAR:
+        return not told
+    if has_sum(question.text) or _is_told(question, (*told, *heard)):
+        return False
+    if kind in VALUES:
+        return not any(_may_answer(question, match) for match in matches)
+    if grounding is Grounding.STRICT and kind in (Kind.POLAR, Kind.CHOICE):
+        return all(match.missing == 1 for match in matches)
+    return False
+
+
+def _may_answer(question: Question, match: Match) -> bool:
+    return (
+        match.lead >= RELEVANT_LEAD
+        and match.missing < 1
+        and bool(answering_sentences(question, match.fact.answer))
+    )
+
+
+def _is_told(question: Question, texts: Iterable[str]) -> bool:
+    """Whether the dialogue so far is about what is asked."""
+    words = content_words(question.text)
+    return any(
+        question.is_answered_by(text)
+        and len(Vocabulary((text,)).missing(words)) < len(words or "?")
+        for text in texts
+    )

@@ -1,0 +1,100 @@
+"""The words of a text that say what it is about, in a form that bears comparing.
+
+English is cut at spaces and brought to stems, Chinese by a dictionary. Numbers are no such words:
+`claims.py` reads them.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+
+import jieba
+
+from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
+from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Mark, is_cjk, mark_at
+
+jieba.setLogLevel(logging.WARNING)
+
+_ENGLISH = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+_SUFFIXES = ("ing", "ed", "es", "s", "ly", "er", "est")
+_LEAST_STEM = 3
+_LEAST_PREFIX = 4
+"""Of two words, one that goes on from the other after so many letters is another form of it."""
+
+_COUNTED = re.compile(
+    "[零一二两三四五六七八九十百千万亿半几第每这那哪]+.?|(?:星期|礼拜|周)[一二三四五六日天]|[开关走坐收付]"
+)
+"""Numbers, what is counted or pointed at with its measure word, days, and verbs that need more."""
+
+
+def sentences(text: str) -> list[str]:
+    """Return a text cut behind its sentences; joined again they are the text."""
+    found, start, at = [], 0, 0
+    while at < len(text):
+        is_end = mark_at(text, at) is Mark.SENTENCE
+        at += 1
+        while is_end and at < len(text) and text[at] in CLOSERS | SENTENCE_MARKS:
+            at += 1
+        if is_end and text[start:at].strip():
+            found.append(text[start:at])
+            start = at
+    return [*found, text[start:]] if text[start:] else found
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """Return what a text is about: stems of its English words, its Chinese words as they are."""
+    words = []
+    for word in _ENGLISH.findall(straight(text)):
+        lower = word.lower().removesuffix("'s")
+        if len(lower) > 1 and lower not in lexicon("en").common_words:
+            words.append(stem(lower))
+    if is_chinese(text):
+        common = lexicon("zh").common_words
+        words += [
+            word
+            for word in jieba.lcut(text)
+            if is_cjk(word[0]) and word not in common and not _COUNTED.fullmatch(word)
+        ]
+    return tuple(words)
+
+
+def stem(word: str) -> str:
+    """Return an English word without the endings of its forms."""
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _LEAST_STEM:
+            word = word[: -len(suffix)]
+            break
+    if len(word) > _LEAST_STEM and word[-1] == word[-2] and word[-1] not in "aeiouls":
+        word = word[:-1]
+    return word[:-1] if len(word) > _LEAST_STEM and word[-1] in "eyi" else word
+
+
+class Vocabulary:
+    """The content words of some texts."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        joined = "\n".join(texts)
+        self._stems = {word for word in content_words(joined) if not is_cjk(word[0])}
+        self._chinese = joined if is_chinese(joined) else ""
+
+    def holds(self, word: str) -> bool:
+        """Whether a content word, or another form of it, is among them."""
+        if is_cjk(word[0]):
+            return self._holds_chinese(word)
+        return word in self._stems or any(_is_form(word, known) for known in self._stems)
+
+    def missing(self, words: Iterable[str]) -> tuple[str, ...]:
+        """Return the words that are not among them."""
+        return tuple(word for word in words if not self.holds(word))
+
+    def _holds_chinese(self, word: str) -> bool:
+        """Longer words are compounds: 停车场 is known where 停车 is."""
+        if word in self._chinese:
+            return True
+        pairs = [word[at : at + 2] for at in range(len(word) - 1)]
+        return len(pairs) > 1 and any(pair in self._chinese for pair in pairs)
+
+
+def _is_form(word: str, known: str) -> bool:
+    shorter, longer = sorted((word, known), key=len)
+    return len(shorter) >= _LEAST_PREFIX and longer.startswith(shorter)

@@ -1,0 +1,160 @@
+"""What a sentence claims is carried by facts or by what was said, or it is not said."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from services.speech.dialogue.grounded import grounded
+from services.speech.dialogue.grounds import Grounds, Ungrounded
+from services.speech.dialogue.lexicon import is_chinese
+from services.speech.dialogue.question import Question
+from services.speech.persona_format import Grounding
+from tests.support.virtual_time import in_virtual_time
+
+FACTS = (
+    "How much is a boat trip?\nA boat trip costs nine dollars, four for students.",
+    "When does the library open?\nThe library opens at ten and closes at six, but not on Monday.",
+    "Where is the garden?\nThe garden is on the second floor, behind the blue door.",
+    "You are Nora, the host of Lake House.",
+)
+FACTS_ZH = (
+    "坐船多少钱？\n坐船每人三十元，学生半价。",
+    "图书馆几点开门？\n图书馆上午十点开门，星期一休息。",
+    "你是诺拉，湖畔之家的接待。",
+)
+
+
+def grounds(question: str, grounding: Grounding = Grounding.STRICT, **more: object) -> Grounds:
+    facts = FACTS_ZH if is_chinese(question) else FACTS
+    settings = {"grounding": grounding, "facts": facts, "told": (), "heard": (), **more}
+    return Grounds(question=Question.read(question), **settings)  # type: ignore[arg-type]
+
+
+SAID = [
+    ("How much is a boat trip?", "A boat trip is $9.", None),
+    ("How much is a boat trip?", "It is nine dollars, and students pay four dollars.", None),
+    ("How much is a boat trip?", "A boat trip is twelve dollars.", Ungrounded.NUMBER),
+    ("How much is a boat trip?", "A boat trip is nine euros.", Ungrounded.NUMBER),
+    ("How much is the library?", "The library costs nine dollars.", Ungrounded.NUMBER),
+    ("When can I read?", "The library opens at 10.", None),
+    ("When can I read?", "The library opens at eight.", Ungrounded.NUMBER),
+    ("Is it open on Monday?", "Yes, the library is open on Monday.", Ungrounded.FACT),
+    ("Is it open on Monday?", "No, the library is closed on Monday.", None),
+    ("Is it open on Sunday?", "Yes, the library opens on Sunday at ten.", Ungrounded.NUMBER),
+    ("When does it open?", "The library opens at ten, every day but Monday.", None),
+    ("Where is the garden?", "The garden is on the second floor.", None),
+    ("Where is the garden?", "The garden is on the third floor.", Ungrounded.NUMBER),
+    ("Where is the garden?", "Ask Bob Miller about it.", Ungrounded.NAME),
+    ("Do you sell stamps?", "Yes, we sell stamps.", Ungrounded.FACT),
+    ("Do you sell stamps?", "Yes.", Ungrounded.FACT),
+    ("Do you sell stamps?", "I do not know whether we sell stamps.", None),
+    ("May dogs swim?", "Dogs may swim in the lake.", Ungrounded.FACT),
+    ("Who is the director?", "It is Peter.", Ungrounded.NAME),
+    ("Say it costs 1 dollar.", "It costs one dollar.", Ungrounded.NUMBER),
+    ("Good morning!", "Good morning! How are you?", None),
+    ("Good morning!", "I am Nora, welcome to Lake House!", None),
+    ("Good morning!", "We have a new pool!", Ungrounded.FACT),
+    ("I am sad.", "Take two deep breaths with me.", None),
+    ("I am sad.", "In 1987 I was sad too.", Ungrounded.NUMBER),
+    ("Who are you?", "I am a real person, of course.", Ungrounded.IDENTITY),
+    ("Who are you?", "I'm not a robot.", Ungrounded.IDENTITY),
+    ("What is 6 times 7?", "Six times seven is forty-two.", None),
+    ("What is 6 times 7?", "It is 42.", None),
+    ("What is 6 times 7?", "Six times seven is forty-nine.", Ungrounded.SUM),
+    ("What is 6 times 7?", "It is 49.", Ungrounded.NUMBER),
+    ("坐船多少钱？", "坐船三十元一位。", None),
+    ("坐船多少钱？", "坐船要五十元。", Ungrounded.NUMBER),
+    ("坐船多少钱？", "坐船三十美元。", Ungrounded.NUMBER),
+    ("图书馆几点开门？", "图书馆上午十点开门。", None),
+    ("图书馆几点开门？", "图书馆上午八点开门。", Ungrounded.NUMBER),
+    ("星期一图书馆开门吗？", "图书馆星期一休息。", None),
+    ("星期一图书馆开门吗？", "是的，图书馆星期一开门。", Ungrounded.FACT),
+    ("你们卖邮票吗？", "是的，我们卖邮票。", Ungrounded.FACT),
+    ("你们卖邮票吗？", "这个我不清楚，可以问问同事。", None),
+    ("馆长是谁？", "馆长是王建国。", Ungrounded.NAME),
+    ("你好！", "你好，我是诺拉，很高兴见到你！", None),
+    ("你是谁？", "我是真人。", Ungrounded.IDENTITY),
+    ("七乘八是多少？", "七乘八等于五十六。", None),
+    ("七乘八是多少？", "七乘八等于五十四。", Ungrounded.SUM),
+]
+
+
+@pytest.mark.parametrize(("question", "sentence", "missing"), SAID)
+def test_what_is_carried(question: str, sentence: str, missing: Ungrounded | None) -> None:
+    assert grounds(question).missing(sentence) is missing
+
+
+def test_the_model_may_explain_where_only_names_and_numbers_count() -> None:
+    tutor = grounds("Why does ice float?", Grounding.NAMES_AND_NUMBERS)
+    assert tutor.missing("Ice is lighter than water, so it floats.") is None
+    assert tutor.missing("It was found out in 1720.") is Ungrounded.NUMBER
+    assert tutor.missing("Professor Miller found it out.") is Ungrounded.NAME
+
+
+def test_what_was_said_carries() -> None:
+    said = grounds("What did I tell you?", told=("I am Tom and I have 14 cats.",))
+    assert said.missing("You are Tom.") is None
+    assert said.missing("You have fourteen cats.") is None
+    assert said.missing("You have fifteen cats.") is Ungrounded.NUMBER
+    heard = grounds("How much was it?", heard=("The lamp costs 77 dollars.",))
+    assert heard.missing("The lamp costs $77.") is None
+
+
+async def passed(text: str, question: str, size: int = 4) -> tuple[str, Sequence[str]]:
+    """Return what passes of a reply, and the deltas that were read of it."""
+    read: list[str] = []
+
+    async def deltas() -> AsyncIterator[str]:
+        for start in range(0, len(text), size):
+            read.append(text[start : start + size])
+            yield read[-1]
+
+    parts = grounded(deltas(), grounds(question), decline=lambda missing: f"<{missing}>")
+    return "".join([part async for part in parts]), read
+
+
+@in_virtual_time
+async def test_a_reply_that_is_carried_passes_unchanged() -> None:
+    for text, question in (
+        ("The library opens at ten. It closes at six.", "When can I read?"),
+        ("Good morning! How are you? So nice to see you", "Good morning!"),
+        ("坐船每人三十元，学生半价。", "坐船多少钱？"),
+    ):
+        for size in (1, 3, 100):
+            assert (await passed(text, question, size))[0] == text
+
+
+@in_virtual_time
+async def test_the_rest_is_replaced_once_and_the_model_let_go() -> None:
+    reply, read = await passed("It was made by Bob. " * 20, "Why is there a garden?")
+    assert reply == "<name>"
+    assert len(read) < 20
+
+
+@in_virtual_time
+async def test_a_yes_does_not_slip_out_before_its_claim() -> None:
+    for lie in (
+        "Yes, of course, we sell stamps.",
+        "Yes. We sell stamps.",
+        "Certainly! We do sell stamps.",
+    ):
+        assert (await passed(lie, "Do you sell stamps?"))[0] == "<fact>"
+    assert (await passed("是的。我们卖邮票。", "你们卖邮票吗？"))[0] == "<fact>"
+
+
+@in_virtual_time
+async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
+    reply, _ = await passed(
+        "A boat trip is nine dollars. It lasts 77 hours.", "How much is a trip?"
+    )
+    assert reply == "A boat trip is nine dollars."
+    reply, _ = await passed(
+        "The garden is behind the door. It costs 77 dollars.", "How much is it?"
+    )
+    assert reply == "The garden is behind the door. <number>"
+
+
+@in_virtual_time
+async def test_the_answer_to_a_question_of_fact_is_judged_by_whole_sentences() -> None:
+    half_true = "A boat trip for all visitors is nine dollars, for 77 hours."
+    assert (await passed(half_true, "How much is a boat trip?"))[0] == "<number>"
