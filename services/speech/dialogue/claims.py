@@ -19,6 +19,7 @@ _ONES = {word: value for value, word in enumerate(_SMALL.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_ROUND.split(), start=2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _ORDINALS = {word: value for value, word in enumerate(_ORDINAL.split(), start=1)}
+_PARTS = {"quarter": 4} | {word: value for word, value in _ORDINALS.items() if value > 2}
 _DOZENS = {"half": Decimal("0.5"), "dozen": Decimal(12)}
 MONEY = frozenset(("dollar", "euro", "pound", "yuan", "cent", "percent", "discount"))
 SPANS = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "century"))
@@ -35,6 +36,9 @@ _CHINESE_NUMBER = re.compile(
     r"(?P<share>百分之)?"
     r"(?P<number>(?<![\d:$€£¥])\d[\d,]*(?:\.\d+)?(?![\d:%])|[零〇一二两三四五六七八九十百千万亿半]+)"
     rf"(?P<unit>{'|'.join(sorted(lexicon('zh').units, key=len, reverse=True))})?"
+)
+_CHINESE_FRACTION = re.compile(
+    r"(?!百分之)(\d+|[一二两三四五六七八九十百千]+)分之(\d+|[一二两三四五六七八九十百千]+)"
 )
 _CHINESE_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")}
 _CHINESE_DIGITS |= {"〇": 0, "两": 2}
@@ -130,12 +134,31 @@ def _english(text: str) -> Iterator[Value]:
         elif word in _MONTHS:
             yield Value(amount=Decimal(_MONTHS.index(word)), unit="in the year")
         read, amount, is_ordinal = _read(tokens, at)
+        if length := _fraction_length(tokens, at, 0 if is_ordinal else read):
+            part = _PARTS[tokens[at + length - 1].lower().removesuffix("s")]
+            count = amount if length > 1 and read and not is_ordinal else Decimal(1)
+            yield Value(amount=count / part, unit="fraction")
+            at += length
+            continue
         if read:
             unit = _unit(tokens, at, at + read)
             is_pronoun = (amount == 1 or is_ordinal) and unit not in (*MONEY, "clock", "floor")
             if not is_pronoun:
                 yield Value(amount=amount, unit=unit)
         at += max(read, 1)
+
+
+def _fraction_length(tokens: list[str], at: int, counted: int) -> int:
+    """Return how many tokens make a fraction: one third, three quarters, sixths; 0 for none.
+
+    The first `counted` of them are a number.
+    """
+    if not counted and tokens[at].lower() == "a" and tokens[at + 1 : at + 2] == ["quarter"]:
+        counted = 1
+    word, *after = [each.lower() for each in tokens[at + counted : at + counted + 2]] or [""]
+    is_part = word.removesuffix("s") in _PARTS and (counted > 0 or word.endswith("s"))
+    # A quarter past nine.
+    return counted + 1 if is_part and after not in (["past"], ["to"], ["after"]) else 0
 
 
 def _read(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
@@ -222,7 +245,11 @@ def _chinese(text: str) -> Iterator[Value]:
     for match in _CHINESE_WEEKDAY.finditer(text):
         day = "一二三四五六日".index(match.group(1).replace("天", "日"))
         yield Value(amount=Decimal(day), unit="weekday")
-    plain = _CHINESE_IDIOMS.sub("，", _CHINESE_WEEKDAY.sub("，", text))
+    for match in _CHINESE_FRACTION.finditer(text):
+        part, count = (_chinese_amount(each) for each in match.groups())
+        yield Value(amount=count / part, unit="fraction")
+    plain = _CHINESE_FRACTION.sub("，", _CHINESE_WEEKDAY.sub("，", text))
+    plain = _CHINESE_IDIOMS.sub("，", plain)
     for match in _CHINESE_NUMBER.finditer(plain):
         written = match.group("number")
         unit = (

@@ -29,6 +29,13 @@ READ = [
     ("12元，百分之二十", [("12", "yuan"), ("20", "percent")]),
     ("一起来，十分高兴，一下就好", []),
     ("二十分钟", [("20", "minute")]),
+    ("三分钟", [("3", "minute")]),
+    ("百分之二十", [("20", "percent")]),
+    ("四分之三的人", [("0.75", "fraction")]),
+    ("Cut it into quarters.", [("0.25", "fraction")]),
+    ("A quarter is left.", [("0.25", "fraction")]),
+    ("Two fifths, or 4 tenths.", [("0.4", "fraction"), ("0.4", "fraction")]),
+    ("It is a quarter past nine.", [("9", "")]),
 ]
 
 
