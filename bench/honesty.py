@@ -49,7 +49,9 @@ async def _main(path: Path, only: str, threads: int) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if only in row["persona"]]
     async with AsyncExitStack() as stack:
-        embedder = await stack.enter_async_context(E5Embedder.load(threads=threads))
+        embedder = await stack.enter_async_context(
+            E5Embedder.load(threads=threads, cache=library.cache)
+        )
         chat = None
         if name is not None:
             model = only_file(open_store(library), name)

@@ -63,7 +63,7 @@ async def open_providers(
             recognizer=GuardedRecognizer(recognizer, weigh=weigh),
             chat=chat,
             synthesizer=synthesizer,
-            embedder=await enter(E5Embedder.load(threads=settings.threads)),
+            embedder=await enter(E5Embedder.load(threads=settings.threads, cache=library.cache)),
             listening=Listening(
                 make_detector=EarshotDetector, turn_end=turn_end, rules=ListeningRules()
             ),

@@ -12,6 +12,7 @@ from services.speech.embedded.library import (
     RECOGNITION_MODEL,
     SYNTHESIS_MODEL,
     LanguageModel,
+    LibrarySettings,
 )
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
@@ -49,7 +50,7 @@ async def embedded_stack(
             synthesizer=await enter(
                 KokoroSynthesizer.load(kokoro, voices=ASSETS / "voices", threads=threads)
             ),
-            embedder=await enter(E5Embedder.load(threads=threads)),
+            embedder=await enter(E5Embedder.load(threads=threads, cache=LibrarySettings().cache)),
             turn_end=await enter(
                 SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1)
             ),
