@@ -36,6 +36,8 @@ async def main() -> None:
         max_upload_bytes=settings.max_upload_bytes,
         create_timeout_s=settings.create_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
+        create_answer=settings.create_answer,
+        talk_answer=settings.talk_answer,
     )
     service_token = token.get_secret_value() if token else None
     async with decoding(options.audio) as decoder:

@@ -64,11 +64,27 @@ class TaskBody(JsonRequest):
     task_id: TaskId
 
 
+CutOnLeave = Annotated[
+    bool,
+    Field(
+        description="Whether a client that leaves before its answer has the turn cut off. "
+        "Default: the turn goes on."
+    ),
+]
+
+
 class TalkBody(TaskBody):
     """A question in writing; without `text` the persona's sample question is asked."""
 
     lang: Lang = ""
+    cut_on_leave: CutOnLeave = False
     text: Text | None = Field(default=None, description="The question, 1 to 4000 characters.")
+
+
+class TalkFields(TalkBody):
+    """The same as fields of a form or of a query, where all is text."""
+
+    cut_on_leave: Annotated[CutOnLeave, Field(strict=False)] = False
 
 
 class SayBody(TaskBody):
@@ -76,6 +92,7 @@ class SayBody(TaskBody):
 
     text: Text = Field(description="1 to 4000 characters.")
     lang: Lang = ""
+    cut_on_leave: CutOnLeave = False
     priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
         default="NORMAL",
         description="LOW is dropped while something is being said, NORMAL waits for its end, "
@@ -221,16 +238,18 @@ class Ledger(JsonModel):
 
 
 class TurnAnswer(JsonModel):
-    """A turn that is over."""
+    """A turn that is over, or whose reply begins to be spoken: what is not known yet is absent."""
 
     success: Literal[True] = True
     message: str
     turn_id: int | None = Field(default=None, description="Absent when nothing was said.")
-    transcript: str = Field(default="", description="What was asked.")
-    reply: str = Field(default="", description="The whole reply.")
-    heard: str = Field(default="", description="What of it was heard.")
-    interrupted: bool = False
-    timings: Timings = Timings()
+    transcript: str | None = Field(default=None, description="What was asked, if it was asked.")
+    reply: str | None = Field(
+        default=None, description="The reply: all of it, or as far as it is made when it begins."
+    )
+    heard: str | None = Field(default=None, description="What of it was heard.")
+    interrupted: bool | None = None
+    timings: Timings | None = None
     ledger: Ledger | None = None
 
 

@@ -5,6 +5,7 @@ import ipaddress
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from gateway.preferences import CreateAnswer, TalkAnswer
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Origins, Port, Secret, Secrets, Target, split_list
 
@@ -47,6 +48,16 @@ class GatewaySettings(ProcessSettings):
     )
     turn_timeout_s: float = Field(
         180, gt=0, le=3600, description="seconds that a turn may take until its reply is spoken"
+    )
+    create_answer: CreateAnswer = Field(
+        CreateAnswer.ON_AIR,
+        description="when create-task answers clients that do not say: on-air, or accepted, for"
+        " those that wait less than 15 s",
+    )
+    talk_answer: TalkAnswer = Field(
+        TalkAnswer.FINISHED,
+        description="when talk-to-ai and say answer clients that do not say: finished, or playing,"
+        " for those that wait less than a reply takes",
     )
 
     @field_validator("api_keys")

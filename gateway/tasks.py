@@ -29,6 +29,7 @@ from gateway.models import (
     TaskList,
 )
 from gateway.openapi import failures, requires_json
+from gateway.preferences import APPLIED, CreateAnswer, Prefer, prefers_early
 from gateway.sse import Event, EventStream
 from gateway.transcript import to_text
 from gateway.watching import updates
@@ -54,7 +55,13 @@ TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
 
 
-def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: float) -> APIRouter:
+def task_routes(
+    *,
+    backend: Backend,
+    catalogue: Catalogue,
+    create_timeout_s: float,
+    create_answer: CreateAnswer,
+) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
     casting = Casting(backend, catalogue)
@@ -97,16 +104,14 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                 description="Makes a repeated call safe, 24 hours.",
             ),
         ] = "",
-        prefer: Annotated[
-            str, Header(alias="Prefer", description="`respond-async`: answer at once.")
-        ] = "",
+        prefer: Prefer = None,
     ) -> Response:
-        """Answer once the digital human is on air.
+        """Answer once the digital human is on air, or when it is ordered.
 
         What could never talk is refused before anything is ordered: an unknown persona, a language
         that it does not speak, an unknown digital human.
 
-        A client that leaves before that, or a deadline that passes, stops the task.
+        A client that leaves before the answer, or a deadline that passes, stops the task.
         """
         order = creation.order(
             body, idempotency_key, claim_timeout_s=create_timeout_s + CLAIM_MARGIN_S
@@ -114,16 +119,12 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         task = await casting.order(order)
         # After the answer is sent: nobody would stop a task whose creator was never answered.
         claim = BackgroundTask(creation.claim, backend, task.task_id)
-        if "respond-async" in prefer.lower():
-            return _answer(
-                task,
-                status=202,
-                headers={
-                    "Location": f"{PREFIX}/tasks/{task.task_id}",
-                    "Preference-Applied": "respond-async",
-                },
-                afterwards=claim,
-            )
+        is_early = prefers_early(prefer)
+        location = {"Location": f"{PREFIX}/tasks/{task.task_id}"}
+        if is_early:
+            return _answer(task, status=202, headers=location | APPLIED, afterwards=claim)
+        if is_early is None and create_answer is CreateAnswer.ACCEPTED:
+            return _answer(task, headers=location, afterwards=claim)
         async with AsyncExitStack() as unless_on_air:
             unless_on_air.push_async_callback(creation.abandon, backend, task.task_id)
             on_air = await unless_gone(

@@ -358,7 +358,7 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "say":
                     self.says.append(request.say)
-                    async for response in self._turn(""):
+                    async for response in self._turn("", request.say.request_id):
                         yield response
                 case "interrupt":
                     self.interrupts += 1
