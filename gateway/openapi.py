@@ -42,7 +42,11 @@ TALK_REQUEST: dict[str, Any] = {
             "schema": {"type": "string"},
             "description": f"With an `audio/*` body: {meaning}",
         }
-        for name, meaning in (("taskId", "the task."), ("lang", "the language."))
+        for name, meaning in (
+            ("taskId", "the task."),
+            ("lang", "the language."),
+            ("cutOnLeave", "`true`: leaving before the answer cuts the turn off."),
+        )
     ],
     "requestBody": {
         "required": True,
@@ -55,6 +59,7 @@ TALK_REQUEST: dict[str, Any] = {
                     "properties": {
                         "taskId": {"type": "string"},
                         "lang": {"type": "string"},
+                        "cutOnLeave": {"type": "boolean"},
                         "audio": {**_AUDIO, "description": _RECORDINGS},
                         "text": {"type": "string"},
                     },
@@ -91,7 +96,7 @@ def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
 def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     """Return the answers of an endpoint that holds a turn."""
     spoken = {
-        "description": "The turn, when it is over or as live events.",
+        "description": "The turn: when it is over, when it begins to be heard, or as live events.",
         "content": {
             "application/json": {"schema": _ref(models.TurnAnswer)},
             "text/event-stream": {"schema": {"type": "string"}},
@@ -109,7 +114,11 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
         Reason.DRIVE_LOST,
         Reason.DEADLINE_EXCEEDED,
     )
-    return {200: spoken, **failures(*common, *reasons)}
+    early = {
+        "description": "The turn whose reply begins to be heard, with `Prefer: respond-async`.",
+        "content": {"application/json": {"schema": _ref(models.TurnAnswer)}},
+    }
+    return {200: spoken, 202: early, **failures(*common, *reasons)}
 
 
 def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
