@@ -31,6 +31,7 @@ async def main() -> None:
         access=AccessRules(
             keys=settings.accepted_keys,
             origins=settings.origins,
+            hosts=settings.hosts,
             requests_per_second=settings.requests_per_second,
         ),
         max_upload_bytes=settings.max_upload_bytes,

@@ -521,6 +521,7 @@ async def running_gateway(
     *,
     keys: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
+    hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
     speech_target: str = "",
     **options: Any,
@@ -552,7 +553,9 @@ async def running_gateway(
             avatar=behind.address,
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
-        rules = AccessRules(keys=keys, origins=origins, requests_per_second=requests_per_second)
+        rules = AccessRules(
+            keys=keys, origins=origins, hosts=hosts, requests_per_second=requests_per_second
+        )
         chosen = GatewayOptions(access=rules, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
         app = create_app(backend=backend, decoder=decoder, options=chosen)
