@@ -81,7 +81,7 @@ class AskedTurn:
             message="AI interaction started",
             turn_id=self._turn_id,
             transcript=self._transcript or None,
-            reply=self._reply,
+            reply=self._reply or None,
         )
 
     def _finished(self, finished: conversation_pb2.TurnFinished) -> TurnAnswer:

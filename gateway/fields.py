@@ -1,6 +1,7 @@
 """The kinds of values in the JSON bodies of the contract, and the rules that they keep."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -17,7 +18,8 @@ def _check_unicode(text: str) -> str:
 
 
 def _check_words(text: str) -> str:
-    if not text.strip():
+    # White space and control characters, zero-width ones among them, are nothing to say.
+    if all(unicodedata.category(character)[0] in "ZC" for character in text):
         raise PydanticCustomError("not_blank", "must not be blank")
     return text
 

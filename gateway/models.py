@@ -172,11 +172,11 @@ class Task(JsonModel):
     state: Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
     room_id: str
     stream_id: str
-    digital_human_id: str
-    persona_id: str
-    lang: str
-    user_id: str
-    background_color: str
+    digital_human_id: str | None = None
+    persona_id: str | None = None
+    lang: str | None = None
+    user_id: str | None = None
+    background_color: str | None = None
     max_duration_seconds: int
     max_idle_seconds: int
     create_time: Instant | None = None
@@ -206,7 +206,9 @@ class TaskList(JsonModel):
 
     success: Literal[True] = True
     tasks: list[Task]
-    next_page_token: str = Field(description="Token of the next page; empty on the last.")
+    next_page_token: str | None = Field(
+        default=None, description="Token of the next page; absent on the last."
+    )
 
 
 class Timings(JsonModel):
@@ -258,11 +260,11 @@ class Turn(JsonModel):
 
     turn_id: int
     origin: str | None = Field(default=None, description="SPEECH, TEXT, SAY, PROMPT or RESUMED.")
-    transcript: str
-    reply: str
-    heard: str
+    transcript: str | None = Field(default=None, description="Absent when nothing was asked.")
+    reply: str | None = Field(default=None, description="Absent before its first word.")
+    heard: str | None = Field(default=None, description="Absent while the turn runs.")
     interrupted: bool
-    lang: str
+    lang: str | None = None
     start_time: Instant | None = None
     finish_time: Instant | None = None
     failure: Failure | None = None
@@ -304,8 +306,8 @@ class LedgerAnswer(JsonModel):
     success: Literal[True] = True
     task_id: str
     turn_id: int
-    reply: str
-    heard: str
+    reply: str | None = Field(default=None, description="Absent before its first word.")
+    heard: str | None = Field(default=None, description="Absent while the turn runs.")
     interrupted: bool
     finish_time: Instant | None = Field(default=None, description="Absent while the turn runs.")
     failure: Failure | None = None
@@ -326,7 +328,11 @@ class Playback(JsonModel):
     """How the digital human is watched."""
 
     protocol: Literal["WHEP", "ZEGO_EXPRESS"]
-    url: str = Field(description="WHEP: address of the stream; ZEGO_EXPRESS: the SDK's server.")
+    url: str | None = Field(
+        default=None,
+        description="WHEP: address of the stream, absent without `streamId`; "
+        "ZEGO_EXPRESS: the SDK's server.",
+    )
 
 
 class TokenAnswer(JsonModel):
@@ -343,8 +349,8 @@ class Persona(JsonModel):
     """Who the digital human is."""
 
     persona_id: str
-    display_name: str
-    description: str
+    display_name: str | None = None
+    description: str | None = None
     languages: list[str]
     display_names: dict[str, str] = Field(description="Name, per language.")
     descriptions: dict[str, str] = Field(description="One line about it, per language.")
@@ -359,8 +365,8 @@ class DigitalHuman(JsonModel):
     """A person that can be shown."""
 
     digital_human_id: str
-    display_name: str
-    avatar_url: str
+    display_name: str | None = None
+    avatar_url: str | None = None
     actions: list[str]
 
 
@@ -370,7 +376,7 @@ class ConfigAnswer(JsonModel):
     success: Literal[True] = True
     version: str
     needs_key: bool
-    default_persona_id: str
+    default_persona_id: str | None = None
     personas: list[Persona]
     digital_humans: list[DigitalHuman]
     languages: list[str]

@@ -152,7 +152,7 @@ def task_routes(
         responses=failures(Reason.INVALID_REQUEST),
     )
     async def list_tasks(
-        page_size: Annotated[int, Query(alias="pageSize", ge=0, le=1000)] = 50,
+        page_size: Annotated[int, Query(alias="pageSize", ge=1, le=1000)] = 50,
         page_token: Annotated[str, Query(alias="pageToken")] = "",
         state: Annotated[list[State] | None, Query()] = None,
         user_id: Annotated[str, Query(alias="userId")] = "",
@@ -166,7 +166,8 @@ def task_routes(
             ),
         )
         return TaskList(
-            tasks=[to_task(task) for task in page.tasks], next_page_token=page.next_page_token
+            tasks=[to_task(task) for task in page.tasks],
+            next_page_token=page.next_page_token or None,
         )
 
     @router.get(

@@ -26,6 +26,7 @@ def viewer_routes(*, backend: Backend) -> APIRouter:
         "/token",
         tags=["viewers"],
         summary="Get a viewer's token",
+        response_model_exclude_none=True,
         responses=failures(Reason.INVALID_REQUEST),
     )
     async def create_token(
@@ -99,7 +100,7 @@ def config_routes(
         return ConfigAnswer(
             version=version,
             needs_key=needs_key,
-            default_persona_id=personas.default_id,
+            default_persona_id=personas.default_id or None,
             personas=[to_persona(each) for each in personas.all],
             digital_humans=[to_digital_human(each) for each in people.all],
             languages=sorted({code for each in personas.all for code in each.language_codes}),

@@ -209,6 +209,10 @@ class Conversation:
         """A stream hears nothing more."""
         self._numbering.end(speaker)
 
+    def note_silence(self) -> None:
+        """An utterance ended before it began."""
+        self._publish(SpeechDismissed(remark=Remark.NOISE, text=""), self.next_turn_id)
+
     def cut_reply(self) -> None:
         """Cut off the running reply and those to earlier questions, for good."""
         self._yielded = None

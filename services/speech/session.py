@@ -123,8 +123,11 @@ class Session:
             case PushToTalk() as button if (utterance := button.commit()) is not None:
                 spoken = Spoken(utterance=utterance)
                 self._note(self.conversation.ask(spoken, manner=self.manner, speaker=self.speaker))
-            case _:
-                raise invalid("commit", "after_audio", "needs `audio` before it")
+            case PushToTalk():
+                # A button that was pressed and let go at once.
+                self.conversation.note_silence()
+            case None:
+                raise invalid("setup.input_format", "required", "is required before `commit`")
 
 
 def _now() -> float:
