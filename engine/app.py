@@ -114,7 +114,9 @@ async def serving(
         )
         drive_port = await stack.enter_async_context(
             serving_drives(
-                DriveSockets(tasks=tasks, tokens=tokens, faults=faults),
+                DriveSockets(
+                    tasks=tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
+                ),
                 host=settings.host,
                 port=settings.drive_port,
                 context=server_context(identity),

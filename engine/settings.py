@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine.drives import DriveIds
 from engine.face.layout import Layout
 
 PREFIX = "ENGINE_"
@@ -86,6 +87,11 @@ class EngineSettings(BaseSettings):
     )
     interrupted_status: Literal["ended", "interrupted"] = Field(
         "ended", description="what an interrupted drive is told as: ended (4) or interrupted (5)"
+    )
+    drive_ids: DriveIds = Field(
+        DriveIds.SINGLE_USE,
+        description="whether a DriveId is good for one utterance (single-use), as documented, or"
+        " for several (reusable)",
     )
     init_delay_s: float = Field(
         0.2, ge=0, le=60, description="seconds from create until on air, 0 to 60"

@@ -49,7 +49,9 @@ class CreateTaskBody(JsonRequest):
         default="", description="Who is shown; default: the persona's own, else the deployment's."
     )
     user_id: Text = Field(default="", description="Whose task it is, up to 64 bytes.")
-    background_color: Text = Field(default="", description="`#rrggbb`; default `#000000`.")
+    background_color: Text = Field(
+        default="", description="`#rrggbb`; default: the digital human's own."
+    )
     max_duration_seconds: Seconds | None = Field(
         default=None, description="Hard end, 10 to 86400; default 1800."
     )

@@ -109,7 +109,6 @@ async def test_these_interrupt_and_discard_the_queue(cloud: Cloud, action: str) 
     ("action", "parameters"),
     [
         ("DoAction", {"Action": "idle"}),
-        ("DriveByRTCStream", {"RTCConfig": {"RoomId": "r", "StreamId": "s"}}),
     ],
 )
 async def test_these_leave_drives_alone(
