@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -143,10 +143,10 @@ class DriveSockets:
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with a wrong path, a bad token, or for a task that is over."""
-        target = urlsplit(request.path)
-        if target.path != PATH:
+        path, _, query = request.path.partition("?")
+        if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
-        token = parse_qs(target.query).get("Token", [""])[0]
+        token = parse_qs(query).get("Token", [""])[0]
         try:
             task = self._tasks.get(self._tokens.read(token))
             task.require_stage()

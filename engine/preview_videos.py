@@ -70,6 +70,7 @@ def make_video(look: Look, action: str) -> bytes:
         stream = container.add_stream("libvpx", rate=FRAME_RATE)
         stream.width, stream.height = Layout.SQUARE.size
         stream.pix_fmt, stream.bit_rate = "yuv420p", BIT_RATE
+        stream.thread_count = 1
         stream.options = {"deadline": "realtime", "cpu-used": "-8"}
         for index in range(round(seconds * FRAME_RATE)):
             at_s = index / FRAME_RATE

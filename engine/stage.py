@@ -109,6 +109,7 @@ class Stage:
     ) -> None:
         self.interrupt()
         await asyncio.gather(*self._feeders, return_exceptions=True)
+        self._voice.close()
 
     def add(
         self, action: str, order: Order, feeder: Feeder | None = None, *, drive_id: str = ""
