@@ -1,6 +1,6 @@
 """The actions of the API: validated parameters in, the Data of the answer out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from engine.drives import Drive
 from engine.people import PEOPLE, Person, find_person
 from engine.preview_videos import preview_address
 from engine.sound import VoiceChannel
-from engine.speaker import Speaker, feed_speech
+from engine.speaker import Speaker, Timbre, feed_speech
 from engine.stage import FeedError, Order
 from engine.tasks import Task, Tasks, TaskStatus
 
@@ -74,10 +74,12 @@ class Actions:
         return {"ClientInferencePackageUrl": "", "IsSupportSmallImageMode": False}
 
     async def list_timbres(self, request: ask.ListTimbres, base_url: str) -> Data:
-        timbres = self.speaker.timbres
+        timbres: Sequence[Timbre] = ()
         if request.digital_human_id:
+            # There are no private timbres.
             find_person(request.digital_human_id)
-            timbres = ()
+        else:
+            timbres = await self.speaker.timbres()
         page = timbres[request.offset : request.offset + request.limit]
         return {
             "Total": len(timbres),
@@ -123,10 +125,13 @@ class Actions:
         return None
 
     async def drive_by_text(self, request: ask.DriveByText, base_url: str) -> Data:
-        stage = self.tasks.get(request.task_id).require_stage()
-        offered = {timbre.timbre_id for timbre in self.speaker.timbres}
+        task = self.tasks.get(request.task_id)
+        task.require_stage()
+        offered = {timbre.timbre_id for timbre in await self.speaker.timbres()}
         if request.tts_config.timbre_id not in offered:
             raise Refusal(Code.TIMBRE_NOT_FOUND)
+        # The task may have ended meanwhile.
+        stage = task.require_stage()
         feeder = partial(
             feed_speech, speaker=self.speaker, text=request.text, config=request.tts_config
         )

@@ -96,6 +96,12 @@ class EngineSettings(BaseSettings):
     init_delay_s: float = Field(
         0.2, ge=0, le=60, description="seconds from create until on air, 0 to 60"
     )
+    voice_url: AnyHttpUrl | None = Field(
+        None,
+        description="the base address of a speech API like OpenAI's, which speaks for DriveByText;"
+        " by default there is no timbre",
+    )
+    voice_key: SecretStr | None = Field(None, description="the bearer key of that API, if any")
     max_tasks: int = Field(
         10, ge=1, le=1000, description="how many tasks may live at once, 1 to 1000"
     )

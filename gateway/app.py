@@ -23,6 +23,7 @@ from gateway.talk import talk_routes
 from gateway.tasks import task_routes
 from gateway.tracing import Traced
 from gateway.viewers import config_routes, viewer_routes
+from gateway.voice import voice_routes
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -86,6 +87,7 @@ def create_app(
             talk_answer=options.talk_answer,
         ),
         viewer_routes(backend=backend),
+        voice_routes(backend=backend, catalogue=catalogue),
         config_routes(
             catalogue=catalogue,
             version=VERSION,

@@ -37,10 +37,12 @@ HTTP_NAMES = {
     "pcm": "audio",
     "publish_stream_id": "publish",
     "request_id": "Idempotency-Key",
+    "response_format": "response_format",
     "resume_after_sequence": "after",
     "say.request_id": "requestId",
     "states": "state",
     "text.request_id": "requestId",
+    "voice_id": "voice",
 }
 # What the services call the fields of their requests, where they speak of them in a text.
 PROTO_NAMES = frozenset(
