@@ -13,6 +13,7 @@ from gateway.backend import Backend
 from gateway.catalogue import Catalogue
 from gateway.models import JsonModel, JsonRequest, Words
 from gateway.openapi import failures, requires_json
+from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 PREFIX = "/api/v1/audio"
@@ -88,15 +89,18 @@ def voice_routes(*, backend: Backend, catalogue: Catalogue) -> APIRouter:
     async def speak(body: SpeechBody) -> Response:
         """Return the sound while it is made; a failure under way ends it early."""
         voices = await catalogue.voices()
-        languages = {voice.voice_id: voice.language_codes[0] for voice in voices}
+        # Each speaks its own language; one that is not there is refused whatever is asked of it.
+        spoken_by = next((each for each in voices if body.voice in ("", each.voice_id)), None)
         request = speech_pb2.SynthesizeRequest(
             text=body.input,
             voice_id=body.voice,
-            language_code=languages.get(body.voice or voices[0].voice_id, "en"),
+            language_code=spoken_by.language_codes[0] if spoken_by else "en",
         )
         spoken = _spoken(backend, request)
         # So that a failure to begin is told by the status.
-        first = await anext(spoken)
+        first = await anext(spoken, None)
+        if first is None:
+            raise ServiceError(Reason.SYNTHESIS_UNAVAILABLE, "The voice made no sound of the text.")
         rate = first.format.sample_rate_hertz
         return StreamingResponse(
             _pcm(first, spoken), media_type=f"audio/pcm;rate={rate};channels=1"

@@ -13,6 +13,7 @@ from tests.support.sockets import gateway_before
 from tests.support.speech import Script, ScriptedSynthesizer, speech_rig
 
 PATH = "/api/v1/audio"
+DOWN = ProviderError(Stage.SYNTHESIS, "scripted", "down", transient=True)
 
 
 @pytest.fixture
@@ -74,10 +75,12 @@ async def test_what_cannot_be_spoken_is_refused(
     assert field in answer.text
 
 
+@pytest.mark.parametrize("error", [DOWN, None], ids=["error", "mute"])
 async def test_a_voice_that_fails_is_told_by_the_status(
-    client: httpx.AsyncClient, synthesizer: ScriptedSynthesizer
+    client: httpx.AsyncClient, synthesizer: ScriptedSynthesizer, error: Exception | None
 ) -> None:
-    synthesizer.error = ProviderError(Stage.SYNTHESIS, "scripted", "down")
+    synthesizer.error = error
+    synthesizer.is_mute = error is None
     answer = await client.post(f"{PATH}/speech", json={"input": "Hello."})
     assert (answer.status_code, answer.json()["reason"]) == (503, "SYNTHESIS_UNAVAILABLE")
 
