@@ -52,7 +52,7 @@ def talk_routes(
         It goes on when the client leaves, unless that is to cut it off. `unspoken` is the answer
         when there was no turn; without it that is a failure.
         """
-        cut_on_leave = asked[0].setup.cut_on_leave
+        cut_on_leave = asked[0].setup.cut_on_cancel
         responses = turns.converse(backend, asked, timeout_s=turn_timeout_s)
         if EventStream.media_type in request.headers.get("accept", ""):
             events = _told(responses, request.url.path, may_be_unspoken=unspoken is not None)
@@ -78,7 +78,7 @@ def talk_routes(
             )
 
     async def to_requests(question: Question) -> list[speech_pb2.ConverseRequest]:
-        start = turns.setup(question.task_id, question.lang, cut_on_leave=question.cut_on_leave)
+        start = turns.setup(question.task_id, question.lang, cut_on_cancel=question.cut_on_leave)
         if question.pcm is not None:
             return [start, *turns.spoken(question.pcm)]
         text = question.text
@@ -140,7 +140,7 @@ def talk_routes(
         A LOW text that was dropped is answered without `turnId`.
         """
         asked = [
-            turns.setup(body.task_id, body.lang, cut_on_leave=body.cut_on_leave),
+            turns.setup(body.task_id, body.lang, cut_on_cancel=body.cut_on_leave),
             *turns.said(body.text, body.priority, request_id=new_request_id()),
         ]
         dropped = TurnAnswer(message="Dropped: something else is being said")

@@ -27,12 +27,12 @@ def setup(
     *,
     turn_detection: pb.TurnDetection.ValueType = pb.TURN_DETECTION_MANUAL,
     after: int | None = None,
-    cut_on_leave: bool = False,
+    cut_on_cancel: bool = False,
 ) -> pb.ConverseRequest:
     """Return the setup of a stream whose replies the task's avatar speaks.
 
     The events after the sequence `after` come first. Its turns go on when the stream is left
-    before their end, except with `cut_on_leave`.
+    before their end, except with `cut_on_cancel`.
     """
     return pb.ConverseRequest(
         setup=pb.ConverseSetup(
@@ -46,7 +46,7 @@ def setup(
             turn_detection=turn_detection,
             output=pb.REPLY_OUTPUT_AVATAR,
             resume_after_sequence=after,
-            cut_on_leave=cut_on_leave,
+            cut_on_cancel=cut_on_cancel,
         )
     )
 

@@ -108,7 +108,7 @@ class SpeechServicer(SpeechServiceServicer):
                     async for item in items:
                         await context.write(_to_response(item))
             except asyncio.CancelledError:
-                session.leave()
+                session.abandon()
                 raise
             finally:
                 reading.cancel()
@@ -203,7 +203,7 @@ class SpeechServicer(SpeechServiceServicer):
                     manner=manner,
                     speaker=speaker,
                     ear=self._ear(setup, manner, floor),
-                    cuts_on_leave=setup.cut_on_leave,
+                    cuts_on_cancel=setup.cut_on_cancel,
                 )
                 try:
                     async with self._hanging_up(conversation, floor, on_air):

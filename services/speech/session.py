@@ -40,10 +40,10 @@ class Session:
     manner: Manner
     speaker: Speaker
     ear: Ear | None
-    cuts_on_leave: bool
+    cuts_on_cancel: bool
     asked: list[Asked] = field(default_factory=list)
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """The caller went away before the end."""
         for asked in self.asked:
             self.conversation.take_back(asked)
@@ -100,7 +100,7 @@ class Session:
                 self.conversation.interrupt()
 
     def _note(self, asked: Asked | None) -> None:
-        if asked is not None and self.cuts_on_leave:
+        if asked is not None and self.cuts_on_cancel:
             self.asked.append(asked)
 
     def _hear(self, pcm: bytes) -> None:
