@@ -13,11 +13,11 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway import turns
 from gateway.access import RateLimit, caller_of
 from gateway.backend import Backend
+from gateway.bodies import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.continuity import Continuity, Interlude
 from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
-from gateway.models import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.opus import WebmDecoder
 from gateway.problems import foreseen, invalid_request, refused
 from gateway.sockets import MESSAGE_BYTES, Drain, close_with, message_too_large

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
-from gateway import models, problems
+from gateway import bodies, models, problems
 from gateway.problems import refused
 from gateway.questions import media_kind
 from services.runtime.reasons import RULES, Reason
@@ -24,7 +24,7 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
 # Answers and requests that handlers read or write by themselves.
-EXTRA_MODELS = (models.Problem, models.TalkBody, models.TurnAnswer)
+EXTRA_MODELS = (models.Problem, bodies.TalkBody, models.TurnAnswer)
 
 
 def _ref(model: type[models.JsonModel]) -> dict[str, str]:
@@ -51,7 +51,7 @@ TALK_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": _ref(models.TalkBody)},
+            "application/json": {"schema": _ref(bodies.TalkBody)},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

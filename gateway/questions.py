@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from gateway.bodies import TalkBody, TalkFields
 from gateway.media import FIELD, Decoder, require_audio_type
-from gateway.models import TalkBody, TalkFields
 from gateway.problems import invalid_request, refused
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason

@@ -13,11 +13,12 @@ from digitalhuman.task.v1 import task_pb2
 from gateway import turns
 from gateway.answers import AskedTurn
 from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.bodies import ActionBody, SayBody, TaskBody
 from gateway.catalogue import Catalogue
 from gateway.disconnection import unless_gone
 from gateway.events import of_conversation, of_ready
 from gateway.media import Decoder
-from gateway.models import ActionBody, Done, SayBody, TaskBody, TurnAnswer
+from gateway.models import Done, TurnAnswer
 from gateway.openapi import TALK_REQUEST, failures, requires_json, turn_answers
 from gateway.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
 from gateway.problems import refused

@@ -13,21 +13,13 @@ from starlette.background import BackgroundTask
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway import creation
 from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.bodies import CreateTaskBody, TaskBody
 from gateway.casting import Casting
 from gateway.catalogue import Catalogue
 from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
-from gateway.models import (
-    TASK_STATES,
-    Conversation,
-    CreateTaskBody,
-    LedgerAnswer,
-    StopAnswer,
-    TaskAnswer,
-    TaskBody,
-    TaskList,
-)
+from gateway.models import TASK_STATES, Conversation, LedgerAnswer, StopAnswer, TaskAnswer, TaskList
 from gateway.openapi import failures, requires_json
 from gateway.preferences import APPLIED, CreateAnswer, Prefer, prefers_early
 from gateway.sse import Event, EventStream

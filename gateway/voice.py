@@ -10,8 +10,9 @@ from starlette.responses import StreamingResponse
 
 from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend import Backend
+from gateway.bodies import JsonRequest, Words
 from gateway.catalogue import Catalogue
-from gateway.models import JsonModel, JsonRequest, Words
+from gateway.models import JsonModel
 from gateway.openapi import failures, requires_json
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
