@@ -4,6 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
+from gateway.constraints import constraints
 from gateway.fields import Lang, RequestId, Seconds, TaskId, Text, Words
 from gateway.models import JsonModel
 from services.runtime.requests import new_request_id
@@ -25,24 +29,44 @@ class JsonRequest(JsonModel):
 class CreateTaskBody(JsonRequest):
     """What to put on air."""
 
-    room_id: Text = Field(description="RTC room, 1 to 128 bytes.")
-    stream_id: Text = Field(
-        description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128."
+    room_id: Text = Field(
+        description="RTC room, 1 to 128 bytes.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "room_id"),
     )
-    persona_id: Text = Field(default="", description="Persona; default: the deployment's own.")
+    stream_id: Text = Field(
+        description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "stream_id"),
+    )
+    persona_id: Text = Field(
+        default="",
+        description="Persona; default: the deployment's own.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "persona_id"),
+    )
     lang: Lang = ""
     digital_human_id: Text = Field(
-        default="", description="Who is shown; default: the persona's own, else the deployment's."
+        default="",
+        description="Who is shown; default: the persona's own, else the deployment's.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "digital_human_id"),
     )
-    user_id: Text = Field(default="", description="Whose task it is, up to 64 bytes.")
+    user_id: Text = Field(
+        default="",
+        description="Whose task it is, up to 64 bytes.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "user_id"),
+    )
     background_color: Text = Field(
-        default="", description="`#rrggbb`; default: the digital human's own."
+        default="",
+        description="`#rrggbb`; default: the digital human's own.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "background_color"),
     )
     max_duration_seconds: Seconds | None = Field(
-        default=None, description="Hard end, 10 to 86400; default 1800."
+        default=None,
+        description="Hard end, 10 to 86400; default 1800.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_duration"),
     )
     max_idle_seconds: Seconds | None = Field(
-        default=None, description="End after so long without speech, 30 to 86400; default 120."
+        default=None,
+        description="End after so long without speech, 30 to 86400; default 120.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_idle_duration"),
     )
 
 
@@ -66,7 +90,11 @@ class TalkBody(TaskBody):
 
     lang: Lang = ""
     cut_on_leave: CutOnLeave = False
-    text: Text | None = Field(default=None, description="The question, 1 to 4000 characters.")
+    text: Text | None = Field(
+        default=None,
+        description="The question, 1 to 4000 characters.",
+        json_schema_extra=constraints(speech_pb2.ConverseText, "text"),
+    )
 
 
 class TalkFields(TalkBody):
@@ -78,7 +106,10 @@ class TalkFields(TalkBody):
 class SayBody(TaskBody):
     """Words for the digital human to say."""
 
-    text: Text = Field(description="1 to 4000 characters.")
+    text: Text = Field(
+        description="1 to 4000 characters.",
+        json_schema_extra=constraints(speech_pb2.ConverseSay, "text"),
+    )
     lang: Lang = ""
     cut_on_leave: CutOnLeave = False
     priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
@@ -91,7 +122,10 @@ class SayBody(TaskBody):
 class ActionBody(TaskBody):
     """A gesture."""
 
-    action: Text = Field(description="One of the digital human's actions, see /api/config.")
+    action: Text = Field(
+        description="One of the digital human's actions, see /api/config.",
+        json_schema_extra=constraints(avatar_pb2.PerformActionRequest, "action"),
+    )
 
 
 class TalkQuery(JsonRequest):

@@ -14,9 +14,14 @@ from services.runtime.reasons import RULES, Reason
 OPENAPI_VERSION = "3.0.3"
 REF = "#/components/schemas/{model}"
 ALWAYS = (
+    Reason.INVALID_REQUEST,
+    Reason.MALFORMED_MESSAGE,
     Reason.RATE_LIMITED,
     Reason.CREDENTIALS_INVALID,
+    Reason.PERMISSION_DENIED,
+    Reason.PAYLOAD_TOO_LARGE,
     Reason.DEPENDENCY_UNAVAILABLE,
+    Reason.DEADLINE_EXCEEDED,
     Reason.INTERNAL,
 )
 SECURITY_SCHEMES = {
@@ -82,7 +87,7 @@ async def requires_json(request: Request) -> None:
 def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     """Return the failing answers of an endpoint, by status."""
     by_status: dict[int, list[Reason]] = {}
-    for reason in (*reasons, *ALWAYS):
+    for reason in dict.fromkeys((*reasons, *ALWAYS)):
         by_status.setdefault(RULES[reason].http_status, []).append(reason)
     return {
         status: {
@@ -105,6 +110,7 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     common = (
         Reason.INVALID_REQUEST,
         Reason.MALFORMED_MESSAGE,
+        Reason.MEDIA_TYPE_UNSUPPORTED,
         Reason.LANGUAGE_UNSUPPORTED,
         Reason.TASK_NOT_FOUND,
         Reason.TASK_NOT_ON_AIR,
@@ -170,7 +176,7 @@ def _simplified(node: Any) -> Any:
             # A member that is null on our side is never sent.
             simple.pop("anyOf")
             simple.pop("default", None)
-            simple |= only
+            simple = only | simple
         case {"const": value}:
             simple.pop("const")
             simple["enum"] = [value]

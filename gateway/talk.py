@@ -112,7 +112,6 @@ def talk_routes(
             Reason.AUDIO_INVALID,
             Reason.AUDIO_FORMAT_UNSUPPORTED,
             Reason.AUDIO_TOO_LONG,
-            Reason.MEDIA_TYPE_UNSUPPORTED,
             Reason.NO_SPEECH,
             Reason.RECOGNITION_UNAVAILABLE,
             Reason.CHAT_UNAVAILABLE,
@@ -153,7 +152,7 @@ def talk_routes(
         "/interrupt",
         summary="Cut off the reply",
         dependencies=[json_only],
-        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
+        responses=failures(Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
     )
     async def interrupt(body: TaskBody) -> Done:
         """Cut off whatever the digital human says; a silent one is a success."""
@@ -166,7 +165,7 @@ def talk_routes(
         summary="Make a gesture",
         dependencies=[json_only],
         responses=failures(
-            Reason.INVALID_REQUEST,
+            Reason.MEDIA_TYPE_UNSUPPORTED,
             Reason.TASK_NOT_FOUND,
             Reason.TASK_NOT_ON_AIR,
             Reason.AVATAR_ENDED,

@@ -16,6 +16,7 @@ from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.bodies import CreateTaskBody, TaskBody
 from gateway.casting import Casting
 from gateway.catalogue import Catalogue
+from gateway.constraints import constraints
 from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
@@ -130,7 +131,7 @@ def task_routes(
         summary="Take a digital human off air",
         response_model_exclude_none=True,
         dependencies=[json_only],
-        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+        responses=failures(Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND),
     )
     async def stop_task(body: TaskBody) -> StopAnswer:
         """Stop a task; repeating it is a success."""
@@ -145,9 +146,17 @@ def task_routes(
     )
     async def list_tasks(
         page_size: Annotated[int, Query(alias="pageSize", ge=1, le=1000)] = 50,
-        page_token: Annotated[str, Query(alias="pageToken")] = "",
+        page_token: Annotated[
+            str,
+            Query(
+                alias="pageToken", json_schema_extra=constraints(pb.ListTasksRequest, "page_token")
+            ),
+        ] = "",
         state: Annotated[list[State] | None, Query()] = None,
-        user_id: Annotated[str, Query(alias="userId")] = "",
+        user_id: Annotated[
+            str,
+            Query(alias="userId", json_schema_extra=constraints(pb.ListTasksRequest, "user_id")),
+        ] = "",
     ) -> TaskList:
         """Return tasks, newest first."""
         states = [pb.TaskState.Value(f"TASK_STATE_{each}") for each in dict.fromkeys(state or ())]

@@ -9,6 +9,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend import Backend
 from gateway.catalogue import Catalogue
+from gateway.constraints import constraints
 from gateway.models import ConfigAnswer, Done, TokenAnswer
 from gateway.openapi import failures
 from gateway.wire import time_text, to_digital_human, to_persona, to_playback
@@ -31,16 +32,37 @@ def viewer_routes(*, backend: Backend) -> APIRouter:
     )
     async def create_token(
         user_id: Annotated[
-            str, Query(alias="userId", description="Who enters the room, 1 to 64 bytes.")
+            str,
+            Query(
+                alias="userId",
+                description="Who enters the room, 1 to 64 bytes.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "user_id"),
+            ),
         ],
         room_id: Annotated[
-            str, Query(alias="roomId", description="The only room that it opens; default: any.")
+            str,
+            Query(
+                alias="roomId",
+                description="The only room that it opens; default: any.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "room_id"),
+            ),
         ] = "",
         stream_id: Annotated[
-            str, Query(alias="streamId", description="Stream to watch, for `playback`.")
+            str,
+            Query(
+                alias="streamId",
+                description="Stream to watch, for `playback`.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "stream_id"),
+            ),
         ] = "",
         publish: Annotated[
-            str, Query(description="The only stream that the viewer may publish; default: none.")
+            str,
+            Query(
+                description="The only stream that the viewer may publish; default: none.",
+                json_schema_extra=constraints(
+                    avatar_pb2.CreateViewerTokenRequest, "publish_stream_id"
+                ),
+            ),
         ] = "",
     ) -> TokenAnswer:
         """Make a token with which a viewer watches the digital human."""

@@ -12,6 +12,7 @@ from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend import Backend
 from gateway.bodies import JsonRequest, Words
 from gateway.catalogue import Catalogue
+from gateway.constraints import constraints
 from gateway.models import JsonModel
 from gateway.openapi import failures, requires_json
 from services.runtime.errors import ServiceError
@@ -26,7 +27,13 @@ class SpeechBody(JsonRequest):
     model_config = ConfigDict(alias_generator=None)
 
     input: Words
-    voice: Annotated[str, Field(description="Of `voices`; default: the first of them.")] = ""
+    voice: Annotated[
+        str,
+        Field(
+            description="Of `voices`; default: the first of them.",
+            json_schema_extra=constraints(speech_pb2.SynthesizeRequest, "voice_id"),
+        ),
+    ] = ""
     response_format: Literal["pcm"] = Field(
         default="pcm",
         description="16-bit samples, little-endian, mono; the rate is in the Content-Type.",
