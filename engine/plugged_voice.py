@@ -1,5 +1,6 @@
 """A voice for DriveByText that speaks elsewhere: behind an API as OpenAI's `/audio/speech` is."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from email.message import Message
@@ -85,7 +86,7 @@ def _rate_of(content_type: str) -> int:
     rate = str(message.get_param("rate") or "")
     if not rate:
         return DEFAULT_RATE
-    if not (rate.isascii() and rate.isdecimal() and 8000 <= int(rate) <= 192_000):
+    if not re.fullmatch(r"[0-9]{4,6}", rate) or not 8000 <= int(rate) <= 192_000:
         raise FeedError("the voice has an odd sample rate")
     return int(rate)
 

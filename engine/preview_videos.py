@@ -61,7 +61,7 @@ def preview_address(person_id: str, action: str) -> str:
 
 @lru_cache(maxsize=len(LOOKS) * len(GESTURES))
 def make_video(look: Look, action: str) -> bytes:
-    """A WebM of the action, VP8 without sound; takes about half a second."""
+    """A WebM of the action, VP8 without sound; takes a second or two."""
     performer = Performer()
     painter = Painter(prepare_canvas(look, Layout.SQUARE, None))
     seconds = max(SHORTEST_S, GESTURES[action].duration_s + 2 * REST_S)

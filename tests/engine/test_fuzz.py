@@ -77,7 +77,7 @@ async def test_broken_offers_leave_nothing_behind(
     rng = random.Random(7)
     offer = await make_offer()
     threads, sockets = held()
-    for number, broken in enumerate(mutate(offer, rng, 60)):
+    for number, broken in enumerate(mutate(offer, rng, 40)):
         answer = await cloud.post_offer("stream-1", broken.encode())
         assert answer.status_code in (201, 400), broken
         if answer.status_code == 201:
