@@ -10,9 +10,10 @@ from starlette.responses import StreamingResponse
 
 from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend import Backend
-from gateway.bodies import JsonRequest, Words
+from gateway.bodies import JsonRequest
 from gateway.catalogue import Catalogue
 from gateway.constraints import constraints
+from gateway.fields import Words
 from gateway.models import JsonModel
 from gateway.openapi import failures, requires_json
 from services.runtime.errors import ServiceError

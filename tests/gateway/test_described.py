@@ -184,6 +184,6 @@ async def test_members_are_checked_as_they_are_described(
             assert refused.json()["violations"][0]["field"] == name
         for value in within(schema):
             taken = await ask(gateway, "post", path, json=good | {name: value})
-            if taken.is_error:
+            if taken.is_error and taken.json()["reason"] == "INVALID_REQUEST":
                 fields = [each["field"] for each in taken.json()["violations"]]
                 assert name not in fields, (name, value)
