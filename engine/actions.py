@@ -1,6 +1,6 @@
 """The actions of the API: validated parameters in, the Data of the answer out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,9 +13,10 @@ from engine.codes import Code, Refusal
 from engine.drive_token import DriveTokens
 from engine.drives import Drive
 from engine.people import PEOPLE, Person, find_person
+from engine.preview_videos import preview_address
 from engine.sound import VoiceChannel
-from engine.speaker import Speaker, feed_speech
-from engine.stage import Order
+from engine.speaker import Speaker, Timbre, feed_speech
+from engine.stage import FeedError, Order
 from engine.tasks import Task, Tasks, TaskStatus
 
 Data = dict[str, Any] | None
@@ -40,6 +41,7 @@ class Actions:
         return {
             "GetDigitalHumanList": self.list_digital_humans,
             "GetDigitalHumanInfo": self.get_digital_human,
+            "GetDigitalHumanRenderInfo": self.get_render_info,
             "GetTimbreList": self.list_timbres,
             "CreateDigitalHumanStreamTask": self.create_task,
             "GetDigitalHumanStreamTaskStatus": self.get_task,
@@ -66,11 +68,18 @@ class Actions:
     async def get_digital_human(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
         return _show_person(find_person(request.digital_human_id), base_url)
 
+    async def get_render_info(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
+        # Our viewers are sent pictures, or files of their own: nothing is rendered from a package.
+        find_person(request.digital_human_id)
+        return {"ClientInferencePackageUrl": "", "IsSupportSmallImageMode": False}
+
     async def list_timbres(self, request: ask.ListTimbres, base_url: str) -> Data:
-        timbres = self.speaker.timbres
+        timbres: Sequence[Timbre] = ()
         if request.digital_human_id:
+            # There are no private timbres.
             find_person(request.digital_human_id)
-            timbres = ()
+        else:
+            timbres = await self.speaker.timbres()
         page = timbres[request.offset : request.offset + request.limit]
         return {
             "Total": len(timbres),
@@ -116,10 +125,13 @@ class Actions:
         return None
 
     async def drive_by_text(self, request: ask.DriveByText, base_url: str) -> Data:
-        stage = self.tasks.get(request.task_id).require_stage()
-        offered = {timbre.timbre_id for timbre in self.speaker.timbres}
+        task = self.tasks.get(request.task_id)
+        task.require_stage()
+        offered = {timbre.timbre_id for timbre in await self.speaker.timbres()}
         if request.tts_config.timbre_id not in offered:
             raise Refusal(Code.TIMBRE_NOT_FOUND)
+        # The task may have ended meanwhile.
+        stage = task.require_stage()
         feeder = partial(
             feed_speech, speaker=self.speaker, text=request.text, config=request.tts_config
         )
@@ -143,8 +155,9 @@ class Actions:
         return {"DriveId": drive.drive_id, "WssAddress": f"{self.drive_address}?Token={token}"}
 
     async def drive_by_rtc_stream(self, request: ask.DriveByRtcStream, base_url: str) -> Data:
-        self.tasks.get(request.task_id).require_stage()
-        raise Refusal(Code.NO_PERMISSION, "the engine has no RTC room to hear a stream of")
+        stage = self.tasks.get(request.task_id).require_stage()
+        drive = stage.add("DriveByRTCStream", Order.ALONE, _hear_nothing)
+        return {"DriveId": drive.drive_id}
 
     async def do_action(self, request: ask.DoAction, base_url: str) -> Data:
         task = self.tasks.get(request.task_id)
@@ -172,16 +185,26 @@ class Actions:
         }
 
 
+async def _hear_nothing(drive: Drive) -> None:
+    # Of a source stream that never comes the caller learns as in the cloud: the drive fails.
+    raise FeedError("the engine has no RTC room to hear a stream of")
+
+
 def _drives(tasks: list[Task]) -> list[Drive]:
     return [drive for task in tasks for drive in task.drives]
 
 
 def _show_person(person: Person, base_url: str) -> dict[str, Any]:
-    picture = f"{base_url}/pictures/{person.picture}"
     return {
         "DigitalHumanId": person.digital_human_id,
         "Name": person.name,
-        "AvatarUrl": picture,
+        "AvatarUrl": f"{base_url}/pictures/{person.picture}",
         "IsPublic": True,
-        "Actions": [{"Action": action, "PreviewUrl": picture} for action in person.actions],
+        "Actions": [
+            {
+                "Action": action,
+                "PreviewUrl": base_url + preview_address(person.digital_human_id, action),
+            }
+            for action in person.actions
+        ],
     }

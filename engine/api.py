@@ -1,7 +1,6 @@
 """The API's one address: common parameters, signature, rate limit, faults, envelope."""
 
 import asyncio
-import json
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from engine.actions import Data, Handler
 from engine.clock import Clock
 from engine.codes import MESSAGES, Code, Refusal
 from engine.faults import ClockSkew, Delay, Faults, HttpError, InvalidJson, Refuse
-from engine.parameters import ACTIONS, Parameters, read_members, read_query
+from engine.parameters import ACTIONS, Parameters, read_json, read_members, read_query
 from engine.request_body import BodyRefused, read_body
 from engine.signature import CallVerifier
 
@@ -116,7 +115,7 @@ async def _read_parameters(action: str, query: dict[str, str], request: Request)
         # In a query, DoAction's own Action cannot be told from the common one.
         return read_query(ACTIONS[action], query)
     try:
-        members = json.loads(await read_body(request, limit=MAX_BODY_BYTES) or b"{}")
+        members = read_json(await read_body(request, limit=MAX_BODY_BYTES) or b"{}")
     except (ValueError, RecursionError):
         raise Refusal(Code.BODY_UNREADABLE) from None
     except BodyRefused as error:

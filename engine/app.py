@@ -20,6 +20,7 @@ from engine.face.studio import open_studio
 from engine.faults import Faults
 from engine.http import make_application, serving_http
 from engine.playout import running_metronome
+from engine.plugged_voice import plugged_voice
 from engine.recordings import keeping_recordings
 from engine.settings import EngineSettings
 from engine.signature import CallVerifier
@@ -52,6 +53,7 @@ async def running(
     faults = Faults()
     async with (
         sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults) as callbacks,
+        voice_of(settings) as voice,
         serving(
             settings,
             identity=identity_of(settings),
@@ -60,7 +62,7 @@ async def running(
             notices=callbacks,
             faults=faults,
             clock=clock,
-            speaker=speaker or Mute(),
+            speaker=speaker or voice,
         ) as engine,
     ):
         yield engine
@@ -114,7 +116,9 @@ async def serving(
         )
         drive_port = await stack.enter_async_context(
             serving_drives(
-                DriveSockets(tasks=tasks, tokens=tokens, faults=faults),
+                DriveSockets(
+                    tasks=tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
+                ),
                 host=settings.host,
                 port=settings.drive_port,
                 context=server_context(identity),
@@ -175,6 +179,17 @@ async def serving(
             server_secret=secret,
             health=tell_health,
         )
+
+
+@asynccontextmanager
+async def voice_of(settings: EngineSettings) -> AsyncIterator[Speaker]:
+    """Who speaks for DriveByText."""
+    if settings.voice_url is None:
+        yield Mute()
+        return
+    key = settings.voice_key.get_secret_value() if settings.voice_key else None
+    async with plugged_voice(str(settings.voice_url), key) as voice:
+        yield voice
 
 
 def _rules(settings: EngineSettings) -> TaskRules:

@@ -58,7 +58,9 @@ def _decoding(file: bytes) -> Iterator[tuple[int, Iterator[bytes]]]:
     with container:
         if not container.streams.audio:
             raise FeedError("the audio file holds no sound")
-        channels = min(container.streams.audio[0].codec_context.channels, 2)
+        codec = container.streams.audio[0].codec_context
+        codec.thread_count = 1
+        channels = min(codec.channels, 2)
         yield channels, _decode(container, channels)
 
 

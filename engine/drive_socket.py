@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -19,10 +19,11 @@ from websockets.http11 import Request, Response
 
 from engine.codes import Refusal
 from engine.drive_token import DriveTokens, InvalidDriveToken
-from engine.drives import Drive
+from engine.drives import Drive, DriveIds
 from engine.faults import Faults, SocketDrop
-from engine.parameters import describe
+from engine.parameters import describe, read_json
 from engine.sound import InputEnd, PcmFormat, PcmInput, VoiceChannel
+from engine.stage import Order
 from engine.tasks import Task, Tasks
 
 PATH = "/ws"
@@ -57,8 +58,9 @@ class _Command(BaseModel):
 class _Session:
     """One connection: at most one drive takes its audio at a time."""
 
-    def __init__(self, task: Task, faults: Faults) -> None:
+    def __init__(self, task: Task, faults: Faults, drive_ids: DriveIds) -> None:
         self._task = task
+        self._drive_ids = drive_ids
         self._faults = faults
         self._drive: Drive | None = None
         self._input: PcmInput | None = None
@@ -80,11 +82,15 @@ class _Session:
     def take_command(self, text: str) -> None:
         """Obey a Start or a Stop."""
         try:
-            command = _Command.model_validate_json(text)
+            command = _Command.model_validate(read_json(text))
+        except RecursionError:
+            raise ProtocolViolation("text frame: is nested too deeply") from None
         except ValidationError as error:
             item = error.errors(include_input=False, include_url=False)[0]
             path = ".".join(map(str, item["loc"])) or "text frame"
             raise ProtocolViolation(f"{path}: {describe(item['type'], item['msg'])}") from None
+        except ValueError:
+            raise ProtocolViolation("text frame: is no JSON") from None
         if command.action == "Start":
             self._start(command.payload)
         else:
@@ -100,7 +106,9 @@ class _Session:
         if drive is None or drive.drive_id != payload.drive_id:
             raise ProtocolViolation("Payload.DriveId: is not the newest drive of the task")
         if drive.input is not None:
-            raise ProtocolViolation("Payload.DriveId: has been used")
+            if self._drive_ids is DriveIds.SINGLE_USE:
+                raise ProtocolViolation("Payload.DriveId: has been used")
+            drive = self._task.require_stage().add(ACTION, Order.ALONE, drive_id=drive.drive_id)
         self._drive = drive
         self._input = drive.open(
             PcmFormat(
@@ -123,8 +131,11 @@ class _Session:
 class DriveSockets:
     """Serves the connections of all tasks."""
 
-    def __init__(self, *, tasks: Tasks, tokens: DriveTokens, faults: Faults) -> None:
+    def __init__(
+        self, *, tasks: Tasks, tokens: DriveTokens, faults: Faults, drive_ids: DriveIds
+    ) -> None:
         self._tasks = tasks
+        self._drive_ids = drive_ids
         self._tokens = tokens
         self._faults = faults
         self._admitted: WeakKeyDictionary[ServerConnection, Task] = WeakKeyDictionary()
@@ -132,10 +143,10 @@ class DriveSockets:
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake with a wrong path, a bad token, or for a task that is over."""
-        target = urlsplit(request.path)
-        if target.path != PATH:
+        path, _, query = request.path.partition("?")
+        if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
-        token = parse_qs(target.query).get("Token", [""])[0]
+        token = parse_qs(query).get("Token", [""])[0]
         try:
             task = self._tasks.get(self._tokens.read(token))
             task.require_stage()
@@ -153,7 +164,7 @@ class DriveSockets:
         if self._open[task.task_id] > 1:
             log.warning("drive protocol violation", task_id=task.task_id, rule=SECOND_CONNECTION)
             task.violations.append(SECOND_CONNECTION)
-        session = _Session(task, self._faults)
+        session = _Session(task, self._faults, self._drive_ids)
         ending = asyncio.create_task(self._close_with(task, connection))
         try:
             await self._receive(connection, session)

@@ -47,6 +47,7 @@ class DriveTokens:
         try:
             claims = jwt.decode(token, self.key, algorithms=[ALGORITHM]).claims
             rules.validate(claims)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):
+            # TypeError: a header's members are looked at before their types are.
             raise InvalidDriveToken from None
         return str(claims["LiveId"])

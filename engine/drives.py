@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, IntEnum, auto
+from enum import Enum, IntEnum, StrEnum, auto
 
 from engine.clock import Clock
 from engine.recordings import Recording
@@ -19,6 +19,13 @@ from engine.sound import (
 
 # Enough for lips that are in time, and little enough to be forgotten at an interrupt.
 LISTEN_AHEAD_S = 0.1
+
+
+class DriveIds(StrEnum):
+    """How often a DriveId may be started."""
+
+    SINGLE_USE = "single-use"
+    REUSABLE = "reusable"
 
 
 class DriveStatus(IntEnum):

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from engine.api import Api
 from engine.blendshape_assets import FaceFiles
 from engine.people import PICTURES
+from engine.preview_videos import PreviewVideos
 from engine.workbench import FaultSwitches
 
 GRACE_S = 2
@@ -40,6 +41,7 @@ def make_application(
             Route("/", api.answer, methods=["GET", "POST"]),
             Route("/healthz", tell_health, methods=["GET"]),
             *FaceFiles().routes(),
+            *PreviewVideos().routes(),
             Mount("/pictures", StaticFiles(directory=PICTURES)),
             *whep,
             *recordings,

@@ -53,6 +53,10 @@ class OpusVoice:
         frame.time_base = TIME_BASE
         return b"".join(bytes(packet) for packet in self._codec.encode(frame))
 
+    def close(self) -> None:
+        """Let the encoder go, with the threads that PyAV gives it for each core."""
+        del self._codec
+
     @staticmethod
     def _packet(payload: bytes, pts: int) -> SoundPacket:
         packet: SoundPacket = av.Packet(payload)

@@ -26,7 +26,6 @@ StreamId = Annotated[
 ]
 # Six digits are the rule of today; eight, with a leading alpha, were the one before.
 Colour = Annotated[str, Field(pattern="^#([0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$")]
-DEFAULT_COLOUR = "#000000"
 InterruptMode = Annotated[int, Field(ge=0, le=1)]
 VoiceChannel = Annotated[int, Field(ge=0, le=2)]
 
@@ -60,7 +59,7 @@ class ListTimbres(Page):
 
 class DigitalHumanConfig(Parameters):
     digital_human_id: Identifier
-    background_color: Colour = DEFAULT_COLOUR
+    background_color: Colour | None = None
 
 
 class RtcConfig(Parameters):
@@ -116,6 +115,7 @@ class GetDrives(Parameters):
 ACTIONS: Mapping[str, type[Parameters]] = {
     "GetDigitalHumanList": ListDigitalHumans,
     "GetDigitalHumanInfo": GetDigitalHuman,
+    "GetDigitalHumanRenderInfo": GetDigitalHuman,
     "GetTimbreList": ListTimbres,
     "CreateDigitalHumanStreamTask": CreateTask,
     "GetDigitalHumanStreamTaskStatus": OneTask,
@@ -132,6 +132,23 @@ ACTIONS: Mapping[str, type[Parameters]] = {
 P = TypeVar("P", bound=Parameters)
 
 
+def read_json(text: str | bytes) -> Any:
+    """JSON as the cloud reads it: `10.0` is 10, and a member that is null is absent.
+
+    Raises ValueError, or RecursionError for what is nested too deeply.
+    """
+    return json.loads(text, parse_float=_read_float, object_hook=_drop_nulls)
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _drop_nulls(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def read_members(model: type[P], members: Mapping[str, Any]) -> P:
     """Parameters of a JSON body, where a number written as text is refused."""
     return _validate(model, members, strict=True)
@@ -146,8 +163,8 @@ def _decode(value: str) -> Any:
     if not value.startswith("{"):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
+        return read_json(value)
+    except (ValueError, RecursionError):
         return value
 
 

@@ -11,7 +11,7 @@ from engine.face.gestures import GESTURES
 from engine.face.layout import Layout
 from engine.face.looks import AMARA, ELIN, MIA, YUNA, Look
 from engine.face.studio import Scene
-from engine.parameters import DEFAULT_COLOUR, CreateTask
+from engine.parameters import CreateTask
 
 PICTURES = Path(__file__).parent / "assets" / "pictures"
 SHORT_COLOUR_LENGTH = len("#rrggbb")
@@ -63,9 +63,9 @@ def _read_layout(video_config: Any) -> Layout | None:
     return Layout(size) if size in set(Layout) else None
 
 
-def _read_background(colour: str) -> Background | None:
-    """None is the look's own; so is the API's default, which callers send without meaning it."""
-    if colour == DEFAULT_COLOUR:
+def _read_background(colour: str | None) -> Background | None:
+    """None is the look's own."""
+    if colour is None:
         return None
     opacity = 1.0 if len(colour) == SHORT_COLOUR_LENGTH else int(colour[1:3], 16) / 255
     red, green, blue = bytes.fromhex(colour[-6:])

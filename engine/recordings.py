@@ -68,7 +68,9 @@ class Recordings:
         self._kept: OrderedDict[str, Recording] = OrderedDict()
 
     def open(self, drive_id: str) -> Recording:
-        """A recording for a new drive; makes room for it."""
+        """A recording for a new drive, in place of that of an earlier one with its id."""
+        if earlier := self._kept.pop(drive_id, None):
+            earlier.delete()
         while self._kept and (
             len(self._kept) >= MAX_RECORDINGS
             or sum(recording.size for recording in self._kept.values())

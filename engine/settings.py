@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine.drives import DriveIds
 from engine.face.layout import Layout
 
 PREFIX = "ENGINE_"
@@ -87,8 +88,21 @@ class EngineSettings(BaseSettings):
     interrupted_status: Literal["ended", "interrupted"] = Field(
         "ended", description="what an interrupted drive is told as: ended (4) or interrupted (5)"
     )
+    drive_ids: DriveIds = Field(
+        DriveIds.SINGLE_USE,
+        description="whether a DriveId is good for one utterance (single-use), as documented, or"
+        " for several (reusable)",
+    )
     init_delay_s: float = Field(
         0.2, ge=0, le=60, description="seconds from create until on air, 0 to 60"
+    )
+    voice_url: AnyHttpUrl | None = Field(
+        None,
+        description="the base address of a speech API like OpenAI's, which speaks for DriveByText;"
+        " by default there is no timbre",
+    )
+    voice_key: SecretStr | None = Field(
+        None, description="the bearer key of that API, ASCII without spaces, if any"
     )
     max_tasks: int = Field(
         10, ge=1, le=1000, description="how many tasks may live at once, 1 to 1000"
@@ -141,14 +155,14 @@ class EngineSettings(BaseSettings):
                 raise ValueError("neither a name nor an address") from None
         return host
 
-    @field_validator("callback_url")
+    @field_validator("callback_url", "voice_url")
     @classmethod
-    def _check_callback_url(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+    def _check_url(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
         if url is not None and (url.username or url.password):
             raise ValueError("holds a password")
         return url
 
-    @field_validator("server_secret", "callback_secret")
+    @field_validator("server_secret", "callback_secret", "voice_key")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         # The server's is also the AES key of the viewer tokens, byte by byte.

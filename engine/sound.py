@@ -1,11 +1,14 @@
 """PCM between who feeds a drive and the clock that plays it, and its way to the 48 kHz track."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
@@ -128,27 +131,63 @@ class PcmInput:
             self._room.clear()
 
 
+class Resampler:
+    """Mono samples of one rate at another.
+
+    PyAV's own has a pool of threads, one for each core, that lives as long as it does.
+    """
+
+    def __init__(self, *, source_rate: int, rate: int) -> None:
+        self._source_rate = source_rate
+        self._graph = av.filter.Graph()
+        self._graph.threads = 1
+        mono = {"sample_fmt": "s16", "channel_layout": "mono"}
+        self._graph.link_nodes(
+            self._graph.add("abuffer", sample_rate=str(source_rate), **mono),
+            self._graph.add(
+                "aformat", sample_rates=str(rate), sample_fmts="s16", channel_layouts="mono"
+            ),
+            self._graph.add("abuffersink"),
+        ).configure()
+
+    def push(self, samples: Samples) -> list[Samples]:
+        """What follows from some more samples."""
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = self._source_rate
+        self._graph.push(frame)
+        return list(self._pull())
+
+    def flush(self) -> list[Samples]:
+        """What was held back; nothing may be pushed after that."""
+        self._graph.push(None)
+        return list(self._pull())
+
+    def _pull(self) -> Iterator[Samples]:
+        with suppress(BlockingIOError, EOFError):
+            while True:
+                frame = self._graph.pull()
+                assert isinstance(frame, av.AudioFrame)
+                yield read_mono(frame)
+
+
 class TrackResampler:
     """Streams mono samples of one rate into ticks of the track, 960 samples each."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=TRACK_RATE)
+        self._resampler = Resampler(source_rate=sample_rate, rate=TRACK_RATE)
         # The filter keeps up to 48 samples back, so a small lead fills every tick but the last.
         self._pending = np.zeros(FILTER_LEAD_SAMPLES, np.int16)
 
     def push(self, samples: Samples) -> Samples:
         """The tick that follows from the samples of 20 ms."""
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = self._sample_rate
-        return self._take(self._resampler.resample(frame))
+        return self._take(self._resampler.push(samples))
 
     def flush(self) -> Samples:
         """The last tick: what is still held back, and silence."""
-        return self._take(self._resampler.resample(None))
+        return self._take(self._resampler.flush())
 
-    def _take(self, frames: list[av.AudioFrame]) -> Samples:
-        self._pending = np.concatenate([self._pending, *map(read_mono, frames)])
+    def _take(self, resampled: list[Samples]) -> Samples:
+        self._pending = np.concatenate([self._pending, *resampled])
         tick, self._pending = self._pending[:TICK_SAMPLES], self._pending[TICK_SAMPLES:]
         return lengthen(tick, TICK_SAMPLES)
 

@@ -20,8 +20,10 @@ class Timbre:
 class Speaker(Protocol):
     """Turns text into mono PCM."""
 
-    timbres: Sequence[Timbre]
     sample_rate: int
+
+    async def timbres(self) -> Sequence[Timbre]:
+        """The voices on offer now."""
 
     def speak(self, text: str, config: TtsConfig) -> AsyncIterator[bytes]:
         """Whole 16-bit samples; raises `engine.stage.FeedError` when it cannot."""
@@ -30,8 +32,10 @@ class Speaker(Protocol):
 class Mute:
     """The default: offers no timbre, so that every DriveByText is answered with 400000004."""
 
-    timbres: Sequence[Timbre] = ()
     sample_rate = 24_000
+
+    async def timbres(self) -> Sequence[Timbre]:
+        return ()
 
     async def speak(self, text: str, config: TtsConfig) -> AsyncIterator[bytes]:
         return

@@ -109,12 +109,18 @@ class Stage:
     ) -> None:
         self.interrupt()
         await asyncio.gather(*self._feeders, return_exceptions=True)
+        self._voice.close()
 
-    def add(self, action: str, order: Order, feeder: Feeder | None = None) -> Drive:
-        """Queue a new drive; without a feeder it waits for its socket."""
+    def add(
+        self, action: str, order: Order, feeder: Feeder | None = None, *, drive_id: str = ""
+    ) -> Drive:
+        """Queue a new drive; without a feeder it waits for its socket.
+
+        It gets an id of its own, unless it goes on under that of an earlier one.
+        """
         if order is Order.LAST and len(self._waiting) >= MAX_WAITING:
             raise Refusal(Code.SYSTEM_BUSY, f"{MAX_WAITING} drives are waiting")
-        drive_id = str(uuid.uuid4())
+        drive_id = drive_id or str(uuid.uuid4())
         drive = Drive(
             drive_id=drive_id,
             phase=Phase.STALLED if self._faults.take(Stall, action) else Phase.BUFFERING,

@@ -220,9 +220,10 @@ class Viewer:
         """End the connection."""
         try:
             await self._peer.close()
-        except Exception:
+        except Exception as error:
             # A peer that was set up in part cannot always be taken down by aiortc.
-            log.warning("viewer not closed cleanly", viewer_id=self.viewer_id, exc_info=True)
+            reason = type(error).__name__
+            log.info("viewer not closed cleanly", viewer_id=self.viewer_id, error=reason)
 
     def _follow(self) -> None:
         match self._peer.connectionState:

@@ -31,11 +31,14 @@ async def main() -> None:
         access=AccessRules(
             keys=settings.accepted_keys,
             origins=settings.origins,
+            hosts=settings.hosts,
             requests_per_second=settings.requests_per_second,
         ),
         max_upload_bytes=settings.max_upload_bytes,
         create_timeout_s=settings.create_timeout_s,
         turn_timeout_s=settings.turn_timeout_s,
+        create_answer=settings.create_answer,
+        talk_answer=settings.talk_answer,
     )
     service_token = token.get_secret_value() if token else None
     async with decoding(options.audio) as decoder:

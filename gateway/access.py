@@ -4,15 +4,14 @@ import hmac
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.hosts import is_loopback, name_of_host, name_of_origin
 from gateway.problems import problem_response
-from gateway.settings import is_loopback
 from gateway.sockets import refuse
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -35,6 +34,8 @@ class AccessRules:
     keys: Sequence[str]
     origins: Sequence[str]
     requests_per_second: float
+    hosts: Set[str] = frozenset()
+    """Other names than loopback ones under which this machine knows an open gateway."""
 
 
 @dataclass(slots=True)
@@ -118,13 +119,18 @@ class Guard:
 
     def _require_local(self, headers: Headers) -> None:
         """Refuse other sites' pages: in the user's browser, they too call from this machine."""
-        host = headers.get("host", "")
-        if not _is_local_name(f"//{host}"):
+        host = name_of_host(headers.get("host", ""))
+        if host is None or not (is_loopback(host) or host in self._rules.hosts):
             raise ServiceError(
-                Reason.PERMISSION_DENIED, "Without API keys only loopback addresses are served."
+                Reason.PERMISSION_DENIED,
+                "Without API keys only loopback addresses and GATEWAY_ALLOWED_HOSTS are served.",
             )
         origin = headers.get("origin")
-        if origin and origin not in self._rules.origins and not _is_local_name(origin):
+        if not origin or origin in self._rules.origins:
+            return
+        page = name_of_origin(origin)
+        # An allowed name may be another machine's elsewhere: only its own pages may call it.
+        if page is None or not (is_loopback(page) or page == host):
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
             )
@@ -139,11 +145,3 @@ def caller_of(scope: Scope) -> str:
 def _given_key(headers: Headers) -> str:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     return headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")
-
-
-def _is_local_name(url: str) -> bool:
-    try:
-        name = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return is_loopback(name)

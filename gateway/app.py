@@ -15,6 +15,7 @@ from gateway.duplex import duplex_routes
 from gateway.media import AudioLimits, Decoder
 from gateway.openapi import install_openapi
 from gateway.pages import OPENAPI_PATH, install_pages
+from gateway.preferences import CreateAnswer, TalkAnswer
 from gateway.probes import probe_routes
 from gateway.problems import install_problems
 from gateway.sockets import Drain
@@ -22,6 +23,7 @@ from gateway.talk import talk_routes
 from gateway.tasks import task_routes
 from gateway.tracing import Traced
 from gateway.viewers import config_routes, viewer_routes
+from gateway.voice import voice_routes
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -43,6 +45,8 @@ class GatewayOptions:
     max_upload_bytes: int = 25 * 2**20
     create_timeout_s: float = 65.0
     turn_timeout_s: float = 180.0
+    create_answer: CreateAnswer = CreateAnswer.ON_AIR
+    talk_answer: TalkAnswer = TalkAnswer.FINISHED
     body_idle_s: float = 30.0
 
 
@@ -73,14 +77,17 @@ def create_app(
             backend=backend,
             catalogue=catalogue,
             create_timeout_s=options.create_timeout_s,
+            create_answer=options.create_answer,
         ),
         talk_routes(
             backend=backend,
             catalogue=catalogue,
             decoder=decoder,
             turn_timeout_s=options.turn_timeout_s,
+            talk_answer=options.talk_answer,
         ),
         viewer_routes(backend=backend),
+        voice_routes(backend=backend, catalogue=catalogue),
         config_routes(
             catalogue=catalogue,
             version=VERSION,

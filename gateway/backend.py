@@ -24,6 +24,7 @@ Res = TypeVar("Res")
 
 CALL_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 2.0
+SPEECH_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,17 @@ class Backend:
     ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
         """Watch a task until its end, or until the block is left."""
         call = self.task.WatchTask(request, metadata=outgoing_metadata(self.service_token))
+        async with _ended(call), aclosing(_responses(call)) as responses:
+            yield responses
+
+    @asynccontextmanager
+    async def synthesize(
+        self, request: speech_pb2.SynthesizeRequest
+    ) -> AsyncIterator[AsyncIterator[speech_pb2.SynthesizeResponse]]:
+        """Have a text spoken, until its end or until the block is left."""
+        call = self.speech.Synthesize(
+            request, timeout=SPEECH_TIMEOUT_S, metadata=outgoing_metadata(self.service_token)
+        )
         async with _ended(call), aclosing(_responses(call)) as responses:
             yield responses
 

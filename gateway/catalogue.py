@@ -59,6 +59,7 @@ class Catalogue:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._digital_humans = _Kept(self._ask_digital_humans)
+        self._voices = _Kept(self._ask_voices)
 
     async def personas(self) -> Personas:
         """Return the personas as they are now."""
@@ -91,6 +92,23 @@ class Catalogue:
     async def digital_humans(self) -> People:
         """Return the people that can be shown, as the cloud said a short while ago at most."""
         return await self._digital_humans.get()
+
+    async def voices(self) -> tuple[speech_pb2.Voice, ...]:
+        """Return the voices."""
+        return await self._voices.get()
+
+    async def _ask_voices(self) -> tuple[speech_pb2.Voice, ...]:
+        found: list[speech_pb2.Voice] = []
+        token = ""
+        for _ in range(MAX_PAGES):
+            page = await self._backend.ask(
+                self._backend.speech.ListVoices, speech_pb2.ListVoicesRequest(page_token=token)
+            )
+            found += page.voices
+            token = page.next_page_token
+            if not token:
+                break
+        return tuple(found)
 
     async def _ask_digital_humans(self) -> People:
         found: list[avatar_pb2.DigitalHuman] = []

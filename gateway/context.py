@@ -40,15 +40,19 @@ class RequestContext:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         status = 0
+        seconds: float | None = None
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                # What goes on after the answer is no part of it.
+                seconds = time.perf_counter() - started
 
         started = time.perf_counter()
         try:
@@ -59,7 +63,9 @@ class RequestContext:
                 response = problem_response(seen, instance=scope["path"])
                 await response(scope, receive, send_with_id)
         finally:
-            _record(scope, status, time.perf_counter() - started)
+            if seconds is None:
+                seconds = time.perf_counter() - started
+            _record(scope, status, seconds)
 
     async def _serve_socket(
         self, scope: Scope, receive: Receive, send: Send, request_id: str

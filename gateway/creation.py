@@ -9,7 +9,7 @@ import structlog
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend import Backend
-from gateway.models import CreateTaskBody
+from gateway.bodies import CreateTaskBody
 from gateway.watching import updates
 from gateway.wire import to_duration, to_error
 from services.runtime.errors import ServiceError

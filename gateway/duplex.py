@@ -13,14 +13,14 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway import turns
 from gateway.access import RateLimit, caller_of
 from gateway.backend import Backend
+from gateway.bodies import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.continuity import Continuity, Interlude
 from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
-from gateway.models import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.opus import WebmDecoder
 from gateway.problems import foreseen, invalid_request, refused
-from gateway.sockets import Drain, close_with
+from gateway.sockets import MESSAGE_BYTES, Drain, close_with, message_too_large
 from gateway.sse import Event
 from gateway.uplink import Uplink
 from services.runtime.errors import ServiceError
@@ -29,7 +29,6 @@ from services.runtime.reasons import Reason
 
 M = TypeVar("M")
 
-MAX_MESSAGE_BYTES = 65_536
 AUDIO_RATE = 2.0
 """Audio may come so much faster than it is spoken, after a burst of what a utterance may last."""
 
@@ -197,10 +196,8 @@ class _Client:
             if message["type"] == "websocket.disconnect":
                 return
             text, chunk = message.get("text"), message.get("bytes")
-            if len(text or chunk or b"") > MAX_MESSAGE_BYTES:
-                raise ServiceError(
-                    Reason.PAYLOAD_TOO_LARGE, f"A message has at most {MAX_MESSAGE_BYTES} bytes."
-                )
+            if len(text or chunk or b"") > MESSAGE_BYTES:
+                raise message_too_large()
             if text is not None:
                 self._rate.take(caller_of(self._socket.scope))
                 if await self._control(text) == "leave":

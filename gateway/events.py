@@ -19,7 +19,7 @@ def of_ready(ready: speech_pb2.ConverseReady) -> Event:
         "voiceId": ready.voice_id,
         "lastSequence": ready.last_sequence,
     }
-    return Event(name="ready", data=data)
+    return Event(name="ready", data=_set(data))
 
 
 def of_conversation(event: pb.ConversationEvent, *, instance: str) -> Event | None:
@@ -57,6 +57,11 @@ def of_snapshot(snapshot: task_pb2.TaskSnapshot, *, is_resumed: bool) -> Event:
     return Event(name="snapshot", data=data, sequence=sequence)
 
 
+def _set(members: dict[str, Any]) -> dict[str, Any]:
+    """Return members without those that are not set."""
+    return {name: value for name, value in members.items() if value != ""}
+
+
 def _content(event: pb.ConversationEvent, instance: str) -> dict[str, Any]:
     match event.WhichOneof("event"):
         case "speech_started":
@@ -66,7 +71,9 @@ def _content(event: pb.ConversationEvent, instance: str) -> dict[str, Any]:
         case "speech_dismissed":
             dismissed = event.speech_dismissed
             reason = pb.DismissalReason.Name(dismissed.reason)
-            return {"reason": reason.removeprefix("DISMISSAL_REASON_"), "text": dismissed.text}
+            return _set(
+                {"reason": reason.removeprefix("DISMISSAL_REASON_"), "text": dismissed.text}
+            )
         case "transcript_updated":
             updated = event.transcript_updated
             return {"text": updated.text, "isFinal": updated.is_final}
@@ -88,14 +95,16 @@ def _content(event: pb.ConversationEvent, instance: str) -> dict[str, Any]:
 
 
 def _turn_started(started: pb.TurnStarted) -> dict[str, Any]:
-    return {
-        "origin": pb.TurnOrigin.Name(started.origin).removeprefix("TURN_ORIGIN_"),
-        "transcript": started.user_text,
-        "lang": started.language_code,
-        "isPreemptive": started.is_preemptive,
-        "discardedReplies": started.discarded_reply_count,
-        **({"requestId": started.request_id} if started.request_id else {}),
-    }
+    return _set(
+        {
+            "origin": pb.TurnOrigin.Name(started.origin).removeprefix("TURN_ORIGIN_"),
+            "transcript": started.user_text,
+            "lang": started.language_code,
+            "isPreemptive": started.is_preemptive,
+            "discardedReplies": started.discarded_reply_count,
+            "requestId": started.request_id,
+        }
+    )
 
 
 def _sentence_started(sentence: pb.SentenceStarted) -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """The kinds of values in the JSON bodies of the contract, and the rules that they keep."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+
+from digitalhuman.speech.v1 import speech_pb2
+from gateway.constraints import constraints
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -17,7 +21,8 @@ def _check_unicode(text: str) -> str:
 
 
 def _check_words(text: str) -> str:
-    if not text.strip():
+    # White space and control characters, zero-width ones among them, are nothing to say.
+    if all(unicodedata.category(character)[0] in "ZC" for character in text):
         raise PydanticCustomError("not_blank", "must not be blank")
     return text
 
@@ -32,7 +37,11 @@ def _check_uuid(text: str) -> str:
 Text = Annotated[str, AfterValidator(_check_unicode)]
 TaskId = Annotated[
     str,
-    Field(min_length=1, description="Id that create-task returned."),
+    Field(
+        min_length=1,
+        description="Id that create-task returned.",
+        json_schema_extra=constraints(speech_pb2.ConverseSetup, "task_id"),
+    ),
     AfterValidator(_check_unicode),
 ]
 Words = Annotated[
@@ -42,7 +51,13 @@ Words = Annotated[
     AfterValidator(_check_words),
 ]
 RequestId = Annotated[str, AfterValidator(_check_uuid)]
-Lang = Annotated[Text, Field(description="Language, BCP-47, such as `en` or `zh`.")]
+Lang = Annotated[
+    Text,
+    Field(
+        description="Language, BCP-47, such as `en` or `zh`.",
+        json_schema_extra=constraints(speech_pb2.ConverseSetup, "language_code"),
+    ),
+]
 # The services know the true limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]

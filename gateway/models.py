@@ -1,12 +1,11 @@
-"""The JSON bodies of the contract: requests as clients write them, answers as they read them."""
+"""The JSON answers of the contract, as clients read them."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from gateway.fields import Instant, Lang, Milliseconds, RequestId, Seconds, TaskId, Text, Words
-from services.runtime.requests import new_request_id
+from gateway.fields import Instant, Milliseconds
 
 TASK_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING", "STOPPED", "FAILED")
 
@@ -21,109 +20,6 @@ class JsonModel(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the object as it is sent: members that are not set are absent."""
         return self.model_dump(by_alias=True, exclude_none=True)
-
-
-class JsonRequest(JsonModel):
-    """A request's body: types are not converted, unknown members are ignored, null is absent."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", validate_by_name=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, body: Any) -> Any:
-        if isinstance(body, dict):
-            return {name: value for name, value in body.items() if value is not None}
-        return body
-
-
-class CreateTaskBody(JsonRequest):
-    """What to put on air."""
-
-    room_id: Text = Field(description="RTC room, 1 to 128 bytes.")
-    stream_id: Text = Field(
-        description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128."
-    )
-    persona_id: Text = Field(default="", description="Persona; default: the deployment's own.")
-    lang: Lang = ""
-    digital_human_id: Text = Field(
-        default="", description="Who is shown; default: the persona's own, else the deployment's."
-    )
-    user_id: Text = Field(default="", description="Whose task it is, up to 64 bytes.")
-    background_color: Text = Field(default="", description="`#rrggbb`; default `#000000`.")
-    max_duration_seconds: Seconds | None = Field(
-        default=None, description="Hard end, 10 to 86400; default 1800."
-    )
-    max_idle_seconds: Seconds | None = Field(
-        default=None, description="End after so long without speech, 30 to 86400; default 120."
-    )
-
-
-class TaskBody(JsonRequest):
-    """Which task."""
-
-    task_id: TaskId
-
-
-class TalkBody(TaskBody):
-    """A question in writing; without `text` the persona's sample question is asked."""
-
-    lang: Lang = ""
-    text: Text | None = Field(default=None, description="The question, 1 to 4000 characters.")
-
-
-class SayBody(TaskBody):
-    """Words for the digital human to say."""
-
-    text: Text = Field(description="1 to 4000 characters.")
-    lang: Lang = ""
-    priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
-        default="NORMAL",
-        description="LOW is dropped while something is being said, NORMAL waits for its end, "
-        "HIGH cuts it off.",
-    )
-
-
-class ActionBody(TaskBody):
-    """A gesture."""
-
-    action: Text = Field(description="One of the digital human's actions, see /api/config.")
-
-
-class TalkQuery(JsonRequest):
-    """How a client joins a conversation by WebSocket."""
-
-    task_id: TaskId
-    lang: Lang = ""
-    turn_detection: Literal["SERVER", "MANUAL"] = "SERVER"
-    audio: Literal["pcm", "webm"] = "pcm"
-    after: Annotated[int, Field(strict=False, ge=0, lt=2**63)] | None = None
-
-
-class Control(JsonRequest):
-    """A text message of a WebSocket, by which the others are known."""
-
-    type: Literal["commit", "text", "say", "interrupt", "leave"]
-
-
-class TextControl(Control):
-    """A question in writing."""
-
-    text: Words
-    request_id: RequestId = Field(default_factory=new_request_id)
-
-
-class SayControl(Control):
-    """Words for the digital human to say."""
-
-    text: Words
-    priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
-    request_id: RequestId = Field(default_factory=new_request_id)
-
-
-class LeaveControl(Control):
-    """The user goes away, perhaps to come back in a moment."""
-
-    linger_seconds: Annotated[float, Field(ge=0, le=3600)]
 
 
 class Done(JsonModel):
@@ -155,11 +51,11 @@ class Task(JsonModel):
     state: Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
     room_id: str
     stream_id: str
-    digital_human_id: str
-    persona_id: str
-    lang: str
-    user_id: str
-    background_color: str
+    digital_human_id: str | None = None
+    persona_id: str | None = None
+    lang: str | None = None
+    user_id: str | None = None
+    background_color: str | None = None
     max_duration_seconds: int
     max_idle_seconds: int
     create_time: Instant | None = None
@@ -189,7 +85,9 @@ class TaskList(JsonModel):
 
     success: Literal[True] = True
     tasks: list[Task]
-    next_page_token: str = Field(description="Token of the next page; empty on the last.")
+    next_page_token: str | None = Field(
+        default=None, description="Token of the next page; absent on the last."
+    )
 
 
 class Timings(JsonModel):
@@ -221,16 +119,18 @@ class Ledger(JsonModel):
 
 
 class TurnAnswer(JsonModel):
-    """A turn that is over."""
+    """A turn that is over, or whose reply begins to be spoken: what is not known yet is absent."""
 
     success: Literal[True] = True
     message: str
     turn_id: int | None = Field(default=None, description="Absent when nothing was said.")
-    transcript: str = Field(default="", description="What was asked.")
-    reply: str = Field(default="", description="The whole reply.")
-    heard: str = Field(default="", description="What of it was heard.")
-    interrupted: bool = False
-    timings: Timings = Timings()
+    transcript: str | None = Field(default=None, description="What was asked, if it was asked.")
+    reply: str | None = Field(
+        default=None, description="The reply: all of it, or as far as it is made when it begins."
+    )
+    heard: str | None = Field(default=None, description="What of it was heard.")
+    interrupted: bool | None = None
+    timings: Timings | None = None
     ledger: Ledger | None = None
 
 
@@ -239,11 +139,11 @@ class Turn(JsonModel):
 
     turn_id: int
     origin: str | None = Field(default=None, description="SPEECH, TEXT, SAY, PROMPT or RESUMED.")
-    transcript: str
-    reply: str
-    heard: str
+    transcript: str | None = Field(default=None, description="Absent when nothing was asked.")
+    reply: str | None = Field(default=None, description="Absent before its first word.")
+    heard: str | None = Field(default=None, description="Absent while the turn runs.")
     interrupted: bool
-    lang: str
+    lang: str | None = None
     start_time: Instant | None = None
     finish_time: Instant | None = None
     failure: Failure | None = None
@@ -285,8 +185,8 @@ class LedgerAnswer(JsonModel):
     success: Literal[True] = True
     task_id: str
     turn_id: int
-    reply: str
-    heard: str
+    reply: str | None = Field(default=None, description="Absent before its first word.")
+    heard: str | None = Field(default=None, description="Absent while the turn runs.")
     interrupted: bool
     finish_time: Instant | None = Field(default=None, description="Absent while the turn runs.")
     failure: Failure | None = None
@@ -307,7 +207,11 @@ class Playback(JsonModel):
     """How the digital human is watched."""
 
     protocol: Literal["WHEP", "ZEGO_EXPRESS"]
-    url: str = Field(description="WHEP: address of the stream; ZEGO_EXPRESS: the SDK's server.")
+    url: str | None = Field(
+        default=None,
+        description="WHEP: address of the stream, absent without `streamId`; "
+        "ZEGO_EXPRESS: the SDK's server.",
+    )
 
 
 class TokenAnswer(JsonModel):
@@ -324,8 +228,8 @@ class Persona(JsonModel):
     """Who the digital human is."""
 
     persona_id: str
-    display_name: str
-    description: str
+    display_name: str | None = None
+    description: str | None = None
     languages: list[str]
     display_names: dict[str, str] = Field(description="Name, per language.")
     descriptions: dict[str, str] = Field(description="One line about it, per language.")
@@ -340,8 +244,8 @@ class DigitalHuman(JsonModel):
     """A person that can be shown."""
 
     digital_human_id: str
-    display_name: str
-    avatar_url: str
+    display_name: str | None = None
+    avatar_url: str | None = None
     actions: list[str]
 
 
@@ -351,7 +255,7 @@ class ConfigAnswer(JsonModel):
     success: Literal[True] = True
     version: str
     needs_key: bool
-    default_persona_id: str
+    default_persona_id: str | None = None
     personas: list[Persona]
     digital_humans: list[DigitalHuman]
     languages: list[str]

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
-from gateway import models, problems
+from gateway import bodies, models, problems
 from gateway.problems import refused
 from gateway.questions import media_kind
 from services.runtime.reasons import RULES, Reason
@@ -14,9 +14,14 @@ from services.runtime.reasons import RULES, Reason
 OPENAPI_VERSION = "3.0.3"
 REF = "#/components/schemas/{model}"
 ALWAYS = (
+    Reason.INVALID_REQUEST,
+    Reason.MALFORMED_MESSAGE,
     Reason.RATE_LIMITED,
     Reason.CREDENTIALS_INVALID,
+    Reason.PERMISSION_DENIED,
+    Reason.PAYLOAD_TOO_LARGE,
     Reason.DEPENDENCY_UNAVAILABLE,
+    Reason.DEADLINE_EXCEEDED,
     Reason.INTERNAL,
 )
 SECURITY_SCHEMES = {
@@ -24,7 +29,7 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
 # Answers and requests that handlers read or write by themselves.
-EXTRA_MODELS = (models.Problem, models.TalkBody, models.TurnAnswer)
+EXTRA_MODELS = (models.Problem, bodies.TalkBody, models.TurnAnswer)
 
 
 def _ref(model: type[models.JsonModel]) -> dict[str, str]:
@@ -42,12 +47,16 @@ TALK_REQUEST: dict[str, Any] = {
             "schema": {"type": "string"},
             "description": f"With an `audio/*` body: {meaning}",
         }
-        for name, meaning in (("taskId", "the task."), ("lang", "the language."))
+        for name, meaning in (
+            ("taskId", "the task."),
+            ("lang", "the language."),
+            ("cutOnLeave", "`true`: leaving before the answer cuts the turn off."),
+        )
     ],
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": _ref(models.TalkBody)},
+            "application/json": {"schema": _ref(bodies.TalkBody)},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -55,6 +64,7 @@ TALK_REQUEST: dict[str, Any] = {
                     "properties": {
                         "taskId": {"type": "string"},
                         "lang": {"type": "string"},
+                        "cutOnLeave": {"type": "boolean"},
                         "audio": {**_AUDIO, "description": _RECORDINGS},
                         "text": {"type": "string"},
                     },
@@ -77,7 +87,7 @@ async def requires_json(request: Request) -> None:
 def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     """Return the failing answers of an endpoint, by status."""
     by_status: dict[int, list[Reason]] = {}
-    for reason in (*reasons, *ALWAYS):
+    for reason in dict.fromkeys((*reasons, *ALWAYS)):
         by_status.setdefault(RULES[reason].http_status, []).append(reason)
     return {
         status: {
@@ -91,7 +101,7 @@ def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
 def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     """Return the answers of an endpoint that holds a turn."""
     spoken = {
-        "description": "The turn, when it is over or as live events.",
+        "description": "The turn: when it is over, when it begins to be heard, or as live events.",
         "content": {
             "application/json": {"schema": _ref(models.TurnAnswer)},
             "text/event-stream": {"schema": {"type": "string"}},
@@ -100,6 +110,7 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     common = (
         Reason.INVALID_REQUEST,
         Reason.MALFORMED_MESSAGE,
+        Reason.MEDIA_TYPE_UNSUPPORTED,
         Reason.LANGUAGE_UNSUPPORTED,
         Reason.TASK_NOT_FOUND,
         Reason.TASK_NOT_ON_AIR,
@@ -109,7 +120,11 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
         Reason.DRIVE_LOST,
         Reason.DEADLINE_EXCEEDED,
     )
-    return {200: spoken, **failures(*common, *reasons)}
+    early = {
+        "description": "The turn whose reply begins to be heard, with `Prefer: respond-async`.",
+        "content": {"application/json": {"schema": _ref(models.TurnAnswer)}},
+    }
+    return {200: spoken, 202: early, **failures(*common, *reasons)}
 
 
 def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
@@ -161,7 +176,7 @@ def _simplified(node: Any) -> Any:
             # A member that is null on our side is never sent.
             simple.pop("anyOf")
             simple.pop("default", None)
-            simple |= only
+            simple = only | simple
         case {"const": value}:
             simple.pop("const")
             simple["enum"] = [value]

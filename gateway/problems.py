@@ -13,6 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
 from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError, Violation, from_exception
 from services.runtime.reasons import RULES, Reason
@@ -33,8 +37,22 @@ HTTP_NAMES = {
     "pcm": "audio",
     "publish_stream_id": "publish",
     "request_id": "Idempotency-Key",
+    "response_format": "response_format",
+    "resume_after_sequence": "after",
+    "say.request_id": "requestId",
     "states": "state",
+    "text.request_id": "requestId",
+    "voice_id": "voice",
 }
+# What the services call the fields of their requests, where they speak of them in a text.
+PROTO_NAMES = frozenset(
+    field.name
+    for file in (avatar_pb2, conversation_pb2, speech_pb2, task_pb2)
+    for message in file.DESCRIPTOR.message_types_by_name.values()
+    for field in message.fields
+    if "_" in field.name
+)
+PROTO_PATH = re.compile(r"\b(?:[a-z]+\.)*([a-z]+(?:_[a-z0-9]+)+)\b")
 # What pydantic calls the rules that its violations break.
 RULE_NAMES = {
     "missing": "required",
@@ -66,9 +84,20 @@ def http_name(path: str) -> str:
 
     A name that is the client's already, such as `roomId` or `Content-Type`, stays as it is.
     """
-    last = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
+    named = re.sub(r"\[\d+\]$", "", path)
+    last = named.rpartition(".")[2]
     is_of_proto = re.fullmatch(r"[a-z0-9_]+", last)
-    return HTTP_NAMES.get(last) or (to_camel(last) if is_of_proto else last)
+    known = HTTP_NAMES.get(named) or HTTP_NAMES.get(last)
+    return known or (to_camel(last) if is_of_proto else last)
+
+
+def in_http_names(text: str) -> str:
+    """Return a text of a service with the client's names of the fields that it names."""
+
+    def rename(found: re.Match[str]) -> str:
+        return http_name(found[0]) if found[1] in PROTO_NAMES else found[0]
+
+    return PROTO_PATH.sub(rename, text)
 
 
 def refused(reason: Reason, field: str, rule: str, description: str) -> ServiceError:
@@ -110,11 +139,11 @@ def problem(error: ServiceError, *, instance: str) -> dict[str, Any]:
         {
             "field": http_name(each.field),
             "rule": each.rule,
-            "description": each.description,
+            "description": in_http_names(each.description),
         }
         for each in error.violations
     ]
-    detail = error.message
+    detail = in_http_names(error.message)
     if violations:
         detail = f"{violations[0]['field']}: {violations[0]['description']}"
     return {
@@ -125,7 +154,7 @@ def problem(error: ServiceError, *, instance: str) -> dict[str, Any]:
         "instance": instance,
         "code": rule.code.name,
         "reason": str(error.reason),
-        "metadata": error.metadata,
+        "metadata": {http_name(name): value for name, value in error.metadata.items()},
         "requestId": current_request_id(),
         "violations": violations,
         "success": False,

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from gateway.bodies import TalkBody, TalkFields
 from gateway.media import FIELD, Decoder, require_audio_type
-from gateway.models import TalkBody
 from gateway.problems import invalid_request, refused
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -29,6 +29,7 @@ class Question:
 
     task_id: str
     lang: str
+    cut_on_leave: bool
     text: str | None = None
     pcm: bytes | None = None
 
@@ -45,16 +46,15 @@ async def read_question(request: Request, decoder: Decoder, find_task: FindTask)
     content_type = request.headers.get("content-type", "")
     kind = media_kind(content_type)
     if kind == "application/json":
-        body = _validated(await _json(request))
-        return Question(task_id=body.task_id, lang=body.lang, text=body.text)
+        return _question(_validated(TalkBody, await _json(request)))
     if kind == "multipart/form-data":
         return await _read_form(request, decoder, find_task)
     if kind.startswith("audio/"):
-        body = _validated(dict(request.query_params))
+        body = _validated(TalkFields, dict(request.query_params))
         async with _spooled(request) as recording:
             await find_task(body.task_id)
             pcm = await decoder.decode(recording, content_type)
-        return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
+        return _question(body, pcm=pcm)
     raise refused(Reason.MEDIA_TYPE_UNSUPPORTED, "Content-Type", "media_type", DOCUMENTED_TYPES)
 
 
@@ -80,24 +80,34 @@ async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) ->
             if isinstance(value, UploadFile) != (name == FIELD):
                 expected = "a file" if name == FIELD else "text, not a file"
                 raise refused(Reason.INVALID_REQUEST, name, "type", f"must be {expected}")
-        body = _validated({name: value for name, value in form.items() if name != FIELD})
+        fields = {name: value for name, value in form.items() if name != FIELD}
+        body = _validated(TalkFields, fields)
         upload = form.get(FIELD)
         if not isinstance(upload, UploadFile):
             if body.text is None:
                 raise refused(Reason.INVALID_REQUEST, FIELD, "required", "a file is required")
-            return Question(task_id=body.task_id, lang=body.lang, text=body.text)
+            return _question(body)
         if body.text is not None:
             raise refused(Reason.INVALID_REQUEST, "text", "exclusive", "must not come with audio")
         media_type = upload.content_type or "application/octet-stream"
         require_audio_type(media_type)
         await find_task(body.task_id)
-        pcm = await decoder.decode(upload.file, media_type)
-        return Question(task_id=body.task_id, lang=body.lang, pcm=pcm)
+        return _question(body, pcm=await decoder.decode(upload.file, media_type))
 
 
-def _validated(members: Mapping[str, Any] | Any) -> TalkBody:
+def _question(body: TalkBody, *, pcm: bytes | None = None) -> Question:
+    return Question(
+        task_id=body.task_id,
+        lang=body.lang,
+        cut_on_leave=body.cut_on_leave,
+        text=body.text if pcm is None else None,
+        pcm=pcm,
+    )
+
+
+def _validated(model: type[TalkBody], members: Mapping[str, Any] | Any) -> TalkBody:
     try:
-        return TalkBody.model_validate(members)
+        return model.model_validate(members)
     except ValidationError as error:
         raise invalid_request(error.errors()) from None
 

@@ -18,8 +18,8 @@ ASKED_EVERY_S = 4.0
 ANSWERED_WITHIN_S = 5.0
 """A client that does not answer a ping in this time is gone; browsers answer by themselves."""
 
-MAX_MESSAGE_BYTES = 2**20
-"""Of a WebSocket; what is larger closes it unread."""
+SOCKET_BYTES = 2**20
+"""Of a message of a WebSocket; what is larger closes it unread."""
 
 
 class _Server(uvicorn.Server):
@@ -48,7 +48,7 @@ async def serving(
         app,
         lifespan="off",
         ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
-        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_max_size=SOCKET_BYTES,
         ws_ping_interval=ASKED_EVERY_S,
         ws_ping_timeout=ANSWERED_WITHIN_S,
         # PCM does not shrink, and compressing it would cost more than all the rest.

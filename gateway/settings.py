@@ -1,10 +1,10 @@
 """The gateway's settings, read from GATEWAY_* environment variables."""
 
-import ipaddress
-
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from gateway.hosts import is_loopback, name_alone
+from gateway.preferences import CreateAnswer, TalkAnswer
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Origins, Port, Secret, Secrets, Target, split_list
 
@@ -28,6 +28,11 @@ class GatewaySettings(ProcessSettings):
     allowed_origins: Origins = Field(
         "", description="origins of web pages that may call, separated by commas"
     )
+    allowed_hosts: str = Field(
+        "",
+        description="names in Host besides loopback ones that are served without keys, separated by"
+        " commas; 10.0.2.2 and 10.0.3.2 are this machine for Android emulators",
+    )
     task_target: Target = Field("127.0.0.1:50051", description="host:port of the task service")
     speech_target: Target = Field("127.0.0.1:50052", description="host:port of the speech service")
     avatar_target: Target = Field("127.0.0.1:50053", description="host:port of the avatar service")
@@ -48,6 +53,16 @@ class GatewaySettings(ProcessSettings):
     turn_timeout_s: float = Field(
         180, gt=0, le=3600, description="seconds that a turn may take until its reply is spoken"
     )
+    create_answer: CreateAnswer = Field(
+        CreateAnswer.ON_AIR,
+        description="when create-task answers clients that do not say: on-air, or accepted, for"
+        " those that wait less than 15 s",
+    )
+    talk_answer: TalkAnswer = Field(
+        TalkAnswer.FINISHED,
+        description="when talk-to-ai and say answer clients that do not say: finished, or playing,"
+        " for those that wait less than a reply takes",
+    )
 
     @field_validator("api_keys")
     @classmethod
@@ -59,6 +74,23 @@ class GatewaySettings(ProcessSettings):
             )
         return keys
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_allowed_hosts(cls, names: str) -> str:
+        for name in split_list(names):
+            try:
+                name_alone(name)
+            except ValueError:
+                raise ValueError(
+                    f"must have names or addresses without port and wildcards, and {name} is none"
+                ) from None
+        return names
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The allowed names one by one."""
+        return frozenset(name_alone(name) for name in split_list(self.allowed_hosts))
+
     @property
     def accepted_keys(self) -> tuple[str, ...]:
         """The keys one by one; empty when the gateway is open."""
@@ -68,13 +100,3 @@ class GatewaySettings(ProcessSettings):
     def origins(self) -> tuple[str, ...]:
         """The allowed origins one by one."""
         return split_list(self.allowed_origins)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -15,8 +15,18 @@ from services.runtime.reasons import RULES, Reason
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 PRIVATE_CODES = 4000
+MESSAGE_BYTES = 65_536
 DRAIN_S = 2.0
 """How long the sockets may take to close; what is left then is cut off."""
+
+
+def message_too_large() -> ServiceError:
+    """Return the error for a message above the limit."""
+    return ServiceError(
+        Reason.PAYLOAD_TOO_LARGE,
+        f"A message has at most {MESSAGE_BYTES} bytes.",
+        maxBytes=str(MESSAGE_BYTES),
+    )
 
 
 def close_code(error: ServiceError) -> int:

@@ -3,7 +3,7 @@
 from websockets.protocol import State
 from websockets.speedups import apply_mask
 
-from gateway.send_timeout import PatientWebSocket
+from gateway.failing_socket import FailingWebSocket
 
 _WHOLE_BINARY = 0x82
 _MASKED = 0x80
@@ -13,7 +13,7 @@ _LONG = _MASKED | 126
 _LONGEST_SHORT = 125
 
 
-class SoundWebSocket(PatientWebSocket):
+class SoundWebSocket(FailingWebSocket):
     """Reads sound past the general parser, which costs as much as all else on its way.
 
     A microphone sends 50 messages a second, and each comes alone and whole. All that comes

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,26 +45,29 @@ class EventStream(Response):
     """Streams events until they end or the client leaves.
 
     `events` has begun already, so that its failure to begin is told by the HTTP status; a later one
-    is told by a last event `problem`. The stream closes `events`.
+    is told by a last event `problem`. The stream closes `events`: when the client leaves, or with
+    `goes_on` at their own end.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: Event, events: AsyncGenerator[Event, None]) -> None:
+    def __init__(
+        self, first: Event, events: AsyncGenerator[Event, None], *, goes_on: bool = False
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first = first
         self._events = events
+        self._goes_on = goes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
         with EVENT_STREAMS.track_inprogress():
             async with aclosing(self._events):
-                try:
-                    await unless_gone(receive, self._send_all(scope["path"], send))
-                except ServiceError:
-                    # The client is gone; nobody is left to be told.
-                    return
+                telling = self._send_all(scope["path"], send)
+                # What is sent to a client that is gone is dropped by the server.
+                with suppress(ServiceError):
+                    await (telling if self._goes_on else unless_gone(receive, telling))
 
     async def _send_all(self, path: str, send: Send) -> None:
         await send(

@@ -1,31 +1,41 @@
 """The endpoints that make the digital human speak, stop speaking, and move."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway import turns
+from gateway.answers import AskedTurn
 from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.bodies import ActionBody, SayBody, TaskBody
 from gateway.catalogue import Catalogue
 from gateway.disconnection import unless_gone
 from gateway.events import of_conversation, of_ready
 from gateway.media import Decoder
-from gateway.models import ActionBody, Done, SayBody, TaskBody, TurnAnswer
+from gateway.models import Done, TurnAnswer
 from gateway.openapi import TALK_REQUEST, failures, requires_json, turn_answers
+from gateway.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
 from gateway.problems import refused
 from gateway.questions import Question, read_question
 from gateway.sse import Event, EventStream
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.requests import new_request_id
 
 
 def talk_routes(
-    *, backend: Backend, catalogue: Catalogue, decoder: Decoder, turn_timeout_s: float
+    *,
+    backend: Backend,
+    catalogue: Catalogue,
+    decoder: Decoder,
+    turn_timeout_s: float,
+    talk_answer: TalkAnswer,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
@@ -35,29 +45,47 @@ def talk_routes(
         request: Request,
         asked: list[speech_pb2.ConverseRequest],
         *,
+        prefer: list[str] | None,
         unspoken: TurnAnswer | None = None,
     ) -> Response:
-        """Tell the turn as it goes on, or when it is over, as the client likes.
+        """Tell the turn as it goes on, when it begins to be heard, or when it is over.
 
-        `unspoken` is the answer when there was no turn; without it that is a failure.
+        It goes on when the client leaves, unless that is to cut it off. `unspoken` is the answer
+        when there was no turn; without it that is a failure.
         """
-        turn = turns.converse(backend, asked, timeout_s=turn_timeout_s)
+        cut_on_leave = asked[0].setup.cut_on_cancel
+        responses = turns.converse(backend, asked, timeout_s=turn_timeout_s)
         if EventStream.media_type in request.headers.get("accept", ""):
-            events = _told(turn, request.url.path, may_be_unspoken=unspoken is not None)
-            return EventStream(await anext(events), events)
-        held = await unless_gone(request.receive, turns.outcome(turn)) or unspoken
-        if held is None:
-            raise turns.without_turn()
-        return JSONResponse(held.to_json())
+            events = _told(responses, request.url.path, may_be_unspoken=unspoken is not None)
+            return EventStream(await anext(events), events, goes_on=not cut_on_leave)
+        turn = AskedTurn(responses, request_id=turns.request_id_of(asked[-1]))
+        is_early = prefers_early(prefer)
+        when = _answered_when(is_early, talk_answer)
+        async with AsyncExitStack() as unless_followed:
+            unless_followed.push_async_callback(responses.aclose)
+            outcome = turn.until(when)
+            held = await (unless_gone(request.receive, outcome) if cut_on_leave else outcome)
+            held = held or unspoken
+            if held is None:
+                raise turns.without_turn()
+            if when is TalkAnswer.FINISHED:
+                return JSONResponse(held.to_json())
+            unless_followed.pop_all()
+            return JSONResponse(
+                held.to_json(),
+                status_code=202 if is_early else 200,
+                headers=APPLIED if is_early else None,
+                background=BackgroundTask(turn.follow),
+            )
 
     async def to_requests(question: Question) -> list[speech_pb2.ConverseRequest]:
-        start = turns.setup(question.task_id, question.lang)
+        start = turns.setup(question.task_id, question.lang, cut_on_cancel=question.cut_on_leave)
         if question.pcm is not None:
             return [start, *turns.spoken(question.pcm)]
         text = question.text
         if text is None:
             text = await sample_question(question)
-        return [start, *turns.written(text)]
+        return [start, *turns.written(text, request_id=new_request_id())]
 
     async def sample_question(question: Question) -> str:
         task = await find_task(question.task_id)
@@ -84,21 +112,20 @@ def talk_routes(
             Reason.AUDIO_INVALID,
             Reason.AUDIO_FORMAT_UNSUPPORTED,
             Reason.AUDIO_TOO_LONG,
-            Reason.MEDIA_TYPE_UNSUPPORTED,
             Reason.NO_SPEECH,
             Reason.RECOGNITION_UNAVAILABLE,
             Reason.CHAT_UNAVAILABLE,
         ),
         openapi_extra=TALK_REQUEST,
     )
-    async def talk_to_ai(request: Request) -> Response:
+    async def talk_to_ai(request: Request, prefer: Prefer = None) -> Response:
         """Ask in speech or writing, and hear the answer from the avatar.
 
-        With `Accept: text/event-stream` the turn is told while it goes on. A client that leaves
-        early cuts its own turn off.
+        With `Accept: text/event-stream` the turn is told while it goes on. A question that was
+        sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
         """
         question = await read_question(request, decoder, find_task)
-        return await answer(request, await to_requests(question))
+        return await answer(request, await to_requests(question), prefer=prefer)
 
     @router.post(
         "/say",
@@ -107,20 +134,25 @@ def talk_routes(
         dependencies=[json_only],
         responses=turn_answers(),
     )
-    async def say(request: Request, body: SayBody) -> Response:
+    async def say(request: Request, body: SayBody, prefer: Prefer = None) -> Response:
         """Speak a given text; answers as talk-to-ai does.
 
         A LOW text that was dropped is answered without `turnId`.
         """
-        asked = [turns.setup(body.task_id, body.lang), *turns.said(body.text, body.priority)]
+        asked = [
+            turns.setup(body.task_id, body.lang, cut_on_cancel=body.cut_on_leave),
+            *turns.said(body.text, body.priority, request_id=new_request_id()),
+        ]
         dropped = TurnAnswer(message="Dropped: something else is being said")
-        return await answer(request, asked, unspoken=dropped if body.priority == "LOW" else None)
+        return await answer(
+            request, asked, prefer=prefer, unspoken=dropped if body.priority == "LOW" else None
+        )
 
     @router.post(
         "/interrupt",
         summary="Cut off the reply",
         dependencies=[json_only],
-        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
+        responses=failures(Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
     )
     async def interrupt(body: TaskBody) -> Done:
         """Cut off whatever the digital human says; a silent one is a success."""
@@ -133,7 +165,7 @@ def talk_routes(
         summary="Make a gesture",
         dependencies=[json_only],
         responses=failures(
-            Reason.INVALID_REQUEST,
+            Reason.MEDIA_TYPE_UNSUPPORTED,
             Reason.TASK_NOT_FOUND,
             Reason.TASK_NOT_ON_AIR,
             Reason.AVATAR_ENDED,
@@ -153,6 +185,12 @@ def talk_routes(
         return Done(message="Action performed")
 
     return router
+
+
+def _answered_when(is_early: bool | None, default: TalkAnswer) -> TalkAnswer:
+    if is_early is None:
+        return default
+    return TalkAnswer.PLAYING if is_early else TalkAnswer.FINISHED
 
 
 async def _told(

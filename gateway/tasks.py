@@ -13,22 +13,16 @@ from starlette.background import BackgroundTask
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway import creation
 from gateway.backend import CALL_TIMEOUT_S, Backend
+from gateway.bodies import CreateTaskBody, TaskBody
 from gateway.casting import Casting
 from gateway.catalogue import Catalogue
+from gateway.constraints import constraints
 from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
 from gateway.events import of_snapshot, of_task
-from gateway.models import (
-    TASK_STATES,
-    Conversation,
-    CreateTaskBody,
-    LedgerAnswer,
-    StopAnswer,
-    TaskAnswer,
-    TaskBody,
-    TaskList,
-)
+from gateway.models import TASK_STATES, Conversation, LedgerAnswer, StopAnswer, TaskAnswer, TaskList
 from gateway.openapi import failures, requires_json
+from gateway.preferences import APPLIED, CreateAnswer, Prefer, prefers_early
 from gateway.sse import Event, EventStream
 from gateway.transcript import to_text
 from gateway.watching import updates
@@ -54,7 +48,13 @@ TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 State = Literal[TASK_STATES]  # type: ignore[valid-type]  # one tuple for all uses
 
 
-def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: float) -> APIRouter:
+def task_routes(
+    *,
+    backend: Backend,
+    catalogue: Catalogue,
+    create_timeout_s: float,
+    create_answer: CreateAnswer,
+) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
     casting = Casting(backend, catalogue)
@@ -97,16 +97,14 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
                 description="Makes a repeated call safe, 24 hours.",
             ),
         ] = "",
-        prefer: Annotated[
-            str, Header(alias="Prefer", description="`respond-async`: answer at once.")
-        ] = "",
+        prefer: Prefer = None,
     ) -> Response:
-        """Answer once the digital human is on air.
+        """Answer once the digital human is on air, or when it is ordered.
 
         What could never talk is refused before anything is ordered: an unknown persona, a language
         that it does not speak, an unknown digital human.
 
-        A client that leaves before that, or a deadline that passes, stops the task.
+        A client that leaves before the answer, or a deadline that passes, stops the task.
         """
         order = creation.order(
             body, idempotency_key, claim_timeout_s=create_timeout_s + CLAIM_MARGIN_S
@@ -114,16 +112,12 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         task = await casting.order(order)
         # After the answer is sent: nobody would stop a task whose creator was never answered.
         claim = BackgroundTask(creation.claim, backend, task.task_id)
-        if "respond-async" in prefer.lower():
-            return _answer(
-                task,
-                status=202,
-                headers={
-                    "Location": f"{PREFIX}/tasks/{task.task_id}",
-                    "Preference-Applied": "respond-async",
-                },
-                afterwards=claim,
-            )
+        is_early = prefers_early(prefer)
+        location = {"Location": f"{PREFIX}/tasks/{task.task_id}"}
+        if is_early:
+            return _answer(task, status=202, headers=location | APPLIED, afterwards=claim)
+        if is_early is None and create_answer is CreateAnswer.ACCEPTED:
+            return _answer(task, headers=location, afterwards=claim)
         async with AsyncExitStack() as unless_on_air:
             unless_on_air.push_async_callback(creation.abandon, backend, task.task_id)
             on_air = await unless_gone(
@@ -137,7 +131,7 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         summary="Take a digital human off air",
         response_model_exclude_none=True,
         dependencies=[json_only],
-        responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+        responses=failures(Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND),
     )
     async def stop_task(body: TaskBody) -> StopAnswer:
         """Stop a task; repeating it is a success."""
@@ -151,10 +145,18 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
         responses=failures(Reason.INVALID_REQUEST),
     )
     async def list_tasks(
-        page_size: Annotated[int, Query(alias="pageSize", ge=0, le=1000)] = 50,
-        page_token: Annotated[str, Query(alias="pageToken")] = "",
+        page_size: Annotated[int, Query(alias="pageSize", ge=1, le=1000)] = 50,
+        page_token: Annotated[
+            str,
+            Query(
+                alias="pageToken", json_schema_extra=constraints(pb.ListTasksRequest, "page_token")
+            ),
+        ] = "",
         state: Annotated[list[State] | None, Query()] = None,
-        user_id: Annotated[str, Query(alias="userId")] = "",
+        user_id: Annotated[
+            str,
+            Query(alias="userId", json_schema_extra=constraints(pb.ListTasksRequest, "user_id")),
+        ] = "",
     ) -> TaskList:
         """Return tasks, newest first."""
         states = [pb.TaskState.Value(f"TASK_STATE_{each}") for each in dict.fromkeys(state or ())]
@@ -165,7 +167,8 @@ def task_routes(*, backend: Backend, catalogue: Catalogue, create_timeout_s: flo
             ),
         )
         return TaskList(
-            tasks=[to_task(task) for task in page.tasks], next_page_token=page.next_page_token
+            tasks=[to_task(task) for task in page.tasks],
+            next_page_token=page.next_page_token or None,
         )
 
     @router.get(

@@ -1,7 +1,6 @@
 """One turn of a task's conversation: what is sent for it, and what comes of it."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import timedelta
 
 import structlog
@@ -11,9 +10,8 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend import Backend
 from gateway.media import RATE_HERTZ
-from gateway.models import TurnAnswer
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
-from gateway.wire import to_error, to_ledger, to_timings
+from gateway.wire import to_error
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -29,10 +27,12 @@ def setup(
     *,
     turn_detection: pb.TurnDetection.ValueType = pb.TURN_DETECTION_MANUAL,
     after: int | None = None,
+    cut_on_cancel: bool = False,
 ) -> pb.ConverseRequest:
     """Return the setup of a stream whose replies the task's avatar speaks.
 
-    The events after the sequence `after` come first.
+    The events after the sequence `after` come first. Its turns go on when the stream is left
+    before their end, except with `cut_on_cancel`.
     """
     return pb.ConverseRequest(
         setup=pb.ConverseSetup(
@@ -46,6 +46,7 @@ def setup(
             turn_detection=turn_detection,
             output=pb.REPLY_OUTPUT_AVATAR,
             resume_after_sequence=after,
+            cut_on_cancel=cut_on_cancel,
         )
     )
 
@@ -71,6 +72,11 @@ def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseR
     return [pb.ConverseRequest(say=say)]
 
 
+def request_id_of(request: pb.ConverseRequest) -> str:
+    """Return what a text or words to say are known by, empty for all else."""
+    return request.text.request_id or request.say.request_id
+
+
 def interruption() -> list[pb.ConverseRequest]:
     """Return the requests that cut off whatever is being said."""
     return [pb.ConverseRequest(interrupt=pb.ConverseInterrupt())]
@@ -88,32 +94,13 @@ async def converse(
 ) -> AsyncGenerator[pb.ConverseResponse, None]:
     """Send requests and half-close; yield `ready` and events until all is over.
 
-    Closing the generator cancels the turn that it began, and no other.
+    A turn that was begun goes on when the generator is closed, unless the setup says otherwise.
     """
     start, *rest = requests
     async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
         async for response in responses:
             count(response.event)
             yield response
-
-
-async def outcome(turn: AsyncGenerator[pb.ConverseResponse, None]) -> TurnAnswer | None:
-    """Return how a turn ended, None when there was none; raises ServiceError when it failed."""
-    transcript = ""
-    answer = None
-    async with aclosing(turn):
-        async for response in turn:
-            event = response.event
-            match event.WhichOneof("event"):
-                case "turn_started":
-                    transcript = event.turn_started.user_text
-                case "turn_finished":
-                    answer = _answer(event, transcript)
-                case "turn_failed":
-                    raise to_error(event.turn_failed.status)
-                case _:
-                    pass
-    return answer
 
 
 async def deliver(
@@ -134,20 +121,6 @@ def without_turn() -> ServiceError:
 async def _each(requests: list[pb.ConverseRequest]) -> AsyncGenerator[pb.ConverseRequest, None]:
     for request in requests:
         yield request
-
-
-def _answer(event: conversation_pb2.ConversationEvent, transcript: str) -> TurnAnswer:
-    finished = event.turn_finished
-    return TurnAnswer(
-        message="AI interaction completed",
-        turn_id=event.turn_id,
-        transcript=transcript,
-        reply=finished.reply_text,
-        heard=finished.heard_text,
-        interrupted=finished.interrupted,
-        timings=to_timings(finished.latency),
-        ledger=to_ledger(finished.ledger),
-    )
 
 
 def count(event: conversation_pb2.ConversationEvent) -> None:

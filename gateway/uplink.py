@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.turns import CHUNK_BYTES
+from gateway.turns import CHUNK_BYTES, request_id_of
 
 WAITING_REQUESTS = 64
 WAITING_BYTES = 320_000
@@ -61,7 +61,7 @@ class Uplink:
     def note(self, event: conversation_pb2.ConversationEvent) -> None:
         """Forget what an event shows to have been taken."""
         if taken := event.turn_started.request_id:
-            self._kept = [each for each in self._kept if _request_id(each) != taken]
+            self._kept = [each for each in self._kept if request_id_of(each) != taken]
 
     async def requests(self) -> AsyncGenerator[pb.ConverseRequest, None]:
         """Yield what is to be written to one stream, for as long as that lives.
@@ -96,13 +96,13 @@ class Uplink:
         if request.HasField("audio"):
             return self._keeps_utterances
         # What is dropped while something is said is not worth a second try.
-        return bool(_request_id(request)) and request.say.priority != pb.SAY_PRIORITY_LOW
+        return bool(request_id_of(request)) and request.say.priority != pb.SAY_PRIORITY_LOW
 
     def _keep(self, request: pb.ConverseRequest) -> None:
         self._kept.append(request)
         if request.HasField("audio"):
             return
-        sentences = [each for each in self._kept if _request_id(each)]
+        sentences = [each for each in self._kept if request_id_of(each)]
         if len(sentences) > KEPT_SENTENCES:
             self._kept.remove(sentences[0])
 
@@ -111,15 +111,10 @@ class Uplink:
             self._kept = [each for each in self._kept if not each.HasField("audio")]
         elif request.HasField("interrupt"):
             # It cuts off all that was sent before it.
-            self._kept = [each for each in self._kept if not _request_id(each)]
+            self._kept = [each for each in self._kept if not request_id_of(each)]
 
     def _note_room(self) -> None:
         if len(self._waiting) < WAITING_REQUESTS and self._waiting_bytes < WAITING_BYTES:
             self._has_room.set()
         else:
             self._has_room.clear()
-
-
-def _request_id(request: pb.ConverseRequest) -> str:
-    """Return what a text or words to say are known by, empty for all else."""
-    return request.text.request_id or request.say.request_id

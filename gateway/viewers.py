@@ -9,6 +9,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend import Backend
 from gateway.catalogue import Catalogue
+from gateway.constraints import constraints
 from gateway.models import ConfigAnswer, Done, TokenAnswer
 from gateway.openapi import failures
 from gateway.wire import time_text, to_digital_human, to_persona, to_playback
@@ -26,20 +27,42 @@ def viewer_routes(*, backend: Backend) -> APIRouter:
         "/token",
         tags=["viewers"],
         summary="Get a viewer's token",
+        response_model_exclude_none=True,
         responses=failures(Reason.INVALID_REQUEST),
     )
     async def create_token(
         user_id: Annotated[
-            str, Query(alias="userId", description="Who enters the room, 1 to 64 bytes.")
+            str,
+            Query(
+                alias="userId",
+                description="Who enters the room, 1 to 64 bytes.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "user_id"),
+            ),
         ],
         room_id: Annotated[
-            str, Query(alias="roomId", description="The only room that it opens; default: any.")
+            str,
+            Query(
+                alias="roomId",
+                description="The only room that it opens; default: any.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "room_id"),
+            ),
         ] = "",
         stream_id: Annotated[
-            str, Query(alias="streamId", description="Stream to watch, for `playback`.")
+            str,
+            Query(
+                alias="streamId",
+                description="Stream to watch, for `playback`.",
+                json_schema_extra=constraints(avatar_pb2.CreateViewerTokenRequest, "stream_id"),
+            ),
         ] = "",
         publish: Annotated[
-            str, Query(description="The only stream that the viewer may publish; default: none.")
+            str,
+            Query(
+                description="The only stream that the viewer may publish; default: none.",
+                json_schema_extra=constraints(
+                    avatar_pb2.CreateViewerTokenRequest, "publish_stream_id"
+                ),
+            ),
         ] = "",
     ) -> TokenAnswer:
         """Make a token with which a viewer watches the digital human."""
@@ -99,7 +122,7 @@ def config_routes(
         return ConfigAnswer(
             version=version,
             needs_key=needs_key,
-            default_persona_id=personas.default_id,
+            default_persona_id=personas.default_id or None,
             personas=[to_persona(each) for each in personas.all],
             digital_humans=[to_digital_human(each) for each in people.all],
             languages=sorted({code for each in personas.all for code in each.language_codes}),

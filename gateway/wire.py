@@ -11,6 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as conversation_pb
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway import models
+from gateway.problems import in_http_names
 from services.runtime.errors import ServiceError, from_status
 from services.runtime.reasons import Reason
 
@@ -33,7 +34,7 @@ def to_error(status: Status) -> ServiceError:
 def to_failure(status: Status) -> models.Failure:
     """Return a status within a message as JSON."""
     error = to_error(status)
-    return models.Failure(reason=error.reason, message=error.message)
+    return models.Failure(reason=error.reason, message=in_http_names(error.message))
 
 
 def to_task(task: task_pb2.Task) -> models.Task:
@@ -43,11 +44,11 @@ def to_task(task: task_pb2.Task) -> models.Task:
         state=_name(task_pb2.TaskState.Name(task.state), "TASK_STATE_"),
         room_id=task.room_id,
         stream_id=task.stream_id,
-        digital_human_id=task.digital_human_id,
-        persona_id=task.persona_id,
-        lang=task.language_code,
-        user_id=task.user_id,
-        background_color=task.background_color,
+        digital_human_id=task.digital_human_id or None,
+        persona_id=task.persona_id or None,
+        lang=task.language_code or None,
+        user_id=task.user_id or None,
+        background_color=task.background_color or None,
         max_duration_seconds=task.max_duration.seconds,
         max_idle_seconds=task.max_idle_duration.seconds,
         create_time=_time(task, "create_time"),
@@ -78,15 +79,16 @@ def _to_usage(usage: task_pb2.Usage) -> models.Usage:
 
 
 def to_turn(turn: task_pb2.Turn) -> models.Turn:
-    """Return a recorded turn."""
+    """Return a recorded turn; an empty text is a fact when the turn is over, else not known yet."""
+    is_over = turn.HasField("finish_time")
     return models.Turn(
         turn_id=turn.turn_id,
         origin=_name(conversation_pb.TurnOrigin.Name(turn.origin), "TURN_ORIGIN_"),
-        transcript=turn.user_text,
-        reply=turn.reply_text,
-        heard=turn.heard_text,
+        transcript=turn.user_text or None,
+        reply=turn.reply_text if is_over else turn.reply_text or None,
+        heard=turn.heard_text if is_over else turn.heard_text or None,
         interrupted=turn.interrupted,
-        lang=turn.language_code,
+        lang=turn.language_code or None,
         start_time=_time(turn, "start_time"),
         finish_time=_time(turn, "finish_time"),
         failure=to_failure(turn.failure) if turn.HasField("failure") else None,
@@ -131,7 +133,7 @@ def to_ledger_answer(task_id: str, recorded: task_pb2.GetTurnResponse) -> models
         finish_time=turn.finish_time,
         failure=turn.failure,
         ledger=turn.ledger,
-        segments=[_to_segment(segment, turn.reply) for segment in recorded.segments],
+        segments=[_to_segment(segment, recorded.turn.reply_text) for segment in recorded.segments],
     )
 
 
@@ -165,15 +167,15 @@ def _to_segment(segment: conversation_pb.LedgerSegment, reply: str) -> models.Le
 def to_playback(playback: avatar_pb2.Playback) -> models.Playback:
     """Return how an avatar is watched."""
     is_whep = playback.protocol == avatar_pb2.PLAYBACK_PROTOCOL_WHEP
-    return models.Playback(protocol="WHEP" if is_whep else "ZEGO_EXPRESS", url=playback.url)
+    return models.Playback(protocol="WHEP" if is_whep else "ZEGO_EXPRESS", url=playback.url or None)
 
 
 def to_persona(persona: speech_pb2.Persona) -> models.Persona:
     """Return a persona."""
     return models.Persona(
         persona_id=persona.persona_id,
-        display_name=persona.display_name,
-        description=persona.description,
+        display_name=persona.display_name or None,
+        description=persona.description or None,
         languages=list(persona.language_codes),
         display_names=dict(persona.display_names),
         descriptions=dict(persona.descriptions),
@@ -187,8 +189,8 @@ def to_digital_human(person: avatar_pb2.DigitalHuman) -> models.DigitalHuman:
     """Return a person that can be shown."""
     return models.DigitalHuman(
         digital_human_id=person.digital_human_id,
-        display_name=person.display_name,
-        avatar_url=person.avatar_url,
+        display_name=person.display_name or None,
+        avatar_url=person.avatar_url or None,
         actions=list(person.actions),
     )
 

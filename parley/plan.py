@@ -120,7 +120,10 @@ def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
             "ENGINE_CALLBACK_URL": f"http://{GATEWAY.address(environment)}/api/callbacks/zego",
             **_callback_secrets(environment),
+            "ENGINE_VOICE_URL": f"http://{GATEWAY.address(environment)}/api/v1",
         }
+        if keys := environment.get("GATEWAY_API_KEYS"):
+            made["ENGINE_VOICE_KEY"] = keys.partition(",")[0].strip()
     given = {name: value for name, value in environment.items() if value}
     wanted = {name: value for name, value in made.items() if not _is_given(name, given)}
     return wanted | given

@@ -58,6 +58,25 @@ def _greet(since_s: float) -> Pose:
     )
 
 
+def _shake_hands(since_s: float) -> Pose:
+    # There are no hands to be seen: what is, is the bow and the smile that go with it.
+    swell = _swell(since_s, 2.6, 0.3)
+    shaking = math.sin(2 * math.pi * since_s / 0.45) * _swell(since_s, 1.9, 0.4)
+    return Pose(
+        mouth_round=-0.9 * swell,
+        smile=0.8 * swell,
+        brow=0.4 * swell,
+        head=Head(pitch=(0.09 + 0.05 * shaking) * swell, roll=-0.03 * swell),
+    )
+
+
+def _attend(since_s: float) -> Pose:
+    swell = _swell(since_s, 2.4, 0.4)
+    return Pose(
+        brow=0.35 * swell, smile=0.25 * swell, head=Head(pitch=0.03 * swell, roll=0.06 * swell)
+    )
+
+
 def _nothing(since_s: float) -> Pose:
     return Pose()
 
@@ -70,4 +89,8 @@ GESTURES: Mapping[str, Gesture] = {
     "smile": Gesture(duration_s=2.4, play=_smile),
     "look_aside": Gesture(duration_s=2.0, play=_look_aside),
     "greet": Gesture(duration_s=2.2, play=_greet),
+    # Those that the cloud's documentation has in its examples.
+    "shake_hands": Gesture(duration_s=2.6, play=_shake_hands),
+    "idle_action": Gesture(duration_s=0.0, play=_nothing),
+    "mute_action": Gesture(duration_s=2.4, play=_attend),
 }

@@ -5,14 +5,13 @@ from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
 
-import av
 import numpy as np
 
 from engine.face.gestures import GESTURES, Gesture
 from engine.face.idle import IdleMotion, approach
 from engine.face.lips import SPEECH_RATE, LipReader, MouthShape
 from engine.face.pose import CLOSED, Pose, Weights
-from engine.sound import Samples, read_mono
+from engine.sound import Resampler, Samples
 
 # How much of the sound should be heard before it is played, so that no lip comes late.
 HEAR_AHEAD_S = 0.1
@@ -137,7 +136,7 @@ class _Speech:
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SPEECH_RATE)
+        self._resampler = Resampler(source_rate=sample_rate, rate=SPEECH_RATE)
         self._reader = LipReader()
         self._heard_s = 0.0
         # What is added to a time of the speech to have it on the clock; grows at every gap.
@@ -170,9 +169,7 @@ class _Speech:
     def _resample(self, samples: Samples) -> list[Samples]:
         if self.sample_rate == SPEECH_RATE:
             return [samples]
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = self.sample_rate
-        return [read_mono(resampled) for resampled in self._resampler.resample(frame)]
+        return self._resampler.push(samples)
 
 
 def _add(pose: Pose, gesture: Pose) -> Pose:

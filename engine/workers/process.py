@@ -11,14 +11,13 @@ import structlog
 import uvloop
 
 from engine.api import Unlimited
-from engine.app import serving
+from engine.app import serving, voice_of
 from engine.callbacks import Notice
 from engine.certificate import Identity
 from engine.clock import SystemClock
 from engine.faults import Faults
 from engine.logs import configure_logs
 from engine.settings import EngineSettings
-from engine.speaker import Mute
 from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,
@@ -77,16 +76,19 @@ async def work(link: socket.socket) -> None:
 async def _serve(
     settings: EngineSettings, identity: Identity, line: FrontLine, reader: asyncio.StreamReader
 ) -> None:
-    async with serving(
-        settings,
-        identity=identity,
-        host=LOOPBACK,
-        limit=Unlimited(),
-        notices=line,
-        faults=Faults(),
-        clock=SystemClock(),
-        speaker=Mute(),
-    ) as engine:
+    async with (
+        voice_of(settings) as voice,
+        serving(
+            settings,
+            identity=identity,
+            host=LOOPBACK,
+            limit=Unlimited(),
+            notices=line,
+            faults=Faults(),
+            clock=SystemClock(),
+            speaker=voice,
+        ) as engine,
+    ):
         port = urlsplit(engine.base_url).port or 0
         line.report(Ready(port=port, drive_port=engine.drive_port))
         closed = asyncio.create_task(reader.read())

@@ -91,7 +91,7 @@ def _proxy_of(settings: AvatarSettings) -> ProxyOf:
 def _viewers(settings: AvatarSettings) -> Viewers:
     return Viewers(
         credentials=settings.credentials,
-        mode=settings.token_mode,
+        mode=settings.resolved_token_mode,
         default_ttl_s=settings.token_expire_seconds,
         stage=Stage(whep_url=settings.whep_url, express_server=settings.express_server),
     )

@@ -35,7 +35,6 @@ _ORDER_S = 12.0
 _REPLY_SHARE = 0.2
 _REPLY_S = 0.5
 """What of the caller's deadline is kept back at most, so that it still gets our failure."""
-_DEFAULT_BACKGROUND = "#000000"
 _DEFAULT_VOLUME = 50
 _MAX_OFFSET = 1_000_000
 
@@ -75,7 +74,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             digital_human_id=digital_human_id,
             room_id=request.room_id,
             stream_id=request.stream_id,
-            background_color=request.background_color or _DEFAULT_BACKGROUND,
+            background_color=request.background_color,
             ttl_s=ttl_s,
             max_idle_s=max_idle_s,
         )

@@ -85,7 +85,11 @@ class AvatarSettings(ProcessSettings):
         description="how the cloud is fed: zego, engine, conservative, or a file with a profile;"
         " default: zego or engine",
     )
-    token_mode: Mode = Field(Mode.GCM, description="cipher of viewer tokens: gcm or cbc")
+    token_mode: Mode = Field(
+        Mode.CBC,
+        description="cipher of viewer tokens for the cloud: cbc, which all of its decoders know,"
+        " or gcm; the engine's are always gcm",
+    )
     express_server: SocketUrl = Field(
         "wss://webliveroom-api.zego.im/ws", description="server for the vendor's web SDK"
     )
@@ -170,6 +174,11 @@ class AvatarSettings(ProcessSettings):
         assert app_id is not None
         assert secret is not None
         return Credentials(app_id=app_id, server_secret=secret.get_secret_value())
+
+    @property
+    def resolved_token_mode(self) -> Mode:
+        """The cipher that whoever checks the viewers' tokens takes."""
+        return Mode.GCM if self.is_engine else self.token_mode
 
     @property
     def resolved_cloud_url(self) -> str:

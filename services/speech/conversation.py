@@ -76,7 +76,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class Asked:
     """A turn that is to be held: `cut` ends its reply, `over` is done after it.
 
     It is held in the task of the conversation, and traced below the stream that asked for it.
@@ -109,12 +109,12 @@ class Conversation:
         self._turn_id = last_turn_id
         self._stages = stages
         self._request_ids = deque(request_ids, maxlen=REMEMBERED_REQUESTS)
-        self._urgent: deque[_Waiting] = deque()
-        self._patient: deque[_Waiting] = deque()
-        self._running: _Waiting | None = None
+        self._urgent: deque[Asked] = deque()
+        self._patient: deque[Asked] = deque()
+        self._running: Asked | None = None
         self._turn: Turn | None = None
         self._ended_at = float("-inf")
-        self._yielded: _Waiting | None = None
+        self._yielded: Asked | None = None
         self._rest: Resumed | None = None
         self._numbering = Numbering()
         self._changed = asyncio.Event()
@@ -159,11 +159,14 @@ class Conversation:
         )
         return Guess(text=text, turn_id=self.next_turn_id, draft=Draft(deltas))
 
-    def ask(self, cause: Spoken | Written, *, manner: Manner, speaker: Speaker) -> None:
-        """The user said something: it cuts off what is being said and is answered next."""
+    def ask(self, cause: Spoken | Written, *, manner: Manner, speaker: Speaker) -> Asked | None:
+        """The user said something: it cuts off what is being said and is answered next.
+
+        None for what was asked before.
+        """
         request_id = cause.request_id if isinstance(cause, Written) else ""
         if request_id in self._request_ids:
-            return
+            return None
         self._admit(request_id)
         self._active_at = _now()
         if isinstance(cause, Spoken):
@@ -171,27 +174,30 @@ class Conversation:
             ended = SpeechEnded(end_s=cause.utterance.end_s)
             self._publish(ended, self.next_turn_id)
         self.cut_reply()
-        self._urgent.append(_Waiting(cause=cause, manner=manner, speaker=speaker))
+        asked = Asked(cause=cause, manner=manner, speaker=speaker)
+        self._urgent.append(asked)
         self._changed.set()
+        return asked
 
     def say(
         self, scripted: Scripted, *, priority: Priority, manner: Manner, speaker: Speaker
-    ) -> None:
-        """The application has something said."""
+    ) -> Asked | None:
+        """The application has something said; None for what is dropped, or was said before."""
         if priority is Priority.LOW and not self.is_idle:
-            return
+            return None
         if scripted.request_id in self._request_ids:
-            return
+            return None
         self._admit(scripted.request_id)
         if not _is_prompt(scripted):
             self._active_at = _now()
-        waiting = _Waiting(cause=scripted, manner=manner, speaker=speaker)
+        asked = Asked(cause=scripted, manner=manner, speaker=speaker)
         if priority is Priority.HIGH:
             self.cut_reply()
-            self._urgent.append(waiting)
+            self._urgent.append(asked)
         else:
-            self._patient.append(waiting)
+            self._patient.append(asked)
         self._changed.set()
+        return asked
 
     def note_speech(self, start_s: float, *, speaker: Speaker | None = None) -> None:
         """A voice is heard from the user, by a stream that its speaker stands for."""
@@ -203,11 +209,26 @@ class Conversation:
         """A stream hears nothing more."""
         self._numbering.end(speaker)
 
+    def note_silence(self) -> None:
+        """An utterance ended before it began."""
+        self._publish(SpeechDismissed(remark=Remark.NOISE, text=""), self.next_turn_id)
+
     def cut_reply(self) -> None:
         """Cut off the running reply and those to earlier questions, for good."""
         self._yielded = None
         self._drop_rest()
         self._cut()
+
+    def take_back(self, asked: Asked) -> None:
+        """Cut off one turn, whoever else's are held; one that waits to be said is dropped."""
+        if asked in self._patient:
+            self._patient.remove(asked)
+            asked.over.set_result(None)
+        elif asked is self._yielded:
+            self._yielded = None
+            self._drop_rest()
+        elif not asked.cut.done():
+            asked.cut.set_result(None)
 
     def yield_floor(self) -> None:
         """Cut the reply off for the user's voice; `dismiss` has it taken up again."""
@@ -225,7 +246,7 @@ class Conversation:
         await asyncio.wait({yielded.over})
         if self._yielded is yielded and self._rest is not None:
             rest, self._rest = self._rest, None
-            resumed = _Waiting(cause=rest, manner=yielded.manner, speaker=yielded.speaker)
+            resumed = Asked(cause=rest, manner=yielded.manner, speaker=yielded.speaker)
             self._urgent.appendleft(resumed)
             self._changed.set()
         self._yielded = None
@@ -285,14 +306,14 @@ class Conversation:
                 self._keep(rest, waiting)
                 waiting.over.set_result(None)
 
-    async def _next(self) -> _Waiting:
+    async def _next(self) -> Asked:
         while not (self._urgent or self._patient):
             self._changed.clear()
             await self._changed.wait()
         self._running = (self._urgent or self._patient).popleft()
         return self._running
 
-    def _keep(self, rest: Resumed | None, waiting: _Waiting) -> None:
+    def _keep(self, rest: Resumed | None, waiting: Asked) -> None:
         """Keep what is left of a reply while it may be taken up again."""
         if rest is None:
             return

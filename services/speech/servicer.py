@@ -107,6 +107,9 @@ class SpeechServicer(SpeechServiceServicer):
                 async with closing(session.listener.items()) as items:
                     async for item in items:
                         await context.write(_to_response(item))
+            except asyncio.CancelledError:
+                session.abandon()
+                raise
             finally:
                 reading.cancel()
                 await asyncio.wait({reading})
@@ -200,6 +203,7 @@ class SpeechServicer(SpeechServiceServicer):
                     manner=manner,
                     speaker=speaker,
                     ear=self._ear(setup, manner, floor),
+                    cuts_on_cancel=setup.cut_on_cancel,
                 )
                 try:
                     async with self._hanging_up(conversation, floor, on_air):

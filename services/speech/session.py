@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.errors import invalid
 from services.speech import wire
-from services.speech.conversation import Conversation, Priority
+from services.speech.conversation import Asked, Conversation, Priority
 from services.speech.event_log import Listener
 from services.speech.listening import PushToTalk
 from services.speech.microphone import OpenMicrophone
@@ -30,7 +30,8 @@ _PRIORITIES = {
 class Session:
     """A stream's part in a conversation, in which it hears of the events after `joined_after`.
 
-    `ear` is None when its setup names no input format.
+    `ear` is None when its setup names no input format. `asked` are the turns that it began, as far
+    as they are to end with it.
     """
 
     conversation: Conversation
@@ -39,6 +40,13 @@ class Session:
     manner: Manner
     speaker: Speaker
     ear: Ear | None
+    cuts_on_cancel: bool
+    asked: list[Asked] = field(default_factory=list)
+
+    def abandon(self) -> None:
+        """The caller went away before the end."""
+        for asked in self.asked:
+            self.conversation.take_back(asked)
 
     async def read(self, requests: AsyncIterator[pb.ConverseRequest]) -> None:
         """Take all requests, wait for the last turn, and close the listener with the outcome."""
@@ -75,9 +83,9 @@ class Session:
                     arrived_at=_now(),
                     request_id=request.text.request_id,
                 )
-                self.conversation.ask(written, manner=self.manner, speaker=self.speaker)
+                self._note(self.conversation.ask(written, manner=self.manner, speaker=self.speaker))
             case "say":
-                self.conversation.say(
+                said = self.conversation.say(
                     Scripted(
                         text=request.say.text.strip(),
                         arrived_at=_now(),
@@ -87,8 +95,13 @@ class Session:
                     manner=self.manner,
                     speaker=self.speaker,
                 )
+                self._note(said)
             case "interrupt":
                 self.conversation.interrupt()
+
+    def _note(self, asked: Asked | None) -> None:
+        if asked is not None and self.cuts_on_cancel:
+            self.asked.append(asked)
 
     def _hear(self, pcm: bytes) -> None:
         match self.ear:
@@ -108,11 +121,13 @@ class Session:
             case OpenMicrophone():
                 raise invalid("commit", "manual_only", "needs turn_detection MANUAL")
             case PushToTalk() as button if (utterance := button.commit()) is not None:
-                self.conversation.ask(
-                    Spoken(utterance=utterance), manner=self.manner, speaker=self.speaker
-                )
-            case _:
-                raise invalid("commit", "after_audio", "needs `audio` before it")
+                spoken = Spoken(utterance=utterance)
+                self._note(self.conversation.ask(spoken, manner=self.manner, speaker=self.speaker))
+            case PushToTalk():
+                # A button that was pressed and let go at once.
+                self.conversation.note_silence()
+            case None:
+                raise invalid("setup.input_format", "required", "is required before `commit`")
 
 
 def _now() -> float:

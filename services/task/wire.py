@@ -26,8 +26,6 @@ from services.task.conversation import (
 from services.task.ports import Request, Snapshot, TaskFilter
 from services.task.tasks import Failure, StopReason, Task, TaskState, new_task_id
 
-DEFAULT_BACKGROUND = "#000000"
-
 
 def task_from_request(
     request: pb.CreateTaskRequest,
@@ -45,7 +43,7 @@ def task_from_request(
         persona_id=request.persona_id,
         language_code=request.language_code,
         user_id=request.user_id,
-        background_color=request.background_color or DEFAULT_BACKGROUND,
+        background_color=request.background_color,
         max_duration=_whole_seconds(request.max_duration) or max_duration,
         max_idle_duration=_whole_seconds(request.max_idle_duration) or max_idle_duration,
         create_time=now,

@@ -217,7 +217,11 @@ async def test_token(cloud: Cloud, offer: str) -> None:
         ({"login": 0}, 403),
         ({"life_s": -1}, 401),
         ({"secret": "f" * 32}, 401),
-        ({"payload": "{"}, 401),
+        ({"payload": "{"}, 403),
+        ({"payload": '{"room_id": "room-1"}'}, 403),
+        ({"payload": '{"room_id": "a/b"}'}, 403),
+        ({"payload": "[]"}, 403),
+        ({"payload": '{"room_id": "room-1", "privilege": null}'}, 403),
     ]
     for changes, status in cases:
         token = make_viewer_token(cloud.engine, **changes)

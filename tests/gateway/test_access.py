@@ -1,5 +1,6 @@
 """Who may call: keys, origins, rates; and what a start without keys is allowed to do."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from gateway.access import RateLimit
-from gateway.settings import GatewaySettings, is_loopback
+from gateway.hosts import is_loopback
+from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.settings import SettingsError, load
 from tests.support.gateway import RunningGateway, running_gateway
@@ -117,6 +119,102 @@ async def test_without_keys_local_pages_may_call(gateway: RunningGateway, origin
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.json()["needsKey"] is False
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LocalHost:8080",
+        "localhost.:8080",
+        "app.localhost:1",
+        "127.0.0.1:8080",
+        "127.9.9.9",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]:8080",
+    ],
+)
+async def test_every_way_to_write_loopback_is_served(gateway: RunningGateway, host: str) -> None:
+    answer = await gateway.client.get("/api/config", headers={"host": host})
+    assert answer.status_code == 200
+
+
+@pytest.fixture
+async def emulated() -> AsyncIterator[RunningGateway]:
+    """A gateway that Android emulators and a test bench know by names of their own."""
+    names = "10.0.2.2, 10.0.3.2 ,Bench.Example.,[fd00::0:2]"
+    hosts = GatewaySettings(allowed_hosts=names).hosts
+    async with running_gateway(hosts=hosts) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.2.2:8080",
+        "10.0.3.2",
+        "bench.example:1",
+        "BENCH.example.",
+        "[fd00::2]:80",
+        "[FD00:0:0::2]",
+        "localhost:8080",
+    ],
+)
+async def test_allowed_names_are_served_too(emulated: RunningGateway, host: str) -> None:
+    headers = {"host": host}
+    assert (await emulated.client.get("/api/config", headers=headers)).status_code == 200
+    page = headers | {"origin": f"http://{host}"}
+    assert (await emulated.client.get("/api/config", headers=page)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "10.0.2.20"},
+        {"host": "10.0.2.2.evil.test"},
+        {"host": "evil.test@10.0.2.2"},
+        {"host": "10.0.2.2@evil.test"},
+        {"host": "evil.test:10.0.2.2"},
+        {"host": "x.bench.example"},
+        {"host": "[fd00::3]"},
+        {"host": "[fd00::2"},
+        {"host": ""},
+        # The name may be another machine's for whoever browses on this one.
+        {"host": "127.0.0.1:8080", "origin": "http://10.0.2.2:8080"},
+        {"host": "10.0.2.2", "origin": "https://evil.test"},
+        {"host": "10.0.2.2", "origin": "null"},
+        {"host": "10.0.2.2", "origin": "file://10.0.2.2"},
+    ],
+)
+async def test_no_other_name_is_let_in_by_them(
+    emulated: RunningGateway, headers: dict[str, str]
+) -> None:
+    answer = await emulated.client.get("/api/config", headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "PERMISSION_DENIED")
+
+
+async def test_an_allowed_name_opens_the_line(emulated: RunningGateway) -> None:
+    task_id = await emulated.create()
+    address = f"ws://10.0.2.2:8080/api/digital-human/talk?taskId={task_id}"
+    port = int(emulated.url.rpartition(":")[2])
+
+    def call() -> str:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as way,
+            connect(address, sock=way) as line,
+        ):
+            return str(line.recv())
+
+    assert '"ready"' in await asyncio.to_thread(call)
+
+
+@pytest.mark.parametrize(
+    "names", ["*", "10.0.2.2:8080", "http://10.0.2.2", "*.example", "a b", "::zz", "[::1]:80", "@"]
+)
+def test_what_is_no_name_is_refused_at_start(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_ALLOWED_HOSTS", f"localhost,{names}")
+    with pytest.raises(SettingsError, match="GATEWAY_ALLOWED_HOSTS"):
+        load(GatewaySettings)
 
 
 async def test_too_many_requests_are_told_to_wait() -> None:

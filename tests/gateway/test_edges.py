@@ -168,3 +168,15 @@ async def test_pages_load_nothing_from_elsewhere(gateway: RunningGateway) -> Non
 
 async def test_the_docs_show_themselves_to_no_validator(gateway: RunningGateway) -> None:
     assert '"validatorUrl": null' in (await gateway.client.get("/docs")).text
+
+
+async def test_a_service_speaks_of_fields_by_the_clients_names(gateway: RunningGateway) -> None:
+    gateway.script.errors["GetTask"] = ServiceError(
+        Reason.TASK_NOT_FOUND,
+        "task_id: there is no such task; see language_code and not snake_case",
+        task_id="task_1",
+        last_sequence="7",
+    )
+    problem = (await gateway.client.get("/api/digital-human/tasks/task_1")).json()
+    assert problem["detail"] == "taskId: there is no such task; see lang and not snake_case"
+    assert problem["metadata"] == {"taskId": "task_1", "lastSequence": "7"}

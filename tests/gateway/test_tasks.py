@@ -168,7 +168,7 @@ async def test_tasks_are_listed_by_page_and_state(gateway: RunningGateway) -> No
         f"{API}/tasks", params={"pageSize": 2, "pageToken": page["nextPageToken"]}
     )
     assert [task["taskId"] for task in rest.json()["tasks"]] == [ids[0]]
-    assert rest.json()["nextPageToken"] == ""
+    assert "nextPageToken" not in rest.json()
     stopped = await gateway.client.get(
         f"{API}/tasks", params={"state": ["STOPPED", "FAILED"], "userId": "ada"}
     )

@@ -4,7 +4,6 @@ import asyncio
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from services.runtime.errors import ServiceError
@@ -112,24 +111,6 @@ async def test_events_are_sent_while_the_turn_goes_on(gateway: RunningGateway) -
         assert seen == ["ready", "turn_started", "reply_updated"]
         gateway.script.hold_reply.set()
         assert [event.name async for event in events][-1] == "turn_finished"
-
-
-@pytest.mark.parametrize("headers", [EVENTS, {}], ids=["events", "answer"])
-async def test_a_client_that_leaves_cuts_its_turn_off(
-    gateway: RunningGateway, headers: dict[str, str]
-) -> None:
-    task_id = await gateway.create()
-    gateway.script.hold_reply = asyncio.Event()
-    body = {"taskId": task_id, "text": "Hello?"}
-    client = httpx.AsyncClient(base_url=gateway.url)
-    asking = asyncio.create_task(client.post(f"{API}/talk-to-ai", json=body, headers=headers))
-    async with asyncio.timeout(10):
-        await gateway.speech.replying.wait()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    await client.aclose()
-    async with asyncio.timeout(10):
-        await gateway.speech.cancelled.wait()
 
 
 async def test_a_failed_turn_is_a_problem(gateway: RunningGateway) -> None:

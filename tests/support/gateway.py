@@ -14,6 +14,7 @@ import httpx
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.avatar.v1.avatar_pb2_grpc import (
     AvatarServiceServicer,
@@ -358,7 +359,7 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "say":
                     self.says.append(request.say)
-                    async for response in self._turn(""):
+                    async for response in self._turn("", request.say.request_id):
                         yield response
                 case "interrupt":
                     self.interrupts += 1
@@ -435,6 +436,20 @@ class ScriptedSpeech(SpeechServiceServicer):
             personas=self.personas,
             default_persona_id="guide",
         )
+
+    async def ListVoices(
+        self, request: speech_pb2.ListVoicesRequest, context: Context
+    ) -> speech_pb2.ListVoicesResponse:
+        self.script.check("ListVoices")
+        voice = speech_pb2.Voice(voice_id="anna", display_name="Anna", language_codes=["en"])
+        return speech_pb2.ListVoicesResponse(voices=[voice])
+
+    async def Synthesize(
+        self, request: speech_pb2.SynthesizeRequest, context: Context
+    ) -> AsyncIterator[speech_pb2.SynthesizeResponse]:
+        self.script.check("Synthesize")
+        format = audio_pb2.AudioFormat(sample_rate_hertz=24_000, channel_count=1)
+        yield speech_pb2.SynthesizeResponse(format=format, pcm=bytes(480))
 
 
 class ScriptedAvatars(AvatarServiceServicer):
@@ -521,6 +536,7 @@ async def running_gateway(
     *,
     keys: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
+    hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
     speech_target: str = "",
     **options: Any,
@@ -552,7 +568,9 @@ async def running_gateway(
             avatar=behind.address,
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
-        rules = AccessRules(keys=keys, origins=origins, requests_per_second=requests_per_second)
+        rules = AccessRules(
+            keys=keys, origins=origins, hosts=hosts, requests_per_second=requests_per_second
+        )
         chosen = GatewayOptions(access=rules, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
         app = create_app(backend=backend, decoder=decoder, options=chosen)

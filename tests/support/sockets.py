@@ -33,8 +33,12 @@ async def gateway_before(
     speech: str = "",
     keys: tuple[str, ...] = (),
     send_timeout_s: float = SEND_TIMEOUT_S,
+    **given: Any,
 ) -> AsyncIterator[str]:
-    """Serve; gives the address of the sockets. `speech` is another way to the speech service."""
+    """Serve; gives the address of the sockets. `speech` is another way to the speech service.
+
+    What else is given are options of the gateway.
+    """
     rules = AccessRules(keys=keys, origins=(), requests_per_second=1000.0)
     targets = Targets(
         task=rig.neighbours_address,
@@ -42,7 +46,7 @@ async def gateway_before(
         avatar=rig.neighbours_address,
     )
     drain = Drain()
-    options = GatewayOptions(access=rules)
+    options = GatewayOptions(access=rules, **given)
     async with (
         connecting(targets, service_token=None) as backend,
         decoding(options.audio) as decoder,

@@ -31,7 +31,10 @@ _LOOK_UP_PAUSE_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOrder:
-    """A digital human to put on air; both ends of its life are always stated, in seconds."""
+    """A digital human to put on air; both ends of its life are always stated, in seconds.
+
+    Without a background, `#rrggbb`, it is the cloud's own.
+    """
 
     digital_human_id: str
     room_id: str
@@ -192,11 +195,11 @@ class CloudApi:
         await self._order(Action.INTERRUPT_DRIVE_TASK, {"TaskId": task_id}, within_s)
 
     async def _create(self, order: StreamOrder, within_s: float) -> str:
+        config = {"DigitalHumanId": order.digital_human_id}
+        if order.background_color:
+            config["BackgroundColor"] = order.background_color
         body = {
-            "DigitalHumanConfig": {
-                "DigitalHumanId": order.digital_human_id,
-                "BackgroundColor": order.background_color,
-            },
+            "DigitalHumanConfig": config,
             "RTCConfig": {"RoomId": order.room_id, "StreamId": order.stream_id},
             "TTL": order.ttl_s,
             "MaxIdleTime": order.max_idle_s,

@@ -88,7 +88,7 @@ def generate_token(
     effective_s: int,
     now: int,
     payload: str = "",
-    mode: Mode = Mode.GCM,
+    mode: Mode,
 ) -> str:
     """A token good from `now` (Unix seconds) for `effective_s`; raises TokenInputError."""
     _check_inputs(app_id=app_id, user_id=user_id, secret=secret, effective_s=effective_s)

@@ -34,8 +34,7 @@ SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)
     ("first", "requests", "reason", "field"),
     [
         (setup(), [setup()], Reason.STREAM_ORDER, "setup"),
-        (setup(), [COMMIT], Reason.INVALID_REQUEST, "commit"),
-        (setup(), [*audio(voiced(0.5)), COMMIT, COMMIT], Reason.INVALID_REQUEST, "commit"),
+        (setup(input_format=None), [COMMIT], Reason.INVALID_REQUEST, "input_format"),
         (SERVER, [*audio(voiced(0.1)), COMMIT], Reason.INVALID_REQUEST, "commit"),
         (setup(), [ODD], Reason.AUDIO_INVALID, "audio.pcm"),
         (
@@ -52,6 +51,9 @@ SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)
         ),
         (setup(input_format=None), audio(silent(0.1)), Reason.INVALID_REQUEST, "input_format"),
         (setup(), [text("  ")], Reason.INVALID_REQUEST, "text.text"),
+        (setup(), [text("\0")], Reason.INVALID_REQUEST, "text.text"),
+        (setup(), [text("\u200b\u3000\x1b\n")], Reason.INVALID_REQUEST, "text.text"),
+        (setup(), [say("\x7f")], Reason.INVALID_REQUEST, "say.text"),
         (setup(), [text("a" * 4_001)], Reason.INVALID_REQUEST, "text.text"),
         (setup(), [say("")], Reason.INVALID_REQUEST, "say.text"),
         (setup(), [pb.ConverseRequest()], Reason.INVALID_REQUEST, "request"),

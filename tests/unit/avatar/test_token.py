@@ -35,7 +35,14 @@ BAD_INPUTS: dict[str, dict[str, Any]] = {
 
 
 def generate(**changes: Any) -> str:
-    inputs = {"app_id": 1, "user_id": "ada", "secret": SECRET, "effective_s": 60, "now": NOW}
+    inputs = {
+        "app_id": 1,
+        "user_id": "ada",
+        "secret": SECRET,
+        "effective_s": 60,
+        "now": NOW,
+        "mode": Mode.GCM,
+    }
     return generate_token(**(inputs | changes))
 
 

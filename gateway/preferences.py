@@ -1,0 +1,43 @@
+"""When a client is answered: as it prefers (RFC 7240), else as the deployment does."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Header
+
+RESPOND_ASYNC = "respond-async"
+WAIT = "wait"
+APPLIED = {"Preference-Applied": RESPOND_ASYNC}
+
+Prefer = Annotated[
+    list[str] | None,
+    Header(
+        alias="Prefer",
+        description="`respond-async`: answer early, with 202. `wait`: answer when all is done. "
+        "Default: as the deployment is set.",
+    ),
+]
+
+
+class CreateAnswer(StrEnum):
+    """When create-task is answered."""
+
+    ON_AIR = "on-air"
+    ACCEPTED = "accepted"
+
+
+class TalkAnswer(StrEnum):
+    """When a question is answered."""
+
+    FINISHED = "finished"
+    PLAYING = "playing"
+
+
+def prefers_early(prefer: Sequence[str] | None) -> bool | None:
+    """Whether a client wants an answer before all is done; None when it leaves that to us."""
+    preferences = (each for line in prefer or () for each in line.split(","))
+    names = {each.partition(";")[0].partition("=")[0].strip().lower() for each in preferences}
+    if RESPOND_ASYNC in names:
+        return True
+    return False if WAIT in names else None

@@ -1,0 +1,189 @@
+"""The OpenAPI description is true: what it allows is taken, what it forbids refused, and told."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from tests.support.gateway import RunningGateway, running_gateway
+
+OPERATIONS = [
+    ("post", "/api/digital-human/create-task"),
+    ("post", "/api/digital-human/stop-task"),
+    ("post", "/api/digital-human/talk-to-ai"),
+    ("post", "/api/digital-human/say"),
+    ("post", "/api/digital-human/interrupt"),
+    ("post", "/api/digital-human/action"),
+    ("post", "/api/v1/audio/speech"),
+    ("post", "/api/callbacks/zego"),
+    ("get", "/api/v1/audio/voices"),
+    ("get", "/api/digital-human/tasks"),
+    ("get", "/api/digital-human/tasks/{taskId}"),
+    ("get", "/api/digital-human/tasks/{taskId}/conversation"),
+    ("get", "/api/digital-human/tasks/{taskId}/turns/{turnId}/ledger"),
+    ("get", "/api/token"),
+    ("get", "/api/config"),
+]
+GOOD = {
+    "roomId": "room_1",
+    "streamId": "stream_1",
+    "taskId": "task_1",
+    "text": "Hello.",
+    "action": "nod",
+    "userId": "ada",
+    "input": "Hello.",
+}
+ODD: list[Any] = [
+    None,
+    "",
+    " ",
+    "\0",
+    "a" * 5000,
+    "é" * 65,
+    0,
+    -1,
+    1.5,
+    10**30,
+    True,
+    [],
+    {},
+    "#12",
+]
+FAILURES = [
+    ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "Nobody is there."),
+    ServiceError(Reason.DEADLINE_EXCEEDED, "It took too long."),
+    ServiceError(Reason.INTERNAL, "Something went wrong."),
+    ServiceError(Reason.RATE_LIMITED, "Too fast."),
+]
+RPCS = (
+    *("CreateTask", "StopTask", "GetTask", "ListTasks", "GetConversation", "GetTurn"),
+    *("Converse", "ListPersonas", "CreateViewerToken", "PerformAction", "ListDigitalHumans"),
+    *("HandleCallback", "ListVoices", "Synthesize"),
+)
+
+
+def resolve(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return dict(described["components"]["schemas"][name])
+    return schema
+
+
+def body_of(described: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    content = operation.get("requestBody", {}).get("content", {})
+    return resolve(described, content.get("application/json", {}).get("schema", {}))
+
+
+def ask(gateway: RunningGateway, method: str, path: str, **request: Any) -> Any:
+    address = path.replace("{taskId}", "task_1").replace("{turnId}", "1")
+    return gateway.client.request(method, address, **request)
+
+
+async def describe(gateway: RunningGateway) -> dict[str, Any]:
+    return dict((await gateway.client.get("/openapi.json")).json())
+
+
+def requests(
+    described: dict[str, Any], operation: dict[str, Any], rng: random.Random
+) -> Iterator[dict[str, Any]]:
+    """Requests of every sort: good ones, odd members, no JSON, another type, odd queries."""
+    properties = body_of(described, operation).get("properties", {})
+    queries = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+    good = {name: GOOD[name] for name in properties if name in GOOD}
+    query = {name: GOOD[name] for name in queries if name in GOOD}
+    yield {"json": good, "params": query}
+    yield {"params": {name: "\0" for name in queries}}
+    if properties:
+        for name in properties:
+            for value in rng.sample(ODD, 3):
+                yield {"json": good | {name: value}}
+        yield {"json": []}
+        yield {"content": b"{", "headers": {"content-type": "application/json"}}
+        yield {"content": b"x", "headers": {"content-type": "text/plain"}}
+        yield {"content": b" " * 70_000, "headers": {"content-type": "application/json"}}
+    for name in queries:
+        for value in rng.sample(["", "-1", "0", "x", "é" * 70, "9" * 40], 3):
+            yield {"params": query | {name: value}}
+    yield {"headers": {"host": "evil.test"}}
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_every_status_that_comes_is_described(
+    gateway: RunningGateway, method: str, path: str
+) -> None:
+    described = await describe(gateway)
+    operation = described["paths"][path][method]
+    rng = random.Random(path)
+    seen = set()
+    for request in requests(described, operation, rng):
+        answer = await ask(gateway, method, path, **request)
+        seen.add(str(answer.status_code))
+        if answer.is_error:
+            assert answer.json()["status"] == answer.status_code
+    good = next(requests(described, operation, rng))
+    for failure in FAILURES:
+        gateway.script.errors.update(dict.fromkeys(RPCS, failure))
+        seen.add(str((await ask(gateway, method, path, **good)).status_code))
+    assert seen <= operation["responses"].keys()
+
+
+async def test_a_missing_key_is_described() -> None:
+    async with running_gateway(keys=("key",)) as gateway:
+        described = (await gateway.client.get("/openapi.json")).json()
+        for method, path in OPERATIONS:
+            answer = await ask(gateway, method, path)
+            responses = described["paths"][path][method]["responses"]
+            assert str(answer.status_code) in responses, path
+
+
+def beyond(schema: dict[str, Any]) -> Iterator[Any]:
+    """Values just outside of a described member."""
+    if "maxLength" in schema:
+        yield "a" * (schema["maxLength"] + 1)
+    if schema.get("minLength"):
+        yield ""
+    if "pattern" in schema:
+        yield "!!"
+    if "maximum" in schema:
+        yield int(schema["maximum"]) + 1
+        yield int(schema["minimum"]) - 1
+    yield [] if schema["type"] != "array" else 5
+
+
+def within(schema: dict[str, Any]) -> Iterator[Any]:
+    """Values at the edge of a described member."""
+    if "maximum" in schema:
+        yield int(schema["maximum"])
+        yield int(schema["minimum"])
+    elif "maxLength" in schema and "pattern" not in schema:
+        yield "a" * schema["maxLength"]
+
+
+BODIES = [path for method, path in OPERATIONS if method == "post" and "callbacks" not in path]
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_members_are_checked_as_they_are_described(
+    gateway: RunningGateway, path: str
+) -> None:
+    described = await describe(gateway)
+    properties = body_of(described, described["paths"][path]["post"])["properties"]
+    good = {name: GOOD[name] for name in properties if name in GOOD}
+    if "taskId" in good:
+        good["taskId"] = await gateway.create()
+    for name, schema in properties.items():
+        if name == "model":
+            continue
+        for value in beyond(schema):
+            refused = await ask(gateway, "post", path, json=good | {name: value})
+            assert refused.status_code == 400, (name, json.dumps(value)[:60])
+            assert refused.json()["violations"][0]["field"] == name
+        for value in within(schema):
+            taken = await ask(gateway, "post", path, json=good | {name: value})
+            if taken.is_error and taken.json()["reason"] == "INVALID_REQUEST":
+                fields = [each["field"] for each in taken.json()["violations"]]
+                assert name not in fields, (name, value)

@@ -1,0 +1,136 @@
+"""What messages of an open line break, and how the client is told."""
+
+import json
+import re
+
+import pytest
+from websockets.frames import CloseCode, Frame, Opcode
+
+from tests.support.sockets import calling, gateway_before
+from tests.support.speech import speech_rig, voiced
+
+PROSE = ("detail", "error", "metadata", "violations")
+
+
+def frame(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
+    """A client's frame."""
+    return Frame(opcode, payload, fin=fin).serialize(mask=True)
+
+
+RULES = [
+    ({"type": "text", "text": "hi", "requestId": "1"}, "requestId", "uuid"),
+    (
+        {"type": "say", "text": "hi", "requestId": "3f2b8c1e5d0a4c7b9a610e8f2d4b6c90"},
+        "requestId",
+        "uuid",
+    ),
+    ({"type": "text", "text": " \n"}, "text", "not_blank"),
+    ({"type": "text", "text": "\0"}, "text", "not_blank"),
+    ({"type": "say", "text": "\u200b\u2028\x1b"}, "text", "not_blank"),
+    ({"type": "text", "text": ""}, "text", "min_length"),
+    ({"type": "text", "text": "a" * 4001}, "text", "max_length"),
+    ({"type": "text"}, "text", "required"),
+    ({"type": "text", "text": 5}, "text", "string"),
+    ({"type": "say", "text": "hi", "priority": "URGENT"}, "priority", "enum"),
+    ({"type": "dance"}, "type", "enum"),
+    ({"type": "commit"}, "type", "manual_only"),
+]
+
+
+@pytest.mark.parametrize(("message", "field", "rule"), RULES)
+async def test_the_rule_that_a_message_breaks_is_told(
+    message: dict[str, str], field: str, rule: str
+) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(**message)
+        await caller.closed()
+        assert caller.problem is not None
+        (violation,) = caller.problem["violations"]
+        assert (violation["field"], violation["rule"]) == (field, rule)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"after": 99}, "after"),
+        ({"lang": "fr"}, "lang"),
+        ({"lang": "??"}, "lang"),
+    ],
+)
+async def test_fields_are_named_as_the_client_names_them(
+    query: dict[str, object], named: str
+) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url, **query) as caller:
+        await caller.closed()
+        assert caller.problem is not None
+        told = json.dumps({name: caller.problem[name] for name in PROSE})
+        assert named in told
+        assert not re.search(r"[a-z]_[a-z]|setup", told)
+
+
+@pytest.mark.parametrize("text", ["你", "?", "👋", "é\0", "e\u0301"])
+async def test_whatever_can_be_read_is_a_question(text: str) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(type="text", text=text)
+        assert (await caller.until("turn_started"))["transcript"] == text.strip()
+
+
+async def test_a_button_that_is_only_tapped_changes_nothing() -> None:
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig) as url,
+        calling(url, turnDetection="MANUAL") as caller,
+    ):
+        for _ in range(2):
+            await caller.send(type="commit")
+            assert (await caller.until("speech_dismissed"))["reason"] == "NOISE"
+        await caller.speak(voiced(1))
+        await caller.send(type="commit")
+        assert (await caller.until("turn_finished"))["interrupted"] is False
+
+
+BROKEN = {
+    "long-text": (
+        [frame(Opcode.TEXT, b"a" * (2**20 + 1))],
+        CloseCode.MESSAGE_TOO_BIG,
+        "PAYLOAD_TOO_LARGE",
+    ),
+    "long-sound": (
+        [frame(Opcode.BINARY, bytes(3 * 2**20))],
+        CloseCode.MESSAGE_TOO_BIG,
+        "PAYLOAD_TOO_LARGE",
+    ),
+    "long-in-pieces": (
+        [
+            frame(Opcode.TEXT, b"a" * 2**19, fin=False),
+            frame(Opcode.CONT, b"a" * 2**19, fin=False),
+            frame(Opcode.CONT, b"a"),
+        ],
+        CloseCode.MESSAGE_TOO_BIG,
+        "PAYLOAD_TOO_LARGE",
+    ),
+    "no-utf-8": (
+        [frame(Opcode.TEXT, b"\xff\xfe")],
+        CloseCode.INVALID_DATA,
+        "MALFORMED_MESSAGE",
+    ),
+    "no-beginning": (
+        [frame(Opcode.CONT, b"a")],
+        CloseCode.PROTOCOL_ERROR,
+        "MALFORMED_MESSAGE",
+    ),
+    "unknown-kind": ([b"\x83\x80\0\0\0\0"], CloseCode.PROTOCOL_ERROR, "MALFORMED_MESSAGE"),
+}
+
+
+@pytest.mark.parametrize(("sent", "code", "reason"), BROKEN.values(), ids=BROKEN.keys())
+async def test_what_the_protocol_refuses_is_told_before_the_close(
+    sent: list[bytes], code: int, reason: str
+) -> None:
+    async with speech_rig() as rig, gateway_before(rig) as url, calling(url) as caller:
+        caller.connection.transport.write(b"".join(sent))
+        assert await caller.closed() == code
+        assert caller.problem is not None
+        assert caller.problem["reason"] == reason
+        assert caller.problem["instance"] == "/api/digital-human/talk"
+        assert caller.problem["requestId"]
