@@ -2,8 +2,8 @@
 
 export interface Persona {
   personaId: string;
-  displayName: string;
-  description: string;
+  displayName?: string;
+  description?: string;
   /** By language. */
   displayNames: Record<string, string>;
   descriptions: Record<string, string>;
@@ -16,8 +16,8 @@ export interface Persona {
 
 export interface DigitalHuman {
   digitalHumanId: string;
-  displayName: string;
-  avatarUrl: string;
+  displayName?: string;
+  avatarUrl?: string;
   actions: string[];
 }
 
@@ -99,7 +99,7 @@ interface OfTurn {
 export type TalkEvent =
   | { name: "speech_started" | "speech_ended" | "speech_dismissed"; data: OfTurn }
   | { name: "transcript_updated"; data: OfTurn & { text: string; isFinal: boolean } }
-  | { name: "turn_started"; data: OfTurn & { origin: Origin; transcript: string; requestId?: string } }
+  | { name: "turn_started"; data: OfTurn & { origin: Origin; transcript?: string; requestId?: string } }
   | { name: "sentence_started"; data: OfTurn & Sentence }
   | { name: "playback_started"; data: OfTurn }
   | { name: "turn_finished"; data: OfTurn & { reply: string; heard: string; interrupted: boolean; timings: Timings } }

@@ -98,7 +98,7 @@ export class Conversation {
       case "turn_started": {
         const { turnId, origin, transcript } = event.data;
         if (origin === "SPEECH") this.#voice = "silent";
-        return Object.assign(this.#turn(turnId), { origin, question: transcript, isQuestionFinal: true });
+        return Object.assign(this.#turn(turnId), { origin, question: transcript ?? "", isQuestionFinal: true });
       }
       case "sentence_started":
         return this.#addSentence(event.data.turnId, event.data);

@@ -149,7 +149,7 @@ class Choices {
 }
 
 function toFace({ digitalHumanId, displayName, avatarUrl }: DigitalHuman): Option {
-  return { value: digitalHumanId, label: displayName || digitalHumanId, picture: avatarUrl };
+  return { value: digitalHumanId, label: displayName ?? digitalHumanId, ...(avatarUrl && { picture: avatarUrl }) };
 }
 
 function toCharacter(persona: Persona): Option {

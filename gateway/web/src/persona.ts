@@ -4,11 +4,11 @@ import type { Persona } from "./contract";
 import { language } from "./language";
 
 export function nameOf({ displayNames, displayName, personaId }: Persona): string {
-  return inPageLanguage(displayNames) ?? (displayName || personaId);
+  return inPageLanguage(displayNames) ?? displayName ?? personaId;
 }
 
 export function descriptionOf({ descriptions, description }: Persona): string {
-  return inPageLanguage(descriptions) ?? description;
+  return inPageLanguage(descriptions) ?? description ?? "";
 }
 
 function inPageLanguage(texts: Record<string, string>): string | undefined {
