@@ -73,7 +73,7 @@ class Gateway:
             params = [("state", state) for state in states] + [("pageToken", token)] * bool(token)
             page = await self._call("GET", f"{_API}/tasks", params=params)
             found += page["tasks"]
-            token = page["nextPageToken"]
+            token = page.get("nextPageToken", "")
             if not token:
                 return found
 

@@ -66,7 +66,7 @@ class Call:
         match event.name:
             case "turn_started":
                 self._tell(f"[bold]You:[/bold]   {data['transcript']}")
-                return {"transcript": data["transcript"]}
+                return {"transcript": data.get("transcript", "")}
             case "sentence_started":
                 self._tell(f"[bold green]Reply:[/bold green] {data['text']}")
             case "playback_started":

@@ -20,8 +20,12 @@ def table_of(tasks: Sequence[Json]) -> Table:
         table.add_column(heading, no_wrap=heading == "Task")
     for task in tasks:
         since = _readable(task.get("startTime") or task.get("createTime") or "")
-        table.add_row(task["taskId"], task["state"], task["digitalHumanId"], task["roomId"], since)
+        table.add_row(task["taskId"], task["state"], _person(task), task["roomId"], since)
     return table
+
+
+def _person(task: Json) -> str:
+    return str(task.get("digitalHumanId", "the cloud's first"))
 
 
 def _readable(time: str) -> str:

@@ -1,7 +1,7 @@
 """The unary calls of the avatar service against a real engine."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import structlog
@@ -31,8 +31,10 @@ GONE = "no-such-avatar"
 class Hummer:
     """A voice for the engine that says everything as a hum."""
 
-    timbres = (Timbre(timbre_id="hum", name="Hum"),)
     sample_rate = RATE
+
+    async def timbres(self) -> Sequence[Timbre]:
+        return (Timbre(timbre_id="hum", name="Hum"),)
 
     async def speak(self, text: str, config: TtsConfig) -> AsyncIterator[bytes]:
         yield make_tone(0.1)
