@@ -44,13 +44,18 @@ LARGEST = 10**15 - 1
 
 
 def english(number: int) -> str:
-    """Return a number from 0 to LARGEST in words."""
+    """Return a number from 0 to LARGEST in words; from a million on with a pause at each scale."""
+    return _english(number, pause="," if number >= 10**6 else "")
+
+
+def _english(number: int, *, pause: str) -> str:
     for scale, name in _EN_SCALES:
         if number >= scale:
-            rest = f" {english(number % scale)}" if number % scale else ""
-            return f"{english(number // scale)} {name}{rest}"
+            high = _english(number // scale, pause=pause)
+            rest = f"{pause} {_english(number % scale, pause=pause)}" if number % scale else ""
+            return f"{high} {name}{rest}"
     if number >= 100:
-        rest = f" and {english(number % 100)}" if number % 100 else ""
+        rest = f" and {_english(number % 100, pause=pause)}" if number % 100 else ""
         return f"{_EN_SMALL[number // 100]} hundred{rest}"
     if number >= 20:
         return _EN_TENS[number // 10 - 2] + (f"-{_EN_SMALL[number % 10]}" if number % 10 else "")

@@ -184,7 +184,7 @@ def _written(spoken: Spoken, written: str, said: str) -> str:
         (22_222, "twenty-two thousand two hundred and twenty-two", "两万二千二百二十二"),
         (100_010, "one hundred thousand ten", "十万零一十"),
         (3_000_000, "three million", "三百万"),
-        (1_200_000_000, "one billion two hundred million", "十二亿"),
+        (1_200_000_000, "one billion, two hundred million", "十二亿"),
     ],
 )
 def test_numbers(number: int, english: str, chinese: str) -> None:
