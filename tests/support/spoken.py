@@ -33,7 +33,9 @@ class HeardSentence(Sentence):
     def came_back(self) -> bool:
         """Whether all numbers were heard as they were meant."""
         # An ear that does not know 幺 for a digit writes what sounds the same.
-        heard = re.sub("[要腰邀妖](?=[0-9])|(?<=[0-9])[要腰邀妖]", "1", self.heard)
+        heard = re.sub("(?<![需系只打])[要腰邀妖](?=[0-9])|(?<=[0-9])[要腰邀妖]", "1", self.heard)
+        # And writes a time of day as 9.30分.
+        heard = re.sub(r"(\d)\.(\d\d)(?=分)", r"\1点\2", heard)
         again = speakable(heard, LANGUAGES[self.language]).text
         meant = heard_digits(self.spoken, self.language)
         return bool(meant) and heard_digits(again, self.language) == meant
