@@ -15,7 +15,7 @@ from tests.support.page import (
 )
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def test_a_page_that_is_loaded_again_goes_on_with_its_call(stack: Stack) -> None:

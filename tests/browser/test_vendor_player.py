@@ -19,7 +19,7 @@ window.Date = class extends here {
 """
 LONGER_THAN_ANY_START_MS = 25_000
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 async def call(page: Page, gateway: RunningGateway) -> None:

@@ -114,12 +114,12 @@ def test_the_image_runs_as_nobody_special() -> None:
     assert "USER parley" in dockerfile
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_its_very_commands_run(stack: Stack) -> None:
     assert {name for name in LASTING if stack.pid(name)} == set(LASTING)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_they_hold_a_conversation_under_their_own_names(
     stack: Stack, http: httpx.AsyncClient, task_id: str
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 API = "/api/digital-human"
 WORDS = "We open at nine in the morning. We close at six in the evening. You are welcome."
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ REPLY_ERROR_LIMITS = {"en": 0.15, "zh": 0.25}
 # Of what the user said: single recordings are hard, see the text of each in the manifest.
 QUESTION_ERROR_LIMITS = {"en": 0.5, "zh": 0.5}
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
