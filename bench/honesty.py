@@ -17,9 +17,9 @@ from services.speech.dialogue.replies import Dialogue, History
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import LibrarySettings, choose_language_model, open_store
 from services.speech.embedded.llama import LlamaChatModel
-from services.speech.metrics import ANSWERS
-from services.speech.openers import only_file
-from services.speech.personas import load_personas
+from services.speech.personas.catalogue import load_personas
+from services.speech.providers.factory import only_file
+from services.speech.telemetry.metrics import ANSWERS
 
 PERSONAS = Path(__file__).parents[1] / "personas"
 SOURCES = ("declined", "curated", "model")

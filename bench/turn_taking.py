@@ -22,11 +22,12 @@ from services.speech.embedded.library import (
 )
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
-from services.speech.listening import ListeningRules, Utterance
-from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.listening.detector import Utterance
+from services.speech.listening.interruption import UtteranceKind
+from services.speech.listening.recognition import recognise
+from services.speech.listening.rules import ListeningRules
+from services.speech.listening.turn_detector import Speaking, TurnDetector
 from services.speech.ports import Recognizer, Transcript, TurnEndModel
-from services.speech.recognition import recognise
-from services.speech.remarks import Remark
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 MESSAGE_BYTES = 640
@@ -50,16 +51,16 @@ class _Floor:
 
     def note_speech(self, start_s: float) -> None: ...
 
-    def guess(self, words: Transcript) -> None: ...
+    def preempt(self, words: Transcript) -> None: ...
 
-    def withdraw_guess(self) -> None: ...
+    def withdraw_preemptive_reply(self) -> None: ...
 
     def yield_floor(self) -> None: ...
 
     def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
         self.delays_s.append(utterance.ended_at - utterance.voiced_at)
 
-    async def dismiss(self, remark: Remark, text: str) -> None: ...
+    async def dismiss(self, kind: UtteranceKind, text: str) -> None: ...
 
     def prompt(self) -> None: ...
 
@@ -68,7 +69,7 @@ async def _delay_s(
     pcm: bytes, *, recognizer: Recognizer, turn_end: TurnEndModel, language_code: str
 ) -> float:
     floor = _Floor(recognizer, language_code)
-    microphone = OpenMicrophone(
+    microphone = TurnDetector(
         detector=EarshotDetector(),
         rules=ListeningRules(),
         turn_end=turn_end,
@@ -80,7 +81,7 @@ async def _delay_s(
     async with microphone.running():
         due_at = loop.time()
         for at in range(0, len(heard), MESSAGE_BYTES):
-            microphone.hear(heard[at : at + MESSAGE_BYTES])
+            microphone.push(heard[at : at + MESSAGE_BYTES])
             due_at += MESSAGE_S
             await asyncio.sleep(due_at - loop.time())
     return floor.delays_s[-1]

@@ -10,9 +10,9 @@ import httpx
 from engine import parameters as ask
 from engine.audio_url import feed_audio_url
 from engine.codes import Code, Refusal
+from engine.digital_humans import PEOPLE, DigitalHuman, find_person
 from engine.drive_token import DriveTokens
 from engine.drives import Drive
-from engine.people import PEOPLE, Person, find_person
 from engine.preview_videos import preview_address
 from engine.sound import VoiceChannel
 from engine.speaker import Speaker, Timbre, feed_speech
@@ -194,7 +194,7 @@ def _drives(tasks: list[Task]) -> list[Drive]:
     return [drive for task in tasks for drive in task.drives]
 
 
-def _show_person(person: Person, base_url: str) -> dict[str, Any]:
+def _show_person(person: DigitalHuman, base_url: str) -> dict[str, Any]:
     return {
         "DigitalHumanId": person.digital_human_id,
         "Name": person.name,

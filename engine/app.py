@@ -13,6 +13,7 @@ from engine.api import Api, CallLimit, RateLimit
 from engine.callbacks import Notices, Receiver, sending_callbacks
 from engine.certificate import Identity, make_identity, publish, server_context
 from engine.clock import Clock, SystemClock, steady_time
+from engine.debug_routes import FaultSwitches, RecordingDesk
 from engine.drive_socket import PATH, DriveSockets, serving_drives
 from engine.drive_token import DriveTokens
 from engine.drives import DriveStatus
@@ -28,7 +29,6 @@ from engine.speaker import Mute, Speaker
 from engine.tasks import TaskRules, keeping_tasks
 from engine.viewers import keeping_viewers, loopback_candidates
 from engine.whep import Whep
-from engine.workbench import FaultSwitches, RecordingDesk
 
 FETCH_TIMEOUT_S = 10.0
 

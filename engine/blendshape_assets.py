@@ -16,12 +16,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.codes import Refusal
+from engine.digital_humans import find_person
 from engine.face.canvas import Background, Canvas, paint_portrait, prepare_canvas
 from engine.face.fields import CELL
 from engine.face.head import Bytes, load_head
 from engine.face.layout import Layout
 from engine.face.looks import LOOKS, Look
-from engine.people import find_person
 
 VERSION = 1
 PATH = "/face"

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp
 
 from engine.api import Api
 from engine.blendshape_assets import FaceFiles
-from engine.people import PICTURES
+from engine.debug_routes import FaultSwitches
+from engine.digital_humans import PICTURES
 from engine.preview_videos import PreviewVideos
-from engine.workbench import FaultSwitches
 
 GRACE_S = 2
 

@@ -25,7 +25,7 @@ class Ticking(Protocol):
         """Play the 20 ms with this index; must be quick and may not block."""
 
 
-class Metronome:
+class PlayoutClock:
     """Ticks all that joined; indices are those of real time, so a late process skips some."""
 
     def __init__(self) -> None:
@@ -84,9 +84,9 @@ class Metronome:
 
 
 @asynccontextmanager
-async def running_metronome() -> AsyncIterator[Metronome]:
+async def running_metronome() -> AsyncIterator[PlayoutClock]:
     """A clock that ticks until the end of the context."""
-    metronome = Metronome()
+    metronome = PlayoutClock()
     task = asyncio.create_task(metronome.run())
     try:
         yield metronome

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.codes import Refusal
+from engine.digital_humans import find_person
 from engine.face.canvas import prepare_canvas
 from engine.face.encoder import FRAME_RATE
 from engine.face.gestures import GESTURES
@@ -17,7 +18,6 @@ from engine.face.layout import Layout
 from engine.face.looks import LOOKS, Look
 from engine.face.painter import Painter
 from engine.face.performer import Performer
-from engine.people import find_person
 
 PATH = "/previews"
 MEDIA_TYPE = "video/webm"

@@ -16,6 +16,7 @@ from engine.admission import Admission
 from engine.callbacks import EventType, Notice, Notices
 from engine.clock import Clock
 from engine.codes import Code, Refusal
+from engine.digital_humans import choose_scene
 from engine.drives import Drive, DriveStatus
 from engine.face.layout import Layout
 from engine.face.performer import Performer
@@ -23,8 +24,7 @@ from engine.face.screen import Screen
 from engine.face.studio import Studio
 from engine.faults import Faults, InitFailure, SlowInit
 from engine.parameters import CreateTask
-from engine.people import choose_scene
-from engine.playout import Metronome
+from engine.playout import PlayoutClock
 from engine.recordings import Recordings
 from engine.stage import Stage
 
@@ -109,7 +109,7 @@ class Tasks:
         *,
         rules: TaskRules,
         clock: Clock,
-        metronome: Metronome,
+        metronome: PlayoutClock,
         admission: Admission,
         notices: Notices,
         faults: Faults,
@@ -280,7 +280,7 @@ async def keeping_tasks(
     *,
     rules: TaskRules,
     clock: Clock,
-    metronome: Metronome,
+    metronome: PlayoutClock,
     admission: Admission,
     notices: Notices,
     faults: Faults,

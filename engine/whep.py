@@ -7,7 +7,7 @@ from starlette.routing import Route
 from engine.blendshape_assets import face_address
 from engine.clock import Clock, steady_time
 from engine.codes import Code, Refusal
-from engine.people import choose_scene
+from engine.digital_humans import choose_scene
 from engine.request_body import BodyRefused, read_body
 from engine.tasks import Task, Tasks
 from engine.token import ForeignToken, InvalidToken, read_token

@@ -4,13 +4,13 @@ from functools import partial
 
 import structlog
 
-from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
-from gateway.backend import Targets, connecting
-from gateway.media import decoding
-from gateway.serving import serving
+from gateway.backend.services import Targets, connecting
+from gateway.decoding.decoder import decoding
+from gateway.middleware.access import AccessRules
+from gateway.server.serving import serving
+from gateway.server.sockets import Drain
 from gateway.settings import GatewaySettings
-from gateway.sockets import Drain
 from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped

@@ -6,24 +6,24 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.access import AccessRules, Guard, RateLimit
-from gateway.backend import Backend
-from gateway.body import BodyLimit
-from gateway.catalogue import Catalogue
-from gateway.context import RequestContext
-from gateway.duplex import duplex_routes
-from gateway.media import AudioLimits, Decoder
-from gateway.openapi import install_openapi
-from gateway.pages import OPENAPI_PATH, install_pages
-from gateway.preferences import CreateAnswer, TalkAnswer
-from gateway.probes import probe_routes
-from gateway.problems import install_problems
-from gateway.sockets import Drain
-from gateway.talk import talk_routes
-from gateway.tasks import task_routes
-from gateway.tracing import Traced
-from gateway.viewers import config_routes, viewer_routes
-from gateway.voice import voice_routes
+from gateway.backend.catalogue import Catalogue
+from gateway.backend.services import Backend
+from gateway.contract.openapi import install_openapi
+from gateway.contract.preferences import CreateAnswer, TalkAnswer
+from gateway.contract.problems import install_problems
+from gateway.decoding.decoder import AudioLimits, Decoder
+from gateway.live.duplex import duplex_routes
+from gateway.middleware.access import AccessRules, Guard, RateLimit
+from gateway.middleware.body import BodyLimit
+from gateway.middleware.context import RequestContext
+from gateway.middleware.tracing import Traced
+from gateway.routes.pages import OPENAPI_PATH, install_pages
+from gateway.routes.probes import probe_routes
+from gateway.routes.talk import talk_routes
+from gateway.routes.tasks import task_routes
+from gateway.routes.viewers import config_routes, viewer_routes
+from gateway.routes.voice import voice_routes
+from gateway.server.sockets import Drain
 
 VERSION = "0.1.0"
 DESCRIPTION = (

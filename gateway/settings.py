@@ -3,8 +3,8 @@
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from gateway.hosts import is_loopback, name_alone
-from gateway.preferences import CreateAnswer, TalkAnswer
+from gateway.contract.preferences import CreateAnswer, TalkAnswer
+from gateway.middleware.hosts import is_loopback, name_alone
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Origins, Port, Secret, Secrets, Target, split_list
 

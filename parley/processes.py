@@ -16,7 +16,7 @@ OnLine: TypeAlias = Callable[[str, str], None]
 
 TAIL_LINES = 20
 LINE_BYTES = 1 << 20
-_LEASH = Path(__file__).with_name("leash.py")
+_PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ async def running(command: Command, *, on_line: OnLine, grace_s: float) -> Async
         # Only the process keeps the writing end, so that its end is the output's end.
         with os.fdopen(writing, "wb", 0) as pipe:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
+                *(sys.executable, "-I", "-S", str(_PARENT_DEATH), str(os.getpid())),
                 *command.words,
                 env=command.environment,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -12,9 +12,9 @@ import structlog
 from engine import parameters as ask
 from engine.actions import Data, Handler
 from engine.codes import Code, Refusal
-from engine.people import find_person
-from engine.workers.pins import Pins
+from engine.digital_humans import find_person
 from engine.workers.pool import Pool
+from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker
 
 CREATE = "CreateDigitalHumanStreamTask"
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 class RoutedActions:
     """Handlers like those of one engine."""
 
-    pins: Pins
+    pins: WorkerRegistry
     pool: Pool
 
     def handlers(self) -> Mapping[str, Handler]:

@@ -9,15 +9,15 @@ from engine.api import Api, RateLimit
 from engine.app import Engine, identity_of, receiver_of
 from engine.callbacks import sending_callbacks
 from engine.clock import Clock, SystemClock
+from engine.debug_routes import FaultSwitches
 from engine.faults import AnyFault, FaultList, Faults, InitFailure, SlowInit, SocketDrop, Stall
 from engine.http import make_application, serving_http
 from engine.settings import EngineSettings
 from engine.signature import CallVerifier
-from engine.workbench import FaultSwitches
 from engine.workers.actions import RoutedActions
-from engine.workers.passage import Passage
-from engine.workers.pins import Pins
 from engine.workers.pool import Pool, keeping_workers
+from engine.workers.proxy import WorkerProxy
+from engine.workers.registry import WorkerRegistry
 
 OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
 
@@ -49,7 +49,7 @@ async def fronting(
     clock = clock or SystemClock()
     secret = settings.server_secret.get_secret_value()
     faults = Faults()
-    pins = Pins(clock=clock, max_tasks=settings.max_tasks)
+    pins = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
     async with AsyncExitStack() as stack:
         callbacks = await stack.enter_async_context(
             sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults)
@@ -62,7 +62,7 @@ async def fronting(
             clock=clock,
         )
         await stack.enter_async_context(keeping_workers(pool, settings.workers))
-        passage = Passage(pins=pins, pool=pool)
+        passage = WorkerProxy(pins=pins, pool=pool)
 
         def tell_health() -> Mapping[str, Any]:
             return _sum_up([worker.health for worker in pool.workers])

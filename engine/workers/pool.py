@@ -13,7 +13,7 @@ from engine.clock import Clock
 from engine.codes import Code, Refusal
 from engine.faults import FaultList
 from engine.settings import EngineSettings
-from engine.workers.pins import Pins
+from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker, WorkerFailed, running_worker
 
 STOP_S = 10.0
@@ -30,7 +30,7 @@ class Pool:
         *,
         settings: EngineSettings,
         identity: Identity,
-        pins: Pins,
+        pins: WorkerRegistry,
         notices: Notices,
         clock: Clock,
     ) -> None:

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
+from services.avatar.digital_humans import DefaultPerson
 from services.avatar.drives import running_drives
 from services.avatar.pacing import running_clock
-from services.avatar.persons import DefaultPerson
 from services.avatar.servicer import AvatarServicer
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.api import CloudApi

@@ -29,7 +29,7 @@ class Method(Enum):
     CONFIRMED = auto()
 
 
-class CloudWord(Enum):
+class DriveReport(Enum):
     """What the cloud reports of a drive; all but PLAYING are final."""
 
     PLAYING = auto()
@@ -115,7 +115,7 @@ class Drive:
         self._has_room.set()
         self._drive_id: str | None = None
         self._order: _Order | None = None
-        self._word: CloudWord | None = None
+        self._last_report: DriveReport | None = None
         self._playback: Method | None = None
         self._progress_at = _NEVER
 
@@ -140,19 +140,19 @@ class Drive:
         """Give way to a newer drive, whose opening cuts this one off in the cloud."""
         self._give(_Order.SUPERSEDE)
 
-    def hear(self, drive_id: str, word: CloudWord, *, late_s: float) -> None:
+    def on_report(self, drive_id: str, report: DriveReport, *, late_s: float) -> None:
         """Take the cloud's report on a drive, if it is this one; reports may come in any order.
 
         What it tells of happened `late_s` ago, or a little earlier.
         """
         if drive_id != self._drive_id or self._is_over:
             return
-        if word is CloudWord.PLAYING:
+        if report is DriveReport.PLAYING:
             # Before there is audio a cloud can only mean that it is ready.
             if self._playout.first_sent_at is None:
                 return
             self._playout.confirm_start(self._clock.now() - late_s)
-        self._word = word
+        self._last_report = report
         self._wake.set()
 
     async def events(self) -> AsyncIterator[DriveEvent]:
@@ -190,7 +190,7 @@ class Drive:
     @property
     def _is_over(self) -> bool:
         """Whether no more audio shall leave."""
-        return self._order is not None or self._word not in (None, CloudWord.PLAYING)
+        return self._order is not None or self._last_report not in (None, DriveReport.PLAYING)
 
     def _give(self, order: _Order) -> None:
         self._order = self._order or order
@@ -252,7 +252,7 @@ class Drive:
         now = self._clock.now()
         starts_at = self._playout.starts_at
         if self._playback is None and starts_at is not None:
-            if self._word is CloudWord.PLAYING:
+            if self._last_report is DriveReport.PLAYING:
                 self._begin_playback(Method.CONFIRMED)
             elif now >= starts_at:
                 self._begin_playback(Method.ESTIMATED)
@@ -293,15 +293,15 @@ class Drive:
         return self._failure(reason, f"The reply was cut short: {what}.")
 
     def _outcome(self) -> DriveFinished:
-        match self._order, self._word:
+        match self._order, self._last_report:
             case _Order.SUPERSEDE, _:
                 raise self._failure(Reason.DRIVE_SUPERSEDED, "A newer reply took the avatar.")
-            case None, CloudWord.FAILED:
+            case None, DriveReport.FAILED:
                 raise self._failure(Reason.DRIVE_LOST, "The cloud could not play the reply.")
-            case None, CloudWord.ENDED if self._pacer.is_drained:
+            case None, DriveReport.ENDED if self._pacer.is_drained:
                 method, is_interrupted = Method.CONFIRMED, False
                 self._playout.complete()
-            case None, None | CloudWord.PLAYING:
+            case None, None | DriveReport.PLAYING:
                 method, is_interrupted = Method.ESTIMATED, False
             case _:
                 method, is_interrupted = Method.ESTIMATED, True

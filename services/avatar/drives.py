@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from services.avatar.drive import CloudWord, Drive, DriveFinished, Position
+from services.avatar.drive import Drive, DriveFinished, DriveReport, Position
 from services.avatar.pacing import PacingClock, PacingProfile
 from services.avatar.ports import DriveCloud
 from services.runtime.errors import ServiceError
@@ -75,11 +75,13 @@ class Drives:
             raise outcome
         return self._last.get(avatar_id)
 
-    def hear(self, avatar_id: str, drive_id: str, word: CloudWord, *, late_s: float = 0.0) -> None:
+    def on_report(
+        self, avatar_id: str, drive_id: str, report: DriveReport, *, late_s: float = 0.0
+    ) -> None:
         """Pass the cloud's report, which is so late, on to the drive that it is about."""
         running = self._running.get(avatar_id)
         if running is not None:
-            running.drive.hear(drive_id, word, late_s=late_s)
+            running.drive.on_report(drive_id, report, late_s=late_s)
 
     async def close(self) -> None:
         """Cut off all drives and wait for their clean end."""

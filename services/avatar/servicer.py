@@ -12,18 +12,19 @@ import structlog
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.avatar import wire
+from services.avatar.digital_humans import DefaultPerson
 from services.avatar.drive import Drive
 from services.avatar.drives import Drives
 from services.avatar.lateness import Lateness
-from services.avatar.persons import DefaultPerson
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
-from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveReport
+from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveCallback
 from services.avatar.viewers import Viewers
 from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError, invalid, refused
 from services.runtime.pcm import SAMPLE_BYTES
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, out_of_order, take_setup
+from services.runtime.wire import to_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,8 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.StartAvatarRequest, context: Context
     ) -> pb.StartAvatarResponse:
         """Order an avatar."""
-        ttl_s = wire.read_whole_seconds(request.max_duration, "max_duration")
-        max_idle_s = wire.read_whole_seconds(request.max_idle_duration, "max_idle_duration")
+        ttl_s = wire.from_whole_seconds(request.max_duration, "max_duration")
+        max_idle_s = wire.from_whole_seconds(request.max_idle_duration, "max_idle_duration")
         deadline = time.monotonic() + _time_left_s(context, _ORDER_S)
         digital_human_id = request.digital_human_id or await self._default_person.resolve(
             within_s=deadline - time.monotonic()
@@ -107,27 +108,27 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         task = await self._api.get_stream_task_status(
             request.avatar_id, within_s=_time_left_s(context, _ANSWER_S)
         )
-        return pb.GetAvatarResponse(avatar=wire.write_avatar(task))
+        return pb.GetAvatarResponse(avatar=wire.to_avatar(task))
 
     async def ListAvatars(
         self, request: pb.ListAvatarsRequest, context: Context
     ) -> pb.ListAvatarsResponse:
         """List what starts or is on air."""
         tasks = await self._api.query_stream_tasks(within_s=_time_left_s(context, _ANSWER_S))
-        return pb.ListAvatarsResponse(avatars=[wire.write_avatar(task) for task in tasks])
+        return pb.ListAvatarsResponse(avatars=[wire.to_avatar(task) for task in tasks])
 
     async def ListDigitalHumans(
         self, request: pb.ListDigitalHumansRequest, context: Context
     ) -> pb.ListDigitalHumansResponse:
         """List a page of persons."""
-        offset = _read_offset(request.page_token)
+        offset = _from_page_token(request.page_token)
         page = await self._api.get_digital_human_list(
             offset=offset,
             limit=request.page_size or MAX_PAGE_SIZE,
             within_s=_time_left_s(context, _ANSWER_S),
         )
         return pb.ListDigitalHumansResponse(
-            digital_humans=[wire.write_digital_human(each) for each in page.digital_humans],
+            digital_humans=[wire.to_digital_human(each) for each in page.digital_humans],
             next_page_token=_next_page(offset, len(page.digital_humans), page.total),
         )
 
@@ -135,7 +136,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.ListTimbresRequest, context: Context
     ) -> pb.ListTimbresResponse:
         """List a page of the cloud's voices."""
-        offset = _read_offset(request.page_token)
+        offset = _from_page_token(request.page_token)
         page = await self._api.get_timbre_list(
             digital_human_id=request.digital_human_id,
             offset=offset,
@@ -143,7 +144,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             within_s=_time_left_s(context, _ANSWER_S),
         )
         return pb.ListTimbresResponse(
-            timbres=[wire.write_timbre(each) for each in page.timbres],
+            timbres=[wire.to_timbre(each) for each in page.timbres],
             next_page_token=_next_page(offset, len(page.timbres), page.total),
         )
 
@@ -164,7 +165,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             sequences = count(1)
             async for event in drive.events():
                 await context.write(
-                    wire.write_drive_event(
+                    wire.to_drive_event(
                         event,
                         sequence=next(sequences),
                         turn_id=setup.turn_id,
@@ -177,7 +178,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
         """Cut off whatever an avatar is saying, and tell how far that was heard."""
-        return wire.write_interrupted(await self._drives.interrupt(request.avatar_id))
+        return wire.to_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
         self, request: pb.SpeakTextRequest, context: Context
@@ -224,7 +225,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         """Let a viewer in."""
         if request.publish_stream_id and not request.room_id:
             raise invalid("room_id", "required", "must be set with publish_stream_id")
-        ttl_s = wire.read_whole_seconds(request.ttl, "ttl") if request.HasField("ttl") else None
+        ttl_s = wire.from_whole_seconds(request.ttl, "ttl") if request.HasField("ttl") else None
         admitted = self._viewers.admit(
             request.user_id,
             room_id=request.room_id,
@@ -233,9 +234,9 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         )
         return pb.CreateViewerTokenResponse(
             token=admitted.token,
-            expire_time=wire.write_time(admitted.expire_time),
+            expire_time=to_timestamp(admitted.expire_time),
             app_id=self._viewers.app_id,
-            playback=wire.write_playback(self._viewers.stage, request.stream_id),
+            playback=wire.to_playback(self._viewers.stage, request.stream_id),
         )
 
     async def HandleCallback(
@@ -247,7 +248,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
         try:
             received_s = self._clock.time()
-            report = self._callbacks.verify(
+            callback = self._callbacks.verify(
                 request.body, now=received_s, jumped_s=self._clock.jumped_s
             )
         except CallbackRefusedError as error:
@@ -256,12 +257,12 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             raise ServiceError(
                 Reason.CALLBACK_INVALID, f"body: {error}", refusal=error.refusal.name
             ) from error
-        late_s = self._lateness.of(event_time_s=report.event_time_s, received_s=received_s)
-        if isinstance(report, DriveReport):
-            word = wire.read_word(report)
-            if word is not None:
-                self._drives.hear(report.task_id, report.drive_id, word, late_s=late_s)
-        return wire.write_report(report)
+        late_s = self._lateness.of(event_time_s=callback.event_time_s, received_s=received_s)
+        if isinstance(callback, DriveCallback):
+            report = wire.from_callback(callback)
+            if report is not None:
+                self._drives.on_report(callback.task_id, callback.drive_id, report, late_s=late_s)
+        return wire.to_callback_response(callback)
 
 
 async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
@@ -273,7 +274,7 @@ async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
             raise out_of_order(f"`{case}` must not come after `{ended_by}`")
         match case:
             case "audio":
-                await drive.feed(_read_samples(request.audio.pcm))
+                await drive.feed(_from_pcm(request.audio.pcm))
             case "finish":
                 drive.finish()
                 ended_by = case
@@ -283,7 +284,7 @@ async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
     drive.finish()
 
 
-def _read_samples(pcm: bytes) -> bytes:
+def _from_pcm(pcm: bytes) -> bytes:
     if len(pcm) % SAMPLE_BYTES:
         raise refused(
             Reason.AUDIO_INVALID,
@@ -301,7 +302,7 @@ def _time_left_s(context: Context, longest_s: float) -> float:
     return min(longest_s, remaining_s - min(_REPLY_S, remaining_s * _REPLY_SHARE))
 
 
-def _read_offset(page_token: str) -> int:
+def _from_page_token(page_token: str) -> int:
     offset = int(page_token or 0)
     if offset > _MAX_OFFSET:
         raise invalid("page_token", "known", "must be the next_page_token of a page before")

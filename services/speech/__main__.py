@@ -9,9 +9,9 @@ from services.speech.app import open_providers, running, serving_options
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
-from services.speech.openers import voice_offer
-from services.speech.persona_format import PersonaError
-from services.speech.personas import Personas, load_personas
+from services.speech.personas.catalogue import Personas, load_personas
+from services.speech.personas.format import PersonaError
+from services.speech.providers.factory import voice_offer
 from services.speech.settings import SpeechSettings
 
 log = structlog.get_logger(__name__)

@@ -10,24 +10,24 @@ from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
-from services.speech.abandoned import cutting_off
-from services.speech.conversations import TASK_CHECK_S, open_conversations
+from services.speech.conversation.abandoned import cutting_off
+from services.speech.conversation.record import TaskRecords
+from services.speech.conversation.registry import TASK_CHECK_S, open_conversations
+from services.speech.conversation.turn import Stages
 from services.speech.dialogue.claims import load_dictionaries
-from services.speech.dialogue.replies import Dialogue
+from services.speech.dialogue.replies import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.evidence import weigh
 from services.speech.embedded.library import ASSETS, LibrarySettings, open_store
 from services.speech.embedded.turn_end import SmartTurnModel
-from services.speech.guard import GuardedRecognizer
-from services.speech.listening import ListeningRules
-from services.speech.openers import open_chat, open_recognizer, open_synthesizer
-from services.speech.personas import Personas
+from services.speech.listening.guard import GuardedRecognizer
+from services.speech.listening.rules import ListeningRules
+from services.speech.personas.catalogue import Personas
 from services.speech.ports import ChatModel, Embedder, Recognizer, Synthesizer
-from services.speech.record import TaskRecords
+from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
 from services.speech.servicer import Listening, SpeechServicer
 from services.speech.settings import SpeechSettings
-from services.speech.turn import Stages
 
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
@@ -57,7 +57,8 @@ async def open_providers(
         enter = stack.enter_async_context
         recognizer = await enter(open_recognizer(settings, store))
         synthesizer = await enter(open_synthesizer(settings, store))
-        chat = await enter(open_chat(settings, store, library, personas))
+        prompts = [system_message(each) for each in personas.get("").languages]
+        chat = await enter(open_chat(settings, store, library, read_ahead=prompts))
         turn_end = await enter(SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1))
         yield Providers(
             recognizer=GuardedRecognizer(recognizer, weigh=weigh),

@@ -15,12 +15,17 @@ from pydantic import ValidationError
 
 from services.runtime.check import Finding, Verdict, settings_problems
 from services.runtime.settings import SettingsError, load
-from services.speech.answers import audible, concluded, worded
 from services.speech.embedded.library import LibrarySettings
-from services.speech.openers import check_language_model, check_voices, endpoint, voice_offer
-from services.speech.persona_format import PersonaError
-from services.speech.personas import load_personas
+from services.speech.personas.catalogue import load_personas
+from services.speech.personas.format import PersonaError
 from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role
+from services.speech.providers.answers import audible, concluded, worded
+from services.speech.providers.factory import (
+    check_language_model,
+    check_voices,
+    endpoint,
+    voice_offer,
+)
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer

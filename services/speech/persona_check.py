@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.runtime.settings import SettingsError, load
-from services.speech.openers import voice_offer
-from services.speech.persona_format import PersonaError
-from services.speech.personas import VoiceOffer, load_persona
+from services.speech.personas.catalogue import load_persona
+from services.speech.personas.format import PersonaError
+from services.speech.providers.factory import voice_offer
 from services.speech.settings import SpeechSettings
+from services.speech.voices import VoiceOffer
 
 
 def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:

@@ -19,19 +19,26 @@ from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, take_setup
-from services.speech import wire
-from services.speech.caller import AccompaniedSpeaker, CallerSpeaker
-from services.speech.conversation import Conversation
-from services.speech.conversations import Conversations
-from services.speech.drive import AvatarSpeaker
-from services.speech.event_log import Item, Listener, ProducedAudio
-from services.speech.events import SentenceStarted
-from services.speech.failures import provider_failure, provider_late
-from services.speech.floor import StreamFloor
-from services.speech.hang_up import hanging_up
-from services.speech.listening import ListeningRules, PushToTalk
-from services.speech.microphone import Floor, OpenMicrophone
-from services.speech.personas import Personas
+from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
+from services.speech.conversation.conversation import Conversation
+from services.speech.conversation.event_log import Item, Listener, ProducedAudio
+from services.speech.conversation.events import SentenceStarted
+from services.speech.conversation.floor import StreamFloor
+from services.speech.conversation.hang_up import hanging_up
+from services.speech.conversation.record import OnAir, TaskRecords
+from services.speech.conversation.registry import Conversations
+from services.speech.conversation.stream import AudioInput, Session
+from services.speech.conversation.turn import ReplyVoice
+from services.speech.conversation.wire import to_sentence, to_transcript
+from services.speech.listening.push_to_talk import PushToTalk
+from services.speech.listening.rules import ListeningRules
+from services.speech.listening.turn_detector import Floor, TurnDetector
+from services.speech.listening.wire import check_input_format, check_pcm
+from services.speech.personas.catalogue import Personas
+from services.speech.personas.wire import to_persona, to_voice
+from services.speech.playback.avatar import AvatarSpeaker
+from services.speech.playback.voicing import Voicing
+from services.speech.playback.wire import to_format
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
     ProviderError,
@@ -42,13 +49,10 @@ from services.speech.ports import (
     TurnEndModel,
     VoiceDetector,
 )
-from services.speech.record import OnAir, TaskRecords
-from services.speech.session import Ear, Session
+from services.speech.providers.failures import provider_failure, provider_late
 from services.speech.streams import Deadlines, closing, timely
 from services.speech.text.segmentation import Splitter
-from services.speech.turn import Manner
 from services.speech.voices import choose_voice, voices_for
-from services.speech.voicing import Voicing
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 T = TypeVar("T")
@@ -119,7 +123,7 @@ class SpeechServicer(SpeechServiceServicer):
     ) -> None:
         """Recognise one utterance."""
         setup = (await take_setup(requests)).setup
-        wire.check_input_format(setup.format, "setup.format")
+        check_input_format(setup.format, "setup.format")
         self._check_language(setup.language_code)
         hypotheses = self._recognizer.transcribe(
             self._audio(after_setup(requests)), language_code=setup.language_code
@@ -127,7 +131,7 @@ class SpeechServicer(SpeechServiceServicer):
         try:
             async with closing(timely(hypotheses, TRANSCRIPTION)) as transcripts:
                 async for each in transcripts:
-                    transcript = wire.to_transcript(each.text.strip(), each.is_final)
+                    transcript = to_transcript(each.text.strip(), each.is_final)
                     await context.write(pb.TranscribeResponse(transcript=transcript))
         except ProviderError as error:
             raise provider_failure(error) from error
@@ -155,7 +159,7 @@ class SpeechServicer(SpeechServiceServicer):
         personas = tuple(self._personas.by_id.values())
         page, next_page_token = _page(personas, request.page_size, request.page_token)
         return pb.ListPersonasResponse(
-            personas=[wire.to_persona(persona) for persona in page],
+            personas=[to_persona(persona) for persona in page],
             next_page_token=next_page_token,
             default_persona_id=self._personas.default_id,
         )
@@ -169,7 +173,7 @@ class SpeechServicer(SpeechServiceServicer):
             voices = voices_for(voices, request.language_code)
         page, next_page_token = _page(voices, request.page_size, request.page_token)
         return pb.ListVoicesResponse(
-            voices=[wire.to_voice(voice) for voice in page], next_page_token=next_page_token
+            voices=[to_voice(voice) for voice in page], next_page_token=next_page_token
         )
 
     @asynccontextmanager
@@ -181,9 +185,9 @@ class SpeechServicer(SpeechServiceServicer):
         if is_resumed and not setup.task_id:
             raise invalid("setup.resume_after_sequence", "needs_task", "needs a task_id")
         if setup.HasField("input_format"):
-            wire.check_input_format(setup.input_format, "setup.input_format")
+            check_input_format(setup.input_format, "setup.input_format")
         on_air = await self._records.on_air(setup.task_id) if setup.task_id else None
-        manner = self._manner(setup, on_air)
+        reply_voice = self._reply_voice(setup, on_air)
         async with self._conversations.joined(setup.task_id) as conversation:
             with conversation.events.attached() as listener:
                 joined_after = conversation.events.last_sequence
@@ -192,7 +196,7 @@ class SpeechServicer(SpeechServiceServicer):
                 speaker = self._speaker(setup, on_air, listener)
                 floor = StreamFloor(
                     conversation=conversation,
-                    manner=manner,
+                    reply_voice=reply_voice,
                     speaker=speaker,
                     recognizer=self._recognizer,
                 )
@@ -200,9 +204,9 @@ class SpeechServicer(SpeechServiceServicer):
                     conversation=conversation,
                     listener=listener,
                     joined_after=joined_after,
-                    manner=manner,
+                    reply_voice=reply_voice,
                     speaker=speaker,
-                    ear=self._ear(setup, manner, floor),
+                    audio_input=self._audio_input(setup, reply_voice, floor),
                     cuts_on_cancel=setup.cut_on_cancel,
                 )
                 try:
@@ -224,7 +228,7 @@ class SpeechServicer(SpeechServiceServicer):
             end=partial(self._records.stop, on_air.task_id, task_pb2.STOP_REASON_IDLE),
         )
 
-    def _manner(self, setup: pb.ConverseSetup, on_air: OnAir | None) -> Manner:
+    def _reply_voice(self, setup: pb.ConverseSetup, on_air: OnAir | None) -> ReplyVoice:
         task_persona = on_air.persona_id if on_air else ""
         task_language = on_air.language_code if on_air else ""
         with fields_within("setup"):
@@ -236,7 +240,7 @@ class SpeechServicer(SpeechServiceServicer):
                 wanted=setup.voice_id,
                 preferred=language.voice_id,
             )
-        return Manner(persona=persona, language=language, voice_id=voice.voice_id)
+        return ReplyVoice(persona=persona, language=language, voice_id=voice.voice_id)
 
     def _speaker(
         self, setup: pb.ConverseSetup, on_air: OnAir | None, listener: Listener
@@ -250,28 +254,30 @@ class SpeechServicer(SpeechServiceServicer):
             return AccompaniedSpeaker(avatar, listener)
         return avatar
 
-    def _ear(self, setup: pb.ConverseSetup, manner: Manner, floor: Floor) -> Ear | None:
+    def _audio_input(
+        self, setup: pb.ConverseSetup, reply_voice: ReplyVoice, floor: Floor
+    ) -> AudioInput | None:
         if not setup.HasField("input_format"):
             return None
         detector = self._listening.make_detector()
-        rules = replace(self._listening.rules, **manner.persona.listening)
+        rules = replace(self._listening.rules, **reply_voice.persona.listening)
         if setup.turn_detection == pb.TURN_DETECTION_MANUAL:
             return PushToTalk(detector, rules)
-        return OpenMicrophone(
+        return TurnDetector(
             detector=detector,
             rules=rules,
             turn_end=self._listening.turn_end,
             floor=floor,
-            language_code=manner.language.language_code,
+            language_code=reply_voice.language.language_code,
         )
 
     def _ready(self, setup: pb.ConverseSetup, session: Session) -> pb.ConverseResponse:
         ready = pb.ConverseReady(
             task_id=setup.task_id,
-            persona_id=session.manner.persona.persona_id,
-            language_code=session.manner.language.language_code,
-            voice_id=session.manner.voice_id,
-            output_format=wire.to_format(self._synthesizer.sample_rate_hertz),
+            persona_id=session.reply_voice.persona.persona_id,
+            language_code=session.reply_voice.language.language_code,
+            voice_id=session.reply_voice.voice_id,
+            output_format=to_format(self._synthesizer.sample_rate_hertz),
             last_sequence=session.joined_after,
         )
         return pb.ConverseResponse(ready=ready)
@@ -296,7 +302,7 @@ class SpeechServicer(SpeechServiceServicer):
         longest_s = self._listening.rules.longest_s
         size = 0
         async for request in requests:
-            pcm = wire.check_pcm(request.audio.pcm, "audio.pcm")
+            pcm = check_pcm(request.audio.pcm, "audio.pcm")
             size += len(pcm)
             if duration_s(size, LISTENING_RATE_HERTZ) > longest_s:
                 raise refused(
@@ -313,7 +319,7 @@ class SpeechServicer(SpeechServiceServicer):
         rate = self._synthesizer.sample_rate_hertz
         size = byte_count(MESSAGE_S, rate)
         splitter = Splitter()
-        response = pb.SynthesizeResponse(format=wire.to_format(rate))
+        response = pb.SynthesizeResponse(format=to_format(rate))
         spoken_bytes = 0
         for segment in (*splitter.feed(text), *splitter.flush()):
             spoken_text = voicing.spoken(segment.text).text
@@ -331,7 +337,7 @@ class SpeechServicer(SpeechServiceServicer):
                             audio_s=duration_s(spoken_bytes, rate),
                             words=chunk.words,
                         )
-                        response.sentence.CopyFrom(wire.to_sentence(sentence))
+                        response.sentence.CopyFrom(to_sentence(sentence))
                     for at in range(0, len(chunk.pcm), size):
                         response.pcm = chunk.pcm[at : at + size]
                         yield response

@@ -1,11 +1,20 @@
 """Which voice speaks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from services.runtime.errors import refused
 from services.runtime.languages import primary
 from services.runtime.reasons import Reason
 from services.speech.ports import Voice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceOffer:
+    """The synthesizer that the settings choose, and the voices that it has."""
+
+    synthesizer: str
+    voices: Sequence[Voice]
 
 
 def speaks(voice: Voice, language_code: str) -> bool:

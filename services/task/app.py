@@ -10,19 +10,19 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, tell_of_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
-from services.task.bulletin import Bulletin
-from services.task.database import opened
 from services.task.jobs import Jobs
-from services.task.journal import SqliteJournal
-from services.task.keeper import Keeper, Pace
 from services.task.lifecycle import LifeCycle
+from services.task.notifier import TaskNotifier
 from services.task.ports import Cloud, Quota
+from services.task.reconciler import Reconciler
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
-from services.task.sweep import Sweeper
+from services.task.sqlite.database import opened
+from services.task.sqlite.journal import SqliteJournal
+from services.task.sqlite.timeline import Timeline, boot_id
+from services.task.state_machine import Pace, TaskStateMachine
 from services.task.tasks import Clock
 from services.task.telemetry import note_live
-from services.task.timeline import Timeline, boot_id
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -39,7 +39,7 @@ async def running(
     """
     steady = steady or SteadyClock()
     clock = _clock(steady)
-    bulletin = Bulletin()
+    bulletin = TaskNotifier()
     pace = Pace(
         start_timeout_s=settings.start_timeout_s,
         settle_s=settings.settle_s,
@@ -56,8 +56,8 @@ async def running(
             Timeline(boot_id=boot_id(), offset=timedelta(seconds=steady.offset_s))
         )
         note_live(await journal.live())
-        keeper = Keeper(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
-        sweeper = Sweeper(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
+        keeper = TaskStateMachine(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
+        sweeper = Reconciler(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
         servicer = TaskServicer(
             journal=journal,
             lifecycle=LifeCycle(

@@ -7,8 +7,8 @@ import structlog
 
 from services.runtime.errors import ServiceError
 from services.task.jobs import Jobs
-from services.task.keeper import Keeper
 from services.task.ports import Journal, Quota, Request
+from services.task.state_machine import TaskStateMachine
 from services.task.tasks import (
     StopReason,
     Task,
@@ -25,7 +25,13 @@ class LifeCycle:
     """What callers ask for; once begun it goes on to its end, whether they wait or not."""
 
     def __init__(
-        self, *, journal: Journal, keeper: Keeper, jobs: Jobs, quota: Quota, stop_patience_s: float
+        self,
+        *,
+        journal: Journal,
+        keeper: TaskStateMachine,
+        jobs: Jobs,
+        quota: Quota,
+        stop_patience_s: float,
     ) -> None:
         self._journal = journal
         self._keeper = keeper

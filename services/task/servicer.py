@@ -11,8 +11,8 @@ import grpc
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.task import pages, wire
-from services.task.bulletin import Bulletin
 from services.task.lifecycle import LifeCycle
+from services.task.notifier import TaskNotifier
 from services.task.ports import Journal
 from services.task.tasks import Clock
 from services.task.watch import watch
@@ -40,7 +40,7 @@ class TaskServicer(TaskServiceServicer):
         *,
         journal: Journal,
         lifecycle: LifeCycle,
-        bulletin: Bulletin,
+        bulletin: TaskNotifier,
         clock: Clock,
         durations: Durations,
     ) -> None:

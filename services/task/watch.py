@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncGenerator
 
-from services.task.bulletin import Bulletin
 from services.task.conversation import TaskEvent, check_range
+from services.task.notifier import TaskNotifier
 from services.task.ports import Journal, Snapshot
 
 BATCH = 200
 
 
 async def watch(
-    journal: Journal, bulletin: Bulletin, task_id: str, after_sequence: int | None
+    journal: Journal, bulletin: TaskNotifier, task_id: str, after_sequence: int | None
 ) -> AsyncGenerator[Snapshot | TaskEvent, None]:
     """Yield the task as it is, then the events after a sequence (None: only new ones).
 

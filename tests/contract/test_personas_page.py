@@ -4,10 +4,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from services.speech.listening import ListeningRules
-from services.speech.openers import voice_offer
-from services.speech.persona_format import LONGEST_S, FactTable, LanguageTable, PersonaTable
-from services.speech.personas import load_persona
+from services.speech.listening.rules import ListeningRules
+from services.speech.personas.catalogue import load_persona
+from services.speech.personas.format import LONGEST_S, FactTable, LanguageTable, PersonaTable
+from services.speech.providers.factory import voice_offer
 from services.speech.settings import SpeechSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "personas.md").read_text(encoding="utf-8")

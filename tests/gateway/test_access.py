@@ -12,8 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from gateway.access import RateLimit
-from gateway.hosts import is_loopback
+from gateway.middleware.access import RateLimit
+from gateway.middleware.hosts import is_loopback
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.settings import SettingsError, load

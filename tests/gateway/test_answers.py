@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.preferences import CreateAnswer, TalkAnswer, prefers_early
+from gateway.contract.preferences import CreateAnswer, TalkAnswer, prefers_early
 from tests.support.gateway import SENTENCES, RunningGateway, running_gateway
 from tests.support.sockets import gateway_before
 from tests.support.speech import (

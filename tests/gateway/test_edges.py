@@ -7,7 +7,7 @@ import re
 import pytest
 from starlette.requests import ClientDisconnect
 
-from gateway.problems import foreseen
+from gateway.contract.problems import foreseen
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 from tests.support.gateway import RunningGateway, running_gateway

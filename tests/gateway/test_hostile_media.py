@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
+from gateway.decoding.decoder import AudioLimits, Decoder, decoding
 from gateway.decoding.process import MEMORY_BYTES
-from gateway.media import AudioLimits, Decoder, decoding
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from tests.support.gateway import RunningGateway

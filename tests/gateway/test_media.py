@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from gateway.media import AudioLimits, Decoder, decoding
+from gateway.decoding.decoder import AudioLimits, Decoder, decoding
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 

@@ -12,7 +12,7 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
-from services.speech.wire import to_timestamp
+from services.runtime.wire import to_timestamp
 from tests.support.proxy import proxying
 from tests.support.sockets import (
     ABNORMAL_CLOSURE,

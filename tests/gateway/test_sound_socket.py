@@ -14,8 +14,8 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from gateway.serving import serving
-from gateway.sound_socket import whole_message
+from gateway.server.serving import serving
+from gateway.server.sound_socket import whole_message
 
 SIZES = (0, 1, 2, 125, 126, 127, 640, 3_200, 65_535, 65_536, 70_000)
 

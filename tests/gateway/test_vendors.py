@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from services.speech.ports import Stage
+from services.speech.providers.http.client import Endpoint
 from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_http import Endpoint
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines

@@ -9,9 +9,9 @@ import pytest
 
 from services.speech.embedded.library import RECOGNITION_MODEL
 from services.speech.embedded.store import ModelStore
-from services.speech.ledger import HeardMethod, Ledger
+from services.speech.playback.ledger import HeardMethod, Ledger
+from services.speech.playback.voicing import Voicing
 from services.speech.text.segmentation import Splitter
-from services.speech.voicing import Voicing
 from tests.support.alignment import Aligner
 from tests.support.embedded import EmbeddedStack
 from tests.support.heard import CHINESE, ENGLISH, Reply

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from services.speech.dialogue.replies import Dialogue, History
-from services.speech.personas import Personas, load_personas
+from services.speech.personas.catalogue import Personas, load_personas
 from services.speech.ports import ChatMessage
 from services.speech.settings import PERSONAS
 from tests.support.embedded import EmbeddedStack

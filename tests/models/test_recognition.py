@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.speech.dialogue.other_language import other_language
 from services.speech.embedded.evidence import weigh
-from services.speech.guard import GuardedRecognizer
-from services.speech.languages import other_language
+from services.speech.listening.guard import GuardedRecognizer
 from services.speech.ports import ProviderError, Transcript
 from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack

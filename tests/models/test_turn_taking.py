@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.speech.listening import ListeningRules, Utterance
-from services.speech.microphone import OpenMicrophone, Speaking
+from services.speech.listening.detector import Utterance
+from services.speech.listening.interruption import UtteranceKind
+from services.speech.listening.recognition import recognise
+from services.speech.listening.rules import ListeningRules
+from services.speech.listening.turn_detector import Speaking, TurnDetector
 from services.speech.ports import Transcript
-from services.speech.recognition import recognise
-from services.speech.remarks import Remark
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
 
@@ -87,7 +88,7 @@ class ModelFloor:
     asked_at_s: list[float] = field(default_factory=list)
     utterances: list[Utterance] = field(default_factory=list)
     yielded_at_s: list[float] = field(default_factory=list)
-    dismissed: list[tuple[Remark, str]] = field(default_factory=list)
+    dismissed: list[tuple[UtteranceKind, str]] = field(default_factory=list)
 
     async def recognise(self, pcm: bytes) -> Transcript:
         return await self._while_busy(
@@ -108,10 +109,10 @@ class ModelFloor:
     def note_speech(self, start_s: float) -> None:
         pass
 
-    def guess(self, words: Transcript) -> None:
+    def preempt(self, words: Transcript) -> None:
         pass
 
-    def withdraw_guess(self) -> None:
+    def withdraw_preemptive_reply(self) -> None:
         pass
 
     def yield_floor(self) -> None:
@@ -122,15 +123,15 @@ class ModelFloor:
         self.asked_at_s.append(self.at_s)
         self.utterances.append(utterance)
 
-    async def dismiss(self, remark: Remark, text: str) -> None:
-        self.dismissed.append((remark, text))
+    async def dismiss(self, kind: UtteranceKind, text: str) -> None:
+        self.dismissed.append((kind, text))
 
     def prompt(self) -> None:
         pass
 
     async def listen(self, pcm: bytes) -> None:
         """Feed audio in messages of 20 ms, and wait for the models after each."""
-        microphone = OpenMicrophone(
+        microphone = TurnDetector(
             detector=self.stack.make_detector(),
             rules=ListeningRules(),
             turn_end=self,
@@ -139,7 +140,7 @@ class ModelFloor:
         )
         async with microphone.running():
             for at in range(0, len(pcm), 640):
-                microphone.hear(pcm[at : at + 640])
+                microphone.push(pcm[at : at + 640])
                 self.at_s = at / 2 / RATE
                 await asyncio.sleep(0)
                 while self.busy:
@@ -222,7 +223,7 @@ async def test_the_replys_own_sound_is_not_answered_and_hardly_ever_cuts_it_off(
         quiet = samples_of(recording.pcm) * 0.3
         await floor.listen(in_noise(noise(0.5), quiet, noise(1.6)))
         assert not floor.asked_at_s, recording.name
-        assert {remark for remark, _ in floor.dismissed} == {Remark.ECHO}, recording.name
+        assert {kind for kind, _ in floor.dismissed} == {UtteranceKind.ECHO}, recording.name
         cut_off += [recording.name] if floor.yielded_at_s else []
     # It would be taken up again; one syllable misheard may do that.
     assert len(cut_off) <= 1, cut_off

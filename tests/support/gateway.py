@@ -31,11 +31,11 @@ from digitalhuman.task.v1.task_pb2_grpc import (
     TaskServiceServicer,
     add_TaskServiceServicer_to_server,
 )
-from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
-from gateway.backend import Targets, connecting
-from gateway.media import decoding
-from gateway.serving import serving as serving_http
+from gateway.backend.services import Targets, connecting
+from gateway.decoding.decoder import decoding
+from gateway.middleware.access import AccessRules
+from gateway.server.serving import serving as serving_http
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving

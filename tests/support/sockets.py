@@ -13,13 +13,13 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
-from gateway.backend import Targets, connecting
-from gateway.media import decoding
-from gateway.send_timeout import SEND_TIMEOUT_S
-from gateway.serving import serving
-from gateway.sockets import Drain
+from gateway.backend.services import Targets, connecting
+from gateway.decoding.decoder import decoding
+from gateway.middleware.access import AccessRules
+from gateway.server.send_timeout import SEND_TIMEOUT_S
+from gateway.server.serving import serving
+from gateway.server.sockets import Drain
 from tests.support.speech import TASK_ID, SpeechRig
 
 ABNORMAL_CLOSURE = 1006

@@ -22,10 +22,11 @@ from services.runtime.reasons import Reason
 from services.runtime.requests import Metadata
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.runtime.streams import after_setup, take_setup
-from services.speech import wire
+from services.runtime.wire import to_duration
 from services.speech.app import Providers, running
-from services.speech.listening import ListeningRules
-from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
+from services.speech.listening.rules import ListeningRules
+from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
+from services.speech.playback.wire import to_format
 from services.speech.ports import (
     ChatMessage,
     ChatModel,
@@ -314,8 +315,8 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         sent_s = self._sent_s(drive)
         played_s = sent_s if drive.plays_s is None else min(sent_s, drive.plays_s)
         finished = avatar_pb2.DriveFinished(
-            sent_duration=wire.to_duration(sent_s),
-            played_duration=wire.to_duration(played_s),
+            sent_duration=to_duration(sent_s),
+            played_duration=to_duration(played_s),
             method=events_pb.PLAYBACK_METHOD_CONFIRMED,
             interrupted=drive.ended_by != "finish",
         )
@@ -527,7 +528,7 @@ def setup(
         task_id=task_id,
         output=output,
         turn_detection=turn_detection,
-        **({"input_format": wire.to_format(RATE)} | fields),
+        **({"input_format": to_format(RATE)} | fields),
     )
     return pb.ConverseRequest(setup=message)
 

@@ -41,7 +41,7 @@ class CallbackRefusedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskReport:
+class TaskCallback:
     """A stream task has changed its status; times are Unix seconds of the cloud's clock."""
 
     task_id: str
@@ -53,7 +53,7 @@ class TaskReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriveReport:
+class DriveCallback:
     """A drive has changed its status; times are Unix seconds of the cloud's clock."""
 
     task_id: str
@@ -63,7 +63,7 @@ class DriveReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OtherReport:
+class OtherCallback:
     """A genuine callback of a kind that is not acted on."""
 
     task_id: str
@@ -71,7 +71,7 @@ class OtherReport:
     event_type: int
 
 
-Report = TaskReport | DriveReport | OtherReport
+Callback = TaskCallback | DriveCallback | OtherCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class CallbackVerifier:
         self._remembered = remembered
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
-    def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Report:
+    def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Callback:
         """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
 
         If the wall clock was set since `now` was counted from, it may have been right before or
@@ -179,13 +179,13 @@ def _parse_timestamp(timestamp: str) -> float:
     return count / 1000 if count >= _FIRST_IN_MILLISECONDS else float(count)
 
 
-def _parse_report(callback: _Body) -> Report:
+def _parse_report(callback: _Body) -> Callback:
     event_time_s = callback.event_time / 1000
     try:
         match callback.event_type:
             case _EventType.TASK:
                 task = _TaskDetail.model_validate(callback.detail)
-                return TaskReport(
+                return TaskCallback(
                     task_id=callback.task_id,
                     event_time_s=event_time_s,
                     status=task.status,
@@ -195,14 +195,14 @@ def _parse_report(callback: _Body) -> Report:
                 )
             case _EventType.DRIVE:
                 drive = _DriveDetail.model_validate(callback.detail)
-                return DriveReport(
+                return DriveCallback(
                     task_id=callback.task_id,
                     event_time_s=event_time_s,
                     drive_id=drive.drive_id,
                     status=drive.status,
                 )
             case other:
-                return OtherReport(
+                return OtherCallback(
                     task_id=callback.task_id, event_time_s=event_time_s, event_type=other
                 )
     except ValidationError as error:

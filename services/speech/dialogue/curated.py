@@ -8,7 +8,7 @@ from services.speech.dialogue.knowledge import Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import sentences
-from services.speech.personas import Fact, PersonaLanguage
+from services.speech.personas.catalogue import Fact, PersonaLanguage
 
 SAME_LIKENESS = 0.97
 """From this on, the question is one of those that the answer was written for."""

@@ -7,8 +7,8 @@ import structlog
 from services.speech.dialogue.grounds import Grounds, Ungrounded, is_bare_agreement
 from services.speech.dialogue.question import VALUES, Kind
 from services.speech.dialogue.words import sentences
-from services.speech.metrics import CHECKED_SENTENCES
 from services.speech.streams import closing
+from services.speech.telemetry.metrics import CHECKED_SENTENCES
 from services.speech.text.segmentation import Splitter
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from services.speech.dialogue.claims import MONEY, Value, names, values
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
-from services.speech.persona_format import Grounding
+from services.speech.personas.format import Grounding
 
 MOST_UNKNOWN_SHARE = 0.34
 """Of the words of a sentence, so many may stand in no fact: those that link and embellish."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.speech.dialogue.words import Vocabulary, content_words
-from services.speech.personas import Fact
+from services.speech.personas.catalogue import Fact
 from services.speech.ports import Embedder
 
 UNRELATED_LIKENESS = 0.82

@@ -9,17 +9,14 @@ from typing import Self
 
 import structlog
 
-from services.speech.answers import worded
 from services.speech.dialogue.curated import curated_answer, identity_answer, relevant_facts
 from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded, read_ahead
 from services.speech.dialogue.knowledge import Knowledge, Match
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.scope import is_out_of_scope
-from services.speech.failures import provider_failure
-from services.speech.metrics import ANSWERS, DECLINED_ANSWERS
-from services.speech.persona_format import Grounding
-from services.speech.personas import Fact, Persona, PersonaLanguage, Personas
+from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
+from services.speech.personas.format import Grounding
 from services.speech.ports import (
     ChatMessage,
     ChatModel,
@@ -27,7 +24,10 @@ from services.speech.ports import (
     ProviderError,
     Role,
 )
+from services.speech.providers.answers import worded
+from services.speech.providers.failures import provider_failure
 from services.speech.streams import closing
+from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,7 @@ class History:
 
 
 class Dialogue:
-    """Continues conversations in the manner of their personas."""
+    """Continues conversations in the reply_voice of their personas."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from services.speech.dialogue.curated import RELEVANT_LEAD, answering_sentences
 from services.speech.dialogue.knowledge import Match
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import Vocabulary, content_words
-from services.speech.persona_format import Grounding
+from services.speech.personas.format import Grounding
 
 
 def is_out_of_scope(

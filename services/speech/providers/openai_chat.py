@@ -7,20 +7,15 @@ from typing import Any, Self
 import httpx
 import structlog
 
-from services.speech.answers import has_words
 from services.speech.ports import ChatMessage, ProviderMuteError, Stage
-from services.speech.providers.asking import Asking
-from services.speech.providers.chat_answers import AnswerError, Saying, documents, saying_of
-from services.speech.providers.chat_request import ChatRequest
-from services.speech.providers.complaints import fit_for_log
-from services.speech.providers.markup import Habit, Markup, expected_habit
-from services.speech.providers.openai_http import (
-    Endpoint,
-    malformed,
-    open_client,
-    provider_errors,
-)
-from services.speech.providers.parameters import Parameters
+from services.speech.providers.answers import has_words
+from services.speech.providers.chat.answers import AnswerError, Saying, documents, saying_of
+from services.speech.providers.chat.markup import Habit, Markup, expected_habit
+from services.speech.providers.chat.request import ChatRequest
+from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
+from services.speech.providers.http.complaints import fit_for_log
+from services.speech.providers.http.parameters import Parameters
+from services.speech.providers.http.requests import Asking
 from services.speech.streams import closing, timely
 
 log = structlog.get_logger(__name__)

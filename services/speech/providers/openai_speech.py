@@ -10,18 +10,13 @@ from typing import Any, Self
 import httpx
 
 from services.speech.ports import SpeechChunk, Stage, Voice
-from services.speech.providers.asking import Asking
-from services.speech.providers.byte_stream import ByteStream
-from services.speech.providers.complaints import complaint_in, complaint_of
-from services.speech.providers.decoding import Decoder
-from services.speech.providers.openai_http import (
-    Endpoint,
-    malformed,
-    open_client,
-    provider_errors,
-)
-from services.speech.providers.parameters import Parameters
-from services.speech.providers.sounds import HEAD_BYTES, SoundError, container_of, is_text
+from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
+from services.speech.providers.http.complaints import complaint_in, complaint_of
+from services.speech.providers.http.parameters import Parameters
+from services.speech.providers.http.requests import Asking
+from services.speech.providers.sound.byte_stream import ByteStream
+from services.speech.providers.sound.decoding import Decoder
+from services.speech.providers.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
 from services.speech.streams import closing, once, timely
 
 SAMPLE_RATE_HERTZ = 24_000

@@ -10,15 +10,10 @@ from typing import Any, Self
 import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
-from services.speech.providers.asking import Asking
-from services.speech.providers.complaints import complaint_of, shown_instead
-from services.speech.providers.openai_http import (
-    Endpoint,
-    malformed,
-    open_client,
-    provider_errors,
-)
-from services.speech.providers.parameters import Parameters
+from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
+from services.speech.providers.http.complaints import complaint_of, shown_instead
+from services.speech.providers.http.parameters import Parameters
+from services.speech.providers.http.requests import Asking
 from services.speech.streams import closing, timely
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)

@@ -10,7 +10,7 @@ from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.runtime.channel import connected
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.drive import AvatarDrive, AvatarSpeaker
+from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
 from services.speech.ports import Playback, PlaybackMethod
 from tests.support.avatar_rig import RATE, Rig, make_tone
 from tests.support.proxy import Proxy, proxying

@@ -8,8 +8,8 @@ import pytest
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.errors import from_rpc_error
 from services.runtime.reasons import Reason
-from services.speech import wire
-from services.speech.listening import ListeningRules
+from services.speech.listening.rules import ListeningRules
+from services.speech.playback.wire import to_format
 from tests.support.speech import (
     COMMIT,
     Script,
@@ -83,7 +83,7 @@ async def test_the_setup_comes_first(first: pb.ConverseRequest) -> None:
 
 async def test_the_wrong_rate_is_named() -> None:
     async with speech_rig() as rig:
-        error = await refusal(rig, setup(input_format=wire.to_format(24_000)))
+        error = await refusal(rig, setup(input_format=to_format(24_000)))
         assert error is not None
         assert error.reason is Reason.AUDIO_FORMAT_UNSUPPORTED
         assert "setup.input_format.sample_rate_hertz" in error.message
@@ -109,7 +109,7 @@ async def test_too_many_turns_at_once_are_refused() -> None:
 
 def transcribe(*pcm: bytes, language_code: str = "en", rate: int = 16_000) -> list[Any]:
     """Return the requests of a Transcribe call."""
-    first = pb.TranscribeSetup(language_code=language_code, format=wire.to_format(rate))
+    first = pb.TranscribeSetup(language_code=language_code, format=to_format(rate))
     return [
         pb.TranscribeRequest(setup=first),
         *(pb.TranscribeRequest(audio=pb.ConverseAudio(pcm=each)) for each in pcm),

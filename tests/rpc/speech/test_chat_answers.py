@@ -11,9 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from services.speech.answers import has_words
-from services.speech.failover.chat import FailoverChatModel
-from services.speech.failover.relay import FailoverRules
 from services.speech.ports import (
     ChatMessage,
     ProviderError,
@@ -22,10 +19,13 @@ from services.speech.ports import (
     Role,
     Stage,
 )
-from services.speech.providers.chat_request import ChatRequest
+from services.speech.providers.answers import has_words
+from services.speech.providers.chat.request import ChatRequest
+from services.speech.providers.failover.chat import FailoverChatModel
+from services.speech.providers.failover.relay import FailoverRules
+from services.speech.providers.http.client import Endpoint
+from services.speech.providers.http.parameters import Parameters
 from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_http import Endpoint
-from services.speech.providers.parameters import Parameters
 from services.speech.streams import Deadlines
 from tests.support.speech import ScriptedChat
 from tests.support.vendor import Answer, scripted_vendor

@@ -4,10 +4,10 @@ import asyncio
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
-from services.speech.conversation import Conversation
+from services.speech.conversation.conversation import Conversation
+from services.speech.conversation.event_log import EventLog
+from services.speech.conversation.hang_up import WARNING_S, hanging_up
 from services.speech.dialogue.replies import History
-from services.speech.event_log import EventLog
-from services.speech.hang_up import WARNING_S, hanging_up
 from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text
 from tests.support.virtual_time import in_virtual_time
 

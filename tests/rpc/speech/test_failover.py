@@ -8,11 +8,10 @@ import pytest
 
 from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
-from services.speech.openers import open_chat, open_recognizer, open_synthesizer
 from services.speech.ports import ChatMessage, Role
+from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
 from services.speech.settings import SpeechSettings
 from services.speech.streams import once
-from tests.support.speech import scripted_personas
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 LIBRARY = LibrarySettings(llm=LanguageModel.NONE)
@@ -80,7 +79,7 @@ async def test_a_silent_language_model_is_hung_up_on_and_the_fallback_replies(
     first, fallback = await vendors(
         stack, monkeypatch, "CHAT", silent, answering("text/event-stream", body)
     )
-    opening = open_chat(load(SpeechSettings), STORE, LIBRARY, scripted_personas())
+    opening = open_chat(load(SpeechSettings), STORE, LIBRARY, read_ahead=())
     chat = await stack.enter_async_context(opening)
     assert chat is not None
     assert [delta async for delta in chat.stream(QUESTION)] == ["Yes."]

@@ -6,7 +6,7 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.speech.listening import ListeningRules
+from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatMessage, Role
 from tests.support.speech import (
     Script,

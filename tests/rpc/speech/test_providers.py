@@ -13,9 +13,6 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from services.speech.failover.recognizer import FailoverRecognizer
-from services.speech.failover.relay import FailoverRules
-from services.speech.failures import provider_failure
 from services.speech.ports import (
     ChatMessage,
     ProviderError,
@@ -23,8 +20,11 @@ from services.speech.ports import (
     Role,
     Stage,
 )
+from services.speech.providers.failover.recognizer import FailoverRecognizer
+from services.speech.providers.failover.relay import FailoverRules
+from services.speech.providers.failures import provider_failure
+from services.speech.providers.http.client import Endpoint
 from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_http import Endpoint
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines, closing, once

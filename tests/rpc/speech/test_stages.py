@@ -1,7 +1,7 @@
 """The stages one by one, and what is on offer."""
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.speech import wire
+from services.speech.playback.wire import to_format
 from tests.support.speech import Script, ScriptedRecognizer, speech_rig
 
 
@@ -10,7 +10,7 @@ async def test_an_utterance_is_recognised() -> None:
     async with speech_rig(Script(recognizer=recognizer)) as rig:
         requests = [
             pb.TranscribeRequest(
-                setup=pb.TranscribeSetup(language_code="en-US", format=wire.to_format(16_000))
+                setup=pb.TranscribeSetup(language_code="en-US", format=to_format(16_000))
             ),
             pb.TranscribeRequest(audio=pb.ConverseAudio(pcm=b"\x01\x00" * 100)),
             pb.TranscribeRequest(audio=pb.ConverseAudio(pcm=b"\x02\x00" * 100)),

@@ -11,8 +11,9 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError, from_rpc_error, from_status
 from services.runtime.reasons import Reason
-from services.speech import wire
-from services.speech.events import SentenceStarted
+from services.runtime.wire import to_duration
+from services.speech.conversation.events import SentenceStarted
+from services.speech.conversation.wire import to_sentence
 from tests.support.speech import (
     COMMIT,
     TASK_ID,
@@ -190,7 +191,7 @@ async def test_what_was_heard_of_an_abandoned_reply_is_kept(played_s: float, hea
             events_pb.ConversationEvent(
                 sequence=sequence,
                 turn_id=1,
-                sentence_started=wire.to_sentence(
+                sentence_started=to_sentence(
                     SentenceStarted(
                         text=said,
                         text_start=start,
@@ -206,8 +207,8 @@ async def test_what_was_heard_of_an_abandoned_reply_is_kept(played_s: float, hea
     async with speech_rig() as rig:
         rig.tasks.records[TASK_ID] += left
         progress = avatar_pb2.DriveProgress(
-            sent_duration=wire.to_duration(played_s + 0.5),
-            played_duration=wire.to_duration(played_s),
+            sent_duration=to_duration(played_s + 0.5),
+            played_duration=to_duration(played_s),
         )
         rig.avatars.last_drive = avatar_pb2.LastDrive(turn_id=1, progress=progress)
         async with Talk.open(rig, setup(resume_after_sequence=4)) as talk:

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from services.speech.providers.http.client import Endpoint
 from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_http import Endpoint
 from services.speech.streams import Deadlines
 from tests.support.speech import (
     INTERRUPT,

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.runtime.pcm import duration_s
-from services.speech.failover.relay import FailoverRules
-from services.speech.failover.synthesizer import FailoverSynthesizer
 from services.speech.ports import ProviderError, Stage
-from services.speech.providers.decoding import Decoder
-from services.speech.providers.openai_http import Endpoint
+from services.speech.providers.failover.relay import FailoverRules
+from services.speech.providers.failover.synthesizer import FailoverSynthesizer
+from services.speech.providers.http.client import Endpoint
 from services.speech.providers.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
+from services.speech.providers.sound.decoding import Decoder
 from services.speech.streams import Deadlines, closing
 from tests.support.speech import ScriptedSynthesizer
 from tests.support.vendor import Answer, Behaviour, scripted_vendor

@@ -11,7 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.reasons import Reason
-from services.speech.record import TaskRecords
+from services.speech.conversation.record import TaskRecords
 from tests.support.task import ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     OpenService,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from services.avatar.vendor.callback import (
     CallbackRefusedError,
     CallbackVerifier,
-    DriveReport,
-    OtherReport,
+    DriveCallback,
+    OtherCallback,
     Refusal,
-    TaskReport,
+    TaskCallback,
     sign_callback,
 )
 from services.avatar.vendor.messages import DriveStatus, TaskStatus
@@ -60,7 +60,7 @@ def test_known_inputs_have_their_signature(vector: dict[str, Any]) -> None:
 
 
 def test_a_drive_report_is_read() -> None:
-    assert make_verifier().verify(make_body(), now=NOW) == DriveReport(
+    assert make_verifier().verify(make_body(), now=NOW) == DriveCallback(
         task_id="task-1",
         event_time_s=NOW + 0.25,
         drive_id="drive-1",
@@ -70,7 +70,7 @@ def test_a_drive_report_is_read() -> None:
 
 def test_a_task_report_is_read() -> None:
     detail = {"Status": 2, "RoomId": "r", "StreamId": "s", "FailReason": "no model"}
-    assert make_verifier().verify(make_body(EventType=3, Detail=detail), now=NOW) == TaskReport(
+    assert make_verifier().verify(make_body(EventType=3, Detail=detail), now=NOW) == TaskCallback(
         task_id="task-1",
         event_time_s=NOW + 0.25,
         status=TaskStatus.INITIALISATION_FAILED,
@@ -91,24 +91,24 @@ def test_a_task_report_is_read() -> None:
 )
 def test_members_may_be_added_and_numbers_be_text(changes: dict[str, Any]) -> None:
     report = make_verifier().verify(make_body(**changes), now=NOW)
-    assert isinstance(report, DriveReport)
+    assert isinstance(report, DriveCallback)
 
 
 def test_a_status_that_is_new_means_that_the_drive_is_over() -> None:
     body = make_body(Detail={"DriveId": "drive-1", "Status": 9})
     report = make_verifier().verify(body, now=NOW)
-    assert isinstance(report, DriveReport)
+    assert isinstance(report, DriveCallback)
     assert report.status is DriveStatus.INTERRUPTED
 
 
 def test_an_event_of_a_new_kind_is_let_through() -> None:
     report = make_verifier().verify(make_body(EventType=7, Detail={"x": 1}), now=NOW)
-    assert report == OtherReport(task_id="task-1", event_time_s=NOW + 0.25, event_type=7)
+    assert report == OtherCallback(task_id="task-1", event_time_s=NOW + 0.25, event_type=7)
 
 
 def test_a_percent_encoded_body_is_read() -> None:
     encoded = "".join(f"%{byte:02X}" for byte in make_body()).encode()
-    assert isinstance(make_verifier().verify(encoded, now=NOW), DriveReport)
+    assert isinstance(make_verifier().verify(encoded, now=NOW), DriveCallback)
 
 
 @pytest.mark.parametrize("timestamp", [str(NOW), str(NOW * 1000)])

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from services.avatar.drive import (
-    CloudWord,
     Drive,
     DriveEvent,
     DriveFinished,
+    DriveReport,
     DriveStarted,
     Method,
     PlaybackStarted,
@@ -175,9 +175,9 @@ async def test_the_clouds_word_ends_the_drive(cloud: ScriptedCloud, clock: Pacin
         await drive.feed(bytes(RATE))
         drive.finish()
         await until(drive, PlaybackStarted)
-        drives.hear(AVATAR, "another drive", CloudWord.FAILED)
-        drives.hear(AVATAR, "drive-1", CloudWord.ENDED)
-        drives.hear(AVATAR, "drive-1", CloudWord.PLAYING)
+        drives.on_report(AVATAR, "another drive", DriveReport.FAILED)
+        drives.on_report(AVATAR, "drive-1", DriveReport.ENDED)
+        drives.on_report(AVATAR, "drive-1", DriveReport.PLAYING)
         finished = await outcome(drive)
     assert finished.position.method is Method.CONFIRMED
     assert finished.position.played_s == finished.position.sent_s == 0.5
@@ -189,7 +189,7 @@ async def test_a_word_on_playback_before_there_is_audio_confirms_nothing(
 ) -> None:
     async with opened(cloud, clock, SLOW) as (drives, drive):
         await until(drive, DriveStarted)
-        drives.hear(AVATAR, "drive-1", CloudWord.PLAYING)
+        drives.on_report(AVATAR, "drive-1", DriveReport.PLAYING)
         await drive.feed(bytes(RATE))
         async with asyncio.timeout(10):
             async for event in drive.events():
@@ -204,7 +204,7 @@ async def test_a_drive_that_the_cloud_cuts_off_is_interrupted(
     async with opened(cloud, clock, SLOW) as (drives, drive):
         await drive.feed(bytes(RATE))
         await until(drive, PlaybackStarted)
-        drives.hear(AVATAR, "drive-1", CloudWord.CUT_OFF)
+        drives.on_report(AVATAR, "drive-1", DriveReport.CUT_OFF)
         finished = await outcome(drive)
     assert finished.is_interrupted
     assert finished.position.played_s < finished.position.sent_s
@@ -217,7 +217,7 @@ async def test_a_drive_that_the_cloud_could_not_play_is_lost(
     async with opened(cloud, clock, SLOW) as (drives, drive):
         await drive.feed(bytes(RATE))
         await until(drive, PlaybackStarted)
-        drives.hear(AVATAR, "drive-1", CloudWord.FAILED)
+        drives.on_report(AVATAR, "drive-1", DriveReport.FAILED)
         error = await failure(drive)
     assert error.reason is Reason.DRIVE_LOST
     assert error.metadata["sent_ms"] == "500"

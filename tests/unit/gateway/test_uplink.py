@@ -4,8 +4,8 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway import turns
-from gateway.uplink import KEPT_SENTENCES, Uplink
+from gateway.backend import turns
+from gateway.live.uplink import KEPT_SENTENCES, Uplink
 
 END = turns.interruption()[0]
 COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.webm import HEADER, MAX_HELD_BYTES, Track, WebmReader
+from gateway.live.webm import HEADER, MAX_HELD_BYTES, Track, WebmReader
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 

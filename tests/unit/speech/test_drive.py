@@ -11,13 +11,21 @@ from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
-from services.speech import wire
-from services.speech.drive import LEAD_S, MESSAGE_BYTES, OUTBOX_S, STALL_S, AvatarDrive, DriveCall
+from services.runtime.wire import to_duration, to_timestamp
+from services.speech.playback.avatar import (
+    LEAD_S,
+    MESSAGE_BYTES,
+    OUTBOX_S,
+    STALL_S,
+    AvatarDrive,
+    DriveCall,
+)
+from services.speech.playback.wire import to_format
 from services.speech.ports import PlaybackMethod
 from tests.support.virtual_time import in_virtual_time
 
 RATE = 24_000
-SETUP = pb.DriveSetup(avatar_id="a", turn_id=1, format=wire.to_format(RATE))
+SETUP = pb.DriveSetup(avatar_id="a", turn_id=1, format=to_format(RATE))
 STARTED = pb.DriveResponse(drive_started=pb.DriveStarted(drive_id="d"))
 
 
@@ -81,8 +89,8 @@ def finished(played_s: float, *, interrupted: bool = False) -> pb.DriveResponse:
     """Return the last response of a drive."""
     return pb.DriveResponse(
         drive_finished=pb.DriveFinished(
-            sent_duration=wire.to_duration(played_s),
-            played_duration=wire.to_duration(played_s),
+            sent_duration=to_duration(played_s),
+            played_duration=to_duration(played_s),
             method=1,
             interrupted=interrupted,
         )
@@ -249,8 +257,8 @@ async def test_when_audio_was_sent_is_known_by_no_wall_clock_but_the_tellers() -
         await asyncio.sleep(1)
         sent_at = loop.time() - 0.2
         for wall, sent_time in ((5_000.2, 5_000.0), (8_600.7, 8_600.0)):
-            progress = pb.DriveProgress(first_sent_time=wire.to_timestamp(sent_time))
-            told = pb.DriveResponse(event_time=wire.to_timestamp(wall), progress=progress)
+            progress = pb.DriveProgress(first_sent_time=to_timestamp(sent_time))
+            told = pb.DriveResponse(event_time=to_timestamp(wall), progress=progress)
             call.answer(told)
             await asyncio.sleep(0.5)
             assert drive.playback.first_sent_at == pytest.approx(sent_at, abs=0.001)

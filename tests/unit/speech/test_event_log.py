@@ -7,7 +7,7 @@ import pytest
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.event_log import (
+from services.speech.conversation.event_log import (
     ROOM_S,
     WAITING_AUDIO,
     WAITING_ITEMS,
@@ -15,7 +15,7 @@ from services.speech.event_log import (
     Listener,
     ProducedAudio,
 )
-from services.speech.events import ReplyUpdated
+from services.speech.conversation.events import ReplyUpdated
 from tests.support.virtual_time import in_virtual_time
 
 AUDIO = ProducedAudio(turn_id=1, pcm=b"\0\0")

@@ -9,11 +9,6 @@ from prometheus_client import REGISTRY
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.failover.breaker import OutageRules
-from services.speech.failover.chat import FailoverChatModel
-from services.speech.failover.recognizer import FailoverRecognizer
-from services.speech.failover.relay import FailoverRules
-from services.speech.failover.synthesizer import FailoverSynthesizer
 from services.speech.ports import (
     ChatMessage,
     ProviderError,
@@ -24,6 +19,11 @@ from services.speech.ports import (
     Transcript,
     Voice,
 )
+from services.speech.providers.failover.breaker import OutageRules
+from services.speech.providers.failover.chat import FailoverChatModel
+from services.speech.providers.failover.recognizer import FailoverRecognizer
+from services.speech.providers.failover.relay import FailoverRules
+from services.speech.providers.failover.synthesizer import FailoverSynthesizer
 from services.speech.streams import closing
 from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 from tests.support.virtual_time import in_virtual_time

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.speech.embedded.evidence import weigh
-from services.speech.guard import GuardedRecognizer, is_said
+from services.speech.listening.guard import GuardedRecognizer, is_said
 from services.speech.ports import SpeechEvidence, Transcript
 from services.speech.streams import once
 from tests.support.sounds import SOUNDS, in_noise, over, sound

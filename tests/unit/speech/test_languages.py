@@ -2,8 +2,13 @@
 
 import pytest
 
-from services.speech.languages import joined, language_at, only_language, other_language
-from services.speech.personas import PersonaLanguage
+from services.speech.dialogue.other_language import (
+    joined,
+    language_at,
+    only_language,
+    other_language,
+)
+from services.speech.personas.catalogue import PersonaLanguage
 from services.speech.ports import Transcript
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.speech.ledger import HeardMethod, Ledger
+from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback, PlaybackMethod, WordTime
 from services.speech.text.alignment import Spoken
 from services.speech.text.normalization import speakable

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.speech.marks import is_invention, without_marks
+from services.speech.listening.annotations import is_invention, without_marks
 
 NO_WORDS = [
     *("", ".", "...", "。", "-", "?!", "…", " \n"),

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from services.speech.metering import MeteredChatModel, MeteredRecognizer, MeteredSynthesizer
 from services.speech.ports import ChatMessage, ProviderError, ProviderQuotaError, Role, Stage
+from services.speech.providers.metering import (
+    MeteredChatModel,
+    MeteredRecognizer,
+    MeteredSynthesizer,
+)
 from services.speech.streams import closing, once
 from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.people import PEOPLE
+from engine.digital_humans import PEOPLE
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.speech.openers import voice_offer
-from services.speech.persona_format import Grounding, PersonaError
-from services.speech.personas import VoiceOffer, load_persona, load_personas
+from services.speech.personas.catalogue import load_persona, load_personas
+from services.speech.personas.format import Grounding, PersonaError
+from services.speech.personas.wire import to_persona
 from services.speech.ports import Voice
+from services.speech.providers.factory import voice_offer
 from services.speech.settings import PERSONAS, SpeechSettings
-from services.speech.wire import to_persona
+from services.speech.voices import VoiceOffer
 
 GOOD = """
 display_name = "Host"

@@ -11,7 +11,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.serving import MAX_MESSAGE_BYTES
-from services.speech.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
+from services.speech.conversation.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
 from tests.support.virtual_time import in_virtual_time
 
 

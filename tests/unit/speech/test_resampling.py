@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.speech.failover.resampling import Resampler
+from services.speech.providers.failover.resampling import Resampler
 
 RATES = ((24_000, 16_000), (16_000, 24_000), (22_050, 24_000), (48_000, 16_000))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.task.database import DatabaseError, Transaction, opened
-from services.task.schema import MIGRATIONS
+from services.task.sqlite.database import DatabaseError, Transaction, opened
+from services.task.sqlite.schema import MIGRATIONS
 
 REQUEST = "INSERT INTO requests VALUES (?, x'00', ?, 1)"
 

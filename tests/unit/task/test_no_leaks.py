@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.database import opened
 from services.task.jobs import Jobs
-from services.task.journal import SqliteJournal
-from services.task.keeper import Keeper, Pace
 from services.task.lifecycle import LifeCycle
 from services.task.ports import Avatar, AvatarState, Quota, Request, TaskFilter
-from services.task.sweep import Sweeper
+from services.task.reconciler import Reconciler
+from services.task.sqlite.database import opened
+from services.task.sqlite.journal import SqliteJournal
+from services.task.state_machine import Pace, TaskStateMachine
 from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 
@@ -113,14 +113,14 @@ class Life:
 
     journal: SqliteJournal
     lifecycle: LifeCycle
-    sweeper: Sweeper
+    sweeper: Reconciler
 
 
 @asynccontextmanager
 async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncIterator[Life]:
     async with opened(path, lambda _: None) as database, Jobs() as jobs:
         journal = SqliteJournal(database, clock)
-        keeper = Keeper(
+        keeper = TaskStateMachine(
             journal=journal,
             cloud=cloud,
             jobs=jobs,
@@ -136,7 +136,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
                 quota=Quota(running=10, running_per_user=10),
                 stop_patience_s=5.0,
             ),
-            sweeper=Sweeper(journal=journal, cloud=cloud, keeper=keeper, clock=clock),
+            sweeper=Reconciler(journal=journal, cloud=cloud, keeper=keeper, clock=clock),
         )
 
 

@@ -8,7 +8,7 @@ from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded
 from services.speech.dialogue.lexicon import is_chinese
 from services.speech.dialogue.question import Question
-from services.speech.persona_format import Grounding
+from services.speech.personas.format import Grounding
 from tests.support.virtual_time import in_virtual_time
 
 FACTS = (

@@ -7,7 +7,7 @@ import pytest
 from services.speech.dialogue.curated import relevant_facts
 from services.speech.dialogue.knowledge import Knowledge
 from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
-from services.speech.persona_format import Grounding
+from services.speech.personas.format import Grounding
 from services.speech.ports import ChatMessage, ChatModel, Role
 from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
 from tests.support.virtual_time import in_virtual_time

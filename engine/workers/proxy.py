@@ -1,0 +1,124 @@
+"""What is passed to the worker that has the task as it comes: WHEP and recordings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from engine.codes import Refusal
+from engine.debug_routes import local_only, not_found
+from engine.request_body import BodyRefused, read_body
+from engine.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
+from engine.workers.pool import Pool
+from engine.workers.registry import Pin, WorkerRegistry
+from engine.workers.worker import CALL_S, Worker
+
+# All else is about one connection, or about the encoding that is made anew.
+PASSED_UP = ("authorization", "content-type", "if-match")
+PASSED_DOWN = (
+    "accept-patch",
+    "accept-post",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "content-length",
+    "content-type",
+    "etag",
+    "link",
+    "location",
+    "retry-after",
+    "www-authenticate",
+)
+
+
+class WorkerProxy:
+    """Finds the worker of a request, and answers as that one does."""
+
+    def __init__(self, *, pins: WorkerRegistry, pool: Pool) -> None:
+        self._pins = pins
+        self._pool = pool
+
+    def whep_routes(self) -> list[Route]:
+        """Routes for viewers."""
+        return [
+            Route("/whep/{stream_id}", self._view, methods=["POST", "OPTIONS"]),
+            Route(
+                "/whep/{stream_id}/{viewer_id}",
+                self._view,
+                methods=["PATCH", "DELETE", "OPTIONS"],
+            ),
+        ]
+
+    def recording_routes(self) -> list[Route]:
+        """Routes for recordings."""
+        return [
+            Route("/recordings", local_only(self._find_recordings), methods=["GET"]),
+            Route("/recordings/{task_id}", local_only(self._show_recordings), methods=["GET"]),
+            Route(
+                "/recordings/{task_id}/{name}", local_only(self._show_recordings), methods=["GET"]
+            ),
+        ]
+
+    async def _view(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=CORS | PREFLIGHT)
+        try:
+            body = await read_body(request, limit=MAX_SDP_BYTES)
+        except BodyRefused as error:
+            return Denial(error.status, str(error)).response
+        pin = self._pins.find_stream(request.path_params["stream_id"])
+        try:
+            # Of a stream that nobody has, any worker knows what to say to whom.
+            worker = self._pool.any() if pin is None else pin.require_worker()
+            return await _pass_on(request, worker, body)
+        except (Refusal, httpx.HTTPError, TimeoutError):
+            return Denial(503, "no worker answers", Retry_After=RETRY_AFTER_S).response
+
+    async def _find_recordings(self, request: Request) -> Response:
+        pin = self._pins.find_past_stream(request.query_params.get("stream_id", ""))
+        return not_found() if pin is None else await self._show(request, pin)
+
+    async def _show_recordings(self, request: Request) -> Response:
+        try:
+            return await self._show(request, self._pins.get(request.path_params["task_id"]))
+        except Refusal:
+            return not_found()
+
+    @staticmethod
+    async def _show(request: Request, pin: Pin) -> Response:
+        if pin.worker is None:
+            return not_found()
+        try:
+            return await _pass_on(request, pin.worker, b"")
+        except (httpx.HTTPError, TimeoutError):
+            return Response("no worker answers\n", status_code=503, media_type="text/plain")
+
+
+async def _pass_on(request: Request, worker: Worker, body: bytes) -> Response:
+    outgoing = worker.client.build_request(
+        request.method,
+        httpx.URL(path=request.url.path, query=request.url.query.encode()),
+        headers=_pick(request.headers, PASSED_UP),
+        content=body,
+    )
+    async with asyncio.timeout(CALL_S):
+        answer = await worker.client.send(outgoing, stream=True)
+    return StreamingResponse(
+        _read(answer),
+        status_code=answer.status_code,
+        headers=_pick(answer.headers, PASSED_DOWN),
+    )
+
+
+async def _read(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
+
+
+def _pick(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: headers[name] for name in names if name in headers}

@@ -1,0 +1,116 @@
+"""Who talks and who is shown: what can never talk is refused before anything is ordered."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
+from gateway.backend.catalogue import Catalogue, People, Personas
+from gateway.backend.services import Backend
+from services.runtime.errors import ServiceError, refused
+from services.runtime.interceptors import checked
+from services.runtime.languages import nearest
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+
+class Casting:
+    """Judges orders by the catalogue and places them."""
+
+    def __init__(self, backend: Backend, catalogue: Catalogue) -> None:
+        self._backend = backend
+        self._catalogue = catalogue
+
+    async def order(self, order: task_pb2.CreateTaskRequest) -> task_pb2.Task:
+        """Return the task of an order, or of the same order made before: that one is always told.
+
+        Raises ServiceError.
+        """
+        checked(order)
+        try:
+            cast = await self._cast(order)
+        except ServiceError as refusal:
+            if not order.request_id:
+                raise
+            return await self._made_before(order, refusal)
+        return (await self._backend.ask(self._backend.task.CreateTask, cast)).task
+
+    async def _made_before(
+        self, order: task_pb2.CreateTaskRequest, refusal: ServiceError
+    ) -> task_pb2.Task:
+        find = task_pb2.FindCreatedTaskRequest(request=order)
+        try:
+            return (await self._backend.ask(self._backend.task.FindCreatedTask, find)).task
+        except ServiceError as error:
+            if error.reason is Reason.REQUEST_ID_REUSED:
+                raise
+            raise refusal from None
+
+    async def _cast(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
+        """Return an order with the persona's own digital human, if the account has it.
+
+        Raises ServiceError for a persona, a language of it, or a digital human that is not there.
+        """
+        persona = _persona(await self._catalogue.personas(), order.persona_id)
+        _require_language(persona, order.language_code)
+        cast = task_pb2.CreateTaskRequest()
+        cast.CopyFrom(order)
+        if order.digital_human_id:
+            await self._require_person(order.digital_human_id)
+        elif persona.digital_human_id:
+            people = await self._people()
+            if people.has(persona.digital_human_id):
+                cast.default_digital_human_id = persona.digital_human_id
+        return cast
+
+    async def _people(self) -> People:
+        """Return the people that are known; while the cloud lists none, it judges for itself."""
+        try:
+            return await self._catalogue.digital_humans()
+        except ServiceError as error:
+            log.warning("people not listed", reason=error.reason.value)
+            return People(all=(), is_complete=False)
+
+    async def _require_person(self, digital_human_id: str) -> None:
+        people = await self._people()
+        # Of a longer list than is kept here, only the cloud knows the rest.
+        if people.is_complete and not people.has(digital_human_id):
+            raise refused(
+                Reason.DIGITAL_HUMAN_NOT_FOUND,
+                "digital_human_id",
+                "known",
+                f"there is no digital human {digital_human_id}",
+                digital_human_id=digital_human_id,
+            )
+
+
+def _persona(personas: Personas, persona_id: str) -> speech_pb2.Persona:
+    wanted = persona_id or personas.default_id
+    persona = personas.find(wanted)
+    if persona is None:
+        raise refused(
+            Reason.PERSONA_NOT_FOUND,
+            "persona_id",
+            "known",
+            f"there is no persona {wanted}, only {_listed([p.persona_id for p in personas.all])}",
+            persona_id=wanted,
+        )
+    return persona
+
+
+def _require_language(persona: speech_pb2.Persona, language_code: str) -> None:
+    offered = persona.language_codes
+    if language_code and nearest(language_code, offered) is None:
+        raise refused(
+            Reason.LANGUAGE_UNSUPPORTED,
+            "language_code",
+            "offered",
+            f"{persona.persona_id} does not speak {language_code}, only {_listed(offered)}",
+            language_code=language_code,
+        )
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items)

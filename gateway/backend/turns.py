@@ -1,0 +1,143 @@
+"""One turn of a task's conversation: what is sent for it, and what comes of it."""
+
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+import structlog
+
+from digitalhuman.audio.v1 import audio_pb2
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.backend.services import Backend
+from gateway.contract.wire import to_error
+from gateway.decoding.decoder import RATE_HERTZ
+from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+CHUNK_BYTES = 32_000
+"""A second; the proto takes 32768 bytes at most."""
+
+
+def setup(
+    task_id: str,
+    lang: str = "",
+    *,
+    turn_detection: pb.TurnDetection.ValueType = pb.TURN_DETECTION_MANUAL,
+    after: int | None = None,
+    cut_on_cancel: bool = False,
+) -> pb.ConverseRequest:
+    """Return the setup of a stream whose replies the task's avatar speaks.
+
+    The events after the sequence `after` come first. Its turns go on when the stream is left
+    before their end, except with `cut_on_cancel`.
+    """
+    return pb.ConverseRequest(
+        setup=pb.ConverseSetup(
+            task_id=task_id,
+            language_code=lang,
+            input_format=audio_pb2.AudioFormat(
+                encoding=audio_pb2.AUDIO_ENCODING_PCM_S16LE,
+                sample_rate_hertz=RATE_HERTZ,
+                channel_count=1,
+            ),
+            turn_detection=turn_detection,
+            output=pb.REPLY_OUTPUT_AVATAR,
+            resume_after_sequence=after,
+            cut_on_cancel=cut_on_cancel,
+        )
+    )
+
+
+def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
+    """Return the requests of an utterance."""
+    chunks = (pcm[at : at + CHUNK_BYTES] for at in range(0, len(pcm), CHUNK_BYTES))
+    return [
+        *(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=chunk)) for chunk in chunks),
+        pb.ConverseRequest(commit=pb.ConverseCommit()),
+    ]
+
+
+def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
+    """Return the requests of a question in writing."""
+    return [pb.ConverseRequest(text=pb.ConverseText(text=text, request_id=request_id))]
+
+
+def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
+    """Return the requests of words for the digital human to say."""
+    level = pb.SayPriority.Value(f"SAY_PRIORITY_{priority}")
+    say = pb.ConverseSay(text=text, priority=level, request_id=request_id)
+    return [pb.ConverseRequest(say=say)]
+
+
+def request_id_of(request: pb.ConverseRequest) -> str:
+    """Return what a text or words to say are known by, empty for all else."""
+    return request.text.request_id or request.say.request_id
+
+
+def interruption() -> list[pb.ConverseRequest]:
+    """Return the requests that cut off whatever is being said."""
+    return [pb.ConverseRequest(interrupt=pb.ConverseInterrupt())]
+
+
+def leaving(linger_s: float) -> list[pb.ConverseRequest]:
+    """Return the requests that say goodbye, after which the task outlives its streams a while."""
+    leave = pb.ConverseLeave()
+    leave.linger_duration.FromTimedelta(timedelta(seconds=linger_s))
+    return [pb.ConverseRequest(leave=leave)]
+
+
+async def converse(
+    backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
+) -> AsyncGenerator[pb.ConverseResponse, None]:
+    """Send requests and half-close; yield `ready` and events until all is over.
+
+    A turn that was begun goes on when the generator is closed, unless the setup says otherwise.
+    """
+    start, *rest = requests
+    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
+        async for response in responses:
+            count(response.event)
+            yield response
+
+
+async def deliver(
+    backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
+) -> None:
+    """Send requests that begin no turn, and return when they have been taken."""
+    start, *rest = requests
+    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
+        async for _ in responses:
+            pass
+
+
+def without_turn() -> ServiceError:
+    """Return the error for a question that led to no turn."""
+    return ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The conversation ended without an answer.")
+
+
+async def _each(requests: list[pb.ConverseRequest]) -> AsyncGenerator[pb.ConverseRequest, None]:
+    for request in requests:
+        yield request
+
+
+def count(event: conversation_pb2.ConversationEvent) -> None:
+    """Count an event that ends a turn."""
+    match event.WhichOneof("event"):
+        case "turn_finished":
+            finished = event.turn_finished
+            TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
+            if finished.interrupted:
+                INTERRUPTIONS.inc()
+            if finished.latency.HasField("playback_started_offset"):
+                offset = finished.latency.playback_started_offset
+                FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
+            log.info("turn finished", turn_id=event.turn_id, interrupted=finished.interrupted)
+        case "turn_failed":
+            TURNS.labels(outcome="failed").inc()
+            reason = to_error(event.turn_failed.status).reason
+            log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
+        case _:
+            pass

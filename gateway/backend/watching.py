@@ -1,0 +1,50 @@
+"""One task, watched over as many streams as it takes."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from gateway.backend.services import Backend
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+PASSING = frozenset({Reason.DEPENDENCY_UNAVAILABLE, Reason.DRAINING})
+PAUSES_S = (0.1, 0.3, 1.0, 2.0, 3.0)
+"""Before each try to return, per outage."""
+
+
+async def updates(
+    backend: Backend, task_id: str, *, after: int | None = None
+) -> AsyncGenerator[pb.WatchTaskResponse, None]:
+    """Yield the task as it is, then each of its events once, until its final state.
+
+    A task service that starts anew is waited for. Raises ServiceError.
+    """
+    position = after
+    is_told = False
+    failures = 0
+    while True:
+        request = pb.WatchTaskRequest(task_id=task_id, after_sequence=position)
+        try:
+            async with backend.watch(request) as responses:
+                async for response in responses:
+                    failures = 0
+                    if response.HasField("event"):
+                        position = response.event.sequence
+                    elif is_told:
+                        continue
+                    else:
+                        is_told = True
+                        position = response.snapshot.last_sequence if after is None else after
+                    yield response
+            return
+        except ServiceError as error:
+            if error.reason not in PASSING or failures >= len(PAUSES_S):
+                raise
+            log.warning("watch interrupted", task_id=task_id, reason=error.reason)
+        await asyncio.sleep(PAUSES_S[failures])
+        failures += 1

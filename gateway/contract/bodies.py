@@ -1,0 +1,165 @@
+"""The JSON requests of the contract, as clients write them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.speech.v1 import speech_pb2
+from digitalhuman.task.v1 import task_pb2
+from gateway.contract.constraints import constraints
+from gateway.contract.fields import Lang, RequestId, Seconds, TaskId, Text, Words
+from gateway.contract.models import JsonModel
+from services.runtime.requests import new_request_id
+
+
+class JsonRequest(JsonModel):
+    """A request's body: types are not converted, unknown members are ignored, null is absent."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", validate_by_name=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, body: Any) -> Any:
+        if isinstance(body, dict):
+            return {name: value for name, value in body.items() if value is not None}
+        return body
+
+
+class CreateTaskBody(JsonRequest):
+    """What to put on air."""
+
+    room_id: Text = Field(
+        description="RTC room, 1 to 128 bytes.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "room_id"),
+    )
+    stream_id: Text = Field(
+        description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "stream_id"),
+    )
+    persona_id: Text = Field(
+        default="",
+        description="Persona; default: the deployment's own.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "persona_id"),
+    )
+    lang: Lang = ""
+    digital_human_id: Text = Field(
+        default="",
+        description="Who is shown; default: the persona's own, else the deployment's.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "digital_human_id"),
+    )
+    user_id: Text = Field(
+        default="",
+        description="Whose task it is, up to 64 bytes.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "user_id"),
+    )
+    background_color: Text = Field(
+        default="",
+        description="`#rrggbb`; default: the digital human's own.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "background_color"),
+    )
+    max_duration_seconds: Seconds | None = Field(
+        default=None,
+        description="Hard end, 10 to 86400; default 1800.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_duration"),
+    )
+    max_idle_seconds: Seconds | None = Field(
+        default=None,
+        description="End after so long without speech, 30 to 86400; default 120.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_idle_duration"),
+    )
+
+
+class TaskBody(JsonRequest):
+    """Which task."""
+
+    task_id: TaskId
+
+
+CutOnLeave = Annotated[
+    bool,
+    Field(
+        description="Whether a client that leaves before its answer has the turn cut off. "
+        "Default: the turn goes on."
+    ),
+]
+
+
+class TalkBody(TaskBody):
+    """A question in writing; without `text` the persona's sample question is asked."""
+
+    lang: Lang = ""
+    cut_on_leave: CutOnLeave = False
+    text: Text | None = Field(
+        default=None,
+        description="The question, 1 to 4000 characters.",
+        json_schema_extra=constraints(speech_pb2.ConverseText, "text"),
+    )
+
+
+class TalkFields(TalkBody):
+    """The same as fields of a form or of a query, where all is text."""
+
+    cut_on_leave: Annotated[CutOnLeave, Field(strict=False)] = False
+
+
+class SayBody(TaskBody):
+    """Words for the digital human to say."""
+
+    text: Text = Field(
+        description="1 to 4000 characters.",
+        json_schema_extra=constraints(speech_pb2.ConverseSay, "text"),
+    )
+    lang: Lang = ""
+    cut_on_leave: CutOnLeave = False
+    priority: Literal["LOW", "NORMAL", "HIGH"] = Field(
+        default="NORMAL",
+        description="LOW is dropped while something is being said, NORMAL waits for its end, "
+        "HIGH cuts it off.",
+    )
+
+
+class ActionBody(TaskBody):
+    """A gesture."""
+
+    action: Text = Field(
+        description="One of the digital human's actions, see /api/config.",
+        json_schema_extra=constraints(avatar_pb2.PerformActionRequest, "action"),
+    )
+
+
+class TalkQuery(JsonRequest):
+    """How a client joins a conversation by WebSocket."""
+
+    task_id: TaskId
+    lang: Lang = ""
+    turn_detection: Literal["SERVER", "MANUAL"] = "SERVER"
+    audio: Literal["pcm", "webm"] = "pcm"
+    after: Annotated[int, Field(strict=False, ge=0, lt=2**63)] | None = None
+
+
+class Control(JsonRequest):
+    """A text message of a WebSocket, by which the others are known."""
+
+    type: Literal["commit", "text", "say", "interrupt", "leave"]
+
+
+class TextControl(Control):
+    """A question in writing."""
+
+    text: Words
+    request_id: RequestId = Field(default_factory=new_request_id)
+
+
+class SayControl(Control):
+    """Words for the digital human to say."""
+
+    text: Words
+    priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
+    request_id: RequestId = Field(default_factory=new_request_id)
+
+
+class LeaveControl(Control):
+    """The user goes away, perhaps to come back in a moment."""
+
+    linger_seconds: Annotated[float, Field(ge=0, le=3600)]

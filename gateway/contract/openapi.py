@@ -1,0 +1,176 @@
+"""The OpenAPI description: what cannot be read off the handlers' signatures."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from gateway.contract import bodies, models, problems
+from services.runtime.reasons import RULES, Reason
+
+# What the vendored Swagger UI reads.
+OPENAPI_VERSION = "3.0.3"
+REF = "#/components/schemas/{model}"
+ALWAYS = (
+    Reason.INVALID_REQUEST,
+    Reason.MALFORMED_MESSAGE,
+    Reason.RATE_LIMITED,
+    Reason.CREDENTIALS_INVALID,
+    Reason.PERMISSION_DENIED,
+    Reason.PAYLOAD_TOO_LARGE,
+    Reason.DEPENDENCY_UNAVAILABLE,
+    Reason.DEADLINE_EXCEEDED,
+    Reason.INTERNAL,
+)
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+# Answers and requests that handlers read or write by themselves.
+EXTRA_MODELS = (models.Problem, bodies.TalkBody, models.TurnAnswer)
+
+
+def _ref(model: type[models.JsonModel]) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}
+
+
+_RECORDINGS = "wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm"
+_AUDIO = {"type": "string", "format": "binary"}
+TALK_REQUEST: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": f"With an `audio/*` body: {meaning}",
+        }
+        for name, meaning in (
+            ("taskId", "the task."),
+            ("lang", "the language."),
+            ("cutOnLeave", "`true`: leaving before the answer cuts the turn off."),
+        )
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _ref(bodies.TalkBody)},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["taskId"],
+                    "properties": {
+                        "taskId": {"type": "string"},
+                        "lang": {"type": "string"},
+                        "cutOnLeave": {"type": "boolean"},
+                        "audio": {**_AUDIO, "description": _RECORDINGS},
+                        "text": {"type": "string"},
+                    },
+                }
+            },
+            "audio/*": {"schema": _AUDIO},
+        },
+    },
+}
+
+
+def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
+    """Return the failing answers of an endpoint, by status."""
+    by_status: dict[int, list[Reason]] = {}
+    for reason in dict.fromkeys((*reasons, *ALWAYS)):
+        by_status.setdefault(RULES[reason].http_status, []).append(reason)
+    return {
+        status: {
+            "description": ", ".join(f"{reason}: {RULES[reason].title}" for reason in found),
+            "content": {problems.MEDIA_TYPE: {"schema": _ref(models.Problem)}},
+        }
+        for status, found in by_status.items()
+    }
+
+
+def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
+    """Return the answers of an endpoint that holds a turn."""
+    spoken = {
+        "description": "The turn: when it is over, when it begins to be heard, or as live events.",
+        "content": {
+            "application/json": {"schema": _ref(models.TurnAnswer)},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    }
+    common = (
+        Reason.INVALID_REQUEST,
+        Reason.MALFORMED_MESSAGE,
+        Reason.MEDIA_TYPE_UNSUPPORTED,
+        Reason.LANGUAGE_UNSUPPORTED,
+        Reason.TASK_NOT_FOUND,
+        Reason.TASK_NOT_ON_AIR,
+        Reason.TASK_ENDED,
+        Reason.PAYLOAD_TOO_LARGE,
+        Reason.SYNTHESIS_UNAVAILABLE,
+        Reason.DRIVE_LOST,
+        Reason.DEADLINE_EXCEEDED,
+    )
+    early = {
+        "description": "The turn whose reply begins to be heard, with `Prefer: respond-async`.",
+        "content": {"application/json": {"schema": _ref(models.TurnAnswer)}},
+    }
+    return {200: spoken, 202: early, **failures(*common, *reasons)}
+
+
+def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
+    """Have the application describe itself in the version that its page reads."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _describe(app, needs_key)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
+    described = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        openapi_version=OPENAPI_VERSION,
+    )
+    schemas = described["components"]["schemas"]
+    for model in EXTRA_MODELS:
+        schema = model.model_json_schema(ref_template=REF, mode="serialization")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in described["paths"].values():
+        for operation in path.values():
+            # Violations are answered with 400.
+            operation["responses"].pop("422", None)
+    if needs_key:
+        described["components"]["securitySchemes"] = SECURITY_SCHEMES
+        described["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    simplified: dict[str, Any] = _simplified(described)
+    return simplified
+
+
+def _simplified(node: Any) -> Any:
+    """Return a description without what OpenAPI 3.0 does not know: null types, const, examples."""
+    if isinstance(node, list):
+        return [_simplified(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    simple = {name: _simplified(value) for name, value in node.items()}
+    match simple:
+        case {"anyOf": [only, {"type": "null"}]}:
+            # A member that is null on our side is never sent.
+            simple.pop("anyOf")
+            simple.pop("default", None)
+            simple = only | simple
+        case {"const": value}:
+            simple.pop("const")
+            simple["enum"] = [value]
+        case {"examples": [example, *_]}:
+            simple.pop("examples")
+            simple["example"] = example
+    return simple

@@ -1,0 +1,241 @@
+"""Uploaded audio of any usual kind as 16 kHz mono PCM, decoded in a process without secrets."""
+
+import asyncio
+import io
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.message import Message
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from gateway.contract.problems import refused
+from gateway.decoding.refusal import Fault
+from services.runtime.errors import ServiceError
+from services.runtime.pcm import SAMPLE_BYTES, byte_count
+from services.runtime.reasons import Reason
+
+RATE_HERTZ = 16_000
+RAW_RATES = (16_000, 24_000)
+FIELD = "audio"
+
+# RFC 2586 has L16 big-endian.
+RAW_TYPES = {"audio/pcm": "s16le", "audio/l16": "s16be"}
+CONTAINER_TYPES = frozenset(
+    {"application/octet-stream", "application/ogg", "video/mp4", "video/webm"}
+)
+
+ANSWER_S = 5.0
+"""So much longer than its work may take is waited for the decoder's answer."""
+
+MAX_REFUSAL_BYTES = 4_096
+FAULTS = {
+    Fault.INVALID: Reason.AUDIO_INVALID,
+    Fault.UNSUPPORTED: Reason.AUDIO_FORMAT_UNSUPPORTED,
+    Fault.TOO_LONG: Reason.AUDIO_TOO_LONG,
+}
+
+# Isolated from the environment, it is told where the code is.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; from gateway.decoding.process import main; main()"
+)
+_PASSED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Without which some Pythons do not start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioLimits:
+    """The longest sound, the longest work on it, and how many are worked on at once."""
+
+    duration_s: float = 60.0
+    decode_s: float = 10.0
+    concurrency: int = 2
+
+
+class Decoder:
+    """Has recordings decoded, one child process for each; used inside `decoding`."""
+
+    def __init__(self, limits: AudioLimits) -> None:
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._server: _Server | None = None
+        self._starting = asyncio.Lock()
+
+    async def warm_up(self) -> None:
+        """Start the process now, so that the first recording need not wait for it."""
+        await self._running()
+
+    async def decode(self, source: BinaryIO, media_type: str) -> bytes:
+        """Return PCM of 16 kHz, mono, signed 16-bit little-endian.
+
+        Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED or
+        AUDIO_TOO_LONG.
+        """
+        require_audio_type(media_type)
+        size = source.seek(0, io.SEEK_END)
+        if size == 0:
+            raise _invalid("not_empty", "is empty")
+        job = _job(media_type, size, self._limits)
+        async with self._slots:
+            with TemporaryFile() as file:
+                recording = await asyncio.to_thread(_descriptor, source, file)
+                return await self._ask(recording, job)
+
+    async def close(self) -> None:
+        """End the process."""
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+
+    async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
+        """Return the process's answer; one that was killed is no fault of the recording."""
+        most_bytes = byte_count(self._limits.duration_s, RATE_HERTZ)
+        try:
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+        except OSError:
+            async with self._starting:
+                await self.close()
+            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+
+    async def _running(self) -> "_Server":
+        """Return the process; one that has ended is followed by another."""
+        async with self._starting:
+            if self._server is None or self._server.has_ended:
+                await self.close()
+                self._server = await _Server.start()
+            return self._server
+
+    async def _ask(self, recording: int, job: dict[str, object]) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.decode_s + ANSWER_S):
+                answer = await self._answer(recording, job)
+        except TimeoutError:
+            answer = b""
+        line, _, pcm = answer.partition(b"\n")
+        if not line:
+            # The system has ended the child, for one of its limits or for what it did.
+            raise _invalid("decodable", "is damaged, or takes too long to decode")
+        told = json.loads(line)
+        if told:
+            reason = FAULTS[Fault(told["fault"])]
+            raise refused(reason, FIELD, told["rule"], told["description"])
+        return pcm
+
+
+class _Server:
+    """The process, and the line over which it gets its jobs."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+        self._process = process
+        self._line = line
+
+    @classmethod
+    async def start(cls) -> "_Server":
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _PROGRAM, str(theirs.fileno()), *sys.path),
+                pass_fds=(theirs.fileno(),),
+                env={name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        return cls(process, ours)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def ask(self, recording: int, job: dict[str, object], *, most_bytes: int) -> bytes:
+        """Return the answer to a job; empty when it was ended. Raises OSError without a process."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            await loop.sock_sendall(ours, json.dumps(job).encode())
+            socket.send_fds(self._line, [b"\0"], [theirs.fileno(), recording])
+            theirs.close()
+            answer = bytearray()
+            while chunk := await loop.sock_recv(ours, 65_536):
+                answer += chunk
+                if len(answer) > most_bytes + MAX_REFUSAL_BYTES:
+                    return b""
+            return bytes(answer)
+
+    async def close(self) -> None:
+        """Hang up, which ends it."""
+        self._line.close()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def decoding(limits: AudioLimits) -> AsyncIterator[Decoder]:
+    """A decoder, whose process starts with its first recording unless it is warmed up."""
+    decoder = Decoder(limits)
+    try:
+        yield decoder
+    finally:
+        await decoder.close()
+
+
+def require_audio_type(media_type: str) -> None:
+    """Raise ServiceError MEDIA_TYPE_UNSUPPORTED for a type that cannot be sound."""
+    kind = _parsed(media_type).get_content_type()
+    if not kind.startswith("audio/") and kind not in CONTAINER_TYPES:
+        raise refused(
+            Reason.MEDIA_TYPE_UNSUPPORTED,
+            FIELD,
+            "media_type",
+            "must be wav, webm, ogg, mp3, m4a, flac, caf, aiff or audio/pcm",
+        )
+
+
+def _job(media_type: str, size: int, limits: AudioLimits) -> dict[str, object]:
+    """Return what the process is asked; raises ServiceError for raw samples that cannot be."""
+    parsed = _parsed(media_type)
+    raw_format = RAW_TYPES.get(parsed.get_content_type(), "")
+    rate = str(parsed.get_param("rate", str(RATE_HERTZ)))
+    if raw_format:
+        if rate not in map(str, RAW_RATES):
+            raise _unsupported("rate", "raw PCM must have a rate of 16000 or 24000")
+        if str(parsed.get_param("channels", "1")) != "1":
+            raise _unsupported("channels", "raw PCM must be mono")
+        if size % SAMPLE_BYTES:
+            raise _invalid("whole_samples", "has an odd number of bytes; samples have two")
+    return {
+        "raw_format": raw_format,
+        "rate_hertz": int(rate) if raw_format else 0,
+        "longest_s": limits.duration_s,
+        "within_s": limits.decode_s,
+    }
+
+
+def _descriptor(source: BinaryIO, file: BinaryIO) -> int:
+    """Return the descriptor of a file with the recording; one in memory is written to `file`."""
+    try:
+        source.flush()
+        return source.fileno()
+    except io.UnsupportedOperation:
+        source.seek(0)
+        file.write(source.read())
+        file.flush()
+        return file.fileno()
+
+
+def _parsed(media_type: str) -> Message:
+    message = Message()
+    message["content-type"] = media_type
+    return message
+
+
+def _invalid(rule: str, description: str) -> ServiceError:
+    return refused(Reason.AUDIO_INVALID, FIELD, rule, description)
+
+
+def _unsupported(rule: str, description: str) -> ServiceError:
+    return refused(Reason.AUDIO_FORMAT_UNSUPPORTED, FIELD, rule, description)

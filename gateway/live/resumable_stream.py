@@ -1,0 +1,160 @@
+"""One conversation over as many streams to speech as it takes."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from enum import StrEnum
+
+import structlog
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from digitalhuman.task.v1 import task_pb2
+from gateway.backend.services import Backend
+from gateway.live.uplink import Uplink
+from services.runtime.batches import batches
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
+
+PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+"""Before each try to return; the last one is repeated."""
+
+SEARCH_S = 60.0
+"""How long speech is looked for: longer than it takes to start, models and all."""
+
+OPENING_S = 20.0
+"""How long it is looked for by a line that is opened: that one can be told to come again."""
+
+OUTAGE_OVER_S = 10.0
+"""A stream that lived so long ends the outage before it."""
+
+PASSING = frozenset({Reason.DEPENDENCY_UNAVAILABLE, Reason.DEADLINE_EXCEEDED, Reason.DRAINING})
+WITNESSED_EVENTS = 128
+"""A moment of a conversation: what a replica that dies may not have written down."""
+
+
+class Interlude(StrEnum):
+    """What the conversation itself cannot tell, because speech is not there."""
+
+    SUSPENDED = "conversation_suspended"
+    """Speech is lost and looked for; whatever was being said may have ended."""
+
+    RESUMED = "conversation_resumed"
+    """It goes on: what was missed follows."""
+
+
+class ResumableStream:
+    """Holds the place in a conversation while streams come and go: no event twice, none missing."""
+
+    def __init__(self, backend: Backend, *, setup: pb.ConverseRequest) -> None:
+        self._backend = backend
+        self._setup = setup
+        self._position: int | None = None
+        self._witnessed: deque[conversation_pb2.ConversationEvent] = deque(maxlen=WITNESSED_EVENTS)
+
+    async def responses(
+        self, uplink: Uplink
+    ) -> AsyncGenerator[pb.ConverseResponse | Interlude, None]:
+        """Yield `ready` once, then events, and interludes while speech is looked for.
+
+        A stream that breaks is followed by another, as long as one is found in time. Raises
+        ServiceError.
+        """
+        search = _Search()
+        while True:
+            try:
+                await self._prepare()
+                async with self._backend.converse(self._setup, uplink.requests()) as responses:
+                    async for response in responses:
+                        if response.HasField("ready") and search.is_on:
+                            search.succeed()
+                            if self._position is not None:
+                                yield Interlude.RESUMED
+                        uplink.note(response.event)
+                        if self._is_news(response):
+                            yield response
+                return
+            except ServiceError as error:
+                is_news = not search.is_on
+                search.go_on()
+                longest_s = OPENING_S if self._position is None else SEARCH_S
+                if error.reason not in PASSING or search.lasted_s > longest_s:
+                    raise
+                log.warning("conversation interrupted", reason=error.reason, tries=search.tries)
+            if is_news and self._position is not None:
+                yield Interlude.SUSPENDED
+            await search.pause()
+
+    def _is_news(self, response: pb.ConverseResponse) -> bool:
+        """Keep the place; False for what the client has been told already."""
+        if response.HasField("ready"):
+            is_first = self._position is None
+            if is_first:
+                setup = self._setup.setup
+                is_resumed = setup.HasField("resume_after_sequence")
+                self._position = (
+                    setup.resume_after_sequence if is_resumed else response.ready.last_sequence
+                )
+            return is_first
+        event = response.event
+        if self._position is None or event.sequence <= self._position:
+            return False
+        self._position = event.sequence
+        self._witnessed.append(event)
+        return True
+
+    async def _prepare(self) -> None:
+        """Have the next stream begin where the one before ended.
+
+        Events are told a moment before they are recorded. A replica that was killed in between has
+        told what the next one would not know of, and would number anew: so the witness completes
+        the record. Events that are there are skipped.
+        """
+        if self._position is None:
+            return
+        self._setup.setup.resume_after_sequence = self._position
+        for events in batches(self._witnessed, most=WITNESSED_EVENTS):
+            witnessed = task_pb2.AppendEventsRequest(
+                task_id=self._setup.setup.task_id, events=events
+            )
+            await self._backend.ask(self._backend.task.AppendEvents, witnessed)
+
+
+class _Search:
+    """How long and how often speech has been looked for in one outage."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._began_at: float | None = None
+        self._found_at: float | None = None
+        self.tries = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether speech is being looked for."""
+        return self._began_at is not None and self._found_at is None
+
+    @property
+    def lasted_s(self) -> float:
+        """For how long."""
+        return 0.0 if self._began_at is None else self._loop.time() - self._began_at
+
+    def go_on(self) -> None:
+        """Speech is not there: the outage goes on, unless it was over for a while."""
+        now = self._loop.time()
+        is_over = self._found_at is not None and now - self._found_at > OUTAGE_OVER_S
+        if self._began_at is None or is_over:
+            self._began_at = now
+            self.tries = 0
+        self._found_at = None
+
+    async def pause(self) -> None:
+        """Wait until the next try."""
+        await asyncio.sleep(PAUSES_S[min(self.tries, len(PAUSES_S) - 1)])
+        self.tries += 1
+
+    def succeed(self) -> None:
+        """Speech is there."""
+        self._found_at = self._loop.time()

@@ -1,0 +1,120 @@
+"""What a client says on its way to speech: in order, bounded, and kept until it has been taken."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.backend.turns import CHUNK_BYTES, request_id_of
+
+WAITING_REQUESTS = 64
+WAITING_BYTES = 320_000
+"""Ten seconds of audio; a client that sends more waits."""
+
+KEPT_SENTENCES = 17
+"""Speech lets 16 turns wait for the one that it holds: whatever is older has been dropped."""
+
+
+class Uplink:
+    """Outlives the streams that carry it: what one could not deliver, the next does.
+
+    What was written may be lost with its stream all the same. So a text, or words to say, are
+    written to the next one again until a turn is told to be theirs; speech knows them by their
+    `request_id` and takes them once. With `keeps_utterances` the audio of an utterance is kept
+    until its `commit`, and a stream that takes over in between is told it from the start: it alone
+    decides what was said.
+    """
+
+    def __init__(self, *, keeps_utterances: bool) -> None:
+        self._keeps_utterances = keeps_utterances
+        self._kept: list[pb.ConverseRequest] = []
+        self._waiting: deque[pb.ConverseRequest] = deque()
+        self._waiting_bytes = 0
+        self._under_way: pb.ConverseRequest | None = None
+        self._changed = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def room(self) -> None:
+        """Wait until there is room for more."""
+        await self._has_room.wait()
+
+    def add_audio(self, pcm: bytes) -> None:
+        """Add audio; it joins audio that still waits."""
+        last = self._waiting[-1] if self._waiting else None
+        if last is not None and 0 < len(last.audio.pcm) <= CHUNK_BYTES - len(pcm):
+            last.audio.pcm += pcm
+            self._waiting_bytes += len(pcm)
+            self._note_room()
+            return
+        for at in range(0, len(pcm), CHUNK_BYTES):
+            self.add(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=pcm[at : at + CHUNK_BYTES])))
+
+    def add(self, request: pb.ConverseRequest) -> None:
+        """Add a request."""
+        self._waiting.append(request)
+        self._waiting_bytes += len(request.audio.pcm)
+        self._changed.set()
+        self._note_room()
+
+    def note(self, event: conversation_pb2.ConversationEvent) -> None:
+        """Forget what an event shows to have been taken."""
+        if taken := event.turn_started.request_id:
+            self._kept = [each for each in self._kept if request_id_of(each) != taken]
+
+    async def requests(self) -> AsyncGenerator[pb.ConverseRequest, None]:
+        """Yield what is to be written to one stream, for as long as that lives.
+
+        Asking for the next says that the one before was written.
+        """
+        for request in tuple(self._kept):
+            yield request
+        while True:
+            if self._under_way is None:
+                request = await self._next()
+                if self._is_to_keep(request):
+                    # Before it is written: its turn may be told before the writer knows.
+                    self._keep(request)
+                    yield request
+                    continue
+                self._under_way = request
+            yield self._under_way
+            self._note_written(self._under_way)
+            self._under_way = None
+
+    async def _next(self) -> pb.ConverseRequest:
+        while not self._waiting:
+            self._changed.clear()
+            await self._changed.wait()
+        request = self._waiting.popleft()
+        self._waiting_bytes -= len(request.audio.pcm)
+        self._note_room()
+        return request
+
+    def _is_to_keep(self, request: pb.ConverseRequest) -> bool:
+        if request.HasField("audio"):
+            return self._keeps_utterances
+        # What is dropped while something is said is not worth a second try.
+        return bool(request_id_of(request)) and request.say.priority != pb.SAY_PRIORITY_LOW
+
+    def _keep(self, request: pb.ConverseRequest) -> None:
+        self._kept.append(request)
+        if request.HasField("audio"):
+            return
+        sentences = [each for each in self._kept if request_id_of(each)]
+        if len(sentences) > KEPT_SENTENCES:
+            self._kept.remove(sentences[0])
+
+    def _note_written(self, request: pb.ConverseRequest) -> None:
+        if request.HasField("commit"):
+            self._kept = [each for each in self._kept if not each.HasField("audio")]
+        elif request.HasField("interrupt"):
+            # It cuts off all that was sent before it.
+            self._kept = [each for each in self._kept if not request_id_of(each)]
+
+    def _note_room(self) -> None:
+        if len(self._waiting) < WAITING_REQUESTS and self._waiting_bytes < WAITING_BYTES:
+            self._has_room.set()
+        else:
+            self._has_room.clear()

@@ -1,0 +1,147 @@
+"""Who may call: keys, origins, and how often."""
+
+import hmac
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.contract.problems import problem_response
+from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
+from gateway.server.sockets import refuse
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+API_KEY_HEADER = "x-api-key"
+API_KEY_PARAMETER = "apiKey"
+# Open without a key: the page and the docs, which hold no data, probes, and what is signed itself.
+OPEN_PATHS = frozenset(
+    {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/api/callbacks/zego"}
+)
+OPEN_PREFIXES = ("/web/", "/docs/")
+LIMITED_PREFIX = "/api/"
+MAX_CALLERS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRules:
+    """Without keys the gateway is open, but only to this machine and the pages it serves."""
+
+    keys: Sequence[str]
+    origins: Sequence[str]
+    requests_per_second: float
+    hosts: Set[str] = frozenset()
+    """Other names than loopback ones under which this machine knows an open gateway."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """A bucket of tokens per caller that refills steadily; the callers seen last are remembered."""
+
+    per_second: float
+    clock: Callable[[], float] = time.monotonic
+    _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
+
+    def take(self, caller: str) -> None:
+        """Count a request; raises ServiceError RATE_LIMITED when the bucket is empty."""
+        now = self.clock()
+        burst = 2 * self.per_second
+        bucket = self._buckets.pop(caller, None) or _Bucket(burst, now)
+        self._buckets[caller] = bucket
+        if len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        bucket.tokens = min(burst, bucket.tokens + (now - bucket.filled_at) * self.per_second)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
+            raise ServiceError(
+                Reason.RATE_LIMITED,
+                "Too many requests from one caller.",
+                retry_after_s=math.ceil((1 - bucket.tokens) / self.per_second),
+            )
+        bucket.tokens -= 1
+
+
+class Guard:
+    """Lets in who may call; everything that is not named as open asks for a key."""
+
+    def __init__(self, app: ASGIApp, *, rules: AccessRules, rate: RateLimit) -> None:
+        self._app = app
+        self._rules = rules
+        self._keys = [key.encode() for key in rules.keys]
+        self._rate = rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer with the problem."""
+        if scope["type"] in ("http", "websocket"):
+            try:
+                self._check(scope)
+            except ServiceError as error:
+                if scope["type"] == "websocket":
+                    await refuse(error, scope, send)
+                else:
+                    response = problem_response(error, instance=scope["path"])
+                    await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        if path.startswith(LIMITED_PREFIX):
+            self._rate.take(caller_of(scope))
+        if not self._keys:
+            self._require_local(headers)
+        elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
+            given = _given_key(headers)
+            if not given and scope["type"] == "websocket":
+                # A browser's WebSocket has no headers to show it in.
+                given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
+            self._require_key(given)
+
+    def _require_key(self, given: str) -> None:
+        # All keys are compared, so that the time tells nothing.
+        matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
+        if not any(matches):
+            raise ServiceError(
+                Reason.CREDENTIALS_INVALID,
+                "A valid API key is required, as `Authorization: Bearer` or `X-Api-Key`.",
+            )
+
+    def _require_local(self, headers: Headers) -> None:
+        """Refuse other sites' pages: in the user's browser, they too call from this machine."""
+        host = name_of_host(headers.get("host", ""))
+        if host is None or not (is_loopback(host) or host in self._rules.hosts):
+            raise ServiceError(
+                Reason.PERMISSION_DENIED,
+                "Without API keys only loopback addresses and GATEWAY_ALLOWED_HOSTS are served.",
+            )
+        origin = headers.get("origin")
+        if not origin or origin in self._rules.origins:
+            return
+        page = name_of_origin(origin)
+        # An allowed name may be another machine's elsewhere: only its own pages may call it.
+        if page is None or not (is_loopback(page) or page == host):
+            raise ServiceError(
+                Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
+            )
+
+
+def caller_of(scope: Scope) -> str:
+    """Return who is counted as one caller."""
+    host, _ = scope.get("client") or ("", 0)
+    return str(host)
+
+
+def _given_key(headers: Headers) -> str:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")

@@ -1,0 +1,87 @@
+"""Bounds the bodies of requests while they arrive, whatever their headers say."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.contract.problems import problem_response
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+DRAIN_S = 10.0
+
+
+class BodyLimit:
+    """Raises PAYLOAD_TOO_LARGE in whoever reads a body past its limit.
+
+    A body of which nothing arrives for `idle_s` is given up with MALFORMED_MESSAGE. What is still
+    under way of a refused one is read and dropped for a while, because most clients look for an
+    answer only when they have sent everything.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int], idle_s: float) -> None:
+        self._app = app
+        self._idle_s = idle_s
+        self._limit_of = limit_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its body counted."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_of(scope["path"])
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            # A client that asks first sends nothing when it is refused at once.
+            if headers.get("expect", "").lower() != "100-continue":
+                await _drain(receive)
+            response = problem_response(_too_large(limit), instance=scope["path"])
+            await response(scope, receive, send)
+            return
+        await self._app(scope, _counted(receive, limit, self._idle_s), send)
+
+
+def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
+    total = 0
+    # After the body, the next message is that the client leaves: that may take as long as it likes.
+    patience_s: float | None = idle_s
+
+    async def counted() -> Message:
+        nonlocal total, patience_s
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+        except TimeoutError:
+            raise ServiceError(
+                Reason.MALFORMED_MESSAGE, "The body stopped before its end."
+            ) from None
+        total += len(message.get("body", b""))
+        if not message.get("more_body"):
+            patience_s = None
+        if total > limit:
+            if message.get("more_body"):
+                await _drain(receive)
+            raise _too_large(limit)
+        return message
+
+    return counted
+
+
+async def _drain(receive: Receive) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            while (await receive()).get("more_body"):
+                pass
+    except TimeoutError:
+        return
+
+
+def _too_large(limit: int) -> ServiceError:
+    return ServiceError(
+        Reason.PAYLOAD_TOO_LARGE,
+        f"The body may have {limit} bytes at most.",
+        maxBytes=str(limit),
+    )

@@ -1,0 +1,97 @@
+"""What became of the turn that a request asked for."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import structlog
+
+from digitalhuman.conversation.v1 import conversation_pb2
+from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.contract.models import TurnAnswer
+from gateway.contract.preferences import TalkAnswer
+from gateway.contract.wire import to_error, to_ledger, to_timings
+from services.runtime.errors import ServiceError
+
+log = structlog.get_logger(__name__)
+
+
+class AskedTurn:
+    """One turn among all that the stream of its request tells of.
+
+    A task's conversation is one for all who take part: what others ask meanwhile, or asked
+    before, is told too. `request_id` is what the turn is known by; a spoken question has none.
+    """
+
+    def __init__(
+        self, responses: AsyncGenerator[pb.ConverseResponse, None], *, request_id: str
+    ) -> None:
+        self._responses = responses
+        self._request_id = request_id
+        self._turn_id: int | None = None
+        self._transcript = ""
+        self._reply = ""
+
+    async def until(self, answer: TalkAnswer) -> TurnAnswer | None:
+        """Return how the turn stands when it is to be answered, None when there is none.
+
+        Raises ServiceError when it failed before.
+        """
+        async for response in self._responses:
+            event = response.event
+            self._recognize(event)
+            if event.turn_id != self._turn_id:
+                continue
+            match event.WhichOneof("event"):
+                case "turn_started":
+                    self._transcript = event.turn_started.user_text
+                case "reply_updated":
+                    self._reply += event.reply_updated.delta
+                case "playback_started" if answer is TalkAnswer.PLAYING:
+                    return self._playing()
+                case "turn_finished":
+                    return self._finished(event.turn_finished)
+                case "turn_failed":
+                    raise to_error(event.turn_failed.status)
+                case _:
+                    pass
+        return None
+
+    async def follow(self) -> None:
+        """Read on to the end of a turn that was answered before."""
+        async with aclosing(self._responses):
+            try:
+                await self.until(TalkAnswer.FINISHED)
+            except ServiceError as error:
+                # Whoever wants to know reads the task's events.
+                log.info("turn failed after its answer", reason=str(error.reason))
+
+    def _recognize(self, event: conversation_pb2.ConversationEvent) -> None:
+        if self._turn_id is not None:
+            return
+        match event.WhichOneof("event"):
+            case "speech_ended" if not self._request_id:
+                self._turn_id = event.turn_id
+            case "turn_started" if event.turn_started.request_id == self._request_id:
+                self._turn_id = event.turn_id
+            case _:
+                pass
+
+    def _playing(self) -> TurnAnswer:
+        return TurnAnswer(
+            message="AI interaction started",
+            turn_id=self._turn_id,
+            transcript=self._transcript or None,
+            reply=self._reply or None,
+        )
+
+    def _finished(self, finished: conversation_pb2.TurnFinished) -> TurnAnswer:
+        return TurnAnswer(
+            message="AI interaction completed",
+            turn_id=self._turn_id,
+            transcript=self._transcript or None,
+            reply=finished.reply_text,
+            heard=finished.heard_text,
+            interrupted=finished.interrupted,
+            timings=to_timings(finished.latency),
+            ledger=to_ledger(finished.ledger),
+        )

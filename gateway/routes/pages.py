@@ -1,0 +1,79 @@
+"""The pages that the gateway serves: the client at `/`, the API's description at `/docs`."""
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+from swagger_ui_bundle import swagger_ui_path
+
+BUILT = Path(__file__).parents[1] / "web" / "dist"
+OPENAPI_PATH = "/openapi.json"
+# All code, styles and fonts come from here. Portraits, WHEP and the vendor's signalling come from
+# the digital-human cloud, whose hosts only the avatar service knows.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self' data: http: https:",
+        "media-src 'self' blob:",
+        "connect-src 'self' http: https: wss:",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+class _Assets(StaticFiles):
+    """Files of the built page; one whose name holds its digest never changes."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        is_named_by_digest = Path(full_path).parent.name == "assets"
+        response.headers["Cache-Control"] = FOR_GOOD if is_named_by_digest else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def install_pages(app: FastAPI) -> None:
+    """Serve the pages; all that they load comes from here."""
+
+    async def home(request: Request) -> Response:
+        return FileResponse(BUILT / "index.html", headers=PAGE_HEADERS)
+
+    async def docs(request: Request) -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=OPENAPI_PATH,
+            title=f"{app.title}: HTTP API",
+            swagger_js_url="/docs/swagger-ui-bundle.js",
+            swagger_css_url="/docs/swagger-ui.css",
+            swagger_favicon_url="/docs/favicon-32x32.png",
+            # By default it may show the description to a validator on the Internet.
+            swagger_ui_parameters={"validatorUrl": None},
+        )
+
+    app.add_route("/", home, methods=["GET"], include_in_schema=False)
+    app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
+    app.mount("/docs", StaticFiles(directory=swagger_ui_path), name="docs")
+    app.mount("/web", _Assets(directory=BUILT), name="web")

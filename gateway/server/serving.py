@@ -1,0 +1,77 @@
+"""An HTTP server with a life: it serves while its context is open and drains when that closes."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.server.send_timeout import SEND_TIMEOUT_S
+from gateway.server.sockets import Drain
+from gateway.server.sound_socket import SoundWebSocket
+
+GRACE_S = 5
+ASKED_EVERY_S = 4.0
+ANSWERED_WITHIN_S = 5.0
+"""A client that does not answer a ping in this time is gone; browsers answer by themselves."""
+
+SOCKET_BYTES = 2**20
+"""Of a message of a WebSocket; what is larger closes it unread."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to whoever owns it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    drain: Drain | None = None,
+    send_timeout_s: float = SEND_TIMEOUT_S,
+) -> AsyncIterator[str]:
+    """Serve until the block is left; gives the address. `port` 0 takes a free one.
+
+    WebSockets whose clients take nothing for `send_timeout_s` are cut off; at the end the others
+    are told so by the `drain`. Raises OSError when the address is taken or not ours.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
+        ws_max_size=SOCKET_BYTES,
+        ws_ping_interval=ASKED_EVERY_S,
+        ws_ping_timeout=ANSWERED_WITHIN_S,
+        # PCM does not shrink, and compressing it would cost more than all the rest.
+        ws_per_message_deflate=False,
+        log_config=None,
+        # Below warnings it tells the whole address of a WebSocket, and so its key.
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    is_ipv6 = ":" in host
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    # Listening begins here, so that the first caller can connect at once.
+    with socket.create_server((host, port), family=family, backlog=1024) as listener:
+        shown = f"[{host}]" if is_ipv6 else host
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://{shown}:{listener.getsockname()[1]}"
+        finally:
+            if drain is not None:
+                await drain.run()
+            server.should_exit = True
+            await running

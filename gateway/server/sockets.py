@@ -1,0 +1,88 @@
+"""WebSockets: how they are told of failures, and that they end when the gateway does."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import Scope, Send
+
+from gateway.contract.problems import problem
+from gateway.telemetry import PROBLEMS, SOCKETS
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import RULES, Reason
+
+GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
+PRIVATE_CODES = 4000
+MESSAGE_BYTES = 65_536
+DRAIN_S = 2.0
+"""How long the sockets may take to close; what is left then is cut off."""
+
+
+def message_too_large() -> ServiceError:
+    """Return the error for a message above the limit."""
+    return ServiceError(
+        Reason.PAYLOAD_TOO_LARGE,
+        f"A message has at most {MESSAGE_BYTES} bytes.",
+        maxBytes=str(MESSAGE_BYTES),
+    )
+
+
+def close_code(error: ServiceError) -> int:
+    """Return the code with which a socket that failed is closed: 4404 for what is 404 in HTTP."""
+    if error.reason is Reason.DRAINING:
+        return GOING_AWAY
+    status = RULES[error.reason].http_status
+    return INTERNAL_ERROR if status >= 500 else PRIVATE_CODES + status
+
+
+async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
+    """Tell the problem of a socket that was accepted, and close it."""
+    PROBLEMS.labels(reason=error.reason).inc()
+    told = {"problem": problem(error, instance=scope["path"])}
+    await send({"type": "websocket.send", "text": json.dumps(told, ensure_ascii=False)})
+    await send({"type": "websocket.close", "code": close_code(error), "reason": str(error.reason)})
+
+
+async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:
+    """Accept a socket to tell why not: of a failed handshake a browser tells its page nothing."""
+    await send({"type": "websocket.accept"})
+    await close_with(error, scope, send)
+
+
+class Drain:
+    """Tells open sockets that the gateway goes down, and waits for them to close."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._open = 0
+
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        """Count a socket that is open."""
+        self._open += 1
+        self._none_open.clear()
+        try:
+            with SOCKETS.track_inprogress():
+                yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._none_open.set()
+
+    async def begun(self) -> None:
+        """Wait until the gateway goes down; raises ServiceError DRAINING."""
+        await self._begun.wait()
+        raise ServiceError(Reason.DRAINING, "The gateway goes down.")
+
+    async def run(self) -> None:
+        """Begin, and wait for the sockets."""
+        self._begun.set()
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._none_open.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,76 @@
+"""Server-sent events: their format, and the response that streams them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.contract.events import Event
+from gateway.contract.problems import foreseen, problem
+from gateway.server.disconnection import unless_gone
+from gateway.telemetry import EVENT_STREAMS
+from services.runtime.errors import ServiceError
+
+KEEP_ALIVE_S = 15.0
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class EventStream(Response):
+    """Streams events until they end or the client leaves.
+
+    `events` has begun already, so that its failure to begin is told by the HTTP status; a later one
+    is told by a last event `problem`. The stream closes `events`: when the client leaves, or with
+    `goes_on` at their own end.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, first: Event, events: AsyncGenerator[Event, None], *, goes_on: bool = False
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._first = first
+        self._events = events
+        self._goes_on = goes_on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        with EVENT_STREAMS.track_inprogress():
+            async with aclosing(self._events):
+                telling = self._send_all(scope["path"], send)
+                # What is sent to a client that is gone is dropped by the server.
+                with suppress(ServiceError):
+                    await (telling if self._goes_on else unless_gone(receive, telling))
+
+    async def _send_all(self, path: str, send: Send) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        event: Event | None = self._first
+        while event is not None:
+            await _send_part(send, event.encode())
+            event = await self._next(path, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _next(self, path: str, send: Send) -> Event | None:
+        coming = asyncio.ensure_future(anext(self._events, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=KEEP_ALIVE_S))[0]:
+                await _send_part(send, KEEP_ALIVE)
+            return coming.result()
+        except Exception as error:
+            return Event(name="problem", data=problem(foreseen(error), instance=path))
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _send_part(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -1,0 +1,135 @@
+"""Replies whose audio goes to the caller: alone, or besides an avatar."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from services.runtime.errors import ServiceError
+from services.runtime.pcm import byte_count, duration_s
+from services.speech.conversation.event_log import Listener, ProducedAudio
+from services.speech.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker
+
+MESSAGE_S = 0.1
+
+
+class CallerSpeaker:
+    """Hands the audio to one listener, who alone knows when it is played: all counts as heard."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    @asynccontextmanager
+    async def open(
+        self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> AsyncIterator["CallerDrive"]:
+        """A drive that is ready at once."""
+        watcher.drive_ready()
+        yield CallerDrive(
+            self._listener, turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=watcher
+        )
+
+
+class CallerDrive:
+    """One reply for the caller."""
+
+    def __init__(
+        self, listener: Listener, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> None:
+        self._listener = listener
+        self._turn_id = turn_id
+        self._rate = sample_rate_hertz
+        self._watcher = watcher
+        self._playback = Playback(method=PlaybackMethod.CALLER)
+
+    @property
+    def playback(self) -> Playback:
+        """All that was handed over."""
+        return self._playback
+
+    async def send(self, pcm: bytes) -> bool:
+        """Hand over whole samples; waits while the caller is behind. Raises ServiceError."""
+        if self._playback.first_sent_at is None:
+            now = asyncio.get_running_loop().time()
+            self._playback = replace(self._playback, first_sent_at=now)
+            self._watcher.playback_started(PlaybackMethod.CALLER)
+        size = byte_count(MESSAGE_S, self._rate)
+        for at in range(0, len(pcm), size):
+            piece = pcm[at : at + size]
+            await self._listener.put_audio(ProducedAudio(turn_id=self._turn_id, pcm=piece))
+            sent_s = self._playback.sent_s + duration_s(len(piece), self._rate)
+            self._playback = replace(self._playback, sent_s=sent_s, played_s=sent_s)
+        return True
+
+    async def finish(self) -> Playback:
+        """Return at once: the caller plays on by itself."""
+        return self._playback
+
+    async def interrupt(self) -> Playback:
+        """Hand over nothing more."""
+        self._playback = replace(self._playback, is_interrupted=True)
+        return self._playback
+
+
+class _Unheeding:
+    """Watches a drive of which another one tells."""
+
+    def drive_ready(self) -> None:
+        pass
+
+    def playback_started(self, method: PlaybackMethod) -> None:
+        pass
+
+
+class AccompaniedSpeaker:
+    """An avatar speaks and the caller gets the same audio; what was heard is the avatar's part."""
+
+    def __init__(self, avatar: Speaker, listener: Listener) -> None:
+        self._avatar = avatar
+        self._caller = CallerSpeaker(listener)
+
+    @asynccontextmanager
+    async def open(
+        self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> AsyncIterator["AccompaniedDrive"]:
+        """A drive that opens as the avatar's does."""
+        async with (
+            self._avatar.open(
+                turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=watcher
+            ) as avatar,
+            self._caller.open(
+                turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=_Unheeding()
+            ) as caller,
+        ):
+            yield AccompaniedDrive(avatar, caller)
+
+
+class AccompaniedDrive:
+    """One reply for an avatar and the caller."""
+
+    def __init__(self, avatar: Drive, caller: Drive) -> None:
+        self._avatar = avatar
+        self._caller: Drive | None = caller
+
+    @property
+    def playback(self) -> Playback:
+        """How far the avatar is."""
+        return self._avatar.playback
+
+    async def send(self, pcm: bytes) -> bool:
+        """Send to both; the avatar first, whose pace counts, and who speaks on without a caller."""
+        is_wanted = await self._avatar.send(pcm)
+        if is_wanted and self._caller is not None:
+            try:
+                await self._caller.send(pcm)
+            except ServiceError:
+                self._caller = None
+        return is_wanted
+
+    async def finish(self) -> Playback:
+        """Wait for the avatar."""
+        return await self._avatar.finish()
+
+    async def interrupt(self) -> Playback:
+        """Cut off the avatar."""
+        return await self._avatar.interrupt()

@@ -1,0 +1,133 @@
+"""What happens in a conversation, in words of the domain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from services.runtime.errors import ServiceError
+from services.speech.listening.interruption import UtteranceKind
+from services.speech.playback.ledger import LedgerSummary
+from services.speech.ports import PlaybackMethod, WordTime
+from services.speech.telemetry.waterfall import Mark
+
+
+class TurnOrigin(StrEnum):
+    """Where a turn's words come from."""
+
+    SPEECH = "speech"
+    TEXT = "text"
+    SAY = "say"
+    PROMPT = "prompt"
+    RESUMED = "resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted:
+    """A voice is heard from the user, `start_s` into the input."""
+
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded:
+    """The user's utterance is over; its last voiced sample lies `end_s` into the input."""
+
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechDismissed:
+    """What sounded like the user's words asks for nothing."""
+
+    kind: UtteranceKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptUpdated:
+    """A hypothesis of what the user says."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    """The user's words are taken and a reply is being made."""
+
+    origin: TurnOrigin
+    user_text: str
+    language_code: str
+    is_preemptive: bool = False
+    discarded_replies: int = 0
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyUpdated:
+    """More text of the reply."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceStarted:
+    """Characters [text_start, text_end) of the reply have become audio from `audio_s` on."""
+
+    text: str
+    text_start: int
+    text_end: int
+    audio_s: float
+    words: tuple[WordTime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStarted:
+    """The digital human began to speak the reply."""
+
+    method: PlaybackMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """A finished waterfall: Unix time of its anchor, and seconds after it for each mark."""
+
+    anchor_time: float
+    offsets: Mapping[Mark, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished:
+    """The turn is over and its reply was heard, wholly or in part."""
+
+    reply_text: str
+    heard_text: str
+    is_interrupted: bool
+    ledger: LedgerSummary
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFailed:
+    """The turn is over without a complete reply."""
+
+    error: ServiceError
+    reply_text: str
+    heard_text: str
+    ledger: LedgerSummary | None = None
+    """None when it went with the process that kept it."""
+
+
+Event: TypeAlias = (
+    SpeechStarted
+    | SpeechEnded
+    | SpeechDismissed
+    | TranscriptUpdated
+    | TurnStarted
+    | ReplyUpdated
+    | SentenceStarted
+    | PlaybackStarted
+    | TurnFinished
+    | TurnFailed
+)

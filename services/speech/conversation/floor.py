@@ -1,0 +1,114 @@
+"""A stream's part in who speaks next: what its microphone finds becomes turns."""
+
+import asyncio
+
+from services.speech.conversation.conversation import Conversation, PreemptiveReply, Priority
+from services.speech.conversation.events import TurnOrigin
+from services.speech.conversation.turn import ReplyVoice, Scripted, Spoken
+from services.speech.dialogue.other_language import other_language
+from services.speech.listening.detector import Utterance
+from services.speech.listening.interruption import UtteranceKind
+from services.speech.listening.recognition import recognise
+from services.speech.listening.turn_detector import Speaking
+from services.speech.ports import Recognizer, Speaker, Transcript
+from services.speech.telemetry.metrics import (
+    DISCARDED_REPLIES,
+    DISMISSED_SPEECH,
+    PREEMPTIVE_REPLIES,
+)
+
+
+class StreamFloor:
+    """Keeps the reply that is begun ahead, until the user goes on or has finished."""
+
+    def __init__(
+        self,
+        *,
+        conversation: Conversation,
+        reply_voice: ReplyVoice,
+        speaker: Speaker,
+        recognizer: Recognizer,
+    ) -> None:
+        self._conversation = conversation
+        self._reply_voice = reply_voice
+        self._speaker = speaker
+        self._recognizer = recognizer
+        self._preempt: PreemptiveReply | None = None
+        self._discarded = 0
+
+    @property
+    def speaking(self) -> Speaking:
+        """What the digital human is doing now."""
+        return self._conversation.speaking
+
+    @property
+    def recent_speech(self) -> str:
+        """What it says, or said until a moment ago."""
+        return self._conversation.recent_speech
+
+    async def recognise(self, pcm: bytes) -> Transcript:
+        """Return the words of an utterance; raises ServiceError."""
+        language_code = self._reply_voice.language.language_code
+        return await recognise(self._recognizer, pcm, language_code=language_code)
+
+    def note_speech(self, start_s: float) -> None:
+        """A voice began."""
+        self._conversation.note_speech(start_s, speaker=self._speaker)
+
+    def preempt(self, words: Transcript) -> None:
+        """Begin the reply to what may be all of the user's words."""
+        self.withdraw_preemptive_reply()
+        # To another language there is nothing to be thought about.
+        if not other_language(words, self._reply_voice.language.language_code):
+            self._preempt = self._conversation.preempt(words.text, reply_voice=self._reply_voice)
+
+    def withdraw_preemptive_reply(self) -> None:
+        """Throw the reply away: the user goes on."""
+        if self._preempt is not None:
+            self._preempt.draft.drop()
+            self._preempt = None
+            self._discarded += 1
+            DISCARDED_REPLIES.inc()
+
+    def yield_floor(self) -> None:
+        """Fall silent for the user."""
+        self._conversation.yield_floor()
+
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+        """Have the utterance answered, with the reply that is begun if it still fits."""
+        if self._preempt is not None and self._preempt.turn_id != self._conversation.next_turn_id:
+            self.withdraw_preemptive_reply()
+        spoken = Spoken(
+            utterance=utterance,
+            words=words,
+            draft=self._preempt.draft if self._preempt is not None else None,
+            discarded_replies=self._discarded,
+        )
+        if self._preempt is not None:
+            PREEMPTIVE_REPLIES.inc()
+        self._preempt, self._discarded = None, 0
+        self._conversation.ask(spoken, reply_voice=self._reply_voice, speaker=self._speaker)
+
+    async def dismiss(self, kind: UtteranceKind, text: str) -> None:
+        """Go on as if nothing had been said."""
+        self.withdraw_preemptive_reply()
+        DISMISSED_SPEECH.labels(remark=kind).inc()
+        await self._conversation.dismiss(kind, text, speaker=self._speaker)
+
+    def prompt(self) -> None:
+        """Ask a user who has been silent for long."""
+        self._prompt(self._reply_voice.language.no_speech_prompt)
+
+    def warn(self) -> None:
+        """Announce to a silent user that the call is about to end."""
+        self._prompt(self._reply_voice.language.hang_up_warning)
+
+    def _prompt(self, text: str) -> None:
+        scripted = Scripted(
+            text=text,
+            arrived_at=asyncio.get_running_loop().time(),
+            origin=TurnOrigin.PROMPT,
+        )
+        self._conversation.say(
+            scripted, priority=Priority.LOW, reply_voice=self._reply_voice, speaker=self._speaker
+        )

@@ -1,0 +1,118 @@
+"""Takes for words only what was said: a recogniser that is given noise makes sentences of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from enum import Enum, auto
+
+import structlog
+
+from services.speech.listening.annotations import is_invention, without_marks
+from services.speech.ports import Recognizer, SpeechEvidence, Transcript
+from services.speech.streams import closing
+from services.speech.text.segmentation import speech_s
+
+log = structlog.get_logger(__name__)
+
+LIKELY_PEAK = 0.95
+WEAK_PEAK = 0.9
+LEAST_PEAK = 0.75
+"""What the detector makes of speech: at least the first, in a loud room the second; below the
+third of nothing but noise. In music it may reach the first."""
+
+MOST_STILLNESS = 0.3
+"""Speech alone never stands still for longer, notes and tones do nothing else."""
+
+HASTE = 3.0
+LEAST_SAYABLE_S = 1.5
+"""A text that takes so many times longer to say than there is voice, and more than a moment."""
+
+SURE = 0.2
+UNSURE = 0.45
+"""A recogniser that thinks so of there being no speech is to be believed, or is not."""
+
+
+class Weight(Enum):
+    """How much speaks for speech."""
+
+    NONE = auto()
+    WEAK = auto()
+    STRONG = auto()
+
+
+def weight(evidence: SpeechEvidence, no_speech_probability: float | None) -> Weight:
+    """Return what detector and recogniser come to together."""
+    if evidence.peak < LEAST_PEAK:
+        return Weight.NONE
+    if no_speech_probability is not None and no_speech_probability < SURE:
+        return Weight.STRONG
+    # Speech over a hum stands still as well, but has the peak of speech.
+    is_still = evidence.stillness > MOST_STILLNESS
+    if is_still and evidence.peak < LIKELY_PEAK:
+        return Weight.NONE
+    if no_speech_probability is None:
+        return Weight.STRONG if evidence.peak >= LIKELY_PEAK and not is_still else Weight.WEAK
+    if no_speech_probability > UNSURE and evidence.peak < WEAK_PEAK:
+        return Weight.NONE
+    return Weight.WEAK
+
+
+def is_said(text: str, evidence: SpeechEvidence, no_speech_probability: float | None) -> bool:
+    """Whether the words were said in an utterance with that evidence."""
+    likely_s = speech_s(text)
+    if likely_s > max(LEAST_SAYABLE_S, HASTE * evidence.voiced_s):
+        return False
+    match weight(evidence, no_speech_probability):
+        case Weight.NONE:
+            return False
+        case Weight.WEAK:
+            return not is_invention(text)
+        case Weight.STRONG:
+            return True
+
+
+class GuardedRecognizer:
+    """A recognizer whose transcripts hold words alone, and none where nobody spoke."""
+
+    def __init__(self, recognizer: Recognizer, *, weigh: Callable[[bytes], SpeechEvidence]) -> None:
+        """`weigh` blocks; it runs in a thread."""
+        self._recognizer = recognizer
+        self._weigh = weigh
+
+    @property
+    def name(self) -> str:
+        """The recognizer's own."""
+        return self._recognizer.name
+
+    async def transcribe(
+        self, pcm: AsyncIterator[bytes], *, language_code: str
+    ) -> AsyncIterator[Transcript]:
+        """Yield the recognizer's hypotheses without what was not said; raises ProviderError."""
+        recording = bytearray()
+
+        async def recorded() -> AsyncIterator[bytes]:
+            async for chunk in pcm:
+                recording.extend(chunk)
+                yield chunk
+
+        hypotheses = self._recognizer.transcribe(recorded(), language_code=language_code)
+        async with closing(hypotheses) as transcripts:
+            async for each in transcripts:
+                words = without_marks(each.text)
+                if words and each.is_final and not await self._is_said(words, each, recording):
+                    words = ""
+                yield replace(each, text=words)
+
+    async def _is_said(self, words: str, transcript: Transcript, recording: bytearray) -> bool:
+        evidence = await asyncio.to_thread(self._weigh, bytes(recording))
+        if is_said(words, evidence, transcript.no_speech_probability):
+            return True
+        log.info(
+            "invented words",
+            recognizer=self.name,
+            peak=round(evidence.peak, 2),
+            stillness=round(evidence.stillness, 2),
+            voiced_s=round(evidence.voiced_s, 2),
+            no_speech_probability=transcript.no_speech_probability,
+        )
+        return False

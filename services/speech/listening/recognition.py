@@ -1,0 +1,33 @@
+"""What was said in an utterance."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from services.speech.ports import ProviderError, Recognizer, Transcript
+from services.speech.providers.answers import concluded
+from services.speech.providers.failures import provider_failure
+from services.speech.streams import closing, once
+
+
+async def transcripts(
+    recognizer: Recognizer, pcm: bytes, *, language_code: str
+) -> AsyncIterator[Transcript]:
+    """Yield hypotheses, the last one final; raises ServiceError."""
+    hypotheses = concluded(
+        recognizer.transcribe(once(pcm), language_code=language_code), recognizer.name
+    )
+    try:
+        async with closing(hypotheses) as transcribed:
+            async for each in transcribed:
+                yield replace(each, text=each.text.strip())
+    except ProviderError as error:
+        raise provider_failure(error) from error
+
+
+async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> Transcript:
+    """Return the final transcript, empty when there are no words; raises ServiceError."""
+    final = Transcript(text="", is_final=True)
+    async with closing(transcripts(recognizer, pcm, language_code=language_code)) as hypotheses:
+        async for transcript in hypotheses:
+            final = transcript
+    return final

@@ -1,0 +1,304 @@
+"""An open microphone: finds what the user says in it, and what that means for who speaks next."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol, TypeVar
+
+from services.runtime.pcm import duration_s
+from services.speech.listening.detector import Utterance, UtteranceDetector
+from services.speech.listening.endpointing import Pause, patience_s
+from services.speech.listening.interruption import UtteranceKind, classify
+from services.speech.listening.rules import ListeningRules
+from services.speech.listening.stall import StallTimer
+from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, TurnEndModel, VoiceDetector
+
+T = TypeVar("T")
+
+PROMPTS_IN_A_ROW = 1
+PROBE_AGAIN_S = 0.4
+PROBE_AGAIN_SHARE = 0.4
+"""More voice, as such and as a share of it, after which a recogniser that heard no words to answer
+is asked again."""
+
+
+class Speaking(Enum):
+    """What the digital human is doing."""
+
+    SILENT = auto()
+    """Nothing: whatever the user says is for it to answer."""
+    PREPARING = auto()
+    """It is about to speak; nothing is heard yet."""
+    ALOUD = auto()
+
+
+class Floor(Protocol):
+    """The conversation as a microphone sees it. Nothing here waits but `recognise`."""
+
+    @property
+    def speaking(self) -> Speaking:
+        """What the digital human is doing now."""
+
+    @property
+    def recent_speech(self) -> str:
+        """What it has said in the last seconds, as its echo may still come in."""
+
+    async def recognise(self, pcm: bytes) -> Transcript:
+        """Return the words of an utterance; raises ServiceError."""
+
+    def note_speech(self, start_s: float) -> None:
+        """A voice began."""
+
+    def preempt(self, words: Transcript) -> None:
+        """So far the user said this and may have finished: a reply may be begun."""
+
+    def withdraw_preemptive_reply(self) -> None:
+        """The user goes on."""
+
+    def yield_floor(self) -> None:
+        """Fall silent for the user; `dismiss` takes that back."""
+
+    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+        """The user said something that wants an answer; the words may still be recognised."""
+
+    async def dismiss(self, kind: UtteranceKind, text: str) -> None:
+        """It was nothing: go on as if it had not been."""
+
+    def prompt(self) -> None:
+        """The user has been silent for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Assessment:
+    """What is found out in a pause."""
+
+    words: "asyncio.Task[Transcript]"
+    completion: "asyncio.Task[float] | None"
+
+    def pause(self) -> Pause:
+        """Return what is known by now."""
+        words = _known(self.words)
+        return Pause(completion=_known(self.completion), text=None if words is None else words.text)
+
+    def drop(self) -> None:
+        """The user goes on: nobody needs the answers."""
+        for task in (self.words, self.completion):
+            if task is not None:
+                task.cancel()
+
+
+def _known(task: "asyncio.Task[T] | None") -> T | None:
+    """Return what a task has found out; None when it has not, or never will."""
+    if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+        return None
+    return task.result()
+
+
+class TurnDetector:
+    """Follows one stream by its own clock, the samples: silence must be sent as well.
+
+    An utterance under way whose audio stops coming is ended as silence would end it. Recognition
+    and the turn model work beside it while audio goes on. Used inside `running`.
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: VoiceDetector,
+        rules: ListeningRules,
+        turn_end: TurnEndModel | None,
+        floor: Floor,
+        language_code: str,
+    ) -> None:
+        self._detector = UtteranceDetector(detector, rules)
+        self._rules = rules
+        self._turn_end = turn_end
+        self._floor = floor
+        self._language_code = language_code
+        self._settling = asyncio.TaskGroup()
+        self._assessment: _Assessment | None = None
+        self._probe: asyncio.Task[Transcript] | None = None
+        self._probed_s = 0.0
+        self._kind: UtteranceKind | None = None
+        self._began_during = Speaking.SILENT
+        self._quiet_s = 0.0
+        self._prompts = 0
+        self._supply = StallTimer(stalled_s=rules.stalled_s, on_stall=self.finish)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen inside the block; leaving it waits until every utterance is settled."""
+        try:
+            async with self._settling:
+                yield
+        finally:
+            self._supply.close()
+            self._drop_assessment()
+            self._drop_probe()
+
+    def push(self, pcm: bytes) -> None:
+        """Take the next audio."""
+        for frame in self._detector.frames(pcm):
+            onset = self._detector.accept(frame)
+            if onset is not None:
+                self._begin(onset.start_s)
+            elif self._detector.is_speaking:
+                self._follow()
+            else:
+                self._wait(self._detector.frame_s)
+        self._detector.forget_silence()
+        if self._detector.is_speaking and self._rules.stalled_s:
+            self._supply.note(duration_s(len(pcm), LISTENING_RATE_HERTZ))
+        else:
+            self._supply.close()
+
+    def finish(self) -> None:
+        """No more audio comes, for good or for now: the utterance under way, if any, is over."""
+        if self._detector.is_speaking:
+            self._end()
+
+    def _begin(self, start_s: float) -> None:
+        self._began_during = self._floor.speaking
+        self._probed_s, self._kind = 0.0, None
+        self._quiet_s = 0.0
+        self._floor.note_speech(start_s)
+        if self._began_during is Speaking.PREPARING:
+            # Nothing is heard of the reply yet: the user simply goes on.
+            self._floor.yield_floor()
+
+    def _follow(self) -> None:
+        silence_s = self._detector.silence_s
+        if silence_s < self._rules.probe_s:
+            self._drop_assessment()
+        elif self._assessment is None:
+            self._assessment = self._assess()
+        if self._floor.speaking is Speaking.ALOUD:
+            self._consider_barge_in()
+        if self._is_over(silence_s):
+            self._end()
+
+    def _drop_assessment(self) -> None:
+        if self._assessment is not None:
+            self._assessment.drop()
+            self._assessment = None
+            self._floor.withdraw_preemptive_reply()
+
+    def _drop_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+
+    def _assess(self) -> _Assessment:
+        pcm = self._detector.audio()
+        words = _find_out(self._floor.recognise(pcm))
+        completion = None
+        if self._turn_end is not None:
+            completion = _find_out(self._turn_end.completion_probability(pcm))
+        assessment = _Assessment(words=words, completion=completion)
+        words.add_done_callback(lambda _: self._preempt(assessment))
+        return assessment
+
+    def _preempt(self, assessment: _Assessment) -> None:
+        words = _known(assessment.words)
+        if assessment is not self._assessment or words is None or not words.text:
+            return
+        if self._floor.speaking is Speaking.SILENT:
+            self._floor.preempt(words)
+
+    def _is_over(self, silence_s: float) -> bool:
+        if self._detector.utterance_s >= self._rules.longest_s:
+            return True
+        return self._assessment is not None and silence_s >= patience_s(
+            self._assessment.pause(), self._rules
+        )
+
+    def _end(self) -> None:
+        words = (self._assessment or self._assess()).words
+        self._assessment = None
+        self._drop_probe()
+        voiced_s = self._detector.voiced_s
+        utterance = self._detector.take()
+        if _known(words) is None and self._began_during is Speaking.SILENT:
+            # The words are on their way: meanwhile the drive opens.
+            self._ask(utterance, words)
+        else:
+            settling = self._settle(utterance, words, voiced_s, self._began_during)
+            self._settling.create_task(settling)
+
+    async def _settle(
+        self,
+        utterance: Utterance,
+        words: "asyncio.Task[Transcript]",
+        voiced_s: float,
+        began_during: Speaking,
+    ) -> None:
+        """Answer the utterance if its words want that."""
+        await asyncio.wait({words})
+        if words.cancelled() or words.exception() is not None:
+            self._ask(utterance, words)
+            return
+        text = words.result().text
+        # Short words are doubtful only while something else is to be heard.
+        is_aside = began_during is Speaking.ALOUD
+        kind = self._classify(text, voiced_s if is_aside else math.inf)
+        # "Yes" is an answer where nothing else is being said.
+        is_answer = kind is UtteranceKind.BACKCHANNEL and began_during is Speaking.SILENT
+        if kind is UtteranceKind.WORDS or is_answer:
+            self._ask(utterance, words)
+        else:
+            await self._floor.dismiss(kind, text)
+
+    def _ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+        self._prompts = 0
+        self._floor.ask(utterance, words)
+
+    def _consider_barge_in(self) -> None:
+        """Cut the reply off for words; for a voice only when nobody can say what it is."""
+        voiced_s = self._detector.voiced_s
+        if self._probe is None:
+            again_s = max(PROBE_AGAIN_S, PROBE_AGAIN_SHARE * self._probed_s)
+            if voiced_s >= max(self._rules.barge_in_s, self._probed_s + again_s):
+                self._probed_s = voiced_s
+                self._probe = _find_out(self._floor.recognise(self._detector.audio()))
+                self._probe.add_done_callback(self._judge)
+        elif self._kind is None and voiced_s >= self._rules.insist_s:
+            self._floor.yield_floor()
+
+    def _judge(self, probe: "asyncio.Task[Transcript]") -> None:
+        if probe is not self._probe:
+            return
+        self._probe = None
+        words = _known(probe)
+        if words is not None:
+            self._kind = self._classify(words.text, self._detector.voiced_s, goes_on=True)
+            if self._kind is UtteranceKind.WORDS:
+                self._floor.yield_floor()
+
+    def _classify(self, text: str, voiced_s: float, *, goes_on: bool = False) -> UtteranceKind:
+        return classify(
+            text,
+            voiced_s=voiced_s,
+            language_code=self._language_code,
+            recent_speech=self._floor.recent_speech,
+            goes_on=goes_on,
+        )
+
+    def _wait(self, seconds: float) -> None:
+        if self._floor.speaking is not Speaking.SILENT or not self._rules.no_speech_s:
+            self._quiet_s = 0.0
+            return
+        self._quiet_s += seconds
+        if self._quiet_s >= self._rules.no_speech_s and self._prompts < PROMPTS_IN_A_ROW:
+            self._quiet_s = 0.0
+            self._prompts += 1
+            self._floor.prompt()
+
+
+def _find_out(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Begin to find something out; a failure that nobody asks for is no news."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task

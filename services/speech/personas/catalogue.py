@@ -1,0 +1,212 @@
+"""The personas: who a digital human is, what it says first, and what it knows."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from services.runtime.errors import ServiceError, refused
+from services.runtime.languages import nearest, primary
+from services.runtime.reasons import Reason
+from services.speech.personas.format import (
+    FactTable,
+    Grounding,
+    LanguageTable,
+    PersonaError,
+    PersonaTable,
+    read_persona_file,
+)
+from services.speech.settings import Provider
+from services.speech.voices import VoiceOffer, choose_voice
+
+_NO_SPEECH_PROMPTS = {
+    "en": "Are you still there? Take your time.",
+    "zh": "您还在吗？不着急，慢慢来。",
+}
+_HANG_UP_WARNINGS = {
+    "en": "I have not heard anything for a while and will hang up in a moment. Just say something.",
+    "zh": "好一会儿没有听到您说话，我马上要挂断了。如果您还在，请说句话。",
+}
+_UNKNOWNS = {
+    "en": "I do not know that, and I would rather not guess. Can I help you with anything else?",
+    "zh": "这个我不知道，也不想乱猜。还有什么我可以帮您的吗？",
+}
+_IDENTITIES = {
+    "en": "I am a digital human: software with a voice and a face.",
+    "zh": "我是数字人，是有声音和形象的软件。",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing that a persona knows: ways to ask for it, and what it answers."""
+
+    questions: tuple[str, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonaLanguage:
+    """A persona in one language."""
+
+    language_code: str
+    voice_id: str
+    """Empty for the synthesizer's first voice of the language."""
+    prompt: str
+    greeting: str
+    sample_question: str
+    knowledge: tuple[Fact, ...]
+    no_speech_prompt: str = ""
+    """What a user is asked who has been silent for long."""
+    hang_up_warning: str = ""
+    """What a silent user is told before the call ends."""
+    other_language_reply: str = ""
+    """What a user is told who speaks another language; empty: the service's own words."""
+    unknown: str = ""
+    """What is said instead of an answer that nothing carries: that, and where to ask."""
+    identity: str = ""
+    """What a user is told who asks whether a human is speaking, if no fact says it."""
+    display_name: str = ""
+    """Empty for the persona's own, as below."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """Who a digital human is; the preferred language comes first."""
+
+    persona_id: str
+    display_name: str
+    description: str
+    languages: tuple[PersonaLanguage, ...]
+    listening: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Thresholds by the names of `ListeningRules`; those not named are the service's."""
+    digital_human_id: str = ""
+    """Who is shown where the caller names nobody and the account has this one."""
+    grounding: Grounding = Grounding.OFF
+
+    def speaking(self, language_code: str) -> PersonaLanguage:
+        """Return the persona in a language; none given means the preferred one.
+
+        A region that it does not know is ignored. Raises ServiceError for another language.
+        """
+        if not language_code:
+            return self.languages[0]
+        offered = [language.language_code for language in self.languages]
+        found = nearest(language_code, offered)
+        if found is not None:
+            return self.languages[offered.index(found)]
+        raise refused(
+            Reason.LANGUAGE_UNSUPPORTED,
+            "language_code",
+            "offered",
+            f"{self.persona_id} does not speak {language_code}, only {', '.join(offered)}",
+            language_code=language_code,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personas:
+    """All personas of a deployment."""
+
+    by_id: Mapping[str, Persona]
+    default_id: str
+    left_out: tuple[PersonaError, ...] = ()
+    """What is wrong with each file that is left out."""
+
+    def get(self, persona_id: str) -> Persona:
+        """Return a persona; an empty id means the default one. Raises ServiceError."""
+        wanted = persona_id or self.default_id
+        found = self.by_id.get(wanted)
+        if found is None:
+            raise refused(
+                Reason.PERSONA_NOT_FOUND,
+                "persona_id",
+                "known",
+                f"there is no persona {wanted}, only {', '.join(self.by_id)}",
+                persona_id=wanted,
+            )
+        return found
+
+
+def load_personas(folder: Path, *, default_id: str, offer: VoiceOffer | None = None) -> Personas:
+    """Read every `*.toml` of a folder; the file's name is the id.
+
+    A wrong file is left out, unless it is the default's: then, or when there is none, PersonaError
+    is raised. Without an offer voices are not looked at.
+    """
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        raise PersonaError(f"{folder}: there is no persona file (*.toml)")
+    by_id: dict[str, Persona] = {}
+    wrong: dict[str, PersonaError] = {}
+    for path in paths:
+        try:
+            by_id[path.stem] = load_persona(path, offer=offer)
+        except PersonaError as error:
+            wrong[path.stem] = error
+    if default_id in wrong:
+        raise wrong[default_id]
+    if default_id not in by_id:
+        raise PersonaError(f"{folder}: the default persona {default_id}.toml is missing")
+    return Personas(
+        by_id=MappingProxyType(by_id), default_id=default_id, left_out=tuple(wrong.values())
+    )
+
+
+def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
+    """Read a file; raises PersonaError with all that is wrong with it."""
+    table = read_persona_file(path)
+    if offer is not None and (faults := _voice_faults(table, offer)):
+        raise PersonaError(*(f"{path}: {fault}" for fault in faults))
+    synthesizer = offer.synthesizer if offer else Provider.EMBEDDED
+    return Persona(
+        persona_id=path.stem,
+        display_name=table.display_name,
+        description=table.description,
+        languages=tuple(
+            _language(code, each, synthesizer) for code, each in table.languages.items()
+        ),
+        listening=table.thresholds,
+        digital_human_id=table.digital_human or "",
+        grounding=table.grounding,
+    )
+
+
+def _voice_faults(table: PersonaTable, offer: VoiceOffer) -> list[str]:
+    faults = []
+    for code, language in table.languages.items():
+        try:
+            choose_voice(offer.voices, code, wanted=language.voice.get(offer.synthesizer, ""))
+        except ServiceError as error:
+            offered = ", ".join(voice.voice_id for voice in offer.voices)
+            fault = error.message.partition(": ")[2]
+            faults.append(f"languages.{code}.voice: {fault}; the synthesizer offers {offered}")
+    return faults
+
+
+def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLanguage:
+    return PersonaLanguage(
+        language_code=code,
+        voice_id=table.voice.get(synthesizer, ""),
+        prompt=table.prompt,
+        greeting=table.greeting,
+        sample_question=table.sample_question,
+        knowledge=tuple(_fact(each) for each in table.knowledge),
+        no_speech_prompt=table.no_speech_prompt or _stock(_NO_SPEECH_PROMPTS, code),
+        other_language_reply=table.other_language_reply or "",
+        hang_up_warning=table.hang_up_warning or _stock(_HANG_UP_WARNINGS, code),
+        unknown=table.unknown or _stock(_UNKNOWNS, code),
+        identity=_stock(_IDENTITIES, code),
+        display_name=table.display_name or "",
+        description=table.description or "",
+    )
+
+
+def _stock(texts: Mapping[str, str], code: str) -> str:
+    return texts.get(primary(code), texts["en"])
+
+
+def _fact(table: FactTable) -> Fact:
+    return Fact(questions=tuple(table.questions), answer=table.answer)

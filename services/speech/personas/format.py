@@ -1,0 +1,192 @@
+"""The format of persona files, and what is wrong with one, in words for whoever writes it.
+
+docs/personas.md tells the same to people.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from services.speech.listening.rules import ListeningRules
+from services.speech.settings import Provider
+
+LONGEST_S = 3600.0
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+_RULES = {
+    "missing": "is required",
+    "string_type": "must be a text in quotes",
+    "string_too_short": "must not be empty",
+    "list_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "too_short": "must have at least one entry",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "enum": "must be one of {expected}",
+}
+
+
+class Grounding(StrEnum):
+    """What of a model's reply must be carried by the persona's facts or by what was said."""
+
+    STRICT = "strict"
+    """Every answer to a question of fact, and all that is said of the house."""
+    NAMES_AND_NUMBERS = "names-and-numbers"
+    """Names, numbers, prices, times and dates; the model may explain what is widely known."""
+    OFF = "off"
+    """Nothing: the model's words are spoken as they come."""
+
+
+class PersonaError(Exception):
+    """A persona file is wrong; `faults` name the file, the field and the rule, one each."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _language_code(code: str) -> str:
+    if not _LANGUAGE.fullmatch(code):
+        raise PydanticCustomError("language", "must be a language code such as en or zh-TW")
+    return code
+
+
+def _voices(value: Any) -> dict[str, str]:
+    """Return voices by synthesizer; a text is the voice of every one."""
+    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(Provider, value)
+    if not by_synthesizer.keys() <= set(Provider) or not all(
+        isinstance(each, str) and each.strip() for each in by_synthesizer.values()
+    ):
+        raise PydanticCustomError(
+            "voice",
+            "must be the name of a voice, or a table with the name for each synthesizer: "
+            + ", ".join(Provider),
+        )
+    return {str(name): voice.strip() for name, voice in by_synthesizer.items()}
+
+
+Text: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
+Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FactTable(_Table):
+    """One thing that the persona knows."""
+
+    questions: Annotated[list[Text], Field(min_length=1)]
+    answer: Text
+
+
+class LanguageTable(_Table):
+    """The persona in one language."""
+
+    voice: Voices
+    prompt: Text
+    greeting: Text
+    sample_question: Text
+    display_name: Text | None = None
+    description: Text | None = None
+    no_speech_prompt: Text | None = None
+    hang_up_warning: Text | None = None
+    other_language_reply: Text | None = None
+    unknown: Text | None = None
+    knowledge: list[FactTable] = []
+
+
+def _threshold(name: str) -> Any:
+    most = 1.0 if name.endswith("_probability") else LONGEST_S
+    return Annotated[float, Field(ge=0, le=most)], 0.0
+
+
+_thresholds: dict[str, Any] = {each.name: _threshold(each.name) for each in fields(ListeningRules)}
+ListeningTable = create_model("ListeningTable", __base__=_Table, **_thresholds)
+"""What the persona sets of `ListeningRules`."""
+
+
+class PersonaTable(_Table):
+    """A whole file."""
+
+    display_name: Text
+    description: Text
+    digital_human: Text | None = None
+    grounding: Annotated[Grounding, Field(strict=False)] = Grounding.STRICT
+    languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
+    listening: ListeningTable | None = None  # type: ignore[valid-type]  # made above
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Those of `ListeningRules` that are set."""
+        found: Mapping[str, float] = self.model_dump(exclude_unset=True).get("listening", {})
+        return found
+
+
+def read_persona_file(path: Path) -> PersonaTable:
+    """Return what a file says; raises PersonaError with all that is wrong with it."""
+    if not _ID.fullmatch(path.stem):
+        raise PersonaError(
+            f"{path}: the file's name is the persona's id: lower-case letters, digits and hyphens, "
+            "up to 63, beginning with a letter"
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PersonaError(f"{path}: not TOML in UTF-8: {error}") from None
+    except OSError as error:
+        raise PersonaError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return PersonaTable.model_validate(content)
+    except ValidationError as error:
+        raise PersonaError(*(f"{path}: {_told(each)}" for each in error.errors())) from None
+
+
+def _told(error: ErrorDetails) -> str:
+    place = ""
+    for part in error["loc"]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif part != "[key]":
+            place += f".{part}" if place else part
+    return f"{place}: {_rule(error)}"
+
+
+def _rule(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"is unknown; known are {', '.join(_table_of(error['loc']).model_fields)}"
+    rule = _RULES.get(error["type"])
+    return rule.format(**error.get("ctx", {})) if rule else error["msg"]
+
+
+def _table_of(place: Sequence[int | str]) -> type[_Table]:
+    match place:
+        case ["languages", _, "knowledge", _, _]:
+            return FactTable
+        case ["languages", _, _]:
+            return LanguageTable
+        case ["listening", _]:
+            return ListeningTable
+        case _:
+            return PersonaTable

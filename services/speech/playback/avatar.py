@@ -1,0 +1,261 @@
+"""Replies on their way to an avatar: one Drive call of the avatar service for each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from enum import Enum, auto
+from typing import TypeAlias
+
+import grpc
+
+from digitalhuman.avatar.v1 import avatar_pb2 as pb
+from digitalhuman.avatar.v1 import avatar_pb2_grpc
+from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.pcm import duration_s
+from services.runtime.reasons import Reason
+from services.runtime.requests import outgoing_metadata
+from services.speech.playback import wire
+from services.speech.ports import DriveWatcher, Playback
+
+MESSAGE_BYTES = 32_768
+"""The most audio of one message, as the contract allows: messages cost by number, not by size."""
+
+HASTE_S = 0.5
+"""While less than this is ahead of playback audio goes on as it comes, then messages are filled."""
+
+LEAD_S = 4.0
+"""How far the avatar service is fed ahead of playback."""
+
+OUTBOX_S = 2.0
+"""Audio that may wait here before the synthesizer is held back."""
+
+OPEN_S = 15.0
+"""How long the avatar may take to be ready for a reply: longer than its service tries."""
+
+STALL_S = 8.0
+"""How long the avatar's service may take nothing: it may be away, as when it starts anew."""
+
+SETTLE_S = 5.0
+FINISH_MARGIN_S = 20.0
+
+DriveCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.DriveRequest, pb.DriveResponse]"
+
+
+class AvatarSpeaker:
+    """Has one avatar speak."""
+
+    def __init__(
+        self,
+        stub: avatar_pb2_grpc.AvatarServiceStub,
+        *,
+        avatar_id: str,
+        service_token: str | None,
+    ) -> None:
+        self._stub = stub
+        self._avatar_id = avatar_id
+        self._service_token = service_token
+
+    @asynccontextmanager
+    async def open(
+        self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
+    ) -> AsyncIterator["AvatarDrive"]:
+        """A drive that opens in the background; leaving the block early cuts it off."""
+        setup = pb.DriveSetup(
+            avatar_id=self._avatar_id,
+            turn_id=turn_id,
+            format=wire.to_format(sample_rate_hertz),
+        )
+        call = self._stub.Drive(metadata=outgoing_metadata(self._service_token))
+        drive = AvatarDrive(sample_rate_hertz=sample_rate_hertz, watcher=watcher)
+        # Neither is cancelled while its call lives: that would cancel the call itself.
+        writing = asyncio.create_task(drive.write_to(call, setup))
+        reading = asyncio.create_task(drive.read_from(call))
+        try:
+            yield drive
+        finally:
+            call.cancel()
+            writing.cancel()
+            await asyncio.gather(writing, reading, return_exceptions=True)
+            await call.code()
+
+
+class _Order(Enum):
+    """What the far end is told next, once the outbox is empty or dropped."""
+
+    GO_ON = auto()
+    FINISH = auto()
+    INTERRUPT = auto()
+
+
+class AvatarDrive:
+    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it."""
+
+    def __init__(self, *, sample_rate_hertz: int, watcher: DriveWatcher) -> None:
+        self._rate = sample_rate_hertz
+        self._watcher = watcher
+        self._outbox = bytearray()
+        self._order = _Order.GO_ON
+        self._changed = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._interrupted = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._produced_s = 0.0
+        self._playback = Playback()
+        self._outcome: asyncio.Future[Playback] = asyncio.get_running_loop().create_future()
+
+    @property
+    def playback(self) -> Playback:
+        """How far the reply is, as last known."""
+        return self._playback
+
+    async def send(self, pcm: bytes) -> bool:
+        """Add whole samples; waits for room. False when the drive is over; raises ServiceError."""
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._has_room.wait()
+        except TimeoutError:
+            raise ServiceError(Reason.DRIVE_LOST, "The avatar takes no audio any more.") from None
+        if self._outcome.done():
+            self._outcome.result()
+            return False
+        self._outbox += pcm
+        self._produced_s += duration_s(len(pcm), self._rate)
+        self._changed.set()
+        self._update_room()
+        return True
+
+    async def finish(self) -> Playback:
+        """Wait until all audio is played or cut off; raises ServiceError."""
+        self._tell(_Order.FINISH)
+        return await self._settled(self._produced_s + FINISH_MARGIN_S)
+
+    async def interrupt(self) -> Playback:
+        """Cut the reply off; raises ServiceError."""
+        self._outbox.clear()
+        self._tell(_Order.INTERRUPT)
+        self._interrupted.set()
+        self._may_write.set()
+        return await self._settled(SETTLE_S)
+
+    async def write_to(self, call: DriveCall, setup: pb.DriveSetup) -> None:
+        """Write the setup, then audio at the speed of speech, then how it ends."""
+        # A call that has failed tells its reader why.
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            try:
+                async with asyncio.timeout(STALL_S):
+                    await call.write(pb.DriveRequest(setup=setup))
+                async with asyncio.timeout(OPEN_S):
+                    # Until then the drive may be refused, and a write that meets the end of its
+                    # call makes gRPC forget why it ended.
+                    await self._may_write.wait()
+            except TimeoutError:
+                self._lose("The avatar does not get ready to speak.")
+                return
+            await self._write_audio(call)
+            await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
+            await call.done_writing()
+
+    async def _write_audio(self, call: DriveCall) -> None:
+        """Write until the reply is cut off; it may be even after its last audio."""
+        loop = asyncio.get_running_loop()
+        plays_until = loop.time()
+        is_finished = False
+        while self._order is not _Order.INTERRUPT:
+            ahead_s = plays_until - loop.time()
+            if ahead_s > LEAD_S:
+                await _until(self._interrupted, within_s=ahead_s - LEAD_S)
+            elif self._is_due(ahead_s):
+                pcm = bytes(self._outbox[:MESSAGE_BYTES])
+                del self._outbox[:MESSAGE_BYTES]
+                self._update_room()
+                await call.write(pb.DriveRequest(audio=pb.DriveAudio(pcm=pcm)))
+                plays_until = max(plays_until, loop.time()) + duration_s(len(pcm), self._rate)
+            elif self._order is _Order.FINISH and not is_finished:
+                await call.write(pb.DriveRequest(finish=pb.DriveFinish()))
+                is_finished = True
+            else:
+                self._changed.clear()
+                await _until(self._changed, within_s=ahead_s - HASTE_S if self._outbox else None)
+
+    def _is_due(self, ahead_s: float) -> bool:
+        """Whether what is in the outbox shall be written now."""
+        if not self._outbox:
+            return False
+        is_whole = len(self._outbox) >= MESSAGE_BYTES or self._order is _Order.FINISH
+        return is_whole or ahead_s <= HASTE_S
+
+    async def read_from(self, call: DriveCall) -> None:
+        """Follow the drive to its end."""
+        try:
+            async for response in call:
+                self._follow(response)
+        except grpc.aio.AioRpcError as error:
+            self._fail(_failure(error))
+        finally:
+            self._lose("The drive ended without a word.")
+            self._may_write.set()
+
+    def _follow(self, response: pb.DriveResponse) -> None:
+        match response.WhichOneof("event"):
+            case "drive_started":
+                self._may_write.set()
+                self._watcher.drive_ready()
+            case "playback_started":
+                method = wire.from_playback_method(response.playback_started.method)
+                self._watcher.playback_started(method)
+            case "progress":
+                ago_s = wire.sent_ago_s(response.progress, told_at=response.event_time)
+                self._move_on(wire.from_progress(response.progress), sent_ago_s=ago_s)
+            case "drive_finished":
+                ago_s = wire.sent_ago_s(response.drive_finished, told_at=response.event_time)
+                self._move_on(wire.from_finished(response.drive_finished), sent_ago_s=ago_s)
+                self._outcome.set_result(self._playback)
+
+    def _move_on(self, playback: Playback, *, sent_ago_s: float | None) -> None:
+        first_sent_at = self._playback.first_sent_at
+        if first_sent_at is None and sent_ago_s is not None:
+            first_sent_at = asyncio.get_running_loop().time() - sent_ago_s
+        self._playback = replace(playback, first_sent_at=first_sent_at)
+
+    def _fail(self, error: ServiceError) -> None:
+        """The drive is lost, unless it has come to its end or is lost already."""
+        if not self._outcome.done():
+            self._playback = wire.from_lost_drive(error, self._playback)
+            self._outcome.set_exception(error)
+            self._outcome.exception()  # The turn may be over before it asks.
+
+    def _lose(self, how: str) -> None:
+        self._fail(ServiceError(Reason.DRIVE_LOST, how))
+        self._has_room.set()
+
+    def _tell(self, order: _Order) -> None:
+        self._order = order
+        self._changed.set()
+
+    def _update_room(self) -> None:
+        if duration_s(len(self._outbox), self._rate) < OUTBOX_S:
+            self._has_room.set()
+        elif not self._outcome.done():
+            self._has_room.clear()
+
+    async def _settled(self, within_s: float) -> Playback:
+        try:
+            async with asyncio.timeout(within_s):
+                return await asyncio.shield(self._outcome)
+        except TimeoutError:
+            raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None
+
+
+async def _until(event: asyncio.Event, *, within_s: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
+
+
+def _failure(error: grpc.aio.AioRpcError) -> ServiceError:
+    if error.code() is grpc.StatusCode.INTERNAL and not error.trailing_metadata():
+        # What gRPC says of a write that met the end of its call.
+        return ServiceError(Reason.DRIVE_LOST, "The drive broke off.")
+    return from_rpc_error(error)

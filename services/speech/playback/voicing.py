@@ -1,0 +1,43 @@
+"""Speaks segments in one voice, and knows a mute synthesizer for an outage."""
+
+from collections.abc import AsyncIterator
+
+from services.speech.ports import ProviderError, SpeechChunk, Synthesizer
+from services.speech.providers.answers import audible, has_words
+from services.speech.providers.failures import provider_failure
+from services.speech.streams import closing
+from services.speech.text.alignment import SILENCE, Spoken
+from services.speech.text.normalization import speakable
+
+
+class Voicing:
+    """A synthesizer with a voice and a language."""
+
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        *,
+        voice_id: str,
+        language_code: str,
+    ) -> None:
+        self._synthesizer = synthesizer
+        self._voice_id = voice_id
+        self._language_code = language_code
+
+    def spoken(self, text: str) -> Spoken:
+        """Return what is said for a written text; empty when none of it can be said."""
+        spoken = speakable(text, self._language_code)
+        return spoken if has_words(spoken.text) else SILENCE
+
+    async def speak(self, spoken_text: str) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio; raises ServiceError when the synthesizer fails or is mute."""
+        chunks = self._synthesizer.synthesize(
+            spoken_text, voice_id=self._voice_id, language_code=self._language_code
+        )
+        heard = audible(chunks, self._synthesizer.name)
+        try:
+            async with closing(heard) as spoken:
+                async for chunk in spoken:
+                    yield chunk
+        except ProviderError as error:
+            raise provider_failure(error) from error

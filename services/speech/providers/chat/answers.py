@@ -1,0 +1,183 @@
+"""What a language model's answer says, in whatever shape a vendor gives it."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from services.speech.providers.http.complaints import (
+    Complaint,
+    complaint_in,
+    complaint_of,
+    shown_instead,
+)
+from services.speech.providers.http.sse import SseError, server_events
+
+LONGEST_DOCUMENT = 1 << 20
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+"""What may stand before a document: the byte order mark is one."""
+_DONE = "[DONE]"
+_ERROR_KEYS = ("error", "base_resp")
+"""Where an event with a choice may report an error all the same."""
+_REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+_FAILED = frozenset(("error", "network_error", "abort"))
+_NO_REASON = frozenset(("", "null", "none"))
+
+
+class AnswerError(Exception):
+    """The answer is no reply; `complaint` is what the vendor says, if it says anything."""
+
+    def __init__(self, what: str, complaint: Complaint | None = None) -> None:
+        super().__init__(what)
+        self.complaint = complaint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What one event of an answer adds to it."""
+
+    text: str = ""
+    """As the model wrote it."""
+    is_whole: bool = False
+    """Whether it comes as a message and not as a delta: `text` may be all of the reply so far."""
+    has_reasoning: bool = False
+    """Whether the server parts the model's thinking from its text."""
+    refusal: str = ""
+    has_calls: bool = False
+    finish_reason: str = ""
+    """Empty while the model goes on."""
+
+
+async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
+    """Yield the JSON documents of a stream of events, or of a body that is JSON itself.
+
+    Raises AnswerError where a stream ends without its end mark: whoever knows that it is at its end
+    has left before.
+    """
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if head.strip():
+            break
+    if head.lstrip(_BLANK)[:1] in (b"{", b"["):
+        for document in await _plain_documents(head, chunks):
+            yield document
+        return
+    is_empty = True
+    try:
+        async for event in server_events(_following(head, chunks)):
+            is_empty = False
+            if not event.data.strip():
+                continue  # A sign of life.
+            if event.data.strip() == _DONE:
+                return
+            if event.name == "error":
+                complaint = complaint_in(event.data)
+                raise AnswerError("the provider reports an error in its answer", complaint)
+            yield _parsed(event.data)
+    except SseError as error:
+        raise AnswerError(str(error)) from None
+    if is_empty:
+        raise AnswerError("there are no events in it", shown_instead(head))
+    raise AnswerError("it ends in the middle")
+
+
+def saying_of(document: object) -> Saying:
+    """Return what a document says; raises AnswerError for errors and unknown shapes."""
+    if not isinstance(document, dict):
+        raise AnswerError("an event is not an object")
+    found = document.get("choices")
+    choices = found if isinstance(found, list) else []
+    if not choices or any(map(document.get, _ERROR_KEYS)):
+        complaint = complaint_of(document)
+        if complaint is not None:
+            raise AnswerError("the provider reports an error in its answer", complaint)
+    choice = choices[0] if choices else document
+    if not isinstance(choice, dict):
+        raise AnswerError("a choice is not an object")
+    reason = str(choice.get("finish_reason") or "").lower()
+    if reason in _FAILED or choice.get("error"):
+        raise _reported(choice.get("error") or choice)
+    message, is_whole = _message(choice)
+    content = _content(message.get("content"))
+    completion = _text(choice.get("text")) if choices else ""
+    return Saying(
+        text=content.text or completion,
+        is_whole=is_whole,
+        has_reasoning=content.has_reasoning or any(map(message.get, _REASONING_KEYS)),
+        refusal=content.refusal or _text(message.get("refusal")),
+        has_calls=bool(message.get("tool_calls") or message.get("function_call")),
+        finish_reason="" if reason in _NO_REASON else reason,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    text: str = ""
+    refusal: str = ""
+    has_reasoning: bool = False
+
+
+def _content(content: object) -> _Content:
+    """Return what is in a content: a text, a part, or a list of either."""
+    texts, refusals = [], []
+    has_reasoning = False
+    for part in content if isinstance(content, list) else [content]:
+        if not isinstance(part, dict):
+            texts.append(_text(part))
+            continue
+        kind = str(part.get("type", "text"))
+        if kind == "refusal":
+            refusals.append(_text(part.get("refusal")))
+        elif kind.startswith(("think", "reason")) or part.get("thought") is True:
+            has_reasoning = True
+        elif kind in ("text", "output_text"):
+            texts.append(_text(part.get("text")))
+    return _Content(text="".join(texts), refusal=" ".join(refusals), has_reasoning=has_reasoning)
+
+
+def _text(value: object) -> str:
+    found = value.get("value") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else ""
+
+
+def _message(choice: dict[str, object]) -> tuple[dict[str, object], bool]:
+    """Return a choice's message, and whether it is a whole one."""
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(message, dict) and not (isinstance(delta, dict) and delta.get("content")):
+        return message, True
+    return (delta if isinstance(delta, dict) else {}), False
+
+
+def _reported(value: object) -> AnswerError:
+    complaint = complaint_of({"error": value}) or Complaint(message="")
+    return AnswerError("the provider reports an error in its answer", complaint)
+
+
+def _parsed(data: str) -> object:
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise AnswerError("an event is not JSON", shown_instead(data)) from None
+
+
+async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[object]:
+    """Return the documents of a body that is JSON: one, an array of them, or one a line."""
+    body = bytearray(head)
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > LONGEST_DOCUMENT:
+            raise AnswerError("a document without an end")
+    try:
+        try:
+            document = json.loads(body)
+        except ValueError:
+            return [json.loads(line) for line in body.splitlines() if line.strip()]
+    except ValueError:
+        raise AnswerError("it is not JSON", shown_instead(bytes(body))) from None
+    return document if isinstance(document, list) else [document]
+
+
+async def _following(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in chunks:
+        yield chunk

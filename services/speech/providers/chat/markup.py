@@ -1,0 +1,219 @@
+"""Takes out of a language model's text what is not its reply: thinking, calls and control tokens.
+
+Models write all of them into their text where a server does not part them. A marker may be split
+anywhere between two pieces; only what may still become one is held back.
+"""
+
+from enum import StrEnum
+
+import regex
+
+from services.speech.providers.answers import has_words
+
+# What stands in tags and is not said, with or without a namespace.
+_ASIDE = (
+    "(?:(?:seed|mm|antml):)?"
+    "(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad"
+    "|tool_calls?|tool_response|function_calls?)"
+)
+_ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
+_HEADERS = "start|im_start|start_header_id|start_of_role"
+_LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
+"""Tokens that are markers only together with what follows them."""
+
+
+class _Kind(StrEnum):
+    """What a marker does: the names of the groups of `_MARKER`."""
+
+    OPEN = "open"
+    """Thinking, or the call of a tool, begins."""
+    CLOSE = "close"
+    """It ends."""
+    CHANNEL = "channel"
+    """What follows is the reply if the channel's name says so."""
+    ROLE = "role"
+    """What follows is said by this side."""
+    CHANNEL_END = "channel_end"
+    """What was said in a channel ends; so does the reply where there are none."""
+    END = "end"
+    """The reply ends."""
+    CALL = "call"
+    """Nothing but calls of tools follows."""
+    NOTHING = "nothing"
+
+
+# Every repetition is bounded, so that what is held back is.
+_MARKER = regex.compile(
+    rf"""
+      (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]{{0,40}}
+              | <\|(?:begin_of_thought|START_THINKING|START_ACTION)\|> )
+    | (?P<close> </{_ASIDE}\s{{0,9}}> | \[/THINK\] | ◁/think▷ | <channel\|> | assistantfinal
+               | <\|(?:end_of_thought|END_THINKING|END_ACTION)\|> )
+    | <\|channel\|>\s{{0,9}}(?P<channel>[a-z]{{1,40}})(?=[^a-z])
+    | (?: <\|(?:{_HEADERS})\|>\s{{0,9}} | <start_of_turn> | <\|turn> )
+      (?P<role>[a-z]{{1,40}})(?=[^a-z])
+      (?:\s{{1,9}}to=[\w.]{{1,80}})? (?:<\|(?:end_header_id|end_of_role)\|>)? \s{{0,9}}
+    | <\|im_(?P<role>user|assistant|system)\|>[^<]{{0,40}}<\|im_middle\|>
+    | <[|｜](?P<role>user|assistant|system|observation|human)[|｜]>
+    | (?P<channel_end> <\|end\|> )
+    | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\]
+              | <function= )
+    | (?P<end> </s> | <eos> | <end_of_turn> | <turn\|> | <｜end▁of▁sentence｜> | \[INST\]
+             | <\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|endofturn|end_of_turn|return
+                   |end_response|end_of_turn_token)\|> )
+    | (?P<nothing> <{_ASIDE}{_ATTRIBUTES}/> | </?(?:final_answer|answer|response)>
+                 | <s> | <bos> | <pad> | <unk> | \[/INST\] | <</?SYS>>
+                 | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
+    """,
+    regex.VERBOSE | regex.IGNORECASE,
+)
+_CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
+"""How only a marker begins: at the end of a reply it is one that was cut off."""
+
+_SOMEBODY = "(?:user|visitor|customer|guest|caller|client|person|question)"
+_MUSING = regex.compile(
+    rf"""\s*(?: (?-i:analysis(?=[A-Z])) | hmm | wait,
+            | (?:(?:okay|ok|alright|so|now),?\s+){{0,2}}
+              (?: (?:the\s+)?{_SOMEBODY}(?:['’]s)?\s+(?:is|was|has|asks?|asked|wants?|says?|said
+                                                      |needs?|seems|just|might|may|message|query)\b
+                | they\s+(?:ask|want|need|are\s+asking)
+                | let\s+me\s+(?:think|see|look|check|recall) | let['’]s\s+(?:think|see|look)
+                | (?:i|we)\s+(?:need|should|have|must)\s+to\b | (?:i|we)\s+(?:should|must)\b
+                | need\s+to\s | first,\s+(?:i|we|let)\b | looking\s+at\s+the )
+            | 嗯|(?:好的?[，,。]?\s*)?(?:用户|访客|顾客|首先|问题是|我(?:需要|应该|得)) )""",
+    regex.VERBOSE | regex.IGNORECASE,
+)
+"""How models begin to think, and hardly ever to reply."""
+
+_THINKER = regex.compile(r"\b(?:r1|qwq|thinking|reasoner|reasoning)\b", regex.IGNORECASE)
+"""Models by whose names one knows that they think."""
+
+
+class Habit(StrEnum):
+    """Whether a model's text begins with thinking whose opening tag is in its prompt."""
+
+    UNKNOWN = "unknown"
+    REPLIES = "replies"
+    THINKS = "thinks"
+
+
+def expected_habit(model: str) -> Habit:
+    """Return what a model's name lets expect of it."""
+    return Habit.THINKS if _THINKER.search(model) else Habit.UNKNOWN
+
+
+class Markup:
+    """The text of one answer.
+
+    A model whose habit is to think first is not listened to before its thinking has ended. While
+    nothing is known of it, that holds for a text that begins as thinking does.
+    """
+
+    def __init__(self, habit: Habit) -> None:
+        self.is_over = False
+        """Whether nothing that follows can be the reply."""
+        self.is_call = False
+        """Whether the text calls a tool."""
+        self._habit = habit
+        self._is_certain = habit is Habit.REPLIES
+        self._held = ""
+        self._pending = ""
+        self._depth = 0
+        self._is_aside = False
+        self._has_stray_end = False
+        self._has_thought = False
+        self._is_begun = False
+        self._is_given = False
+        self._has_words = False
+
+    @property
+    def habit(self) -> Habit:
+        """What is known of the model after this answer, if it ended well."""
+        if self._has_stray_end:
+            return Habit.THINKS if self._has_words else self._habit
+        return Habit.UNKNOWN if self._habit is Habit.THINKS else Habit.REPLIES
+
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the text ended in what is not the reply."""
+        return self._depth > 0 or self._is_aside or bool(self._held)
+
+    def trust(self) -> None:
+        """The server parts the thinking from the text: none is in it."""
+        self._is_certain = True
+
+    def feed(self, text: str) -> str:
+        """Return what of the reply is certain by now."""
+        self._pending += text
+        said = ""
+        while not self.is_over:
+            marker = _MARKER.search(self._pending, partial=True)
+            if marker is None:
+                break
+            said += self._say(self._pending[: marker.start()])
+            if marker.partial:
+                self._pending = self._pending[marker.start() :]
+                break
+            self._pending = self._pending[marker.end() :]
+            said = self._obey(marker, said)
+        self._is_given = self._is_given or bool(said)
+        return said
+
+    def flush(self, *, is_cut: bool) -> str:
+        """Return the rest; what is held for thinking is the reply, if it was not cut off."""
+        rest = "" if self.is_over or _CUT_MARKER.match(self._pending) else self._pending
+        said = self._say(rest)
+        if is_cut:
+            return said
+        self._is_certain = True
+        return said + self._say("")
+
+    def _say(self, text: str) -> str:
+        if self._depth or self._is_aside:
+            self._has_thought = self._has_thought or has_words(text)
+            return ""
+        text, self._held = self._held + text, ""
+        if not self._is_begun:
+            text = text.lstrip()
+        if not self._is_certain:
+            if self._habit is Habit.THINKS or _MUSING.match(text, partial=True):
+                self._held = text
+                return ""
+            self._is_certain = True
+        self._is_begun = self._is_begun or bool(text)
+        self._has_words = self._has_words or has_words(text)
+        return text
+
+    def _obey(self, marker: "regex.Match[str]", said: str) -> str:
+        """Do what a marker asks for; return what was said before it in this piece."""
+        match _Kind(str(marker.lastgroup)):
+            case _Kind.OPEN if self._depth and not self._has_thought:
+                pass  # Begun in the prompt, and by the model once more.
+            case _Kind.OPEN:
+                self._is_certain, self._has_thought = True, False
+                self._depth += 1
+                self.is_call = self.is_call or "call" in marker["open"].lower()
+            case _Kind.CLOSE if self._depth:
+                self._depth -= 1
+            case _Kind.CLOSE:
+                # All that came before was thinking, if only what was given already could be unsaid.
+                self._held, self._is_certain = "", True
+                self._has_stray_end, self._has_words = True, False
+                self._is_begun = self._is_given
+                return said if self._is_given else ""
+            case _Kind.CHANNEL:
+                self._is_certain = True
+                self._is_aside = not marker["channel"].lower().startswith("final")
+            case _Kind.ROLE:
+                is_reply = marker["role"].lower() in ("assistant", "model")
+                self.is_over = not is_reply and self._has_words
+                self._is_aside = not is_reply
+            case _Kind.CHANNEL_END if self._is_aside:
+                self._is_aside = False
+            case _Kind.END | _Kind.CHANNEL_END:
+                self.is_over = self._has_words or self._depth > 0
+            case _Kind.CALL:
+                self.is_over = self.is_call = True
+            case _Kind.NOTHING:
+                pass
+        return said

@@ -1,0 +1,50 @@
+"""Language models of which the next one replies where one does not begin to."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from services.speech.ports import ChatMessage, ChatModel, Role, Stage
+from services.speech.providers.answers import worded
+from services.speech.providers.failover.relay import FailoverRules, Relay, beginning
+from services.speech.streams import closing
+
+_PROBE = (ChatMessage(role=Role.USER, content="Say OK."),)
+
+
+class FailoverChatModel:
+    """A chat model over several, with the same prompt to each.
+
+    A reply that has begun is not begun again by another model: its first words may have been
+    spoken. A model that ends without a word has failed, as a mute voice has.
+    """
+
+    def __init__(self, relay: Relay[ChatModel]) -> None:
+        self._relay = relay
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, models: Sequence[ChatModel], rules: FailoverRules) -> AsyncIterator[Self]:
+        """A model whose members are probed during their outages."""
+        relay = Relay(Stage.CHAT, models, rules)
+        async with relay.probed(_probe):
+            yield cls(relay)
+
+    @property
+    def name(self) -> str:
+        """The names of all models."""
+        return self._relay.name
+
+    def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield the deltas of one model; raises ProviderError."""
+        return self._relay.relay(
+            lambda model, patience_s: beginning(
+                worded(model.stream(messages), model.name), patience_s
+            )
+        )
+
+
+async def _probe(model: ChatModel) -> None:
+    async with closing(worded(model.stream(_PROBE), model.name)) as deltas:
+        async for _ in deltas:
+            return

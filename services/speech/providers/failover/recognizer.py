@@ -1,0 +1,92 @@
+"""Recognizers of which the next one hears the whole utterance again where one fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from services.speech.ports import LISTENING_RATE_HERTZ, Recognizer, Stage, Transcript
+from services.speech.providers.answers import concluded
+from services.speech.providers.failover.recording import Recording
+from services.speech.providers.failover.relay import FailoverRules, Relay
+from services.speech.streams import closing, once
+
+_PROBE_PCM = bytes(LISTENING_RATE_HERTZ)  # Half a second of silence.
+
+
+class FailoverRecognizer:
+    """A recognizer over several, with the same audio and language to each.
+
+    Hypotheses commit nobody, for a later one replaces them: until the final transcript the next
+    recognizer may take over. Time counts from the end of the audio.
+    """
+
+    def __init__(self, relay: Relay[Recognizer]) -> None:
+        self._relay = relay
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, recognizers: Sequence[Recognizer], rules: FailoverRules
+    ) -> AsyncIterator[Self]:
+        """A recognizer whose members are probed during their outages."""
+        relay = Relay(Stage.RECOGNITION, recognizers, rules)
+        async with relay.probed(_probe):
+            yield cls(relay)
+
+    @property
+    def name(self) -> str:
+        """The names of all recognizers."""
+        return self._relay.name
+
+    async def transcribe(
+        self, pcm: AsyncIterator[bytes], *, language_code: str
+    ) -> AsyncIterator[Transcript]:
+        """Yield one recognizer's hypotheses, or those of several that gave up; one final."""
+        async with Recording.of(pcm) as recording:
+
+            def ask(recognizer: Recognizer, patience_s: float | None) -> AsyncIterator[Transcript]:
+                patience = _Patience(patience_s)
+                audio = recording.replay(patience.begin)
+                hypotheses = recognizer.transcribe(audio, language_code=language_code)
+                return patience.apply(concluded(hypotheses, recognizer.name))
+
+            answers = self._relay.relay(ask, is_delivery=lambda transcript: transcript.is_final)
+            async with closing(answers) as transcripts:
+                async for transcript in transcripts:
+                    yield transcript
+
+
+class _Patience:
+    """How long a recognizer may take for each hypothesis from the end of the audio on."""
+
+    def __init__(self, within_s: float | None) -> None:
+        self._within_s: float | None = None
+        self._later_s = within_s
+        self._limit: asyncio.Timeout | None = None
+
+    def begin(self) -> None:
+        """The recognizer has got all of the audio."""
+        self._within_s = self._later_s
+        if self._limit is not None and self._within_s is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._within_s)
+
+    async def apply(self, hypotheses: AsyncIterator[Transcript]) -> AsyncIterator[Transcript]:
+        """Yield the same hypotheses; raises TimeoutError when one is late."""
+        async with closing(hypotheses):
+            while True:
+                try:
+                    async with asyncio.timeout(self._within_s) as self._limit:
+                        hypothesis = await anext(hypotheses)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    self._limit = None
+                yield hypothesis
+
+
+async def _probe(recognizer: Recognizer) -> None:
+    hypotheses = recognizer.transcribe(once(_PROBE_PCM), language_code="en")
+    async with closing(concluded(hypotheses, recognizer.name)) as transcripts:
+        async for _ in transcripts:
+            pass

@@ -1,0 +1,208 @@
+"""The providers of one stage in order: the next takes over from one that fails to begin."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from services.runtime.tracing import record
+from services.speech.ports import ProviderError, ProviderMuteError, ProviderQuotaError, Stage
+from services.speech.providers.failover.breaker import Breaker, OutageRules, State
+from services.speech.streams import closing
+from services.speech.telemetry.metrics import PROVIDER_CALLS, PROVIDER_FAILOVERS
+
+log = structlog.get_logger(__name__)
+
+
+class Named(Protocol):
+    """What all providers have in common."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name in logs and metrics."""
+
+
+P = TypeVar("P", bound=Named)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverRules:
+    """When the next provider is asked: at an error, or when nothing has come by `first_byte_s`."""
+
+    first_byte_s: float
+    outage: OutageRules = field(default_factory=OutageRules)
+
+
+class Outcome(StrEnum):
+    """What became of asking a provider."""
+
+    ANSWERED = "answered"
+    LATE = "late"
+    MUTE = "mute"
+    QUOTA = "quota"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    OUT = "out"
+    """It was not asked, because it is known to be out."""
+
+
+class Relay(Generic[P]):
+    """Asks the providers that are not out, one after the other, each at most once a request.
+
+    The last one to be asked is not hurried: there is nobody to take over from it, and it has its
+    own deadlines.
+    """
+
+    def __init__(self, stage: Stage, providers: Sequence[P], rules: FailoverRules) -> None:
+        self.providers = tuple(providers)
+        self._stage = stage
+        self._rules = rules
+        self._breakers = {
+            provider.name: Breaker(stage, provider.name, rules.outage) for provider in providers
+        }
+
+    @property
+    def name(self) -> str:
+        """The name of all together."""
+        return "+".join(self._breakers)
+
+    async def relay(
+        self,
+        ask: Callable[[P, float | None], AsyncIterator[T]],
+        *,
+        is_delivery: Callable[[T], bool] = lambda _: True,
+        suits: Callable[[P], bool] = lambda _: True,
+    ) -> AsyncIterator[T]:
+        """Yield one provider's answer; raises ProviderError.
+
+        `ask` gets the provider and how long its first item may take, and raises TimeoutError when
+        it takes longer. Once an item that is a delivery was yielded, nobody takes over any more.
+        """
+        suitable = [provider for provider in self.providers if suits(provider)]
+        asked = [each for each in suitable if self._breaker(each).state is State.CLOSED]
+        if not asked:
+            what = "every provider is out"
+            raise ProviderError(self._stage, suitable[0].name, what, transient=True)
+        if asked[0] is not suitable[0]:
+            self._hand_over(suitable[0], asked[0], Outcome.OUT)
+        for provider, successor in zip_longest(asked, asked[1:]):
+            asked_at = time.monotonic()
+            patience_s = self._rules.first_byte_s if successor else None
+            is_delivered = False
+            try:
+                async with closing(ask(provider, patience_s)) as items:
+                    async for item in items:
+                        is_delivered = is_delivered or is_delivery(item)
+                        yield item
+            except (GeneratorExit, asyncio.CancelledError):
+                if is_delivered:
+                    self._settle(provider, Outcome.ANSWERED, asked_at)
+                raise
+            except (ProviderError, TimeoutError) as failure:
+                outcome, error = outcome_of(failure), self._told(failure, provider)
+            else:
+                self._settle(provider, Outcome.ANSWERED, asked_at)
+                return
+            self._settle(provider, outcome, asked_at)
+            if is_delivered or successor is None:
+                raise error
+            log.warning(
+                "provider fails, next is asked",
+                stage=self._stage,
+                provider=provider.name,
+                next_provider=successor.name,
+                outcome=outcome,
+                error=str(error),
+                vendor_message=error.vendor_message,
+            )
+            self._hand_over(provider, successor, outcome)
+
+    @asynccontextmanager
+    async def probed(self, probe: Callable[[P], Awaitable[None]]) -> AsyncIterator[None]:
+        """Until the end of the block, providers that are out are probed.
+
+        `probe` makes a small request; it raises ProviderError when that fails.
+        """
+        probing = [asyncio.create_task(self._probe(each, probe)) for each in self.providers]
+        try:
+            yield
+        finally:
+            for task in probing:
+                task.cancel()
+            await asyncio.gather(*probing, return_exceptions=True)
+
+    async def _probe(self, provider: P, probe: Callable[[P], Awaitable[None]]) -> None:
+        breaker = self._breaker(provider)
+        while True:
+            await asyncio.sleep(await breaker.outage())
+            breaker.begin_probe()
+            is_answered = False
+            try:
+                async with asyncio.timeout(self._rules.first_byte_s):
+                    await probe(provider)
+                is_answered = True
+            except (ProviderError, TimeoutError):
+                pass  # What the breaker does next is in the log.
+            except Exception:
+                log.exception("probe failed unforeseen", provider=provider.name)
+            breaker.end_probe(is_answered=is_answered)
+
+    def _breaker(self, provider: P) -> Breaker:
+        return self._breakers[provider.name]
+
+    def _settle(self, provider: P, outcome: Outcome, asked_at: float) -> None:
+        now = time.time()
+        record(
+            f"{self._stage} by {provider.name}",
+            start_s=now - (time.monotonic() - asked_at),
+            end_s=now,
+            attributes={"parley.outcome": outcome.value},
+        )
+        PROVIDER_CALLS.labels(self._stage, provider.name, outcome).inc()
+        if outcome is Outcome.ANSWERED:
+            self._breaker(provider).succeed()
+        else:
+            self._breaker(provider).fail()
+
+    def _told(self, failure: ProviderError | TimeoutError, provider: P) -> ProviderError:
+        if isinstance(failure, ProviderError):
+            return failure
+        what = "the provider is late"
+        return ProviderError(self._stage, provider.name, what, transient=True)
+
+    def _hand_over(self, provider: P, successor: P, outcome: Outcome) -> None:
+        PROVIDER_FAILOVERS.labels(self._stage, provider.name, successor.name, outcome).inc()
+
+
+def outcome_of(failure: ProviderError | TimeoutError) -> Outcome:
+    """Return what became of a provider that failed so."""
+    match failure:
+        case ProviderQuotaError():
+            return Outcome.QUOTA
+        case ProviderMuteError():
+            return Outcome.MUTE
+        case ProviderError(transient=True):
+            return Outcome.UNAVAILABLE
+        case ProviderError():
+            return Outcome.REFUSED
+    return Outcome.LATE
+
+
+async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:
+    """Yield the same items; raises TimeoutError when the first one is late."""
+    async with closing(items):
+        try:
+            async with asyncio.timeout(within_s):
+                first = await anext(items)
+        except StopAsyncIteration:
+            return
+        yield first
+        async for item in items:
+            yield item

@@ -1,0 +1,92 @@
+"""What all OpenAI-compatible endpoints share: the client, its deadlines, and their failures."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+
+from services.runtime.transport import transport_to
+from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.providers.http.complaints import Complaint, complaint_in, fit_for_log
+from services.speech.streams import Deadlines
+
+CONNECT_S = 5.0
+WRITE_S = 20.0
+REFUSAL_BYTES = 1 << 16
+_QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a model is served; `base_url` ends before `/chat`, `/audio`. No `proxy`: directly."""
+
+    name: str
+    base_url: str
+    api_key: SecretStr | None
+    model: str
+    deadlines: Deadlines
+    proxy: str | None = None
+
+
+@asynccontextmanager
+async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
+    """A client for one endpoint; how long answers take is watched by the provider."""
+    headers = {}
+    if endpoint.api_key is not None:
+        headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
+    timeout = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
+    async with httpx.AsyncClient(
+        base_url=endpoint.base_url,
+        headers=headers,
+        timeout=timeout,
+        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy),
+    ) as client:
+        yield client
+
+
+@contextmanager
+def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
+    """Turn what goes wrong on the way into the error that ports promise, without its details."""
+    try:
+        yield
+    except (httpx.TimeoutException, TimeoutError):
+        raise ProviderError(stage, provider, "the provider is late", transient=True) from None
+    except httpx.HTTPError as error:
+        what = f"the connection failed: {type(error).__name__}"
+        raise ProviderError(stage, provider, what, transient=True) from None
+    except httpx.InvalidURL:
+        what = "the base URL is not an address"
+        raise ProviderError(stage, provider, what, transient=False) from None
+
+
+async def refusal_of(response: httpx.Response) -> Complaint | None:
+    """Return why an answer is no success, as far as its body says so; None for a success."""
+    if response.is_success:
+        return None
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > REFUSAL_BYTES:
+            break
+    return complaint_in(bytes(body))
+
+
+def refused(stage: Stage, endpoint: Endpoint, status: int, complaint: Complaint) -> ProviderError:
+    """Return the error for an answer with another status than success."""
+    what = f"the provider answers with status {status}"
+    said = fit_for_log(complaint.message, endpoint.api_key)
+    if status in _QUOTA_STATUSES:
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    is_transient = status == httpx.codes.REQUEST_TIMEOUT or status >= 500
+    return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
+
+
+def malformed(
+    stage: Stage, endpoint: Endpoint, what: str, complaint: Complaint | None = None
+) -> ProviderError:
+    """Return the error for an answer that is not what the API promises."""
+    what = f"the answer is malformed: {what}"
+    said = fit_for_log(complaint.message, endpoint.api_key) if complaint else ""
+    return ProviderError(stage, endpoint.name, what, transient=True, vendor_message=said)

@@ -1,0 +1,117 @@
+"""Providers without a fallback, whose calls are counted as those of others are."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
+
+from services.runtime.tracing import record
+from services.speech.ports import (
+    ChatMessage,
+    ChatModel,
+    ProviderError,
+    Recognizer,
+    SpeechChunk,
+    Stage,
+    Synthesizer,
+    Transcript,
+    Voice,
+)
+from services.speech.providers.failover.relay import Outcome, outcome_of
+from services.speech.streams import closing
+from services.speech.telemetry.metrics import PROVIDER_CALLS
+
+T = TypeVar("T")
+
+
+class MeteredRecognizer:
+    """A recognizer of which every utterance is counted."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+
+    @property
+    def name(self) -> str:
+        """The recognizer's own."""
+        return self._recognizer.name
+
+    def transcribe(
+        self, pcm: AsyncIterator[bytes], *, language_code: str
+    ) -> AsyncIterator[Transcript]:
+        """Yield its hypotheses; raises what it raises."""
+        transcripts = self._recognizer.transcribe(pcm, language_code=language_code)
+        return _metered(transcripts, Stage.RECOGNITION, self.name)
+
+
+class MeteredChatModel:
+    """A language model of which every reply is counted."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        """The model's own."""
+        return self._model.name
+
+    def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+        """Yield its deltas; raises what it raises."""
+        return _metered(self._model.stream(messages), Stage.CHAT, self.name)
+
+
+class MeteredSynthesizer:
+    """A synthesizer of which every segment is counted."""
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self._synthesizer = synthesizer
+
+    @property
+    def name(self) -> str:
+        """The synthesizer's own."""
+        return self._synthesizer.name
+
+    @property
+    def sample_rate_hertz(self) -> int:
+        """The synthesizer's own."""
+        return self._synthesizer.sample_rate_hertz
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """The synthesizer's own."""
+        return self._synthesizer.voices
+
+    def synthesize(
+        self, text: str, *, voice_id: str, language_code: str
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield its audio; raises what it raises."""
+        chunks = self._synthesizer.synthesize(text, voice_id=voice_id, language_code=language_code)
+        return _metered(chunks, Stage.SYNTHESIS, self.name)
+
+
+async def _metered(items: AsyncIterator[T], stage: Stage, name: str) -> AsyncIterator[T]:
+    """Yield the same items and count the request when it is over.
+
+    Who leaves before the first item blames nobody: nothing is counted.
+    """
+    asked_time = time.time()
+    outcome: Outcome | None = Outcome.MUTE
+    try:
+        async with closing(items):
+            async for item in items:
+                outcome = Outcome.ANSWERED
+                yield item
+    except (GeneratorExit, asyncio.CancelledError):
+        outcome = outcome if outcome is Outcome.ANSWERED else None
+        raise
+    except (ProviderError, TimeoutError) as failure:
+        outcome = outcome_of(failure)
+        raise
+    finally:
+        if outcome is not None:
+            record(
+                f"{stage} by {name}",
+                start_s=asked_time,
+                end_s=time.time(),
+                attributes={"parley.outcome": outcome.value},
+            )
+            PROVIDER_CALLS.labels(stage, name, outcome).inc()

@@ -1,0 +1,42 @@
+"""A finished turn as spans: the turn, and below it each stage from the one that it waited for."""
+
+import time
+
+from services.runtime.tracing import record
+from services.speech.telemetry.waterfall import Mark, Waterfall
+
+_WAITED_FOR = {
+    Mark.TRANSCRIPT: Mark.ENDPOINT,
+    Mark.FIRST_TOKEN: Mark.TRANSCRIPT,
+    Mark.FIRST_SENTENCE: Mark.FIRST_TOKEN,
+    Mark.FIRST_AUDIO: Mark.FIRST_SENTENCE,
+    Mark.FIRST_PCM_SENT: Mark.FIRST_AUDIO,
+    Mark.PLAYBACK_STARTED: Mark.FIRST_PCM_SENT,
+    Mark.LAST_TOKEN: Mark.FIRST_TOKEN,
+}
+"""All others count from the last voiced sample."""
+
+
+def record_turn(waterfall: Waterfall, *, outcome: str, turn_id: int) -> None:
+    """Record a turn that is over by now, from its last voiced sample on; nothing that was said."""
+    anchor_time = waterfall.anchor_time
+    turn = record(
+        "turn",
+        start_s=anchor_time,
+        end_s=time.time(),
+        attributes={"parley.turn_id": turn_id, "parley.outcome": outcome},
+    )
+    if not turn.get_span_context().is_valid:
+        return
+    offsets = waterfall.offsets
+    for mark, offset_s in offsets.items():
+        before = _WAITED_FOR.get(mark)
+        # What was begun ahead of its time waited for nothing.
+        begin_s = min(offsets.get(before, 0.0) if before else 0.0, offset_s)
+        record(
+            mark.value,
+            start_s=anchor_time + begin_s,
+            end_s=anchor_time + offset_s,
+            attributes={"parley.turn_id": turn_id},
+            parent=turn,
+        )

@@ -1,0 +1,114 @@
+"""Compares now and then what should run with what the cloud runs, and mends the difference."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.task.ports import Avatar, AvatarState, Cloud, Journal
+from services.task.state_machine import TaskStateMachine
+from services.task.tasks import Clock, Task, TaskState
+
+log = structlog.get_logger(__name__)
+
+CONCURRENCY = 8
+# The longest that the cloud runs an avatar, and some: older tasks cannot have one.
+AVATAR_LIFE = timedelta(hours=25)
+
+
+class Reconciler:
+    """Mends what crashes, lost answers and the cloud itself have left behind.
+
+    It touches only avatars whose room and stream are in the journal: others share the account.
+    """
+
+    def __init__(
+        self, *, journal: Journal, cloud: Cloud, keeper: TaskStateMachine, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._cloud = cloud
+        self._keeper = keeper
+        self._clock = clock
+
+    async def run(self, interval_s: float) -> None:
+        """Sweep at once and then every `interval_s`, until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except Exception:
+                log.exception("sweep failed unforeseen")
+            await asyncio.sleep(interval_s)
+
+    async def sweep(self) -> None:
+        """Look at every live task and every avatar once."""
+        await self._journal.forget_requests()
+        # Read before the list is asked for, so that no task is missed in a list older than itself.
+        tasks = await self._journal.live()
+        avatars = await self._list()
+        places = asyncio.Semaphore(CONCURRENCY)
+        async with asyncio.TaskGroup() as group:
+            for task in tasks:
+                if self._needs_check(task, avatars):
+                    group.create_task(_attempt(self._check(task), places))
+            for avatar in avatars.values() if avatars else ():
+                group.create_task(_attempt(self._stop_if_stray(avatar), places))
+
+    async def _list(self) -> Mapping[str, Avatar] | None:
+        try:
+            avatars: Sequence[Avatar] = await self._cloud.list_avatars()
+        except ServiceError as error:
+            log.warning("cloud did not list its avatars", reason=error.reason.value)
+            return None
+        return {avatar.avatar_id: avatar for avatar in avatars}
+
+    def _needs_check(self, task: Task, avatars: Mapping[str, Avatar] | None) -> bool:
+        if self._keeper.is_busy(task.task_id):
+            return False
+        match task.state:
+            case TaskState.STOPPING:
+                return True
+            case TaskState.STREAMING if self._is_due(task):
+                return True
+            case TaskState.STREAMING:
+                return avatars is not None and not _is_on_air(avatars.get(task.avatar_id))
+            case _:
+                return avatars is not None
+
+    def _is_due(self, task: Task) -> bool:
+        now = self._clock()
+        return task.expire_time <= now or task.is_unclaimed(now)
+
+    async def _check(self, task: Task) -> None:
+        if task.state is TaskState.STARTING:
+            self._keeper.watch_start(task.task_id)
+        else:
+            await self._keeper.check(task.task_id)
+
+    async def _stop_if_stray(self, avatar: Avatar) -> None:
+        owners = await self._journal.of_stream(
+            avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
+        )
+        if owners and not any(_may_own(task, avatar) for task in owners):
+            log.warning("stray avatar found", stream_id=avatar.stream_id)
+            await self._cloud.stop_avatar(avatar.avatar_id)
+
+
+async def _attempt(step: Awaitable[None], places: asyncio.Semaphore) -> None:
+    """Take one step of a sweep; its failure is no other step's, and the next sweep tries again."""
+    async with places:
+        try:
+            await step
+        except ServiceError as error:
+            log.warning("cloud did not answer", reason=error.reason.value)
+        except Exception:
+            log.exception("step of a sweep failed unforeseen")
+
+
+def _is_on_air(avatar: Avatar | None) -> bool:
+    return avatar is not None and avatar.state in (AvatarState.STARTING, AvatarState.STREAMING)
+
+
+def _may_own(task: Task, avatar: Avatar) -> bool:
+    return not task.state.is_final and task.avatar_id in ("", avatar.avatar_id)
