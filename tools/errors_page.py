@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.runtime.reasons import RULES
+from services.runtime.reasons import RULES, Recovery
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 
@@ -19,15 +19,23 @@ how long to wait is in `RetryInfo`. Over HTTP the gateway answers `application/p
 This page is made by `make docs` from
 [`errors.proto`](../protos/digitalhuman/errors/v1/errors.proto).
 
-| Reason | gRPC code | HTTP | What happened | What to do |
-|---|---|---|---|---|
+The last two columns are for callers that retry by themselves: whether the failure passes although
+nobody changes anything, because an outage ends or a limit is free again, and whether what was
+refused surely did nothing.
+
+| Reason | gRPC code | HTTP | What happened | What to do | Passes | Did nothing |
+|---|---|---|---|---|---|---|
 """
+
+
+_PASSES = {Recovery.NONE: "", Recovery.OUTAGE: "with the outage", Recovery.LIMIT: "after a wait"}
 
 
 def page() -> str:
     """The text of the page."""
     rows = (
-        f"| `{reason}` | {rule.code.name} | {rule.http_status} | {rule.title} | {rule.action} |\n"
+        f"| `{reason}` | {rule.code.name} | {rule.http_status} | {rule.title} | {rule.action}"
+        f" | {_PASSES[rule.recovery]} | {'surely' if rule.has_no_effect else ''} |\n"
         for reason, rule in RULES.items()
     )
     return _HEAD + "".join(rows)

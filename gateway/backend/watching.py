@@ -8,11 +8,10 @@ import structlog
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.reasons import RULES, Recovery
 
 log = structlog.get_logger(__name__)
 
-PASSING = frozenset({Reason.DEPENDENCY_UNAVAILABLE, Reason.DRAINING})
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 3.0)
 """Before each try to return, per outage."""
 
@@ -43,7 +42,8 @@ async def updates(
                     yield response
             return
         except ServiceError as error:
-            if error.reason not in PASSING or failures >= len(PAUSES_S):
+            is_outage = RULES[error.reason].recovery is Recovery.OUTAGE
+            if not is_outage or failures >= len(PAUSES_S):
                 raise
             log.warning("watch interrupted", task_id=task_id, reason=error.reason)
         await asyncio.sleep(PAUSES_S[failures])

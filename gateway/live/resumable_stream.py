@@ -14,7 +14,7 @@ from gateway.backend.services import Backend
 from gateway.live.uplink import Uplink
 from services.runtime.batches import batches
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.reasons import RULES, Recovery
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,6 @@ OPENING_S = 20.0
 OUTAGE_OVER_S = 10.0
 """A stream that lived so long ends the outage before it."""
 
-PASSING = frozenset({Reason.DEPENDENCY_UNAVAILABLE, Reason.DEADLINE_EXCEEDED, Reason.DRAINING})
 WITNESSED_EVENTS = 128
 """A moment of a conversation: what a replica that dies may not have written down."""
 
@@ -80,7 +79,8 @@ class ResumableStream:
                 is_news = not search.is_on
                 search.go_on()
                 longest_s = OPENING_S if self._position is None else SEARCH_S
-                if error.reason not in PASSING or search.lasted_s > longest_s:
+                is_outage = RULES[error.reason].recovery is Recovery.OUTAGE
+                if not is_outage or search.lasted_s > longest_s:
                     raise
                 log.warning("conversation interrupted", reason=error.reason, tries=search.tries)
             if is_news and self._position is not None:

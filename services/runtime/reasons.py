@@ -74,6 +74,14 @@ class Reason(StrEnum):
     CLOUD_REQUEST_REJECTED = "CLOUD_REQUEST_REJECTED"
 
 
+class Recovery(StrEnum):
+    """Whether a failure passes by itself: the values of digitalhuman.errors.v1.Recovery."""
+
+    NONE = "UNSPECIFIED"
+    OUTAGE = "OUTAGE"
+    LIMIT = "LIMIT"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What a reason means to a caller, as the proto says."""
@@ -82,6 +90,13 @@ class Rule:
     http_status: int
     title: str
     action: str
+    recovery: Recovery
+    has_no_effect: bool
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.recovery is not Recovery.NONE
 
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -95,6 +110,8 @@ def _rule(reason: Reason) -> Rule:
         http_status=rule.http_status,
         title=rule.title,
         action=rule.action,
+        recovery=Recovery(pb.Recovery.Name(rule.recovery).removeprefix("RECOVERY_")),
+        has_no_effect=rule.no_effect,
     )
 
 

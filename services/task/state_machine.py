@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.reasons import RULES, Reason
 from services.task.jobs import Jobs
 from services.task.ports import Avatar, AvatarState, Cloud, Journal
 from services.task.tasks import (
@@ -33,24 +33,6 @@ from services.task.telemetry import TASK_MOVES
 
 log = structlog.get_logger(__name__)
 
-# After any other error the cloud may have taken the order: only its list of avatars can tell.
-REFUSALS = frozenset(
-    {
-        Reason.AVATAR_CAPACITY_EXCEEDED,
-        Reason.CLOUD_BUSY,
-        Reason.CLOUD_CLOCK_SKEW,
-        Reason.CLOUD_CREDENTIALS_REJECTED,
-        Reason.CLOUD_NO_CAPACITY,
-        Reason.CLOUD_NOT_ENABLED,
-        Reason.CLOUD_RATE_LIMITED,
-        Reason.CLOUD_REQUEST_REJECTED,
-        Reason.CREDENTIALS_INVALID,
-        Reason.DIGITAL_HUMAN_MISCONFIGURED,
-        Reason.DIGITAL_HUMAN_NOT_FOUND,
-        Reason.INVALID_REQUEST,
-        Reason.STREAM_IN_USE,
-    }
-)
 START_FAILED = Failure(reason=Reason.AVATAR_START_FAILED, message="The avatar did not come on air.")
 
 
@@ -105,7 +87,8 @@ class TaskStateMachine:
             try:
                 avatar = await self._cloud.start_avatar(task)
             except ServiceError as error:
-                if error.reason in REFUSALS:
+                # After any other error the cloud may have taken the order: only its list tells.
+                if RULES[error.reason].has_no_effect:
                     await self._refuse(task, Failure(reason=error.reason, message=error.message))
                 raise
             return await self._accept(task, avatar, at=self._clock())

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from digitalhuman.errors.v1 import errors_pb2 as pb
-from services.runtime.reasons import RULES, Reason
+from services.runtime.reasons import RULES, Reason, Recovery
 from tools.errors_page import PAGE, page
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,14 @@ def test_http_status_blames_the_same_side_as_the_code(reason: Reason) -> None:
         assert rule.http_status == 405
     else:
         assert (rule.http_status >= 500) == (rule.code in servers_fault)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_what_passes_is_not_the_callers_fault(reason: Reason) -> None:
+    waits = {grpc.StatusCode.RESOURCE_EXHAUSTED: Recovery.LIMIT}
+    if RULES[reason].is_passing:
+        assert RULES[reason].recovery is waits.get(RULES[reason].code, Recovery.OUTAGE)
+        assert RULES[reason].http_status in (429, 503, 504)
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -15,7 +15,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc
 from services.runtime.batches import batches
 from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.reasons import RULES, Reason
 from services.runtime.requests import outgoing_metadata
 from services.speech.conversation.abandoned import Abandoned, sentences_of
 from services.speech.conversation.event_log import CLOSING
@@ -33,11 +33,6 @@ RETRY_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 """Pauses between attempts to write; the last one is repeated."""
 
 CLOSE_S = 10.0
-
-_PASSING = frozenset(
-    {Reason.DEPENDENCY_UNAVAILABLE, Reason.DEADLINE_EXCEEDED, Reason.RATE_LIMITED, Reason.DRAINING}
-)
-"""Reasons that pass; with any other the same events will never be taken."""
 
 Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 
@@ -279,7 +274,7 @@ class Record:
             try:
                 await self._append(pb.AppendEventsRequest(task_id=self._task_id, events=batch))
             except ServiceError as error:
-                if error.reason not in _PASSING:
+                if not RULES[error.reason].is_passing:
                     self._lose(error)
                     return
                 pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
