@@ -180,13 +180,14 @@ class CloudClient:
             _note(action, answer, attempt=attempt, seconds=time.monotonic() - began)
         if answer.code == Code.SUCCESS:  # by someone who denies it in the status
             raise AnswerLostError(action)
-        log.warning(
-            "cloud refused a call",
-            action=action,
-            cloud_code=answer.code,
-            cloud_message=answer.message[:200],
-            cloud_request_id=answer.request_id,
-        )
+        if not _tells_the_end(action, answer):
+            log.warning(
+                "cloud refused a call",
+                action=action,
+                cloud_code=answer.code,
+                cloud_message=answer.message[:200],
+                cloud_request_id=answer.request_id,
+            )
         if answer.code == Code.RATE_LIMIT:
             self._limits.hold(_HOLD_S)
         raise CloudRefusedError(action, answer, violations=_violations(answer, body))
@@ -223,6 +224,15 @@ def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: flo
         cloud_request_id=answer.request_id if answer else None,
         duration_ms=round(seconds * 1000, 1),
     )
+
+
+def _tells_the_end(action: Action, answer: Envelope) -> bool:
+    """Whether the cloud says of a task that was looked at or stopped that it does not run.
+
+    That is an answer and no refusal: after a restart of the cloud, of every task before it.
+    """
+    asks = action in (Action.GET_STREAM_TASK_STATUS, Action.STOP_STREAM_TASK)
+    return asks and answer.code in (Code.TASK_NOT_FOUND, Code.TASK_STOPPED)
 
 
 def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:
