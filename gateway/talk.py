@@ -16,6 +16,7 @@ from gateway.backend import CALL_TIMEOUT_S, Backend
 from gateway.bodies import ActionBody, SayBody, TaskBody
 from gateway.catalogue import Catalogue
 from gateway.disconnection import unless_gone
+from gateway.drain import Drain
 from gateway.events import of_conversation, of_ready
 from gateway.media import Decoder
 from gateway.models import Done, TurnAnswer
@@ -36,6 +37,7 @@ def talk_routes(
     decoder: Decoder,
     turn_timeout_s: float,
     talk_answer: TalkAnswer,
+    drain: Drain,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
@@ -57,7 +59,7 @@ def talk_routes(
         responses = turns.converse(backend, asked, timeout_s=turn_timeout_s)
         if EventStream.media_type in request.headers.get("accept", ""):
             events = _told(responses, request.url.path, may_be_unspoken=unspoken is not None)
-            return EventStream(await anext(events), events, goes_on=not cut_on_leave)
+            return EventStream(await anext(events), events, drain=drain, goes_on=not cut_on_leave)
         turn = AskedTurn(responses, request_id=turns.request_id_of(asked[-1]))
         is_early = prefers_early(prefer)
         when = _answered_when(is_early, talk_answer)
