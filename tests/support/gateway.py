@@ -87,6 +87,8 @@ class ScriptedTasks(TaskServiceServicer):
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
+        self.stuck: set[str] = set()
+        """Tasks that cannot be stopped."""
         self._by_request: dict[str, str] = {}
         self._events: dict[str, list[task_pb2.TaskEvent]] = {}
         self._changed = asyncio.Condition()
@@ -197,6 +199,8 @@ class ScriptedTasks(TaskServiceServicer):
     ) -> task_pb2.StopTaskResponse:
         self.script.check("StopTask")
         task = self._find(request.task_id)
+        if request.task_id in self.stuck:
+            raise ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The cloud does not answer.")
         self.stops.append(request)
         is_replayed = task.state in FINAL_STATES
         if not is_replayed:
