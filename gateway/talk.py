@@ -22,7 +22,7 @@ from gateway.media import Decoder
 from gateway.models import Done, TurnAnswer
 from gateway.openapi import TALK_REQUEST, failures, requires_json, turn_answers
 from gateway.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
-from gateway.problems import refused
+from gateway.problems import RETRY_AFTER_S, refused
 from gateway.questions import Question, read_question
 from gateway.sse import Event, EventStream
 from services.runtime.errors import ServiceError
@@ -178,7 +178,10 @@ def talk_routes(
         task = await find_task(body.task_id)
         if not task.avatar_id:
             raise ServiceError(
-                Reason.TASK_NOT_ON_AIR, "The task has no avatar yet.", task_id=body.task_id
+                Reason.TASK_NOT_ON_AIR,
+                "The task has no avatar yet.",
+                retry_after_s=RETRY_AFTER_S,
+                task_id=body.task_id,
             )
         await backend.ask(
             backend.avatar.PerformAction,

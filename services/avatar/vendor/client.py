@@ -35,6 +35,8 @@ _ID_CHARACTERS = 128
 _HOLD_S = 1.0
 """How long the other actions wait after the cloud has refused a call for its rate."""
 
+_RETRY_AFTER_S: Mapping[int, float] = {Code.RATE_LIMIT: _HOLD_S, Code.TASK_NOT_ON_AIR: 1.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPatience:
@@ -65,7 +67,7 @@ class CloudRefusedError(ServiceError):
             Reason.INVALID_REQUEST if violations else meaning.reason,
             meaning.message,
             violations=violations,
-            retry_after_s=_HOLD_S if answer.code == Code.RATE_LIMIT else None,
+            retry_after_s=_RETRY_AFTER_S.get(answer.code),
             cloud_action=action,
             cloud_code=str(answer.code),
             cloud_request_id=answer.request_id[:_ID_CHARACTERS],
