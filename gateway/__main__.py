@@ -7,10 +7,10 @@ import structlog
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.drain import Drain
 from gateway.media import decoding
 from gateway.serving import serving
 from gateway.settings import GatewaySettings
-from gateway.sockets import Drain
 from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped

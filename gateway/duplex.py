@@ -15,12 +15,13 @@ from gateway.access import RateLimit, caller_of
 from gateway.backend import Backend
 from gateway.bodies import Control, LeaveControl, SayControl, TalkQuery, TextControl
 from gateway.continuity import Continuity, Interlude
+from gateway.drain import Drain
 from gateway.events import of_conversation, of_ready
 from gateway.media import FIELD, RATE_HERTZ
 from gateway.microphone import Microphone
 from gateway.opus import WebmDecoder
 from gateway.problems import foreseen, invalid_request, refused
-from gateway.sockets import MESSAGE_BYTES, Drain, close_with, message_too_large
+from gateway.sockets import MESSAGE_BYTES, close_with, message_too_large
 from gateway.sse import Event
 from gateway.uplink import Uplink
 from services.runtime.errors import ServiceError

@@ -19,6 +19,7 @@ from gateway.catalogue import Catalogue
 from gateway.constraints import constraints
 from gateway.creation import CLAIM_MARGIN_S
 from gateway.disconnection import unless_gone
+from gateway.drain import Drain
 from gateway.events import of_snapshot, of_task
 from gateway.models import TASK_STATES, Conversation, LedgerAnswer, StopAnswer, TaskAnswer, TaskList
 from gateway.openapi import failures, requires_json
@@ -54,6 +55,7 @@ def task_routes(
     catalogue: Catalogue,
     create_timeout_s: float,
     create_answer: CreateAnswer,
+    drain: Drain,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
@@ -253,7 +255,7 @@ def task_routes(
             # The one answer that keeps an EventSource from connecting again.
             await events.aclose()
             return Response(status_code=STREAM_ENDED)
-        return EventStream(first, events)
+        return EventStream(first, events, drain=drain)
 
     return router
 

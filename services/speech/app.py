@@ -24,7 +24,7 @@ from services.speech.listening import ListeningRules
 from services.speech.openers import open_chat, open_recognizer, open_synthesizer
 from services.speech.personas import Personas
 from services.speech.ports import ChatModel, Embedder, Recognizer, Synthesizer
-from services.speech.record import TaskRecords
+from services.speech.record import START_S, TaskRecords
 from services.speech.servicer import Listening, SpeechServicer
 from services.speech.settings import SpeechSettings
 from services.speech.turn import Stages
@@ -79,6 +79,7 @@ async def running(
     task_target: str,
     avatar_target: str,
     task_check_s: float = TASK_CHECK_S,
+    task_start_s: float = START_S,
 ) -> AsyncIterator[Serving]:
     """Serve until the end of the context; then cut off all conversations and record them."""
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
@@ -89,7 +90,11 @@ async def running(
         enter = stack.enter_async_context
         task_channel = await enter(connected(task_target))
         avatar_channel = await enter(connected(avatar_target))
-        records = TaskRecords(TaskServiceStub(task_channel), service_token=options.service_token)
+        records = TaskRecords(
+            TaskServiceStub(task_channel),
+            service_token=options.service_token,
+            start_s=task_start_s,
+        )
         avatars = AvatarServiceStub(avatar_channel)
         servicer = SpeechServicer(
             conversations=await enter(

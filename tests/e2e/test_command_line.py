@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import sqlite3
+from contextlib import closing
 
 import httpx
 import psutil
@@ -37,15 +39,39 @@ async def test_up_and_its_end(tmp_path: object) -> None:
         assert url
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{url[0]}/readyz")).status_code == 200
+            order = {"roomId": "room_1", "streamId": "stream_1"}
+            created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
         children = offspring(process)
         commands = [" ".join(child.cmdline()) for child in children]
         assert all(any(word in each for each in commands) for word in MODULES)
         os.kill(process.pid, signal.SIGTERM)
         assert await process.wait() == 0, said.text
     assert not [child for child in children if child.is_running()]
+    assert f"{created['taskId']} stopped" in said.lines
+    with closing(sqlite3.connect(f"{tmp_path}/tasks.sqlite3")) as journal:
+        assert journal.execute("SELECT state, stop_reason FROM tasks").fetchall() == [
+            ("STOPPED", "REQUESTED")
+        ]
     stops = [line for line in said.lines if re.search("down|stopping", line)]
     assert stops[0].startswith("gateway")
     assert stops[-1].startswith("engine")
+
+
+@pytest.mark.timeout(240)
+async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        (task,) = [child for child in children if "services.task" in child.cmdline()]
+        task.suspend()
+        os.kill(process.pid, signal.SIGINT)
+        await said.until("Stopping")
+        os.kill(process.pid, signal.SIGINT)
+        assert await process.wait() == 0, said.text
+        assert await all_gone(children)
+    # It would have said so in the end.
+    assert "could be taken off air" not in said.text
 
 
 @pytest.mark.timeout(240)

@@ -16,10 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from gateway.access import AccessRules
 from gateway.app import GatewayOptions, create_app
 from gateway.backend import Targets, connecting
+from gateway.drain import Drain
 from gateway.media import decoding
 from gateway.send_timeout import SEND_TIMEOUT_S
 from gateway.serving import serving
-from gateway.sockets import Drain
 from tests.support.speech import TASK_ID, SpeechRig
 
 ABNORMAL_CLOSURE = 1006

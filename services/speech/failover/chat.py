@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from services.speech.answers import worded
-from services.speech.failover.relay import FailoverRules, Relay, beginning
+from services.speech.failover.relay import FailoverRules, Relay
 from services.speech.ports import ChatMessage, ChatModel, Role, Stage
-from services.speech.streams import closing
+from services.speech.streams import beginning, closing
 
 _PROBE = (ChatMessage(role=Role.USER, content="Say OK."),)
 

@@ -6,10 +6,10 @@ from typing import Self
 
 from services.runtime.errors import ServiceError
 from services.speech.answers import audible
-from services.speech.failover.relay import FailoverRules, Relay, beginning
+from services.speech.failover.relay import FailoverRules, Relay
 from services.speech.failover.resampling import Resampler
 from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTime
-from services.speech.streams import closing
+from services.speech.streams import beginning, closing
 from services.speech.voices import choose_voice
 
 _PROBE_TEXT = "OK."
