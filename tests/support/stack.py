@@ -19,8 +19,8 @@ from tests.support.confinement import Confinement, confining
 READY_TIMEOUT_S = 120.0
 STOP_GRACE_S = 20.0
 # Tests share the machine with each other. Its load is no reason to refuse tasks, and a model that
-# computes in threads waits for the slowest of them at every step: where another process has the
-# core, one is many times faster than two.
+# computes in threads waits for the slowest of them at every step: one is faster than two where
+# another process has a core.
 SHARING = {"engine": {"ENGINE_MAX_LATE_SHARE": "1"}, "speech": {"SPEECH_THREADS": "1"}}
 # What every process of this machine has; all else comes from the compose file.
 SYSTEM_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
