@@ -22,6 +22,7 @@ class Lexicon:
     common_words: frozenset[str]
     """Words that do not tell what a text is about."""
     kinds: tuple[tuple[str, re.Pattern[str]], ...]
+    sum_asked: re.Pattern[str]
     preface: re.Pattern[str]
     statement: re.Pattern[str]
     about_user: re.Pattern[str]

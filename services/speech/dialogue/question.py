@@ -74,7 +74,7 @@ class Question:
             case Kind.AMOUNT:
                 return bool(units & MONEY) or words.gratis.search(sentence) is not None
             case Kind.NUMBER:
-                return bool(units & {"", "floor"})
+                return bool(units & {"", "storey"})
             case Kind.FLOOR:
                 return words.storey.search(sentence) is not None
             case Kind.AGE:

@@ -61,7 +61,26 @@ SAID = [
     ("What is 6 times 7?", "Six times seven is forty-two.", None),
     ("What is 6 times 7?", "It is 42.", None),
     ("What is 6 times 7?", "Six times seven is forty-nine.", Ungrounded.SUM),
-    ("What is 6 times 7?", "It is 49.", Ungrounded.NUMBER),
+    ("What is 6 times 7?", "It is 49.", Ungrounded.SUM),
+    ("What is 6 times 7?", "That is 6.", Ungrounded.SUM),
+    ("What is 6 times 7?", "You get ten times four dollars.", Ungrounded.NUMBER),
+    ("What is 1/4 plus a half of it?", "Three ninths and two ninths.", Ungrounded.NUMBER),
+    ("What is 1/4 plus a half of it?", "A quarter and two quarters make three quarters.", None),
+    (
+        "What is 1/4 plus a half of it?",
+        "A quarter and two quarters make four quarters.",
+        Ungrounded.SUM,
+    ),
+    ("What is 1/4 plus a half of it?", "It is 5/6.", Ungrounded.SUM),
+    ("What is 20 percent of 50 cats?", "Multiply 50 by 0.2, it is 10.", None),
+    ("What is 20 percent of 50 cats?", "It is 12.", Ungrounded.SUM),
+    ("What is 10 divided by 3 cats?", "It is 3.33.", None),
+    ("What is 10 divided by 3 cats?", "It is 3.", Ungrounded.SUM),
+    ("三十只猫的一半，三十的一半是多少？", "三十的一半是十五。", None),
+    ("三十只猫的一半，三十的一半是多少？", "是二十。", Ungrounded.SUM),
+    ("How many floors are there?", "There are two floors.", Ungrounded.NUMBER),
+    ("How long is it?", "It takes an hour.", Ungrounded.NUMBER),
+    ("要多久？", "大约一个小时。", Ungrounded.NUMBER),
     ("坐船多少钱？", "坐船三十元一位。", None),
     ("坐船多少钱？", "坐船要五十元。", Ungrounded.NUMBER),
     ("坐船多少钱？", "坐船三十美元。", Ungrounded.NUMBER),
@@ -89,6 +108,9 @@ def test_the_model_may_explain_where_only_names_and_numbers_count() -> None:
     assert tutor.missing("Ice is lighter than water, so it floats.") is None
     assert tutor.missing("It was found out in 1720.") is Ungrounded.NUMBER
     assert tutor.missing("Professor Miller found it out.") is Ungrounded.NAME
+    sum_ = grounds("What is 6 times 7?", Grounding.NAMES_AND_NUMBERS)
+    assert sum_.missing("There are six groups of seven.") is None
+    assert sum_.missing("There are nine groups of four.") is Ungrounded.NUMBER
 
 
 def test_what_was_said_carries() -> None:
