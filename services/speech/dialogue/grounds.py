@@ -89,9 +89,10 @@ class Grounds:
     def says_something(self, text: str) -> bool:
         """Whether a part of a sentence can be told from an invention by itself.
 
-        Where every claim counts none can: free for children, and for adults as it goes on.
+        In the answer to a question of fact none can: free for children, and for adults as it goes
+        on.
         """
-        if self._asks_fact and self.grounding is Grounding.STRICT:
+        if self._asks_fact:
             return False
         return not _agrees(text) and len(content_words(text)) > 1
 

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     AGE = "age"
     SPAN = "span"
+    FREQUENCY = "frequency"
     MEASURE = "measure"
     PERSON = "person"
     PLACE = "place"
@@ -80,6 +81,8 @@ class Question:
             case Kind.AGE:
                 return bool(units & SPANS)
             case Kind.SPAN:
+                return bool(units & SPANS)
+            case Kind.FREQUENCY:
                 return bool(units & SPANS) or words.frequent.search(sentence) is not None
             case Kind.MEASURE:
                 return bool(units & (LENGTHS | WEIGHTS | {"degree"}))

@@ -166,10 +166,10 @@ class _Reader:
         for sign, name, between in _NAMED:
             if self._take(name):
                 return self._named(sign, between)
-        for name, pattern in _PREFIXES:
+        for prefix, pattern in _PREFIXES:
             if self._take(pattern):
                 amount = self._factor()
-                done = _alter(name, amount) if amount is not None else None
+                done = _alter(prefix, amount) if amount is not None else None
                 return self._step(done) if done is not None else None
         return self._number()
 
@@ -205,8 +205,8 @@ class _Reader:
                 times = times / 100 if found.group(2) in ("%", "％") else times
                 self.operands.append(times)
                 return amount * times
-        for name, pattern in _SUFFIXES:
-            if self._take(pattern) and (result := _alter(name, amount)) is not None:
+        for suffix, pattern in _SUFFIXES:
+            if self._take(pattern) and (result := _alter(suffix, amount)) is not None:
                 return result
         self.at = end
         return None
