@@ -88,11 +88,12 @@ class Vocabulary:
         return tuple(word for word in words if not self.holds(word))
 
     def _holds_chinese(self, word: str) -> bool:
-        """Longer words are compounds: 停车场 is known where 停车 is."""
+        """Longer words are compounds, or whole forms: 停车场 is known by 停车, 老年人 by 老人."""
         if word in self._chinese:
             return True
         pairs = [word[at : at + 2] for at in range(len(word) - 1)]
-        return len(pairs) > 1 and any(pair in self._chinese for pair in pairs)
+        is_compound = len(pairs) > 1 and any(pair in self._chinese for pair in pairs)
+        return is_compound or (len(word) > 2 and word[0] + word[-1] in self._chinese)
 
 
 def _is_form(word: str, known: str) -> bool:

@@ -169,6 +169,7 @@ def test_words_are_known_in_other_forms() -> None:
     assert known.missing(content_words("Parking for members and a membership")) == ()
     assert known.missing(content_words("A dog in the garage")) == ("dog",)
     assert known.missing(content_words("停车的入口")) == ()
+    assert Vocabulary(["老人半价"]).missing(content_words("老年人")) == ()
     assert known.missing(content_words("行李寄存")) == ("行李", "寄存")
 
 

@@ -46,6 +46,7 @@ ASKED = {
         "今天有什么新闻？",
     ),
     Kind.POLAR: (
+        "能拍几张照片吗？",
         "Is there a garden?",
         "May I bring my bike?",
         "And do you take cards?",
