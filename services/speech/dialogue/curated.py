@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.speech.dialogue.arithmetic import has_sum, worked_out
 from services.speech.dialogue.claims import values
-from services.speech.dialogue.knowledge import Match
+from services.speech.dialogue.knowledge import RELEVANT_LEAD, Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import sentences
@@ -22,9 +22,8 @@ MOST_POLAR_SHARE = 0.1
 MOST_BEHIND = 0.025
 """By so much a fact's lead may be behind that of one that nobody asks for in these words."""
 
-RELEVANT_LEAD = 0.03
 RELEVANT_LIKENESS = 0.75
-"""Facts below either are not about the question at all."""
+"""Nor is a fact below this."""
 
 TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
 TALK_LEAD = 0.03

@@ -10,11 +10,12 @@ from services.speech.dialogue.question import VALUES, Kind
 from services.speech.dialogue.words import sentences
 from services.speech.metrics import CHECKED_SENTENCES
 from services.speech.streams import closing
-from services.speech.text.segmentation import CLAUSE_MARKS, Splitter
+from services.speech.text.segmentation import CLAUSE_MARKS, CLOSERS, Splitter
 
 log = structlog.get_logger(__name__)
 
 _ENDS = frozenset(".!?。！？\n")
+_CLOSERS = "".join(CLOSERS)
 
 
 async def grounded(
@@ -108,6 +109,7 @@ def _instead(gate: _Gate, decline: Callable[[Ungrounded], str]) -> str:
     question = gate.grounds.question
     answers = question.kind in VALUES and question.is_answered_by(passed)
     if passed and (answers or question.kind is Kind.TALK):
-        return "" if passed[-1] in _ENDS else _broken_off(passed)
+        is_whole = passed.rstrip(_CLOSERS)[-1:] in _ENDS
+        return "" if is_whole else _broken_off(passed)
     words = decline(gate.ungrounded)
     return f" {words}" if passed and passed[-1].isascii() else words

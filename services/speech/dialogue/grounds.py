@@ -14,9 +14,9 @@ from services.speech.dialogue.arithmetic import (
     is_result,
     results,
 )
-from services.speech.dialogue.claims import MONEY, Value, names, values
+from services.speech.dialogue.claims import MONEY, SPANS, Value, names, values
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
-from services.speech.dialogue.question import Kind, Question
+from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.sums import Sum, sums
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
 from services.speech.persona_format import Grounding
@@ -107,6 +107,8 @@ class Grounds:
             return True
         if value.unit == "" and _is_of_sum(value, equations(sentence)):
             return True  # A right one: those that are false were found before.
+        if value.amount == 1 and value.unit in SPANS and self.question.kind not in VALUES:
+            return True  # A way of speaking, where no number is asked for: what a day.
         is_talk = self.question.kind is Kind.TALK and not _is_of_house(sentence)
         return is_talk and value.amount <= SMALL_NUMBER and value.unit in ("", "second", "minute")
 

@@ -122,7 +122,9 @@ def test_what_was_said_carries() -> None:
     assert heard.missing("The lamp costs $77.") is None
 
 
-async def passed(text: str, question: str, size: int = 4) -> tuple[str, Sequence[str]]:
+async def passed(
+    text: str, question: str, size: int = 4, grounding: Grounding = Grounding.STRICT
+) -> tuple[str, Sequence[str]]:
     """Return what passes of a reply, and the deltas that were read of it."""
     read: list[str] = []
 
@@ -131,7 +133,7 @@ async def passed(text: str, question: str, size: int = 4) -> tuple[str, Sequence
             read.append(text[start : start + size])
             yield read[-1]
 
-    parts = grounded(deltas(), grounds(question), decline=lambda missing: f"<{missing}>")
+    parts = grounded(deltas(), grounds(question, grounding), decline=lambda missing: f"<{missing}>")
     return "".join([part async for part in parts]), read
 
 
@@ -180,3 +182,34 @@ async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
 async def test_the_answer_to_a_question_of_fact_is_judged_by_whole_sentences() -> None:
     half_true = "A boat trip for all visitors is nine dollars, for 77 hours."
     assert (await passed(half_true, "How much is a boat trip?"))[0] == "<number>"
+
+
+@in_virtual_time
+@pytest.mark.parametrize("grounding", [Grounding.STRICT, Grounding.NAMES_AND_NUMBERS])
+async def test_a_refusal_begins_a_sentence_of_its_own(grounding: Grounding) -> None:
+    for text, question in (
+        ("When you learn words, then repeat them after nine minutes and 77 hours.", "How often?"),
+        ("The bells of the old church ring, as they say, for 77 years.", "Why do bells ring?"),
+        ("背单词的时候，可以先每隔十分钟、再隔七十七天复习。", "单词隔多久复习一次？"),
+    ):
+        for size in (1, 4, 100):
+            assert (await passed(text, question, size, grounding))[0] == "<number>"
+
+
+@in_virtual_time
+async def test_talk_that_cannot_go_on_is_ended() -> None:
+    for text, question, told in (
+        (
+            "That sounds like a lovely day, and Bob Miller said so too.",
+            "I had such a good time.",
+            "That sounds like a lovely day, but let me stop there.",
+        ),
+        (
+            "听起来真是很美好的一天，王建国也这么说。",
+            "今天真开心！",
+            "听起来真是很美好的一天，不过我先说到这里。",
+        ),
+    ):
+        assert (await passed(text, question))[0] == told
+    whole = "That sounds like a lovely day. Bob Miller said so too."
+    assert (await passed(whole, "I had such a good time."))[0] == "That sounds like a lovely day."
