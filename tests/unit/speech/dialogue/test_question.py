@@ -28,6 +28,8 @@ ASKED = {
     Kind.PLACE: ("Where can I sit down?", "图书馆在哪里？"),
     Kind.FLOOR: ("Which floor is the library on?", "图书馆在几楼？"),
     Kind.TIME: (
+        "In winter, when do you open?",
+        "And when does it end?",
         "When does the boat leave?",
         "Until what time is dinner served?",
         "In which year was it founded?",
@@ -48,13 +50,21 @@ ASKED = {
     Kind.POLAR: (
         "能拍几张照片吗？",
         "Is there a garden?",
+        "Is there somebody who repairs bikes?",
+        "Do you close when it is hot?",
         "May I bring my bike?",
         "And do you take cards?",
         "有花园吗？",
         "可不可以带自行车？",
     ),
     Kind.CHOICE: ("Which boat is faster?", "What kind of tea is it?", "哪条船更快？"),
-    Kind.OPEN: ("Why does it float?", "What is it made of?", "How does it work?", "它为什么会浮？"),
+    Kind.OPEN: (
+        "What does a tree drink when it grows?",
+        "Why does it float?",
+        "What is it made of?",
+        "How does it work?",
+        "它为什么会浮？",
+    ),
     Kind.IDENTITY: (
         "Are you a human?",
         "Am I talking to a robot?",
