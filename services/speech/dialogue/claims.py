@@ -64,25 +64,7 @@ _ORDINAL_SUFFIX = re.compile("st|nd|rd|th")
 
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z’'-]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“])\s*$")
-_UNNAMED = frozenset(
-    (
-        "I",
-        "OK",
-        "AI",
-        "TV",
-        "PM",
-        "AM",
-        "Wi-Fi",
-        "Mr",
-        "Mrs",
-        "Ms",
-        "Dr",
-        "Sir",
-        "Madam",
-        "Yes",
-        "No",
-    )
-)
+_NO_CHINESE_NAME = re.compile("^[太真很好最]|[你我了吗呢吧的]")
 _CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
 
 
@@ -130,16 +112,25 @@ def names(text: str) -> tuple[str, ...]:
         starts = _SENTENCE_START.search(text[: match.start()]) is not None
         goes_on = re.match(r"\s[A-Z][a-z]", text[match.end() : match.end() + 3]) is not None
         is_common = word.lower() in lexicon("en").common_words | {*_WEEKDAYS, *_MONTHS}
-        known = word in _UNNAMED or re.match("I['’]", word) or (starts and not goes_on)
+        known = (
+            word in lexicon("en").no_names or re.match("I['’]", word) or (starts and not goes_on)
+        )
         if not known and not is_common:
             found.append(word)
     if is_chinese(text):
         found += [
             token.word
             for token in jieba.posseg.cut(text)
-            if token.flag in _CHINESE_NAMES and len(token.word) > 1
+            if token.flag in _CHINESE_NAMES and len(token.word) > 1 and _may_be_name(token.word)
         ]
     return tuple(found)
+
+
+def _may_be_name(word: str) -> bool:
+    """Whether a Chinese word can be a name: the dictionary takes 太棒了 and 谢谢 for such."""
+    words = lexicon("zh")
+    is_ordinary = word in words.no_names or word in words.common_words
+    return not is_ordinary and _NO_CHINESE_NAME.search(word) is None
 
 
 def load_dictionaries() -> None:

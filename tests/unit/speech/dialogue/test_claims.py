@@ -66,6 +66,8 @@ def test_values_agree_where_their_units_do_not_differ() -> None:
         ("Hello! Lovely day. I'm fine, OK?", ()),
         ("On Monday it is closed.", ()),
         ("馆长是王建国先生。", ("王建国",)),
+        ("太棒了！谢谢你，祝你好运！安静一会儿吧，宝贝。", ()),
+        ("莎士比亚写的。", ("莎士比亚",)),
     ],
 )
 def test_names(text: str, found: tuple[str, ...]) -> None:
