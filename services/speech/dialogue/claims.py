@@ -36,12 +36,12 @@ _MONTHS = (
 _CHINESE_WEEKDAY = re.compile("(?:星期|礼拜|周)([一二三四五六日天])")
 _CHINESE_NUMBER = re.compile(
     r"(?P<share>百分之)?"
-    r"(?P<number>(?<![\d:$€£¥/])\d[\d,]*(?:\.\d+)?(?![\d:%/])|"
-    r"[零〇一二两三四五六七八九十百千万亿半]+(?:点[零〇一二三四五六七八九]+(?![十分刻]))?)"
+    r"(?P<number>(?<![\d:$€£¥/])\d[\d,]{0,40}(?:\.\d{1,40})?(?![\d:%/])|"
+    r"[零〇一二两三四五六七八九十百千万亿半]{1,40}(?:点[零〇一二三四五六七八九]{1,40}(?![十分刻]))?)"
     rf"(?P<unit>{'|'.join(sorted(lexicon('zh').units, key=len, reverse=True))})?"
 )
 _CHINESE_FRACTION = re.compile(
-    r"(?!百分之)(\d+|[一二两三四五六七八九十百千]+)分之(\d+|[一二两三四五六七八九十百千]+)"
+    r"(?!百分之)([1-9]\d{0,14}|[一二两三四五六七八九十百千]{1,15})分之(\d{1,15}|[一二两三四五六七八九十百千]{1,15})"
 )
 _CHINESE_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")}
 _CHINESE_DIGITS |= {"〇": 0, "两": 2}
@@ -56,7 +56,7 @@ _CHINESE_IDIOMS = re.compile(
 _CHINESE_AND_A_HALF = re.compile("([一二两三四五六七八九十]+)个半")
 
 _TOKEN = re.compile(
-    r"[$€£¥]|\d{1,2}:\d{2}|\d+/[1-9]\d*|\d[\d,]*(?:\.\d+)?|%|o['’]clock|[ap]\.m|[A-Za-z]+(?:['’][A-Za-z]+)*|[.!?;,]"
+    r"[$€£¥]|\d{1,2}:\d{2}|\d{1,15}/[1-9]\d{0,15}|\d[\d,]{0,40}(?:\.\d{1,40})?|%|o['’]clock|[ap]\.m|[A-Za-z]+(?:['’][A-Za-z]+)*|[.!?;,]"
 )
 _CURRENCIES = frozenset("$€£¥")
 _AND_A_HALF = ["and", "a", "half"]
@@ -287,13 +287,14 @@ def _chinese(text: str) -> Iterator[Value]:
             yield Value(amount=amount, unit=unit)
 
 
-def _chinese_number(written: str) -> Fraction:
+def _chinese_number(written: str) -> Fraction | None:
     if written == "一半":
         return Fraction("0.5")
     part, is_share, count = written.partition("分之")
     if not is_share:
         return _chinese_amount(written)
-    return _chinese_amount(count) / (100 if part == "百" else _chinese_amount(part))
+    parts = 100 if part == "百" else _chinese_amount(part)
+    return _chinese_amount(count) / parts if parts else None
 
 
 def _chinese_amount(written: str) -> Fraction:

@@ -14,15 +14,15 @@ _TEEN = "(?:zero|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|e
 _BELOW_100 = rf"\b(?:{_TENS}|{_TEEN}|{_ONE})\b"
 _BELOW_1000 = rf"(?:{_BELOW_100}\s+hundred\b(?:\s+(?:and\s+)?{_BELOW_100})?|{_BELOW_100})"
 _SCALE = r"\s+(?:thousand|million)\b"
-_DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_DIGITS = r"\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,15})?"
 _COUNT = rf"(?:{_DIGITS}|(?:{_BELOW_1000}{_SCALE}(?:\s+and)?\s+){{0,2}}{_BELOW_1000}(?:{_SCALE})?)"
 _PART = (
     r"(?:hal(?:f|ves)|(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|"
     r"twelfth)s?)\b"
 )
 _SHARE = rf"(?:(?:\ban?|{_COUNT})[\s-]+{_PART}|\bhalf\b)"
-_HAN = "[零〇一二两三四五六七八九十百千万亿]+"
-_HAN_COUNT = rf"(?:\d+(?:\.\d+)?|{_HAN}(?:点{_HAN})?)"
+_HAN = "[零〇一二两三四五六七八九十百千万亿]{1,15}"
+_HAN_COUNT = rf"(?:{_DIGITS}|{_HAN}(?:点[零〇一二三四五六七八九]{{1,15}}(?![十分刻]))?)"
 _HAN_SHARE = rf"(?:百分之{_HAN_COUNT}|{_HAN_COUNT}分之{_HAN_COUNT}|一半)"
 _PERCENT = re.compile(r"\s*(?:[%％]|per ?cent\b)", re.IGNORECASE)
 
@@ -68,6 +68,8 @@ _NAMED = (
 )
 """Operations whose name stands before both numbers, and what stands between these."""
 
+_LARGEST = 10**30
+_DEEPEST = 20
 _OPEN, _CLOSE = _pattern(r"[(（]\s*"), _pattern(r"\s*[)）]")
 _BEGIN = _pattern(
     _NUMBER.pattern,
@@ -126,6 +128,7 @@ class _Reader:
         self.at = at
         self.operands: list[Fraction] = []
         self.steps: list[Fraction] = []
+        self._depth = 0
 
     def sum(self) -> Fraction | None:
         """Read a sum of products; None where no number stands."""
@@ -151,7 +154,9 @@ class _Reader:
     def _factor(self) -> Fraction | None:
         """Read a number with what is done to it alone."""
         start = self.at
-        amount = self._begun()
+        self._depth += 1
+        amount = self._begun() if self._depth <= _DEEPEST else None
+        self._depth -= 1
         if amount is None:
             self.at = start
             return None
@@ -223,6 +228,8 @@ class _Reader:
 
 
 def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
+    if _is_large(left) or _is_large(right):
+        return None
     match sign:
         case "+":
             return left + right
@@ -236,7 +243,14 @@ def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
             return left / right if right else None
 
 
+def _is_large(amount: Fraction) -> bool:
+    """Whether a number is beyond what anybody asks for: powers of powers never end."""
+    return max(abs(amount.numerator), amount.denominator) > _LARGEST
+
+
 def _alter(name: str, amount: Fraction) -> Fraction | None:
+    if _is_large(amount):
+        return None
     match name:
         case "double":
             return 2 * amount

@@ -3,8 +3,15 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from services.speech.dialogue.arithmetic import has_false_equation, has_sum, worked_out
+from services.speech.dialogue.arithmetic import (
+    gives_other_result,
+    has_false_equation,
+    has_sum,
+    worked_out,
+)
 from services.speech.dialogue.claims import Value, names, values
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
 
@@ -159,6 +166,44 @@ def test_a_question_for_a_sum_is_answered_by_working_it_out(question: str, resul
 )
 def test_what_asks_for_more_than_a_sum_is_not_worked_out(question: str) -> None:
     assert worked_out(question) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is " + "9" * 6_000 + " times 2?",
+        "九" * 6_000 + "加二等于几？",
+        "1/" + "9" * 6_000,
+        "一" * 6_000 + "分之一",
+        "What is 9" + "²" * 200 + "?",
+        "What is " + "(" * 2_000 + "1 + 1",
+        "What is " + "half of " * 2_000 + "two?",
+        "double " * 2_000 + "two",
+        "算一下" * 500 + "二加二，算不了",
+        "What is the answer to " * 300 + "2 + 2, and why?",
+        "1 + " * 2_000 + "1",
+    ],
+)
+def test_numbers_without_end_end(text: str) -> None:
+    values(text)
+    assert worked_out(text) in (None, "The answer is 2001.")
+
+
+_PIECES = (
+    "a half third quarters and of plus minus times divided by squared square root 3 4 0 1/4 0/0 3.5 "
+    "20% percent two twenty hundred thousand million double sum difference between subtract from is "
+    "( ) + - * / = ² √ 零 一 三 十 百 万 半 点 分之 百分之 的 平方 平方根 倍 加 减 乘 除以 等于 个半 小时 周 ? . ,"
+).split()
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12), st.sampled_from(["", " "]))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_written_is_read(pieces: list[str], space: str) -> None:
+    text = space.join(pieces)
+    values(text)
+    worked_out(text)
+    has_false_equation(text)
+    gives_other_result(text, text)
 
 
 def test_what_is_no_sum() -> None:
