@@ -15,6 +15,9 @@ _RESULT = re.compile(
 _ENDS = re.compile(r"\s*(?:$|[^\w\s]|and\b|or\b)")
 """Behind a number that nothing is counted by."""
 
+_RANGE = re.compile(r"(?<=[\d)])[-−–](?=[\d(])")
+"""A minus only where a sum is all that is asked for: 12-5, but not 2-3 hours."""
+
 _SPACE = re.compile(r"\s*")
 _ANSWER = {"en": "The answer is {result}.", "zh": "答案是{result}。"}
 _ABOUT = {"en": "The answer is about {result}.", "zh": "答案约是{result}。"}
@@ -68,7 +71,7 @@ def gives_other_result(sentence: str, question: str) -> bool:
 
 def worked_out(question: str) -> str | None:
     """Return the answer to a question that asks for one sum and for nothing else."""
-    told = straight(question)
+    told = _RANGE.sub(" - ", straight(question))
     asked = tuple(sums(told))
     if len(asked) != 1:
         return None

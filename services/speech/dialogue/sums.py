@@ -37,7 +37,7 @@ _NUMBER = _pattern(_HAN_SHARE, rf"{_COUNT}\s+and\s+{_SHARE}", _SHARE, _COUNT, _H
 _Signs = tuple[tuple[str, re.Pattern[str]], ...]
 _ADDITIONS: _Signs = (
     ("+", _pattern(r"\s*(?:\+|\bplus\b|\badded to\b|加上?|\band\b(?=[^.?!]*\bmakes?\b))\s*")),
-    ("-", _pattern(r"\s*(?:[-−–]|\bminus\b|\bless\b|减去?)\s*")),
+    ("-", _pattern(r"\s+[-−–]\s*", r"\s*(?:\bminus\b|\bless\b|减去?)\s*")),
 )
 _MULTIPLICATIONS: _Signs = (
     ("*", _pattern(r"\s*(?:[*×x·]|\btimes\b|\bmultiplied by\b|乘以?)\s*")),

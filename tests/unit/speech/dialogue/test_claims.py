@@ -119,6 +119,7 @@ ASKED = [
     ("What's double 8?", "16"),
     ("What is two plus three times four?", "14"),
     ("(2 + 3) * 4 = ?", "20"),
+    ("What is 12-5?", "7"),
     ("Please tell me the square root of 81.", "9"),
     ("What is five squared?", "25"),
     ("Subtract 3 from ten.", "7"),
@@ -210,6 +211,7 @@ def test_whatever_is_written_is_read(pieces: list[str], space: str) -> None:
 def test_what_is_no_sum() -> None:
     assert has_sum("What is 6 x 7?")
     assert not has_sum("It opens at nine and closes at six.")
+    assert not has_sum("How much is it for 2-3 hours?")
 
 
 def test_words_are_known_in_other_forms() -> None:
