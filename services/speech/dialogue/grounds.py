@@ -146,7 +146,9 @@ class Grounds:
         if not words:
             return not _agrees(sentence) or not self._unknown_asked
         most = MOST_UNKNOWN_SHARE * len(words)
-        missing = (unknown, *(ground.missing(words) for ground in self._grounds))
+        missing = [ground.missing(words) for ground in self._grounds]
+        if self.question.kind is not Kind.POLAR:
+            missing.append(unknown)  # A yes is no sum of what several texts say.
         if not any(len(each) <= most and not self._repeats(each) for each in missing):
             return False
         return all(self._agrees_in_negation(clause) for clause in _clauses(sentence))

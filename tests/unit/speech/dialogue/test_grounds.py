@@ -47,6 +47,8 @@ SAID = [
     ("Where is the garden?", "Ask Bob Miller about it.", Ungrounded.NAME),
     ("Do you sell stamps?", "Yes, we sell stamps.", Ungrounded.FACT),
     ("Do you sell stamps?", "Yes.", Ungrounded.FACT),
+    ("Is there a library boat?", "Yes, there is a library boat.", Ungrounded.FACT),
+    ("有图书馆坐船吗？", "是的，我们有图书馆坐船。", Ungrounded.FACT),
     ("Do you sell stamps?", "I do not know whether we sell stamps.", None),
     ("May dogs swim?", "Dogs may swim in the lake.", Ungrounded.FACT),
     ("Who is the director?", "It is Peter.", Ungrounded.NAME),
