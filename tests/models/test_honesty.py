@@ -89,10 +89,7 @@ async def test_no_lie_is_told(dialogue: Dialogue, personas: Personas, liar: Liar
 async def test_facts_are_told_whatever_the_model_says(
     dialogue: Dialogue, personas: Personas, liar: Liar
 ) -> None:
-    """Most questions need no model; what one invents for the others is not said.
-
-    Where other programs take the cores, words are compared too late, and some more are declined.
-    """
+    """Most questions need no model; what one invents for the others is not said."""
     right, declined, wrong = 0, 0, []
     for row in rows("fact"):
         unknown = personas.get(row["persona"]).speaking(row["language"]).unknown
@@ -105,4 +102,4 @@ async def test_facts_are_told_whatever_the_model_says(
         else:
             wrong.append((row["question"], reply))
     assert wrong == []
-    assert right >= 0.6 * (right + declined)
+    assert right >= 0.65 * (right + declined)

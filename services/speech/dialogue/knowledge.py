@@ -21,8 +21,9 @@ persona with few facts, the others alone would tell too little."""
 RELEVANT_LEAD = 0.03
 """A fact with less is not about the question at all."""
 
-PARAPHRASES_S = 0.5
-"""What comparing words may cost a reply; without it, they miss."""
+PARAPHRASES_S = 2.0
+"""What comparing words may cost a reply on a busy machine, otherwise some 20 ms; without it, they
+miss."""
 
 UNNAMED_SHARE = 0.2
 """What stands for the share of missing words when a question names nothing: how much is it?"""
