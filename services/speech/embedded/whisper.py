@@ -41,8 +41,8 @@ _UNSURE = -1.2
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
-_STUTTER = re.compile(r"(\d)(?:[-. ]?\1){2}")
-"""The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
+_STUTTER = re.compile(r"(?=\d(?:[-. ]?\d){3})[-. \d]*?(\d)[-. ]?\1")
+"""Two digits alike in a row of four and more: as many were said, or they were miscounted."""
 
 _CAREFUL_BEAMS = 5
 
@@ -87,7 +87,7 @@ class _Decoded:
 
     @property
     def may_stutter(self) -> bool:
-        """Whether a digit may stand there more often than it was said."""
+        """Whether a digit may stand there more often than it was said, or less often."""
         return _STUTTER.search(self.text) is not None
 
     @property
