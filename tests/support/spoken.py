@@ -44,12 +44,17 @@ class HeardSentence(Sentence):
 def _numbers_by_ear(text: str, language: str) -> str:
     """Return the digits of a text's numbers, however the ear spells them: 要要久 is 幺幺九."""
     if language == "zh":
-        syllables = lazy_pinyin(text, style=Style.TONE3, errors=list)
-        text = "".join(
-            _ZH_BY_SOUND.get(syllable, character)
-            for syllable, character in zip(syllables, text, strict=True)
-        )
+        text = _HAN.sub(_spelled_as_number, text)
     return heard_digits(text, language)
+
+
+def _spelled_as_number(han: re.Match[str]) -> str:
+    """Return characters with those that sound like a digit as that digit."""
+    syllables = lazy_pinyin(han[0], style=Style.TONE3)
+    return "".join(
+        _ZH_BY_SOUND.get(syllable, character)
+        for syllable, character in zip(syllables, han[0], strict=True)
+    )
 
 
 def sentences() -> Sequence[Sentence]:
@@ -108,6 +113,7 @@ _ZH_DIGITS = {character: value for value, character in enumerate("零一二三�
     "两": 2,
     "幺": 1,
 }
+_HAN = re.compile("[一-龥]+")
 # No two have the same syllable and tone. 幺 is a rare word; the ear also writes 要 for it.
 _ZH_BY_SOUND = {
     **{lazy_pinyin(one, style=Style.TONE3)[0]: one for one in "零一二三四五六七八九十幺"},

@@ -41,7 +41,7 @@ _UNSURE = -1.2
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
-_STUTTER = re.compile(r"(?=\d(?:[-. ]?\d){3})[-. \d]*?(\d)[-. ]?\1")
+_ALIKE = re.compile(r"(?=\d(?:[-. ]?\d){3})[-. \d]*?(\d)[-. ]?\1")
 """Two digits alike in a row of four and more: as many were said, or they were miscounted."""
 
 _CAREFUL_BEAMS = 5
@@ -86,9 +86,9 @@ class _Decoded:
         return len(encoded) > _LOOPED * len(zlib.compress(encoded)) if encoded else False
 
     @property
-    def may_stutter(self) -> bool:
-        """Whether a digit may stand there more often than it was said, or less often."""
-        return _STUTTER.search(self.text) is not None
+    def may_be_miscounted(self) -> bool:
+        """Whether a digit may stand there more or less often than it was said."""
+        return _ALIKE.search(self.text) is not None
 
     @property
     def is_speech(self) -> bool:
@@ -136,7 +136,7 @@ class WhisperModel:
         # What is clearly said in another language makes no words in this one.
         language = spoken or language
         decoded = self._generate(encoded, seconds, language, repeats=True)
-        if decoded.is_speech and decoded.may_stutter:
+        if decoded.is_speech and decoded.may_be_miscounted:
             # With all of its context the model counts better; it costs three times as much.
             encoded = self._encode(samples, _LONGEST_CONTEXT_S)
             decoded = self._generate(encoded, seconds, language, repeats=True, beams=_CAREFUL_BEAMS)
