@@ -34,8 +34,10 @@ class HeardSentence(Sentence):
     @property
     def came_back(self) -> bool:
         """Whether all numbers were heard as they were meant."""
-        # The ear writes a time of day as 9.30分.
-        heard = re.sub(r"(\d)\.(\d\d)(?=分)", r"\1点\2", self.heard)
+        # An ear that does not know 幺 for a digit writes what sounds the same.
+        heard = re.sub("(?<![需系只打])[要腰邀妖](?=[0-9])|(?<=[0-9])[要腰邀妖]", "1", self.heard)
+        # And writes a time of day as 9.30分.
+        heard = re.sub(r"(\d)\.(\d\d)(?=分)", r"\1点\2", heard)
         again = speakable(heard, LANGUAGES[self.language]).text
         meant = _numbers_by_ear(self.spoken, self.language)
         return bool(meant) and _numbers_by_ear(again, self.language) == meant

@@ -41,8 +41,8 @@ _UNSURE = -1.2
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
-_ALIKE = re.compile(r"(?=\d(?:[-. ]?\d){3})[-. \d]*?(\d)[-. ]?\1")
-"""Two digits alike in a row of four and more: as many were said, or they were miscounted."""
+_ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
+"""The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
 
 _CAREFUL_BEAMS = 5
 
