@@ -70,7 +70,7 @@ class Callbacks:
         self._lanes: dict[str, deque[Notice]] = {}
         self._held: dict[str, Notice] = {}
         self._senders: set[asyncio.Task[None]] = set()
-        self._never = asyncio.Event()
+        self._ending = asyncio.Event()
 
     def send(self, notice: Notice) -> None:
         """Queue a notice behind the earlier ones of its task."""
@@ -92,7 +92,11 @@ class Callbacks:
             self._enqueue(self._receiver, item)
 
     async def flush(self, seconds: float) -> None:
-        """Wait for what is queued, for a while; then give up the rest."""
+        """Send what is queued, for a while, and give up the rest.
+
+        A receiver that fails now gets no time to recover: it is most likely ending, too.
+        """
+        self._ending.set()
         if self._senders:
             await asyncio.wait(self._senders, timeout=seconds)
         for sender in self._senders:
@@ -113,19 +117,25 @@ class Callbacks:
 
     async def _drain(self, receiver: Receiver, task_id: str, lane: deque[Notice]) -> None:
         while lane:
-            await self._deliver(receiver, lane[0])
+            is_taken = await self._deliver(receiver, lane[0])
+            if not is_taken and self._ending.is_set():
+                return
             lane.popleft()
         del self._lanes[task_id]
 
-    async def _deliver(self, receiver: Receiver, notice: Notice) -> None:
+    async def _deliver(self, receiver: Receiver, notice: Notice) -> bool:
+        """Whether the receiver took the notice, at once or at a retry."""
         body = self._body(receiver, notice)
         for wait_s in (*RETRY_AFTER_S, None):
             outcome = await self._post(receiver.url, body)
             if outcome is None:
-                return
-            log.warning("callback failed", task_id=notice.task_id, outcome=outcome, retry_s=wait_s)
-            if wait_s is not None:
-                await self._clock.wait(self._never, wait_s)
+                return True
+            retry_s = None if self._ending.is_set() else wait_s
+            log.warning("callback failed", task_id=notice.task_id, outcome=outcome, retry_s=retry_s)
+            if retry_s is None:
+                break
+            await self._clock.wait(self._ending, retry_s)
+        return False
 
     async def _post(self, url: str, body: Mapping[str, Any]) -> str | None:
         try:

@@ -8,8 +8,8 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
+from gateway.server.drain import Drain
 from gateway.server.serving import serving
-from gateway.server.sockets import Drain
 from gateway.settings import GatewaySettings
 from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs

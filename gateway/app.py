@@ -23,7 +23,7 @@ from gateway.routes.talk import talk_routes
 from gateway.routes.tasks import task_routes
 from gateway.routes.viewers import config_routes, viewer_routes
 from gateway.routes.voice import voice_routes
-from gateway.server.sockets import Drain
+from gateway.server.drain import Drain, Drained
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -55,8 +55,9 @@ def create_app(
 ) -> FastAPI:
     """Return the application; `backend` and `decoder` stay the caller's to close.
 
-    Its WebSockets close when the `drain` is run.
+    Whatever it serves ends when the `drain` is run.
     """
+    drain = drain or Drain()
     rate = RateLimit(options.access.requests_per_second)
     app = FastAPI(
         title="Parley",
@@ -68,7 +69,7 @@ def create_app(
         redirect_slashes=False,
         # Its spans tell the query of an address, which may hold a key; ours do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        middleware=_surroundings(options, rate),
+        middleware=_surroundings(options, rate, drain),
     )
     needs_key = bool(options.access.keys)
     catalogue = Catalogue(backend)
@@ -78,6 +79,7 @@ def create_app(
             catalogue=catalogue,
             create_timeout_s=options.create_timeout_s,
             create_answer=options.create_answer,
+            drain=drain,
         ),
         talk_routes(
             backend=backend,
@@ -85,6 +87,7 @@ def create_app(
             decoder=decoder,
             turn_timeout_s=options.turn_timeout_s,
             talk_answer=options.talk_answer,
+            drain=drain,
         ),
         viewer_routes(backend=backend),
         voice_routes(backend=backend, catalogue=catalogue),
@@ -96,7 +99,7 @@ def create_app(
             max_audio_s=options.audio.duration_s,
         ),
         probe_routes(backend=backend),
-        duplex_routes(backend=backend, rate=rate, drain=drain or Drain()),
+        duplex_routes(backend=backend, rate=rate, drain=drain),
     )
     for router in routers:
         app.include_router(router)
@@ -106,7 +109,7 @@ def create_app(
     return app
 
 
-def _surroundings(options: GatewayOptions, rate: RateLimit) -> list[Middleware]:
+def _surroundings(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
     """Return the layers around the endpoints, outermost first."""
 
     def limit_of(path: str) -> int:
@@ -124,5 +127,6 @@ def _surroundings(options: GatewayOptions, rate: RateLimit) -> list[Middleware]:
             expose_headers=list(READABLE_HEADERS),
         ),
         Middleware(Guard, rules=options.access, rate=rate),
+        Middleware(Drained, drain=drain),
         Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
     ]

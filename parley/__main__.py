@@ -19,7 +19,7 @@ from parley import doctor, tasks
 from parley.checks import check_processes
 from parley.finding import Finding
 from parley.findings import examine
-from parley.gateway import Gateway, GatewayError, Question, address, gateway_at
+from parley.gateway import Gateway, GatewayError, Question, address, gateway_at, key_of
 from parley.keepsakes import complete_with_kept
 from parley.models import models_app
 from parley.plan import GATEWAY, ROOT, PlanError
@@ -190,10 +190,8 @@ def _with_gateway(
     work: Callable[[Gateway], Coroutine[Any, Any, None]],
 ) -> None:
     async def run() -> None:
-        key = api_key or os.environ.get("GATEWAY_API_KEYS", "").partition(",")[0].strip()
-        async with gateway_at(
-            address(url) if url else base_url(GATEWAY, os.environ), key or None
-        ) as gateway:
+        where = address(url) if url else base_url(GATEWAY, os.environ)
+        async with gateway_at(where, api_key or key_of(os.environ)) as gateway:
             await work(gateway)
 
     try:

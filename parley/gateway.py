@@ -30,6 +30,10 @@ class GatewayError(Exception):
         self.reason = reason
 
 
+class UnreachableError(GatewayError):
+    """There is no gateway, or it does not answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """A server-sent event."""
@@ -114,8 +118,8 @@ class Gateway:
         body: Json = answer.json()
         return body
 
-    def _unreachable(self, error: httpx.TransportError) -> GatewayError:
-        return GatewayError(
+    def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
+        return UnreachableError(
             f"No answer from {self._client.base_url} ({type(error).__name__}). "
             "Is Parley running? Start it with `make up`, or name its address with --url."
         )
@@ -124,6 +128,17 @@ class Gateway:
 def address(text: str) -> str:
     """Return an address with its scheme; `localhost:8080` is meant as people say it."""
     return text if "://" in text else f"http://{text}"
+
+
+def key_of(environment: Mapping[str, str]) -> str | None:
+    """Return the first of GATEWAY_API_KEYS, which may stand in a file; raises GatewayError."""
+    keys = environment.get("GATEWAY_API_KEYS", "")
+    if not keys and (path := environment.get("GATEWAY_API_KEYS_FILE")):
+        try:
+            keys = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise GatewayError("GATEWAY_API_KEYS_FILE cannot be read") from None
+    return keys.partition(",")[0].strip() or None
 
 
 @asynccontextmanager

@@ -9,12 +9,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from parley.gateway import GatewayError, UnreachableError, gateway_at, key_of
 from parley.plan import GATEWAY, Listener, commands, listeners, require_free_ports
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
+from parley.tasks import stop_all
 
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 _GRACE_S = 15.0
+_OFF_AIR_S = 10.0
+"""How long the end waits for the cloud to take digital humans off air."""
+
 _READY_TIMEOUT_S = 180.0
 
 
@@ -44,6 +49,7 @@ class Supervisor:
             ended = await self._watch(processes, told)
             if ended is None:
                 self._console.print("Stopping…", style="bold")
+                await self._take_off_air()
         if ended is not None:
             self._explain(ended)
             return 1
@@ -95,6 +101,21 @@ class Supervisor:
         self._console.rule(style="green")
         self._console.print(f"  Parley is up: [bold]{url}[/bold]   (Ctrl-C stops it)")
         self._console.rule(style="green")
+
+    async def _take_off_air(self) -> None:
+        """Stop all tasks while the services that can do so live: nobody is left to talk with."""
+        try:
+            url, key = base_url(GATEWAY, self._environment), key_of(self._environment)
+            async with asyncio.timeout(_OFF_AIR_S), gateway_at(url, key) as gateway:
+                await stop_all(gateway, self._console)
+        except UnreachableError:
+            return  # It is not up yet, or a second signal has killed it.
+        except (GatewayError, TimeoutError):
+            self._console.print(
+                "Not all could be taken off air. What is left ends when nobody talks with it; "
+                "the next start finds it in the journal.",
+                style="bold red",
+            )
 
     def _show(self, name: str, line: str) -> None:
         prefix = Text(f"{name:<{self._width}} │ ", style=self._colours[name])

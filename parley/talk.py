@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parley.gateway import Event, Gateway, GatewayError, Json, Question
@@ -30,6 +31,7 @@ class Call:
         self._gateway = gateway
         self._console = console
         self._is_json = is_json
+        self._reply = ""
 
     async def run(
         self, question: Question, *, persona_id: str | None, language_code: str | None
@@ -65,14 +67,18 @@ class Call:
         data = event.data
         match event.name:
             case "turn_started":
-                self._tell(f"[bold]You:[/bold]   {data['transcript']}")
+                self._tell(f"[bold]You:[/bold]   {escape(data['transcript'])}")
                 return {"transcript": data.get("transcript", "")}
+            case "reply_updated":
+                self._reply += data["delta"]
             case "sentence_started":
-                self._tell(f"[bold green]Reply:[/bold green] {data['text']}")
+                # As it is written: what the voice says of it has other words and fewer marks.
+                written = self._reply[data["textStart"] : data["textEnd"]]
+                self._tell(f"[bold green]Reply:[/bold green] {escape(written)}")
             case "playback_started":
                 self._tell("[dim]The avatar speaks.[/dim]")
             case "turn_finished":
-                self._tell(f"[bold]Heard:[/bold] {data['heard']}")
+                self._tell(f"[bold]Heard:[/bold] {escape(data['heard'])}")
                 kept = ("turnId", "reply", "heard", "interrupted", "timings", "ledger")
                 return {name: data[name] for name in kept if name in data}
             case "turn_failed":

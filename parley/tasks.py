@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from parley.gateway import Gateway, Json
+from parley.gateway import Gateway, GatewayError, Json
 
 LIVE_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING")
 _STOPPABLE_STATES = LIVE_STATES[:3]
+_AT_ONCE = 8
 _SECONDS = len("2026-01-31T12:00:00")
 
 
@@ -34,13 +35,28 @@ def _readable(time: str) -> str:
 
 
 async def stop_all(gateway: Gateway, console: Console) -> None:
-    """Stop every task that runs."""
+    """Stop every task that runs; raises GatewayError for those that could not be, after all."""
     tasks = await gateway.list_tasks(_STOPPABLE_STATES)
-    async with asyncio.TaskGroup() as group:
-        for task in tasks:
-            group.create_task(stop(gateway, task["taskId"], console))
     if not tasks:
         console.print("Nothing is on air.")
+    places = asyncio.Semaphore(_AT_ONCE)
+    failures: list[GatewayError] = []
+
+    async def stop_one(task_id: str) -> None:
+        async with places:
+            try:
+                await stop(gateway, task_id, console)
+            except GatewayError as error:
+                failures.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            group.create_task(stop_one(task["taskId"]))
+    if failures:
+        raise GatewayError(
+            f"{len(failures)} of {len(tasks)} could not be stopped. {failures[0]}",
+            reason=failures[0].reason,
+        )
 
 
 async def stop(gateway: Gateway, task_id: str, console: Console) -> None:

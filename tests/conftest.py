@@ -1,6 +1,8 @@
 """What tests of whole processes share: a running stack, and its words when a test fails."""
 
+import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -8,16 +10,15 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from services.speech.settings import PERSONAS
 from tests.support.collector import Collector, collecting
 from tests.support.stack import Stack, running_stack
 
+TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
 SHARING_FOLDERS = {"browser", "e2e", "models"}
 """Their tests share a stack, or the models."""
-FIRST_FOLDERS = ("e2e", "browser", "crashes", "engine", "models")
-"""What takes longest begins, so that no worker is left alone with it at the end.
-
-The models keep all cores busy: beside them come tests that do not count on being in time.
-"""
+FIRST_FOLDERS = ("e2e", "browser", "crashes", "command_line", "engine", "models")
+"""What takes longest begins, so that no worker is left alone with it at the end."""
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -39,7 +40,16 @@ def collector(portal: BlockingPortal) -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
-def stack(portal: BlockingPortal, collector: Collector) -> Iterator[Stack]:
+def personas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The personas that come with Parley, and the tests' own."""
+    folder = tmp_path_factory.mktemp("personas")
+    for file in (*PERSONAS.glob("*.toml"), *TEST_PERSONAS.glob("*.toml")):
+        shutil.copy(file, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(portal: BlockingPortal, collector: Collector, personas: Path) -> Iterator[Stack]:
     """All processes with the small real models, started once and shared.
 
     A test leaves them as it found them; one that kills a process runs a stack of its own.
@@ -49,6 +59,7 @@ def stack(portal: BlockingPortal, collector: Collector) -> Iterator[Stack]:
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
     env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
+    env["speech"] = traced | {"SPEECH_PERSONAS": str(personas)}
     with portal.wrap_async_context_manager(running_stack(env=env)) as started:
         yield started
 

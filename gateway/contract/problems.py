@@ -169,8 +169,10 @@ def problem_response(
     rule = RULES[error.reason]
     PROBLEMS.labels(reason=error.reason).inc()
     answered = dict(headers or {})
-    if rule.http_status in (429, 503):
-        wait_s = RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+    wait_s = error.retry_after_s
+    if wait_s is None and rule.http_status in (429, 503):
+        wait_s = RETRY_AFTER_S
+    if wait_s is not None:
         answered["Retry-After"] = str(max(1, math.ceil(wait_s)))
     if rule.http_status == 401:
         answered["WWW-Authenticate"] = "Bearer"

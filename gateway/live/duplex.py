@@ -21,7 +21,8 @@ from gateway.live.opus import WebmDecoder
 from gateway.live.resumable_stream import Interlude, ResumableStream
 from gateway.live.uplink import Uplink
 from gateway.middleware.access import RateLimit, caller_of
-from gateway.server.sockets import MESSAGE_BYTES, Drain, close_with, message_too_large
+from gateway.server.drain import Drain
+from gateway.server.sockets import MESSAGE_BYTES, close_with, message_too_large
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason

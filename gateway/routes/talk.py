@@ -19,11 +19,12 @@ from gateway.contract.events import Event, of_conversation, of_ready
 from gateway.contract.models import Done, TurnAnswer
 from gateway.contract.openapi import TALK_REQUEST, failures, turn_answers
 from gateway.contract.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
-from gateway.contract.problems import refused
+from gateway.contract.problems import RETRY_AFTER_S, refused
 from gateway.decoding.decoder import Decoder
 from gateway.routes.answers import AskedTurn
 from gateway.routes.questions import Question, read_question
 from gateway.server.disconnection import unless_gone
+from gateway.server.drain import Drain
 from gateway.server.sse import EventStream
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -37,6 +38,7 @@ def talk_routes(
     decoder: Decoder,
     turn_timeout_s: float,
     talk_answer: TalkAnswer,
+    drain: Drain,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
@@ -58,7 +60,7 @@ def talk_routes(
         responses = turns.converse(backend, asked, timeout_s=turn_timeout_s)
         if EventStream.media_type in request.headers.get("accept", ""):
             events = _told(responses, request.url.path, may_be_unspoken=unspoken is not None)
-            return EventStream(await anext(events), events, goes_on=not cut_on_leave)
+            return EventStream(await anext(events), events, drain=drain, goes_on=not cut_on_leave)
         turn = AskedTurn(responses, request_id=turns.request_id_of(asked[-1]))
         is_early = prefers_early(prefer)
         when = _answered_when(is_early, talk_answer)
@@ -177,7 +179,10 @@ def talk_routes(
         task = await find_task(body.task_id)
         if not task.avatar_id:
             raise ServiceError(
-                Reason.TASK_NOT_ON_AIR, "The task has no avatar yet.", task_id=body.task_id
+                Reason.TASK_NOT_ON_AIR,
+                "The task has no avatar yet.",
+                retry_after_s=RETRY_AFTER_S,
+                task_id=body.task_id,
             )
         await backend.ask(
             backend.avatar.PerformAction,

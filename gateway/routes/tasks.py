@@ -34,6 +34,7 @@ from gateway.contract.preferences import APPLIED, CreateAnswer, Prefer, prefers_
 from gateway.contract.transcript import to_text
 from gateway.contract.wire import to_ledger_answer, to_stop_answer, to_task, to_task_answer, to_turn
 from gateway.server.disconnection import unless_gone
+from gateway.server.drain import Drain
 from gateway.server.sse import EventStream
 from services.runtime.reasons import Reason
 
@@ -56,6 +57,7 @@ def task_routes(
     catalogue: Catalogue,
     create_timeout_s: float,
     create_answer: CreateAnswer,
+    drain: Drain,
 ) -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix=PREFIX, tags=["tasks"])
@@ -255,7 +257,7 @@ def task_routes(
             # The one answer that keeps an EventSource from connecting again.
             await events.aclose()
             return Response(status_code=STREAM_ENDED)
-        return EventStream(first, events)
+        return EventStream(first, events, drain=drain)
 
     return router
 

@@ -9,8 +9,8 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.server.drain import Drain
 from gateway.server.send_timeout import SEND_TIMEOUT_S
-from gateway.server.sockets import Drain
 from gateway.server.sound_socket import SoundWebSocket
 
 GRACE_S = 5
@@ -41,8 +41,8 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve until the block is left; gives the address. `port` 0 takes a free one.
 
-    WebSockets whose clients take nothing for `send_timeout_s` are cut off; at the end the others
-    are told so by the `drain`. Raises OSError when the address is taken or not ours.
+    WebSockets whose clients take nothing for `send_timeout_s` are cut off; at the end whoever is
+    served is told so by the `drain`. Raises OSError when the address is taken or not ours.
     """
     config = uvicorn.Config(
         app,

@@ -1,14 +1,11 @@
-"""WebSockets: how they are told of failures, and that they end when the gateway does."""
+"""WebSockets: how they are told of failures."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.types import Scope, Send
 
 from gateway.contract.problems import problem
-from gateway.telemetry import PROBLEMS, SOCKETS
+from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 
@@ -16,8 +13,6 @@ GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 PRIVATE_CODES = 4000
 MESSAGE_BYTES = 65_536
-DRAIN_S = 2.0
-"""How long the sockets may take to close; what is left then is cut off."""
 
 
 def message_too_large() -> ServiceError:
@@ -49,40 +44,3 @@ async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:
     """Accept a socket to tell why not: of a failed handshake a browser tells its page nothing."""
     await send({"type": "websocket.accept"})
     await close_with(error, scope, send)
-
-
-class Drain:
-    """Tells open sockets that the gateway goes down, and waits for them to close."""
-
-    def __init__(self) -> None:
-        self._begun = asyncio.Event()
-        self._none_open = asyncio.Event()
-        self._none_open.set()
-        self._open = 0
-
-    @contextmanager
-    def socket(self) -> Iterator[None]:
-        """Count a socket that is open."""
-        self._open += 1
-        self._none_open.clear()
-        try:
-            with SOCKETS.track_inprogress():
-                yield
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._none_open.set()
-
-    async def begun(self) -> None:
-        """Wait until the gateway goes down; raises ServiceError DRAINING."""
-        await self._begun.wait()
-        raise ServiceError(Reason.DRAINING, "The gateway goes down.")
-
-    async def run(self) -> None:
-        """Begin, and wait for the sockets."""
-        self._begun.set()
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await self._none_open.wait()
-        except TimeoutError:
-            return

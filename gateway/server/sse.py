@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.contract.events import Event
 from gateway.contract.problems import foreseen, problem
 from gateway.server.disconnection import unless_gone
+from gateway.server.drain import Drain
 from gateway.telemetry import EVENT_STREAMS
 from services.runtime.errors import ServiceError
 
@@ -21,19 +22,25 @@ class EventStream(Response):
     """Streams events until they end or the client leaves.
 
     `events` has begun already, so that its failure to begin is told by the HTTP status; a later one
-    is told by a last event `problem`. The stream closes `events`: when the client leaves, or with
-    `goes_on` at their own end.
+    is told by a last event `problem`, and so is the end of the gateway. The stream closes `events`:
+    when the client leaves, or with `goes_on` at their own end.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, first: Event, events: AsyncGenerator[Event, None], *, goes_on: bool = False
+        self,
+        first: Event,
+        events: AsyncGenerator[Event, None],
+        *,
+        drain: Drain,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first = first
         self._events = events
+        self._drain = drain
         self._goes_on = goes_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,20 +60,26 @@ class EventStream(Response):
                 "headers": self.raw_headers,
             }
         )
+        try:
+            async with self._drain.limit(0):
+                await self._send_events(send)
+        except Exception as error:
+            failed = Event(name="problem", data=problem(foreseen(error), instance=path))
+            await _send_part(send, failed.encode())
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send_events(self, send: Send) -> None:
         event: Event | None = self._first
         while event is not None:
             await _send_part(send, event.encode())
-            event = await self._next(path, send)
-        await send({"type": "http.response.body", "body": b""})
+            event = await self._next(send)
 
-    async def _next(self, path: str, send: Send) -> Event | None:
+    async def _next(self, send: Send) -> Event | None:
         coming = asyncio.ensure_future(anext(self._events, None))
         try:
             while not (await asyncio.wait({coming}, timeout=KEEP_ALIVE_S))[0]:
                 await _send_part(send, KEEP_ALIVE)
             return coming.result()
-        except Exception as error:
-            return Event(name="problem", data=problem(foreseen(error), instance=path))
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)

@@ -11,7 +11,7 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.conversation.abandoned import cutting_off
-from services.speech.conversation.record import TaskRecords
+from services.speech.conversation.record import START_S, TaskRecords
 from services.speech.conversation.registry import TASK_CHECK_S, open_conversations
 from services.speech.conversation.turn import Stages
 from services.speech.dialogue.claims import load_dictionaries
@@ -80,6 +80,7 @@ async def running(
     task_target: str,
     avatar_target: str,
     task_check_s: float = TASK_CHECK_S,
+    task_start_s: float = START_S,
 ) -> AsyncIterator[Serving]:
     """Serve until the end of the context; then cut off all conversations and record them."""
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
@@ -90,7 +91,11 @@ async def running(
         enter = stack.enter_async_context
         task_channel = await enter(connected(task_target))
         avatar_channel = await enter(connected(avatar_target))
-        records = TaskRecords(TaskServiceStub(task_channel), service_token=options.service_token)
+        records = TaskRecords(
+            TaskServiceStub(task_channel),
+            service_token=options.service_token,
+            start_s=task_start_s,
+        )
         avatars = AvatarServiceStub(avatar_channel)
         servicer = SpeechServicer(
             conversations=await enter(

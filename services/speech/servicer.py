@@ -186,7 +186,7 @@ class SpeechServicer(SpeechServiceServicer):
             raise invalid("setup.resume_after_sequence", "needs_task", "needs a task_id")
         if setup.HasField("input_format"):
             check_input_format(setup.input_format, "setup.input_format")
-        on_air = await self._records.on_air(setup.task_id) if setup.task_id else None
+        on_air = await self._records.until_on_air(setup.task_id) if setup.task_id else None
         reply_voice = self._reply_voice(setup, on_air)
         async with self._conversations.joined(setup.task_id) as conversation:
             with conversation.events.attached() as listener:

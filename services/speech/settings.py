@@ -124,6 +124,13 @@ class SpeechSettings(ProcessSettings):
         le=15,
         description="seconds without a first word after which the fallback is asked",
     )
+    chat_embedded_first_byte_s: float = Field(
+        30.0,
+        ge=1,
+        le=600,
+        description="seconds without a first word after which a reply of the embedded model fails,"
+        " such as on a machine that is too busy",
+    )
 
     synthesizer: Provider = Field(Provider.EMBEDDED, description="who speaks: embedded, openai")
     synthesizer_base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/speech")

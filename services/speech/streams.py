@@ -49,6 +49,19 @@ async def timely(items: AsyncIterator[T], deadlines: Deadlines) -> AsyncIterator
             yield item
 
 
+async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:
+    """Yield the same items; raises TimeoutError when the first one is late."""
+    async with closing(items):
+        try:
+            async with asyncio.timeout(within_s):
+                first = await anext(items)
+        except StopAsyncIteration:
+            return
+        yield first
+        async for item in items:
+            yield item
+
+
 async def once(item: T) -> AsyncIterator[T]:
     """Yield one item."""
     yield item

@@ -28,6 +28,8 @@ MANIFEST: list[dict[str, Any]] = json.loads(
 )
 # The models work for one at a time; the rest of a call is listening to it.
 AT_ONCE = 3
+# Its replies are short: they are heard to the end.
+BRIEF_PERSONA = "terse"
 CHUNK_BYTES = 16_000
 RATE_HERTZ = 16_000
 REPLY_ERROR_LIMITS = {"en": 0.15, "zh": 0.25}
@@ -116,7 +118,7 @@ def _error_rate(language: str, reference: str, hypothesis: str) -> float:
 async def _call(stack: Stack, recording: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "parley", "talk", "--json"]
     command += ["--wav", str(RECORDINGS / recording["file"])]
-    command += ["--lang", recording["language_code"]]
+    command += ["--lang", recording["language_code"], "--persona", BRIEF_PERSONA]
     command += ["--url", stack.gateway_url, "--api-key", stack.api_key]
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.engine_cloud import Cloud, ManualClock, Receiver, make_tone
 
@@ -91,3 +92,17 @@ async def test_last_callbacks_are_sent_before_the_engine_ends(
         cloud = await open_cloud(stack=engine)
         task_id = await cloud.go_on_air()
     assert receiver.task_statuses(task_id) == [1, 3, 4, 5]
+
+
+async def test_a_receiver_that_is_gone_does_not_hold_up_the_end(
+    open_cloud: Any, receiver: Receiver, clock: ManualClock
+) -> None:
+    with capture_logs() as told:
+        async with AsyncExitStack() as engine:
+            cloud = await open_cloud(stack=engine, clock=clock)
+            receiver.answers = [500, 500]
+            task_id = await cloud.create()
+            await clock.until_someone_waits(2)
+    # The one that waited is tried once more, and nothing behind it.
+    assert receiver.task_statuses(task_id) == [1, 1]
+    assert [each["retry_s"] for each in told if each["event"] == "callback failed"] == [2.0, None]

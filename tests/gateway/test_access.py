@@ -5,8 +5,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import grpc
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -319,13 +322,23 @@ def test_the_process_serves_warns_and_stops() -> None:
     assert "Traceback" not in rest
 
 
+@contextmanager
+def refusing_service() -> Iterator[str]:
+    """Address of a gRPC server that knows no method: one that is not there is waited for."""
+    with ThreadPoolExecutor() as pool:
+        server = grpc.server(pool)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        yield f"127.0.0.1:{port}"
+        server.stop(grace=None).wait()
+
+
 def test_no_key_is_logged_however_much_is() -> None:
-    environment = {
-        "GATEWAY_PORT": "0",
-        "GATEWAY_API_KEYS": "the-right-key",
-        "GATEWAY_SPEECH_TARGET": "127.0.0.1:9",
-    }
-    with start_gateway("-c", TALKATIVE, **environment) as process:
+    environment = {"GATEWAY_PORT": "0", "GATEWAY_API_KEYS": "the-right-key"}
+    with (
+        refusing_service() as target,
+        start_gateway("-c", TALKATIVE, GATEWAY_SPEECH_TARGET=target, **environment) as process,
+    ):
         assert process.stderr is not None
         before = []
         while "gateway up" not in (line := process.stderr.readline()):

@@ -12,10 +12,15 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300
     ("language", "written"),
     [
         ("en", "Version 2.4.1 came out last week."),
+        ("en", "The server is at 192.168.1.1."),
+        ("en", "Please call us at 1-800-555-0199 any time."),
         ("en", "It is 60 mph on this road."),
         ("en", "He is 6'2\" tall."),
         ("zh", "新版本2.4.1已经发布。"),
         ("zh", "市民热线是12345。"),
+        ("zh", "路由器的地址是192.168.1.1。"),
+        ("zh", "您的订单号是48213。"),
+        ("zh", "您住在1508房间。"),
         ("zh", "水和盐的比例是3:1。"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from services.speech.embedded.mel import HOP, log_mel
+from tests.support.embedded import THREADS
 
 RATE_HERTZ = 16_000
 FRAME_S = 0.02
@@ -19,7 +20,9 @@ class Aligner:
     """Whisper's forced alignment: it knows nothing of how the speech was made."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = ctranslate2.models.Whisper(str(folder), compute_type="int8", intra_threads=2)
+        self._model = ctranslate2.models.Whisper(
+            str(folder), compute_type="int8", intra_threads=THREADS
+        )
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def starts_s(self, samples: npt.NDArray[np.float32], text: str, language: str) -> list[float]:

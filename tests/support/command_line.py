@@ -12,6 +12,7 @@ from parley.plan import LISTENERS
 from parley.processes import Command, Running, running
 from tests.support.compose import ROOT, free_ports
 from tests.support.confinement import Confinement
+from tests.support.stack import SHARING
 
 UP = "Parley is up: "
 SAY_TIMEOUT_S = 100.0
@@ -59,7 +60,7 @@ def environment(**changes: str) -> dict[str, str]:
     settings = {each.variable: port for each, port in zip(LISTENERS, ports, strict=True)}
     path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "COLUMNS": "200"}
     # Nobody talks with what `parley up` starts here; the language model takes longest to load.
-    models = {"PARLEY_LLM": "none"}
+    models = {"PARLEY_LLM": "none", **SHARING["speech"]}
     return dict(os.environ) | settings | path | models | changes
 
 

@@ -21,6 +21,9 @@ from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.ports import VoiceDetector
 
+THREADS = 1
+"""Other tests run beside: threads that wait for each other at every step would wait for those."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedStack:
@@ -36,7 +39,7 @@ class EmbeddedStack:
 
 @contextlib.asynccontextmanager
 async def embedded_stack(
-    store: ModelStore, *, llm: LanguageModel, threads: int = 2
+    store: ModelStore, *, llm: LanguageModel, threads: int = 1
 ) -> AsyncIterator[EmbeddedStack]:
     """Load and warm up everything; raises ModelStoreError if a model is not in the store."""
     whisper = store.folder(RECOGNITION_MODEL)
@@ -45,14 +48,14 @@ async def embedded_stack(
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         providers = EmbeddedStack(
-            recognizer=await enter(WhisperRecognizer.load(whisper, threads=threads)),
-            chat=None if gguf is None else await enter(LlamaChatModel.load(gguf, threads=threads)),
+            recognizer=await enter(WhisperRecognizer.load(whisper, threads=THREADS)),
+            chat=None if gguf is None else await enter(LlamaChatModel.load(gguf, threads=THREADS)),
             synthesizer=await enter(
-                KokoroSynthesizer.load(kokoro, voices=ASSETS / "voices", threads=threads)
+                KokoroSynthesizer.load(kokoro, voices=ASSETS / "voices", threads=THREADS)
             ),
-            embedder=await enter(E5Embedder.load(threads=threads, cache=LibrarySettings().cache)),
+            embedder=await enter(E5Embedder.load(threads=THREADS, cache=LibrarySettings().cache)),
             turn_end=await enter(
-                SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1)
+                SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=THREADS)
             ),
             make_detector=EarshotDetector,
         )

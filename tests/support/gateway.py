@@ -35,6 +35,7 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
+from gateway.server.drain import Drain
 from gateway.server.serving import serving as serving_http
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
@@ -86,6 +87,8 @@ class ScriptedTasks(TaskServiceServicer):
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
+        self.stuck: set[str] = set()
+        """Tasks that cannot be stopped."""
         self._by_request: dict[str, str] = {}
         self._events: dict[str, list[task_pb2.TaskEvent]] = {}
         self._changed = asyncio.Condition()
@@ -196,6 +199,8 @@ class ScriptedTasks(TaskServiceServicer):
     ) -> task_pb2.StopTaskResponse:
         self.script.check("StopTask")
         task = self._find(request.task_id)
+        if request.task_id in self.stuck:
+            raise ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The cloud does not answer.")
         self.stops.append(request)
         is_replayed = task.state in FINAL_STATES
         if not is_replayed:
@@ -539,6 +544,7 @@ async def running_gateway(
     hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
     speech_target: str = "",
+    drain: Drain | None = None,
     **options: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Serve a gateway over scripted services, or over another speech service at `speech_target`."""
@@ -573,8 +579,10 @@ async def running_gateway(
         )
         chosen = GatewayOptions(access=rules, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
-        app = create_app(backend=backend, decoder=decoder, options=chosen)
-        url = await stack.enter_async_context(serving_http(app, host="127.0.0.1", port=0))
+        app = create_app(backend=backend, decoder=decoder, options=chosen, drain=drain)
+        url = await stack.enter_async_context(
+            serving_http(app, host="127.0.0.1", port=0, drain=drain)
+        )
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield RunningGateway(
             url=url,

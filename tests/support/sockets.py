@@ -17,9 +17,9 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
+from gateway.server.drain import Drain
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.serving import serving
-from gateway.server.sockets import Drain
 from tests.support.speech import TASK_ID, SpeechRig
 
 ABNORMAL_CLOSURE = 1006

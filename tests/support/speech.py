@@ -332,6 +332,8 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.appended = asyncio.Condition()
         self.stops: asyncio.Queue[task_pb2.StopTaskRequest] = asyncio.Queue()
         self.failures: list[ServiceError] = []
+        self.asked = asyncio.Event()
+        """A task was looked up."""
         self.add(TASK_ID)
 
     def add(
@@ -358,6 +360,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self, request: task_pb2.GetTaskRequest, context: Any
     ) -> task_pb2.GetTaskResponse:
         """Return a task."""
+        self.asked.set()
         return task_pb2.GetTaskResponse(task=self._task(request.task_id))
 
     async def StopTask(
@@ -453,6 +456,7 @@ class Script:
     """Takes the place of the scripted one of its stage."""
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
+    task_start_s: float = 60.0
     service_token: str | None = None
 
 
@@ -497,6 +501,7 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
                 task_target=neighbours.address,
                 avatar_target=neighbours.address,
                 task_check_s=script.task_check_s,
+                task_start_s=script.task_start_s,
             )
         )
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))

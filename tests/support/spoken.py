@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pypinyin import Style, lazy_pinyin
+
 from services.speech.ports import Recognizer, Synthesizer
 from services.speech.text.normalization import speakable
 from tests.support.resampling import resample
@@ -37,8 +39,24 @@ class HeardSentence(Sentence):
         # And writes a time of day as 9.30分.
         heard = re.sub(r"(\d)\.(\d\d)(?=分)", r"\1点\2", heard)
         again = speakable(heard, LANGUAGES[self.language]).text
-        meant = heard_digits(self.spoken, self.language)
-        return bool(meant) and heard_digits(again, self.language) == meant
+        meant = _numbers_by_ear(self.spoken, self.language)
+        return bool(meant) and _numbers_by_ear(again, self.language) == meant
+
+
+def _numbers_by_ear(text: str, language: str) -> str:
+    """Return the digits of a text's numbers, however the ear spells them: 要要久 is 幺幺九."""
+    if language == "zh":
+        text = _HAN.sub(_spelled_as_number, text)
+    return heard_digits(text, language)
+
+
+def _spelled_as_number(han: re.Match[str]) -> str:
+    """Return characters with those that sound like a digit as that digit."""
+    syllables = lazy_pinyin(han[0], style=Style.TONE3)
+    return "".join(
+        _ZH_BY_SOUND.get(syllable, character)
+        for syllable, character in zip(syllables, han[0], strict=True)
+    )
 
 
 def sentences() -> Sequence[Sentence]:
@@ -96,6 +114,12 @@ _EN_ORDINALS = {
 _ZH_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {
     "两": 2,
     "幺": 1,
+}
+_HAN = re.compile("[一-龥]+")
+# No two have the same syllable and tone. 幺 is a rare word; the ear also writes 要 for it.
+_ZH_BY_SOUND = {
+    **{lazy_pinyin(one, style=Style.TONE3)[0]: one for one in "零一二三四五六七八九十幺"},
+    "yao4": "幺",
 }
 _ZH_UNITS = {"十": 10, "百": 100, "千": 1000}
 _ZH_NUMBER = re.compile(

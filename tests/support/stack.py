@@ -18,6 +18,10 @@ from tests.support.confinement import Confinement, confining
 
 READY_TIMEOUT_S = 120.0
 STOP_GRACE_S = 20.0
+# Tests share the machine with each other. Its load is no reason to refuse tasks, and a model that
+# computes in threads waits for the slowest of them at every step: one is faster than two where
+# another process has a core.
+SHARING = {"engine": {"ENGINE_MAX_LATE_SHARE": "1"}, "speech": {"SPEECH_THREADS": "1"}}
 # What every process of this machine has; all else comes from the compose file.
 SYSTEM_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 
@@ -156,7 +160,10 @@ async def running_stack(
     anything but this machine.
     """
     made = {name: secrets.token_hex(16) for name in required_variables()}
-    given = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")} | made | dict(variables or {})
+    # A machine that runs tests is busy with more than this stack.
+    patience = {"SPEECH_CHAT_EMBEDDED_FIRST_BYTE_S": "120"}
+    model = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")}
+    given = model | patience | made | dict(variables or {})
     with ExitStack() as life:
         # /models/models is where the store keeps its files under /models.
         folders = {"models": LibrarySettings().cache} | {
@@ -165,14 +172,16 @@ async def running_stack(
         }
         composition = localized(given, folders)
         confinement = life.enter_context(confining(composition.hosts))
-        # Tests share the machine with each other: its load is no reason to refuse tasks.
-        engine = {"ENGINE_MAX_LATE_SHARE": "1"}
-        more = {"engine": engine, **(env or {})}
+        more = env or {}
         services = tuple(
             Service(
                 name=each.name,
                 words=each.words,
-                environment={**each.environment, **more.get(each.name, {})},
+                environment={
+                    **each.environment,
+                    **SHARING.get(each.name, {}),
+                    **more.get(each.name, {}),
+                },
                 probe=each.probe,
             )
             for each in composition.services

@@ -35,6 +35,8 @@ _ID_CHARACTERS = 128
 _HOLD_S = 1.0
 """How long the other actions wait after the cloud has refused a call for its rate."""
 
+_RETRY_AFTER_S: Mapping[int, float] = {Code.RATE_LIMIT: _HOLD_S, Code.TASK_NOT_ON_AIR: 1.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPatience:
@@ -65,7 +67,7 @@ class CloudRefusedError(ServiceError):
             Reason.INVALID_REQUEST if violations else meaning.reason,
             meaning.message,
             violations=violations,
-            retry_after_s=_HOLD_S if answer.code == Code.RATE_LIMIT else None,
+            retry_after_s=_RETRY_AFTER_S.get(answer.code),
             cloud_action=action,
             cloud_code=str(answer.code),
             cloud_request_id=answer.request_id[:_ID_CHARACTERS],
@@ -180,13 +182,14 @@ class CloudClient:
             _note(action, answer, attempt=attempt, seconds=time.monotonic() - began)
         if answer.code == Code.SUCCESS:  # by someone who denies it in the status
             raise AnswerLostError(action)
-        log.warning(
-            "cloud refused a call",
-            action=action,
-            cloud_code=answer.code,
-            cloud_message=answer.message[:200],
-            cloud_request_id=answer.request_id,
-        )
+        if not _tells_the_end(action, answer):
+            log.warning(
+                "cloud refused a call",
+                action=action,
+                cloud_code=answer.code,
+                cloud_message=answer.message[:200],
+                cloud_request_id=answer.request_id,
+            )
         if answer.code == Code.RATE_LIMIT:
             self._limits.hold(_HOLD_S)
         raise CloudRefusedError(action, answer, violations=_violations(answer, body))
@@ -223,6 +226,15 @@ def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: flo
         cloud_request_id=answer.request_id if answer else None,
         duration_ms=round(seconds * 1000, 1),
     )
+
+
+def _tells_the_end(action: Action, answer: Envelope) -> bool:
+    """Whether the cloud says of a task that was looked at or stopped that it does not run.
+
+    That is an answer and no refusal: after a restart of the cloud, of every task before it.
+    """
+    asks = action in (Action.GET_STREAM_TASK_STATUS, Action.STOP_STREAM_TASK)
+    return asks and answer.code in (Code.TASK_NOT_FOUND, Code.TASK_STOPPED)
 
 
 def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:

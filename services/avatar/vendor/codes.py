@@ -14,6 +14,7 @@ class Code(IntEnum):
     SUCCESS = 0
     INVALID_PARAMETER = 400000001
     TASK_NOT_FOUND = 400000005
+    TASK_NOT_ON_AIR = 400000006
     TASK_STOPPED = 400000007
     STREAM_ID_IN_USE = 400000015
     RATE_LIMIT = 400010009
@@ -93,7 +94,7 @@ MEANINGS: Mapping[int, Meaning] = MappingProxyType(
         Code.TASK_NOT_FOUND: Meaning(
             reason=Reason.AVATAR_NOT_FOUND, message="There is no such avatar."
         ),
-        400000006: Meaning(
+        Code.TASK_NOT_ON_AIR: Meaning(
             reason=Reason.AVATAR_NOT_ON_AIR,
             message="The avatar is not on air yet.",
             retry=Retry.BACK_OFF,

@@ -34,6 +34,12 @@ RETRY_S = (0.1, 0.3, 1.0, 2.0, 5.0)
 
 CLOSE_S = 10.0
 
+START_S = 65.0
+"""How long a conversation waits for a task to come on air; the task service gives it up before."""
+
+_LOOK_S = 0.25
+_SOON_S = 1.0
+
 Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 
 _NO_TURNS = 2**63 - 1
@@ -70,9 +76,31 @@ class Past:
 class TaskRecords:
     """Reads tasks and opens their records."""
 
-    def __init__(self, stub: task_pb2_grpc.TaskServiceStub, *, service_token: str | None) -> None:
+    def __init__(
+        self,
+        stub: task_pb2_grpc.TaskServiceStub,
+        *,
+        service_token: str | None,
+        start_s: float = START_S,
+    ) -> None:
         self._stub = stub
         self._service_token = service_token
+        self._start_s = start_s
+
+    async def until_on_air(self, task_id: str) -> OnAir:
+        """Return a task when it is streaming, one that still starts as well; raises ServiceError.
+
+        Whoever learns of a task before it is on air may talk at once, and is heard then.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._start_s
+        while True:
+            try:
+                return await self.on_air(task_id)
+            except ServiceError as error:
+                if error.reason is not Reason.TASK_NOT_ON_AIR or loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(_LOOK_S)
 
     async def on_air(self, task_id: str) -> OnAir:
         """Return a task that is streaming; raises ServiceError for any other."""
@@ -96,7 +124,10 @@ class TaskRecords:
                 )
             case pb.TASK_STATE_CREATING | pb.TASK_STATE_STARTING:
                 raise ServiceError(
-                    Reason.TASK_NOT_ON_AIR, "task_id: the task is not on air yet", task_id=task_id
+                    Reason.TASK_NOT_ON_AIR,
+                    "task_id: the task is not on air yet",
+                    retry_after_s=_SOON_S,
+                    task_id=task_id,
                 )
             case _:
                 raise ServiceError(

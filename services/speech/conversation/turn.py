@@ -253,7 +253,7 @@ class Turn:
                 self._waterfall.reach(Mark.TRANSCRIPT)
                 return TurnOrigin.SPEECH
             case Written(text=written):
-                self._user_text = written
+                self._take(Transcript(text=written, is_final=True))
                 return TurnOrigin.TEXT
             case Scripted(origin=origin):
                 return origin

@@ -1,101 +1,118 @@
-"""Works out the sums that a text names, so that a right result is told from an invented one."""
+"""Tells right results of sums from invented ones, and gives the right ones."""
 
 import re
-from collections.abc import Iterator
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from fractions import Fraction
 
-from services.speech.dialogue.claims import Value, values
+from services.speech.dialogue.claims import values
+from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
+from services.speech.dialogue.sums import Sum, amount_at, sums
 
-_OPERATIONS = (
-    ("*", r"\s*(?:[*×x·]|\btimes\b|\bmultiplied by\b|乘以|乘)\s*"),
-    ("/", r"\s*(?:[/÷]|\bdivided by\b|\bover\b|除以)\s*"),
-    ("%", r"\s*(?:%|percent|per cent) of\s*"),
-    ("+", r"\s*(?:\+|\bplus\b|\badded to\b|加上?)\s*"),
-    ("-", r"\s*(?:[-−–]|\bminus\b|\bless\b|减去?)\s*"),
-)
 _RESULT = re.compile(
-    r"\s*(?:=|\b(?:is|are|equals?|makes?|gives?|becomes?)\b(?: equal to)?|等于|得到?|就?是)\s*",
+    r"\s*(?:=|\bequal to\b|\b(?:is|are|equals?|makes?|gives?|becomes?)\b(?: equal to| about)?|"
+    r"约?等于|得到?|就?是(?:不是)?)\s*",
     re.IGNORECASE,
 )
-_OPERATION = re.compile(
-    "|".join(f"(?P<o{at}>{pattern})" for at, (_, pattern) in enumerate(_OPERATIONS)), re.IGNORECASE
-)
-_SQUARE = re.compile(r"\s*(?:squared\b|的平方|²)", re.IGNORECASE)
-_NUMBER = re.compile(
-    r"\d[\d,]*(?:\.\d+)?|[零一二两三四五六七八九十百千万亿]+|"
-    r"(?:(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
-    r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
-    r"ninety|hundred|thousand|million)(?:[\s-]+(?:and\s+(?=\w+\b))?)?)+",
-    re.IGNORECASE,
-)
+_ENDS = re.compile(r"\s*(?:$|[^\w\s]|and\b|or\b)")
+"""Behind a number that nothing is counted by."""
+
+_RANGE = re.compile(r"(?<=[\d)])[-−–](?=[\d(])")
+"""A minus only where a sum is all that is asked for: 12-5, but not 2-3 hours."""
+
+_SPACE = re.compile(r"\s*")
+_ANSWER = {"en": "The answer is {result}.", "zh": "答案是{result}。"}
+_ABOUT = {"en": "The answer is about {result}.", "zh": "答案约是{result}。"}
+_DECIMALS = 2
+_MOST_DECIMALS = 6
 
 
-def results(text: str) -> tuple[Decimal, ...]:
+def results(text: str) -> tuple[Fraction, ...]:
     """Return what the sums in a text come to, their intermediate results included."""
     shares = (value.amount / 100 for value in values(text) if value.unit == "percent")
-    return (*(result for _, result in _sums(text)), *shares)
+    return (*(step for each in sums(straight(text)) for step in each.steps), *shares)
 
 
 def has_sum(text: str) -> bool:
     """Whether a text names a sum: six times seven."""
-    return next(_sums(text), None) is not None
+    return next(sums(straight(text)), None) is not None
+
+
+def equations(text: str) -> tuple[Sum, ...]:
+    """Return the sums of which a text says what they come to."""
+    told = straight(text)
+    return tuple(each for each in sums(told) if _stated(told, each.end) is not None)
 
 
 def has_false_equation(text: str) -> bool:
     """Whether a text says of a sum that it comes to something else: six times seven is forty."""
-    for end, result in _sums(text):
-        equal = _RESULT.match(text, end)
-        number = equal and _NUMBER.match(text, equal.end())
-        if not number or _OPERATION.match(text, number.end()):
+    told = straight(text)
+    return any(
+        stated is not None and not is_result(stated, each.result)
+        for each in sums(told)
+        for stated in [_stated(told, each.end)]
+    )
+
+
+def gives_other_result(sentence: str, question: str) -> bool:
+    """Whether a sentence answers the sums of a question with a number that they do not come to.
+
+    What something is counted by is no answer: there are six groups of seven.
+    """
+    told = straight(sentence)
+    right = results(question)
+    ends = {each.end for each in sums(told)}
+    for equal in _RESULT.finditer(told):
+        stated = amount_at(told, equal.end())
+        if stated is None or equal.start() in ends or not _ENDS.match(told, stated[1]):
             continue
-        if _amount(number.group()) != result:
+        if not any(is_result(stated[0], each) for each in right):
             return True
     return False
 
 
-def _sums(text: str) -> Iterator[tuple[int, Decimal]]:
-    """Yield where a sum ends, and its result; one of several operations, from left to right."""
-    at = 0
-    while (number := _NUMBER.search(text, at)) is not None:
-        at = number.end()
-        total = _amount(number.group())
-        square = _SQUARE.match(text, at)
-        if square and total is not None:
-            at, total = square.end(), total * total
-            yield at, total
-        while total is not None:
-            operation = _OPERATION.match(text, at)
-            operand = operation and _NUMBER.match(text, operation.end())
-            if not operation or not operand:
-                break
-            amount = _amount(operand.group())
-            if amount is None:
-                break
-            sign = _OPERATIONS[int((operation.lastgroup or "o0")[1:])][0]
-            try:
-                total = _apply(sign, total, amount)
-            except (DivisionByZero, InvalidOperation):
-                break
-            at = operand.end()
-            yield at - (len(operand.group()) - len(operand.group().rstrip())), total
+def worked_out(question: str) -> str | None:
+    """Return the answer to a question that asks for one sum and for nothing else."""
+    told = _RANGE.sub(" - ", straight(question))
+    asked = tuple(sums(told))
+    if len(asked) != 1:
+        return None
+    words = lexicon_of(question)
+    around = told[: asked[0].start], told[_behind_proposal(told, asked[0].end) :]
+    if not all(words.sum_asked.fullmatch(each) for each in around):
+        return None
+    return _answer(asked[0], "zh" if is_chinese(question) else "en")
 
 
-def _apply(sign: str, left: Decimal, right: Decimal) -> Decimal:
-    match sign:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case "%":
-            return left * right / 100
-        case _:
-            return left / right
+def is_result(stated: Fraction, result: Fraction) -> bool:
+    """Whether a number is a result; one with decimals may be rounded to them."""
+    decimals = _decimals(stated)
+    return stated == result or (decimals > 0 and round(result, decimals) == stated)
 
 
-def _amount(written: str) -> Decimal | None:
-    found: tuple[Value, ...] = values(written.strip() + ".")
-    if not found and written.strip().lower() in ("one", "一"):
-        return Decimal(1)
-    return found[0].amount if len(found) == 1 else None
+def _behind_proposal(text: str, end: int) -> int:
+    """Return where the result ends that a question proposes: is six times seven forty-two?"""
+    equal = _RESULT.match(text, end) or _SPACE.match(text, end)
+    found = amount_at(text, equal.end()) if equal else None
+    return found[1] if found else end
+
+
+def _stated(text: str, end: int) -> Fraction | None:
+    """Return what a text says that the sum before a character comes to."""
+    equal = _RESULT.match(text, end)
+    found = amount_at(text, equal.end()) if equal else None
+    return found[0] if found else None
+
+
+def _answer(asked: Sum, tongue: str) -> str:
+    """Return the result in words: a fraction where such were asked, else with decimals."""
+    result = asked.result
+    if all(abs(operand) < 1 for operand in asked.operands):
+        return _ANSWER[tongue].format(result=result)
+    rounded = round(result, _DECIMALS)
+    words = _ANSWER if rounded == result else _ABOUT
+    is_whole = rounded.denominator == 1
+    return words[tongue].format(result=rounded if is_whole else float(rounded))
+
+
+def _decimals(number: Fraction) -> int:
+    """Return with how many decimals a number is written; 0 for one that cannot be."""
+    return next((at for at in range(_MOST_DECIMALS) if (number * 10**at).denominator == 1), 0)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 
 import jieba.posseg
 
@@ -19,8 +19,10 @@ _ONES = {word: value for value, word in enumerate(_SMALL.split())}
 _TENS = {word: 10 * value for value, word in enumerate(_ROUND.split(), start=2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _ORDINALS = {word: value for value, word in enumerate(_ORDINAL.split(), start=1)}
-_PARTS = {"quarter": 4} | {word: value for word, value in _ORDINALS.items() if value > 2}
-_DOZENS = {"half": Decimal("0.5"), "dozen": Decimal(12)}
+_PARTS = {"half": 2, "halve": 2, "quarter": 4} | {
+    word: value for word, value in _ORDINALS.items() if value > 2
+}
+_DOZENS = {"half": Fraction("0.5"), "dozen": Fraction(12)}
 MONEY = frozenset(("dollar", "euro", "pound", "yuan", "cent", "percent", "discount"))
 SPANS = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "century"))
 LENGTHS = frozenset(("mile", "kilometre", "metre", "foot", "inch"))
@@ -34,48 +36,35 @@ _MONTHS = (
 _CHINESE_WEEKDAY = re.compile("(?:星期|礼拜|周)([一二三四五六日天])")
 _CHINESE_NUMBER = re.compile(
     r"(?P<share>百分之)?"
-    r"(?P<number>(?<![\d:$€£¥])\d[\d,]*(?:\.\d+)?(?![\d:%])|[零〇一二两三四五六七八九十百千万亿半]+)"
+    r"(?P<number>(?<![\d:$€£¥/])\d[\d,]{0,40}(?:\.\d{1,40})?(?![\d:%/])|"
+    r"[零〇一二两三四五六七八九十百千万亿半]{1,40}(?:点[零〇一二三四五六七八九]{1,40}(?![十分刻]))?)"
     rf"(?P<unit>{'|'.join(sorted(lexicon('zh').units, key=len, reverse=True))})?"
 )
 _CHINESE_FRACTION = re.compile(
-    r"(?!百分之)(\d+|[一二两三四五六七八九十百千]+)分之(\d+|[一二两三四五六七八九十百千]+)"
+    r"(?!百分之)([1-9]\d{0,14}|[一二两三四五六七八九十百千]{1,15})分之(\d{1,15}|[一二两三四五六七八九十百千]{1,15})"
 )
 _CHINESE_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")}
 _CHINESE_DIGITS |= {"〇": 0, "两": 2}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 # In these characters of number words stand for no number.
 _CHINESE_IDIOMS = re.compile(
-    "一[点下些样起般定直共边旁切会面路种个只条位本件张句首道家份杯碗座]|十分(?!钟)|千万(?!元|块|人|年)|"
+    "一(?:[点下些样起般定直共边旁切会面路种只条位本件张句首道家份杯碗座]|个(?!小时|月|星期))|"
+    "十分(?!钟)|千万(?!元|块|人|年)|"
     "万一|统一|唯一|第一[次步]|半天|一半|[一二两三]者|万分|百货|百姓|三明治|四周|七夕"
 )
 
+_CHINESE_AND_A_HALF = re.compile("([一二两三四五六七八九十]+)个半")
+
 _TOKEN = re.compile(
-    r"[$€£¥]|\d{1,2}:\d{2}|\d[\d,]*(?:\.\d+)?|%|o['’]clock|[ap]\.m|[A-Za-z]+(?:['’][A-Za-z]+)*|[.!?;,]"
+    r"[$€£¥]|\d{1,2}:\d{2}|\d{1,15}/[1-9]\d{0,15}|\d[\d,]{0,40}(?:\.\d{1,40})?|%|o['’]clock|[ap]\.m|[A-Za-z]+(?:['’][A-Za-z]+)*|[.!?;,]"
 )
 _CURRENCIES = frozenset("$€£¥")
+_AND_A_HALF = ["and", "a", "half"]
 _ORDINAL_SUFFIX = re.compile("st|nd|rd|th")
 
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z’'-]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“])\s*$")
-_UNNAMED = frozenset(
-    (
-        "I",
-        "OK",
-        "AI",
-        "TV",
-        "PM",
-        "AM",
-        "Wi-Fi",
-        "Mr",
-        "Mrs",
-        "Ms",
-        "Dr",
-        "Sir",
-        "Madam",
-        "Yes",
-        "No",
-    )
-)
+_NO_CHINESE_NAME = re.compile("^[太真很好最]|[你我了吗呢吧的]")
 _CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
 
 
@@ -83,7 +72,7 @@ _CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
 class Value:
     """A number, weekday or month; the unit is empty where the words name none."""
 
-    amount: Decimal
+    amount: Fraction
     unit: str = ""
 
     def agrees(self, other: "Value") -> bool:
@@ -99,6 +88,22 @@ def values(text: str) -> tuple[Value, ...]:
     return tuple(_english(text))
 
 
+def number(written: str) -> Fraction | None:
+    """Return the one number that a text is: three quarters, two and a half, 四分之三, 三点五."""
+    if is_chinese(written):
+        return _chinese_number(written)
+    tokens = [match.group() for match in _TOKEN.finditer(written)]
+    is_one = tokens[:1] and tokens[0].lower() in ("a", "an")
+    read, amount, is_ordinal = (1, Fraction(1), False) if is_one else _read(tokens, 0)
+    rest = [token.lower() for token in tokens[read:]]
+    if not rest:
+        return None if is_one or is_ordinal else amount
+    if len(rest) == 1 and rest[0].removesuffix("s") in _PARTS and not is_ordinal:
+        return (amount if read else 1) / Fraction(_PARTS[rest[0].removesuffix("s")])
+    share = number(" ".join(rest[1:])) if rest[0] == "and" else None
+    return amount + share if share is not None else None
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return the words of a text that name somebody or something by a proper name."""
     found = []
@@ -107,16 +112,25 @@ def names(text: str) -> tuple[str, ...]:
         starts = _SENTENCE_START.search(text[: match.start()]) is not None
         goes_on = re.match(r"\s[A-Z][a-z]", text[match.end() : match.end() + 3]) is not None
         is_common = word.lower() in lexicon("en").common_words | {*_WEEKDAYS, *_MONTHS}
-        known = word in _UNNAMED or re.match("I['’]", word) or (starts and not goes_on)
+        known = (
+            word in lexicon("en").no_names or re.match("I['’]", word) or (starts and not goes_on)
+        )
         if not known and not is_common:
             found.append(word)
     if is_chinese(text):
         found += [
             token.word
             for token in jieba.posseg.cut(text)
-            if token.flag in _CHINESE_NAMES and len(token.word) > 1
+            if token.flag in _CHINESE_NAMES and len(token.word) > 1 and _may_be_name(token.word)
         ]
     return tuple(found)
+
+
+def _may_be_name(word: str) -> bool:
+    """Whether a Chinese word can be a name: the dictionary takes 太棒了 and 谢谢 for such."""
+    words = lexicon("zh")
+    is_ordinary = word in words.no_names or word in words.common_words
+    return not is_ordinary and _NO_CHINESE_NAME.search(word) is None
 
 
 def load_dictionaries() -> None:
@@ -130,19 +144,22 @@ def _english(text: str) -> Iterator[Value]:
     while at < len(tokens):
         word = tokens[at].lower()
         if word in _WEEKDAYS or word.removesuffix("s") in _WEEKDAYS:
-            yield Value(amount=Decimal(_WEEKDAYS.index(word.removesuffix("s"))), unit="weekday")
+            yield Value(amount=Fraction(_WEEKDAYS.index(word.removesuffix("s"))), unit="weekday")
         elif word in _MONTHS:
-            yield Value(amount=Decimal(_MONTHS.index(word)), unit="in the year")
+            yield Value(amount=Fraction(_MONTHS.index(word)), unit="in the year")
         read, amount, is_ordinal = _read(tokens, at)
         if length := _fraction_length(tokens, at, 0 if is_ordinal else read):
             part = _PARTS[tokens[at + length - 1].lower().removesuffix("s")]
-            count = amount if length > 1 and read and not is_ordinal else Decimal(1)
+            count = amount if length > 1 and read and not is_ordinal else Fraction(1)
             yield Value(amount=count / part, unit="fraction")
             at += length
             continue
         if read:
             unit = _unit(tokens, at, at + read)
-            is_pronoun = (amount == 1 or is_ordinal) and unit not in (*MONEY, "clock", "floor")
+            counted = (
+                (*MONEY, "clock", "floor") if is_ordinal else (*MONEY, *SPANS, "clock", "floor")
+            )
+            is_pronoun = (amount == 1 or is_ordinal) and unit not in counted
             if not is_pronoun:
                 yield Value(amount=amount, unit=unit)
         at += max(read, 1)
@@ -161,27 +178,34 @@ def _fraction_length(tokens: list[str], at: int, counted: int) -> int:
     return counted + 1 if is_part and after not in (["past"], ["to"], ["after"]) else 0
 
 
-def _read(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
+def _read(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
     """Return how many tokens make a number, its amount, and whether it is an ordinal in words."""
     token = tokens[at].lower()
+    following = [each.lower() for each in tokens[at + 1 : at + 5]]
+    if "/" in token:
+        return 1, Fraction(token), False
+    if token == "a" and following and following[0] in _SCALES:
+        return _read_words(["one", *tokens[at + 1 :]], 0)
+    if token in ("a", "an") and following and lexicon("en").units.get(following[0]) in SPANS:
+        return 1, Fraction(3 if following[1:] == _AND_A_HALF else 2, 2), False
     if ":" in token:
         hours, minutes = token.split(":")
-        return 1, Decimal(hours) + Decimal(minutes) / 60, False
+        return 1, Fraction(hours) + Fraction(minutes) / 60, False
     if token[0].isdigit():
-        amount = Decimal(token.replace(",", ""))
-        if tokens[at + 1 : at + 2] and tokens[at + 1].lower() in _SCALES:
-            return 2, amount * _SCALES[tokens[at + 1].lower()], False
+        amount = Fraction(token.replace(",", ""))
+        if following and following[0] in _SCALES:
+            return 2, amount * _SCALES[following[0]], False
         return 1, amount, False
     if token in _ORDINALS:
-        return 1, Decimal(_ORDINALS[token]), True
-    if token == "half" and [each.lower() for each in tokens[at + 1 : at + 3]] == ["an", "hour"]:
-        return 3, Decimal(30), False
+        return 1, Fraction(_ORDINALS[token]), True
+    if token == "half" and following[:2] == ["an", "hour"]:
+        return 3, Fraction(30), False
     if token in _DOZENS:
         return 1, _DOZENS[token], False
     return _read_words(tokens, at)
 
 
-def _read_words(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
+def _read_words(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
     """Sum up number words: nineteen hundred, two hundred and eighty, eighteen twenty-two."""
     total, group, end = 0, 0, at
     last = 0
@@ -203,7 +227,7 @@ def _read_words(tokens: list[str], at: int) -> tuple[int, Decimal, bool]:
         elif not (word == "and" and end > at and _joins(tokens, end)):
             break
         end += 1
-    return end - at, Decimal(total + group), False
+    return end - at, Fraction(total + group), False
 
 
 def _joins(tokens: list[str], at: int) -> bool:
@@ -244,11 +268,12 @@ def _is_time(before: str, after: str) -> bool:
 def _chinese(text: str) -> Iterator[Value]:
     for match in _CHINESE_WEEKDAY.finditer(text):
         day = "一二三四五六日".index(match.group(1).replace("天", "日"))
-        yield Value(amount=Decimal(day), unit="weekday")
+        yield Value(amount=Fraction(day), unit="weekday")
     for match in _CHINESE_FRACTION.finditer(text):
         part, count = (_chinese_amount(each) for each in match.groups())
         yield Value(amount=count / part, unit="fraction")
     plain = _CHINESE_FRACTION.sub("，", _CHINESE_WEEKDAY.sub("，", text))
+    plain = _CHINESE_AND_A_HALF.sub(lambda half: f"{_chinese_amount(half[1])}.5个", plain)
     plain = _CHINESE_IDIOMS.sub("，", plain)
     for match in _CHINESE_NUMBER.finditer(plain):
         written = match.group("number")
@@ -257,18 +282,32 @@ def _chinese(text: str) -> Iterator[Value]:
         )
         amount = _chinese_amount(written)
         if unit == "half past":
-            amount, unit = amount + Decimal("0.5"), "clock"
+            amount, unit = amount + Fraction("0.5"), "clock"
         if amount != 1 or unit:
             yield Value(amount=amount, unit=unit)
 
 
-def _chinese_amount(written: str) -> Decimal:
+def _chinese_number(written: str) -> Fraction | None:
+    if written == "一半":
+        return Fraction("0.5")
+    part, is_share, count = written.partition("分之")
+    if not is_share:
+        return _chinese_amount(written)
+    parts = 100 if part == "百" else _chinese_amount(part)
+    return _chinese_amount(count) / parts if parts else None
+
+
+def _chinese_amount(written: str) -> Fraction:
     if written[0].isdigit():
-        return Decimal(written.replace(",", ""))
+        return Fraction(written.replace(",", ""))
     if written == "半":
-        return Decimal("0.5")
+        return Fraction("0.5")
+    whole, is_decimal, decimals = written.partition("点")
+    if is_decimal:
+        digits = "".join(str(_CHINESE_DIGITS[character]) for character in decimals)
+        return _chinese_amount(whole) + Fraction(f"0.{digits}")
     if all(character in _CHINESE_DIGITS for character in written):
-        return Decimal("".join(str(_CHINESE_DIGITS[character]) for character in written))
+        return Fraction("".join(str(_CHINESE_DIGITS[character]) for character in written))
     total, group, digit = 0, 0, 0
     for character in written.replace("半", ""):
         if character in _CHINESE_DIGITS:
@@ -279,4 +318,4 @@ def _chinese_amount(written: str) -> Decimal:
             total, group, digit = (total + group + digit) * scale, 0, 0
         else:
             group, digit = group + max(digit, 1) * scale, 0
-    return Decimal(total + group + digit)
+    return Fraction(total + group + digit)

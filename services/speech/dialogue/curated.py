@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.speech.dialogue.arithmetic import has_sum
+from services.speech.dialogue.arithmetic import has_sum, worked_out
 from services.speech.dialogue.claims import values
-from services.speech.dialogue.knowledge import Match
+from services.speech.dialogue.knowledge import RELEVANT_LEAD, Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import sentences
@@ -22,9 +22,8 @@ MOST_POLAR_SHARE = 0.1
 MOST_BEHIND = 0.025
 """By so much a fact's lead may be behind that of one that nobody asks for in these words."""
 
-RELEVANT_LEAD = 0.03
 RELEVANT_LIKENESS = 0.75
-"""Facts below either are not about the question at all."""
+"""Nor is a fact below this."""
 
 TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
 TALK_LEAD = 0.03
@@ -39,12 +38,12 @@ _POLAR_LIKENESS = 0.95
 def curated_answer(question: Question, matches: Sequence[Match]) -> str | None:
     """Return what a persona's author wrote that answers the question, if anything does."""
     for match in matches:
-        if match.likeness >= SAME_LIKENESS:
+        if _is_same(question, match):
             return _fitted(question, match)
+    if has_sum(question.text):
+        return worked_out(question.text)
     if question.kind is Kind.TALK:
         return _small_talk(question, matches)
-    if has_sum(question.text):
-        return None
     best = _closest(matches)
     return _fitted(question, best) if best and _is_its_subject(question, best) else None
 
@@ -84,7 +83,7 @@ def answering_sentences(question: Question, answer: str) -> str:
 def _fitted(question: Question, match: Match) -> str | None:
     answer = match.fact.answer
     asked = Question.read(match.asked)
-    is_same = match.likeness >= SAME_LIKENESS
+    is_same = _is_same(question, match)
     if question.kind in VALUES:
         part = answering_sentences(question, answer)
         answer = part or (answer if is_same else "")
@@ -99,6 +98,12 @@ def _fitted(question: Question, match: Match) -> str | None:
     return (
         answer if is_agreed or question.kind is Kind.TALK else _without_agreement(answer)
     ) or None
+
+
+def _is_same(question: Question, match: Match) -> bool:
+    """Whether the question is one that the answer was written for, its numbers and days too."""
+    is_like = match.likeness >= SAME_LIKENESS
+    return is_like and set(values(question.text)) == set(values(match.asked))
 
 
 def _without_agreement(answer: str) -> str:

@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 
 from services.speech.dialogue.grounds import Grounds, Ungrounded, is_bare_agreement
+from services.speech.dialogue.lexicon import is_chinese
 from services.speech.dialogue.question import VALUES, Kind
 from services.speech.dialogue.words import sentences
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import CHECKED_SENTENCES
-from services.speech.text.segmentation import Splitter
+from services.speech.text.segmentation import CLAUSE_MARKS, CLOSERS, Splitter
 
 log = structlog.get_logger(__name__)
 
 _ENDS = frozenset(".!?。！？\n")
+_CLOSERS = "".join(CLOSERS)
 
 
 async def grounded(
@@ -91,15 +93,23 @@ def _statements(text: str) -> list[str]:
     return found
 
 
+def _broken_off(passed: str) -> str:
+    """Return how a sentence ends, in talk, that was begun and cannot be gone on with."""
+    is_clause = passed[-1] in CLAUSE_MARKS
+    if is_chinese(passed):
+        return f"{'' if is_clause else '，'}不过我先说到这里。"
+    return f"{'' if is_clause else ','} but let me stop there."
+
+
 def _instead(gate: _Gate, decline: Callable[[Ungrounded], str]) -> str:
     """Return what is said in place of the rest: nothing when the question has been answered."""
     assert gate.ungrounded is not None  # Asked for by the caller alone.
     log.info("reply not grounded", missing=gate.ungrounded)
     passed = gate.passed.rstrip()
     question = gate.grounds.question
-    is_whole = passed[-1:] in _ENDS if passed else False
     answers = question.kind in VALUES and question.is_answered_by(passed)
-    if is_whole and (answers or question.kind is Kind.TALK):
-        return ""
+    if passed and (answers or question.kind is Kind.TALK):
+        is_whole = passed.rstrip(_CLOSERS)[-1:] in _ENDS
+        return "" if is_whole else _broken_off(passed)
     words = decline(gate.ungrounded)
     return f" {words}" if passed and passed[-1].isascii() else words

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 
-from services.speech.dialogue.arithmetic import has_false_equation, has_sum, results
-from services.speech.dialogue.claims import MONEY, Value, names, values
+from services.speech.dialogue.arithmetic import (
+    equations,
+    gives_other_result,
+    has_false_equation,
+    has_sum,
+    is_result,
+    results,
+)
+from services.speech.dialogue.claims import MONEY, SPANS, Value, names, values
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
-from services.speech.dialogue.question import Kind, Question
+from services.speech.dialogue.question import VALUES, Kind, Question
+from services.speech.dialogue.sums import Sum, sums
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
 from services.speech.personas.format import Grounding
 
@@ -25,6 +33,9 @@ SMALL_NUMBER = 12
 
 _UNVOUCHED = MONEY | {"clock", "weekday", "in the year", "in the month"}
 """A user's word is no ground for a price, a time or a day of the house."""
+
+_OF_SUMS = frozenset((Kind.OPEN, Kind.NUMBER, Kind.AMOUNT, Kind.TALK))
+"""Kinds of questions whose signs are those of a sum: open 9-5 is none."""
 
 _CLAUSE = re.compile(r"[,;，；、]\s*")
 _WORD = re.compile(r"[\w'’-]+")
@@ -65,6 +76,8 @@ class Grounds:
             return Ungrounded.IDENTITY
         if has_false_equation(sentence):
             return Ungrounded.SUM
+        if self._asks_sum and gives_other_result(sentence, self.question.text):
+            return Ungrounded.SUM
         if any(not self._carries(value, sentence) for value in values(sentence)):
             return Ungrounded.NUMBER
         if any(not self._knows(name) for name in names(sentence)):
@@ -76,23 +89,34 @@ class Grounds:
     def says_something(self, text: str) -> bool:
         """Whether a part of a sentence can be told from an invention by itself.
 
-        Where every claim counts none can: free for children, and for adults as it goes on.
+        In the answer to a question of fact none can: free for children, and for adults as it goes
+        on.
         """
-        if self._asks_fact and self.grounding is Grounding.STRICT:
+        if self._asks_fact:
             return False
         return not _agrees(text) and len(content_words(text)) > 1
 
     def _carries(self, value: Value, sentence: str) -> bool:
+        if self._asks_sum:
+            return self._carries_in_sum(value, sentence)
         if any(ground.carries(value, sentence) for ground in self._grounds):
             return True
         if value.unit not in _UNVOUCHED and any(value.agrees(each) for each in self._told_values):
             return True
-        if value.amount in results("\n".join((self.question.text, sentence))):
+        if value.amount in results(self.question.text):
             return True
-        if not has_false_equation(sentence) and results(sentence) and value.unit == "":
-            return True  # A step on the way to a result that is right.
+        if value.unit == "" and _is_of_sum(value, equations(sentence)):
+            return True  # A right one: those that are false were found before.
+        if value.amount == 1 and value.unit in SPANS and self.question.kind not in VALUES:
+            return True  # A way of speaking, where no number is asked for: what a day.
         is_talk = self.question.kind is Kind.TALK and not _is_of_house(sentence)
         return is_talk and value.amount <= SMALL_NUMBER and value.unit in ("", "second", "minute")
+
+    def _carries_in_sum(self, value: Value, sentence: str) -> bool:
+        """Whether a number belongs to the sum that is asked for; none of a fact does."""
+        asked = sums(self.question.text)
+        worked = sums(sentence) if _ASKS.search(sentence) else equations(sentence)
+        return _is_of_sum(value, (*asked, *worked))
 
     def _knows(self, name: str) -> bool:
         return name.casefold() in (self._names if is_chinese(name) else self._named_words)
@@ -102,9 +126,13 @@ class Grounds:
             return False
         if lexicon_of(sentence).admission.search(straight(sentence)):
             return False
-        if has_sum(sentence):
+        if equations(sentence) or (self._asks_sum and has_sum(sentence)):
             return False
         return self._asks_fact or _is_of_house(sentence)
+
+    @cached_property
+    def _asks_sum(self) -> bool:
+        return self.question.kind in _OF_SUMS and has_sum(self.question.text)
 
     @property
     def _asks_fact(self) -> bool:
@@ -118,7 +146,9 @@ class Grounds:
         if not words:
             return not _agrees(sentence) or not self._unknown_asked
         most = MOST_UNKNOWN_SHARE * len(words)
-        missing = (unknown, *(ground.missing(words) for ground in self._grounds))
+        missing = [ground.missing(words) for ground in self._grounds]
+        if self.question.kind is not Kind.POLAR:
+            missing.append(unknown)  # A yes is no sum of what several texts say.
         if not any(len(each) <= most and not self._repeats(each) for each in missing):
             return False
         return all(self._agrees_in_negation(clause) for clause in _clauses(sentence))
@@ -213,6 +243,11 @@ class _Clause:
 
 def _clauses(sentence: str) -> list[str]:
     return [clause for clause in _CLAUSE.split(sentence) if clause.strip()]
+
+
+def _is_of_sum(value: Value, sums: Iterable[Sum]) -> bool:
+    amount = value.amount / 100 if value.unit == "percent" else value.amount
+    return any(is_result(amount, each) for sum_ in sums for each in (*sum_.operands, *sum_.steps))
 
 
 def _is_of_house(sentence: str) -> bool:

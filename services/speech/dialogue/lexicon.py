@@ -21,7 +21,10 @@ class Lexicon:
 
     common_words: frozenset[str]
     """Words that do not tell what a text is about."""
+    no_names: frozenset[str]
+    """Words that are no names, whatever they look like."""
     kinds: tuple[tuple[str, re.Pattern[str]], ...]
+    sum_asked: re.Pattern[str]
     preface: re.Pattern[str]
     statement: re.Pattern[str]
     about_user: re.Pattern[str]
@@ -46,8 +49,10 @@ class Lexicon:
         common = content.pop("function_words") + content.pop("general_words")
         kinds = content.pop("kinds")
         units = content.pop("units")
+        no_names = content.pop("no_names")
         return cls(
             common_words=frozenset((*common.split(), *" ".join(units.values()).split())),
+            no_names=frozenset(no_names.split()),
             kinds=tuple((kind, _pattern(patterns)) for kind, patterns in kinds.items()),
             units={word: unit for unit, words in units.items() for word in words.split()},
             **{name: _pattern(patterns) for name, patterns in content.items()},

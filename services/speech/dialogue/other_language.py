@@ -1,4 +1,4 @@
-"""Notices speech in another language than the conversation's, and says so."""
+"""Notices words in another language than the conversation's, and says so."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Saying:
 
 
 def other_language(transcript: Transcript, language_code: str) -> str:
-    """Return the language that was spoken instead of the given one; empty when that is not clear.
+    """Return the language that was used instead of the given one; empty when that is not clear.
 
     The recogniser says which, or the script of its text does: a foreign word is no other language.
     """

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     AGE = "age"
     SPAN = "span"
+    FREQUENCY = "frequency"
     MEASURE = "measure"
     PERSON = "person"
     PLACE = "place"
@@ -74,12 +75,14 @@ class Question:
             case Kind.AMOUNT:
                 return bool(units & MONEY) or words.gratis.search(sentence) is not None
             case Kind.NUMBER:
-                return bool(units & {"", "floor"})
+                return bool(units & {"", "storey"})
             case Kind.FLOOR:
                 return words.storey.search(sentence) is not None
             case Kind.AGE:
                 return bool(units & SPANS)
             case Kind.SPAN:
+                return bool(units & SPANS)
+            case Kind.FREQUENCY:
                 return bool(units & SPANS) or words.frequent.search(sentence) is not None
             case Kind.MEASURE:
                 return bool(units & (LENGTHS | WEIGHTS | {"degree"}))

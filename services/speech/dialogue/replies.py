@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -163,7 +163,7 @@ class Dialogue:
         facts = relevant_facts(matches)
         deltas = self._stream(prompt(user_text, language=language, facts=facts, history=history))
         if persona.grounding is not Grounding.OFF:
-            grounds = _grounds(question, facts, persona, language, history)
+            grounds = _grounds(question, matches, persona, language, history)
             deltas = grounded(deltas, grounds, decline=functools.partial(_declined, language))
         async with closing(deltas):
             async for delta in deltas:
@@ -194,24 +194,32 @@ class Dialogue:
 
 def _grounds(
     question: Question,
-    facts: tuple[Fact, ...],
+    matches: Sequence[Match],
     persona: Persona,
     language: PersonaLanguage,
     history: History,
 ) -> Grounds:
+    facts = relevant_facts(matches)
     others = (fact for fact in language.knowledge if fact not in facts)
+    paraphrases = {match.fact: match.paraphrases for match in matches}
     return Grounds(
         question=question,
         grounding=persona.grounding,
-        facts=(*map(_told, facts), language.prompt, language.greeting, persona.display_name),
+        facts=(
+            *(_told(fact, paraphrases[fact]) for fact in facts),
+            language.prompt,
+            language.greeting,
+            persona.display_name,
+        ),
         others=tuple(map(_told, others)),
         told=history.told,
         heard=history.heard,
     )
 
 
-def _told(fact: Fact) -> str:
-    return "\n".join((*fact.questions, fact.answer))
+def _told(fact: Fact, paraphrases: Iterable[str] = ()) -> str:
+    """Return what a fact tells, with the words of the question that stand in it otherwise."""
+    return "\n".join((*fact.questions, fact.answer, *sorted(paraphrases)))
 
 
 def _declined(language: PersonaLanguage, cause: Ungrounded) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from services.speech.dialogue.arithmetic import has_sum
-from services.speech.dialogue.curated import RELEVANT_LEAD, answering_sentences
-from services.speech.dialogue.knowledge import Match
+from services.speech.dialogue.curated import answering_sentences
+from services.speech.dialogue.knowledge import RELEVANT_LEAD, Match
 from services.speech.dialogue.question import VALUES, Kind, Question
 from services.speech.dialogue.words import Vocabulary, content_words
 from services.speech.personas.format import Grounding

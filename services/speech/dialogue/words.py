@@ -43,19 +43,30 @@ def sentences(text: str) -> list[str]:
 
 def content_words(text: str) -> tuple[str, ...]:
     """Return what a text is about: stems of its English words, its Chinese words as they are."""
-    words = []
-    for word in _ENGLISH.findall(straight(text)):
-        lower = word.lower().removesuffix("'s")
-        if len(lower) > 1 and lower not in lexicon("en").common_words:
-            words.append(stem(lower))
-    if is_chinese(text):
-        common = lexicon("zh").common_words
-        words += [
-            word
-            for word in jieba.lcut(text)
-            if is_cjk(word[0]) and word not in common and not _COUNTED.fullmatch(word)
-        ]
-    return tuple(words)
+    return (*map(stem, _english_words(text)), *_chinese_words(text))
+
+
+def written_words(text: str) -> dict[str, str]:
+    """Return what a text is about, each with the word as it is written."""
+    english = {stem(word): word for word in _english_words(text)}
+    return english | {word: word for word in _chinese_words(text)}
+
+
+def _english_words(text: str) -> list[str]:
+    words = [word.lower().removesuffix("'s") for word in _ENGLISH.findall(straight(text))]
+    common = lexicon("en").common_words
+    return [word for word in words if len(word) > 1 and word not in common]
+
+
+def _chinese_words(text: str) -> list[str]:
+    if not is_chinese(text):
+        return []
+    common = lexicon("zh").common_words
+    return [
+        word
+        for word in jieba.lcut(text)
+        if is_cjk(word[0]) and word not in common and not _COUNTED.fullmatch(word)
+    ]
 
 
 def stem(word: str) -> str:
@@ -88,11 +99,12 @@ class Vocabulary:
         return tuple(word for word in words if not self.holds(word))
 
     def _holds_chinese(self, word: str) -> bool:
-        """Longer words are compounds: 停车场 is known where 停车 is."""
+        """Longer words are compounds, or whole forms: 停车场 is known by 停车, 老年人 by 老人."""
         if word in self._chinese:
             return True
         pairs = [word[at : at + 2] for at in range(len(word) - 1)]
-        return len(pairs) > 1 and any(pair in self._chinese for pair in pairs)
+        is_compound = len(pairs) > 1 and any(pair in self._chinese for pair in pairs)
+        return is_compound or (len(word) > 2 and word[0] + word[-1] in self._chinese)
 
 
 def _is_form(word: str, known: str) -> bool:

@@ -1,6 +1,7 @@
 """Speech recognition by Whisper base on CTranslate2."""
 
 import contextlib
+import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ _UNSURE = -1.2
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
+_ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
+"""The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
+
+_CAREFUL_BEAMS = 5
+
 _TIMESTAMP_S = 0.02
 _LEAST_PROGRESS_S = 1.0
 """An earlier time mark is no end of a sentence."""
@@ -78,6 +84,11 @@ class _Decoded:
     def is_looped(self) -> bool:
         encoded = self.text.encode()
         return len(encoded) > _LOOPED * len(zlib.compress(encoded)) if encoded else False
+
+    @property
+    def may_be_miscounted(self) -> bool:
+        """Whether a digit may stand there more or less often than it was said."""
+        return _ALIKE.search(self.text) is not None
 
     @property
     def is_speech(self) -> bool:
@@ -125,6 +136,10 @@ class WhisperModel:
         # What is clearly said in another language makes no words in this one.
         language = spoken or language
         decoded = self._generate(encoded, seconds, language, repeats=True)
+        if decoded.is_speech and decoded.may_be_miscounted:
+            # With all of its context the model counts better; it costs three times as much.
+            encoded = self._encode(samples, _LONGEST_CONTEXT_S)
+            decoded = self._generate(encoded, seconds, language, repeats=True, beams=_CAREFUL_BEAMS)
         is_speech = decoded.is_speech
         if is_speech and decoded.is_looped:
             is_speech = decoded.no_speech_probability <= _DOUBTFUL
@@ -147,13 +162,19 @@ class WhisperModel:
         return self._model.encode(ctranslate2.StorageView.from_array(features[None]))
 
     def _generate(
-        self, encoded: ctranslate2.StorageView, seconds: float, language: str, *, repeats: bool
+        self,
+        encoded: ctranslate2.StorageView,
+        seconds: float,
+        language: str,
+        *,
+        repeats: bool,
+        beams: int = 1,
     ) -> _Decoded:
         prompt = self._prompt(language)
         [result] = self._model.generate(
             encoded,
             [prompt],
-            beam_size=1,
+            beam_size=beams,
             max_length=len(prompt) + _LEAST_TOKENS + int(seconds * _TOKENS_PER_SECOND),
             no_repeat_ngram_size=0 if repeats else 3,
             return_scores=True,

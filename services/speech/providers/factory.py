@@ -16,6 +16,7 @@ from services.speech.embedded.library import (
     choose_language_model,
 )
 from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.punctual import PunctualChatModel
 from services.speech.embedded.store import ModelStore
 from services.speech.embedded.synthesizer import VOICES, KokoroSynthesizer
 from services.speech.embedded.whisper import WhisperRecognizer
@@ -136,7 +137,7 @@ async def open_chat(
         async with LlamaChatModel.load(path, threads=settings.threads) as llama:
             for prompt in read_ahead:
                 await llama.prime([prompt])
-            yield llama
+            yield PunctualChatModel(llama, first_byte_s=settings.chat_embedded_first_byte_s)
 
     def openai(stage: str) -> AbstractAsyncContextManager[ChatModel]:
         return OpenAiChatModel.open(

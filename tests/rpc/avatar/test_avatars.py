@@ -40,9 +40,6 @@ class Hummer:
         yield make_tone(0.1)
 
 
-GONE = "no-such-avatar"
-
-
 async def test_an_avatar_lives_from_start_to_stop(rig: Rig) -> None:
     started = await rig.stub.StartAvatar(start_request(), timeout=10)
     avatar_id = started.avatar.avatar_id
@@ -287,3 +284,20 @@ async def test_without_a_secret_every_callback_is_refused(open_rig: Any) -> None
     body = json.dumps({"AppId": APP_ID, "Signature": signature}).encode()
     error = await fail(rig.stub.HandleCallback(pb.HandleCallbackRequest(body=body), timeout=5))
     assert error.reason is Reason.CALLBACK_INVALID
+
+
+async def test_that_a_task_is_over_is_no_refusal(rig: Rig) -> None:
+    ended = await rig.start()
+    await rig.stub.StopAvatar(pb.StopAvatarRequest(avatar_id=ended), timeout=5)
+    with structlog.testing.capture_logs() as told:
+        for avatar_id in (ended, GONE):
+            assert (
+                await rig.stub.StopAvatar(pb.StopAvatarRequest(avatar_id=avatar_id), timeout=5)
+            ).replayed
+        await rig.stub.GetAvatar(pb.GetAvatarRequest(avatar_id=ended), timeout=5)
+        await fail(rig.stub.GetAvatar(pb.GetAvatarRequest(avatar_id=GONE), timeout=5))
+    assert len([each for each in told if each["event"] == "cloud called"]) == 4
+    assert {each["log_level"] for each in told} <= {"info", "debug"}
+    with structlog.testing.capture_logs() as told:
+        await fail(rig.stub.PerformAction(pb.PerformActionRequest(avatar_id=GONE, action="nod")))
+    assert "cloud refused a call" in [each["event"] for each in told]

@@ -326,11 +326,35 @@ async def test_the_task_decides_who_speaks_unless_the_stream_does() -> None:
     ],
 )
 async def test_a_task_must_be_on_air(state: task_pb2.TaskState.ValueType, reason: Reason) -> None:
-    async with speech_rig() as rig:
+    async with speech_rig(Script(task_start_s=0.05)) as rig:
         rig.tasks.add("task_b", state=state)
         error = await refusal(rig, setup(task_id="task_b"))
         assert error is not None
         assert error.reason is reason
+        assert (error.retry_after_s is not None) is (reason is Reason.TASK_NOT_ON_AIR)
+
+
+@pytest.mark.parametrize(
+    "state", [task_pb2.TASK_STATE_CREATING, task_pb2.TASK_STATE_STARTING], ids=["new", "starting"]
+)
+async def test_a_task_that_starts_is_waited_for(state: task_pb2.TaskState.ValueType) -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add("task_b", state=state)
+        opening = asyncio.create_task(refusal(rig, setup(task_id="task_b")))
+        await rig.tasks.asked.wait()
+        rig.tasks.tasks["task_b"].state = task_pb2.TASK_STATE_STREAMING
+        assert await opening is None
+
+
+async def test_a_task_that_does_not_come_on_air_is_told_of() -> None:
+    async with speech_rig() as rig:
+        rig.tasks.add("task_b", state=task_pb2.TASK_STATE_STARTING)
+        opening = asyncio.create_task(refusal(rig, setup(task_id="task_b")))
+        await rig.tasks.asked.wait()
+        rig.tasks.tasks["task_b"].state = task_pb2.TASK_STATE_FAILED
+        error = await opening
+        assert error is not None
+        assert error.reason is Reason.TASK_ENDED
 
 
 @pytest.mark.parametrize(

@@ -403,22 +403,38 @@ def _conversation_tasks() -> set[asyncio.Task[object]]:
     }
 
 
+IN_ANOTHER_LANGUAGE = [
+    (
+        "en",
+        "你们几点开门？",
+        [("anna", "Sorry, I only speak English here."), ("wei", "抱歉，我在这里只会说英语。")],
+    ),
+    (
+        "zh",
+        "When do you open?",
+        [("wei", "抱歉，我在这里只会说中文。"), ("anna", "Sorry, I only speak Chinese here.")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("language_code", "words", "spoken"), IN_ANOTHER_LANGUAGE)
+async def test_text_in_another_language_is_told_so_and_not_answered(
+    language_code: str, words: str, spoken: list[tuple[str, str]]
+) -> None:
+    chat, synthesizer = ScriptedChat(), ScriptedSynthesizer()
+    async with (
+        speech_rig(Script(chat=chat, synthesizer=synthesizer)) as rig,
+        Talk.open(rig, setup(language_code=language_code)) as talk,
+    ):
+        await talk.send(text(words))
+        await talk.until("turn_finished")
+        assert talk.last("turn_started").user_text == words
+        assert list(zip(synthesizer.spoken_by, synthesizer.spoken, strict=True)) == spoken
+        assert chat.prompts == []
+
+
 @pytest.mark.parametrize("turn_detection", [pb.TURN_DETECTION_MANUAL, pb.TURN_DETECTION_SERVER])
-@pytest.mark.parametrize(
-    ("language_code", "words", "spoken"),
-    [
-        (
-            "en",
-            "你们几点开门？",
-            [("anna", "Sorry, I only speak English here."), ("wei", "抱歉，我在这里只会说英语。")],
-        ),
-        (
-            "zh",
-            "When do you open?",
-            [("wei", "抱歉，我在这里只会说中文。"), ("anna", "Sorry, I only speak Chinese here.")],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("language_code", "words", "spoken"), IN_ANOTHER_LANGUAGE)
 async def test_speech_in_another_language_is_told_so_and_not_answered(
     turn_detection: pb.TurnDetection.ValueType,
     language_code: str,

@@ -6,8 +6,8 @@ from typing import Self
 
 from services.speech.ports import ChatMessage, ChatModel, Role, Stage
 from services.speech.providers.answers import worded
-from services.speech.providers.failover.relay import FailoverRules, Relay, beginning
-from services.speech.streams import closing
+from services.speech.providers.failover.relay import FailoverRules, Relay
+from services.speech.streams import beginning, closing
 
 _PROBE = (ChatMessage(role=Role.USER, content="Say OK."),)
 

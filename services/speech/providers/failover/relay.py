@@ -193,16 +193,3 @@ def outcome_of(failure: ProviderError | TimeoutError) -> Outcome:
         case ProviderError():
             return Outcome.REFUSED
     return Outcome.LATE
-
-
-async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:
-    """Yield the same items; raises TimeoutError when the first one is late."""
-    async with closing(items):
-        try:
-            async with asyncio.timeout(within_s):
-                first = await anext(items)
-        except StopAsyncIteration:
-            return
-        yield first
-        async for item in items:
-            yield item

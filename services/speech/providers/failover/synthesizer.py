@@ -7,9 +7,9 @@ from typing import Self
 from services.runtime.errors import ServiceError
 from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTime
 from services.speech.providers.answers import audible
-from services.speech.providers.failover.relay import FailoverRules, Relay, beginning
+from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.failover.resampling import Resampler
-from services.speech.streams import closing
+from services.speech.streams import beginning, closing
 from services.speech.voices import choose_voice
 
 _PROBE_TEXT = "OK."

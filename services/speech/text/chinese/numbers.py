@@ -1,7 +1,7 @@
 """Numbers as they are written, and in characters."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
@@ -13,6 +13,9 @@ UNSIGNED = r"(?<![A-Za-z0-9.,$€£¥￥-])"
 """Nor a sign of money, nor a hyphen."""
 MINUS = "[-−–]"
 TO = r"\s?(?:[–—−~～-]{1,2}|至|到)\s?"
+
+_SHORT_CODES = {4: (2, 2), 5: (2, 3)}
+"""Short syllables run into each other: 幺二，零八 is heard where 幺二零八 is 幺零八."""
 
 _DIGIT_RUNS = re.compile(r"\d+", re.ASCII)
 
@@ -48,7 +51,9 @@ def _one_by_one(text: str, span: Span, *, is_called: bool) -> Reading:
     say = numerals.chinese_code if is_called else numerals.chinese_digits
     said: list[tuple[str, Span]] = []
     end = span[0]
-    for start, stop in _groups(text, span):
+    runs = list(_DIGIT_RUNS.finditer(text, *span))
+    short = _SHORT_CODES if is_called and len(runs) == 1 else {}
+    for start, stop in _groups(runs, short):
         first = start + 1
         said.append((("，" if said else "") + say(text[start]), (end, first)))
         if first < stop:
@@ -57,10 +62,11 @@ def _one_by_one(text: str, span: Span, *, is_called: bool) -> Reading:
     return [*said, ("", (end, span[1]))] if end < span[1] else said
 
 
-def _groups(text: str, span: Span) -> Iterator[Span]:
-    for run in _DIGIT_RUNS.finditer(text, *span):
+def _groups(runs: Iterable[re.Match[str]], short: Mapping[int, Sequence[int]]) -> Iterator[Span]:
+    for run in runs:
         start = run.start()
-        for size in numerals.digit_groups(len(run[0])):
+        count = len(run[0])
+        for size in short.get(count) or numerals.digit_groups(count):
             yield start, start + size
             start += size
 

@@ -47,6 +47,8 @@ SAID = [
     ("Where is the garden?", "Ask Bob Miller about it.", Ungrounded.NAME),
     ("Do you sell stamps?", "Yes, we sell stamps.", Ungrounded.FACT),
     ("Do you sell stamps?", "Yes.", Ungrounded.FACT),
+    ("Is there a library boat?", "Yes, there is a library boat.", Ungrounded.FACT),
+    ("有图书馆坐船吗？", "是的，我们有图书馆坐船。", Ungrounded.FACT),
     ("Do you sell stamps?", "I do not know whether we sell stamps.", None),
     ("May dogs swim?", "Dogs may swim in the lake.", Ungrounded.FACT),
     ("Who is the director?", "It is Peter.", Ungrounded.NAME),
@@ -61,7 +63,26 @@ SAID = [
     ("What is 6 times 7?", "Six times seven is forty-two.", None),
     ("What is 6 times 7?", "It is 42.", None),
     ("What is 6 times 7?", "Six times seven is forty-nine.", Ungrounded.SUM),
-    ("What is 6 times 7?", "It is 49.", Ungrounded.NUMBER),
+    ("What is 6 times 7?", "It is 49.", Ungrounded.SUM),
+    ("What is 6 times 7?", "That is 6.", Ungrounded.SUM),
+    ("What is 6 times 7?", "You get ten times four dollars.", Ungrounded.NUMBER),
+    ("What is 1/4 plus a half of it?", "Three ninths and two ninths.", Ungrounded.NUMBER),
+    ("What is 1/4 plus a half of it?", "A quarter and two quarters make three quarters.", None),
+    (
+        "What is 1/4 plus a half of it?",
+        "A quarter and two quarters make four quarters.",
+        Ungrounded.SUM,
+    ),
+    ("What is 1/4 plus a half of it?", "It is 5/6.", Ungrounded.SUM),
+    ("What is 20 percent of 50 cats?", "Multiply 50 by 0.2, it is 10.", None),
+    ("What is 20 percent of 50 cats?", "It is 12.", Ungrounded.SUM),
+    ("What is 10 divided by 3 cats?", "It is 3.33.", None),
+    ("What is 10 divided by 3 cats?", "It is 3.", Ungrounded.SUM),
+    ("三十只猫的一半，三十的一半是多少？", "三十的一半是十五。", None),
+    ("三十只猫的一半，三十的一半是多少？", "是二十。", Ungrounded.SUM),
+    ("How many floors are there?", "There are two floors.", Ungrounded.NUMBER),
+    ("How long is it?", "It takes an hour.", Ungrounded.NUMBER),
+    ("要多久？", "大约一个小时。", Ungrounded.NUMBER),
     ("坐船多少钱？", "坐船三十元一位。", None),
     ("坐船多少钱？", "坐船要五十元。", Ungrounded.NUMBER),
     ("坐船多少钱？", "坐船三十美元。", Ungrounded.NUMBER),
@@ -89,6 +110,9 @@ def test_the_model_may_explain_where_only_names_and_numbers_count() -> None:
     assert tutor.missing("Ice is lighter than water, so it floats.") is None
     assert tutor.missing("It was found out in 1720.") is Ungrounded.NUMBER
     assert tutor.missing("Professor Miller found it out.") is Ungrounded.NAME
+    sum_ = grounds("What is 6 times 7?", Grounding.NAMES_AND_NUMBERS)
+    assert sum_.missing("There are six groups of seven.") is None
+    assert sum_.missing("There are nine groups of four.") is Ungrounded.NUMBER
 
 
 def test_what_was_said_carries() -> None:
@@ -100,7 +124,9 @@ def test_what_was_said_carries() -> None:
     assert heard.missing("The lamp costs $77.") is None
 
 
-async def passed(text: str, question: str, size: int = 4) -> tuple[str, Sequence[str]]:
+async def passed(
+    text: str, question: str, size: int = 4, grounding: Grounding = Grounding.STRICT
+) -> tuple[str, Sequence[str]]:
     """Return what passes of a reply, and the deltas that were read of it."""
     read: list[str] = []
 
@@ -109,7 +135,7 @@ async def passed(text: str, question: str, size: int = 4) -> tuple[str, Sequence
             read.append(text[start : start + size])
             yield read[-1]
 
-    parts = grounded(deltas(), grounds(question), decline=lambda missing: f"<{missing}>")
+    parts = grounded(deltas(), grounds(question, grounding), decline=lambda missing: f"<{missing}>")
     return "".join([part async for part in parts]), read
 
 
@@ -158,3 +184,34 @@ async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
 async def test_the_answer_to_a_question_of_fact_is_judged_by_whole_sentences() -> None:
     half_true = "A boat trip for all visitors is nine dollars, for 77 hours."
     assert (await passed(half_true, "How much is a boat trip?"))[0] == "<number>"
+
+
+@in_virtual_time
+@pytest.mark.parametrize("grounding", [Grounding.STRICT, Grounding.NAMES_AND_NUMBERS])
+async def test_a_refusal_begins_a_sentence_of_its_own(grounding: Grounding) -> None:
+    for text, question in (
+        ("When you learn words, then repeat them after nine minutes and 77 hours.", "How often?"),
+        ("The bells of the old church ring, as they say, for 77 years.", "Why do bells ring?"),
+        ("背单词的时候，可以先每隔十分钟、再隔七十七天复习。", "单词隔多久复习一次？"),
+    ):
+        for size in (1, 4, 100):
+            assert (await passed(text, question, size, grounding))[0] == "<number>"
+
+
+@in_virtual_time
+async def test_talk_that_cannot_go_on_is_ended() -> None:
+    for text, question, told in (
+        (
+            "That sounds like a lovely day, and Bob Miller said so too.",
+            "I had such a good time.",
+            "That sounds like a lovely day, but let me stop there.",
+        ),
+        (
+            "听起来真是很美好的一天，王建国也这么说。",
+            "今天真开心！",
+            "听起来真是很美好的一天，不过我先说到这里。",
+        ),
+    ):
+        assert (await passed(text, question))[0] == told
+    whole = "That sounds like a lovely day. Bob Miller said so too."
+    assert (await passed(whole, "I had such a good time."))[0] == "That sounds like a lovely day."

@@ -1,0 +1,95 @@
+"""The end of the gateway: whoever is still served is told of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.telemetry import SOCKETS
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+SOCKETS_S = 2.0
+"""How long the sockets may take to close; what is left then is cut off."""
+
+REQUESTS_S = 4.0
+"""How long requests may still take; the server would cut them off without a word a second later."""
+
+
+class Drain:
+    """Tells sockets, streams and requests that the gateway goes down, and waits for the sockets."""
+
+    def __init__(self, *, requests_s: float = REQUESTS_S) -> None:
+        self.requests_s = requests_s
+        self._begun = asyncio.Event()
+        self._begun_at: float | None = None
+        self._limits: dict[asyncio.Timeout, float] = {}
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._open = 0
+
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        """Count a socket that is open."""
+        self._open += 1
+        self._none_open.clear()
+        try:
+            with SOCKETS.track_inprogress():
+                yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._none_open.set()
+
+    async def begun(self) -> None:
+        """Wait until the gateway goes down; raises ServiceError DRAINING."""
+        await self._begun.wait()
+        raise _going_down()
+
+    @asynccontextmanager
+    async def limit(self, patience_s: float) -> AsyncIterator[None]:
+        """Run the block; raises ServiceError DRAINING when it outlasts the end by `patience_s`."""
+        limit = asyncio.timeout_at(self._begun_at and self._begun_at + patience_s)
+        self._limits[limit] = patience_s
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _going_down() from None
+        finally:
+            del self._limits[limit]
+
+    async def run(self) -> None:
+        """Begin, and wait for the sockets."""
+        self._begun_at = asyncio.get_running_loop().time()
+        self._begun.set()
+        for limit, patience_s in self._limits.items():
+            limit.reschedule(self._begun_at + patience_s)
+        try:
+            async with asyncio.timeout(SOCKETS_S):
+                await self._none_open.wait()
+        except TimeoutError:
+            return
+
+
+class Drained:
+    """Has the requests that the end of the gateway overtakes fail with DRAINING."""
+
+    def __init__(self, app: ASGIApp, *, drain: Drain) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        async with self._drain.limit(self._drain.requests_s):
+            await self._app(scope, receive, send)
+
+
+def _going_down() -> ServiceError:
+    return ServiceError(Reason.DRAINING, "The gateway goes down.")

@@ -1,0 +1,185 @@
+"""The commands that people type: up and its end, doctor's findings."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sqlite3
+from contextlib import closing
+
+import httpx
+import psutil
+import pytest
+
+from parley.processes import Running
+from tests.support.command_line import UP, environment, outcome, parley
+
+API = "/api/digital-human"
+MODULES = ("-m engine", "services.avatar", "services.task", "services.speech", "-m gateway")
+
+
+def offspring(process: Running) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+async def all_gone(processes: list[psutil.Process]) -> bool:
+    """Whether all end soon; they are told and need a moment."""
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)
+    return not alive
+
+
+@pytest.mark.timeout(300)
+async def test_up_and_its_end(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        banner = await said.until(UP)
+        url = re.search(r"http://\S+", banner)
+        assert url
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{url[0]}/readyz")).status_code == 200
+            order = {"roomId": "room_1", "streamId": "stream_1"}
+            created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
+        children = offspring(process)
+        commands = [" ".join(child.cmdline()) for child in children]
+        assert all(any(word in each for each in commands) for word in MODULES)
+        os.kill(process.pid, signal.SIGTERM)
+        assert await process.wait() == 0, said.text
+    assert not [child for child in children if child.is_running()]
+    assert f"{created['taskId']} stopped" in said.lines
+    with closing(sqlite3.connect(f"{tmp_path}/tasks.sqlite3")) as journal:
+        assert journal.execute("SELECT state, stop_reason FROM tasks").fetchall() == [
+            ("STOPPED", "REQUESTED")
+        ]
+    stops = [line for line in said.lines if re.search("down|stopping", line)]
+    assert stops[0].startswith("gateway")
+    assert stops[-1].startswith("engine")
+
+
+@pytest.mark.timeout(240)
+async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        (task,) = [child for child in children if "services.task" in child.cmdline()]
+        task.suspend()
+        os.kill(process.pid, signal.SIGINT)
+        await said.until("Stopping")
+        os.kill(process.pid, signal.SIGINT)
+        assert await process.wait() == 0, said.text
+        assert await all_gone(children)
+    # It would have said so in the end.
+    assert "could be taken off air" not in said.text
+
+
+@pytest.mark.timeout(240)
+async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        assert await all_gone(children)
+
+
+@pytest.mark.timeout(240)
+async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    async with parley("up", env=env) as (process, said):
+        await said.until(UP)
+        children = offspring(process)
+        (task,) = [child for child in children if "services.task" in child.cmdline()]
+        task.kill()
+        assert await process.wait() == 1
+        assert await all_gone(children)
+    assert "task ended by itself with exit code -9" in said.text
+
+
+async def test_a_wrong_setting_is_named(tmp_path: object) -> None:
+    env = environment(TASK_MAX_DURATION_S="long", TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    code, text = await outcome("up", env=env)
+    assert code == 1
+    assert "TASK_MAX_DURATION_S" in text
+
+
+async def test_a_taken_port_is_named_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, text = await outcome("up", env=environment(SPEECH_PORT=str(port)))
+    assert code == 1
+    assert f"port {port} for speech is taken" in text
+    assert "SPEECH_PORT" in text
+    assert "service up" not in text
+
+
+async def test_doctor_finds_nothing_wrong() -> None:
+    code, text = await outcome("doctor", env=environment())
+    assert code == 0, text
+    assert "All is well." in text
+
+
+async def test_a_terminal_of_few_characters_is_no_error() -> None:
+    code, text = await outcome("doctor", env=environment(PYTHONIOENCODING="ascii"))
+    assert code == 0, text
+    assert "All is well." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {
+                "APP_ID": "none",
+                "SERVER_SECRET": "short",
+                "GATEWAY_HOST": "0.0.0.0",
+                "SPEECH_CHAT": "opnai",
+                "TASK_DATABASE_FILE": "/nowhere/name",
+                "PARLEY_CACHE": "/nowhere/at/all",
+                "AVATAR_CLOUD_URL": "http://127.0.0.1:9",
+            },
+            (
+                "APP_ID",
+                "32 characters",
+                "GATEWAY_API_KEYS",
+                "SPEECH_CHAT",
+                "TASK_DATABASE_FILE",
+                "parley models pull",
+                "no answer from http://127.0.0.1:9",
+            ),
+        ),
+        (
+            {
+                "PARLEY_LLM": "huge",
+                "TASK_PORT": "many",
+                "SPEECH_CHAT": "openai",
+                "https_proxy": "socks5://proxy.example",
+                "CALLBACK_SECRET": "one",
+                "ENGINE_CALLBACK_SECRET": "two",
+            },
+            ("PARLEY_LLM", "TASK_PORT", "HTTPS_PROXY", "another secret"),
+        ),
+    ],
+)
+async def test_doctor_says_all_that_is_wrong(
+    changes: dict[str, str], told: tuple[str, ...]
+) -> None:
+    code, text = await outcome("doctor", env=environment(**changes))
+    assert code == 1, text
+    for words in (*told, "to mend"):
+        assert words in text
+
+
+async def test_doctor_knows_who_holds_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, text = await outcome("doctor", env=environment(TASK_PORT=str(port)))
+    assert code == 1
+    assert "in use, but not by a healthy Parley" in text
+
+
+async def test_no_gateway_is_said() -> None:
+    code, text = await outcome("talk", "--text", "hello", env=environment())
+    assert code == 1
+    assert "Is Parley running?" in text
