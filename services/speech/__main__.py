@@ -11,7 +11,7 @@ from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
 from services.speech.personas.catalogue import Personas, load_personas
 from services.speech.personas.format import PersonaError
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 
 log = structlog.get_logger(__name__)

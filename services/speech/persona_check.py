@@ -10,7 +10,7 @@ from pathlib import Path
 from services.runtime.settings import SettingsError, load
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import PersonaError
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 from services.speech.voices import VoiceOffer
 

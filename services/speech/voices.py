@@ -1,6 +1,6 @@
 """Which voice speaks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.runtime.errors import refused
@@ -15,6 +15,14 @@ class VoiceOffer:
 
     synthesizer: str
     voices: Sequence[Voice]
+
+
+def any_language(voice_ids: Iterable[str]) -> tuple[Voice, ...]:
+    """Return voices of which only the ids are known: each speaks any language."""
+    return tuple(
+        Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
+        for each in voice_ids
+    )
 
 
 def speaks(voice: Voice, language_code: str) -> bool:

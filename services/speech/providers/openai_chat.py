@@ -1,13 +1,14 @@
 """Language models behind `POST /chat/completions`, streamed."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 import httpx
 import structlog
 
 from services.speech.ports import ChatMessage, ProviderMuteError, Stage
+from services.speech.provider_settings import OpenAiChatSettings
 from services.speech.providers.answers import has_words
 from services.speech.providers.chat.answers import AnswerError, Saying, documents, saying_of
 from services.speech.providers.chat.markup import Habit, Markup, expected_habit
@@ -16,12 +17,23 @@ from services.speech.providers.http.client import Endpoint, malformed, open_clie
 from services.speech.providers.http.complaints import fit_for_log
 from services.speech.providers.http.parameters import Parameters
 from services.speech.providers.http.requests import Asking
-from services.speech.streams import closing, timely
+from services.speech.streams import Deadlines, closing, timely
 
 log = structlog.get_logger(__name__)
 
 _TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
 _FILTERED = frozenset(("content_filter", "sensitive", "safety"))
+
+
+def open(
+    settings: OpenAiChatSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiChatModel"]:
+    """The language model that the settings describe."""
+    return OpenAiChatModel.open(
+        Endpoint.of(settings, deadlines),
+        max_tokens=settings.max_tokens or None,
+        temperature=settings.temperature,
+    )
 
 
 class OpenAiChatModel:

@@ -4,12 +4,13 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import SpeechChunk, Stage, Voice
+from services.speech.provider_settings import OpenAiSpeechSettings
 from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
 from services.speech.providers.http.complaints import complaint_in, complaint_of
 from services.speech.providers.http.parameters import Parameters
@@ -17,7 +18,8 @@ from services.speech.providers.http.requests import Asking
 from services.speech.providers.sound.byte_stream import ByteStream
 from services.speech.providers.sound.decoding import Decoder
 from services.speech.providers.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
-from services.speech.streams import closing, once, timely
+from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.voices import any_language
 
 SAMPLE_RATE_HERTZ = 24_000
 """What `response_format: pcm` means in this API."""
@@ -27,6 +29,13 @@ _SOUND_KEYS = frozenset(
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+
+
+def open(
+    settings: OpenAiSpeechSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiSynthesizer"]:
+    """The synthesizer that the settings describe."""
+    return OpenAiSynthesizer.open(Endpoint.of(settings, deadlines), voice_ids=settings.voice_ids)
 
 
 class OpenAiSynthesizer:
@@ -48,10 +57,7 @@ class OpenAiSynthesizer:
             client, endpoint, Stage.SYNTHESIS, Parameters(values={"response_format": "pcm"})
         )
         self._decoder = decoder
-        self._voices = tuple(
-            Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
-            for each in voice_ids
-        )
+        self._voices = any_language(voice_ids)
 
     @classmethod
     @asynccontextmanager

@@ -4,20 +4,28 @@ import io
 import re
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
+from services.speech.provider_settings import OpenAiTranscriptionSettings
 from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
 from services.speech.providers.http.complaints import complaint_of, shown_instead
 from services.speech.providers.http.parameters import Parameters
 from services.speech.providers.http.requests import Asking
-from services.speech.streams import closing, timely
+from services.speech.streams import Deadlines, closing, timely
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
 """Texts that are no transcripts: pages, and subtitles."""
+
+
+def open(
+    settings: OpenAiTranscriptionSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiRecognizer"]:
+    """The recognizer that the settings describe."""
+    return OpenAiRecognizer.open(Endpoint.of(settings, deadlines))
 
 
 class OpenAiRecognizer:

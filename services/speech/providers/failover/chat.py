@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import ChatMessage, ChatModel, Role, Stage
+from services.speech.ports import ChatMessage, ChatModel, Stage
 from services.speech.providers.answers import worded
 from services.speech.providers.failover.relay import FailoverRules, Relay
-from services.speech.streams import beginning, closing
-
-_PROBE = (ChatMessage(role=Role.USER, content="Say OK."),)
+from services.speech.providers.probes import probe_chat
+from services.speech.streams import beginning
 
 
 class FailoverChatModel:
@@ -27,7 +26,7 @@ class FailoverChatModel:
     async def open(cls, models: Sequence[ChatModel], rules: FailoverRules) -> AsyncIterator[Self]:
         """A model whose members are probed during their outages."""
         relay = Relay(Stage.CHAT, models, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_chat):
             yield cls(relay)
 
     @property
@@ -42,9 +41,3 @@ class FailoverChatModel:
                 worded(model.stream(messages), model.name), patience_s
             )
         )
-
-
-async def _probe(model: ChatModel) -> None:
-    async with closing(worded(model.stream(_PROBE), model.name)) as deltas:
-        async for _ in deltas:
-            return

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import LISTENING_RATE_HERTZ, Recognizer, Stage, Transcript
+from services.speech.ports import Recognizer, Stage, Transcript
 from services.speech.providers.answers import concluded
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay
-from services.speech.streams import closing, once
-
-_PROBE_PCM = bytes(LISTENING_RATE_HERTZ)  # Half a second of silence.
+from services.speech.providers.probes import probe_recognizer
+from services.speech.streams import closing
 
 
 class FailoverRecognizer:
@@ -31,7 +30,7 @@ class FailoverRecognizer:
     ) -> AsyncIterator[Self]:
         """A recognizer whose members are probed during their outages."""
         relay = Relay(Stage.RECOGNITION, recognizers, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_recognizer):
             yield cls(relay)
 
     @property
@@ -83,10 +82,3 @@ class _Patience:
                 finally:
                     self._limit = None
                 yield hypothesis
-
-
-async def _probe(recognizer: Recognizer) -> None:
-    hypotheses = recognizer.transcribe(once(_PROBE_PCM), language_code="en")
-    async with closing(concluded(hypotheses, recognizer.name)) as transcripts:
-        async for _ in transcripts:
-            pass

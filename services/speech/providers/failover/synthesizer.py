@@ -9,10 +9,9 @@ from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTi
 from services.speech.providers.answers import audible
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.failover.resampling import Resampler
+from services.speech.providers.probes import probe_synthesizer
 from services.speech.streams import beginning, closing
 from services.speech.voices import choose_voice
-
-_PROBE_TEXT = "OK."
 
 
 class FailoverSynthesizer:
@@ -38,7 +37,7 @@ class FailoverSynthesizer:
     ) -> AsyncIterator[Self]:
         """A synthesizer whose members are probed during their outages."""
         relay = Relay(Stage.SYNTHESIS, synthesizers, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_synthesizer):
             yield cls(relay, voices_of)
 
     @property
@@ -105,14 +104,3 @@ async def _resampled(
                 yield SpeechChunk(pcm=pcm, words=words)
     if rest := resampler.flush():
         yield SpeechChunk(pcm=rest, words=words)
-
-
-async def _probe(synthesizer: Synthesizer) -> None:
-    voice = synthesizer.voices[0]
-    language_code = voice.language_codes[0] if voice.language_codes else "en"
-    chunks = synthesizer.synthesize(
-        _PROBE_TEXT, voice_id=voice.voice_id, language_code=language_code
-    )
-    async with closing(audible(chunks, synthesizer.name)) as heard:
-        async for _ in heard:
-            return

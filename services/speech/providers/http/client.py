@@ -1,14 +1,18 @@
 """What all OpenAI-compatible endpoints share: the client, its deadlines, and their failures."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import httpx
 from pydantic import SecretStr
 
+from services.runtime.proxies import proxy_for
 from services.runtime.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.provider_settings import VendorSettings
 from services.speech.providers.http.complaints import Complaint, complaint_in, fit_for_log
 from services.speech.streams import Deadlines
 
@@ -28,6 +32,18 @@ class Endpoint:
     model: str
     deadlines: Deadlines
     proxy: str | None = None
+
+    @classmethod
+    def of(cls, settings: VendorSettings, deadlines: Deadlines) -> Self:
+        """The endpoint of a vendor, through the proxy that the environment names for it."""
+        return cls(
+            name=settings.name,
+            base_url=settings.base_url,
+            api_key=settings.key,
+            model=settings.model,
+            deadlines=deadlines,
+            proxy=proxy_for(settings.base_url, os.environ),
+        )
 
 
 @asynccontextmanager
