@@ -1,6 +1,6 @@
-"""What the speech service would do with its settings, tried without serving.
+"""Checks the speech service's settings, personas and vendors without serving.
 
-`python -m services.speech --check` tells it for `parley doctor`.
+`python -m services.speech --check` reports the findings to `parley doctor`.
 """
 
 import asyncio
@@ -31,19 +31,19 @@ P = TypeVar("P")
 PATIENCE = Deadlines(first_s=10, next_s=10, total_s=15)
 _STATUS = re.compile(r"status (\d{3})")
 _MEANINGS = {
-    "400": "it does not understand the request, perhaps the model",
+    "400": "it does not understand the request, perhaps because of the model",
     "401": "the key is not accepted",
     "403": "the key may not use this",
     "404": "there is no such address or model",
     "429": "the quota is used up",
 }
-_PERSONA_REMEDY = "Mend the file; docs/personas.md tells of the format."
+_PERSONA_REMEDY = "Fix the file; docs/personas.md describes the format."
 
 
 async def inspect() -> Sequence[Finding]:
-    """Look at the personas and at what the settings choose, and ask each vendor once.
+    """Check the settings' choices and the personas, and ask each vendor once.
 
-    Raises SettingsError when the settings cannot even be read.
+    Raises SettingsError when the settings cannot be read.
     """
     settings = load(SpeechSettings)
     return [
@@ -63,7 +63,7 @@ def _choices(settings: SpeechSettings) -> Iterator[Finding]:
     except SettingsError as error:
         yield from settings_problems(error)
     except ValidationError:
-        return  # Told of with the models.
+        return  # Reported with the models.
 
 
 def _personas(settings: SpeechSettings) -> Iterator[Finding]:

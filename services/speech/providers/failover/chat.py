@@ -1,4 +1,4 @@
-"""Language models of which the next one replies where one does not begin to."""
+"""Language models in order: the next one replies when one fails to begin."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,10 +12,10 @@ from services.speech.streams import beginning
 
 
 class FailoverChatModel:
-    """A chat model over several, with the same prompt to each.
+    """One chat model made of several, which all get the same prompt.
 
-    A reply that has begun is not begun again by another model: its first words may have been
-    spoken. A model that ends without a word has failed, as a mute voice has.
+    No other model restarts a reply that has begun: its first words may have been spoken. A model
+    that ends without a word has failed.
     """
 
     def __init__(self, relay: Relay[ChatModel]) -> None:
@@ -24,7 +24,7 @@ class FailoverChatModel:
     @classmethod
     @asynccontextmanager
     async def open(cls, models: Sequence[ChatModel], rules: FailoverRules) -> AsyncIterator[Self]:
-        """A model whose members are probed during their outages."""
+        """A model whose members are probed during outages."""
         relay = Relay(Stage.CHAT, models, rules)
         async with relay.probed(probe_chat):
             yield cls(relay)

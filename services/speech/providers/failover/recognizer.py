@@ -1,4 +1,4 @@
-"""Recognizers of which the next one hears the whole utterance again where one fails."""
+"""Recognizers in order: when one fails, the next gets the whole utterance."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,10 +14,10 @@ from services.speech.streams import closing
 
 
 class FailoverRecognizer:
-    """A recognizer over several, with the same audio and language to each.
+    """One recognizer made of several, which all get the same audio and language.
 
-    Hypotheses commit nobody, for a later one replaces them: until the final transcript the next
-    recognizer may take over. Time counts from the end of the audio.
+    The next recognizer may take over until the final transcript, as it replaces all hypotheses
+    before it. Time counts from the end of the audio.
     """
 
     def __init__(self, relay: Relay[Recognizer]) -> None:
@@ -28,7 +28,7 @@ class FailoverRecognizer:
     async def open(
         cls, recognizers: Sequence[Recognizer], rules: FailoverRules
     ) -> AsyncIterator[Self]:
-        """A recognizer whose members are probed during their outages."""
+        """A recognizer whose members are probed during outages."""
         relay = Relay(Stage.RECOGNITION, recognizers, rules)
         async with relay.probed(probe_recognizer):
             yield cls(relay)
@@ -41,7 +41,7 @@ class FailoverRecognizer:
     async def transcribe(
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncIterator[Transcript]:
-        """Yield one recognizer's hypotheses, or those of several that gave up; one final."""
+        """Yield the hypotheses of those that are asked, and one final transcript."""
         async with Recording.of(pcm) as recording:
 
             def ask(recognizer: Recognizer, patience_s: float | None) -> AsyncIterator[Transcript]:
@@ -57,7 +57,7 @@ class FailoverRecognizer:
 
 
 class _Patience:
-    """How long a recognizer may take for each hypothesis from the end of the audio on."""
+    """How long a recognizer may take for each hypothesis once the audio has ended."""
 
     def __init__(self, within_s: float | None) -> None:
         self._within_s: float | None = None
@@ -65,7 +65,7 @@ class _Patience:
         self._limit: asyncio.Timeout | None = None
 
     def begin(self) -> None:
-        """The recognizer has got all of the audio."""
+        """The recognizer has all of the audio."""
         self._within_s = self._later_s
         if self._limit is not None and self._within_s is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._within_s)

@@ -1,4 +1,4 @@
-"""Synthesizers of which the next one speaks a segment where one stays silent."""
+"""Synthesizers in order: the next one speaks a segment when one stays silent."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,10 +15,10 @@ from services.speech.voices import choose_voice
 
 
 class FailoverSynthesizer:
-    """A synthesizer over several, with the rate and the voices of the first.
+    """One synthesizer made of several, with the sample rate and the voices of the first.
 
     Another one speaks with its own voice: the one that `voices_of` names for the wanted voice, else
-    its first for the language. A segment of which some was heard is not begun again.
+    its first for the language. A segment that was heard in part is not started again.
     """
 
     def __init__(self, relay: Relay[Synthesizer], voices_of: Mapping[str, str]) -> None:
@@ -35,7 +35,7 @@ class FailoverSynthesizer:
         *,
         voices_of: Mapping[str, str],
     ) -> AsyncIterator[Self]:
-        """A synthesizer whose members are probed during their outages."""
+        """A synthesizer whose members are probed during outages."""
         relay = Relay(Stage.SYNTHESIS, synthesizers, rules)
         async with relay.probed(probe_synthesizer):
             yield cls(relay, voices_of)
@@ -58,7 +58,7 @@ class FailoverSynthesizer:
     def synthesize(
         self, text: str, *, voice_id: str, language_code: str
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio that one synthesizer makes; raises ProviderError."""
+        """Yield the audio of one synthesizer; raises ProviderError."""
         voices = {
             each.name: self._voice_id(each, voice_id, language_code)
             for each in self._relay.providers
@@ -74,7 +74,7 @@ class FailoverSynthesizer:
         return self._relay.relay(ask, suits=lambda each: voices[each.name] is not None)
 
     def _voice_id(self, synthesizer: Synthesizer, wanted: str, language_code: str) -> str | None:
-        """Return the synthesizer's voice that stands for the wanted one, None without any."""
+        """Return the synthesizer's voice for the wanted one, None if none speaks the language."""
         if synthesizer is self._first:
             return wanted
         preferred = self._voices_of.get(wanted, wanted)
