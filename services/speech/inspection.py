@@ -49,7 +49,7 @@ async def inspect() -> Sequence[Finding]:
     return [
         *_choices(settings),
         *_personas(settings),
-        *await asyncio.gather(*_asking(settings)),
+        *await asyncio.gather(*_vendors(settings)),
     ]
 
 
@@ -88,7 +88,7 @@ def _persona_problems(error: PersonaError) -> Iterator[Finding]:
         )
 
 
-def _asking(settings: SpeechSettings) -> Iterator[Awaitable[Finding]]:
+def _vendors(settings: SpeechSettings) -> Iterator[Awaitable[Finding]]:
     """Ask each vendor for something small, as a conversation would."""
     for recognizer in settings.recognizer.providers:
         if isinstance(recognizer, VendorSettings):

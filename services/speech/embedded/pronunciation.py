@@ -159,7 +159,7 @@ def _tidy(sounds: Iterable[Sound]) -> Iterator[Sound]:
 
 
 def _load_chinese_words() -> jieba.Tokenizer:
-    """Load the word list anew each time: the library's cache is where other users may write."""
+    """Load the word list without the library's cache, which is where other users may write."""
     jieba.setLogLevel(logging.WARNING)
     words = jieba.Tokenizer()
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
