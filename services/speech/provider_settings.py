@@ -81,6 +81,26 @@ class VendorSettings(Option):
         return self.api_key
 
 
+class ChatVendorSettings(VendorSettings):
+    """A language model on the network; the first and its fallback share these settings."""
+
+    max_tokens: int = Field(
+        300,
+        ge=0,
+        le=100_000,
+        validation_alias="SPEECH_CHAT_MAX_TOKENS",
+        description="longest reply of an openai model and its fallback, in tokens, thinking"
+        " included; 0 for the model's own limit",
+    )
+    temperature: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        validation_alias="SPEECH_CHAT_TEMPERATURE",
+        description="how freely they choose their words; not sent again to a model that refuses it",
+    )
+
+
 class SynthesizerVendorSettings(VendorSettings):
     """A synthesizer on the network."""
 
@@ -126,27 +146,12 @@ class OpenAiTranscriptionSettings(OpenAiSettings):
     model: Name = Field("gpt-4o-mini-transcribe", description="model of the recognizer")
 
 
-class OpenAiChatSettings(OpenAiSettings):
+class OpenAiChatSettings(OpenAiSettings, ChatVendorSettings):
     """A language model behind `POST /chat/completions`."""
 
     kind: ClassVar[ChatKind] = ChatKind.OPENAI
     base_url: ApiUrl = Field(OPENAI_URL, description="the API before /chat/completions")
     model: Name = Field("gpt-4o-mini", description="the language model")
-    max_tokens: int = Field(
-        300,
-        ge=0,
-        le=100_000,
-        validation_alias="SPEECH_CHAT_MAX_TOKENS",
-        description="longest reply of an openai model and its fallback, in tokens, thinking"
-        " included; 0 for the model's own limit",
-    )
-    temperature: float = Field(
-        0.5,
-        ge=0,
-        le=2,
-        validation_alias="SPEECH_CHAT_TEMPERATURE",
-        description="how freely they choose their words; not sent again to a model that refuses it",
-    )
 
 
 class OpenAiSpeechSettings(OpenAiSettings, SynthesizerVendorSettings):
