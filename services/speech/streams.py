@@ -50,7 +50,7 @@ async def timely(items: AsyncIterator[T], deadlines: Deadlines) -> AsyncIterator
 
 
 async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:
-    """Yield the same items; raises TimeoutError when the first one is late."""
+    """Yield the same items; raises TimeoutError when the first is late."""
     async with closing(items):
         try:
             async with asyncio.timeout(within_s):

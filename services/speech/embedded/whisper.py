@@ -43,7 +43,7 @@ _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
 _ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
-"""The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
+"""The same digit three times, as in 1.1.1: either spoken so, or the model repeats the last one."""
 
 _CAREFUL_BEAMS = 5
 
@@ -88,7 +88,7 @@ class _Decoded:
 
     @property
     def may_be_miscounted(self) -> bool:
-        """Whether a digit may stand there more or less often than it was said."""
+        """Whether a digit may be written more or fewer times than it was spoken."""
         return _ALIKE.search(self.text) is not None
 
     @property
@@ -138,7 +138,7 @@ class WhisperModel:
         language = spoken or language
         decoded = self._generate(encoded, seconds, language, repeats=True)
         if decoded.is_speech and decoded.may_be_miscounted:
-            # With all of its context the model counts better; it costs three times as much.
+            # With its whole context the model counts better, at three times the cost.
             encoded = self._encode(samples, _LONGEST_CONTEXT_S)
             decoded = self._generate(encoded, seconds, language, repeats=True, beams=_CAREFUL_BEAMS)
         is_speech = decoded.is_speech
