@@ -18,7 +18,7 @@ from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import LibrarySettings, choose_language_model, open_store
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.personas.catalogue import load_personas
-from services.speech.providers.factory import only_file
+from services.speech.providers.embedded import only_file
 from services.speech.telemetry.metrics import ANSWERS
 
 PERSONAS = Path(__file__).parents[1] / "personas"

@@ -6,13 +6,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, SecretStr
-from pydantic.fields import FieldInfo
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from engine.settings import EngineSettings
 from gateway.settings import GatewaySettings
 from services.avatar.settings import AvatarSettings
+from services.runtime.settings import variables as read_variables
 from services.speech.embedded.library import LibrarySettings
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings
@@ -50,12 +50,11 @@ class Variable:
 
 def variables(settings: type[BaseSettings]) -> Iterator[Variable]:
     """The variables that a settings class reads, under the names that people are told."""
-    prefix = settings.model_config.get("env_prefix", "")
-    for name, field in settings.model_fields.items():
+    for each in read_variables(settings):
         yield Variable(
-            name=_told_name(f"{prefix}{name}".upper(), field.validation_alias),
-            default=_text(field.get_default(call_default_factory=False)),
-            description=_description(field),
+            name=each.names[-1],
+            default=_text(each.default),
+            description=each.description[:1].upper() + each.description[1:],
         )
 
 
@@ -71,21 +70,6 @@ def example() -> str:
                 lines.append(f"\n# {variable.description}\n" if variable.description else "\n")
                 lines.append(f"#{variable.name}={variable.default}\n")
     return "".join(lines)
-
-
-def _told_name(own_name: str, alias: Any) -> str:
-    match alias:
-        case None:
-            return own_name
-        case AliasChoices(choices=choices):
-            return str(choices[-1])
-        case _:
-            return str(alias)
-
-
-def _description(field: FieldInfo) -> str:
-    text = field.description or ""
-    return text[:1].upper() + text[1:]
 
 
 def _text(value: Any) -> str:

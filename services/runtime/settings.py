@@ -1,15 +1,22 @@
 """Reads a process's settings from the environment, and says all that is wrong with them at once."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from services.runtime import groups
+from services.runtime.groups import CheckedTexts, Place, Variable, nested, read_group
 from services.runtime.proxies import ProxyError, proxy_for
-from services.runtime.values import check_text
 
 S = TypeVar("S", bound="ProcessSettings")
 
@@ -18,7 +25,22 @@ AUTHORITY_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Name who vouches for the certificates of others, where the system's own list does not do."""
 
 
-class ProcessSettings(BaseSettings):
+class _Environment(EnvSettingsSource):
+    """The environment, from which groups are read as well."""
+
+    def prepare_field_value(
+        self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
+    ) -> Any:
+        """Return what the environment says of a field, None for nothing."""
+        group = read_group(
+            field, f"{self.env_prefix}{field_name}_", lambda name: self.env_vars.get(name.lower())
+        )
+        if group is not None:
+            return group
+        return super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
+class ProcessSettings(CheckedTexts, BaseSettings):
     """What the settings of all processes have in common; each process adds its own."""
 
     model_config = SettingsConfigDict(
@@ -36,10 +58,17 @@ class ProcessSettings(BaseSettings):
         description="how they log: console for people, json for a collector",
     )
 
-    @field_validator("*", mode="before")
     @classmethod
-    def _check_text(cls, value: Any) -> Any:
-        return check_text(value) if isinstance(value, str) else value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what is given in code, then the environment."""
+        return init_settings, _Environment(settings_cls)
 
     def vendor_urls(self) -> tuple[str, ...]:
         """Return what is called beyond our own processes, perhaps through a proxy."""
@@ -56,23 +85,26 @@ def load(settings_type: type[S]) -> S:
     A variable `NAME_FILE` names a file that holds the value of `NAME`. Raises SettingsError that
     names every variable that is missing or wrong, and the rule that it breaks.
     """
-    files = _files(settings_type, os.environ)
-    contents: dict[str, Any] = {}
+    known = tuple(variables(settings_type))
+    contents: dict[Place, str] = {}
     faults: dict[str, str] = {}
-    for field, variable in files.items():
-        try:
-            contents[field] = Path(os.environ[variable]).read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError):
-            faults[field] = f"{variable}: cannot read the file that it names"
+    for variable in known:
+        if file := _file(variable):
+            try:
+                text = Path(os.environ[file]).read_text(encoding="utf-8-sig").strip()
+            except (OSError, UnicodeDecodeError):
+                faults[file] = f"{file}: cannot read the file that it names"
+            else:
+                contents[variable.place] = text
     try:
-        settings = settings_type(**contents)
+        settings = settings_type(**nested(contents))
     except ValidationError as error:
         for each in error.errors():
             message = each["msg"].removeprefix("Value error, ")
-            if field := _field(settings_type, each["loc"]):
-                told = f"{_told_name(settings_type, field, files)}: {message}"
+            if found := next((it for it in known if it.is_at(each["loc"])), None):
+                name = _told_name(found)
                 # Of a file that cannot be read, what is missing is known already.
-                faults.setdefault(field, told)
+                faults.setdefault(name, f"{name}: {message}")
             else:
                 # What several settings do wrong together names them itself.
                 faults |= {line: line for line in message.split("; ")}
@@ -97,40 +129,20 @@ def _ways_faults(urls: Iterable[str]) -> dict[str, str]:
     return faults
 
 
-def variables(settings_type: type[ProcessSettings]) -> dict[str, tuple[str, ...]]:
-    """Return the variables that each field is read from, the first one that is set winning."""
-    prefix = settings_type.model_config.get("env_prefix", "")
-    found: dict[str, tuple[str, ...]] = {}
-    for name, field in settings_type.model_fields.items():
-        match field.validation_alias:
-            case None:
-                found[name] = (f"{prefix}{name}".upper(),)
-            case AliasChoices(choices=choices):
-                found[name] = tuple(str(choice) for choice in choices)
-            case alias:
-                found[name] = (str(alias),)
-    return found
+def variables(settings_type: type[BaseSettings]) -> Iterator[Variable]:
+    """Yield what each setting is read from."""
+    return groups.variables(settings_type, settings_type.model_config.get("env_prefix", ""))
 
 
-def _files(settings_type: type[ProcessSettings], environment: Mapping[str, str]) -> dict[str, str]:
-    """The variable that names a file, of each field that is given by one."""
-    found = {}
-    for field, names in variables(settings_type).items():
-        files = [f"{name}{FILE_SUFFIX}" for name in names]
-        given = [each for each in files if environment.get(each)]
-        if given and not any(environment.get(name) for name in names):
-            found[field] = given[0]
-    return found
+def _file(variable: Variable) -> str:
+    """Return the variable that names a file with the value; "" if the value is not given by one."""
+    if any(os.environ.get(name) for name in variable.names):
+        return ""
+    files = (f"{name}{FILE_SUFFIX}" for name in variable.names)
+    return next((each for each in files if os.environ.get(each)), "")
 
 
-def _field(settings_type: type[ProcessSettings], location: tuple[int | str, ...]) -> str:
-    """The field that an error is about, by its own name or its variable's; "" if about several."""
-    found = variables(settings_type)
-    return next((field for field in found if {field, *found[field]} & {*location[:1]}), "")
-
-
-def _told_name(settings_type: type[ProcessSettings], field: str, files: Mapping[str, str]) -> str:
-    """The variable that an operator has set, or would set."""
-    names = variables(settings_type)[field]
-    given = [name for name in names if os.environ.get(name)]
-    return files.get(field) or (given or names)[0]
+def _told_name(variable: Variable) -> str:
+    """Return the variable that an operator has set, or would set."""
+    given = [name for name in variable.names if os.environ.get(name)]
+    return _file(variable) or (given or variable.names)[0]

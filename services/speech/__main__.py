@@ -11,14 +11,14 @@ from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
 from services.speech.personas.catalogue import Personas, load_personas
 from services.speech.personas.format import PersonaError
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 
 log = structlog.get_logger(__name__)
 
 
 def read_personas(settings: SpeechSettings) -> Personas:
-    """Return the personas; those that are left out are said loudly. Raises PersonaError."""
+    """Return the personas, and log those that are left out as errors. Raises PersonaError."""
     personas = load_personas(
         settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
     )
@@ -28,7 +28,7 @@ def read_personas(settings: SpeechSettings) -> Personas:
 
 
 async def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     settings = load(SpeechSettings)
     library = load(LibrarySettings)
     configure_logs("speech", settings)

@@ -1,4 +1,4 @@
-"""The composition of the speech service: from settings to a server that is up."""
+"""The composition of the speech service: from settings to a running server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,10 @@ SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """What does the work; without a `chat` model only curated answers are given.
+    """What serves the stages of a turn.
 
-    Without an `embedder` the model gets no facts.
+    Without a `chat` model only curated answers are given; without an `embedder` the model gets no
+    facts.
     """
 
     recognizer: Recognizer
@@ -50,7 +51,7 @@ class Providers:
 async def open_providers(
     settings: SpeechSettings, library: LibrarySettings, personas: Personas
 ) -> AsyncIterator[Providers]:
-    """Load the models that the settings ask for; raises ModelStoreError when one is missing."""
+    """Open what the settings choose; raises ModelStoreError when a model is missing."""
     store = open_store(library)
     await asyncio.to_thread(load_dictionaries)
     async with AsyncExitStack() as stack:
@@ -82,7 +83,7 @@ async def running(
     task_check_s: float = TASK_CHECK_S,
     task_start_s: float = START_S,
 ) -> AsyncIterator[Serving]:
-    """Serve until the end of the context; then cut off all conversations and record them."""
+    """Serve until the context is left; then cut off all conversations and record them."""
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
     stages = Stages(
         recognizer=providers.recognizer, dialogue=dialogue, synthesizer=providers.synthesizer
@@ -126,7 +127,7 @@ async def running(
 
 
 def serving_options(settings: SpeechSettings) -> ServingOptions:
-    """Return how the service listens."""
+    """Return where and how the service listens."""
     token = settings.service_token
     return ServingOptions(
         host=settings.host,

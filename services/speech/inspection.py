@@ -1,15 +1,15 @@
-"""What the speech service would do with its settings, tried without serving.
+"""Checks the speech service's settings, personas and vendors without serving.
 
-`python -m services.speech --check` tells it for `parley doctor`.
+`python -m services.speech --check` reports the findings to `parley doctor`.
 """
 
 import asyncio
 import math
 import re
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -18,50 +18,38 @@ from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import LibrarySettings
 from services.speech.personas.catalogue import load_personas
 from services.speech.personas.format import PersonaError
-from services.speech.ports import LISTENING_RATE_HERTZ, ChatMessage, ProviderError, Role
-from services.speech.providers.answers import audible, concluded, worded
-from services.speech.providers.factory import (
-    check_language_model,
-    check_voices,
-    endpoint,
-    voice_offer,
-)
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
-from services.speech.settings import Provider, SpeechSettings
-from services.speech.streams import Deadlines, closing
+from services.speech.ports import LISTENING_RATE_HERTZ, ProviderError
+from services.speech.provider_settings import VendorSettings
+from services.speech.providers import vendors
+from services.speech.providers.checks import check_language_model, check_voices, voice_offer
+from services.speech.providers.probes import probe_chat, probe_recognizer, probe_synthesizer
+from services.speech.settings import SpeechSettings
+from services.speech.streams import Deadlines
+
+P = TypeVar("P")
 
 PATIENCE = Deadlines(first_s=10, next_s=10, total_s=15)
-Trial: TypeAlias = Callable[[SpeechSettings, str], Awaitable[None]]
 _STATUS = re.compile(r"status (\d{3})")
 _MEANINGS = {
-    "400": "it does not understand the request, perhaps the model",
+    "400": "it does not understand the request, perhaps because of the model",
     "401": "the key is not accepted",
     "403": "the key may not use this",
     "404": "there is no such address or model",
     "429": "the quota is used up",
 }
-_PERSONA_REMEDY = "Mend the file; docs/personas.md tells of the format."
+_PERSONA_REMEDY = "Fix the file; docs/personas.md describes the format."
 
 
 async def inspect() -> Sequence[Finding]:
-    """Look at the personas and at what the settings choose, and ask each vendor once.
+    """Check the settings' choices and the personas, and ask each vendor once.
 
-    Raises SettingsError when the settings cannot even be read.
+    Raises SettingsError when the settings cannot be read.
     """
     settings = load(SpeechSettings)
     return [
         *_choices(settings),
         *_personas(settings),
-        *await asyncio.gather(
-            *(
-                _vendor(settings, setting, trial)
-                for stage, trial in TRIALS.items()
-                for setting in (stage, f"{stage}_fallback")
-                if getattr(settings, setting).value == Provider.OPENAI.value
-            )
-        ),
+        *await asyncio.gather(*_vendors(settings)),
     ]
 
 
@@ -75,7 +63,7 @@ def _choices(settings: SpeechSettings) -> Iterator[Finding]:
     except SettingsError as error:
         yield from settings_problems(error)
     except ValidationError:
-        return  # Told of with the models.
+        return  # Reported with the models.
 
 
 def _personas(settings: SpeechSettings) -> Iterator[Finding]:
@@ -100,20 +88,39 @@ def _persona_problems(error: PersonaError) -> Iterator[Finding]:
         )
 
 
-async def _vendor(settings: SpeechSettings, stage: str, trial: Trial) -> Finding:
-    """Ask a vendor for something small, as a conversation would."""
-    name = f"SPEECH_{stage.upper()}"
-    url = getattr(settings, f"{stage}_base_url")
+def _vendors(settings: SpeechSettings) -> Iterator[Awaitable[Finding]]:
+    """Ask each vendor for something small, as a conversation would."""
+    for recognizer in settings.recognizer.providers:
+        if isinstance(recognizer, VendorSettings):
+            opening = vendors.open_recognizer(recognizer, PATIENCE)
+            yield _asked(recognizer, opening, lambda it: probe_recognizer(it, _tone()))
+    for chat in settings.chat.providers:
+        if isinstance(chat, VendorSettings):
+            yield _asked(chat, vendors.open_chat(chat, PATIENCE), probe_chat)
+    for synthesizer in settings.synthesizer.providers:
+        if isinstance(synthesizer, VendorSettings):
+            yield _asked(
+                synthesizer, vendors.open_synthesizer(synthesizer, PATIENCE), probe_synthesizer
+            )
+
+
+async def _asked(
+    vendor: VendorSettings,
+    opening: AbstractAsyncContextManager[P],
+    probe: Callable[[P], Awaitable[None]],
+) -> Finding:
+    name = vendor.setting
     try:
-        await trial(settings, stage)
+        async with opening as provider:
+            await probe(provider)
     except ProviderError as error:
         return Finding(
             subject=name,
             verdict=Verdict.PROBLEM,
-            found=f"{url}: {_in_words(error)}",
+            found=f"{vendor.base_url}: {_in_words(error)}",
             remedy=f"Check {name}_BASE_URL, {name}_API_KEY and {name}_MODEL, and the network.",
         )
-    return Finding(subject=name, verdict=Verdict.FINE, found=f"{url} answers")
+    return Finding(subject=name, verdict=Verdict.FINE, found=f"{vendor.base_url} answers")
 
 
 def _in_words(error: ProviderError) -> str:
@@ -122,56 +129,9 @@ def _in_words(error: ProviderError) -> str:
     return ": ".join(filter(None, (str(error), meaning, error.vendor_message)))
 
 
-async def _recognize(settings: SpeechSettings, stage: str) -> None:
-    """A tone is no speech; that there is an answer is what counts."""
-    async with (
-        OpenAiRecognizer.open(endpoint(settings, stage, PATIENCE)) as recognizer,
-        closing(
-            concluded(recognizer.transcribe(_tone(), language_code="en"), recognizer.name)
-        ) as transcripts,
-    ):
-        async for _ in transcripts:
-            pass
-
-
-async def _chat(settings: SpeechSettings, stage: str) -> None:
-    question = ChatMessage(role=Role.USER, content="Say OK.")
-    async with (
-        OpenAiChatModel.open(
-            endpoint(settings, stage, PATIENCE),
-            max_tokens=settings.chat_max_tokens or None,
-            temperature=settings.chat_temperature,
-        ) as chat,
-        closing(worded(chat.stream([question]), chat.name)) as deltas,
-    ):
-        async for _ in deltas:
-            return
-
-
-async def _speak(settings: SpeechSettings, stage: str) -> None:
-    voice_ids = [voice.voice_id for voice in voice_offer(settings, stage).voices]
-    vendor = endpoint(settings, stage, PATIENCE)
-    async with (
-        OpenAiSynthesizer.open(vendor, voice_ids=voice_ids) as synthesizer,
-        closing(
-            audible(
-                synthesizer.synthesize("OK.", voice_id=voice_ids[0], language_code="en"),
-                synthesizer.name,
-            )
-        ) as chunks,
-    ):
-        async for _ in chunks:
-            return
-
-
-async def _tone() -> AsyncIterator[bytes]:
-    """A second of 440 Hz, quiet."""
+def _tone() -> bytes:
+    """A second of 440 Hz, quiet: no speech, but not silence either."""
     step = 2 * math.pi * 440 / LISTENING_RATE_HERTZ
-    yield array(
+    return array(
         "h", (round(3000 * math.sin(step * at)) for at in range(LISTENING_RATE_HERTZ))
     ).tobytes()
-
-
-TRIALS: Mapping[str, Trial] = MappingProxyType(
-    {"recognizer": _recognize, "chat": _chat, "synthesizer": _speak}
-)

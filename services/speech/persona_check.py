@@ -1,6 +1,6 @@
-"""`python -m services.speech.persona_check [FILE…]`: says what is wrong with persona files.
+"""`python -m services.speech.persona_check [FILE…]`: reports what is wrong with persona files.
 
-Without files, all of the deployment's folder are looked at. Ends with 0 when nothing is wrong.
+Without files, it checks all of the deployment's folder. It exits with 0 when nothing is wrong.
 """
 
 import sys
@@ -10,13 +10,13 @@ from pathlib import Path
 from services.runtime.settings import SettingsError, load
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import PersonaError
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 from services.speech.voices import VoiceOffer
 
 
 def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:
-    """Print what each file lacks, or that it is fine; return whether all are."""
+    """Print what is wrong with each file, or that it is fine; return whether all are."""
     is_fine = True
     for path in paths:
         try:
@@ -31,7 +31,7 @@ def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:
 
 
 def main() -> int:
-    """Check the files of the command line; return the exit code."""
+    """Check the files named on the command line; return the exit code."""
     try:
         settings = load(SpeechSettings)
     except SettingsError as error:

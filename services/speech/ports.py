@@ -1,10 +1,10 @@
-"""What a conversation needs from the outside: small interfaces that providers implement.
+"""What a conversation needs from outside: small interfaces that providers implement.
 
-Audio that comes in is mono PCM16 little-endian at 16 kHz (`LISTENING_RATE_HERTZ`); audio that goes
-out has the synthesizer's own rate. A provider that fails raises `ProviderError`, never its
-library's own errors. One that gives nothing any more raises it too: what is too long for a provider
-on the network is nothing unusual for a model on a busy machine, so each keeps its own deadlines.
-Closing an async iterator early cancels the provider's work.
+Incoming audio is mono PCM16 little-endian at 16 kHz (`LISTENING_RATE_HERTZ`); outgoing audio has
+the synthesizer's own rate. A provider that fails raises `ProviderError`, never its library's own
+errors. So does one that stalls: what is too long for a provider on the network is nothing unusual
+for a model on a busy machine, so each keeps its own deadlines. Closing an async iterator early
+cancels the provider's work.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -30,7 +30,7 @@ class Stage(StrEnum):
 class ProviderError(Exception):
     """A provider failed; `transient` says whether the same call may succeed later.
 
-    `vendor_message` is what the vendor itself says, short and without keys: for the log alone.
+    `vendor_message` is what the vendor itself says, short and without keys, for the log only.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ProviderQuotaError(ProviderError):
 
 
 class ProviderMuteError(ProviderError):
-    """A provider ended well and gave nothing where there must be something."""
+    """A provider ended normally, without the answer that it owes."""
 
     def __init__(
         self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
@@ -71,8 +71,8 @@ class ProviderMuteError(ProviderError):
 class Transcript:
     """A hypothesis of what was said; a later one replaces it until one is final.
 
-    What a recognizer knows beyond the words: how likely it is that nobody spoke, 0..1, and which
-    language it clearly heard (BCP 47), whatever it was asked for.
+    Beyond the words, a recognizer may know how likely it is that nobody spoke, 0..1, and which
+    language it clearly heard (BCP 47), whichever it was asked for.
     """
 
     text: str
@@ -83,10 +83,10 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechEvidence:
-    """What speaks for speech in an utterance, whatever its words are.
+    """Evidence that an utterance is speech, whatever its words are.
 
-    `peak` is the detector's probability of speech where it is highest, for 0.13 s. `stillness`
-    is the share of the voiced sound in which nothing moves, as in notes and tones, 0..1.
+    `peak` is the detector's highest probability of speech, over 0.13 s. `stillness` is the share
+    of the voiced sound in which nothing moves, as in notes and tones, 0..1.
     """
 
     peak: float
@@ -108,7 +108,7 @@ class Recognizer(Protocol):
 
 
 class Role(StrEnum):
-    """Who says a chat message."""
+    """The author of a chat message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -183,7 +183,7 @@ class Synthesizer(Protocol):
 
 
 class Embedder(Protocol):
-    """Texts as unit vectors whose dot product is their likeness."""
+    """Texts as unit vectors whose dot product is their similarity."""
 
     async def embed_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Shape (len(texts), dimensions)."""
@@ -193,7 +193,7 @@ class Embedder(Protocol):
 
 
 class VoiceDetector(Protocol):
-    """Speech or not, for one audio stream; keeps state between frames."""
+    """Detects speech in one audio stream; keeps state between frames."""
 
     @property
     def frame_bytes(self) -> int:
@@ -204,7 +204,7 @@ class VoiceDetector(Protocol):
 
 
 class TurnEndModel(Protocol):
-    """Whether a speaker who pauses has finished."""
+    """Judges whether a speaker who pauses has finished."""
 
     async def completion_probability(self, pcm: bytes) -> float:
         """0..1 for an utterance that ends in a pause."""

@@ -1,4 +1,4 @@
-"""How the stages of a turn pull from each other: each closes its source, and waits only so long."""
+"""How the stages of a turn pull from each other: each closes its source, and has deadlines."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Deadlines:
     """How long a stage may let its consumer wait, in seconds.
 
-    `total_s` sums up the waiting alone: time in which the consumer asks for nothing is free.
+    `total_s` counts the waiting alone: time in which the consumer asks for nothing is free.
     """
 
     first_s: float
@@ -23,7 +23,7 @@ class Deadlines:
 
 @asynccontextmanager
 async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close an iterator at the end of the block, if it is one that can be closed."""
+    """Close an iterator when the context is left, if it can be closed."""
     try:
         yield items
     finally:
@@ -50,7 +50,7 @@ async def timely(items: AsyncIterator[T], deadlines: Deadlines) -> AsyncIterator
 
 
 async def beginning(items: AsyncIterator[T], within_s: float | None) -> AsyncIterator[T]:
-    """Yield the same items; raises TimeoutError when the first one is late."""
+    """Yield the same items; raises TimeoutError when the first is late."""
     async with closing(items):
         try:
             async with asyncio.timeout(within_s):

@@ -1,6 +1,6 @@
 """Which voice speaks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.runtime.errors import refused
@@ -11,14 +11,22 @@ from services.speech.ports import Voice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceOffer:
-    """The synthesizer that the settings choose, and the voices that it has."""
+    """The synthesizer that the settings choose, and its voices."""
 
     synthesizer: str
     voices: Sequence[Voice]
 
 
+def any_language(voice_ids: Iterable[str]) -> tuple[Voice, ...]:
+    """Return voices that are known by their ids alone; each speaks any language."""
+    return tuple(
+        Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
+        for each in voice_ids
+    )
+
+
 def speaks(voice: Voice, language_code: str) -> bool:
-    """Whether a voice speaks a language; regions do not matter, no languages means any."""
+    """Whether a voice speaks a language; regions are ignored, and no languages means any."""
     languages = {primary(each) for each in voice.language_codes}
     return not languages or primary(language_code) in languages
 
@@ -40,7 +48,7 @@ def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]
 def choose_voice(
     voices: Sequence[Voice], language_code: str, *, wanted: str = "", preferred: str = ""
 ) -> Voice:
-    """Return the voice that is wanted, else the preferred one if it is there, else the first.
+    """Return the wanted voice, else the preferred one if it exists, else the first.
 
     Raises ServiceError when the wanted one is unknown or no voice speaks the language.
     """

@@ -9,10 +9,10 @@ import engine.settings
 from engine.settings import EngineSettings, read_settings
 from gateway.settings import GatewaySettings
 from services.avatar.settings import AvatarSettings
-from services.runtime.settings import ProcessSettings, SettingsError, load
+from services.runtime.settings import ProcessSettings, SettingsError, load, variables
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings
-from tools.env_example import SECTIONS, variables
+from tools.env_example import SECTIONS
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NEEDED = {
@@ -46,10 +46,9 @@ ODD_SECRETS = {
 
 def settings_and_names(*, secret: bool) -> Iterator[tuple[type[BaseSettings], str]]:
     for _, settings in SECTIONS:
-        told = [each.name for each in variables(settings)]
-        for name, field in zip(told, settings.model_fields.values(), strict=True):
-            if not secret or "SecretStr" in str(field.annotation):
-                yield settings, name
+        for variable in variables(settings):
+            if not secret or "SecretStr" in str(variable.annotation):
+                yield settings, variable.names[-1]
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,11 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from services.runtime.settings import load
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import LONGEST_S, FactTable, LanguageTable, PersonaTable
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "personas.md").read_text(encoding="utf-8")
@@ -17,7 +18,7 @@ def test_the_example_is_a_persona(tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "baker.toml"
     path.write_text(example, encoding="utf-8")
-    persona = load_persona(path, offer=voice_offer(SpeechSettings()))
+    persona = load_persona(path, offer=voice_offer(load(SpeechSettings)))
     assert [each.language_code for each in persona.languages] == ["en", "zh"]
     assert persona.listening == {"complete_silence_s": 0.4}
     assert len(persona.languages[0].knowledge) == 2
@@ -27,7 +28,7 @@ def test_every_field_is_on_the_page() -> None:
     for table in (PersonaTable, LanguageTable, FactTable):
         for name in table.model_fields.keys() - {"languages", "listening"}:
             assert f"`{name}`" in PAGE
-    for voice in voice_offer(SpeechSettings()).voices:
+    for voice in voice_offer(load(SpeechSettings)).voices:
         assert f"`{voice.voice_id}`" in PAGE
 
 

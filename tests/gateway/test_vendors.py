@@ -1,4 +1,4 @@
-"""What a visitor's app is told when a vendor of the speech service fails: never a 500."""
+"""What a visitor's app gets when a vendor of the speech service fails: never a 500."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -53,7 +53,7 @@ async def test_chinese_comes_in_whole_characters(chat: LlamaChatModel) -> None:
         delta.encode()
 
 
-async def test_a_long_reply_ends_by_itself(chat: LlamaChatModel) -> None:
+async def test_a_long_reply_ends(chat: LlamaChatModel) -> None:
     assert 100 < len(await reply(chat, [ENDLESS])) <= 120
 
 
@@ -72,7 +72,7 @@ async def test_closing_the_stream_stops_the_model(chat: LlamaChatModel) -> None:
     assert loop.time() - started < whole_s / 2
 
 
-async def test_a_reply_given_up_while_others_wait_never_runs(chat: LlamaChatModel) -> None:
+async def test_a_reply_cancelled_in_the_queue_never_runs(chat: LlamaChatModel) -> None:
     running = chat.stream([ENDLESS])
     await anext(running)
     waiting = asyncio.ensure_future(anext(chat.stream([ENDLESS])))

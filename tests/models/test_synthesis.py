@@ -158,7 +158,7 @@ async def test_nothing_to_say_makes_no_sound(stack: EmbeddedStack, text: str) ->
     assert await speak(stack, text, "af_heart", "en-US") == []
 
 
-async def test_giving_up_stops_the_model(stack: EmbeddedStack) -> None:
+async def test_closing_stops_the_model(stack: EmbeddedStack) -> None:
     """The next sentence does not wait until the given-up one is spoken to its end."""
     loop = asyncio.get_running_loop()
     long = " ".join(reversed(ENGLISH))

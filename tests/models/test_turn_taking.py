@@ -185,7 +185,7 @@ async def test_a_pause_in_an_unfinished_sentence_is_waited_for(
         assert min(floor.asked_at_s) > resumed_s, name
 
 
-async def test_whoever_nods_does_not_interrupt_and_whoever_objects_does(
+async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
     stack: EmbeddedStack,
 ) -> None:
     interrupted = {}

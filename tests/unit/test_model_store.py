@@ -170,7 +170,7 @@ def test_every_source_that_failed_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_too_small_a_disk_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_too_small_a_disk_is_reported_before_anything_is_fetched(tmp_path: Path) -> None:
     manifest, _ = pinned(size=10**18)
     source = ScriptedSource(WEIGHTS)
     with pytest.raises(ModelStoreError, match=r"need 2,000,000,000,134 MB free.*PARLEY_CACHE"):
@@ -271,7 +271,9 @@ def server() -> Iterator[FileServer]:
 
 
 @pytest.mark.parametrize("honours_ranges", [True, False])
-def test_a_cut_transfer_goes_on(tmp_path: Path, server: FileServer, honours_ranges: bool) -> None:
+def test_an_interrupted_transfer_resumes(
+    tmp_path: Path, server: FileServer, honours_ranges: bool
+) -> None:
     manifest, file = pinned(url=server.url)
     store = open_store(tmp_path, manifest, UrlSource())
     server.cut = 300_000

@@ -58,7 +58,7 @@ def test_characters_are_read_as_their_words_ask(
         ("乘坐A三二零，A四纸", 2),
     ],
 )
-def test_a_letter_is_no_article(pronouncer: Pronouncer, text: str, letters: int) -> None:
+def test_a_letter_is_not_an_article(pronouncer: Pronouncer, text: str, letters: int) -> None:
     sounds = pronouncer.pronounce(text, "en-US")
     assert sum(each.phonemes == "ˈA" for each in sounds) == letters
 

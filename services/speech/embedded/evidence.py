@@ -1,4 +1,4 @@
-"""What speaks for speech in an utterance: the voice detector, and the spectrum's motion."""
+"""Evidence of speech in an utterance: the voice detector, and how much the spectrum moves."""
 
 import numpy as np
 
@@ -14,11 +14,11 @@ _SMOOTHED = 7
 _APART = 6
 _LEAST_PAIRS = 3
 _STILL = 0.15
-"""Standard deviation between two spectra, in powers of ten, below which they are the same."""
+"""Two spectra whose standard deviation, in powers of ten, is lower are the same."""
 
 
 def weigh(pcm: bytes) -> SpeechEvidence:
-    """Weigh an utterance of 16 kHz PCM16; takes about a hundredth of its length."""
+    """Weigh an utterance of 16 kHz PCM16; takes about a hundredth of its duration."""
     whole = len(pcm) // (2 * FRAME_SAMPLES) * FRAME_SAMPLES
     detector = EarshotDetector()
     frames = np.frombuffer(pcm, "<i2", count=whole).reshape(-1, FRAME_SAMPLES)
@@ -34,7 +34,7 @@ def weigh(pcm: bytes) -> SpeechEvidence:
 
 
 def _stillness(samples: Floats, is_voiced: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
-    """The share of spans of 96 ms, voiced at both ends, over which the spectrum stays the same."""
+    """Return the share of 96 ms spans, voiced at both ends, without a change in the spectrum."""
     # Whisper's scale is a quarter of a power of ten.
     mel = np.lib.stride_tricks.sliding_window_view(
         np.pad(4 * log_mel(samples), ((0, 0), (_SMOOTHED // 2, _SMOOTHED // 2)), mode="edge"),

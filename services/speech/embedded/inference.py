@@ -1,4 +1,4 @@
-"""ONNX sessions that share few cores with other models."""
+"""ONNX sessions that share a few cores with other models."""
 
 from typing import TypeAlias
 
@@ -9,7 +9,7 @@ RunOptions: TypeAlias = onnxruntime.RunOptions
 
 
 def open_session(model: bytes, *, threads: int) -> InferenceSession:
-    """Load a model whose idle threads sleep: spinning ones starve the other models' threads."""
+    """Load a model whose idle threads sleep: spinning threads would starve the other models."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,4 +1,4 @@
-"""The voice model: phonemes to sound, and when each phoneme is heard."""
+"""The voice model: phonemes to audio, and when each phoneme is heard."""
 
 import json
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ _SAMPLES_PER_UNIT = 600
 """Durations come in units of 25 ms."""
 
 _UNITS_EARLY = 2
-"""How long before its time a phoneme sounds: measured where a voice sets in after a pause."""
+"""How early a phoneme sounds, measured at the onset of a voice after a pause."""
 
 _DURATIONS = "/encoder/Clip_output_0"
-"""The model's inner value that holds a duration per symbol."""
+"""The model's internal tensor of one duration per symbol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """Sound at 24 kHz; phoneme i is heard in seconds [edges_s[i], edges_s[i + 1])."""
+    """Audio at 24 kHz; phoneme i is heard in seconds [edges_s[i], edges_s[i + 1])."""
 
     samples: Floats
     edges_s: npt.NDArray[np.float64]
 
 
 class KokoroModel:
-    """Kokoro-82M; its calls block."""
+    """Kokoro-82M, with blocking calls."""
 
     def __init__(self, path: Path, *, vocabulary: Path, threads: int) -> None:
         """Load the ONNX file and the phoneme vocabulary."""
@@ -43,17 +43,17 @@ class KokoroModel:
         self._symbols = symbols
 
     def keep_known(self, phonemes: str) -> str:
-        """The phonemes that the model has a symbol for."""
+        """Return the phonemes that the model has a symbol for."""
         return "".join(phoneme for phoneme in phonemes if phoneme in self._symbols)
 
     def speak(self, phonemes: str, style: Floats, options: RunOptions) -> Utterance:
-        """Say 1 to 510 known phonemes; raises if `options.terminate` is set meanwhile."""
+        """Speak 1 to 510 known phonemes; raises if `options.terminate` is set meanwhile."""
         symbols = [self._symbols[phoneme] for phoneme in phonemes]
         samples, durations = self._session.run(
             None,
             {
                 "tokens": np.array([[0, *symbols, 0]], np.int64),
-                # The style depends on the length of what is said.
+                # The style depends on the length of the phoneme string.
                 "style": style[len(symbols) - 1][None],
                 "speed": np.ones(1, np.float32),
             },
@@ -65,14 +65,14 @@ class KokoroModel:
 
 
 def load_style(path: Path) -> Floats:
-    """A voice: shape (510, 256)."""
+    """Load a voice: shape (510, 256)."""
     return np.fromfile(path, dtype="<f4").reshape(_STYLE_SHAPE)
 
 
 def _extra_output(name: str) -> bytes:
-    """What to append to a serialized ONNX model so that it also returns an inner float tensor.
+    """Return bytes that, appended to an ONNX model, make it also output an internal float tensor.
 
-    Protobuf joins repeated fields of concatenated messages: this is ModelProto.graph (7)
+    Protobuf merges repeated fields of concatenated messages: this is ModelProto.graph (7)
     .output (12) with .name (1) and .type (2) .tensor_type (1) .elem_type (1) = FLOAT (1).
     """
     kind = _field(2, _field(1, bytes([1 << 3, 1])))
@@ -80,5 +80,5 @@ def _extra_output(name: str) -> bytes:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited protobuf field of fewer than 128 bytes."""
+    """Return a length-delimited protobuf field of fewer than 128 bytes."""
     return bytes([number << 3 | 2, len(payload)]) + payload

@@ -12,7 +12,7 @@ from services.speech.embedded.manifest import load_manifest
 from services.speech.embedded.sources import FolderSource, PackageSource, Source, UrlSource
 from services.speech.embedded.store import ModelStore
 
-# Voices, vocabulary and small models that come with the code.
+# Voices, vocabulary and small models that ship with the code.
 ASSETS = Path(__file__).parents[1] / "assets"
 
 RECOGNITION_MODEL = "whisper-base"
@@ -31,7 +31,7 @@ class LanguageModel(StrEnum):
 
     @property
     def model(self) -> str | None:
-        """Its name in the manifest."""
+        """The model's name in the manifest, None for no model."""
         match self:
             case LanguageModel.GOOD:
                 return "qwen2.5-coder-1.5b"
@@ -42,20 +42,20 @@ class LanguageModel(StrEnum):
 
 
 class LibrarySettings(ProcessSettings):
-    """Where models are kept and which are wanted."""
+    """Where models are stored, and which language model is used."""
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_", use_attribute_docstrings=True)
 
     cache: Path = Path(platformdirs.user_cache_dir("parley"))
-    """Folder of the shared cache; models lie in its `models`."""
+    """Folder of the shared cache; models are in its folder `models`."""
     models_dir: Path | None = None
-    """A folder with copies of model files, asked before the network."""
+    """A folder with copies of model files, tried before the network."""
     llm: LanguageModel | None = None
     """The language model: good, small or none; by default good where memory allows, else small."""
 
 
 def open_store(settings: LibrarySettings) -> ModelStore:
-    """The store of the product's models."""
+    """Return the store of the product's models."""
     manifest = load_manifest()
     sources: list[Source] = [PackageSource(manifest), UrlSource()]
     if settings.models_dir is not None:
@@ -64,20 +64,20 @@ def open_store(settings: LibrarySettings) -> ModelStore:
 
 
 def choose_language_model(settings: LibrarySettings) -> LanguageModel:
-    """The one asked for, else the best that this machine's memory carries."""
+    """Return the one that is set, else the best one that fits into this machine's memory."""
     if settings.llm is not None:
         return settings.llm
     return LanguageModel.GOOD if usable_memory() >= _GOOD_MODEL_MEMORY else LanguageModel.SMALL
 
 
 def default_models(llm: LanguageModel) -> tuple[str, ...]:
-    """Names of the models that the embedded providers need, the most needed first."""
+    """Return the names of the models that the embedded providers need, most important first."""
     names = (RECOGNITION_MODEL, SYNTHESIS_MODEL)
     return names if llm.model is None else (*names, llm.model)
 
 
 def usable_memory() -> int:
-    """Bytes of memory that this process may hope for: the machine's, or its container's."""
+    """Return the bytes of memory of the machine, or of the container if that has less."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if _CGROUP_LIMIT.exists():
         limit = _CGROUP_LIMIT.read_text(encoding="ascii").strip()

@@ -19,17 +19,17 @@ _MAX_TOKENS = 120
 """A spoken reply of about 40 s."""
 
 _PREFILL_TOKENS = 64
-"""Prompt tokens between two looks at whether the reply is still wanted."""
+"""Prompt tokens between two checks whether the reply is still wanted."""
 
 _PROMPT_CACHE_MIB = 256
-"""Room for the prompts of other conversations, so that each resumes where it was."""
+"""Memory for the prompts of other conversations, so that each resumes where it left off."""
 
 _REUSED_TOKENS = 32
-"""Shortest stretch of known tokens that is moved rather than read again."""
+"""Shortest run of known tokens that is moved in the cache rather than read again."""
 
 
 class LlamaChatModel:
-    """Continues dialogues one at a time; the common prefix with earlier ones costs nothing."""
+    """Continues one dialogue at a time; a prefix shared with earlier ones costs nothing."""
 
     def __init__(self, server: xllamacpp.Server, *, worker: Worker) -> None:
         self._server = server
@@ -50,7 +50,7 @@ class LlamaChatModel:
         return _PROVIDER
 
     async def prime(self, messages: Sequence[ChatMessage]) -> None:
-        """Read a prompt ahead, so that a reply that starts with it starts at once."""
+        """Read a prompt ahead, so that replies to dialogues that start with it begin at once."""
         async with contextlib.aclosing(self._stream(messages, max_tokens=1)) as deltas:
             async for _ in deltas:
                 pass
@@ -58,7 +58,7 @@ class LlamaChatModel:
     def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
         """Yield the reply's text; closing the iterator stops the model at its next token.
 
-        A dialogue too long for the model is continued without its oldest messages.
+        A dialogue that is too long for the model is continued without its oldest messages.
         """
         return self._stream(messages, max_tokens=_MAX_TOKENS)
 
@@ -87,7 +87,7 @@ class LlamaChatModel:
             dialogue = _shorten(dialogue)
 
     def _complete(self, dialogue: Sequence[ChatMessage], max_tokens: int, reply: "_Reply") -> bool:
-        """Whether the dialogue fits into the model; if so, `reply` has got its continuation."""
+        """Generate into `reply`; return whether the dialogue fits into the model's context."""
         errors: list[Mapping[str, Any]] = []
 
         def receive(chunk: Mapping[str, Any]) -> bool:
@@ -127,7 +127,7 @@ class LlamaChatModel:
 class _Reply:
     """Hands text from the worker's thread to the event loop.
 
-    The queue has room for every token that the model may make, so the thread never waits.
+    The queue has room for every token that the model may generate, so the thread never waits.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_tokens: int) -> None:
@@ -145,7 +145,7 @@ class _Reply:
 def _shorten(dialogue: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Drop the oldest quarter of what follows the system prompt, at least one message.
 
-    What is left begins with the user's words; the last message stays if it is the only one.
+    The rest begins with a message of the user; the last message stays if it is the only one.
     """
     head = [message for message in dialogue[:1] if message.role is Role.SYSTEM]
     rest = dialogue[len(head) :]
@@ -165,9 +165,9 @@ def _open_server(path: Path, threads: int) -> xllamacpp.Server:
     params.n_cache_reuse = _REUSED_TOKENS
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = threads
-        # Threads that poll for work starve the other models' threads.
+        # Threads that poll for work would starve the other models.
         pool.poll = 0
-    # The library also listens on a loopback port: nobody has the key, and nothing else is on it.
+    # The library also listens on a loopback port, which serves only requests with this key.
     params.api_keys = [secrets.token_hex(32)]
     params.ui = False
     params.endpoint_slots = False

@@ -1,4 +1,4 @@
-"""The manifest of model files: what each must be, byte for byte, and where it can be had."""
+"""The manifest of model files: the exact content of each, and where to get it."""
 
 import tomllib
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class ModelFile:
 
     @property
     def label(self) -> str:
-        """How people are told about the file."""
+        """The file's name in messages."""
         return f"{self.model}/{self.name}"
 
 
@@ -81,7 +81,7 @@ def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:
-    """Turn the parsed TOML document into the manifest; a missing key is a KeyError."""
+    """Return the manifest of a parsed TOML document; raises KeyError for a missing key."""
     carriers = {
         package: Carrier(
             package=package,

@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram, for the models that listen."""
+"""Whisper's log-mel spectrogram, for recognition and turn detection."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ _BANDS = 80
 
 
 def samples_from_pcm(pcm: bytes) -> Floats:
-    """PCM16 as floats in [-1, 1); an odd last byte is dropped."""
+    """Return PCM16 as floats in [-1, 1); an odd last byte is dropped."""
     return np.frombuffer(pcm, dtype="<i2", count=len(pcm) // 2).astype(np.float32) / np.float32(
         32768
     )

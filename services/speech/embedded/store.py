@@ -17,22 +17,22 @@ _DISK_MARGIN = 128 << 20
 
 
 class ModelStoreError(Exception):
-    """The store cannot do what was asked; the text is fit for people."""
+    """The store cannot do what was asked; the message is written for people."""
 
 
 class FileState(StrEnum):
-    """What a model file on disk is known to be."""
+    """The state of a model file on disk."""
 
     MISSING = "missing"
     VERIFIED = "verified"
-    """It is the file, unchanged since its hash was found right."""
+    """Its hash was correct, and it has not changed since."""
     UNVERIFIED = "unverified"
-    """It is there, and its hash has not been checked since it last changed."""
+    """Its hash has not been checked since it last changed."""
     CORRUPT = "corrupt"
 
 
 class Activity(StrEnum):
-    """What the store is busy with."""
+    """What the store is doing."""
 
     WAITING = "waiting for another process"
     FETCHING = "fetching"
@@ -41,7 +41,7 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the work on one file is, in bytes of that work."""
+    """The progress of the work on one file, in bytes."""
 
     file: ModelFile
     activity: Activity
@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """What getting one model takes: bytes already here, and bytes to come over the network."""
+    """What getting one model takes: bytes on disk already, and bytes over the network."""
 
     model: Model
     present_bytes: int
@@ -59,7 +59,7 @@ class ModelPlan:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing is missing."""
+        """Whether nothing is missing."""
         return self.present_bytes == self.model.size
 
 
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def fetch_bytes(self) -> int:
-        """Bytes to come over the network."""
+        """Bytes to fetch over the network."""
         return sum(plan.fetch_bytes for plan in self.models)
 
 
@@ -101,11 +101,11 @@ class ModelStore:
         self._sources = sources
 
     def path(self, file: ModelFile) -> Path:
-        """Where the file lives, whether or not it is there."""
+        """Return where the file belongs, whether or not it exists."""
         return self._root / file.model / file.name
 
     def state(self, file: ModelFile) -> FileState:
-        """The file's state without reading it."""
+        """Return the file's state without reading it."""
         try:
             stat = self.path(file).stat()
         except FileNotFoundError:
@@ -118,7 +118,7 @@ class ModelStore:
         return FileState.UNVERIFIED
 
     def folder(self, name: str) -> Path:
-        """The folder of a model that is complete; raises ModelStoreError if it is not."""
+        """Return the folder of a complete model; raises ModelStoreError if anything is missing."""
         missing = [
             file.name
             for file in self.manifest[name].files
@@ -132,14 +132,14 @@ class ModelStore:
         return self._root / name
 
     def plan(self, names: Iterable[str]) -> Plan:
-        """Say what `ensure` would fetch; reads no file and uses no network."""
+        """Return what `ensure` would fetch, without reading files or using the network."""
         return Plan(models=tuple(self._plan_model(self.manifest[name]) for name in names))
 
     def ensure(self, names: Iterable[str], *, progress: OnProgress = lambda progress: None) -> None:
         """Make the models complete, from the first source that has each file.
 
         Raises ModelStoreError if the disk is too small or no source works. What has arrived is
-        kept, so that the next call goes on from there.
+        kept, so that the next call resumes from there.
         """
         files = [file for name in names for file in self.manifest[name].files]
         if all(self.state(file) is FileState.VERIFIED for file in files):
@@ -155,14 +155,14 @@ class ModelStore:
     def verify(
         self, names: Iterable[str], *, progress: OnProgress = lambda progress: None
     ) -> dict[ModelFile, FileState]:
-        """Read every file again; one that is wrong loses its mark, so that `ensure` replaces it."""
+        """Read every file again; a wrong one loses its marker, so that `ensure` replaces it."""
         states = {}
         for file in (file for name in names for file in self.manifest[name].files):
             state = self.state(file)
             if state in (FileState.VERIFIED, FileState.UNVERIFIED):
-                is_right = self._has_pinned_hash(file, self.path(file), progress)
-                state = FileState.VERIFIED if is_right else FileState.CORRUPT
-                if is_right:
+                is_correct = self._has_pinned_hash(file, self.path(file), progress)
+                state = FileState.VERIFIED if is_correct else FileState.CORRUPT
+                if is_correct:
                     self._mark(file)
             if state is not FileState.VERIFIED:
                 self._marker(file).unlink(missing_ok=True)
@@ -181,7 +181,7 @@ class ModelStore:
         return ModelPlan(model=model, present_bytes=present_bytes, fetch_bytes=fetch_bytes)
 
     def _check(self, file: ModelFile, progress: OnProgress) -> bool:
-        """Whether the file is there and right; a wrong one is removed."""
+        """Return whether the file exists and is correct; a wrong one is removed."""
         match self.state(file):
             case FileState.VERIFIED:
                 return True
@@ -229,7 +229,7 @@ class ModelStore:
         return path.stat().st_size == file.size and file_sha256(path, report) == file.sha256
 
     def _require_space(self, missing: Sequence[ModelFile]) -> None:
-        """Room for every missing file, and for the parts of the largest while they are joined."""
+        """Require room for every missing file, and for the parts of the largest during the join."""
         if not missing:
             return
         needed = sum(file.size for file in missing) + max(file.size for file in missing)
@@ -243,7 +243,7 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _exclusive(self, file: ModelFile, progress: OnProgress) -> Iterator[None]:
-        """Hold the store's pull lock; the system lets it go if the process dies."""
+        """Hold the store's pull lock; the system releases it if the process dies."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / ".lock").open("w") as lock:
             try:
@@ -268,7 +268,7 @@ class ModelStore:
 
 
 def _fingerprint(file: ModelFile, stat: os.stat_result) -> str:
-    """Changes whenever the pin or the file does."""
+    """Return a text that changes whenever the pinned hash or the file does."""
     return f"{file.sha256} {stat.st_size} {stat.st_mtime_ns}"
 
 

@@ -31,20 +31,20 @@ VOICES = (
     Voice(voice_id="zf_xiaoxiao", display_name="晓晓", language_codes=("zh-CN",)),
     Voice(voice_id="zm_yunxi", display_name="云希", language_codes=("zh-CN",)),
 )
-"""Every voice speaks both languages; the codes name the one that it was made for."""
+"""Every voice speaks both languages; the codes name its native one."""
 
 _AUDIBLE = 0.01
 _HEAD_S = 0.03
 _TAIL_S = {".": 0.2, "!": 0.2, "?": 0.2, "…": 0.2, ",": 0.1, ";": 0.1, ":": 0.1, "—": 0.1}
 _SHORTEST_TAIL_S = 0.04
-"""The model adds up to a second of silence; what stays is a breath's length between clauses."""
+"""The model adds up to a second of silence; this keeps a breath's length between clauses."""
 
 _CACHE_BYTES = 16 << 20
 """About six minutes of speech."""
 
 
 class KokoroSynthesizer:
-    """Speaks one clause or sentence at a time; phrases said lately come from memory."""
+    """Speaks one clause or sentence at a time; recent phrases come from a cache."""
 
     def __init__(
         self,
@@ -96,8 +96,8 @@ class KokoroSynthesizer:
     ) -> AsyncGenerator[SpeechChunk, None]:
         """Yield the text's audio: one chunk, or several for more than half a minute of speech.
 
-        Each chunk has the times of all words up to its end, so that the last one seen replaces
-        those before. A text with nothing to say yields nothing. Giving up stops the model at once.
+        Each chunk has the times of all words up to its end, which replace those of earlier chunks.
+        A text with nothing to speak yields nothing. Closing the iterator stops the model at once.
         """
         style = self._styles.get(voice_id)
         if style is None:
@@ -120,7 +120,7 @@ class KokoroSynthesizer:
                     spoken = await self._worker.run(self._speak, sounds, style, offset_s, options)
             finally:
                 options.terminate = True
-            if not spoken.pcm:  # the model made nothing audible of it
+            if not spoken.pcm:  # the model produced nothing audible
                 continue
             words += spoken.words
             offset_s += len(spoken.pcm) / 2 / SAMPLE_RATE_HERTZ
@@ -159,7 +159,7 @@ class KokoroSynthesizer:
 
 
 def split_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[list[Sound]]:
-    """Cut into pieces of at most `limit` phonemes: after a mark, else after a space or word."""
+    """Split into pieces of at most `limit` phonemes: after a mark, else after a space or word."""
     piece: list[Sound] = []
     for sound in _short_sounds(sounds, limit):
         while sum(len(said.phonemes) for said in piece) + len(sound.phonemes) > limit:
@@ -179,7 +179,7 @@ def _short_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[Sound]:
 
 
 def _best_cut(piece: Sequence[Sound]) -> int:
-    """How many sounds to keep together: up to the last mark of the second half, or space."""
+    """Return where to cut: after the last mark in the second half, else after the last space."""
     pauses = [index for index, sound in enumerate(piece, start=1) if not sound.is_word]
     marks = [index for index in pauses if piece[index - 1].phonemes.strip()]
     late_marks = [index for index in marks if index > len(piece) // 2]
@@ -202,7 +202,7 @@ def _tail_s(phonemes: str) -> float:
 def _word_times(
     sounds: Sequence[Sound], utterance: Utterance, audible: slice
 ) -> Iterator[WordTime]:
-    """Times within the audible part; sounds of one written word count as one."""
+    """Yield times within the audible part; sounds of one written word count as one."""
     head_s = audible.start / SAMPLE_RATE_HERTZ
     length_s = (audible.stop - audible.start) / SAMPLE_RATE_HERTZ
     ends = list(itertools.accumulate(len(sound.phonemes) for sound in sounds))
@@ -219,7 +219,7 @@ def _word_times(
 
 
 class _PhraseCache:
-    """The phrases said last, up to a number of bytes."""
+    """The most recent phrases, up to a number of bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -241,7 +241,7 @@ class _PhraseCache:
 
 
 _PHRASE_OVERHEAD = 1024
-"""Keys and word times; it also bounds the number of silent phrases."""
+"""For keys and word times; it also bounds the number of silent phrases."""
 
 
 def _cost(chunks: tuple[SpeechChunk, ...]) -> int:

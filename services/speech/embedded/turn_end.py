@@ -16,7 +16,7 @@ _HEARD_SAMPLES = 8 * LISTENING_RATE_HERTZ
 
 
 class SmartTurnModel:
-    """Judges the last 8 s of an utterance by its melody and words, in 23 languages."""
+    """Judges the last 8 s of an utterance by its intonation and words, in 23 languages."""
 
     def __init__(self, session: InferenceSession, *, worker: Worker) -> None:
         self._session = session
@@ -46,6 +46,6 @@ def _load(path: Path, threads: int) -> InferenceSession:
 
 
 def _features(samples: Floats) -> Floats:
-    """Shape (80, 800): the speech at the end, silence before it."""
+    """Return shape (80, 800): silence, then the speech."""
     heard = np.pad(samples, (_HEARD_SAMPLES - len(samples), 0))
     return log_mel((heard - heard.mean()) / np.sqrt(heard.var() + 1e-7))

@@ -1,4 +1,4 @@
-"""Keeps vectors of texts over restarts: what all personas know takes ten seconds to embed."""
+"""Keeps text embeddings across restarts: the knowledge of all personas takes ten seconds."""
 
 import hashlib
 import os
@@ -20,15 +20,15 @@ MOST_KEPT = 20_000
 class VectorFile:
     """A file of vectors by the digest of their text; it holds no text.
 
-    One that is damaged, or cannot be written, costs the time that it would have saved. Processes
-    may share it: the last one to write decides what it holds.
+    A file that is damaged, or cannot be written, only costs the time that it would have saved.
+    Processes may share it: the last to write decides what it holds.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> Vectors:
-        """Return what is kept; nothing where that cannot be read."""
+        """Return the vectors; none if the file cannot be read."""
         try:
             with self._path.open("rb") as file, np.load(file) as kept:
                 digests, vectors = kept["digests"], kept["vectors"]
@@ -40,7 +40,7 @@ class VectorFile:
             return {}
 
     def write(self, vectors: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Keep these, of too many the last."""
+        """Keep these; if they are too many, the last of them."""
         kept = dict(list(vectors.items())[-MOST_KEPT:])
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +52,10 @@ class VectorFile:
 
 
 def digest(text: str) -> str:
-    """Return what a text's vector is known by."""
+    """Return the key of a text's vector."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def missing(texts: Sequence[str], vectors: Mapping[str, object]) -> list[str]:
-    """Return the texts that have no vector yet, once each."""
+    """Return the texts that have no vector yet, each once."""
     return list(dict.fromkeys(text for text in texts if digest(text) not in vectors))

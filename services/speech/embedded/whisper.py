@@ -21,50 +21,51 @@ from services.speech.ports import LISTENING_RATE_HERTZ, ProviderError, Stage, Tr
 _PROVIDER = "whisper"
 _FRAMES_PER_SECOND = LISTENING_RATE_HERTZ // HOP
 
-# The encoder hears only as much context as the speech needs: a third of the cost of 30 s. Less
-# than 10 s, or than 4 s after the speech, makes the model repeat itself.
+# The encoder gets only as much context as the speech needs: a third of the cost of 30 s. With less
+# than 10 s, or less than 4 s after the speech, the model repeats itself.
 _SHORTEST_CONTEXT_S = 10
 _CONTEXT_AFTER_SPEECH_S = 4
 _LONGEST_CONTEXT_S = 30
 
 _TOKENS_PER_SECOND = 12
-"""More than anybody says, in any language; a longer text is a repetition loop."""
+"""Faster than anybody speaks, in any language; a longer text is a repetition loop."""
 _LEAST_TOKENS = 24
 
 _NO_SPEECH = 0.6
-"""From here nobody spoke, whatever the text."""
+"""From this probability on, nobody spoke, whatever the text."""
 
 _DOUBTFUL = 0.3
 _UNSURE = -1.2
-"""No speech, if that may be and the text is not likely (log-probability per token), or loops."""
+"""No speech: with a probability of none above the first, if the text loops or its log-probability
+per token is below the second."""
 
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
 _ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
-"""The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
+"""The same digit three times, as in 1.1.1: either spoken so, or the model repeats the last one."""
 
 _CAREFUL_BEAMS = 5
 
 _TIMESTAMP_S = 0.02
 _LEAST_PROGRESS_S = 1.0
-"""An earlier time mark is no end of a sentence."""
+"""A timestamp before this is not the end of a sentence."""
 
 _SHORTEST_REST_S = 0.6
-"""Voice after the last time mark that counts as not heard yet; the marks are rough."""
+"""Voice after the last timestamp that counts as not yet decoded; timestamps are imprecise."""
 
 _CLEAR_LANGUAGE = 0.8
 _CLEAR_LANGUAGE_S = 2.0
-"""How likely a language must be, over how much sound, to be trusted: a short word is in many."""
+"""Probability and length from which a language is trusted: a short word exists in many."""
 
 _PROMPTS = {"zh": "以下是普通话的句子。"}
-"""A text in the wanted script makes the model go on in it: simplified, not traditional. Mostly:
-what comes out is converted as well."""
+"""A prompt in simplified script makes the model continue in it, mostly: the output is converted as
+well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hearing:
-    """What the model makes of some speech; `language` is empty when it is not clear."""
+    """The model's result for some speech; `language` is empty when it is not clear."""
 
     text: str
     no_speech_probability: float
@@ -73,10 +74,10 @@ class Hearing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decoded:
-    """One run of the decoder; `heard_s` seconds of the sound are in its text."""
+    """One run of the decoder; its text covers `covered_s` seconds of the audio."""
 
     text: str
-    heard_s: float
+    covered_s: float
     no_speech_probability: float
     log_probability: float
 
@@ -87,19 +88,19 @@ class _Decoded:
 
     @property
     def may_be_miscounted(self) -> bool:
-        """Whether a digit may stand there more or less often than it was said."""
+        """Whether a digit may be written more or fewer times than it was spoken."""
         return _ALIKE.search(self.text) is not None
 
     @property
     def is_speech(self) -> bool:
-        """Whether somebody spoke, as far as the model itself can tell."""
+        """Whether somebody spoke, in the model's own judgement."""
         if self.no_speech_probability > _DOUBTFUL and self.log_probability < _UNSURE:
             return False
         return self.no_speech_probability <= _NO_SPEECH
 
 
 class WhisperModel:
-    """The model itself; its calls block."""
+    """The model itself, with blocking calls."""
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         """Load the model from a folder with CTranslate2's files and tokenizer.json."""
@@ -108,36 +109,36 @@ class WhisperModel:
         )
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._first_special = self._token("<|endoftext|>")
-        self._first_mark = self._token("<|notimestamps|>") + 1
+        self._first_timestamp = self._token("<|notimestamps|>") + 1
 
     def knows(self, language: str) -> bool:
         """Whether the model was trained on the language."""
         return self._tokenizer.token_to_id(f"<|{language}|>") is not None
 
     def decode(self, samples: Floats, language: str) -> Hearing:
-        """Hear at most 26 s of 16 kHz speech; the text has the leading space of its script."""
+        """Decode at most 26 s of 16 kHz speech; the text has the leading space of its script."""
         hearings = []
-        # The model may end after some of several sentences; its time mark says where to go on.
+        # The model may stop before the last sentence; its timestamp says where to continue.
         span: slice | None = slice(None)
         while span is not None:
             samples = samples[span]
-            hearing, heard_s = self._hear(samples, language)
+            hearing, covered_s = self._decode(samples, language)
             hearings.append(hearing)
-            samples = samples[round(heard_s * LISTENING_RATE_HERTZ) :]
+            samples = samples[round(covered_s * LISTENING_RATE_HERTZ) :]
             span = voiced_span(samples, least_s=_SHORTEST_REST_S)
         return _joined(hearings)
 
-    def _hear(self, samples: Floats, language: str) -> tuple[Hearing, float]:
-        """What is said, and how many seconds of the speech that covers."""
+    def _decode(self, samples: Floats, language: str) -> tuple[Hearing, float]:
+        """Return what was said, and how many seconds of the speech that covers."""
         seconds = len(samples) / LISTENING_RATE_HERTZ
         context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
         encoded = self._encode(samples, context_s)
         spoken = self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else ""
-        # What is clearly said in another language makes no words in this one.
+        # Speech that is clearly in another language would make nonsense in this one.
         language = spoken or language
         decoded = self._generate(encoded, seconds, language, repeats=True)
         if decoded.is_speech and decoded.may_be_miscounted:
-            # With all of its context the model counts better; it costs three times as much.
+            # With its whole context the model counts better, at three times the cost.
             encoded = self._encode(samples, _LONGEST_CONTEXT_S)
             decoded = self._generate(encoded, seconds, language, repeats=True, beams=_CAREFUL_BEAMS)
         is_speech = decoded.is_speech
@@ -152,10 +153,10 @@ class WhisperModel:
             no_speech_probability=decoded.no_speech_probability,
             language=spoken,
         )
-        return hearing, decoded.heard_s if is_speech else seconds
+        return hearing, decoded.covered_s if is_speech else seconds
 
     def _encode(self, samples: Floats, context_s: float) -> ctranslate2.StorageView:
-        # The encoder's convolution halves the frames: whole half-seconds keep it even.
+        # The encoder's convolution halves the frames: half-seconds keep their number even.
         frames = int(min(_LONGEST_CONTEXT_S, context_s) * 2) * _FRAMES_PER_SECOND // 2
         silence = max(0, frames * HOP - len(samples))
         features = log_mel(np.pad(samples[: frames * HOP], (0, silence)))
@@ -182,10 +183,10 @@ class WhisperModel:
         )
         tokens = result.sequences_ids[0]
         text = self._tokenizer.decode([token for token in tokens if token < self._first_special])
-        heard_s = (max(tokens, default=0) - self._first_mark) * _TIMESTAMP_S
+        covered_s = (max(tokens, default=0) - self._first_timestamp) * _TIMESTAMP_S
         return _Decoded(
             text=str(text),
-            heard_s=heard_s if heard_s >= _LEAST_PROGRESS_S else seconds,
+            covered_s=covered_s if covered_s >= _LEAST_PROGRESS_S else seconds,
             no_speech_probability=result.no_speech_prob,
             log_probability=result.scores[0],
         )
@@ -210,7 +211,7 @@ class WhisperModel:
 
 
 class WhisperRecognizer:
-    """Recognizes an utterance when it has ended, in any language that Whisper knows."""
+    """Recognizes an utterance once it has ended, in any language that Whisper knows."""
 
     def __init__(self, model: WhisperModel, *, worker: Worker) -> None:
         self._model = model
@@ -234,7 +235,7 @@ class WhisperRecognizer:
     ) -> AsyncGenerator[Transcript, None]:
         """Yield one final transcript after the audio has ended; empty if nobody speaks.
 
-        Speech that is clearly in another language is written down in that.
+        Speech that is clearly in another language is transcribed in that language.
         """
         language = language_code.partition("-")[0].lower()
         if not self._model.knows(language):
@@ -245,7 +246,7 @@ class WhisperRecognizer:
             recording += chunk
         with provider_errors(Stage.RECOGNITION, _PROVIDER):
             windows = await self._worker.run(speech_windows, bytes(recording))
-            # One call per window, so that other utterances get their turn between two.
+            # One call per window, so that other utterances get a turn in between.
             hearings = [await self._worker.run(self._model.decode, w, language) for w in windows]
         heard = _joined(hearings)
         yield Transcript(
@@ -257,7 +258,7 @@ class WhisperRecognizer:
 
 
 def _joined(hearings: Sequence[Hearing]) -> Hearing:
-    """What is heard in one stretch after the other: of two languages, none is clear."""
+    """Join the results of consecutive stretches; with two languages, neither is clear."""
     spoken = [each for each in hearings if each.text]
     languages = {each.language for each in spoken}
     return Hearing(

@@ -1,4 +1,4 @@
-"""Which stretches of a recording to decode: voiced ones, as long as the model hears well."""
+"""Which stretches of a recording to decode: voiced ones, no longer than the model decodes well."""
 
 from collections.abc import Iterator
 
@@ -10,20 +10,20 @@ from services.speech.ports import LISTENING_RATE_HERTZ
 
 _VOICED = 0.5
 _SHORTEST_SPEECH_S = 0.08
-"""Less voice than this is a click or a breath, on which the model would invent words."""
+"""Less voice than this is a click or a breath, for which the model would invent words."""
 
 _MARGIN = round(0.5 * LISTENING_RATE_HERTZ)
-"""Kept before and after the voice: soft consonants do not count as voiced."""
+"""Kept before and after the voice, as soft consonants do not count as voiced."""
 
 _LONGEST = 26 * LISTENING_RATE_HERTZ
-"""The model hears 30 s, and needs 4 s after the speech to end its text."""
+"""The model's context is 30 s, and it needs 4 s after the speech to end its text."""
 
 _EARLIEST_CUT = 16 * LISTENING_RATE_HERTZ
 _QUIET_SPOT = round(0.2 * LISTENING_RATE_HERTZ)
 
 
 def speech_windows(pcm: bytes) -> list[Floats]:
-    """The voiced part of a recording in windows of at most 26 s; none if nobody speaks."""
+    """Return the voiced parts of a recording, of at most 26 s each; none if nobody speaks."""
     samples = samples_from_pcm(pcm)
     return [
         window[span]
@@ -33,7 +33,7 @@ def speech_windows(pcm: bytes) -> list[Floats]:
 
 
 def _split(samples: Floats) -> Iterator[Floats]:
-    """Cut a long recording where it is quietest."""
+    """Cut a long recording at its quietest spots."""
     while len(samples) > _LONGEST:
         cut = _EARLIEST_CUT + _quietest(samples[_EARLIEST_CUT:_LONGEST])
         yield samples[:cut]
@@ -42,13 +42,13 @@ def _split(samples: Floats) -> Iterator[Floats]:
 
 
 def _quietest(samples: Floats) -> int:
-    """The middle of the quietest spot."""
+    """Return the middle of the quietest spot."""
     energy = np.cumsum(np.square(samples, dtype=np.float64))
     return int(np.argmin(energy[_QUIET_SPOT:] - energy[:-_QUIET_SPOT])) + _QUIET_SPOT // 2
 
 
 def voiced_span(samples: Floats, *, least_s: float) -> slice | None:
-    """From the first voice to the last with some margin; None if there is less than `least_s`."""
+    """Return the span of the voice with some margin; None if there is less than `least_s`."""
     pcm = (samples * 32768).astype("<i2")
     whole = len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES
     detector = EarshotDetector()

@@ -14,16 +14,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 STALL_S = 120.0
-"""A model that shows no progress for so long hangs: no step of one takes that, on any machine."""
+"""A model without progress for this long hangs: no single step takes that on any machine."""
 
 
 class Worker:
     """Runs a model's blocking calls one after another; each caller waits for its own.
 
-    A call that is given up before its turn never runs; one that runs is left to end by itself.
+    A call that is cancelled before its turn never runs; one that has started runs to its end.
 
-    A caller waits for as long as the thread gets on, with its own call or with one before it: how
-    long that takes is a matter of the machine's load, and being slow is no failure.
+    A caller waits as long as the thread makes progress, with its call or with those before it: how
+    long that takes depends on the machine's load, and being slow is not a failure.
     """
 
     def __init__(self, executor: ThreadPoolExecutor, *, stall_s: float) -> None:
@@ -32,11 +32,11 @@ class Worker:
         self._progressed_at = time.monotonic()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queue a call whose end the caller watches itself."""
+        """Queue a call; the caller watches its future itself."""
         return self._executor.submit(self._call, partial(function, *args, **kwargs))
 
     async def load(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Queue a call and wait for its result, however long a slow disk makes it."""
+        """Queue a call and wait for its result, however long a slow disk takes."""
         return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,11 +46,11 @@ class Worker:
         )
 
     def progress(self) -> None:
-        """The running call gets on; to be called from any thread, at each step of a long one."""
+        """Report progress of the running call, from any thread, at each step of a long one."""
         self._progressed_at = time.monotonic()
 
     async def while_progressing(self, result: Awaitable[T]) -> T:
-        """Wait for what a call gives; raises TimeoutError when the thread hangs."""
+        """Wait for a result of a call; raises TimeoutError when the thread hangs."""
         waiting = asyncio.ensure_future(result)
         asked_at = time.monotonic()
         try:
@@ -83,7 +83,7 @@ async def open_worker(name: str, *, stall_s: float = STALL_S) -> AsyncIterator[W
 
 @contextlib.contextmanager
 def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
-    """Turn whatever a library raises into the error that ports promise."""
+    """Turn anything a library raises into the error that ports promise."""
     try:
         yield
     except ProviderError:

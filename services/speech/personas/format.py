@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from services.speech.listening.rules import ListeningRules
-from services.speech.settings import Provider
+from services.speech.provider_settings import SynthesizerKind
 
 LONGEST_S = 3600.0
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -73,14 +73,14 @@ def _language_code(code: str) -> str:
 
 def _voices(value: Any) -> dict[str, str]:
     """Return voices by synthesizer; a text is the voice of every one."""
-    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(Provider, value)
-    if not by_synthesizer.keys() <= set(Provider) or not all(
+    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(SynthesizerKind, value)
+    if not by_synthesizer.keys() <= set(SynthesizerKind) or not all(
         isinstance(each, str) and each.strip() for each in by_synthesizer.values()
     ):
         raise PydanticCustomError(
             "voice",
             "must be the name of a voice, or a table with the name for each synthesizer: "
-            + ", ".join(Provider),
+            + ", ".join(SynthesizerKind),
         )
     return {str(name): voice.strip() for name, voice in by_synthesizer.items()}
 

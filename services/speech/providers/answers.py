@@ -1,7 +1,7 @@
-"""What counts as an answer of each stage: words, sound, a final transcript.
+"""What counts as an answer at each stage: words, audible sound, a final transcript.
 
-A provider that ends well without it has failed: `ProviderMuteError`. What may still turn out to be
-nothing is held back, so that it commits nobody.
+A provider that ends normally without one has failed: `ProviderMuteError`. What may still turn out
+to be empty is held back, so that a fallback can still take over.
 """
 
 import re
@@ -11,18 +11,18 @@ from services.speech.ports import ProviderMuteError, SpeechChunk, Stage, Transcr
 from services.speech.streams import closing
 
 LONGEST_SILENCE_BYTES = 1 << 21
-"""Much more than any pause before the first word: 43 s at 24 kHz."""
+"""Much more than any pause before a first word: 43 s at 24 kHz."""
 
 _WORD = re.compile(r"[^\W_]")
 
 
 def has_words(text: str) -> bool:
-    """Whether any of a text can be said."""
+    """Whether a text holds anything that can be spoken."""
     return _WORD.search(text) is not None
 
 
 async def worded(deltas: AsyncIterator[str], provider: str) -> AsyncIterator[str]:
-    """Yield a reply's deltas from its first word on, with what stands before it."""
+    """Yield a reply's deltas once it has a word, those before it included."""
     held: str | None = ""
     async with closing(deltas):
         async for delta in deltas:
@@ -37,7 +37,7 @@ async def worded(deltas: AsyncIterator[str], provider: str) -> AsyncIterator[str
 
 
 async def audible(chunks: AsyncIterator[SpeechChunk], provider: str) -> AsyncIterator[SpeechChunk]:
-    """Yield the audio of a text that can be spoken; digital silence alone is none."""
+    """Yield the audio of a text that can be spoken; digital silence does not count."""
     silence: bytearray | None = bytearray()
     words: tuple[WordTime, ...] = ()
     async with closing(chunks):
@@ -61,7 +61,7 @@ async def audible(chunks: AsyncIterator[SpeechChunk], provider: str) -> AsyncIte
 async def concluded(
     transcripts: AsyncIterator[Transcript], provider: str
 ) -> AsyncIterator[Transcript]:
-    """Yield hypotheses of which the last is final; a final one may be empty: nothing was said."""
+    """Yield hypotheses, the last of which must be final; an empty final one is an answer."""
     is_final = False
     async with closing(transcripts):
         async for transcript in transcripts:

@@ -1,4 +1,4 @@
-"""The published reasons with which providers fail."""
+"""Provider failures as published reasons."""
 
 import structlog
 
@@ -16,7 +16,7 @@ _UNAVAILABLE = {
 
 
 def provider_failure(error: ProviderError) -> ServiceError:
-    """Return what a caller may know; the provider's own words go to the log alone."""
+    """Return the error for the client; the provider's own words are only logged."""
     log.warning(
         "provider failed",
         stage=error.stage,

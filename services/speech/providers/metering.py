@@ -1,4 +1,4 @@
-"""Providers without a fallback, whose calls are counted as those of others are."""
+"""Metering for providers without a fallback; those with one are metered by the relay."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class MeteredRecognizer:
-    """A recognizer of which every utterance is counted."""
+    """A recognizer whose utterances are counted."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
@@ -44,7 +44,7 @@ class MeteredRecognizer:
 
 
 class MeteredChatModel:
-    """A language model of which every reply is counted."""
+    """A language model whose replies are counted."""
 
     def __init__(self, model: ChatModel) -> None:
         self._model = model
@@ -60,7 +60,7 @@ class MeteredChatModel:
 
 
 class MeteredSynthesizer:
-    """A synthesizer of which every segment is counted."""
+    """A synthesizer whose segments are counted."""
 
     def __init__(self, synthesizer: Synthesizer) -> None:
         self._synthesizer = synthesizer
@@ -89,9 +89,9 @@ class MeteredSynthesizer:
 
 
 async def _metered(items: AsyncIterator[T], stage: Stage, name: str) -> AsyncIterator[T]:
-    """Yield the same items and count the request when it is over.
+    """Yield the same items, and count the request when it is over.
 
-    Who leaves before the first item blames nobody: nothing is counted.
+    A request that is closed before its first item is not counted: the provider is not to blame.
     """
     asked_time = time.time()
     outcome: Outcome | None = Outcome.MUTE

@@ -1,22 +1,28 @@
 """Language models behind `POST /chat/completions`, streamed."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 import httpx
 import structlog
 
 from services.speech.ports import ChatMessage, ProviderMuteError, Stage
+from services.speech.provider_settings import OpenAiChatSettings
 from services.speech.providers.answers import has_words
-from services.speech.providers.chat.answers import AnswerError, Saying, documents, saying_of
+from services.speech.providers.chat.chunks import AnswerError, Chunk, documents, parse_chunk
 from services.speech.providers.chat.markup import Habit, Markup, expected_habit
 from services.speech.providers.chat.request import ChatRequest
-from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
-from services.speech.providers.http.complaints import fit_for_log
+from services.speech.providers.http.client import (
+    Endpoint,
+    malformed_answer,
+    open_client,
+    provider_errors,
+)
+from services.speech.providers.http.error_details import redacted
 from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requests import Asking
-from services.speech.streams import closing, timely
+from services.speech.providers.http.requester import Requester
+from services.speech.streams import Deadlines, closing, timely
 
 log = structlog.get_logger(__name__)
 
@@ -24,15 +30,27 @@ _TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
 _FILTERED = frozenset(("content_filter", "sensitive", "safety"))
 
 
+def open(
+    settings: OpenAiChatSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiChatModel"]:
+    """The language model that the settings describe."""
+    return OpenAiChatModel.open(
+        Endpoint.of(settings, deadlines),
+        max_tokens=settings.max_tokens or None,
+        temperature=settings.temperature,
+    )
+
+
 class OpenAiChatModel:
     """Continues dialogues over HTTP; closing the iterator drops the connection.
 
-    What it learns of the model stays: the parameters that it refuses, and whether it thinks aloud.
+    It remembers what it learns of the model: which parameters it refuses, and whether it thinks
+    aloud.
     """
 
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
         self._endpoint = endpoint
-        self._asking = Asking(client, endpoint, Stage.CHAT, request)
+        self._requester = Requester(client, endpoint, Stage.CHAT, request)
         self._habit = expected_habit(endpoint.model)
 
     @classmethod
@@ -44,7 +62,7 @@ class OpenAiChatModel:
         max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> AsyncIterator[Self]:
-        """A model with a client of its own; parameters that are None are not sent."""
+        """A model with its own HTTP client; parameters that are None are not sent."""
         chosen = {"max_tokens": max_tokens, "temperature": temperature}
         parameters = {key: value for key, value in chosen.items() if value is not None}
         async with open_client(endpoint) as client:
@@ -69,20 +87,22 @@ class OpenAiChatModel:
         def content_of(request: ChatRequest) -> dict[str, Any]:
             return {"json": request.body(self._endpoint.model, messages)}
 
-        async with self._asking.ask("chat/completions", content_of) as response:
+        async with self._requester.post("chat/completions", content_of) as response:
             try:
                 async with closing(documents(response.aiter_bytes())) as found:
                     async for document in found:
-                        if text := reply.take(saying_of(document)):
+                        if text := reply.take(parse_chunk(document)):
                             yield text
                         if reply.is_over:
                             break
             except AnswerError as error:
-                raise malformed(Stage.CHAT, self._endpoint, str(error), error.complaint) from None
+                raise malformed_answer(
+                    Stage.CHAT, self._endpoint, str(error), error.detail
+                ) from None
         if rest := reply.finish():
             yield rest
         if not reply.has_words:
-            said = fit_for_log(reply.refusal, self._endpoint.api_key)
+            said = redacted(reply.refusal, self._endpoint.api_key)
             raise ProviderMuteError(Stage.CHAT, self.name, reply.silence, vendor_message=said)
         if reply.finish_reason in _TOO_LONG | _FILTERED:
             log.warning("reply cut", provider=self.name, reason=reply.finish_reason)
@@ -90,7 +110,7 @@ class OpenAiChatModel:
 
 
 class _Reply:
-    """Puts a reply together from what the events of its answer say."""
+    """Assembles a reply from the chunks of its answer."""
 
     def __init__(self, habit: Habit) -> None:
         self.finish_reason = ""
@@ -104,17 +124,17 @@ class _Reply:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing that follows matters: some vendors never end their stream."""
+        """Whether the rest can be ignored: some vendors never end their stream."""
         return bool(self.finish_reason) or self._markup.is_over
 
     @property
     def habit(self) -> Habit:
-        """What the answer showed of its model."""
+        """What the answer showed about its model."""
         return self._markup.habit
 
     @property
     def silence(self) -> str:
-        """Why there is not a word in the reply."""
+        """Why the reply has no words."""
         if self.refusal:
             return "the model refuses to reply"
         if self._has_calls or self._markup.is_call:
@@ -127,29 +147,29 @@ class _Reply:
             return f"the reply is cut by its length{where} before a word"
         return f"the reply ends{where} without a word"
 
-    def take(self, saying: Saying) -> str:
-        """Return what an event adds to the reply."""
-        self.finish_reason = saying.finish_reason
-        self.refusal += saying.refusal
-        self._has_calls = self._has_calls or saying.has_calls
-        if saying.has_reasoning:
+    def take(self, chunk: Chunk) -> str:
+        """Return what a chunk adds to the reply."""
+        self.finish_reason = chunk.finish_reason
+        self.refusal += chunk.refusal
+        self._has_calls = self._has_calls or chunk.has_calls
+        if chunk.has_reasoning:
             self._has_reasoning = True
             self._markup.trust()
-        return self._said(self._markup.feed(self._news(saying)))
+        return self._said(self._markup.feed(self._news(chunk)))
 
     def finish(self) -> str:
-        """Return what was held back."""
+        """Return the text that was held back."""
         return self._said(self._markup.flush(is_cut=self.finish_reason in _TOO_LONG))
 
-    def _news(self, saying: Saying) -> str:
-        """Return the text without what a vendor says again, at the end or each time."""
-        text = saying.text
-        if saying.is_whole and self._has_deltas:
+    def _news(self, chunk: Chunk) -> str:
+        """Return the text without what the vendor repeats, at the end or in every chunk."""
+        text = chunk.text
+        if chunk.is_whole and self._has_deltas:
             return ""
-        is_longer = len(text) > len(self._written) or bool(saying.finish_reason)
-        if saying.is_whole and is_longer and text.startswith(self._written):
+        is_longer = len(text) > len(self._written) or bool(chunk.finish_reason)
+        if chunk.is_whole and is_longer and text.startswith(self._written):
             text = text[len(self._written) :]
-        self._has_deltas = self._has_deltas or bool(text and not saying.is_whole)
+        self._has_deltas = self._has_deltas or bool(text and not chunk.is_whole)
         self._written += text
         return text
 

@@ -4,23 +4,30 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import SpeechChunk, Stage, Voice
-from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
-from services.speech.providers.http.complaints import complaint_in, complaint_of
+from services.speech.provider_settings import OpenAiSpeechSettings
+from services.speech.providers.http.client import (
+    Endpoint,
+    malformed_answer,
+    open_client,
+    provider_errors,
+)
+from services.speech.providers.http.error_details import find_error, read_error
 from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requests import Asking
+from services.speech.providers.http.requester import Requester
 from services.speech.providers.sound.byte_stream import ByteStream
 from services.speech.providers.sound.decoding import Decoder
 from services.speech.providers.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
-from services.speech.streams import closing, once, timely
+from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.voices import any_language
 
 SAMPLE_RATE_HERTZ = 24_000
-"""What `response_format: pcm` means in this API."""
+"""The rate of `response_format: pcm` in this API."""
 LONGEST_DOCUMENT = 1 << 23
 _SOUND_KEYS = frozenset(
     ("audio", "audio_content", "audiocontent", "audio_data", "b64_json", "data", "output")
@@ -29,10 +36,17 @@ _SOUND_KEYS = frozenset(
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 
+def open(
+    settings: OpenAiSpeechSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiSynthesizer"]:
+    """The synthesizer that the settings describe."""
+    return OpenAiSynthesizer.open(Endpoint.of(settings, deadlines), voice_ids=settings.voice_ids)
+
+
 class OpenAiSynthesizer:
     """Speaks over HTTP; closing the iterator drops the connection.
 
-    Raw samples are asked for; whatever other sound a server answers with is decoded.
+    Raw samples are requested; any other audio that a server answers with is decoded.
     """
 
     def __init__(
@@ -44,19 +58,16 @@ class OpenAiSynthesizer:
         voice_ids: Sequence[str],
     ) -> None:
         self._endpoint = endpoint
-        self._asking = Asking(
+        self._requester = Requester(
             client, endpoint, Stage.SYNTHESIS, Parameters(values={"response_format": "pcm"})
         )
         self._decoder = decoder
-        self._voices = tuple(
-            Voice(voice_id=each, display_name=each.capitalize(), language_codes=())
-            for each in voice_ids
-        )
+        self._voices = any_language(voice_ids)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, endpoint: Endpoint, *, voice_ids: Sequence[str]) -> AsyncIterator[Self]:
-        """A synthesizer with a client and decoders of its own."""
+        """A synthesizer with its own HTTP client and decoders."""
         async with (
             open_client(endpoint) as client,
             Decoder.open(rate_hertz=SAMPLE_RATE_HERTZ) as decoder,
@@ -81,7 +92,7 @@ class OpenAiSynthesizer:
     async def synthesize(
         self, text: str, *, voice_id: str, language_code: str
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio as it comes, in whole samples; raises ProviderError."""
+        """Yield the audio as it arrives, in whole samples; raises ProviderError."""
         with provider_errors(Stage.SYNTHESIS, self.name):
             pieces = timely(self._pieces(text, voice_id), self._endpoint.deadlines)
             async with closing(pieces) as audio:
@@ -93,7 +104,9 @@ class OpenAiSynthesizer:
                     if whole:
                         yield SpeechChunk(pcm=pcm[:whole])
                 if odd:
-                    raise malformed(Stage.SYNTHESIS, self._endpoint, "it ends within a sample")
+                    raise malformed_answer(
+                        Stage.SYNTHESIS, self._endpoint, "it ends within a sample"
+                    )
 
     async def _pieces(self, text: str, voice_id: str) -> AsyncIterator[bytes]:
         fixed = {"model": self._endpoint.model, "input": text, "voice": voice_id}
@@ -101,7 +114,7 @@ class OpenAiSynthesizer:
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"json": {**fixed, **parameters.values}}
 
-        async with self._asking.ask("audio/speech", content_of) as response:
+        async with self._requester.post("audio/speech", content_of) as response:
             kind = response.headers.get("content-type", "").lower()
             answer = ByteStream(response.aiter_bytes())
             head = await answer.peek(HEAD_BYTES)
@@ -112,24 +125,24 @@ class OpenAiSynthesizer:
                     async for pcm in decoded:
                         yield pcm
             except SoundError as error:
-                said = complaint_in(head) if is_text(head) else None
-                raise malformed(Stage.SYNTHESIS, self._endpoint, str(error), said) from None
+                said = read_error(head) if is_text(head) else None
+                raise malformed_answer(Stage.SYNTHESIS, self._endpoint, str(error), said) from None
 
     async def _sound_in(self, answer: ByteStream) -> bytes:
-        """Return the sound that stands in a document; raises ProviderError without any."""
+        """Return the audio in a JSON document; raises ProviderError if there is none."""
         body = await answer.peek(LONGEST_DOCUMENT)
         try:
             document = json.loads(body)
         except ValueError:
             document = None
-        if complaint_of(document) is None and (sound := next(_sounds(document), b"")):
+        if find_error(document) is None and (sound := next(_sounds(document), b"")):
             return sound
         what = "text instead of audio"
-        raise malformed(Stage.SYNTHESIS, self._endpoint, what, complaint_in(body))
+        raise malformed_answer(Stage.SYNTHESIS, self._endpoint, what, read_error(body))
 
 
 def _sounds(document: object, key: str = "") -> Iterator[bytes]:
-    """Yield what stands in a document in base64, or in hexadecimal digits, where sound does."""
+    """Yield the values of a document's audio members, decoded from base64 or hexadecimal."""
     match document:
         case dict():
             for name, value in document.items():
@@ -139,7 +152,7 @@ def _sounds(document: object, key: str = "") -> Iterator[bytes]:
                 yield from _sounds(value, key)
         case str() if key in _SOUND_KEYS:
             text = "".join(document.rpartition(";base64,")[2].split())
-            # Silence in base64 is nothing but the letter A.
+            # Base64 of silence consists of the letter A alone.
             is_hexadecimal = _HEXADECIMAL.fullmatch(text) is not None and not text.isalpha()
             with suppress(ValueError):
                 yield bytes.fromhex(text) if is_hexadecimal else b64decode(text, validate=True)

@@ -4,35 +4,48 @@ import io
 import re
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 import httpx
 
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
-from services.speech.providers.http.client import Endpoint, malformed, open_client, provider_errors
-from services.speech.providers.http.complaints import complaint_of, shown_instead
+from services.speech.provider_settings import OpenAiTranscriptionSettings
+from services.speech.providers.http.client import (
+    Endpoint,
+    malformed_answer,
+    open_client,
+    provider_errors,
+)
+from services.speech.providers.http.error_details import describe_unexpected, find_error
 from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requests import Asking
-from services.speech.streams import closing, timely
+from services.speech.providers.http.requester import Requester
+from services.speech.streams import Deadlines, closing, timely
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
-"""Texts that are no transcripts: pages, and subtitles."""
+"""Texts that are not transcripts: web pages and subtitles."""
+
+
+def open(
+    settings: OpenAiTranscriptionSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["OpenAiRecognizer"]:
+    """The recognizer that the settings describe."""
+    return OpenAiRecognizer.open(Endpoint.of(settings, deadlines))
 
 
 class OpenAiRecognizer:
-    """Recognizes an utterance over HTTP when it has ended."""
+    """Recognizes an utterance over HTTP once it has ended."""
 
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._asking = Asking(
+        self._requester = Requester(
             client, endpoint, Stage.RECOGNITION, Parameters(values={"response_format": "json"})
         )
 
     @classmethod
     @asynccontextmanager
     async def open(cls, endpoint: Endpoint) -> AsyncIterator[Self]:
-        """A recognizer with a client of its own."""
+        """A recognizer with its own HTTP client."""
         async with open_client(endpoint) as client:
             yield cls(client, endpoint)
 
@@ -60,17 +73,17 @@ class OpenAiRecognizer:
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"data": {**wanted, **parameters.values}, "files": {"file": file}}
 
-        async with self._asking.ask("audio/transcriptions", content_of) as response:
+        async with self._requester.post("audio/transcriptions", content_of) as response:
             await response.aread()
         text = _text(_document(response))
         if text is None:
-            complaint = shown_instead(response.content)
-            raise malformed(Stage.RECOGNITION, self._endpoint, "it has no text", complaint)
+            detail = describe_unexpected(response.content)
+            raise malformed_answer(Stage.RECOGNITION, self._endpoint, "it has no text", detail)
         yield Transcript(text=text.strip(), is_final=True)
 
 
 def _document(response: httpx.Response) -> object:
-    """Return the answer's document; a plain text, as some servers have it, is one too."""
+    """Return the answer's JSON; plain text, which some servers send, counts as a JSON string."""
     try:
         return response.json()
     except ValueError:
@@ -79,10 +92,10 @@ def _document(response: httpx.Response) -> object:
 
 
 def _text(document: object) -> str | None:
-    """Return what was said, empty for nothing; None for an answer that does not tell."""
+    """Return what was said, empty for nothing; None if the answer has no transcript."""
     if isinstance(document, str):
         return document
-    if not isinstance(document, dict) or complaint_of(document) is not None:
+    if not isinstance(document, dict) or find_error(document) is not None:
         return None
     text = document.get("text")
     if text is None and isinstance(document.get("segments"), list):

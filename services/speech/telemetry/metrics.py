@@ -1,4 +1,4 @@
-"""What conversations tell Prometheus."""
+"""The metrics of conversations, for Prometheus."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -55,7 +55,7 @@ PROVIDER_STATE = Gauge(
 
 
 def count_turn(outcome: str, waterfall: Waterfall, *, turn_id: int) -> None:
-    """Count a turn that is over, and trace it."""
+    """Count and trace a turn that has ended."""
     TURNS.labels(outcome=outcome).inc()
     for mark, offset_s in waterfall.offsets.items():
         STAGE_SECONDS.labels(stage=mark.value).observe(offset_s)

@@ -1,4 +1,4 @@
-"""A finished turn as spans: the turn, and below it each stage from the one that it waited for."""
+"""A finished turn as spans: the turn, and each stage from the one that it waited for."""
 
 import time
 
@@ -18,7 +18,7 @@ _WAITED_FOR = {
 
 
 def record_turn(waterfall: Waterfall, *, outcome: str, turn_id: int) -> None:
-    """Record a turn that is over by now, from its last voiced sample on; nothing that was said."""
+    """Record a turn that has just ended, from its last voiced sample; no words are recorded."""
     anchor_time = waterfall.anchor_time
     turn = record(
         "turn",
@@ -31,7 +31,7 @@ def record_turn(waterfall: Waterfall, *, outcome: str, turn_id: int) -> None:
     offsets = waterfall.offsets
     for mark, offset_s in offsets.items():
         before = _WAITED_FOR.get(mark)
-        # What was begun ahead of its time waited for nothing.
+        # A stage that began ahead of time waited for nothing.
         begin_s = min(offsets.get(before, 0.0) if before else 0.0, offset_s)
         record(
             mark.value,

@@ -1,4 +1,4 @@
-"""When the stages of a turn were reached."""
+"""When each stage of a turn was reached."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ class Mark(StrEnum):
 
 
 class Waterfall:
-    """Counts from the last voiced sample, or from the arrival of a text.
+    """Measures from the last voiced sample, or from the arrival of a text.
 
     `anchor_s` is a time of the running loop's clock; `offsets` are seconds after it.
     """
@@ -31,6 +31,6 @@ class Waterfall:
         self.offsets: dict[Mark, float] = {}
 
     def reach(self, mark: Mark, at_s: float | None = None) -> None:
-        """A stage is reached, now or at a time of the loop's clock; only the first time counts."""
+        """Record a stage, now or at a time of the loop's clock; only the first time counts."""
         reached_s = asyncio.get_running_loop().time() if at_s is None else at_s
         self.offsets.setdefault(mark, max(0.0, reached_s - self._anchor_s))

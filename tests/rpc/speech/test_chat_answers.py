@@ -1,4 +1,4 @@
-"""Whatever a vendor's model answers: its reply and nothing else, or the fallback is asked."""
+"""Whatever a vendor's model answers, its reply alone is spoken, or the fallback is asked."""
 
 import asyncio
 import json
@@ -119,7 +119,7 @@ def test_it_is_the_same_wherever_the_text_is_cut(name: str, cuts: list[int]) -> 
 
 @pytest.mark.parametrize("shape", ["whole", "by the byte"])
 @pytest.mark.parametrize(("kind", "body"), CHAT_FAILURES.values(), ids=CHAT_FAILURES)
-async def test_what_is_no_reply_is_a_failure_and_nothing_of_it_is_said(
+async def test_what_is_not_a_reply_is_a_failure_and_is_not_spoken(
     kind: str, body: bytes, shape: str
 ) -> None:
     pieces = [body] if shape == "whole" else [body[at : at + 1] for at in range(len(body))]
@@ -156,7 +156,7 @@ async def test_the_fallback_is_asked_instead(kind: str, body: bytes) -> None:
         ("an unknown shape", "without a word"),
     ],
 )
-async def test_why_there_is_no_word_is_told(name: str, what: str) -> None:
+async def test_the_error_says_why_there_are_no_words(name: str, what: str) -> None:
     kind, body = CHAT_FAILURES[name]
     with pytest.raises(ProviderMuteError, match=what):
         await ScriptedModel(answer(body, kind)).reply()
@@ -174,7 +174,7 @@ async def test_what_the_vendor_says_is_kept_for_the_log(name: str) -> None:
 
 
 @pytest.mark.parametrize("status", [402, 429])
-async def test_a_used_up_quota_is_told(status: int) -> None:
+async def test_a_used_up_quota_is_reported(status: int) -> None:
     with pytest.raises(ProviderQuotaError) as failure:
         await ScriptedModel(answer(b'{"error": {"message": "no credit"}}', JSON, status)).reply()
     assert failure.value.vendor_message == "no credit"
@@ -234,11 +234,11 @@ async def test_only_what_may_become_a_marker_is_held_back(before: str) -> None:
     ],
     ids=["after its finish", "after a token", "after the end"],
 )
-async def test_a_vendor_that_hangs_when_it_is_done_is_not_waited_for(body: bytes) -> None:
+async def test_a_vendor_that_never_closes_its_stream_is_not_waited_for(body: bytes) -> None:
     assert await ScriptedModel(answer(body, hangs=True)).reply() == REPLY
 
 
-async def test_an_error_after_words_fails_the_reply_that_was_begun() -> None:
+async def test_an_error_after_words_fails_the_reply() -> None:
     body = stream({"delta": {"content": "We open "}}, end=sse({"error": {"message": "gone"}}))
     second = ScriptedChat(name="two")
     first = ScriptedModel(answer(body)).model
@@ -250,7 +250,7 @@ async def test_an_error_after_words_fails_the_reply_that_was_begun() -> None:
     assert second.prompts == []
 
 
-async def test_a_model_that_thinks_before_its_first_tag_is_known_from_then_on() -> None:
+async def test_a_model_that_thinks_before_its_first_tag_is_remembered() -> None:
     strange = "Opening hours were asked for, it seems."
     bodies = [deltas(*words(f"{each}\n</think>\n{REPLY}")) for each in (THOUGHT, strange, strange)]
     scripted = ScriptedModel(*map(answer, bodies))
@@ -259,12 +259,12 @@ async def test_a_model_that_thinks_before_its_first_tag_is_known_from_then_on() 
 
 @pytest.mark.parametrize("name", ["deepseek-ai/DeepSeek-R1-0528", "qwq:32b", "qwen3-thinking"])
 @pytest.mark.parametrize("text", [REPLY, f"It was asked.</think>{REPLY}", MARKED["think"]])
-async def test_a_model_whose_name_tells_that_it_thinks_is_heard_out(name: str, text: str) -> None:
+async def test_a_model_whose_name_says_that_it_thinks_is_held_back(name: str, text: str) -> None:
     assert await ScriptedModel(answer(deltas(*words(text))), name=name).reply() == REPLY
 
 
 @pytest.mark.parametrize("tokens", [[REPLY, "</think>"], [REPLY[:9], f"{REPLY[9:]}</think>"]])
-async def test_a_tag_behind_the_reply_takes_nothing_of_it(tokens: list[str]) -> None:
+async def test_a_tag_after_the_reply_removes_nothing_from_it(tokens: list[str]) -> None:
     scripted = ScriptedModel(answer(deltas(*tokens)), answer(deltas(*words(REPLY))))
     assert [await scripted.reply() for _ in range(2)] == [REPLY] * 2
 
@@ -285,18 +285,18 @@ async def test_a_tag_behind_the_reply_takes_nothing_of_it(tokens: list[str]) -> 
         "嗯，访客想知道时间。",
     ],
 )
-async def test_thinking_that_begins_as_it_does_is_held_until_its_tag(thought: str) -> None:
+async def test_text_that_begins_like_thinking_is_held_until_its_tag(thought: str) -> None:
     for tokens in (words(f"{thought}\n</think>\n\n{REPLY}"), list(f"{thought}</think>{REPLY}")):
         assert await ScriptedModel(answer(deltas(*tokens))).reply() == REPLY
 
 
-async def test_a_reply_that_begins_like_thinking_is_said_all_the_same() -> None:
+async def test_a_reply_that_begins_like_thinking_is_still_spoken() -> None:
     reply = "We need to see your ticket, please."
     scripted = ScriptedModel(answer(deltas(*words(reply))))
     assert await scripted.reply() == reply
 
 
-async def test_a_reply_that_is_cut_is_said_as_far_as_it_goes_and_logged() -> None:
+async def test_a_reply_cut_by_its_length_is_spoken_and_logged() -> None:
     with capture_logs() as logs:
         await ScriptedModel(answer(deltas(REPLY, finish="length"))).reply()
     assert [(each["event"], each["reason"]) for each in logs] == [("reply cut", "length")]
@@ -365,7 +365,7 @@ async def test_a_refusal_that_names_nothing_of_ours_is_not_argued_with(status: i
     assert len(scripted.sent) == 1
 
 
-async def test_a_model_that_refuses_whatever_is_sent_is_asked_so_often_at_most() -> None:
+async def test_a_model_that_refuses_everything_is_asked_a_bounded_number_of_times() -> None:
     message = "stream, max_tokens, max_completion_tokens and temperature are bad"
     scripted = ScriptedModel(*(refusal(message) for _ in range(9)), max_tokens=9, temperature=0.5)
     with pytest.raises(ProviderError):

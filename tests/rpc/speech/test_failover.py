@@ -72,7 +72,7 @@ async def vendors(
     return found[0], found[1]
 
 
-async def test_a_silent_language_model_is_hung_up_on_and_the_fallback_replies(
+async def test_a_silent_language_model_is_disconnected_and_the_fallback_replies(
     stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = f"data: {REPLY}\n\ndata: [DONE]\n\n".encode()

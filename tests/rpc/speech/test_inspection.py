@@ -1,4 +1,4 @@
-"""The doctor's questions about speech: settings, personas, voices, and a round trip per vendor."""
+"""What the doctor checks of speech: settings, personas, voices, and a round trip per vendor."""
 
 import json
 from collections.abc import AsyncIterator
@@ -85,7 +85,7 @@ async def test_each_vendor_is_asked_once(
         ("SYNTHESIZER", answering("audio/pcm", b""), "no audio"),
     ],
 )
-async def test_what_is_wrong_with_a_vendor_is_said_in_words(
+async def test_a_vendor_s_fault_is_reported_in_words(
     stack: AsyncExitStack,
     monkeypatch: pytest.MonkeyPatch,
     stage: str,
@@ -101,7 +101,7 @@ async def test_what_is_wrong_with_a_vendor_is_said_in_words(
     assert all(f"key-of-{stage}" not in each.found for each in found)
 
 
-async def test_one_that_is_not_there_is_said(
+async def test_an_unreachable_vendor_is_named(
     stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPEECH_CHAT", "openai")
@@ -134,7 +134,7 @@ async def test_one_that_is_not_there_is_said(
         ),
     ],
 )
-async def test_what_the_start_would_refuse_is_said(
+async def test_what_the_start_would_refuse_is_reported(
     stack: AsyncExitStack,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -150,7 +150,7 @@ async def test_what_the_start_would_refuse_is_said(
     assert any(words in each for each in found), told
 
 
-async def test_a_wrong_persona_is_a_problem_and_the_others_are_told(
+async def test_a_wrong_persona_is_a_problem_and_the_others_are_listed(
     stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, voice in (("concierge", "af_heart"), ("guest", "nobody")):

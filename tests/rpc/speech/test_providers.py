@@ -174,7 +174,7 @@ async def test_the_first_delta_comes_before_the_last_is_written() -> None:
         assert deltas == ["first ", "last"]
 
 
-async def test_leaving_early_hangs_up() -> None:
+async def test_closing_early_drops_the_connection() -> None:
     async def behave(answer: Answer) -> None:
         await answer.begin()
         await answer.piece(event("first "))
@@ -232,7 +232,7 @@ async def test_a_broken_reply_may_succeed_later(behaviour: Behaviour) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
-async def test_a_refusal_is_a_wrong_set_up(status: int) -> None:
+async def test_a_refusal_is_a_misconfiguration(status: int) -> None:
     async with scripted_vendor(refusing(status)) as vendor:
         async with failing(Stage.CHAT) as failure:
             await chat(vendor)
@@ -245,7 +245,7 @@ async def test_a_refusal_is_a_wrong_set_up(status: int) -> None:
         assert not failure.value.transient
 
 
-async def test_a_used_up_quota_is_told() -> None:
+async def test_a_used_up_quota_is_reported() -> None:
     async with scripted_vendor(refusing(429)) as vendor:
         with pytest.raises(ProviderQuotaError):
             await chat(vendor)
@@ -255,7 +255,7 @@ async def test_a_used_up_quota_is_told() -> None:
             await recognise(vendor)
 
 
-async def test_a_vendor_that_stalls_is_given_up() -> None:
+async def test_a_stalled_vendor_is_abandoned() -> None:
     async with scripted_vendor(stalling) as vendor:
         async with failing(Stage.CHAT) as failure:
             await chat(vendor, HASTY)
@@ -266,7 +266,7 @@ async def test_a_vendor_that_stalls_is_given_up() -> None:
             await recognise(vendor, HASTY)
 
 
-async def test_a_vendor_that_is_not_there_is_told() -> None:
+async def test_an_unreachable_vendor_is_reported() -> None:
     async with scripted_vendor(refusing(500)) as vendor:
         pass
     async with failing(Stage.CHAT) as failure:
@@ -301,7 +301,7 @@ async def test_speech_is_streamed_in_whole_samples() -> None:
     ],
     ids=["half a sample", "cut", "JSON", "HTML"],
 )
-async def test_broken_speech_is_told(behaviour: Behaviour) -> None:
+async def test_broken_speech_is_reported(behaviour: Behaviour) -> None:
     async with scripted_vendor(behaviour) as vendor, failing(Stage.SYNTHESIS) as failure:
         await speak(vendor)
     assert failure.value.transient
@@ -347,7 +347,7 @@ async def test_a_transcript_comes_in_several_shapes(body: bytes, kind: str) -> N
         (b"\n", "text/plain"),
     ],
 )
-async def test_nothing_that_was_said_is_no_failure(body: bytes, kind: str) -> None:
+async def test_an_empty_transcript_is_not_a_failure(body: bytes, kind: str) -> None:
     async with scripted_vendor(writing(body, content_type=kind)) as vendor:
         assert await recognise(vendor) == [""]
 

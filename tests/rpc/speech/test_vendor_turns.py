@@ -96,7 +96,7 @@ async def test_questions_whose_replies_nobody_heard_are_put_together() -> None:
 
 
 @pytest.mark.parametrize("name", ["think", "two channels", "the other side's turn"])
-async def test_what_is_not_the_reply_is_neither_said_nor_told_nor_remembered(name: str) -> None:
+async def test_what_is_not_the_reply_is_neither_spoken_nor_shown_nor_remembered(name: str) -> None:
     async with strict_vendor(MARKED[name]) as (vendor, rig), Talk.open(rig) as talk:
         await talk.send(text("Why?"))
         await talk.until("turn_finished")

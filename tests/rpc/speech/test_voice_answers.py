@@ -1,4 +1,4 @@
-"""Whatever sound a voice answers with is heard as it is meant; what is none is a failure."""
+"""Any audio that a voice answers with is played as it is meant; anything else is a failure."""
 
 import asyncio
 import base64
@@ -109,7 +109,7 @@ EXACT: dict[str, bytes] = {
     "AIFF": encoded("aiff", "pcm_s16be"),
     "AU": encoded("au", "pcm_s16be"),
 }
-"""Answers in which the tone's samples are, each of them as it is."""
+"""Answers that hold the tone's samples unchanged."""
 
 ALIKE: dict[str, bytes] = {
     "WAV of 8 bits": wav_file(of((tone() >> 8) + 128, "u1"), fmt(bits=8)),
@@ -131,7 +131,7 @@ ALIKE: dict[str, bytes] = {
     "FLAC at 44 kHz": encoded("flac", "flac", 44_100),
     "AAC": encoded("adts", "aac"),
 }
-"""Answers in which the tone sounds, if not in the same samples."""
+"""Answers in which the tone is heard, though not in the same samples."""
 
 DECLARED: dict[str, tuple[bytes, str]] = {
     "big-endian": (of(tone(16_000), ">i2"), "audio/L16;rate=16000"),
@@ -179,7 +179,7 @@ FAILURES: dict[str, tuple[bytes, str]] = {
     "silence": (bytes(9_600), "audio/pcm"),
     "silence in a WAV": (wav_file(bytes(9_600)), "audio/wav"),
 }
-"""Answers that are no sound, and their media types."""
+"""Answers that are not audio, and their media types."""
 
 
 @pytest.mark.parametrize("kind", ["audio/pcm", "audio/wav", OCTETS, "audio/mpeg", ""])
@@ -235,7 +235,7 @@ def test_it_is_the_same_wherever_the_bytes_are_cut(name: str, cuts: list[int]) -
 
 @pytest.mark.parametrize("shape", ["whole", "in pieces"])
 @pytest.mark.parametrize(("body", "kind"), FAILURES.values(), ids=FAILURES)
-async def test_what_is_no_sound_is_not_heard_and_the_fallback_is_asked(
+async def test_what_is_not_audio_is_not_played_and_the_fallback_is_asked(
     body: bytes, kind: str, shape: str
 ) -> None:
     pieces = [body] if shape == "whole" else in_pieces(body, range(0, len(body), 600))
@@ -292,7 +292,7 @@ async def test_the_first_sound_does_not_wait_for_the_last(body: bytes, size: int
 
 
 @pytest.mark.parametrize("body", [PCM[:960], MP3[:3_000]], ids=["samples", "MP3"])
-async def test_leaving_early_hangs_up(body: bytes) -> None:
+async def test_closing_early_drops_the_connection(body: bytes) -> None:
     async def behave(answer: Answer) -> None:
         await answer.begin(content_type=OCTETS)
         await answer.piece(body)
@@ -307,7 +307,7 @@ async def test_leaving_early_hangs_up(body: bytes) -> None:
             await vendor.gone.wait()
 
 
-async def test_a_voice_that_cannot_give_samples_is_asked_for_what_it_has() -> None:
+async def test_a_voice_without_raw_samples_is_asked_for_its_own_format() -> None:
     message = b'{"error": {"message": "response_format must be one of mp3, opus"}}'
     replies = [(400, "application/json", message), *[(200, "audio/mpeg", MP3)] * 2]
 
@@ -322,7 +322,7 @@ async def test_a_voice_that_cannot_give_samples_is_asked_for_what_it_has() -> No
         assert asked == [True, False, False]
 
 
-async def test_a_coded_sound_that_stalls_is_given_up() -> None:
+async def test_a_stalled_coded_sound_is_abandoned() -> None:
     async def behave(answer: Answer) -> None:
         await answer.begin(content_type="audio/mpeg")
         await answer.piece(MP3[:600])

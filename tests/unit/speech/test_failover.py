@@ -1,4 +1,4 @@
-"""The next provider takes over where one fails to begin, and outages cost only so much."""
+"""The next provider takes over when one fails to begin, and an outage costs a bounded amount."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -65,7 +65,7 @@ def state(stage: Stage, provider: str) -> list[str]:
 
 @pytest.mark.parametrize("error", FAULTS)
 @in_virtual_time
-async def test_any_error_before_the_first_word_hands_the_prompt_on(error: ProviderError) -> None:
+async def test_any_error_before_the_first_word_passes_the_prompt_on(error: ProviderError) -> None:
     one, two = scripted_chats(error=error)
     async with FailoverChatModel.open([one, two], RULES) as model:
         assert await reply(model) == "From two."
@@ -74,7 +74,7 @@ async def test_any_error_before_the_first_word_hands_the_prompt_on(error: Provid
 
 
 @in_virtual_time
-async def test_a_late_first_word_hands_on_and_gives_the_late_one_up() -> None:
+async def test_a_late_model_is_cancelled_and_the_next_replies() -> None:
     one, two = scripted_chats(first_s=60)
     async with FailoverChatModel.open([one, two], RULES) as model:
         assert await reply(model) == "From two."
@@ -83,7 +83,7 @@ async def test_a_late_first_word_hands_on_and_gives_the_late_one_up() -> None:
 
 
 @in_virtual_time
-async def test_the_last_one_is_not_hurried() -> None:
+async def test_the_last_provider_is_not_hurried() -> None:
     one, two = scripted_chats(error=FAULTS[0])
     two.first_s = 60
     async with FailoverChatModel.open([one, two], RULES) as model:
@@ -91,7 +91,7 @@ async def test_the_last_one_is_not_hurried() -> None:
 
 
 @in_virtual_time
-async def test_a_reply_that_has_begun_fails_and_is_not_begun_again() -> None:
+async def test_a_reply_that_has_begun_fails_and_is_not_restarted() -> None:
     one, two = scripted_chats(error=FAULTS[0])
     one.deltas = ("It is ", "lost.")
     async with FailoverChatModel.open([one, two], RULES) as model:
@@ -115,7 +115,7 @@ async def test_a_reply_without_a_word_is_a_failure_and_none_of_it_is_delivered(
 
 
 @in_virtual_time
-async def test_what_stands_before_the_first_word_comes_with_it() -> None:
+async def test_text_before_the_first_word_comes_with_it() -> None:
     one, two = ScriptedChat(name="one", deltas=("“", "…", "Yes", ".”")), ScriptedChat(name="two")
     async with FailoverChatModel.open([one, two], RULES) as model:
         assert [delta async for delta in model.stream(PROMPT)] == ["“…Yes", ".”"]
@@ -123,7 +123,7 @@ async def test_what_stands_before_the_first_word_comes_with_it() -> None:
 
 
 @in_virtual_time
-async def test_when_all_fail_the_last_error_is_told() -> None:
+async def test_when_all_fail_the_last_error_is_raised() -> None:
     one, two = scripted_chats(error=FAULTS[0])
     two.error = ProviderQuotaError(Stage.CHAT, "two", "used up")
     two.deltas = ("",)
@@ -133,7 +133,7 @@ async def test_when_all_fail_the_last_error_is_told() -> None:
 
 
 @in_virtual_time
-async def test_an_outage_costs_so_many_tries_then_probes_alone_ask() -> None:
+async def test_an_outage_costs_a_few_tries_then_only_probes_are_sent() -> None:
     one, two = scripted_chats(error=FAULTS[0])
     async with FailoverChatModel.open([one, two], RULES) as model:
         for _ in range(5):
@@ -176,7 +176,7 @@ async def test_a_probe_that_hangs_proves_nothing() -> None:
 
 
 @in_virtual_time
-async def test_an_answer_makes_earlier_failures_good() -> None:
+async def test_an_answer_resets_the_count_of_failures() -> None:
     one, two = scripted_chats()
     async with FailoverChatModel.open([one, two], RULES) as model:
         for number in range(10):
@@ -201,7 +201,7 @@ async def test_when_all_are_out_requests_fail_at_once() -> None:
 
 
 @in_virtual_time
-async def test_a_listener_who_leaves_blames_nobody() -> None:
+async def test_a_request_closed_early_counts_against_nobody() -> None:
     one, two = scripted_chats(first_s=3)
     async with FailoverChatModel.open([one, two], RULES) as model:
         for _ in range(5):
@@ -421,7 +421,7 @@ class SilentSynthesizer(ScriptedSynthesizer):
 
 
 @in_virtual_time
-async def test_silence_alone_is_no_sound() -> None:
+async def test_silence_alone_is_not_audio() -> None:
     one, two = SilentSynthesizer(name="one"), ScriptedSynthesizer(name="two")
     async with FailoverSynthesizer.open([one, two], RULES, voices_of={}) as synthesizer:
         chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
@@ -433,7 +433,7 @@ async def test_silence_alone_is_no_sound() -> None:
 
 
 @in_virtual_time
-async def test_a_segment_of_which_some_was_heard_is_not_begun_again() -> None:
+async def test_a_segment_heard_in_part_is_not_restarted() -> None:
     two = ScriptedSynthesizer(name="two")
     async with FailoverSynthesizer.open(
         [BreakingSynthesizer(name="one"), two], RULES, voices_of={}
@@ -451,7 +451,7 @@ async def test_a_segment_of_which_some_was_heard_is_not_begun_again() -> None:
 
 
 @in_virtual_time
-async def test_another_rate_is_made_the_first_ones() -> None:
+async def test_another_sample_rate_is_converted_to_that_of_the_first() -> None:
     one = ScriptedSynthesizer(name="one", error=DOWN)
     two = ScriptedSynthesizer(name="two", sample_rate_hertz=16_000)
     chunks = await speak(one, two)

@@ -59,7 +59,7 @@ async def test_failures_are_counted_and_raised(fault: ProviderError, outcome: st
     assert calls(Stage.CHAT, "failing", outcome) == before + 1
 
 
-async def test_who_leaves_after_the_first_word_had_an_answer() -> None:
+async def test_closing_after_the_first_word_counts_as_an_answer() -> None:
     model = MeteredChatModel(ScriptedChat(name="left", deltas=("One ", "two.")))
     async with closing(model.stream(PROMPT)) as deltas:
         await anext(deltas)

@@ -7,11 +7,12 @@ import pytest
 from engine.digital_humans import PEOPLE
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.settings import load
 from services.speech.personas.catalogue import load_persona, load_personas
 from services.speech.personas.format import Grounding, PersonaError
 from services.speech.personas.wire import to_persona
 from services.speech.ports import Voice
-from services.speech.providers.factory import voice_offer
+from services.speech.providers.checks import voice_offer
 from services.speech.settings import PERSONAS, SpeechSettings
 from services.speech.voices import VoiceOffer
 
@@ -190,7 +191,9 @@ def test_names_may_be_localised(tmp_path: Path) -> None:
 
 
 def test_no_persona_of_the_product_is_called_like_a_person() -> None:
-    personas = load_personas(PERSONAS, default_id="concierge", offer=voice_offer(SpeechSettings()))
+    personas = load_personas(
+        PERSONAS, default_id="concierge", offer=voice_offer(load(SpeechSettings))
+    )
     assert not personas.left_out
     people = {person.digital_human_id: person.name for person in PEOPLE}
     for persona in personas.by_id.values():

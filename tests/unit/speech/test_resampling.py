@@ -26,9 +26,7 @@ def resample(samples: npt.NDArray[np.float64], *rates: int) -> npt.NDArray[np.fl
 
 @pytest.mark.parametrize(("from_hertz", "to_hertz"), RATES)
 @pytest.mark.parametrize("hertz", [110, 1_000, 6_500])
-def test_speech_stays_where_and_as_loud_as_it_is(
-    from_hertz: int, to_hertz: int, hertz: float
-) -> None:
+def test_speech_keeps_its_place_and_loudness(from_hertz: int, to_hertz: int, hertz: float) -> None:
     heard = resample(tone(hertz, from_hertz), from_hertz, to_hertz)
     expected = tone(hertz, to_hertz)
     assert len(heard) == len(expected)
@@ -36,7 +34,7 @@ def test_speech_stays_where_and_as_loud_as_it_is(
     assert np.abs(heard - expected)[inner].max() < 10  # -60 dB
 
 
-def test_what_the_slower_rate_cannot_carry_is_gone() -> None:
+def test_frequencies_above_the_lower_rate_are_removed() -> None:
     heard = resample(tone(10_000, 24_000), 24_000, 16_000)
     assert np.abs(heard[320:-320]).max() < 10
 

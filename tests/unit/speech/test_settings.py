@@ -1,9 +1,20 @@
 """A provider that is chosen needs its key, which goes to nobody else."""
 
+from enum import StrEnum
+from typing import get_args
+
 import pytest
 
 from services.runtime.settings import SettingsError, load
-from services.speech.settings import Provider, SpeechSettings
+from services.speech.provider_settings import (
+    ChatKind,
+    ChatProvider,
+    RecognizerKind,
+    RecognizerProvider,
+    SynthesizerKind,
+    SynthesizerProvider,
+)
+from services.speech.settings import SpeechSettings
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +27,10 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_embedded_providers_need_nothing() -> None:
     settings = load(SpeechSettings)
-    assert settings.recognizer is settings.chat is settings.synthesizer is Provider.EMBEDDED
+    assert settings.recognizer.first.kind is RecognizerKind.EMBEDDED
+    assert settings.chat.first.kind is ChatKind.EMBEDDED
+    assert settings.synthesizer.first.kind is SynthesizerKind.EMBEDDED
+    assert settings.vendors == ()
     assert settings.personas_folder.is_dir()
 
 
@@ -47,7 +61,7 @@ def test_the_shared_key_goes_to_its_owner_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SPEECH_CHAT_BASE_URL", "http://127.0.0.1:8000/v1")
     monkeypatch.setenv("SPEECH_SYNTHESIZER_API_KEY", "sk-own")
     settings = load(SpeechSettings)
-    keys = [settings.key_of(stage) for stage in ("recognizer", "chat", "synthesizer")]
+    keys = [vendor.key for vendor in settings.vendors]
     assert [key and key.get_secret_value() for key in keys] == ["sk-shared", None, "sk-own"]
     assert "sk-" not in repr(settings)
 
@@ -68,3 +82,16 @@ def test_all_faults_of_fallbacks_are_named_at_once(monkeypatch: pytest.MonkeyPat
         "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like",
     ):
         assert fault in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "providers"),
+    [
+        (RecognizerKind, RecognizerProvider),
+        (ChatKind, ChatProvider),
+        (SynthesizerKind, SynthesizerProvider),
+    ],
+)
+def test_each_kind_has_settings_of_its_own(kinds: type[StrEnum], providers: object) -> None:
+    # mypy sees to it that each settings class has its match arm.
+    assert [each.kind for each in get_args(providers)] == [*kinds]

@@ -1,4 +1,4 @@
-"""Vectors that are kept over restarts."""
+"""Vectors that are kept across restarts."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"", b"no archive", b"PK\x03\x04 broken off"])
-def test_a_damaged_file_is_nothing(tmp_path: Path, damaged: bytes) -> None:
+def test_a_damaged_file_counts_as_empty(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "v.npz"
     path.write_bytes(damaged)
     assert VectorFile(path).read() == {}
 
 
-def test_a_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_not_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     VectorFile(tmp_path / "file" / "v.npz").write({digest("a"): np.zeros(2, np.float32)})
 

@@ -1,7 +1,7 @@
-"""Takes out of a language model's text what is not its reply: thinking, calls and control tokens.
+"""Removes from a language model's text what is not its reply: thinking, calls and control tokens.
 
-Models write all of them into their text where a server does not part them. A marker may be split
-anywhere between two pieces; only what may still become one is held back.
+Models write all of these into their text when the server does not separate them. A marker may be
+split anywhere between two pieces; only what may still become one is held back.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ import regex
 
 from services.speech.providers.answers import has_words
 
-# What stands in tags and is not said, with or without a namespace.
+# Tags whose content is not spoken, with or without a namespace.
 _ASIDE = (
     "(?:(?:seed|mm|antml):)?"
     "(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad"
@@ -19,30 +19,30 @@ _ASIDE = (
 _ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
 _HEADERS = "start|im_start|start_header_id|start_of_role"
 _LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
-"""Tokens that are markers only together with what follows them."""
+"""Tokens that are markers only with what follows them."""
 
 
 class _Kind(StrEnum):
     """What a marker does: the names of the groups of `_MARKER`."""
 
     OPEN = "open"
-    """Thinking, or the call of a tool, begins."""
+    """Thinking or a tool call begins."""
     CLOSE = "close"
     """It ends."""
     CHANNEL = "channel"
     """What follows is the reply if the channel's name says so."""
     ROLE = "role"
-    """What follows is said by this side."""
+    """What follows is by this role."""
     CHANNEL_END = "channel_end"
-    """What was said in a channel ends; so does the reply where there are none."""
+    """The channel's content ends; where there are no channels, so does the reply."""
     END = "end"
     """The reply ends."""
     CALL = "call"
-    """Nothing but calls of tools follows."""
+    """Nothing but tool calls follows."""
     NOTHING = "nothing"
 
 
-# Every repetition is bounded, so that what is held back is.
+# Every repetition is bounded, which bounds what is held back.
 _MARKER = regex.compile(
     rf"""
       (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]{{0,40}}
@@ -68,7 +68,7 @@ _MARKER = regex.compile(
     regex.VERBOSE | regex.IGNORECASE,
 )
 _CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
-"""How only a marker begins: at the end of a reply it is one that was cut off."""
+"""Only markers begin like this: at the end of a reply, it is one that was cut off."""
 
 _SOMEBODY = "(?:user|visitor|customer|guest|caller|client|person|question)"
 _MUSING = regex.compile(
@@ -83,10 +83,10 @@ _MUSING = regex.compile(
             | 嗯|(?:好的?[，,。]?\s*)?(?:用户|访客|顾客|首先|问题是|我(?:需要|应该|得)) )""",
     regex.VERBOSE | regex.IGNORECASE,
 )
-"""How models begin to think, and hardly ever to reply."""
+"""How models begin to think, and hardly ever begin a reply."""
 
 _THINKER = regex.compile(r"\b(?:r1|qwq|thinking|reasoner|reasoning)\b", regex.IGNORECASE)
-"""Models by whose names one knows that they think."""
+"""Names of models that are known to think."""
 
 
 class Habit(StrEnum):
@@ -98,20 +98,20 @@ class Habit(StrEnum):
 
 
 def expected_habit(model: str) -> Habit:
-    """Return what a model's name lets expect of it."""
+    """Return what a model's name suggests."""
     return Habit.THINKS if _THINKER.search(model) else Habit.UNKNOWN
 
 
 class Markup:
     """The text of one answer.
 
-    A model whose habit is to think first is not listened to before its thinking has ended. While
-    nothing is known of it, that holds for a text that begins as thinking does.
+    Text of a model that is known to think first is held back until its thinking has ended. While
+    nothing is known of the model, this applies to text that begins as thinking does.
     """
 
     def __init__(self, habit: Habit) -> None:
         self.is_over = False
-        """Whether nothing that follows can be the reply."""
+        """Whether nothing that follows can belong to the reply."""
         self.is_call = False
         """Whether the text calls a tool."""
         self._habit = habit
@@ -128,22 +128,22 @@ class Markup:
 
     @property
     def habit(self) -> Habit:
-        """What is known of the model after this answer, if it ended well."""
+        """What this answer shows about the model, if it ended well."""
         if self._has_stray_end:
             return Habit.THINKS if self._has_words else self._habit
         return Habit.UNKNOWN if self._habit is Habit.THINKS else Habit.REPLIES
 
     @property
     def is_thinking(self) -> bool:
-        """Whether the text ended in what is not the reply."""
+        """Whether the text ends in something that is not the reply."""
         return self._depth > 0 or self._is_aside or bool(self._held)
 
     def trust(self) -> None:
-        """The server parts the thinking from the text: none is in it."""
+        """Note that the server separates the thinking: the text holds none."""
         self._is_certain = True
 
     def feed(self, text: str) -> str:
-        """Return what of the reply is certain by now."""
+        """Return the part of the reply that is certain by now."""
         self._pending += text
         said = ""
         while not self.is_over:
@@ -160,7 +160,7 @@ class Markup:
         return said
 
     def flush(self, *, is_cut: bool) -> str:
-        """Return the rest; what is held for thinking is the reply, if it was not cut off."""
+        """Return the rest; text held back as thinking is the reply, unless it was cut off."""
         rest = "" if self.is_over or _CUT_MARKER.match(self._pending) else self._pending
         said = self._say(rest)
         if is_cut:
@@ -185,10 +185,10 @@ class Markup:
         return text
 
     def _obey(self, marker: "regex.Match[str]", said: str) -> str:
-        """Do what a marker asks for; return what was said before it in this piece."""
+        """Act on a marker; return what this piece said before it."""
         match _Kind(str(marker.lastgroup)):
             case _Kind.OPEN if self._depth and not self._has_thought:
-                pass  # Begun in the prompt, and by the model once more.
+                pass  # The prompt opened it, and the model opens it again.
             case _Kind.OPEN:
                 self._is_certain, self._has_thought = True, False
                 self._depth += 1
@@ -196,7 +196,7 @@ class Markup:
             case _Kind.CLOSE if self._depth:
                 self._depth -= 1
             case _Kind.CLOSE:
-                # All that came before was thinking, if only what was given already could be unsaid.
+                # All before it was thinking, but what was returned already cannot be taken back.
                 self._held, self._is_certain = "", True
                 self._has_stray_end, self._has_words = True, False
                 self._is_begun = self._is_given

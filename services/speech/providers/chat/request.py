@@ -1,4 +1,4 @@
-"""The request for a reply, in a form that the model that is asked takes."""
+"""The request for a reply, in a form that the model accepts."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from services.speech.ports import ChatMessage, Role
-from services.speech.providers.http.complaints import Complaint
+from services.speech.providers.http.error_details import ErrorDetail
 from services.speech.providers.http.parameters import Parameters
 
 _NO_SYSTEM_ROLE = re.compile(
@@ -18,11 +18,11 @@ _NO_SYSTEM_ROLE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """What is sent with a dialogue, and how the dialogue is."""
+    """The parameters sent with a dialogue, and the form that the dialogue takes."""
 
     parameters: Parameters
     has_system_role: bool = True
-    """Whether the system's message has a role of its own, or stands before the user's first."""
+    """Whether the system message has its own role, or is put before the user's first message."""
 
     def body(self, model: str, messages: Sequence[ChatMessage]) -> dict[str, Any]:
         """Return the request's body."""
@@ -35,16 +35,16 @@ class ChatRequest:
             **self.parameters.values,
         }
 
-    def without_refused(self, complaint: Complaint) -> Self | None:
-        """As that of Parameters."""
-        if self.has_system_role and _NO_SYSTEM_ROLE.search(complaint.message):
+    def without_refused(self, detail: ErrorDetail) -> Self | None:
+        """Return the request without what a refusal names; None if it names nothing in it."""
+        if self.has_system_role and _NO_SYSTEM_ROLE.search(detail.message):
             return replace(self, has_system_role=False)
-        parameters = self.parameters.without_refused(complaint)
+        parameters = self.parameters.without_refused(detail)
         return None if parameters is None else replace(self, parameters=parameters)
 
 
 def _folded(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Return the messages with the system's at the beginning of the user's first."""
+    """Return the messages with the system message at the beginning of the user's first."""
     system = "\n".join(each.content for each in messages if each.role is Role.SYSTEM)
     rest = [each for each in messages if each.role is not Role.SYSTEM]
     if not system or not rest or rest[0].role is not Role.USER:

@@ -1,4 +1,4 @@
-"""Whether a provider is asked at all: it is not while it is known to be out."""
+"""A circuit breaker: a provider that is known to be out is not asked."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ log = structlog.get_logger(__name__)
 
 
 class State(StrEnum):
-    """How a provider stands."""
+    """The state of a provider."""
 
     CLOSED = "closed"
-    """It is asked."""
+    """It works, and is asked."""
     OPEN = "open"
-    """It is out and left alone."""
+    """It is out, and is not asked."""
     HALF_OPEN = "half_open"
-    """It is out, and a probe finds out whether it still is."""
+    """It is out, and a probe is checking whether it still is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageRules:
-    """What an outage may cost; durations in seconds."""
+    """When an outage begins, and how often it is probed; durations in seconds."""
 
     tries: int = 2
-    """So many failures in a row are an outage; one answer makes them good."""
+    """Failures in a row that make an outage; an answer resets the count."""
     first_probe_s: float = 2.0
-    """From the beginning of an outage to the first probe."""
+    """From the start of an outage to the first probe."""
     longest_probe_s: float = 60.0
-    """Each probe that fails doubles the wait for the next one up to this."""
+    """Each failed probe doubles the wait for the next, up to this."""
 
 
 class Breaker:
-    """Owns the state of one provider: only this class changes it.
+    """Owns the state of one provider.
 
-    Users' requests close nothing: while the breaker is open there are none. A probe does, and gives
-    the provider all its tries again.
+    Only a probe closes the breaker, as no request reaches the provider while it is open. The
+    provider then has all its tries again.
     """
 
     def __init__(self, stage: Stage, provider: str, rules: OutageRules) -> None:
@@ -54,17 +54,17 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """How the provider stands."""
+        """The provider's state."""
         return self._state
 
     def succeed(self) -> None:
-        """The provider has answered a user's request."""
+        """The provider answered a user's request."""
         if self._state is State.CLOSED:
             self._tries = self._rules.tries
             self._probe_s = self._rules.first_probe_s
 
     def fail(self) -> None:
-        """The provider has failed a user's request; what was asked before an outage is no news."""
+        """The provider failed a user's request; during an outage this changes nothing."""
         if self._state is not State.CLOSED:
             return
         self._tries -= 1
@@ -73,19 +73,19 @@ class Breaker:
             self._opened.set()
 
     async def outage(self) -> float:
-        """Wait for an outage; return how long to wait until the next probe."""
+        """Wait for an outage; return the seconds until the next probe."""
         await self._opened.wait()
         return self._probe_s
 
     def begin_probe(self) -> None:
-        """A probe is on its way."""
+        """A probe has started."""
         self._enter(State.HALF_OPEN)
 
     def end_probe(self, *, is_answered: bool) -> None:
-        """A probe is back.
+        """A probe has ended.
 
-        The wait for the next one is doubled even if it was answered: only a user's answer proves
-        that the outage is over, and a provider that answers nothing but probes is asked rarely.
+        The wait for the next one doubles even if this one was answered: only an answer to a user
+        proves that the outage is over, and a provider that answers only probes is asked rarely.
         """
         self._probe_s = min(2 * self._probe_s, self._rules.longest_probe_s)
         if is_answered:

@@ -1,22 +1,21 @@
-"""Language models of which the next one replies where one does not begin to."""
+"""Language models in order: the next one replies when one fails to begin."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import ChatMessage, ChatModel, Role, Stage
+from services.speech.ports import ChatMessage, ChatModel, Stage
 from services.speech.providers.answers import worded
 from services.speech.providers.failover.relay import FailoverRules, Relay
-from services.speech.streams import beginning, closing
-
-_PROBE = (ChatMessage(role=Role.USER, content="Say OK."),)
+from services.speech.providers.probes import probe_chat
+from services.speech.streams import beginning
 
 
 class FailoverChatModel:
-    """A chat model over several, with the same prompt to each.
+    """One chat model made of several, which all get the same prompt.
 
-    A reply that has begun is not begun again by another model: its first words may have been
-    spoken. A model that ends without a word has failed, as a mute voice has.
+    No other model restarts a reply that has begun: its first words may have been spoken. A model
+    that ends without a word has failed.
     """
 
     def __init__(self, relay: Relay[ChatModel]) -> None:
@@ -25,9 +24,9 @@ class FailoverChatModel:
     @classmethod
     @asynccontextmanager
     async def open(cls, models: Sequence[ChatModel], rules: FailoverRules) -> AsyncIterator[Self]:
-        """A model whose members are probed during their outages."""
+        """A model whose members are probed during outages."""
         relay = Relay(Stage.CHAT, models, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_chat):
             yield cls(relay)
 
     @property
@@ -42,9 +41,3 @@ class FailoverChatModel:
                 worded(model.stream(messages), model.name), patience_s
             )
         )
-
-
-async def _probe(model: ChatModel) -> None:
-    async with closing(worded(model.stream(_PROBE), model.name)) as deltas:
-        async for _ in deltas:
-            return

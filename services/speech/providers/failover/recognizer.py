@@ -1,24 +1,23 @@
-"""Recognizers of which the next one hears the whole utterance again where one fails."""
+"""Recognizers in order: when one fails, the next gets the whole utterance."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import LISTENING_RATE_HERTZ, Recognizer, Stage, Transcript
+from services.speech.ports import Recognizer, Stage, Transcript
 from services.speech.providers.answers import concluded
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay
-from services.speech.streams import closing, once
-
-_PROBE_PCM = bytes(LISTENING_RATE_HERTZ)  # Half a second of silence.
+from services.speech.providers.probes import probe_recognizer
+from services.speech.streams import closing
 
 
 class FailoverRecognizer:
-    """A recognizer over several, with the same audio and language to each.
+    """One recognizer made of several, which all get the same audio and language.
 
-    Hypotheses commit nobody, for a later one replaces them: until the final transcript the next
-    recognizer may take over. Time counts from the end of the audio.
+    The next recognizer may take over until the final transcript, as it replaces all hypotheses
+    before it. Time counts from the end of the audio.
     """
 
     def __init__(self, relay: Relay[Recognizer]) -> None:
@@ -29,9 +28,9 @@ class FailoverRecognizer:
     async def open(
         cls, recognizers: Sequence[Recognizer], rules: FailoverRules
     ) -> AsyncIterator[Self]:
-        """A recognizer whose members are probed during their outages."""
+        """A recognizer whose members are probed during outages."""
         relay = Relay(Stage.RECOGNITION, recognizers, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_recognizer):
             yield cls(relay)
 
     @property
@@ -42,7 +41,7 @@ class FailoverRecognizer:
     async def transcribe(
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncIterator[Transcript]:
-        """Yield one recognizer's hypotheses, or those of several that gave up; one final."""
+        """Yield the hypotheses of those that are asked, and one final transcript."""
         async with Recording.of(pcm) as recording:
 
             def ask(recognizer: Recognizer, patience_s: float | None) -> AsyncIterator[Transcript]:
@@ -58,7 +57,7 @@ class FailoverRecognizer:
 
 
 class _Patience:
-    """How long a recognizer may take for each hypothesis from the end of the audio on."""
+    """How long a recognizer may take for each hypothesis once the audio has ended."""
 
     def __init__(self, within_s: float | None) -> None:
         self._within_s: float | None = None
@@ -66,7 +65,7 @@ class _Patience:
         self._limit: asyncio.Timeout | None = None
 
     def begin(self) -> None:
-        """The recognizer has got all of the audio."""
+        """The recognizer has all of the audio."""
         self._within_s = self._later_s
         if self._limit is not None and self._within_s is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._within_s)
@@ -83,10 +82,3 @@ class _Patience:
                 finally:
                     self._limit = None
                 yield hypothesis
-
-
-async def _probe(recognizer: Recognizer) -> None:
-    hypotheses = recognizer.transcribe(once(_PROBE_PCM), language_code="en")
-    async with closing(concluded(hypotheses, recognizer.name)) as transcripts:
-        async for _ in transcripts:
-            pass

@@ -1,4 +1,4 @@
-"""The audio of an utterance, kept until its transcript is final, for whoever hears it again."""
+"""The audio of an utterance, kept until its transcript is final, so that it can be replayed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,19 +16,19 @@ LONGEST_S = 120.0
 
 
 class Recording:
-    """Hears a source once and lets one reader at a time hear all of it from the beginning."""
+    """Reads a source once, and lets one reader at a time have all of it from the beginning."""
 
     def __init__(self, source: AsyncIterator[bytes]) -> None:
         self._source = source
         self._pieces: list[bytes] = []
         self._size = 0
-        self._coming: asyncio.Future[bytes | None] | None = None
+        self._reading: asyncio.Future[bytes | None] | None = None
         self._is_over = False
 
     @classmethod
     @asynccontextmanager
     async def of(cls, source: AsyncIterator[bytes]) -> AsyncIterator[Self]:
-        """A recording that closes its source at the end of the block."""
+        """A recording that closes its source when the context is left."""
         recording = cls(source)
         async with closing(source):
             try:
@@ -37,9 +37,9 @@ class Recording:
                 await recording._abandon()
 
     async def replay(self, on_over: Callable[[], None]) -> AsyncIterator[bytes]:
-        """Yield what was heard and then what comes; `on_over` is called when nothing will.
+        """Yield what was recorded, then what follows; `on_over` is called at the end of the audio.
 
-        Raises what the source raises, and ServiceError when it is too long.
+        Raises what the source raises, and ServiceError when the audio is too long.
         """
         at = 0
         while True:
@@ -48,16 +48,16 @@ class Recording:
                 yield self._pieces[at - 1]
             if self._is_over:
                 break
-            await self._hear()
+            await self._read()
         on_over()
 
-    async def _hear(self) -> None:
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(anext(self._source, None))
-        # A reader that is given up while it waits must not take the source along.
-        await asyncio.wait({self._coming})
-        coming, self._coming = self._coming, None
-        piece = coming.result()
+    async def _read(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(anext(self._source, None))
+        # A reader that is cancelled while waiting must not cancel the source.
+        await asyncio.wait({self._reading})
+        reading, self._reading = self._reading, None
+        piece = reading.result()
         if piece is None:
             self._is_over = True
             return
@@ -72,6 +72,6 @@ class Recording:
         self._pieces.append(piece)
 
     async def _abandon(self) -> None:
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.wait({self._coming})
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})

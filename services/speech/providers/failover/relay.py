@@ -1,4 +1,4 @@
-"""The providers of one stage in order: the next takes over from one that fails to begin."""
+"""The providers of one stage in order: when one fails to begin, the next takes over."""
 
 import asyncio
 import time
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailoverRules:
-    """When the next provider is asked: at an error, or when nothing has come by `first_byte_s`."""
+    """When the next provider is asked: after an error, or after `first_byte_s` of silence."""
 
     first_byte_s: float
     outage: OutageRules = field(default_factory=OutageRules)
 
 
 class Outcome(StrEnum):
-    """What became of asking a provider."""
+    """The outcome of a request to a provider."""
 
     ANSWERED = "answered"
     LATE = "late"
@@ -50,14 +50,14 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
     OUT = "out"
-    """It was not asked, because it is known to be out."""
+    """It was not asked, as it is known to be out."""
 
 
 class Relay(Generic[P]):
-    """Asks the providers that are not out, one after the other, each at most once a request.
+    """Asks the providers that are not out in turn, each at most once per request.
 
-    The last one to be asked is not hurried: there is nobody to take over from it, and it has its
-    own deadlines.
+    `first_byte_s` does not apply to the last one: nobody could take over, and it has deadlines of
+    its own.
     """
 
     def __init__(self, stage: Stage, providers: Sequence[P], rules: FailoverRules) -> None:
@@ -70,7 +70,7 @@ class Relay(Generic[P]):
 
     @property
     def name(self) -> str:
-        """The name of all together."""
+        """The names of all providers."""
         return "+".join(self._breakers)
 
     async def relay(
@@ -83,7 +83,7 @@ class Relay(Generic[P]):
         """Yield one provider's answer; raises ProviderError.
 
         `ask` gets the provider and how long its first item may take, and raises TimeoutError when
-        it takes longer. Once an item that is a delivery was yielded, nobody takes over any more.
+        it takes longer. Once a delivery has been yielded, no other provider takes over.
         """
         suitable = [provider for provider in self.providers if suits(provider)]
         asked = [each for each in suitable if self._breaker(each).state is State.CLOSED]
@@ -91,7 +91,7 @@ class Relay(Generic[P]):
             what = "every provider is out"
             raise ProviderError(self._stage, suitable[0].name, what, transient=True)
         if asked[0] is not suitable[0]:
-            self._hand_over(suitable[0], asked[0], Outcome.OUT)
+            self._count_failover(suitable[0], asked[0], Outcome.OUT)
         for provider, successor in zip_longest(asked, asked[1:]):
             asked_at = time.monotonic()
             patience_s = self._rules.first_byte_s if successor else None
@@ -103,14 +103,14 @@ class Relay(Generic[P]):
                         yield item
             except (GeneratorExit, asyncio.CancelledError):
                 if is_delivered:
-                    self._settle(provider, Outcome.ANSWERED, asked_at)
+                    self._record_call(provider, Outcome.ANSWERED, asked_at)
                 raise
             except (ProviderError, TimeoutError) as failure:
-                outcome, error = outcome_of(failure), self._told(failure, provider)
+                outcome, error = outcome_of(failure), self._as_error(failure, provider)
             else:
-                self._settle(provider, Outcome.ANSWERED, asked_at)
+                self._record_call(provider, Outcome.ANSWERED, asked_at)
                 return
-            self._settle(provider, outcome, asked_at)
+            self._record_call(provider, outcome, asked_at)
             if is_delivered or successor is None:
                 raise error
             log.warning(
@@ -122,13 +122,13 @@ class Relay(Generic[P]):
                 error=str(error),
                 vendor_message=error.vendor_message,
             )
-            self._hand_over(provider, successor, outcome)
+            self._count_failover(provider, successor, outcome)
 
     @asynccontextmanager
     async def probed(self, probe: Callable[[P], Awaitable[None]]) -> AsyncIterator[None]:
-        """Until the end of the block, providers that are out are probed.
+        """Probe providers that are out until the context is left.
 
-        `probe` makes a small request; it raises ProviderError when that fails.
+        `probe` makes a small request, and raises ProviderError when it fails.
         """
         probing = [asyncio.create_task(self._probe(each, probe)) for each in self.providers]
         try:
@@ -149,15 +149,15 @@ class Relay(Generic[P]):
                     await probe(provider)
                 is_answered = True
             except (ProviderError, TimeoutError):
-                pass  # What the breaker does next is in the log.
+                pass  # The breaker logs what follows.
             except Exception:
-                log.exception("probe failed unforeseen", provider=provider.name)
+                log.exception("probe failed unexpectedly", provider=provider.name)
             breaker.end_probe(is_answered=is_answered)
 
     def _breaker(self, provider: P) -> Breaker:
         return self._breakers[provider.name]
 
-    def _settle(self, provider: P, outcome: Outcome, asked_at: float) -> None:
+    def _record_call(self, provider: P, outcome: Outcome, asked_at: float) -> None:
         now = time.time()
         record(
             f"{self._stage} by {provider.name}",
@@ -171,18 +171,18 @@ class Relay(Generic[P]):
         else:
             self._breaker(provider).fail()
 
-    def _told(self, failure: ProviderError | TimeoutError, provider: P) -> ProviderError:
+    def _as_error(self, failure: ProviderError | TimeoutError, provider: P) -> ProviderError:
         if isinstance(failure, ProviderError):
             return failure
         what = "the provider is late"
         return ProviderError(self._stage, provider.name, what, transient=True)
 
-    def _hand_over(self, provider: P, successor: P, outcome: Outcome) -> None:
+    def _count_failover(self, provider: P, successor: P, outcome: Outcome) -> None:
         PROVIDER_FAILOVERS.labels(self._stage, provider.name, successor.name, outcome).inc()
 
 
 def outcome_of(failure: ProviderError | TimeoutError) -> Outcome:
-    """Return what became of a provider that failed so."""
+    """Return the outcome of a request that failed like this."""
     match failure:
         case ProviderQuotaError():
             return Outcome.QUOTA

@@ -1,4 +1,4 @@
-"""Synthesizers of which the next one speaks a segment where one stays silent."""
+"""Synthesizers in order: the next one speaks a segment when one stays silent."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,17 +9,16 @@ from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTi
 from services.speech.providers.answers import audible
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.failover.resampling import Resampler
+from services.speech.providers.probes import probe_synthesizer
 from services.speech.streams import beginning, closing
 from services.speech.voices import choose_voice
 
-_PROBE_TEXT = "OK."
-
 
 class FailoverSynthesizer:
-    """A synthesizer over several, with the rate and the voices of the first.
+    """One synthesizer made of several, with the sample rate and the voices of the first.
 
     Another one speaks with its own voice: the one that `voices_of` names for the wanted voice, else
-    its first for the language. A segment of which some was heard is not begun again.
+    its first for the language. A segment that was heard in part is not started again.
     """
 
     def __init__(self, relay: Relay[Synthesizer], voices_of: Mapping[str, str]) -> None:
@@ -36,9 +35,9 @@ class FailoverSynthesizer:
         *,
         voices_of: Mapping[str, str],
     ) -> AsyncIterator[Self]:
-        """A synthesizer whose members are probed during their outages."""
+        """A synthesizer whose members are probed during outages."""
         relay = Relay(Stage.SYNTHESIS, synthesizers, rules)
-        async with relay.probed(_probe):
+        async with relay.probed(probe_synthesizer):
             yield cls(relay, voices_of)
 
     @property
@@ -59,7 +58,7 @@ class FailoverSynthesizer:
     def synthesize(
         self, text: str, *, voice_id: str, language_code: str
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio that one synthesizer makes; raises ProviderError."""
+        """Yield the audio of one synthesizer; raises ProviderError."""
         voices = {
             each.name: self._voice_id(each, voice_id, language_code)
             for each in self._relay.providers
@@ -75,7 +74,7 @@ class FailoverSynthesizer:
         return self._relay.relay(ask, suits=lambda each: voices[each.name] is not None)
 
     def _voice_id(self, synthesizer: Synthesizer, wanted: str, language_code: str) -> str | None:
-        """Return the synthesizer's voice that stands for the wanted one, None without any."""
+        """Return the synthesizer's voice for the wanted one, None if none speaks the language."""
         if synthesizer is self._first:
             return wanted
         preferred = self._voices_of.get(wanted, wanted)
@@ -105,14 +104,3 @@ async def _resampled(
                 yield SpeechChunk(pcm=pcm, words=words)
     if rest := resampler.flush():
         yield SpeechChunk(pcm=rest, words=words)
-
-
-async def _probe(synthesizer: Synthesizer) -> None:
-    voice = synthesizer.voices[0]
-    language_code = voice.language_codes[0] if voice.language_codes else "en"
-    chunks = synthesizer.synthesize(
-        _PROBE_TEXT, voice_id=voice.voice_id, language_code=language_code
-    )
-    async with closing(audible(chunks, synthesizer.name)) as heard:
-        async for _ in heard:
-            return

@@ -1,15 +1,19 @@
-"""What all OpenAI-compatible endpoints share: the client, its deadlines, and their failures."""
+"""What all vendors on the network share: the endpoint, the HTTP client, and how calls fail."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import httpx
 from pydantic import SecretStr
 
+from services.runtime.proxies import proxy_for
 from services.runtime.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
-from services.speech.providers.http.complaints import Complaint, complaint_in, fit_for_log
+from services.speech.provider_settings import VendorSettings
+from services.speech.providers.http.error_details import ErrorDetail, read_error, redacted
 from services.speech.streams import Deadlines
 
 CONNECT_S = 5.0
@@ -20,7 +24,10 @@ _QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a model is served; `base_url` ends before `/chat`, `/audio`. No `proxy`: directly."""
+    """Where a model is served, and through which proxy; None for none.
+
+    `base_url` is the part that all paths of the API share.
+    """
 
     name: str
     base_url: str
@@ -29,10 +36,22 @@ class Endpoint:
     deadlines: Deadlines
     proxy: str | None = None
 
+    @classmethod
+    def of(cls, settings: VendorSettings, deadlines: Deadlines) -> Self:
+        """The endpoint of a vendor, through the proxy that the environment names for it."""
+        return cls(
+            name=settings.name,
+            base_url=settings.base_url,
+            api_key=settings.key,
+            model=settings.model,
+            deadlines=deadlines,
+            proxy=proxy_for(settings.base_url, os.environ),
+        )
+
 
 @asynccontextmanager
 async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
-    """A client for one endpoint; how long answers take is watched by the provider."""
+    """A client for one endpoint; the provider itself enforces the deadlines of answers."""
     headers = {}
     if endpoint.api_key is not None:
         headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
@@ -48,7 +67,7 @@ async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextmanager
 def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
-    """Turn what goes wrong on the way into the error that ports promise, without its details."""
+    """Turn transport failures into the error that ports promise, without their details."""
     try:
         yield
     except (httpx.TimeoutException, TimeoutError):
@@ -61,8 +80,8 @@ def provider_errors(stage: Stage, provider: str) -> Iterator[None]:
         raise ProviderError(stage, provider, what, transient=False) from None
 
 
-async def refusal_of(response: httpx.Response) -> Complaint | None:
-    """Return why an answer is no success, as far as its body says so; None for a success."""
+async def read_refusal(response: httpx.Response) -> ErrorDetail | None:
+    """Return what the body of an unsuccessful answer says; None for a success."""
     if response.is_success:
         return None
     body = bytearray()
@@ -70,23 +89,25 @@ async def refusal_of(response: httpx.Response) -> Complaint | None:
         body += piece
         if len(body) > REFUSAL_BYTES:
             break
-    return complaint_in(bytes(body))
+    return read_error(bytes(body))
 
 
-def refused(stage: Stage, endpoint: Endpoint, status: int, complaint: Complaint) -> ProviderError:
-    """Return the error for an answer with another status than success."""
+def status_error(
+    stage: Stage, endpoint: Endpoint, status: int, detail: ErrorDetail
+) -> ProviderError:
+    """Return the error for an answer whose status is not a success."""
     what = f"the provider answers with status {status}"
-    said = fit_for_log(complaint.message, endpoint.api_key)
+    said = redacted(detail.message, endpoint.api_key)
     if status in _QUOTA_STATUSES:
         return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
     is_transient = status == httpx.codes.REQUEST_TIMEOUT or status >= 500
     return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
 
 
-def malformed(
-    stage: Stage, endpoint: Endpoint, what: str, complaint: Complaint | None = None
+def malformed_answer(
+    stage: Stage, endpoint: Endpoint, what: str, detail: ErrorDetail | None = None
 ) -> ProviderError:
-    """Return the error for an answer that is not what the API promises."""
+    """Return the error for an answer that breaks the API's promises."""
     what = f"the answer is malformed: {what}"
-    said = fit_for_log(complaint.message, endpoint.api_key) if complaint else ""
+    said = redacted(detail.message, endpoint.api_key) if detail else ""
     return ProviderError(stage, endpoint.name, what, transient=True, vendor_message=said)

@@ -1,27 +1,27 @@
-"""What is sent to a model beside what must be, without what it refuses."""
+"""Optional parameters of a request, without those that the model refuses."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from services.speech.providers.http.complaints import Complaint
+from services.speech.providers.http.error_details import ErrorDetail
 
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Parameters that a model may be asked without."""
+    """Parameters that a request can do without."""
 
     values: Mapping[str, object]
 
-    def without_refused(self, complaint: Complaint) -> Self | None:
-        """Return them without the one that a refusal names; None if it names none of them.
+    def without_refused(self, detail: ErrorDetail) -> Self | None:
+        """Return these without the one that a refusal names; None if it names none of them.
 
-        Each is left out once, so that asking again comes to an end.
+        Each is left out once, so that retrying ends.
         """
-        named = next((each for each in self.values if _names(complaint, each)), None)
+        named = next((each for each in self.values if _names(detail, each)), None)
         if named is None:
             return None
         rest = {key: value for key, value in self.values.items() if key != named}
@@ -30,8 +30,8 @@ class Parameters:
         return replace(self, values=rest)
 
 
-def _names(complaint: Complaint, parameter: str) -> bool:
-    if complaint.param:
-        return complaint.param == parameter
+def _names(detail: ErrorDetail, parameter: str) -> bool:
+    if detail.param:
+        return detail.param == parameter
     names = (parameter, _RENAMED.get(parameter, parameter))
-    return any(re.search(rf"\b{name}\b", complaint.message) for name in names)
+    return any(re.search(rf"\b{name}\b", detail.message) for name in names)

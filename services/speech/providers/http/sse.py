@@ -1,4 +1,4 @@
-"""Server-sent events: the name and data of each event in a stream of bytes."""
+"""Server-sent events: the name and data of each event in a byte stream."""
 
 import re
 from collections.abc import AsyncIterator
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 LONGEST_LINE = LONGEST_EVENT = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!$)")
-"""A carriage return that comes last may be half of a line's end."""
+"""A carriage return at the end of a chunk may be half of a line ending."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseError(Exception):
-    """The stream is not server-sent events."""
+    """The stream is not made of server-sent events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class ServerEvent:
 async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
     """Yield every event that has data; raises SseError.
 
-    Lines are cut as bytes, so that a character split between chunks is never seen in part.
+    Lines are split as bytes, so that a character split between chunks is never decoded in part.
     """
     data: list[str] = []
     name, size = "", 0

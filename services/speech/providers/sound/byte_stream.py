@@ -1,4 +1,4 @@
-"""Bytes that come in pieces, read by the number."""
+"""A byte stream that arrives in pieces, read by the byte."""
 
 from collections.abc import AsyncIterator
 
@@ -6,14 +6,14 @@ from services.speech.streams import closing
 
 
 class ByteStream:
-    """One reader's view of pieces; at their end there are fewer bytes than asked for."""
+    """Buffers pieces for one reader; at the end it returns fewer bytes than asked for."""
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
         self._ahead = bytearray()
 
     async def peek(self, size: int) -> bytes:
-        """Return the next bytes, as many as have come but `size` at least; they stay unread."""
+        """Return all bytes that have arrived, at least `size`; they stay unread."""
         await self._fill(size)
         return bytes(self._ahead)
 
@@ -23,12 +23,12 @@ class ByteStream:
         return self._drop(size)
 
     async def some(self, limit: int | None = None) -> bytes:
-        """Return what has come, at most `limit` bytes; empty at the end."""
+        """Return what has arrived, at most `limit` bytes; empty at the end."""
         await self._fill(1)
         return self._drop(len(self._ahead) if limit is None else limit)
 
     async def rest(self) -> AsyncIterator[bytes]:
-        """Yield all that comes."""
+        """Yield everything that follows."""
         async with closing(self._pieces):
             while piece := await self.some():
                 yield piece

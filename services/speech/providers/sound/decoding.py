@@ -1,4 +1,4 @@
-"""Makes the samples of a voice from whatever sound a vendor answers with, while it comes."""
+"""Decodes whatever audio a vendor answers with to samples, as it arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -31,14 +31,14 @@ from services.speech.providers.sound.formats import (
 from services.speech.streams import closing
 
 DECODERS = 32
-"""Answers that are decoded at once; each has a thread, which mostly waits for its vendor."""
+"""Answers decoded at the same time; each has a thread, which mostly waits for its vendor."""
 LONGEST_S = 120.0
-"""More than any text that is spoken at once; it bounds what a few coded bytes can ask for."""
+"""Longer than any segment; it bounds what a few compressed bytes can expand to."""
 _PIECE_S = 0.1
 _BAD_PACKETS = 3
-"""An answer may end within a frame, or have a bad one."""
+"""An answer may end within a frame, or contain a bad one."""
 
-# FFmpeg reads far more than sound: playlists among it, which would make it open other files.
+# FFmpeg reads far more than audio, such as playlists, which would make it open other files.
 _OPTIONS = {
     "format_whitelist": "ogg,matroska,webm,mp3,aac,flac,aiff,au,"
     "u8,s16le,s16be,s24le,s24be,s32le,f32le,f64le,alaw,mulaw",
@@ -46,14 +46,14 @@ _OPTIONS = {
     "pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,"
     "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw",
     "protocol_whitelist": "",
-    # It knows the format already: what comes first is to be heard first.
+    # The format is known already: probing would only delay the first samples.
     "probesize": "32",
     "analyzeduration": "0",
 }
 
 
 class Decoder:
-    """Decodes in threads of its own to mono 16-bit samples of one rate."""
+    """Decodes to mono 16-bit samples of one rate, in threads of its own."""
 
     def __init__(self, threads: ThreadPoolExecutor, *, rate_hertz: int) -> None:
         self._threads = threads
@@ -62,18 +62,18 @@ class Decoder:
     @classmethod
     @asynccontextmanager
     async def open(cls, *, rate_hertz: int) -> AsyncIterator[Self]:
-        """A decoder whose threads end with the block."""
+        """A decoder whose threads end when the context is left."""
         threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
         try:
             yield cls(threads, rate_hertz=rate_hertz)
         finally:
-            # Not waited for: a thread that still reads needs the loop, which would wait here.
+            # Without waiting: a thread that still reads needs the loop, which this would block.
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def decode(self, answer: ByteStream, media_type: str) -> AsyncIterator[bytes]:
-        """Yield the samples' bytes as they come; raises SoundError.
+        """Yield the samples as they arrive; raises SoundError.
 
-        Samples as they are wanted are passed on as they are.
+        Samples that have the wanted form already are passed on unchanged.
         """
         head = await answer.peek(HEAD_BYTES)
         if may_be_mpeg(head):
@@ -112,7 +112,7 @@ class Decoder:
                 frames.close()
 
     async def _next(self, frames: Generator[bytes, None, None], feed: "_Feed") -> bytes | None:
-        """Return the next samples, None at the end; giving it up ends the thread's work."""
+        """Return the next samples, None at the end; cancelling it ends the thread's work."""
         loop = asyncio.get_running_loop()
         step = loop.run_in_executor(self._threads, next, frames, None)
         try:
@@ -126,7 +126,7 @@ class Decoder:
 
 
 def _raw(head: bytes, media_type: str, own: Pcm) -> Pcm:
-    """Return what samples these are; raises SoundError for bytes that are none."""
+    """Return the format of raw samples; raises SoundError for bytes that are none."""
     if is_text(head):
         raise SoundError("it is text")
     kind = declared(media_type, own)
@@ -136,7 +136,7 @@ def _raw(head: bytes, media_type: str, own: Pcm) -> Pcm:
 
 
 class _Feed:
-    """FFmpeg's file: read in a thread, filled in the event loop, which owns all state."""
+    """FFmpeg's input file: read in a thread, filled in the event loop, which owns all state."""
 
     def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._stream = ByteStream(pieces)
@@ -145,11 +145,11 @@ class _Feed:
         self._is_closed = False
 
     def read(self, size: int) -> bytes:
-        """FFmpeg's: the next bytes, empty at the end."""
+        """Called by FFmpeg: return the next bytes, empty at the end."""
         return asyncio.run_coroutine_threadsafe(self._read(size), self._loop).result()
 
     def close(self) -> None:
-        """Give nothing more: whoever reads comes to the end."""
+        """Return nothing more: a reader sees the end of the file."""
         self._is_closed = True
         if self._reading is not None:
             self._reading.cancel()
@@ -167,7 +167,7 @@ class _Feed:
 
 
 def _frames(feed: _Feed, kind: Coded | Pcm, rate_hertz: int) -> Generator[bytes, None, None]:
-    """Yield mono samples, the first as soon as may be; raises SoundError and FFmpeg's errors."""
+    """Yield mono samples, the first as soon as possible; raises SoundError and FFmpeg's errors."""
     options = dict(_OPTIONS)
     if isinstance(kind, Pcm):
         options["sample_rate"] = str(kind.rate_hertz)

@@ -1,4 +1,4 @@
-"""What kind of sound an answer is: its first bytes tell, and its media type where they do not."""
+"""Detects the audio format of an answer: by its first bytes, else by its media type."""
 
 from dataclasses import dataclass
 from email.message import Message
@@ -6,11 +6,11 @@ from email.message import Message
 import numpy as np
 
 HEAD_BYTES = 32
-"""They tell all kinds but MPEG audio without a tag, which needs `MPEG_BYTES`."""
+"""Enough for every format except MPEG audio without a tag, which needs `MPEG_BYTES`."""
 NOISE_BYTES = 512
-"""They tell samples from bytes that are none: 11 ms at 24 kHz."""
+"""Enough to tell samples from other bytes: 11 ms at 24 kHz."""
 MPEG_BYTES = 1_500
-"""More than a frame and the header of the next."""
+"""More than one frame and the header of the next."""
 
 RATES = range(8_000, 192_001)
 MAX_CHANNELS = 8
@@ -63,39 +63,39 @@ _MPEG_HERTZ = (44_100, 48_000, 32_000)
 
 
 class SoundError(Exception):
-    """The bytes are no sound that can be played."""
+    """The bytes are not audio that can be played."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pcm:
-    """Samples as they are; `format` is FFmpeg's name of their coding."""
+    """Raw samples; `format` is FFmpeg's name of their encoding."""
 
     format: str
     rate_hertz: int
     channels: int = 1
 
     def __post_init__(self) -> None:
-        """Raise SoundError for what no voice has."""
+        """Raise SoundError for values that no voice has."""
         if self.rate_hertz not in RATES or not 1 <= self.channels <= MAX_CHANNELS:
             raise SoundError(f"it has {self.rate_hertz} Hz and {self.channels} channels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wav:
-    """A WAV file: a header before samples."""
+    """A WAV file: a header, then samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coded:
-    """A container or a stream of frames; `format` is FFmpeg's name of it."""
+    """A container or a stream of frames; `format` is FFmpeg's name for it."""
 
     format: str
 
 
 def container_of(head: bytes) -> Wav | Coded | None:
-    """Return the container that the first bytes begin, None for bytes that begin none.
+    """Return the container that begins with these bytes, None if none does.
 
-    Raises SoundError for files that are no sound, or none that can be heard while they come.
+    Raises SoundError for files that are not audio, or that cannot be decoded as they arrive.
     """
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return Wav()
@@ -103,12 +103,12 @@ def container_of(head: bytes) -> Wav | Coded | None:
         if head.startswith(magic):
             return Coded(format=name)
     if head.startswith(_FOREIGN) or head[4:8] == b"ftyp":
-        raise SoundError("it is a file of another kind")
+        raise SoundError("it is not an audio file that can be streamed")
     return _mpeg(head)
 
 
 def may_be_mpeg(head: bytes) -> bool:
-    """Whether the first bytes are a header of MPEG audio; samples may look like one."""
+    """Whether the first bytes look like a header of MPEG audio; samples may do so too."""
     return _frame_bytes(head) is not None
 
 
@@ -119,9 +119,9 @@ def is_raw(media_type: str) -> bool:
 
 
 def declared(media_type: str, default: Pcm) -> Pcm:
-    """Return the raw samples that a media type declares, `default` where it declares none.
+    """Return the raw samples that a media type declares, `default` if it declares none.
 
-    Raises SoundError for a type that is no sound.
+    Raises SoundError for a type that is not audio.
     """
     message = Message()
     message["content-type"] = media_type or "application/octet-stream"
@@ -135,7 +135,7 @@ def declared(media_type: str, default: Pcm) -> Pcm:
         return default
     coding = _CODES[kind]
     if coding == "s16be" and message.get_param("codec") == "pcm":
-        coding = "s16le"  # Google's voices name it so and are not big-endian.
+        coding = "s16le"  # Google's voices use this name and are not big-endian.
     hertz = _G711_HERTZ if coding in _G711 else default.rate_hertz
     if not (rate or str(hertz)).isdecimal() or not channels.isdecimal():
         raise SoundError(f"it is {media_type}")
@@ -143,12 +143,12 @@ def declared(media_type: str, default: Pcm) -> Pcm:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the first bytes are a text; samples hardly ever look like one."""
+    """Whether the first bytes are text; samples hardly ever look like it."""
     return len(head) > 1 and all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in head)
 
 
 def is_noise(head: bytes) -> bool:
-    """Whether bytes that are taken for 16-bit samples are none: loud, and each unlike the last."""
+    """Whether bytes read as 16-bit samples are noise: loud, and each unlike the one before."""
     samples = np.frombuffer(head[: len(head) // 2 * 2], "<i2").astype(np.float64)
     if len(samples) < NOISE_BYTES // 4:
         return False
@@ -158,7 +158,7 @@ def is_noise(head: bytes) -> bool:
 
 
 def _mpeg(head: bytes) -> Coded | None:
-    """Return MPEG audio if a frame begins here and the next one where it ends."""
+    """Return MPEG audio if a frame begins here and another where it ends."""
     size = _frame_bytes(head)
     if size is None:
         return None
@@ -169,7 +169,7 @@ def _mpeg(head: bytes) -> Coded | None:
 
 
 def _frame_bytes(head: bytes) -> int | None:
-    """Return the length of the frame of MPEG audio that begins here, None for anything else."""
+    """Return the length of the MPEG audio frame that begins here, None for anything else."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)

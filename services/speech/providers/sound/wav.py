@@ -1,4 +1,4 @@
-"""WAV files that come in pieces: their header, and no more than the samples after it."""
+"""WAV files that arrive in pieces: the header, and then exactly the samples."""
 
 import struct
 from collections.abc import AsyncIterator
@@ -7,9 +7,9 @@ from services.speech.providers.sound.byte_stream import ByteStream
 from services.speech.providers.sound.formats import Pcm, SoundError
 
 LONGEST_CHUNK = 1 << 20
-"""Bytes of a chunk that is no sound."""
+"""Bytes of a chunk other than the samples."""
 _OPEN_LENGTH = 0x7FFF_0000
-"""From here on, and 0, a length is that of a writer that could not go back to its header."""
+"""Lengths from here on, and 0, are placeholders of writers that cannot seek to fill them in."""
 _FORMATS = {
     (1, 8): "u8",
     (1, 16): "s16le",
@@ -24,7 +24,7 @@ _EXTENSIBLE = 0xFFFE
 
 
 async def read_header(file: ByteStream) -> tuple[Pcm, int | None]:
-    """Read up to the first sample; return what the samples are, and their bytes if that is told.
+    """Read up to the first sample; return the samples' format, and their size if it is known.
 
     Raises SoundError.
     """
@@ -34,7 +34,7 @@ async def read_header(file: ByteStream) -> tuple[Pcm, int | None]:
         kind, size = struct.unpack("<4sI", head)
         if kind == b"data":
             if pcm is None:
-                raise SoundError("its WAV header tells no format")
+                raise SoundError("its WAV header has no format")
             is_open = size == 0 or size >= _OPEN_LENGTH
             return pcm, None if is_open else size
         if size > LONGEST_CHUNK:
@@ -46,7 +46,7 @@ async def read_header(file: ByteStream) -> tuple[Pcm, int | None]:
 
 
 async def samples(file: ByteStream, size: int | None) -> AsyncIterator[bytes]:
-    """Yield the bytes of the samples; of a file behind the file, as some servers send, as well."""
+    """Yield the samples' bytes, also those of further files that some servers append."""
     while True:
         left = size
         while (left is None or left > 0) and (piece := await file.some(left)):
@@ -64,5 +64,5 @@ def _format(content: bytes) -> Pcm:
     if tag == _EXTENSIBLE and len(content) >= 26:
         (tag,) = struct.unpack_from("<H", content, 24)
     if (tag, bits) not in _FORMATS:
-        raise SoundError(f"its WAV header tells the unknown format {tag} of {bits} bits")
+        raise SoundError(f"its WAV header has the unknown format {tag} of {bits} bits")
     return Pcm(format=_FORMATS[tag, bits], rate_hertz=rate, channels=channels)

@@ -1,4 +1,4 @@
-"""Asks an endpoint, and again without what its model refuses."""
+"""Sends requests to an endpoint, and again without the parameters that its model refuses."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -8,26 +8,26 @@ import httpx
 import structlog
 
 from services.speech.ports import Stage
-from services.speech.providers.http.client import Endpoint, refusal_of, refused
-from services.speech.providers.http.complaints import Complaint, fit_for_log
+from services.speech.providers.http.client import Endpoint, read_refusal, status_error
+from services.speech.providers.http.error_details import ErrorDetail, redacted
 
 log = structlog.get_logger(__name__)
 
 _REFUSED_REQUEST = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 
 
-class Yielding(Protocol):
-    """A request of which some may be left out."""
+class Reducible(Protocol):
+    """A request that can do without some of its parameters."""
 
-    def without_refused(self, complaint: Complaint) -> Self | None:
-        """Return the request without what a refusal names; None if it names nothing of it."""
-
-
-R = TypeVar("R", bound=Yielding)
+    def without_refused(self, detail: ErrorDetail) -> Self | None:
+        """Return the request without what a refusal names; None if it names nothing in it."""
 
 
-class Asking(Generic[R]):
-    """Remembers of which request the model refuses nothing."""
+R = TypeVar("R", bound=Reducible)
+
+
+class Requester(Generic[R]):
+    """Remembers the request that the model accepted."""
 
     def __init__(
         self, client: httpx.AsyncClient, endpoint: Endpoint, stage: Stage, request: R
@@ -38,29 +38,29 @@ class Asking(Generic[R]):
         self._request = request
 
     @asynccontextmanager
-    async def ask(
+    async def post(
         self, path: str, content_of: Callable[[R], Mapping[str, Any]]
     ) -> AsyncIterator[httpx.Response]:
-        """An answer that is a success; `content_of` gives what httpx sends for a request.
+        """A successful response; `content_of` turns a request into httpx's arguments.
 
         Raises ProviderError.
         """
         request = self._request
         while True:
             async with self._client.stream("POST", path, **content_of(request)) as response:
-                complaint = await refusal_of(response)
-                if complaint is None:
+                detail = await read_refusal(response)
+                if detail is None:
                     self._request = request
                     yield response
                     return
             status = response.status_code
-            accepted = request.without_refused(complaint) if status in _REFUSED_REQUEST else None
+            accepted = request.without_refused(detail) if status in _REFUSED_REQUEST else None
             if accepted is None:
-                raise refused(self._stage, self._endpoint, status, complaint)
+                raise status_error(self._stage, self._endpoint, status, detail)
             log.warning(
                 "request changed for a model that refuses some of it",
                 stage=self._stage,
                 provider=self._endpoint.name,
-                vendor_message=fit_for_log(complaint.message, self._endpoint.api_key),
+                vendor_message=redacted(detail.message, self._endpoint.api_key),
             )
             request = accepted

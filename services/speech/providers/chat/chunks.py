@@ -1,57 +1,57 @@
-"""What a language model's answer says, in whatever shape a vendor gives it."""
+"""The chunks of a language model's answer, in any of the shapes that vendors use."""
 
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from services.speech.providers.http.complaints import (
-    Complaint,
-    complaint_in,
-    complaint_of,
-    shown_instead,
+from services.speech.providers.http.error_details import (
+    ErrorDetail,
+    describe_unexpected,
+    find_error,
+    read_error,
 )
 from services.speech.providers.http.sse import SseError, server_events
 
 LONGEST_DOCUMENT = 1 << 20
 _BLANK = b" \t\r\n\xef\xbb\xbf"
-"""What may stand before a document: the byte order mark is one."""
+"""What may precede a document, the byte order mark included."""
 _DONE = "[DONE]"
 _ERROR_KEYS = ("error", "base_resp")
-"""Where an event with a choice may report an error all the same."""
+"""Where an event may report an error although it has a choice."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _FAILED = frozenset(("error", "network_error", "abort"))
 _NO_REASON = frozenset(("", "null", "none"))
 
 
 class AnswerError(Exception):
-    """The answer is no reply; `complaint` is what the vendor says, if it says anything."""
+    """The answer is not a reply; `detail` is what the vendor says, if it says anything."""
 
-    def __init__(self, what: str, complaint: Complaint | None = None) -> None:
+    def __init__(self, what: str, detail: ErrorDetail | None = None) -> None:
         super().__init__(what)
-        self.complaint = complaint
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saying:
-    """What one event of an answer adds to it."""
+class Chunk:
+    """What one event adds to an answer."""
 
     text: str = ""
-    """As the model wrote it."""
+    """Verbatim, markup included."""
     is_whole: bool = False
-    """Whether it comes as a message and not as a delta: `text` may be all of the reply so far."""
+    """Whether it came as a message rather than a delta: `text` may be all of the reply so far."""
     has_reasoning: bool = False
-    """Whether the server parts the model's thinking from its text."""
+    """Whether the server separates the model's thinking from its text."""
     refusal: str = ""
     has_calls: bool = False
     finish_reason: str = ""
-    """Empty while the model goes on."""
+    """Empty while the model is writing."""
 
 
 async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
-    """Yield the JSON documents of a stream of events, or of a body that is JSON itself.
+    """Yield the JSON documents of an event stream, or of a body that is JSON itself.
 
-    Raises AnswerError where a stream ends without its end mark: whoever knows that it is at its end
-    has left before.
+    Raises AnswerError when a stream ends without its end mark: a caller that recognizes the end of
+    the reply stops reading before that.
     """
     head = b""
     async for chunk in chunks:
@@ -67,30 +67,30 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
         async for event in server_events(_following(head, chunks)):
             is_empty = False
             if not event.data.strip():
-                continue  # A sign of life.
+                continue  # A keep-alive.
             if event.data.strip() == _DONE:
                 return
             if event.name == "error":
-                complaint = complaint_in(event.data)
-                raise AnswerError("the provider reports an error in its answer", complaint)
+                detail = read_error(event.data)
+                raise AnswerError("the provider reports an error in its answer", detail)
             yield _parsed(event.data)
     except SseError as error:
         raise AnswerError(str(error)) from None
     if is_empty:
-        raise AnswerError("there are no events in it", shown_instead(head))
+        raise AnswerError("there are no events in it", describe_unexpected(head))
     raise AnswerError("it ends in the middle")
 
 
-def saying_of(document: object) -> Saying:
+def parse_chunk(document: object) -> Chunk:
     """Return what a document says; raises AnswerError for errors and unknown shapes."""
     if not isinstance(document, dict):
         raise AnswerError("an event is not an object")
     found = document.get("choices")
     choices = found if isinstance(found, list) else []
     if not choices or any(map(document.get, _ERROR_KEYS)):
-        complaint = complaint_of(document)
-        if complaint is not None:
-            raise AnswerError("the provider reports an error in its answer", complaint)
+        detail = find_error(document)
+        if detail is not None:
+            raise AnswerError("the provider reports an error in its answer", detail)
     choice = choices[0] if choices else document
     if not isinstance(choice, dict):
         raise AnswerError("a choice is not an object")
@@ -100,7 +100,7 @@ def saying_of(document: object) -> Saying:
     message, is_whole = _message(choice)
     content = _content(message.get("content"))
     completion = _text(choice.get("text")) if choices else ""
-    return Saying(
+    return Chunk(
         text=content.text or completion,
         is_whole=is_whole,
         has_reasoning=content.has_reasoning or any(map(message.get, _REASONING_KEYS)),
@@ -118,7 +118,7 @@ class _Content:
 
 
 def _content(content: object) -> _Content:
-    """Return what is in a content: a text, a part, or a list of either."""
+    """Return what a content holds: a text, a part, or a list of either."""
     texts, refusals = [], []
     has_reasoning = False
     for part in content if isinstance(content, list) else [content]:
@@ -141,7 +141,7 @@ def _text(value: object) -> str:
 
 
 def _message(choice: dict[str, object]) -> tuple[dict[str, object], bool]:
-    """Return a choice's message, and whether it is a whole one."""
+    """Return a choice's message or delta, and whether it is a whole message."""
     delta, message = choice.get("delta"), choice.get("message")
     if isinstance(message, dict) and not (isinstance(delta, dict) and delta.get("content")):
         return message, True
@@ -149,19 +149,19 @@ def _message(choice: dict[str, object]) -> tuple[dict[str, object], bool]:
 
 
 def _reported(value: object) -> AnswerError:
-    complaint = complaint_of({"error": value}) or Complaint(message="")
-    return AnswerError("the provider reports an error in its answer", complaint)
+    detail = find_error({"error": value}) or ErrorDetail(message="")
+    return AnswerError("the provider reports an error in its answer", detail)
 
 
 def _parsed(data: str) -> object:
     try:
         return json.loads(data)
     except ValueError:
-        raise AnswerError("an event is not JSON", shown_instead(data)) from None
+        raise AnswerError("an event is not JSON", describe_unexpected(data)) from None
 
 
 async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[object]:
-    """Return the documents of a body that is JSON: one, an array of them, or one a line."""
+    """Return the documents of a JSON body: one, an array of them, or one per line."""
     body = bytearray(head)
     async for chunk in chunks:
         body += chunk
@@ -173,7 +173,7 @@ async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[ob
         except ValueError:
             return [json.loads(line) for line in body.splitlines() if line.strip()]
     except ValueError:
-        raise AnswerError("it is not JSON", shown_instead(bytes(body))) from None
+        raise AnswerError("it is not JSON", describe_unexpected(bytes(body))) from None
     return document if isinstance(document, list) else [document]
 
 

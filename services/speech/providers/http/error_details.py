@@ -1,4 +1,4 @@
-"""What a vendor complains of, in whatever shape it says so, and how that is fit for a log."""
+"""A vendor's error messages, in any of the shapes they come in, and how they are logged safely."""
 
 import json
 import re
@@ -27,65 +27,65 @@ _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^<>]*>", re.DOTALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """A vendor's own words, possibly none; `param` is the field of the request that it names."""
+class ErrorDetail:
+    """A vendor's own words, possibly none; `param` is the field of the request that they name."""
 
     message: str
     param: str = ""
 
 
-def complaint_of(document: object) -> Complaint | None:
-    """Return what a document complains of, None if it is no error.
+def find_error(document: object) -> ErrorDetail | None:
+    """Return the error that a document reports, None if it reports none.
 
-    Errors come as `error`, `errors`, `detail` or `base_resp`, as a `message` where an answer should
-    be, a `code` that is no success, a `type` or `object` of `error`, or a `success` of false.
+    Errors come as `error`, `errors`, `detail` or `base_resp`, as a `message` in place of an answer,
+    a `code` that is not a success, a `type` or `object` of `error`, or a `success` of false.
     """
     if not isinstance(document, dict):
         return None
     for key in _ERROR_KEYS:
         if _is_bad(document.get(key)):
             value = document[key]
-            return _complaint(value if isinstance(value, dict | list) else document)
+            return _detail(value if isinstance(value, dict | list) else document)
     is_marked = document.get("success") is False or "error" in (
         document.get("type"),
         document.get("object"),
         document.get("status"),
     )
-    is_told = isinstance(document.get("message"), str) or (
+    has_message = isinstance(document.get("message"), str) or (
         any(document.get(key) for key in _MESSAGE_KEYS)
         and (_is_bad(document.get("code")) or "detail" in document)
     )
     is_answer = any(key in document for key in _ANSWER_KEYS)
-    return _complaint(document) if is_marked or (is_told and not is_answer) else None
+    return _detail(document) if is_marked or (has_message and not is_answer) else None
 
 
-def complaint_in(body: str | bytes) -> Complaint:
-    """Return the complaint that a whole body is: a document, a page, or a text."""
+def read_error(body: str | bytes) -> ErrorDetail:
+    """Return the error that a whole body is: a document, a page, or plain text."""
     text = body if isinstance(body, str) else body.decode(errors="replace")
     try:
         document = json.loads(text)
     except ValueError:
-        return Complaint(message=_TAG.sub(" ", text[:_READ]))
-    return complaint_of(document) or Complaint(message=text[:_READ])
+        return ErrorDetail(message=_TAG.sub(" ", text[:_READ]))
+    return find_error(document) or ErrorDetail(message=text[:_READ])
 
 
-def shown_instead(body: str | bytes) -> Complaint:
-    """Return what stands where an answer should be: an error, a page, or else its shape alone.
+def describe_unexpected(body: str | bytes) -> ErrorDetail:
+    """Describe what came in place of an answer: an error, a page, or else its shape alone.
 
-    What is not known for an error may be the answer's own words, which no log may hold.
+    What is not known to be an error may be the answer's own words, which must not be logged.
     """
     text = body if isinstance(body, str) else body.decode(errors="replace")
     try:
         document = json.loads(text)
     except ValueError:
         is_page = text.lstrip().startswith("<")
-        return complaint_in(text) if is_page else Complaint(message=f"{len(text)} characters")
+        return read_error(text) if is_page else ErrorDetail(message=f"{len(text)} characters")
     shape = f"members {', '.join(document)}" if isinstance(document, dict) else "another value"
-    return complaint_of(document) or Complaint(message=f"JSON: {shape}")
+    return find_error(document) or ErrorDetail(message=f"JSON: {shape}")
 
 
-def fit_for_log(text: str, key: SecretStr | None = None) -> str:
-    """Return a short line of it, without the key and what may be one."""
+def redacted(text: str, key: SecretStr | None = None) -> str:
+    """Return one short line of a text, without the key and anything that looks like one."""
     line = " ".join(text[:_READ].split())
     if key is not None and (secret := key.get_secret_value()):
         line = line.replace(secret, "[redacted]")
@@ -102,16 +102,16 @@ def _is_bad(value: object) -> bool:
     return value is not None and str(value).lower() not in _FINE
 
 
-def _complaint(document: dict[str, object] | list[object]) -> Complaint:
+def _detail(document: dict[str, object] | list[object]) -> ErrorDetail:
     param = document.get("param") if isinstance(document, dict) else None
-    return Complaint(
+    return ErrorDetail(
         message=" ".join(dict.fromkeys(_words(document)))[:_READ],
         param=param if isinstance(param, str) else "",
     )
 
 
 def _words(document: object, depth: int = 0) -> Iterator[str]:
-    """Yield the codes and messages of an error, wherever they stand in it."""
+    """Yield the codes and messages of an error, wherever they are in it."""
     if depth > 4:
         return
     match document:

@@ -1,0 +1,50 @@
+"""Opens the providers that run within the service, from the models in the store."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.speech.embedded.library import ASSETS, RECOGNITION_MODEL, SYNTHESIS_MODEL
+from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.punctual import PunctualChatModel
+from services.speech.embedded.store import ModelStore
+from services.speech.embedded.synthesizer import KokoroSynthesizer
+from services.speech.embedded.whisper import WhisperRecognizer
+from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer
+from services.speech.provider_settings import EmbeddedChatSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedModels:
+    """Where the models are, and with how many threads each runs."""
+
+    store: ModelStore
+    threads: int
+
+    def open_recognizer(self) -> AbstractAsyncContextManager[Recognizer]:
+        """The recognizer; raises ModelStoreError."""
+        folder = self.store.folder(RECOGNITION_MODEL)
+        return WhisperRecognizer.load(folder, threads=self.threads)
+
+    @asynccontextmanager
+    async def open_chat(
+        self, settings: EmbeddedChatSettings, name: str, read_ahead: Sequence[ChatMessage]
+    ) -> AsyncIterator[ChatModel]:
+        """The language model of this name, which has read some prompts; raises ModelStoreError."""
+        path = only_file(self.store, name)
+        async with LlamaChatModel.load(path, threads=self.threads) as llama:
+            for prompt in read_ahead:
+                await llama.prime([prompt])
+            yield PunctualChatModel(llama, first_byte_s=settings.first_byte_s)
+
+    def open_synthesizer(self) -> AbstractAsyncContextManager[Synthesizer]:
+        """The synthesizer; raises ModelStoreError."""
+        path = only_file(self.store, SYNTHESIS_MODEL)
+        return KokoroSynthesizer.load(path, voices=ASSETS / "voices", threads=self.threads)
+
+
+def only_file(store: ModelStore, name: str) -> Path:
+    """Return the path of a model that is one file; raises ModelStoreError."""
+    [file] = store.manifest[name].files
+    return store.folder(name) / file.name
