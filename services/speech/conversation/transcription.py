@@ -1,4 +1,4 @@
-"""The user's words of an utterance, as a turn takes them and tells of them."""
+"""The user's words of an utterance, as a turn takes and publishes them."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,22 +22,22 @@ async def transcribe(
         raise ServiceError(Reason.NO_SPEECH, "No speech was heard.")
     final = Transcript(text="", is_final=True)
     hypotheses = transcripts(recognizer, utterance.pcm, language_code=language_code)
-    async with closing(hypotheses) as timed:
-        async for transcript in timed:
+    async with closing(hypotheses):
+        async for transcript in hypotheses:
             final = transcript
             if transcript.text:
                 publish(TranscriptUpdated(text=transcript.text, is_final=transcript.is_final))
-    return _some(final)
+    return _with_words(final)
 
 
-async def transcribed(words: "asyncio.Task[Transcript]", publish: Publish) -> Transcript:
+async def transcribed(recognition: "asyncio.Task[Transcript]", publish: Publish) -> Transcript:
     """Wait for a recognition that has begun; raises as `transcribe` does."""
-    transcript = _some(await words)
+    transcript = _with_words(await recognition)
     publish(TranscriptUpdated(text=transcript.text, is_final=True))
     return transcript
 
 
-def _some(transcript: Transcript) -> Transcript:
+def _with_words(transcript: Transcript) -> Transcript:
     if not transcript.text:
         raise ServiceError(Reason.NO_SPEECH, "No words were heard.")
     return transcript

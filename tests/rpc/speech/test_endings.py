@@ -78,7 +78,6 @@ class Quiet:
     def __init__(self) -> None:
         self.conversation = Conversation(
             events=EventLog(recorder=None),
-            past=None,
             history=History(),
             last_turn_id=0,
             stages=None,  # type: ignore[arg-type]  # no turn is held

@@ -62,7 +62,7 @@ class ScriptedFloor:
         """Note when."""
         self.told.append(f"speech at {start_s:.1f}")
 
-    def preempt(self, words: Transcript) -> None:
+    def preempt(self, transcript: Transcript) -> None:
         """Note what."""
         self.told.append("guess")
 
@@ -75,7 +75,7 @@ class ScriptedFloor:
         self.told.append("yield")
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+    def ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
         """Note what."""
         self.told.append("ask")
         self.asked.append(utterance)
