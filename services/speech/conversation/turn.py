@@ -7,11 +7,11 @@ from typing import assert_never
 
 import structlog
 
-from services.runtime.errors import ServiceError, from_exception
+from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.speech.conversation import outcome
 from services.speech.conversation.events import (
     Event,
-    Latency,
     PlaybackStarted,
     SpeechDismissed,
     TurnFailed,
@@ -19,7 +19,7 @@ from services.speech.conversation.events import (
     TurnStarted,
 )
 from services.speech.conversation.reply import Reply, ReplyVoice
-from services.speech.conversation.transcription import transcribe, transcribed
+from services.speech.conversation.transcription import transcript_of
 from services.speech.conversation.turn_input import (
     ResumedInput,
     ScriptedInput,
@@ -47,7 +47,7 @@ from services.speech.ports import (
     Transcript,
 )
 from services.speech.streams import once
-from services.speech.telemetry.metrics import DISMISSED_SPEECH, count_turn
+from services.speech.telemetry.metrics import DISMISSED_SPEECH
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import clause_start
 from services.speech.voices import speaks
@@ -92,7 +92,7 @@ class Turn:
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
-        self._generation = _begun(turn_input)
+        self._generation = turn_input.generation
         self._user_text = ""
         self._sayings: tuple[Saying, ...] = ()
         self._cut = cut
@@ -156,19 +156,26 @@ class Turn:
             playing.cancel()
             await asyncio.wait({playing})
         if playing.cancelled():
-            heard = self._finish(await _settle(drive), was_cut=True)
-            return self._rest(generation, heard)
+            cut = self._finished(await _settle(drive), was_cut=True)
+            self._end(cut)
+            return self._rest(generation, cut.ledger.heard)
         if (error := playing.exception()) is not None:
             self._fail(error, drive.playback)
         else:
-            self._finish(drive.playback, was_cut=False)
+            self._end(self._finished(drive.playback, was_cut=False))
         return None
 
     async def _take_words(self) -> None:
         match self._input:
             case SpokenInput() as spoken:
                 self._waterfall.reach(Mark.ENDPOINT, spoken.utterance.ended_at)
-                self._take(await self._transcript(spoken))
+                transcript = await transcript_of(
+                    spoken,
+                    self._stages.recognizer,
+                    language_code=self._reply_voice.language.language_code,
+                    publish=self._publish,
+                )
+                self._take(transcript)
                 self._waterfall.reach(Mark.TRANSCRIPT)
             case WrittenInput(text=text):
                 self._take(Transcript(text=text, is_final=True))
@@ -176,16 +183,6 @@ class Turn:
                 pass
             case _:
                 assert_never(self._input)
-
-    async def _transcript(self, spoken: SpokenInput) -> Transcript:
-        if spoken.transcript is not None:
-            return await transcribed(spoken.transcript, self._publish)
-        return await transcribe(
-            spoken.utterance,
-            self._stages.recognizer,
-            language_code=self._reply_voice.language.language_code,
-            publish=self._publish,
-        )
 
     def _take(self, transcript: Transcript) -> None:
         """Take what the user said; another language is answered by saying so."""
@@ -225,7 +222,7 @@ class Turn:
     def _reply(self, generation: Generation) -> Reply:
         return Reply(
             generation=generation,
-            start=self._start,
+            start=self._input.start,
             sayings=self._sayings,
             reply_voice=self._reply_voice,
             synthesizer=self._stages.synthesizer,
@@ -234,11 +231,6 @@ class Turn:
             publish=self._publish,
         )
 
-    @property
-    def _start(self) -> int:
-        """The character of the generated text that this turn begins with."""
-        return self._input.start if isinstance(self._input, ResumedInput) else 0
-
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:
         """Return what is left to say from the beginning of the clause that was cut off."""
         if heard.method is HeardMethod.COMPLETE:
@@ -246,78 +238,31 @@ class Turn:
         generation.begin()
         return ResumedInput(
             generation=generation,
-            start=self._start + clause_start(self._ledger.reply_text, len(heard.text)),
+            start=self._input.start + clause_start(self._ledger.reply_text, len(heard.text)),
             arrived_at=asyncio.get_running_loop().time(),
         )
-
-    def _finish(self, playback: Playback, *, was_cut: bool) -> Heard:
-        summary = self._ledger.summary(playback)
-        is_whole = summary.heard.method is HeardMethod.COMPLETE
-        if playback.first_sent_at is not None:
-            self._waterfall.reach(Mark.FIRST_PCM_SENT, playback.first_sent_at)
-        finished = TurnFinished(
-            reply_text=self._ledger.reply_text,
-            heard_text=summary.heard.text,
-            is_interrupted=(was_cut or playback.is_interrupted) and not is_whole,
-            ledger=summary,
-            latency=Latency(
-                anchor_time=self._waterfall.anchor_time, offsets=dict(self._waterfall.offsets)
-            ),
-        )
-        self._remember(summary.heard.text)
-        self._publish(finished)
-        outcome = "interrupted" if finished.is_interrupted else "finished"
-        offsets = self._waterfall.offsets
-        count_turn(outcome, self._waterfall, turn_id=self._turn_id)
-        log.info(
-            "turn over",
-            turn_id=self._turn_id,
-            outcome=outcome,
-            produced_s=round(summary.produced_s, 2),
-            played_s=round(playback.played_s, 2),
-            offsets_ms={mark.value: round(at * 1000) for mark, at in offsets.items()},
-        )
-        return summary.heard
 
     def _was_noise(self, error: Exception) -> bool:
         """Whether it was the service, and not the caller, that took noise for an utterance."""
         is_overheard = isinstance(self._input, SpokenInput) and self._input.transcript is not None
         return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
 
+    def _finished(self, playback: Playback, *, was_cut: bool) -> TurnFinished:
+        return outcome.finished(self._ledger, self._waterfall, playback, was_cut=was_cut)
+
     def _fail(self, error: BaseException, playback: Playback) -> None:
-        seen = from_exception(error)
-        if seen is None:
-            log.error("turn failed unexpectedly", turn_id=self._turn_id, exc_info=error)
-            seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
-        summary = self._ledger.summary(playback)
-        self._remember(summary.heard.text)
-        self._publish(
-            TurnFailed(
-                error=seen,
-                reply_text=self._ledger.reply_text,
-                heard_text=summary.heard.text,
-                ledger=summary,
-            )
-        )
-        count_turn(seen.reason, self._waterfall, turn_id=self._turn_id)
-        log.warning("turn failed", turn_id=self._turn_id, reason=seen.reason)
+        self._end(outcome.failed(self._ledger, playback, error, turn_id=self._turn_id))
+
+    def _end(self, event: TurnFinished | TurnFailed) -> None:
+        self._remember(event.heard_text)
+        self._publish(event)
+        outcome.report(event, self._waterfall, turn_id=self._turn_id)
 
     def _remember(self, heard_text: str) -> None:
         # Words of another language, written down in this one, are nothing to come back to.
         user_text = "" if self._sayings else self._user_text
         if user_text or heard_text:
             self._history.add(Exchange(user_text=user_text, heard_text=heard_text))
-
-
-def _begun(turn_input: TurnInput) -> Generation | None:
-    """Return the generation of a reply that was begun before its turn."""
-    match turn_input:
-        case SpokenInput(generation=generation) | ResumedInput(generation=generation):
-            return generation
-        case WrittenInput() | ScriptedInput():
-            return None
-        case _:
-            assert_never(turn_input)
 
 
 async def _settle(drive: Drive) -> Playback:

@@ -1,4 +1,7 @@
-"""What a turn begins with."""
+"""What a turn begins with: an input has an origin, a time, and perhaps a reply that has begun.
+
+`start` is the character from which on the turn says the generated text.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ class SpokenInput:
 
     origin: ClassVar = TurnOrigin.SPEECH
     request_id: ClassVar = ""
+    start: ClassVar = 0
 
     utterance: Utterance
     transcript: "asyncio.Task[Transcript] | None" = None
@@ -40,6 +44,8 @@ class WrittenInput:
     """
 
     origin: ClassVar = TurnOrigin.TEXT
+    generation: ClassVar[None] = None
+    start: ClassVar = 0
 
     text: str
     arrived_at: float
@@ -49,6 +55,9 @@ class WrittenInput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedInput:
     """The application has something said; otherwise as `WrittenInput`."""
+
+    generation: ClassVar[None] = None
+    start: ClassVar = 0
 
     text: str
     arrived_at: float
