@@ -89,7 +89,11 @@ class _Order(Enum):
 
 
 class AvatarDrive:
-    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it."""
+    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it.
+
+    The outbox is not a BoundedQueue: audio is cut into messages anew, when they are due, and its
+    writer waits for orders and for time as well.
+    """
 
     def __init__(self, *, sample_rate_hertz: int, watcher: DriveWatcher) -> None:
         self._rate = sample_rate_hertz
