@@ -44,7 +44,7 @@ class Abandoned:
     def closed(self, playback: Playback | None) -> tuple[TurnFailed, Exchange]:
         """Return how the turn ends, and how it is remembered.
 
-        `playback` is None when nothing is known of its sound.
+        `playback` is None when nothing is known about its audio.
         """
         summary = self._ledger(playback) if playback is not None else None
         heard_text = summary.heard.text if summary is not None else ""
@@ -78,7 +78,7 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReply:
-    """How far an avatar came with the reply of a turn."""
+    """How much of a turn's reply an avatar has played."""
 
     turn_id: int
     playback: Playback
@@ -111,7 +111,7 @@ def cutting_off(stub: AvatarServiceStub, *, service_token: str | None) -> CutOff
 
 
 def sentences_of(turn_id: int, events: Sequence[ConversationEvent]) -> tuple[SentenceStarted, ...]:
-    """Return the sentences of a turn that became sound, by its recorded events."""
+    """Return the sentences of a turn that became audio, from its recorded events."""
     return tuple(
         from_sentence(event.sentence_started)
         for event in events

@@ -45,7 +45,7 @@ class CallerDrive:
 
     @property
     def playback(self) -> Playback:
-        """All that was handed over."""
+        """Everything that was handed over."""
         return self._playback
 
     async def send(self, pcm: bytes) -> bool:
@@ -83,7 +83,7 @@ class _NoWatcher:
 
 
 class AccompaniedSpeaker:
-    """An avatar speaks and the caller gets the same audio; what was heard is the avatar's part."""
+    """An avatar speaks and the caller gets the same audio; the avatar says what was heard."""
 
     def __init__(self, avatar: Speaker, listener: Listener) -> None:
         self._avatar = avatar
@@ -114,11 +114,11 @@ class AccompaniedDrive:
 
     @property
     def playback(self) -> Playback:
-        """How far the avatar is."""
+        """How much the avatar has played."""
         return self._avatar.playback
 
     async def send(self, pcm: bytes) -> bool:
-        """Send to both; the avatar first, whose pace counts, and who speaks on without a caller."""
+        """Send to both: first to the avatar, which sets the pace and needs no caller."""
         is_wanted = await self._avatar.send(pcm)
         if is_wanted and self._caller is not None:
             try:

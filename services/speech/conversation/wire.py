@@ -1,6 +1,7 @@
 """Events of a conversation as messages of the contract, and back."""
 
 import time
+from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.errors import to_status
@@ -23,9 +24,7 @@ from services.speech.conversation.events import (
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.playback.wire import PLAYBACK_METHODS
-from services.speech.ports import (
-    WordTime,
-)
+from services.speech.ports import WordTime
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
@@ -48,7 +47,7 @@ _HEARD_METHODS = {
 
 
 def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEvent:
-    """Return an event of now."""
+    """Return an event that happens now."""
     message = pb.ConversationEvent(
         sequence=sequence, event_time=to_timestamp(time.time()), turn_id=turn_id
     )
@@ -84,6 +83,8 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             if event.ledger is not None:
                 message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
                 message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
+        case _:
+            assert_never(event)
     return message
 
 

@@ -1,4 +1,4 @@
-"""An open microphone: finds what the user says in it, and what that means for who speaks next."""
+"""Finds in an open microphone what the user says, and what that means for who speaks next."""
 
 import asyncio
 import math
@@ -21,8 +21,8 @@ T = TypeVar("T")
 PROMPTS_IN_A_ROW = 1
 PROBE_AGAIN_S = 0.4
 PROBE_AGAIN_SHARE = 0.4
-"""More voice, as such and as a share of it, after which a recogniser that heard no words to answer
-is asked again."""
+"""A recogniser that heard no words to answer is asked again after so much more voice: in seconds, and
+as a share of the voice it was asked about."""
 
 
 class Speaking(Enum):
@@ -36,7 +36,7 @@ class Speaking(Enum):
 
 
 class Floor(Protocol):
-    """The conversation as a microphone sees it. Nothing here waits but `recognise`."""
+    """The conversation as a microphone sees it. Only `recognise` and `dismiss` wait."""
 
     @property
     def speaking(self) -> Speaking:
@@ -44,10 +44,10 @@ class Floor(Protocol):
 
     @property
     def recent_speech(self) -> str:
-        """What it has said in the last seconds, as its echo may still come in."""
+        """What it has said in the last seconds: its echo may still come in."""
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        """Return the words of an utterance; raises ServiceError."""
+        """Return what was said in an utterance; raises ServiceError."""
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
@@ -73,7 +73,7 @@ class Floor(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Assessment:
-    """What is found out in a pause."""
+    """What is found out during a pause."""
 
     transcript: "asyncio.Task[Transcript]"
     completion: "asyncio.Task[float] | None"
@@ -103,8 +103,8 @@ def _known(task: "asyncio.Task[T] | None") -> T | None:
 class TurnDetector:
     """Follows one stream by its own clock, the samples: silence must be sent as well.
 
-    An utterance under way whose audio stops coming is ended as silence would end it. Recognition
-    and the turn model work beside it while audio goes on. Used inside `running`.
+    An utterance whose audio stops is ended as silence would end it. Recognition and the turn model
+    run beside it while audio goes on. Used inside `running`.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class TurnDetector:
             self._supply.close()
 
     def finish(self) -> None:
-        """No more audio comes, for good or for now: the utterance under way, if any, is over."""
+        """No more audio comes, now or ever: the utterance under way, if any, is over."""
         if self._detector.is_speaking:
             self._end()
 
@@ -169,7 +169,7 @@ class TurnDetector:
         self._quiet_s = 0.0
         self._floor.note_speech(start_s)
         if self._began_during is Speaking.PREPARING:
-            # Nothing is heard of the reply yet: the user simply goes on.
+            # Nothing of the reply is heard yet: the user simply goes on.
             self._floor.yield_floor()
 
     def _follow(self) -> None:
@@ -238,13 +238,13 @@ class TurnDetector:
         voiced_s: float,
         began_during: Speaking,
     ) -> None:
-        """Answer the utterance if its words want that."""
+        """Answer the utterance if its words ask for that."""
         await asyncio.wait({transcript})
         if transcript.cancelled() or transcript.exception() is not None:
             self._ask(utterance, transcript)
             return
         text = transcript.result().text
-        # Short words are doubtful only while something else is to be heard.
+        # Short words are doubtful only while a reply is heard.
         is_aside = began_during is Speaking.ALOUD
         kind = self._classify(text, voiced_s if is_aside else math.inf)
         # "Yes" is an answer where nothing else is being said.
@@ -259,7 +259,7 @@ class TurnDetector:
         self._floor.ask(utterance, transcript)
 
     def _consider_barge_in(self) -> None:
-        """Cut the reply off for words; for a voice only when nobody can say what it is."""
+        """Cut the reply off for words; for a mere voice only if it is not recognised in time."""
         voiced_s = self._detector.voiced_s
         if self._probe is None:
             again_s = max(PROBE_AGAIN_S, PROBE_AGAIN_SHARE * self._probed_s)
