@@ -47,8 +47,8 @@ CURT_S = 0.85
 
 ECHO_SHARE = 0.75
 ECHO_SHARE_SO_FAR = 0.6
-"""An utterance is an echo if this share of it is found, in order, in what was just spoken; a smaller
-share is enough while the voice goes on."""
+"""An utterance is an echo if this share of it is found, in order, in what was spoken just now;
+a smaller share is enough while the voice goes on."""
 _LEAST_ECHO = {True: 4, False: 3}
 """Characters of Chinese, or words of other languages, without which nothing is called an echo."""
 

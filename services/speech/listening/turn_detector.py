@@ -21,8 +21,8 @@ T = TypeVar("T")
 PROMPTS_IN_A_ROW = 1
 PROBE_AGAIN_S = 0.4
 PROBE_AGAIN_SHARE = 0.4
-"""A recogniser that heard no words to answer is asked again after so much more voice: in seconds, and
-as a share of the voice it was asked about."""
+"""A recogniser that heard no words to answer is asked again after so much more voice: in seconds,
+and as a share of the voice it was asked about."""
 
 
 class Speaking(Enum):
