@@ -40,7 +40,7 @@ LAST_TURN_S = 8.0
 
 
 class Priority(StrEnum):
-    """How much a scripted text matters."""
+    """How urgent a scripted text is."""
 
     LOW = "low"
     NORMAL = "normal"

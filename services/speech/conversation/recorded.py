@@ -1,4 +1,4 @@
-"""What the record tells of a conversation that no process holds: where the next one goes on."""
+"""What is recorded of a conversation that no process holds: where the next process goes on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class RecordedConversation:
 def from_record(
     record: pb.GetConversationResponse, latest: Sequence[ConversationEvent]
 ) -> RecordedConversation:
-    """Return what all recorded turns and the latest events tell."""
+    """Return how far a conversation has come, from all its turns and its latest events."""
     last_turn_id = max((turn.turn_id for turn in record.turns), default=0)
     unrecognised = _unrecognised(latest, after_turn_id=last_turn_id)
     return RecordedConversation(

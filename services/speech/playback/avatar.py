@@ -99,8 +99,8 @@ class _Order(Enum):
 class AvatarDrive:
     """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it.
 
-    The outbox is not a BoundedQueue: audio is cut into messages anew, when they are due, and its
-    writer waits for orders and for time as well.
+    The outbox is not a BoundedQueue: audio is cut into messages when these are due, and the
+    writer also waits for orders and for time.
     """
 
     def __init__(self, *, sample_rate_hertz: int, watcher: DriveWatcher) -> None:

@@ -16,7 +16,7 @@ from tests.support.virtual_time import in_virtual_time
 
 
 class Store:
-    """Takes batches, unless it is told to fail."""
+    """Takes batches, unless it is to fail."""
 
     def __init__(self, *failures: Reason) -> None:
         self.failures = list(failures)
@@ -116,24 +116,24 @@ async def test_a_failure_that_passes_loses_nothing() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.TASK_ENDED, Reason.EVENTS_OUT_OF_ORDER])
 @in_virtual_time
-async def test_a_failure_that_stays_is_told_once(reason: Reason) -> None:
-    told: list[ServiceError] = []
+async def test_a_failure_that_stays_is_reported_once(reason: Reason) -> None:
+    losses: list[ServiceError] = []
     async with written(Store(reason)) as record:
-        record.when_lost(told.append)
+        record.when_lost(losses.append)
         record.add(delta(1))
         with pytest.raises(ServiceError):
             await record.flush()
         record.add(delta(2))
         with pytest.raises(ServiceError):
             await record.flush()
-    assert [error.reason for error in told] == [reason]
+    assert [error.reason for error in losses] == [reason]
 
 
 @in_virtual_time
 async def test_what_waits_is_bounded() -> None:
-    told: list[ServiceError] = []
+    losses: list[ServiceError] = []
     record = Record(task_id="task", append=Store().append)
-    record.when_lost(told.append)
+    record.when_lost(losses.append)
     for sequence in range(1, WAITING_EVENTS + 2):
         record.add(delta(sequence))
-    assert [error.reason for error in told] == [Reason.DEPENDENCY_UNAVAILABLE]
+    assert [error.reason for error in losses] == [Reason.DEPENDENCY_UNAVAILABLE]
