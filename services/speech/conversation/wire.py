@@ -23,7 +23,7 @@ from services.speech.conversation.events import (
 )
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
-from services.speech.playback.wire import PLAYBACK_METHODS
+from services.speech.playback.wire import to_playback_method
 from services.speech.ports import WordTime
 
 _ORIGINS = {
@@ -73,7 +73,7 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
         case SentenceStarted():
             message.sentence_started.CopyFrom(to_sentence(event))
         case PlaybackStarted():
-            message.playback_started.method = PLAYBACK_METHODS[event.method]
+            message.playback_started.method = to_playback_method(event.method)
         case TurnFinished():
             message.turn_finished.CopyFrom(_to_finished(event))
         case TurnFailed():
@@ -149,7 +149,7 @@ def _to_ledger(summary: LedgerSummary) -> pb.LedgerSummary:
         produced_duration=to_duration(summary.produced_s),
         sent_duration=to_duration(summary.playback.sent_s),
         played_duration=to_duration(summary.playback.played_s),
-        playback_method=PLAYBACK_METHODS[summary.playback.method],
+        playback_method=to_playback_method(summary.playback.method),
         heard_method=_HEARD_METHODS[summary.heard.method],
         confidence=summary.heard.confidence,
     )

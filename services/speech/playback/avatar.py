@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import grpc
 
@@ -218,12 +218,20 @@ class AvatarDrive:
                 method = wire.from_playback_method(response.playback_started.method)
                 self._watcher.playback_started(method)
             case "progress":
-                ago_s = wire.sent_ago_s(response.progress, reported_at=response.event_time)
+                ago_s = wire.from_first_sent_time(
+                    response.progress, reported_at=response.event_time
+                )
                 self._move_on(wire.from_progress(response.progress), sent_ago_s=ago_s)
             case "drive_finished":
-                ago_s = wire.sent_ago_s(response.drive_finished, reported_at=response.event_time)
+                ago_s = wire.from_first_sent_time(
+                    response.drive_finished, reported_at=response.event_time
+                )
                 self._move_on(wire.from_finished(response.drive_finished), sent_ago_s=ago_s)
                 self._outcome.set_result(self._playback)
+            case None:
+                pass  # An event of a later version.
+            case unknown:
+                assert_never(unknown)
 
     def _move_on(self, playback: Playback, *, sent_ago_s: float | None) -> None:
         first_sent_at = self._playback.first_sent_at

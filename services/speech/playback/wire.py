@@ -11,12 +11,12 @@ from services.runtime.errors import ServiceError
 from services.runtime.wire import from_duration, from_timestamp
 from services.speech.ports import Playback, PlaybackMethod
 
-PLAYBACK_METHODS = {
+_METHODS = {
     PlaybackMethod.ESTIMATED: pb.PLAYBACK_METHOD_ESTIMATED,
     PlaybackMethod.CONFIRMED: pb.PLAYBACK_METHOD_CONFIRMED,
     PlaybackMethod.CALLER: pb.PLAYBACK_METHOD_CALLER,
 }
-_METHODS = {value: method for method, value in PLAYBACK_METHODS.items()}
+_METHODS_BY_VALUE = {value: method for method, value in _METHODS.items()}
 
 
 def to_format(sample_rate_hertz: int) -> audio_pb2.AudioFormat:
@@ -28,12 +28,17 @@ def to_format(sample_rate_hertz: int) -> audio_pb2.AudioFormat:
     )
 
 
+def to_playback_method(method: PlaybackMethod) -> pb.PlaybackMethod.ValueType:
+    """Return how playback is known."""
+    return _METHODS[method]
+
+
 def from_playback_method(value: int) -> PlaybackMethod:
     """Return how playback is known; a method that this version does not know is an estimate."""
-    return _METHODS.get(pb.PlaybackMethod.ValueType(value), PlaybackMethod.ESTIMATED)
+    return _METHODS_BY_VALUE.get(pb.PlaybackMethod.ValueType(value), PlaybackMethod.ESTIMATED)
 
 
-def sent_ago_s(
+def from_first_sent_time(
     position: avatar_pb2.DriveProgress | avatar_pb2.DriveFinished, *, reported_at: Timestamp
 ) -> float | None:
     """Return how long before the report the first audio was sent, both by the same clock."""
