@@ -128,7 +128,7 @@ class AvatarDrive:
             async with asyncio.timeout(STALL_S):
                 await self._has_room.wait()
         except TimeoutError:
-            raise ServiceError(Reason.DRIVE_LOST, "The avatar takes no audio any more.") from None
+            raise ServiceError(Reason.DRIVE_LOST, "The avatar no longer takes audio.") from None
         if self._outcome.done():
             self._outcome.result()
             return False
@@ -163,7 +163,7 @@ class AvatarDrive:
                     # call makes gRPC forget why it ended.
                     await self._may_write.wait()
             except TimeoutError:
-                self._lose("The avatar does not get ready to speak.")
+                self._lose("The avatar did not get ready to speak.")
                 return
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
@@ -206,7 +206,7 @@ class AvatarDrive:
         except grpc.aio.AioRpcError as error:
             self._fail(_failure(error))
         finally:
-            self._lose("The drive ended without a word.")
+            self._lose("The drive ended without an outcome.")
             self._may_write.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
@@ -265,7 +265,7 @@ class AvatarDrive:
             async with asyncio.timeout(within_s):
                 return await asyncio.shield(self._outcome)
         except TimeoutError:
-            raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None
+            raise ServiceError(Reason.DRIVE_LOST, "The drive does not end.") from None
 
 
 async def _until(event: asyncio.Event, *, within_s: float | None) -> None:

@@ -21,9 +21,11 @@ class Store:
     def __init__(self, *failures: Reason) -> None:
         self.failures = list(failures)
         self.batches: list[list[int]] = []
+        self.appending = asyncio.Event()
 
     async def append(self, request: pb.AppendEventsRequest) -> None:
         """Take a batch."""
+        self.appending.set()
         await asyncio.sleep(0.005)
         if self.failures:
             raise ServiceError(self.failures.pop(0), "no")
@@ -137,3 +139,20 @@ async def test_what_waits_is_bounded() -> None:
     for sequence in range(1, WAITING_EVENTS + 2):
         record.add(delta(sequence))
     assert [error.reason for error in losses] == [Reason.DEPENDENCY_UNAVAILABLE]
+
+
+@in_virtual_time
+async def test_a_record_that_overflows_while_it_is_written_is_lost() -> None:
+    store = Store()
+    record = Record(task_id="task", append=store.append)
+    losses: list[ServiceError] = []
+    record.when_lost(losses.append)
+    writing = asyncio.create_task(record.write())
+    record.add(finished(1))
+    await store.appending.wait()
+    for sequence in range(2, WAITING_EVENTS + 2):
+        record.add(delta(sequence))
+    await writing
+    assert [error.reason for error in losses] == [Reason.DEPENDENCY_UNAVAILABLE]
+    with pytest.raises(ServiceError):
+        await record.flush()
