@@ -49,7 +49,7 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreemptiveReply:
-    """A reply that is begun before the user has certainly finished; its turn will be `turn_id`."""
+    """A reply that begins before the user has certainly finished; its turn would be `turn_id`."""
 
     turn_id: int
     generation: Generation
@@ -57,14 +57,14 @@ class PreemptiveReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RunningTurn:
-    """The turn that is being held, with its place in the queue."""
+    """The turn that is being held, as it was queued and as it runs."""
 
     queued: QueuedTurn
     turn: Turn
 
     @property
     def speaking(self) -> Speaking:
-        """What the digital human does; a reply that is cut off is none any more."""
+        """What the digital human is doing; a reply that is cut off no longer counts."""
         if self.queued.cut.done():
             return Speaking.SILENT
         return Speaking.ALOUD if self.turn.is_audible else Speaking.PREPARING
@@ -131,7 +131,7 @@ class Conversation:
 
     @property
     def next_turn_id(self) -> int:
-        """The turn that the user's words of now will make."""
+        """The id of the turn that what the user says now will become."""
         return self._turn_id + self._queue.urgent_count + 1
 
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
@@ -150,7 +150,7 @@ class Conversation:
     ) -> QueuedTurn | None:
         """The user said something: it cuts off what is being said and is answered next.
 
-        None for what was asked before. Raises ServiceError when too many turns wait.
+        None if it was asked before. Raises ServiceError when too many turns wait.
         """
         if not self._queue.admit(turn_input.request_id):
             return None
@@ -172,7 +172,7 @@ class Conversation:
         reply_voice: ReplyVoice,
         speaker: Speaker,
     ) -> QueuedTurn | None:
-        """The application has something said; None for what is dropped, or was said before.
+        """The application has something said; None if it is dropped, or was said before.
 
         Raises ServiceError when too many turns wait.
         """
@@ -230,7 +230,7 @@ class Conversation:
         self._queue.drop_patient()
 
     def withdraw(self, turn: QueuedTurn) -> None:
-        """Cut off one turn and leave all others alone; one that waits to be said is dropped."""
+        """Cut off one turn alone; one that waits to be said is dropped."""
         if not (self._queue.drop(turn) or self._resumption.withdraw(turn)):
             turn.cut_off()
 

@@ -1,4 +1,4 @@
-"""How a turn ended: in its last event, in metrics, and in the log."""
+"""How a turn ended: for its last event, the metrics, and the log."""
 
 from typing import assert_never
 

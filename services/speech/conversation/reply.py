@@ -32,8 +32,8 @@ class ReplyVoice:
 class Reply:
     """A pull chain: the drive takes audio, audio takes segments; only the text is generated ahead.
 
-    Cancelling the task that plays it closes every stage, the innermost first. What became of it
-    is in the ledger. `sayings` are what the text consists of if its language changes within it.
+    Cancelling the task that plays it closes every stage, the innermost first. The ledger knows what
+    became of it. `sayings` are the parts of a text whose language changes within it.
     """
 
     def __init__(

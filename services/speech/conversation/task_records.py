@@ -1,4 +1,4 @@
-"""The task service as conversations see it: whose avatar speaks, and the record of what is said."""
+"""The task service as conversations see it: whose avatar speaks, and what is on record."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -33,7 +33,7 @@ _LOOK_S = 0.25
 _SOON_S = 1.0
 
 _NO_TURNS = 2**63 - 1
-"""No turn comes after this one: what is read are events alone."""
+"""No turn comes after this one: only events are read."""
 
 _LATEST_EVENTS = 256
 """Among these are utterances that have become no turn yet, and requests that may be sent again."""
@@ -41,7 +41,7 @@ _LATEST_EVENTS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnAir:
-    """What a conversation needs to know of its task; nobody may be silent for longer than that."""
+    """What a conversation needs to know about its task; `max_idle_s` bounds how long it is quiet."""
 
     task_id: str
     avatar_id: str

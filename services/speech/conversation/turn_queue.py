@@ -14,7 +14,7 @@ from services.speech.ports import Speaker
 
 WAITING_TURNS = 16
 REMEMBERED_REQUESTS = 256
-"""A request that is sent again was sent a moment ago."""
+"""A request is repeated a moment after it was first sent, so the latest ones are enough."""
 
 
 def _future() -> asyncio.Future[None]:
