@@ -41,7 +41,7 @@ _LATEST_EVENTS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnAir:
-    """What a conversation needs to know about its task; `max_idle_s` bounds how long it is quiet."""
+    """What a conversation needs to know about its task; `max_idle_s` bounds its silence."""
 
     task_id: str
     avatar_id: str
