@@ -15,9 +15,9 @@ from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
 from services.speech.app import Providers, running, serving_options
 from services.speech.embedded.detector import EarshotDetector
+from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_personas
-from services.speech.servicer import Listening
 from services.speech.settings import SpeechSettings
 
 EARS = "BENCH_EARS"

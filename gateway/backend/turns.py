@@ -1,7 +1,6 @@
 """One turn of a task's conversation: what is sent for it, and what comes of it."""
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
 
 import structlog
 
@@ -14,6 +13,7 @@ from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.wire import to_duration
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +84,7 @@ def interruption() -> list[pb.ConverseRequest]:
 
 def leaving(linger_s: float) -> list[pb.ConverseRequest]:
     """Return the requests that say goodbye, after which the task outlives its streams a while."""
-    leave = pb.ConverseLeave()
-    leave.linger_duration.FromTimedelta(timedelta(seconds=linger_s))
+    leave = pb.ConverseLeave(linger_duration=to_duration(linger_s))
     return [pb.ConverseRequest(leave=leave)]
 
 

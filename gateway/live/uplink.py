@@ -1,12 +1,11 @@
 """What a client says on its way to speech: in order, bounded, and kept until it has been taken."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend.turns import CHUNK_BYTES, request_id_of
+from services.runtime.bounded_queue import BoundedQueue
 
 WAITING_REQUESTS = 64
 WAITING_BYTES = 320_000
@@ -29,34 +28,28 @@ class Uplink:
     def __init__(self, *, keeps_utterances: bool) -> None:
         self._keeps_utterances = keeps_utterances
         self._kept: list[pb.ConverseRequest] = []
-        self._waiting: deque[pb.ConverseRequest] = deque()
-        self._waiting_bytes = 0
+        self._waiting: BoundedQueue[pb.ConverseRequest] = BoundedQueue(
+            max_items=WAITING_REQUESTS,
+            max_size=WAITING_BYTES,
+            size_of=lambda request: len(request.audio.pcm),
+        )
         self._under_way: pb.ConverseRequest | None = None
-        self._changed = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
 
     async def room(self) -> None:
         """Wait until there is room for more."""
-        await self._has_room.wait()
+        await self._waiting.room()
 
     def add_audio(self, pcm: bytes) -> None:
         """Add audio; it joins audio that still waits."""
-        last = self._waiting[-1] if self._waiting else None
-        if last is not None and 0 < len(last.audio.pcm) <= CHUNK_BYTES - len(pcm):
-            last.audio.pcm += pcm
-            self._waiting_bytes += len(pcm)
-            self._note_room()
-            return
+        newest = self._waiting.newest
+        if newest is not None and 0 < len(newest.audio.pcm) <= CHUNK_BYTES - len(pcm):
+            pcm = self._waiting.pop_newest().audio.pcm + pcm
         for at in range(0, len(pcm), CHUNK_BYTES):
             self.add(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=pcm[at : at + CHUNK_BYTES])))
 
     def add(self, request: pb.ConverseRequest) -> None:
-        """Add a request."""
-        self._waiting.append(request)
-        self._waiting_bytes += len(request.audio.pcm)
-        self._changed.set()
-        self._note_room()
+        """Add a request; its caller has waited for `room`."""
+        self._waiting.force(request)
 
     def note(self, event: conversation_pb2.ConversationEvent) -> None:
         """Forget what an event shows to have been taken."""
@@ -72,7 +65,7 @@ class Uplink:
             yield request
         while True:
             if self._under_way is None:
-                request = await self._next()
+                request = await self._waiting.get()
                 if self._is_to_keep(request):
                     # Before it is written: its turn may be told before the writer knows.
                     self._keep(request)
@@ -82,15 +75,6 @@ class Uplink:
             yield self._under_way
             self._note_written(self._under_way)
             self._under_way = None
-
-    async def _next(self) -> pb.ConverseRequest:
-        while not self._waiting:
-            self._changed.clear()
-            await self._changed.wait()
-        request = self._waiting.popleft()
-        self._waiting_bytes -= len(request.audio.pcm)
-        self._note_room()
-        return request
 
     def _is_to_keep(self, request: pb.ConverseRequest) -> bool:
         if request.HasField("audio"):
@@ -112,9 +96,3 @@ class Uplink:
         elif request.HasField("interrupt"):
             # It cuts off all that was sent before it.
             self._kept = [each for each in self._kept if not request_id_of(each)]
-
-    def _note_room(self) -> None:
-        if len(self._waiting) < WAITING_REQUESTS and self._waiting_bytes < WAITING_BYTES:
-            self._has_room.set()
-        else:
-            self._has_room.clear()

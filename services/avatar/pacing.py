@@ -115,6 +115,10 @@ class Playout:
         return self._ends_at - audio_s
 
 
+# The second of two pacers. The first, in the speech service (services/speech/playback/avatar.py),
+# feeds this one some seconds ahead of playback, to cover the time that producing speech takes. This
+# one holds back all but a fraction of a second: what the cloud has got may still be heard after an
+# interruption.
 class Pacer:
     """Holds a drive's audio back until the cloud needs it."""
 

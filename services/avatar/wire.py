@@ -69,7 +69,7 @@ def to_avatar(task: StreamTask) -> pb.Avatar:
         fail_reason=task.fail_reason,
     )
     if task.create_time:
-        avatar.create_time.FromSeconds(task.create_time)
+        avatar.create_time.CopyFrom(to_timestamp(task.create_time))
     return avatar
 
 

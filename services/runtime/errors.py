@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import grpc
-from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from services.runtime.reasons import RULES, Reason
+from services.runtime.wire import from_duration, to_duration
 
 DOMAIN = "digitalhuman"
 
@@ -99,8 +99,7 @@ def to_status(error: ServiceError) -> status_pb2.Status:
             )
         status.details.add().Pack(bad_request)
     if error.retry_after_s is not None:
-        delay = duration_pb2.Duration()
-        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        delay = to_duration(error.retry_after_s)
         status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
 
@@ -113,7 +112,7 @@ def from_status(status: status_pb2.Status) -> ServiceError | None:
     retry_after_s = None
     for detail in status.details:
         if detail.Unpack(retry):
-            retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+            retry_after_s = from_duration(retry.retry_delay)
         else:
             detail.Unpack(info) or detail.Unpack(bad_request)
     if info.domain != DOMAIN or info.reason not in Reason.__members__:

@@ -11,8 +11,9 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.conversation.abandoned import cutting_off
-from services.speech.conversation.record import START_S, TaskRecords
 from services.speech.conversation.registry import TASK_CHECK_S, open_conversations
+from services.speech.conversation.stream_factory import StreamFactory
+from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages
 from services.speech.dialogue.claims import load_dictionaries
 from services.speech.dialogue.replies import Dialogue, system_message
@@ -21,12 +22,13 @@ from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.evidence import weigh
 from services.speech.embedded.library import ASSETS, LibrarySettings, open_store
 from services.speech.embedded.turn_end import SmartTurnModel
+from services.speech.listening.audio_input import Listening
 from services.speech.listening.guard import GuardedRecognizer
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Personas
 from services.speech.ports import ChatModel, Embedder, Recognizer, Synthesizer
 from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
-from services.speech.servicer import Listening, SpeechServicer
+from services.speech.servicer import SpeechServicer
 from services.speech.settings import SpeechSettings
 
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
@@ -98,7 +100,7 @@ async def running(
             start_s=task_start_s,
         )
         avatars = AvatarServiceStub(avatar_channel)
-        servicer = SpeechServicer(
+        streams = StreamFactory(
             conversations=await enter(
                 open_conversations(
                     stages=stages,
@@ -114,6 +116,13 @@ async def running(
             recognizer=providers.recognizer,
             synthesizer=providers.synthesizer,
             listening=providers.listening,
+        )
+        servicer = SpeechServicer(
+            streams=streams,
+            personas=personas,
+            recognizer=providers.recognizer,
+            synthesizer=providers.synthesizer,
+            longest_utterance_s=providers.listening.rules.longest_s,
         )
         yield await enter(
             serving(

@@ -87,6 +87,21 @@ def test_comments_name_real_reasons(rpc: str, comment: str) -> None:
     assert names <= set(Reason)
 
 
+@pytest.mark.parametrize("stream", ["Converse", "Transcribe", "Synthesize"])
+def test_the_page_of_contracts_names_the_reasons_of_a_stream(stream: str) -> None:
+    page = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+    [row] = re.findall(rf"^\| `{stream}` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    comment = dict(rpc_comments())[stream]
+    failures = re.findall(
+        r"([\w ]*)fails? with ([^.]+)\.", comment.replace("\n", " "), re.IGNORECASE
+    )
+    of_streams: set[str] = set()
+    of_turns: set[str] = set()
+    for subject, text in failures:
+        (of_turns if "turn" in subject else of_streams).update(NAME.findall(text))
+    assert [set(NAME.findall(cell)) for cell in row] == [of_streams, of_turns]
+
+
 def test_comments_were_read() -> None:
     named = [rpc for rpc, comment in rpc_comments() if "ails with" in comment]
     assert len(named) >= 15

@@ -109,7 +109,7 @@ class ModelFloor:
     def note_speech(self, start_s: float) -> None:
         pass
 
-    def preempt(self, words: Transcript) -> None:
+    def preempt(self, transcript: Transcript) -> None:
         pass
 
     def withdraw_preemptive_reply(self) -> None:
@@ -119,7 +119,7 @@ class ModelFloor:
         self.yielded_at_s.append(self.at_s)
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+    def ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
         self.asked_at_s.append(self.at_s)
         self.utterances.append(utterance)
 

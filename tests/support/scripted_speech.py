@@ -7,9 +7,9 @@ from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
 from services.speech.app import Providers, running, serving_options
+from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatMessage
-from services.speech.servicer import Listening
 from services.speech.settings import SpeechSettings
 from tests.support.speech import (
     LoudnessDetector,

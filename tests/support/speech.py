@@ -24,6 +24,7 @@ from services.runtime.serving import Serving, ServingOptions, serving
 from services.runtime.streams import after_setup, take_setup
 from services.runtime.wire import to_duration
 from services.speech.app import Providers, running
+from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
 from services.speech.playback.wire import to_format
@@ -40,7 +41,6 @@ from services.speech.ports import (
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
-from services.speech.servicer import Listening
 
 RATE = 16_000
 LOUD = b"\x00\x40" * 256

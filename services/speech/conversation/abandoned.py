@@ -1,4 +1,4 @@
-"""Turns whose process went away: what was heard of their replies, by all that others know."""
+"""Turns whose process went away: what was heard of their replies, by what others know."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,16 @@ from services.speech.text.normalization import speakable
 
 log = structlog.get_logger(__name__)
 
-ANSWER_S = 8.0
+AVATAR_ANSWER_S = 8.0
+"""How long the avatar service may take to answer."""
+
 RATE_HERTZ = 24_000
-"""What a ledger counts in; any rate will do, as it only counts the times that were told."""
+"""What a ledger counts in; any rate will do, as only recorded times are converted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abandoned:
-    """A turn that nobody holds any more, as far as it is recorded."""
+    """What is recorded of a turn that nobody holds any more."""
 
     turn_id: int
     user_text: str = ""
@@ -42,7 +44,7 @@ class Abandoned:
     def closed(self, playback: Playback | None) -> tuple[TurnFailed, Exchange]:
         """Return how the turn ends, and how it is remembered.
 
-        `playback` is None when nothing is known of its sound.
+        `playback` is None when nothing is known about its audio.
         """
         summary = self._ledger(playback) if playback is not None else None
         heard_text = summary.heard.text if summary is not None else ""
@@ -57,7 +59,7 @@ class Abandoned:
     def _ledger(self, playback: Playback) -> LedgerSummary:
         ledger = Ledger(sample_rate_hertz=RATE_HERTZ)
         ledger.add_text(self.reply_text)
-        # Nobody knows how much sound the last one would have had.
+        # How long the last one would have been is unknown.
         ends_s = [each.audio_s for each in self.sentences[1:]] + [playback.sent_s]
         for sentence, end_s in zip(self.sentences, ends_s, strict=True):
             written = self.reply_text[sentence.text_start : sentence.text_end]
@@ -76,24 +78,24 @@ class Abandoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReply:
-    """How far an avatar came with the reply of a turn."""
+    """How much of a turn's reply an avatar has played."""
 
     turn_id: int
     playback: Playback
 
 
 CutOff: TypeAlias = Callable[[str], Awaitable[LastReply | None]]
-"""Cuts off what the avatar of this id says; None: what it said last is not known."""
+"""Cuts off what the avatar with this id says; None: what it said last is unknown."""
 
 
 def cutting_off(stub: AvatarServiceStub, *, service_token: str | None) -> CutOff:
-    """Return what silences an avatar whose caller is gone, and learns how far it came."""
+    """Return what silences an avatar whose caller has gone, and learns how far it came."""
 
     async def cut_off(avatar_id: str) -> LastReply | None:
         request = avatar_pb2.InterruptAvatarRequest(avatar_id=avatar_id)
         try:
             answer = await stub.InterruptAvatar(
-                request, timeout=ANSWER_S, metadata=outgoing_metadata(service_token)
+                request, timeout=AVATAR_ANSWER_S, metadata=outgoing_metadata(service_token)
             )
         except grpc.aio.AioRpcError as error:
             log.warning("abandoned reply not cut off", reason=from_rpc_error(error).reason)
@@ -109,7 +111,7 @@ def cutting_off(stub: AvatarServiceStub, *, service_token: str | None) -> CutOff
 
 
 def sentences_of(turn_id: int, events: Sequence[ConversationEvent]) -> tuple[SentenceStarted, ...]:
-    """Return the sentences of a turn that became sound, by its recorded events."""
+    """Return the sentences of a turn that became audio, from its recorded events."""
     return tuple(
         from_sentence(event.sentence_started)
         for event in events

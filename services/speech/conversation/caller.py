@@ -1,4 +1,4 @@
-"""Replies whose audio goes to the caller: alone, or besides an avatar."""
+"""Replies whose audio goes to the caller: alone, or beside an avatar."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,11 +10,12 @@ from services.runtime.pcm import byte_count, duration_s
 from services.speech.conversation.event_log import Listener, ProducedAudio
 from services.speech.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker
 
-MESSAGE_S = 0.1
+PRODUCED_AUDIO_S = 0.1
+"""The most audio that is handed over at once."""
 
 
 class CallerSpeaker:
-    """Hands the audio to one listener, who alone knows when it is played: all counts as heard."""
+    """Hands the audio to one listener, which alone knows when it plays: all counts as heard."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -44,7 +45,7 @@ class CallerDrive:
 
     @property
     def playback(self) -> Playback:
-        """All that was handed over."""
+        """Everything that was handed over."""
         return self._playback
 
     async def send(self, pcm: bytes) -> bool:
@@ -53,7 +54,7 @@ class CallerDrive:
             now = asyncio.get_running_loop().time()
             self._playback = replace(self._playback, first_sent_at=now)
             self._watcher.playback_started(PlaybackMethod.CALLER)
-        size = byte_count(MESSAGE_S, self._rate)
+        size = byte_count(PRODUCED_AUDIO_S, self._rate)
         for at in range(0, len(pcm), size):
             piece = pcm[at : at + size]
             await self._listener.put_audio(ProducedAudio(turn_id=self._turn_id, pcm=piece))
@@ -71,8 +72,8 @@ class CallerDrive:
         return self._playback
 
 
-class _Unheeding:
-    """Watches a drive of which another one tells."""
+class _NoWatcher:
+    """For a drive that accompanies another one, which is the one that is watched."""
 
     def drive_ready(self) -> None:
         pass
@@ -82,7 +83,7 @@ class _Unheeding:
 
 
 class AccompaniedSpeaker:
-    """An avatar speaks and the caller gets the same audio; what was heard is the avatar's part."""
+    """An avatar speaks and the caller gets the same audio; the avatar says what was heard."""
 
     def __init__(self, avatar: Speaker, listener: Listener) -> None:
         self._avatar = avatar
@@ -98,7 +99,7 @@ class AccompaniedSpeaker:
                 turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=watcher
             ) as avatar,
             self._caller.open(
-                turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=_Unheeding()
+                turn_id=turn_id, sample_rate_hertz=sample_rate_hertz, watcher=_NoWatcher()
             ) as caller,
         ):
             yield AccompaniedDrive(avatar, caller)
@@ -113,11 +114,11 @@ class AccompaniedDrive:
 
     @property
     def playback(self) -> Playback:
-        """How far the avatar is."""
+        """How much the avatar has played."""
         return self._avatar.playback
 
     async def send(self, pcm: bytes) -> bool:
-        """Send to both; the avatar first, whose pace counts, and who speaks on without a caller."""
+        """Send to both: first to the avatar, which sets the pace and needs no caller."""
         is_wanted = await self._avatar.send(pcm)
         if is_wanted and self._caller is not None:
             try:

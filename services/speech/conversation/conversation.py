@@ -1,99 +1,81 @@
 """One conversation: takes what is asked and said, and holds one turn at a time."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
 
-from digitalhuman.conversation.v1 import conversation_pb2
 from services.runtime import tracing
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.events import (
     Event,
     SpeechDismissed,
     SpeechEnded,
     SpeechStarted,
-    TurnOrigin,
 )
 from services.speech.conversation.numbering import Numbering
-from services.speech.conversation.turn import (
-    ReplyVoice,
-    Resumed,
-    Scripted,
-    Spoken,
-    Stages,
-    Turn,
-    TurnInput,
-    Written,
+from services.speech.conversation.reply import ReplyVoice
+from services.speech.conversation.resumption import Resumption
+from services.speech.conversation.turn import Stages, Turn
+from services.speech.conversation.turn_input import (
+    ScriptedInput,
+    SpokenInput,
+    WrittenInput,
+    is_prompt,
 )
-from services.speech.dialogue.draft import Draft
+from services.speech.conversation.turn_queue import QueuedTurn, TurnQueue
+from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Speaker
 
-WAITING_TURNS = 16
-REMEMBERED_REQUESTS = 256
-"""What may come again was sent a moment ago."""
-
 ECHO_S = 2.0
 """How long after a reply its sound may still come back through a microphone."""
 
-CLOSE_S = 8.0
+LAST_TURN_S = 8.0
 """How long the last turn may take to settle."""
 
 
 class Priority(StrEnum):
-    """How much a scripted text matters."""
+    """How urgent a scripted text is."""
 
     LOW = "low"
     NORMAL = "normal"
     HIGH = "high"
 
 
-class Past(Protocol):
-    """The events of a conversation that are over."""
-
-    async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
-        """Return them, up to the latest; raises ServiceError."""
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _future() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreemptiveReply:
-    """A reply that is begun to what may be the whole of the user's words, as turn `turn_id`."""
+    """A reply that begins before the user has certainly finished; its turn would be `turn_id`."""
 
-    text: str
     turn_id: int
-    draft: Draft
+    generation: Generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A turn that is to be held: `cut` ends its reply, `over` is done after it.
+class _RunningTurn:
+    """The turn that is being held, as it was queued and as it runs."""
 
-    It is held in the task of the conversation, and traced below the stream that asked for it.
-    """
+    queued: QueuedTurn
+    turn: Turn
 
-    turn_input: TurnInput
-    reply_voice: ReplyVoice
-    speaker: Speaker
-    asked_below: tracing.Place = field(default_factory=tracing.current)
-    cut: asyncio.Future[None] = field(default_factory=_future)
-    over: asyncio.Future[None] = field(default_factory=_future)
+    @property
+    def speaking(self) -> Speaking:
+        """What the digital human is doing; a reply that is cut off no longer counts."""
+        if self.queued.cut.done():
+            return Speaking.SILENT
+        return Speaking.ALOUD if self.turn.is_audible else Speaking.PREPARING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LastReply:
+    """The reply that was spoken last, and when its turn ended."""
+
+    text: str
+    ended_at: float
 
 
 class Conversation:
@@ -103,27 +85,20 @@ class Conversation:
         self,
         *,
         events: EventLog,
-        past: Past | None,
         history: History,
         last_turn_id: int,
         stages: Stages,
         request_ids: Sequence[str] = (),
     ) -> None:
         self.events = events
-        self._past = past
         self._history = history
         self._turn_id = last_turn_id
         self._stages = stages
-        self._request_ids = deque(request_ids, maxlen=REMEMBERED_REQUESTS)
-        self._urgent: deque[Asked] = deque()
-        self._patient: deque[Asked] = deque()
-        self._running: Asked | None = None
-        self._turn: Turn | None = None
-        self._ended_at = float("-inf")
-        self._yielded: Asked | None = None
-        self._rest: Resumed | None = None
+        self._queue = TurnQueue(request_ids)
+        self._running: _RunningTurn | None = None
+        self._last_reply: _LastReply | None = None
+        self._resumption = Resumption()
         self._numbering = Numbering()
-        self._changed = asyncio.Event()
         self._active_at = _now()
         self.linger_s: float | None = None
         """How long the task outlives its last stream, if the user has left."""
@@ -131,30 +106,33 @@ class Conversation:
     @property
     def is_idle(self) -> bool:
         """Whether no turn is running or waiting."""
-        return not (self._running or self._urgent or self._patient)
+        return not self._turns
 
     @property
     def quiet_s(self) -> float:
         """How long nothing has been asked or said; asking a silent user changes nothing."""
-        turns = (self._running, *self._urgent, *self._patient)
-        if any(turn is not None and not _is_prompt(turn.turn_input) for turn in turns):
+        if any(not is_prompt(turn.turn_input) for turn in self._turns):
             return 0.0
         return _now() - self._active_at
 
     @property
     def speaking(self) -> Speaking:
-        """What the digital human is doing now; a reply that is cut off is none any more."""
-        if self._running is not None and not self._running.cut.done():
-            is_audible = self._turn is not None and self._turn.is_audible
-            return Speaking.ALOUD if is_audible else Speaking.PREPARING
-        return Speaking.PREPARING if self._urgent or self._patient else Speaking.SILENT
+        """What the digital human is doing now."""
+        now = self._running.speaking if self._running is not None else Speaking.SILENT
+        return Speaking.PREPARING if now is Speaking.SILENT and len(self._queue) else now
 
     @property
     def recent_speech(self) -> str:
         """What is being said, or was said until a moment ago."""
-        if self._turn is None or (self._running is None and _now() > self._ended_at + ECHO_S):
-            return ""
-        return self._turn.reply_text
+        if self._running is not None:
+            return self._running.turn.reply_text
+        last = self._last_reply
+        return last.text if last is not None and _now() <= last.ended_at + ECHO_S else ""
+
+    @property
+    def next_turn_id(self) -> int:
+        """The id of the turn that what the user says now will become."""
+        return self._turn_id + self._queue.urgent_count + 1
 
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
         """Begin a reply to words that may not be all; None while something else is going on."""
@@ -163,210 +141,151 @@ class Conversation:
         deltas = self._stages.dialogue.reply(
             text, persona=reply_voice.persona, language=reply_voice.language, history=self._history
         )
-        return PreemptiveReply(text=text, turn_id=self.next_turn_id, draft=Draft(deltas))
+        generation = Generation(deltas)
+        generation.begin()
+        return PreemptiveReply(turn_id=self.next_turn_id, generation=generation)
 
     def ask(
-        self, turn_input: Spoken | Written, *, reply_voice: ReplyVoice, speaker: Speaker
-    ) -> Asked | None:
+        self, turn_input: SpokenInput | WrittenInput, *, reply_voice: ReplyVoice, speaker: Speaker
+    ) -> QueuedTurn | None:
         """The user said something: it cuts off what is being said and is answered next.
 
-        None for what was asked before.
+        None if it was asked before. Raises ServiceError when too many turns wait.
         """
-        request_id = turn_input.request_id if isinstance(turn_input, Written) else ""
-        if request_id in self._request_ids:
+        if not self._queue.admit(turn_input.request_id):
             return None
-        self._admit(request_id)
         self._active_at = _now()
-        if isinstance(turn_input, Spoken):
+        if isinstance(turn_input, SpokenInput):
             self._numbering.end(speaker)
             ended = SpeechEnded(end_s=turn_input.utterance.end_s)
             self._publish(ended, self.next_turn_id)
         self.cut_reply()
-        asked = Asked(turn_input=turn_input, reply_voice=reply_voice, speaker=speaker)
-        self._urgent.append(asked)
-        self._changed.set()
+        asked = QueuedTurn(turn_input=turn_input, reply_voice=reply_voice, speaker=speaker)
+        self._queue.add_urgent(asked)
         return asked
 
     def say(
-        self, scripted: Scripted, *, priority: Priority, reply_voice: ReplyVoice, speaker: Speaker
-    ) -> Asked | None:
-        """The application has something said; None for what is dropped, or was said before."""
+        self,
+        scripted: ScriptedInput,
+        *,
+        priority: Priority,
+        reply_voice: ReplyVoice,
+        speaker: Speaker,
+    ) -> QueuedTurn | None:
+        """The application has something said; None if it is dropped, or was said before.
+
+        Raises ServiceError when too many turns wait.
+        """
         if priority is Priority.LOW and not self.is_idle:
             return None
-        if scripted.request_id in self._request_ids:
+        if not self._queue.admit(scripted.request_id):
             return None
-        self._admit(scripted.request_id)
-        if not _is_prompt(scripted):
+        if not is_prompt(scripted):
             self._active_at = _now()
-        asked = Asked(turn_input=scripted, reply_voice=reply_voice, speaker=speaker)
+        said = QueuedTurn(turn_input=scripted, reply_voice=reply_voice, speaker=speaker)
         if priority is Priority.HIGH:
             self.cut_reply()
-            self._urgent.append(asked)
+            self._queue.add_urgent(said)
         else:
-            self._patient.append(asked)
-        self._changed.set()
-        return asked
+            self._queue.add_patient(said)
+        return said
 
     def note_speech(self, start_s: float, *, speaker: Speaker | None = None) -> None:
-        """A voice is heard from the user, by a stream that its speaker stands for."""
+        """The user's voice is heard, by the stream that the speaker belongs to."""
         self._active_at = _now()
         turn_id = self._numbering.begin(speaker, next_turn_id=self.next_turn_id)
         self._publish(SpeechStarted(start_s=start_s), turn_id)
-
-    def leave(self, speaker: Speaker) -> None:
-        """A stream hears nothing more."""
-        self._numbering.end(speaker)
 
     def note_silence(self) -> None:
         """An utterance ended before it began."""
         self._publish(SpeechDismissed(kind=UtteranceKind.NOISE, text=""), self.next_turn_id)
 
+    def leave(self, speaker: Speaker) -> None:
+        """A stream hears nothing more."""
+        self._numbering.end(speaker)
+
     def cut_reply(self) -> None:
-        """Cut off the running reply and those to earlier questions, for good."""
-        self._yielded = None
-        self._drop_rest()
+        """Cut off the running reply and those to earlier questions; none of them is resumed."""
+        self._resumption.give_up()
         self._cut()
 
-    def take_back(self, asked: Asked) -> None:
-        """Cut off one turn, whoever else's are held; one that waits to be said is dropped."""
-        if asked in self._patient:
-            self._patient.remove(asked)
-            asked.over.set_result(None)
-        elif asked is self._yielded:
-            self._yielded = None
-            self._drop_rest()
-        elif not asked.cut.done():
-            asked.cut.set_result(None)
-
     def yield_floor(self) -> None:
-        """Cut the reply off for the user's voice; `dismiss` has it taken up again."""
-        if self._running is not None and not self._running.cut.done():
-            self._yielded = self._running
+        """Cut the reply off for the user's voice; `dismiss` resumes it."""
+        if self._running is not None and not self._running.queued.cut.done():
+            self._resumption.offer(self._running.queued)
         self._cut()
 
     async def dismiss(
         self, kind: UtteranceKind, text: str, *, speaker: Speaker | None = None
     ) -> None:
-        """The user's voice asked for nothing: go on with what it cut off."""
+        """The user's voice asked for nothing: resume what it cut off."""
         self._numbering.end(speaker)
         self._publish(SpeechDismissed(kind=kind, text=text), self.next_turn_id)
-        yielded = self._yielded
-        if yielded is None:
-            return
-        await asyncio.wait({yielded.over})
-        if self._yielded is yielded and self._rest is not None:
-            rest, self._rest = self._rest, None
-            resumed = Asked(
-                turn_input=rest, reply_voice=yielded.reply_voice, speaker=yielded.speaker
-            )
-            self._urgent.appendleft(resumed)
-            self._changed.set()
-        self._yielded = None
+        if (resumed := await self._resumption.take()) is not None:
+            self._queue.add_first(resumed)
 
     def interrupt(self) -> None:
         """Cut off what is being said and drop what was to be said after it."""
         self.cut_reply()
-        for dropped in self._patient:
-            dropped.over.set_result(None)
-        self._patient.clear()
+        self._queue.drop_patient()
+
+    def withdraw(self, turn: QueuedTurn) -> None:
+        """Cut off one turn alone; one that waits to be said is dropped."""
+        if not (self._queue.drop(turn) or self._resumption.withdraw(turn)):
+            turn.cut_off()
 
     async def settled(self) -> None:
         """Wait until every turn that is running or waiting now is over."""
-        turns = (self._running, *self._urgent, *self._patient)
-        unfinished = {turn.over for turn in turns if turn is not None}
+        unfinished = {turn.over for turn in self._turns}
         if unfinished:
             await asyncio.wait(unfinished)
-
-    async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
-        """Return the events after a sequence up to now; raises ServiceError."""
-        last = self.events.last_sequence
-        if sequence > last:
-            raise ServiceError(
-                Reason.SEQUENCE_OUT_OF_RANGE,
-                f"setup.resume_after_sequence: {sequence} lies beyond the last, {last}",
-                last_sequence=str(last),
-            )
-        if self._past is None or sequence == last:
-            return ()
-        events = await self._past.events_after(sequence)
-        return [event for event in events if event.sequence <= last]
 
     async def hold_turns(self) -> None:
         """Hold one turn after the other until cancelled."""
         while True:
-            waiting = await self._next()
+            queued = await self._queue.next()
             self._turn_id += 1
-            self._turn = Turn(
+            turn = Turn(
                 turn_id=self._turn_id,
-                turn_input=waiting.turn_input,
-                reply_voice=waiting.reply_voice,
+                turn_input=queued.turn_input,
+                reply_voice=queued.reply_voice,
                 stages=self._stages,
-                speaker=waiting.speaker,
+                speaker=queued.speaker,
                 history=self._history,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
-                cut=waiting.cut,
+                cut=queued.cut,
             )
+            self._running = _RunningTurn(queued=queued, turn=turn)
             rest = None
             try:
-                with tracing.resumed(waiting.asked_below):
-                    rest = await self._turn.run()
+                with tracing.resumed(queued.requested_in):
+                    rest = await turn.run()
             finally:
                 self._running = None
-                self._ended_at = _now()
-                if not _is_prompt(waiting.turn_input):
-                    self._active_at = self._ended_at
-                self._keep(rest, waiting)
-                waiting.over.set_result(None)
-
-    async def _next(self) -> Asked:
-        while not (self._urgent or self._patient):
-            self._changed.clear()
-            await self._changed.wait()
-        self._running = (self._urgent or self._patient).popleft()
-        return self._running
-
-    def _keep(self, rest: Resumed | None, waiting: Asked) -> None:
-        """Keep what is left of a reply while it may be taken up again."""
-        if rest is None:
-            return
-        if self._yielded is waiting:
-            self._rest = rest
-        else:
-            rest.draft.drop()
-
-    def _drop_rest(self) -> None:
-        if self._rest is not None:
-            self._rest.draft.drop()
-            self._rest = None
-
-    def _cut(self) -> None:
-        for turn in (self._running, *self._urgent):
-            if turn is not None and not turn.cut.done():
-                turn.cut.set_result(None)
+                self._last_reply = _LastReply(text=turn.reply_text, ended_at=_now())
+                if not is_prompt(queued.turn_input):
+                    self._active_at = _now()
+                if rest is not None:
+                    self._resumption.keep(queued, rest)
+                queued.over.set_result(None)
 
     @property
-    def next_turn_id(self) -> int:
-        """The turn that the user's words of now will make."""
-        return self._turn_id + len(self._urgent) + 1
+    def _turns(self) -> list[QueuedTurn]:
+        """The turns that are running or waiting."""
+        running = [self._running.queued] if self._running is not None else []
+        return [*running, *self._queue]
 
-    def _admit(self, request_id: str) -> None:
-        """Let one more wait; what comes again by its id is known from now on."""
-        if len(self._urgent) + len(self._patient) >= WAITING_TURNS:
-            raise ServiceError(
-                Reason.RATE_LIMITED,
-                f"request: at most {WAITING_TURNS} turns may wait to be held",
-                retry_after_s=1.0,
-            )
-        if request_id:
-            self._request_ids.append(request_id)
+    def _cut(self) -> None:
+        if self._running is not None:
+            self._running.queued.cut_off()
+        self._queue.cut_urgent()
 
     def _publish(self, event: Event, turn_id: int) -> None:
         self.events.publish(event, turn_id=turn_id)
 
 
-def _is_prompt(turn_input: TurnInput) -> bool:
-    """Return whether a turn asks a user who says nothing."""
-    return isinstance(turn_input, Scripted) and turn_input.origin is TurnOrigin.PROMPT
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @asynccontextmanager
@@ -378,7 +297,7 @@ async def held(conversation: Conversation) -> AsyncIterator[Conversation]:
     finally:
         conversation.interrupt()
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(LAST_TURN_S):
                 await conversation.settled()
         holding.cancel()
         await asyncio.wait({holding})

@@ -1,13 +1,14 @@
-"""Numbers what happens in a conversation, and tells it to the record and to all who listen."""
+"""Numbers what happens in a conversation, and delivers it to the record and to all listeners."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
+from services.runtime.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.conversation.events import Event
@@ -20,7 +21,7 @@ WAITING_AUDIO = 8
 """Chunks of audio that may wait; their producer waits for room."""
 
 ROOM_S = 20.0
-"""A listener that takes no audio for so long is gone."""
+"""A listener that takes no audio for so long has left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,135 +39,141 @@ class Listener:
     """One stream's view of a conversation; iterating ends when it is closed."""
 
     def __init__(self) -> None:
-        self._items: deque[Item] = deque()
-        self._audio_waiting = 0
-        self._changed = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
-        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue: BoundedQueue[Item] = BoundedQueue(
+            max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
+        )
 
     def put(self, event: pb.ConversationEvent) -> None:
-        """Tell an event; a listener that is too slow is sent away."""
-        if self._end.done():
-            return
-        if len(self._items) >= WAITING_ITEMS:
-            self._items.clear()
-            self.fail(
-                ServiceError(
-                    Reason.RATE_LIMITED,
-                    f"The stream is read too slowly: more than {WAITING_ITEMS} events wait.",
-                    retry_after_s=1.0,
-                )
+        """Add an event; a listener that is too slow is sent away."""
+        try:
+            self._queue.put_nowait(event)
+        except QueueClosedError:
+            pass
+        except QueueFullError:
+            error = ServiceError(
+                Reason.RATE_LIMITED,
+                f"The stream is read too slowly: more than {WAITING_ITEMS} events wait.",
+                retry_after_s=1.0,
             )
-            return
-        self._items.append(event)
-        self._changed.set()
+            self._queue.abort(error)
 
     async def put_audio(self, audio: ProducedAudio) -> None:
-        """Hand over audio; waits for room. Raises ServiceError when the listener is gone."""
+        """Add audio; waits for room. Raises ServiceError when the listener has left."""
         try:
             async with asyncio.timeout(ROOM_S):
-                await self._has_room.wait()
+                await self._queue.put(audio)
         except TimeoutError:
             self.fail(
                 ServiceError(Reason.RATE_LIMITED, "The stream is read too slowly: audio waits.")
             )
-        if self._end.done():
-            raise ServiceError(Reason.CANCELLED, "The caller went away.")
-        self._items.append(audio)
-        self._audio_waiting += 1
-        if self._audio_waiting >= WAITING_AUDIO:
-            self._has_room.clear()
-        self._changed.set()
+            raise _left() from None
+        except QueueClosedError:
+            raise _left() from None
 
     def close(self) -> None:
-        """Nothing more will be told; what waits is still read."""
-        self._finish(None)
+        """Add nothing more; what waits can still be read."""
+        self._queue.close()
 
     def fail(self, error: Exception) -> None:
-        """Nothing more will be told; the error comes after what waits."""
-        self._finish(error)
+        """Add nothing more; the error follows what waits."""
+        self._queue.close(error)
 
-    def _finish(self, error: Exception | None) -> None:
-        if not self._end.done():
-            if error is None:
-                self._end.set_result(None)
-            else:
-                self._end.set_exception(error)
-                self._end.exception()  # The reader may have gone before it could see it.
-            self._has_room.set()
-            self._changed.set()
+    def items(self) -> AsyncIterator[Item]:
+        """Events and audio in order; raises ServiceError when the listener was sent away."""
+        return self._queue.items()
 
-    async def items(self) -> AsyncIterator[Item]:
-        """What is told, in order; raises ServiceError when the listener was sent away."""
-        while True:
-            while self._items:
-                item = self._items.popleft()
-                if isinstance(item, ProducedAudio):
-                    self._audio_waiting -= 1
-                    self._has_room.set()
-                yield item
-            if self._end.done():
-                self._end.result()
-                return
-            self._changed.clear()
-            await self._changed.wait()
+
+def _audio_count(item: Item) -> int:
+    """Events have no size: they are bounded in number alone."""
+    return 1 if isinstance(item, ProducedAudio) else 0
+
+
+def _left() -> ServiceError:
+    return ServiceError(Reason.CANCELLED, "The caller went away.")
 
 
 class Recorder(Protocol):
-    """Takes the events of a conversation for good."""
+    """Keeps the events of a conversation."""
 
     def add(self, event: pb.ConversationEvent) -> None:
-        """Keep an event; it is written down soon."""
+        """Keep an event; it is written soon."""
+
+
+class PastEvents(Protocol):
+    """The events that were kept."""
+
+    async def events_after(self, sequence: int) -> Sequence[pb.ConversationEvent]:
+        """Return the events after a sequence, up to the latest; raises ServiceError."""
 
 
 CLOSING = frozenset({"turn_finished", "turn_failed"})
-"""Events that say that a turn is over: whoever is told so finds it in the record."""
+"""Events that say that a turn is over: a listener that gets one finds the turn in the record."""
 
 
 class EventLog:
     """One conversation's events: from 1, without gaps."""
 
-    def __init__(self, *, recorder: Recorder | None, last_sequence: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        recorder: Recorder | None,
+        past: PastEvents | None = None,
+        last_sequence: int = 0,
+    ) -> None:
         self._recorder = recorder
+        self._past = past
         self._listeners: dict[Listener, int] = {}
         """Each with the last event before it came."""
-        self._untold: deque[pb.ConversationEvent] = deque()
-        self._all_told = asyncio.Event()
-        self._all_told.set()
+        self._undelivered: deque[pb.ConversationEvent] = deque()
+        self._all_delivered = asyncio.Event()
+        self._all_delivered.set()
         self._last_recorded = last_sequence
         self._failure: ServiceError | None = None
         self.last_sequence = last_sequence
 
     def publish(self, event: Event, *, turn_id: int) -> None:
-        """Number an event and tell it to all: at once, or when the end of a turn is recorded."""
+        """Number an event and deliver it: at once, or when the end of a turn is recorded."""
         self.last_sequence += 1
         message = to_event(event, sequence=self.last_sequence, turn_id=turn_id)
-        self._untold.append(message)
+        self._undelivered.append(message)
         if self._recorder is not None:
             self._recorder.add(message)
-        self._tell()
+        self._deliver()
 
     def note_recorded(self, sequence: int) -> None:
         """All events up to this one are in the record."""
         self._last_recorded = sequence
-        self._tell()
+        self._deliver()
 
-    async def all_told(self) -> None:
-        """Wait until all is told that has happened, or never will be."""
-        await self._all_told.wait()
+    async def all_delivered(self) -> None:
+        """Wait until everything that has happened is delivered, or never will be."""
+        await self._all_delivered.wait()
+
+    async def events_after(self, sequence: int) -> Sequence[pb.ConversationEvent]:
+        """Return the events after a sequence up to now; raises ServiceError."""
+        last = self.last_sequence
+        if sequence > last:
+            raise ServiceError(
+                Reason.SEQUENCE_OUT_OF_RANGE,
+                f"setup.resume_after_sequence: {sequence} lies beyond the last, {last}",
+                last_sequence=str(last),
+            )
+        if self._past is None or sequence == last:
+            return ()
+        events = await self._past.events_after(sequence)
+        return [event for event in events if event.sequence <= last]
 
     def fail(self, error: ServiceError) -> None:
-        """The conversation cannot go on: send all listeners away, and newcomers too."""
+        """The conversation cannot go on: send all listeners away, and later ones too."""
         self._failure = error
-        self._untold.clear()
-        self._all_told.set()
+        self._undelivered.clear()
+        self._all_delivered.set()
         for listener in self._listeners:
             listener.fail(error)
 
     @contextmanager
     def attached(self) -> Iterator[Listener]:
-        """A listener that is told every event from now on; raises ServiceError after a failure."""
+        """A listener that gets every event from now on; raises ServiceError after a failure."""
         if self._failure is not None:
             raise self._failure
         listener = Listener()
@@ -177,19 +184,19 @@ class EventLog:
             del self._listeners[listener]
             listener.close()
 
-    def _tell(self) -> None:
-        while self._untold and not self._is_awaited(self._untold[0]):
-            message = self._untold.popleft()
+    def _deliver(self) -> None:
+        while self._undelivered and not self._awaits_record(self._undelivered[0]):
+            message = self._undelivered.popleft()
             for listener, before in self._listeners.items():
                 if message.sequence > before:
                     listener.put(message)
-        if self._untold:
-            self._all_told.clear()
+        if self._undelivered:
+            self._all_delivered.clear()
         else:
-            self._all_told.set()
+            self._all_delivered.set()
 
-    def _is_awaited(self, message: pb.ConversationEvent) -> bool:
-        """Whether the record must have an event before anybody is told of it."""
+    def _awaits_record(self, message: pb.ConversationEvent) -> bool:
+        """Whether the record must have an event before anybody gets it."""
         return (
             self._recorder is not None
             and message.WhichOneof("event") in CLOSING

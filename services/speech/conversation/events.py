@@ -1,4 +1,4 @@
-"""What happens in a conversation, in words of the domain."""
+"""The events of a conversation, in terms of the domain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class TurnOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted:
-    """A voice is heard from the user, `start_s` into the input."""
+    """The user's voice is heard, `start_s` into the input."""
 
     start_s: float
 
@@ -38,7 +38,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechDismissed:
-    """What sounded like the user's words asks for nothing."""
+    """What sounded like the user speaking asks for nothing."""
 
     kind: UtteranceKind
     text: str
@@ -54,7 +54,7 @@ class TranscriptUpdated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted:
-    """The user's words are taken and a reply is being made."""
+    """The user's words are taken, and a reply is being produced."""
 
     origin: TurnOrigin
     user_text: str
@@ -116,7 +116,7 @@ class TurnFailed:
     reply_text: str
     heard_text: str
     ledger: LedgerSummary | None = None
-    """None when it went with the process that kept it."""
+    """None when it was lost with the process that kept it."""
 
 
 Event: TypeAlias = (

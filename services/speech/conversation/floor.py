@@ -1,10 +1,11 @@
-"""A stream's part in who speaks next: what its microphone finds becomes turns."""
+"""A stream's part in who speaks next: what is found in its audio becomes turns."""
 
 import asyncio
 
 from services.speech.conversation.conversation import Conversation, PreemptiveReply, Priority
 from services.speech.conversation.events import TurnOrigin
-from services.speech.conversation.turn import ReplyVoice, Scripted, Spoken
+from services.speech.conversation.reply import ReplyVoice
+from services.speech.conversation.turn_input import ScriptedInput, SpokenInput
 from services.speech.dialogue.other_language import other_language
 from services.speech.listening.detector import Utterance
 from services.speech.listening.interruption import UtteranceKind
@@ -33,7 +34,7 @@ class StreamFloor:
         self._reply_voice = reply_voice
         self._speaker = speaker
         self._recognizer = recognizer
-        self._preempt: PreemptiveReply | None = None
+        self._preemptive: PreemptiveReply | None = None
         self._discarded = 0
 
     @property
@@ -43,11 +44,11 @@ class StreamFloor:
 
     @property
     def recent_speech(self) -> str:
-        """What it says, or said until a moment ago."""
+        """What the digital human says, or said until a moment ago."""
         return self._conversation.recent_speech
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        """Return the words of an utterance; raises ServiceError."""
+        """Return what was said in an utterance; raises ServiceError."""
         language_code = self._reply_voice.language.language_code
         return await recognise(self._recognizer, pcm, language_code=language_code)
 
@@ -55,18 +56,20 @@ class StreamFloor:
         """A voice began."""
         self._conversation.note_speech(start_s, speaker=self._speaker)
 
-    def preempt(self, words: Transcript) -> None:
-        """Begin the reply to what may be all of the user's words."""
+    def preempt(self, transcript: Transcript) -> None:
+        """Begin the reply to what may be everything that the user says."""
         self.withdraw_preemptive_reply()
-        # To another language there is nothing to be thought about.
-        if not other_language(words, self._reply_voice.language.language_code):
-            self._preempt = self._conversation.preempt(words.text, reply_voice=self._reply_voice)
+        # Another language is answered without a model.
+        if not other_language(transcript, self._reply_voice.language.language_code):
+            self._preemptive = self._conversation.preempt(
+                transcript.text, reply_voice=self._reply_voice
+            )
 
     def withdraw_preemptive_reply(self) -> None:
         """Throw the reply away: the user goes on."""
-        if self._preempt is not None:
-            self._preempt.draft.drop()
-            self._preempt = None
+        if self._preemptive is not None:
+            self._preemptive.generation.cancel()
+            self._preemptive = None
             self._discarded += 1
             DISCARDED_REPLIES.inc()
 
@@ -74,19 +77,20 @@ class StreamFloor:
         """Fall silent for the user."""
         self._conversation.yield_floor()
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+    def ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
         """Have the utterance answered, with the reply that is begun if it still fits."""
-        if self._preempt is not None and self._preempt.turn_id != self._conversation.next_turn_id:
+        preemptive = self._preemptive
+        if preemptive is not None and preemptive.turn_id != self._conversation.next_turn_id:
             self.withdraw_preemptive_reply()
-        spoken = Spoken(
+        spoken = SpokenInput(
             utterance=utterance,
-            words=words,
-            draft=self._preempt.draft if self._preempt is not None else None,
+            transcript=transcript,
+            generation=self._preemptive.generation if self._preemptive is not None else None,
             discarded_replies=self._discarded,
         )
-        if self._preempt is not None:
+        if self._preemptive is not None:
             PREEMPTIVE_REPLIES.inc()
-        self._preempt, self._discarded = None, 0
+        self._preemptive, self._discarded = None, 0
         self._conversation.ask(spoken, reply_voice=self._reply_voice, speaker=self._speaker)
 
     async def dismiss(self, kind: UtteranceKind, text: str) -> None:
@@ -104,11 +108,11 @@ class StreamFloor:
         self._prompt(self._reply_voice.language.hang_up_warning)
 
     def _prompt(self, text: str) -> None:
-        scripted = Scripted(
+        prompt = ScriptedInput(
             text=text,
             arrived_at=asyncio.get_running_loop().time(),
             origin=TurnOrigin.PROMPT,
         )
         self._conversation.say(
-            scripted, priority=Priority.LOW, reply_voice=self._reply_voice, speaker=self._speaker
+            prompt, priority=Priority.LOW, reply_voice=self._reply_voice, speaker=self._speaker
         )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from services.speech.conversation.conversation import Conversation
 
 WARNING_S = 20.0
-"""So long before the end it is announced."""
+"""How long before the end it is announced."""
 
 LOOK_S = 0.5
 
@@ -22,8 +22,8 @@ async def hanging_up(
 ) -> AsyncIterator[None]:
     """Within the block, `warn` and then `end` a conversation that has been quiet for too long.
 
-    What is asked or said after the warning is answered, and the time begins anew. The cloud ends
-    idle tasks too, but by its own reckoning and unannounced: the warning itself keeps it waiting.
+    What is asked or said after the warning is answered, and the time starts again. The cloud ends
+    idle tasks too, but unannounced and by its own count, which starts again with the warning.
     """
     watching = asyncio.create_task(_watch(conversation, longest_quiet_s, warn, end))
     try:

@@ -1,18 +1,18 @@
-"""Numbers what several microphones of one conversation hear at the same time."""
+"""Numbers utterances that several microphones of one conversation hear at the same time."""
 
 
 class Numbering:
-    """Gives each utterance the turn that it will make if those before it end in their order."""
+    """Gives each utterance its turn id, provided that they end in the order in which they begin."""
 
     def __init__(self) -> None:
         self._under_way: list[object] = []
 
     def begin(self, microphone: object, *, next_turn_id: int) -> int:
-        """Return the number of an utterance that begins at a microphone, which has one at most."""
+        """Return the turn id of an utterance that begins; a microphone has one at a time."""
         self.end(microphone)
         self._under_way.append(microphone)
         return next_turn_id + len(self._under_way) - 1
 
     def end(self, microphone: object) -> None:
-        """The microphone's utterance, if any, has its turn, or will have none."""
+        """The microphone's utterance, if any, has become a turn, or never will."""
         self._under_way = [each for each in self._under_way if each is not microphone]

@@ -14,7 +14,8 @@ from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
 from services.speech.conversation.conversation import Conversation, held
 from services.speech.conversation.event_log import EventLog
-from services.speech.conversation.record import ANSWER_S, Record, TaskRecords
+from services.speech.conversation.record import Record
+from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
 from services.speech.conversation.turn import Stages
 from services.speech.dialogue.replies import Exchange, History
 from services.speech.telemetry.metrics import CONVERSATIONS
@@ -22,28 +23,28 @@ from services.speech.telemetry.metrics import CONVERSATIONS
 log = structlog.get_logger(__name__)
 
 TASK_CHECK_S = 10.0
-"""How often it is asked whether the tasks of open conversations still run."""
+"""How often it is checked whether the tasks of open conversations still run."""
 
 _OVER = frozenset({Reason.TASK_ENDED, Reason.TASK_NOT_FOUND})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _RecordedPast:
-    """The past of a conversation that is written down a moment after it happens."""
+class _RecordedEvents:
+    """The past events of a conversation, which are written a moment after they happen."""
 
     task_id: str
     records: TaskRecords
     record: Record
 
     async def events_after(self, sequence: int) -> Sequence[conversation_pb2.ConversationEvent]:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(TASK_ANSWER_S):
             await self.record.flush()
         return await self.records.events_after(self.task_id, sequence)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Table:
-    """A conversation with the number of streams at it."""
+class _Entry:
+    """A conversation that can be joined, and the number of its streams."""
 
     opened: asyncio.Future[Conversation]
     streams: int = 0
@@ -52,7 +53,7 @@ class _Table:
 
     @property
     def conversation(self) -> Conversation | None:
-        """What is held here, if it was opened."""
+        """The conversation, if it was opened."""
         is_open = self.opened.done() and not self.opened.cancelled()
         return self.opened.result() if is_open and not self.opened.exception() else None
 
@@ -64,8 +65,9 @@ class Conversations:
         self._stages = stages
         self._records = records
         self._cut_off = cut_off
-        self._tables: dict[str, _Table] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._entries: dict[str, _Entry] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """By task; one without an entry is over, and its end is being written."""
 
     @asynccontextmanager
     async def joined(self, task_id: str) -> AsyncIterator[Conversation]:
@@ -74,17 +76,17 @@ class Conversations:
             async with self._private() as conversation:
                 yield conversation
             return
-        table = await self._table(task_id)
-        table.streams += 1
-        table.joined.set()
+        entry = await self._entry(task_id)
+        entry.streams += 1
+        entry.joined.set()
         try:
-            conversation = await asyncio.shield(table.opened)
+            conversation = await asyncio.shield(entry.opened)
             conversation.linger_s = None
             yield conversation
         finally:
-            table.streams -= 1
-            if not table.streams:
-                table.left.set()
+            entry.streams -= 1
+            if not entry.streams:
+                entry.left.set()
 
     async def end_with_tasks(self, every_s: float) -> None:
         """End conversations whose tasks are over, until cancelled.
@@ -93,65 +95,63 @@ class Conversations:
         """
         while True:
             await asyncio.sleep(every_s)
-            for task_id, table in tuple(self._tables.items()):
+            for task_id, entry in tuple(self._entries.items()):
                 try:
                     await self._records.on_air(task_id)
                 except ServiceError as error:
-                    if error.reason in _OVER and table.conversation is not None:
-                        table.conversation.events.fail(error)
+                    if error.reason in _OVER and entry.conversation is not None:
+                        entry.conversation.events.fail(error)
 
     async def close(self) -> None:
-        """Cut all conversations off and write down what was heard."""
-        keepers = list(self._keepers.values())
-        for task_id, keeper in self._keepers.items():
-            # One without a table is over and writes down its end, which must not be cut short.
-            if task_id in self._tables:
-                keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        """Cut all conversations off and write what was heard."""
+        running = list(self._running.values())
+        for task_id in self._entries:
+            self._running[task_id].cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
-    async def _table(self, task_id: str) -> _Table:
-        while task_id not in self._tables:
-            closing = self._keepers.get(task_id)
+    async def _entry(self, task_id: str) -> _Entry:
+        while task_id not in self._entries:
+            closing = self._running.get(task_id)
             if closing is None:
                 opened = asyncio.get_running_loop().create_future()
-                self._tables[task_id] = table = _Table(opened=opened)
-                self._keepers[task_id] = asyncio.create_task(self._keep(task_id, table))
+                self._entries[task_id] = entry = _Entry(opened=opened)
+                self._running[task_id] = asyncio.create_task(self._run(task_id, entry))
             else:
-                # What it still writes down is the beginning of the next conversation.
+                # What is still being written is the beginning of the next conversation.
                 await asyncio.wait({closing})
-        return self._tables[task_id]
+        return self._entries[task_id]
 
-    async def _keep(self, task_id: str, table: _Table) -> None:
+    async def _run(self, task_id: str, entry: _Entry) -> None:
         """Keep a conversation open while someone takes part or a turn is held."""
         try:
             async with self._recorded(task_id) as conversation:
-                table.opened.set_result(conversation)
-                while not await self._is_over(task_id, table, conversation):
+                entry.opened.set_result(conversation)
+                while not await self._is_over(task_id, entry, conversation):
                     log.info("user came back", task_id=task_id)
-                self._tables.pop(task_id)
+                self._entries.pop(task_id)
         except Exception as error:
-            if table.opened.done():
-                log.exception("conversation failed unforeseen", task_id=task_id)
+            if entry.opened.done():
+                log.exception("conversation failed unexpectedly", task_id=task_id)
             else:
-                table.opened.set_exception(error)
-                table.opened.exception()  # Those who waited may have gone.
+                entry.opened.set_exception(error)
+                entry.opened.exception()  # Those who waited may have left.
         finally:
-            self._tables.pop(task_id, None)
-            self._keepers.pop(task_id)
-            table.opened.cancel()
+            self._entries.pop(task_id, None)
+            self._running.pop(task_id)
+            entry.opened.cancel()
 
-    async def _is_over(self, task_id: str, table: _Table, conversation: Conversation) -> bool:
+    async def _is_over(self, task_id: str, entry: _Entry, conversation: Conversation) -> bool:
         """Wait until nobody takes part and no turn is held; False if somebody comes back."""
-        while table.streams or not conversation.is_idle:
-            await table.left.wait()
-            table.left.clear()
+        while entry.streams or not conversation.is_idle:
+            await entry.left.wait()
+            entry.left.clear()
             await conversation.settled()
         if conversation.linger_s is None:
             return True
-        table.joined.clear()
+        entry.joined.clear()
         try:
             async with asyncio.timeout(conversation.linger_s):
-                await table.joined.wait()
+                await entry.joined.wait()
         except TimeoutError:
             await self._records.stop(task_id, task_pb2.STOP_REASON_CLIENT_GONE)
             return True
@@ -159,30 +159,33 @@ class Conversations:
 
     @asynccontextmanager
     async def _recorded(self, task_id: str) -> AsyncIterator[Conversation]:
-        past = await self._records.past(task_id)
+        recorded = await self._records.recorded(task_id)
         async with self._records.opened(task_id) as record:
-            events = EventLog(recorder=record, last_sequence=past.last_sequence)
+            events = EventLog(
+                recorder=record,
+                past=_RecordedEvents(task_id=task_id, records=self._records, record=record),
+                last_sequence=recorded.last_sequence,
+            )
             record.when_written(events.note_recorded)
             record.when_lost(events.fail)
-            remembered = await self._close(task_id, past.abandoned, events)
+            remembered = await self._close_abandoned(task_id, recorded.abandoned, events)
             conversation = Conversation(
                 events=events,
-                past=_RecordedPast(task_id=task_id, records=self._records, record=record),
-                history=History((*past.exchanges, *remembered)),
-                last_turn_id=past.last_turn_id,
+                history=History((*recorded.exchanges, *remembered)),
+                last_turn_id=recorded.last_turn_id,
                 stages=self._stages,
-                request_ids=past.request_ids,
+                request_ids=recorded.request_ids,
             )
-            log.info("conversation opened", task_id=task_id, last_turn_id=past.last_turn_id)
+            log.info("conversation opened", task_id=task_id, last_turn_id=recorded.last_turn_id)
             with CONVERSATIONS.track_inprogress():
                 async with held(conversation):
                     yield conversation
         log.info("conversation closed", task_id=task_id)
 
-    async def _close(
+    async def _close_abandoned(
         self, task_id: str, turns: Sequence[Abandoned], events: EventLog
     ) -> list[Exchange]:
-        """Tell that turns are over which a process took with it; return what was said in them."""
+        """Publish the end of turns whose process went away; return what was said in them."""
         if not turns:
             return []
         avatar_id = (await self._records.on_air(task_id)).avatar_id
@@ -200,7 +203,6 @@ class Conversations:
     async def _private(self) -> AsyncIterator[Conversation]:
         conversation = Conversation(
             events=EventLog(recorder=None),
-            past=None,
             history=History(),
             last_turn_id=0,
             stages=self._stages,

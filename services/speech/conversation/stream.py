@@ -1,22 +1,25 @@
 """One Converse stream: what its caller sends becomes turns of the conversation."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import assert_never
 
+from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.errors import invalid
-from services.speech.conversation.conversation import Asked, Conversation, Priority
+from services.runtime.wire import from_duration
+from services.speech.conversation.conversation import Conversation, Priority
 from services.speech.conversation.event_log import Listener
-from services.speech.conversation.turn import ReplyVoice, Scripted, Spoken, Written
+from services.speech.conversation.reply import ReplyVoice
+from services.speech.conversation.turn_input import ScriptedInput, SpokenInput, WrittenInput
+from services.speech.conversation.turn_queue import QueuedTurn
+from services.speech.listening.audio_input import AudioInput
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.turn_detector import TurnDetector
 from services.speech.listening.wire import check_pcm
 from services.speech.ports import Speaker
-
-AudioInput: TypeAlias = PushToTalk | TurnDetector
 
 _PRIORITIES = {
     pb.SAY_PRIORITY_UNSPECIFIED: Priority.NORMAL,
@@ -27,26 +30,28 @@ _PRIORITIES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """A stream's part in a conversation, in which it hears of the events after `joined_after`.
+class ConverseStream:
+    """A stream's part in a conversation.
 
-    `audio_input` is None when its setup names no input format. `asked` are the turns that it began,
-    as far as they are to end with it.
+    Its caller gets `ready`, the `backlog` of events that it missed, and then what the listener
+    hears. `audio_input` is None when its setup names no input format. `withdrawn_on_cancel` are
+    the turns that it began, if they are to end with it.
     """
 
     conversation: Conversation
     listener: Listener
-    joined_after: int
+    ready: pb.ConverseReady
+    backlog: Sequence[conversation_pb2.ConversationEvent]
     reply_voice: ReplyVoice
     speaker: Speaker
     audio_input: AudioInput | None
     cuts_on_cancel: bool
-    asked: list[Asked] = field(default_factory=list)
+    withdrawn_on_cancel: list[QueuedTurn] = field(default_factory=list)
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """The caller went away before the end."""
-        for asked in self.asked:
-            self.conversation.take_back(asked)
+        for turn in self.withdrawn_on_cancel:
+            self.conversation.withdraw(turn)
 
     async def read(self, requests: AsyncIterator[pb.ConverseRequest]) -> None:
         """Take all requests, wait for the last turn, and close the listener with the outcome."""
@@ -54,15 +59,15 @@ class Session:
             async with self._listening():
                 async for request in requests:
                     if request.HasField("leave"):
-                        linger = request.leave.linger_duration.ToTimedelta()
-                        self.conversation.linger_s = linger.total_seconds()
+                        linger = request.leave.linger_duration
+                        self.conversation.linger_s = from_duration(linger)
                         self.listener.close()
                         return
                     self._take(request)
                 if isinstance(self.audio_input, TurnDetector):
                     self.audio_input.finish()
             await self.conversation.settled()
-            await self.conversation.events.all_told()
+            await self.conversation.events.all_delivered()
         except Exception as error:
             self.listener.fail(error)
         else:
@@ -82,64 +87,69 @@ class Session:
             case "commit":
                 self._commit()
             case "text":
-                written = Written(
-                    text=request.text.text.strip(),
-                    arrived_at=_now(),
-                    request_id=request.text.request_id,
-                )
-                self._note(
-                    self.conversation.ask(
-                        written, reply_voice=self.reply_voice, speaker=self.speaker
+                self._ask(
+                    WrittenInput(
+                        text=request.text.text.strip(),
+                        arrived_at=_now(),
+                        request_id=request.text.request_id,
                     )
                 )
             case "say":
-                said = self.conversation.say(
-                    Scripted(
-                        text=request.say.text.strip(),
-                        arrived_at=_now(),
-                        request_id=request.say.request_id,
-                    ),
-                    priority=_PRIORITIES[request.say.priority],
-                    reply_voice=self.reply_voice,
-                    speaker=self.speaker,
-                )
-                self._note(said)
+                self._say(request.say)
             case "interrupt":
                 self.conversation.interrupt()
+            case "setup" | "leave" | None:
+                pass  # Neither comes here, and an empty request is refused before.
+            case unknown:
+                assert_never(unknown)
 
-    def _note(self, asked: Asked | None) -> None:
-        if asked is not None and self.cuts_on_cancel:
-            self.asked.append(asked)
+    def _ask(self, turn_input: SpokenInput | WrittenInput) -> None:
+        self._note(
+            self.conversation.ask(turn_input, reply_voice=self.reply_voice, speaker=self.speaker)
+        )
+
+    def _say(self, say: pb.ConverseSay) -> None:
+        self._note(
+            self.conversation.say(
+                ScriptedInput(text=say.text.strip(), arrived_at=_now(), request_id=say.request_id),
+                priority=_PRIORITIES[say.priority],
+                reply_voice=self.reply_voice,
+                speaker=self.speaker,
+            )
+        )
+
+    def _note(self, turn: QueuedTurn | None) -> None:
+        if turn is not None and self.cuts_on_cancel:
+            self.withdrawn_on_cancel.append(turn)
 
     def _take_audio(self, pcm: bytes) -> None:
         match self.audio_input:
             case None:
                 raise invalid("setup.input_format", "required", "is required before `audio`")
             case PushToTalk() as button:
-                onset = button.push(pcm)
-                if onset is not None:
-                    # Who holds the button wants to be heard.
+                if (onset := button.push(pcm)) is not None:
+                    # Whoever holds the button wants to be heard.
                     self.conversation.note_speech(onset.start_s, speaker=self.speaker)
                     self.conversation.cut_reply()
-            case TurnDetector() as microphone:
-                microphone.push(pcm)
+            case TurnDetector() as turn_detector:
+                turn_detector.push(pcm)
+            case _:
+                assert_never(self.audio_input)
 
     def _commit(self) -> None:
         match self.audio_input:
-            case TurnDetector():
-                raise invalid("commit", "manual_only", "needs turn_detection MANUAL")
-            case PushToTalk() as button if (utterance := button.commit()) is not None:
-                spoken = Spoken(utterance=utterance)
-                self._note(
-                    self.conversation.ask(
-                        spoken, reply_voice=self.reply_voice, speaker=self.speaker
-                    )
-                )
-            case PushToTalk():
-                # A button that was pressed and let go at once.
-                self.conversation.note_silence()
             case None:
                 raise invalid("setup.input_format", "required", "is required before `commit`")
+            case PushToTalk() as button:
+                if (utterance := button.commit()) is not None:
+                    self._ask(SpokenInput(utterance=utterance))
+                else:
+                    # The button was released at once.
+                    self.conversation.note_silence()
+            case TurnDetector():
+                raise invalid("commit", "manual_only", "needs turn_detection MANUAL")
+            case _:
+                assert_never(self.audio_input)
 
 
 def _now() -> float:

@@ -3,39 +3,40 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import assert_never
 
 import structlog
 
-from services.runtime.errors import ServiceError, from_exception
+from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.speech.conversation import outcome
 from services.speech.conversation.events import (
     Event,
-    Latency,
     PlaybackStarted,
-    SentenceStarted,
     SpeechDismissed,
     TurnFailed,
     TurnFinished,
-    TurnOrigin,
     TurnStarted,
 )
-from services.speech.conversation.growing_text import GrowingText
-from services.speech.conversation.transcription import transcribe, transcribed
-from services.speech.dialogue.draft import Draft
+from services.speech.conversation.reply import Reply, ReplyVoice
+from services.speech.conversation.transcription import transcript_of
+from services.speech.conversation.turn_input import (
+    ResumedInput,
+    ScriptedInput,
+    SpokenInput,
+    TurnInput,
+    WrittenInput,
+)
+from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import (
     Saying,
     joined,
-    language_at,
     only_language,
     other_language,
 )
 from services.speech.dialogue.replies import Dialogue, Exchange, History
-from services.speech.listening.detector import Utterance
 from services.speech.listening.interruption import UtteranceKind
-from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.playback.ledger import Heard, HeardMethod, Ledger
-from services.speech.playback.voicing import Voicing
 from services.speech.ports import (
     Drive,
     Playback,
@@ -45,70 +46,13 @@ from services.speech.ports import (
     Synthesizer,
     Transcript,
 )
-from services.speech.streams import closing, once
-from services.speech.telemetry.metrics import DISMISSED_SPEECH, count_turn
+from services.speech.streams import once
+from services.speech.telemetry.metrics import DISMISSED_SPEECH
 from services.speech.telemetry.waterfall import Mark, Waterfall
-from services.speech.text.segmentation import Segment, clause_start, split
-from services.speech.voices import choose_voice, speaks
+from services.speech.text.segmentation import clause_start
+from services.speech.voices import speaks
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
-    """The user said something.
-
-    `words` is its recognition if that has begun, `draft` a reply that was begun to them, and
-    `discarded_replies` counts those that were begun and thrown away before.
-    """
-
-    utterance: Utterance
-    words: "asyncio.Task[Transcript] | None" = None
-    draft: Draft | None = None
-    discarded_replies: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """The user wrote something; `arrived_at` is a time of the loop's clock.
-
-    What comes again with the same `request_id` is the same; empty: it cannot come again.
-    """
-
-    text: str
-    arrived_at: float
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scripted:
-    """The application has something said; else as `Written`."""
-
-    text: str
-    arrived_at: float
-    origin: TurnOrigin = TurnOrigin.SAY
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
-    """A reply is taken up again at a character; `arrived_at` is a time of the loop's clock."""
-
-    draft: Draft
-    start: int
-    arrived_at: float
-
-
-TurnInput: TypeAlias = Spoken | Written | Scripted | Resumed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyVoice:
-    """Who replies, in which language and voice."""
-
-    persona: Persona
-    language: PersonaLanguage
-    voice_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +67,8 @@ class Stages:
 class Turn:
     """Runs in one task of its owner; when `cut` is done, the reply ends and `run` settles it.
 
-    The user's words are taken even then. The reply is a pull chain in one inner task: segments,
-    audio, drive; only its text is written ahead. Cancelling that task closes every stage, the
-    innermost first; what was heard is then known from the drive.
+    The user's words are taken even then. The reply is played in an inner task; once that is
+    cancelled, the drive says what was heard.
     """
 
     def __init__(
@@ -148,9 +91,8 @@ class Turn:
         self._history = history
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
-        self._text = GrowingText(publish)
-        self._waterfall = Waterfall(_anchor(turn_input))
-        self._draft = turn_input.draft if isinstance(turn_input, Spoken | Resumed) else None
+        self._waterfall = Waterfall(turn_input.arrived_at)
+        self._generation = turn_input.generation
         self._user_text = ""
         self._sayings: tuple[Saying, ...] = ()
         self._cut = cut
@@ -165,13 +107,12 @@ class Turn:
         """The reply so far."""
         return self._ledger.reply_text
 
-    async def run(self) -> Resumed | None:
+    async def run(self) -> ResumedInput | None:
         """Hold the turn; it ends with exactly one TurnFinished or TurnFailed.
 
         What an open microphone took for an utterance, and proves to be none, is only dismissed.
 
-        Returns how a reply that was cut off may be taken up again; its draft is the caller's to
-        close.
+        Returns how a reply that was cut off may be resumed; its generation is the caller's to end.
         """
         rest = None
         try:
@@ -189,8 +130,8 @@ class Turn:
             else:
                 self._fail(error, Playback())
         finally:
-            if rest is None and self._draft is not None:
-                await self._draft.close()
+            if rest is None and self._generation is not None:
+                await self._generation.close()
         return rest
 
     def drive_ready(self) -> None:
@@ -202,137 +143,72 @@ class Turn:
         self._waterfall.reach(Mark.PLAYBACK_STARTED)
         self._publish(PlaybackStarted(method=method))
 
-    async def _answer(self, drive: Drive) -> Resumed | None:
-        origin = await self._take_words()
-        self._publish(self._started(origin))
-        reply = asyncio.create_task(self._reply(drive))
+    async def _answer(self, drive: Drive) -> ResumedInput | None:
+        await self._take_words()
+        self._publish(self._started())
+        generation = self._generation = self._generation or Generation(self._words())
+        playing = asyncio.create_task(self._reply(generation).play(drive))
         try:
             # One that is cut off before it begins shall not begin.
             if not self._cut.done():
-                await asyncio.wait({reply, self._cut}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({playing, self._cut}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            reply.cancel()
-            await asyncio.wait({reply})
-        if reply.cancelled():
-            heard = self._finish(await _settle(drive), was_cut=True)
-            return self._rest(heard)
-        if (error := reply.exception()) is not None:
+            playing.cancel()
+            await asyncio.wait({playing})
+        if playing.cancelled():
+            cut = self._finished(await _settle(drive), was_cut=True)
+            self._end(cut)
+            return self._rest(generation, cut.ledger.heard)
+        if (error := playing.exception()) is not None:
             self._fail(error, drive.playback)
         else:
-            self._finish(drive.playback, was_cut=False)
+            self._end(self._finished(drive.playback, was_cut=False))
         return None
 
-    def _started(self, origin: TurnOrigin) -> TurnStarted:
-        spoken = self._input if isinstance(self._input, Spoken) else None
-        sent = self._input if isinstance(self._input, Written | Scripted) else None
-        return TurnStarted(
-            origin=origin,
-            user_text=self._user_text,
-            language_code=self._reply_voice.language.language_code,
-            is_preemptive=spoken is not None and spoken.draft is not None,
-            discarded_replies=spoken.discarded_replies if spoken is not None else 0,
-            request_id=sent.request_id if sent is not None else "",
-        )
-
-    def _rest(self, heard: Heard) -> Resumed | None:
-        """Return what is left to say from the beginning of the clause that was cut off."""
-        if heard.method is HeardMethod.COMPLETE:
-            return None
-        start = self._input.start if isinstance(self._input, Resumed) else 0
-        return Resumed(
-            draft=self._begun_draft(),
-            start=start + clause_start(self._ledger.reply_text, len(heard.text)),
-            arrived_at=asyncio.get_running_loop().time(),
-        )
-
-    async def _take_words(self) -> TurnOrigin:
+    async def _take_words(self) -> None:
         match self._input:
-            case Spoken(utterance=utterance, words=words):
-                self._waterfall.reach(Mark.ENDPOINT, utterance.ended_at)
-                self._take(await self._transcript(utterance, words))
+            case SpokenInput() as spoken:
+                self._waterfall.reach(Mark.ENDPOINT, spoken.utterance.ended_at)
+                transcript = await transcript_of(
+                    spoken,
+                    self._stages.recognizer,
+                    language_code=self._reply_voice.language.language_code,
+                    publish=self._publish,
+                )
+                self._take(transcript)
                 self._waterfall.reach(Mark.TRANSCRIPT)
-                return TurnOrigin.SPEECH
-            case Written(text=written):
-                self._take(Transcript(text=written, is_final=True))
-                return TurnOrigin.TEXT
-            case Scripted(origin=origin):
-                return origin
-            case Resumed():
-                return TurnOrigin.RESUMED
+            case WrittenInput(text=text):
+                self._take(Transcript(text=text, is_final=True))
+            case ScriptedInput() | ResumedInput():
+                pass
+            case _:
+                assert_never(self._input)
 
-    async def _transcript(
-        self, utterance: Utterance, words: "asyncio.Task[Transcript] | None"
-    ) -> Transcript:
-        if words is not None:
-            return await transcribed(words, self._publish)
-        return await transcribe(
-            utterance,
-            self._stages.recognizer,
-            language_code=self._reply_voice.language.language_code,
-            publish=self._publish,
-        )
-
-    def _take(self, heard: Transcript) -> None:
-        """Take what the user said; in another language, it is answered by saying so."""
-        self._user_text = heard.text
+    def _take(self, transcript: Transcript) -> None:
+        """Take what the user said; another language is answered by saying so."""
+        self._user_text = transcript.text
         language = self._reply_voice.language
-        if other := other_language(heard, language.language_code):
+        if other := other_language(transcript, language.language_code):
             self._sayings = tuple(
                 each
                 for each in only_language(language, other)
                 if any(speaks(v, each.language_code) for v in self._stages.synthesizer.voices)
             )
 
-    async def _reply(self, drive: Drive) -> None:
-        """Produce the reply and see it played; a part that was produced is played all the same."""
-        try:
-            await self._produce(drive)
-        except ServiceError:
-            if self._ledger.produced_s > 0:
-                await drive.finish()
-            raise
-        await drive.finish()
-
-    async def _produce(self, drive: Drive) -> None:
-        async with closing(split(self._deltas())) as segments:
-            async for segment in segments:
-                self._waterfall.reach(Mark.FIRST_SENTENCE)
-                if not await self._speak(segment, self._voicing(segment), drive):
-                    return
-        self._ledger.complete()
-
-    def _voicing(self, segment: Segment) -> Voicing:
-        """Return who speaks a segment: of a reply in two languages, each has its own voice."""
-        own = self._reply_voice.language.language_code
-        language_code = language_at(segment.end, self._sayings) or own
-        voice = choose_voice(
-            self._stages.synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
+    def _started(self) -> TurnStarted:
+        spoken = self._input if isinstance(self._input, SpokenInput) else None
+        return TurnStarted(
+            origin=self._input.origin,
+            user_text=self._user_text,
+            language_code=self._reply_voice.language.language_code,
+            is_preemptive=spoken is not None and spoken.generation is not None,
+            discarded_replies=spoken.discarded_replies if spoken is not None else 0,
+            request_id=self._input.request_id,
         )
-        return Voicing(
-            self._stages.synthesizer, voice_id=voice.voice_id, language_code=language_code
-        )
-
-    async def _deltas(self) -> AsyncIterator[str]:
-        """The reply's text, written down as it comes."""
-        start = self._input.start if isinstance(self._input, Resumed) else 0
-        async with closing(self._begun_draft().deltas(start)) as deltas:
-            try:
-                async for delta in deltas:
-                    self._waterfall.reach(Mark.FIRST_TOKEN)
-                    self._ledger.add_text(delta)
-                    self._text.add(delta)
-                    yield delta
-            finally:
-                self._text.tell()
-        self._waterfall.reach(Mark.LAST_TOKEN)
-
-    def _begun_draft(self) -> Draft:
-        if self._draft is None:
-            self._draft = Draft(self._words())
-        return self._draft
 
     def _words(self) -> AsyncIterator[str]:
-        if isinstance(self._input, Scripted):
+        """Return the text of a reply that has not begun."""
+        if isinstance(self._input, ScriptedInput):
             return once(self._input.text)
         if self._sayings:
             return once(joined(self._sayings))
@@ -343,87 +219,44 @@ class Turn:
             history=self._history,
         )
 
-    async def _speak(self, segment: Segment, voicing: Voicing, drive: Drive) -> bool:
-        """Speak a segment; False when the drive is over and nobody will hear more."""
-        spoken = voicing.spoken(segment.text)
-        if not spoken.text:
-            return True
-        is_begun = False
-        async with closing(voicing.speak(spoken.text)) as chunks:
-            async for chunk in chunks:
-                if not is_begun:
-                    is_begun = True
-                    self._waterfall.reach(Mark.FIRST_AUDIO)
-                    audio_s = self._ledger.begin_segment(
-                        text_start=segment.start, text_end=segment.end, spoken=spoken
-                    )
-                    self._text.tell()
-                    self._publish(
-                        SentenceStarted(
-                            text=spoken.text,
-                            text_start=segment.start,
-                            text_end=segment.end,
-                            audio_s=audio_s,
-                            words=chunk.words,
-                        )
-                    )
-                self._ledger.add_audio(len(chunk.pcm), chunk.words)
-                if not await drive.send(chunk.pcm):
-                    return False
-        self._ledger.end_segment()
-        return True
+    def _reply(self, generation: Generation) -> Reply:
+        return Reply(
+            generation=generation,
+            start=self._input.start,
+            sayings=self._sayings,
+            reply_voice=self._reply_voice,
+            synthesizer=self._stages.synthesizer,
+            ledger=self._ledger,
+            waterfall=self._waterfall,
+            publish=self._publish,
+        )
 
-    def _finish(self, playback: Playback, *, was_cut: bool) -> Heard:
-        summary = self._ledger.summary(playback)
-        is_whole = summary.heard.method is HeardMethod.COMPLETE
-        if playback.first_sent_at is not None:
-            self._waterfall.reach(Mark.FIRST_PCM_SENT, playback.first_sent_at)
-        finished = TurnFinished(
-            reply_text=self._ledger.reply_text,
-            heard_text=summary.heard.text,
-            is_interrupted=(was_cut or playback.is_interrupted) and not is_whole,
-            ledger=summary,
-            latency=Latency(
-                anchor_time=self._waterfall.anchor_time, offsets=dict(self._waterfall.offsets)
-            ),
+    def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:
+        """Return what is left to say from the beginning of the clause that was cut off."""
+        if heard.method is HeardMethod.COMPLETE:
+            return None
+        generation.begin()
+        return ResumedInput(
+            generation=generation,
+            start=self._input.start + clause_start(self._ledger.reply_text, len(heard.text)),
+            arrived_at=asyncio.get_running_loop().time(),
         )
-        self._remember(summary.heard.text)
-        self._publish(finished)
-        outcome = "interrupted" if finished.is_interrupted else "finished"
-        offsets = self._waterfall.offsets
-        count_turn(outcome, self._waterfall, turn_id=self._turn_id)
-        log.info(
-            "turn over",
-            turn_id=self._turn_id,
-            outcome=outcome,
-            produced_s=round(summary.produced_s, 2),
-            played_s=round(playback.played_s, 2),
-            offsets_ms={mark.value: round(at * 1000) for mark, at in offsets.items()},
-        )
-        return summary.heard
 
     def _was_noise(self, error: Exception) -> bool:
         """Whether it was the service, and not the caller, that took noise for an utterance."""
-        is_overheard = isinstance(self._input, Spoken) and self._input.words is not None
+        is_overheard = isinstance(self._input, SpokenInput) and self._input.transcript is not None
         return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
 
+    def _finished(self, playback: Playback, *, was_cut: bool) -> TurnFinished:
+        return outcome.finished(self._ledger, self._waterfall, playback, was_cut=was_cut)
+
     def _fail(self, error: BaseException, playback: Playback) -> None:
-        seen = from_exception(error)
-        if seen is None:
-            log.error("turn failed unforeseen", turn_id=self._turn_id, exc_info=error)
-            seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
-        summary = self._ledger.summary(playback)
-        self._remember(summary.heard.text)
-        self._publish(
-            TurnFailed(
-                error=seen,
-                reply_text=self._ledger.reply_text,
-                heard_text=summary.heard.text,
-                ledger=summary,
-            )
-        )
-        count_turn(seen.reason, self._waterfall, turn_id=self._turn_id)
-        log.warning("turn failed", turn_id=self._turn_id, reason=seen.reason)
+        self._end(outcome.failed(self._ledger, playback, error, turn_id=self._turn_id))
+
+    def _end(self, event: TurnFinished | TurnFailed) -> None:
+        self._remember(event.heard_text)
+        self._publish(event)
+        outcome.report(event, self._waterfall, turn_id=self._turn_id)
 
     def _remember(self, heard_text: str) -> None:
         # Words of another language, written down in this one, are nothing to come back to.
@@ -432,20 +265,8 @@ class Turn:
             self._history.add(Exchange(user_text=user_text, heard_text=heard_text))
 
 
-def _anchor(turn_input: TurnInput) -> float:
-    match turn_input:
-        case Spoken(utterance=utterance):
-            return utterance.voiced_at
-        case (
-            Written(arrived_at=arrived_at)
-            | Scripted(arrived_at=arrived_at)
-            | Resumed(arrived_at=arrived_at)
-        ):
-            return arrived_at
-
-
 async def _settle(drive: Drive) -> Playback:
-    """Cut a drive off; one that is lost tells how far it had come."""
+    """Cut a drive off; one that is lost reports how far it had come."""
     try:
         return await drive.interrupt()
     except ServiceError as error:

@@ -1,6 +1,7 @@
 """Events of a conversation as messages of the contract, and back."""
 
 import time
+from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.errors import to_status
@@ -22,10 +23,8 @@ from services.speech.conversation.events import (
 )
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
-from services.speech.playback.wire import PLAYBACK_METHODS
-from services.speech.ports import (
-    WordTime,
-)
+from services.speech.playback.wire import to_playback_method
+from services.speech.ports import WordTime
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
@@ -48,7 +47,7 @@ _HEARD_METHODS = {
 
 
 def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEvent:
-    """Return an event of now."""
+    """Return an event that happens now."""
     message = pb.ConversationEvent(
         sequence=sequence, event_time=to_timestamp(time.time()), turn_id=turn_id
     )
@@ -74,7 +73,7 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
         case SentenceStarted():
             message.sentence_started.CopyFrom(to_sentence(event))
         case PlaybackStarted():
-            message.playback_started.method = PLAYBACK_METHODS[event.method]
+            message.playback_started.method = to_playback_method(event.method)
         case TurnFinished():
             message.turn_finished.CopyFrom(_to_finished(event))
         case TurnFailed():
@@ -84,6 +83,8 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             if event.ledger is not None:
                 message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
                 message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
+        case _:
+            assert_never(event)
     return message
 
 
@@ -148,7 +149,7 @@ def _to_ledger(summary: LedgerSummary) -> pb.LedgerSummary:
         produced_duration=to_duration(summary.produced_s),
         sent_duration=to_duration(summary.playback.sent_s),
         played_duration=to_duration(summary.playback.played_s),
-        playback_method=PLAYBACK_METHODS[summary.playback.method],
+        playback_method=to_playback_method(summary.playback.method),
         heard_method=_HEARD_METHODS[summary.heard.method],
         confidence=summary.heard.confidence,
     )

@@ -21,11 +21,10 @@ from services.speech.ports import (
     ChatMessage,
     ChatModel,
     Embedder,
-    ProviderError,
     Role,
 )
 from services.speech.providers.answers import worded
-from services.speech.providers.failures import provider_failure
+from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS
 
@@ -107,7 +106,7 @@ class History:
 
 
 class Dialogue:
-    """Continues conversations in the reply_voice of their personas."""
+    """Continues conversations in the manner of their personas."""
 
     def __init__(
         self,
@@ -172,13 +171,11 @@ class Dialogue:
     async def _stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         """Yield the model's deltas; raises ServiceError when it fails or is late."""
         assert self._chat is not None  # Checked by the caller alone.
-        words = worded(self._chat.stream(messages), self._chat.name)
-        try:
-            async with closing(words) as deltas:
+        deltas = worded(self._chat.stream(messages), self._chat.name)
+        with provider_failures():
+            async with closing(deltas):
                 async for delta in deltas:
                     yield delta
-        except ProviderError as error:
-            raise provider_failure(error) from error
 
     async def _find(self, user_text: str, key: tuple[str, str]) -> tuple[Match, ...]:
         """Return what the persona knows; a late embedder costs the facts, not the reply."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import jieba
 
 from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
-from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Mark, is_cjk, mark_at
+from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Boundary, boundary_at, is_cjk
 
 jieba.setLogLevel(logging.WARNING)
 
@@ -31,7 +31,7 @@ def sentences(text: str) -> list[str]:
     """Return a text cut behind its sentences; joined again they are the text."""
     found, start, at = [], 0, 0
     while at < len(text):
-        is_end = mark_at(text, at) is Mark.SENTENCE
+        is_end = boundary_at(text, at) is Boundary.SENTENCE
         at += 1
         while is_end and at < len(text) and text[at] in CLOSERS | SENTENCE_MARKS:
             at += 1

@@ -1,4 +1,4 @@
-"""What recognisers write down that nobody said: marks, names of sounds, and known inventions."""
+"""What recognisers write although nobody said it: annotations, and known hallucinations."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ _LETTER = re.compile(r"[^\W_]")
 _KEPT_SYMBOLS = frozenset("°℃℉№")
 _EMOJI_STYLE = "\ufe0f"
 
-_INVENTIONS = {
+_HALLUCINATIONS = {
     "en": """
         you|i|ah|the|bye|bye bye|music|applause|silence|beep|the end|foreign
         thank you|thank you very much|thank you so much|thanks|thank you bye
@@ -45,8 +45,8 @@ _CREDITS = re.compile(
 )
 
 
-def without_marks(text: str) -> str:
-    """Return the words of a transcript; empty when it has none."""
+def without_annotations(text: str) -> str:
+    """Return the words of a transcript alone; empty when it has none."""
     words = text
     for _ in range(_NESTED):
         stripped = _TAGS.sub(_gap, words)
@@ -60,8 +60,8 @@ def without_marks(text: str) -> str:
     return words if _LETTER.search(words) else ""
 
 
-def is_invention(text: str) -> bool:
-    """Whether the words are ones that recognisers are known to make up where nobody speaks."""
+def is_hallucination(text: str) -> bool:
+    """Whether recognisers are known to make these words up where nobody speaks."""
     lowered = text.lower().replace("’", "'")
     if _CREDITS.search(lowered):
         return True
@@ -71,13 +71,13 @@ def is_invention(text: str) -> bool:
 
 
 def _gap(tag: re.Match[str]) -> str:
-    """Return what is left in a tag's place: nothing within a script without spaces."""
+    """Return what replaces a tag: nothing within a script without spaces."""
     before, after = tag.string[: tag.start()][-1:], tag.string[tag.end() :][:1]
     return "" if before and after and is_cjk(before) and is_cjk(after) else " "
 
 
 def _is_ornament(character: str) -> bool:
-    """Whether it is an emoji or the like; some recognisers tell moods and sounds by them."""
+    """Whether it is an emoji or the like, with which some recognisers denote moods and sounds."""
     if character in _KEPT_SYMBOLS:
         return False
     return unicodedata.category(character) in ("So", "Co", "Cn") or character == _EMOJI_STYLE
@@ -91,7 +91,7 @@ def _plain(text: str) -> str:
 
 _KNOWN = frozenset(
     _plain(each.strip())
-    for lines in _INVENTIONS.values()
+    for lines in _HALLUCINATIONS.values()
     for line in lines.strip().splitlines()
     for each in line.split("|")
 )

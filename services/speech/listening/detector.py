@@ -63,12 +63,12 @@ class UtteranceDetector:
 
     @property
     def silence_s(self) -> float:
-        """How long the last voiced frame of the utterance is past."""
+        """How long ago the last voiced frame of the utterance ended."""
         return _seconds(self._position - self._voiced_end)
 
     @property
     def voiced_s(self) -> float:
-        """How long the utterance under way is without the silence at its end."""
+        """How long the utterance under way is, without the silence at its end."""
         return _seconds(self._voiced_end - self._start)
 
     @property

@@ -1,4 +1,4 @@
-"""How long a pause must be before the user counts as finished: by melody and by words."""
+"""How long a pause must be before the user counts as finished: by prosody and by words."""
 
 import re
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _TRAILING_CHINESE = re.compile(
     r"(和|跟|与|或者|但是|可是|因为|所以|如果|要是|就是|然后|还有|而且|那个|这个|呃|嗯|把|被|从|向"
     r"|我想|帮我|^\w{1,3}的)\W*$"
 )
-"""What nobody ends a sentence with."""
+"""Words that nobody ends a sentence with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """What is known of an utterance that has come to a pause; None: not yet, or not at all."""
+    """What is known about an utterance at a pause; None: not known yet, or never."""
 
     completion: float | None
     """What the turn model says, 0..1."""
@@ -38,7 +38,7 @@ def patience_s(pause: Pause, rules: ListeningRules) -> float:
     """Return the silence that ends the utterance.
 
     Either judge alone is often wrong: the model hears a cut-off phrase as finished, and a
-    recogniser writes a full stop behind it. Where they agree little time is lost.
+    recogniser writes a full stop after it. Where they agree, little time is lost.
     """
     sounds_finished = (
         None if pause.completion is None else pause.completion > rules.complete_probability
@@ -59,7 +59,7 @@ def patience_s(pause: Pause, rules: ListeningRules) -> float:
 
 
 def _reads_finished(text: str) -> bool | None:
-    """Whether the text ends as sentences do; None where recognisers end every text so."""
+    """Whether the text ends like a sentence; None where recognisers end every text like that."""
     text = text.strip()
     if text and is_cjk(text.rstrip("。.")[-1:] or "."):
         return True if _FINAL_PARTICLE.search(text) else None
@@ -67,7 +67,7 @@ def _reads_finished(text: str) -> bool | None:
 
 
 def _is_unfinished(text: str) -> bool:
-    """Whether the words want to go on, whatever the melody."""
+    """Whether the words call for more, whatever the prosody."""
     text = text.strip()
     last = found.group(1).lower() if (found := _LAST_WORD.search(text)) else ""
     return (

@@ -1,4 +1,4 @@
-"""Takes for words only what was said: a recogniser that is given noise makes sentences of it."""
+"""Drops words that nobody said: given noise, a recogniser makes up sentences."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 import structlog
 
-from services.speech.listening.annotations import is_invention, without_marks
+from services.speech.listening.annotations import is_hallucination, without_annotations
 from services.speech.ports import Recognizer, SpeechEvidence, Transcript
 from services.speech.streams import closing
 from services.speech.text.segmentation import speech_s
@@ -17,23 +17,24 @@ log = structlog.get_logger(__name__)
 LIKELY_PEAK = 0.95
 WEAK_PEAK = 0.9
 LEAST_PEAK = 0.75
-"""What the detector makes of speech: at least the first, in a loud room the second; below the
-third of nothing but noise. In music it may reach the first."""
+"""The detector's peak in speech is at least the first of these, in a loud room the second; in noise
+alone it stays below the third. In music it may reach the first."""
 
 MOST_STILLNESS = 0.3
-"""Speech alone never stands still for longer, notes and tones do nothing else."""
+"""Speech never stands still for a larger share; notes and tones do nothing else."""
 
 HASTE = 3.0
 LEAST_SAYABLE_S = 1.5
-"""A text that takes so many times longer to say than there is voice, and more than a moment."""
+"""A text was not said if it takes so many times longer to say than there is voice, and longer than
+a moment."""
 
-SURE = 0.2
-UNSURE = 0.45
-"""A recogniser that thinks so of there being no speech is to be believed, or is not."""
+SPEECH_BELIEVED = 0.2
+SPEECH_DOUBTED = 0.45
+"""Below the first probability of no speech a recogniser is believed, above the second it is not."""
 
 
 class Weight(Enum):
-    """How much speaks for speech."""
+    """How strong the evidence of speech is."""
 
     NONE = auto()
     WEAK = auto()
@@ -41,18 +42,18 @@ class Weight(Enum):
 
 
 def weight(evidence: SpeechEvidence, no_speech_probability: float | None) -> Weight:
-    """Return what detector and recogniser come to together."""
+    """Return what the detector and the recogniser find together."""
     if evidence.peak < LEAST_PEAK:
         return Weight.NONE
-    if no_speech_probability is not None and no_speech_probability < SURE:
+    if no_speech_probability is not None and no_speech_probability < SPEECH_BELIEVED:
         return Weight.STRONG
-    # Speech over a hum stands still as well, but has the peak of speech.
+    # Speech over a hum stands still too, but has the peak of speech.
     is_still = evidence.stillness > MOST_STILLNESS
     if is_still and evidence.peak < LIKELY_PEAK:
         return Weight.NONE
     if no_speech_probability is None:
         return Weight.STRONG if evidence.peak >= LIKELY_PEAK and not is_still else Weight.WEAK
-    if no_speech_probability > UNSURE and evidence.peak < WEAK_PEAK:
+    if no_speech_probability > SPEECH_DOUBTED and evidence.peak < WEAK_PEAK:
         return Weight.NONE
     return Weight.WEAK
 
@@ -66,13 +67,13 @@ def is_said(text: str, evidence: SpeechEvidence, no_speech_probability: float | 
         case Weight.NONE:
             return False
         case Weight.WEAK:
-            return not is_invention(text)
+            return not is_hallucination(text)
         case Weight.STRONG:
             return True
 
 
 class GuardedRecognizer:
-    """A recognizer whose transcripts hold words alone, and none where nobody spoke."""
+    """A recognizer whose transcripts contain only words, and none where nobody spoke."""
 
     def __init__(self, recognizer: Recognizer, *, weigh: Callable[[bytes], SpeechEvidence]) -> None:
         """`weigh` blocks; it runs in a thread."""
@@ -98,7 +99,7 @@ class GuardedRecognizer:
         hypotheses = self._recognizer.transcribe(recorded(), language_code=language_code)
         async with closing(hypotheses) as transcripts:
             async for each in transcripts:
-                words = without_marks(each.text)
+                words = without_annotations(each.text)
                 if words and each.is_final and not await self._is_said(words, each, recording):
                     words = ""
                 yield replace(each, text=words)
@@ -108,7 +109,7 @@ class GuardedRecognizer:
         if is_said(words, evidence, transcript.no_speech_probability):
             return True
         log.info(
-            "invented words",
+            "hallucinated words",
             recognizer=self.name,
             peak=round(evidence.peak, 2),
             stillness=round(evidence.stillness, 2),

@@ -1,4 +1,4 @@
-"""What a short kind of the user means while the digital human speaks, by its words alone."""
+"""What a short utterance means while the digital human speaks, by its words alone."""
 
 import re
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ class UtteranceKind(StrEnum):
     """What an utterance is."""
 
     WORDS = "words"
-    """It wants an answer."""
+    """It asks for an answer."""
     NOISE = "noise"
     """There are no words in it."""
     BACKCHANNEL = "backchannel"
     """It shows that the user listens."""
     ECHO = "echo"
-    """It is the reply itself, come back through the microphone."""
+    """It is the reply itself, coming back through the microphone."""
 
 
 _BACKCHANNELS = {
@@ -29,7 +29,7 @@ _BACKCHANNELS = {
     """,
     "zh": "嗯唔呃哦噢喔啊呀哎诶欸哈呵嘿哇对好是行的吧呢了没错明白知道这样可以真",
 }
-"""Words of which a backchannel is made, however often it repeats them."""
+"""Words that backchannels consist of, however often they repeat them."""
 
 _URGENT = {
     "en": """
@@ -38,17 +38,17 @@ _URGENT = {
     """,
     "zh": "停听等不别什谁哪几多怎为喂够慢",
 }
-"""Words with which even the shortest remark wants to be heard."""
+"""Words that make even the shortest utterance count."""
 
 SHORT_S = 0.6
-"""Of a voice as short as this, recognisers make up words."""
+"""From a voice as short as this, recognisers make up words."""
 CURT_S = 0.85
-"""One word, or mostly a backchannel's words, is taken for one up to this length."""
+"""One word, or mostly words of backchannels, counts as a backchannel up to this length."""
 
 ECHO_SHARE = 0.75
 ECHO_SHARE_SO_FAR = 0.6
-"""So much of a kind found again, in order, in what was just spoken makes it an echo; less of it
-while the voice goes on."""
+"""An utterance is an echo if this share of it is found, in order, in what was spoken just now;
+a smaller share is enough while the voice goes on."""
 _LEAST_ECHO = {True: 4, False: 3}
 """Characters of Chinese, or words of other languages, without which nothing is called an echo."""
 
@@ -65,10 +65,10 @@ def classify(
     recent_speech: str = "",
     goes_on: bool = False,
 ) -> UtteranceKind:
-    """Return what the words of a voice of that length are.
+    """Return what an utterance is, by its words and the length of its voice.
 
-    `recent_speech` is what the digital human said just now. Of a voice that goes on, the last
-    words may be half heard.
+    `recent_speech` is what the digital human has just said. While the voice goes on, its last words
+    may be half heard.
     """
     words = _words(text)
     if not words:
@@ -94,7 +94,7 @@ def _is_backchannel(words: list[str], voiced_s: float, language_code: str) -> bo
 
 
 def _words(text: str) -> list[str]:
-    """Words in lower case; each character by itself in scripts without spaces."""
+    """Return the words in lower case; in scripts without spaces each character is one."""
     spaced = "".join(f" {each} " if is_cjk(each) else each for each in text.lower())
     return _WORD.findall(spaced)
 

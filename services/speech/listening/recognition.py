@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from services.speech.ports import ProviderError, Recognizer, Transcript
+from services.speech.ports import Recognizer, Transcript
 from services.speech.providers.answers import concluded
-from services.speech.providers.failures import provider_failure
+from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing, once
 
 
@@ -16,12 +16,10 @@ async def transcripts(
     hypotheses = concluded(
         recognizer.transcribe(once(pcm), language_code=language_code), recognizer.name
     )
-    try:
-        async with closing(hypotheses) as transcribed:
-            async for each in transcribed:
+    with provider_failures():
+        async with closing(hypotheses):
+            async for each in hypotheses:
                 yield replace(each, text=each.text.strip())
-    except ProviderError as error:
-        raise provider_failure(error) from error
 
 
 async def recognise(recognizer: Recognizer, pcm: bytes, *, language_code: str) -> Transcript:

@@ -8,33 +8,32 @@ class ListeningRules:
     """Thresholds, each of which a persona may set; probabilities 0..1, durations in seconds."""
 
     onset_probability: float = 0.5
-    """From here a frame is taken for the beginning of speech."""
+    """From here on, a frame counts as the beginning of speech."""
     voice_probability: float = 0.35
-    """From here a frame continues speech."""
+    """From here on, a frame continues speech."""
     onset_s: float = 0.08
-    """So much voice in a row begins an utterance: a click does not."""
+    """An utterance begins with so much voice without a break: a click does not."""
     lead_s: float = 0.3
-    """Kept before the first voiced frame, whose consonant the detector may have missed."""
+    """Kept before the first voiced frame, as the detector may have missed a consonant."""
     tail_s: float = 0.3
     """Kept after the last voiced frame."""
     probe_s: float = 0.2
-    """After so much silence the turn model and the recogniser are asked."""
+    """After so much silence, the turn model and the recogniser are asked."""
     complete_probability: float = 0.88
-    """From here the turn model takes the speaker for finished."""
+    """From here on, the turn model is taken to say that the speaker has finished."""
     complete_silence_s: float = 0.3
-    """Silence that ends an utterance which sounds and reads finished."""
+    """Silence that ends an utterance that sounds and reads finished."""
     unknown_silence_s: float = 1.0
-    """Silence that ends one of which that is not certain."""
+    """Silence that ends one for which that is not certain."""
     incomplete_silence_s: float = 1.2
-    """Silence that ends one which seems unfinished."""
+    """Silence that ends one that seems unfinished."""
     longest_s: float = 60.0
-    """An open microphone's utterance is ended here; a held button's is refused."""
+    """With turn detection a longer utterance is ended here; with push-to-talk it is refused."""
     barge_in_s: float = 0.5
-    """So much voice during a reply is looked into; words in it cut the reply off."""
+    """So much voice during a reply is recognised; words in it cut the reply off."""
     insist_s: float = 1.5
-    """So much voice cuts a reply off while the recogniser has said nothing about it."""
+    """So much voice cuts a reply off if the recogniser has not answered by then."""
     stalled_s: float = 1.0
-    """An utterance of which no more audio comes, not even silence, is over after about so long; 0
-    for never."""
+    """An utterance whose audio stops, silence included, is over after about so long; 0: never."""
     no_speech_s: float = 30.0
-    """A user who is silent for so long is asked gently, once; 0 for never."""
+    """A user who is silent for so long is gently prompted, once; 0: never."""

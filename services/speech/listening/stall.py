@@ -1,21 +1,21 @@
-"""Notices that a stream's audio has stopped coming: muted, paused, or lost on its way."""
+"""Notices that a stream's audio has stopped: muted, paused, or lost on the way."""
 
 import asyncio
 from collections.abc import Callable
 
 MOST_AHEAD_S = 1.5
 GRACE_S = 0.1
-"""What had come in time may still lie unread when a busy process looks at the clock."""
+"""Audio that came in time may still be unread when a busy process checks the clock."""
 
 
 class StallTimer:
-    """Waits for the next audio: for `stalled_s`, and for as long as the audio lasts that has come.
+    """Waits for the next audio: for `stalled_s`, and for as long as the audio that came lasts.
 
-    A client that sends pieces of a second has nothing to send for a second after each.
+    A client that sends one second at a time has nothing to send for a second after each.
     """
 
     def __init__(self, *, stalled_s: float, on_stall: Callable[[], None]) -> None:
-        """`on_stall` is called once for each time that the audio stops."""
+        """`on_stall` is called once each time the audio stops."""
         self._stalled_s = stalled_s
         self._on_stall = on_stall
         self._timer: asyncio.TimerHandle | None = None

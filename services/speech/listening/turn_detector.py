@@ -1,4 +1,4 @@
-"""An open microphone: finds what the user says in it, and what that means for who speaks next."""
+"""Finds in an open microphone what the user says, and what that means for who speaks next."""
 
 import asyncio
 import math
@@ -21,8 +21,8 @@ T = TypeVar("T")
 PROMPTS_IN_A_ROW = 1
 PROBE_AGAIN_S = 0.4
 PROBE_AGAIN_SHARE = 0.4
-"""More voice, as such and as a share of it, after which a recogniser that heard no words to answer
-is asked again."""
+"""A recogniser that heard no words to answer is asked again after so much more voice: in seconds,
+and as a share of the voice it was asked about."""
 
 
 class Speaking(Enum):
@@ -36,7 +36,7 @@ class Speaking(Enum):
 
 
 class Floor(Protocol):
-    """The conversation as a microphone sees it. Nothing here waits but `recognise`."""
+    """The conversation as a microphone sees it. Only `recognise` and `dismiss` wait."""
 
     @property
     def speaking(self) -> Speaking:
@@ -44,15 +44,15 @@ class Floor(Protocol):
 
     @property
     def recent_speech(self) -> str:
-        """What it has said in the last seconds, as its echo may still come in."""
+        """What it has said in the last seconds: its echo may still come in."""
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        """Return the words of an utterance; raises ServiceError."""
+        """Return what was said in an utterance; raises ServiceError."""
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
 
-    def preempt(self, words: Transcript) -> None:
+    def preempt(self, transcript: Transcript) -> None:
         """So far the user said this and may have finished: a reply may be begun."""
 
     def withdraw_preemptive_reply(self) -> None:
@@ -61,11 +61,11 @@ class Floor(Protocol):
     def yield_floor(self) -> None:
         """Fall silent for the user; `dismiss` takes that back."""
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
-        """The user said something that wants an answer; the words may still be recognised."""
+    def ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
+        """The user said something that wants an answer; it may still be being recognised."""
 
     async def dismiss(self, kind: UtteranceKind, text: str) -> None:
-        """It was nothing: go on as if it had not been."""
+        """It was nothing: go on as if nothing had been heard."""
 
     def prompt(self) -> None:
         """The user has been silent for long."""
@@ -73,19 +73,22 @@ class Floor(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Assessment:
-    """What is found out in a pause."""
+    """What is found out during a pause."""
 
-    words: "asyncio.Task[Transcript]"
+    transcript: "asyncio.Task[Transcript]"
     completion: "asyncio.Task[float] | None"
 
     def pause(self) -> Pause:
         """Return what is known by now."""
-        words = _known(self.words)
-        return Pause(completion=_known(self.completion), text=None if words is None else words.text)
+        transcript = _known(self.transcript)
+        return Pause(
+            completion=_known(self.completion),
+            text=None if transcript is None else transcript.text,
+        )
 
     def drop(self) -> None:
         """The user goes on: nobody needs the answers."""
-        for task in (self.words, self.completion):
+        for task in (self.transcript, self.completion):
             if task is not None:
                 task.cancel()
 
@@ -100,8 +103,8 @@ def _known(task: "asyncio.Task[T] | None") -> T | None:
 class TurnDetector:
     """Follows one stream by its own clock, the samples: silence must be sent as well.
 
-    An utterance under way whose audio stops coming is ended as silence would end it. Recognition
-    and the turn model work beside it while audio goes on. Used inside `running`.
+    An utterance whose audio stops is ended as silence would end it. Recognition and the turn model
+    run beside it while audio goes on. Used inside `running`.
     """
 
     def __init__(
@@ -156,7 +159,7 @@ class TurnDetector:
             self._supply.close()
 
     def finish(self) -> None:
-        """No more audio comes, for good or for now: the utterance under way, if any, is over."""
+        """No more audio comes, now or ever: the utterance under way, if any, is over."""
         if self._detector.is_speaking:
             self._end()
 
@@ -166,7 +169,7 @@ class TurnDetector:
         self._quiet_s = 0.0
         self._floor.note_speech(start_s)
         if self._began_during is Speaking.PREPARING:
-            # Nothing is heard of the reply yet: the user simply goes on.
+            # Nothing of the reply is heard yet: the user simply goes on.
             self._floor.yield_floor()
 
     def _follow(self) -> None:
@@ -193,20 +196,20 @@ class TurnDetector:
 
     def _assess(self) -> _Assessment:
         pcm = self._detector.audio()
-        words = _find_out(self._floor.recognise(pcm))
+        transcript = _in_background(self._floor.recognise(pcm))
         completion = None
         if self._turn_end is not None:
-            completion = _find_out(self._turn_end.completion_probability(pcm))
-        assessment = _Assessment(words=words, completion=completion)
-        words.add_done_callback(lambda _: self._preempt(assessment))
+            completion = _in_background(self._turn_end.completion_probability(pcm))
+        assessment = _Assessment(transcript=transcript, completion=completion)
+        transcript.add_done_callback(lambda _: self._preempt(assessment))
         return assessment
 
     def _preempt(self, assessment: _Assessment) -> None:
-        words = _known(assessment.words)
-        if assessment is not self._assessment or words is None or not words.text:
+        transcript = _known(assessment.transcript)
+        if assessment is not self._assessment or transcript is None or not transcript.text:
             return
         if self._floor.speaking is Speaking.SILENT:
-            self._floor.preempt(words)
+            self._floor.preempt(transcript)
 
     def _is_over(self, silence_s: float) -> bool:
         if self._detector.utterance_s >= self._rules.longest_s:
@@ -216,53 +219,53 @@ class TurnDetector:
         )
 
     def _end(self) -> None:
-        words = (self._assessment or self._assess()).words
+        transcript = (self._assessment or self._assess()).transcript
         self._assessment = None
         self._drop_probe()
         voiced_s = self._detector.voiced_s
         utterance = self._detector.take()
-        if _known(words) is None and self._began_during is Speaking.SILENT:
-            # The words are on their way: meanwhile the drive opens.
-            self._ask(utterance, words)
+        if _known(transcript) is None and self._began_during is Speaking.SILENT:
+            # While it is being recognised, the drive opens.
+            self._ask(utterance, transcript)
         else:
-            settling = self._settle(utterance, words, voiced_s, self._began_during)
+            settling = self._settle(utterance, transcript, voiced_s, self._began_during)
             self._settling.create_task(settling)
 
     async def _settle(
         self,
         utterance: Utterance,
-        words: "asyncio.Task[Transcript]",
+        transcript: "asyncio.Task[Transcript]",
         voiced_s: float,
         began_during: Speaking,
     ) -> None:
-        """Answer the utterance if its words want that."""
-        await asyncio.wait({words})
-        if words.cancelled() or words.exception() is not None:
-            self._ask(utterance, words)
+        """Answer the utterance if its words ask for that."""
+        await asyncio.wait({transcript})
+        if transcript.cancelled() or transcript.exception() is not None:
+            self._ask(utterance, transcript)
             return
-        text = words.result().text
-        # Short words are doubtful only while something else is to be heard.
+        text = transcript.result().text
+        # Short words are doubtful only while a reply is heard.
         is_aside = began_during is Speaking.ALOUD
         kind = self._classify(text, voiced_s if is_aside else math.inf)
         # "Yes" is an answer where nothing else is being said.
         is_answer = kind is UtteranceKind.BACKCHANNEL and began_during is Speaking.SILENT
         if kind is UtteranceKind.WORDS or is_answer:
-            self._ask(utterance, words)
+            self._ask(utterance, transcript)
         else:
             await self._floor.dismiss(kind, text)
 
-    def _ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+    def _ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
         self._prompts = 0
-        self._floor.ask(utterance, words)
+        self._floor.ask(utterance, transcript)
 
     def _consider_barge_in(self) -> None:
-        """Cut the reply off for words; for a voice only when nobody can say what it is."""
+        """Cut the reply off for words; for a mere voice only if it is not recognised in time."""
         voiced_s = self._detector.voiced_s
         if self._probe is None:
             again_s = max(PROBE_AGAIN_S, PROBE_AGAIN_SHARE * self._probed_s)
             if voiced_s >= max(self._rules.barge_in_s, self._probed_s + again_s):
                 self._probed_s = voiced_s
-                self._probe = _find_out(self._floor.recognise(self._detector.audio()))
+                self._probe = _in_background(self._floor.recognise(self._detector.audio()))
                 self._probe.add_done_callback(self._judge)
         elif self._kind is None and voiced_s >= self._rules.insist_s:
             self._floor.yield_floor()
@@ -271,9 +274,9 @@ class TurnDetector:
         if probe is not self._probe:
             return
         self._probe = None
-        words = _known(probe)
-        if words is not None:
-            self._kind = self._classify(words.text, self._detector.voiced_s, goes_on=True)
+        transcript = _known(probe)
+        if transcript is not None:
+            self._kind = self._classify(transcript.text, self._detector.voiced_s, goes_on=True)
             if self._kind is UtteranceKind.WORDS:
                 self._floor.yield_floor()
 
@@ -297,8 +300,8 @@ class TurnDetector:
             self._floor.prompt()
 
 
-def _find_out(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Begin to find something out; a failure that nobody asks for is no news."""
+def _in_background(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Start a task; a failure whose result nobody needs is ignored."""
     task = asyncio.create_task(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task

@@ -7,7 +7,7 @@ from services.speech.ports import LISTENING_RATE_HERTZ
 
 
 def check_input_format(given: audio_pb2.AudioFormat, field: str) -> None:
-    """Refuse what the ear cannot take; raises ServiceError."""
+    """Refuse formats that nothing here can listen to; raises ServiceError."""
     if given.sample_rate_hertz != LISTENING_RATE_HERTZ:
         raise refused(
             Reason.AUDIO_FORMAT_UNSUPPORTED,

@@ -1,11 +1,19 @@
-"""Replies on their way to an avatar: one Drive call of the avatar service for each."""
+"""Replies on their way to an avatar: each is one Drive call to the avatar service.
+
+This is the first of two pacers. It feeds the avatar service at most LEAD_S ahead of playback: the
+next segment is produced while the last one plays, and an interruption wastes no more than that. The
+second, in the avatar service (services/avatar/pacing.py), feeds the cloud, and has a lead of a
+fraction of a second: what has left for the cloud may still be heard after an interruption. One lead
+could not do both: the large one covers the time that producing speech takes, the small one the
+network.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import grpc
 
@@ -19,10 +27,10 @@ from services.speech.playback import wire
 from services.speech.ports import DriveWatcher, Playback
 
 MESSAGE_BYTES = 32_768
-"""The most audio of one message, as the contract allows: messages cost by number, not by size."""
+"""The most audio that the contract allows in one message: messages cost by number, not by size."""
 
 HASTE_S = 0.5
-"""While less than this is ahead of playback audio goes on as it comes, then messages are filled."""
+"""With less than this ahead of playback audio leaves as it comes, with more messages are filled."""
 
 LEAD_S = 4.0
 """How far the avatar service is fed ahead of playback."""
@@ -31,10 +39,10 @@ OUTBOX_S = 2.0
 """Audio that may wait here before the synthesizer is held back."""
 
 OPEN_S = 15.0
-"""How long the avatar may take to be ready for a reply: longer than its service tries."""
+"""How long the avatar may take to get ready for a reply: longer than its service tries."""
 
 STALL_S = 8.0
-"""How long the avatar's service may take nothing: it may be away, as when it starts anew."""
+"""How long the avatar service may take no audio: it may be restarting."""
 
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
@@ -81,7 +89,7 @@ class AvatarSpeaker:
 
 
 class _Order(Enum):
-    """What the far end is told next, once the outbox is empty or dropped."""
+    """What the far end is sent next, once the outbox is empty or dropped."""
 
     GO_ON = auto()
     FINISH = auto()
@@ -89,7 +97,11 @@ class _Order(Enum):
 
 
 class AvatarDrive:
-    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it."""
+    """Takes a reply's audio from the turn; one task writes it, one reads what becomes of it.
+
+    The outbox is not a BoundedQueue: audio is cut into messages when these are due, and the
+    writer also waits for orders and for time.
+    """
 
     def __init__(self, *, sample_rate_hertz: int, watcher: DriveWatcher) -> None:
         self._rate = sample_rate_hertz
@@ -116,7 +128,7 @@ class AvatarDrive:
             async with asyncio.timeout(STALL_S):
                 await self._has_room.wait()
         except TimeoutError:
-            raise ServiceError(Reason.DRIVE_LOST, "The avatar takes no audio any more.") from None
+            raise ServiceError(Reason.DRIVE_LOST, "The avatar no longer takes audio.") from None
         if self._outcome.done():
             self._outcome.result()
             return False
@@ -128,20 +140,20 @@ class AvatarDrive:
 
     async def finish(self) -> Playback:
         """Wait until all audio is played or cut off; raises ServiceError."""
-        self._tell(_Order.FINISH)
+        self._give(_Order.FINISH)
         return await self._settled(self._produced_s + FINISH_MARGIN_S)
 
     async def interrupt(self) -> Playback:
         """Cut the reply off; raises ServiceError."""
         self._outbox.clear()
-        self._tell(_Order.INTERRUPT)
+        self._give(_Order.INTERRUPT)
         self._interrupted.set()
         self._may_write.set()
         return await self._settled(SETTLE_S)
 
     async def write_to(self, call: DriveCall, setup: pb.DriveSetup) -> None:
         """Write the setup, then audio at the speed of speech, then how it ends."""
-        # A call that has failed tells its reader why.
+        # When a call has failed, its reader learns why.
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             try:
                 async with asyncio.timeout(STALL_S):
@@ -151,14 +163,14 @@ class AvatarDrive:
                     # call makes gRPC forget why it ended.
                     await self._may_write.wait()
             except TimeoutError:
-                self._lose("The avatar does not get ready to speak.")
+                self._lose("The avatar did not get ready to speak.")
                 return
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
             await call.done_writing()
 
     async def _write_audio(self, call: DriveCall) -> None:
-        """Write until the reply is cut off; it may be even after its last audio."""
+        """Write until the reply is cut off, which may happen even after its last audio."""
         loop = asyncio.get_running_loop()
         plays_until = loop.time()
         is_finished = False
@@ -180,7 +192,7 @@ class AvatarDrive:
                 await _until(self._changed, within_s=ahead_s - HASTE_S if self._outbox else None)
 
     def _is_due(self, ahead_s: float) -> bool:
-        """Whether what is in the outbox shall be written now."""
+        """Whether to write what is in the outbox now."""
         if not self._outbox:
             return False
         is_whole = len(self._outbox) >= MESSAGE_BYTES or self._order is _Order.FINISH
@@ -194,7 +206,7 @@ class AvatarDrive:
         except grpc.aio.AioRpcError as error:
             self._fail(_failure(error))
         finally:
-            self._lose("The drive ended without a word.")
+            self._lose("The drive ended without an outcome.")
             self._may_write.set()
 
     def _follow(self, response: pb.DriveResponse) -> None:
@@ -206,12 +218,20 @@ class AvatarDrive:
                 method = wire.from_playback_method(response.playback_started.method)
                 self._watcher.playback_started(method)
             case "progress":
-                ago_s = wire.sent_ago_s(response.progress, told_at=response.event_time)
+                ago_s = wire.from_first_sent_time(
+                    response.progress, reported_at=response.event_time
+                )
                 self._move_on(wire.from_progress(response.progress), sent_ago_s=ago_s)
             case "drive_finished":
-                ago_s = wire.sent_ago_s(response.drive_finished, told_at=response.event_time)
+                ago_s = wire.from_first_sent_time(
+                    response.drive_finished, reported_at=response.event_time
+                )
                 self._move_on(wire.from_finished(response.drive_finished), sent_ago_s=ago_s)
                 self._outcome.set_result(self._playback)
+            case None:
+                pass  # An event of a later version.
+            case unknown:
+                assert_never(unknown)
 
     def _move_on(self, playback: Playback, *, sent_ago_s: float | None) -> None:
         first_sent_at = self._playback.first_sent_at
@@ -230,7 +250,7 @@ class AvatarDrive:
         self._fail(ServiceError(Reason.DRIVE_LOST, how))
         self._has_room.set()
 
-    def _tell(self, order: _Order) -> None:
+    def _give(self, order: _Order) -> None:
         self._order = order
         self._changed.set()
 
@@ -245,7 +265,7 @@ class AvatarDrive:
             async with asyncio.timeout(within_s):
                 return await asyncio.shield(self._outcome)
         except TimeoutError:
-            raise ServiceError(Reason.DRIVE_LOST, "The drive does not come to an end.") from None
+            raise ServiceError(Reason.DRIVE_LOST, "The drive does not end.") from None
 
 
 async def _until(event: asyncio.Event, *, within_s: float | None) -> None:
@@ -256,6 +276,6 @@ async def _until(event: asyncio.Event, *, within_s: float | None) -> None:
 
 def _failure(error: grpc.aio.AioRpcError) -> ServiceError:
     if error.code() is grpc.StatusCode.INTERNAL and not error.trailing_metadata():
-        # What gRPC says of a write that met the end of its call.
+        # What gRPC says about a write that met the end of its call.
         return ServiceError(Reason.DRIVE_LOST, "The drive broke off.")
     return from_rpc_error(error)

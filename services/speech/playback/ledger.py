@@ -1,4 +1,4 @@
-"""Per turn: which text became which audio, and how much of it was heard."""
+"""For each turn: which text became which audio, and how much of it was heard."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TOLERANCE_S = 0.02
 
 
 class HeardMethod(StrEnum):
-    """How a heard text was cut from a reply."""
+    """How the heard part of a reply was determined."""
 
     COMPLETE = "complete"
     WORD_TIMES = "word_times"
@@ -36,7 +36,7 @@ CONFIDENCE = {
 """How sure a cut is when the played duration is certain."""
 
 ESTIMATE_CONFIDENCE = 0.9
-"""Factor for a played duration that is only reckoned."""
+"""Factor for a played duration that is only estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,20 +209,20 @@ class Ledger:
         if not words:
             text = segment.spoken.text
             whole_s = audio_s if segment.is_complete else max(audio_s, speech_s(text))
-            words, how = reckoned_words(text, whole_s), HeardMethod.SEGMENT_SHARE
+            words, how = estimated_words(text, whole_s), HeardMethod.SEGMENT_SHARE
         kept = _heard_end(written_words(segment.spoken, words), into_s)
         return (kept, how) if kept else (0, HeardMethod.NOTHING)
 
 
 def written_words(spoken: Spoken, words: tuple[WordTime, ...]) -> tuple[WordTime, ...]:
-    """Return when the written words are heard that a voice says in the words of its own."""
+    """Return when the written words are heard that a voice speaks in words of its own."""
     written: list[WordTime] = []
     for word in words:
         if not spoken.text[word.start : word.end].strip():
             continue  # Vendors time pauses too.
         start, end = spoken.written(word.start, word.end)
         start_s = word.start_s
-        # The words that one written word becomes, such as those of a number, are heard as one.
+        # The spoken words of one written word, such as a number, are heard as one.
         while written and start < written[-1].end:
             before = written.pop()
             start, end, start_s = min(start, before.start), max(end, before.end), before.start_s
@@ -230,8 +230,8 @@ def written_words(spoken: Spoken, words: tuple[WordTime, ...]) -> tuple[WordTime
     return tuple(written)
 
 
-def reckoned_words(text: str, whole_s: float) -> tuple[WordTime, ...]:
-    """Return about when the words of a text are heard, characters where there are no spaces."""
+def estimated_words(text: str, whole_s: float) -> tuple[WordTime, ...]:
+    """Return about when the words of a text are heard; without spaces, its characters."""
     rate = whole_s / speech_s(text)
     return tuple(
         WordTime(

@@ -1,10 +1,10 @@
-"""Speaks segments in one voice, and knows a mute synthesizer for an outage."""
+"""Speaks segments in one voice; a mute synthesizer counts as an outage."""
 
 from collections.abc import AsyncIterator
 
-from services.speech.ports import ProviderError, SpeechChunk, Synthesizer
+from services.speech.ports import SpeechChunk, Synthesizer
 from services.speech.providers.answers import audible, has_words
-from services.speech.providers.failures import provider_failure
+from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.text.alignment import SILENCE, Spoken
 from services.speech.text.normalization import speakable
@@ -35,9 +35,7 @@ class Voicing:
             spoken_text, voice_id=self._voice_id, language_code=self._language_code
         )
         heard = audible(chunks, self._synthesizer.name)
-        try:
-            async with closing(heard) as spoken:
-                async for chunk in spoken:
+        with provider_failures():
+            async with closing(heard):
+                async for chunk in heard:
                     yield chunk
-        except ProviderError as error:
-            raise provider_failure(error) from error

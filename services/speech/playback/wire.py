@@ -1,4 +1,4 @@
-"""Playback as the avatar service's contract tells it."""
+"""Playback as in the contract of the avatar service."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from services.runtime.errors import ServiceError
 from services.runtime.wire import from_duration, from_timestamp
 from services.speech.ports import Playback, PlaybackMethod
 
-PLAYBACK_METHODS = {
+_METHODS = {
     PlaybackMethod.ESTIMATED: pb.PLAYBACK_METHOD_ESTIMATED,
     PlaybackMethod.CONFIRMED: pb.PLAYBACK_METHOD_CONFIRMED,
     PlaybackMethod.CALLER: pb.PLAYBACK_METHOD_CALLER,
 }
-_METHODS = {value: method for method, value in PLAYBACK_METHODS.items()}
+_METHODS_BY_VALUE = {value: method for method, value in _METHODS.items()}
 
 
 def to_format(sample_rate_hertz: int) -> audio_pb2.AudioFormat:
@@ -28,18 +28,23 @@ def to_format(sample_rate_hertz: int) -> audio_pb2.AudioFormat:
     )
 
 
+def to_playback_method(method: PlaybackMethod) -> pb.PlaybackMethod.ValueType:
+    """Return how playback is known."""
+    return _METHODS[method]
+
+
 def from_playback_method(value: int) -> PlaybackMethod:
-    """Return how playback is known; a way that this version does not know is an estimate."""
-    return _METHODS.get(pb.PlaybackMethod.ValueType(value), PlaybackMethod.ESTIMATED)
+    """Return how playback is known; a method that this version does not know is an estimate."""
+    return _METHODS_BY_VALUE.get(pb.PlaybackMethod.ValueType(value), PlaybackMethod.ESTIMATED)
 
 
-def sent_ago_s(
-    position: avatar_pb2.DriveProgress | avatar_pb2.DriveFinished, *, told_at: Timestamp
+def from_first_sent_time(
+    position: avatar_pb2.DriveProgress | avatar_pb2.DriveFinished, *, reported_at: Timestamp
 ) -> float | None:
-    """Return how long before it was told the first audio was sent, by one and the same clock."""
+    """Return how long before the report the first audio was sent, both by the same clock."""
     if not position.HasField("first_sent_time"):
         return None
-    return max(0.0, from_timestamp(told_at) - from_timestamp(position.first_sent_time))
+    return max(0.0, from_timestamp(reported_at) - from_timestamp(position.first_sent_time))
 
 
 def from_progress(progress: avatar_pb2.DriveProgress) -> Playback:
@@ -62,7 +67,7 @@ def from_finished(finished: avatar_pb2.DriveFinished) -> Playback:
 
 
 def from_lost_drive(error: ServiceError, known: Playback) -> Playback:
-    """Return how far a drive came that was lost: its error may tell, in milliseconds."""
+    """Return how far a lost drive came: its error may say so, in milliseconds."""
     sent_ms, played_ms = (error.metadata.get(key, "") for key in ("sent_ms", "played_ms"))
     if not (sent_ms.isdecimal() and played_ms.isdecimal()):
         return known

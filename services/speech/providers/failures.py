@@ -1,5 +1,8 @@
 """Provider failures as published reasons."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 
 from services.runtime.errors import ServiceError
@@ -35,6 +38,15 @@ def provider_failure(error: ProviderError) -> ServiceError:
     return ServiceError(
         reason, f"{RULES[reason].title}.", stage=error.stage, provider=error.provider
     )
+
+
+@contextmanager
+def provider_failures() -> Iterator[None]:
+    """Raise a ProviderError of the block as the ServiceError that a caller may see."""
+    try:
+        yield
+    except ProviderError as error:
+        raise provider_failure(error) from error
 
 
 def provider_late(stage: Stage, provider: str) -> ServiceError:

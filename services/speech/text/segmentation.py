@@ -39,8 +39,8 @@ CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _CJK = re.compile(f"[{CJK}]")
 
 
-class Mark(Enum):
-    """How strong a boundary is; OPEN while that depends on the next character."""
+class Boundary(Enum):
+    """How strongly a character separates; OPEN while that depends on the next character."""
 
     NONE = auto()
     OPEN = auto()
@@ -125,15 +125,17 @@ class Splitter:
         """Return where the next segment ends, or None while that is open."""
         while self._scanned < len(self._pending):
             index = self._scanned
-            mark = mark_at(self._pending, index)
-            if mark is Mark.OPEN:
+            boundary = boundary_at(self._pending, index)
+            if boundary is Boundary.OPEN:
                 return None
             self._scanned += 1
             self._seconds += _character_s(self._pending[index])
-            if mark is not Mark.NONE and _SPOKEN.search(self._pending, 0, index):
+            if boundary is not Boundary.NONE and _SPOKEN.search(self._pending, 0, index):
                 end = self._behind_closers(index + 1)
                 floor_s = (
-                    self._lengths.sentence_s if mark is Mark.SENTENCE else self._lengths.clause_s
+                    self._lengths.sentence_s
+                    if boundary is Boundary.SENTENCE
+                    else self._lengths.clause_s
                 )
                 if self._seconds >= floor_s:
                     return end
@@ -175,61 +177,63 @@ class Splitter:
         return Segment(text=text, start=start, end=start + len(text))
 
 
-def mark_at(text: str, index: int) -> Mark:
+def boundary_at(text: str, index: int) -> Boundary:
     """Return how strong a boundary the character makes; what follows it may be unknown."""
     character = text[index]
-    strength = Mark.SENTENCE if character in SENTENCE_MARKS else Mark.CLAUSE
-    if strength is Mark.CLAUSE and character not in CLAUSE_MARKS:
-        return Mark.NONE
+    strength = Boundary.SENTENCE if character in SENTENCE_MARKS else Boundary.CLAUSE
+    if strength is Boundary.CLAUSE and character not in CLAUSE_MARKS:
+        return Boundary.NONE
     if character == "\n":
         return strength
     line = text[:index].rpartition("\n")[2]
     word = found.group() if (found := _LAST_WORD.search(line)) else ""
     following = text[index + 1 : index + 3]
     if word[-1:].isdigit() and character in NUMBER_MARKS:
-        return _mark_behind_number(character, line, following, strength)
+        return _boundary_behind_number(character, line, following, strength)
     if not character.isascii():
         return strength
     if _ADDRESS.search(word):
         return _unless_it_goes_on(following, strength)
     if character in INNER_MARKS and following and _goes_on(following[0]):
-        return Mark.NONE
+        return Boundary.NONE
     if character == ";" and _ENTITY.search(word):
-        return Mark.NONE
+        return Boundary.NONE
     if character == "." and word.lower() in ABBREVIATIONS_OF_NUMBERS:
         return _unless_a_number_follows(following, strength)
-    return Mark.NONE if character == "." and _is_shortened(word) else strength
+    return Boundary.NONE if character == "." and _is_shortened(word) else strength
 
 
-def _mark_behind_number(character: str, line: str, following: str, strength: Mark) -> Mark:
+def _boundary_behind_number(
+    character: str, line: str, following: str, strength: Boundary
+) -> Boundary:
     """A fraction, a time of day, a date or a list of numbers may go on behind its mark."""
     if character != "." and character != ":":
         behind_spaces = _unless_a_number_follows(following, strength)
         if behind_spaces is not strength or not character.isascii():
             return behind_spaces
     if following and _is_list_number(line):
-        return Mark.NONE
+        return Boundary.NONE
     return _unless_it_goes_on(following, strength)
 
 
-def _unless_it_goes_on(following: str, strength: Mark) -> Mark:
+def _unless_it_goes_on(following: str, strength: Boundary) -> Boundary:
     if not following:
-        return Mark.OPEN
-    return Mark.NONE if _goes_on(following[0]) else strength
+        return Boundary.OPEN
+    return Boundary.NONE if _goes_on(following[0]) else strength
 
 
-def _unless_a_number_follows(following: str, strength: Mark) -> Mark:
+def _unless_a_number_follows(following: str, strength: Boundary) -> Boundary:
     """Decide by the next character, or the one behind a space."""
     rest = following.removeprefix(" ")
     if not rest:
-        return Mark.OPEN
-    return Mark.NONE if rest[0].isdigit() else strength
+        return Boundary.OPEN
+    return Boundary.NONE if rest[0].isdigit() else strength
 
 
 def clause_start(text: str, at: int) -> int:
     """Return where the clause begins in which the character before `at` stands."""
     for index in range(min(at, len(text)) - 1, -1, -1):
-        if mark_at(text, index) in (Mark.CLAUSE, Mark.SENTENCE):
+        if boundary_at(text, index) in (Boundary.CLAUSE, Boundary.SENTENCE):
             end = index + 1
             while end < len(text) and (text[end] in CLOSERS or text[end].isspace()):
                 end += 1

@@ -94,7 +94,7 @@ async def test_a_dead_link_ends_the_reply_at_both_ends(rig: Rig) -> None:
 async def test_a_reply_for_a_service_that_is_not_there_is_given_up(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.speech.drive.STALL_S", 0.3)
+    monkeypatch.setattr("services.speech.playback.avatar.STALL_S", 0.3)
     async with speaking("127.0.0.1:1", "avatar", Watcher()) as drive:
         with pytest.raises(ServiceError) as failure:
             await say(drive, 5)

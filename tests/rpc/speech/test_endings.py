@@ -15,7 +15,7 @@ LONG_S = 3600
 
 
 async def stop_reason(rig: SpeechRig) -> int:
-    """Wait for the task's stop, and tell why."""
+    """Wait for the task's stop, and return its reason."""
     request = await rig.tasks.stops.get()
     assert request.task_id == TASK_ID
     return request.reason
@@ -52,7 +52,7 @@ async def test_a_user_who_comes_back_goes_on() -> None:
         assert rig.tasks.stops.empty()
 
 
-async def test_a_line_that_breaks_is_no_goodbye() -> None:
+async def test_a_line_that_breaks_does_not_end_the_task() -> None:
     async with speech_rig() as rig:
         async with Talk.open(rig) as talk:
             await talk.send(text("Why?"))
@@ -78,18 +78,17 @@ class Quiet:
     def __init__(self) -> None:
         self.conversation = Conversation(
             events=EventLog(recorder=None),
-            past=None,
             history=History(),
             last_turn_id=0,
             stages=None,  # type: ignore[arg-type]  # no turn is held
         )
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def warn(self) -> None:
-        self.told.append("warned")
+        self.calls.append("warned")
 
     async def end(self) -> None:
-        self.told.append("ended")
+        self.calls.append("ended")
 
 
 @in_virtual_time
@@ -97,20 +96,20 @@ async def test_the_warning_comes_in_time_before_the_end() -> None:
     quiet = Quiet()
     async with hanging_up(quiet.conversation, longest_quiet_s=120, warn=quiet.warn, end=quiet.end):
         await asyncio.sleep(120 - WARNING_S - 1)
-        assert quiet.told == []
+        assert quiet.calls == []
         await asyncio.sleep(2)
-        assert quiet.told == ["warned"]
+        assert quiet.calls == ["warned"]
         await asyncio.sleep(WARNING_S)
-        assert quiet.told == ["warned", "ended"]
+        assert quiet.calls == ["warned", "ended"]
 
 
 @in_virtual_time
-async def test_a_voice_after_the_warning_begins_the_time_anew() -> None:
+async def test_a_voice_after_the_warning_starts_the_time_again() -> None:
     quiet = Quiet()
     async with hanging_up(quiet.conversation, longest_quiet_s=120, warn=quiet.warn, end=quiet.end):
         await asyncio.sleep(110)
         quiet.conversation.note_speech(0)
         await asyncio.sleep(90)
-        assert quiet.told == ["warned"]
+        assert quiet.calls == ["warned"]
         await asyncio.sleep(40)
-        assert quiet.told == ["warned", "warned", "ended"]
+        assert quiet.calls == ["warned", "warned", "ended"]

@@ -11,7 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.reasons import Reason
-from services.speech.conversation.record import TaskRecords
+from services.speech.conversation.task_records import TaskRecords
 from tests.support.task import ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     OpenService,
@@ -94,7 +94,7 @@ async def test_a_long_conversation_comes_in_pages(tasks: TaskServiceStub) -> Non
     # Speech takes it up again.
     records = TaskRecords(tasks, service_token=None)
     assert list(await records.events_after(task.task_id, 0)) == events
-    past = await records.past(task.task_id)
+    past = await records.recorded(task.task_id)
     assert (past.last_turn_id, past.last_sequence, len(past.exchanges)) == (25, sequence, 25)
 
 

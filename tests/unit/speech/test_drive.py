@@ -71,18 +71,18 @@ class ScriptedCall:
 
 
 class Watcher:
-    """Remembers what it is told."""
+    """Remembers its reports."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.reports: list[object] = []
 
     def drive_ready(self) -> None:
         """The drive is open."""
-        self.told.append("ready")
+        self.reports.append("ready")
 
     def playback_started(self, method: PlaybackMethod) -> None:
         """The reply is heard."""
-        self.told.append(method)
+        self.reports.append(method)
 
 
 def finished(played_s: float, *, interrupted: bool = False) -> pb.DriveResponse:
@@ -185,11 +185,11 @@ async def test_nothing_is_written_before_the_drive_is_open() -> None:
         await drive.send(audio(0.5))
         await asyncio.sleep(1)
         assert call.kinds == ["setup"]
-        assert watcher.told == []
+        assert watcher.reports == []
         call.answer(STARTED)
         await asyncio.sleep(0.1)
         assert call.audio_s == pytest.approx(0.5)
-        assert watcher.told == ["ready"]
+        assert watcher.reports == ["ready"]
 
 
 @in_virtual_time
@@ -247,7 +247,7 @@ async def test_a_drive_without_an_end_is_lost() -> None:
 
 
 @in_virtual_time
-async def test_when_audio_was_sent_is_known_by_no_wall_clock_but_the_tellers() -> None:
+async def test_when_audio_was_sent_is_known_by_the_reporters_clock_alone() -> None:
     """Its clock may differ from ours, and may be set between two of its words."""
     call = ScriptedCall()
     call.answer(STARTED)
@@ -258,7 +258,7 @@ async def test_when_audio_was_sent_is_known_by_no_wall_clock_but_the_tellers() -
         sent_at = loop.time() - 0.2
         for wall, sent_time in ((5_000.2, 5_000.0), (8_600.7, 8_600.0)):
             progress = pb.DriveProgress(first_sent_time=to_timestamp(sent_time))
-            told = pb.DriveResponse(event_time=to_timestamp(wall), progress=progress)
-            call.answer(told)
+            response = pb.DriveResponse(event_time=to_timestamp(wall), progress=progress)
+            call.answer(response)
             await asyncio.sleep(0.5)
             assert drive.playback.first_sent_at == pytest.approx(sent_at, abs=0.001)

@@ -33,14 +33,14 @@ class Recorder:
 
 
 async def read(listener: Listener) -> list[int]:
-    """Return the sequences of what a listener is told until it is closed."""
+    """Return the sequences of the events that a listener gets until it is closed."""
     return [
         item.sequence async for item in listener.items() if isinstance(item, pb.ConversationEvent)
     ]
 
 
 @in_virtual_time
-async def test_everyone_hears_the_same_from_their_arrival_on() -> None:
+async def test_every_listener_gets_the_same_from_its_arrival_on() -> None:
     recorder = Recorder()
     events = EventLog(recorder=recorder, last_sequence=10)
     with events.attached() as early:
@@ -102,7 +102,7 @@ async def test_audio_for_one_who_left_is_refused() -> None:
 
 
 @in_virtual_time
-async def test_a_failure_comes_after_what_was_told_and_to_newcomers() -> None:
+async def test_a_failure_comes_after_earlier_events_and_to_later_listeners() -> None:
     events = EventLog(recorder=None)
     error = ServiceError(Reason.TASK_ENDED, "over")
     with events.attached() as listener:

@@ -16,14 +16,16 @@ from tests.support.virtual_time import in_virtual_time
 
 
 class Store:
-    """Takes batches, unless it is told to fail."""
+    """Takes batches, unless it is to fail."""
 
     def __init__(self, *failures: Reason) -> None:
         self.failures = list(failures)
         self.batches: list[list[int]] = []
+        self.appending = asyncio.Event()
 
     async def append(self, request: pb.AppendEventsRequest) -> None:
         """Take a batch."""
+        self.appending.set()
         await asyncio.sleep(0.005)
         if self.failures:
             raise ServiceError(self.failures.pop(0), "no")
@@ -116,24 +118,41 @@ async def test_a_failure_that_passes_loses_nothing() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.TASK_ENDED, Reason.EVENTS_OUT_OF_ORDER])
 @in_virtual_time
-async def test_a_failure_that_stays_is_told_once(reason: Reason) -> None:
-    told: list[ServiceError] = []
+async def test_a_failure_that_stays_is_reported_once(reason: Reason) -> None:
+    losses: list[ServiceError] = []
     async with written(Store(reason)) as record:
-        record.when_lost(told.append)
+        record.when_lost(losses.append)
         record.add(delta(1))
         with pytest.raises(ServiceError):
             await record.flush()
         record.add(delta(2))
         with pytest.raises(ServiceError):
             await record.flush()
-    assert [error.reason for error in told] == [reason]
+    assert [error.reason for error in losses] == [reason]
 
 
 @in_virtual_time
 async def test_what_waits_is_bounded() -> None:
-    told: list[ServiceError] = []
+    losses: list[ServiceError] = []
     record = Record(task_id="task", append=Store().append)
-    record.when_lost(told.append)
+    record.when_lost(losses.append)
     for sequence in range(1, WAITING_EVENTS + 2):
         record.add(delta(sequence))
-    assert [error.reason for error in told] == [Reason.DEPENDENCY_UNAVAILABLE]
+    assert [error.reason for error in losses] == [Reason.DEPENDENCY_UNAVAILABLE]
+
+
+@in_virtual_time
+async def test_a_record_that_overflows_while_it_is_written_is_lost() -> None:
+    store = Store()
+    record = Record(task_id="task", append=store.append)
+    losses: list[ServiceError] = []
+    record.when_lost(losses.append)
+    writing = asyncio.create_task(record.write())
+    record.add(finished(1))
+    await store.appending.wait()
+    for sequence in range(2, WAITING_EVENTS + 2):
+        record.add(delta(sequence))
+    await writing
+    assert [error.reason for error in losses] == [Reason.DEPENDENCY_UNAVAILABLE]
+    with pytest.raises(ServiceError):
+        await record.flush()

@@ -39,14 +39,14 @@ class ScriptedTurnEnd:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedFloor:
-    """Recognises a text by the length of its audio, and writes down what it is told."""
+    """Recognises a text by the length of its audio, and notes the calls to it."""
 
     text: Callable[[float], str]
     recognition_s: float = RECOGNITION_S
     speaking: Speaking = Speaking.SILENT
     recent_speech: str = ""
     error: ServiceError | None = None
-    told: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     asked: list[Utterance] = field(default_factory=list)
     recognised: int = 0
 
@@ -60,33 +60,33 @@ class ScriptedFloor:
 
     def note_speech(self, start_s: float) -> None:
         """Note when."""
-        self.told.append(f"speech at {start_s:.1f}")
+        self.calls.append(f"speech at {start_s:.1f}")
 
-    def preempt(self, words: Transcript) -> None:
+    def preempt(self, transcript: Transcript) -> None:
         """Note what."""
-        self.told.append("guess")
+        self.calls.append("preempt")
 
     def withdraw_preemptive_reply(self) -> None:
         """Note it."""
-        self.told.append("withdraw")
+        self.calls.append("withdraw")
 
     def yield_floor(self) -> None:
         """Fall silent."""
-        self.told.append("yield")
+        self.calls.append("yield")
         self.speaking = Speaking.SILENT
 
-    def ask(self, utterance: Utterance, words: "asyncio.Task[Transcript]") -> None:
+    def ask(self, utterance: Utterance, transcript: "asyncio.Task[Transcript]") -> None:
         """Note what."""
-        self.told.append("ask")
+        self.calls.append("ask")
         self.asked.append(utterance)
 
     async def dismiss(self, kind: UtteranceKind, text: str) -> None:
         """Note why."""
-        self.told.append(f"dismiss {kind}")
+        self.calls.append(f"dismiss {kind}")
 
     def prompt(self) -> None:
         """Note it."""
-        self.told.append("prompt")
+        self.calls.append("prompt")
 
 
 async def listen(
@@ -110,7 +110,7 @@ async def listen(
             microphone.push(pcm[at : at + 640])
             await asyncio.sleep(0.02)
         microphone.finish()
-    return floor.told
+    return floor.calls
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_a_pause_is_as_long_as_the_sentence_needs(
         floor = ScriptedFloor(text=lambda _: text)
         feeding = asyncio.create_task(listen(floor, voiced(1) + silent(pause_s), turn_end=turn_end))
         await asyncio.sleep(1 + pause_s)
-        assert floor.told.count("ask") == expected
+        assert floor.calls.count("ask") == expected
         await feeding
         [utterance] = floor.asked
         assert utterance.end_s == pytest.approx(1, abs=0.05)
@@ -144,13 +144,13 @@ async def test_a_pause_is_as_long_as_the_sentence_needs(
 @in_virtual_time
 async def test_a_reply_is_begun_in_the_pause_and_thrown_away_when_the_user_goes_on() -> None:
     floor = ScriptedFloor(text=lambda length_s: FINISHED if length_s > 2 else UNFINISHED)
-    told = await listen(
+    calls = await listen(
         floor,
         voiced(1) + silent(0.7) + voiced(1) + silent(0.5),
         turn_end=ScriptedTurnEnd(answers=[0.9]),
         rules=replace(RULES, complete_silence_s=0.4),
     )
-    assert told == ["speech at 0.0", "guess", "withdraw", "guess", "ask"]
+    assert calls == ["speech at 0.0", "preempt", "withdraw", "preempt", "ask"]
     assert floor.asked[0].end_s == pytest.approx(2.7, abs=0.05)
 
 
@@ -183,7 +183,7 @@ async def test_an_onset_is_found_to_the_byte_whatever_the_messages_are(
             at += size
         microphone.finish()
     [utterance] = floor.asked
-    assert floor.told == [f"speech at {len(quiet) / SECOND:.1f}", "ask"]
+    assert floor.calls == [f"speech at {len(quiet) / SECOND:.1f}", "ask"]
     assert utterance.end_s == len(pcm) / SECOND
     assert utterance.pcm == quiet[-byte_count(RULES.lead_s, 16_000) :] + voice
 
@@ -218,9 +218,9 @@ async def test_noise_is_no_question() -> None:
 @in_virtual_time
 async def test_whoever_only_listens_does_not_interrupt(text: str, language_code: str) -> None:
     floor = ScriptedFloor(text=lambda _: text, speaking=Speaking.ALOUD)
-    told = await listen(floor, voiced(0.8) + silent(1.3), language_code=language_code)
+    calls = await listen(floor, voiced(0.8) + silent(1.3), language_code=language_code)
     kind = "backchannel" if text else "noise"
-    assert told == ["speech at 0.0", f"dismiss {kind}"]
+    assert calls == ["speech at 0.0", f"dismiss {kind}"]
 
 
 @in_virtual_time
@@ -232,8 +232,8 @@ async def test_yes_is_an_answer_when_nobody_else_speaks() -> None:
 @in_virtual_time
 async def test_words_interrupt_before_they_are_over() -> None:
     floor = ScriptedFloor(text=lambda _: "No, stop that", speaking=Speaking.ALOUD)
-    told = await listen(floor, voiced(0.7))
-    assert told == ["speech at 0.0", "yield", "ask"]
+    calls = await listen(floor, voiced(0.7))
+    assert calls == ["speech at 0.0", "yield", "ask"]
     # Half a second of voice, the recogniser's time, and the frames that these end in.
     assert floor.recognised == 2
 
@@ -245,23 +245,23 @@ async def test_the_replys_own_echo_does_not_interrupt() -> None:
         speaking=Speaking.ALOUD,
         recent_speech="Yes, the East Garage is right beside the museum entrance.",
     )
-    told = await listen(floor, voiced(2.5) + silent(1.3))
-    assert told == ["speech at 0.0", "dismiss echo"]
+    calls = await listen(floor, voiced(2.5) + silent(1.3))
+    assert calls == ["speech at 0.0", "dismiss echo"]
 
 
 @in_virtual_time
 async def test_a_long_voice_interrupts_while_nobody_knows_what_it_says() -> None:
     floor = ScriptedFloor(text=lambda _: "", speaking=Speaking.ALOUD, recognition_s=5.0)
-    told = await listen(floor, voiced(2) + silent(1))
-    assert told == ["speech at 0.0", "yield", "dismiss noise"]
+    calls = await listen(floor, voiced(2) + silent(1))
+    assert calls == ["speech at 0.0", "yield", "dismiss noise"]
 
 
 @in_virtual_time
 async def test_who_goes_on_before_the_reply_is_heard_is_not_talked_over() -> None:
     floor = ScriptedFloor(text=lambda _: "tomorrow afternoon.", speaking=Speaking.PREPARING)
-    told = await listen(floor, voiced(0.2) + silent(1.3))
-    assert told[:2] == ["speech at 0.0", "yield"]
-    assert told[-1] == "ask"
+    calls = await listen(floor, voiced(0.2) + silent(1.3))
+    assert calls[:2] == ["speech at 0.0", "yield"]
+    assert calls[-1] == "ask"
 
 
 @in_virtual_time
@@ -275,8 +275,8 @@ async def test_a_recogniser_that_fails_is_the_turns_to_tell() -> None:
 @in_virtual_time
 async def test_a_silent_user_is_asked_once_until_they_speak() -> None:
     floor = ScriptedFloor(text=lambda _: FINISHED)
-    told = await listen(floor, silent(10) + voiced(1) + silent(10))
-    assert told == ["prompt", "speech at 10.0", "guess", "ask", "prompt"]
+    calls = await listen(floor, silent(10) + voiced(1) + silent(10))
+    assert calls == ["prompt", "speech at 10.0", "preempt", "ask", "prompt"]
 
 
 @in_virtual_time
@@ -310,9 +310,9 @@ async def test_an_utterance_whose_audio_stops_is_ended_as_by_silence(
     async with microphone.running():
         await feed(microphone, voiced(1.6) + silent(silence_s), piece_s=piece_s)
         await asyncio.sleep(0.8)
-        assert "ask" not in floor.told
+        assert "ask" not in floor.calls
         await asyncio.sleep(0.4 + piece_s)
-        assert floor.told.count("ask") == 1
+        assert floor.calls.count("ask") == 1
         [utterance] = floor.asked
         assert utterance.end_s == pytest.approx(1.6, abs=0.05)
         await asyncio.sleep(30)
@@ -353,4 +353,4 @@ async def test_noise_whose_audio_stops_is_dismissed() -> None:
     async with microphone.running():
         await feed(microphone, voiced(0.4))
         await asyncio.sleep(3)
-        assert floor.told == ["speech at 0.0", "dismiss noise"]
+        assert floor.calls == ["speech at 0.0", "dismiss noise"]

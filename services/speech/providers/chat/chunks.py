@@ -56,7 +56,7 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
     head = b""
     async for chunk in chunks:
         head += chunk
-        if head.strip():
+        if head.lstrip(_BLANK):
             break
     if head.lstrip(_BLANK)[:1] in (b"{", b"["):
         for document in await _plain_documents(head, chunks):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.speech.listening.annotations import is_invention, without_marks
+from services.speech.listening.annotations import is_hallucination, without_annotations
 
 NO_WORDS = [
     *("", ".", "...", "。", "-", "?!", "…", " \n"),
@@ -46,12 +46,12 @@ KEPT = [
 
 @pytest.mark.parametrize("text", NO_WORDS)
 def test_marks_and_names_of_sounds_are_no_words(text: str) -> None:
-    assert without_marks(text) == ""
+    assert without_annotations(text) == ""
 
 
 @pytest.mark.parametrize(("text", "words"), KEPT)
 def test_words_are_kept_as_they_are(text: str, words: str) -> None:
-    assert without_marks(text) == words
+    assert without_annotations(text) == words
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_words_are_kept_as_they_are(text: str, words: str) -> None:
     ],
 )
 def test_known_inventions_are_known(text: str) -> None:
-    assert is_invention(text)
+    assert is_hallucination(text)
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_known_inventions_are_known(text: str) -> None:
     ],
 )
 def test_answers_are_no_inventions(text: str) -> None:
-    assert not is_invention(text)
+    assert not is_hallucination(text)

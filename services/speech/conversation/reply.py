@@ -1,0 +1,128 @@
+"""A reply in the making: its text becomes segments, each of them audio, which goes to a drive."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from services.runtime.errors import ServiceError
+from services.speech.conversation.events import Event, SentenceStarted
+from services.speech.conversation.reply_updates import ReplyUpdates
+from services.speech.conversation.sentences import sentence
+from services.speech.dialogue.generation import Generation
+from services.speech.dialogue.other_language import Saying, language_at
+from services.speech.personas.catalogue import Persona, PersonaLanguage
+from services.speech.playback.ledger import Ledger
+from services.speech.playback.voicing import Voicing
+from services.speech.ports import Drive, SpeechChunk, Synthesizer
+from services.speech.streams import closing
+from services.speech.telemetry.waterfall import Mark, Waterfall
+from services.speech.text.segmentation import Segment, split
+from services.speech.voices import choose_voice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyVoice:
+    """Who replies, in which language and voice."""
+
+    persona: Persona
+    language: PersonaLanguage
+    voice_id: str
+
+
+class Reply:
+    """A pull chain: the drive takes audio, audio takes segments; only the text is generated ahead.
+
+    Cancelling the task that plays it closes every stage, the innermost first. The ledger knows what
+    became of it. `sayings` are the parts of a text whose language changes within it.
+    """
+
+    def __init__(
+        self,
+        *,
+        generation: Generation,
+        start: int,
+        sayings: tuple[Saying, ...],
+        reply_voice: ReplyVoice,
+        synthesizer: Synthesizer,
+        ledger: Ledger,
+        waterfall: Waterfall,
+        publish: Callable[[Event], None],
+    ) -> None:
+        self._generation = generation
+        self._start = start
+        self._sayings = sayings
+        self._reply_voice = reply_voice
+        self._synthesizer = synthesizer
+        self._ledger = ledger
+        self._waterfall = waterfall
+        self._publish = publish
+        self._updates = ReplyUpdates(publish)
+
+    async def play(self, drive: Drive) -> None:
+        """Produce the reply and see it played; what was produced before a failure is played too.
+
+        Raises ServiceError.
+        """
+        try:
+            await self._produce(drive)
+        except ServiceError:
+            if self._ledger.produced_s > 0:
+                await drive.finish()
+            raise
+        await drive.finish()
+
+    async def _produce(self, drive: Drive) -> None:
+        async with closing(split(self._deltas())) as segments:
+            async for segment in segments:
+                self._waterfall.reach(Mark.FIRST_SENTENCE)
+                if not await self._speak(segment, drive):
+                    return
+        self._ledger.complete()
+
+    async def _deltas(self) -> AsyncIterator[str]:
+        """Yield the text, noting it in the ledger as it comes."""
+        async with closing(self._generation.deltas(self._start)) as deltas:
+            try:
+                async for delta in deltas:
+                    self._waterfall.reach(Mark.FIRST_TOKEN)
+                    self._ledger.add_text(delta)
+                    self._updates.add(delta)
+                    yield delta
+            finally:
+                self._updates.flush()
+        self._waterfall.reach(Mark.LAST_TOKEN)
+
+    async def _speak(self, segment: Segment, drive: Drive) -> bool:
+        """Speak a segment; False when the drive is over and nobody will hear more."""
+        voicing = self._voicing(segment)
+        spoken = voicing.spoken(segment.text)
+        if not spoken.text:
+            return True
+        items = sentence(segment, spoken, voicing, audio_s=self._ledger.produced_s)
+        async with closing(items):
+            async for item in items:
+                match item:
+                    case SentenceStarted():
+                        self._waterfall.reach(Mark.FIRST_AUDIO)
+                        self._ledger.begin_segment(
+                            text_start=segment.start, text_end=segment.end, spoken=spoken
+                        )
+                        self._updates.flush()
+                        self._publish(item)
+                    case SpeechChunk(pcm=pcm, words=words):
+                        self._ledger.add_audio(len(pcm), words)
+                        if not await drive.send(pcm):
+                            return False
+                    case _:
+                        assert_never(item)
+        self._ledger.end_segment()
+        return True
+
+    def _voicing(self, segment: Segment) -> Voicing:
+        """Return who speaks a segment: each language of a reply in two has a voice of its own."""
+        own = self._reply_voice.language.language_code
+        language_code = language_at(segment.end, self._sayings) or own
+        voice = choose_voice(
+            self._synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
+        )
+        return Voicing(self._synthesizer, voice_id=voice.voice_id, language_code=language_code)

@@ -1,0 +1,85 @@
+"""What a turn begins with: an input has an origin, a time, and perhaps a reply that has begun.
+
+`start` is the character from which on the turn says the generated text.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from services.speech.conversation.events import TurnOrigin
+from services.speech.dialogue.generation import Generation
+from services.speech.listening.detector import Utterance
+from services.speech.ports import Transcript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpokenInput:
+    """The user said something.
+
+    `transcript` is its recognition if that has begun, `generation` a reply that was begun
+    preemptively, and `discarded_replies` counts those that were begun and thrown away before.
+    """
+
+    origin: ClassVar = TurnOrigin.SPEECH
+    request_id: ClassVar = ""
+    start: ClassVar = 0
+
+    utterance: Utterance
+    transcript: "asyncio.Task[Transcript] | None" = None
+    generation: Generation | None = None
+    discarded_replies: int = 0
+
+    @property
+    def arrived_at(self) -> float:
+        """When the last voiced sample came, by the loop's clock."""
+        return self.utterance.voiced_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenInput:
+    """The user wrote something; `arrived_at` is a time of the loop's clock.
+
+    A second input with the same `request_id` is the same one again; empty: it cannot be repeated.
+    """
+
+    origin: ClassVar = TurnOrigin.TEXT
+    generation: ClassVar[None] = None
+    start: ClassVar = 0
+
+    text: str
+    arrived_at: float
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedInput:
+    """The application has something said; otherwise as `WrittenInput`."""
+
+    generation: ClassVar[None] = None
+    start: ClassVar = 0
+
+    text: str
+    arrived_at: float
+    origin: TurnOrigin = TurnOrigin.SAY
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedInput:
+    """A reply goes on from a character; `arrived_at` is a time of the loop's clock."""
+
+    origin: ClassVar = TurnOrigin.RESUMED
+    request_id: ClassVar = ""
+
+    generation: Generation
+    start: int
+    arrived_at: float
+
+
+TurnInput: TypeAlias = SpokenInput | WrittenInput | ScriptedInput | ResumedInput
+
+
+def is_prompt(turn_input: TurnInput) -> bool:
+    """Whether a turn asks a user who says nothing."""
+    return turn_input.origin is TurnOrigin.PROMPT
