@@ -185,7 +185,7 @@ class Dialogue:
             async with asyncio.timeout(EMBEDDING_S):
                 return await self._knowledge[key].find(user_text)
         except TimeoutError:
-            log.warning("embedder late")
+            log.warning("embedder timed out")
             return ()
 
 
