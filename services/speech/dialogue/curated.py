@@ -21,7 +21,7 @@ MAX_POLAR_MISSING_SHARE = 0.1
 """A yes or no depends on every word."""
 
 UNASKED_PENALTY = 0.025
-"""How much lead a fact loses when no word of the question stands in the ways to ask for it."""
+"""How much lead a fact loses if no word of the question occurs in the ways to ask for it."""
 
 MIN_RELEVANT_SIMILARITY = 0.75
 """A fact below this is not relevant either."""

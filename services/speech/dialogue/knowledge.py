@@ -29,7 +29,7 @@ DEFAULT_MISSING_SHARE = 0.2
 """The share of missing words for a question without content words: how much is it?"""
 
 ANSWER_CHARACTERS = 100
-"""The subject of an answer stands at its beginning; embedding more would slow the start."""
+"""The beginning of an answer has its subject; embedding more would slow down the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ _NAMED_OPERATIONS = (
     ("*", _pattern(r"\b(?:product of|multiply)\s+"), _pattern(r"\s+(?:and|by|with)\s+")),
     ("/", _pattern(r"\bdivide\s+"), _pattern(r"\s+by\s+")),
 )
-"""Operations named before their two numbers, and what stands between these."""
+"""Operations named before their two numbers, and the words between these."""
 
 _MAX_SIZE = 10**30
 _MAX_DEPTH = 20

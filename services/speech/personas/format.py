@@ -90,18 +90,18 @@ Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
 
 
-class _Table(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class FactTable(_Table):
+class FactTable(_StrictModel):
     """One thing that the persona knows."""
 
     questions: Annotated[list[Text], Field(min_length=1)]
     answer: Text
 
 
-class LanguageTable(_Table):
+class LanguageTable(_StrictModel):
     """The persona in one language."""
 
     voice: Voices
@@ -123,11 +123,11 @@ def _threshold(name: str) -> Any:
 
 
 _thresholds: dict[str, Any] = {each.name: _threshold(each.name) for each in fields(ListeningRules)}
-ListeningTable = create_model("ListeningTable", __base__=_Table, **_thresholds)
+ListeningTable = create_model("ListeningTable", __base__=_StrictModel, **_thresholds)
 """The thresholds of `ListeningRules` that a persona may set."""
 
 
-class PersonaTable(_Table):
+class PersonaTable(_StrictModel):
     """A whole file."""
 
     display_name: Text
@@ -180,7 +180,7 @@ def _rule(error: ErrorDetails) -> str:
     return rule.format(**error.get("ctx", {})) if rule else error["msg"]
 
 
-def _table_of(place: Sequence[int | str]) -> type[_Table]:
+def _table_of(place: Sequence[int | str]) -> type[_StrictModel]:
     match place:
         case ["languages", _, "knowledge", _, _]:
             return FactTable
