@@ -254,9 +254,11 @@ def _clauses(sentence: str) -> list[str]:
     return [clause for clause in _CLAUSE.split(sentence) if clause.strip()]
 
 
-def _belongs_to_sum(value: Value, sums: Iterable[Sum]) -> bool:
+def _belongs_to_sum(value: Value, found: Iterable[Sum]) -> bool:
     amount = value.amount / 100 if value.unit == "percent" else value.amount
-    return any(is_result(amount, each) for sum_ in sums for each in (*sum_.operands, *sum_.steps))
+    return any(
+        is_result(amount, number) for each in found for number in (*each.operands, *each.steps)
+    )
 
 
 def _is_about_venue(sentence: str) -> bool:

@@ -134,8 +134,8 @@ def _is_operator(text: str, gap: Span) -> bool:
     start, stop = gap
     if not start < stop or not _OPERATOR.fullmatch(text, start, stop):
         return False
-    is_behind_one = _OPERAND_BEFORE.search(text[max(0, start - 2) : start])
-    return bool(is_behind_one and _OPERAND_AFTER.match(text, stop))
+    follows_operand = _OPERAND_BEFORE.search(text[max(0, start - 2) : start])
+    return bool(follows_operand and _OPERAND_AFTER.match(text, stop))
 
 
 def _aligned(text: str, said: str, place: Span) -> SpokenForm:
