@@ -1,7 +1,7 @@
-"""What the embedded stack answers: `python -m bench.honesty QUESTIONS.tsv`, a table out.
+"""What the embedded stack answers: `python -m bench.honesty QUESTIONS.tsv` prints a table.
 
-Each question is asked in a conversation of its own, with the real embedder and language model, at
-the text level. Columns: the question's own, then where the words come from, the reply, and the
+Each question is asked as text in a conversation of its own, with the real embedder and language
+model. Columns: those of the questions, then the source of the words, the reply, and the
 seconds until its first words. Judging is left to a reader.
 """
 
@@ -26,12 +26,12 @@ SOURCES = ("declined", "curated", "model")
 """A reply that ends in a refusal counts as declined, whoever began it."""
 
 
-async def _answer(dialogue: Dialogue, row: dict[str, str], **manner: object) -> dict[str, str]:
+async def _answer(dialogue: Dialogue, row: dict[str, str], **options: object) -> dict[str, str]:
     before = {source: _count(source) for source in SOURCES}
     asked_at = time.monotonic()
     first_s = None
     reply = ""
-    async for delta in dialogue.reply(row["question"], history=History(), **manner):  # type: ignore[arg-type]
+    async for delta in dialogue.reply(row["question"], history=History(), **options):  # type: ignore[arg-type]
         first_s = first_s or time.monotonic() - asked_at
         reply += delta
     source = next(source for source in SOURCES if _count(source) > before[source])

@@ -18,12 +18,12 @@ log = structlog.get_logger(__name__)
 
 
 def read_personas(settings: SpeechSettings) -> Personas:
-    """Return the personas, and log those that are left out as errors. Raises PersonaError."""
+    """Return the personas, and log those with invalid files as errors. Raises PersonaError."""
     personas = load_personas(
         settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
     )
     for error in personas.left_out:
-        log.error("PERSONA LEFT OUT: its file is wrong", faults="; ".join(error.faults))
+        log.error("PERSONA LEFT OUT: invalid file", faults="; ".join(error.faults))
     return personas
 
 

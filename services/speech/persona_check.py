@@ -1,6 +1,6 @@
-"""`python -m services.speech.persona_check [FILE…]`: reports what is wrong with persona files.
+"""`python -m services.speech.persona_check [FILE…]`: validate persona files.
 
-Without files, it checks all of the deployment's folder. It exits with 0 when nothing is wrong.
+Without arguments it checks all files in the configured folder. The exit code is 0 if all are valid.
 """
 
 import sys
@@ -16,7 +16,7 @@ from services.speech.voices import VoiceOffer
 
 
 def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:
-    """Print what is wrong with each file, or that it is fine; return whether all are."""
+    """Print the faults of each file, or that it is fine; return whether all files are."""
     is_fine = True
     for path in paths:
         try:
@@ -31,7 +31,7 @@ def check(paths: Sequence[Path], offer: VoiceOffer) -> bool:
 
 
 def main() -> int:
-    """Check the files named on the command line; return the exit code."""
+    """Check the files given on the command line; return the exit code."""
     try:
         settings = load(SpeechSettings)
     except SettingsError as error:

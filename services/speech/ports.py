@@ -1,10 +1,10 @@
 """What a conversation needs from outside: small interfaces that providers implement.
 
 Incoming audio is mono PCM16 little-endian at 16 kHz (`LISTENING_RATE_HERTZ`); outgoing audio has
-the synthesizer's own rate. A provider that fails raises `ProviderError`, never its library's own
-errors. So does one that stalls: what is too long for a provider on the network is nothing unusual
-for a model on a busy machine, so each keeps its own deadlines. Closing an async iterator early
-cancels the provider's work.
+the synthesizer's own rate. A provider that fails raises `ProviderError`, never an error of its
+library. So does one that stops responding: a delay that means failure for a provider on the network
+is normal for a model on a busy machine, so each provider enforces its own deadlines. Closing an
+async iterator early cancels the provider's work.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -30,7 +30,7 @@ class Stage(StrEnum):
 class ProviderError(Exception):
     """A provider failed; `transient` says whether the same call may succeed later.
 
-    `vendor_message` is what the vendor itself says, short and without keys, for the log only.
+    `vendor_message` is the vendor's own message, shortened and without keys, for the log only.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ProviderQuotaError(ProviderError):
 
 
 class ProviderMuteError(ProviderError):
-    """A provider ended normally, without the answer that it owes."""
+    """A provider succeeded without producing anything where it had to."""
 
     def __init__(
         self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
@@ -69,10 +69,10 @@ class ProviderMuteError(ProviderError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A hypothesis of what was said; a later one replaces it until one is final.
+    """A hypothesis of what was said; each replaces the one before, until one is final.
 
-    Beyond the words, a recognizer may know how likely it is that nobody spoke, 0..1, and which
-    language it clearly heard (BCP 47), whichever it was asked for.
+    Beyond the words, a recognizer may know how likely it is that nobody spoke (0..1), and which
+    language it clearly heard (BCP 47), regardless of the one requested.
     """
 
     text: str
@@ -83,10 +83,10 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechEvidence:
-    """Evidence that an utterance is speech, whatever its words are.
+    """Acoustic evidence that an utterance is speech, regardless of its words.
 
-    `peak` is the detector's highest probability of speech, over 0.13 s. `stillness` is the share
-    of the voiced sound in which nothing moves, as in notes and tones, 0..1.
+    `peak` is the detector's highest probability of speech over 0.13 s. `stillness` (0..1) is the
+    share of the voiced sound whose spectrum does not change, as in notes and tones.
     """
 
     peak: float
@@ -104,7 +104,7 @@ class Recognizer(Protocol):
     def transcribe(
         self, pcm: AsyncIterator[bytes], *, language_code: str
     ) -> AsyncIterator[Transcript]:
-        """Yield hypotheses while audio arrives; exactly one final, the last, after it has ended."""
+        """Yield hypotheses while audio arrives; after it ends, exactly one final one, the last."""
 
 
 class Role(StrEnum):
@@ -146,7 +146,7 @@ class WordTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechChunk:
-    """Some of a text's audio; `words`, if given, replaces the word times given before."""
+    """A piece of a text's audio; `words`, if given, replaces all earlier word times."""
 
     pcm: bytes
     words: tuple[WordTime, ...] = ()
@@ -186,32 +186,32 @@ class Embedder(Protocol):
     """Texts as unit vectors whose dot product is their similarity."""
 
     async def embed_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Shape (len(texts), dimensions)."""
+        """Return an array of shape (len(texts), dimensions)."""
 
     async def embed_query(self, text: str) -> npt.NDArray[np.float32]:
-        """Shape (dimensions,)."""
+        """Return an array of shape (dimensions,)."""
 
 
 class VoiceDetector(Protocol):
-    """Detects speech in one audio stream; keeps state between frames."""
+    """Voice activity detection for one audio stream; keeps state between frames."""
 
     @property
     def frame_bytes(self) -> int:
         """The exact size of a frame."""
 
     def speech_probability(self, frame: bytes) -> float:
-        """0..1 for the next frame of the stream."""
+        """Return the probability (0..1) for the next frame of the stream."""
 
 
 class TurnEndModel(Protocol):
-    """Judges whether a speaker who pauses has finished."""
+    """Whether a speaker who pauses has finished the turn."""
 
     async def completion_probability(self, pcm: bytes) -> float:
-        """0..1 for an utterance that ends in a pause."""
+        """Return the probability (0..1) for an utterance that ends in a pause."""
 
 
 class PlaybackMethod(StrEnum):
-    """How playback is known."""
+    """How the playback position is known."""
 
     ESTIMATED = "estimated"
     CONFIRMED = "confirmed"
@@ -220,7 +220,7 @@ class PlaybackMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playback:
-    """How far a reply is; its first audio was sent at `first_sent_at` of the loop's clock."""
+    """The progress of a reply; `first_sent_at` is when its first audio was sent, in loop time."""
 
     sent_s: float = 0.0
     played_s: float = 0.0
@@ -230,42 +230,42 @@ class Playback:
 
 
 class DriveWatcher(Protocol):
-    """Is told what happens to a drive; never blocks."""
+    """Gets notified of what happens to a drive; never blocks."""
 
     def drive_ready(self) -> None:
-        """Audio is awaited at the far end."""
+        """The far end is ready for audio."""
 
     def playback_started(self, method: PlaybackMethod) -> None:
-        """The first sample is heard."""
+        """The first sample is being heard."""
 
 
 class Drive(Protocol):
-    """One reply on its way to where it is heard.
+    """One reply on its way to the place where it is heard.
 
-    A drive that is lost raises ServiceError from then on; `playback` stays as last known.
+    Once a drive is lost, it raises ServiceError; `playback` stays as last known.
     """
 
     @property
     def playback(self) -> Playback:
-        """How far the reply is, as last known."""
+        """The progress of the reply, as last known."""
 
     async def send(self, pcm: bytes) -> bool:
-        """Add whole samples; waits while too much of the reply is not yet played.
+        """Add whole samples; wait while too much of the reply is still unplayed.
 
-        False when the drive is over already and nobody will hear more.
+        Return False if the drive has already ended and no more will be heard.
         """
 
     async def finish(self) -> Playback:
-        """Declare that no audio follows, and wait until all of it is played or cut off."""
+        """Declare the end of the audio, and wait until all of it is played or interrupted."""
 
     async def interrupt(self) -> Playback:
-        """Stop playing now, drop the rest, and say how far it came."""
+        """Stop playing now, drop the rest, and return how far it got."""
 
 
 class Speaker(Protocol):
-    """Where replies are heard."""
+    """The place where replies are heard."""
 
     def open(
         self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
     ) -> AbstractAsyncContextManager[Drive]:
-        """A drive for one reply; entering does not wait for the far end."""
+        """Open a drive for one reply; entering does not wait for the far end."""

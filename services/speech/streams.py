@@ -1,4 +1,4 @@
-"""How the stages of a turn pull from each other: each closes its source, and has deadlines."""
+"""How the stages of a turn pull from each other: each closes its source and limits its waiting."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """How long a stage may let its consumer wait, in seconds.
+    """How long a stage may keep its consumer waiting, in seconds.
 
-    `total_s` counts the waiting alone: time in which the consumer asks for nothing is free.
+    `total_s` counts only waiting: time in which the consumer asks for nothing is free.
     """
 
     first_s: float
@@ -23,7 +23,7 @@ class Deadlines:
 
 @asynccontextmanager
 async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close an iterator when the context is left, if it can be closed."""
+    """Close an iterator at the end of the block, if it can be closed."""
     try:
         yield items
     finally:
@@ -34,18 +34,18 @@ async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
 async def timely(items: AsyncIterator[T], deadlines: Deadlines) -> AsyncIterator[T]:
     """Yield the same items; raises TimeoutError when one is late."""
     loop = asyncio.get_running_loop()
-    patience_s = deadlines.first_s
+    limit_s = deadlines.first_s
     left_s = deadlines.total_s
     async with closing(items):
         while True:
             asked_at = loop.time()
             try:
-                async with asyncio.timeout(min(patience_s, left_s)):
+                async with asyncio.timeout(min(limit_s, left_s)):
                     item = await anext(items)
             except StopAsyncIteration:
                 return
             left_s -= loop.time() - asked_at
-            patience_s = deadlines.next_s
+            limit_s = deadlines.next_s
             yield item
 
 

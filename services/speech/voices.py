@@ -11,7 +11,7 @@ from services.speech.ports import Voice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceOffer:
-    """The synthesizer that the settings choose, and its voices."""
+    """The configured synthesizer and its voices."""
 
     synthesizer: str
     voices: Sequence[Voice]
@@ -26,13 +26,13 @@ def any_language(voice_ids: Iterable[str]) -> tuple[Voice, ...]:
 
 
 def speaks(voice: Voice, language_code: str) -> bool:
-    """Whether a voice speaks a language; regions are ignored, and no languages means any."""
+    """Whether a voice speaks a language; regions are ignored, no languages means any."""
     languages = {primary(each) for each in voice.language_codes}
     return not languages or primary(language_code) in languages
 
 
 def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]:
-    """Return the voices of a language; raises ServiceError when there is none."""
+    """Return the voices that speak a language; raises ServiceError if there is none."""
     found = tuple(voice for voice in voices if speaks(voice, language_code))
     if not found:
         raise refused(
@@ -48,9 +48,9 @@ def voices_for(voices: Sequence[Voice], language_code: str) -> tuple[Voice, ...]
 def choose_voice(
     voices: Sequence[Voice], language_code: str, *, wanted: str = "", preferred: str = ""
 ) -> Voice:
-    """Return the wanted voice, else the preferred one if it exists, else the first.
+    """Return the wanted voice, else the preferred one if available, else the first.
 
-    Raises ServiceError when the wanted one is unknown or no voice speaks the language.
+    Raises ServiceError if the wanted voice is unknown or no voice speaks the language.
     """
     if wanted and all(voice.voice_id != wanted for voice in voices):
         raise refused(

@@ -1,4 +1,4 @@
-"""The page about personas tells the format as it is, and its example is a persona."""
+"""The page about personas matches the format, and its example is a valid persona."""
 
 import re
 from dataclasses import fields
@@ -33,8 +33,10 @@ def test_every_field_is_on_the_page() -> None:
 
 
 def test_every_threshold_is_on_the_page_with_its_default() -> None:
-    told = dict(re.findall(r"^\| `(\w+_(?:s|probability))` \| ([\d.]+) \|", PAGE, re.MULTILINE))
-    assert {name: float(value) for name, value in told.items()} == {
+    documented = dict(
+        re.findall(r"^\| `(\w+_(?:s|probability))` \| ([\d.]+) \|", PAGE, re.MULTILINE)
+    )
+    assert {name: float(value) for name, value in documented.items()} == {
         each.name: each.default for each in fields(ListeningRules)
     }
     assert f"0 to {LONGEST_S:g}" in PAGE

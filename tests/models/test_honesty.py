@@ -1,4 +1,4 @@
-"""What the personas answer, with the real embedder: from their facts, or not at all."""
+"""With the real embedder, personas answer from their facts or not at all."""
 
 import csv
 from collections.abc import AsyncIterator, Sequence
@@ -31,14 +31,14 @@ LIES = {
 
 
 class Liar:
-    """Answers whatever it is asked, and nothing of it is true."""
+    """Answers every question, and never truthfully."""
 
     name = "liar"
 
     lie = ""
 
     async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield the lie by and by."""
+        """Yield the lie in pieces."""
         for start in range(0, len(self.lie), 3):
             yield self.lie[start : start + 3]
 
@@ -75,18 +75,18 @@ async def ask(dialogue: Dialogue, row: dict[str, str], personas: Personas) -> st
     return "".join([delta async for delta in deltas])
 
 
-async def test_no_lie_is_told(dialogue: Dialogue, personas: Personas, liar: Liar) -> None:
-    told = []
+async def test_no_lie_is_spoken(dialogue: Dialogue, personas: Personas, liar: Liar) -> None:
+    spoken = []
     for index, row in enumerate(rows("outside")):
         lies = LIES[row["language"]]
         liar.lie = lies[index % len(lies)]
         reply = await ask(dialogue, row, personas)
         if reply != personas.get(row["persona"]).speaking(row["language"]).unknown:
-            told.append((row["question"], reply))
-    assert told == []
+            spoken.append((row["question"], reply))
+    assert spoken == []
 
 
-async def test_facts_are_told_whatever_the_model_says(
+async def test_facts_are_given_whatever_the_model_says(
     dialogue: Dialogue, personas: Personas, liar: Liar
 ) -> None:
     """Most questions need no model; what one invents for the others is not said."""

@@ -9,7 +9,7 @@ from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentence
 from services.speech.dialogue.generation import Generation
-from services.speech.dialogue.other_language import Saying, language_at
+from services.speech.dialogue.other_language import LocalizedText, language_at
 from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
@@ -41,7 +41,7 @@ class Reply:
         *,
         generation: Generation,
         start: int,
-        sayings: tuple[Saying, ...],
+        sayings: tuple[LocalizedText, ...],
         reply_voice: ReplyVoice,
         synthesizer: Synthesizer,
         ledger: Ledger,

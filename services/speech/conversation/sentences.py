@@ -6,12 +6,12 @@ from services.speech.conversation.events import SentenceStarted
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import SpeechChunk
 from services.speech.streams import closing
-from services.speech.text.alignment import Spoken
+from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import Segment
 
 
 async def sentence(
-    segment: Segment, spoken: Spoken, voicing: Voicing, *, audio_s: float
+    segment: Segment, spoken: SpokenForm, voicing: Voicing, *, audio_s: float
 ) -> AsyncIterator[SentenceStarted | SpeechChunk]:
     """Yield what is spoken for a segment, from `audio_s` of the reply's audio on.
 

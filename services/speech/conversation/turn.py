@@ -29,9 +29,9 @@ from services.speech.conversation.turn_input import (
 )
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import (
-    Saying,
+    LocalizedText,
     joined,
-    only_language,
+    language_refusal,
     other_language,
 )
 from services.speech.dialogue.replies import Dialogue, Exchange, History
@@ -94,7 +94,7 @@ class Turn:
         self._waterfall = Waterfall(turn_input.arrived_at)
         self._generation = turn_input.generation
         self._user_text = ""
-        self._sayings: tuple[Saying, ...] = ()
+        self._sayings: tuple[LocalizedText, ...] = ()
         self._cut = cut
 
     @property
@@ -191,7 +191,7 @@ class Turn:
         if other := other_language(transcript, language.language_code):
             self._sayings = tuple(
                 each
-                for each in only_language(language, other)
+                for each in language_refusal(language, other)
                 if any(speaks(v, each.language_code) for v in self._stages.synthesizer.voices)
             )
 

@@ -1,1 +1,1 @@
-"""What a persona replies, and on what grounds."""
+"""What a persona replies, and what the reply is based on."""

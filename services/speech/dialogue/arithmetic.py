@@ -1,118 +1,122 @@
-"""Tells right results of sums from invented ones, and gives the right ones."""
+"""Computes the sums that a text names, and recognises wrong results."""
 
 import re
 from fractions import Fraction
 
 from services.speech.dialogue.claims import values
-from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
-from services.speech.dialogue.sums import Sum, amount_at, sums
+from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon_of
+from services.speech.dialogue.sums import Sum, parse_amount, sums
 
-_RESULT = re.compile(
+_EQUALS = re.compile(
     r"\s*(?:=|\bequal to\b|\b(?:is|are|equals?|makes?|gives?|becomes?)\b(?: equal to| about)?|"
     r"约?等于|得到?|就?是(?:不是)?)\s*",
     re.IGNORECASE,
 )
-_ENDS = re.compile(r"\s*(?:$|[^\w\s]|and\b|or\b)")
-"""Behind a number that nothing is counted by."""
+_NOTHING_COUNTED = re.compile(r"\s*(?:$|[^\w\s]|and\b|or\b)")
+"""What follows a number that stands on its own, without a thing it counts."""
 
 _RANGE = re.compile(r"(?<=[\d)])[-−–](?=[\d(])")
 """A minus only where a sum is all that is asked for: 12-5, but not 2-3 hours."""
 
 _SPACE = re.compile(r"\s*")
-_ANSWER = {"en": "The answer is {result}.", "zh": "答案是{result}。"}
-_ABOUT = {"en": "The answer is about {result}.", "zh": "答案约是{result}。"}
+_EXACT_ANSWER = {"en": "The answer is {result}.", "zh": "答案是{result}。"}
+_ROUNDED_ANSWER = {"en": "The answer is about {result}.", "zh": "答案约是{result}。"}
 _DECIMALS = 2
-_MOST_DECIMALS = 6
+_MAX_DECIMALS = 6
 
 
 def results(text: str) -> tuple[Fraction, ...]:
-    """Return what the sums in a text come to, their intermediate results included."""
+    """Return the results of the sums in a text, intermediate ones included."""
     shares = (value.amount / 100 for value in values(text) if value.unit == "percent")
-    return (*(step for each in sums(straight(text)) for step in each.steps), *shares)
+    found = sums(ascii_apostrophes(text))
+    return (*(step for each in found for step in each.steps), *shares)
 
 
 def has_sum(text: str) -> bool:
     """Whether a text names a sum: six times seven."""
-    return next(sums(straight(text)), None) is not None
+    return next(sums(ascii_apostrophes(text)), None) is not None
 
 
 def equations(text: str) -> tuple[Sum, ...]:
-    """Return the sums of which a text says what they come to."""
-    told = straight(text)
-    return tuple(each for each in sums(told) if _stated(told, each.end) is not None)
+    """Return the sums whose result a text states."""
+    text = ascii_apostrophes(text)
+    return tuple(each for each in sums(text) if _stated_result(text, each.end) is not None)
 
 
 def has_false_equation(text: str) -> bool:
-    """Whether a text says of a sum that it comes to something else: six times seven is forty."""
-    told = straight(text)
+    """Whether a text states a wrong result of a sum: six times seven is forty."""
+    text = ascii_apostrophes(text)
     return any(
         stated is not None and not is_result(stated, each.result)
-        for each in sums(told)
-        for stated in [_stated(told, each.end)]
+        for each in sums(text)
+        for stated in [_stated_result(text, each.end)]
     )
 
 
-def gives_other_result(sentence: str, question: str) -> bool:
-    """Whether a sentence answers the sums of a question with a number that they do not come to.
+def states_wrong_result(sentence: str, question: str) -> bool:
+    """Whether a sentence answers a question's sums with a number that is not their result.
 
-    What something is counted by is no answer: there are six groups of seven.
+    A number that counts something is no answer: there are six groups of seven.
     """
-    told = straight(sentence)
+    sentence = ascii_apostrophes(sentence)
     right = results(question)
-    ends = {each.end for each in sums(told)}
-    for equal in _RESULT.finditer(told):
-        stated = amount_at(told, equal.end())
-        if stated is None or equal.start() in ends or not _ENDS.match(told, stated[1]):
+    ends = {each.end for each in sums(sentence)}
+    for equals in _EQUALS.finditer(sentence):
+        stated = parse_amount(sentence, equals.end())
+        if stated is None or equals.start() in ends:
             continue
-        if not any(is_result(stated[0], each) for each in right):
+        amount, end = stated
+        if not _NOTHING_COUNTED.match(sentence, end):
+            continue
+        if not any(is_result(amount, each) for each in right):
             return True
     return False
 
 
-def worked_out(question: str) -> str | None:
-    """Return the answer to a question that asks for one sum and for nothing else."""
-    told = _RANGE.sub(" - ", straight(question))
-    asked = tuple(sums(told))
+def computed_answer(question: str) -> str | None:
+    """Return the answer to a question that asks for one sum and nothing else."""
+    text = _RANGE.sub(" - ", ascii_apostrophes(question))
+    asked = tuple(sums(text))
     if len(asked) != 1:
         return None
     words = lexicon_of(question)
-    around = told[: asked[0].start], told[_behind_proposal(told, asked[0].end) :]
-    if not all(words.sum_asked.fullmatch(each) for each in around):
+    around = text[: asked[0].start], text[_end_of_proposal(text, asked[0].end) :]
+    if not all(words.sum_request.fullmatch(each) for each in around):
         return None
     return _answer(asked[0], "zh" if is_chinese(question) else "en")
 
 
 def is_result(stated: Fraction, result: Fraction) -> bool:
-    """Whether a number is a result; one with decimals may be rounded to them."""
+    """Whether a stated number is the result; one with decimals may be rounded to them."""
     decimals = _decimals(stated)
     return stated == result or (decimals > 0 and round(result, decimals) == stated)
 
 
-def _behind_proposal(text: str, end: int) -> int:
-    """Return where the result ends that a question proposes: is six times seven forty-two?"""
-    equal = _RESULT.match(text, end) or _SPACE.match(text, end)
-    found = amount_at(text, equal.end()) if equal else None
+def _end_of_proposal(text: str, end: int) -> int:
+    """Return where the result that a question proposes ends: is six times seven forty-two?"""
+    equals = _EQUALS.match(text, end) or _SPACE.match(text, end)
+    found = parse_amount(text, equals.end()) if equals else None
     return found[1] if found else end
 
 
-def _stated(text: str, end: int) -> Fraction | None:
-    """Return what a text says that the sum before a character comes to."""
-    equal = _RESULT.match(text, end)
-    found = amount_at(text, equal.end()) if equal else None
+def _stated_result(text: str, end: int) -> Fraction | None:
+    """Return the result that a text states for the sum that ends at a character."""
+    equals = _EQUALS.match(text, end)
+    found = parse_amount(text, equals.end()) if equals else None
     return found[0] if found else None
 
 
-def _answer(asked: Sum, tongue: str) -> str:
-    """Return the result in words: a fraction where such were asked, else with decimals."""
+def _answer(asked: Sum, language: str) -> str:
+    """Return the result in words: as a fraction if fractions were asked for, else in decimals."""
     result = asked.result
     if all(abs(operand) < 1 for operand in asked.operands):
-        return _ANSWER[tongue].format(result=result)
+        return _EXACT_ANSWER[language].format(result=result)
     rounded = round(result, _DECIMALS)
-    words = _ANSWER if rounded == result else _ABOUT
+    answer = _EXACT_ANSWER if rounded == result else _ROUNDED_ANSWER
     is_whole = rounded.denominator == 1
-    return words[tongue].format(result=rounded if is_whole else float(rounded))
+    return answer[language].format(result=rounded if is_whole else float(rounded))
 
 
 def _decimals(number: Fraction) -> int:
-    """Return with how many decimals a number is written; 0 for one that cannot be."""
-    return next((at for at in range(_MOST_DECIMALS) if (number * 10**at).denominator == 1), 0)
+    """Return the number of decimals of a number; 0 if it has no finite decimal form."""
+    return next((at for at in range(_MAX_DECIMALS) if (number * 10**at).denominator == 1), 0)

@@ -1,4 +1,4 @@
-"""What a sentence claims that can be compared: its numbers with their units, days, and names."""
+"""The comparable claims of a sentence: its numbers with their units, its days, and its names."""
 
 import re
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from fractions import Fraction
 
 import jieba.posseg
 
-from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
+from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
 
-_SMALL = """
+_ONES_WORDS = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
 sixteen seventeen eighteen nineteen
 """
-_ROUND = "twenty thirty forty fifty sixty seventy eighty ninety"
-_ORDINAL = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
-_ONES = {word: value for value, word in enumerate(_SMALL.split())}
-_TENS = {word: 10 * value for value, word in enumerate(_ROUND.split(), start=2)}
+_TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ORDINAL_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ONES = {word: value for value, word in enumerate(_ONES_WORDS.split())}
+_TENS = {word: 10 * value for value, word in enumerate(_TENS_WORDS.split(), start=2)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_ORDINALS = {word: value for value, word in enumerate(_ORDINAL.split(), start=1)}
-_PARTS = {"half": 2, "halve": 2, "quarter": 4} | {
+_ORDINALS = {word: value for value, word in enumerate(_ORDINAL_WORDS.split(), start=1)}
+_DENOMINATORS = {"half": 2, "halve": 2, "quarter": 4} | {
     word: value for word, value in _ORDINALS.items() if value > 2
 }
 _DOZENS = {"half": Fraction("0.5"), "dozen": Fraction(12)}
@@ -46,7 +46,7 @@ _CHINESE_FRACTION = re.compile(
 _CHINESE_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")}
 _CHINESE_DIGITS |= {"〇": 0, "两": 2}
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
-# In these characters of number words stand for no number.
+# Words with number characters that do not stand for a number.
 _CHINESE_IDIOMS = re.compile(
     "一(?:[点下些样起般定直共边旁切会面路种只条位本件张句首道家份杯碗座]|个(?!小时|月|星期))|"
     "十分(?!钟)|千万(?!元|块|人|年)|"
@@ -64,7 +64,7 @@ _ORDINAL_SUFFIX = re.compile("st|nd|rd|th")
 
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z’'-]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“])\s*$")
-_NO_CHINESE_NAME = re.compile("^[太真很好最]|[你我了吗呢吧的]")
+_NOT_IN_CHINESE_NAME = re.compile("^[太真很好最]|[你我了吗呢吧的]")
 _CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
 
 
@@ -76,36 +76,36 @@ class Value:
     unit: str = ""
 
     def agrees(self, other: "Value") -> bool:
-        """Whether the two can be the same."""
+        """Whether the two may be the same: a missing unit agrees with any."""
         units_agree = not self.unit or not other.unit or self.unit == other.unit
         return self.amount == other.amount and units_agree
 
 
 def values(text: str) -> tuple[Value, ...]:
-    """Return the numbers, prices, times and days of a text, in either language."""
+    """Return the numbers, prices, times and days in a text, in English or Chinese."""
     if is_chinese(text):
         return (*_english(_CHINESE_NUMBER.sub("，", text)), *_chinese(text))
     return tuple(_english(text))
 
 
-def number(written: str) -> Fraction | None:
-    """Return the one number that a text is: three quarters, two and a half, 四分之三, 三点五."""
+def parse_number(written: str) -> Fraction | None:
+    """Return the number that a whole text is: three quarters, two and a half, 四分之三, 三点五."""
     if is_chinese(written):
         return _chinese_number(written)
     tokens = [match.group() for match in _TOKEN.finditer(written)]
     is_one = tokens[:1] and tokens[0].lower() in ("a", "an")
-    read, amount, is_ordinal = (1, Fraction(1), False) if is_one else _read(tokens, 0)
+    read, amount, is_ordinal = (1, Fraction(1), False) if is_one else _parse_tokens(tokens, 0)
     rest = [token.lower() for token in tokens[read:]]
     if not rest:
         return None if is_one or is_ordinal else amount
-    if len(rest) == 1 and rest[0].removesuffix("s") in _PARTS and not is_ordinal:
-        return (amount if read else 1) / Fraction(_PARTS[rest[0].removesuffix("s")])
-    share = number(" ".join(rest[1:])) if rest[0] == "and" else None
+    if len(rest) == 1 and rest[0].removesuffix("s") in _DENOMINATORS and not is_ordinal:
+        return (amount if read else 1) / Fraction(_DENOMINATORS[rest[0].removesuffix("s")])
+    share = parse_number(" ".join(rest[1:])) if rest[0] == "and" else None
     return amount + share if share is not None else None
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the words of a text that name somebody or something by a proper name."""
+    """Return the proper names in a text."""
     found = []
     for match in _CAPITALISED.finditer(text):
         word = re.sub(r"['’]s?$", "", match.group())
@@ -113,7 +113,7 @@ def names(text: str) -> tuple[str, ...]:
         goes_on = re.match(r"\s[A-Z][a-z]", text[match.end() : match.end() + 3]) is not None
         is_common = word.lower() in lexicon("en").common_words | {*_WEEKDAYS, *_MONTHS}
         known = (
-            word in lexicon("en").no_names or re.match("I['’]", word) or (starts and not goes_on)
+            word in lexicon("en").not_names or re.match("I['’]", word) or (starts and not goes_on)
         )
         if not known and not is_common:
             found.append(word)
@@ -127,14 +127,14 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def _may_be_name(word: str) -> bool:
-    """Whether a Chinese word can be a name: the dictionary takes 太棒了 and 谢谢 for such."""
+    """Whether a Chinese word can be a name: the dictionary tags even 太棒了 and 谢谢 as names."""
     words = lexicon("zh")
-    is_ordinary = word in words.no_names or word in words.common_words
-    return not is_ordinary and _NO_CHINESE_NAME.search(word) is None
+    is_ordinary = word in words.not_names or word in words.common_words
+    return not is_ordinary and _NOT_IN_CHINESE_NAME.search(word) is None
 
 
 def load_dictionaries() -> None:
-    """Load what Chinese is cut with, which takes a second: or the first sentence would wait."""
+    """Load the Chinese segmenter, which takes a second that the first sentence would wait for."""
     jieba.posseg.initialize()
 
 
@@ -147,9 +147,9 @@ def _english(text: str) -> Iterator[Value]:
             yield Value(amount=Fraction(_WEEKDAYS.index(word.removesuffix("s"))), unit="weekday")
         elif word in _MONTHS:
             yield Value(amount=Fraction(_MONTHS.index(word)), unit="in the year")
-        read, amount, is_ordinal = _read(tokens, at)
+        read, amount, is_ordinal = _parse_tokens(tokens, at)
         if length := _fraction_length(tokens, at, 0 if is_ordinal else read):
-            part = _PARTS[tokens[at + length - 1].lower().removesuffix("s")]
+            part = _DENOMINATORS[tokens[at + length - 1].lower().removesuffix("s")]
             count = amount if length > 1 and read and not is_ordinal else Fraction(1)
             yield Value(amount=count / part, unit="fraction")
             at += length
@@ -166,26 +166,26 @@ def _english(text: str) -> Iterator[Value]:
 
 
 def _fraction_length(tokens: list[str], at: int, counted: int) -> int:
-    """Return how many tokens make a fraction: one third, three quarters, sixths; 0 for none.
+    """Return how many tokens make up a fraction: one third, three quarters, sixths; 0 for none.
 
     The first `counted` of them are a number.
     """
     if not counted and tokens[at].lower() == "a" and tokens[at + 1 : at + 2] == ["quarter"]:
         counted = 1
     word, *after = [each.lower() for each in tokens[at + counted : at + counted + 2]] or [""]
-    is_part = word.removesuffix("s") in _PARTS and (counted > 0 or word.endswith("s"))
+    is_part = word.removesuffix("s") in _DENOMINATORS and (counted > 0 or word.endswith("s"))
     # A quarter past nine.
     return counted + 1 if is_part and after not in (["past"], ["to"], ["after"]) else 0
 
 
-def _read(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
-    """Return how many tokens make a number, its amount, and whether it is an ordinal in words."""
+def _parse_tokens(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
+    """Return how many tokens make up a number, its amount, and whether it is an ordinal word."""
     token = tokens[at].lower()
     following = [each.lower() for each in tokens[at + 1 : at + 5]]
     if "/" in token:
         return 1, Fraction(token), False
     if token == "a" and following and following[0] in _SCALES:
-        return _read_words(["one", *tokens[at + 1 :]], 0)
+        return _parse_words(["one", *tokens[at + 1 :]], 0)
     if token in ("a", "an") and following and lexicon("en").units.get(following[0]) in SPANS:
         return 1, Fraction(3 if following[1:] == _AND_A_HALF else 2, 2), False
     if ":" in token:
@@ -202,11 +202,11 @@ def _read(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
         return 3, Fraction(30), False
     if token in _DOZENS:
         return 1, _DOZENS[token], False
-    return _read_words(tokens, at)
+    return _parse_words(tokens, at)
 
 
-def _read_words(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
-    """Sum up number words: nineteen hundred, two hundred and eighty, eighteen twenty-two."""
+def _parse_words(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
+    """Add up number words: nineteen hundred, two hundred and eighty, eighteen twenty-two."""
     total, group, end = 0, 0, at
     last = 0
     while end < len(tokens):
@@ -224,14 +224,14 @@ def _read_words(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
             else:
                 total, group = total + max(group, 1) * _SCALES[word], 0
             last = 0
-        elif not (word == "and" and end > at and _joins(tokens, end)):
+        elif not (word == "and" and end > at and _is_within_number(tokens, end)):
             break
         end += 1
     return end - at, Fraction(total + group), False
 
 
-def _joins(tokens: list[str], at: int) -> bool:
-    """Whether an "and" stands within one number: two hundred and eighty."""
+def _is_within_number(tokens: list[str], at: int) -> bool:
+    """Whether an "and" is part of a number: two hundred and eighty."""
     after = tokens[at + 1].lower() if at + 1 < len(tokens) else ""
     return tokens[at - 1].lower() in _SCALES and (after in _ONES or after in _TENS)
 
@@ -244,7 +244,7 @@ def _unit(tokens: list[str], start: int, end: int) -> str:
         return "clock"
     if tokens[end - 1].lower() == "hour":
         return "minute"  # Half an hour.
-    following = [straight(token).lower() for token in tokens[end : end + 3]]
+    following = [ascii_apostrophes(token).lower() for token in tokens[end : end + 3]]
     if following and _ORDINAL_SUFFIX.fullmatch(following[0]):
         following = [*following[1:], ""]
     if following and following[0] in units:

@@ -1,60 +1,61 @@
-"""Takes a curated answer for a question only when it answers that question."""
+"""Uses a curated answer only for a question that it answers."""
 
 from collections.abc import Sequence
 
-from services.speech.dialogue.arithmetic import has_sum, worked_out
+from services.speech.dialogue.arithmetic import computed_answer, has_sum
 from services.speech.dialogue.claims import values
-from services.speech.dialogue.knowledge import RELEVANT_LEAD, Match
+from services.speech.dialogue.knowledge import MIN_RELEVANT_LEAD, Match
 from services.speech.dialogue.lexicon import is_chinese, lexicon_of
-from services.speech.dialogue.question import VALUES, Kind, Question
+from services.speech.dialogue.question import VALUE_KINDS, Kind, Question
 from services.speech.dialogue.words import sentences
 from services.speech.personas.catalogue import Fact, PersonaLanguage
 
-SAME_LIKENESS = 0.97
-"""From this on, the question is one of those that the answer was written for."""
+SAME_QUESTION_SIMILARITY = 0.97
+"""From here, the question is one of those that the answer was written for."""
 
-SURE = ((0.04, 0.0), (0.045, 0.25), (0.07, 0.35))
-"""With which lead a fact is a question's subject though such a share of its words is not in it."""
+CONFIDENT_MATCHES = ((0.04, 0.0), (0.045, 0.25), (0.07, 0.35))
+"""The lead that makes a fact the subject of a question, and the largest share of missing words
+that it makes up for."""
 
-MOST_POLAR_SHARE = 0.1
-"""A yes or no hangs on every word."""
+MAX_POLAR_MISSING_SHARE = 0.1
+"""A yes or no depends on every word."""
 
-MOST_BEHIND = 0.025
-"""By so much a fact's lead may be behind that of one that nobody asks for in these words."""
+UNASKED_PENALTY = 0.025
+"""How much lead a fact loses if no word of the question occurs in the ways to ask for it."""
 
-RELEVANT_LIKENESS = 0.75
-"""Nor is a fact below this."""
+MIN_RELEVANT_SIMILARITY = 0.75
+"""A fact below this is not relevant either."""
 
-TALK_LIKENESS = {"en": 0.895, "zh": 0.925}
-TALK_LEAD = 0.03
-"""Talk has no words to compare, so that it must be as like as this."""
+MIN_TALK_SIMILARITY = {"en": 0.895, "zh": 0.925}
+MIN_TALK_LEAD = 0.03
+"""Small talk has no content words to compare, so its similarity has to be higher."""
 
-_NAMED = frozenset((Kind.PERSON, Kind.CALL_NUMBER))
-"""Kinds that a sentence cannot be seen to answer: a name in it may be anybody's or anything's."""
+_UNVERIFIABLE_KINDS = frozenset((Kind.PERSON, Kind.CALL_NUMBER))
+"""No sentence can be seen to answer these: a name in it may be anybody's or anything's."""
 
-_POLAR_LIKENESS = 0.95
+_MIN_AGREEMENT_SIMILARITY = 0.95
 
 
 def curated_answer(question: Question, matches: Sequence[Match]) -> str | None:
-    """Return what a persona's author wrote that answers the question, if anything does."""
+    """Return what the persona's author wrote to answer the question, if anything does."""
     for match in matches:
         if _is_same(question, match):
-            return _fitted(question, match)
+            return _fitting_part(question, match)
     if has_sum(question.text):
-        return worked_out(question.text)
+        return computed_answer(question.text)
     if question.kind is Kind.TALK:
         return _small_talk(question, matches)
-    best = _closest(matches)
-    return _fitted(question, best) if best and _is_its_subject(question, best) else None
+    best = _best_match(matches)
+    return _fitting_part(question, best) if best and _is_about(question, best) else None
 
 
 def identity_answer(language: PersonaLanguage) -> str:
-    """Return what is told to somebody who asks whether a human is speaking."""
+    """Return the answer for a user who asks whether they are talking to a human."""
     return next(
         (
             fact.answer
             for fact in language.knowledge
-            if any(Question.read(asked).kind is Kind.IDENTITY for asked in fact.questions)
+            if any(Question.parse(asked).kind is Kind.IDENTITY for asked in fact.questions)
         ),
         language.identity,
     )
@@ -65,67 +66,75 @@ def relevant_facts(matches: Sequence[Match]) -> tuple[Fact, ...]:
     return tuple(
         match.fact
         for match in matches
-        if match.lead >= RELEVANT_LEAD and match.likeness >= RELEVANT_LIKENESS
+        if match.lead >= MIN_RELEVANT_LEAD and match.similarity >= MIN_RELEVANT_SIMILARITY
     )
 
 
-def _closest(matches: Sequence[Match]) -> Match | None:
-    """Return the best match; of those about as good, the one that is asked for in these words."""
-    return max(matches, key=lambda match: match.lead - MOST_BEHIND * match.unasked, default=None)
-
-
 def answering_sentences(question: Question, answer: str) -> str:
-    """Return those sentences of an answer that hold what is asked for."""
-    told = [each for each in sentences(answer) if question.is_answered_by(each)]
-    return "".join(told).strip()
+    """Return the sentences of an answer that contain what is asked for."""
+    found = [each for each in sentences(answer) if question.is_answered_by(each)]
+    return "".join(found).strip()
 
 
-def _fitted(question: Question, match: Match) -> str | None:
+def _best_match(matches: Sequence[Match]) -> Match | None:
+    """Return the best match; among close ones, the one that is asked for in these words."""
+    return max(
+        matches,
+        key=lambda match: match.lead - UNASKED_PENALTY * match.unasked_share,
+        default=None,
+    )
+
+
+def _fitting_part(question: Question, match: Match) -> str | None:
+    """Return the part of a fact's answer that answers the question."""
     answer = match.fact.answer
-    asked = Question.read(match.asked)
+    asked = Question.parse(match.closest_question)
     is_same = _is_same(question, match)
-    if question.kind in VALUES:
+    if question.kind in VALUE_KINDS:
         part = answering_sentences(question, answer)
         answer = part or (answer if is_same else "")
     elif (question.kind is Kind.NOW and asked.kind is not Kind.NOW) or (
-        question.kind is Kind.POLAR and not is_same and not _holds_values(question, answer)
+        question.kind is Kind.POLAR and not is_same and not _contains_values(question, answer)
     ):
         return None
     if asked.kind is not Kind.POLAR or question.kind is not Kind.POLAR:
         is_agreed = False
     else:
-        is_agreed = match.likeness >= _POLAR_LIKENESS
+        is_agreed = match.similarity >= _MIN_AGREEMENT_SIMILARITY
     return (
         answer if is_agreed or question.kind is Kind.TALK else _without_agreement(answer)
     ) or None
 
 
 def _is_same(question: Question, match: Match) -> bool:
-    """Whether the question is one that the answer was written for, its numbers and days too."""
-    is_like = match.likeness >= SAME_LIKENESS
-    return is_like and set(values(question.text)) == set(values(match.asked))
+    """Whether the answer was written for this very question, its numbers and days included."""
+    is_similar = match.similarity >= SAME_QUESTION_SIMILARITY
+    return is_similar and set(values(question.text)) == set(values(match.closest_question))
 
 
 def _without_agreement(answer: str) -> str:
-    """Leave out a yes or no that another question was given."""
+    """Remove a yes or no that answers a different question."""
     agreement = lexicon_of(answer).agreement.match(answer)
     rest = answer[agreement.end() :].lstrip(" ，。！,.!") if agreement else answer
     return rest[:1].upper() + rest[1:]
 
 
-def _is_its_subject(question: Question, match: Match) -> bool:
-    kinds = {Question.read(asked).kind for asked in match.fact.questions}
+def _is_about(question: Question, match: Match) -> bool:
+    """Whether the fact is the subject of the question."""
+    kinds = {Question.parse(asked).kind for asked in match.fact.questions}
     if kinds == {Kind.TALK}:
         return False  # Comfort for somebody who is nervous answers no question.
-    if question.kind in _NAMED and question.kind not in kinds:
+    if question.kind in _UNVERIFIABLE_KINDS and question.kind not in kinds:
         return False
-    if question.kind is Kind.POLAR and match.missing > MOST_POLAR_SHARE:
+    if question.kind is Kind.POLAR and match.missing_share > MAX_POLAR_MISSING_SHARE:
         return False
-    return any(match.lead >= lead and match.missing <= most for lead, most in SURE)
+    return any(
+        match.lead >= lead and match.missing_share <= share for lead, share in CONFIDENT_MATCHES
+    )
 
 
-def _holds_values(question: Question, answer: str) -> bool:
-    """Whether each number that is asked about stands in a sentence that states something."""
+def _contains_values(question: Question, answer: str) -> bool:
+    """Whether every number in the question occurs in a sentence that makes a statement."""
     stated = "".join(each for each in sentences(answer) if not each.rstrip().endswith(("?", "？")))
     known = values(stated)
     return all(
@@ -137,7 +146,7 @@ def _holds_values(question: Question, answer: str) -> bool:
 
 def _small_talk(question: Question, matches: Sequence[Match]) -> str | None:
     best = matches[0] if matches else None
-    least = TALK_LIKENESS["zh" if is_chinese(question.text) else "en"]
-    if best is not None and best.likeness >= least and best.lead >= TALK_LEAD:
+    threshold = MIN_TALK_SIMILARITY["zh" if is_chinese(question.text) else "en"]
+    if best is not None and best.similarity >= threshold and best.lead >= MIN_TALK_LEAD:
         return best.fact.answer
     return None

@@ -1,4 +1,4 @@
-"""Tells whether what a sentence claims is carried by facts, by what was said, or by nothing."""
+"""Decides whether a sentence's claims are supported by facts or by what was said before."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,42 +8,42 @@ from functools import cached_property, lru_cache
 
 from services.speech.dialogue.arithmetic import (
     equations,
-    gives_other_result,
     has_false_equation,
     has_sum,
     is_result,
     results,
+    states_wrong_result,
 )
 from services.speech.dialogue.claims import MONEY, SPANS, Value, names, values
-from services.speech.dialogue.lexicon import is_chinese, lexicon_of, straight
-from services.speech.dialogue.question import VALUES, Kind, Question
+from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon_of
+from services.speech.dialogue.question import VALUE_KINDS, Kind, Question
 from services.speech.dialogue.sums import Sum, sums
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
 from services.speech.personas.format import Grounding
 
-MOST_UNKNOWN_SHARE = 0.34
-"""Of the words of a sentence, so many may stand in no fact: those that link and embellish."""
+MAX_UNKNOWN_SHARE = 0.34
+"""The share of a sentence's words that may occur in no fact, since some only link or embellish."""
 
-MOST_OTHER_SHARE = 0.5
-"""So many of a sentence's words may miss from the fact that carries its number: the price of one
-thing is not that of another."""
+MAX_OTHER_SHARE = 0.5
+"""The share of a sentence's words that the source of its number may lack: the price of one thing
+is not that of another."""
 
-SMALL_NUMBER = 12
-"""Up to this, a bare number in small talk is a way of speaking: two deep breaths."""
+MAX_CASUAL_NUMBER = 12
+"""Up to this, a bare number in small talk is a figure of speech: two deep breaths."""
 
-_UNVOUCHED = MONEY | {"clock", "weekday", "in the year", "in the month"}
-"""A user's word is no ground for a price, a time or a day of the house."""
+_VENUE_UNITS = MONEY | {"clock", "weekday", "in the year", "in the month"}
+"""The user's word is no ground for a price, a time or a day of the venue."""
 
-_OF_SUMS = frozenset((Kind.OPEN, Kind.NUMBER, Kind.AMOUNT, Kind.TALK))
-"""Kinds of questions whose signs are those of a sum: open 9-5 is none."""
+_SUM_KINDS = frozenset((Kind.OPEN, Kind.NUMBER, Kind.AMOUNT, Kind.TALK))
+"""Kinds of questions whose signs are those of a sum; in "open 9-5" they are not."""
 
 _CLAUSE = re.compile(r"[,;，；、]\s*")
 _WORD = re.compile(r"[\w'’-]+")
-_ASKS = re.compile(r"[?？]\W*$")
+_IS_QUESTION = re.compile(r"[?？]\W*$")
 
 
 class Ungrounded(StrEnum):
-    """What in a sentence nothing carries."""
+    """What in a sentence nothing supports."""
 
     SCOPE = "scope"
     """The question itself: the model was not asked."""
@@ -56,186 +56,195 @@ class Ungrounded(StrEnum):
 
 @dataclass(frozen=True)
 class Grounds:
-    """What a reply to a question may rest on.
+    """What the reply to a question may be based on.
 
-    `facts` are those that fit the question and what the persona is told of itself, `others` the
-    facts beside them; `told` is what the user said, `heard` what the persona said before, which
-    was grounded then.
+    `facts` are those that fit the question and what the persona knows about itself, `other_facts`
+    all the rest. `user_texts` is what the user said, `heard_texts` what the persona said before,
+    which was grounded at the time.
     """
 
     question: Question
     grounding: Grounding
     facts: tuple[str, ...]
-    others: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
-    heard: tuple[str, ...] = ()
+    other_facts: tuple[str, ...] = ()
+    user_texts: tuple[str, ...] = ()
+    heard_texts: tuple[str, ...] = ()
 
-    def missing(self, sentence: str) -> Ungrounded | None:
-        """Return what in a sentence nothing carries; None when all of it is carried."""
-        if lexicon_of(sentence).human.search(straight(sentence)):
+    def find_ungrounded(self, sentence: str) -> Ungrounded | None:
+        """Return what in a sentence nothing supports; None if all of it is supported."""
+        if lexicon_of(sentence).claims_human.search(ascii_apostrophes(sentence)):
             return Ungrounded.IDENTITY
         if has_false_equation(sentence):
             return Ungrounded.SUM
-        if self._asks_sum and gives_other_result(sentence, self.question.text):
+        if self._asks_sum and states_wrong_result(sentence, self.question.text):
             return Ungrounded.SUM
-        if any(not self._carries(value, sentence) for value in values(sentence)):
+        if any(not self._supports(value, sentence) for value in values(sentence)):
             return Ungrounded.NUMBER
-        if any(not self._knows(name) for name in names(sentence)):
+        if any(not self._knows_name(name) for name in names(sentence)):
             return Ungrounded.NAME
-        if self._makes_claim(sentence) and not self._carries_words(sentence):
+        if self._makes_claim(sentence) and not self._supports_words(sentence):
             return Ungrounded.FACT
         return None
 
-    def says_something(self, text: str) -> bool:
-        """Whether a part of a sentence can be told from an invention by itself.
+    def can_check(self, text: str) -> bool:
+        """Whether part of a sentence can be checked without the rest.
 
-        In the answer to a question of fact none can: free for children, and for adults as it goes
-        on.
+        In the answer to a factual question no part can: free for children, and for adults as the
+        sentence goes on.
         """
         if self._asks_fact:
             return False
         return not _agrees(text) and len(content_words(text)) > 1
 
-    def _carries(self, value: Value, sentence: str) -> bool:
+    def _supports(self, value: Value, sentence: str) -> bool:
         if self._asks_sum:
-            return self._carries_in_sum(value, sentence)
-        if any(ground.carries(value, sentence) for ground in self._grounds):
+            return self._supports_in_sum(value, sentence)
+        if any(source.supports(value, sentence) for source in self._sources):
             return True
-        if value.unit not in _UNVOUCHED and any(value.agrees(each) for each in self._told_values):
+        if value.unit not in _VENUE_UNITS and any(value.agrees(each) for each in self._user_values):
             return True
         if value.amount in results(self.question.text):
             return True
-        if value.unit == "" and _is_of_sum(value, equations(sentence)):
-            return True  # A right one: those that are false were found before.
-        if value.amount == 1 and value.unit in SPANS and self.question.kind not in VALUES:
-            return True  # A way of speaking, where no number is asked for: what a day.
-        is_talk = self.question.kind is Kind.TALK and not _is_of_house(sentence)
-        return is_talk and value.amount <= SMALL_NUMBER and value.unit in ("", "second", "minute")
+        if value.unit == "" and _belongs_to_sum(value, equations(sentence)):
+            return True  # The equation is right: wrong ones are rejected earlier.
+        if value.amount == 1 and value.unit in SPANS and self.question.kind not in VALUE_KINDS:
+            return True  # A figure of speech when no number is asked for: what a day.
+        is_talk = self.question.kind is Kind.TALK and not _is_about_venue(sentence)
+        is_casual = value.amount <= MAX_CASUAL_NUMBER and value.unit in ("", "second", "minute")
+        return is_talk and is_casual
 
-    def _carries_in_sum(self, value: Value, sentence: str) -> bool:
-        """Whether a number belongs to the sum that is asked for; none of a fact does."""
+    def _supports_in_sum(self, value: Value, sentence: str) -> bool:
+        """Whether a number belongs to the sum that is asked for; the facts' numbers do not."""
         asked = sums(self.question.text)
-        worked = sums(sentence) if _ASKS.search(sentence) else equations(sentence)
-        return _is_of_sum(value, (*asked, *worked))
+        computed = sums(sentence) if _IS_QUESTION.search(sentence) else equations(sentence)
+        return _belongs_to_sum(value, (*asked, *computed))
 
-    def _knows(self, name: str) -> bool:
-        return name.casefold() in (self._names if is_chinese(name) else self._named_words)
+    def _knows_name(self, name: str) -> bool:
+        return name.casefold() in (self._text if is_chinese(name) else self._text_words)
 
     def _makes_claim(self, sentence: str) -> bool:
-        if self.grounding is not Grounding.STRICT or _ASKS.search(sentence):
+        if self.grounding is not Grounding.STRICT or _IS_QUESTION.search(sentence):
             return False
-        if lexicon_of(sentence).admission.search(straight(sentence)):
+        if lexicon_of(sentence).admission.search(ascii_apostrophes(sentence)):
             return False
         if equations(sentence) or (self._asks_sum and has_sum(sentence)):
             return False
-        return self._asks_fact or _is_of_house(sentence)
+        return self._asks_fact or _is_about_venue(sentence)
 
     @cached_property
     def _asks_sum(self) -> bool:
-        return self.question.kind in _OF_SUMS and has_sum(self.question.text)
+        return self.question.kind in _SUM_KINDS and has_sum(self.question.text)
 
     @property
     def _asks_fact(self) -> bool:
         return self.question.kind not in (Kind.TALK, Kind.IDENTITY)
 
-    def _carries_words(self, sentence: str) -> bool:
+    def _supports_words(self, sentence: str) -> bool:
         words = content_words(sentence)
         unknown = self._vocabulary.missing(words)
-        if lexicon_of(sentence).of_user.search(sentence):
-            unknown = Vocabulary(self.told).missing(unknown)
+        if lexicon_of(sentence).addresses_user.search(sentence):
+            unknown = Vocabulary(self.user_texts).missing(unknown)
         if not words:
-            return not _agrees(sentence) or not self._unknown_asked
-        most = MOST_UNKNOWN_SHARE * len(words)
-        missing = [ground.missing(words) for ground in self._grounds]
+            return not _agrees(sentence) or not self._unknown_question_words
+        limit = MAX_UNKNOWN_SHARE * len(words)
+        missing = [source.missing(words) for source in self._sources]
         if self.question.kind is not Kind.POLAR:
-            missing.append(unknown)  # A yes is no sum of what several texts say.
-        if not any(len(each) <= most and not self._repeats(each) for each in missing):
+            missing.append(unknown)  # A yes must not be assembled from several texts.
+        if not any(len(each) <= limit and not self._repeats_question(each) for each in missing):
             return False
         return all(self._agrees_in_negation(clause) for clause in _clauses(sentence))
 
-    def _repeats(self, words: Sequence[str]) -> bool:
-        """Whether the question names one of some words: that is no ground to affirm it."""
-        return any(word in self._asked for word in words)
+    def _repeats_question(self, words: Sequence[str]) -> bool:
+        """Whether one of some words comes from the question, which is no ground to affirm it."""
+        return any(word in self._question_words for word in words)
 
     def _agrees_in_negation(self, clause: str) -> bool:
-        """Whether what is said of the same thing is denied in both places or in neither."""
+        """Whether a clause and the closest one of the sources both affirm or both deny."""
         said = _Clause(clause)
-        best = max((each for ground in self._grounds for each in ground.clauses), key=said.likeness)
-        return said.likeness(best) == 0 or best.is_negative == said.is_negative
+        best = max((each for source in self._sources for each in source.clauses), key=said.overlap)
+        return said.overlap(best) == 0 or best.is_negative == said.is_negative
 
     @cached_property
-    def _unknown_asked(self) -> tuple[str, ...]:
-        return self._vocabulary.missing(self._asked)
+    def _unknown_question_words(self) -> tuple[str, ...]:
+        return self._vocabulary.missing(self._question_words)
 
     @cached_property
-    def _asked(self) -> tuple[str, ...]:
+    def _question_words(self) -> tuple[str, ...]:
         return content_words(self.question.text)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        return Vocabulary((*self.facts, *self.heard))
+        return Vocabulary((*self.facts, *self.heard_texts))
 
     @cached_property
-    def _grounds(self) -> tuple["_Ground", ...]:
-        return tuple(_ground(text) for text in (*self.facts, *self.heard, *self.others))
+    def _sources(self) -> tuple["_Source", ...]:
+        return tuple(_source(text) for text in (*self.facts, *self.heard_texts, *self.other_facts))
 
     @cached_property
-    def _told_values(self) -> tuple[Value, ...]:
-        return _values((*self.told, self.question.text))
+    def _user_values(self) -> tuple[Value, ...]:
+        return _values((*self.user_texts, self.question.text))
 
     @cached_property
-    def _names(self) -> str:
-        texts = (*self.facts, *self.others, *self.told, *self.heard, self.question.text)
-        return "\n".join(texts).casefold()
+    def _text(self) -> str:
+        """All that a name may be taken from."""
+        return "\n".join(
+            (
+                *self.facts,
+                *self.other_facts,
+                *self.user_texts,
+                *self.heard_texts,
+                self.question.text,
+            )
+        ).casefold()
 
     @cached_property
-    def _named_words(self) -> frozenset[str]:
-        return frozenset(_WORD.findall(self._names))
+    def _text_words(self) -> frozenset[str]:
+        return frozenset(_WORD.findall(self._text))
 
 
-class _Ground:
-    """One text that carries claims, and its sentences."""
+class _Source:
+    """A text that may support claims."""
 
     def __init__(self, text: str) -> None:
-        told = (each for each in sentences(text) if not _ASKS.search(each))
-        self.clauses = [_Clause(clause) for each in told for clause in _clauses(each)]
+        statements = (each for each in sentences(text) if not _IS_QUESTION.search(each))
+        self.clauses = [_Clause(clause) for each in statements for clause in _clauses(each)]
         self._values = values(text)
         self._vocabulary = Vocabulary((text,))
 
-    def carries(self, value: Value, sentence: str) -> bool:
-        """Whether the text says the value, and of the same thing."""
+    def supports(self, value: Value, sentence: str) -> bool:
+        """Whether the text gives the value, and for the same thing as a sentence does."""
         if not any(value.agrees(known) for known in self._values):
             return False
         words = content_words(sentence)
-        return len(self.missing(words)) <= MOST_OTHER_SHARE * len(words)
+        return len(self.missing(words)) <= MAX_OTHER_SHARE * len(words)
 
     def missing(self, words: Sequence[str]) -> tuple[str, ...]:
-        """Return the words that do not stand in the text."""
+        """Return the words that do not occur in the text."""
         return self._vocabulary.missing(words)
 
 
 @lru_cache(maxsize=4096)
-def _ground(text: str) -> _Ground:
-    return _Ground(text)
+def _source(text: str) -> _Source:
+    return _Source(text)
 
 
-def read_ahead(facts: Iterable[str]) -> None:
-    """Read facts before a reply needs them, as they are the same in every one."""
+def preload(facts: Iterable[str]) -> None:
+    """Parse facts before a reply needs them, since every reply uses the same ones."""
     for fact in facts:
-        _ground(fact)
+        _source(fact)
 
 
 class _Clause:
-    """A part of a sentence that affirms or denies."""
+    """A part of a sentence that affirms or denies something."""
 
     def __init__(self, text: str) -> None:
-        self.is_negative = lexicon_of(text).negation.search(straight(text)) is not None
+        self.is_negative = lexicon_of(text).negation.search(ascii_apostrophes(text)) is not None
         self._words = content_words(text)
         self._values = values(text)
         self._vocabulary = Vocabulary((text,))
 
-    def likeness(self, other: "_Clause") -> int:
-        """How many words and values the clauses share; values count for more."""
+    def overlap(self, other: "_Clause") -> int:
+        """Return how many words and values the clauses share; values count for more."""
         words = len(self._words) - len(other._vocabulary.missing(self._words))
         shared = sum(any(value.agrees(each) for each in other._values) for value in self._values)
         return words + 3 * shared
@@ -245,13 +254,15 @@ def _clauses(sentence: str) -> list[str]:
     return [clause for clause in _CLAUSE.split(sentence) if clause.strip()]
 
 
-def _is_of_sum(value: Value, sums: Iterable[Sum]) -> bool:
+def _belongs_to_sum(value: Value, found: Iterable[Sum]) -> bool:
     amount = value.amount / 100 if value.unit == "percent" else value.amount
-    return any(is_result(amount, each) for sum_ in sums for each in (*sum_.operands, *sum_.steps))
+    return any(
+        is_result(amount, number) for each in found for number in (*each.operands, *each.steps)
+    )
 
 
-def _is_of_house(sentence: str) -> bool:
-    return lexicon_of(sentence).of_house.search(sentence) is not None
+def _is_about_venue(sentence: str) -> bool:
+    return lexicon_of(sentence).about_venue.search(sentence) is not None
 
 
 def is_bare_agreement(text: str) -> bool:
@@ -260,7 +271,7 @@ def is_bare_agreement(text: str) -> bool:
 
 
 def _agrees(text: str) -> bool:
-    """Whether a text begins by saying yes or no."""
+    """Whether a text begins with a yes or no."""
     return lexicon_of(text).agreement.match(text.lstrip()) is not None
 
 

@@ -9,47 +9,47 @@ import numpy as np
 import numpy.typing as npt
 
 from services.speech.dialogue.paraphrases import Paraphrases
-from services.speech.dialogue.words import Vocabulary, written_words
+from services.speech.dialogue.words import Vocabulary, surface_forms
 from services.speech.personas.catalogue import Fact
 from services.speech.ports import Embedder
 
-UNRELATED_LIKENESS = 0.82
+UNRELATED_SIMILARITY = 0.82
 UNRELATED_WEIGHT = 3
-"""How like two texts are that have nothing in common, and how many facts that is worth: of a
-persona with few facts, the others alone would tell too little."""
+"""The similarity of two unrelated texts, and how many facts it counts as: in a persona with few
+facts, the other facts alone would be too small a sample."""
 
-RELEVANT_LEAD = 0.03
-"""A fact with less is not about the question at all."""
+MIN_RELEVANT_LEAD = 0.03
+"""A fact below this has nothing to do with the question."""
 
-PARAPHRASES_S = 2.0
-"""What comparing words may cost a reply on a busy machine, otherwise some 20 ms; without it, they
-miss."""
+PARAPHRASE_TIMEOUT_S = 2.0
+"""How long comparing words may delay a reply on a busy machine; normally it takes about 20 ms.
+After that they count as missing."""
 
-UNNAMED_SHARE = 0.2
-"""What stands for the share of missing words when a question names nothing: how much is it?"""
+DEFAULT_MISSING_SHARE = 0.2
+"""The share of missing words for a question without content words: how much is it?"""
 
 ANSWER_CHARACTERS = 100
-"""What an answer is about stands at its beginning; more of it costs time at the start."""
+"""The beginning of an answer has its subject; embedding more would slow down the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """A fact and how well it fits a question.
 
-    `lead` is by how much its likeness to the question exceeds that of the other facts: unlike the
-    likeness itself it bears comparing between languages and subjects. `likeness` (0..1) is that
-    of the closest way in which the fact is asked for, `asked`. `missing` is the share (0..1) of
-    what the question is about that does not stand in the fact, `unasked` of that which does not
-    stand in the ways in which it is asked for; a word that few facts have weighs more.
-    `paraphrases` are words of the question that stand in it otherwise: they do not miss.
+    `lead` is how much more similar to the question it is than the other facts: unlike the
+    similarity itself, it is comparable across languages and subjects. `similarity` (0..1) is that
+    of `closest_question`, one of the ways to ask for the fact. `missing_share` (0..1) is the share
+    of the question's content words that do not occur in the fact, `unasked_share` of those that do
+    not occur in the ways to ask for it; a word that few facts have weighs more. `paraphrases` are
+    words of the question that the fact has in another form; they do not count as missing.
     """
 
     fact: Fact
     lead: float
-    likeness: float
-    asked: str
-    missing: float
-    unasked: float
+    similarity: float
+    closest_question: str
+    missing_share: float
+    unasked_share: float
     paraphrases: frozenset[str] = frozenset()
 
 
@@ -76,7 +76,7 @@ class Knowledge:
 
     @classmethod
     async def index(cls, facts: tuple[Fact, ...], embedder: Embedder) -> Self:
-        """Embed all ways in which the facts are asked for, and their answers."""
+        """Embed every way to ask for the facts, and their answers."""
         owners = [index for index, fact in enumerate(facts) for _ in fact.questions]
         questions = [question for fact in facts for question in fact.questions]
         return cls(
@@ -94,38 +94,40 @@ class Knowledge:
         if not self._facts:
             return ()
         vector = await self._embedder.embed_query(question)
-        likeness = self._questions @ vector
+        similarity = self._questions @ vector
         closest = [
-            max(np.flatnonzero(self._owners == index), key=lambda at: float(likeness[at]))
+            max(np.flatnonzero(self._owners == index), key=lambda at: float(similarity[at]))
             for index in range(len(self._facts))
         ]
-        words = written_words(question)
-        subjects = {word: self._weight(word) for word in words}
-        scores = (likeness[closest] + self._answers @ vector) / 2
+        words = surface_forms(question)
+        weights = {word: self._weight(word) for word in words}
+        scores = (similarity[closest] + self._answers @ vector) / 2
         order = np.argsort(-scores)[:limit]
-        same = {int(order[0]): await self._said_otherwise(words, int(order[0]), scores)}
+        best = int(order[0])
+        paraphrases = {best: await self._find_paraphrases(words, best, scores)}
         return tuple(
             Match(
                 fact=self._facts[index],
                 lead=_lead(scores, index),
-                likeness=float(likeness[closest[index]]),
-                asked=self._question(int(closest[index])),
-                missing=_share(subjects, self._known[index], same.get(index, frozenset())),
-                unasked=_share(subjects, self._asked[index], same.get(index, frozenset())),
-                paraphrases=same.get(index, frozenset()),
+                similarity=float(similarity[closest[index]]),
+                closest_question=self._question(int(closest[index])),
+                missing_share=_missing_share(weights, self._known[index], same),
+                unasked_share=_missing_share(weights, self._asked[index], same),
+                paraphrases=same,
             )
             for index in map(int, order)
+            for same in [paraphrases.get(index, frozenset())]
         )
 
-    async def _said_otherwise(
+    async def _find_paraphrases(
         self, words: Mapping[str, str], index: int, scores: npt.NDArray[np.floating]
     ) -> frozenset[str]:
-        """Return the words that miss from a fact and mean what it is asked for by."""
-        if _lead(scores, index) < RELEVANT_LEAD:
+        """Return the words that a fact lacks but that mean the same as one in its questions."""
+        if _lead(scores, index) < MIN_RELEVANT_LEAD:
             return frozenset()
         missing = self._known[index].missing(words)
         try:
-            async with asyncio.timeout(PARAPHRASES_S):
+            async with asyncio.timeout(PARAPHRASE_TIMEOUT_S):
                 return await self._paraphrases.find(
                     {word: words[word] for word in missing}, self._facts[index].questions
                 )
@@ -133,20 +135,20 @@ class Knowledge:
             return frozenset()
 
     def _weight(self, word: str) -> float:
-        return 1 / max(1, sum(known.holds(word) for known in self._known))
+        return 1 / max(1, sum(known.contains(word) for known in self._known))
 
     def _question(self, at: int) -> str:
         owner = int(self._owners[at])
         return self._facts[owner].questions[at - int(np.flatnonzero(self._owners == owner)[0])]
 
 
-def _share(subjects: Mapping[str, float], known: Vocabulary, same: frozenset[str]) -> float:
-    if not subjects:
-        return UNNAMED_SHARE
-    missing = (word for word in subjects if word not in same and not known.holds(word))
-    return sum(subjects[word] for word in missing) / sum(subjects.values())
+def _missing_share(weights: Mapping[str, float], known: Vocabulary, same: frozenset[str]) -> float:
+    if not weights:
+        return DEFAULT_MISSING_SHARE
+    missing = (word for word in weights if word not in same and not known.contains(word))
+    return sum(weights[word] for word in missing) / sum(weights.values())
 
 
 def _lead(scores: npt.NDArray[np.floating], index: int) -> float:
-    others = float(scores.sum() - scores[index]) + UNRELATED_LIKENESS * UNRELATED_WEIGHT
+    others = float(scores.sum() - scores[index]) + UNRELATED_SIMILARITY * UNRELATED_WEIGHT
     return float(scores[index]) - others / (len(scores) - 1 + UNRELATED_WEIGHT)

@@ -1,6 +1,6 @@
-"""What the words of a language tell, read from `languages/`.
+"""The words and patterns of a language, read from `languages/`.
 
-A text with a Chinese character in it is Chinese, any other is read as English.
+A text that contains a Chinese character is Chinese; any other is treated as English.
 """
 
 import re
@@ -17,42 +17,42 @@ _LANGUAGES = Path(__file__).parent / "languages"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """One language; `kinds` in the order in which they are tried, by the names of `Kind`."""
+    """One language; `kinds` are named as in `Kind` and tried in order."""
 
     common_words: frozenset[str]
-    """Words that do not tell what a text is about."""
-    no_names: frozenset[str]
-    """Words that are no names, whatever they look like."""
+    """Words that say nothing about a text's subject."""
+    not_names: frozenset[str]
+    """Words that look like names and are not."""
     kinds: tuple[tuple[str, re.Pattern[str]], ...]
-    sum_asked: re.Pattern[str]
-    preface: re.Pattern[str]
+    sum_request: re.Pattern[str]
+    introduction: re.Pattern[str]
     statement: re.Pattern[str]
     about_user: re.Pattern[str]
     agreement: re.Pattern[str]
     admission: re.Pattern[str]
     negation: re.Pattern[str]
-    human: re.Pattern[str]
-    of_house: re.Pattern[str]
-    of_user: re.Pattern[str]
-    gratis: re.Pattern[str]
-    frequent: re.Pattern[str]
-    located: re.Pattern[str]
-    storey: re.Pattern[str]
-    timed: re.Pattern[str]
+    claims_human: re.Pattern[str]
+    about_venue: re.Pattern[str]
+    addresses_user: re.Pattern[str]
+    price_words: re.Pattern[str]
+    frequency_words: re.Pattern[str]
+    place_words: re.Pattern[str]
+    floor_words: re.Pattern[str]
+    time_words: re.Pattern[str]
     units: dict[str, str]
     """The unit that a word names."""
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a language's file."""
+    def load(cls, path: Path) -> Self:
+        """Load a language from its file."""
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         common = content.pop("function_words") + content.pop("general_words")
         kinds = content.pop("kinds")
         units = content.pop("units")
-        no_names = content.pop("no_names")
+        not_names = content.pop("not_names")
         return cls(
             common_words=frozenset((*common.split(), *" ".join(units.values()).split())),
-            no_names=frozenset(no_names.split()),
+            not_names=frozenset(not_names.split()),
             kinds=tuple((kind, _pattern(patterns)) for kind, patterns in kinds.items()),
             units={word: unit for unit, words in units.items() for word in words.split()},
             **{name: _pattern(patterns) for name, patterns in content.items()},
@@ -61,22 +61,22 @@ class Lexicon:
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    """Return what is known of a language: en or zh."""
-    return Lexicon.read(_LANGUAGES / f"{language}.toml")
+    """Return the lexicon of a language: en or zh."""
+    return Lexicon.load(_LANGUAGES / f"{language}.toml")
 
 
 def lexicon_of(text: str) -> Lexicon:
-    """Return what is known of the language that a text is in."""
+    """Return the lexicon of the language that a text is in."""
     return lexicon("zh" if is_chinese(text) else "en")
 
 
 def is_chinese(text: str) -> bool:
-    """Whether a text holds characters of a script without spaces."""
+    """Whether a text contains characters of a script that has no spaces."""
     return any(map(is_cjk, text))
 
 
-def straight(text: str) -> str:
-    """Return a text with its apostrophes as the patterns have them."""
+def ascii_apostrophes(text: str) -> str:
+    """Return a text with straight apostrophes, as the patterns have them."""
     return text.replace("’", "'")
 
 

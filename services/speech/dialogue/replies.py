@@ -1,4 +1,4 @@
-"""What a persona replies: a curated answer where it is sure, else the language model's words."""
+"""What a persona replies: a curated answer if one fits, else the language model's words."""
 
 import asyncio
 import functools
@@ -11,7 +11,7 @@ import structlog
 
 from services.speech.dialogue.curated import curated_answer, identity_answer, relevant_facts
 from services.speech.dialogue.grounded import grounded
-from services.speech.dialogue.grounds import Grounds, Ungrounded, read_ahead
+from services.speech.dialogue.grounds import Grounds, Ungrounded, preload
 from services.speech.dialogue.knowledge import Knowledge, Match
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.scope import is_out_of_scope
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 UNANSWERED_TURNS = 2
 HISTORY_TURNS = 8
 HISTORY_CHARACTERS = 2_000
-"""What the dialogue so far may take of a small model's context."""
+"""How much of a small model's context the dialogue so far may take."""
 
 EMBEDDING_S = 5.0
 
@@ -46,7 +46,7 @@ _UNSURE = {
     "en": "I am not sure about that. You could ask me, for example: ",
 }
 _ARRIVAL = {"zh": "（访客来了。）", "en": "(A visitor is here.)"}
-"""The user's side of a dialogue that begins with the persona's own words."""
+"""The user's message before a dialogue that the persona began."""
 
 _QUESTION_INTRODUCTION = {"zh": "用户说：", "en": "The visitor says:"}
 
@@ -60,18 +60,18 @@ class Exchange:
 
 
 class History:
-    """The last exchanges of a conversation; older ones are forgotten."""
+    """The last exchanges of a conversation; older ones are dropped."""
 
     def __init__(self, exchanges: tuple[Exchange, ...] = ()) -> None:
         self._exchanges = deque(exchanges, maxlen=HISTORY_TURNS)
 
     def add(self, exchange: Exchange) -> None:
-        """Remember an exchange."""
+        """Add an exchange."""
         self._exchanges.append(exchange)
 
     @property
     def unanswered(self) -> str:
-        """What the user said last without hearing any reply to it."""
+        """What the user said last without hearing a reply."""
         words: list[str] = []
         for exchange in reversed(self._exchanges):
             if exchange.heard_text:
@@ -80,17 +80,17 @@ class History:
         return "\n".join(words[-UNANSWERED_TURNS:])
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What the user said, as far as it is remembered."""
+    def user_texts(self) -> tuple[str, ...]:
+        """What the user said in these exchanges."""
         return tuple(exchange.user_text for exchange in self._exchanges if exchange.user_text)
 
     @property
-    def heard(self) -> tuple[str, ...]:
-        """What the user heard, as far as it is remembered."""
+    def heard_texts(self) -> tuple[str, ...]:
+        """What the user heard in these exchanges."""
         return tuple(exchange.heard_text for exchange in self._exchanges if exchange.heard_text)
 
     def messages(self) -> list[ChatMessage]:
-        """Return as much as fits, the latest for certain, as alternating messages."""
+        """Return as many exchanges as fit, at least the latest, as alternating messages."""
         kept: list[Exchange] = []
         size = 0
         for exchange in reversed(self._exchanges):
@@ -121,7 +121,7 @@ class Dialogue:
     async def prepare(
         cls, personas: Personas, *, chat: ChatModel | None, embedder: Embedder | None
     ) -> Self:
-        """Index what all personas know; without an embedder the model gets no facts."""
+        """Index the knowledge of all personas; without an embedder the model gets no facts."""
         knowledge = {}
         if embedder is not None:
             for persona in personas.by_id.values():
@@ -129,15 +129,15 @@ class Dialogue:
                     key = (persona.persona_id, language.language_code)
                     knowledge[key] = await Knowledge.index(language.knowledge, embedder)
                     if persona.grounding is not Grounding.OFF:
-                        read_ahead(map(_told, language.knowledge))
+                        preload(map(_fact_text, language.knowledge))
         return cls(chat=chat, knowledge=knowledge)
 
     async def reply(
         self, user_text: str, *, persona: Persona, language: PersonaLanguage, history: History
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails."""
-        # A question that was cut in two by a pause is looked up as a whole.
-        question = Question.read("\n".join(filter(None, (history.unanswered, user_text))))
+        # A question that a pause cut in two is looked up as a whole.
+        question = Question.parse("\n".join(filter(None, (history.unanswered, user_text))))
         matches = await self._find(question.text, (persona.persona_id, language.language_code))
         answer = curated_answer(question, matches)
         if question.kind is Kind.IDENTITY and persona.grounding is not Grounding.OFF:
@@ -150,8 +150,8 @@ class Dialogue:
             question,
             matches,
             grounding=persona.grounding,
-            told=history.told,
-            heard=history.heard,
+            user_texts=history.user_texts,
+            heard_texts=history.heard_texts,
         ):
             yield _declined(language, Ungrounded.SCOPE)
             return
@@ -170,7 +170,7 @@ class Dialogue:
 
     async def _stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         """Yield the model's deltas; raises ServiceError when it fails or is late."""
-        assert self._chat is not None  # Checked by the caller alone.
+        assert self._chat is not None  # Checked by the caller.
         deltas = worded(self._chat.stream(messages), self._chat.name)
         with provider_failures():
             async with closing(deltas):
@@ -178,14 +178,14 @@ class Dialogue:
                     yield delta
 
     async def _find(self, user_text: str, key: tuple[str, str]) -> tuple[Match, ...]:
-        """Return what the persona knows; a late embedder costs the facts, not the reply."""
+        """Return what the persona knows; if the embedder is late, the reply goes without facts."""
         if key not in self._knowledge:
             return ()
         try:
             async with asyncio.timeout(EMBEDDING_S):
                 return await self._knowledge[key].find(user_text)
         except TimeoutError:
-            log.warning("embedder late")
+            log.warning("embedder timed out")
             return ()
 
 
@@ -203,24 +203,24 @@ def _grounds(
         question=question,
         grounding=persona.grounding,
         facts=(
-            *(_told(fact, paraphrases[fact]) for fact in facts),
+            *(_fact_text(fact, paraphrases[fact]) for fact in facts),
             language.prompt,
             language.greeting,
             persona.display_name,
         ),
-        others=tuple(map(_told, others)),
-        told=history.told,
-        heard=history.heard,
+        other_facts=tuple(map(_fact_text, others)),
+        user_texts=history.user_texts,
+        heard_texts=history.heard_texts,
     )
 
 
-def _told(fact: Fact, paraphrases: Iterable[str] = ()) -> str:
-    """Return what a fact tells, with the words of the question that stand in it otherwise."""
+def _fact_text(fact: Fact, paraphrases: Iterable[str] = ()) -> str:
+    """Return a fact as one text, with the question's words that it has in another form."""
     return "\n".join((*fact.questions, fact.answer, *sorted(paraphrases)))
 
 
 def _declined(language: PersonaLanguage, cause: Ungrounded) -> str:
-    """Return what is said instead of an answer that nothing carries."""
+    """Return what is said instead of an answer that nothing supports."""
     ANSWERS.labels(source="declined").inc()
     DECLINED_ANSWERS.labels(cause=cause).inc()
     log.info("answer declined", cause=cause)
@@ -232,45 +232,45 @@ def prompt(
 ) -> list[ChatMessage]:
     """Return the model's messages.
 
-    What stays the same comes first, so that the model's prompt cache holds; the facts, which
-    change with every question, stand beside it. After the system's message the user begins and the
-    sides alternate, for the templates of many models insist on both.
+    What stays the same comes first, so that the model's prompt cache applies; the facts, which
+    change with every question, go with the question. After the system message the user begins and
+    the roles alternate, since the templates of many models require both.
     """
     messages = [system_message(language)]
     past = history.messages()
     if past and past[0].role is Role.ASSISTANT:
-        messages.append(ChatMessage(role=Role.USER, content=_ARRIVAL[_tongue(language)]))
+        messages.append(ChatMessage(role=Role.USER, content=_ARRIVAL[_prompt_language(language)]))
     messages += past
-    _append(messages, Role.USER, _question(user_text, _tongue(language), facts))
+    _append(messages, Role.USER, _question(user_text, _prompt_language(language), facts))
     return messages
 
 
 def _unsure(language: PersonaLanguage) -> str:
-    """Return what is said where there is neither a sure answer nor a language model."""
-    return f"{_UNSURE[_tongue(language)]}{language.sample_question}"
+    """Return what is said without a curated answer and without a language model."""
+    return f"{_UNSURE[_prompt_language(language)]}{language.sample_question}"
 
 
 def system_message(language: PersonaLanguage) -> ChatMessage:
-    """Return the message that every prompt of a persona in a language begins with."""
+    """Return the message that begins every prompt of a persona in one language."""
     return ChatMessage(role=Role.SYSTEM, content=language.prompt)
 
 
-def _tongue(language: PersonaLanguage) -> str:
-    """Return the language of the words that stand around what was said."""
+def _prompt_language(language: PersonaLanguage) -> str:
+    """Return the language of our own words in a prompt."""
     return "zh" if language.language_code.startswith("zh") else "en"
 
 
-def _question(user_text: str, tongue: str, facts: tuple[Fact, ...]) -> str:
+def _question(user_text: str, language: str, facts: tuple[Fact, ...]) -> str:
     if not facts:
         return user_text
     lines = [f"- {fact.questions[0]} {fact.answer}" for fact in facts]
     return "\n".join(
-        (_FACTS_INTRODUCTION[tongue], *lines, _QUESTION_INTRODUCTION[tongue], user_text)
+        (_FACTS_INTRODUCTION[language], *lines, _QUESTION_INTRODUCTION[language], user_text)
     )
 
 
 def _append(messages: list[ChatMessage], role: Role, content: str) -> None:
-    """Add a message; models insist that the two sides alternate."""
+    """Add a message; models require that the two roles alternate."""
     if not content.strip():
         return
     if messages and messages[-1].role is role:

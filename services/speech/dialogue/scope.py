@@ -1,11 +1,11 @@
-"""Tells the questions that no model can answer: only facts could, and none does."""
+"""Recognises questions that no model can answer: only facts could, and none does."""
 
 from collections.abc import Iterable, Sequence
 
 from services.speech.dialogue.arithmetic import has_sum
 from services.speech.dialogue.curated import answering_sentences
-from services.speech.dialogue.knowledge import RELEVANT_LEAD, Match
-from services.speech.dialogue.question import VALUES, Kind, Question
+from services.speech.dialogue.knowledge import MIN_RELEVANT_LEAD, Match
+from services.speech.dialogue.question import VALUE_KINDS, Kind, Question
 from services.speech.dialogue.words import Vocabulary, content_words
 from services.speech.personas.format import Grounding
 
@@ -15,12 +15,12 @@ def is_out_of_scope(
     matches: Sequence[Match],
     *,
     grounding: Grounding,
-    told: Sequence[str],
-    heard: Sequence[str],
+    user_texts: Sequence[str],
+    heard_texts: Sequence[str],
 ) -> bool:
-    """Whether an answer would be made up, whoever gives it.
+    """Whether any answer to a question would have to be made up.
 
-    `told` is what the user said before, `heard` what was replied.
+    `user_texts` is what the user said before, `heard_texts` what was replied.
     """
     kind = question.kind
     if grounding is Grounding.OFF or kind in (Kind.TALK, Kind.IDENTITY):
@@ -28,26 +28,26 @@ def is_out_of_scope(
     if kind is Kind.NOW:
         return True
     if question.is_about_the_user and kind is not Kind.POLAR:
-        return not told
-    if has_sum(question.text) or _is_told(question, (*told, *heard)):
+        return not user_texts
+    if has_sum(question.text) or _is_in_dialogue(question, (*user_texts, *heard_texts)):
         return False
-    if kind in VALUES:
+    if kind in VALUE_KINDS:
         return not any(_may_answer(question, match) for match in matches)
     if grounding is Grounding.STRICT and kind in (Kind.POLAR, Kind.CHOICE):
-        return all(match.missing == 1 for match in matches)
+        return all(match.missing_share == 1 for match in matches)
     return False
 
 
 def _may_answer(question: Question, match: Match) -> bool:
     return (
-        match.lead >= RELEVANT_LEAD
-        and match.missing < 1
+        match.lead >= MIN_RELEVANT_LEAD
+        and match.missing_share < 1
         and bool(answering_sentences(question, match.fact.answer))
     )
 
 
-def _is_told(question: Question, texts: Iterable[str]) -> bool:
-    """Whether the dialogue so far is about what is asked."""
+def _is_in_dialogue(question: Question, texts: Iterable[str]) -> bool:
+    """Whether the dialogue so far covers what is asked."""
     words = content_words(question.text)
     return any(
         question.is_answered_by(text)

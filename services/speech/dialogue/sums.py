@@ -1,4 +1,4 @@
-"""Reads the sums that a text names, in signs or in words, and works them out."""
+"""Parses and computes the sums that a text names, in signs or in words."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from services.speech.dialogue.claims import number
+from services.speech.dialogue.claims import parse_number
 
 _ONE = "(?:one|two|three|four|five|six|seven|eight|nine)"
 _TENS = rf"(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]{_ONE})?"
@@ -31,20 +31,20 @@ def _pattern(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{part})" for part in parts), re.IGNORECASE)
 
 
-_SHARED = _pattern(_HAN_SHARE, _SHARE)
+_SHARE_ALONE = _pattern(_HAN_SHARE, _SHARE)
 _NUMBER = _pattern(_HAN_SHARE, rf"{_COUNT}\s+and\s+{_SHARE}", _SHARE, _COUNT, _HAN_COUNT)
 
-_Signs = tuple[tuple[str, re.Pattern[str]], ...]
-_ADDITIONS: _Signs = (
+_Operators = tuple[tuple[str, re.Pattern[str]], ...]
+_ADDITIONS: _Operators = (
     ("+", _pattern(r"\s*(?:\+|\bplus\b|\badded to\b|加上?|\band\b(?=[^.?!]*\bmakes?\b))\s*")),
     ("-", _pattern(r"\s+[-−–]\s*", r"\s*(?:\bminus\b|\bless\b|减去?)\s*")),
 )
-_MULTIPLICATIONS: _Signs = (
+_MULTIPLICATIONS: _Operators = (
     ("*", _pattern(r"\s*(?:[*×x·]|\btimes\b|\bmultiplied by\b|乘以?)\s*")),
     ("/", _pattern(r"\s*(?:[/÷]|\bdivided by\b|\bover\b|除以)\s*")),
 )
 _OF = _pattern(r"\s*\bof\s+(?:the\s+)?")
-"""Multiplies behind a share alone: half of thirty."""
+"""Multiplies, but only after a share: half of thirty."""
 
 _MULTIPLIED = re.compile(rf"的\s*({_HAN_SHARE}|{_HAN_COUNT}(?=\s*[倍%％]))\s*(倍|[%％])?")
 _PREFIXES = (
@@ -59,31 +59,31 @@ _SUFFIXES = (
     ("square", _pattern(r"\s*\bsquared\b", "的?平方", r"\s*²")),
     ("cube", _pattern(r"\s*\bcubed\b", "的?立方(?!根)", r"\s*³")),
 )
-_NAMED = (
+_NAMED_OPERATIONS = (
     ("+", _pattern(r"\b(?:sum of|add)\s+"), _pattern(r"\s+(?:and|to)\s+")),
     ("-", _pattern(r"\bdifference between\s+"), _pattern(r"\s+and\s+")),
     ("from", _pattern(r"\b(?:subtract|take)\s+"), _pattern(r"\s+from\s+")),
     ("*", _pattern(r"\b(?:product of|multiply)\s+"), _pattern(r"\s+(?:and|by|with)\s+")),
     ("/", _pattern(r"\bdivide\s+"), _pattern(r"\s+by\s+")),
 )
-"""Operations whose name stands before both numbers, and what stands between these."""
+"""Operations named before their two numbers, and the words between these."""
 
-_LARGEST = 10**30
-_DEEPEST = 20
+_MAX_SIZE = 10**30
+_MAX_DEPTH = 20
 _OPEN, _CLOSE = _pattern(r"[(（]\s*"), _pattern(r"\s*[)）]")
 _BEGIN = _pattern(
     _NUMBER.pattern,
     r"[(（√]",
     *(p.pattern for _, p in _PREFIXES),
-    *(p.pattern for _, p, _ in _NAMED),
+    *(p.pattern for _, p, _ in _NAMED_OPERATIONS),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """A sum where it stands in a text, what it is of, and what it comes to.
+    """A sum in a text: its place, its operands and its results.
 
-    `steps` are its results on the way, the last one its own.
+    `steps` are the intermediate results; the last is the result.
     """
 
     start: int
@@ -93,35 +93,35 @@ class Sum:
 
     @property
     def result(self) -> Fraction:
-        """What it comes to."""
+        """The result."""
         return self.steps[-1]
 
 
 def sums(text: str) -> Iterator[Sum]:
-    """Yield the sums of a text in their order: six times seven, half of thirty, 三的平方."""
+    """Yield the sums in a text in order: six times seven, half of thirty, 三的平方."""
     at = 0
     while (start := _BEGIN.search(text, at)) is not None:
-        reader = _Reader(text, start.start())
-        is_read = reader.sum() is not None
-        at = reader.at if is_read else start.end()
-        if is_read and reader.steps:
+        parser = _Parser(text, start.start())
+        is_parsed = parser.sum() is not None
+        at = parser.at if is_parsed else start.end()
+        if is_parsed and parser.steps:
             yield Sum(
                 start=start.start(),
                 end=at,
-                operands=tuple(reader.operands),
-                steps=tuple(reader.steps),
+                operands=tuple(parser.operands),
+                steps=tuple(parser.steps),
             )
 
 
-def amount_at(text: str, at: int) -> tuple[Fraction, int] | None:
-    """Return the number that begins at a character, or the result of the sum; and its end."""
-    reader = _Reader(text, at)
-    amount = reader.sum()
-    return (amount, reader.at) if amount is not None else None
+def parse_amount(text: str, at: int) -> tuple[Fraction, int] | None:
+    """Return the number, or the result of the sum, that begins at a character; and its end."""
+    parser = _Parser(text, at)
+    amount = parser.sum()
+    return (amount, parser.at) if amount is not None else None
 
 
-class _Reader:
-    """Reads a sum from a character of a text on; `at` is how far it has come."""
+class _Parser:
+    """Parses a sum by recursive descent; `at` is its position in the text."""
 
     def __init__(self, text: str, at: int) -> None:
         self._text = text
@@ -131,106 +131,108 @@ class _Reader:
         self._depth = 0
 
     def sum(self) -> Fraction | None:
-        """Read a sum of products; None where no number stands."""
-        return self._chain(_ADDITIONS, self._product)
+        """Parse a sum of products; None if there is no number."""
+        return self._left_to_right(_ADDITIONS, self._product)
 
     def _product(self) -> Fraction | None:
-        return self._chain(_MULTIPLICATIONS, self._factor)
+        return self._left_to_right(_MULTIPLICATIONS, self._factor)
 
-    def _chain(self, signs: _Signs, operand: Callable[[], Fraction | None]) -> Fraction | None:
-        """Read operands with signs between them; a sign without a second one ends the sum."""
+    def _left_to_right(
+        self, operators: _Operators, operand: Callable[[], Fraction | None]
+    ) -> Fraction | None:
+        """Parse operands separated by operators; one that no operand follows ends the sum."""
         total = operand()
         while total is not None:
             end = self.at
-            sign = next((sign for sign, pattern in signs if self._take(pattern)), None)
-            right = operand() if sign else None
-            result = _apply(sign, total, right) if sign and right is not None else None
+            operator = next((sign for sign, pattern in operators if self._accept(pattern)), None)
+            right = operand() if operator else None
+            result = _binary(operator, total, right) if operator and right is not None else None
             if result is None:
                 self.at = end
                 break
-            total = self._step(result)
+            total = self._record(result)
         return total
 
     def _factor(self) -> Fraction | None:
-        """Read a number with what is done to it alone."""
+        """Parse a number with its unary operations."""
         start = self.at
         self._depth += 1
-        amount = self._begun() if self._depth <= _DEEPEST else None
+        amount = self._prefixed() if self._depth <= _MAX_DEPTH else None
         self._depth -= 1
         if amount is None:
             self.at = start
             return None
-        while (more := self._continued(amount)) is not None:
-            amount = self._step(more)
+        while (more := self._postfixed(amount)) is not None:
+            amount = self._record(more)
         return amount
 
-    def _begun(self) -> Fraction | None:
-        if self._take(_OPEN):
+    def _prefixed(self) -> Fraction | None:
+        if self._accept(_OPEN):
             inner = self.sum()
-            return inner if self._take(_CLOSE) else None
-        for sign, name, between in _NAMED:
-            if self._take(name):
-                return self._named(sign, between)
+            return inner if self._accept(_CLOSE) else None
+        for operator, name, between in _NAMED_OPERATIONS:
+            if self._accept(name):
+                return self._named_operation(operator, between)
         for prefix, pattern in _PREFIXES:
-            if self._take(pattern):
+            if self._accept(pattern):
                 amount = self._factor()
-                done = _alter(prefix, amount) if amount is not None else None
-                return self._step(done) if done is not None else None
+                done = _unary(prefix, amount) if amount is not None else None
+                return self._record(done) if done is not None else None
         return self._number()
 
-    def _named(self, sign: str, between: re.Pattern[str]) -> Fraction | None:
+    def _named_operation(self, operator: str, between: re.Pattern[str]) -> Fraction | None:
         left = self._factor()
-        right = self._factor() if left is not None and self._take(between) else None
-        result = _apply(sign, left, right) if left is not None and right is not None else None
-        return self._step(result) if result is not None else None
+        right = self._factor() if left is not None and self._accept(between) else None
+        result = _binary(operator, left, right) if left is not None and right is not None else None
+        return self._record(result) if result is not None else None
 
     def _number(self) -> Fraction | None:
-        found = self._take(_NUMBER)
-        amount = number(found.group()) if found else None
+        found = self._accept(_NUMBER)
+        amount = parse_number(found.group()) if found else None
         if found is None or amount is None:
             return None
-        is_percent = self._take(_PERCENT) is not None
+        is_percent = self._accept(_PERCENT) is not None
         if is_percent:
             amount /= 100
         self.operands.append(amount)
-        is_share = is_percent or _SHARED.fullmatch(found.group()) is not None
-        if is_share and (end := self._take(_OF)) is not None:
+        is_share = is_percent or _SHARE_ALONE.fullmatch(found.group()) is not None
+        if is_share and (end := self._accept(_OF)) is not None:
             whole = self._factor()
             if whole is not None:
-                return self._step(amount * whole)
+                return self._record(amount * whole)
             self.at = end.start()
         return amount
 
-    def _continued(self, amount: Fraction) -> Fraction | None:
-        """Return what becomes of a number by what stands behind it: squared, 的一半."""
+    def _postfixed(self, amount: Fraction) -> Fraction | None:
+        """Return a number changed by what follows it: squared, 的一半."""
         end = self.at
-        if found := self._take(_MULTIPLIED):
-            times = number(found.group(1))
+        if found := self._accept(_MULTIPLIED):
+            times = parse_number(found.group(1))
             if times is not None:
                 times = times / 100 if found.group(2) in ("%", "％") else times
                 self.operands.append(times)
                 return amount * times
         for suffix, pattern in _SUFFIXES:
-            if self._take(pattern) and (result := _alter(suffix, amount)) is not None:
+            if self._accept(pattern) and (result := _unary(suffix, amount)) is not None:
                 return result
         self.at = end
         return None
 
-    def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    def _accept(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         found = pattern.match(self._text, self.at)
         if found is not None:
             self.at = found.end()
         return found
 
-    def _step(self, result: Fraction) -> Fraction:
+    def _record(self, result: Fraction) -> Fraction:
         self.steps.append(result)
         return result
 
 
-def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
+def _binary(operator: str, left: Fraction, right: Fraction) -> Fraction | None:
     if _is_large(left) or _is_large(right):
         return None
-    match sign:
+    match operator:
         case "+":
             return left + right
         case "-":
@@ -244,11 +246,11 @@ def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
 
 
 def _is_large(amount: Fraction) -> bool:
-    """Whether a number is beyond what anybody asks for: powers of powers never end."""
-    return max(abs(amount.numerator), amount.denominator) > _LARGEST
+    """Whether a number is too large to be worth computing: powers of powers never end."""
+    return max(abs(amount.numerator), amount.denominator) > _MAX_SIZE
 
 
-def _alter(name: str, amount: Fraction) -> Fraction | None:
+def _unary(name: str, amount: Fraction) -> Fraction | None:
     if _is_large(amount):
         return None
     match name:
@@ -265,7 +267,7 @@ def _alter(name: str, amount: Fraction) -> Fraction | None:
 
 
 def _root(amount: Fraction) -> Fraction | None:
-    """Return a square root that is a fraction itself; None of any other number."""
+    """Return a square root if it is rational."""
     if amount < 0:
         return None
     root = Fraction(math.isqrt(amount.numerator), math.isqrt(amount.denominator))

@@ -1,7 +1,7 @@
-"""The words of a text that say what it is about, in a form that bears comparing.
+"""The content words of a text, in a form that can be compared.
 
-English is cut at spaces and brought to stems, Chinese by a dictionary. Numbers are no such words:
-`claims.py` reads them.
+English is split at spaces and stemmed, Chinese is segmented with a dictionary. Numbers do not
+count as content words: `claims.py` reads them.
 """
 
 import logging
@@ -10,25 +10,26 @@ from collections.abc import Iterable
 
 import jieba
 
-from services.speech.dialogue.lexicon import is_chinese, lexicon, straight
+from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
 from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Boundary, boundary_at, is_cjk
 
 jieba.setLogLevel(logging.WARNING)
 
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 _SUFFIXES = ("ing", "ed", "es", "s", "ly", "er", "est")
-_LEAST_STEM = 3
-_LEAST_PREFIX = 4
-"""Of two words, one that goes on from the other after so many letters is another form of it."""
+_MIN_STEM_LENGTH = 3
+_MIN_PREFIX_LENGTH = 4
+"""A word of at least this length that begins another is taken for a form of it."""
 
 _COUNTED = re.compile(
     "[零一二两三四五六七八九十百千万亿半几第每这那哪]+.?|(?:星期|礼拜|周)[一二三四五六日天]|[开关走坐收付]"
 )
-"""Numbers, what is counted or pointed at with its measure word, days, and verbs that need more."""
+"""Numbers, measure words with a number or demonstrative, weekdays, and verbs with no meaning of
+their own."""
 
 
 def sentences(text: str) -> list[str]:
-    """Return a text cut behind its sentences; joined again they are the text."""
+    """Return a text split after each sentence; joined together they are the text again."""
     found, start, at = [], 0, 0
     while at < len(text):
         is_end = boundary_at(text, at) is Boundary.SENTENCE
@@ -42,18 +43,18 @@ def sentences(text: str) -> list[str]:
 
 
 def content_words(text: str) -> tuple[str, ...]:
-    """Return what a text is about: stems of its English words, its Chinese words as they are."""
+    """Return the content words of a text: English ones as stems, Chinese ones as they are."""
     return (*map(stem, _english_words(text)), *_chinese_words(text))
 
 
-def written_words(text: str) -> dict[str, str]:
-    """Return what a text is about, each with the word as it is written."""
+def surface_forms(text: str) -> dict[str, str]:
+    """Return the content words of a text, each with the form it has in the text."""
     english = {stem(word): word for word in _english_words(text)}
     return english | {word: word for word in _chinese_words(text)}
 
 
 def _english_words(text: str) -> list[str]:
-    words = [word.lower().removesuffix("'s") for word in _ENGLISH.findall(straight(text))]
+    words = [word.lower().removesuffix("'s") for word in _ENGLISH.findall(ascii_apostrophes(text))]
     common = lexicon("en").common_words
     return [word for word in words if len(word) > 1 and word not in common]
 
@@ -70,14 +71,14 @@ def _chinese_words(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """Return an English word without the endings of its forms."""
+    """Return an English word without its inflectional ending."""
     for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= _LEAST_STEM:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM_LENGTH:
             word = word[: -len(suffix)]
             break
-    if len(word) > _LEAST_STEM and word[-1] == word[-2] and word[-1] not in "aeiouls":
+    if len(word) > _MIN_STEM_LENGTH and word[-1] == word[-2] and word[-1] not in "aeiouls":
         word = word[:-1]
-    return word[:-1] if len(word) > _LEAST_STEM and word[-1] in "eyi" else word
+    return word[:-1] if len(word) > _MIN_STEM_LENGTH and word[-1] in "eyi" else word
 
 
 class Vocabulary:
@@ -88,18 +89,18 @@ class Vocabulary:
         self._stems = {word for word in content_words(joined) if not is_cjk(word[0])}
         self._chinese = joined if is_chinese(joined) else ""
 
-    def holds(self, word: str) -> bool:
-        """Whether a content word, or another form of it, is among them."""
+    def contains(self, word: str) -> bool:
+        """Whether the texts have a content word, or another form of it."""
         if is_cjk(word[0]):
-            return self._holds_chinese(word)
-        return word in self._stems or any(_is_form(word, known) for known in self._stems)
+            return self._contains_chinese(word)
+        return word in self._stems or any(_is_inflection(word, known) for known in self._stems)
 
     def missing(self, words: Iterable[str]) -> tuple[str, ...]:
-        """Return the words that are not among them."""
-        return tuple(word for word in words if not self.holds(word))
+        """Return those of some content words that the texts do not have."""
+        return tuple(word for word in words if not self.contains(word))
 
-    def _holds_chinese(self, word: str) -> bool:
-        """Longer words are compounds, or whole forms: 停车场 is known by 停车, 老年人 by 老人."""
+    def _contains_chinese(self, word: str) -> bool:
+        """Longer words may be compounds or full forms: 停车 covers 停车场, 老人 covers 老年人."""
         if word in self._chinese:
             return True
         pairs = [word[at : at + 2] for at in range(len(word) - 1)]
@@ -107,6 +108,6 @@ class Vocabulary:
         return is_compound or (len(word) > 2 and word[0] + word[-1] in self._chinese)
 
 
-def _is_form(word: str, known: str) -> bool:
+def _is_inflection(word: str, known: str) -> bool:
     shorter, longer = sorted((word, known), key=len)
-    return len(shorter) >= _LEAST_PREFIX and longer.startswith(shorter)
+    return len(shorter) >= _MIN_PREFIX_LENGTH and longer.startswith(shorter)

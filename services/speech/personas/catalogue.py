@@ -40,7 +40,7 @@ _IDENTITIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One thing that a persona knows: ways to ask for it, and what it answers."""
+    """One thing that a persona knows: ways to ask for it, and the answer."""
 
     questions: tuple[str, ...]
     answer: str
@@ -52,44 +52,44 @@ class PersonaLanguage:
 
     language_code: str
     voice_id: str
-    """Empty for the synthesizer's first voice of the language."""
+    """Empty means the synthesizer's first voice for the language."""
     prompt: str
     greeting: str
     sample_question: str
     knowledge: tuple[Fact, ...]
     no_speech_prompt: str = ""
-    """What a user is asked who has been silent for long."""
+    """What a user who has been silent for long is asked."""
     hang_up_warning: str = ""
-    """What a silent user is told before the call ends."""
+    """What a silent user hears before the call ends."""
     other_language_reply: str = ""
-    """What a user is told who speaks another language; empty: the service's own words."""
+    """The reply to a user of another language; empty means the service's own words."""
     unknown: str = ""
-    """What is said instead of an answer that nothing carries: that, and where to ask."""
+    """What is said instead of an unsupported answer: that it is not known, and where to ask."""
     identity: str = ""
-    """What a user is told who asks whether a human is speaking, if no fact says it."""
+    """The reply to a user who asks whether they are talking to a human, unless a fact gives it."""
     display_name: str = ""
-    """Empty for the persona's own, as below."""
+    """Empty means the persona's own; likewise the description."""
     description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona:
-    """Who a digital human is; the preferred language comes first."""
+    """Who a digital human is; its preferred language comes first."""
 
     persona_id: str
     display_name: str
     description: str
     languages: tuple[PersonaLanguage, ...]
     listening: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Thresholds by the names of `ListeningRules`; those not named are the service's."""
+    """Thresholds, named as in `ListeningRules`; the others are the service's."""
     digital_human_id: str = ""
-    """Who is shown where the caller names nobody and the account has this one."""
+    """The digital human shown if the caller names none and the account has this one."""
     grounding: Grounding = Grounding.OFF
 
     def speaking(self, language_code: str) -> PersonaLanguage:
-        """Return the persona in a language; none given means the preferred one.
+        """Return the persona in a language; empty means the preferred one.
 
-        A region that it does not know is ignored. Raises ServiceError for another language.
+        An unknown region is ignored. Raises ServiceError for another language.
         """
         if not language_code:
             return self.languages[0]
@@ -113,10 +113,10 @@ class Personas:
     by_id: Mapping[str, Persona]
     default_id: str
     left_out: tuple[PersonaError, ...] = ()
-    """What is wrong with each file that is left out."""
+    """The faults of each invalid file; these personas are left out."""
 
     def get(self, persona_id: str) -> Persona:
-        """Return a persona; an empty id means the default one. Raises ServiceError."""
+        """Return a persona; an empty id means the default. Raises ServiceError."""
         wanted = persona_id or self.default_id
         found = self.by_id.get(wanted)
         if found is None:
@@ -131,32 +131,32 @@ class Personas:
 
 
 def load_personas(folder: Path, *, default_id: str, offer: VoiceOffer | None = None) -> Personas:
-    """Read every `*.toml` of a folder; the file's name is the id.
+    """Read every `*.toml` file in a folder; the file name is the id.
 
-    A wrong file is left out, unless it is the default's: then, or when there is none, PersonaError
-    is raised. Without an offer voices are not looked at.
+    An invalid file is left out, unless it is the default persona's: then, or if that is missing,
+    PersonaError is raised. Without an offer voices are not checked.
     """
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise PersonaError(f"{folder}: there is no persona file (*.toml)")
     by_id: dict[str, Persona] = {}
-    wrong: dict[str, PersonaError] = {}
+    invalid: dict[str, PersonaError] = {}
     for path in paths:
         try:
             by_id[path.stem] = load_persona(path, offer=offer)
         except PersonaError as error:
-            wrong[path.stem] = error
-    if default_id in wrong:
-        raise wrong[default_id]
+            invalid[path.stem] = error
+    if default_id in invalid:
+        raise invalid[default_id]
     if default_id not in by_id:
         raise PersonaError(f"{folder}: the default persona {default_id}.toml is missing")
     return Personas(
-        by_id=MappingProxyType(by_id), default_id=default_id, left_out=tuple(wrong.values())
+        by_id=MappingProxyType(by_id), default_id=default_id, left_out=tuple(invalid.values())
     )
 
 
 def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
-    """Read a file; raises PersonaError with all that is wrong with it."""
+    """Read a file; raises PersonaError with all of its faults."""
     table = read_persona_file(path)
     if offer is not None and (faults := _voice_faults(table, offer)):
         raise PersonaError(*(f"{path}: {fault}" for fault in faults))
@@ -194,17 +194,17 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
         greeting=table.greeting,
         sample_question=table.sample_question,
         knowledge=tuple(_fact(each) for each in table.knowledge),
-        no_speech_prompt=table.no_speech_prompt or _stock(_NO_SPEECH_PROMPTS, code),
+        no_speech_prompt=table.no_speech_prompt or _default_text(_NO_SPEECH_PROMPTS, code),
         other_language_reply=table.other_language_reply or "",
-        hang_up_warning=table.hang_up_warning or _stock(_HANG_UP_WARNINGS, code),
-        unknown=table.unknown or _stock(_UNKNOWNS, code),
-        identity=_stock(_IDENTITIES, code),
+        hang_up_warning=table.hang_up_warning or _default_text(_HANG_UP_WARNINGS, code),
+        unknown=table.unknown or _default_text(_UNKNOWNS, code),
+        identity=_default_text(_IDENTITIES, code),
         display_name=table.display_name or "",
         description=table.description or "",
     )
 
 
-def _stock(texts: Mapping[str, str], code: str) -> str:
+def _default_text(texts: Mapping[str, str], code: str) -> str:
     return texts.get(primary(code), texts["en"])
 
 

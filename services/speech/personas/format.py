@@ -1,6 +1,6 @@
-"""The format of persona files, and what is wrong with one, in words for whoever writes it.
+"""The format of persona files, and readable messages for the faults of one.
 
-docs/personas.md tells the same to people.
+docs/personas.md describes the format for authors.
 """
 
 import re
@@ -32,7 +32,7 @@ _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 _RULES = {
     "missing": "is required",
-    "string_type": "must be a text in quotes",
+    "string_type": "must be a quoted string",
     "string_too_short": "must not be empty",
     "list_type": "must be a list",
     "dict_type": "must be a table",
@@ -47,18 +47,18 @@ _RULES = {
 
 
 class Grounding(StrEnum):
-    """What of a model's reply must be carried by the persona's facts or by what was said."""
+    """How much of a model's reply the persona's facts or the dialogue have to support."""
 
     STRICT = "strict"
-    """Every answer to a question of fact, and all that is said of the house."""
+    """Every answer to a factual question, and every statement about the venue."""
     NAMES_AND_NUMBERS = "names-and-numbers"
-    """Names, numbers, prices, times and dates; the model may explain what is widely known."""
+    """Names, numbers, prices, times and dates; the model may explain common knowledge."""
     OFF = "off"
-    """Nothing: the model's words are spoken as they come."""
+    """Nothing: the model's words are spoken unchecked."""
 
 
 class PersonaError(Exception):
-    """A persona file is wrong; `faults` name the file, the field and the rule, one each."""
+    """A persona file is invalid; each of its `faults` names the file, the field and the rule."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
@@ -72,7 +72,7 @@ def _language_code(code: str) -> str:
 
 
 def _voices(value: Any) -> dict[str, str]:
-    """Return voices by synthesizer; a text is the voice of every one."""
+    """Return voices by synthesizer; a plain string is the voice for all of them."""
     by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(SynthesizerKind, value)
     if not by_synthesizer.keys() <= set(SynthesizerKind) or not all(
         isinstance(each, str) and each.strip() for each in by_synthesizer.values()
@@ -90,18 +90,18 @@ Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
 
 
-class _Table(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class FactTable(_Table):
+class FactTable(_StrictModel):
     """One thing that the persona knows."""
 
     questions: Annotated[list[Text], Field(min_length=1)]
     answer: Text
 
 
-class LanguageTable(_Table):
+class LanguageTable(_StrictModel):
     """The persona in one language."""
 
     voice: Voices
@@ -123,11 +123,11 @@ def _threshold(name: str) -> Any:
 
 
 _thresholds: dict[str, Any] = {each.name: _threshold(each.name) for each in fields(ListeningRules)}
-ListeningTable = create_model("ListeningTable", __base__=_Table, **_thresholds)
-"""What the persona sets of `ListeningRules`."""
+ListeningTable = create_model("ListeningTable", __base__=_StrictModel, **_thresholds)
+"""The thresholds of `ListeningRules` that a persona may set."""
 
 
-class PersonaTable(_Table):
+class PersonaTable(_StrictModel):
     """A whole file."""
 
     display_name: Text
@@ -139,17 +139,17 @@ class PersonaTable(_Table):
 
     @property
     def thresholds(self) -> Mapping[str, float]:
-        """Those of `ListeningRules` that are set."""
+        """The thresholds that the file sets."""
         found: Mapping[str, float] = self.model_dump(exclude_unset=True).get("listening", {})
         return found
 
 
 def read_persona_file(path: Path) -> PersonaTable:
-    """Return what a file says; raises PersonaError with all that is wrong with it."""
+    """Parse a file; raises PersonaError with all of its faults."""
     if not _ID.fullmatch(path.stem):
         raise PersonaError(
-            f"{path}: the file's name is the persona's id: lower-case letters, digits and hyphens, "
-            "up to 63, beginning with a letter"
+            f"{path}: the file name is the persona's id: up to 63 lower-case letters, digits and "
+            "hyphens, beginning with a letter"
         )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -160,10 +160,10 @@ def read_persona_file(path: Path) -> PersonaTable:
     try:
         return PersonaTable.model_validate(content)
     except ValidationError as error:
-        raise PersonaError(*(f"{path}: {_told(each)}" for each in error.errors())) from None
+        raise PersonaError(*(f"{path}: {_fault(each)}" for each in error.errors())) from None
 
 
-def _told(error: ErrorDetails) -> str:
+def _fault(error: ErrorDetails) -> str:
     place = ""
     for part in error["loc"]:
         if isinstance(part, int):
@@ -175,12 +175,12 @@ def _told(error: ErrorDetails) -> str:
 
 def _rule(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return f"is unknown; known are {', '.join(_table_of(error['loc']).model_fields)}"
+        return f"is unknown; expected one of {', '.join(_table_of(error['loc']).model_fields)}"
     rule = _RULES.get(error["type"])
     return rule.format(**error.get("ctx", {})) if rule else error["msg"]
 
 
-def _table_of(place: Sequence[int | str]) -> type[_Table]:
+def _table_of(place: Sequence[int | str]) -> type[_StrictModel]:
     match place:
         case ["languages", _, "knowledge", _, _]:
             return FactTable

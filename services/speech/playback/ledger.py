@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from services.runtime.pcm import duration_s
 from services.speech.ports import Playback, PlaybackMethod, WordTime
-from services.speech.text.alignment import Spoken
+from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import CJK, speech_s
 
 # What a cut never splits: a character of a script without spaces, else a word.
@@ -54,7 +54,7 @@ class SegmentEntry:
 
     text_start: int
     text_end: int
-    spoken: Spoken
+    spoken: SpokenForm
     audio_start: int
     audio_end: int
     words: tuple[WordTime, ...] = ()
@@ -125,7 +125,7 @@ class Ledger:
         """The reply goes on."""
         self._reply += delta
 
-    def begin_segment(self, *, text_start: int, text_end: int, spoken: Spoken) -> float:
+    def begin_segment(self, *, text_start: int, text_end: int, spoken: SpokenForm) -> float:
         """The audio of a segment begins; return its offset in the reply's audio."""
         at = self._produced_bytes
         entry = SegmentEntry(
@@ -214,7 +214,7 @@ class Ledger:
         return (kept, how) if kept else (0, HeardMethod.NOTHING)
 
 
-def written_words(spoken: Spoken, words: tuple[WordTime, ...]) -> tuple[WordTime, ...]:
+def written_words(spoken: SpokenForm, words: tuple[WordTime, ...]) -> tuple[WordTime, ...]:
     """Return when the written words are heard that a voice speaks in words of its own."""
     written: list[WordTime] = []
     for word in words:

@@ -6,7 +6,7 @@ from services.speech.ports import SpeechChunk, Synthesizer
 from services.speech.providers.answers import audible, has_words
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
-from services.speech.text.alignment import SILENCE, Spoken
+from services.speech.text.alignment import SILENCE, SpokenForm
 from services.speech.text.normalization import speakable
 
 
@@ -24,7 +24,7 @@ class Voicing:
         self._voice_id = voice_id
         self._language_code = language_code
 
-    def spoken(self, text: str) -> Spoken:
+    def spoken(self, text: str) -> SpokenForm:
         """Return what is said for a written text; empty when none of it can be said."""
         spoken = speakable(text, self._language_code)
         return spoken if has_words(spoken.text) else SILENCE

@@ -1,4 +1,4 @@
-"""Addresses of the net, and letters beside digits, as any language writes them."""
+"""Internet addresses, and letters next to digits, in any language."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ ADDRESS = (
     rf"(?P<host>(?P<user>[\w.+-]{{1,64}}+@)?(?(scheme){_HOST}{{0,8}}+|{_HOST}{{1,8}}+))(?![\w@])"
     r"(?P<path>(?::\d{1,5})?(?:[/?#](?:[\w/?#%&=+.,:;~@!$*'()-]{0,2000}[\w/=])?)?)"
 )
-"""With its scheme or without; what stands behind the host is not said."""
+"""With or without a scheme; what follows the host is not spoken."""
 
 _HOST_PART = re.compile(r"\d+|[@.+_-]|[A-Za-z]+", re.ASCII)
 _KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
 
 
 def _is_address(match: re.Match[str]) -> bool:
-    """Whether a match of ADDRESS is one, not two sentences without a space between them."""
+    """Whether a match of ADDRESS is an address, not two sentences without a space between them."""
     has_sign = match["scheme"] or match["www"] or match["user"]
     return bool(has_sign or _KNOWN_ENDING.search(match["host"]))
 
@@ -34,7 +34,7 @@ def read_address(
     signs: Mapping[str, str],
     digits: Callable[[str, Span], Reading],
 ) -> Reading | None:
-    """Read a match of ADDRESS by its host; None if it is none."""
+    """Read the host of a match of ADDRESS; None if it is no address."""
     if not _is_address(match):
         return None
     start, end = match.span("host")
@@ -52,7 +52,7 @@ def read_address(
 
 
 def spelled(letters: str) -> str:
-    """Return letters as they are said beside digits: one by one unless they are a word."""
+    """Return letters as they are said next to digits: spelled out unless they form a word."""
     has_vowel = bool(set("aeiouyAEIOUY") & set(letters[letters[0].isupper() :]))
     is_word = len(letters) > 3 and (has_vowel or not letters.isupper())
     is_cased = letters[0].islower() and has_vowel

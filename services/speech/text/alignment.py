@@ -1,4 +1,4 @@
-"""What is said, and of each character of it, which written characters it says."""
+"""The spoken form of a text, aligned character by character with the written form."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,45 +10,45 @@ from services.speech.text.segmentation import is_cjk
 Span: TypeAlias = tuple[int, int]
 
 Reading: TypeAlias = Sequence[tuple[str, Span]]
-"""Words, and the characters of the text that they say; in order, and none of them empty.
+"""Spoken words, each with the written characters it stands for, in order; no span is empty.
 
-What lies between two of them is said as it is written.
+Text between two of them is spoken as written.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
-    """What a voice says for a written text; character i says the written characters `spans[i]`."""
+class SpokenForm:
+    """What a voice says for a text; character i stands for the written characters `spans[i]`."""
 
     text: str
     spans: tuple[Span, ...]
 
     @classmethod
-    def as_written(cls, text: str) -> "Spoken":
-        """A text that is said as it is written."""
+    def as_written(cls, text: str) -> "SpokenForm":
+        """Return the spoken form of a text that is spoken as written."""
         return cls(text=text, spans=tuple((index, index + 1) for index in range(len(text))))
 
     def written(self, start: int, end: int) -> Span:
-        """Return the written characters that characters [start, end) say."""
+        """Return the written characters that characters [start, end) stand for."""
         return self.spans[start][0], max(span[1] for span in self.spans[start:end])
 
-    def part(self, start: int, end: int) -> "Spoken":
+    def part(self, start: int, end: int) -> "SpokenForm":
         """Return characters [start, end)."""
-        return Spoken(text=self.text[start:end], spans=self.spans[start:end])
+        return SpokenForm(text=self.text[start:end], spans=self.spans[start:end])
 
 
-SILENCE = Spoken(text="", spans=())
+SILENCE = SpokenForm(text="", spans=())
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How what a pattern finds is read; None: it is something else after all."""
+    """A pattern, and how its matches are read; None declines a match."""
 
     pattern: re.Pattern[str]
     read: Callable[[re.Match[str]], Reading | None]
 
     def next(self, text: str, at: int) -> "tuple[re.Match[str], Reading] | None":
-        """Return what the rule reads first from a character on."""
+        """Return the first match from a character on that the rule reads."""
         for match in self.pattern.finditer(text, at):
             if (reading := self.read(match)) is not None:
                 return match, reading
@@ -56,7 +56,7 @@ class Rule:
 
 
 def rule(pattern: str, say: Callable[[re.Match[str]], str | Reading | None]) -> Rule:
-    """Make a rule; words alone are for all that the pattern finds. Classes are of ASCII."""
+    """Return a rule; a plain string replaces the whole match. Character classes are ASCII."""
 
     def read(match: re.Match[str]) -> Reading | None:
         said = say(match)
@@ -65,48 +65,48 @@ def rule(pattern: str, say: Callable[[re.Match[str]], str | Reading | None]) -> 
     return Rule(re.compile(pattern, re.ASCII), read)
 
 
-def words(pattern: str, said: str) -> Rule:
-    """Make a rule that always says the same."""
+def replace(pattern: str, said: str) -> Rule:
+    """Return a rule that reads every match as the same text."""
     return rule(pattern, lambda _: said)
 
 
-def rewrite(spoken: Spoken, rules: Sequence[Rule]) -> Spoken:
-    """Read a text from left to right, each place by the first rule that knows it.
+def rewrite(spoken: SpokenForm, rules: Sequence[Rule]) -> SpokenForm:
+    """Read a text from left to right, each place by the first rule that matches.
 
-    What a rule said is never read again, so no rule can take another's words for its own.
+    The output of a rule is never read again, so no rule can match another's words.
     """
-    pieces: list[Spoken] = []
+    pieces: list[SpokenForm] = []
     end = 0
-    for said, (start, stop) in _said(spoken.text, rules):
+    for said, (start, stop) in _readings(spoken.text, rules):
         pieces.append(spoken.part(end, start))
         pieces.append(_aligned(spoken.part(start, stop), said))
         end = stop
     pieces.append(spoken.part(end, len(spoken.text)))
-    return join(_apart(pieces))
+    return join(_with_spaces(pieces))
 
 
-def join(pieces: Iterable[Spoken]) -> Spoken:
-    """Put texts together."""
+def join(pieces: Iterable[SpokenForm]) -> SpokenForm:
+    """Concatenate spoken forms."""
     every = tuple(pieces)
-    return Spoken(
+    return SpokenForm(
         text="".join(piece.text for piece in every),
         spans=tuple(span for piece in every for span in piece.spans),
     )
 
 
-def _apart(pieces: Iterable[Spoken]) -> Iterator[Spoken]:
-    """Put a space between two words that were none while they were signs."""
-    last: Spoken | None = None
+def _with_spaces(pieces: Iterable[SpokenForm]) -> Iterator[SpokenForm]:
+    """Separate adjacent words with a space, which their signs did not need."""
+    last: SpokenForm | None = None
     for piece in pieces:
         if not piece.text:
             continue
         if last and _is_letter(last.text[-1]) and _is_letter(piece.text[0]):
-            yield Spoken(text=" ", spans=last.spans[-1:])
+            yield SpokenForm(text=" ", spans=last.spans[-1:])
         yield piece
         last = piece
 
 
-def _said(text: str, rules: Sequence[Rule]) -> Iterator[tuple[str, Span]]:
+def _readings(text: str, rules: Sequence[Rule]) -> Iterator[tuple[str, Span]]:
     heads = [rule.next(text, 0) for rule in rules]
     while found := min(filter(None, heads), key=lambda head: head[0].start(), default=None):
         match, reading = found
@@ -118,13 +118,13 @@ def _said(text: str, rules: Sequence[Rule]) -> Iterator[tuple[str, Span]]:
         ]
 
 
-def _aligned(before: Spoken, said: str) -> Spoken:
-    """Return the words that take the place of a text: one by one where each has its own."""
+def _aligned(before: SpokenForm, said: str) -> SpokenForm:
+    """Return the words that replace a text, aligned one by one if each has its own character."""
     if said == before.text:
         return before
     if len(said) == len(before.text) and all(map(is_cjk, said)):
-        return Spoken(text=said, spans=before.spans)
-    return Spoken(text=said, spans=(before.written(0, len(before.text)),) * len(said))
+        return SpokenForm(text=said, spans=before.spans)
+    return SpokenForm(text=said, spans=(before.written(0, len(before.text)),) * len(said))
 
 
 def _is_letter(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sums as they are written in any language: operands, signs and powers."""
+"""Arithmetic expressions in any language: operands, signs and powers."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.speech.text.alignment import Reading, Span
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?+"
-"""With its thousands set apart by commas or not, and with decimals or not."""
+"""With or without thousands separators, with or without decimals."""
 
 _LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
 _TERM = rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|{_LETTER})"
@@ -28,10 +28,10 @@ _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
-    """How a language says sums: its signs, its numbers, and what stands between two words.
+class ExpressionReader:
+    """Reads expressions aloud in one language: its signs, its numbers, and its word separator.
 
-    `squares` are powers with a name of their own, `power` says others by their exponent's words.
+    `squares` are powers with a name of their own, `power` names the others by their exponent.
     """
 
     signs: Mapping[str, str]
@@ -42,7 +42,7 @@ class Sums:
     space: str
 
     def read(self, match: re.Match[str]) -> Reading | None:
-        """Read a match of EXPRESSION; None without a sign that has no other meaning."""
+        """Read a match of EXPRESSION; None unless it has a sign that can mean nothing else."""
         if not _SURE.search(match[0]):
             return None
         said: list[tuple[str, Span]] = []
@@ -52,7 +52,7 @@ class Sums:
             if token[0] in ("^", "**"):
                 is_power = True
                 continue
-            words = self._say(token)
+            words = self._words(token)
             if is_power:
                 words = self.squares.get(token[0]) or self.power(words)
             is_power = False
@@ -61,7 +61,7 @@ class Sums:
                 end = token.end()
         return [*said, ("", (end, match.end()))] if end < match.end() else said
 
-    def _say(self, token: re.Match[str]) -> str:
+    def _words(self, token: re.Match[str]) -> str:
         text = token[0]
         if token.lastgroup == "times":
             return self.signs["×"]
@@ -73,8 +73,8 @@ class Sums:
         return self.signs.get(text, text if text.isalpha() or text in "()" else "")
 
 
-def read_chain(match: re.Match[str], number: Callable[[str], str], between: str) -> Reading:
-    """Read more than two numbers in a row: 1-2-3, 1:2:3."""
+def read_series(match: re.Match[str], number: Callable[[str], str], between: str) -> Reading:
+    """Read a series of more than two numbers: 1-2-3, 1:2:3."""
     said: list[tuple[str, Span]] = []
     end = match.start()
     for run in _DIGITS.finditer(match.string, *match.span()):
@@ -89,6 +89,6 @@ def _tokens(match: re.Match[str]) -> Iterator[re.Match[str]]:
 
 
 def _has_fractions(text: str) -> bool:
-    """Whether strokes are those of fractions: 1/2 + 1/4, not 6/2."""
+    """Whether the slashes are those of fractions: 1/2 + 1/4, not 6/2."""
     pairs = [each.split("/") for each in re.findall(_FRACTION, text)]
     return text.count("/") == len(pairs) and all(int(one) < int(many) for one, many in pairs)

@@ -1,11 +1,11 @@
-"""Reads Markdown and leaves its marks out; each character that is left knows where it stands."""
+"""Strips Markdown; every character that remains is mapped to its place in the source."""
 
 import re
 from collections.abc import Iterator, Sequence
 
 import pyromark
 
-from services.speech.text.alignment import Span, Spoken, join
+from services.speech.text.alignment import Span, SpokenForm, join
 from services.speech.text.segmentation import is_cjk
 
 _OPTIONS = pyromark.Options.ENABLE_TABLES | pyromark.Options.ENABLE_TASKLISTS
@@ -17,47 +17,47 @@ _PAUSES = {"TableCell": ","} | dict.fromkeys(
 
 _LIST_NUMBER = re.compile(r"\s*(\d{1,9}[.)])\s?", re.ASCII)
 _MORE_THAN = re.compile(r">(?= ?=|[0-9$€£¥])")
-"""No quotation: >100, >= 5."""
+"""Not a quotation: >100, >= 5."""
 _TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*>|<[!?][^>]*>", re.DOTALL)
 _BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"\*{1,2}")
 _OPERAND_BEFORE = re.compile(r"[0-9]$|(?<![A-Za-z0-9])[A-Za-z]$")
-_OPERAND_BEHIND = re.compile(r"[0-9]|[A-Za-z](?![A-Za-z0-9])")
-_BY_NAME = {",": "，", ".": "。"}
+_OPERAND_AFTER = re.compile(r"[0-9]|[A-Za-z](?![A-Za-z0-9])")
+_CHINESE_PAUSES = {",": "，", ".": "。"}
 
-_Leaf = tuple[str, Span]
-"""What is read, and where it stands; a pause has no place of its own."""
+_Piece = tuple[str, Span]
+"""A text and its place in the source; a pause has no place of its own."""
 
 _NOWHERE: Span = (0, 0)
 
 
-def without_markup(text: str) -> Spoken:
-    """Return a text without its markup; it may be a part that was cut anywhere.
+def without_markup(text: str) -> SpokenForm:
+    """Return a text without its markup; the text may be cut off anywhere.
 
-    A list's numbers are kept, as a sentence may begin so too. So are a code's words, a link's, an
-    image's, and whatever a definition of a link says: only addresses and languages of code go.
+    List numbers are kept, since a sentence may begin with one. So are the words of code, links,
+    images and link definitions: only addresses and code languages are dropped.
     """
     text = _SURROGATE.sub("\ufffd", text)
-    pieces: list[Spoken] = []
+    pieces: list[SpokenForm] = []
     pause, end = "", 0
-    for said, (start, stop) in _leaves(text):
+    for said, (start, stop) in _pieces(text):
         if start == stop:
             pause = max(pause, said)
             continue
         gap = (end, start)
         if _is_operator(text, gap):
-            pieces.append(_placed(text, text[slice(*gap)], gap))
+            pieces.append(_aligned(text, text[slice(*gap)], gap))
         elif pause and pieces:
             pieces.append(_pause(pause, pieces[-1], gap))
-        pieces.append(_placed(text, said, (start, stop)))
+        pieces.append(_aligned(text, said, (start, stop)))
         pause, end = "", stop
     return join(pieces)
 
 
-def _leaves(text: str) -> Iterator[_Leaf]:
-    """What is read, in order; nothing that has a letter or a digit is left out between blocks."""
+def _pieces(text: str) -> Iterator[_Piece]:
+    """Yield what is read, in order; nothing with a letter or digit is lost between blocks."""
     end = 0
     character = _characters(text)
     for event, place in pyromark.events_with_range(text, options=_OPTIONS):
@@ -83,7 +83,7 @@ def _leaves(text: str) -> Iterator[_Leaf]:
             case "HardBreak":
                 yield ".", _NOWHERE
             case {"Start": tag} if _name(tag) not in _INLINE:
-                yield from _lost(text, (end, start))
+                yield from _unparsed(text, (end, start))
                 yield ("," if _name(tag) == "TableCell" else "."), _NOWHERE
                 end = max(end, start)
                 if _name(tag) == "BlockQuote" and _MORE_THAN.match(text, start):
@@ -93,15 +93,15 @@ def _leaves(text: str) -> Iterator[_Leaf]:
                     end = number.end()
             case {"End": tag}:
                 if _name(tag) not in _INLINE | {"CodeBlock"}:
-                    yield from _lost(text, (end, stop))
+                    yield from _unparsed(text, (end, stop))
                 if pause := _PAUSES.get(_name(tag)):
                     yield pause, _NOWHERE
                 end = max(end, stop)
-    yield from _lost(text, (end, len(text)))
+    yield from _unparsed(text, (end, len(text)))
 
 
 def _characters(text: str) -> Sequence[int]:
-    """Return which character begins at a byte, as the parser counts bytes of UTF-8."""
+    """Return the character index of each UTF-8 byte, since the parser counts bytes."""
     if text.isascii():
         return range(len(text) + 1)
     at = [index for index, each in enumerate(text) for _ in each.encode()]
@@ -112,14 +112,14 @@ def _name(tag: object) -> str:
     return tag if isinstance(tag, str) else next(iter(tag), "") if isinstance(tag, dict) else ""
 
 
-def _lost(text: str, gap: Span) -> Iterator[_Leaf]:
-    """What the parser keeps for itself, such as `[note]: where`."""
+def _unparsed(text: str, gap: Span) -> Iterator[_Piece]:
+    """Yield text that the parser consumes without an event, such as `[note]: where`."""
     if _WORD.search(text, *gap):
         yield text[slice(*gap)], gap
         yield ".", _NOWHERE
 
 
-def _outside_tags(text: str, place: Span) -> Iterator[_Leaf]:
+def _outside_tags(text: str, place: Span) -> Iterator[_Piece]:
     start, stop = place
     for tag in _TAG.finditer(text, start, stop):
         if start < tag.start():
@@ -130,27 +130,28 @@ def _outside_tags(text: str, place: Span) -> Iterator[_Leaf]:
 
 
 def _is_operator(text: str, gap: Span) -> bool:
-    """Whether what looks like emphasis is a sign between operands: 6*7 and 8*9."""
+    """Whether what looks like emphasis is an operator between operands: 6*7 and 8*9."""
     start, stop = gap
     if not start < stop or not _OPERATOR.fullmatch(text, start, stop):
         return False
-    is_behind_one = _OPERAND_BEFORE.search(text[max(0, start - 2) : start])
-    return bool(is_behind_one and _OPERAND_BEHIND.match(text, stop))
+    follows_operand = _OPERAND_BEFORE.search(text[max(0, start - 2) : start])
+    return bool(follows_operand and _OPERAND_AFTER.match(text, stop))
 
 
-def _placed(text: str, said: str, place: Span) -> Spoken:
+def _aligned(text: str, said: str, place: Span) -> SpokenForm:
     start, stop = place
     if len(said) == stop - start:
-        return Spoken(text=said, spans=tuple((at, at + 1) for at in range(start, stop)))
-    return Spoken(text=said, spans=(place,) * len(said))  # a character that is written by its name
+        return SpokenForm(text=said, spans=tuple((at, at + 1) for at in range(start, stop)))
+    # An entity: one character's name.
+    return SpokenForm(text=said, spans=(place,) * len(said))
 
 
-def _pause(mark: str, last: Spoken, gap: Span) -> Spoken:
-    """A mark and a space behind what ends without one."""
+def _pause(mark: str, last: SpokenForm, gap: Span) -> SpokenForm:
+    """Return a mark and a space, to follow text that ends without a mark."""
     ending = last.text.rstrip()[-1:]
     if is_cjk(ending):
-        said = _BY_NAME[mark]
+        said = _CHINESE_PAUSES[mark]
     else:
         said = f"{mark} " if ending.isalnum() or ending in "%°)]\"'”’$€£" else " "
     place = gap if gap[0] < gap[1] else last.spans[-1]
-    return Spoken(text=said, spans=(place,) * len(said))
+    return SpokenForm(text=said, spans=(place,) * len(said))

@@ -1,81 +1,82 @@
-"""Makes written text fit to be spoken: no markup, no emoji, numbers and signs as words."""
+"""Text normalization for speech: removes markup and emoji, turns numbers and signs into words."""
 
 import html
 import re
 import unicodedata
 
+from services.runtime.languages import primary
 from services.speech.text import chinese, english
-from services.speech.text.alignment import Reading, Spoken, rewrite, rule, words
+from services.speech.text.alignment import Reading, SpokenForm, replace, rewrite, rule
 from services.speech.text.markdown import without_markup
 from services.speech.text.segmentation import is_cjk
 
 _LATIN_WORD = re.compile("[A-Za-z]{2,}")
-_SOME_LATIN_WORDS = 3
+_MIN_LATIN_WORDS = 3
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
 
 def _pause(match: re.Match[str]) -> str:
-    """Return the pause between the cells of a row, unless there is one already."""
+    """Return a pause between the cells of a row, unless there is one already."""
     ending = match.string[max(0, match.start() - 1) : match.start()]
     return ", " if ending.isalnum() or (ending in ")%°\"'" and ending) else " "
 
 
 def _space(match: re.Match[str]) -> Reading:
-    """Return the space between two words; before a mark there is none."""
+    """Return the space between two words; there is none before a mark."""
     end = match.start(1) if match[1] else match.end()
     return [("" if match[1] else " ", (match.start(), end))]
 
 
 _UNSPEAKABLE = (
     # A model's control tokens.
-    words(r"<[|｜][^<>\s]{1,40}[|｜]>(?:(?:system|user|assistant)(?=\s|$))?", ""),
-    words(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
-    words(r"<[|｜]\w{0,40}$|\[/?(?:INST|SYS)\]|<</?SYS>>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]", ""),
-    # An entity that was written twice.
+    replace(r"<[|｜][^<>\s]{1,40}[|｜]>(?:(?:system|user|assistant)(?=\s|$))?", ""),
+    replace(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
+    replace(r"<[|｜]\w{0,40}$|\[/?(?:INST|SYS)\]|<</?SYS>>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]", ""),
+    # An entity that was escaped twice.
     rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
-    # The line below a table's head, when it was cut off from its head.
-    words(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
-    # Pictures. What counts and is in a circle is a number.
-    words(
+    # The line below a table's header, when it was cut off from the header.
+    replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
+    # Pictograms, except digits in circles, which are numbers.
+    replace(
         "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff"
         "\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]+",
         "",
     ),
 )
-_LEFT_OVER = (
+_LEFTOVERS = (
     rule(r"(?<!\s)\s*[|•·][|•·\s]*", _pause),
-    words(r"\s--+\s", ", "),
-    words(r"/+", " "),
-    words(r"\$(?=[A-Za-z])", ""),
-    words(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
+    replace(r"\s--+\s", ", "),
+    replace(r"/+", " "),
+    replace(r"\$(?=[A-Za-z])", ""),
+    replace(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
 _SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", _space),)
-_BESIDE_SPEECH = " ,，"
+_EDGE_CHARACTERS = " ,，"
 
 
-def speakable(text: str, language_code: str) -> Spoken:
-    """Return what a voice says for a piece of text; may be empty."""
-    spoken = rewrite(_folded(without_markup(text)), _UNSPEAKABLE)
+def speakable(text: str, language_code: str) -> SpokenForm:
+    """Return the spoken form of a piece of text, which may be empty."""
+    spoken = rewrite(_fold_width(without_markup(text)), _UNSPEAKABLE)
     rules = chinese.RULES if _is_chinese(spoken.text, language_code) else english.RULES
-    spoken = rewrite(rewrite(spoken, rules), _LEFT_OVER)
-    return _stripped(rewrite(spoken, _SPACES))
+    spoken = rewrite(rewrite(spoken, rules), _LEFTOVERS)
+    return _strip(rewrite(spoken, _SPACES))
 
 
 def _is_chinese(text: str, language_code: str) -> bool:
-    """Whether numbers are read in Chinese: the text itself tells if it is of one language."""
+    """Whether numbers are read in Chinese; a text in one language decides for itself."""
     han = sum(map(is_cjk, text))
     latin_words = len(_LATIN_WORD.findall(text))
-    if language_code.partition("-")[0].lower() == "zh":
-        return han > 0 or latin_words < _SOME_LATIN_WORDS
+    if primary(language_code) == "zh":
+        return han > 0 or latin_words < _MIN_LATIN_WORDS
     return han > latin_words
 
 
-def _folded(spoken: Spoken) -> Spoken:
-    """Put plain digits, letters, signs and spaces for those of another width or script."""
-    return Spoken(text="".join(map(_fold, spoken.text)), spans=spoken.spans)
+def _fold_width(spoken: SpokenForm) -> SpokenForm:
+    """Replace digits, letters, signs and spaces of another width or script with plain ones."""
+    return SpokenForm(text="".join(map(_fold_character, spoken.text)), spans=spoken.spans)
 
 
-def _fold(character: str) -> str:
+def _fold_character(character: str) -> str:
     if character.isascii():
         return character
     if character.isspace():
@@ -86,6 +87,6 @@ def _fold(character: str) -> str:
     return unicodedata.normalize("NFKC", character) if is_wide else character
 
 
-def _stripped(spoken: Spoken) -> Spoken:
-    start = len(spoken.text) - len(spoken.text.lstrip(_BESIDE_SPEECH))
-    return spoken.part(start, max(start, len(spoken.text.rstrip(_BESIDE_SPEECH))))
+def _strip(spoken: SpokenForm) -> SpokenForm:
+    start = len(spoken.text) - len(spoken.text.lstrip(_EDGE_CHARACTERS))
+    return spoken.part(start, max(start, len(spoken.text.rstrip(_EDGE_CHARACTERS))))

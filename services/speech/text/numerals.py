@@ -44,7 +44,7 @@ LARGEST = 10**15 - 1
 
 
 def english(number: int) -> str:
-    """Return a number from 0 to LARGEST in words; from a million on with a pause at each scale."""
+    """Return a number from 0 to LARGEST in words; from a million up with a pause at each scale."""
     return _english(number, pause="," if number >= 10**6 else "")
 
 
@@ -73,7 +73,7 @@ def english_ordinal(number: int) -> str:
 
 
 def english_year(year: int) -> str:
-    """Return a year from 1000 to 2999 as it is said."""
+    """Return a year from 1000 to 2999 the way it is spoken."""
     century, rest = divmod(year, 100)
     if 2000 <= year < 2010 or year % 1000 == 0:
         return english(year).replace(" and ", " ")
@@ -83,7 +83,7 @@ def english_year(year: int) -> str:
 
 
 def english_plural(words: str) -> str:
-    """Return several of what a number names: nineties, hundreds, thirds."""
+    """Return the plural of a number word: nineties, hundreds, thirds."""
     return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 
@@ -97,7 +97,7 @@ def chinese(number: int) -> str:
     words = _chinese(number)
     if words.startswith("一十"):
         return words[1:]
-    # Of the scales there are 两; of tens and hundreds 二 is said.
+    # 两 goes with the larger scales, 二 with tens and hundreds.
     return f"两{words[1:]}" if re.match("二[千万亿]", words) else words
 
 
@@ -129,9 +129,9 @@ def chinese_digits(digits: str) -> str:
 
 
 def digit_groups(count: int) -> tuple[int, ...]:
-    """Return how many digits are said in one breath, where so many stand together.
+    """Return the sizes of the groups in which so many digits are spoken.
 
-    Up to five are; telephone numbers of ten and eleven have groups that all know.
+    Up to five stay together; ten and eleven are grouped like telephone numbers.
     """
     if count <= 5:
         return (count,)
@@ -145,5 +145,5 @@ def digit_groups(count: int) -> tuple[int, ...]:
 
 
 def chinese_code(digits: str) -> str:
-    """Return digits one by one as they are called out: 1 is 幺, which is not taken for 7."""
+    """Return digits one by one as in a call sign: 1 is 幺, which cannot be mistaken for 7."""
     return chinese_digits(digits).replace("一", "幺")

@@ -1,8 +1,8 @@
-"""Cuts a reply into speakable segments while it is being written.
+"""Splits a reply into speakable segments while it is being written.
 
-A segment leaves at the mark that ends it: whether a full stop ends a sentence is decided from
-what stands before it, and from what its own token adds after it. Only behind a number, where the
-mark may be a part of it, does the next character decide.
+A segment is emitted at the mark that ends it: whether a full stop ends a sentence is decided by the
+text before it and the rest of its own token. Only after a number, which the mark may be part of,
+does the splitter wait for the next character.
 """
 
 import re
@@ -14,9 +14,9 @@ from services.speech.streams import closing
 
 SENTENCE_MARKS = frozenset("。！？!?.\n")
 CLAUSE_MARKS = frozenset("，、；：,;:—…")
-# In Latin text these stand inside of words and numbers too: 3.5, 10:30, 1,000, example.com.
-INNER_MARKS = frozenset(".,:")
-# These, behind a number, may stand within it or between it and the next: 1,000, 9：30, 110、119.
+# In Latin text these also occur inside words and numbers: 3.5, 10:30, 1,000, example.com.
+ASCII_INNER_MARKS = frozenset(".,:")
+# After a number, these may be part of it or separate it from the next: 1,000, 9：30, 110、119.
 NUMBER_MARKS = frozenset(".,:：、—")
 CLOSERS = frozenset("\"'”’)）]】」』》*_")
 
@@ -29,18 +29,18 @@ ABBREVIATIONS_OF_NUMBERS = frozenset(
     ("no", "nos", "p", "pp", "fig", "figs", "vol", "ch", "sec", "jan", "feb", "mar", "apr", "jun",
      "jul", "aug", "sep", "sept", "oct", "nov", "dec")
 )  # fmt: skip
-"""Words of their own too, so the number behind tells: No. 5, but: The answer is no."""
+"""Also words of their own, so it depends on a number that follows: No. 5, but: The answer is no."""
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
 _ADDRESS = re.compile(r"@|://|^www", re.IGNORECASE)
 _ENTITY = re.compile(r"&#?\w{1,10}$")
 _SPOKEN = re.compile(r"\w")
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-"""The scripts without spaces, as they stand in a set of a regular expression."""
+"""The scripts without spaces, as the content of a regular expression's character class."""
 _CJK = re.compile(f"[{CJK}]")
 
 
 class Boundary(Enum):
-    """How strongly a character separates; OPEN while that depends on the next character."""
+    """How strong a boundary is; OPEN while that depends on the next character."""
 
     NONE = auto()
     OPEN = auto()
@@ -64,13 +64,13 @@ class Lengths:
     sentence_s: float
     """A sentence mark ends a segment of at least this length."""
     clause_s: float
-    """A clause mark does so from this length on."""
+    """A clause mark ends a segment of at least this length."""
     longest_s: float
-    """A segment is cut at its last clause, else space, before it grows longer than this."""
+    """A segment is cut at its last clause, else at a space, before it exceeds this length."""
 
 
 FIRST = Lengths(sentence_s=1.5, clause_s=1.5, longest_s=5.0)
-"""The first segment is short, yet long enough for the second to be ready when it ends."""
+"""The first segment is short, but long enough for the second to be ready when it ends."""
 
 SECOND = Lengths(sentence_s=2.0, clause_s=3.0, longest_s=8.0)
 LATER = Lengths(sentence_s=2.0, clause_s=6.0, longest_s=9.0)
@@ -82,7 +82,7 @@ def is_cjk(character: str) -> bool:
 
 
 def speech_s(text: str) -> float:
-    """Return about how long a text takes to say."""
+    """Return the estimated duration of a text in speech."""
     return sum(_character_s(character) for character in text)
 
 
@@ -95,7 +95,7 @@ def _character_s(character: str) -> float:
 
 
 class Splitter:
-    """Takes a reply piece by piece and gives its segments; keeps offsets into the whole reply."""
+    """Turns the pieces of a reply into segments, with their offsets in the whole reply."""
 
     def __init__(self) -> None:
         self._pending = ""
@@ -114,7 +114,7 @@ class Splitter:
         return segments
 
     def flush(self) -> list[Segment]:
-        """Return what is left at the end of the reply, if any of it can be spoken."""
+        """Return the rest at the end of the reply, if any of it can be spoken."""
         return [self._take(len(self._pending))] if _SPOKEN.search(self._pending) else []
 
     @property
@@ -122,7 +122,7 @@ class Splitter:
         return (FIRST, SECOND)[self._emitted] if self._emitted < 2 else LATER
 
     def _next_end(self) -> int | None:
-        """Return where the next segment ends, or None while that is open."""
+        """Return where the next segment ends, or None while that is undecided."""
         while self._scanned < len(self._pending):
             index = self._scanned
             boundary = boundary_at(self._pending, index)
@@ -131,13 +131,10 @@ class Splitter:
             self._scanned += 1
             self._seconds += _character_s(self._pending[index])
             if boundary is not Boundary.NONE and _SPOKEN.search(self._pending, 0, index):
-                end = self._behind_closers(index + 1)
-                floor_s = (
-                    self._lengths.sentence_s
-                    if boundary is Boundary.SENTENCE
-                    else self._lengths.clause_s
-                )
-                if self._seconds >= floor_s:
+                end = self._after_closers(index + 1)
+                is_sentence = boundary is Boundary.SENTENCE
+                lengths = self._lengths
+                if self._seconds >= (lengths.sentence_s if is_sentence else lengths.clause_s):
                     return end
                 self._clause_end = end
             elif self._seconds > self._lengths.longest_s:
@@ -146,13 +143,13 @@ class Splitter:
                     return cut
         return None
 
-    def _behind_closers(self, end: int) -> int:
+    def _after_closers(self, end: int) -> int:
         while end < len(self._pending) and self._pending[end] in CLOSERS:
             end += 1
         return end
 
     def _last_space(self, index: int) -> int:
-        """Return where the last word begins that has no number beside it, else the last word."""
+        """Return the start of the last word without a number next to it, else of the last word."""
         spaces = [at for at in range(index) if self._pending[at] == " "]
         plain = [at for at in spaces if not _has_digit(self._pending[at - 1 : at + 2])]
         for at in (*plain[-1:], *spaces[-1:]):
@@ -161,7 +158,7 @@ class Splitter:
         return 0
 
     def _hard_cut(self, index: int) -> int:
-        """Between two characters of a script without spaces, or in a word of absurd length."""
+        """Cut between two characters of a script without spaces, or within an absurd word."""
         is_between = is_cjk(self._pending[index]) and not _has_digit(self._pending[index - 1])
         is_absurd = self._seconds > 2 * self._lengths.longest_s
         return index if is_between or is_absurd else 0
@@ -178,60 +175,60 @@ class Splitter:
 
 
 def boundary_at(text: str, index: int) -> Boundary:
-    """Return how strong a boundary the character makes; what follows it may be unknown."""
+    """Return how strong a boundary a character is; what follows it may be unknown."""
     character = text[index]
-    strength = Boundary.SENTENCE if character in SENTENCE_MARKS else Boundary.CLAUSE
-    if strength is Boundary.CLAUSE and character not in CLAUSE_MARKS:
+    boundary = Boundary.SENTENCE if character in SENTENCE_MARKS else Boundary.CLAUSE
+    if boundary is Boundary.CLAUSE and character not in CLAUSE_MARKS:
         return Boundary.NONE
     if character == "\n":
-        return strength
+        return boundary
     line = text[:index].rpartition("\n")[2]
     word = found.group() if (found := _LAST_WORD.search(line)) else ""
     following = text[index + 1 : index + 3]
     if word[-1:].isdigit() and character in NUMBER_MARKS:
-        return _boundary_behind_number(character, line, following, strength)
+        return _boundary_after_number(character, line, following, boundary)
     if not character.isascii():
-        return strength
+        return boundary
     if _ADDRESS.search(word):
-        return _unless_it_goes_on(following, strength)
-    if character in INNER_MARKS and following and _goes_on(following[0]):
+        return _unless_continued(following, boundary)
+    if character in ASCII_INNER_MARKS and following and _continues(following[0]):
         return Boundary.NONE
     if character == ";" and _ENTITY.search(word):
         return Boundary.NONE
     if character == "." and word.lower() in ABBREVIATIONS_OF_NUMBERS:
-        return _unless_a_number_follows(following, strength)
-    return Boundary.NONE if character == "." and _is_shortened(word) else strength
+        return _unless_a_number_follows(following, boundary)
+    return Boundary.NONE if character == "." and _is_abbreviated(word) else boundary
 
 
-def _boundary_behind_number(
-    character: str, line: str, following: str, strength: Boundary
+def _boundary_after_number(
+    character: str, line: str, following: str, boundary: Boundary
 ) -> Boundary:
-    """A fraction, a time of day, a date or a list of numbers may go on behind its mark."""
+    """Decide after a number: a decimal, a time, a date or a list may continue after the mark."""
     if character != "." and character != ":":
-        behind_spaces = _unless_a_number_follows(following, strength)
-        if behind_spaces is not strength or not character.isascii():
-            return behind_spaces
+        after_space = _unless_a_number_follows(following, boundary)
+        if after_space is not boundary or not character.isascii():
+            return after_space
     if following and _is_list_number(line):
         return Boundary.NONE
-    return _unless_it_goes_on(following, strength)
+    return _unless_continued(following, boundary)
 
 
-def _unless_it_goes_on(following: str, strength: Boundary) -> Boundary:
+def _unless_continued(following: str, boundary: Boundary) -> Boundary:
     if not following:
         return Boundary.OPEN
-    return Boundary.NONE if _goes_on(following[0]) else strength
+    return Boundary.NONE if _continues(following[0]) else boundary
 
 
-def _unless_a_number_follows(following: str, strength: Boundary) -> Boundary:
-    """Decide by the next character, or the one behind a space."""
+def _unless_a_number_follows(following: str, boundary: Boundary) -> Boundary:
+    """Decide by the next character, or by the one after a space."""
     rest = following.removeprefix(" ")
     if not rest:
         return Boundary.OPEN
-    return Boundary.NONE if rest[0].isdigit() else strength
+    return Boundary.NONE if rest[0].isdigit() else boundary
 
 
 def clause_start(text: str, at: int) -> int:
-    """Return where the clause begins in which the character before `at` stands."""
+    """Return the start of the clause that contains the character before `at`."""
     for index in range(min(at, len(text)) - 1, -1, -1):
         if boundary_at(text, index) in (Boundary.CLAUSE, Boundary.SENTENCE):
             end = index + 1
@@ -245,7 +242,7 @@ def _has_digit(text: str) -> bool:
     return any(map(str.isdigit, text))
 
 
-def _goes_on(following: str) -> bool:
+def _continues(following: str) -> bool:
     return not following.isspace() and following not in CLOSERS
 
 
@@ -253,8 +250,8 @@ def _is_list_number(line: str) -> bool:
     return line.strip().isdigit()
 
 
-def _is_shortened(word: str) -> bool:
-    """Whether a full stop belongs to the word before it: Dr. J. e.g. and so on."""
+def _is_abbreviated(word: str) -> bool:
+    """Whether a full stop belongs to the word before it: Dr. J. e.g."""
     is_initial = len(word) == 1 and word.isalpha() and not is_cjk(word) and word != "I"
     return not word or is_initial or word.lower() in ABBREVIATIONS or "." in word
 

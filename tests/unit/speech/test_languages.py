@@ -1,11 +1,11 @@
-"""Another language than the conversation's is noticed; a foreign word in it is none."""
+"""A language other than the conversation's is recognised; a foreign word does not count."""
 
 import pytest
 
 from services.speech.dialogue.other_language import (
     joined,
     language_at,
-    only_language,
+    language_refusal,
     other_language,
 )
 from services.speech.personas.catalogue import PersonaLanguage
@@ -38,7 +38,7 @@ def heard(text: str, language_code: str = "") -> Transcript:
         (heard(""), "en", ""),
     ],
 )
-def test_another_language_is_noticed(
+def test_another_language_is_recognised(
     transcript: Transcript, language_code: str, other: str
 ) -> None:
     assert other_language(transcript, language_code) == other
@@ -74,14 +74,14 @@ def persona(language_code: str, reply: str = "") -> PersonaLanguage:
         (persona("de", "Hier nur Deutsch, bitte."), "fr", ["Hier nur Deutsch, bitte."]),
     ],
 )
-def test_it_is_said_in_both_languages(
+def test_the_refusal_is_in_both_languages(
     language: PersonaLanguage, other: str, texts: list[str]
 ) -> None:
-    sayings = only_language(language, other)
-    assert [each.text for each in sayings] == texts
+    refusal = language_refusal(language, other)
+    assert [each.text for each in refusal] == texts
     end = 0
-    for saying in sayings:
-        end += len(saying.text) + 1
-        assert language_at(end, sayings) == saying.language_code
-    assert len(joined(sayings)) == max(0, end - 1)
-    assert language_at(end + 1, sayings) == ""
+    for each in refusal:
+        end += len(each.text) + 1
+        assert language_at(end, refusal) == each.language_code
+    assert len(joined(refusal)) == max(0, end - 1)
+    assert language_at(end + 1, refusal) == ""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback, PlaybackMethod, WordTime
-from services.speech.text.alignment import Spoken
+from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import speakable
 
 RATE = 16_000
@@ -32,7 +32,7 @@ def write(pieces: list[Piece], *, completes: bool = True) -> Ledger:
         ledger.begin_segment(
             text_start=start,
             text_end=start + len(piece.text),
-            spoken=Spoken.as_written(piece.text),
+            spoken=SpokenForm.as_written(piece.text),
         )
         words = _words(piece) if piece.is_timed else ()
         ledger.add_audio(2 * int(piece.audio_s * RATE), words)
@@ -156,7 +156,7 @@ def test_a_segment_that_is_still_made_is_not_wholly_heard() -> None:
     ledger = Ledger(sample_rate_hertz=RATE)
     text = "this one has very much more text than audio so far"
     ledger.add_text(text)
-    ledger.begin_segment(text_start=0, text_end=len(text), spoken=Spoken.as_written(text))
+    ledger.begin_segment(text_start=0, text_end=len(text), spoken=SpokenForm.as_written(text))
     ledger.add_audio(RATE)
     assert len(ledger.heard(0.5).text) < len(text) / 2
 

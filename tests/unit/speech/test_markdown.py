@@ -1,4 +1,4 @@
-"""Markdown is read by a parser, in whole replies and in parts that are cut anywhere."""
+"""Markdown is stripped from whole replies and from parts that are cut anywhere."""
 
 import pytest
 from hypothesis import given
@@ -55,11 +55,11 @@ See [our site](https://www.example.com/visit?x=1) or call `555-0142`.
         ("- [x] a\n- [ ] b", "a. b"),
     ],
 )
-def test_marks_are_left_out_and_nothing_else(written: str, read: str) -> None:
+def test_only_markup_is_removed(written: str, read: str) -> None:
     assert without_markup(written).text == read
 
 
-def test_each_character_knows_where_it_stands() -> None:
+def test_each_character_is_mapped_to_its_place() -> None:
     written = "é **中 6*7** [b](http://x) &amp; `c`"
     spoken = without_markup(written)
     places = {
@@ -81,7 +81,7 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.lower()))
 
 
-def test_a_reply_says_the_same_in_segments_as_as_a_whole() -> None:
+def test_segments_say_the_same_as_the_whole_reply() -> None:
     in_segments = said_in_segments(REPLY)
     assert letters(in_segments) == letters(speakable(REPLY, "en").text)
     assert not set(in_segments) & set("*#|`>_") - {"_"}
@@ -90,7 +90,7 @@ def test_a_reply_says_the_same_in_segments_as_as_a_whole() -> None:
 
 
 @given(st.text(st.sampled_from("ab1 \n*_`#|>-.[]()<&;~é中"), max_size=60))
-def test_letters_and_digits_outlive_any_markup(text: str) -> None:
+def test_letters_and_digits_survive_any_markup(text: str) -> None:
     spoken = without_markup(text)
     assert len(spoken.spans) == len(spoken.text)
     assert list(spoken.spans) == sorted(spoken.spans)

@@ -1,4 +1,4 @@
-"""Personas are read from files, and a wrong file is named with its field."""
+"""Personas are read from files, and the fault of an invalid file names its field."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def test_a_language_is_found_whatever_its_region(
     assert persona.speaking(language_code).language_code == found
 
 
-def test_others_are_refused(tmp_path: Path) -> None:
+def test_unknown_languages_and_personas_are_refused(tmp_path: Path) -> None:
     (tmp_path / "host.toml").write_text(GOOD)
     personas = load_personas(tmp_path, default_id="host")
     with pytest.raises(ServiceError, match="fr") as failure:
@@ -84,7 +84,7 @@ def test_others_are_refused(tmp_path: Path) -> None:
         ("display_name", "= x", "TOML"),
     ],
 )
-def test_a_wrong_field_is_named(tmp_path: Path, old: str, new: str, field: str) -> None:
+def test_an_invalid_field_is_named(tmp_path: Path, old: str, new: str, field: str) -> None:
     assert old in GOOD
     (tmp_path / "host.toml").write_text(GOOD.replace(old, new))
     with pytest.raises(PersonaError) as failure:
@@ -101,7 +101,7 @@ def test_files_must_be_there(tmp_path: Path) -> None:
         load_personas(tmp_path, default_id="other")
 
 
-def test_a_wrong_file_is_left_out_and_the_others_work(tmp_path: Path) -> None:
+def test_an_invalid_file_is_left_out_and_the_others_work(tmp_path: Path) -> None:
     (tmp_path / "host.toml").write_text(GOOD)
     (tmp_path / "No Name.toml").write_text(GOOD)
     (tmp_path / "broken.toml").write_text("= x")
@@ -114,7 +114,7 @@ def test_a_wrong_file_is_left_out_and_the_others_work(tmp_path: Path) -> None:
         load_personas(tmp_path, default_id="broken")
 
 
-def test_all_that_is_wrong_with_a_file_is_told_at_once_in_plain_words(tmp_path: Path) -> None:
+def test_all_faults_of_a_file_are_reported_at_once_in_plain_words(tmp_path: Path) -> None:
     path = tmp_path / "host.toml"
     path.write_text(
         """
@@ -129,8 +129,8 @@ listening = { onset_probability = 2, no_speach_s = 3, barge_in_s = "0.5" }
     )
     with pytest.raises(PersonaError) as failure:
         load_persona(path)
-    told = [fault.removeprefix(f"{path}: ") for fault in failure.value.faults]
-    fields = {fault.partition(": ")[0] for fault in told}
+    faults = [fault.removeprefix(f"{path}: ") for fault in failure.value.faults]
+    fields = {fault.partition(": ")[0] for fault in faults}
     assert fields >= {
         "display_name",
         "description",
@@ -147,10 +147,10 @@ listening = { onset_probability = 2, no_speach_s = 3, barge_in_s = "0.5" }
         "listening.no_speach_s",
         "listening.barge_in_s",
     }
-    assert "display_name: must not be empty" in told
-    assert "listening.onset_probability: must be at most 1" in told
-    assert any("known are" in fault and "no_speech_s" in fault for fault in told)
-    for fault in told:
+    assert "display_name: must not be empty" in faults
+    assert "listening.onset_probability: must be at most 1" in faults
+    assert any("expected one of" in fault and "no_speech_s" in fault for fault in faults)
+    for fault in faults:
         assert not set(fault) & set("\\^$*?")
 
 
@@ -190,7 +190,7 @@ def test_names_may_be_localised(tmp_path: Path) -> None:
     assert dict(shown.descriptions) == {"en-US": "Hosts."}
 
 
-def test_no_persona_of_the_product_is_called_like_a_person() -> None:
+def test_no_persona_of_the_product_has_the_name_of_a_digital_human() -> None:
     personas = load_personas(
         PERSONAS, default_id="concierge", offer=voice_offer(load(SpeechSettings))
     )

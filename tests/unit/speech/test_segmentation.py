@@ -1,4 +1,4 @@
-"""Replies are cut at the mark, without a look ahead and without losing a character."""
+"""Replies are split at their marks, without lookahead and without losing a character."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from services.speech.text.segmentation import Segment, Splitter, speech_s, split
 
 
 def cut(*deltas: str) -> list[Segment]:
-    """Return the segments of a reply that comes in these pieces."""
+    """Return the segments of a reply that arrives in these pieces."""
     splitter = Splitter()
     return [each for delta in deltas for each in splitter.feed(delta)] + splitter.flush()
 
@@ -18,7 +18,7 @@ def texts(*deltas: str) -> list[str]:
     return [segment.text for segment in cut(*deltas)]
 
 
-def test_a_segment_leaves_with_the_token_that_ends_it() -> None:
+def test_a_segment_is_emitted_with_the_token_that_ends_it() -> None:
     splitter = Splitter()
     assert splitter.feed("The museum opens at nine") == []
     [segment] = splitter.feed(".")
@@ -73,7 +73,7 @@ def test_the_first_segment_ends_at_a_clause_and_later_ones_at_sentences() -> Non
     ],
 )
 @pytest.mark.parametrize("size", [1, 4, 7, 100])
-def test_marks_inside_of_words_and_numbers_end_nothing(whole: str, size: int) -> None:
+def test_marks_inside_words_and_numbers_end_nothing(whole: str, size: int) -> None:
     pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
     assert texts(*pieces) == [whole]
 
@@ -85,7 +85,7 @@ def test_a_number_at_the_end_is_decided_by_what_follows() -> None:
     assert [each.text for each in splitter.flush()] == ["Then"]
 
 
-def test_a_word_that_may_be_short_for_number_ends_a_sentence_unless_a_number_follows() -> None:
+def test_a_possible_abbreviation_of_number_ends_a_sentence_unless_a_number_follows() -> None:
     assert texts(*"The short answer to this is no. We close at eight.") == [
         "The short answer to this is no.",
         "We close at eight.",

@@ -1,4 +1,4 @@
-"""What is said equals what is written, and each character said knows its written ones."""
+"""What is said equals what is written, and is aligned with it character by character."""
 
 import itertools
 import re
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Spoken
+from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import speakable
 from tests.support.spoken import heard_digits
 
@@ -27,13 +27,13 @@ def pairs(language: str) -> Iterator[tuple[str, str, str]]:
 
 
 def words(spoken: str) -> str:
-    """Return words without case and marks, as those are free."""
+    """Return the words, ignoring case and punctuation."""
     plain = re.sub(r"[^\w\s'_]", " ", spoken.lower())
     return " ".join(re.sub(r"(?<=[一-龥])\s+|\s+(?=[一-龥])", "", plain).split())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_table_is_long_and_has_no_text_twice(language: str) -> None:
+def test_the_table_is_long_and_has_no_duplicates(language: str) -> None:
     written = [each for _, each, _ in pairs(language)]
     assert len(written) >= 300
     assert len(set(written)) == len(written)
@@ -56,7 +56,7 @@ def test_what_is_said_is_what_is_written(language: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_said_says_itself(language: str) -> None:
+def test_normalizing_twice_changes_nothing(language: str) -> None:
     said = {words(spoken) for _, _, spoken in pairs(language)}
     again = {words(speakable(each, LANGUAGES[language]).text) for each in said}
     assert again == said
@@ -66,7 +66,7 @@ NUMBERS = st.integers(0, 10**9) | st.integers(0, 9999)
 
 
 @given(NUMBERS, st.sampled_from(["", ".5", ".25", ".04"]))
-def test_a_number_is_understood_by_a_reader_who_knows_no_rule(number: int, decimals: str) -> None:
+def test_a_number_can_be_recovered_without_knowing_the_rules(number: int, decimals: str) -> None:
     digits = f"{number}{decimals}"
     grouped = f"{number:,}{decimals}"
     expected = digits.replace(".", "")
@@ -108,7 +108,7 @@ PARTS = st.tuples(
 ).map(lambda part: part[0][part[1] : part[1] + part[2]])
 TEXTS = st.lists(PIECES, max_size=25).map("".join) | PARTS | st.text(st.characters(), max_size=80)
 UNSAID = re.compile(r"\]\(|\]\[|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|@", re.IGNORECASE)
-"""Where a link's address, a language of code or a tag may stand: it is not said."""
+"""Where there may be a link's address, a code language or a tag, which are not spoken."""
 
 
 @given(TEXTS, st.sampled_from(["en", "zh"]))
@@ -117,9 +117,7 @@ UNSAID = re.compile(r"\]\(|\]\[|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|
 @example("2**1/2 + 1/4 and 5-1/4", "en")
 @example("Volume C, Henry Visits, Part IL, DIV century", "en")
 @example("\ud800 5", "en")
-def test_no_digit_vanishes_and_nothing_is_said_that_is_not_written(
-    text: str, language: str
-) -> None:
+def test_no_digit_is_lost_and_nothing_is_invented(text: str, language: str) -> None:
     spoken = speakable(text, language)
     assert len(spoken.spans) == len(spoken.text)
     assert all(0 <= start < end <= len(text) for start, end in spoken.spans)
@@ -134,8 +132,8 @@ def test_no_digit_vanishes_and_nothing_is_said_that_is_not_written(
 @pytest.mark.parametrize(
     "unit", ["1-", "1.", "a-", "a@", "2^", "0", "(", "**", "_", "[a](", "| a ", "<a ", " ", "1年"]
 )
-def test_no_text_takes_long(language: str, unit: str) -> None:
-    # With a pattern that goes back again and again this takes minutes, hence ends at the time-out.
+def test_no_text_takes_long_to_read(language: str, unit: str) -> None:
+    # With a pattern that backtracks this takes minutes, and so hits the time-out.
     assert speakable((unit * 4_000)[:4_000], language).text.count("\n") == 0
 
 
@@ -159,14 +157,14 @@ def test_no_text_takes_long(language: str, unit: str) -> None:
         ("2026-02-14闭馆", "zh", {"六": "6", "年": "-", "二月": "02-", "闭": "闭"}),
     ],
 )  # fmt: skip
-def test_what_is_said_is_known_by_where_it_is_written(
+def test_spoken_words_are_aligned_with_the_written_text(
     written: str, language: str, parts: dict[str, str]
 ) -> None:
     spoken = speakable(written, language)
     assert {said: _written(spoken, written, said) for said in parts} == parts
 
 
-def _written(spoken: Spoken, written: str, said: str) -> str:
+def _written(spoken: SpokenForm, written: str, said: str) -> str:
     at = spoken.text.index(said)
     start, end = spoken.written(at, at + len(said))
     return written[start:end]

@@ -1,4 +1,4 @@
-"""Stages wait for each other only so long, and close what they pull from."""
+"""Stages limit how long they wait for each other, and close what they pull from."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ DEADLINES = Deadlines(first_s=5, next_s=2, total_s=8)
 
 
 class Source:
-    """Yields after each of some pauses, and knows whether it was closed."""
+    """Yields after each of some pauses, and records whether it was closed."""
 
     def __init__(self, *pauses_s: float) -> None:
         self._pauses_s = pauses_s
@@ -53,7 +53,7 @@ async def test_a_late_item_ends_the_stage(
 
 
 @in_virtual_time
-async def test_a_consumer_that_takes_its_time_costs_nothing() -> None:
+async def test_time_taken_by_the_consumer_does_not_count() -> None:
     items = []
     async for item in timely(Source(1, 1, 1).items(), DEADLINES):
         items.append(item)

@@ -1,4 +1,4 @@
-"""The voice that is wanted speaks, else one that knows the language."""
+"""The wanted voice speaks, else one that knows the language."""
 
 import pytest
 
@@ -42,7 +42,9 @@ def test_a_voice_without_languages_speaks_any() -> None:
         ("en", "nobody", Reason.VOICE_NOT_FOUND),
     ],
 )
-def test_others_are_refused(language_code: str, wanted: str, reason: Reason) -> None:
+def test_unknown_voices_and_languages_are_refused(
+    language_code: str, wanted: str, reason: Reason
+) -> None:
     with pytest.raises(ServiceError) as failure:
         choose_voice(VOICES, language_code, wanted=wanted)
     assert failure.value.reason is reason

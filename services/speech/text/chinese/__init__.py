@@ -1,4 +1,4 @@
-"""How a speaker of Chinese reads what is not written in words."""
+"""How a speaker of Chinese reads numbers, signs and abbreviations aloud."""
 
 from services.speech.text.chinese import amounts, arithmetic, calendar, identifiers, measures
 
@@ -13,4 +13,4 @@ RULES = (
     *identifiers.CODES,
     *arithmetic.RULES,
 )
-"""Read by the first that knows a place: what is special stands before what is common."""
+"""The first rule that matches a place reads it, so special rules precede general ones."""

@@ -49,7 +49,7 @@ def _scaled(written: str, scale: str) -> str:
 
 
 def _without_zeros(written: str) -> str:
-    """Return an amount without cents if there are none."""
+    """Return an amount without its decimals if they are zero."""
     return re.sub(r"\.0+$", "", written)
 
 

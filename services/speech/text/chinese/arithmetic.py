@@ -1,13 +1,13 @@
-"""Numbers that count, and what is done with them: sums, fractions, ratios, ranges."""
+"""Plain numbers and how they combine: expressions, fractions, ratios, ranges."""
 
 import re
 import unicodedata
 from fractions import Fraction
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.chinese.numbers import ALONE, TO, before, behind, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
+from services.speech.text.expressions import EXPRESSION, NUMBER, ExpressionReader, read_series
 
 _SIGNS = {
     "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
@@ -32,7 +32,7 @@ def _fraction(numerator: int, denominator: int) -> str:
 
 
 def _written_fraction(match: re.Match[str]) -> str:
-    if not match[1] and int(match[2]) > int(match[3]):  # such as a blood pressure
+    if not match[1] and int(match[2]) > int(match[3]):  # A blood pressure, for example.
         return f"{number(match[2])}，{number(match[3])}"
     whole = f"{number(match[1].strip())}又" if match[1] else ""
     return whole + _fraction(int(match[2]), int(match[3]))
@@ -79,63 +79,63 @@ def _leading(match: re.Match[str]) -> Reading:
 
 
 _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
-"""Series whose numbers have a hyphen begin with these or end with them: 歼-20, 长征-5."""
+"""The last characters of series names that are hyphenated with a number: 歼-20, 长征-5."""
 
-_SUMS = Sums(
+_EXPRESSIONS = ExpressionReader(
     signs=_SIGNS, number=number, fraction=_fraction, squares=_POWERS, power=_power, space=""
 )
 
 EXPRESSIONS = (
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
-    rule(EXPRESSION, _SUMS.read),
+    rule(EXPRESSION, _EXPRESSIONS.read),
 )
 RULES = (
     rule(rf"{ALONE}(\d+)(\.\s++)(?=[一-龥])", _leading),
-    words(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
+    replace(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
     rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"{ALONE}({NUMBER})(\s[-−–]\s)({NUMBER})(?!\d)", _difference),
     rule(
         r"(?<![A-Za-z0-9.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![A-Za-z0-9-])",
-        lambda m: read_chain(m, number, "，"),
+        lambda m: read_series(m, number, "，"),
     ),
     rule(
         r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
-        lambda m: read_chain(m, number, "比"),
+        lambda m: read_series(m, number, "比"),
     ),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
     rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
     rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9])", lambda m: _pair(m, "乘")),
-    words(rf"(?<=[{_SERIES}])-(?=\d)", ""),
+    replace(rf"(?<=[{_SERIES}])-(?=\d)", ""),
     rule(r"(?<![A-Za-z0-9.])[-−](?=\d)", _minus),
-    words(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
-    words("§", "第"),
-    words(r"[~～≈]\s?(?=\d)", "约"),
-    words(r"\s?≈\s?", "约等于"),
-    words("√", "根号"),
-    words("±", "正负"),
-    words(r"\s?(?:≥|>\s?=)\s?", "大于等于"),
-    words(r"\s?(?:≤|<=)\s?", "小于等于"),
-    words(r"\s?>\s?(?=\d)", "大于"),
-    words(r"\s?<\s?(?=\d)", "小于"),
-    words(r"\s?≠\s?", "不等于"),
-    words(r"\s?∞", "无穷大"),
-    words(r"\s?÷\s?", "除以"),
-    words(r"(?<=[A-Za-z0-9])\s?×\s?", "乘"),
+    replace(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
+    replace("§", "第"),
+    replace(r"[~～≈]\s?(?=\d)", "约"),
+    replace(r"\s?≈\s?", "约等于"),
+    replace("√", "根号"),
+    replace("±", "正负"),
+    replace(r"\s?(?:≥|>\s?=)\s?", "大于等于"),
+    replace(r"\s?(?:≤|<=)\s?", "小于等于"),
+    replace(r"\s?>\s?(?=\d)", "大于"),
+    replace(r"\s?<\s?(?=\d)", "小于"),
+    replace(r"\s?≠\s?", "不等于"),
+    replace(r"\s?∞", "无穷大"),
+    replace(r"\s?÷\s?", "除以"),
+    replace(r"(?<=[A-Za-z0-9])\s?×\s?", "乘"),
     rule(r"(?<=[A-Za-z0-9])[⁰¹²³⁴-⁹]+", _power_of),
     rule(
         r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]",
         lambda match: numerals.chinese(int(unicodedata.numeric(match[0]))),
     ),
-    words(r"\bC\+\+", "C加加"),
-    words(r"(?<=\d)\+(?!\d)", "以上"),
-    words(r"\s?\+\s?", "加"),
-    words(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
-    words(r"\s?&\s?", "和"),
-    words(r"#(?=\w|[一-龥])", ""),
-    words(r"(?<![A-Za-z0-9.])@(?=\w|[一-龥])", "艾特"),
-    words("@", " at "),
-    words(r"™|®|©", ""),
+    replace(r"\bC\+\+", "C加加"),
+    replace(r"(?<=\d)\+(?!\d)", "以上"),
+    replace(r"\s?\+\s?", "加"),
+    replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
+    replace(r"\s?&\s?", "和"),
+    replace(r"#(?=\w|[一-龥])", ""),
+    replace(r"(?<![A-Za-z0-9.])@(?=\w|[一-龥])", "艾特"),
+    replace("@", " at "),
+    replace(r"™|®|©", ""),
     rule(NUMBER, lambda match: number(match[0])),
     rule(r"(?<![A-Za-z0-9])\.\d+", lambda match: f"零点{numerals.chinese_digits(match[0][1:])}"),
 )

@@ -1,4 +1,4 @@
-"""Dates, years, decades and times of the day."""
+"""Dates, years, decades and times of day."""
 
 import re
 
@@ -7,9 +7,9 @@ from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.chinese.numbers import ALONE, before, behind, digits
 
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
-_LASTING = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
-_NO_TIME = re.compile(r"(?:比例|比分|比率|赔率|比|配比|比值)[^。]{0,6}$")
-_HALVES = {"a": "上午", "p": "下午"}
+_DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
+_NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比|配比|比值)[^。]{0,6}$")
+_DAY_HALVES = {"a": "上午", "p": "下午"}
 _HALF_IS_SAID = re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|清晨|傍晚|早|晚)\s?$")
 
 
@@ -27,7 +27,7 @@ def _date(match: re.Match[str]) -> Reading | None:
 
 
 def _american_date(match: re.Match[str]) -> str | None:
-    """Month first unless that cannot be."""
+    """Read the month first, unless it is invalid."""
     month, day = int(match["first"]), int(match["second"])
     if month > 12:
         month, day = day, month
@@ -39,14 +39,18 @@ def _american_date(match: re.Match[str]) -> str | None:
 
 def _year(match: re.Match[str]) -> Reading | None:
     year = int(match[1])
-    is_long = _LASTING.match(behind(match)) is not None and not 1800 < year < 2100
-    if is_long or not (1000 <= year < 2200) or (_LASTING.match(behind(match)) and year % 1000 == 0):
+    is_long = _DURATION.match(behind(match)) is not None and not 1800 < year < 2100
+    if (
+        is_long
+        or not (1000 <= year < 2200)
+        or (_DURATION.match(behind(match)) and year % 1000 == 0)
+    ):
         return None
     return [*digits(match.string, match.span(1)), *_rest(match, 1)]
 
 
 def _short_year(match: re.Match[str]) -> Reading | None:
-    if _LASTING.match(behind(match)) or not (match[1][0] == "0" or int(match[1]) >= 70):
+    if _DURATION.match(behind(match)) or not (match[1][0] == "0" or int(match[1]) >= 70):
         return None
     return [*digits(match.string, match.span(1)), *_rest(match, 1)]
 
@@ -68,7 +72,7 @@ def _named_day(match: re.Match[str]) -> str:
 
 
 def _rest(match: re.Match[str], group: int) -> Reading:
-    """Return what the match has behind a group as it is."""
+    """Return the rest of a match after a group, unchanged."""
     start, end = match.end(group), match.end()
     return [(match.string[start:end].strip(), (start, end))] if start < end else []
 
@@ -88,7 +92,7 @@ def _decade(match: re.Match[str]) -> Reading:
 
 
 def _time(match: re.Match[str]) -> Reading | None:
-    if _NO_TIME.search(before(match)):
+    if _NOT_A_TIME.search(before(match)):
         return None
     hour, minute, second = match["hour"], match["minute"], match["second"]
     said: list[tuple[str, Span]] = []
@@ -109,7 +113,7 @@ def _time(match: re.Match[str]) -> Reading | None:
 def _half(half: str, hour: int) -> str:
     if hour == 12:
         return {"a": "凌晨", "p": "中午"}.get(half, "")
-    return _HALVES.get(half, "")
+    return _DAY_HALVES.get(half, "")
 
 
 def _hour(hour: int) -> str:
@@ -142,7 +146,7 @@ def _day(match: re.Match[str]) -> Reading:
     return said
 
 
-_UNTIL = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
+_AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 RULES = (
     rule(
@@ -173,10 +177,10 @@ RULES = (
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),
     rule(
         r"(?<![A-Za-z0-9.,])(?<!\d[:：])(?P<hour>[01]?\d|2[0-4])[:：](?P<minute>[0-5]\d)(?:[:：](?P<second>[0-5]\d))?"
-        rf"(?:{_UNTIL}|(?![A-Za-z0-9:：]|[.,]\d))(?:分(?![钟之]))?",
+        rf"(?:{_AM_PM}|(?![A-Za-z0-9:：]|[.,]\d))(?:分(?![钟之]))?",
         _time,
     ),
-    rule(rf"{ALONE}(?P<hour>\d{{1,2}}){_UNTIL}", _half_day),
+    rule(rf"{ALONE}(?P<hour>\d{{1,2}}){_AM_PM}", _half_day),
     rule(rf"{ALONE}(?P<two>2)(?=\s?点(?!\d|[零一二三四五六七八九]))", lambda _: "两"),
     rule(r"(?<=UTC|GMT)([+−-])(\d{1,2})(?!\d)", _zone),
     rule(rf"(?<=[日月号点分半年])({_RANGE})(?=\d|[一-龥])", _to),

@@ -1,4 +1,4 @@
-"""What names something and counts nothing: telephone numbers, addresses, versions, models."""
+"""Numbers that identify rather than count: telephone numbers, addresses, versions, models."""
 
 import re
 
@@ -102,7 +102,7 @@ def _internet_address(match: re.Match[str]) -> Reading:
 
 
 def _code(match: re.Match[str]) -> Reading:
-    """Letters with digits: MP3, GPT-4o, H.264, B2B, CA1234."""
+    """Read letters with digits: MP3, GPT-4o, H.264, B2B, CA1234."""
     said: list[tuple[str, Span]] = []
     end = match.start()
     for run in _RUNS.finditer(match[0]):
@@ -122,7 +122,7 @@ def _code(match: re.Match[str]) -> Reading:
 
 
 def _plate(match: re.Match[str]) -> Reading:
-    """Return what stands on a car, letter by letter."""
+    """Read a number plate letter by letter."""
     said = " ".join(each for each in match[3] if each)
     for digit in set("0123456789") & set(said):
         said = said.replace(digit, numerals.chinese_code(digit))

@@ -1,4 +1,4 @@
-"""Quantities with a unit, and how many there are of something."""
+"""Quantities with a unit, and counts."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How a speaker of English reads what is not written in words."""
+"""How a speaker of English reads numbers, signs and abbreviations aloud."""
 
 from services.speech.text.english import (
     abbreviations,
@@ -24,4 +24,4 @@ RULES = (
     *calendar.YEARS,
     *arithmetic.RULES,
 )
-"""Read by the first that knows a place: what is special stands before what is common."""
+"""The first rule that matches a place reads it, so special rules precede general ones."""

@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.english.numbers import before
 
 _TITLES = {
@@ -12,15 +12,15 @@ _TITLES = {
     "Rev": "Reverend", "Gov": "Governor", "Sen": "Senator", "Pres": "President", "Mt": "Mount",
     "Ft": "Fort", "St": "Saint",
 }  # fmt: skip
-"""Before a name."""
+"""Titles that stand before a name."""
 
 _PLACES = {
     "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
     "Sq": "Square", "Pl": "Place", "Ct": "Court", "Hwy": "Highway", "Apt": "Apartment",
 }  # fmt: skip
-"""Behind a name."""
+"""Words that follow the name of a place."""
 
-_ANYWHERE = {
+_ABBREVIATIONS = {
     "vs": "versus", "approx": "approximately", "Approx": "Approximately",
     "Est": "Established", "dept": "department", "tel": "telephone",
     "incl": "including", "excl": "excluding",
@@ -45,7 +45,7 @@ _CHAPTERS = (
     "|Stage|Class|Grade|Super Bowl|Apollo|Saturn|Figure|Table|Appendix|Schedule|Unit|Mark"
 )
 _ROMAN = r"(?<![A-Za-z])X{0,3}(?:IX|IV|V?I{0,3})(?<=[IVX])"
-_LONG_ROMAN = r"(?<![A-Za-z])(?!L\b)(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
+_ROMAN_TO_89 = r"(?<![A-Za-z])(?!L\b)(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL])"
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 _ALWAYS_NUMBERED = frozenset(("World War", "Type", "Phase", "Stage", "Act", "Chapter", "Volume"))
 
@@ -72,48 +72,51 @@ def _titled(match: re.Match[str]) -> str:
     return numerals.english(_roman(match[0]))
 
 
-def _with_stop(match: re.Match[str], name: str) -> str:
-    """Return a name with the full stop that also ends the sentence."""
+def _with_full_stop(match: re.Match[str], name: str) -> str:
+    """Return a name, with its full stop if that also ends the sentence."""
     return f"{name}." if match.end() == len(match.string) and match[0].endswith(".") else name
 
 
 def _place(match: re.Match[str]) -> str | None:
-    is_behind_a_name = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th)) $", before(match))
-    return _with_stop(match, _PLACES[match[1]]) if is_behind_a_name else None
+    follows_name = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th)) $", before(match))
+    return _with_full_stop(match, _PLACES[match[1]]) if follows_name else None
 
 
-def _one_of(names: dict[str, str]) -> str:
+def _alternatives(names: dict[str, str]) -> str:
     return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
 
 
 RULES = (
-    words(r"\be\.\s?g\.", "for example"),
-    words(r"\bi\.\s?e\.", "that is"),
-    words(r"\betc\.(?=\s+[A-Z]|\s*$)", "and so on."),
-    words(r"\betc\b\.?", "and so on"),
-    words(r"\bw/o\b", "without"),
-    words(r"\bw/\s?(?=[A-Za-z])", "with "),
-    words(r"\band/or\b", "and or"),
-    rule(rf"\b({_one_of(_PLACES)})(?:\.|(?=,|$))", _place),
-    rule(rf"\b({_one_of(_TITLES)})\.(?=\s(?:[A-Z]|and\b))", lambda match: _TITLES[match[1]]),
-    rule(rf"\b({_one_of(_ANYWHERE)})\.", lambda match: _with_stop(match, _ANYWHERE[match[1]])),
-    words(r"\bvs\b", "versus"),
+    replace(r"\be\.\s?g\.", "for example"),
+    replace(r"\bi\.\s?e\.", "that is"),
+    replace(r"\betc\.(?=\s+[A-Z]|\s*$)", "and so on."),
+    replace(r"\betc\b\.?", "and so on"),
+    replace(r"\bw/o\b", "without"),
+    replace(r"\bw/\s?(?=[A-Za-z])", "with "),
+    replace(r"\band/or\b", "and or"),
+    rule(rf"\b({_alternatives(_PLACES)})(?:\.|(?=,|$))", _place),
+    rule(rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b))", lambda match: _TITLES[match[1]]),
     rule(
-        rf"\b({_one_of(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
+        rf"\b({_alternatives(_ABBREVIATIONS)})\.",
+        lambda match: _with_full_stop(match, _ABBREVIATIONS[match[1]]),
+    ),
+    replace(r"\bvs\b", "versus"),
+    rule(
+        rf"\b({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),
-    rule(rf"\b({_CHAPTERS}) ({_LONG_ROMAN})\b(?!-)", _numbered),
+    rule(rf"\b({_CHAPTERS}) ({_ROMAN_TO_89})\b(?!-)", _numbered),
     rule(rf"\b{_ROMAN}(?= century\b)", lambda match: numerals.english_ordinal(_roman(match[0]))),
     rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
-    words(r"\bC\+\+", "C plus plus"),
-    words(r"\b([CF])#", "C sharp"),
-    words("&", " and "),
-    words(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),
-    words(r"\+", " plus "),
-    words(r"(?<![=])={1,3}(?!=)(?=\s?\S)", " equals "),
-    words(r"#(?=[A-Za-z])", "hashtag "),
-    words(r"(?<![\w.])@(?=\w)", "at "),
-    words("@", " at "),
-    words(r"™|®|©", ""),
+    replace(r"\bC\+\+", "C plus plus"),
+    replace(r"\b([CF])#", "C sharp"),
+    replace("&", " and "),
+    replace(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),
+    replace(r"\+", " plus "),
+    replace(r"(?<![=])={1,3}(?!=)(?=\s?\S)", " equals "),
+    replace(r"#(?=[A-Za-z])", "hashtag "),
+    replace(r"(?<![\w.])@(?=\w)", "at "),
+    replace("@", " at "),
+    replace(r"™|®|©", ""),
 )

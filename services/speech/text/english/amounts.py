@@ -86,7 +86,7 @@ def _scaled(written: str, scale: str) -> str:
 
 
 def _coins(written: str, currency: _Currency) -> str:
-    """Return an amount in the large and the small coin where it has two decimals."""
+    """Return an amount, in major and minor units if it has two decimals."""
     whole, _, decimals = written.partition(".")
     large = f"{number(whole)} {currency.one if whole == '1' else currency.many}"
     if not decimals:

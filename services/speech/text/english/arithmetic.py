@@ -1,13 +1,13 @@
-"""Numbers that count, and what is done with them: sums, fractions, ratios, ranges."""
+"""Plain numbers and how they combine: expressions, fractions, ratios, ranges."""
 
 import re
 import unicodedata
 from fractions import Fraction
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, rule, words
+from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.english.numbers import RANGE, before, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, Sums, read_chain
+from services.speech.text.expressions import EXPRESSION, NUMBER, ExpressionReader, read_series
 
 _SIGNS = {
     "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
@@ -31,7 +31,7 @@ def _power(exponent: str) -> str:
 
 
 def _part(numerator: int, denominator: int) -> str:
-    """Return what there is a number of: half, thirds, quarters."""
+    """Return the name of a denominator: half, thirds, quarters."""
     if denominator == 2:
         return "half" if numerator == 1 else "halves"
     one = "quarter" if denominator == 4 else numerals.english_ordinal(denominator)
@@ -48,7 +48,7 @@ def fraction(numerator: int, denominator: int) -> str:
 def _fraction(match: re.Match[str]) -> str | None:
     numerator, denominator = int(match[2]), int(match[3])
     if match[1]:
-        return f"{number(match[1].strip(' -'))} and {_behind_a_whole(numerator, denominator)}"
+        return f"{number(match[1].strip(' -'))} and {_after_whole(numerator, denominator)}"
     if numerator == denominator:
         return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
@@ -61,14 +61,14 @@ def _fraction(match: re.Match[str]) -> str | None:
     return fraction(numerator, denominator)
 
 
-def _behind_a_whole(numerator: int, denominator: int) -> str:
+def _after_whole(numerator: int, denominator: int) -> str:
     return "a half" if (numerator, denominator) == (1, 2) else fraction(numerator, denominator)
 
 
 def _vulgar(match: re.Match[str]) -> str:
     value = Fraction(unicodedata.numeric(match[2])).limit_denominator(100)
     if match[1]:
-        return f"{number(match[1].strip())} and {_behind_a_whole(*value.as_integer_ratio())}"
+        return f"{number(match[1].strip())} and {_after_whole(*value.as_integer_ratio())}"
     return fraction(*value.as_integer_ratio())
 
 
@@ -81,7 +81,7 @@ def _range(match: re.Match[str]) -> Reading:
 
 
 def _difference(match: re.Match[str]) -> Reading | None:
-    """Return a difference, as the larger number stands first, with spaces: 10 - 3."""
+    """Read a difference: the larger number is first and the minus has spaces around it, 10 - 3."""
     first, last = (float(match[at].replace(",", "")) for at in (1, 3))
     if first < last:
         return None
@@ -110,16 +110,16 @@ _OF = re.compile(r" of\b|ths?\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
-_SUMS = Sums(
+_EXPRESSIONS = ExpressionReader(
     signs=_SIGNS, number=number, fraction=fraction, squares=_POWERS, power=_power, space=" "
 )
 
 EXPRESSIONS = (
     rule(rf"(?<![\w.,])({NUMBER})[eE]([+-]?)(\d{{1,3}})\b", _scientific),
-    words(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
-    words(r"\b24/7\b", "twenty-four seven"),
-    words(r"\b9/11\b", "nine eleven"),
-    rule(EXPRESSION, _SUMS.read),
+    replace(r"(?<=\d)!(?=\s?[=+*×/-])", " factorial"),
+    replace(r"\b24/7\b", "twenty-four seven"),
+    replace(r"\b9/11\b", "nine eleven"),
+    rule(EXPRESSION, _EXPRESSIONS.read),
     rule(
         rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
         lambda match: [
@@ -136,27 +136,29 @@ RULES = (
     rule(rf"(?<![\w.,])({NUMBER})(\s[-−–]\s)({NUMBER})(?![\d])", _difference),
     rule(
         r"(?<![\w.,-])\d{1,4}(?:-\d{1,4}){2,}+(?![\w-])",
-        lambda match: read_chain(match, number, ", "),
+        lambda match: read_series(match, number, ", "),
     ),
-    rule(r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_chain(match, number, " to ")),
+    rule(
+        r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_series(match, number, " to ")
+    ),
     rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
     rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
-    words(r"(?<![\w.])[-−](?=[\d.])", "minus "),
-    words(r"(?<=\b[1-7])\*(?!\w)", " star"),
-    words(r"[#№]\s?(?=\d)", "number "),
-    words("§", "section "),
-    words(r"[~≈]\s?(?=[\d$€£¥])", "about "),
-    words("√", "the square root of "),
-    words("±", "plus or minus "),
-    words(r"≥|>\s?=", " greater than or equal to "),
-    words("≤|<=", " less than or equal to "),
-    words(r">\s?(?=[\d$€£¥])", " more than "),
-    words(r"<\s?(?=[\d$€£¥])", " less than "),
-    words("≠", " does not equal "),
-    words("∞", " infinity"),
-    words(r"(?<![\w.])π(?!\w)", "pi"),
-    words("÷", " divided by "),
-    words("×", " times "),
+    replace(r"(?<![\w.])[-−](?=[\d.])", "minus "),
+    replace(r"(?<=\b[1-7])\*(?!\w)", " star"),
+    replace(r"[#№]\s?(?=\d)", "number "),
+    replace("§", "section "),
+    replace(r"[~≈]\s?(?=[\d$€£¥])", "about "),
+    replace("√", "the square root of "),
+    replace("±", "plus or minus "),
+    replace(r"≥|>\s?=", " greater than or equal to "),
+    replace("≤|<=", " less than or equal to "),
+    replace(r">\s?(?=[\d$€£¥])", " more than "),
+    replace(r"<\s?(?=[\d$€£¥])", " less than "),
+    replace("≠", " does not equal "),
+    replace("∞", " infinity"),
+    replace(r"(?<![\w.])π(?!\w)", "pi"),
+    replace("÷", " divided by "),
+    replace("×", " times "),
     rule(r"(?<=\w)[⁰¹²³⁴-⁹]+", _power_of),
     rule(r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]", _enclosed),
     rule(NUMBER, lambda match: number(match[0])),

@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, Span, rule, words
+from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.numbers import UNSIGNED, before, number
 
 _MONTHS = (
@@ -20,13 +20,13 @@ _YEAR = r"(?:1\d|20)\d\d(?![\d-]|[.,]\d)"
 _DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _DASH = r"\s?[-–—]\s?"
 
-_YEAR_COMES = re.compile(
+_BEFORE_YEAR = re.compile(
     r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|c\.|est\.|early|late"
     r"|mid|spring|summer|autumn|fall|winter|born|died|founded|established|copyright|©|class of"
     r"|to|between|and|AD|CE) (?:the )?(?:year |early |late |spring |summer |of )?[(]?$",
     re.IGNORECASE,
 )
-_SURE_YEAR_COMES = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
+_SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
 _THE = re.compile(r"\bthe $", re.IGNORECASE)
 _COUNTED = re.compile(
     r" (?:people|men|women|children|more|other|(?!was\b|is\b|has\b|this\b|as\b|us\b|does\b"
@@ -52,7 +52,7 @@ def _iso_date(match: re.Match[str]) -> str | None:
     return _date(int(match["month"]), int(match["day"]), int(match["year"]))
 
 
-def _moment(match: re.Match[str]) -> str | None:
+def _timestamp(match: re.Match[str]) -> str | None:
     if not (date := _iso_date(match)):
         return None
     hour, minute = (numerals.english(int(match[name])) for name in ("hour", "minute"))
@@ -61,12 +61,12 @@ def _moment(match: re.Match[str]) -> str | None:
     return f"{date} at {time}{' UTC' if match['zone'] else ''}"
 
 
-def _dozens(match: re.Match[str]) -> str:
+def _round_numbers(match: re.Match[str]) -> str:
     return {"10": "tens", "100": "hundreds"}.get(match[1], "thousands")
 
 
 def _slashed_date(match: re.Match[str]) -> str | None:
-    """Month first, as Americans write, unless that cannot be; with dots the day is first."""
+    """Read the month first, as in American English, unless it is invalid; with dots the day."""
     first, second, year = int(match[1]), int(match[3]), match[4]
     if match[2] == ".":
         first, second = second, first
@@ -124,9 +124,9 @@ def _plain_year(match: re.Match[str]) -> str | None:
     year = int(match[0])
     context = before(match)
     is_counted = _COUNTED.match(match.string, match.end()) is not None
-    if is_counted and not _SURE_YEAR_COMES.search(context):
+    if is_counted and not _SURELY_BEFORE_YEAR.search(context):
         return numerals.english_year(year) if _THE.search(context) and year >= 1900 else None
-    if 1900 < year < 2100 or _YEAR_COMES.search(context):
+    if 1900 < year < 2100 or _BEFORE_YEAR.search(context):
         return numerals.english_year(year)
     return None
 
@@ -171,9 +171,9 @@ RULES = (
     rule(
         r"\b(?P<year>[12]\d{3})-(?P<month>\d\d)-(?P<day>\d\d)T(?P<hour>[01]\d|2[0-3]):"
         r"(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d+)?)?(?P<zone>Z)?",
-        _moment,
+        _timestamp,
     ),
-    rule(r"\b(1,?000|100|10)s(?= of\b)", _dozens),
+    rule(r"\b(1,?000|100|10)s(?= of\b)", _round_numbers),
     rule(
         r"(?<![\w.-])(\d{1,2})([/.-])(\d{1,2})\2([12]\d{3}|(?<=/)\d{2})(?![\w/-]|\.\d)",
         _slashed_date,
@@ -191,7 +191,7 @@ RULES = (
     rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
     rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
     rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
-    words(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
+    replace(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
     rule(r"(?<![\w.,$])(?P<century>1\d|20)(?P<tens>\d0)['’]?s\b", _decade),
     rule(r"(?<![\w.,$])['’‘]?(?P<century>)(?P<tens>[2-9]0)['’]?s\b", _decade),
     rule(r"(?<![\w.,])(\d{1,4}(?:,\d{3})?)\s?(B\.?C\.?E?\.?|A\.?D\.?|C\.?E\.?)(?!\w)", _era),

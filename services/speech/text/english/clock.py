@@ -1,4 +1,4 @@
-"""Times of the day, and the zones that they are in."""
+"""Times of day and time zones."""
 
 import re
 
@@ -7,7 +7,7 @@ from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.english.numbers import ALONE, before, behind
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
-_NO_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
+_NOT_A_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
 _O_CLOCK = "o'clock"
 _TO = r"\s?[-–—−~]\s?"
 
@@ -18,7 +18,7 @@ def _half(match: re.Match[str]) -> str:
 
 
 def _time(match: re.Match[str]) -> str | None:
-    if _NO_TIME.search(before(match)) or re.match(r" (?:ratio|odds|mix)\b", behind(match)):
+    if _NOT_A_TIME.search(before(match)) or re.match(r" (?:ratio|odds|mix)\b", behind(match)):
         return None
     hour, minute, half = int(match["hour"]), int(match["minute"]), _half(match)
     seconds = match["second"]
@@ -56,7 +56,7 @@ def _hour(match: re.Match[str]) -> str | None:
 
 
 def _hours(match: re.Match[str]) -> Reading | None:
-    """Return a range whose half of the day stands behind its end: 9-11 a.m."""
+    """Read a range with a.m. or p.m. after its end: 9-11 a.m."""
     first, last = int(match["first"]), int(match["hour"])
     if first > 12 or last > 12:
         return None

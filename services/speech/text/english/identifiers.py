@@ -1,4 +1,4 @@
-"""What names something and counts nothing: telephone numbers, addresses, versions, models."""
+"""Numbers that identify rather than count: telephone numbers, addresses, versions, models."""
 
 import re
 
@@ -23,7 +23,7 @@ _NAMED = re.compile(
     r"\.?[ :#]*(?:[A-Z]{1,3} )?$",
     re.IGNORECASE,
 )
-_THINGS = re.compile(
+_COUNTED_THINGS = re.compile(
     rf",?\d|\.\d| ?(?:{UNIT})(?![\w])"
     r"| (?:people|percent|million|billion|thousand|hundred|men|women|children"
     r"|(?!(?:always|us|as|is|was|this|unless|across|yes|its|has|does|leaves|departs|arrives|needs"
@@ -72,13 +72,13 @@ def _local_phone(match: re.Match[str]) -> Reading | None:
 
 
 def _dialled(match: re.Match[str]) -> Reading | None:
-    if follows(match, _THINGS) or not _PHONE.search(before(match, 60)):
+    if follows(match, _COUNTED_THINGS) or not _PHONE.search(before(match, 60)):
         return None
     return digits_of(match.string, match.span())
 
 
 def _named(match: re.Match[str]) -> Reading | None:
-    if follows(match, _THINGS) or not _NAMED.search(before(match)):
+    if follows(match, _COUNTED_THINGS) or not _NAMED.search(before(match)):
         return None
     return digits_of(match.string, match.span())
 
@@ -89,7 +89,7 @@ def _numbered(match: re.Match[str]) -> Reading | None:
 
 
 def _emergency(match: re.Match[str]) -> Reading | None:
-    things = _COUNTED if match[0] == "911" else _THINGS
+    things = _COUNTED if match[0] == "911" else _COUNTED_THINGS
     return None if follows(match, things) else digits_of(match.string, match.span())
 
 
@@ -128,12 +128,12 @@ def _code_digits(digits: str) -> str:
 
 
 def _code(match: re.Match[str]) -> Reading:
-    """Letters with digits: MP3, GPT-4o, H.264, B2B."""
+    """Read letters with digits: MP3, GPT-4o, H.264, B2B."""
     said: list[tuple[str, Span]] = []
     start = end = match.start()
     for run in _RUNS.finditer(match[0]):
         stop = match.start() + run.end()
-        if run[0] == "s" and said and stop == match.end():  # several of them: MP3s
+        if run[0] == "s" and said and stop == match.end():  # A plural: MP3s.
             words = numerals.english_plural(said.pop()[0])
             said.append((words, (start, stop)))
             break
@@ -167,8 +167,8 @@ def _ordinal(match: re.Match[str]) -> str:
     return numerals.english_ordinal(int(match[1]))
 
 
-def _grouped(match: re.Match[str]) -> str:
-    """Return a number whose thousands stand apart: 50 000, 1.000.000."""
+def _with_separators(match: re.Match[str]) -> str:
+    """Return a number with spaces or dots as thousands separators: 50 000, 1.000.000."""
     return numerals.english(int(re.sub(r"\D", "", match[0])))
 
 
@@ -181,7 +181,7 @@ ADDRESSES = (rule(ADDRESS, _address),)
 RULES = (
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
-    rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _grouped),
+    rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _with_separators),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"
         r"(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",

@@ -1,8 +1,8 @@
-"""Quantities with a unit: one of it or many, per something, from to."""
+"""Quantities with a unit: singular or plural, rates, ranges."""
 
 import re
 
-from services.speech.text.alignment import rule, words
+from services.speech.text.alignment import replace, rule
 from services.speech.text.english.numbers import ALONE, MINUS, RANGE, before, number
 from services.speech.text.expressions import NUMBER
 
@@ -41,13 +41,13 @@ _UNITS |= {
     if unit in ("km", "m", "cm", "mm", "ft", "mi", "yd", "in")
     for power, name in _POWERS.items()
 }
-_ONLY_BEHIND = {
+_ONLY_AFTER_SLASH = {
     "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "month": "month",
     "yr": "year", "year": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "user": "user", "seat": "seat", "item": "item",
     "in": "inch", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
 }  # fmt: skip
-"""What stands behind a stroke only."""
+"""Units that are recognised only after a slash."""
 
 _ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
 _NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
@@ -55,7 +55,7 @@ _IRREGULAR = {"foot": "feet", "inch": "inches"}
 _UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
 
 
-def _many(one: str) -> str:
+def _plural(one: str) -> str:
     """Return the plural: feet, miles per hour, square meters, degrees Celsius."""
     if one in _UNCHANGED or one.endswith("hertz"):
         return one
@@ -67,13 +67,13 @@ def _many(one: str) -> str:
 _HEAD = re.compile(r"(?:\w+ )*?(\w+)(?= per | of | Celsius| Fahrenheit|$)")
 
 
-def _by_length(names: dict[str, str]) -> str:
+def _alternatives(names: dict[str, str]) -> str:
     return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
 
 
 def _name(unit: str, per: str | None, *, is_one: bool) -> str:
     one = _UNITS[unit]
-    name = one if is_one else _many(one)
+    name = one if is_one else _plural(one)
     return f"{name} per {_PER_NAMES[per]}" if per else name
 
 
@@ -86,8 +86,8 @@ def _quantity(match: re.Match[str]) -> str:
 
 
 def _parts(match: re.Match[str]) -> str:
-    """Return a unit of which there is a part, or many and a part."""
-    is_many = _MANY_AND_A_FRACTION.search(before(match, 12))
+    """Read the unit of a fraction or a mixed number."""
+    is_many = _MIXED_NUMBER.search(before(match, 12))
     return f" {_name(match['unit'], match['per'], is_one=not is_many)}"
 
 
@@ -111,25 +111,25 @@ def _inches(match: re.Match[str]) -> str:
 
 
 def _is_adjective(match: re.Match[str]) -> bool:
-    """Whether it tells what kind of thing something is: a 5 km run."""
+    """Whether a quantity is used as an adjective: a 5 km run."""
     return bool(_ARTICLE.search(before(match, 8)) and _NOUN.match(match.string, match.end()))
 
 
 def _size(match: re.Match[str]) -> str:
-    """Return a size of two or three lengths in one unit."""
+    """Read a size of two or three lengths in one unit."""
     numbers = [number(each) for each in match.group(1, 2, 3) if each]
-    return f"{' by '.join(numbers)} {_many(_UNITS.get(match[4], 'inch'))}"
+    return f"{' by '.join(numbers)} {_plural(_UNITS.get(match[4], 'inch'))}"
 
 
-_PER_NAMES = {**_UNITS, **_ONLY_BEHIND}
-UNIT = _by_length(_UNITS)
+_PER_NAMES = {**_UNITS, **_ONLY_AFTER_SLASH}
+UNIT = _alternatives(_UNITS)
 _UNIT = (
-    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_by_length(_PER_NAMES)})(?![\w/]))?"
+    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_alternatives(_PER_NAMES)})(?![\w/]))?"
     r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
 )
 
-_BEHIND_A_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
-_MANY_AND_A_FRACTION = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
+_AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
+_MIXED_NUMBER = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
 
 SIZES = (
     rule(
@@ -143,9 +143,9 @@ RULES = (
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
     rule(rf"{ALONE}({NUMBER})\s?in\.(?=\s[a-z])", _inches),
-    words(rf"(?:{_BEHIND_A_FRACTION})[\"″](?!\w)", " inch"),
+    replace(rf"(?:{_AFTER_FRACTION})[\"″](?!\w)", " inch"),
     rule(rf"{ALONE}({NUMBER})′", _feet),
-    rule(rf"(?:{_BEHIND_A_FRACTION})\s?{_UNIT}", _parts),
+    rule(rf"(?:{_AFTER_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
@@ -153,8 +153,8 @@ RULES = (
         _quantity,
     ),
     rule(
-        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{_by_length(_ONLY_BEHIND)})"
-        rf"|(?<=\d)/(?P<unit>{_by_length(_PER_NAMES)}))\b",
+        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{_alternatives(_ONLY_AFTER_SLASH)})"
+        rf"|(?<=\d)/(?P<unit>{_alternatives(_PER_NAMES)}))\b",
         lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
     ),
     rule(
@@ -164,7 +164,7 @@ RULES = (
         ],
     ),
     rule(r"\bmph\b", lambda _: "miles per hour"),
-    rule(r"\b(?:kWh|km²|m²|m³)(?!\w)", lambda match: _many(_UNITS[match[0]])),
+    rule(r"\b(?:kWh|km²|m²|m³)(?!\w)", lambda match: _plural(_UNITS[match[0]])),
     rule("%", lambda _: " percent"),
     rule("‰", lambda _: " per mille"),
     rule("°C|℃", lambda _: " degrees Celsius"),

@@ -1,4 +1,4 @@
-"""Numbers as they are written, and in words."""
+"""Written numbers, and their words."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span
 
 ALONE = r"(?<![\w.,])"
-"""No part of a longer word or number stands before."""
+"""Not preceded by part of a longer word or number."""
 UNSIGNED = r"(?<![\w.,$€£¥-])"
-"""Nor a sign of money, nor a hyphen."""
+"""Nor by a currency sign or a hyphen."""
 RANGE = r"(?:\s?[–—−~-]\s?|\sto\s)"
 MINUS = "[-−–]"
 
@@ -17,7 +17,7 @@ _DIGIT_RUNS = re.compile(r"\d+")
 
 
 def number(written: str) -> str:
-    """Return a number in words: 1,200 or 3.5; one that begins with 0 is a code, digit by digit."""
+    """Return a number in words, 1,200 or 3.5; one with a leading 0 is a code, digit by digit."""
     whole, _, decimals = written.replace(",", "").partition(".")
     is_code = len(whole) > 1 and whole.startswith("0")
     if is_code or len(whole) > 15:
@@ -51,16 +51,16 @@ def _groups(text: str, span: Span) -> Iterator[Span]:
 
 
 def follows(match: re.Match[str], pattern: re.Pattern[str]) -> bool:
-    """Whether a pattern stands right behind a match."""
+    """Whether a pattern matches directly after a match."""
     return pattern.match(match.string, match.end()) is not None
 
 
 def behind(match: re.Match[str], length: int = 12) -> str:
-    """Return what stands behind a match."""
+    """Return the text after a match."""
     return match.string[match.end() : match.end() + length]
 
 
 def before(match: re.Match[str], length: int = 48) -> str:
-    """Return what stands before a match in its sentence."""
+    """Return the text before a match in its sentence."""
     text = match.string[max(0, match.start() - length) : match.start()]
     return re.split(r"[.!?;]\s(?=\S)|\n", text)[-1]

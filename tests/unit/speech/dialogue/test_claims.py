@@ -1,4 +1,4 @@
-"""Numbers are the same in digits and in words; names are told from other words."""
+"""Numbers are read alike in digits and in words, and names are recognised."""
 
 from fractions import Fraction
 
@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.speech.dialogue.arithmetic import (
-    gives_other_result,
+    computed_answer,
     has_false_equation,
     has_sum,
-    worked_out,
+    states_wrong_result,
 )
 from services.speech.dialogue.claims import Value, names, values
 from services.speech.dialogue.words import Vocabulary, content_words, sentences
@@ -105,7 +105,7 @@ def test_names(text: str, found: tuple[str, ...]) -> None:
         ("四分之三减二分之一等于二分之一。", True),
     ],
 )
-def test_sums_are_worked_out(text: str, is_false: bool) -> None:
+def test_results_of_sums_are_checked(text: str, is_false: bool) -> None:
     assert has_false_equation(text) is is_false
 
 
@@ -143,8 +143,8 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("question", "result"), ASKED)
-def test_a_question_for_a_sum_is_answered_by_working_it_out(question: str, result: str) -> None:
-    answer = worked_out(question)
+def test_a_question_for_a_sum_is_answered_by_its_result(question: str, result: str) -> None:
+    answer = computed_answer(question)
     assert answer in (
         f"The answer is {result}.",
         f"答案是{result}。",
@@ -165,8 +165,8 @@ def test_a_question_for_a_sum_is_answered_by_working_it_out(question: str, resul
         "三加四等于几，几点开门？",
     ],
 )
-def test_what_asks_for_more_than_a_sum_is_not_worked_out(question: str) -> None:
-    assert worked_out(question) is None
+def test_a_question_for_more_than_a_sum_is_not_computed(question: str) -> None:
+    assert computed_answer(question) is None
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_what_asks_for_more_than_a_sum_is_not_worked_out(question: str) -> None:
         "1 + " * 2_000 + "1",
     ],
 )
-def test_numbers_without_end_end(text: str) -> None:
+def test_very_long_numbers_are_read_in_bounded_time(text: str) -> None:
     values(text)
-    assert worked_out(text) in (None, "The answer is 2001.")
+    assert computed_answer(text) in (None, "The answer is 2001.")
 
 
 _PIECES = """
@@ -200,21 +200,21 @@ a half third quarters and of plus minus times divided by squared square root 3 4
 
 @given(st.lists(st.sampled_from(_PIECES.split()), max_size=12), st.sampled_from(["", " "]))
 @settings(max_examples=150, deadline=None)
-def test_whatever_is_written_is_read(pieces: list[str], space: str) -> None:
+def test_any_text_can_be_read(pieces: list[str], space: str) -> None:
     text = space.join(pieces)
     values(text)
-    worked_out(text)
+    computed_answer(text)
     has_false_equation(text)
-    gives_other_result(text, text)
+    states_wrong_result(text, text)
 
 
-def test_what_is_no_sum() -> None:
+def test_what_counts_as_a_sum() -> None:
     assert has_sum("What is 6 x 7?")
     assert not has_sum("It opens at nine and closes at six.")
     assert not has_sum("How much is it for 2-3 hours?")
 
 
-def test_words_are_known_in_other_forms() -> None:
+def test_words_are_recognised_in_other_forms() -> None:
     known = Vocabulary(["The members park in the garage.", "停车场在入口旁边"])
     assert known.missing(content_words("Parking for members and a membership")) == ()
     assert known.missing(content_words("A dog in the garage")) == ("dog",)

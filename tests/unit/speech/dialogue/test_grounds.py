@@ -1,4 +1,4 @@
-"""What a sentence claims is carried by facts or by what was said, or it is not said."""
+"""A claim that neither facts nor the dialogue support is not said."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -26,8 +26,8 @@ FACTS_ZH = (
 
 def grounds(question: str, grounding: Grounding = Grounding.STRICT, **more: object) -> Grounds:
     facts = FACTS_ZH if is_chinese(question) else FACTS
-    settings = {"grounding": grounding, "facts": facts, "told": (), "heard": (), **more}
-    return Grounds(question=Question.read(question), **settings)  # type: ignore[arg-type]
+    settings = {"grounding": grounding, "facts": facts, "user_texts": (), "heard_texts": (), **more}
+    return Grounds(question=Question.parse(question), **settings)  # type: ignore[arg-type]
 
 
 SAID = [
@@ -100,34 +100,34 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("question", "sentence", "missing"), SAID)
-def test_what_is_carried(question: str, sentence: str, missing: Ungrounded | None) -> None:
-    assert grounds(question).missing(sentence) is missing
+@pytest.mark.parametrize(("question", "sentence", "ungrounded"), SAID)
+def test_what_is_supported(question: str, sentence: str, ungrounded: Ungrounded | None) -> None:
+    assert grounds(question).find_ungrounded(sentence) is ungrounded
 
 
 def test_the_model_may_explain_where_only_names_and_numbers_count() -> None:
     tutor = grounds("Why does ice float?", Grounding.NAMES_AND_NUMBERS)
-    assert tutor.missing("Ice is lighter than water, so it floats.") is None
-    assert tutor.missing("It was found out in 1720.") is Ungrounded.NUMBER
-    assert tutor.missing("Professor Miller found it out.") is Ungrounded.NAME
+    assert tutor.find_ungrounded("Ice is lighter than water, so it floats.") is None
+    assert tutor.find_ungrounded("It was found out in 1720.") is Ungrounded.NUMBER
+    assert tutor.find_ungrounded("Professor Miller found it out.") is Ungrounded.NAME
     sum_ = grounds("What is 6 times 7?", Grounding.NAMES_AND_NUMBERS)
-    assert sum_.missing("There are six groups of seven.") is None
-    assert sum_.missing("There are nine groups of four.") is Ungrounded.NUMBER
+    assert sum_.find_ungrounded("There are six groups of seven.") is None
+    assert sum_.find_ungrounded("There are nine groups of four.") is Ungrounded.NUMBER
 
 
-def test_what_was_said_carries() -> None:
-    said = grounds("What did I tell you?", told=("I am Tom and I have 14 cats.",))
-    assert said.missing("You are Tom.") is None
-    assert said.missing("You have fourteen cats.") is None
-    assert said.missing("You have fifteen cats.") is Ungrounded.NUMBER
-    heard = grounds("How much was it?", heard=("The lamp costs 77 dollars.",))
-    assert heard.missing("The lamp costs $77.") is None
+def test_what_was_said_before_supports_a_claim() -> None:
+    said = grounds("What did I tell you?", user_texts=("I am Tom and I have 14 cats.",))
+    assert said.find_ungrounded("You are Tom.") is None
+    assert said.find_ungrounded("You have fourteen cats.") is None
+    assert said.find_ungrounded("You have fifteen cats.") is Ungrounded.NUMBER
+    replied = grounds("How much was it?", heard_texts=("The lamp costs 77 dollars.",))
+    assert replied.find_ungrounded("The lamp costs $77.") is None
 
 
 async def passed(
     text: str, question: str, size: int = 4, grounding: Grounding = Grounding.STRICT
 ) -> tuple[str, Sequence[str]]:
-    """Return what passes of a reply, and the deltas that were read of it."""
+    """Return the part of a reply that passes, and the deltas that were read."""
     read: list[str] = []
 
     async def deltas() -> AsyncIterator[str]:
@@ -135,12 +135,16 @@ async def passed(
             read.append(text[start : start + size])
             yield read[-1]
 
-    parts = grounded(deltas(), grounds(question, grounding), decline=lambda missing: f"<{missing}>")
+    parts = grounded(
+        deltas(),
+        grounds(question, grounding),
+        decline=lambda cause: f"<{cause}>",
+    )
     return "".join([part async for part in parts]), read
 
 
 @in_virtual_time
-async def test_a_reply_that_is_carried_passes_unchanged() -> None:
+async def test_a_supported_reply_passes_unchanged() -> None:
     for text, question in (
         ("The library opens at ten. It closes at six.", "When can I read?"),
         ("Good morning! How are you? So nice to see you", "Good morning!"),
@@ -151,14 +155,14 @@ async def test_a_reply_that_is_carried_passes_unchanged() -> None:
 
 
 @in_virtual_time
-async def test_the_rest_is_replaced_once_and_the_model_let_go() -> None:
+async def test_the_rest_is_replaced_once_and_the_model_is_closed() -> None:
     reply, read = await passed("It was made by Bob. " * 20, "Why is there a garden?")
     assert reply == "<name>"
     assert len(read) < 20
 
 
 @in_virtual_time
-async def test_a_yes_does_not_slip_out_before_its_claim() -> None:
+async def test_a_yes_is_not_released_before_its_claim() -> None:
     for lie in (
         "Yes, of course, we sell stamps.",
         "Yes. We sell stamps.",
@@ -169,7 +173,7 @@ async def test_a_yes_does_not_slip_out_before_its_claim() -> None:
 
 
 @in_virtual_time
-async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
+async def test_nothing_is_added_to_a_complete_answer() -> None:
     reply, _ = await passed(
         "A boat trip is nine dollars. It lasts 77 hours.", "How much is a trip?"
     )
@@ -181,7 +185,7 @@ async def test_an_answer_that_is_complete_needs_no_excuse() -> None:
 
 
 @in_virtual_time
-async def test_the_answer_to_a_question_of_fact_is_judged_by_whole_sentences() -> None:
+async def test_the_answer_to_a_factual_question_is_checked_by_whole_sentences() -> None:
     half_true = "A boat trip for all visitors is nine dollars, for 77 hours."
     assert (await passed(half_true, "How much is a boat trip?"))[0] == "<number>"
 
@@ -199,8 +203,8 @@ async def test_a_refusal_begins_a_sentence_of_its_own(grounding: Grounding) -> N
 
 
 @in_virtual_time
-async def test_talk_that_cannot_go_on_is_ended() -> None:
-    for text, question, told in (
+async def test_small_talk_that_cannot_continue_is_closed() -> None:
+    for text, question, reply in (
         (
             "That sounds like a lovely day, and Bob Miller said so too.",
             "I had such a good time.",
@@ -212,6 +216,6 @@ async def test_talk_that_cannot_go_on_is_ended() -> None:
             "听起来真是很美好的一天，不过我先说到这里。",
         ),
     ):
-        assert (await passed(text, question))[0] == told
+        assert (await passed(text, question))[0] == reply
     whole = "That sounds like a lovely day. Bob Miller said so too."
     assert (await passed(whole, "I had such a good time."))[0] == "That sounds like a lovely day."

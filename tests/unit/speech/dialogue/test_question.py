@@ -1,4 +1,4 @@
-"""What a question asks for is read from its words, in English and Chinese."""
+"""What a question asks for is recognised by its words, in English and Chinese."""
 
 import pytest
 
@@ -94,11 +94,11 @@ ASKED = {
     ("text", "kind"), [(text, kind) for kind, texts in ASKED.items() for text in texts]
 )
 def test_the_kind_of_a_question(text: str, kind: Kind) -> None:
-    assert Question.read(text).kind is kind
+    assert Question.parse(text).kind is kind
 
 
 def test_the_last_question_counts() -> None:
-    assert Question.read("Hello there. Where is it? How much is it? Thanks!").kind is Kind.AMOUNT
+    assert Question.parse("Hello there. Where is it? How much is it? Thanks!").kind is Kind.AMOUNT
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_the_last_question_counts() -> None:
         ("药店在哪里？", False),
     ],
 )
-def test_what_the_user_alone_can_know(text: str, is_about_the_user: bool) -> None:
-    assert Question.read(text).is_about_the_user is is_about_the_user
+def test_what_only_the_user_can_know(text: str, is_about_the_user: bool) -> None:
+    assert Question.parse(text).is_about_the_user is is_about_the_user
 
 
 ANSWERS = [
@@ -143,5 +143,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("question", "sentence", "is_answer"), ANSWERS)
-def test_a_sentence_answers_its_own_kind(question: str, sentence: str, is_answer: bool) -> None:
-    assert Question.read(question).is_answered_by(sentence) is is_answer
+def test_a_sentence_answers_questions_of_its_kind(
+    question: str, sentence: str, is_answer: bool
+) -> None:
+    assert Question.parse(question).is_answered_by(sentence) is is_answer

@@ -1,4 +1,4 @@
-"""Sure answers are spoken as they are written; else the model gets facts and what was heard."""
+"""Curated answers are spoken as written; otherwise the model gets facts and the history."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ async def reply(chat: ChatModel | None, question: str) -> str:
 
 
 @in_virtual_time
-async def test_a_sure_answer_is_the_curated_one() -> None:
+async def test_a_matching_question_gets_the_curated_answer() -> None:
     chat = ScriptedChat()
     assert await reply(chat, "When do you open?") == "We open at nine."
     assert chat.prompts == []
@@ -41,11 +41,11 @@ async def test_any_other_question_goes_to_the_model() -> None:
 
 
 @in_virtual_time
-async def test_without_a_model_the_persona_says_what_it_can_answer() -> None:
+async def test_without_a_model_the_persona_suggests_a_question() -> None:
     assert "When do you open?" in await reply(None, "xyz")
 
 
-def test_facts_stand_beside_the_question_and_the_beginning_stays_the_same() -> None:
+def test_facts_go_with_the_question_and_the_beginning_stays_the_same() -> None:
     history = History((Exchange(user_text="Hi", heard_text="Hello"),))
     plain = prompt("Why?", language=ENGLISH, facts=(), history=history)
     informed = prompt("Why?", language=ENGLISH, facts=ENGLISH.knowledge, history=history)
@@ -80,12 +80,12 @@ _PASTS = {
     "nothing": (),
     "a greeting": (Exchange(user_text="", heard_text="Welcome."),),
     "a greeting that nobody heard": (Exchange(user_text="", heard_text=""),),
-    "two sayings": (
+    "two lines": (
         Exchange(user_text="", heard_text="Welcome."),
         Exchange(user_text="", heard_text="Are you still there?"),
     ),
     "a question without a reply": (Exchange(user_text="One", heard_text=""),),
-    "a reply of blanks": (Exchange(user_text="One", heard_text=" \n"),),
+    "a blank reply": (Exchange(user_text="One", heard_text=" \n"),),
     "questions in a row after a greeting": (
         Exchange(user_text="", heard_text="Welcome."),
         Exchange(user_text="One", heard_text=""),
@@ -95,11 +95,11 @@ _PASTS = {
         Exchange(user_text="One", heard_text="So"),
         Exchange(user_text="", heard_text="Are you still there?"),
     ),
-    "forgotten beginning": (
+    "a dropped beginning": (
         *(Exchange(user_text=f"question {index}", heard_text="Yes.") for index in range(9)),
         *(Exchange(user_text="", heard_text=f"News {index}.") for index in range(8)),
     ),
-    "too long a beginning": (
+    "an overlong beginning": (
         Exchange(user_text="One", heard_text="x" * HISTORY_CHARACTERS),
         Exchange(user_text="", heard_text="Are you still there?"),
     ),
@@ -119,8 +119,8 @@ def test_the_user_begins_and_the_sides_alternate(
         assert roles == [Role.SYSTEM, *turns[: len(roles) - 1]]
         assert roles[-1] is Role.USER
         assert all(each.content.strip() for each in messages)
-        told = "\n".join(each.content for each in messages)
-        assert past == () or past[-1].heard_text.strip() in told
+        content = "\n".join(each.content for each in messages)
+        assert past == () or past[-1].heard_text.strip() in content
 
 
 def test_the_history_is_bounded() -> None:
@@ -134,7 +134,7 @@ def test_the_history_is_bounded() -> None:
 
 
 @in_virtual_time
-async def test_facts_that_do_not_fit_are_not_told() -> None:
+async def test_facts_that_do_not_fit_are_left_out() -> None:
     knowledge = await Knowledge.index(ENGLISH.knowledge, LetterEmbedder())
     assert relevant_facts(await knowledge.find("zzz")) == ()
     assert await (await Knowledge.index((), LetterEmbedder())).find("zzz") == ()
@@ -144,7 +144,7 @@ STRICT = dataclasses.replace(HOST, grounding=Grounding.STRICT)
 
 
 async def strict_reply(chat: ChatModel, question: str, history: History | None = None) -> str:
-    """Return what the host replies who says only what something carries."""
+    """Return what the host replies under strict grounding."""
     language = dataclasses.replace(ENGLISH, unknown="I cannot say.", identity="I am software.")
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
     deltas = dialogue.reply(
@@ -154,7 +154,7 @@ async def strict_reply(chat: ChatModel, question: str, history: History | None =
 
 
 @in_virtual_time
-async def test_what_nothing_carries_is_replaced_and_the_model_is_let_go() -> None:
+async def test_an_unsupported_part_is_replaced_and_the_model_is_closed() -> None:
     chat = ScriptedChat(deltas=("Nice to ", "meet you. ", "The pool costs ", "$9. ", "Bye", "."))
     assert await strict_reply(chat, "Let us talk") == "Nice to meet you."
     assert chat.closed == 1
@@ -163,7 +163,7 @@ async def test_what_nothing_carries_is_replaced_and_the_model_is_let_go() -> Non
 
 
 @in_virtual_time
-async def test_questions_that_only_facts_could_answer_cost_no_model() -> None:
+async def test_questions_that_only_facts_could_answer_do_not_reach_the_model() -> None:
     chat = ScriptedChat()
     for question in ("What time is it?", "How much is a boat?", "Who is your boss?"):
         assert await strict_reply(chat, question) == "I cannot say."
@@ -171,17 +171,17 @@ async def test_questions_that_only_facts_could_answer_cost_no_model() -> None:
 
 
 @in_virtual_time
-async def test_what_the_user_said_may_be_said_again() -> None:
-    told = History((Exchange(user_text="My name is Tom.", heard_text="Hello!"),))
+async def test_what_the_user_said_may_be_repeated() -> None:
+    history = History((Exchange(user_text="My name is Tom.", heard_text="Hello!"),))
     chat = ScriptedChat(deltas=("Your name is Tom", "."))
-    assert await strict_reply(chat, "What is my name?", told) == "Your name is Tom."
+    assert await strict_reply(chat, "What is my name?", history) == "Your name is Tom."
     assert await strict_reply(chat, "What is my name?") == "I cannot say."
     chat = ScriptedChat(deltas=("Your name is ", "surely Bob", "."))
-    assert await strict_reply(chat, "What is my name?", told) == "I cannot say."
+    assert await strict_reply(chat, "What is my name?", history) == "I cannot say."
 
 
 @in_virtual_time
-async def test_nobody_is_told_that_a_human_speaks() -> None:
+async def test_no_persona_claims_to_be_human() -> None:
     chat = ScriptedChat(deltas=("I am a real person", "."))
     assert await strict_reply(chat, "Are you a human?") == "I am software."
     assert await strict_reply(chat, "Let us talk about you") == "I cannot say."
