@@ -11,7 +11,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.backend.watching import updates
 from gateway.contract.bodies import CreateTaskBody
-from gateway.contract.wire import to_duration, to_error
+from gateway.contract.wire import from_failed_status, to_duration
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -50,7 +50,7 @@ async def until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.T
                 case pb.TASK_STATE_STREAMING:
                     return task
                 case pb.TASK_STATE_FAILED if task.HasField("failure"):
-                    raise to_error(task.failure)
+                    raise from_failed_status(task.failure)
                 # One that is stopping may yet turn out to have failed.
                 case pb.TASK_STATE_STOPPED:
                     raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)

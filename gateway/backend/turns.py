@@ -8,7 +8,7 @@ from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend.services import Backend
-from gateway.contract.wire import to_error
+from gateway.contract.wire import from_failed_status
 from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
 from services.runtime.errors import ServiceError
@@ -56,8 +56,13 @@ def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
     chunks = (pcm[at : at + CHUNK_BYTES] for at in range(0, len(pcm), CHUNK_BYTES))
     return [
         *(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=chunk)) for chunk in chunks),
-        pb.ConverseRequest(commit=pb.ConverseCommit()),
+        *commit(),
     ]
+
+
+def commit() -> list[pb.ConverseRequest]:
+    """Return the requests that end an utterance."""
+    return [pb.ConverseRequest(commit=pb.ConverseCommit())]
 
 
 def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
@@ -136,7 +141,7 @@ def count(event: conversation_pb2.ConversationEvent) -> None:
             log.info("turn finished", turn_id=event.turn_id, interrupted=finished.interrupted)
         case "turn_failed":
             TURNS.labels(outcome="failed").inc()
-            reason = to_error(event.turn_failed.status).reason
+            reason = from_failed_status(event.turn_failed.status).reason
             log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
         case _:
             pass

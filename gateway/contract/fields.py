@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Annotated
 
+from fastapi import Path
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -44,6 +45,7 @@ TaskId = Annotated[
     ),
     AfterValidator(_check_unicode),
 ]
+TaskIdInPath = Annotated[str, Path(alias="taskId")]
 Words = Annotated[
     str,
     Field(min_length=1, max_length=4000),

@@ -4,8 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
-from gateway.contract import bodies, models, problems
+from gateway.contract import bodies, events, models, problems, turn_models
+from gateway.contract.json_model import JsonModel
 from services.runtime.reasons import RULES, Reason
 
 # What the vendored Swagger UI reads.
@@ -26,11 +28,18 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
-# Answers and requests that handlers read or write by themselves.
-EXTRA_MODELS = (models.Problem, bodies.TalkBody, models.TurnAnswer)
+# What handlers read or write by themselves: bodies, answers, and the events of lines and streams.
+EXTRA_MODELS: tuple[type[BaseModel], ...] = (
+    models.Problem,
+    bodies.TalkBody,
+    turn_models.TurnAnswer,
+    events.LineMessage,
+    events.TurnEvent,
+    events.TaskEvent,
+)
 
 
-def _ref(model: type[models.JsonModel]) -> dict[str, str]:
+def _ref(model: type[JsonModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
@@ -93,7 +102,7 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     spoken = {
         "description": "The turn: when it is over, when it begins to be heard, or as live events.",
         "content": {
-            "application/json": {"schema": _ref(models.TurnAnswer)},
+            "application/json": {"schema": _ref(turn_models.TurnAnswer)},
             "text/event-stream": {"schema": {"type": "string"}},
         },
     }
@@ -112,7 +121,7 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     )
     early = {
         "description": "The turn whose reply begins to be heard, with `Prefer: respond-async`.",
-        "content": {"application/json": {"schema": _ref(models.TurnAnswer)}},
+        "content": {"application/json": {"schema": _ref(turn_models.TurnAnswer)}},
     }
     return {200: spoken, 202: early, **failures(*common, *reasons)}
 
@@ -139,8 +148,9 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
     schemas = described["components"]["schemas"]
     for model in EXTRA_MODELS:
         schema = model.model_json_schema(ref_template=REF, mode="serialization")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
+        found = {**schema.pop("$defs", {}), model.__name__: schema}
+        for name, each in found.items():
+            schemas.setdefault(name, each)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path in described["paths"].values():

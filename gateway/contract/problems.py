@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -17,10 +18,13 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
+from gateway.contract.models import Problem, ProblemViolation
 from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError, Violation, from_exception
 from services.runtime.reasons import RULES, Reason
 from services.runtime.requests import current_request_id
+
+M = TypeVar("M")
 
 log = structlog.get_logger(__name__)
 
@@ -132,40 +136,47 @@ def invalid_request(errors: Sequence[Any]) -> ServiceError:
     )
 
 
-def problem(error: ServiceError, *, instance: str) -> dict[str, Any]:
-    """Return the members of a problem; `success` and `error` are what the sample's clients read."""
+def to_problem(error: ServiceError, *, instance: str) -> Problem:
+    """Return an error as a problem; `success` and `error` are what the sample's clients read."""
     rule = RULES[error.reason]
     violations = [
-        {
-            "field": http_name(each.field),
-            "rule": each.rule,
-            "description": in_http_names(each.description),
-        }
+        ProblemViolation(
+            field=http_name(each.field),
+            rule=each.rule,
+            description=in_http_names(each.description),
+        )
         for each in error.violations
     ]
     detail = in_http_names(error.message)
     if violations:
-        detail = f"{violations[0]['field']}: {violations[0]['description']}"
-    return {
-        "type": TYPE_PREFIX + error.reason,
-        "title": rule.title,
-        "status": rule.http_status,
-        "detail": detail,
-        "instance": instance,
-        "code": rule.code.name,
-        "reason": str(error.reason),
-        "metadata": {http_name(name): value for name, value in error.metadata.items()},
-        "requestId": current_request_id(),
-        "violations": violations,
-        "success": False,
-        "error": detail,
-    }
+        detail = f"{violations[0].field}: {violations[0].description}"
+    return Problem(
+        type=TYPE_PREFIX + error.reason,
+        title=rule.title,
+        status=rule.http_status,
+        detail=detail,
+        instance=instance,
+        code=rule.code.name,
+        reason=str(error.reason),
+        metadata={http_name(name): value for name, value in error.metadata.items()},
+        request_id=current_request_id(),
+        violations=violations,
+        error=detail,
+    )
+
+
+def validated(validate: Callable[[Any], M], given: Any) -> M:
+    """Return what pydantic makes of a request; raises ServiceError with the field and the rule."""
+    try:
+        return validate(given)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from None
 
 
 def problem_response(
     error: ServiceError, *, instance: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return the answer that tells of a failure."""
+    """Return the answer to a request that failed."""
     rule = RULES[error.reason]
     PROBLEMS.labels(reason=error.reason).inc()
     answered = dict(headers or {})
@@ -177,29 +188,29 @@ def problem_response(
     if rule.http_status == 401:
         answered["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
-        problem(error, instance=instance),
+        to_problem(error, instance=instance).to_json(),
         status_code=rule.http_status,
         headers=answered,
         media_type=MEDIA_TYPE,
     )
 
 
-def foreseen(error: BaseException) -> ServiceError:
-    """Return what a caller may see of any exception; one nobody foresaw is logged, not told."""
+def visible_error(error: BaseException) -> ServiceError:
+    """Return what a caller may see of any exception; an unexpected one is logged, not shown."""
     if isinstance(error, ClientDisconnect):
         return ServiceError(Reason.CANCELLED, "The client went away.")
-    seen = from_exception(error)
-    if seen is None:
-        log.error("request failed unforeseen", exc_info=error)
+    known = from_exception(error)
+    if known is None:
+        log.error("request failed unexpectedly", exc_info=error)
         return ServiceError(Reason.INTERNAL, "Something went wrong here.")
-    return seen
+    return known
 
 
 def install_problems(app: FastAPI) -> None:
     """Have the application answer every failure with a problem."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
-        return problem_response(foreseen(error), instance=request.url.path)
+        return problem_response(visible_error(error), instance=request.url.path)
 
     async def on_validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

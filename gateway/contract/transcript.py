@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from gateway.contract.models import Turn
+from gateway.contract.turn_models import Turn
 
 USER = "User"
 SECONDS = len("2026-01-31T12:00:00")

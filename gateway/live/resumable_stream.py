@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from enum import StrEnum
+from typing import TypeAlias
 
 import structlog
 
@@ -11,6 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend.services import Backend
+from gateway.contract.events import ConversationResumed, ConversationSuspended, NoData
 from gateway.live.uplink import Uplink
 from services.runtime.batches import batches
 from services.runtime.errors import ServiceError
@@ -34,14 +35,10 @@ WITNESSED_EVENTS = 128
 """A moment of a conversation: what a replica that dies may not have written down."""
 
 
-class Interlude(StrEnum):
-    """What the conversation itself cannot tell, because speech is not there."""
-
-    SUSPENDED = "conversation_suspended"
-    """Speech is lost and looked for; whatever was being said may have ended."""
-
-    RESUMED = "conversation_resumed"
-    """It goes on: what was missed follows."""
+# What the conversation itself cannot report, because speech is not there.
+SUSPENDED = ConversationSuspended(event="conversation_suspended", data=NoData())
+RESUMED = ConversationResumed(event="conversation_resumed", data=NoData())
+Interlude: TypeAlias = ConversationSuspended | ConversationResumed
 
 
 class ResumableStream:
@@ -70,7 +67,7 @@ class ResumableStream:
                         if response.HasField("ready") and search.is_on:
                             search.succeed()
                             if self._position is not None:
-                                yield Interlude.RESUMED
+                                yield RESUMED
                         uplink.note(response.event)
                         if self._is_news(response):
                             yield response
@@ -84,7 +81,7 @@ class ResumableStream:
                     raise
                 log.warning("conversation interrupted", reason=error.reason, tries=search.tries)
             if is_news and self._position is not None:
-                yield Interlude.SUSPENDED
+                yield SUSPENDED
             await search.pause()
 
     def _is_news(self, response: pb.ConverseResponse) -> bool:

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from gateway.contract.problems import foreseen, problem_response
+from gateway.contract.problems import problem_response, visible_error
 from gateway.server.sockets import close_with, refuse
 from gateway.telemetry import REQUEST_SECONDS, REQUESTS
 from services.runtime.requests import REQUEST_ID_HEADER, new_request_id
@@ -58,7 +58,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            seen = foreseen(error)
+            seen = visible_error(error)
             if not status:
                 response = problem_response(seen, instance=scope["path"])
                 await response(scope, receive, send_with_id)
@@ -98,7 +98,7 @@ class RequestContext:
             return
         except Exception as error:
             tell = close_with if is_accepted else refuse
-            await tell(foreseen(error), scope, send_with_id)
+            await tell(visible_error(error), scope, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             log.info(

@@ -7,9 +7,10 @@ import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.contract.models import TurnAnswer
 from gateway.contract.preferences import TalkAnswer
-from gateway.contract.wire import to_error, to_ledger, to_timings
+from gateway.contract.turn_models import TurnAnswer
+from gateway.contract.turn_wire import from_latency, from_ledger
+from gateway.contract.wire import from_failed_status
 from services.runtime.errors import ServiceError
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ class AskedTurn:
                 case "turn_finished":
                     return self._finished(event.turn_finished)
                 case "turn_failed":
-                    raise to_error(event.turn_failed.status)
+                    raise from_failed_status(event.turn_failed.status)
                 case _:
                     pass
         return None
@@ -92,6 +93,6 @@ class AskedTurn:
             reply=finished.reply_text,
             heard=finished.heard_text,
             interrupted=finished.interrupted,
-            timings=to_timings(finished.latency),
-            ledger=to_ledger(finished.ledger),
+            timings=from_latency(finished.latency),
+            ledger=from_ledger(finished.ledger),
         )

@@ -1,13 +1,13 @@
 """A WebSocket whose client is told what is wrong with its messages before it is closed for that."""
 
 import asyncio
-import json
 from typing import Any
 
 import structlog
 from websockets.frames import CloseCode, Frame, Opcode
 
-from gateway.contract.problems import problem
+from gateway.contract.events import LineProblem
+from gateway.contract.problems import to_problem
 from gateway.server.send_timeout import PatientWebSocket
 from gateway.server.sockets import message_too_large
 from gateway.telemetry import PROBLEMS
@@ -58,8 +58,8 @@ class FailingWebSocket(PatientWebSocket):
         PROBLEMS.labels(reason=error.reason).inc()
         request_id = self.response.headers.get(REQUEST_ID_HEADER, "")
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            told = {"problem": problem(error, instance=self.scope["path"])}
-        frame = Frame(Opcode.TEXT, json.dumps(told, ensure_ascii=False).encode())
+            message = LineProblem(problem=to_problem(error, instance=self.scope["path"]))
+        frame = Frame(Opcode.TEXT, message.to_text().encode())
         return frame.serialize(mask=False)
 
 

@@ -1,10 +1,9 @@
 """WebSockets: how they are told of failures."""
 
-import json
-
 from starlette.types import Scope, Send
 
-from gateway.contract.problems import problem
+from gateway.contract.events import LineProblem
+from gateway.contract.problems import to_problem
 from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
@@ -35,8 +34,8 @@ def close_code(error: ServiceError) -> int:
 async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
     """Tell the problem of a socket that was accepted, and close it."""
     PROBLEMS.labels(reason=error.reason).inc()
-    told = {"problem": problem(error, instance=scope["path"])}
-    await send({"type": "websocket.send", "text": json.dumps(told, ensure_ascii=False)})
+    message = LineProblem(problem=to_problem(error, instance=scope["path"]))
+    await send({"type": "websocket.send", "text": message.to_text()})
     await send({"type": "websocket.close", "code": close_code(error), "reason": str(error.reason)})
 
 

@@ -7,8 +7,9 @@ from contextlib import aclosing, suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.contract.events import Event
-from gateway.contract.problems import foreseen, problem
+from gateway.contract.conversation_events import Event
+from gateway.contract.events import StreamFailed
+from gateway.contract.problems import to_problem, visible_error
 from gateway.server.disconnection import unless_gone
 from gateway.server.drain import Drain
 from gateway.telemetry import EVENT_STREAMS
@@ -64,14 +65,14 @@ class EventStream(Response):
             async with self._drain.limit(0):
                 await self._send_events(send)
         except Exception as error:
-            failed = Event(name="problem", data=problem(foreseen(error), instance=path))
-            await _send_part(send, failed.encode())
+            problem = to_problem(visible_error(error), instance=path)
+            await _send_part(send, StreamFailed(event="problem", data=problem).to_sse())
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_events(self, send: Send) -> None:
         event: Event | None = self._first
         while event is not None:
-            await _send_part(send, event.encode())
+            await _send_part(send, event.to_sse())
             event = await self._next(send)
 
     async def _next(self, send: Send) -> Event | None:
