@@ -103,7 +103,10 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 def test_dist_was_built_from_the_sources_as_they_are() -> None:
     built_from = json.loads((WEB / "dist" / "sources.json").read_text())
-    single = ["index.html", "package-lock.json", "package.json", "tsconfig.json", "vite.config.ts"]
+    single = [
+        *("index.html", "openapi.json", "package-lock.json", "package.json"),
+        *("tsconfig.json", "vite.config.ts"),
+    ]
     folders = [path for name in ("public", "src") for path in (WEB / name).rglob("*")]
     sources = [WEB / name for name in single] + [path for path in folders if path.is_file()]
     digests = {

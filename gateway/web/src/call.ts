@@ -55,7 +55,7 @@ export class Call {
   static async start(choice: gateway.Choice, holding: Holding): Promise<Call> {
     const id = newId();
     const viewer = { roomId: `room_${id}`, streamId: `stream_${id}`, userId: `user_${id}` };
-    const { taskId, lang } = await gateway.createTask(choice, viewer);
+    const { taskId, lang = choice.lang } = await gateway.createTask(choice, viewer);
     const { personaId } = choice;
     return new Call({ taskId, lang, personaId, viewer, startedAt: Date.now() }, holding);
   }

@@ -1,6 +1,6 @@
 // The seam between a call and the ways to watch it.
 
-import type { Ticket } from "../contract";
+import type { Ticket } from "./ticket";
 
 /** Where a player puts picture and sound. */
 export interface Screen {

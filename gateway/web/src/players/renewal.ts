@@ -1,8 +1,8 @@
 // Keeps a viewer's token valid, by the server's clock and not by the viewer's.
 
 import { backoffMs } from "../backoff";
-import type { Ticket } from "../contract";
 import { pause } from "../pause";
+import type { Ticket } from "./ticket";
 
 /** The part of a token's life after which it is renewed. */
 const RENEW_AT = 0.8;

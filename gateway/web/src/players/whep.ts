@@ -1,8 +1,8 @@
 // Plays a WHEP stream: what the engine speaks.
 
-import type { Ticket } from "../contract";
 import { pause } from "../pause";
 import type { Player, Screen } from "./player";
+import type { Ticket } from "./ticket";
 
 const GATHERING_MS = 2000;
 /** A connection that is only disconnected may come back by itself. */

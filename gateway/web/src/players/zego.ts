@@ -1,9 +1,9 @@
 // Plays a stream of the real cloud with the vendor's SDK; loaded for such deployments alone.
 
 import type { ZegoExpressEngine } from "zego-express-engine-webrtc";
-import type { Ticket } from "../contract";
 import type { Access, Player, Screen, Viewer } from "./player";
 import { Renewal } from "./renewal";
+import type { Ticket } from "./ticket";
 
 export class ZegoPlayer implements Player {
   readonly lost: Promise<void>;
