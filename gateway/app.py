@@ -1,4 +1,4 @@
-"""The composition of the gateway: every endpoint and what surrounds it, over given services."""
+"""The composition of the gateway: its endpoints and middleware, over given services."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class GatewayOptions:
 def create_app(
     *, backend: Backend, decoder: Decoder, options: GatewayOptions, drain: Drain | None = None
 ) -> FastAPI:
-    """Return the application; `backend` and `decoder` stay the caller's to close.
+    """Return the application; the caller closes `backend` and `decoder`.
 
     All that it serves ends when the `drain` is run.
     """
@@ -73,7 +73,7 @@ def create_app(
         redirect_slashes=False,
         # Its spans record the query of an address, which may hold a key; ours do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        middleware=_surroundings(options, rate, drain),
+        middleware=_middleware(options, rate, drain),
     )
     for router in _routers(backend, decoder, options, rate, drain):
         app.include_router(router)
@@ -119,8 +119,8 @@ def _routers(
     )
 
 
-def _surroundings(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
-    """Return the layers around the endpoints, outermost first."""
+def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
+    """Return the middleware, outermost first."""
 
     def limit_of(path: str) -> int:
         return options.max_upload_bytes if path == UPLOAD_PATH else JSON_BYTES

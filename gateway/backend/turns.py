@@ -1,4 +1,4 @@
-"""One turn of a task's conversation: what is sent for it, and what comes of it."""
+"""One turn of a task's conversation: the requests for it, and its outcome."""
 
 from collections.abc import AsyncGenerator
 
@@ -18,7 +18,7 @@ from services.runtime.wire import to_duration
 log = structlog.get_logger(__name__)
 
 CHUNK_BYTES = 32_000
-"""A second; the proto takes 32768 bytes at most."""
+"""One second; the proto limits a chunk to 32768 bytes."""
 
 
 def setup(
@@ -78,7 +78,7 @@ def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseR
 
 
 def request_id_of(request: pb.ConverseRequest) -> str:
-    """Return what a text or words to say are known by, empty for all else."""
+    """Return the id of a text or of words to say; empty for all other requests."""
     return request.text.request_id or request.say.request_id
 
 
@@ -88,7 +88,7 @@ def interruption() -> list[pb.ConverseRequest]:
 
 
 def leaving(linger_s: float) -> list[pb.ConverseRequest]:
-    """Return the requests that say goodbye, after which the task outlives its streams a while."""
+    """Return the requests of a client that leaves; the task outlives its streams by `linger_s`."""
     leave = pb.ConverseLeave(linger_duration=to_duration(linger_s))
     return [pb.ConverseRequest(leave=leave)]
 
@@ -96,9 +96,9 @@ def leaving(linger_s: float) -> list[pb.ConverseRequest]:
 async def converse(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> AsyncGenerator[pb.ConverseResponse, None]:
-    """Send requests and half-close; yield `ready` and events until all is over.
+    """Send requests and half-close; yield `ready` and events until the stream ends.
 
-    A turn that was begun goes on when the generator is closed, unless the setup says otherwise.
+    A turn that has begun goes on when the generator is closed, unless the setup says otherwise.
     """
     start, *rest = requests
     async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
@@ -110,7 +110,7 @@ async def converse(
 async def deliver(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> None:
-    """Send requests that begin no turn, and return when they have been taken."""
+    """Send requests that begin no turn, and return once they were accepted."""
     start, *rest = requests
     async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
         async for _ in responses:

@@ -38,7 +38,7 @@ def from_ready(ready: speech_pb2.ConverseReady) -> events.Ready:
 def from_snapshot(snapshot: task_pb2.TaskSnapshot, *, is_resumed: bool) -> events.Snapshot:
     """Return a task as it is.
 
-    A client that resumes keeps the position that it has: the events after that are still to come.
+    A client that resumes keeps its position: the events after that are still to come.
     """
     return events.Snapshot(
         event="snapshot",
@@ -50,7 +50,7 @@ def from_snapshot(snapshot: task_pb2.TaskSnapshot, *, is_resumed: bool) -> event
 
 
 def from_task_event(event: task_pb2.TaskEvent, *, instance: str) -> Event | None:
-    """Return an event at its position in the task's log; None for a kind that is not known."""
+    """Return an event at its position in the task's log; None for an unknown kind."""
     name = event.WhichOneof("event")
     match name:
         case "state_changed":
@@ -70,7 +70,7 @@ def from_task_event(event: task_pb2.TaskEvent, *, instance: str) -> Event | None
 def from_conversation_event(
     event: pb.ConversationEvent, *, instance: str
 ) -> ConversationEvent | None:
-    """Return an event at its position in the conversation; None for a kind that is not known.
+    """Return an event at its position in the conversation; None for an unknown kind.
 
     `instance` is the path that the client asked, for problems.
     """

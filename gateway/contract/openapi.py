@@ -1,4 +1,4 @@
-"""The OpenAPI description: what cannot be read off the handlers' signatures."""
+"""The OpenAPI document: what FastAPI cannot infer from the handlers' signatures."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gateway.contract import bodies, events, models, problems, turn_models
 from gateway.contract.json_model import JsonModel
 from services.runtime.reasons import RULES, Reason
 
-# What the vendored Swagger UI reads.
+# What the bundled Swagger UI reads.
 OPENAPI_VERSION = "3.0.3"
 REF = "#/components/schemas/{model}"
 ALWAYS = (
@@ -84,7 +84,7 @@ TALK_REQUEST: dict[str, Any] = {
 
 
 def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """Return the failing answers of an endpoint, by status."""
+    """Return the error responses of an endpoint, by status."""
     by_status: dict[int, list[Reason]] = {}
     for reason in dict.fromkeys((*reasons, *ALWAYS)):
         by_status.setdefault(RULES[reason].http_status, []).append(reason)
@@ -98,7 +98,7 @@ def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
 
 
 def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """Return the answers of an endpoint that holds a turn."""
+    """Return the responses of an endpoint that runs a turn."""
     spoken = {
         "description": "The turn: when it is over, when it begins to be heard, or as live events.",
         "content": {
@@ -127,7 +127,7 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
 
 
 def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
-    """Have the application describe itself in the version that its page reads."""
+    """Have the application describe itself in the version that Swagger UI reads."""
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -165,7 +165,7 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
 
 
 def _simplified(node: Any) -> Any:
-    """Return a description without what OpenAPI 3.0 does not know: null types, const, examples."""
+    """Return a description without what OpenAPI 3.0 lacks: null types, const, examples."""
     if isinstance(node, list):
         return [_simplified(each) for each in node]
     if not isinstance(node, dict):
@@ -173,7 +173,7 @@ def _simplified(node: Any) -> Any:
     simple = {name: _simplified(value) for name, value in node.items()}
     match simple:
         case {"anyOf": [only, {"type": "null"}]}:
-            # A member that is null on our side is never sent.
+            # Members that are null here are left out of the JSON.
             simple.pop("anyOf")
             simple.pop("default", None)
             simple = only | simple

@@ -32,7 +32,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:digitalhuman:error:"
 RETRY_AFTER_S = 1.0
 
-# What the protos name otherwise than HTTP does.
+# Fields that the protos name differently from HTTP.
 HTTP_NAMES = {
     "after_sequence": "after",
     "language_code": "lang",
@@ -48,7 +48,7 @@ HTTP_NAMES = {
     "text.request_id": "requestId",
     "voice_id": "voice",
 }
-# What the services call the fields of their requests, where they speak of them in a text.
+# The names of the services' fields, as they appear in the services' error texts.
 PROTO_NAMES = frozenset(
     field.name
     for file in (avatar_pb2, conversation_pb2, speech_pb2, task_pb2)
@@ -57,7 +57,7 @@ PROTO_NAMES = frozenset(
     if "_" in field.name
 )
 PROTO_PATH = re.compile(r"\b(?:[a-z]+\.)*([a-z]+(?:_[a-z0-9]+)+)\b")
-# What pydantic calls the rules that its violations break.
+# Our names for the rules, by pydantic's error types.
 RULE_NAMES = {
     "missing": "required",
     "string_type": "string",
@@ -84,9 +84,9 @@ HTTP_REASONS = {
 
 
 def http_name(path: str) -> str:
-    """Return the client's name of a proto field: `setup.language_code` is `lang`.
+    """Return the client's name for a proto field: `setup.language_code` is `lang`.
 
-    A name that is the client's already, such as `roomId` or `Content-Type`, stays as it is.
+    A name that is already the client's, such as `roomId` or `Content-Type`, is kept.
     """
     named = re.sub(r"\[\d+\]$", "", path)
     last = named.rpartition(".")[2]
@@ -96,7 +96,7 @@ def http_name(path: str) -> str:
 
 
 def in_http_names(text: str) -> str:
-    """Return a text of a service with the client's names of the fields that it names."""
+    """Return a service's text with its field names replaced by the client's."""
 
     def rename(found: re.Match[str]) -> str:
         return http_name(found[0]) if found[1] in PROTO_NAMES else found[0]
@@ -111,7 +111,7 @@ def refused(reason: Reason, field: str, rule: str, description: str) -> ServiceE
 
 
 def violations_of(errors: Sequence[Any]) -> list[Violation]:
-    """Return pydantic's findings as violations; they never repeat what the client sent."""
+    """Return pydantic's errors as violations, which never echo what the client sent."""
     found = []
     for error in errors:
         names = [str(part) for part in error["loc"] if part not in ("body", "query", "header")]
@@ -126,7 +126,7 @@ def violations_of(errors: Sequence[Any]) -> list[Violation]:
 
 
 def invalid_request(errors: Sequence[Any]) -> ServiceError:
-    """Return the error for what pydantic found in a request."""
+    """Return the error for a request that pydantic rejected."""
     if any(error["type"] == "json_invalid" for error in errors):
         return ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.")
     found = violations_of(errors)
@@ -207,7 +207,7 @@ def visible_error(error: BaseException) -> ServiceError:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Have the application answer every failure with a problem."""
+    """Have the application answer every error with a problem."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
         return problem_response(visible_error(error), instance=request.url.path)
@@ -228,7 +228,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _of_http_error(error: HTTPException) -> ServiceError:
-    # FastAPI wraps whatever goes wrong while it reads a body.
+    # FastAPI wraps every exception that is raised while it reads a body.
     if isinstance(error.__cause__, ServiceError):
         return error.__cause__
     reason = HTTP_REASONS.get(error.status_code, Reason.INTERNAL)

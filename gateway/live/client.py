@@ -55,7 +55,7 @@ class LineClient:
             if text is not None:
                 self._rate.take(caller_of(self._socket.scope))
                 if self._take_control(text) == "leave":
-                    # Speech ends the stream once it has read that, even if the client is gone.
+                    # Speech ends the stream once it has read that, even if the client has left.
                     await asyncio.get_running_loop().create_future()
             else:
                 await self._reader.feed(chunk or b"")

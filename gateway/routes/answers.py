@@ -1,4 +1,4 @@
-"""What became of the turn that a request asked for."""
+"""The outcome of the turn that a request asked for."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,10 +17,10 @@ log = structlog.get_logger(__name__)
 
 
 class AskedTurn:
-    """One turn among all that the stream of its request tells of.
+    """One turn among all that the stream of its request reports.
 
-    A task's conversation is one for all who take part: what others ask meanwhile, or asked
-    before, is told too. `request_id` is what the turn is known by; a spoken question has none.
+    A task's conversation is shared by all who take part: the stream also reports turns that others
+    ask for. The turn is recognised by its `request_id`; a spoken question has none.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class AskedTurn:
         self._reply = ""
 
     async def until(self, answer: TalkAnswer) -> TurnAnswer | None:
-        """Return how the turn stands when it is to be answered, None when there is none.
+        """Return the turn at the moment of its answer; None when there was no turn.
 
         Raises ServiceError when it failed before.
         """
@@ -58,12 +58,12 @@ class AskedTurn:
         return None
 
     async def follow(self) -> None:
-        """Read on to the end of a turn that was answered before."""
+        """Read on to the end of a turn that was answered early."""
         async with aclosing(self._responses):
             try:
                 await self.until(TalkAnswer.FINISHED)
             except ServiceError as error:
-                # Whoever wants to know reads the task's events.
+                # The task's events report it.
                 log.info("turn failed after its answer", reason=str(error.reason))
 
     def _recognize(self, event: conversation_pb2.ConversationEvent) -> None:

@@ -1,4 +1,4 @@
-"""Reads what a client asks: JSON, a form with a recording, or the recording itself."""
+"""Reads a client's question: JSON, a form with a recording, or the recording itself."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ DOCUMENTED_TYPES = "must be application/json, multipart/form-data or audio/*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of a task: text, or 16 kHz PCM; neither means the sample question."""
+    """A question: text, or 16 kHz PCM; neither means the persona's sample question."""
 
     task_id: str
     lang: str
@@ -34,13 +34,13 @@ class Question:
 
 
 FindTask = Callable[[str], Awaitable[object]]
-"""Raises ServiceError for an id that is no task's."""
+"""Raises ServiceError for an id that is not a task's."""
 
 
 async def read_question(request: Request, decoder: Decoder, find_task: FindTask) -> Question:
     """Return the question of a request; raises ServiceError that names the field.
 
-    The task is looked up before a recording is decoded: no work is done for one that is not there.
+    The task is looked up before a recording is decoded, so that unknown tasks cost no work.
     """
     content_type = request.headers.get("content-type", "")
     kind = media_kind(content_type)
@@ -102,4 +102,4 @@ async def _spooled(request: Request) -> AsyncIterator[BinaryIO]:
     with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         async for chunk in request.stream():
             file.write(chunk)
-        yield file  # type: ignore[misc]  # it is one in all but name
+        yield file  # type: ignore[misc]  # it has all methods of one

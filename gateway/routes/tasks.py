@@ -9,9 +9,9 @@ from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend import creation
-from gateway.backend.casting import Casting
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.creation import CLAIM_MARGIN_S
+from gateway.backend.orders import Orders
 from gateway.backend.services import Backend
 from gateway.contract.bodies import CreateTaskBody, TaskBody
 from gateway.contract.constraints import constraints
@@ -42,7 +42,7 @@ class TaskRoutes:
         create_answer: CreateAnswer,
     ) -> None:
         self._backend = backend
-        self._casting = Casting(backend, catalogue)
+        self._orders = Orders(backend, catalogue)
         self._create_timeout_s = create_timeout_s
         self._create_answer = create_answer
 
@@ -121,7 +121,7 @@ class TaskRoutes:
         order = creation.order(
             body, idempotency_key, claim_timeout_s=self._create_timeout_s + CLAIM_MARGIN_S
         )
-        task = await self._casting.order(order)
+        task = await self._orders.place(order)
         # After the answer is sent: nobody would stop a task whose creator was never answered.
         claim = BackgroundTask(creation.claim, self._backend, task.task_id)
         is_early = prefers_early(prefer)

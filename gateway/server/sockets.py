@@ -1,4 +1,4 @@
-"""WebSockets: how they are told of failures."""
+"""WebSockets: how they report errors."""
 
 from starlette.types import Scope, Send
 
@@ -24,7 +24,7 @@ def message_too_large() -> ServiceError:
 
 
 def close_code(error: ServiceError) -> int:
-    """Return the code with which a socket that failed is closed: 4404 for what is 404 in HTTP."""
+    """Return the close code for an error: 4404 for what is 404 in HTTP."""
     if error.reason is Reason.DRAINING:
         return GOING_AWAY
     status = RULES[error.reason].http_status
@@ -32,7 +32,7 @@ def close_code(error: ServiceError) -> int:
 
 
 async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
-    """Tell the problem of a socket that was accepted, and close it."""
+    """Send an error over a socket that was accepted, and close it."""
     PROBLEMS.labels(reason=error.reason).inc()
     message = LineProblem(problem=to_problem(error, instance=scope["path"]))
     await send({"type": "websocket.send", "text": message.to_text()})
@@ -40,6 +40,6 @@ async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
 
 
 async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:
-    """Accept a socket to tell why not: of a failed handshake a browser tells its page nothing."""
+    """Accept a socket to send the error: browsers hide a failed handshake's from their pages."""
     await send({"type": "websocket.accept"})
     await close_with(error, scope, send)

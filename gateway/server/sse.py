@@ -22,9 +22,9 @@ KEEP_ALIVE = b": keep-alive\n\n"
 class EventStream(Response):
     """Streams events until they end or the client leaves.
 
-    `events` has begun already, so that its failure to begin is told by the HTTP status; a later one
-    is told by a last event `problem`, and so is the end of the gateway. The stream closes `events`:
-    when the client leaves, or with `goes_on` at their own end.
+    `events` has started already, so that a failure to start is answered by the HTTP status; a later
+    failure is sent as a last event `problem`, and so is the gateway's shutdown. The stream closes
+    `events`: when the client leaves, or with `goes_on` at their own end.
     """
 
     media_type = "text/event-stream"
@@ -48,10 +48,10 @@ class EventStream(Response):
         """Send the events."""
         with EVENT_STREAMS.track_inprogress():
             async with aclosing(self._events):
-                telling = self._send_all(scope["path"], send)
-                # What is sent to a client that is gone is dropped by the server.
+                sending = self._send_all(scope["path"], send)
+                # The server drops what is sent to a client that has disconnected.
                 with suppress(ServiceError):
-                    await (telling if self._goes_on else unless_gone(receive, telling))
+                    await (sending if self._goes_on else unless_gone(receive, sending))
 
     async def _send_all(self, path: str, send: Send) -> None:
         await send(
