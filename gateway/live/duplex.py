@@ -60,7 +60,7 @@ class DuplexRoutes:
         await close_with(error, socket.scope, socket.send)
 
     async def _converse(self, socket: WebSocket) -> None:
-        """Run the conversation until the client leaves; raises what the client is sent before the line closes."""
+        """Run the conversation until the client leaves; raises the error to close with."""
         query = validated(TalkQuery.model_validate, dict(socket.query_params))
         is_manual = query.turn_detection == "MANUAL"
         uplink = Uplink(keeps_utterances=is_manual)

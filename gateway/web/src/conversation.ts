@@ -1,10 +1,10 @@
-// What is said during a call, put together from the line's events.
+// The turns of a call, put together from the line's events.
 
 import type { ConversationEvent, Origin, SentenceData, Timings } from "./contract";
 
 export interface Turn {
   readonly id: number;
-  /** Where it comes from, null while the user's words may still turn out to ask for nothing. */
+  /** Where it comes from; null while the user's words may still be dismissed. */
   origin: Origin | null;
   question: string;
   isQuestionFinal: boolean;
@@ -12,7 +12,7 @@ export interface Turn {
   sentences: SentenceData[];
   /** When the digital human began to speak, on the page's clock. */
   spokenSince: number | null;
-  /** How it ended, null while it goes on. */
+  /** How it ended; null while it goes on. */
   end: End | null;
 }
 
@@ -28,7 +28,7 @@ export type Activity = "resting" | "thinking" | "speaking";
 
 export interface ConversationListener {
   onTurn(turn: Turn): void;
-  /** It was nothing; what was said before it counts again. */
+  /** It was dismissed; the turn before it is the latest again. */
   onTurnGone(turn: Turn, before: Turn | undefined): void;
 }
 
@@ -37,14 +37,14 @@ export class Conversation {
   readonly turns = new Map<number, Turn>();
   readonly #listener: ConversationListener;
   #voice: "silent" | "speaking" | "finished" = "silent";
-  /** How far the page's clock is ahead of the events' at least, by the quickest of them. */
+  /** How far the page's clock is ahead of the events' times, by the event that arrived fastest. */
   #aheadMs = Infinity;
 
   constructor(listener: ConversationListener) {
     this.#listener = listener;
   }
 
-  /** The turn that was begun last. */
+  /** The turn that began last. */
   get latest(): Turn | undefined {
     return [...this.turns.values()].at(-1);
   }
@@ -77,7 +77,7 @@ export class Conversation {
   #change(event: ConversationEvent, ageMs: number): Turn | null {
     switch (event.event) {
       case "speech_started": {
-        // A place for the user's words, unless a reply has it.
+        // Shown in advance for the user's words, unless a reply is being spoken.
         const turn = this.activity === "resting" ? this.#turn(event.data.turnId) : null;
         this.#voice = "speaking";
         return turn;
@@ -140,7 +140,7 @@ export class Conversation {
     return turn;
   }
 
-  /** Takes a turn back that has not begun. */
+  /** Takes back a turn that has not begun. */
   #takeBack(id: number): void {
     const turn = this.turns.get(id);
     if (!turn || turn.origin || turn.end) return;
@@ -150,7 +150,7 @@ export class Conversation {
 
   #addSentence(id: number, sentence: SentenceData): Turn {
     const turn = this.#turn(id);
-    // A later event about the same sentence knows more of its words.
+    // A later event for the same sentence has more word times.
     const others = turn.sentences.filter((each) => each.textStart !== sentence.textStart);
     turn.sentences = [...others, sentence].sort((one, other) => one.textStart - other.textStart);
     return turn;
@@ -168,7 +168,7 @@ export class Conversation {
   }
 }
 
-/** What of a reply was heard, and what was not. */
+/** Splits a reply into what was heard and what was not. */
 export function split({ reply, heard }: End): [heard: string, unheard: string] {
   return reply.startsWith(heard) ? [heard, reply.slice(heard.length)] : [heard, ""];
 }

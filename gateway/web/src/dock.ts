@@ -97,7 +97,7 @@ export class Dock {
     this.#push.finish();
   }
 
-  /** Forgets what is being said. */
+  /** Discards what is being said. */
   cancelTalking(): void {
     this.#push.cancel();
   }

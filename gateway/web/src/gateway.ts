@@ -1,4 +1,4 @@
-// The gateway's HTTP API, and where its line is.
+// The gateway's HTTP API, and the address of its line.
 
 import type { Config, ProblemBody, Task, TaskEvent, TokenAnswer } from "./contract";
 import type { Viewer } from "./players/player";
@@ -61,7 +61,7 @@ export async function getTicket({ userId, roomId, streamId }: Viewer): Promise<T
 }
 
 export async function stopTask(taskId: string): Promise<void> {
-  // Kept alive, so that it also arrives while the page goes away.
+  // Kept alive, so that it is sent even while the page unloads.
   await post(`${API}/stop-task`, { taskId }, { keepalive: true });
 }
 
@@ -74,7 +74,7 @@ export async function* watch(taskId: string, signal: AbortSignal): AsyncGenerato
   }
 }
 
-/** Returns the address of a line. Browsers let a page send no headers with it. */
+/** Returns the address of a line, with the key in its query: a page cannot set headers of a WebSocket. */
 export function socketUrl(query: Record<string, string>): URL {
   const key = sessionStorage.getItem(KEY);
   const url = new URL(`${API}/talk?${new URLSearchParams({ ...query, ...(key && { apiKey: key }) })}`, location.href);
