@@ -119,7 +119,12 @@ export class Conversation {
         else return this.#finish(turnId, { reply, heard, isInterrupted: heard !== reply, hasFailed: true, timings: {} });
         return null;
       }
+      case "reply_updated":
+        // Shown sentence by sentence, as it is spoken.
+        return null;
       default:
+        // The compiler knows of no others; a newer gateway may.
+        event satisfies never;
         return null;
     }
   }
