@@ -62,7 +62,7 @@ class Decoder:
     def __init__(self, limits: AudioLimits) -> None:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._server: _Server | None = None
+        self._process: _Process | None = None
         self._starting = asyncio.Lock()
 
     async def warm_up(self) -> None:
@@ -87,9 +87,9 @@ class Decoder:
 
     async def close(self) -> None:
         """End the process."""
-        if self._server is not None:
-            await self._server.close()
-            self._server = None
+        if self._process is not None:
+            await self._process.close()
+            self._process = None
 
     async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
         """Return the process's answer; if the process itself was killed, ask the next one."""
@@ -101,13 +101,13 @@ class Decoder:
                 await self.close()
             return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
 
-    async def _running(self) -> "_Server":
+    async def _running(self) -> "_Process":
         """Return the process; starts another when it has ended."""
         async with self._starting:
-            if self._server is None or self._server.has_ended:
+            if self._process is None or self._process.has_ended:
                 await self.close()
-                self._server = await _Server.start()
-            return self._server
+                self._process = await _Process.start()
+            return self._process
 
     async def _ask(self, recording: int, job: dict[str, object]) -> bytes:
         try:
@@ -126,7 +126,7 @@ class Decoder:
         return pcm
 
 
-class _Server:
+class _Process:
     """The process, and the socket over which it gets its jobs."""
 
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
@@ -134,7 +134,7 @@ class _Server:
         self._line = line
 
     @classmethod
-    async def start(cls) -> "_Server":
+    async def start(cls) -> "_Process":
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(

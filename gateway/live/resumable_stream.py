@@ -19,7 +19,7 @@ from services.runtime.reasons import RULES, Recovery
 
 log = structlog.get_logger(__name__)
 
-PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+RECONNECT_PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 """Before each attempt to reconnect; the last one is repeated."""
 
 SEARCH_S = 60.0
@@ -149,7 +149,7 @@ class _Search:
 
     async def pause(self) -> None:
         """Wait until the next attempt."""
-        await asyncio.sleep(PAUSES_S[min(self.tries, len(PAUSES_S) - 1)])
+        await asyncio.sleep(RECONNECT_PAUSES_S[min(self.tries, len(RECONNECT_PAUSES_S) - 1)])
         self.tries += 1
 
     def succeed(self) -> None:

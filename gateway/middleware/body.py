@@ -10,7 +10,7 @@ from gateway.contract.problems import problem_response
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
-DRAIN_S = 10.0
+DISCARD_S = 10.0
 
 
 class BodyLimit:
@@ -37,7 +37,7 @@ class BodyLimit:
         if declared.isdecimal() and int(declared) > limit:
             # A client that asks first sends no body when it is refused.
             if headers.get("expect", "").lower() != "100-continue":
-                await _drain(receive)
+                await _discard(receive)
             response = problem_response(_too_large(limit), instance=scope["path"])
             await response(scope, receive, send)
             return
@@ -63,16 +63,16 @@ def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
             timeout_s = None
         if total > limit:
             if message.get("more_body"):
-                await _drain(receive)
+                await _discard(receive)
             raise _too_large(limit)
         return message
 
     return counted
 
 
-async def _drain(receive: Receive) -> None:
+async def _discard(receive: Receive) -> None:
     try:
-        async with asyncio.timeout(DRAIN_S):
+        async with asyncio.timeout(DISCARD_S):
             while (await receive()).get("more_body"):
                 pass
     except TimeoutError:

@@ -27,7 +27,9 @@ from services.runtime.reasons import Reason
 STREAM_ENDED = 204
 FINAL_STATES = ("STOPPED", "FAILED")
 
-Sequence = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")]
+AfterSequence = Annotated[
+    int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")
+]
 TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 
 
@@ -102,7 +104,7 @@ class HistoryRoutes:
         self,
         request: Request,
         task_id: TaskIdInPath,
-        after: Sequence = None,
+        after: AfterSequence = None,
         last_event_id: Annotated[
             int | None,
             Header(

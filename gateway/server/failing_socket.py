@@ -15,7 +15,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.requests import REQUEST_ID_HEADER
 
-DRAIN_S = 5.0
+SEND_ON_S = 5.0
 """How long a client may go on sending before it is cut off."""
 
 
@@ -51,7 +51,7 @@ class FailingWebSocket(PatientWebSocket):
             self.transport.write(self._frame(_failure(close.code)))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self._end = self.loop.call_later(DRAIN_S, self.transport.abort)
+        self._end = self.loop.call_later(SEND_ON_S, self.transport.abort)
         self.transport.resume_reading()
 
     def _frame(self, error: ServiceError) -> bytes:

@@ -1,4 +1,4 @@
-"""The page itself: whoever uses it, by whatever means, and what it loads."""
+"""The page itself: its accessibility, its inputs, and what it loads."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,7 @@ async def call(page: Page, gateway: RunningGateway) -> None:
 
 
 async def names_by_role(page: Page) -> list[tuple[str, str]]:
-    """What a screen reader is told of everything on the page."""
+    """The role and name of everything on the page, as a screen reader gets them."""
     session = await page.context.new_cdp_session(page)
     tree = await session.send("Accessibility.getFullAXTree")
     return [
