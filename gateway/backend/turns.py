@@ -129,19 +129,19 @@ async def _each(requests: list[pb.ConverseRequest]) -> AsyncGenerator[pb.Convers
 
 def count(event: conversation_pb2.ConversationEvent) -> None:
     """Count an event that ends a turn."""
-    match event.WhichOneof("event"):
-        case "turn_finished":
-            finished = event.turn_finished
-            TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
-            if finished.interrupted:
-                INTERRUPTIONS.inc()
-            if finished.latency.HasField("playback_started_offset"):
-                offset = finished.latency.playback_started_offset
-                FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
-            log.info("turn finished", turn_id=event.turn_id, interrupted=finished.interrupted)
-        case "turn_failed":
-            TURNS.labels(outcome="failed").inc()
-            reason = from_failed_status(event.turn_failed.status).reason
-            log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
-        case _:
-            pass
+    if event.HasField("turn_finished"):
+        _count_finished(event.turn_id, event.turn_finished)
+    elif event.HasField("turn_failed"):
+        TURNS.labels(outcome="failed").inc()
+        reason = from_failed_status(event.turn_failed.status).reason
+        log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
+
+
+def _count_finished(turn_id: int, finished: conversation_pb2.TurnFinished) -> None:
+    TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
+    if finished.interrupted:
+        INTERRUPTIONS.inc()
+    if finished.latency.HasField("playback_started_offset"):
+        offset = finished.latency.playback_started_offset
+        FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
+    log.info("turn finished", turn_id=turn_id, interrupted=finished.interrupted)

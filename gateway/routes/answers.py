@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import assert_never
 
 import structlog
 
@@ -42,19 +43,30 @@ class AskedTurn:
             self._recognize(event)
             if event.turn_id != self._turn_id:
                 continue
-            match event.WhichOneof("event"):
+            name = event.WhichOneof("event")
+            match name:
                 case "turn_started":
                     self._transcript = event.turn_started.user_text
                 case "reply_updated":
                     self._reply += event.reply_updated.delta
-                case "playback_started" if answer is TalkAnswer.PLAYING:
-                    return self._playing()
+                case "playback_started":
+                    if answer is TalkAnswer.PLAYING:
+                        return self._playing()
                 case "turn_finished":
                     return self._finished(event.turn_finished)
                 case "turn_failed":
                     raise from_failed_status(event.turn_failed.status)
-                case _:
+                case (
+                    "speech_started"
+                    | "speech_ended"
+                    | "speech_dismissed"
+                    | "transcript_updated"
+                    | "sentence_started"
+                    | None
+                ):
                     pass
+                case _:
+                    assert_never(name)
         return None
 
     async def follow(self) -> None:
@@ -69,13 +81,12 @@ class AskedTurn:
     def _recognize(self, event: conversation_pb2.ConversationEvent) -> None:
         if self._turn_id is not None:
             return
-        match event.WhichOneof("event"):
-            case "speech_ended" if not self._request_id:
-                self._turn_id = event.turn_id
-            case "turn_started" if event.turn_started.request_id == self._request_id:
-                self._turn_id = event.turn_id
-            case _:
-                pass
+        is_heard = event.HasField("speech_ended") and not self._request_id
+        is_started = (
+            event.HasField("turn_started") and event.turn_started.request_id == self._request_id
+        )
+        if is_heard or is_started:
+            self._turn_id = event.turn_id
 
     def _playing(self) -> TurnAnswer:
         return TurnAnswer(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from typing import assert_never
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -227,7 +228,8 @@ async def _events(
     is_spoken = may_be_unspoken
     async with aclosing(turn):
         async for response in turn:
-            match response.WhichOneof("response"):
+            kind = response.WhichOneof("response")
+            match kind:
                 case "ready":
                     yield from_ready(response.ready)
                 case "event":
@@ -235,7 +237,9 @@ async def _events(
                     event = from_conversation_event(response.event, instance=instance)
                     if event is not None:
                         yield event
-                case _:
+                case "audio_produced" | None:
                     pass
+                case _:
+                    assert_never(kind)
     if not is_spoken:
         raise turns.without_turn()
