@@ -146,11 +146,7 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
         openapi_version=OPENAPI_VERSION,
     )
     schemas = described["components"]["schemas"]
-    for model in EXTRA_MODELS:
-        schema = model.model_json_schema(ref_template=REF, mode="serialization")
-        found = {**schema.pop("$defs", {}), model.__name__: schema}
-        for name, each in found.items():
-            schemas.setdefault(name, each)
+    _add_models(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path in described["paths"].values():
@@ -162,6 +158,14 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
         described["security"] = [{name: []} for name in SECURITY_SCHEMES]
     simplified: dict[str, Any] = _simplified(described)
     return simplified
+
+
+def _add_models(schemas: dict[str, Any]) -> None:
+    for model in EXTRA_MODELS:
+        schema = model.model_json_schema(ref_template=REF, mode="serialization")
+        found = {**schema.pop("$defs", {}), model.__name__: schema}
+        for name, each in found.items():
+            schemas.setdefault(name, each)
 
 
 def _simplified(node: Any) -> Any:
