@@ -2745,7 +2745,7 @@ export interface operations {
                     "application/json": components["schemas"]["TurnAnswer"];
                 };
             };
-            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read, LANGUAGE_UNSUPPORTED: The language is not offered, TASK_NOT_ON_AIR: The task is not on air yet, TASK_ENDED: The task has ended, AUDIO_INVALID: The audio cannot be used, AUDIO_FORMAT_UNSUPPORTED: The audio format is not accepted, AUDIO_TOO_LONG: The utterance is too long, NO_SPEECH: No speech was heard */
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read, LANGUAGE_UNSUPPORTED: The language is not offered, TASK_ENDED: The task has ended, AUDIO_INVALID: The audio cannot be used, AUDIO_FORMAT_UNSUPPORTED: The audio format is not accepted, AUDIO_TOO_LONG: The utterance is too long, NO_SPEECH: No speech was heard */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2774,6 +2774,15 @@ export interface operations {
             };
             /** @description TASK_NOT_FOUND: There is no such task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_ON_AIR: The task is not on air yet */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2872,7 +2881,7 @@ export interface operations {
                     "application/json": components["schemas"]["TurnAnswer"];
                 };
             };
-            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read, LANGUAGE_UNSUPPORTED: The language is not offered, TASK_NOT_ON_AIR: The task is not on air yet, TASK_ENDED: The task has ended */
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read, LANGUAGE_UNSUPPORTED: The language is not offered, TASK_ENDED: The task has ended */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2901,6 +2910,15 @@ export interface operations {
             };
             /** @description TASK_NOT_FOUND: There is no such task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_ON_AIR: The task is not on air yet */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3100,7 +3118,7 @@ export interface operations {
                     "application/json": components["schemas"]["Done"];
                 };
             };
-            /** @description TASK_NOT_ON_AIR: The task is not on air yet, AVATAR_ENDED: The avatar has ended, INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            /** @description AVATAR_ENDED: The avatar has ended, INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3129,6 +3147,15 @@ export interface operations {
             };
             /** @description TASK_NOT_FOUND: There is no such task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_ON_AIR: The task is not on air yet */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
