@@ -65,8 +65,10 @@ gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
 	$(BIN)/python -m tools.gen_protos
 
 .PHONY: web
-web: ## Build the page again, with node: gateway/web/dist from its sources
+web: $(INSTALLED) ## Build the page again, with node: its types from OpenAPI, then gateway/web/dist
+	$(BIN)/python -m tools.openapi
 	npm --prefix gateway/web ci
+	npm --prefix gateway/web run contract
 	npm --prefix gateway/web run build
 	cd gateway/web && node_modules/.bin/rolldown --config blendshape.config.js
 

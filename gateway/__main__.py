@@ -20,7 +20,7 @@ log = structlog.get_logger("gateway")
 
 
 async def main() -> None:
-    """Serve until the process is told to stop."""
+    """Serve until the process is stopped."""
     settings = load(GatewaySettings)
     configure_logs("gateway", settings)
     targets = Targets(
@@ -42,7 +42,7 @@ async def main() -> None:
     )
     service_token = token.get_secret_value() if token else None
     async with decoding(options.audio) as decoder:
-        # Before there are channels, whose threads a process that forks would disturb.
+        # Before any channel is opened: gRPC's threads do not survive a fork.
         await decoder.warm_up()
         async with connecting(targets, service_token=service_token) as backend:
             drain = Drain()

@@ -1,8 +1,9 @@
-"""The composition of the gateway: every endpoint and what surrounds it, over given services."""
+"""The composition of the gateway: its endpoints and middleware, over given services."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -12,17 +13,20 @@ from gateway.contract.openapi import install_openapi
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.contract.problems import install_problems
 from gateway.decoding.decoder import AudioLimits, Decoder
-from gateway.live.duplex import duplex_routes
+from gateway.live.duplex import DuplexRoutes
 from gateway.middleware.access import AccessRules, Guard, RateLimit
 from gateway.middleware.body import BodyLimit
 from gateway.middleware.context import RequestContext
 from gateway.middleware.tracing import Traced
-from gateway.routes.pages import OPENAPI_PATH, install_pages
-from gateway.routes.probes import probe_routes
-from gateway.routes.talk import talk_routes
-from gateway.routes.tasks import task_routes
-from gateway.routes.viewers import config_routes, viewer_routes
-from gateway.routes.voice import voice_routes
+from gateway.routes.callbacks import CallbackRoutes
+from gateway.routes.config import ConfigRoutes, Deployment
+from gateway.routes.history import HistoryRoutes
+from gateway.routes.pages import OPENAPI_PATH, Pages
+from gateway.routes.probes import ProbeRoutes
+from gateway.routes.talk import TalkRoutes
+from gateway.routes.tasks import TaskRoutes
+from gateway.routes.viewers import ViewerRoutes
+from gateway.routes.voice import VoiceRoutes
 from gateway.server.drain import Drain, Drained
 
 VERSION = "0.1.0"
@@ -53,9 +57,9 @@ class GatewayOptions:
 def create_app(
     *, backend: Backend, decoder: Decoder, options: GatewayOptions, drain: Drain | None = None
 ) -> FastAPI:
-    """Return the application; `backend` and `decoder` stay the caller's to close.
+    """Return the application; the caller closes `backend` and `decoder`.
 
-    Whatever it serves ends when the `drain` is run.
+    All that it serves ends when the `drain` is run.
     """
     drain = drain or Drain()
     rate = RateLimit(options.access.requests_per_second)
@@ -67,50 +71,56 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # Its spans tell the query of an address, which may hold a key; ours do not.
+        # Its spans record the query of an address, which may hold a key; ours do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        middleware=_surroundings(options, rate, drain),
+        middleware=_middleware(options, rate, drain),
     )
-    needs_key = bool(options.access.keys)
+    for router in _routers(backend, decoder, options, rate, drain):
+        app.include_router(router)
+    install_openapi(app, needs_key=bool(options.access.keys))
+    Pages(title=app.title).install(app)
+    install_problems(app)
+    return app
+
+
+def _routers(
+    backend: Backend, decoder: Decoder, options: GatewayOptions, rate: RateLimit, drain: Drain
+) -> Iterable[APIRouter]:
+    """Return the endpoints, in the order in which they are described."""
     catalogue = Catalogue(backend)
-    routers = (
-        task_routes(
+    deployment = Deployment(
+        version=VERSION,
+        needs_key=bool(options.access.keys),
+        max_upload_bytes=options.max_upload_bytes,
+        max_audio_s=options.audio.duration_s,
+    )
+    return (
+        TaskRoutes(
             backend=backend,
             catalogue=catalogue,
             create_timeout_s=options.create_timeout_s,
             create_answer=options.create_answer,
-            drain=drain,
-        ),
-        talk_routes(
+        ).router(),
+        HistoryRoutes(backend=backend, catalogue=catalogue, drain=drain).router(),
+        TalkRoutes(
             backend=backend,
             catalogue=catalogue,
             decoder=decoder,
             turn_timeout_s=options.turn_timeout_s,
             talk_answer=options.talk_answer,
             drain=drain,
-        ),
-        viewer_routes(backend=backend),
-        voice_routes(backend=backend, catalogue=catalogue),
-        config_routes(
-            catalogue=catalogue,
-            version=VERSION,
-            needs_key=needs_key,
-            max_upload_bytes=options.max_upload_bytes,
-            max_audio_s=options.audio.duration_s,
-        ),
-        probe_routes(backend=backend),
-        duplex_routes(backend=backend, rate=rate, drain=drain),
+        ).router(),
+        ViewerRoutes(backend=backend).router(),
+        CallbackRoutes(backend=backend).router(),
+        VoiceRoutes(backend=backend, catalogue=catalogue).router(),
+        ConfigRoutes(catalogue=catalogue, deployment=deployment).router(),
+        ProbeRoutes(backend=backend).router(),
+        DuplexRoutes(backend=backend, rate=rate, drain=drain).router(),
     )
-    for router in routers:
-        app.include_router(router)
-    install_openapi(app, needs_key=needs_key)
-    install_pages(app)
-    install_problems(app)
-    return app
 
 
-def _surroundings(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
-    """Return the layers around the endpoints, outermost first."""
+def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
+    """Return the middleware, outermost first."""
 
     def limit_of(path: str) -> int:
         return options.max_upload_bytes if path == UPLOAD_PATH else JSON_BYTES

@@ -1,4 +1,4 @@
-"""Who can be talked with: the personas, and the digital humans that can be shown."""
+"""What there is to choose from: personas, digital humans and voices."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from services.runtime.languages import nearest
 
 T = TypeVar("T")
 
-KEPT_S = 30.0
+CACHED_S = 30.0
 MAX_PAGES = 10
 NAMELESS = "Digital human"
 
@@ -26,7 +26,7 @@ class Personas:
     default_id: str
 
     def sample_question(self, persona_id: str, language: str) -> str | None:
-        """Return a question that a persona answers well, in the language or the nearest it has."""
+        """Return a question that a persona answers well, in the given language or the nearest."""
         persona = self.find(persona_id or self.default_id)
         if persona is None:
             return None
@@ -37,29 +37,29 @@ class Personas:
         return None
 
     def find(self, persona_id: str) -> speech_pb2.Persona | None:
-        """Return a persona, or None when there is no such one."""
+        """Return a persona; None when it is unknown."""
         return next((each for each in self.all if each.persona_id == persona_id), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """The digital humans that can be shown; `is_complete` unless there are too many to keep."""
+class DigitalHumans:
+    """The digital humans that can be shown; not `is_complete` when there are too many to keep."""
 
     all: tuple[avatar_pb2.DigitalHuman, ...]
     is_complete: bool
 
     def has(self, digital_human_id: str) -> bool:
-        """Return whether a digital human is among them."""
+        """Whether a digital human is among them."""
         return any(each.digital_human_id == digital_human_id for each in self.all)
 
 
 class Catalogue:
-    """Asks the services; what the cloud has to tell is kept, so that many pages cost few calls."""
+    """Asks the services; what comes from the cloud is cached, so that many pages cost few calls."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._digital_humans = _Kept(self._ask_digital_humans)
-        self._voices = _Kept(self._ask_voices)
+        self._digital_humans = _Cached(self._ask_digital_humans)
+        self._voices = _Cached(self._ask_voices)
 
     async def personas(self) -> Personas:
         """Return the personas as they are now."""
@@ -76,7 +76,7 @@ class Catalogue:
         return Personas(all=tuple(found), default_id=default_id)
 
     async def name_in(self, persona_id: str) -> Callable[[str], str]:
-        """Return what says the name of a persona in a language, even of one that is gone."""
+        """Return a function from a language to a persona's name, even if it was removed since."""
         try:
             personas = await self.personas()
         except ServiceError:
@@ -89,8 +89,8 @@ class Catalogue:
             nearest(language, tuple(names)) or "", persona.display_name
         )
 
-    async def digital_humans(self) -> People:
-        """Return the people that can be shown, as the cloud said a short while ago at most."""
+    async def digital_humans(self) -> DigitalHumans:
+        """Return the digital humans that can be shown, up to half a minute old."""
         return await self._digital_humans.get()
 
     async def voices(self) -> tuple[speech_pb2.Voice, ...]:
@@ -110,7 +110,7 @@ class Catalogue:
                 break
         return tuple(found)
 
-    async def _ask_digital_humans(self) -> People:
+    async def _ask_digital_humans(self) -> DigitalHumans:
         found: list[avatar_pb2.DigitalHuman] = []
         token = ""
         for _ in range(MAX_PAGES):
@@ -122,16 +122,16 @@ class Catalogue:
             token = page.next_page_token
             if not token:
                 break
-        return People(all=tuple(found), is_complete=not token)
+        return DigitalHumans(all=tuple(found), is_complete=not token)
 
 
-class _Kept(Generic[T]):
+class _Cached(Generic[T]):
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
         self._answer: tuple[float, T] | None = None
 
     async def get(self) -> T:
         now = time.monotonic()
-        if self._answer is None or now - self._answer[0] > KEPT_S:
+        if self._answer is None or now - self._answer[0] > CACHED_S:
             self._answer = (now, await self._ask())
         return self._answer[1]

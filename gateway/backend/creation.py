@@ -1,4 +1,4 @@
-"""A task from its order until its creator knows of it, or is gone."""
+"""Creating a task, until its creator knows of it or has left."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.backend.watching import updates
 from gateway.contract.bodies import CreateTaskBody
-from gateway.contract.wire import to_duration, to_error
+from gateway.contract.wire import from_failed_status, to_duration
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 KEY_NAMESPACE = uuid.UUID("8d2bd6e3-5f0b-5d0f-9f0a-3f4b8f1f6c2e")
 CLAIM_MARGIN_S = 25
-"""So long after it must be on air, a task is stopped that no answer has told of."""
+"""How long after its deadline to be on air a task is stopped if no answer has reported it."""
 
 
 def order(
     body: CreateTaskBody, idempotency_key: str, *, claim_timeout_s: float
 ) -> pb.CreateTaskRequest:
-    """Return the request that a client's body and key make; nobody but it knows of the task yet."""
+    """Return the request for a task that is stopped unless it is claimed in time."""
     return pb.CreateTaskRequest(
         request_id=_to_request_id(idempotency_key),
         room_id=body.room_id,
@@ -50,8 +50,8 @@ async def until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.T
                 case pb.TASK_STATE_STREAMING:
                     return task
                 case pb.TASK_STATE_FAILED if task.HasField("failure"):
-                    raise to_error(task.failure)
-                # One that is stopping may yet turn out to have failed.
+                    raise from_failed_status(task.failure)
+                # A task that is stopping may still turn out to have failed.
                 case pb.TASK_STATE_STOPPED:
                     raise ServiceError(Reason.TASK_ENDED, "The task was stopped.", task_id=task_id)
                 case _:
@@ -62,16 +62,16 @@ async def until_on_air(backend: Backend, task_id: str, timeout_s: float) -> pb.T
 
 
 async def claim(backend: Backend, task_id: str) -> None:
-    """Its creator was answered: the task may run on."""
+    """Claim a task whose creator was answered, so that it runs on."""
     try:
         await backend.ask(backend.task.ClaimTask, pb.ClaimTaskRequest(task_id=task_id))
     except ServiceError as error:
-        # What is said in it claims it, too.
+        # The first conversation in it claims it, too.
         log.warning("task not claimed", task_id=task_id, reason=str(error.reason))
 
 
 async def abandon(backend: Backend, task_id: str) -> None:
-    """Its creator is gone, or cannot be given what was asked for: stop the task."""
+    """Stop a task whose creator has left, or cannot be given what it asked for."""
     request = pb.StopTaskRequest(task_id=task_id, reason=pb.STOP_REASON_CLIENT_GONE)
     try:
         await backend.ask(backend.task.StopTask, request)
@@ -83,9 +83,9 @@ async def abandon(backend: Backend, task_id: str) -> None:
 
 
 def _to_request_id(idempotency_key: str) -> str:
-    """Return the key as a UUID, whatever text the client made it of; a fresh one without any.
+    """Return the key, which may be any text, as a UUID; a new one without a key.
 
-    So each call to create may be tried again, by whoever lost its answer.
+    So every call to create a task can be repeated when its answer is lost.
     """
     try:
         return str(uuid.UUID(idempotency_key))
@@ -94,7 +94,7 @@ def _to_request_id(idempotency_key: str) -> str:
 
 
 def _task_of(update: pb.WatchTaskResponse) -> pb.Task:
-    """Return the task that an update tells of; one without a state when it tells of none."""
+    """Return the task in an update; an empty one when the update holds none."""
     if update.HasField("snapshot"):
         return update.snapshot.task
     return update.event.state_changed.task

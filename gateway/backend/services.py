@@ -1,4 +1,4 @@
-"""The services behind the gateway: every call has a deadline, the request id and one error type."""
+"""The services behind the gateway: calls have a deadline, the request id and one error type."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
@@ -64,9 +64,9 @@ class Backend:
         *,
         timeout_s: float | None = None,
     ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
-        """Send the setup, all inputs, and half-close; leaving the block cancels what is not over.
+        """Send the setup and all inputs, then half-close; leaving the block cancels the call.
 
-        Inputs are taken one by one, the next when the one before has been written.
+        Inputs are taken one by one, each after the one before has been written.
         """
         is_open = asyncio.get_running_loop().create_future()
         call = self.speech.Converse(
@@ -77,7 +77,7 @@ class Backend:
             async with _ended(call), aclosing(_opening(call, is_open)) as responses:
                 yield responses
         finally:
-            # A writer that is cancelled while its call lives takes the call with it.
+            # Last: cancelling a writer cancels its call, if that is still running.
             writing.cancel()
             await asyncio.wait({writing})
 
@@ -102,7 +102,7 @@ class Backend:
             yield responses
 
     async def is_serving(self, service: str) -> bool:
-        """Return whether a service says that it serves."""
+        """Whether a service reports that it is serving."""
         request = health_pb2.HealthCheckRequest(service=service)
         try:
             answer = await self.health[service].Check(request, timeout=HEALTH_TIMEOUT_S)
@@ -137,11 +137,11 @@ async def _write(
     inputs: AsyncGenerator[Req, None],
     is_open: asyncio.Future[None],
 ) -> None:
-    """Write the setup, and the rest once it was taken: the only writer of its call.
+    """Write the setup, and the rest once it was accepted: the only writer of its call.
 
-    A write that meets a refusal on its way would hide it behind an internal error.
+    A write that crosses a refusal would replace it with an internal error.
     """
-    # Whoever reads the call is told why it ended.
+    # The reader of the call gets the error.
     with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
         async with aclosing(inputs):
             await call.write(setup)
@@ -164,7 +164,7 @@ async def _opening(
 async def _responses(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
     try:
         async for response in call:
-            if response is None:  # What gRPC makes of bytes that are not the message.
+            if response is None:  # gRPC's value for bytes that do not parse.
                 raise ServiceError(
                     Reason.DEPENDENCY_UNAVAILABLE, "A service's answer cannot be read."
                 )
@@ -175,7 +175,7 @@ async def _responses(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
 
 @asynccontextmanager
 async def _ended(call: "grpc.aio.Call") -> AsyncIterator[None]:
-    """Cancel a call and see it end: grpc never frees one that is merely forgotten."""
+    """Cancel a call and wait for its end: grpc never frees a call that is merely dropped."""
     try:
         yield
     finally:

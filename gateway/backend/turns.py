@@ -1,4 +1,4 @@
-"""One turn of a task's conversation: what is sent for it, and what comes of it."""
+"""One turn of a task's conversation: the requests for it, and its outcome."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,7 +8,7 @@ from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend.services import Backend
-from gateway.contract.wire import to_error
+from gateway.contract.wire import from_failed_status
 from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
 from services.runtime.errors import ServiceError
@@ -18,7 +18,7 @@ from services.runtime.wire import to_duration
 log = structlog.get_logger(__name__)
 
 CHUNK_BYTES = 32_000
-"""A second; the proto takes 32768 bytes at most."""
+"""One second; the proto limits a chunk to 32768 bytes."""
 
 
 def setup(
@@ -56,8 +56,13 @@ def spoken(pcm: bytes) -> list[pb.ConverseRequest]:
     chunks = (pcm[at : at + CHUNK_BYTES] for at in range(0, len(pcm), CHUNK_BYTES))
     return [
         *(pb.ConverseRequest(audio=pb.ConverseAudio(pcm=chunk)) for chunk in chunks),
-        pb.ConverseRequest(commit=pb.ConverseCommit()),
+        *commit(),
     ]
+
+
+def commit() -> list[pb.ConverseRequest]:
+    """Return the requests that end an utterance."""
+    return [pb.ConverseRequest(commit=pb.ConverseCommit())]
 
 
 def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
@@ -73,7 +78,7 @@ def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseR
 
 
 def request_id_of(request: pb.ConverseRequest) -> str:
-    """Return what a text or words to say are known by, empty for all else."""
+    """Return the id of a text or of words to say; empty for all other requests."""
     return request.text.request_id or request.say.request_id
 
 
@@ -83,7 +88,7 @@ def interruption() -> list[pb.ConverseRequest]:
 
 
 def leaving(linger_s: float) -> list[pb.ConverseRequest]:
-    """Return the requests that say goodbye, after which the task outlives its streams a while."""
+    """Return the requests of a client that leaves; the task outlives its streams by `linger_s`."""
     leave = pb.ConverseLeave(linger_duration=to_duration(linger_s))
     return [pb.ConverseRequest(leave=leave)]
 
@@ -91,9 +96,9 @@ def leaving(linger_s: float) -> list[pb.ConverseRequest]:
 async def converse(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> AsyncGenerator[pb.ConverseResponse, None]:
-    """Send requests and half-close; yield `ready` and events until all is over.
+    """Send requests and half-close; yield `ready` and events until the stream ends.
 
-    A turn that was begun goes on when the generator is closed, unless the setup says otherwise.
+    A turn that has begun goes on when the generator is closed, unless the setup says otherwise.
     """
     start, *rest = requests
     async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
@@ -105,7 +110,7 @@ async def converse(
 async def deliver(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> None:
-    """Send requests that begin no turn, and return when they have been taken."""
+    """Send requests that begin no turn, and return once they were accepted."""
     start, *rest = requests
     async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
         async for _ in responses:
@@ -124,19 +129,19 @@ async def _each(requests: list[pb.ConverseRequest]) -> AsyncGenerator[pb.Convers
 
 def count(event: conversation_pb2.ConversationEvent) -> None:
     """Count an event that ends a turn."""
-    match event.WhichOneof("event"):
-        case "turn_finished":
-            finished = event.turn_finished
-            TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
-            if finished.interrupted:
-                INTERRUPTIONS.inc()
-            if finished.latency.HasField("playback_started_offset"):
-                offset = finished.latency.playback_started_offset
-                FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
-            log.info("turn finished", turn_id=event.turn_id, interrupted=finished.interrupted)
-        case "turn_failed":
-            TURNS.labels(outcome="failed").inc()
-            reason = to_error(event.turn_failed.status).reason
-            log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
-        case _:
-            pass
+    if event.HasField("turn_finished"):
+        _count_finished(event.turn_id, event.turn_finished)
+    elif event.HasField("turn_failed"):
+        TURNS.labels(outcome="failed").inc()
+        reason = from_failed_status(event.turn_failed.status).reason
+        log.warning("turn failed", turn_id=event.turn_id, reason=str(reason))
+
+
+def _count_finished(turn_id: int, finished: conversation_pb2.TurnFinished) -> None:
+    TURNS.labels(outcome="interrupted" if finished.interrupted else "finished").inc()
+    if finished.interrupted:
+        INTERRUPTIONS.inc()
+    if finished.latency.HasField("playback_started_offset"):
+        offset = finished.latency.playback_started_offset
+        FIRST_SOUND_SECONDS.observe(max(0.0, offset.ToNanoseconds() / 1e9))
+    log.info("turn finished", turn_id=turn_id, interrupted=finished.interrupted)

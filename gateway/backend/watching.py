@@ -1,4 +1,4 @@
-"""One task, watched over as many streams as it takes."""
+"""Watches one task over as many streams as it takes."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,7 +13,7 @@ from services.runtime.reasons import RULES, Recovery
 log = structlog.get_logger(__name__)
 
 PAUSES_S = (0.1, 0.3, 1.0, 2.0, 3.0)
-"""Before each try to return, per outage."""
+"""Before each attempt to reconnect, per outage."""
 
 
 async def updates(
@@ -21,10 +21,10 @@ async def updates(
 ) -> AsyncGenerator[pb.WatchTaskResponse, None]:
     """Yield the task as it is, then each of its events once, until its final state.
 
-    A task service that starts anew is waited for. Raises ServiceError.
+    Waits for a task service that restarts. Raises ServiceError.
     """
     position = after
-    is_told = False
+    has_snapshot = False
     failures = 0
     while True:
         request = pb.WatchTaskRequest(task_id=task_id, after_sequence=position)
@@ -34,10 +34,10 @@ async def updates(
                     failures = 0
                     if response.HasField("event"):
                         position = response.event.sequence
-                    elif is_told:
+                    elif has_snapshot:
                         continue
                     else:
-                        is_told = True
+                        has_snapshot = True
                         position = response.snapshot.last_sequence if after is None else after
                     yield response
             return

@@ -9,7 +9,7 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import constraints
 from gateway.contract.fields import Lang, RequestId, Seconds, TaskId, Text, Words
-from gateway.contract.models import JsonModel
+from gateway.contract.json_model import JsonModel
 from services.runtime.requests import new_request_id
 
 
@@ -125,6 +125,25 @@ class ActionBody(TaskBody):
     action: Text = Field(
         description="One of the digital human's actions, see /api/config.",
         json_schema_extra=constraints(avatar_pb2.PerformActionRequest, "action"),
+    )
+
+
+class SpeechBody(JsonRequest):
+    """What is to be spoken; `model` and `speed` are ignored, as there is one of each."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    input: Words
+    voice: Annotated[
+        str,
+        Field(
+            description="Of `voices`; default: the first of them.",
+            json_schema_extra=constraints(speech_pb2.SynthesizeRequest, "voice_id"),
+        ),
+    ] = ""
+    response_format: Literal["pcm"] = Field(
+        default="pcm",
+        description="16-bit samples, little-endian, mono; the rate is in the Content-Type.",
     )
 
 

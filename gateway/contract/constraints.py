@@ -1,4 +1,4 @@
-"""What the services' protos demand of a field, as the OpenAPI description tells it."""
+"""The rules that the services' protos have for a field, as JSON Schema for OpenAPI."""
 
 import re
 from typing import Any
@@ -10,31 +10,31 @@ PATTERN = re.compile(r"this\.matches\('(.*)'\)")
 
 
 def constraints(message: type[Message], field: str) -> dict[str, Any]:
-    """Return the JSON Schema of a field's rules, so that the document says what is checked.
+    """Return the JSON Schema of a field's rules, so that the document describes what is checked.
 
-    Lengths in bytes become those of characters, which no text within the rule exceeds.
+    A length in bytes becomes one in characters, which no text within the rule exceeds.
     """
     options = message.DESCRIPTOR.fields_by_name[field].GetOptions()
     rules = options.Extensions[validate_pb2.field]
     may_be_empty = rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
-    told: dict[str, Any] = {}
+    schema: dict[str, Any] = {}
     match rules.WhichOneof("type"):
         case "string":
-            told = _of_text(rules.string, may_be_empty=may_be_empty)
+            schema = _of_text(rules.string, may_be_empty=may_be_empty)
         case "duration":
-            told = {"minimum": rules.duration.gte.seconds, "maximum": rules.duration.lte.seconds}
+            schema = {"minimum": rules.duration.gte.seconds, "maximum": rules.duration.lte.seconds}
     for rule in rules.cel:
         pattern = PATTERN.fullmatch(rule.expression)
-        # JSON Schema has no classes of characters that all its readers know.
+        # Not every reader of JSON Schema knows Unicode character classes.
         if pattern and r"\p" not in pattern[1]:
-            told["pattern"] = f"^$|{pattern[1]}" if may_be_empty else pattern[1]
-    return told
+            schema["pattern"] = f"^$|{pattern[1]}" if may_be_empty else pattern[1]
+    return schema
 
 
 def _of_text(rules: validate_pb2.StringRules, *, may_be_empty: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    schema: dict[str, Any] = {}
     if rules.min_len and not may_be_empty:
-        told["minLength"] = rules.min_len
+        schema["minLength"] = rules.min_len
     if longest := rules.max_len or rules.max_bytes:
-        told["maxLength"] = longest
-    return told
+        schema["maxLength"] = longest
+    return schema

@@ -1,4 +1,4 @@
-"""What kind of body a request has."""
+"""The media type of a request's body."""
 
 from email.message import Message
 

@@ -1,9 +1,10 @@
-"""The kinds of values in the JSON bodies of the contract, and the rules that they keep."""
+"""The types of values in the JSON bodies of the contract, and their rules."""
 
 import re
 import unicodedata
 from typing import Annotated
 
+from fastapi import Path
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -14,21 +15,21 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 def _check_unicode(text: str) -> str:
-    # JSON can spell half a character, which nothing behind can encode.
+    # JSON can spell a lone surrogate, which UTF-8 cannot encode.
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise PydanticCustomError("string_unicode", "must be valid Unicode")
     return text
 
 
 def _check_words(text: str) -> str:
-    # White space and control characters, zero-width ones among them, are nothing to say.
+    # White space and control characters, including zero-width ones, cannot be spoken.
     if all(unicodedata.category(character)[0] in "ZC" for character in text):
         raise PydanticCustomError("not_blank", "must not be blank")
     return text
 
 
 def _check_uuid(text: str) -> str:
-    # Python reads other spellings of UUIDs than the services do.
+    # Python accepts more spellings of UUIDs than the services do.
     if not _UUID.fullmatch(text):
         raise PydanticCustomError("uuid", "must be a UUID: 32 hexadecimal digits in five groups")
     return text
@@ -44,6 +45,7 @@ TaskId = Annotated[
     ),
     AfterValidator(_check_unicode),
 ]
+TaskIdInPath = Annotated[str, Path(alias="taskId")]
 Words = Annotated[
     str,
     Field(min_length=1, max_length=4000),
@@ -58,7 +60,7 @@ Lang = Annotated[
         json_schema_extra=constraints(speech_pb2.ConverseSetup, "language_code"),
     ),
 ]
-# The services know the true limits; these bounds are what a protobuf Duration can hold.
+# The services have the real limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
 Milliseconds = Annotated[int, Field(description="Milliseconds.")]

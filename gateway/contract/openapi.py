@@ -1,14 +1,16 @@
-"""The OpenAPI description: what cannot be read off the handlers' signatures."""
+"""The OpenAPI document: what FastAPI cannot infer from the handlers' signatures."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
-from gateway.contract import bodies, models, problems
+from gateway.contract import bodies, events, models, problems, turn_models
+from gateway.contract.json_model import JsonModel
 from services.runtime.reasons import RULES, Reason
 
-# What the vendored Swagger UI reads.
+# What the bundled Swagger UI reads.
 OPENAPI_VERSION = "3.0.3"
 REF = "#/components/schemas/{model}"
 ALWAYS = (
@@ -26,11 +28,18 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
-# Answers and requests that handlers read or write by themselves.
-EXTRA_MODELS = (models.Problem, bodies.TalkBody, models.TurnAnswer)
+# What handlers read or write by themselves: bodies, answers, and the events of lines and streams.
+EXTRA_MODELS: tuple[type[BaseModel], ...] = (
+    models.Problem,
+    bodies.TalkBody,
+    turn_models.TurnAnswer,
+    events.LineMessage,
+    events.TurnEvent,
+    events.TaskEvent,
+)
 
 
-def _ref(model: type[models.JsonModel]) -> dict[str, str]:
+def _ref(model: type[JsonModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
@@ -75,7 +84,7 @@ TALK_REQUEST: dict[str, Any] = {
 
 
 def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """Return the failing answers of an endpoint, by status."""
+    """Return the error responses of an endpoint, by status."""
     by_status: dict[int, list[Reason]] = {}
     for reason in dict.fromkeys((*reasons, *ALWAYS)):
         by_status.setdefault(RULES[reason].http_status, []).append(reason)
@@ -89,11 +98,11 @@ def failures(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
 
 
 def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
-    """Return the answers of an endpoint that holds a turn."""
+    """Return the responses of an endpoint that runs a turn."""
     spoken = {
         "description": "The turn: when it is over, when it begins to be heard, or as live events.",
         "content": {
-            "application/json": {"schema": _ref(models.TurnAnswer)},
+            "application/json": {"schema": _ref(turn_models.TurnAnswer)},
             "text/event-stream": {"schema": {"type": "string"}},
         },
     }
@@ -112,13 +121,13 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     )
     early = {
         "description": "The turn whose reply begins to be heard, with `Prefer: respond-async`.",
-        "content": {"application/json": {"schema": _ref(models.TurnAnswer)}},
+        "content": {"application/json": {"schema": _ref(turn_models.TurnAnswer)}},
     }
     return {200: spoken, 202: early, **failures(*common, *reasons)}
 
 
 def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
-    """Have the application describe itself in the version that its page reads."""
+    """Have the application describe itself in the version that Swagger UI reads."""
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -137,10 +146,7 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
         openapi_version=OPENAPI_VERSION,
     )
     schemas = described["components"]["schemas"]
-    for model in EXTRA_MODELS:
-        schema = model.model_json_schema(ref_template=REF, mode="serialization")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
+    _add_models(schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path in described["paths"].values():
@@ -154,8 +160,16 @@ def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
     return simplified
 
 
+def _add_models(schemas: dict[str, Any]) -> None:
+    for model in EXTRA_MODELS:
+        schema = model.model_json_schema(ref_template=REF, mode="serialization")
+        found = {**schema.pop("$defs", {}), model.__name__: schema}
+        for name, each in found.items():
+            schemas.setdefault(name, each)
+
+
 def _simplified(node: Any) -> Any:
-    """Return a description without what OpenAPI 3.0 does not know: null types, const, examples."""
+    """Return a description without what OpenAPI 3.0 lacks: null types, const, examples."""
     if isinstance(node, list):
         return [_simplified(each) for each in node]
     if not isinstance(node, dict):
@@ -163,7 +177,7 @@ def _simplified(node: Any) -> Any:
     simple = {name: _simplified(value) for name, value in node.items()}
     match simple:
         case {"anyOf": [only, {"type": "null"}]}:
-            # A member that is null on our side is never sent.
+            # Members that are null here are left out of the JSON.
             simple.pop("anyOf")
             simple.pop("default", None)
             simple = only | simple

@@ -1,4 +1,4 @@
-"""When a client is answered: as it prefers (RFC 7240), else as the deployment does."""
+"""When a client is answered: as it prefers (RFC 7240), else as the deployment is set."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -35,7 +35,7 @@ class TalkAnswer(StrEnum):
 
 
 def prefers_early(prefer: Sequence[str] | None) -> bool | None:
-    """Whether a client wants an answer before all is done; None when it leaves that to us."""
+    """Whether a client wants an early answer; None when it does not say."""
     preferences = (each for line in prefer or () for each in line.split(","))
     names = {each.partition(";")[0].partition("=")[0].strip().lower() for each in preferences}
     if RESPOND_ASYNC in names:

@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -17,10 +18,13 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
+from gateway.contract.models import Problem, ProblemViolation
 from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError, Violation, from_exception
 from services.runtime.reasons import RULES, Reason
 from services.runtime.requests import current_request_id
+
+M = TypeVar("M")
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +32,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:digitalhuman:error:"
 RETRY_AFTER_S = 1.0
 
-# What the protos name otherwise than HTTP does.
+# Fields that the protos name differently from HTTP.
 HTTP_NAMES = {
     "after_sequence": "after",
     "language_code": "lang",
@@ -44,7 +48,7 @@ HTTP_NAMES = {
     "text.request_id": "requestId",
     "voice_id": "voice",
 }
-# What the services call the fields of their requests, where they speak of them in a text.
+# The names of the services' fields, as they appear in the services' error texts.
 PROTO_NAMES = frozenset(
     field.name
     for file in (avatar_pb2, conversation_pb2, speech_pb2, task_pb2)
@@ -53,7 +57,7 @@ PROTO_NAMES = frozenset(
     if "_" in field.name
 )
 PROTO_PATH = re.compile(r"\b(?:[a-z]+\.)*([a-z]+(?:_[a-z0-9]+)+)\b")
-# What pydantic calls the rules that its violations break.
+# Our names for the rules, by pydantic's error types.
 RULE_NAMES = {
     "missing": "required",
     "string_type": "string",
@@ -80,9 +84,9 @@ HTTP_REASONS = {
 
 
 def http_name(path: str) -> str:
-    """Return the client's name of a proto field: `setup.language_code` is `lang`.
+    """Return the client's name for a proto field: `setup.language_code` is `lang`.
 
-    A name that is the client's already, such as `roomId` or `Content-Type`, stays as it is.
+    A name that is already the client's, such as `roomId` or `Content-Type`, is kept.
     """
     named = re.sub(r"\[\d+\]$", "", path)
     last = named.rpartition(".")[2]
@@ -92,7 +96,7 @@ def http_name(path: str) -> str:
 
 
 def in_http_names(text: str) -> str:
-    """Return a text of a service with the client's names of the fields that it names."""
+    """Return a service's text with its field names replaced by the client's."""
 
     def rename(found: re.Match[str]) -> str:
         return http_name(found[0]) if found[1] in PROTO_NAMES else found[0]
@@ -107,7 +111,7 @@ def refused(reason: Reason, field: str, rule: str, description: str) -> ServiceE
 
 
 def violations_of(errors: Sequence[Any]) -> list[Violation]:
-    """Return pydantic's findings as violations; they never repeat what the client sent."""
+    """Return pydantic's errors as violations, which never echo what the client sent."""
     found = []
     for error in errors:
         names = [str(part) for part in error["loc"] if part not in ("body", "query", "header")]
@@ -122,7 +126,7 @@ def violations_of(errors: Sequence[Any]) -> list[Violation]:
 
 
 def invalid_request(errors: Sequence[Any]) -> ServiceError:
-    """Return the error for what pydantic found in a request."""
+    """Return the error for a request that pydantic rejected."""
     if any(error["type"] == "json_invalid" for error in errors):
         return ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.")
     found = violations_of(errors)
@@ -132,40 +136,47 @@ def invalid_request(errors: Sequence[Any]) -> ServiceError:
     )
 
 
-def problem(error: ServiceError, *, instance: str) -> dict[str, Any]:
-    """Return the members of a problem; `success` and `error` are what the sample's clients read."""
+def to_problem(error: ServiceError, *, instance: str) -> Problem:
+    """Return an error as a problem; `success` and `error` are what the sample's clients read."""
     rule = RULES[error.reason]
     violations = [
-        {
-            "field": http_name(each.field),
-            "rule": each.rule,
-            "description": in_http_names(each.description),
-        }
+        ProblemViolation(
+            field=http_name(each.field),
+            rule=each.rule,
+            description=in_http_names(each.description),
+        )
         for each in error.violations
     ]
     detail = in_http_names(error.message)
     if violations:
-        detail = f"{violations[0]['field']}: {violations[0]['description']}"
-    return {
-        "type": TYPE_PREFIX + error.reason,
-        "title": rule.title,
-        "status": rule.http_status,
-        "detail": detail,
-        "instance": instance,
-        "code": rule.code.name,
-        "reason": str(error.reason),
-        "metadata": {http_name(name): value for name, value in error.metadata.items()},
-        "requestId": current_request_id(),
-        "violations": violations,
-        "success": False,
-        "error": detail,
-    }
+        detail = f"{violations[0].field}: {violations[0].description}"
+    return Problem(
+        type=TYPE_PREFIX + error.reason,
+        title=rule.title,
+        status=rule.http_status,
+        detail=detail,
+        instance=instance,
+        code=rule.code.name,
+        reason=str(error.reason),
+        metadata={http_name(name): value for name, value in error.metadata.items()},
+        request_id=current_request_id(),
+        violations=violations,
+        error=detail,
+    )
+
+
+def validated(validate: Callable[[Any], M], given: Any) -> M:
+    """Return what pydantic makes of a request; raises ServiceError with the field and the rule."""
+    try:
+        return validate(given)
+    except ValidationError as error:
+        raise invalid_request(error.errors()) from None
 
 
 def problem_response(
     error: ServiceError, *, instance: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return the answer that tells of a failure."""
+    """Return the answer to a request that failed."""
     rule = RULES[error.reason]
     PROBLEMS.labels(reason=error.reason).inc()
     answered = dict(headers or {})
@@ -177,29 +188,29 @@ def problem_response(
     if rule.http_status == 401:
         answered["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
-        problem(error, instance=instance),
+        to_problem(error, instance=instance).to_json(),
         status_code=rule.http_status,
         headers=answered,
         media_type=MEDIA_TYPE,
     )
 
 
-def foreseen(error: BaseException) -> ServiceError:
-    """Return what a caller may see of any exception; one nobody foresaw is logged, not told."""
+def visible_error(error: BaseException) -> ServiceError:
+    """Return what a caller may see of any exception; an unexpected one is logged, not shown."""
     if isinstance(error, ClientDisconnect):
         return ServiceError(Reason.CANCELLED, "The client went away.")
-    seen = from_exception(error)
-    if seen is None:
-        log.error("request failed unforeseen", exc_info=error)
+    known = from_exception(error)
+    if known is None:
+        log.error("request failed unexpectedly", exc_info=error)
         return ServiceError(Reason.INTERNAL, "Something went wrong here.")
-    return seen
+    return known
 
 
 def install_problems(app: FastAPI) -> None:
-    """Have the application answer every failure with a problem."""
+    """Have the application answer every error with a problem."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
-        return problem_response(foreseen(error), instance=request.url.path)
+        return problem_response(visible_error(error), instance=request.url.path)
 
     async def on_validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -217,7 +228,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _of_http_error(error: HTTPException) -> ServiceError:
-    # FastAPI wraps whatever goes wrong while it reads a body.
+    # FastAPI wraps every exception that is raised while it reads a body.
     if isinstance(error.__cause__, ServiceError):
         return error.__cause__
     reason = HTTP_REASONS.get(error.status_code, Reason.INTERNAL)

@@ -1,8 +1,8 @@
-"""A conversation as plain text, for people."""
+"""A conversation as plain text."""
 
 from collections.abc import Callable, Sequence
 
-from gateway.contract.models import Turn
+from gateway.contract.turn_models import Turn
 
 USER = "User"
 SECONDS = len("2026-01-31T12:00:00")
@@ -11,7 +11,7 @@ SECONDS = len("2026-01-31T12:00:00")
 def to_text(turns: Sequence[Turn], name_in: Callable[[str], str]) -> str:
     """Return what was said and heard, one line each; an interrupted reply ends with a dash.
 
-    `name_in` says what the digital human is called in a language.
+    `name_in` returns the digital human's name in a language.
     """
     lines = [line for turn in turns for line in _lines(turn, name_in(turn.lang or ""))]
     return "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""What a recording's first bytes tell: which container it is in, and whether a WAV is whole."""
+"""Checks a recording's container by its first bytes, and that a WAV file is complete."""
 
 import io
 import struct
@@ -8,13 +8,13 @@ from gateway.decoding.refusal import cut_short, unsupported
 
 TAKEN = "wav, webm, ogg, mp3, m4a, flac, caf, aiff or raw PCM"
 TOLERANCE_S = 0.3
-"""So much less sound than declared is no cut: writers round, and count their header as sound."""
+"""A recording this much shorter than declared is complete: writers round, or count the header."""
 
 _TOLERATED_SHARE = 0.25
-"""Of a short recording the same time may be half of it."""
+"""The most that may be missing, as a share: TOLERANCE_S may be half of a short recording."""
 
 _OPEN_LENGTH = 0x7FFF_0000
-"""From here on, as with 0, a recorder could not go back to the header to write the length."""
+"""From here on, and with 0, the length is unknown: the recorder could not return to the header."""
 
 _FOREIGN = (
     (b"#!AMR", "AMR"),
@@ -31,7 +31,7 @@ _FOREIGN = (
     (b"\x0b\x77", "AC-3"),
     (b"DSD ", "DSD"),
 )
-"""Sounds, but none that is taken."""
+"""Audio formats that are not taken."""
 
 
 def check_container(source: BinaryIO, size: int) -> None:
@@ -48,7 +48,7 @@ def check_container(source: BinaryIO, size: int) -> None:
 
 
 def _check_wav(source: BinaryIO, size: int) -> None:
-    """Refuse one that ends before its data does; FFmpeg would take what is there."""
+    """Refuse a file that ends before its data does; FFmpeg would decode what is there."""
     second_bytes = 0
     source.seek(12)
     while len(head := source.read(8)) == 8:

@@ -30,7 +30,7 @@ CONTAINER_TYPES = frozenset(
 )
 
 ANSWER_S = 5.0
-"""So much longer than its work may take is waited for the decoder's answer."""
+"""How much longer than the decoding itself an answer is waited for."""
 
 MAX_REFUSAL_BYTES = 4_096
 FAULTS = {
@@ -39,17 +39,17 @@ FAULTS = {
     Fault.TOO_LONG: Reason.AUDIO_TOO_LONG,
 }
 
-# Isolated from the environment, it is told where the code is.
+# The interpreter runs isolated (-I), so the module path is passed on.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from gateway.decoding.process import main; main()"
 )
 _PASSED_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""Without which some Pythons do not start."""
+"""Some Pythons do not start without these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioLimits:
-    """The longest sound, the longest work on it, and how many are worked on at once."""
+    """The longest recording, the longest time to decode it, and how many are decoded at once."""
 
     duration_s: float = 60.0
     decode_s: float = 10.0
@@ -57,16 +57,16 @@ class AudioLimits:
 
 
 class Decoder:
-    """Has recordings decoded, one child process for each; used inside `decoding`."""
+    """Decodes recordings, each in a child process of its own; used inside `decoding`."""
 
     def __init__(self, limits: AudioLimits) -> None:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._server: _Server | None = None
+        self._process: _Process | None = None
         self._starting = asyncio.Lock()
 
     async def warm_up(self) -> None:
-        """Start the process now, so that the first recording need not wait for it."""
+        """Start the process now, so that the first recording does not wait for it."""
         await self._running()
 
     async def decode(self, source: BinaryIO, media_type: str) -> bytes:
@@ -87,12 +87,12 @@ class Decoder:
 
     async def close(self) -> None:
         """End the process."""
-        if self._server is not None:
-            await self._server.close()
-            self._server = None
+        if self._process is not None:
+            await self._process.close()
+            self._process = None
 
     async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
-        """Return the process's answer; one that was killed is no fault of the recording."""
+        """Return the process's answer; if the process itself was killed, ask the next one."""
         most_bytes = byte_count(self._limits.duration_s, RATE_HERTZ)
         try:
             return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
@@ -101,13 +101,13 @@ class Decoder:
                 await self.close()
             return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
 
-    async def _running(self) -> "_Server":
-        """Return the process; one that has ended is followed by another."""
+    async def _running(self) -> "_Process":
+        """Return the process; starts another when it has ended."""
         async with self._starting:
-            if self._server is None or self._server.has_ended:
+            if self._process is None or self._process.has_ended:
                 await self.close()
-                self._server = await _Server.start()
-            return self._server
+                self._process = await _Process.start()
+            return self._process
 
     async def _ask(self, recording: int, job: dict[str, object]) -> bytes:
         try:
@@ -117,24 +117,24 @@ class Decoder:
             answer = b""
         line, _, pcm = answer.partition(b"\n")
         if not line:
-            # The system has ended the child, for one of its limits or for what it did.
+            # The system killed the child: it hit one of its limits, or crashed.
             raise _invalid("decodable", "is damaged, or takes too long to decode")
-        told = json.loads(line)
-        if told:
-            reason = FAULTS[Fault(told["fault"])]
-            raise refused(reason, FIELD, told["rule"], told["description"])
+        refusal = json.loads(line)
+        if refusal:
+            reason = FAULTS[Fault(refusal["fault"])]
+            raise refused(reason, FIELD, refusal["rule"], refusal["description"])
         return pcm
 
 
-class _Server:
-    """The process, and the line over which it gets its jobs."""
+class _Process:
+    """The process, and the socket over which it gets its jobs."""
 
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
         self._process = process
         self._line = line
 
     @classmethod
-    async def start(cls) -> "_Server":
+    async def start(cls) -> "_Process":
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -152,7 +152,10 @@ class _Server:
         return self._process.returncode is not None
 
     async def ask(self, recording: int, job: dict[str, object], *, most_bytes: int) -> bytes:
-        """Return the answer to a job; empty when it was ended. Raises OSError without a process."""
+        """Return the answer to a job; empty when its child was killed.
+
+        Raises OSError when the process is not there.
+        """
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -168,14 +171,14 @@ class _Server:
             return bytes(answer)
 
     async def close(self) -> None:
-        """Hang up, which ends it."""
+        """Close the socket, which ends the process."""
         self._line.close()
         await self._process.wait()
 
 
 @asynccontextmanager
 async def decoding(limits: AudioLimits) -> AsyncIterator[Decoder]:
-    """A decoder, whose process starts with its first recording unless it is warmed up."""
+    """Give a decoder, whose process starts with the first recording unless it is warmed up."""
     decoder = Decoder(limits)
     try:
         yield decoder
@@ -184,7 +187,7 @@ async def decoding(limits: AudioLimits) -> AsyncIterator[Decoder]:
 
 
 def require_audio_type(media_type: str) -> None:
-    """Raise ServiceError MEDIA_TYPE_UNSUPPORTED for a type that cannot be sound."""
+    """Raise ServiceError MEDIA_TYPE_UNSUPPORTED for a type that cannot hold audio."""
     kind = _parsed(media_type).get_content_type()
     if not kind.startswith("audio/") and kind not in CONTAINER_TYPES:
         raise refused(
@@ -196,7 +199,7 @@ def require_audio_type(media_type: str) -> None:
 
 
 def _job(media_type: str, size: int, limits: AudioLimits) -> dict[str, object]:
-    """Return what the process is asked; raises ServiceError for raw samples that cannot be."""
+    """Return the job for the process; raises ServiceError for unsupported raw samples."""
     parsed = _parsed(media_type)
     raw_format = RAW_TYPES.get(parsed.get_content_type(), "")
     rate = str(parsed.get_param("rate", str(RATE_HERTZ)))
@@ -216,7 +219,7 @@ def _job(media_type: str, size: int, limits: AudioLimits) -> dict[str, object]:
 
 
 def _descriptor(source: BinaryIO, file: BinaryIO) -> int:
-    """Return the descriptor of a file with the recording; one in memory is written to `file`."""
+    """Return the descriptor of the recording's file; one in memory is written to `file` first."""
     try:
         source.flush()
         return source.fileno()

@@ -1,8 +1,7 @@
-"""The process that decodes what strangers send: each recording in a child of its own, with limits.
+"""The process that decodes untrusted recordings, each in a child of its own with limits.
 
-It knows no secrets, because its environment is empty, and holds no state: it only forks, so that a
-child need not load the libraries again. A child that wants more memory or time than it may have
-is ended by the system.
+It has no secrets, because its environment is empty, and no state: it only forks, so that a child
+need not load the libraries again. A child that exceeds its memory or time is killed by the system.
 """
 
 import json
@@ -17,7 +16,7 @@ from gateway.decoding.recording import Job, decode
 from gateway.decoding.refusal import Refusal, damaged
 
 MEMORY_BYTES = 384 * 2**20
-"""Of addresses, a third of which are the libraries."""
+"""Of address space, a third of which is the libraries."""
 
 MAX_JOB_BYTES = 4_096
 
@@ -27,10 +26,10 @@ def main() -> None:
 
     Each message is one byte with two descriptors: the socket of a job, and the recording.
     """
-    # A signal to all processes of the gateway is the gateway's to answer.
+    # The gateway handles the signals that all its processes get.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
-    # The system buries the children.
+    # The system reaps the children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as line:
         while True:
@@ -52,26 +51,26 @@ def _work(answer_to: int, recording: int) -> None:
         _limit(asked.pop("within_s"))
         answers.sendall(_answer(recording, Job(**asked)))
     finally:
-        # Nothing is cleaned up: what a damaged recording has done to the process shall not run.
+        # No cleanup: a malicious recording may have corrupted the process.
         os._exit(0)
 
 
 def _answer(recording: int, job: Job) -> bytes:
-    """Return a line of JSON, followed by the PCM when there is nothing to refuse."""
+    """Return a line of JSON, followed by the PCM if the recording was decoded."""
     try:
         with open(recording, "rb") as source:
             return b"{}\n" + decode(source, job)
-    except Refusal as refusal:
-        told = refusal
+    except Refusal as error:
+        refusal = error
     except Exception:
-        told = damaged()
-    fields = {"fault": told.fault, "rule": told.rule, "description": told.description}
+        refusal = damaged()
+    fields = {"fault": refusal.fault, "rule": refusal.rule, "description": refusal.description}
     return json.dumps(fields).encode() + b"\n"
 
 
 def _limit(within_s: float) -> None:
-    """Bound this process; where the system knows a limit not, the others have to do."""
-    # A time of nothing would be none at all.
+    """Limit this process; a limit that the system does not support is skipped."""
+    # A timer of 0 would be disabled.
     signal.setitimer(signal.ITIMER_REAL, max(within_s, 0.001))
     seconds = int(within_s) + 1
     for kind, most in (

@@ -1,4 +1,4 @@
-"""Decodes a recording of any usual kind to 16 kHz mono PCM; for a process that may be killed."""
+"""Decodes a recording in any common format to 16 kHz mono PCM; runs where it may be killed."""
 
 import io
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ CODECS = (
     "pcm_s16le,pcm_s24le,pcm_s32le,pcm_u8,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw,"
     "pcm_s16be,pcm_s24be,pcm_s32be,pcm_s8,pcm_f32be,pcm_f64be"
 )
-# FFmpeg reads far more than sound: playlists among it, which would make it open other files.
+# FFmpeg reads far more than audio, for example playlists, which would make it open other files.
 DEMUXER_OPTIONS = {
     "format_whitelist": "wav,ogg,matroska,webm,mp3,mov,mp4,m4a,aac,flac,caf,aiff",
     "codec_whitelist": CODECS,
@@ -31,15 +31,15 @@ DEMUXER_OPTIONS = {
     "max_streams": str(MAX_STREAMS),
 }
 _PACKET_S = 0.05
-"""Of a packet that does not say how long it is."""
+"""The duration of a packet that declares none."""
 
-# Formats whose header says how long the sound is; the others are cut by nature.
+# Formats whose header declares the duration; others cannot be checked for completeness.
 DECLARING_FORMATS = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "flac", "caf", "aiff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be decoded: `raw_format` is FFmpeg's name of bare samples, empty for a file."""
+    """What to decode: `raw_format` is FFmpeg's name for bare samples, empty for a container."""
 
     raw_format: str
     rate_hertz: int
@@ -58,7 +58,7 @@ def decode(source: BinaryIO, job: Job) -> bytes:
     except Refusal:
         raise
     except Exception as error:
-        # FFmpeg's binding raises nearly anything for what it did not expect.
+        # PyAV raises nearly any exception for unexpected input.
         raise damaged() from error
 
 
@@ -106,9 +106,9 @@ def _resampled(container: InputContainer) -> Iterator[memoryview]:
 
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
-    """Yield the frames; a packet that cannot be decoded, as where a recording is cut, is left out.
+    """Yield the frames; packets that cannot be decoded, as at a cut, are skipped.
 
-    Raises av.InvalidDataError when more is left out than a recording may lack.
+    Raises av.InvalidDataError when more is skipped than a recording may lack.
     """
     lacking_s = 0.0
     has_sound = False

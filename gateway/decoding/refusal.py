@@ -1,4 +1,4 @@
-"""Why a recording cannot be taken, in words that pass between two processes."""
+"""Why a recording is refused, in a form that passes between two processes."""
 
 from enum import StrEnum
 
@@ -22,15 +22,15 @@ class Refusal(Exception):
 
 
 def damaged() -> Refusal:
-    """It is no recording, or not a whole one."""
+    """Not a recording, or not a whole one."""
     return Refusal(Fault.INVALID, "decodable", "is damaged, cut short, or not a sound")
 
 
 def cut_short() -> Refusal:
-    """It ends too early."""
+    """A recording that ends too early."""
     return Refusal(Fault.INVALID, "complete", "ends before the sound that its header declares")
 
 
 def unsupported(rule: str, description: str) -> Refusal:
-    """It may be whole, but is of a kind that is not taken."""
+    """A recording in a format that is not taken."""
     return Refusal(Fault.UNSUPPORTED, rule, description)

@@ -1,4 +1,4 @@
-"""Decodes WebM/Opus while it comes, as a browser's MediaRecorder makes it."""
+"""Decodes WebM/Opus as it arrives, in the form that a browser's MediaRecorder makes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from services.runtime.pcm import SAMPLE_BYTES
 from services.runtime.reasons import Reason
 
 BATCH_PACKETS = 50
-"""So many are decoded at a time, of 0.12 s at most each: then it is seen whether so much may be."""
+"""Packets decoded at a time, at most 0.12 s each: the rate of audio is checked in between."""
 
 
 class WebmDecoder:
     """Decodes one recording after the other; used by one caller at a time.
 
-    What is decoded here in the process, not beside it, is single packets by the codec's own
-    library; the container, whose lengths and depths could be made up, is read in Python.
+    Only single packets are decoded in this process, by the codec's own library; the container,
+    whose lengths and depths could be forged, is parsed in Python.
     """
 
     def __init__(self, on_pcm: Callable[[bytes], None]) -> None:
@@ -31,7 +31,7 @@ class WebmDecoder:
         self._codec: _OpusDecoder | None = None
 
     async def feed(self, chunk: bytes) -> None:
-        """Take more of the stream, and have it heard; raises ServiceError."""
+        """Decode more of the stream and pass the PCM on; raises ServiceError."""
         packets = self._reader.read(chunk)
         while batch := list(islice(packets, BATCH_PACKETS)):
             pcm = await asyncio.to_thread(self._decode, batch)

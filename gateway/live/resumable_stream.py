@@ -1,9 +1,9 @@
-"""One conversation over as many streams to speech as it takes."""
+"""Holds one conversation over as many streams to speech as it takes."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from enum import StrEnum
+from typing import TypeAlias
 
 import structlog
 
@@ -11,6 +11,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend.services import Backend
+from gateway.contract.events import ConversationResumed, ConversationSuspended, NoData
 from gateway.live.uplink import Uplink
 from services.runtime.batches import batches
 from services.runtime.errors import ServiceError
@@ -18,34 +19,30 @@ from services.runtime.reasons import RULES, Recovery
 
 log = structlog.get_logger(__name__)
 
-PAUSES_S = (0.1, 0.3, 1.0, 2.0)
-"""Before each try to return; the last one is repeated."""
+RECONNECT_PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+"""Before each attempt to reconnect; the last one is repeated."""
 
 SEARCH_S = 60.0
-"""How long speech is looked for: longer than it takes to start, models and all."""
+"""How long speech is looked for: longer than it takes to start, including its models."""
 
 OPENING_S = 20.0
-"""How long it is looked for by a line that is opened: that one can be told to come again."""
+"""The same for a line that is just being opened: its client can be asked to retry."""
 
 OUTAGE_OVER_S = 10.0
-"""A stream that lived so long ends the outage before it."""
+"""A stream that lives this long ends the outage before it."""
 
 WITNESSED_EVENTS = 128
-"""A moment of a conversation: what a replica that dies may not have written down."""
+"""The events kept for the record: what a replica that dies may not have recorded."""
 
 
-class Interlude(StrEnum):
-    """What the conversation itself cannot tell, because speech is not there."""
-
-    SUSPENDED = "conversation_suspended"
-    """Speech is lost and looked for; whatever was being said may have ended."""
-
-    RESUMED = "conversation_resumed"
-    """It goes on: what was missed follows."""
+# What the conversation itself cannot report, because speech is lost.
+SUSPENDED = ConversationSuspended(event="conversation_suspended", data=NoData())
+RESUMED = ConversationResumed(event="conversation_resumed", data=NoData())
+Interlude: TypeAlias = ConversationSuspended | ConversationResumed
 
 
 class ResumableStream:
-    """Holds the place in a conversation while streams come and go: no event twice, none missing."""
+    """Keeps the position in a conversation across streams: no event twice, none missing."""
 
     def __init__(self, backend: Backend, *, setup: pb.ConverseRequest) -> None:
         self._backend = backend
@@ -70,7 +67,7 @@ class ResumableStream:
                         if response.HasField("ready") and search.is_on:
                             search.succeed()
                             if self._position is not None:
-                                yield Interlude.RESUMED
+                                yield RESUMED
                         uplink.note(response.event)
                         if self._is_news(response):
                             yield response
@@ -84,11 +81,11 @@ class ResumableStream:
                     raise
                 log.warning("conversation interrupted", reason=error.reason, tries=search.tries)
             if is_news and self._position is not None:
-                yield Interlude.SUSPENDED
+                yield SUSPENDED
             await search.pause()
 
     def _is_news(self, response: pb.ConverseResponse) -> bool:
-        """Keep the place; False for what the client has been told already."""
+        """Advance the position; False for what was sent to the client before."""
         if response.HasField("ready"):
             is_first = self._position is None
             if is_first:
@@ -106,11 +103,11 @@ class ResumableStream:
         return True
 
     async def _prepare(self) -> None:
-        """Have the next stream begin where the one before ended.
+        """Have the next stream start where the one before ended.
 
-        Events are told a moment before they are recorded. A replica that was killed in between has
-        told what the next one would not know of, and would number anew: so the witness completes
-        the record. Events that are there are skipped.
+        Events are sent a moment before they are recorded. If a replica is killed in between, the
+        next one does not know the last events and would reuse their numbers: so the gateway, which
+        has seen them, completes the record. Events that were recorded are skipped.
         """
         if self._position is None:
             return
@@ -123,7 +120,7 @@ class ResumableStream:
 
 
 class _Search:
-    """How long and how often speech has been looked for in one outage."""
+    """How long and how often speech was looked for in one outage."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -138,11 +135,11 @@ class _Search:
 
     @property
     def lasted_s(self) -> float:
-        """For how long."""
+        """For how long, in seconds."""
         return 0.0 if self._began_at is None else self._loop.time() - self._began_at
 
     def go_on(self) -> None:
-        """Speech is not there: the outage goes on, unless it was over for a while."""
+        """Note that speech is not there: the outage goes on, or a new one begins."""
         now = self._loop.time()
         is_over = self._found_at is not None and now - self._found_at > OUTAGE_OVER_S
         if self._began_at is None or is_over:
@@ -151,10 +148,10 @@ class _Search:
         self._found_at = None
 
     async def pause(self) -> None:
-        """Wait until the next try."""
-        await asyncio.sleep(PAUSES_S[min(self.tries, len(PAUSES_S) - 1)])
+        """Wait until the next attempt."""
+        await asyncio.sleep(RECONNECT_PAUSES_S[min(self.tries, len(RECONNECT_PAUSES_S) - 1)])
         self.tries += 1
 
     def succeed(self) -> None:
-        """Speech is there."""
+        """Note that speech is there."""
         self._found_at = self._loop.time()

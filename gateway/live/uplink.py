@@ -1,4 +1,4 @@
-"""What a client says on its way to speech: in order, bounded, and kept until it has been taken."""
+"""A client's input on its way to speech: in order, bounded, and kept until it was taken."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,20 +9,20 @@ from services.runtime.bounded_queue import BoundedQueue
 
 WAITING_REQUESTS = 64
 WAITING_BYTES = 320_000
-"""Ten seconds of audio; a client that sends more waits."""
+"""Ten seconds of audio; a client that sends more has to wait."""
 
 KEPT_SENTENCES = 17
-"""Speech lets 16 turns wait for the one that it holds: whatever is older has been dropped."""
+"""Speech queues 16 turns behind the current one: anything older was dropped."""
 
 
 class Uplink:
     """Outlives the streams that carry it: what one could not deliver, the next does.
 
-    What was written may be lost with its stream all the same. So a text, or words to say, are
-    written to the next one again until a turn is told to be theirs; speech knows them by their
-    `request_id` and takes them once. With `keeps_utterances` the audio of an utterance is kept
-    until its `commit`, and a stream that takes over in between is told it from the start: it alone
-    decides what was said.
+    What was written may still be lost with its stream. So texts and words to say are written again
+    to the next one until a turn is reported for them; speech recognises them by their `request_id`
+    and takes them once. With `keeps_utterances` the audio of an utterance is kept until its
+    `commit`, and a stream that takes over in between gets it from the start, because it alone
+    recognises what was said.
     """
 
     def __init__(self, *, keeps_utterances: bool) -> None:
@@ -52,14 +52,14 @@ class Uplink:
         self._waiting.force(request)
 
     def note(self, event: conversation_pb2.ConversationEvent) -> None:
-        """Forget what an event shows to have been taken."""
+        """Drop what an event shows to have been taken."""
         if taken := event.turn_started.request_id:
             self._kept = [each for each in self._kept if request_id_of(each) != taken]
 
     async def requests(self) -> AsyncGenerator[pb.ConverseRequest, None]:
-        """Yield what is to be written to one stream, for as long as that lives.
+        """Yield the requests for one stream, for as long as it lives.
 
-        Asking for the next says that the one before was written.
+        Asking for the next one confirms that the one before was written.
         """
         for request in tuple(self._kept):
             yield request
@@ -67,7 +67,7 @@ class Uplink:
             if self._under_way is None:
                 request = await self._waiting.get()
                 if self._is_to_keep(request):
-                    # Before it is written: its turn may be told before the writer knows.
+                    # Before it is written: its turn may be reported before the write returns.
                     self._keep(request)
                     yield request
                     continue
@@ -79,7 +79,7 @@ class Uplink:
     def _is_to_keep(self, request: pb.ConverseRequest) -> bool:
         if request.HasField("audio"):
             return self._keeps_utterances
-        # What is dropped while something is said is not worth a second try.
+        # LOW is dropped while something is being said, so it is not worth a second try.
         return bool(request_id_of(request)) and request.say.priority != pb.SAY_PRIORITY_LOW
 
     def _keep(self, request: pb.ConverseRequest) -> None:
@@ -94,5 +94,5 @@ class Uplink:
         if request.HasField("commit"):
             self._kept = [each for each in self._kept if not each.HasField("audio")]
         elif request.HasField("interrupt"):
-            # It cuts off all that was sent before it.
+            # It cancels everything that was sent before it.
             self._kept = [each for each in self._kept if not request_id_of(each)]

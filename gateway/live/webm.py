@@ -1,8 +1,8 @@
-"""Reads the Opus packets out of WebM while it comes, wherever the stream is cut.
+"""Reads the Opus packets out of WebM as it arrives, wherever the stream is split.
 
-The containers of the format need no depth: what a recorder nests is told apart by its ids alone, so
-a container is entered by forgetting it, and one of unknown size needs no end. Only a track and a
-block are ever held, and neither may be large.
+The nesting of elements need not be tracked: a recorder's elements differ by their ids alone, so a
+container is entered by skipping its head, and one of unknown size needs no end. Only a track and
+a block are ever held, and neither may be large.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 HEADER = b"\x1a\x45\xdf\xa3"
-"""Every recording begins with it."""
+"""Every recording starts with it."""
 
 MUTE_BYTES = 262_144
-"""A stream of which so much leads to no sound holds none."""
+"""A stream without a packet of sound in this many bytes is refused."""
 
 MAX_HELD_BYTES = 65_536
 MAX_CHANNELS = 8
@@ -46,7 +46,7 @@ _LONGEST_SIZE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """The sound of a recording; `head` is what Opus calls its identification header."""
+    """The audio track of a recording; `head` is Opus's identification header."""
 
     number: int
     head: bytes
@@ -54,7 +54,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Element:
-    """The head of an element; its content has `size` bytes from `start` on, None: nobody knows."""
+    """The head of an element; its content has `size` bytes from `start` on, None if unknown."""
 
     id: int
     start: int
@@ -62,10 +62,10 @@ class _Element:
 
 
 class WebmReader:
-    """Reads one recording after the other: each begins with a header of its own."""
+    """Reads one recording after the other: each starts with a header of its own."""
 
     def __init__(self, begin: Callable[[Track], None]) -> None:
-        """`begin` is told of each recording's track before its packets come."""
+        """`begin` is called with each recording's track, before its packets are yielded."""
         self._begin = begin
         self._held = bytearray()
         self._skip_bytes = 0
@@ -76,7 +76,7 @@ class WebmReader:
     def read(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the packets that a piece of the stream completes; raises ServiceError."""
         if chunk.startswith(HEADER):
-            # A recorder that begins anew may have left its last element unfinished.
+            # A recorder that starts again may have left its last element unfinished.
             self._held.clear()
             self._skip_bytes = 0
         self._mute_bytes += len(chunk)
@@ -87,14 +87,14 @@ class WebmReader:
             raise _invalid("has_sound", "holds no sound")
 
     def _drop_skipped(self) -> bool:
-        """Drop what nobody needs; False when more of that is to come."""
+        """Drop what is to be skipped; False when more of it is still to arrive."""
         dropped = min(self._skip_bytes, len(self._held))
         del self._held[:dropped]
         self._skip_bytes -= dropped
         return self._skip_bytes == 0
 
     def _next(self) -> _Element | None:
-        """Return the next element's head; None when more must come first."""
+        """Return the next element's head; None when more has to arrive first."""
         if not self._has_begun and self._held:
             if not HEADER.startswith(self._held[:4]):
                 raise _invalid("webm", "must begin as WebM does")
@@ -154,7 +154,7 @@ class WebmReader:
         self._begin(self._track)
 
     def _packets(self, block: bytes) -> list[bytes]:
-        """Return the packets of a block, if it is one of the sound's."""
+        """Return the packets of a block, if it belongs to the audio track."""
         number = _vint(block, 0, keeps_marker=False)
         if number is None or len(block) < number[1] + 3:
             raise _invalid("decodable", "has a block without its head")
@@ -166,7 +166,7 @@ class WebmReader:
 
 
 def _element(held: bytes | bytearray, at: int) -> _Element | None:
-    """Return the head of the element at an offset; None when it is not all there."""
+    """Return the head of the element at an offset; None when it is incomplete."""
     id_ = _vint(held, at, keeps_marker=True, longest=_LONGEST_ID)
     if id_ is None:
         return None
@@ -181,7 +181,7 @@ def _element(held: bytes | bytearray, at: int) -> _Element | None:
 def _vint(
     held: bytes | bytearray, at: int, *, keeps_marker: bool, longest: int = _LONGEST_SIZE
 ) -> tuple[int, int] | None:
-    """Return a number of variable length and its length; None when it is not all there."""
+    """Return a number of variable length and its length; None when it is incomplete."""
     if at >= len(held):
         return None
     length = 9 - held[at].bit_length()
@@ -205,7 +205,7 @@ def _children(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _unlaced(content: bytes, lacing: int) -> list[bytes]:
-    """Return the packets that share a block."""
+    """Return the packets of a block that may hold several."""
     if lacing == 0:
         return [content]
     if not content:

@@ -1,4 +1,4 @@
-"""Who may call: keys, origins, and how often."""
+"""Access: API keys, origins, and rate limits."""
 
 import hmac
 import math
@@ -18,7 +18,7 @@ from services.runtime.reasons import Reason
 
 API_KEY_HEADER = "x-api-key"
 API_KEY_PARAMETER = "apiKey"
-# Open without a key: the page and the docs, which hold no data, probes, and what is signed itself.
+# Open without a key: the page and the docs, which hold no data, probes, and signed callbacks.
 OPEN_PATHS = frozenset(
     {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/api/callbacks/zego"}
 )
@@ -46,7 +46,7 @@ class _Bucket:
 
 @dataclass(slots=True)
 class RateLimit:
-    """A bucket of tokens per caller that refills steadily; the callers seen last are remembered."""
+    """A token bucket per caller; the most recent callers are remembered."""
 
     per_second: float
     clock: Callable[[], float] = time.monotonic
@@ -72,7 +72,7 @@ class RateLimit:
 
 
 class Guard:
-    """Lets in who may call; everything that is not named as open asks for a key."""
+    """Refuses callers without access: every path that is not listed as open needs a key."""
 
     def __init__(self, app: ASGIApp, *, rules: AccessRules, rate: RateLimit) -> None:
         self._app = app
@@ -104,12 +104,12 @@ class Guard:
         elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
             given = _given_key(headers)
             if not given and scope["type"] == "websocket":
-                # A browser's WebSocket has no headers to show it in.
+                # A browser cannot set headers of a WebSocket.
                 given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
             self._require_key(given)
 
     def _require_key(self, given: str) -> None:
-        # All keys are compared, so that the time tells nothing.
+        # All keys are compared, so that timing reveals nothing.
         matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
         if not any(matches):
             raise ServiceError(
@@ -118,7 +118,7 @@ class Guard:
             )
 
     def _require_local(self, headers: Headers) -> None:
-        """Refuse other sites' pages: in the user's browser, they too call from this machine."""
+        """Refuse other sites' pages: in the user's browser they, too, call from this machine."""
         host = name_of_host(headers.get("host", ""))
         if host is None or not (is_loopback(host) or host in self._rules.hosts):
             raise ServiceError(
@@ -129,7 +129,7 @@ class Guard:
         if not origin or origin in self._rules.origins:
             return
         page = name_of_origin(origin)
-        # An allowed name may be another machine's elsewhere: only its own pages may call it.
+        # An allowed name may belong to another machine elsewhere: only its own pages may call.
         if page is None or not (is_loopback(page) or page == host):
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
@@ -137,7 +137,7 @@ class Guard:
 
 
 def caller_of(scope: Scope) -> str:
-    """Return who is counted as one caller."""
+    """Return the address that requests are counted by."""
     host, _ = scope.get("client") or ("", 0)
     return str(host)
 

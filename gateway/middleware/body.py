@@ -1,4 +1,4 @@
-"""Bounds the bodies of requests while they arrive, whatever their headers say."""
+"""Limits the bodies of requests as they arrive, whatever their headers say."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from gateway.contract.problems import problem_response
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
-DRAIN_S = 10.0
+DISCARD_S = 10.0
 
 
 class BodyLimit:
-    """Raises PAYLOAD_TOO_LARGE in whoever reads a body past its limit.
+    """Raises PAYLOAD_TOO_LARGE in the reader of a body beyond its limit.
 
-    A body of which nothing arrives for `idle_s` is given up with MALFORMED_MESSAGE. What is still
-    under way of a refused one is read and dropped for a while, because most clients look for an
-    answer only when they have sent everything.
+    When no more of a body arrives for `idle_s`, it is refused with MALFORMED_MESSAGE. The rest of
+    a refused body is read and dropped for a while, because most clients look for an answer only
+    when they have sent everything.
     """
 
     def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int], idle_s: float) -> None:
@@ -35,9 +35,9 @@ class BodyLimit:
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            # A client that asks first sends nothing when it is refused at once.
+            # A client that asks first sends no body when it is refused.
             if headers.get("expect", "").lower() != "100-continue":
-                await _drain(receive)
+                await _discard(receive)
             response = problem_response(_too_large(limit), instance=scope["path"])
             await response(scope, receive, send)
             return
@@ -46,13 +46,13 @@ class BodyLimit:
 
 def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
     total = 0
-    # After the body, the next message is that the client leaves: that may take as long as it likes.
-    patience_s: float | None = idle_s
+    # After the body, the next message is the client's disconnect, which has no deadline.
+    timeout_s: float | None = idle_s
 
     async def counted() -> Message:
-        nonlocal total, patience_s
+        nonlocal total, timeout_s
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 message = await receive()
         except TimeoutError:
             raise ServiceError(
@@ -60,19 +60,19 @@ def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
             ) from None
         total += len(message.get("body", b""))
         if not message.get("more_body"):
-            patience_s = None
+            timeout_s = None
         if total > limit:
             if message.get("more_body"):
-                await _drain(receive)
+                await _discard(receive)
             raise _too_large(limit)
         return message
 
     return counted
 
 
-async def _drain(receive: Receive) -> None:
+async def _discard(receive: Receive) -> None:
     try:
-        async with asyncio.timeout(DRAIN_S):
+        async with asyncio.timeout(DISCARD_S):
             while (await receive()).get("more_body"):
                 pass
     except TimeoutError:

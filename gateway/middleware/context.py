@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its metrics, and the last catch."""
+"""What every request gets: its id, its log line, its metrics, and the last exception handler."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from gateway.contract.problems import foreseen, problem_response
+from gateway.contract.problems import problem_response, visible_error
 from gateway.server.sockets import close_with, refuse
 from gateway.telemetry import REQUEST_SECONDS, REQUESTS
 from services.runtime.requests import REQUEST_ID_HEADER, new_request_id
@@ -51,14 +51,14 @@ class RequestContext:
                 headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                # What goes on after the answer is no part of it.
+                # Background work after the answer does not count.
                 seconds = time.perf_counter() - started
 
         started = time.perf_counter()
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            seen = foreseen(error)
+            seen = visible_error(error)
             if not status:
                 response = problem_response(seen, instance=scope["path"])
                 await response(scope, receive, send_with_id)
@@ -94,11 +94,11 @@ class RequestContext:
         try:
             await self._app(scope, receive_noted, send_with_id)
         except (OSError, WebSocketDisconnect):
-            # The client has gone; nobody is left to be told.
+            # The client has disconnected: there is nobody to answer.
             return
         except Exception as error:
-            tell = close_with if is_accepted else refuse
-            await tell(foreseen(error), scope, send_with_id)
+            fail = close_with if is_accepted else refuse
+            await fail(visible_error(error), scope, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             log.info(

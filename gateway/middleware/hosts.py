@@ -1,4 +1,4 @@
-"""Names of hosts as clients write them, in `Host`, in `Origin` and in settings, made comparable."""
+"""Normalizes host names, as in `Host`, `Origin` and settings, so that they can be compared."""
 
 import ipaddress
 import re
@@ -9,19 +9,19 @@ ORIGIN = re.compile(r"https?://(?P<host>[^/?#@\s]+)")
 
 
 def name_of_host(host: str) -> str | None:
-    """Return the name in a `Host` header, without port and case; None when it is none."""
+    """Return the name in a `Host` header, in lower case, without port; None when invalid."""
     match = HOST.fullmatch(host)
     return _canonical(match["ipv6"] or match["name"]) if match else None
 
 
 def name_of_origin(origin: str) -> str | None:
-    """Return the name of the host that a page comes from; None when it has none."""
+    """Return the name of the host that a page comes from; None when there is none."""
     match = ORIGIN.fullmatch(origin)
     return name_of_host(match["host"]) if match else None
 
 
 def name_alone(text: str) -> str:
-    """Return a name or an address of a setting; raises ValueError for anything more or else."""
+    """Return a name or an address in a setting; raises ValueError for anything else."""
     bare = text.strip()
     if ":" in bare.strip("[]"):
         return str(ipaddress.IPv6Address(bare.strip("[]")))

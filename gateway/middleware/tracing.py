@@ -1,4 +1,4 @@
-"""A span around every request and WebSocket, below the client's own if it names one."""
+"""A span around every request and WebSocket, a child of the client's own if it sends one."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,7 +8,7 @@ from services.runtime.tracing import TRACE_HEADERS, mark_failed, served
 
 
 class Traced:
-    """Probes and metrics are asked for too often to be traced."""
+    """Traces requests, except probes and metrics, which are too frequent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -20,7 +20,7 @@ class Traced:
             return
         headers = Headers(scope=scope)
         given = {name: headers[name] for name in TRACE_HEADERS if name in headers}
-        # The path may hold ids, and the query keys: the route is known when it was served.
+        # Not the address, which may hold ids and keys: the route, known once it was served.
         method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
         shown = method if method in METHODS or method == "WEBSOCKET" else "other"
         with served(shown, given) as span:

@@ -1,25 +1,27 @@
-"""What became of the turn that a request asked for."""
+"""The outcome of the turn that a request asked for."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import assert_never
 
 import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.contract.models import TurnAnswer
 from gateway.contract.preferences import TalkAnswer
-from gateway.contract.wire import to_error, to_ledger, to_timings
+from gateway.contract.turn_models import TurnAnswer
+from gateway.contract.turn_wire import from_latency, from_ledger
+from gateway.contract.wire import from_failed_status
 from services.runtime.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 
 
 class AskedTurn:
-    """One turn among all that the stream of its request tells of.
+    """One turn among all that the stream of its request reports.
 
-    A task's conversation is one for all who take part: what others ask meanwhile, or asked
-    before, is told too. `request_id` is what the turn is known by; a spoken question has none.
+    A task's conversation is shared by all who take part: the stream also reports turns that others
+    ask for. The turn is recognised by its `request_id`; a spoken question has none.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class AskedTurn:
         self._reply = ""
 
     async def until(self, answer: TalkAnswer) -> TurnAnswer | None:
-        """Return how the turn stands when it is to be answered, None when there is none.
+        """Return the turn at the moment of its answer; None when there was no turn.
 
         Raises ServiceError when it failed before.
         """
@@ -41,40 +43,50 @@ class AskedTurn:
             self._recognize(event)
             if event.turn_id != self._turn_id:
                 continue
-            match event.WhichOneof("event"):
+            name = event.WhichOneof("event")
+            match name:
                 case "turn_started":
                     self._transcript = event.turn_started.user_text
                 case "reply_updated":
                     self._reply += event.reply_updated.delta
-                case "playback_started" if answer is TalkAnswer.PLAYING:
-                    return self._playing()
+                case "playback_started":
+                    if answer is TalkAnswer.PLAYING:
+                        return self._playing()
                 case "turn_finished":
                     return self._finished(event.turn_finished)
                 case "turn_failed":
-                    raise to_error(event.turn_failed.status)
-                case _:
+                    raise from_failed_status(event.turn_failed.status)
+                case (
+                    "speech_started"
+                    | "speech_ended"
+                    | "speech_dismissed"
+                    | "transcript_updated"
+                    | "sentence_started"
+                    | None
+                ):
                     pass
+                case _:
+                    assert_never(name)
         return None
 
     async def follow(self) -> None:
-        """Read on to the end of a turn that was answered before."""
+        """Read on to the end of a turn that was answered early."""
         async with aclosing(self._responses):
             try:
                 await self.until(TalkAnswer.FINISHED)
             except ServiceError as error:
-                # Whoever wants to know reads the task's events.
+                # The task's events report it.
                 log.info("turn failed after its answer", reason=str(error.reason))
 
     def _recognize(self, event: conversation_pb2.ConversationEvent) -> None:
         if self._turn_id is not None:
             return
-        match event.WhichOneof("event"):
-            case "speech_ended" if not self._request_id:
-                self._turn_id = event.turn_id
-            case "turn_started" if event.turn_started.request_id == self._request_id:
-                self._turn_id = event.turn_id
-            case _:
-                pass
+        is_heard = event.HasField("speech_ended") and not self._request_id
+        is_started = (
+            event.HasField("turn_started") and event.turn_started.request_id == self._request_id
+        )
+        if is_heard or is_started:
+            self._turn_id = event.turn_id
 
     def _playing(self) -> TurnAnswer:
         return TurnAnswer(
@@ -92,6 +104,6 @@ class AskedTurn:
             reply=finished.reply_text,
             heard=finished.heard_text,
             interrupted=finished.interrupted,
-            timings=to_timings(finished.latency),
-            ledger=to_ledger(finished.ledger),
+            timings=from_latency(finished.latency),
+            ledger=from_ledger(finished.ledger),
         )

@@ -36,7 +36,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-FOR_GOOD = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class _Assets(StaticFiles):
@@ -51,29 +51,36 @@ class _Assets(StaticFiles):
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         is_named_by_digest = Path(full_path).parent.name == "assets"
-        response.headers["Cache-Control"] = FOR_GOOD if is_named_by_digest else "no-cache"
+        response.headers["Cache-Control"] = IMMUTABLE if is_named_by_digest else "no-cache"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 
-def install_pages(app: FastAPI) -> None:
-    """Serve the pages; all that they load comes from here."""
+class Pages:
+    """Serves the pages; all that they load comes from here."""
 
-    async def home(request: Request) -> Response:
+    def __init__(self, *, title: str) -> None:
+        self._title = title
+
+    def install(self, app: FastAPI) -> None:
+        """Add the pages to the application."""
+        app.add_route("/", self.home, methods=["GET"], include_in_schema=False)
+        app.add_route("/docs", self.docs, methods=["GET"], include_in_schema=False)
+        app.mount("/docs", StaticFiles(directory=swagger_ui_path), name="docs")
+        app.mount("/web", _Assets(directory=BUILT), name="web")
+
+    async def home(self, request: Request) -> Response:
+        """Return the client."""
         return FileResponse(BUILT / "index.html", headers=PAGE_HEADERS)
 
-    async def docs(request: Request) -> HTMLResponse:
+    async def docs(self, request: Request) -> HTMLResponse:
+        """Return the API's description for people."""
         return get_swagger_ui_html(
             openapi_url=OPENAPI_PATH,
-            title=f"{app.title}: HTTP API",
+            title=f"{self._title}: HTTP API",
             swagger_js_url="/docs/swagger-ui-bundle.js",
             swagger_css_url="/docs/swagger-ui.css",
             swagger_favicon_url="/docs/favicon-32x32.png",
             # By default it may show the description to a validator on the Internet.
             swagger_ui_parameters={"validatorUrl": None},
         )
-
-    app.add_route("/", home, methods=["GET"], include_in_schema=False)
-    app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
-    app.mount("/docs", StaticFiles(directory=swagger_ui_path), name="docs")
-    app.mount("/web", _Assets(directory=BUILT), name="web")

@@ -12,24 +12,34 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 
-def probe_routes(*, backend: Backend) -> APIRouter:
-    """Return the endpoints."""
-    router = APIRouter(tags=["operations"])
+class ProbeRoutes:
+    """Reports how the process and the services behind it are doing."""
 
-    @router.get("/livez", summary="Whether the process lives")
-    async def livez() -> Health:
+    def __init__(self, *, backend: Backend) -> None:
+        self._backend = backend
+
+    def router(self) -> APIRouter:
+        """Return the endpoints."""
+        router = APIRouter(tags=["operations"])
+        router.get("/livez", summary="Whether the process lives")(self.livez)
+        router.get(
+            "/readyz",
+            summary="Whether requests can be served",
+            responses=failures(Reason.DEPENDENCY_UNAVAILABLE),
+        )(self.readyz)
+        router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)(
+            self.metrics
+        )
+        return router
+
+    async def livez(self) -> Health:
         """Answer."""
         return Health()
 
-    @router.get(
-        "/readyz",
-        summary="Whether requests can be served",
-        responses=failures(Reason.DEPENDENCY_UNAVAILABLE),
-    )
-    async def readyz() -> Health:
+    async def readyz(self) -> Health:
         """Answer when all services behind the gateway serve; else name those that do not."""
-        services = list(backend.health)
-        answers = await asyncio.gather(*(backend.is_serving(each) for each in services))
+        services = list(self._backend.health)
+        answers = await asyncio.gather(*(self._backend.is_serving(each) for each in services))
         missing = ", ".join(
             each for each, is_serving in zip(services, answers, strict=True) if not is_serving
         )
@@ -39,11 +49,8 @@ def probe_routes(*, backend: Backend) -> APIRouter:
             )
         return Health()
 
-    @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-    async def metrics() -> Response:
+    async def metrics(self) -> Response:
         """Return the metrics in Prometheus' text format."""
         return Response(
             prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST
         )
-
-    return router

@@ -1,18 +1,17 @@
-"""Reads what a client asks: JSON, a form with a recording, or the recording itself."""
+"""Reads a client's question: JSON, a form with a recording, or the recording itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
-from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from gateway.contract.bodies import TalkBody, TalkFields
 from gateway.contract.content_type import media_kind
-from gateway.contract.problems import invalid_request, refused
+from gateway.contract.problems import refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -25,7 +24,7 @@ DOCUMENTED_TYPES = "must be application/json, multipart/form-data or audio/*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of a task: text, or 16 kHz PCM; neither means the sample question."""
+    """A question: text, or 16 kHz PCM; neither means the persona's sample question."""
 
     task_id: str
     lang: str
@@ -35,22 +34,22 @@ class Question:
 
 
 FindTask = Callable[[str], Awaitable[object]]
-"""Raises ServiceError for an id that is no task's."""
+"""Raises ServiceError for an id that is not a task's."""
 
 
 async def read_question(request: Request, decoder: Decoder, find_task: FindTask) -> Question:
     """Return the question of a request; raises ServiceError that names the field.
 
-    The task is looked up before a recording is decoded: no work is done for one that is not there.
+    The task is looked up before a recording is decoded, so that unknown tasks cost no work.
     """
     content_type = request.headers.get("content-type", "")
     kind = media_kind(content_type)
     if kind == "application/json":
-        return _question(_validated(TalkBody, await _json(request)))
+        return _question(validated(TalkBody.model_validate, await _json(request)))
     if kind == "multipart/form-data":
         return await _read_form(request, decoder, find_task)
     if kind.startswith("audio/"):
-        body = _validated(TalkFields, dict(request.query_params))
+        body = validated(TalkFields.model_validate, dict(request.query_params))
         async with _spooled(request) as recording:
             await find_task(body.task_id)
             pcm = await decoder.decode(recording, content_type)
@@ -74,7 +73,7 @@ async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) ->
                 expected = "a file" if name == FIELD else "text, not a file"
                 raise refused(Reason.INVALID_REQUEST, name, "type", f"must be {expected}")
         fields = {name: value for name, value in form.items() if name != FIELD}
-        body = _validated(TalkFields, fields)
+        body = validated(TalkFields.model_validate, fields)
         upload = form.get(FIELD)
         if not isinstance(upload, UploadFile):
             if body.text is None:
@@ -98,16 +97,9 @@ def _question(body: TalkBody, *, pcm: bytes | None = None) -> Question:
     )
 
 
-def _validated(model: type[TalkBody], members: Mapping[str, Any] | Any) -> TalkBody:
-    try:
-        return model.model_validate(members)
-    except ValidationError as error:
-        raise invalid_request(error.errors()) from None
-
-
 @asynccontextmanager
 async def _spooled(request: Request) -> AsyncIterator[BinaryIO]:
     with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         async for chunk in request.stream():
             file.write(chunk)
-        yield file  # type: ignore[misc]  # it is one in all but name
+        yield file  # type: ignore[misc]  # it has all methods of one

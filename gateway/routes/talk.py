@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from typing import assert_never
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -15,11 +16,13 @@ from gateway.backend.catalogue import Catalogue
 from gateway.backend.services import CALL_TIMEOUT_S, Backend
 from gateway.contract.bodies import ActionBody, SayBody, TaskBody
 from gateway.contract.content_type import requires_json
-from gateway.contract.events import Event, of_conversation, of_ready
-from gateway.contract.models import Done, TurnAnswer
+from gateway.contract.conversation_events import Event
+from gateway.contract.event_wire import from_conversation_event, from_ready
+from gateway.contract.models import Done
 from gateway.contract.openapi import TALK_REQUEST, failures, turn_answers
 from gateway.contract.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
 from gateway.contract.problems import RETRY_AFTER_S, refused
+from gateway.contract.turn_models import TurnAnswer
 from gateway.decoding.decoder import Decoder
 from gateway.routes.answers import AskedTurn
 from gateway.routes.questions import Question, read_question
@@ -31,39 +34,139 @@ from services.runtime.reasons import Reason
 from services.runtime.requests import new_request_id
 
 
-def talk_routes(
-    *,
-    backend: Backend,
-    catalogue: Catalogue,
-    decoder: Decoder,
-    turn_timeout_s: float,
-    talk_answer: TalkAnswer,
-    drain: Drain,
-) -> APIRouter:
-    """Return the endpoints."""
-    router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
-    json_only = Depends(requires_json)
+class TalkRoutes:
+    """Asks the digital human, gives it words to say, interrupts it, and has it move."""
 
-    async def answer(
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        catalogue: Catalogue,
+        decoder: Decoder,
+        turn_timeout_s: float,
+        talk_answer: TalkAnswer,
+        drain: Drain,
+    ) -> None:
+        self._backend = backend
+        self._catalogue = catalogue
+        self._decoder = decoder
+        self._turn_timeout_s = turn_timeout_s
+        self._talk_answer = talk_answer
+        self._drain = drain
+
+    def router(self) -> APIRouter:
+        """Return the endpoints."""
+        router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
+        json_only = Depends(requires_json)
+        router.post(
+            "/talk-to-ai",
+            summary="Ask the digital human",
+            response_model=None,
+            responses=turn_answers(
+                Reason.AUDIO_INVALID,
+                Reason.AUDIO_FORMAT_UNSUPPORTED,
+                Reason.AUDIO_TOO_LONG,
+                Reason.NO_SPEECH,
+                Reason.RECOGNITION_UNAVAILABLE,
+                Reason.CHAT_UNAVAILABLE,
+            ),
+            openapi_extra=TALK_REQUEST,
+        )(self.talk_to_ai)
+        router.post(
+            "/say",
+            summary="Have the digital human say something",
+            response_model=None,
+            dependencies=[json_only],
+            responses=turn_answers(),
+        )(self.say)
+        router.post(
+            "/interrupt",
+            summary="Cut off the reply",
+            dependencies=[json_only],
+            responses=failures(
+                Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED
+            ),
+        )(self.interrupt)
+        router.post(
+            "/action",
+            summary="Make a gesture",
+            dependencies=[json_only],
+            responses=failures(
+                Reason.MEDIA_TYPE_UNSUPPORTED,
+                Reason.TASK_NOT_FOUND,
+                Reason.TASK_NOT_ON_AIR,
+                Reason.AVATAR_ENDED,
+            ),
+        )(self.act)
+        return router
+
+    async def talk_to_ai(self, request: Request, prefer: Prefer = None) -> Response:
+        """Ask in speech or writing, and hear the answer from the avatar.
+
+        With `Accept: text/event-stream` the turn is told while it goes on. A question that was
+        sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
+        """
+        question = await read_question(request, self._decoder, self._find_task)
+        return await self._answer(request, await self._to_requests(question), prefer=prefer)
+
+    async def say(self, request: Request, body: SayBody, prefer: Prefer = None) -> Response:
+        """Speak a given text; answers as talk-to-ai does.
+
+        A LOW text that was dropped is answered without `turnId`.
+        """
+        asked = [
+            turns.setup(body.task_id, body.lang, cut_on_cancel=body.cut_on_leave),
+            *turns.said(body.text, body.priority, request_id=new_request_id()),
+        ]
+        dropped = TurnAnswer(message="Dropped: something else is being said")
+        return await self._answer(
+            request, asked, prefer=prefer, unspoken=dropped if body.priority == "LOW" else None
+        )
+
+    async def interrupt(self, body: TaskBody) -> Done:
+        """Cut off whatever the digital human says; a silent one is a success."""
+        asked = [turns.setup(body.task_id), *turns.interruption()]
+        await turns.deliver(self._backend, asked, timeout_s=CALL_TIMEOUT_S)
+        return Done(message="Interrupted")
+
+    async def act(self, body: ActionBody) -> Done:
+        """Have the digital human make one of its gestures."""
+        task = await self._find_task(body.task_id)
+        if not task.avatar_id:
+            raise ServiceError(
+                Reason.TASK_NOT_ON_AIR,
+                "The task has no avatar yet.",
+                retry_after_s=RETRY_AFTER_S,
+                task_id=body.task_id,
+            )
+        await self._backend.ask(
+            self._backend.avatar.PerformAction,
+            avatar_pb2.PerformActionRequest(avatar_id=task.avatar_id, action=body.action),
+        )
+        return Done(message="Action performed")
+
+    async def _answer(
+        self,
         request: Request,
         asked: list[speech_pb2.ConverseRequest],
         *,
         prefer: list[str] | None,
         unspoken: TurnAnswer | None = None,
     ) -> Response:
-        """Tell the turn as it goes on, when it begins to be heard, or when it is over.
+        """Answer with the turn's events, when it begins to be heard, or when it is over.
 
         It goes on when the client leaves, unless that is to cut it off. `unspoken` is the answer
         when there was no turn; without it that is a failure.
         """
         cut_on_leave = asked[0].setup.cut_on_cancel
-        responses = turns.converse(backend, asked, timeout_s=turn_timeout_s)
+        responses = turns.converse(self._backend, asked, timeout_s=self._turn_timeout_s)
         if EventStream.media_type in request.headers.get("accept", ""):
-            events = _told(responses, request.url.path, may_be_unspoken=unspoken is not None)
-            return EventStream(await anext(events), events, drain=drain, goes_on=not cut_on_leave)
+            events = _events(responses, request.url.path, may_be_unspoken=unspoken is not None)
+            first = await anext(events)
+            return EventStream(first, events, drain=self._drain, goes_on=not cut_on_leave)
         turn = AskedTurn(responses, request_id=turns.request_id_of(asked[-1]))
         is_early = prefers_early(prefer)
-        when = _answered_when(is_early, talk_answer)
+        when = _answered_when(is_early, self._talk_answer)
         async with AsyncExitStack() as unless_followed:
             unless_followed.push_async_callback(responses.aclose)
             outcome = turn.until(when)
@@ -81,18 +184,18 @@ def talk_routes(
                 background=BackgroundTask(turn.follow),
             )
 
-    async def to_requests(question: Question) -> list[speech_pb2.ConverseRequest]:
+    async def _to_requests(self, question: Question) -> list[speech_pb2.ConverseRequest]:
         start = turns.setup(question.task_id, question.lang, cut_on_cancel=question.cut_on_leave)
         if question.pcm is not None:
             return [start, *turns.spoken(question.pcm)]
         text = question.text
         if text is None:
-            text = await sample_question(question)
+            text = await self._sample_question(question)
         return [start, *turns.written(text, request_id=new_request_id())]
 
-    async def sample_question(question: Question) -> str:
-        task = await find_task(question.task_id)
-        personas = await catalogue.personas()
+    async def _sample_question(self, question: Question) -> str:
+        task = await self._find_task(question.task_id)
+        personas = await self._catalogue.personas()
         text = personas.sample_question(task.persona_id, question.lang or task.language_code)
         if text is None:
             raise refused(
@@ -103,94 +206,11 @@ def talk_routes(
             )
         return text
 
-    async def find_task(task_id: str) -> task_pb2.Task:
-        found = await backend.ask(backend.task.GetTask, task_pb2.GetTaskRequest(task_id=task_id))
+    async def _find_task(self, task_id: str) -> task_pb2.Task:
+        found = await self._backend.ask(
+            self._backend.task.GetTask, task_pb2.GetTaskRequest(task_id=task_id)
+        )
         return found.task
-
-    @router.post(
-        "/talk-to-ai",
-        summary="Ask the digital human",
-        response_model=None,
-        responses=turn_answers(
-            Reason.AUDIO_INVALID,
-            Reason.AUDIO_FORMAT_UNSUPPORTED,
-            Reason.AUDIO_TOO_LONG,
-            Reason.NO_SPEECH,
-            Reason.RECOGNITION_UNAVAILABLE,
-            Reason.CHAT_UNAVAILABLE,
-        ),
-        openapi_extra=TALK_REQUEST,
-    )
-    async def talk_to_ai(request: Request, prefer: Prefer = None) -> Response:
-        """Ask in speech or writing, and hear the answer from the avatar.
-
-        With `Accept: text/event-stream` the turn is told while it goes on. A question that was
-        sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
-        """
-        question = await read_question(request, decoder, find_task)
-        return await answer(request, await to_requests(question), prefer=prefer)
-
-    @router.post(
-        "/say",
-        summary="Have the digital human say something",
-        response_model=None,
-        dependencies=[json_only],
-        responses=turn_answers(),
-    )
-    async def say(request: Request, body: SayBody, prefer: Prefer = None) -> Response:
-        """Speak a given text; answers as talk-to-ai does.
-
-        A LOW text that was dropped is answered without `turnId`.
-        """
-        asked = [
-            turns.setup(body.task_id, body.lang, cut_on_cancel=body.cut_on_leave),
-            *turns.said(body.text, body.priority, request_id=new_request_id()),
-        ]
-        dropped = TurnAnswer(message="Dropped: something else is being said")
-        return await answer(
-            request, asked, prefer=prefer, unspoken=dropped if body.priority == "LOW" else None
-        )
-
-    @router.post(
-        "/interrupt",
-        summary="Cut off the reply",
-        dependencies=[json_only],
-        responses=failures(Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
-    )
-    async def interrupt(body: TaskBody) -> Done:
-        """Cut off whatever the digital human says; a silent one is a success."""
-        asked = [turns.setup(body.task_id), *turns.interruption()]
-        await turns.deliver(backend, asked, timeout_s=CALL_TIMEOUT_S)
-        return Done(message="Interrupted")
-
-    @router.post(
-        "/action",
-        summary="Make a gesture",
-        dependencies=[json_only],
-        responses=failures(
-            Reason.MEDIA_TYPE_UNSUPPORTED,
-            Reason.TASK_NOT_FOUND,
-            Reason.TASK_NOT_ON_AIR,
-            Reason.AVATAR_ENDED,
-        ),
-    )
-    async def act(body: ActionBody) -> Done:
-        """Have the digital human make one of its gestures."""
-        task = await find_task(body.task_id)
-        if not task.avatar_id:
-            raise ServiceError(
-                Reason.TASK_NOT_ON_AIR,
-                "The task has no avatar yet.",
-                retry_after_s=RETRY_AFTER_S,
-                task_id=body.task_id,
-            )
-        await backend.ask(
-            backend.avatar.PerformAction,
-            avatar_pb2.PerformActionRequest(avatar_id=task.avatar_id, action=body.action),
-        )
-        return Done(message="Action performed")
-
-    return router
 
 
 def _answered_when(is_early: bool | None, default: TalkAnswer) -> TalkAnswer:
@@ -199,7 +219,7 @@ def _answered_when(is_early: bool | None, default: TalkAnswer) -> TalkAnswer:
     return TalkAnswer.PLAYING if is_early else TalkAnswer.FINISHED
 
 
-async def _told(
+async def _events(
     turn: AsyncGenerator[speech_pb2.ConverseResponse, None],
     instance: str,
     *,
@@ -208,15 +228,18 @@ async def _told(
     is_spoken = may_be_unspoken
     async with aclosing(turn):
         async for response in turn:
-            match response.WhichOneof("response"):
+            kind = response.WhichOneof("response")
+            match kind:
                 case "ready":
-                    yield of_ready(response.ready)
+                    yield from_ready(response.ready)
                 case "event":
                     is_spoken = is_spoken or response.event.turn_id > 0
-                    told = of_conversation(response.event, instance=instance)
-                    if told is not None:
-                        yield told
-                case _:
+                    event = from_conversation_event(response.event, instance=instance)
+                    if event is not None:
+                        yield event
+                case "audio_produced" | None:
                     pass
+                case _:
+                    assert_never(kind)
     if not is_spoken:
         raise turns.without_turn()

@@ -1,4 +1,4 @@
-"""Work that is worth doing only while its client is there."""
+"""Work that is cancelled when its client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""The end of the gateway: whoever is still served is told of it."""
+"""The gateway's shutdown: sockets, streams and requests that are still served end with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,14 +11,14 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 SOCKETS_S = 2.0
-"""How long the sockets may take to close; what is left then is cut off."""
+"""How long the sockets may take to close; those left are cut off."""
 
 REQUESTS_S = 4.0
-"""How long requests may still take; the server would cut them off without a word a second later."""
+"""How long requests may still take; the server would cut them off silently a second later."""
 
 
 class Drain:
-    """Tells sockets, streams and requests that the gateway goes down, and waits for the sockets."""
+    """Ends sockets, streams and requests when the gateway shuts down, and waits for the sockets."""
 
     def __init__(self, *, requests_s: float = REQUESTS_S) -> None:
         self.requests_s = requests_s
@@ -43,15 +43,15 @@ class Drain:
                 self._none_open.set()
 
     async def begun(self) -> None:
-        """Wait until the gateway goes down; raises ServiceError DRAINING."""
+        """Wait until the gateway shuts down; raises ServiceError DRAINING."""
         await self._begun.wait()
         raise _going_down()
 
     @asynccontextmanager
-    async def limit(self, patience_s: float) -> AsyncIterator[None]:
-        """Run the block; raises ServiceError DRAINING when it outlasts the end by `patience_s`."""
-        limit = asyncio.timeout_at(self._begun_at and self._begun_at + patience_s)
-        self._limits[limit] = patience_s
+    async def limit(self, grace_s: float) -> AsyncIterator[None]:
+        """Run the block; raises ServiceError DRAINING `grace_s` after the shutdown began."""
+        limit = asyncio.timeout_at(self._begun_at and self._begun_at + grace_s)
+        self._limits[limit] = grace_s
         try:
             async with limit:
                 yield
@@ -66,8 +66,8 @@ class Drain:
         """Begin, and wait for the sockets."""
         self._begun_at = asyncio.get_running_loop().time()
         self._begun.set()
-        for limit, patience_s in self._limits.items():
-            limit.reschedule(self._begun_at + patience_s)
+        for limit, grace_s in self._limits.items():
+            limit.reschedule(self._begun_at + grace_s)
         try:
             async with asyncio.timeout(SOCKETS_S):
                 await self._none_open.wait()
@@ -76,7 +76,7 @@ class Drain:
 
 
 class Drained:
-    """Has the requests that the end of the gateway overtakes fail with DRAINING."""
+    """Has requests that are not answered when the gateway shuts down fail with DRAINING."""
 
     def __init__(self, app: ASGIApp, *, drain: Drain) -> None:
         self._app = app

@@ -1,13 +1,13 @@
-"""A WebSocket whose client is told what is wrong with its messages before it is closed for that."""
+"""A WebSocket that explains protocol errors to its client before it closes."""
 
 import asyncio
-import json
 from typing import Any
 
 import structlog
 from websockets.frames import CloseCode, Frame, Opcode
 
-from gateway.contract.problems import problem
+from gateway.contract.events import LineProblem
+from gateway.contract.problems import to_problem
 from gateway.server.send_timeout import PatientWebSocket
 from gateway.server.sockets import message_too_large
 from gateway.telemetry import PROBLEMS
@@ -15,19 +15,19 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.requests import REQUEST_ID_HEADER
 
-DRAIN_S = 5.0
-"""How long a client may go on sending before it reads why nobody listens."""
+SEND_ON_S = 5.0
+"""How long a client may go on sending before it is cut off."""
 
 
 class FailingWebSocket(PatientWebSocket):
-    """Tells the problem of what the protocol itself refuses: no application ever sees that."""
+    """Sends a problem for what the protocol itself refuses, which no application sees."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._end: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; what comes after the failure is read and dropped.
+        """Handle data; after the failure it is read and dropped.
 
         A connection that is closed with unread data is reset, and the client may never see why.
         """
@@ -35,31 +35,31 @@ class FailingWebSocket(PatientWebSocket):
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Stop the timer."""
         if self._end is not None:
             self._end.cancel()
         super().connection_lost(exc)
 
     def handle_parser_exception(self) -> None:
-        """Tell the problem and the code, and wait for the client to close."""
+        """Send the problem and the close code, and wait for the client to close."""
         close = self.conn.close_sent
         assert close is not None
         self.queue.put_nowait(
             {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
         )
         if self.handshake_complete and not self.close_sent:
-            self.transport.write(self._tell(_failure(close.code)))
+            self.transport.write(self._frame(_failure(close.code)))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self._end = self.loop.call_later(DRAIN_S, self.transport.abort)
+        self._end = self.loop.call_later(SEND_ON_S, self.transport.abort)
         self.transport.resume_reading()
 
-    def _tell(self, error: ServiceError) -> bytes:
+    def _frame(self, error: ServiceError) -> bytes:
         PROBLEMS.labels(reason=error.reason).inc()
         request_id = self.response.headers.get(REQUEST_ID_HEADER, "")
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            told = {"problem": problem(error, instance=self.scope["path"])}
-        frame = Frame(Opcode.TEXT, json.dumps(told, ensure_ascii=False).encode())
+            message = LineProblem(problem=to_problem(error, instance=self.scope["path"]))
+        frame = Frame(Opcode.TEXT, message.to_text().encode())
         return frame.serialize(mask=False)
 
 

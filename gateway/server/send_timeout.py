@@ -1,4 +1,4 @@
-"""A WebSocket whose client takes nothing is cut off."""
+"""A WebSocket that cuts off a client that does not read."""
 
 import asyncio
 import socket
@@ -10,18 +10,18 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 log = structlog.get_logger(__name__)
 
 SEND_TIMEOUT_S = 10.0
-"""A client takes what waits for it within this time."""
+"""How long a client may leave pending data unread."""
 
 SEND_BUFFER_BYTES = 65_536
-"""What the system keeps for a client that does not read; the rest stays where it is made."""
+"""What the system buffers for a client that does not read; beyond it, the sender waits."""
 
 
 class PatientWebSocket(WebSocketsSansIOProtocol):
-    """Waits for a client that is slow, though not for ever.
+    """Waits for a slow client, but not forever.
 
-    Uvicorn itself does: a client that lives but does not read would keep its conversation, and one
-    that answers no ping its connection, for as long as it likes. Nothing is buffered but the
-    message that is being sent; whoever sends the next one waits.
+    Uvicorn itself would: a client that is alive but does not read would keep its conversation, and
+    one that answers no ping its connection, for as long as it likes. Only the message that is being
+    sent is buffered; the sender of the next one waits.
     """
 
     def __init__(self, *args: Any, send_timeout_s: float = SEND_TIMEOUT_S, **kwargs: Any) -> None:
@@ -30,7 +30,7 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have it said as soon as the system takes no more."""
+        """Have `pause_writing` called as soon as the system takes no more."""
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=0)
         self.transport.get_extra_info("socket").setsockopt(
@@ -38,22 +38,22 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """Stop the timer."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Something waits."""
+        """Start the timer: data is pending."""
         super().pause_writing()
         self._timer = self.loop.call_later(self._send_timeout_s, self._cut_off)
 
     def resume_writing(self) -> None:
-        """Nothing waits."""
+        """Stop the timer: all data was taken."""
         self._stop_timer()
         super().resume_writing()
 
     def _cut_off(self) -> None:
-        log.warning("socket cut off: its client takes nothing", after_s=self._send_timeout_s)
+        log.warning("socket cut off: its client does not read", after_s=self._send_timeout_s)
         self.transport.abort()
 
     def _stop_timer(self) -> None:

@@ -1,4 +1,4 @@
-"""An HTTP server with a life: it serves while its context is open and drains when that closes."""
+"""An HTTP server as a context manager: it serves while the block runs, then drains."""
 
 import asyncio
 import socket
@@ -14,16 +14,16 @@ from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.sound_socket import SoundWebSocket
 
 GRACE_S = 5
-ASKED_EVERY_S = 4.0
-ANSWERED_WITHIN_S = 5.0
-"""A client that does not answer a ping in this time is gone; browsers answer by themselves."""
+PING_EVERY_S = 4.0
+PONG_WITHIN_S = 5.0
+"""A client that does not answer a ping in this time is gone; browsers answer on their own."""
 
 SOCKET_BYTES = 2**20
-"""Of a message of a WebSocket; what is larger closes it unread."""
+"""The largest message of a WebSocket; a larger one closes it unread."""
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signals to whoever owns it."""
+    """Leaves signals to the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -41,20 +41,20 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve until the block is left; gives the address. `port` 0 takes a free one.
 
-    WebSockets whose clients take nothing for `send_timeout_s` are cut off; at the end whoever is
-    served is told so by the `drain`. Raises OSError when the address is taken or not ours.
+    WebSockets whose clients do not read for `send_timeout_s` are cut off; at the end the `drain`
+    ends all that is served. Raises OSError when the address is in use or not on this machine.
     """
     config = uvicorn.Config(
         app,
         lifespan="off",
         ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=SOCKET_BYTES,
-        ws_ping_interval=ASKED_EVERY_S,
-        ws_ping_timeout=ANSWERED_WITHIN_S,
-        # PCM does not shrink, and compressing it would cost more than all the rest.
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_WITHIN_S,
+        # PCM hardly compresses, and trying would cost more than everything else.
         ws_per_message_deflate=False,
         log_config=None,
-        # Below warnings it tells the whole address of a WebSocket, and so its key.
+        # Below warnings it logs the whole address of a WebSocket, with its key.
         log_level="warning",
         access_log=False,
         server_header=False,

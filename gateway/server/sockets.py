@@ -1,10 +1,9 @@
-"""WebSockets: how they are told of failures."""
-
-import json
+"""WebSockets: how they report errors."""
 
 from starlette.types import Scope, Send
 
-from gateway.contract.problems import problem
+from gateway.contract.events import LineProblem
+from gateway.contract.problems import to_problem
 from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
@@ -25,7 +24,7 @@ def message_too_large() -> ServiceError:
 
 
 def close_code(error: ServiceError) -> int:
-    """Return the code with which a socket that failed is closed: 4404 for what is 404 in HTTP."""
+    """Return the close code for an error: 4404 for what is 404 in HTTP."""
     if error.reason is Reason.DRAINING:
         return GOING_AWAY
     status = RULES[error.reason].http_status
@@ -33,14 +32,14 @@ def close_code(error: ServiceError) -> int:
 
 
 async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
-    """Tell the problem of a socket that was accepted, and close it."""
+    """Send an error over a socket that was accepted, and close it."""
     PROBLEMS.labels(reason=error.reason).inc()
-    told = {"problem": problem(error, instance=scope["path"])}
-    await send({"type": "websocket.send", "text": json.dumps(told, ensure_ascii=False)})
+    message = LineProblem(problem=to_problem(error, instance=scope["path"]))
+    await send({"type": "websocket.send", "text": message.to_text()})
     await send({"type": "websocket.close", "code": close_code(error), "reason": str(error.reason)})
 
 
 async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:
-    """Accept a socket to tell why not: of a failed handshake a browser tells its page nothing."""
+    """Accept a socket to send the error: browsers hide a failed handshake's from their pages."""
     await send({"type": "websocket.accept"})
     await close_with(error, scope, send)

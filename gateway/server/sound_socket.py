@@ -1,4 +1,4 @@
-"""A WebSocket that takes the messages of a microphone for less."""
+"""A WebSocket with a fast path for the messages of a microphone."""
 
 from websockets.protocol import State
 from websockets.speedups import apply_mask
@@ -14,14 +14,14 @@ _LONGEST_SHORT = 125
 
 
 class SoundWebSocket(FailingWebSocket):
-    """Reads sound past the general parser, which costs as much as all else on its way.
+    """Reads audio without the general parser, which costs as much as all the rest of its way.
 
-    A microphone sends 50 messages a second, and each comes alone and whole. All that comes
-    otherwise, in pieces, several at once, or of another kind, is the parser's.
+    A microphone sends 50 messages a second, each of which arrives alone and whole. Anything else,
+    in pieces, several at once, or of another kind, is left to the parser.
     """
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Handle data."""
         sound = whole_message(data) if self._is_between_messages else None
         if sound is None:
             super().data_received(data)
@@ -36,9 +36,9 @@ class SoundWebSocket(FailingWebSocket):
 
 
 def whole_message(data: bytes) -> bytes | None:
-    """Return the payload of one client's frame that is a whole binary message (RFC 6455, 5.2).
+    """Return the payload of data that is exactly one whole binary message (RFC 6455, 5.2).
 
-    None for anything else, more or less than that.
+    None for anything else.
     """
     size = len(data)
     if size < 8 or data[0] != _WHOLE_BINARY:

@@ -7,8 +7,9 @@ from contextlib import aclosing, suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.contract.events import Event
-from gateway.contract.problems import foreseen, problem
+from gateway.contract.conversation_events import Event
+from gateway.contract.events import StreamFailed
+from gateway.contract.problems import to_problem, visible_error
 from gateway.server.disconnection import unless_gone
 from gateway.server.drain import Drain
 from gateway.telemetry import EVENT_STREAMS
@@ -21,9 +22,9 @@ KEEP_ALIVE = b": keep-alive\n\n"
 class EventStream(Response):
     """Streams events until they end or the client leaves.
 
-    `events` has begun already, so that its failure to begin is told by the HTTP status; a later one
-    is told by a last event `problem`, and so is the end of the gateway. The stream closes `events`:
-    when the client leaves, or with `goes_on` at their own end.
+    `events` has started already, so that a failure to start is answered by the HTTP status; a later
+    failure is sent as a last event `problem`, and so is the gateway's shutdown. The stream closes
+    `events`: when the client leaves, or with `goes_on` at their own end.
     """
 
     media_type = "text/event-stream"
@@ -47,10 +48,10 @@ class EventStream(Response):
         """Send the events."""
         with EVENT_STREAMS.track_inprogress():
             async with aclosing(self._events):
-                telling = self._send_all(scope["path"], send)
-                # What is sent to a client that is gone is dropped by the server.
+                sending = self._send_all(scope["path"], send)
+                # The server drops what is sent to a client that has disconnected.
                 with suppress(ServiceError):
-                    await (telling if self._goes_on else unless_gone(receive, telling))
+                    await (sending if self._goes_on else unless_gone(receive, sending))
 
     async def _send_all(self, path: str, send: Send) -> None:
         await send(
@@ -64,14 +65,14 @@ class EventStream(Response):
             async with self._drain.limit(0):
                 await self._send_events(send)
         except Exception as error:
-            failed = Event(name="problem", data=problem(foreseen(error), instance=path))
-            await _send_part(send, failed.encode())
+            problem = to_problem(visible_error(error), instance=path)
+            await _send_part(send, StreamFailed(event="problem", data=problem).to_sse())
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_events(self, send: Send) -> None:
         event: Event | None = self._first
         while event is not None:
-            await _send_part(send, event.encode())
+            await _send_part(send, event.to_sse())
             event = await self._next(send)
 
     async def _next(self, send: Send) -> Event | None:

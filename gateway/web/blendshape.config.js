@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 const SOURCES = "src/blendshape";
 
-/** So that a test can tell when the module is stale. */
+/** So that a test notices when the module is stale. */
 function digest() {
   const hash = createHash("sha256");
   for (const name of readdirSync(SOURCES).sort()) hash.update(readFileSync(join(SOURCES, name)));

@@ -5,10 +5,19 @@ import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
-const SOURCES = ["index.html", "package-lock.json", "package.json", "public", "src", "tsconfig.json", "vite.config.ts"];
+const SOURCES = [
+  "index.html",
+  "openapi.json",
+  "package-lock.json",
+  "package.json",
+  "public",
+  "src",
+  "tsconfig.json",
+  "vite.config.ts",
+];
 const MANIFEST = "dist/sources.json";
 
-/** Writes down of which sources dist/ was built, so that a test can tell when it is stale. */
+/** Records the digests of dist/'s sources, so that a test notices when dist/ is stale. */
 function manifest(): Plugin {
   return {
     name: "sources-manifest",

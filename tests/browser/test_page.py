@@ -1,4 +1,4 @@
-"""The page itself: whoever uses it, by whatever means, and what it loads."""
+"""The page itself: its accessibility, its inputs, and what it loads."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,7 @@ async def call(page: Page, gateway: RunningGateway) -> None:
 
 
 async def names_by_role(page: Page) -> list[tuple[str, str]]:
-    """What a screen reader is told of everything on the page."""
+    """The role and name of everything on the page, as a screen reader gets them."""
     session = await page.context.new_cdp_session(page)
     tree = await session.send("Accessibility.getFullAXTree")
     return [
@@ -103,7 +103,10 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 def test_dist_was_built_from_the_sources_as_they_are() -> None:
     built_from = json.loads((WEB / "dist" / "sources.json").read_text())
-    single = ["index.html", "package-lock.json", "package.json", "tsconfig.json", "vite.config.ts"]
+    single = [
+        *("index.html", "openapi.json", "package-lock.json", "package.json"),
+        *("tsconfig.json", "vite.config.ts"),
+    ]
     folders = [path for name in ("public", "src") for path in (WEB / name).rglob("*")]
     sources = [WEB / name for name in single] + [path for path in folders if path.is_file()]
     digests = {

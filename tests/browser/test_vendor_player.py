@@ -1,4 +1,4 @@
-"""The page on the vendor's cloud: rooms that let nobody in, fall silent, or warn for nothing."""
+"""The page on the vendor's cloud: rooms that refuse viewers, fall silent, or warn falsely."""
 
 from collections.abc import Awaitable, Callable
 

@@ -182,7 +182,7 @@ async def test_allowed_names_are_served_too(emulated: RunningGateway, host: str)
         {"host": "[fd00::3]"},
         {"host": "[fd00::2"},
         {"host": ""},
-        # The name may be another machine's for whoever browses on this one.
+        # In a browser on this machine, the name may belong to another machine.
         {"host": "127.0.0.1:8080", "origin": "http://10.0.2.2:8080"},
         {"host": "10.0.2.2", "origin": "https://evil.test"},
         {"host": "10.0.2.2", "origin": "null"},

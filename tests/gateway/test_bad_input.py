@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request is told as a problem that names field and rule, never as 5xx."""
+"""Every error in a request is answered with a problem that names field and rule, never 5xx."""
 
 import dataclasses
 import io

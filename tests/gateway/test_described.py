@@ -1,4 +1,4 @@
-"""The OpenAPI description is true: what it allows is taken, what it forbids refused, and told."""
+"""The OpenAPI document is true: what it allows is taken, and what it forbids is refused."""
 
 import json
 import random

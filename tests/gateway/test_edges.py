@@ -7,7 +7,7 @@ import re
 import pytest
 from starlette.requests import ClientDisconnect
 
-from gateway.contract.problems import foreseen
+from gateway.contract.problems import visible_error
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 from tests.support.gateway import RunningGateway, running_gateway
@@ -96,7 +96,7 @@ async def test_a_body_that_stops_is_given_up(content_type: str) -> None:
 
 
 def test_a_client_that_leaves_within_its_body_is_no_fault_of_ours() -> None:
-    assert foreseen(ClientDisconnect()).reason is Reason.CANCELLED
+    assert visible_error(ClientDisconnect()).reason is Reason.CANCELLED
 
 
 async def test_config_tells_what_there_is_to_choose(gateway: RunningGateway) -> None:

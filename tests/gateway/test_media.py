@@ -226,7 +226,7 @@ def wav_file(
     riff_size: int = 0,
     fmt: bytes = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16),
 ) -> bytes:
-    """The recording as a WAV file of which the headers may be odd."""
+    """The recording as a WAV file with odd headers, if given."""
     sound = read_reference().tobytes()
     if claims is not None:
         claims += len(sound)

@@ -1,4 +1,4 @@
-"""What messages of an open line break, and how the client is told."""
+"""Messages that break the rules of an open line, and how they are answered."""
 
 import json
 import re

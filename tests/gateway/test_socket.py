@@ -401,7 +401,7 @@ async def test_what_was_taken_is_not_taken_again_with_the_next_stream() -> None:
             await caller.send(type="text", text="Why?")
             await caller.until("playback_started")
             proxy.down.hold()
-            # The words wait, and the question cuts the reply off; nothing is told of either.
+            # The words wait, and the question cuts the reply off; neither is reported.
             await caller.send(type="say", text="By the way.")
             await caller.send(type="text", text="And why so?")
             await rig.tasks.recorded("turn_started", count=2)

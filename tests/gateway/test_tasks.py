@@ -344,6 +344,6 @@ async def test_events_are_resumed_where_the_client_was(gateway: RunningGateway) 
         everything = [event.id async for event in read_events(response)]
     assert everything == [None, "1", "2", "3", "4"]
 
-    # An EventSource whose stream has ended connects again, until it is told that this was all.
+    # An EventSource whose stream has ended connects again, until it is answered 204.
     again = await gateway.client.get(path, headers={"last-event-id": "4"})
     assert again.status_code == 204

@@ -210,7 +210,7 @@ async def test_audio_is_sent_in_messages_that_the_contract_allows(gateway: Runni
 
 
 async def test_a_refusal_is_not_lost_among_the_audio(gateway: RunningGateway) -> None:
-    """gRPC tells a write that meets a refusal as an internal error of its own."""
+    """gRPC reports a write that crosses a refusal as an internal error of its own."""
     for _ in range(20):
         answer = await gateway.client.post(
             f"{API}/talk-to-ai",

@@ -75,7 +75,7 @@ class Script:
 
 
 class ScriptedTasks(TaskServiceServicer):
-    """Keeps tasks in memory and tells their watchers."""
+    """Keeps tasks in memory and notifies their watchers."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -99,7 +99,7 @@ class ScriptedTasks(TaskServiceServicer):
             await self._changed.wait_for(lambda: condition(self))
 
     async def move(self, task_id: str, state: Any, **fields: Any) -> None:
-        """Change a task's state and tell the watchers."""
+        """Change a task's state and notify the watchers."""
         task = self.tasks[task_id]
         task.state = state
         task.MergeFrom(task_pb2.Task(**fields))

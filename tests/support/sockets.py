@@ -96,7 +96,7 @@ class Caller:
         return self.code
 
     async def read(self) -> dict[str, Any] | None:
-        """Return what is told next, None at the end."""
+        """Return the next message; None at the end."""
         try:
             told: dict[str, Any] = json.loads(await self.connection.recv())
         except ConnectionClosed as error:

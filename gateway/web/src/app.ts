@@ -1,28 +1,28 @@
-// What the user does, and what comes of it.
+// The page: what the user does, and what the call reports.
 
 import { Call, type CallListener, type Holding } from "./call";
 import { Captions } from "./captions";
-import type { Config, Persona, TalkEvent } from "./contract";
+import type { Config, ConversationEvent, Persona } from "./contract";
 import { Conversation, type ConversationListener, type Turn } from "./conversation";
-import { Dock, type Hearing } from "./dock";
+import { Dock, type MicrophoneState } from "./dock";
 import { find } from "./dom";
 import { getConfig, getTranscript, Problem, type Choice } from "./gateway";
 import { KeyDialog } from "./keys";
 import type { TurnDetection } from "./line";
 import type { Link } from "./link";
 import { Lobby } from "./lobby";
-import { chooseManner, manner, type Manner } from "./manner";
 import { Microphone, type MicrophoneListener } from "./microphone";
 import { Notice } from "./notice";
 import { nameOf } from "./persona";
 import { Stage } from "./stage";
 import { StatusLine, type Status } from "./status";
+import { chooseTalkMode, talkMode, type TalkMode } from "./talk_mode";
 import { findTrace, forgetTrace, leaveTrace } from "./trace";
 import { Transcript } from "./transcript";
 
 // A reply that a newer question cut off is no failure.
 const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
-// Of these the task itself tells, and why.
+// The task's own events report these, with the reason.
 const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
 
 type Phase = "lobby" | "connecting" | "live";
@@ -48,7 +48,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
       end: () => this.#endTalking(),
       cancel: () => this.#cancelTalking(),
       toggleMicrophone: () => void this.#toggleMicrophone(),
-      changeManner: (chosen) => this.#changeManner(chosen),
+      changeTalkMode: (mode) => this.#changeTalkMode(mode),
       write: (text) => this.#ask(text),
       interrupt: () => this.#call?.line.interrupt(),
       hangUp: () => void this.#hangUp(),
@@ -59,12 +59,12 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   #call: Call | null = null;
   #lastTaskId: string | null = null;
   #conversation = new Conversation(this);
-  #hearing: Hearing = "off";
+  #microphoneState: MicrophoneState = "off";
   #isHolding = false;
   #limit = 0;
   #links: { line: Link; picture: Link } = { line: "connecting", picture: "connecting" };
 
-  /** Asks the gateway what there is to choose. */
+  /** Asks the gateway what there is to choose from. */
   async load(): Promise<void> {
     this.#show("lobby");
     try {
@@ -91,10 +91,10 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#call?.goAway();
   }
 
-  onEvent(event: TalkEvent): void {
+  onEvent(event: ConversationEvent): void {
     this.#conversation.apply(event);
-    if (event.name === "turn_started") this.#notice.hideFailure();
-    if (event.name === "turn_failed") this.#showFailure(new Problem(event.data.problem));
+    if (event.event === "turn_started") this.#notice.hideFailure();
+    if (event.event === "turn_failed") this.#showFailure(new Problem(event.data.problem));
     this.#showActivity();
   }
 
@@ -124,7 +124,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#showActivity();
   }
 
-  /** Whoever speaks for the digital human may be gone though its picture is there. */
+  /** The speech service may be lost while the picture is still there. */
   #followSound(): void {
     const { line, picture } = this.#links;
     this.#captions.hasSound = picture === "connected" && line !== "suspended";
@@ -158,8 +158,8 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#transcript.takeBack(turn);
   }
 
-  onSound(pcm: Int16Array<ArrayBuffer>): void {
-    if (manner() === "hands-free" || this.#isHolding) this.#call?.line.hear(pcm);
+  onAudio(pcm: Int16Array<ArrayBuffer>): void {
+    if (talkMode() === "hands-free" || this.#isHolding) this.#call?.line.sendAudio(pcm);
   }
 
   onLevel(level: number): void {
@@ -167,7 +167,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   }
 
   onGone(): void {
-    this.#hear("off");
+    this.#setMicrophone("off");
     this.#notice.show("error.no-microphone");
   }
 
@@ -175,7 +175,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     await this.#begin((holding) => Call.start(choice, holding), () => void this.#start(choice));
   }
 
-  /** Opens a call, new or gone on with; `retry` is offered when that fails. */
+  /** Opens a call, new or resumed; `retry` is offered when that fails. */
   async #begin(open: (holding: Holding) => Promise<Call | string>, retry?: () => void): Promise<void> {
     this.#notice.hide();
     this.#transcript.clear();
@@ -183,10 +183,10 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#conversation = new Conversation(this);
     this.#links = { line: "connecting", picture: "connecting" };
     this.#show("connecting");
-    // Asked for beside the call: without a microphone one can still write.
+    // Asked for in parallel to the call: without a microphone one can still write.
     void this.#openMicrophone();
     try {
-      const opened = await open({ screen: this.#stage.screen, detection: detectionOf(manner()), listener: this });
+      const opened = await open({ screen: this.#stage.screen, detection: detectionOf(talkMode()), listener: this });
       if (opened instanceof Call) this.#goLive(opened);
       else this.onEnd(opened);
     } catch (error) {
@@ -226,7 +226,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     await this.#attempt(async () => call?.stop());
   }
 
-  /** Goes back to the lobby; returns the call that was on. */
+  /** Goes back to the lobby; returns the call that was running. */
   #takeCall(): Call | null {
     const call = this.#call;
     this.#call = null;
@@ -237,7 +237,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   #enterLobby(): void {
     this.#dock.cancelTalking();
-    this.#hear("off");
+    this.#setMicrophone("off");
     this.#status.stopClock();
     void this.#microphone.close();
     this.#captions.clear();
@@ -260,11 +260,11 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   #reopen(): void {
     this.#notice.hide();
     this.#links.line = "connecting";
-    this.#call?.line.reopen(detectionOf(manner()));
+    this.#call?.line.reopen(detectionOf(talkMode()));
     this.#showActivity();
   }
 
-  /** Returns whether it is open; says why not. */
+  /** Returns whether it is open; shows why not. */
   async #openMicrophone(): Promise<boolean> {
     try {
       await this.#microphone.open();
@@ -272,28 +272,28 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
       this.#notice.showError(error);
       return false;
     }
-    this.#hear("on");
+    this.#setMicrophone("on");
     return true;
   }
 
-  #hear(hearing: Hearing): void {
-    this.#hearing = hearing;
-    this.#microphone.isHearing = hearing === "on" && (manner() === "hands-free" || this.#isHolding);
-    this.#dock.hearing = hearing;
+  #setMicrophone(state: MicrophoneState): void {
+    this.#microphoneState = state;
+    this.#microphone.isEnabled = state === "on" && (talkMode() === "hands-free" || this.#isHolding);
+    this.#dock.microphone = state;
     this.#showActivity();
   }
 
   async #toggleMicrophone(): Promise<void> {
     this.#notice.hide();
-    if (this.#hearing === "off") await this.#openMicrophone();
-    else this.#hear(this.#hearing === "on" ? "muted" : "on");
+    if (this.#microphoneState === "off") await this.#openMicrophone();
+    else this.#setMicrophone(this.#microphoneState === "on" ? "muted" : "on");
   }
 
-  #changeManner(chosen: Manner): void {
+  #changeTalkMode(mode: TalkMode): void {
     this.#dock.cancelTalking();
-    chooseManner(chosen);
+    chooseTalkMode(mode);
     this.#lobby.translate();
-    this.#hear(this.#hearing === "off" ? "off" : "on");
+    this.#setMicrophone(this.#microphoneState === "off" ? "off" : "on");
     this.#reopen();
   }
 
@@ -303,8 +303,8 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     if (this.#conversation.activity !== "resting") this.#call?.line.interrupt();
     const seconds = (this.#config?.maxAudioSeconds ?? 60) - 1;
     this.#limit = window.setTimeout(() => this.#dock.finishTalking(), seconds * 1000);
-    if (this.#hearing === "off" && !(await this.#openMicrophone())) this.#dock.cancelTalking();
-    else this.#hear("on");
+    if (this.#microphoneState === "off" && !(await this.#openMicrophone())) this.#dock.cancelTalking();
+    else this.#setMicrophone("on");
   }
 
   #endTalking(): void {
@@ -321,7 +321,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   #stopHolding(): void {
     clearTimeout(this.#limit);
     this.#isHolding = false;
-    this.#hear(this.#hearing);
+    this.#setMicrophone(this.#microphoneState);
   }
 
   async #download(): Promise<void> {
@@ -344,8 +344,8 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
 
   #showFailure(error: unknown): void {
     if (error instanceof Problem && OVERTAKEN.has(error.reason)) return;
-    // An open microphone hears much that is nothing.
-    if (error instanceof Problem && error.reason === "NO_SPEECH" && manner() === "hands-free") return;
+    // An open microphone picks up much that is no speech.
+    if (error instanceof Problem && error.reason === "NO_SPEECH" && talkMode() === "hands-free") return;
     this.#showError(error);
   }
 
@@ -376,16 +376,16 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     if (line === "given-up") return "cut";
     if (line === "broken" || line === "suspended" || picture === "broken") return "reconnecting";
     if (picture === "connecting") return "connecting";
-    if (this.#conversation.isHearing) return "hearing";
+    if (this.#conversation.isUserSpeaking) return "hearing";
     if (this.#isHolding) return "listening";
     const { activity } = this.#conversation;
     if (activity !== "resting") return activity;
     if (this.#call?.line.isAsking) return "thinking";
     const open = { off: "resting", muted: "muted", on: "listening" } as const;
-    return manner() === "hands-free" ? open[this.#hearing] : "resting";
+    return talkMode() === "hands-free" ? open[this.#microphoneState] : "resting";
   }
 }
 
-function detectionOf(chosen: Manner): TurnDetection {
-  return chosen === "hold" ? "MANUAL" : "SERVER";
+function detectionOf(mode: TalkMode): TurnDetection {
+  return mode === "hold" ? "MANUAL" : "SERVER";
 }

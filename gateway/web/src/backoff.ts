@@ -1,9 +1,9 @@
-// How long to wait before another try.
+// How long to wait before the next try.
 
 const FIRST_MS = 500;
 const LONGEST_MS = 5000;
 
-/** At once, then longer and longer; not exactly, so that all who were cut off do not return together. */
+/** Exponential from zero on, with jitter so that clients that were cut off together do not return together. */
 export function backoffMs(failures: number): number {
   if (failures === 0) return 0;
   const jitter = 0.75 + Math.random() / 2;

@@ -1,4 +1,4 @@
-// A call: one task, talked with over a line, watched for its end, and played.
+// A call: one task, with a line to talk over, a player, and a watch for its end.
 
 import { backoffMs } from "./backoff";
 import type { Task } from "./contract";
@@ -11,22 +11,22 @@ import { pause, within } from "./pause";
 import { createPlayer, type Output, type Player, type Screen } from "./players/player";
 import type { Trace } from "./trace";
 
-/** For entering the room, or making the connection, and the first picture. */
+/** The time to enter the room, or to connect, and to get the first picture. */
 const STARTING_MS = 20_000;
 const PLAYER_TRIES = 6;
-/** An avatar that is not seen by then costs for nothing. */
+/** An avatar that is not seen by then would cost money for nothing. */
 const UNSEEN_MS = 30_000;
 
 export interface CallListener extends LineListener {
   onPicture(link: Link): void;
   /** Nothing was ever seen or heard of the digital human, and will not be. */
   onUnseen(): void;
-  /** The task is over, by whomever; `reason` is its stop reason, or FAILED. */
+  /** The task is over; `reason` is its stop reason, or FAILED. */
   onEnd(reason: string): void;
   onWrongClock(): void;
 }
 
-/** How a call is held. */
+/** What a call needs of the page. */
 export interface Holding {
   readonly screen: Screen;
   readonly detection: TurnDetection;
@@ -51,38 +51,38 @@ export class Call {
     void this.#play();
   }
 
-  /** Puts the digital human on air and begins to talk with it, to watch and to play it. */
+  /** Puts the digital human on air, then opens the line, watches the task and plays the stream. */
   static async start(choice: gateway.Choice, holding: Holding): Promise<Call> {
     const id = newId();
     const viewer = { roomId: `room_${id}`, streamId: `stream_${id}`, userId: `user_${id}` };
-    const { taskId, lang } = await gateway.createTask(choice, viewer);
+    const { taskId, lang = choice.lang } = await gateway.createTask(choice, viewer);
     const { personaId } = choice;
     return new Call({ taskId, lang, personaId, viewer, startedAt: Date.now() }, holding);
   }
 
-  /** Goes on with a call; returns why that is over, if it is. */
+  /** Resumes a call; returns the reason if it is over. */
   static async resume(trace: Trace, holding: Holding): Promise<Call | string> {
     const ended = endOf(await gateway.getTask(trace.taskId));
     return ended ?? new Call(trace, holding);
   }
 
-  /** Leaves, and takes the digital human off air. */
+  /** Leaves the call, and takes the digital human off air. */
   async stop(): Promise<void> {
     this.leave();
     await gateway.stopTask(this.trace.taskId);
   }
 
-  /** Plays again what was given up. */
+  /** Plays again after the player had given up. */
   watchAgain(): void {
     this.#listener.onPicture("connecting");
     void this.#play();
   }
 
-  /** Goes away, perhaps to come back in a moment: nobody pays for a digital human without company. */
+  /** Leaves, perhaps for a moment: a digital human without a user would cost money for nothing. */
   goAway(): void {
-    const isTold = this.line.goAway();
+    const isReported = this.line.goAway();
     this.leave();
-    if (!isTold) gateway.stopTask(this.trace.taskId).catch(() => undefined);
+    if (!isReported) gateway.stopTask(this.trace.taskId).catch(() => undefined);
   }
 
   /** Leaves a task that is over. */
@@ -97,7 +97,7 @@ export class Call {
     return this.#leaving.signal.aborted;
   }
 
-  /** Watches for the task's end, of which the line does not tell. */
+  /** Watches for the task's end, which the line does not report. */
   async #watch(): Promise<void> {
     for (let failures = 0; !this.#isLeft; failures++) {
       try {
@@ -119,7 +119,7 @@ export class Call {
     }
   }
 
-  /** Plays, and plays again when that breaks off. */
+  /** Plays, and starts again when the stream breaks off. */
   async #play(): Promise<void> {
     const beganAt = performance.now();
     for (let failures = 1; ; failures++) {
@@ -130,7 +130,7 @@ export class Call {
         this.#listener.onPicture("connected");
         await player.lost;
       } catch {
-        // Told below, whichever way it went.
+        // Handled below, like a stream that broke off.
       }
       this.#player?.stop();
       this.#player = null;
@@ -162,7 +162,7 @@ export class Call {
   }
 }
 
-/** The address of the page may ask for the face to be drawn here. */
+/** The page's address may ask for the face to be drawn here. */
 function chosenOutput(): Output {
   return new URLSearchParams(location.search).get("output") === "blendshape" ? "blendshape" : "video";
 }

@@ -23,7 +23,7 @@ export class Captions {
     element.append(this.#lines);
   }
 
-  /** Shows a turn; one that began before the shown one is over for the eye. */
+  /** Shows a turn, unless a later one is shown already. */
   show(turn: Turn): void {
     if (this.#turn && turn.id < this.#turn.id) return;
     if (this.#turn?.id !== turn.id) this.#begin(turn);
@@ -33,14 +33,14 @@ export class Captions {
     else this.#follow();
   }
 
-  /** Words appear only while there is a sound for them to follow. */
+  /** Words appear only while there is sound for them to follow. */
   set hasSound(value: boolean) {
     this.#hasSound = value;
     if (value) this.#follow();
     else this.#stop();
   }
 
-  /** Takes a turn back that was nothing, and shows the one before it again. */
+  /** Takes back a turn that was dismissed, and shows the one before it again. */
   takeBack(turn: Turn, before: Turn | undefined): void {
     if (this.#turn?.id !== turn.id) return;
     this.#turn = null;
@@ -60,7 +60,7 @@ export class Captions {
     this.#stop();
     this.#turn = turn;
     this.#reply.replaceChildren();
-    // Begins the entrance again.
+    // Restarts the entrance animation.
     this.#element.replaceChildren(this.#lines);
   }
 

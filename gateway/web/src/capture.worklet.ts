@@ -1,4 +1,4 @@
-// Runs beside the sound card: makes messages of what the microphone hears, as the gateway takes it.
+// Runs on the audio thread: makes messages of the microphone's samples, in the gateway's format.
 
 import { Resampler } from "./resampler";
 
@@ -6,7 +6,7 @@ const RATE_HERTZ = 16_000;
 /** 20 ms. */
 const MESSAGE_SAMPLES = 320;
 
-// What the browser's types leave out.
+// Missing in TypeScript's DOM types.
 declare const sampleRate: number;
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;

@@ -1,18 +1,18 @@
-// What is said during a call, put together from the line's events.
+// The turns of a call, put together from the line's events.
 
-import type { Origin, Sentence, TalkEvent, Timings } from "./contract";
+import type { ConversationEvent, Origin, SentenceData, Timings } from "./contract";
 
 export interface Turn {
   readonly id: number;
-  /** Where it comes from, null while the user's words may still turn out to ask for nothing. */
+  /** Where it comes from; null while the user's words may still be dismissed. */
   origin: Origin | null;
   question: string;
   isQuestionFinal: boolean;
   /** By their first character in the reply, in order. */
-  sentences: Sentence[];
+  sentences: SentenceData[];
   /** When the digital human began to speak, on the page's clock. */
   spokenSince: number | null;
-  /** How it ended, null while it goes on. */
+  /** How it ended; null while it goes on. */
   end: End | null;
 }
 
@@ -28,7 +28,7 @@ export type Activity = "resting" | "thinking" | "speaking";
 
 export interface ConversationListener {
   onTurn(turn: Turn): void;
-  /** It was nothing; what was said before it counts again. */
+  /** It was dismissed; the turn before it is the latest again. */
   onTurnGone(turn: Turn, before: Turn | undefined): void;
 }
 
@@ -36,22 +36,22 @@ export interface ConversationListener {
 export class Conversation {
   readonly turns = new Map<number, Turn>();
   readonly #listener: ConversationListener;
-  #voice: "silent" | "heard" | "finished" = "silent";
-  /** How far the page's clock is ahead of the events' at least, by the quickest of them. */
+  #voice: "silent" | "speaking" | "finished" = "silent";
+  /** How far the page's clock is ahead of the events' times, by the event that arrived fastest. */
   #aheadMs = Infinity;
 
   constructor(listener: ConversationListener) {
     this.#listener = listener;
   }
 
-  /** The turn that was begun last. */
+  /** The turn that began last. */
   get latest(): Turn | undefined {
     return [...this.turns.values()].at(-1);
   }
 
-  /** Whether the user is heard to speak. */
-  get isHearing(): boolean {
-    return this.#voice === "heard";
+  /** Whether the user is speaking. */
+  get isUserSpeaking(): boolean {
+    return this.#voice === "speaking";
   }
 
   get activity(): Activity {
@@ -60,26 +60,26 @@ export class Conversation {
     return this.#voice === "finished" ? "thinking" : "resting";
   }
 
-  apply(event: TalkEvent): void {
+  apply(event: ConversationEvent): void {
     const ageMs = this.#age(event.data.time);
     const turn = this.#change(event, ageMs);
     if (turn) this.#listener.onTurn(turn);
   }
 
-  /** Nothing more will be told of a voice that was heard on a line that is gone. */
+  /** A line that broke will not report the end of an utterance that it had begun. */
   forgetVoice(): void {
     this.#voice = "silent";
     const { latest } = this;
-    if (latest && !latest.question) this.#take(latest.id);
+    if (latest && !latest.question) this.#takeBack(latest.id);
   }
 
-  /** Returns the turn that is not as it was. */
-  #change(event: TalkEvent, ageMs: number): Turn | null {
-    switch (event.name) {
+  /** Returns the turn that has changed. */
+  #change(event: ConversationEvent, ageMs: number): Turn | null {
+    switch (event.event) {
       case "speech_started": {
-        // A place for the user's words, unless a reply has it.
+        // Shown in advance for the user's words, unless a reply is being spoken.
         const turn = this.activity === "resting" ? this.#turn(event.data.turnId) : null;
-        this.#voice = "heard";
+        this.#voice = "speaking";
         return turn;
       }
       case "speech_ended":
@@ -87,7 +87,7 @@ export class Conversation {
         return null;
       case "speech_dismissed":
         this.#voice = "silent";
-        this.#take(event.data.turnId);
+        this.#takeBack(event.data.turnId);
         return null;
       case "transcript_updated": {
         const turn = this.#turn(event.data.turnId);
@@ -98,7 +98,11 @@ export class Conversation {
       case "turn_started": {
         const { turnId, origin, transcript } = event.data;
         if (origin === "SPEECH") this.#voice = "silent";
-        return Object.assign(this.#turn(turnId), { origin, question: transcript ?? "", isQuestionFinal: true });
+        return Object.assign(this.#turn(turnId), {
+          origin: origin ?? "TEXT",
+          question: transcript ?? "",
+          isQuestionFinal: true,
+        });
       }
       case "sentence_started":
         return this.#addSentence(event.data.turnId, event.data);
@@ -111,11 +115,16 @@ export class Conversation {
       case "turn_failed": {
         const { turnId, problem, reply, heard } = event.data;
         if (this.#voice === "finished") this.#voice = "silent";
-        if (problem.reason === "NO_SPEECH") this.#take(turnId);
+        if (problem.reason === "NO_SPEECH") this.#takeBack(turnId);
         else return this.#finish(turnId, { reply, heard, isInterrupted: heard !== reply, hasFailed: true, timings: {} });
         return null;
       }
+      case "reply_updated":
+        // Shown sentence by sentence, as it is spoken.
+        return null;
       default:
+        // The compiler knows of no others; a newer gateway may.
+        event satisfies never;
         return null;
     }
   }
@@ -136,17 +145,17 @@ export class Conversation {
     return turn;
   }
 
-  /** Takes a turn back that has not begun. */
-  #take(id: number): void {
+  /** Takes back a turn that has not begun. */
+  #takeBack(id: number): void {
     const turn = this.turns.get(id);
     if (!turn || turn.origin || turn.end) return;
     this.turns.delete(id);
     this.#listener.onTurnGone(turn, this.latest);
   }
 
-  #addSentence(id: number, sentence: Sentence): Turn {
+  #addSentence(id: number, sentence: SentenceData): Turn {
     const turn = this.#turn(id);
-    // A later event about the same sentence knows more of its words.
+    // A later event for the same sentence has more word times.
     const others = turn.sentences.filter((each) => each.textStart !== sentence.textStart);
     turn.sentences = [...others, sentence].sort((one, other) => one.textStart - other.textStart);
     return turn;
@@ -156,7 +165,7 @@ export class Conversation {
     return Object.assign(this.#turn(id), { end });
   }
 
-  /** How long ago an event happened: those that were missed are told late. */
+  /** How long ago an event happened: those that were missed arrive late. */
   #age(time: string): number {
     const aheadMs = Date.now() - Date.parse(time);
     this.#aheadMs = Math.min(this.#aheadMs, aheadMs);
@@ -164,7 +173,7 @@ export class Conversation {
   }
 }
 
-/** What of a reply was heard, and what was not. */
+/** Splits a reply into what was heard and what was not. */
 export function split({ reply, heard }: End): [heard: string, unheard: string] {
   return reply.startsWith(heard) ? [heard, reply.slice(heard.length)] : [heard, ""];
 }

@@ -2,16 +2,16 @@
 
 import { find } from "./dom";
 import { t, type Key } from "./language";
-import { manner, type Manner } from "./manner";
 import { isFor, PushToTalk, type Talk } from "./push";
+import { talkMode, type TalkMode } from "./talk_mode";
 
-/** What the microphone is doing; `off` when there is none, or none is allowed. */
-export type Hearing = "off" | "muted" | "on";
+/** What the microphone does; `off` when there is none, or none is allowed. */
+export type MicrophoneState = "off" | "muted" | "on";
 
 export interface DockActions extends Talk {
-  /** Turns the open microphone on, or has it hear silence. */
+  /** Mutes or unmutes the open microphone. */
   toggleMicrophone(): void;
-  changeManner(manner: Manner): void;
+  changeTalkMode(mode: TalkMode): void;
   write(text: string): void;
   interrupt(): void;
   hangUp(): void;
@@ -26,12 +26,12 @@ export class Dock {
   readonly #sample = find("sample", HTMLButtonElement);
   readonly #interrupt = find("interrupt", HTMLButtonElement);
   readonly #push: PushToTalk;
-  #hearing: Hearing = "off";
+  #microphone: MicrophoneState = "off";
   #name = "";
   #question = "";
 
   constructor(actions: DockActions, isInCall: () => boolean) {
-    this.#push = new PushToTalk(this.#talkButton, actions, () => isInCall() && manner() === "hold");
+    this.#push = new PushToTalk(this.#talkButton, actions, () => isInCall() && talkMode() === "hold");
     find("text-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#text.value.trim();
@@ -41,15 +41,15 @@ export class Dock {
     this.#sample.addEventListener("click", () => actions.write(this.#question));
     this.#interrupt.addEventListener("click", () => actions.interrupt());
     find("hangup", HTMLButtonElement).addEventListener("click", () => actions.hangUp());
-    this.#handsFree.addEventListener("click", () => actions.changeManner(manner() === "hold" ? "hands-free" : "hold"));
+    this.#handsFree.addEventListener("click", () => actions.changeTalkMode(talkMode() === "hold" ? "hands-free" : "hold"));
     this.#talkButton.addEventListener("click", () => {
-      if (manner() === "hands-free") actions.toggleMicrophone();
+      if (talkMode() === "hands-free") actions.toggleMicrophone();
     });
     addEventListener("keydown", (event) => {
       if (!isInCall()) return;
       if (event.key === "Escape" && !this.#interrupt.disabled) actions.interrupt();
       const isElsewhere = event.target !== this.#talkButton;
-      if (manner() === "hands-free" && isElsewhere && !event.repeat && isFor(this.#talkButton, event)) {
+      if (talkMode() === "hands-free" && isElsewhere && !event.repeat && isFor(this.#talkButton, event)) {
         event.preventDefault();
         actions.toggleMicrophone();
       }
@@ -57,14 +57,14 @@ export class Dock {
     new MutationObserver(() => this.translate()).observe(this.#talkButton, { attributeFilter: ["data-state"] });
   }
 
-  /** Makes ready for a call with somebody, and suggests a first question. */
+  /** Gets ready for a call with a digital human, and suggests a first question. */
   open(name: string, question: string): void {
     this.#name = name;
     this.#question = question;
     this.#sample.hidden = !question;
     this.translate();
-    // Where the space bar is not for talking a keyboard writes; on a phone that would open one.
-    const writes = manner() === "hands-free" && matchMedia("(hover: hover) and (pointer: fine)").matches;
+    // Hands-free the space bar is for writing; on a phone, focus would open the on-screen keyboard.
+    const writes = talkMode() === "hands-free" && matchMedia("(hover: hover) and (pointer: fine)").matches;
     (writes ? this.#text : this.#talkButton).focus();
   }
 
@@ -82,12 +82,12 @@ export class Dock {
     this.#interrupt.disabled = !value;
   }
 
-  set hearing(value: Hearing) {
-    this.#hearing = value;
+  set microphone(value: MicrophoneState) {
+    this.#microphone = value;
     this.translate();
   }
 
-  /** Shows how loud the microphone hears, 0 to 1. */
+  /** Shows the microphone's level, 0 to 1. */
   showLevel(level: number): void {
     this.#talkButton.style.setProperty("--level", level.toFixed(3));
   }
@@ -97,29 +97,29 @@ export class Dock {
     this.#push.finish();
   }
 
-  /** Forgets what is being said. */
+  /** Discards what is being said. */
   cancelTalking(): void {
     this.#push.cancel();
   }
 
   translate(): void {
-    const isHandsFree = manner() === "hands-free";
+    const isHandsFree = talkMode() === "hands-free";
     this.#text.setAttribute("aria-label", t("dock.text", { name: this.#name }));
-    const canJustSpeak = isHandsFree && this.#hearing === "on";
+    const canJustSpeak = isHandsFree && this.#microphone === "on";
     this.#text.placeholder = t(canJustSpeak ? "dock.speak-or-text" : "dock.text", { name: this.#name });
     this.#sample.textContent = t("dock.sample", { question: this.#question });
     this.#handsFree.setAttribute("aria-checked", String(isHandsFree));
-    this.#talkButton.dataset["hearing"] = isHandsFree ? this.#hearing : "on";
+    this.#talkButton.dataset["hearing"] = isHandsFree ? this.#microphone : "on";
     this.#talkText.textContent = t(this.#talkKey);
     this.#talkHint.textContent = t(isHandsFree ? "dock.mute.sub" : "dock.talk.sub");
-    // Of a button whose name changes it is not said that it is pressed.
+    // A button whose name changes with its state must not be announced as pressed too.
     if (isHandsFree) this.#talkButton.removeAttribute("aria-pressed");
     else this.#talkButton.ariaPressed ??= "false";
   }
 
   get #talkKey(): Key {
-    if (manner() === "hold") return this.#talkButton.dataset["state"] === "latched" ? "dock.send-recording" : "dock.talk";
+    if (talkMode() === "hold") return this.#talkButton.dataset["state"] === "latched" ? "dock.send-recording" : "dock.talk";
     const keys = { off: "dock.microphone", muted: "dock.unmute", on: "dock.mute" } as const;
-    return keys[this.#hearing];
+    return keys[this.#microphone];
   }
 }

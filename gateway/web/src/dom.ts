@@ -1,4 +1,4 @@
-// Small help with the document.
+// Helpers for the document.
 
 /** Returns the element with an id; the page is broken without it. */
 export function find<T extends HTMLElement>(id: string, type: new () => T): T {

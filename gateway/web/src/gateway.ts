@@ -1,7 +1,8 @@
-// The gateway's HTTP API, and where its line is.
+// The gateway's HTTP API, and the address of its line.
 
-import type { Config, ProblemBody, Task, Ticket } from "./contract";
+import type { Config, ProblemBody, Task, TaskEvent, TokenAnswer } from "./contract";
 import type { Viewer } from "./players/player";
+import type { Ticket } from "./players/ticket";
 import { readEvents } from "./sse";
 
 const API = "/api/digital-human";
@@ -10,7 +11,7 @@ const KEY = "parley.key";
 const CREATING_MS = 90_000;
 const ANSWER_MS = 20_000;
 
-/** The gateway refused, or told of a failure. */
+/** The gateway refused, or reported a failure. */
 export class Problem extends Error {
   readonly status: number;
   readonly reason: string;
@@ -51,26 +52,29 @@ export async function getTask(taskId: string): Promise<Task> {
 
 export async function getTicket({ userId, roomId, streamId }: Viewer): Promise<Ticket> {
   const response = await send(`/api/token?${new URLSearchParams({ userId, roomId, streamId })}`);
-  const { expiresAt, ...ticket } = (await response.json()) as Ticket & { expiresAt: string };
-  // Of the viewer's clock nothing is believed.
+  const { token, appId, playback, expiresAt } = (await response.json()) as TokenAnswer;
+  const { protocol, url } = playback;
+  if (!url) throw new Error("There is no address to watch at.");
+  // The viewer's clock is not trusted.
   const now = Date.parse(response.headers.get("Date") ?? "") || Date.now();
-  return { ...ticket, lifetimeMs: Date.parse(expiresAt) - now, clockAheadMs: Date.now() - now };
+  return { token, appId, playback: { protocol, url }, lifetimeMs: Date.parse(expiresAt) - now, clockAheadMs: Date.now() - now };
 }
 
 export async function stopTask(taskId: string): Promise<void> {
-  // Kept alive, so that it also arrives while the page goes away.
+  // Kept alive, so that it is sent even while the page unloads.
   await post(`${API}/stop-task`, { taskId }, { keepalive: true });
 }
 
-/** Tells a task as it is, and whenever its state changes, until its final state. */
+/** Yields a task as it is, and whenever its state changes, until its final state. */
 export async function* watch(taskId: string, signal: AbortSignal): AsyncGenerator<Task> {
   const response = await send(`${API}/tasks/${encodeURIComponent(taskId)}/events`, { signal });
-  for await (const { name, data } of readEvents(response)) {
-    if (name === "snapshot" || name === "state_changed") yield (data as { task: Task }).task;
+  for await (const message of readEvents(response)) {
+    const { event, data } = message as TaskEvent;
+    if (event === "snapshot" || event === "state_changed") yield data.task;
   }
 }
 
-/** Returns the address of a line. Browsers let a page send no headers with it. */
+/** Returns the address of a line, with the key in its query: a page cannot set headers of a WebSocket. */
 export function socketUrl(query: Record<string, string>): URL {
   const key = sessionStorage.getItem(KEY);
   const url = new URL(`${API}/talk?${new URLSearchParams({ ...query, ...(key && { apiKey: key }) })}`, location.href);

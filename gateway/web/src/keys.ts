@@ -1,4 +1,4 @@
-// Asks for the server's key, where it wants one.
+// Asks for the server's API key, if it needs one.
 
 import { find } from "./dom";
 import { useKey } from "./gateway";

@@ -1,13 +1,13 @@
 // The language of the page itself.
 
-import { en, type Key } from "./words/en";
-import { zh } from "./words/zh";
+import { en, type Key } from "./locales/en";
+import { zh } from "./locales/zh";
 
 export type { Key };
 
 const LANGUAGE = "parley.language";
-const WORDS = { en, zh };
-type Language = keyof typeof WORDS;
+const TEXTS = { en, zh };
+type Language = keyof typeof TEXTS;
 
 const listeners = new Set<() => void>();
 let current: Language = preferred();
@@ -21,9 +21,9 @@ export function language(): Language {
   return current;
 }
 
-/** Returns the words for a key, with its `{names}` filled in. */
+/** Returns the text for a key, with its `{names}` filled in. */
 export function t(key: Key, values: Record<string, string> = {}): string {
-  return WORDS[current][key].replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
+  return TEXTS[current][key].replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
 }
 
 export function isKey(text: string): text is Key {

@@ -1,44 +1,44 @@
-// The open line to a digital human: voice and questions up, what happens down, over as many sockets
-// as it takes. Every event is told once and in order; a question that a broken socket may have lost
-// is asked again.
+// The open line to a digital human: voice and questions up, events down, over as many sockets as it
+// takes. Every event is reported once and in order; a question that a broken socket may have lost is
+// asked again.
 
 import { backoffMs } from "./backoff";
-import type { LineMessage, Ready, TalkEvent } from "./contract";
+import type { ConversationEvent, LineMessage, ReadyData } from "./contract";
 import { Problem, socketUrl } from "./gateway";
 import { newId } from "./ids";
 import type { Link } from "./link";
 
-/** Who hears that the user is finished: the service, or the user who lets a button go. */
+/** Who decides that the user has finished: the service, or the user by letting a button go. */
 export type TurnDetection = "SERVER" | "MANUAL";
 
 export interface LineListener {
-  onEvent(event: TalkEvent): void;
+  onEvent(event: ConversationEvent): void;
   onLine(link: Link): void;
   /** The line is refused; `reopen` tries again. */
   onRefusal(problem: Problem): void;
 }
 
-/** Codes from here are 4000 and a status of HTTP: trying again would be refused again. */
+/** Codes from here on are 4000 plus an HTTP status: another try would be refused again. */
 const REFUSED = 4000;
 const READY_MS = 10_000;
-/** A socket that has lived so long ends the outage before it. */
+/** A socket that lives this long ends the outage before it. */
 const OUTAGE_OVER_MS = 5000;
-/** A page that is loaded again is back by then; one that was closed costs no more. */
+/** A page that is reloaded is back by then; one that was closed costs no more. */
 const LINGER_S = 15;
-/** Five seconds of sound that the network does not take: it is gone. */
+/** Five seconds of audio that the network does not take: the connection is dead. */
 const MOST_UNSENT_BYTES = 160_000;
-/** What the user says within five seconds of an outage is heard afterwards. */
-const MOST_WAITING = 250;
+/** Of 20 ms each: what the user says in the last five seconds of an outage is sent afterwards. */
+const MOST_WAITING_FRAMES = 250;
 
-type Sound = Int16Array<ArrayBuffer>;
+type Frame = Int16Array<ArrayBuffer>;
 
-/** What was asked, and is asked again by the next socket unless it was taken. */
+/** Something asked, which the next socket asks again unless it was taken. */
 interface Question {
-  readonly sounds: readonly Sound[];
+  readonly frames: readonly Frame[];
   readonly message: object;
-  isTakenBy(event: TalkEvent): boolean;
-  /** The socket that it went by. */
-  by: WebSocket | null;
+  isTakenBy(event: ConversationEvent): boolean;
+  /** The socket that it was sent by. */
+  socket: WebSocket | null;
 }
 
 export class Line {
@@ -46,21 +46,21 @@ export class Line {
   readonly #listener: LineListener;
   #detection: TurnDetection;
   #socket: WebSocket | null = null;
-  /** The last event that was told. */
+  /** The last event that was reported. */
   #sequence = 0;
-  /** The last event before the socket, null while that is not ready. */
-  #past: number | null = null;
+  /** The last event before the socket, null until it is ready. */
+  #lastBefore: number | null = null;
   #link: Link = "connecting";
   #questions: Question[] = [];
-  /** What was said since the button was pressed, or could not be sent. */
-  #sounds: Sound[] = [];
+  /** Audio since the button was pressed, or audio that could not be sent. */
+  #frames: Frame[] = [];
   #problem: Problem | null = null;
   #failures = 0;
   #openedAt = 0;
   #mostUnsent = MOST_UNSENT_BYTES;
   #timer = 0;
-  /** Comes back now, not when it is time for another try. */
-  readonly #hurry = (): void => {
+  /** Reconnects now instead of waiting for the next try. */
+  readonly #reconnect = (): void => {
     if (!this.#socket) this.#connect();
   };
 
@@ -68,79 +68,84 @@ export class Line {
     this.#taskId = taskId;
     this.#detection = detection;
     this.#listener = listener;
-    addEventListener("online", this.#hurry);
+    addEventListener("online", this.#reconnect);
     this.#connect();
   }
 
-  /** Whether something was asked of which nothing is known yet. */
+  /** The socket, once it takes messages. */
+  get #readySocket(): WebSocket | null {
+    return this.#lastBefore === null ? null : this.#socket;
+  }
+
+  /** Whether a question is waiting to be taken. */
   get isAsking(): boolean {
     return this.#questions.length > 0;
   }
 
-  /** Takes what the microphone hears: all of it with SERVER, what is held with MANUAL. */
-  hear(sound: Sound): void {
+  /** Sends audio of the microphone: all of it with SERVER, with MANUAL what is said while holding. */
+  sendAudio(frame: Frame): void {
     if (this.#detection === "MANUAL") {
-      if (!this.#sounds.length) this.#forgetSpoken();
-      this.#sounds.push(sound);
-    } else if (this.#past === null) {
-      this.#sounds.push(sound);
-      if (this.#sounds.length > MOST_WAITING) this.#sounds.shift();
+      if (!this.#frames.length) this.#forgetSpoken();
+      this.#frames.push(frame);
+    } else if (this.#lastBefore === null) {
+      this.#frames.push(frame);
+      if (this.#frames.length > MOST_WAITING_FRAMES) this.#frames.shift();
     }
-    if (this.#past === null) return;
-    this.#send(sound);
+    if (this.#lastBefore === null) return;
+    this.#send(frame);
     if ((this.#socket?.bufferedAmount ?? 0) > this.#mostUnsent) this.#lose();
   }
 
   /** The user has let the button go. */
   commit(): void {
-    const sounds = this.#sounds;
-    this.#sounds = [];
-    if (!sounds.length) return;
-    const isTakenBy = ({ name }: TalkEvent): boolean => name === "speech_ended";
+    const frames = this.#frames;
+    this.#frames = [];
+    if (!frames.length) return;
+    const isTakenBy = ({ event }: ConversationEvent): boolean => event === "speech_ended";
     const message = { type: "commit" };
-    this.#control(message);
-    this.#questions.push({ sounds, message, isTakenBy, by: this.#past === null ? null : this.#socket });
+    this.#sendControl(message);
+    this.#questions.push({ frames, message, isTakenBy, socket: this.#readySocket });
   }
 
   ask(text: string): void {
     const requestId = newId();
-    const isTakenBy = ({ name, data }: TalkEvent): boolean =>
-      name === "turn_started" && data.requestId === requestId;
+    const isTakenBy = (event: ConversationEvent): boolean =>
+      event.event === "turn_started" && event.data.requestId === requestId;
     const message = { type: "text", text, requestId };
-    this.#control(message);
-    this.#questions.push({ sounds: [], message, isTakenBy, by: this.#past === null ? null : this.#socket });
-    this.#hurry();
+    this.#sendControl(message);
+    this.#questions.push({ frames: [], message, isTakenBy, socket: this.#readySocket });
+    this.#reconnect();
   }
 
   /** Has the digital human say something, if it is silent. */
   say(text: string): void {
-    this.#control({ type: "say", text, priority: "LOW" });
+    this.#sendControl({ type: "say", text, priority: "LOW" });
   }
 
   /** Cuts off what is said, and all that was asked before. */
   interrupt(): void {
     this.#questions = [];
-    this.#control({ type: "interrupt" });
+    this.#sendControl({ type: "interrupt" });
   }
 
-  /** Begins anew where the line is; what was said and not committed is forgotten. */
+  /** Connects again where the line is; what was said and not committed is forgotten. */
   reopen(detection: TurnDetection): void {
     this.#detection = detection;
-    this.#sounds = [];
+    this.#frames = [];
     this.#forgetSpoken();
     this.#failures = 0;
     this.#link = "connecting";
     this.#connect();
   }
 
-  /** Says that the user goes away, perhaps to come back in a moment; false when nobody hears it. */
+  /** Reports that the user leaves, perhaps for a moment; false when the line is not open. */
   goAway(): boolean {
-    this.#control({ type: "leave", lingerSeconds: LINGER_S });
-    return this.#past !== null;
+    this.#sendControl({ type: "leave", lingerSeconds: LINGER_S });
+    return this.#readySocket !== null;
   }
 
   close(): void {
-    removeEventListener("online", this.#hurry);
+    removeEventListener("online", this.#reconnect);
     this.#drop();
   }
 
@@ -150,15 +155,15 @@ export class Line {
     const socket = new WebSocket(socketUrl(query));
     this.#socket = socket;
     this.#openedAt = performance.now();
-    socket.onmessage = ({ data }) => this.#take(JSON.parse(data as string) as LineMessage);
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data as string) as LineMessage);
     socket.onclose = ({ code }) => this.#closed(code);
     this.#timer = window.setTimeout(() => this.#lose(), READY_MS);
   }
 
-  /** Lets go of the socket without a word to anybody. */
+  /** Closes the socket silently. */
   #drop(): void {
     clearTimeout(this.#timer);
-    this.#past = null;
+    this.#lastBefore = null;
     if (!this.#socket) return;
     this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
@@ -178,66 +183,77 @@ export class Line {
   #lose(): void {
     this.#drop();
     if (performance.now() - this.#openedAt > OUTAGE_OVER_MS) this.#failures = 0;
-    this.#tell("broken");
+    this.#setLink("broken");
     this.#timer = window.setTimeout(() => this.#connect(), backoffMs(this.#failures++));
   }
 
-  #take(told: LineMessage): void {
-    if ("problem" in told) {
-      this.#problem = new Problem(told.problem);
-    } else if (told.event === "ready") {
-      this.#begin(told.data);
-    } else if (told.event === "conversation_suspended") {
-      this.#tell("suspended");
-    } else if (told.event === "conversation_resumed") {
-      this.#tell("connected");
-    } else if (told.sequence > this.#sequence) {
-      this.#sequence = told.sequence;
-      const event = { name: told.event, data: told.data } as TalkEvent;
-      const taken = this.#questions.findIndex((question) => question.isTakenBy(event));
-      if (taken >= 0) this.#questions.splice(taken, 1);
-      this.#listener.onEvent(event);
-      this.#noteArrival();
+  #receive(message: LineMessage): void {
+    if ("problem" in message) {
+      this.#problem = new Problem(message.problem);
+      return;
+    }
+    switch (message.event) {
+      case "ready":
+        this.#begin(message.data);
+        break;
+      case "conversation_suspended":
+        this.#setLink("suspended");
+        break;
+      case "conversation_resumed":
+        this.#setLink("connected");
+        break;
+      default:
+        this.#report(message);
     }
   }
 
-  #begin({ lastSequence }: Ready): void {
+  /** Reports an event once: another socket may send it again. */
+  #report(event: ConversationEvent): void {
+    if (event.sequence <= this.#sequence) return;
+    this.#sequence = event.sequence;
+    const taken = this.#questions.findIndex((question) => question.isTakenBy(event));
+    if (taken >= 0) this.#questions.splice(taken, 1);
+    this.#listener.onEvent(event);
+    this.#noteArrival();
+  }
+
+  #begin({ lastSequence }: ReadyData): void {
     clearTimeout(this.#timer);
-    this.#past = lastSequence;
-    for (const sound of this.#sounds) this.#send(sound);
-    if (this.#detection === "SERVER") this.#sounds = [];
+    this.#lastBefore = lastSequence;
+    for (const frame of this.#frames) this.#send(frame);
+    if (this.#detection === "SERVER") this.#frames = [];
     this.#mostUnsent = MOST_UNSENT_BYTES + (this.#socket?.bufferedAmount ?? 0);
     this.#noteArrival();
   }
 
-  /** The line is back when what was missed has been told, by which it is known what was taken. */
+  /** The line is back once what was missed has arrived, which shows which questions were taken. */
   #noteArrival(): void {
-    if (this.#link === "connected" || this.#past === null || this.#sequence < this.#past) return;
-    for (const question of this.#questions) if (question.by !== this.#socket) this.#repeat(question);
-    this.#tell("connected");
+    if (this.#link === "connected" || this.#lastBefore === null || this.#sequence < this.#lastBefore) return;
+    for (const question of this.#questions) if (question.socket !== this.#socket) this.#repeat(question);
+    this.#setLink("connected");
   }
 
   #repeat(question: Question): void {
-    question.by = this.#socket;
-    for (const sound of question.sounds) this.#send(sound);
-    this.#control(question.message);
+    question.socket = this.#socket;
+    for (const frame of question.frames) this.#send(frame);
+    this.#sendControl(question.message);
   }
 
-  #tell(link: Link): void {
+  #setLink(link: Link): void {
     if (link === this.#link) return;
     this.#link = link;
     this.#listener.onLine(link);
   }
 
-  #control(message: object): void {
-    if (this.#past !== null) this.#send(JSON.stringify(message));
+  #sendControl(message: object): void {
+    if (this.#lastBefore !== null) this.#send(JSON.stringify(message));
   }
 
-  #send(message: string | Sound): void {
+  #send(message: string | Frame): void {
     this.#socket?.send(message);
   }
 
   #forgetSpoken(): void {
-    this.#questions = this.#questions.filter(({ sounds }) => !sounds.length);
+    this.#questions = this.#questions.filter(({ frames }) => !frames.length);
   }
 }

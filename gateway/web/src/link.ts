@@ -1,4 +1,4 @@
-// How a connection is: the line, or picture and sound.
+// The state of a connection: of the line, or of picture and sound.
 
-/** `suspended`: the line holds, but nobody is at its other end for the moment. */
+/** `suspended`: the line is open, but the speech service is lost for the moment. */
 export type Link = "connecting" | "connected" | "suspended" | "broken" | "given-up";

@@ -1,11 +1,11 @@
-// Before a call: whom to call, as which character, in which language.
+// Before a call: which digital human, as which character, in which language.
 
 import type { Config, DigitalHuman, Persona } from "./contract";
 import { find, make } from "./dom";
 import type { Choice } from "./gateway";
 import { language, t } from "./language";
-import { manner } from "./manner";
 import { descriptionOf, nameOf } from "./persona";
+import { talkMode } from "./talk_mode";
 
 const CHOICE = "parley.choice";
 
@@ -71,7 +71,7 @@ export class Lobby {
     this.#call.focus();
   }
 
-  /** Says everything again, in the page's language. */
+  /** Renders all texts again, in the page's language. */
   translate(): void {
     this.#personas.offer(this.#config?.personas.map(toCharacter) ?? [], this.#personas.value);
     const { persona } = this;
@@ -80,7 +80,7 @@ export class Lobby {
     this.#call.disabled = !this.#config || this.#isCalling;
     const words = this.#isCalling ? "lobby.calling" : this.#config ? "lobby.call" : "lobby.loading";
     this.#callText.textContent = t(words);
-    this.#hint.textContent = t(`lobby.hint.${manner()}`);
+    this.#hint.textContent = t(`lobby.hint.${talkMode()}`);
   }
 
   get #person(): DigitalHuman | undefined {

@@ -1,9 +1,9 @@
-// How loud a sound is right now.
+// The level of a sound, for meters.
 
 const FLOOR_DB = -55;
 const CEILING_DB = -12;
 
-/** Tells levels of 0 (silent) to 1 (loud) that rise at once and fall slowly, as meters do. */
+/** Reports levels from 0 (silent) to 1 (loud) that rise at once and fall slowly, as meters do. */
 export class Meter {
   readonly #onLevel: (level: number) => void;
   #level = 0;

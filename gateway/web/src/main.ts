@@ -1,4 +1,4 @@
-// The page: puts its parts together.
+// Puts the page together.
 
 import "./style/page.css";
 import { App } from "./app";
@@ -12,7 +12,7 @@ onLanguage(translateDocument);
 const app = new App();
 onLanguage(() => app.translate());
 addEventListener("pagehide", () => app.goAway());
-// A page that the browser kept is as dead as its line.
+// The line of a page from the back-forward cache is dead.
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });

@@ -1,4 +1,4 @@
-// The microphone: open during a call, but hears only what it is to hear.
+// The microphone: open during a call, and silent while it is not enabled.
 
 import capture from "./capture.worklet?worker&url";
 import { Meter } from "./loudness";
@@ -6,8 +6,8 @@ import { Meter } from "./loudness";
 const FULL = 0x8000;
 
 export interface MicrophoneListener {
-  /** Twenty milliseconds of sound: 16 bit, mono, 16 kHz; silence while it is not to hear. */
-  onSound(pcm: Int16Array<ArrayBuffer>): void;
+  /** Twenty milliseconds of audio: 16 bit, mono, 16 kHz; silence while it is not enabled. */
+  onAudio(pcm: Int16Array<ArrayBuffer>): void;
   onLevel(level: number): void;
   /** It was unplugged. */
   onGone(): void;
@@ -17,7 +17,7 @@ export class Microphone {
   readonly #listener: MicrophoneListener;
   readonly #meter: Meter;
   #opening: Promise<Tap> | null = null;
-  #isHearing = false;
+  #isEnabled = false;
 
   constructor(listener: MicrophoneListener) {
     this.#listener = listener;
@@ -28,20 +28,20 @@ export class Microphone {
   async open(): Promise<void> {
     const opening = (this.#opening ??= this.#tap());
     try {
-      hear(await opening, this.#isHearing);
+      enable(await opening, this.#isEnabled);
     } catch (error) {
       if (this.#opening === opening) this.#opening = null;
       throw error;
     }
   }
 
-  /** Whether the world is heard, or silence. */
-  set isHearing(value: boolean) {
-    this.#isHearing = value;
-    void this.#opening?.then((tap) => hear(tap, this.#isHearing)).catch(() => undefined);
+  /** Whether it passes sound on, or silence. */
+  set isEnabled(value: boolean) {
+    this.#isEnabled = value;
+    void this.#opening?.then((tap) => enable(tap, this.#isEnabled)).catch(() => undefined);
   }
 
-  /** Lets go of the microphone. */
+  /** Releases the microphone. */
   async close(): Promise<void> {
     const opening = this.#opening;
     this.#opening = null;
@@ -71,9 +71,9 @@ export class Microphone {
     const node = new AudioWorkletNode(context, "capture", { channelCount: 1, channelCountMode: "explicit" });
     node.port.onmessage = ({ data }: MessageEvent<Int16Array<ArrayBuffer>>) => {
       this.#meter.take(data, FULL);
-      this.#listener.onSound(data);
+      this.#listener.onAudio(data);
     };
-    // Its output is silent; what leads nowhere is not run.
+    // Its output is silent, but a node that leads nowhere is not run.
     context.createMediaStreamSource(stream).connect(node).connect(context.destination);
     for (const track of stream.getTracks()) track.onended = () => void this.close().then(() => this.#listener.onGone());
     void context.resume();
@@ -86,8 +86,8 @@ interface Tap {
   readonly context: AudioContext;
 }
 
-function hear({ stream }: Tap, isHearing: boolean): void {
-  for (const track of stream.getAudioTracks()) track.enabled = isHearing;
+function enable({ stream }: Tap, isEnabled: boolean): void {
+  for (const track of stream.getAudioTracks()) track.enabled = isEnabled;
 }
 
 function release({ stream, context }: Tap): void {

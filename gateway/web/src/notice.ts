@@ -1,4 +1,4 @@
-// What the user must know, and what can be done about it.
+// Notices to the user, with what can be done about them.
 
 import { find } from "./dom";
 import { Problem, Unreachable } from "./gateway";
@@ -13,7 +13,7 @@ const BUSY = new Set([
   "RATE_LIMITED",
 ]);
 
-/** What is no longer true when the next turn begins. */
+/** Notices that no longer apply when the next turn begins. */
 const PASSING: readonly Key[] = ["error.busy", "error.unavailable", "error.no-speech", "error.audio", "error.internal"];
 
 export class Notice {
@@ -27,7 +27,7 @@ export class Notice {
     this.#dismiss.addEventListener("click", () => this.hide());
   }
 
-  /** What passes by itself does not take the place of what the user must decide. */
+  /** A notice without a choice does not replace one that the user must decide on. */
   show(key: Key, { retry, detail = "" }: { retry?: () => void; detail?: string } = {}): void {
     if (!retry && this.#offersRetry) return;
     this.#shown = key;
@@ -40,13 +40,13 @@ export class Notice {
     this.#element.hidden = false;
   }
 
-  /** Shows a failure in words that help. */
+  /** Shows an error in words that help the user. */
   showError(error: unknown, retry?: () => void): void {
     const detail = error instanceof Error ? error.message : String(error);
     this.show(keyOf(error), { detail, ...(retry && { retry }) });
   }
 
-  /** Hides what a turn's failure told, unless the user must decide. */
+  /** Hides the notice of a failed turn, unless the user must decide on it. */
   hideFailure(): void {
     if (!this.#offersRetry) this.hide(...PASSING);
   }

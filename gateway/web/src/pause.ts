@@ -1,6 +1,6 @@
-// Waiting.
+// Waiting that can end early.
 
-/** Resolves after a time, or when there is nothing to wait for any more. */
+/** Resolves after a time, or when the signal is aborted. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
@@ -14,7 +14,7 @@ export function pause(milliseconds: number, signal: AbortSignal): Promise<void> 
   });
 }
 
-/** Waits for something, at most so long; throws when it takes longer, and ignores it from then on. */
+/** Waits for some work for a limited time; throws when it takes longer, and ignores it from then on. */
 export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer = 0;
   const late = new Promise<never>((_, reject) => {

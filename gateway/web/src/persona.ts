@@ -1,4 +1,4 @@
-// What a persona is called, in the page's language where it has words for it.
+// A persona's name and description, in the page's language where it has them.
 
 import type { Persona } from "./contract";
 import { language } from "./language";

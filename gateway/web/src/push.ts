@@ -44,7 +44,7 @@ export class PushToTalk {
     addEventListener("blur", () => this.cancel());
   }
 
-  /** Forgets what is being said. */
+  /** Discards what is being said. */
   cancel(): void {
     if (this.#state === "up") return;
     this.#to("up");
@@ -85,7 +85,7 @@ export class PushToTalk {
   }
 }
 
-/** Whether a key is meant for the button: the space bar is, anywhere but where it means something else. */
+/** Whether a key is meant for the button: the space bar is, except where it has a meaning of its own. */
 export function isFor(button: HTMLButtonElement, event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : document.body;
   if (button.contains(target)) return event.key === " " || event.key === "Enter";

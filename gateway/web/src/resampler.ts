@@ -1,4 +1,4 @@
-// Brings a stream of samples from the sound card's rate to another.
+// Converts a stream of samples from the sound card's rate to another.
 
 /** Zero crossings of the filter on either side: the more, the steeper. */
 const CROSSINGS = 16;

@@ -1,6 +1,6 @@
-// Which word of a reply is spoken when.
+// When each word of a reply is spoken.
 
-import type { Sentence } from "./contract";
+import type { SentenceData } from "./contract";
 
 /** A piece of the reply as it appears: a word with what follows it. */
 export interface Piece {
@@ -13,18 +13,18 @@ const CHARACTERS_PER_SECOND = { words: 15, ideographs: 4.5 };
 const IDEOGRAPHS = /[\u3000-\u9fff\uff00-\uffef]/;
 
 /** Returns the pieces of the sentences that have become sound. */
-export function toPieces(sentences: readonly Sentence[]): Piece[] {
+export function toPieces(sentences: readonly SentenceData[]): Piece[] {
   return sentences.flatMap((sentence, index) => {
     const before = sentences[index - 1];
-    const pieces = sentence.words.length ? timed(sentence) : reckoned(sentence);
+    const pieces = sentence.words.length ? timed(sentence) : estimated(sentence);
     const first = pieces[0];
     if (first && before && needsSpace(before.text, first.text)) first.text = ` ${first.text}`;
     return pieces;
   });
 }
 
-/** Cuts before each word whose time the voice tells. */
-function timed({ text, words, audioOffsetMs }: Sentence): Piece[] {
+/** Cuts before each word that the voice gives a time for. */
+function timed({ text, words, audioOffsetMs }: SentenceData): Piece[] {
   const characters = [...text];
   return words.map((word, index) => ({
     text: characters.slice(index ? word.start : 0, words[index + 1]?.start).join(""),
@@ -32,8 +32,8 @@ function timed({ text, words, audioOffsetMs }: Sentence): Piece[] {
   }));
 }
 
-/** Reckons when words are spoken, for a voice that does not tell. */
-function reckoned({ text, audioOffsetMs }: Sentence): Piece[] {
+/** Estimates when words are spoken, for a voice that gives no times. */
+function estimated({ text, audioOffsetMs }: SentenceData): Piece[] {
   const isIdeographic = IDEOGRAPHS.test(text);
   const rate = isIdeographic ? CHARACTERS_PER_SECOND.ideographs : CHARACTERS_PER_SECOND.words;
   let at = 0;

@@ -1,14 +1,14 @@
 // Reads an answer that is an event stream. `EventSource` cannot show a key.
 
-/** The gateway bridges silence more often than this. */
+/** The gateway sends something more often than this. */
 const SILENCE_MS = 45_000;
 
 export interface ServerEvent {
-  name: string;
+  event: string;
   data: unknown;
 }
 
-/** Yields the events of an answer; stopping early lets go of the connection. Throws when it falls silent. */
+/** Yields the events of an answer; stopping early closes the connection. Throws when it falls silent. */
 export async function* readEvents(response: Response): AsyncGenerator<ServerEvent> {
   if (!response.body) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -47,8 +47,8 @@ function parse(block: string): ServerEvent | null {
     const colon = line.indexOf(": ");
     if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 2));
   }
-  const name = fields.get("event");
+  const event = fields.get("event");
   const data = fields.get("data");
-  if (!name || !data) return null;
-  return { name, data: JSON.parse(data) };
+  if (!event || !data) return null;
+  return { event, data: JSON.parse(data) };
 }

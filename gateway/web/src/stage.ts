@@ -54,7 +54,7 @@ export class Stage {
 
   /** Fits frame and backdrop to the picture. */
   #surround(): void {
-    // Within a frame, because a drawing is gone when it has been shown.
+    // Within a frame, because a canvas is cleared once it was shown.
     requestAnimationFrame(() => {
       const [picture, width, height] = this.#picture();
       if (!width || !height) return;
@@ -86,7 +86,7 @@ export class Stage {
     }
   }
 
-  /** Plays, which the browser may refuse before the user does something, and lights up with the voice. */
+  /** Plays, which the browser may refuse before a user gesture, and glows with the voice. */
   async #listen(): Promise<void> {
     const { sound } = this.screen;
     this.#stopListening();

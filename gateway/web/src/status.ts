@@ -1,4 +1,4 @@
-// The line that says how the call is: connection, activity, and how long it lasts.
+// The status line: connection, activity, and duration of the call.
 
 import { find } from "./dom";
 import { t } from "./language";
@@ -30,7 +30,7 @@ export class StatusLine {
 
   translate(): void {
     const text = t(`status.${this.#status}`);
-    // Unchanged text is not said again by screen readers.
+    // Assigning unchanged text would have screen readers announce it again.
     if (this.#text.textContent !== text) this.#text.textContent = text;
   }
 

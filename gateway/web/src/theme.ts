@@ -1,4 +1,4 @@
-// Light or dark: as the system says, until the user says otherwise.
+// Light or dark: as the system is set, until the user chooses.
 
 const THEME = "parley.theme";
 const root = document.documentElement;

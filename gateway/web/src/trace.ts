@@ -1,4 +1,4 @@
-// The way back to a call when the page is loaded again; each tab has its own.
+// What a reloaded page needs to resume its call; each tab has its own.
 
 import type { Viewer } from "./players/player";
 

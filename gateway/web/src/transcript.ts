@@ -1,4 +1,4 @@
-// The drawer with all that was said, and where the time of each turn went.
+// The drawer with the transcript and each turn's latency.
 
 import { split, type Turn } from "./conversation";
 import { find, make, markUnheard } from "./dom";
@@ -19,7 +19,7 @@ export class Transcript {
     this.#download.addEventListener("click", onDownload);
     this.#drawer.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
-      // Elsewhere it interrupts.
+      // Elsewhere the key interrupts.
       event.stopPropagation();
       this.close();
     });
@@ -34,7 +34,7 @@ export class Transcript {
     if (!turn.question && !turn.origin && !turn.end) return;
     const known = this.#items.get(turn.id);
     const item = makeItem(turn);
-    // Opened charts stay open.
+    // A chart that was opened stays open.
     if (known?.querySelector("details")?.open) item.querySelector("details")?.setAttribute("open", "");
     if (known) known.replaceWith(item);
     else this.#list.append(item);

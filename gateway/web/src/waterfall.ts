@@ -1,10 +1,10 @@
-// Where the time of a turn went, from the last sound of the question to the first of the reply.
+// A turn's latency by stage, from the last sound of the question to the first of the reply.
 
 import type { Timings } from "./contract";
 import { make } from "./dom";
 import { t, type Key } from "./language";
 
-// In the order in which a turn reaches them, but for the line to the face, which opens meanwhile.
+// In the order in which a turn reaches them, except the drive to the cloud, which opens in parallel.
 const STAGES = [
   "endpoint",
   "transcript",
@@ -24,7 +24,7 @@ interface Span {
   toMs: number;
 }
 
-/** Returns a chart of a turn's timings, null when they say nothing. */
+/** Returns a chart of a turn's timings; null when there is nothing to show. */
 export function makeWaterfall(timings: Timings): HTMLElement | null {
   const totalMs = timings.playbackStartedMs;
   if (!totalMs || totalMs <= 0) return null;
@@ -45,7 +45,7 @@ function toSpans(timings: Timings): Span[] {
   for (const stage of STAGES) {
     const toMs = timings[`${stage}Ms`];
     if (toMs === undefined) continue;
-    // A preemptive reply reaches its stages before the question is surely over.
+    // A preemptive reply reaches its first stages before the question has ended.
     spans.push({ stage, fromMs: Math.max(0, Math.min(fromMs, toMs)), toMs: Math.max(0, toMs) });
     fromMs = Math.max(fromMs, toMs);
   }

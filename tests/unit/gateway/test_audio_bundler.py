@@ -21,7 +21,7 @@ COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())
 
 
 def sound(frames: int, *, loud: bool, first: int = 0) -> bytes:
-    """Return frames of which each sample differs from those around it."""
+    """Return frames in which each sample differs from its neighbours."""
     samples = np.arange(first, first + frames * FRAME // 2, dtype=np.int64)
     amplitude = 8_000 if loud else 1
     return (amplitude * (-1) ** samples + samples % 7).astype("<i2").tobytes()

@@ -19,7 +19,7 @@ export interface Sheet {
 export type Pair = readonly [x: number, y: number];
 export type Colour = readonly [red: number, green: number, blue: number];
 
-/** Sizes are in pixels of the picture, but for `frame`, whose pixels the grid's cells count. */
+/** Sizes are in pixels of the picture, except `frame`, in whose pixels the grid's cells are counted. */
 export interface Facts {
   readonly version: number;
   readonly frame: Pair;
@@ -65,7 +65,7 @@ export async function loadAssets(address: string, signal: AbortSignal): Promise<
 }
 
 async function decode(response: Response): Promise<ImageBitmap> {
-  // The colours of the base are multiplied by its alpha already.
+  // The base's colours are premultiplied by its alpha.
   return createImageBitmap(await response.blob(), { premultiplyAlpha: "none", colorSpaceConversion: "none" });
 }
 

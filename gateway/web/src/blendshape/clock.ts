@@ -1,8 +1,8 @@
-// The clock of what is heard: which moment of the sound leaves the loudspeaker now.
+// The playout clock: which moment of the sound leaves the loudspeaker now.
 
 import { RATE, SAMPLES_PER_MS, unwrap } from "./time";
 
-/** Further off than this, the clock jumps; nearer, it is drawn to what it is told. */
+/** When it is further off than this, the clock jumps; otherwise it is adjusted gradually. */
 const JUMP = 0.1 * RATE;
 const DRAW = 0.1;
 /** Later than an epoch time of 2001 in milliseconds, a timestamp does not count from the page's start. */
@@ -13,13 +13,13 @@ export class SoundClock {
   #start: number | null = null;
   #heardMs = 0;
 
-  /** Takes what is added to a media time to have an RTP timestamp. */
+  /** Takes the offset from a media time to its RTP timestamp. */
   setOffset(offset: number): void {
     if (this.#offset !== offset) this.#start = null;
     this.#offset = offset;
   }
 
-  /** The media time that is heard at a moment of `performance.now()`; null until sound has come. */
+  /** The media time that is heard at a moment of `performance.now()`; null before any sound. */
   at(nowMs: number, receiver: RTCRtpReceiver): number | null {
     const [source] = receiver.getSynchronizationSources();
     if (source && this.#offset !== null) {

@@ -14,15 +14,15 @@ import { Timeline } from "./timeline";
 
 const LABEL = "blendshape";
 const RELATION = /<([^>]*)>\s*;\s*rel="?face"?/;
-/** Until the clock is known, what was told last is shown this late: about as late as it is heard. */
+/** Until the clock is known, the latest pose is shown this late: about as late as it is heard. */
 const GUESSED_DELAY = 0.1 * RATE;
-/** The head goes softly to where it is told to be, also when it is told late. */
+/** The head moves smoothly to its pose, even when that arrives late. */
 const HEAD_TIME_MS = 60;
 
 export interface Face {
-  /** Resolves when the face can be drawn; rejects when its files cannot be had. */
+  /** Resolves when the face can be drawn; rejects when its files cannot be loaded. */
   readonly ready: Promise<void>;
-  /** Ends the drawing. The connection stays as it is. */
+  /** Stops drawing; the connection stays open. */
   detach(): void;
 }
 
@@ -78,7 +78,7 @@ class DrawnFace implements Face {
     }, { signal });
     canvas.addEventListener("webglcontextrestored", () => this.#prepare(), { signal });
     this.ready = this.#load(assetsUrl);
-    // Who does not wait for it is not to be told of it either.
+    // A caller that does not await it must not get an unhandled rejection.
     this.ready.catch(() => undefined);
   }
 

@@ -22,7 +22,7 @@ export interface ClockMessage {
   readonly offset: number;
 }
 
-/** Reads a message; null for one of a kind that this module does not know. */
+/** Reads a message; null for an unknown kind. */
 export function readMessage(bytes: ArrayBuffer): PoseMessage | ClockMessage | null {
   const view = new DataView(bytes);
   if (view.byteLength < CLOCK_BYTES || view.getUint8(0) !== VERSION) return null;

@@ -7,10 +7,10 @@ import { MAX_PATCHES, type Weight, weighEyes, weighMouths } from "./weights";
 
 const [BASE, MOUTH, EYES, GRID] = [0, 1, 2, 3] as const;
 const GRID_LAYERS = 6;
-/** The picture has no more detail to show than this many pixels of width hold. */
+/** The width in pixels beyond which the picture has no more detail. */
 const MAX_WIDTH = 1080;
 
-/** Owns the drawing of a face in one context; a lost context needs a new painter. */
+/** Draws a face in one context; a lost context needs a new painter. */
 export class Painter {
   readonly #gl: WebGL2RenderingContext;
   readonly #assets: FaceAssets;
@@ -41,7 +41,7 @@ export class Painter {
     const { drawingBufferWidth, drawingBufferHeight } = this.#gl;
     const canvas = this.#gl.canvas as HTMLCanvasElement;
     const [frameWidth, frameHeight] = this.#assets.facts.frame;
-    // Whether the page fits the canvas into its place or fills that with it, it is sharp.
+    // Sharp, whether the page fits the canvas into its place or fills the place with it.
     const shown = Math.max(canvas.clientWidth, (canvas.clientHeight * frameWidth) / frameHeight);
     const width = Math.round(Math.min(MAX_WIDTH, (shown || frameWidth) * devicePixelRatio));
     const height = Math.round((width * frameHeight) / frameWidth);

@@ -1,4 +1,4 @@
-// What a face does at one moment, as the engine tells it.
+// A face's expression at one moment, as the engine sends it.
 
 /** Shares are 0 to 1; rounding and gaze (right, down) are -1 to 1. */
 export interface Pose {

@@ -70,7 +70,7 @@ void main() {
     colour = vec4(blend(eyes, eyeColumns, eyePatches, eyeShares, eyeBox, place), 1.0);
   } else {
     vec4 person = texture(base, place / picture);
-    // Compression leaves colour where there is nothing; none can be brighter than its alpha.
+    // Compression leaves colour in transparent pixels; none can be brighter than its alpha.
     colour = vec4(min(person.rgb, person.a) + behind(place) * (1.0 - person.a), 1.0);
   }
 }`;

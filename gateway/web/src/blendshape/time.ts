@@ -1,4 +1,4 @@
-// Times of the sound: samples at 48 kHz that count on where 32 bits begin anew.
+// Times of the sound: samples at 48 kHz, continued where 32 bits wrap around.
 
 export const RATE = 48_000;
 export const SAMPLES_PER_MS = RATE / 1000;

@@ -1,12 +1,12 @@
-// The poses that have come, in the order of their times, and what lies between them.
+// The poses that have arrived, in the order of their times, with interpolation between them.
 
 import { between, type Pose, REST } from "./pose";
 import { RATE, unwrap } from "./time";
 
 const KEPT = 256;
-/** Poses of a speaking face come every 40 ms; after a longer silence its words are over or lost. */
+/** Poses of a speaking face arrive every 40 ms; after a longer gap, its words are over or lost. */
 const MOUTH_HOLD = 0.12 * RATE;
-/** Two poses with more than this between them have nothing to do with each other. */
+/** Two poses that are further apart than this are not interpolated. */
 const MAX_GAP = 0.5 * RATE;
 
 interface Moment {
@@ -22,7 +22,7 @@ export class Timeline {
     return this.#moments.at(-1)?.time ?? null;
   }
 
-  /** Takes a pose; they may come in any order, more than once, or not at all. */
+  /** Takes a pose; they may arrive in any order, more than once, or not at all. */
   add(time: number, pose: Pose): void {
     const moment = { time: unwrap(time, this.end ?? time), pose };
     let place = this.#moments.length;
@@ -32,7 +32,7 @@ export class Timeline {
     if (this.#moments.length > KEPT) this.#moments.shift();
   }
 
-  /** The pose of a moment. */
+  /** The pose at a moment. */
   at(moment: number): Pose {
     const time = unwrap(moment, this.end ?? moment);
     while ((this.#moments[1]?.time ?? Infinity) <= time) this.#moments.shift();

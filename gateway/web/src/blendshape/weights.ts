@@ -11,7 +11,7 @@ const NEGLIGIBLE = 0.02;
 const BLINK_STEPS = 3;
 const [OPEN_EYES, LEFT, RIGHT, DOWN, RAISED, SMILING] = [0, 4, 5, 6, 7, 8] as const;
 
-/** The shader blends so many at most. */
+/** The most that the shader blends. */
 export const MAX_PATCHES = 6;
 
 /** The number of a patch and its share. */

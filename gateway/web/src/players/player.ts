@@ -1,13 +1,13 @@
-// The seam between a call and the ways to watch it.
+// The interface between a call and the ways to watch it.
 
-import type { Ticket } from "../contract";
+import type { Ticket } from "./ticket";
 
 /** Where a player puts picture and sound. */
 export interface Screen {
   readonly video: HTMLVideoElement;
   readonly canvas: HTMLCanvasElement;
   readonly sound: HTMLAudioElement;
-  /** Brings what is drawn on the canvas before the viewer. */
+  /** Shows the canvas instead of the video. */
   showDrawing(): void;
 }
 
@@ -20,17 +20,17 @@ export interface Viewer {
   readonly streamId: string;
 }
 
-/** How a viewer stays allowed to watch. */
+/** How a viewer's token is renewed. */
 export interface Access {
   renew(): Promise<Ticket>;
-  /** The viewer's clock is so wrong that tokens seem to end at once. */
+  /** The viewer's clock is so wrong that tokens seem to expire at once. */
   onWrongClock(): void;
 }
 
 export interface Player {
-  /** Starts to play; throws when there is nothing to play. The caller knows how long that may take. */
+  /** Starts to play; throws when there is nothing to play. The caller limits the time. */
   play(ticket: Ticket): Promise<void>;
-  /** Resolves when what was played breaks off by itself. */
+  /** Resolves when the stream breaks off. */
   readonly lost: Promise<void>;
   /** Leaves; safe at any time. */
   stop(): void;

@@ -1,14 +1,14 @@
 // Keeps a viewer's token valid, by the server's clock and not by the viewer's.
 
 import { backoffMs } from "../backoff";
-import type { Ticket } from "../contract";
 import { pause } from "../pause";
+import type { Ticket } from "./ticket";
 
 /** The part of a token's life after which it is renewed. */
 const RENEW_AT = 0.8;
 const FIRST_GAP_MS = 5000;
 const LONGEST_GAP_MS = 300_000;
-/** So many hints in a row that come long before a token ends are the doing of a wrong clock. */
+/** This many hints in a row, long before a token expires, are caused by a wrong clock. */
 const TOO_EARLY = 3;
 const CLOCK_IS_WRONG_MS = 60_000;
 
@@ -28,7 +28,7 @@ export class Renewal {
     void this.#run(ticket, signal);
   }
 
-  /** Takes a hint that the token is about to end. A wrong clock gives it all the time. */
+  /** Takes a hint that the token is about to expire, which a wrong clock gives all the time. */
   hint(): void {
     this.#hint.resolve();
   }
@@ -52,7 +52,7 @@ export class Renewal {
     }
   }
 
-  /** Returns the next ticket; a server that does not answer is asked until it does. */
+  /** Returns the next ticket; asks until the server answers. */
   async #renewed(last: Ticket, signal: AbortSignal): Promise<Ticket> {
     for (let failures = 1; !signal.aborted; failures++) {
       try {

@@ -1,13 +1,13 @@
-// Plays a WHEP stream: what the engine speaks.
+// Plays a WHEP stream, as the engine serves it.
 
-import type { Ticket } from "../contract";
 import { pause } from "../pause";
 import type { Player, Screen } from "./player";
+import type { Ticket } from "./ticket";
 
 const GATHERING_MS = 2000;
-/** A connection that is only disconnected may come back by itself. */
+/** A connection that is disconnected may recover on its own. */
 const PATIENCE_MS = 4000;
-/** One that brings nothing for so long is dead, whatever its state: picture or sound always flow. */
+/** One that brings nothing for this long is dead, whatever its state: media always flows. */
 const FROZEN_MS = 6000;
 const LOOK_MS = 1000;
 
@@ -46,7 +46,7 @@ export class WhepPlayer implements Player {
     this.#leave();
   }
 
-  /** Says what is wanted, before the offer goes to an address. */
+  /** Prepares the connection, before the offer is sent to an address. */
   protected prepare(_url: URL): void {
     for (const kind of ["audio", "video"]) this.connection.addTransceiver(kind, { direction: "recvonly" });
     this.connection.ontrack = ({ track, streams }) => {
@@ -56,9 +56,9 @@ export class WhepPlayer implements Player {
     };
   }
 
-  /** Takes what else the answer says. */
+  /** Handles the rest of the answer. */
   protected async accept(_response: Response): Promise<void> {
-    // The stream is all that there is to see.
+    // There is nothing but the stream.
   }
 
   async #offer(url: URL, token: string): Promise<Response> {
@@ -95,7 +95,7 @@ function untilGathered(connection: RTCPeerConnection): Promise<void> {
   });
 }
 
-/** What is said before would not be heard. */
+/** Before that, nothing could be heard. */
 function untilConnected(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new Error("The picture did not come."));
@@ -130,7 +130,7 @@ async function untilFrozen(connection: RTCPeerConnection, signal: AbortSignal): 
   while (!signal.aborted) {
     await pause(LOOK_MS, signal);
     const now = await bytesReceived(connection);
-    // Until it is connected it has a deadline of its own.
+    // Connecting has a deadline of its own.
     if (now !== received || connection.connectionState !== "connected") changedAt = performance.now();
     else if (performance.now() - changedAt > FROZEN_MS) return;
     received = now;

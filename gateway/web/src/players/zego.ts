@@ -1,9 +1,9 @@
-// Plays a stream of the real cloud with the vendor's SDK; loaded for such deployments alone.
+// Plays a stream of the real cloud with the vendor's SDK; loaded in such deployments only.
 
 import type { ZegoExpressEngine } from "zego-express-engine-webrtc";
-import type { Ticket } from "../contract";
 import type { Access, Player, Screen, Viewer } from "./player";
 import { Renewal } from "./renewal";
+import type { Ticket } from "./ticket";
 
 export class ZegoPlayer implements Player {
   readonly lost: Promise<void>;
@@ -20,7 +20,7 @@ export class ZegoPlayer implements Player {
     this.#viewer = viewer;
     this.#access = access;
     this.lost = this.#loss.promise;
-    // It may fail before anybody waits for it.
+    // It may be rejected before it is awaited.
     this.#start.promise.catch(() => undefined);
   }
 
@@ -28,7 +28,7 @@ export class ZegoPlayer implements Player {
     const { roomId, userId } = this.#viewer;
     const { ZegoExpressEngine } = await import("zego-express-engine-webrtc");
     this.#leaving.signal.throwIfAborted();
-    // Before there is an engine: from its construction on it reports to the vendor, the token included.
+    // Before the engine is made: from its construction on it reports to the vendor, including the token.
     ZegoExpressEngine.presetLogConfig({ logLevel: "disable", remoteLogLevel: "disable" });
     const engine = new ZegoExpressEngine(ticket.appId, ticket.playback.url);
     this.#engine = engine;
@@ -86,7 +86,7 @@ export class ZegoPlayer implements Player {
     }
   }
 
-  /** Nothing is played any more, or will be. */
+  /** The stream has ended, or never came. */
   #lose(): void {
     this.#start.reject(new Error("The picture did not come."));
     this.#loss.resolve();

@@ -1,4 +1,4 @@
-"""Who talks and who is shown: what can never talk is refused before anything is ordered."""
+"""Checks orders against the catalogue: what could never talk is refused before it is started."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import structlog
 
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
-from gateway.backend.catalogue import Catalogue, People, Personas
+from gateway.backend.catalogue import Catalogue, DigitalHumans, Personas
 from gateway.backend.services import Backend
 from services.runtime.errors import ServiceError, refused
 from services.runtime.interceptors import checked
@@ -16,26 +16,26 @@ from services.runtime.reasons import Reason
 log = structlog.get_logger(__name__)
 
 
-class Casting:
-    """Judges orders by the catalogue and places them."""
+class Orders:
+    """Checks orders against the catalogue and places them."""
 
     def __init__(self, backend: Backend, catalogue: Catalogue) -> None:
         self._backend = backend
         self._catalogue = catalogue
 
-    async def order(self, order: task_pb2.CreateTaskRequest) -> task_pb2.Task:
-        """Return the task of an order, or of the same order made before: that one is always told.
+    async def place(self, order: task_pb2.CreateTaskRequest) -> task_pb2.Task:
+        """Return the task of an order; an order that is repeated is answered with the same task.
 
         Raises ServiceError.
         """
         checked(order)
         try:
-            cast = await self._cast(order)
+            admitted = await self._admit(order)
         except ServiceError as refusal:
             if not order.request_id:
                 raise
             return await self._made_before(order, refusal)
-        return (await self._backend.ask(self._backend.task.CreateTask, cast)).task
+        return (await self._backend.ask(self._backend.task.CreateTask, admitted)).task
 
     async def _made_before(
         self, order: task_pb2.CreateTaskRequest, refusal: ServiceError
@@ -48,35 +48,35 @@ class Casting:
                 raise
             raise refusal from None
 
-    async def _cast(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
+    async def _admit(self, order: task_pb2.CreateTaskRequest) -> task_pb2.CreateTaskRequest:
         """Return an order with the persona's own digital human, if the account has it.
 
-        Raises ServiceError for a persona, a language of it, or a digital human that is not there.
+        Raises ServiceError for an unknown persona, language or digital human.
         """
         persona = _persona(await self._catalogue.personas(), order.persona_id)
         _require_language(persona, order.language_code)
-        cast = task_pb2.CreateTaskRequest()
-        cast.CopyFrom(order)
+        admitted = task_pb2.CreateTaskRequest()
+        admitted.CopyFrom(order)
         if order.digital_human_id:
-            await self._require_person(order.digital_human_id)
+            await self._require_digital_human(order.digital_human_id)
         elif persona.digital_human_id:
-            people = await self._people()
-            if people.has(persona.digital_human_id):
-                cast.default_digital_human_id = persona.digital_human_id
-        return cast
+            known = await self._digital_humans()
+            if known.has(persona.digital_human_id):
+                admitted.default_digital_human_id = persona.digital_human_id
+        return admitted
 
-    async def _people(self) -> People:
-        """Return the people that are known; while the cloud lists none, it judges for itself."""
+    async def _digital_humans(self) -> DigitalHumans:
+        """Return the known digital humans; while the cloud cannot list them, it decides itself."""
         try:
             return await self._catalogue.digital_humans()
         except ServiceError as error:
-            log.warning("people not listed", reason=error.reason.value)
-            return People(all=(), is_complete=False)
+            log.warning("digital humans not listed", reason=error.reason.value)
+            return DigitalHumans(all=(), is_complete=False)
 
-    async def _require_person(self, digital_human_id: str) -> None:
-        people = await self._people()
-        # Of a longer list than is kept here, only the cloud knows the rest.
-        if people.is_complete and not people.has(digital_human_id):
+    async def _require_digital_human(self, digital_human_id: str) -> None:
+        known = await self._digital_humans()
+        # When the list is too long to be kept here, only the cloud knows the rest.
+        if known.is_complete and not known.has(digital_human_id):
             raise refused(
                 Reason.DIGITAL_HUMAN_NOT_FOUND,
                 "digital_human_id",

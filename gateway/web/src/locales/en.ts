@@ -1,4 +1,4 @@
-// What the page says, in English.
+// The page's texts in English.
 
 export const en = {
   "app.title": "Parley",
@@ -48,8 +48,8 @@ export const en = {
   "transcript.resumed": "Continued",
   "waterfall.total": "First sound after {seconds} s",
   "waterfall.explained": "Counted from the last sound of the question",
-  "waterfall.endpoint": "End of question noticed",
-  "waterfall.transcript": "Words recognised",
+  "waterfall.endpoint": "End of question detected",
+  "waterfall.transcript": "Question transcribed",
   "waterfall.firstToken": "Answer begins",
   "waterfall.firstSentence": "First clause written",
   "waterfall.firstAudio": "Voice ready",
@@ -67,9 +67,9 @@ export const en = {
   "error.no-microphone": "There is no microphone. You can write instead.",
   "error.microphone-denied": "The microphone is not allowed. Allow it in the address bar, or write instead.",
   "error.microphone-insecure": "Browsers give the microphone to secure pages only. Open this page over HTTPS or from this machine, or write instead.",
-  "error.microphone-busy": "The microphone does not start. Perhaps another program uses it; you can write instead.",
+  "error.microphone-busy": "The microphone does not start. Another program may be using it; you can write instead.",
   "error.busy": "All lines are busy. Please try again in a moment.",
-  "error.unavailable": "Something that is needed does not answer. Please try again in a moment.",
+  "error.unavailable": "A service that is needed does not answer. Please try again in a moment.",
   "error.no-speech": "I did not hear anything. Please say it again, a little closer to the microphone.",
   "error.audio": "That recording cannot be used. Please say it again.",
   "error.unreachable": "The server does not answer. Trying again …",
@@ -80,9 +80,9 @@ export const en = {
   "error.clock": "This device's clock is wrong. The call goes on, but set the clock.",
   "error.internal": "Something went wrong: {detail}",
   "ended.REQUESTED": "The call was ended from elsewhere.",
-  "ended.EXPIRED": "The call reached its longest time.",
+  "ended.EXPIRED": "The call reached its time limit.",
   "ended.IDLE": "The call ended because nothing was said for a while.",
-  "ended.CLIENT_GONE": "The call ended because this page was gone.",
+  "ended.CLIENT_GONE": "The call ended because this page was closed.",
   "ended.CLOUD": "The digital human went off air.",
   "ended.RECONCILED": "The call was cleaned up.",
   "ended.FAILED": "The digital human failed.",

@@ -1,4 +1,4 @@
-"""What can never talk is refused before anything is ordered, and an order made before is told."""
+"""What can never talk is refused before anything is ordered; a repeated order has one task."""
 
 import uuid
 from typing import Any
