@@ -113,6 +113,22 @@ def test_pauses_are_written_as_the_voice_model_learned_them(pronouncer: Pronounc
     assert " wˈifˌI" in phonemes
 
 
+@pytest.mark.parametrize(
+    ("text", "language_code", "pauses"),
+    [
+        ("你好，我们有苹果、香蕉；请问：几个？好。", "zh-CN", 6),
+        ("他说“你好”（笑）", "zh-CN", 0),
+        ("幺三八，零零幺三", "en-US", 1),
+        ("No problem, I can help you.", "en-US", 0),
+    ],
+)
+def test_marks_of_chinese_ask_for_a_pause(
+    pronouncer: Pronouncer, text: str, language_code: str, pauses: int
+) -> None:
+    sounds = pronouncer.pronounce(text, language_code)
+    assert sum(sound.pause_s > 0 for sound in sounds) == pauses
+
+
 def sounds_of(pattern: str) -> list[Sound]:
     """A word for each letter run, a pause for everything else."""
     return [

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from services.speech.embedded.kokoro import (
     load_style,
 )
 from services.speech.embedded.mel import Floats
+from services.speech.embedded.pauses import AUDIBLE, with_pauses
 from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.ports import ProviderError, SpeechChunk, Stage, Voice, WordTime
@@ -33,7 +35,6 @@ VOICES = (
 )
 """Every voice speaks both languages; the codes name the one that it was made for."""
 
-_AUDIBLE = 0.01
 _HEAD_S = 0.03
 _TAIL_S = {".": 0.2, "!": 0.2, "?": 0.2, "…": 0.2, ",": 0.1, ";": 0.1, ":": 0.1, "—": 0.1}
 _SHORTEST_TAIL_S = 0.04
@@ -130,7 +131,7 @@ class KokoroSynthesizer:
 
     def _prepare(self, text: str, language_code: str) -> list[list[Sound]]:
         sounds = [
-            Sound(phonemes=known, start=sound.start, end=sound.end)
+            replace(sound, phonemes=known)
             for sound in self._pronouncer.pronounce(text, language_code)
             if (known := self._model.keep_known(sound.phonemes))
         ]
@@ -140,7 +141,7 @@ class KokoroSynthesizer:
         self, sounds: Sequence[Sound], style: Floats, offset_s: float, options: RunOptions
     ) -> SpeechChunk:
         phonemes = "".join(sound.phonemes for sound in sounds)
-        utterance = self._model.speak(phonemes, style, options)
+        utterance = with_pauses(sounds, self._model.speak(phonemes, style, options))
         audible = _audible_span(utterance.samples, tail_s=_tail_s(phonemes))
         samples = utterance.samples[audible]
         words = _word_times(sounds, utterance, audible)
@@ -174,8 +175,7 @@ def split_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[list[Sound]]:
 def _short_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[Sound]:
     for sound in sounds:
         for start in range(0, len(sound.phonemes), limit):
-            phonemes = sound.phonemes[start : start + limit]
-            yield Sound(phonemes=phonemes, start=sound.start, end=sound.end)
+            yield replace(sound, phonemes=sound.phonemes[start : start + limit])
 
 
 def _best_cut(piece: Sequence[Sound]) -> int:
@@ -187,7 +187,7 @@ def _best_cut(piece: Sequence[Sound]) -> int:
 
 
 def _audible_span(samples: Floats, *, tail_s: float) -> slice:
-    audible = np.flatnonzero(np.abs(samples) > _AUDIBLE)
+    audible = np.flatnonzero(np.abs(samples) > AUDIBLE)
     if not len(audible):
         return slice(0, 0)
     head = max(0, int(audible[0]) - round(_HEAD_S * SAMPLE_RATE_HERTZ))
