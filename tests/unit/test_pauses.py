@@ -23,7 +23,7 @@ SYMBOL_S = 0.1
 
 def utterance(*, silent_s: float) -> Utterance:
     """A tone for each word, with so much silence in the middle of each mark."""
-    edges_s = np.arange(11) * SYMBOL_S
+    edges_s = np.arange(11, dtype=np.float64) * SYMBOL_S
     time_s = np.arange(round(edges_s[-1] * SAMPLE_RATE_HERTZ)) / SAMPLE_RATE_HERTZ
     samples = 0.5 * np.sin(2 * np.pi * 200 * time_s).astype(np.float32)
     for middle_s in (0.3, 0.7):
