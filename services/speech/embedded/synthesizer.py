@@ -40,6 +40,8 @@ _TAIL_S = {".": 0.2, "!": 0.2, "?": 0.2, "…": 0.2, ",": 0.1, ";": 0.1, ":": 0.
 _SHORTEST_TAIL_S = 0.04
 """The model adds up to a second of silence; what stays is a breath's length between clauses."""
 
+_DIGITS = frozenset("零幺一二三四五六七八九")
+
 _CACHE_BYTES = 16 << 20
 """About six minutes of speech."""
 
@@ -95,7 +97,7 @@ class KokoroSynthesizer:
     async def synthesize(
         self, text: str, *, voice_id: str, language_code: str
     ) -> AsyncGenerator[SpeechChunk, None]:
-        """Yield the text's audio: one chunk, or several for more than half a minute of speech.
+        """Yield the text's audio: in several chunks if it is long, or has a number in groups.
 
         Each chunk has the times of all words up to its end, so that the last one seen replaces
         those before. A text with nothing to say yields nothing. Giving up stops the model at once.
@@ -135,14 +137,20 @@ class KokoroSynthesizer:
             for sound in self._pronouncer.pronounce(text, language_code)
             if (known := self._model.keep_known(sound.phonemes))
         ]
-        return [piece for piece in split_sounds(sounds, MOST_SYMBOLS) if speakable(piece)]
+        return [
+            group
+            for piece in split_sounds(sounds, MOST_SYMBOLS)
+            for group in split_numbers(text, piece)
+            if speakable(group)
+        ]
 
     def _speak(
         self, sounds: Sequence[Sound], style: Floats, offset_s: float, options: RunOptions
     ) -> SpeechChunk:
         phonemes = "".join(sound.phonemes for sound in sounds)
         utterance = with_pauses(sounds, self._model.speak(phonemes, style, options))
-        audible = _audible_span(utterance.samples, tail_s=_tail_s(phonemes))
+        tail_s = max(_tail_s(phonemes), sounds[-1].pause_s)
+        audible = _audible_span(utterance.samples, tail_s=tail_s)
         samples = utterance.samples[audible]
         words = _word_times(sounds, utterance, audible)
         return SpeechChunk(
@@ -170,6 +178,20 @@ def split_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[list[Sound]]:
         piece.append(sound)
     if piece:
         yield piece
+
+
+def split_numbers(text: str, piece: Sequence[Sound]) -> Iterator[Sequence[Sound]]:
+    """Cut between the groups of a number that is called out in Chinese.
+
+    Said in one breath, their short syllables run into each other: a pause alone does not help.
+    """
+    start = 0
+    for index, (before, mark, after) in enumerate(zip(piece, piece[1:], piece[2:], strict=False)):
+        stands_between = text[before.start : before.end] + text[after.start : after.end]
+        if mark.pause_s and set(stands_between) <= _DIGITS:
+            yield piece[start : index + 2]
+            start = index + 2
+    yield piece[start:]
 
 
 def _short_sounds(sounds: Sequence[Sound], limit: int) -> Iterator[Sound]:

@@ -41,7 +41,7 @@ _UNSURE = -1.2
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
-_ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
+_ALIKE = re.compile(r"(\d)(?:[-.,、 ]?\1){2}")
 """The same digit three times, as in 1.1.1: said so, or the last one was written once more."""
 
 _CAREFUL_BEAMS = 5
