@@ -131,7 +131,7 @@ class KokoroSynthesizer:
             yield chunks[-1]
         self._phrases.put(phrase, tuple(chunks))
 
-    def _prepare(self, text: str, language_code: str) -> list[list[Sound]]:
+    def _prepare(self, text: str, language_code: str) -> list[Sequence[Sound]]:
         sounds = [
             replace(sound, phonemes=known)
             for sound in self._pronouncer.pronounce(text, language_code)
