@@ -129,6 +129,18 @@ async def test_a_sentence_ends_with_a_longer_pause_than_a_clause(stack: Embedded
     assert len(set(tails)) == 3
 
 
+@pytest.mark.parametrize("voice_id", ["zf_xiaoxiao", "zm_yunxi"])
+async def test_a_chinese_comma_is_heard(stack: EmbeddedStack, voice_id: str) -> None:
+    text = "邮编是幺零零，零八零"
+    chunks = await speak(stack, text, voice_id, "zh-CN")
+    samples = np.frombuffer(sound(chunks), "<i2")
+    audible = np.flatnonzero(np.abs(samples) > 0.01 * 32767) / RATE
+    longest = np.argmax(np.diff(audible))
+    assert np.diff(audible)[longest] >= 0.24
+    after = next(word for word in word_times(chunks) if word.start == text.index("，") + 1)
+    assert after.start_s == pytest.approx(audible[longest + 1], abs=0.1)
+
+
 async def test_a_long_text_comes_in_pieces_with_times_that_go_on(stack: EmbeddedStack) -> None:
     text = " ".join((ENGLISH * 3)[:9])
     chunks = await speak(stack, text, "af_heart", "en-US")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.speech.embedded.pronunciation import Pronouncer, Sound, phonemes_of, speakable
-from services.speech.embedded.synthesizer import split_sounds
+from services.speech.embedded.synthesizer import split_numbers, split_sounds
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,43 @@ def test_pauses_are_written_as_the_voice_model_learned_them(pronouncer: Pronounc
     assert " ," not in phonemes
     assert ", " in phonemes
     assert " wˈifˌI" in phonemes
+
+
+@pytest.mark.parametrize(
+    ("text", "language_code", "pauses"),
+    [
+        ("你好，我们有苹果、香蕉；请问：几个？好。", "zh-CN", 6),
+        ("他说“你好”（笑）", "zh-CN", 0),
+        ("幺三八，零零幺三", "en-US", 1),
+        ("No problem, I can help you.", "en-US", 0),
+    ],
+)
+def test_marks_of_chinese_ask_for_a_pause(
+    pronouncer: Pronouncer, text: str, language_code: str, pauses: int
+) -> None:
+    sounds = pronouncer.pronounce(text, language_code)
+    assert sum(sound.pause_s > 0 for sound in sounds) == pauses
+
+
+@pytest.mark.parametrize(
+    ("text", "language_code", "groups"),
+    [
+        ("电话幺三八，零零幺三，八零。", "zh-CN", ["电话幺三八", "零零幺三", "八零"]),
+        ("邮编是幺零零、零八零，谢谢。", "zh-CN", ["邮编是幺零零", "零八零谢谢"]),
+        ("地址是一九二，点一六八，点一。", "zh-CN", ["地址是一九二点一六八点一"]),
+        ("有二十，三十。", "zh-CN", ["有二十三十"]),
+        ("我有三，请问。", "zh-CN", ["我有三请问"]),
+        ("Call one, two.", "en-US", ["Callonetwo"]),
+    ],
+)
+def test_each_group_of_a_number_is_said_alone(
+    pronouncer: Pronouncer, text: str, language_code: str, groups: list[str]
+) -> None:
+    sounds = pronouncer.pronounce(text, language_code)
+    pieces = list(split_numbers(text, sounds))
+    assert [sound for piece in pieces for sound in piece] == sounds
+    said = ["".join(text[sound.start : sound.end] for sound in piece) for piece in pieces]
+    assert said == groups
 
 
 def sounds_of(pattern: str) -> list[Sound]:

@@ -42,7 +42,7 @@ per token is below the second."""
 _LOOPED = 2.4
 """A text that compresses this well repeats itself."""
 
-_ALIKE = re.compile(r"(\d)(?:[-. ]?\1){2}")
+_ALIKE = re.compile(r"(\d)(?:[-.,、 ]?\1){2}")
 """The same digit three times, as in 1.1.1: either spoken so, or the model repeats the last one."""
 
 _CAREFUL_BEAMS = 5

@@ -62,6 +62,28 @@ def test_normalizing_twice_changes_nothing(language: str) -> None:
     assert again == said
 
 
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("手机13912345678", "手机幺三九，幺二三四，五六七八"),
+        ("手机13800138000", "手机幺三八，零零幺三，八零，零零"),
+        ("座机021-5555-0199", "座机零二幺，五五，五五，零幺九九"),
+        ("订单号22220000", "订单号二二，二二，零零，零零"),
+        ("邮编100080", "邮编幺零零，零八零"),
+        ("邮编518000", "邮编五幺，八零，零零"),
+        ("订单号48213", "订单号四八，二幺三"),
+        ("拨12333", "拨幺二三，三三"),
+        ("您住1117房间", "您住幺幺，幺七房间"),
+        ("请拨打119", "请拨打幺幺九"),
+        ("尾号666", "尾号六六六"),
+    ],
+)
+def test_no_group_of_a_code_has_a_digit_three_times_where_that_can_be(
+    written: str, spoken: str
+) -> None:
+    assert speakable(written, "zh-CN").text == spoken
+
+
 NUMBERS = st.integers(0, 10**9) | st.integers(0, 9999)
 
 
