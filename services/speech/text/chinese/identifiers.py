@@ -19,8 +19,11 @@ _NAMED = re.compile(
     r"|波音|空客|ISBN|ISO|IEEE|RFC|RTX|GTX|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
     re.IGNORECASE,
 )
+_EMERGENCY = re.compile(
+    r"(?:火警|匪警|盗警|报警|急救|救护车?|消防|交警|交通事故|查号|投诉|举报)(?:台|是|为)?[\s：:]?$"
+)
 _COUNTED = re.compile(
-    r"\s?(?:[个位人名天年月日元块次种件条张家层岁分秒米克斤吨公里万亿千百%％℃°倍度本台辆架座间套份只项页章]|小时|多|余|美元|欧元"
+    r"\s?(?:[个位人名天年月日元块次种件条张家层岁分秒米克斤吨公里万亿千百%％℃°倍度本台辆架座间套份只项页章起例宗桩周]|小时|多|余|美元|欧元"
     rf"|(?:{UNIT})(?![A-Za-z]))"
 )
 _PLACE = (
@@ -72,10 +75,11 @@ def _named(match: re.Match[str]) -> Reading | None:
 def _emergency(match: re.Match[str]) -> Reading | None:
     is_alone = not re.match(r"\s?[\w%.,:：/℃°+*=-]", behind(match), re.ASCII)
     is_called = re.match(
-        r"\s?(?:报警|急救|火警|电话|热线|网站|官网|客服|服务|平台|、|或|和|接线|中心|指挥|来)",
+        r"\s?(?:报警|报案|急救|火警|匪警|查询|查号|投诉|举报|咨询|电话|热线|网站|官网|客服|服务|平台|、|或|和|接线|中心|指挥|来)",
         behind(match),
     )
-    return code(match.string, match.span()) if is_alone and is_called else None
+    is_named = not _COUNTED.match(behind(match)) and _EMERGENCY.search(before(match))
+    return code(match.string, match.span()) if is_named or (is_alone and is_called) else None
 
 
 def _version(match: re.Match[str]) -> Reading:
@@ -147,7 +151,7 @@ RULES = (
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
     rule(
-        rf"{UNSIGNED}(?:110|119|120|122|911|112|12306|12345|12315|95\d{3}|100\d{2})(?!\d)",
+        rf"{UNSIGNED}(?:110|114|119|120|122|911|112|12306|12345|12315|95\d{3}|100\d{2})(?!\d)",
         _emergency,
     ),
     rule(
