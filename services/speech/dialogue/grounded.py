@@ -23,6 +23,8 @@ async def grounded(
 ) -> AsyncIterator[str]:
     """Yield the parts of a reply that are grounded; at the first that is not, `decline`'s words.
 
+    Instead of one price of a list the whole list is given, and the reply ends.
+
     A part is what the voice would speak as one segment, so nothing is held beyond its mark, unless
     its beginning cannot be checked on its own. The model is cancelled at the first part that
     nothing supports.
@@ -36,12 +38,12 @@ async def grounded(
                 passed = gate.release(segment.end)
                 if passed:
                     yield passed
-                if gate.ungrounded is not None:
+                if gate.is_closed:
                     yield _replacement(gate, decline)
                     return
     if passed := gate.release(None):
         yield passed
-    if gate.ungrounded is not None:
+    if gate.is_closed:
         yield _replacement(gate, decline)
 
 
@@ -53,6 +55,12 @@ class _Gate:
         self._text = ""
         self._released = 0
         self.ungrounded: Ungrounded | None = None
+        self.price_list = ""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the rest of the reply is replaced."""
+        return self.ungrounded is not None or bool(self.price_list)
 
     @property
     def released(self) -> str:
@@ -77,7 +85,8 @@ class _Gate:
                 break
             self.ungrounded = self._grounds.find_ungrounded(sentence)
             CHECKED_SENTENCES.labels(outcome=self.ungrounded or "grounded").inc()
-            if self.ungrounded is not None:
+            self.price_list = self._grounds.price_list(sentence)
+            if self.is_closed:
                 break
             self._released += len(sentence)
         return self._text[start : self._released]
@@ -104,7 +113,8 @@ def _closing_words(text: str) -> str:
 
 def _replacement(gate: _Gate, decline: Callable[[Ungrounded], str]) -> str:
     """Return what is said in place of the rest: nothing if the question has been answered."""
-    assert gate.ungrounded is not None  # Checked by both callers.
+    if gate.ungrounded is None:
+        return gate.price_list
     log.info("reply not grounded", missing=gate.ungrounded)
     released = gate.released.rstrip()
     question = gate.grounds.question

@@ -59,14 +59,16 @@ class Grounds:
     """What the reply to a question may be based on.
 
     `facts` are those that fit the question and what the persona knows about itself, `other_facts`
-    all the rest. `user_texts` is what the user said, `heard_texts` what the persona said before,
-    which was grounded at the time.
+    all the rest. `price_lists` are the parts of facts that give several prices to a question for
+    one. `user_texts` is what the user said, `heard_texts` what the persona said before, which was
+    grounded at the time.
     """
 
     question: Question
     grounding: Grounding
     facts: tuple[str, ...]
     other_facts: tuple[str, ...] = ()
+    price_lists: tuple[str, ...] = ()
     user_texts: tuple[str, ...] = ()
     heard_texts: tuple[str, ...] = ()
 
@@ -85,6 +87,17 @@ class Grounds:
         if self._makes_claim(sentence) and not self._supports_words(sentence):
             return Ungrounded.FACT
         return None
+
+    def price_list(self, sentence: str) -> str:
+        """Return the list from which a sentence picks a price; empty if it picks none.
+
+        Which of several prices applies to the user is beyond these checks: half for seniors, free
+        with a plan. The list is right for everybody.
+        """
+        picked = prices(sentence)
+        return (
+            next((each for each in self.price_lists if picked < prices(each)), "") if picked else ""
+        )
 
     def can_check(self, text: str) -> bool:
         """Whether part of a sentence can be checked without the rest.
@@ -263,6 +276,13 @@ def _belongs_to_sum(value: Value, found: Iterable[Sum]) -> bool:
 
 def _is_about_venue(sentence: str) -> bool:
     return lexicon_of(sentence).about_venue.search(sentence) is not None
+
+
+def prices(text: str) -> frozenset[object]:
+    """Return the prices in a text: amounts, and words such as free and half."""
+    amounts = {value for value in values(text) if value.unit in MONEY}
+    words = lexicon_of(text).price_words.findall(text)
+    return frozenset((*amounts, *words))
 
 
 def is_bare_agreement(text: str) -> bool:

@@ -9,9 +9,14 @@ from typing import Self
 
 import structlog
 
-from services.speech.dialogue.curated import curated_answer, identity_answer, relevant_facts
+from services.speech.dialogue.curated import (
+    answering_sentences,
+    curated_answer,
+    identity_answer,
+    relevant_facts,
+)
 from services.speech.dialogue.grounded import grounded
-from services.speech.dialogue.grounds import Grounds, Ungrounded, preload
+from services.speech.dialogue.grounds import Grounds, Ungrounded, preload, prices
 from services.speech.dialogue.knowledge import Knowledge, Match
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.scope import is_out_of_scope
@@ -199,6 +204,8 @@ def _grounds(
     facts = relevant_facts(matches)
     others = (fact for fact in language.knowledge if fact not in facts)
     paraphrases = {match.fact: match.paraphrases for match in matches}
+    is_price = question.kind is Kind.AMOUNT and persona.grounding is Grounding.STRICT
+    answers = [answering_sentences(question, fact.answer) for fact in facts] if is_price else []
     return Grounds(
         question=question,
         grounding=persona.grounding,
@@ -209,6 +216,7 @@ def _grounds(
             persona.display_name,
         ),
         other_facts=tuple(map(_fact_text, others)),
+        price_lists=tuple(each for each in answers if len(prices(each)) > 1),
         user_texts=history.user_texts,
         heard_texts=history.heard_texts,
     )

@@ -9,6 +9,7 @@ from services.speech.dialogue.grounds import Grounds, Ungrounded
 from services.speech.dialogue.lexicon import is_chinese
 from services.speech.dialogue.question import Question
 from services.speech.personas.format import Grounding
+from services.speech.streams import once
 from tests.support.virtual_time import in_virtual_time
 
 FACTS = (
@@ -182,6 +183,37 @@ async def test_nothing_is_added_to_a_complete_answer() -> None:
         "The garden is behind the door. It costs 77 dollars.", "How much is it?"
     )
     assert reply == "The garden is behind the door. <number>"
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("question", "reply", "price_list", "said"),
+    [
+        (
+            "My mother is seventy. How much does she pay?",
+            "Nine dollars. Shall I",
+            "A boat trip is nine dollars, half for seniors.",
+            "A boat trip is nine dollars, half for seniors.",
+        ),
+        (
+            "我妈妈七十岁，要多少钱？",
+            "三十元。",
+            "坐船每人三十元，老人半价。",
+            "坐船每人三十元，老人半价。",
+        ),
+        ("坐船多少钱？", "三十元，老人半价。", "坐船每人三十元，老人半价。", "三十元，老人半价。"),
+        ("坐船多少钱？", "四十元。", "坐船每人三十元，老人半价。", "<number>"),
+    ],
+)
+async def test_a_price_that_depends_is_given_with_the_others(
+    question: str, reply: str, price_list: str, said: str
+) -> None:
+    parts = grounded(
+        once(reply),
+        grounds(question, facts=(price_list,), price_lists=(price_list,)),
+        decline=lambda cause: f"<{cause}>",
+    )
+    assert "".join([part async for part in parts]) == said
 
 
 @in_virtual_time
