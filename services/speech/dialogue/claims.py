@@ -64,7 +64,7 @@ _ORDINAL_SUFFIX = re.compile("st|nd|rd|th")
 
 _CAPITALISED = re.compile(r"[A-Z][A-Za-z’'-]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n\"“])\s*$")
-_NOT_IN_CHINESE_NAME = re.compile("^[太真很好最]|[你我了吗呢吧的]")
+_NOT_IN_CHINESE_NAME = re.compile("^[太真很好最]|[你您我他她它们了吗呢吧的]")
 _CHINESE_NAMES = frozenset(("nr", "nrt", "nrfg", "ns", "nt"))
 
 

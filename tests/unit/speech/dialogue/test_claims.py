@@ -74,6 +74,7 @@ def test_values_agree_where_their_units_do_not_differ() -> None:
         ("On Monday it is closed.", ()),
         ("馆长是王建国先生。", ("王建国",)),
         ("太棒了！谢谢你，祝你好运！安静一会儿吧，宝贝。", ()),
+        ("谢谢您的赞美，祝您和家人安康！欢迎惠顾，真是荣幸。", ()),
         ("莎士比亚写的。", ("莎士比亚",)),
     ],
 )
