@@ -28,13 +28,13 @@ class LifeCycle:
         self,
         *,
         journal: Journal,
-        keeper: TaskStateMachine,
+        state_machine: TaskStateMachine,
         jobs: Jobs,
         quota: Quota,
         stop_patience_s: float,
     ) -> None:
         self._journal = journal
-        self._keeper = keeper
+        self._state_machine = state_machine
         self._jobs = jobs
         self._quota = quota
         self._stop_patience_s = stop_patience_s
@@ -92,7 +92,7 @@ class LifeCycle:
         known = await self._journal.add(task, request, self._quota)
         if known.task_id == task.task_id:
             log.info("task created", task_id=task.task_id)
-            return await self._keeper.order(task.task_id), False
+            return await self._state_machine.order(task.task_id), False
         known, _ = await self._journal.change(
             known.task_id, partial(asked_again, claim_by=task.claim_by)
         )
@@ -107,7 +107,7 @@ class LifeCycle:
 
     async def _check(self, task_id: str) -> None:
         try:
-            await self._keeper.check(task_id)
+            await self._state_machine.check(task_id)
         except ServiceError as error:
             log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
 

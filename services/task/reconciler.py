@@ -25,23 +25,23 @@ class Reconciler:
     """
 
     def __init__(
-        self, *, journal: Journal, cloud: Cloud, keeper: TaskStateMachine, clock: Clock
+        self, *, journal: Journal, cloud: Cloud, state_machine: TaskStateMachine, clock: Clock
     ) -> None:
         self._journal = journal
         self._cloud = cloud
-        self._keeper = keeper
+        self._state_machine = state_machine
         self._clock = clock
 
     async def run(self, interval_s: float) -> None:
         """Sweep at once and then every `interval_s`, until cancelled."""
         while True:
             try:
-                await self.sweep()
+                await self.reconcile()
             except Exception:
                 log.exception("sweep failed unforeseen")
             await asyncio.sleep(interval_s)
 
-    async def sweep(self) -> None:
+    async def reconcile(self) -> None:
         """Look at every live task and every avatar once."""
         await self._journal.forget_requests()
         # Read before the list is asked for, so that no task is missed in a list older than itself.
@@ -64,7 +64,7 @@ class Reconciler:
         return {avatar.avatar_id: avatar for avatar in avatars}
 
     def _needs_check(self, task: Task, avatars: Mapping[str, Avatar] | None) -> bool:
-        if self._keeper.is_busy(task.task_id):
+        if self._state_machine.is_busy(task.task_id):
             return False
         match task.state:
             case TaskState.STOPPING:
@@ -82,9 +82,9 @@ class Reconciler:
 
     async def _check(self, task: Task) -> None:
         if task.state is TaskState.STARTING:
-            self._keeper.watch_start(task.task_id)
+            self._state_machine.watch_start(task.task_id)
         else:
-            await self._keeper.check(task.task_id)
+            await self._state_machine.check(task.task_id)
 
     async def _stop_if_stray(self, avatar: Avatar) -> None:
         owners = await self._journal.of_stream(

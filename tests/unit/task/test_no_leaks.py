@@ -17,10 +17,9 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.ports import Avatar, AvatarState, Quota, Request, TaskFilter
+from services.task.ports import Avatar, AvatarState, Journal, Quota, Request, TaskFilter
 from services.task.reconciler import Reconciler
-from services.task.sqlite.database import opened
-from services.task.sqlite.journal import SqliteJournal
+from services.task.sqlite.storage import sqlite_storage
 from services.task.state_machine import Pace, TaskStateMachine
 from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
@@ -111,16 +110,16 @@ steps = st.lists(
 class Life:
     """One process's life: everything but the server."""
 
-    journal: SqliteJournal
+    journal: Journal
     lifecycle: LifeCycle
-    sweeper: Reconciler
+    reconciler: Reconciler
 
 
 @asynccontextmanager
 async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncIterator[Life]:
-    async with opened(path, lambda _: None) as database, Jobs() as jobs:
-        journal = SqliteJournal(database, clock)
-        keeper = TaskStateMachine(
+    async with sqlite_storage(path, clock) as storage, Jobs() as jobs:
+        journal = storage.journal
+        state_machine = TaskStateMachine(
             journal=journal,
             cloud=cloud,
             jobs=jobs,
@@ -131,12 +130,14 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
             journal=journal,
             lifecycle=LifeCycle(
                 journal=journal,
-                keeper=keeper,
+                state_machine=state_machine,
                 jobs=jobs,
                 quota=Quota(running=10, running_per_user=10),
                 stop_patience_s=5.0,
             ),
-            sweeper=Reconciler(journal=journal, cloud=cloud, keeper=keeper, clock=clock),
+            reconciler=Reconciler(
+                journal=journal, cloud=cloud, state_machine=state_machine, clock=clock
+            ),
         )
 
 
@@ -166,7 +167,7 @@ class World:
         remaining = list(steps)
         while remaining:
             async with living(self.path, self.cloud, self.clock) as life:
-                await life.sweeper.sweep()
+                await life.reconciler.reconcile()
                 while remaining:
                     step = remaining.pop(0)
                     if isinstance(step, Crash):
@@ -194,7 +195,7 @@ class World:
             case Wait(seconds=seconds, list_outcome=outcome):
                 self.clock.advance(seconds)
                 self.script(Call.LIST, outcome)
-                await life.sweeper.sweep()
+                await life.reconciler.reconcile()
 
     def script(self, call: Call, outcome: Reason | Lost | Hold | None) -> None:
         self.cloud.scripts[call].clear()
@@ -275,12 +276,12 @@ class World:
             await self.check_rows(life)
 
     async def settle(self, life: Life) -> None:
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
         self.clock.advance(SETTLE_S + 1)
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
         for task in await life.journal.live():
             await life.lifecycle.refresh(task.task_id)
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
 
 
 @settings(max_examples=150)
