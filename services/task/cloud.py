@@ -1,4 +1,4 @@
-"""The cloud as the avatar service shows it."""
+"""The cloud, through the avatar service."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -33,7 +33,7 @@ A = TypeVar("A", bound=Message)
 
 
 class AvatarCloud:
-    """Asks the avatar service; every call has a deadline, every failure a published reason."""
+    """Calls the avatar service; every call has a deadline, every failure a published reason."""
 
     def __init__(self, channel: grpc.aio.Channel, service_token: str | None) -> None:
         self._stub = AvatarServiceStub(channel)

@@ -10,9 +10,12 @@ from typing import Protocol
 from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
 from services.task.tasks import Task, TaskState
 
+REQUEST_LIFE = timedelta(hours=24)
+"""How long a call may be repeated with its request id."""
+
 
 class AvatarState(StrEnum):
-    """Where an avatar is in its life, as the cloud says."""
+    """Where an avatar is in its life, according to the cloud."""
 
     UNKNOWN = "UNKNOWN"
     STARTING = "STARTING"
@@ -36,24 +39,24 @@ class Avatar:
 
 
 class Cloud(Protocol):
-    """Runs avatars. Every method raises ServiceError, and answers within a deadline of its own."""
+    """Runs avatars. Every method has its own deadline and raises ServiceError."""
 
     async def start_avatar(self, task: Task) -> Avatar:
-        """Order the avatar of a task; an error's reason says whether one may run all the same."""
+        """Order a task's avatar; the reason of an error says whether one may be running anyway."""
 
     async def stop_avatar(self, avatar_id: str) -> None:
-        """Stop an avatar; one that is stopped or unknown is a success."""
+        """Stop an avatar; succeeds if it is stopped or unknown."""
 
     async def get_avatar(self, avatar_id: str) -> Avatar | None:
         """Return an avatar, or None when the cloud does not know it."""
 
     async def list_avatars(self) -> Sequence[Avatar]:
-        """Return the avatars that are starting or on air, of everyone who shares the account."""
+        """Return all avatars of the account that are starting or on air, other users' included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call that may be repeated: its id, and a digest of what was asked for."""
+    """A call that may be repeated: its id, and a digest of its content."""
 
     request_id: str
     digest: bytes
@@ -61,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many tasks may live at once, in all and per user who is named."""
+    """How many tasks may be live at once, in total and per named user."""
 
     running: int
     running_per_user: int
@@ -69,7 +72,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks to list; what is empty does not restrict."""
+    """Which tasks to list; empty fields do not restrict."""
 
     states: tuple[TaskState, ...] = ()
     user_id: str = ""
@@ -159,7 +162,8 @@ class Journal(Protocol):
     ) -> Conversation:
         """Return a page of what was said in a task after a turn and an event.
 
-        Turn 0 begins with the first one; None as the event returns no events.
+        Turn 0 begins with the first one; None as the event returns no events. Turns and events each
+        fill up to PAGE_BYTES, but at least one is returned, unless there is none.
         Raises ServiceError with SEQUENCE_OUT_OF_RANGE.
         """
 
@@ -170,7 +174,7 @@ class Journal(Protocol):
         """Return when the last turn of a task's conversation ended, or began if it still runs."""
 
     async def forget_requests(self) -> None:
-        """Forget the requests that are too old to be repeated."""
+        """Delete the requests that are too old to be repeated."""
 
 
 class Watch(Protocol):

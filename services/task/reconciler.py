@@ -1,4 +1,4 @@
-"""Compares now and then what should run with what the cloud runs, and mends the difference."""
+"""Periodically compares what should run with what the cloud runs, and fixes the difference."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -14,14 +14,14 @@ from services.task.tasks import Clock, Task, TaskState
 log = structlog.get_logger(__name__)
 
 CONCURRENCY = 8
-# The longest that the cloud runs an avatar, and some: older tasks cannot have one.
+# A little more than the longest time the cloud runs an avatar: older tasks cannot have one.
 AVATAR_LIFE = timedelta(hours=25)
 
 
 class Reconciler:
-    """Mends what crashes, lost answers and the cloud itself have left behind.
+    """Cleans up after crashes, lost answers and the cloud itself.
 
-    It touches only avatars whose room and stream are in the journal: others share the account.
+    It touches only avatars whose room and stream are in the journal, as others share the account.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class Reconciler:
         self._clock = clock
 
     async def run(self, interval_s: float) -> None:
-        """Sweep at once and then every `interval_s`, until cancelled."""
+        """Reconcile now and then every `interval_s`, until cancelled."""
         while True:
             try:
                 await self.reconcile()
             except Exception:
-                log.exception("sweep failed unforeseen")
+                log.exception("reconciliation failed unexpectedly")
             await asyncio.sleep(interval_s)
 
     async def reconcile(self) -> None:
-        """Look at every live task and every avatar once."""
+        """Check every live task and every avatar once."""
         await self._journal.forget_requests()
-        # Read before the list is asked for, so that no task is missed in a list older than itself.
+        # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
         avatars = await self._list()
         places = asyncio.Semaphore(CONCURRENCY)
@@ -96,14 +96,14 @@ class Reconciler:
 
 
 async def _attempt(step: Awaitable[None], places: asyncio.Semaphore) -> None:
-    """Take one step of a sweep; its failure is no other step's, and the next sweep tries again."""
+    """Take one step; its failure affects no other, and the next reconciliation tries again."""
     async with places:
         try:
             await step
         except ServiceError as error:
             log.warning("cloud did not answer", reason=error.reason.value)
         except Exception:
-            log.exception("step of a sweep failed unforeseen")
+            log.exception("reconciliation step failed unexpectedly")
 
 
 def _is_on_air(avatar: Avatar | None) -> bool:

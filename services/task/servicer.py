@@ -1,4 +1,4 @@
-"""The task service's contract on top of its life cycle and journal."""
+"""The task service's gRPC contract on top of its life cycle and journal."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -19,20 +19,20 @@ from services.task.watch import watch
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 50
-# How long after a task's end the turns that were running may still be closed.
+# How long after the end of a task the turns that were running may still be closed.
 CLOSING_GRACE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long a task may last when its creator does not say."""
+    """How long a task may last unless its creator says."""
 
     longest: timedelta
     longest_idle: timedelta
 
 
 class TaskServicer(TaskServiceServicer):
-    """Answers calls; what fails is raised as ServiceError."""
+    """Answers calls; failures are raised as ServiceError."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class TaskServicer(TaskServiceServicer):
     async def FindCreatedTask(
         self, request: pb.FindCreatedTaskRequest, context: Context
     ) -> pb.FindCreatedTaskResponse:
-        """Return the task that an earlier CreateTask made."""
+        """Return the task that an earlier CreateTask created."""
         task = await self._journal.find_created(wire.from_request_id(request.request))
         return pb.FindCreatedTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ClaimTask(
         self, request: pb.ClaimTaskRequest, context: Context
     ) -> pb.ClaimTaskResponse:
-        """Let a task run on."""
+        """Claim a task, so that it is not stopped."""
         task = await self._lifecycle.claim(request.task_id)
         return pb.ClaimTaskResponse(task=wire.to_task(task, self._clock()))
 
@@ -90,7 +90,7 @@ class TaskServicer(TaskServiceServicer):
         wanted = wire.from_list_request(request)
         before = pages.decode(request.page_token, wanted) if request.page_token else ""
         size = request.page_size or DEFAULT_PAGE_SIZE
-        # One more than the page holds tells whether another page follows.
+        # One more than fits the page shows whether another follows.
         found = await self._journal.page(wanted, before=before, size=size + 1)
         now = self._clock()
         return pb.ListTasksResponse(
@@ -110,7 +110,7 @@ class TaskServicer(TaskServiceServicer):
     async def WatchTask(
         self, request: pb.WatchTaskRequest, context: Context
     ) -> AsyncIterator[pb.WatchTaskResponse]:
-        """Send a task as it is, then its events."""
+        """Send a task as it stands, then its events."""
         after = request.after_sequence if request.HasField("after_sequence") else None
         updates = watch(self._journal, self._notifier, request.task_id, after)
         async with aclosing(updates):
@@ -120,7 +120,7 @@ class TaskServicer(TaskServiceServicer):
     async def RefreshTask(
         self, request: pb.RefreshTaskRequest, context: Context
     ) -> pb.RefreshTaskResponse:
-        """Ask the cloud for a task's true state now."""
+        """Ask the cloud for a task's actual state now."""
         task_id = request.task_id
         if request.WhichOneof("target") == "avatar_id":
             task_id = (await self._journal.get_by_avatar(request.avatar_id)).task_id
@@ -155,6 +155,6 @@ class TaskServicer(TaskServiceServicer):
         )
 
     async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:
-        """Return a turn with its whole ledger."""
+        """Return a turn with its full ledger."""
         recorded = await self._journal.turn(request.task_id, request.turn_id)
         return wire.to_recorded_turn(recorded)

@@ -1,4 +1,4 @@
-"""Follows one task: a snapshot, then every event once and in order, from the journal alone."""
+"""Follows one task: a snapshot, then every event once and in order, all read from the journal."""
 
 from collections.abc import AsyncGenerator
 
@@ -11,10 +11,10 @@ BATCH = 200
 async def watch(
     journal: Journal, notifier: Notifier, task_id: str, after_sequence: int | None
 ) -> AsyncGenerator[Snapshot | TaskEvent, None]:
-    """Yield the task as it is, then the events after a sequence (None: only new ones).
+    """Yield the task as it stands, then the events after a sequence (None: only new ones).
 
-    Ends after the last event of a task in a final state. A slow reader holds up nobody: events wait
-    in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
+    Ends after the last event of a task in a final state. A slow reader delays nobody, since events
+    wait in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
     """
     with notifier.watching(task_id) as news:
         snapshot = await journal.snapshot(task_id)
