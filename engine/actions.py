@@ -10,7 +10,7 @@ import httpx
 from engine import parameters as ask
 from engine.audio_url import feed_audio_url
 from engine.codes import Code, Refusal
-from engine.digital_humans import PEOPLE, DigitalHuman, find_person
+from engine.digital_humans import DIGITAL_HUMANS, DigitalHuman, find_digital_human
 from engine.drive_token import DriveTokens
 from engine.drives import Drive
 from engine.preview_videos import preview_address
@@ -57,27 +57,29 @@ class Actions:
         }
 
     async def list_digital_humans(self, request: ask.ListDigitalHumans, base_url: str) -> Data:
-        # All people are public, so the list of private ones is empty.
-        people = () if request.fetch_mode == FETCH_PRIVATE else PEOPLE
-        page = people[request.offset : request.offset + request.limit]
+        # All digital humans are public, so the list of private ones is empty.
+        digital_humans = () if request.fetch_mode == FETCH_PRIVATE else DIGITAL_HUMANS
+        page = digital_humans[request.offset : request.offset + request.limit]
         return {
-            "Total": len(people),
-            "DigitalHumans": [_show_person(person, base_url) for person in page],
+            "Total": len(digital_humans),
+            "DigitalHumans": [
+                _show_digital_human(digital_human, base_url) for digital_human in page
+            ],
         }
 
     async def get_digital_human(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
-        return _show_person(find_person(request.digital_human_id), base_url)
+        return _show_digital_human(find_digital_human(request.digital_human_id), base_url)
 
     async def get_render_info(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
         # Our viewers are sent pictures, or files of their own: nothing is rendered from a package.
-        find_person(request.digital_human_id)
+        find_digital_human(request.digital_human_id)
         return {"ClientInferencePackageUrl": "", "IsSupportSmallImageMode": False}
 
     async def list_timbres(self, request: ask.ListTimbres, base_url: str) -> Data:
         timbres: Sequence[Timbre] = ()
         if request.digital_human_id:
             # There are no private timbres.
-            find_person(request.digital_human_id)
+            find_digital_human(request.digital_human_id)
         else:
             timbres = await self.speaker.timbres()
         page = timbres[request.offset : request.offset + request.limit]
@@ -90,7 +92,7 @@ class Actions:
         }
 
     async def create_task(self, request: ask.CreateTask, base_url: str) -> Data:
-        find_person(request.digital_human_config.digital_human_id)
+        find_digital_human(request.digital_human_config.digital_human_id)
         return {"TaskId": self.tasks.create(request).task_id}
 
     async def get_task(self, request: ask.OneTask, base_url: str) -> Data:
@@ -162,8 +164,8 @@ class Actions:
     async def do_action(self, request: ask.DoAction, base_url: str) -> Data:
         task = self.tasks.get(request.task_id)
         stage = task.require_stage()
-        person = find_person(task.request.digital_human_config.digital_human_id)
-        if request.action not in person.actions:
+        digital_human = find_digital_human(task.request.digital_human_config.digital_human_id)
+        if request.action not in digital_human.actions:
             raise Refusal(Code.INVALID_PARAMETER, "Action: is not an action of this digital human")
         stage.act(request.action)
         return None
@@ -194,17 +196,17 @@ def _drives(tasks: list[Task]) -> list[Drive]:
     return [drive for task in tasks for drive in task.drives]
 
 
-def _show_person(person: DigitalHuman, base_url: str) -> dict[str, Any]:
+def _show_digital_human(digital_human: DigitalHuman, base_url: str) -> dict[str, Any]:
     return {
-        "DigitalHumanId": person.digital_human_id,
-        "Name": person.name,
-        "AvatarUrl": f"{base_url}/pictures/{person.picture}",
+        "DigitalHumanId": digital_human.digital_human_id,
+        "Name": digital_human.name,
+        "AvatarUrl": f"{base_url}/pictures/{digital_human.picture}",
         "IsPublic": True,
         "Actions": [
             {
                 "Action": action,
-                "PreviewUrl": base_url + preview_address(person.digital_human_id, action),
+                "PreviewUrl": base_url + preview_address(digital_human.digital_human_id, action),
             }
-            for action in person.actions
+            for action in digital_human.actions
         ],
     }

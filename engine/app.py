@@ -20,7 +20,7 @@ from engine.drives import DriveStatus
 from engine.face.studio import open_studio
 from engine.faults import Faults
 from engine.http import make_application, serving_http
-from engine.playout import running_metronome
+from engine.playout import running_playout_clock
 from engine.plugged_voice import plugged_voice
 from engine.recordings import keeping_recordings
 from engine.settings import EngineSettings
@@ -97,16 +97,16 @@ async def serving(
             )
         )
         studio = stack.enter_context(open_studio())
-        metronome = await stack.enter_async_context(running_metronome())
+        playout_clock = await stack.enter_async_context(running_playout_clock())
         admission = await stack.enter_async_context(
-            watching_load(measures=[metronome, studio], max_late_share=settings.max_late_share)
+            watching_load(measures=[playout_clock, studio], max_late_share=settings.max_late_share)
         )
         viewers = await stack.enter_async_context(keeping_viewers())
         tasks = await stack.enter_async_context(
             keeping_tasks(
                 rules=_rules(settings),
                 clock=clock,
-                metronome=metronome,
+                playout_clock=playout_clock,
                 admission=admission,
                 notices=notices,
                 faults=faults,
@@ -133,13 +133,13 @@ async def serving(
         )
 
         def tell_health() -> Mapping[str, Any]:
-            ticks, frames = metronome.tally(), studio.tally()
+            ticks, frames = playout_clock.tally(), studio.tally()
             return {
                 "tasks": len(tasks.live),
                 "viewers": viewers.count,
                 "ticks": ticks.done,
                 "late_ticks": ticks.late,
-                "skipped_ticks": metronome.skipped_ticks,
+                "skipped_ticks": playout_clock.skipped_ticks,
                 "frames": frames.done,
                 "late_frames": frames.late,
                 "key_frames": studio.count.keys,

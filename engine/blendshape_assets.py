@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.codes import Refusal
-from engine.digital_humans import find_person
+from engine.digital_humans import find_digital_human
 from engine.face.canvas import Background, Canvas, paint_portrait, prepare_canvas
 from engine.face.fields import CELL
 from engine.face.head import Bytes, load_head
@@ -52,7 +52,7 @@ class File:
 
 
 class FaceFiles:
-    """Makes the files of a person when they are first asked for."""
+    """Makes the files of a digital human when they are first asked for."""
 
     def __init__(self) -> None:
         self._making = asyncio.Lock()
@@ -62,7 +62,7 @@ class FaceFiles:
         """Routes below the root of the application."""
         return [
             Route(f"{PATH}/{MODULE.name}", self._show_module, methods=["GET"]),
-            Route(f"{PATH}/{{person}}/{{layout}}/{{name}}", self._show, methods=["GET"]),
+            Route(f"{PATH}/{{digital_human}}/{{layout}}/{{name}}", self._show, methods=["GET"]),
         ]
 
     async def _show_module(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class FaceFiles:
 
     async def _show(self, request: Request) -> Response:
         try:
-            look = find_person(request.path_params["person"]).look
+            look = find_digital_human(request.path_params["digital_human"]).look
             layout = Layout(request.path_params["layout"])
             # One at a time: the painters of the running tasks need the other cores.
             async with self._making:
@@ -88,10 +88,10 @@ def _answer(request: Request, file: File) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-def face_address(person_id: str, layout: Layout, background: Background | None) -> str:
+def face_address(digital_human_id: str, layout: Layout, background: Background | None) -> str:
     """Where the files of a face lie, relative to the engine; the query is for who draws them."""
     query = "" if background is None else f"?background={quote(_write_colour(background))}"
-    return f"{PATH}/{person_id}/{layout}/{query}"
+    return f"{PATH}/{digital_human_id}/{layout}/{query}"
 
 
 def _write_colour(background: Background) -> str:

@@ -31,17 +31,17 @@ class DigitalHuman:
         return f"{self.digital_human_id}.jpg"
 
 
-PEOPLE = tuple(
+DIGITAL_HUMANS = tuple(
     DigitalHuman(digital_human_id=f"parley_{look.name}", name=look.name.title(), look=look)
     for look in (MIA, AMARA, ELIN, YUNA)
 )
 
 
-def find_person(digital_human_id: str) -> DigitalHuman:
+def find_digital_human(digital_human_id: str) -> DigitalHuman:
     """Raises `Refusal` when there is no such digital human."""
-    for person in PEOPLE:
-        if person.digital_human_id == digital_human_id:
-            return person
+    for digital_human in DIGITAL_HUMANS:
+        if digital_human.digital_human_id == digital_human_id:
+            return digital_human
     raise Refusal(Code.DIGITAL_HUMAN_NOT_FOUND)
 
 
@@ -49,7 +49,7 @@ def choose_scene(request: CreateTask, layout: Layout) -> Scene:
     """What a task shows; its own size comes before that of the settings."""
     config = request.digital_human_config
     return Scene(
-        look=find_person(config.digital_human_id).look,
+        look=find_digital_human(config.digital_human_id).look,
         layout=_read_layout(request.video_config) or layout,
         background=_read_background(config.background_color),
     )

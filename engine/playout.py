@@ -84,12 +84,12 @@ class PlayoutClock:
 
 
 @asynccontextmanager
-async def running_metronome() -> AsyncIterator[PlayoutClock]:
+async def running_playout_clock() -> AsyncIterator[PlayoutClock]:
     """A clock that ticks until the end of the context."""
-    metronome = PlayoutClock()
-    task = asyncio.create_task(metronome.run())
+    playout_clock = PlayoutClock()
+    task = asyncio.create_task(playout_clock.run())
     try:
-        yield metronome
+        yield playout_clock
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.codes import Refusal
-from engine.digital_humans import find_person
+from engine.digital_humans import find_digital_human
 from engine.face.canvas import prepare_canvas
 from engine.face.encoder import FRAME_RATE
 from engine.face.gestures import GESTURES
@@ -39,24 +39,24 @@ class PreviewVideos:
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        return [Route(f"{PATH}/{{person}}/{{action}}.webm", self._show, methods=["GET"])]
+        return [Route(f"{PATH}/{{digital_human}}/{{action}}.webm", self._show, methods=["GET"])]
 
     async def _show(self, request: Request) -> Response:
         action = request.path_params["action"]
         try:
-            person = find_person(request.path_params["person"])
+            digital_human = find_digital_human(request.path_params["digital_human"])
         except Refusal:
             return PlainTextResponse("no such video\n", status_code=404, headers=HEADERS)
-        if action not in person.actions:
+        if action not in digital_human.actions:
             return PlainTextResponse("no such video\n", status_code=404, headers=HEADERS)
         async with self._making:
-            video = await asyncio.to_thread(make_video, person.look, action)
+            video = await asyncio.to_thread(make_video, digital_human.look, action)
         return Response(video, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-def preview_address(person_id: str, action: str) -> str:
+def preview_address(digital_human_id: str, action: str) -> str:
     """Where the video of an action lies, relative to the engine."""
-    return f"{PATH}/{person_id}/{action}.webm"
+    return f"{PATH}/{digital_human_id}/{action}.webm"
 
 
 @lru_cache(maxsize=len(LOOKS) * len(GESTURES))

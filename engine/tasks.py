@@ -109,7 +109,7 @@ class Tasks:
         *,
         rules: TaskRules,
         clock: Clock,
-        metronome: PlayoutClock,
+        playout_clock: PlayoutClock,
         admission: Admission,
         notices: Notices,
         faults: Faults,
@@ -119,7 +119,7 @@ class Tasks:
     ) -> None:
         self.rules = rules
         self._clock = clock
-        self._metronome = metronome
+        self._playout_clock = playout_clock
         self._admission = admission
         self._notices = notices
         self._faults = faults
@@ -223,7 +223,7 @@ class Tasks:
             screen=screen,
         )
         async with stage:
-            with self._metronome.driving(stage):
+            with self._playout_clock.driving(stage):
                 task.stage = stage
                 self._enter(task, TaskStatus.STREAMING)
                 await self._wait_for_end(task, stage)
@@ -280,7 +280,7 @@ async def keeping_tasks(
     *,
     rules: TaskRules,
     clock: Clock,
-    metronome: PlayoutClock,
+    playout_clock: PlayoutClock,
     admission: Admission,
     notices: Notices,
     faults: Faults,
@@ -292,7 +292,7 @@ async def keeping_tasks(
         tasks = Tasks(
             rules=rules,
             clock=clock,
-            metronome=metronome,
+            playout_clock=playout_clock,
             admission=admission,
             notices=notices,
             faults=faults,

@@ -100,8 +100,8 @@ class Whep:
         }
         if output is Output.BLENDSHAPE:
             scene = choose_scene(task.request, self._tasks.rules.layout)
-            person_id = task.request.digital_human_config.digital_human_id
-            address = face_address(person_id, scene.layout, scene.background)
+            digital_human_id = task.request.digital_human_config.digital_human_id
+            address = face_address(digital_human_id, scene.layout, scene.background)
             headers["Link"] = f'<{address}>; rel="{FACE_RELATION}"'
         return Response(answer, status_code=201, media_type=SDP, headers=CORS | headers)
 

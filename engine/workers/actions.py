@@ -12,7 +12,7 @@ import structlog
 from engine import parameters as ask
 from engine.actions import Data, Handler
 from engine.codes import Code, Refusal
-from engine.digital_humans import find_person
+from engine.digital_humans import find_digital_human
 from engine.workers.pool import Pool
 from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 class RoutedActions:
     """Handlers like those of one engine."""
 
-    pins: WorkerRegistry
+    registry: WorkerRegistry
     pool: Pool
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -44,8 +44,8 @@ class RoutedActions:
         }
 
     async def create_task(self, request: ask.CreateTask, base_url: str) -> Data:
-        find_person(request.digital_human_config.digital_human_id)
-        with self.pins.reserving(request.rtc_config.stream_id) as reservation:
+        find_digital_human(request.digital_human_config.digital_human_id)
+        with self.registry.reserving(request.rtc_config.stream_id) as reservation:
             for worker in self.pool.by_load():
                 reservation.worker = worker
                 try:
@@ -54,19 +54,19 @@ class RoutedActions:
                     if refusal.code is not Code.NO_RESOURCE:
                         raise
                     continue
-                self.pins.pin(worker, created["TaskId"], request.rtc_config)
+                self.registry.assign(worker, created["TaskId"], request.rtc_config)
                 return created
         raise Refusal(Code.NO_RESOURCE, "no worker has room")
 
     async def stop_task(self, request: ask.OneTask, base_url: str) -> Data:
-        pin = self.pins.get(request.task_id)
-        await _call(pin.require_worker(), STOP, request, base_url)
+        assignment = self.registry.get(request.task_id)
+        await _call(assignment.require_worker(), STOP, request, base_url)
         # Whoever is told that the task has ended may use its StreamId again.
         try:
             async with asyncio.timeout(END_S):
-                await pin.ended.wait()
+                await assignment.ended.wait()
         except TimeoutError:
-            log.warning("end of a task not told", task_id=pin.task_id)
+            log.warning("end of a task not told", task_id=assignment.task_id)
         return None
 
     async def list_tasks(self, request: ask.NoParameters, base_url: str) -> Data:
@@ -86,7 +86,7 @@ class RoutedActions:
     async def _pass(self, action: str, request: ask.Parameters, base_url: str) -> Data:
         match request:
             case ask.OneTask(task_id=task_id) | ask.GetDrives(task_id=task_id) if task_id:
-                worker = self.pins.get(task_id).require_worker()
+                worker = self.registry.get(task_id).require_worker()
             case _:
                 worker = self.pool.any()
         data: Data = await _call(worker, action, request, base_url)

@@ -49,7 +49,7 @@ async def fronting(
     clock = clock or SystemClock()
     secret = settings.server_secret.get_secret_value()
     faults = Faults()
-    pins = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
+    registry = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
     async with AsyncExitStack() as stack:
         callbacks = await stack.enter_async_context(
             sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults)
@@ -57,12 +57,12 @@ async def fronting(
         pool = Pool(
             settings=settings,
             identity=identity_of(settings),
-            pins=pins,
+            registry=registry,
             notices=callbacks,
             clock=clock,
         )
         await stack.enter_async_context(keeping_workers(pool, settings.workers))
-        passage = WorkerProxy(pins=pins, pool=pool)
+        proxy = WorkerProxy(registry=registry, pool=pool)
 
         def tell_health() -> Mapping[str, Any]:
             return _sum_up([worker.health for worker in pool.workers])
@@ -70,13 +70,13 @@ async def fronting(
         application = make_application(
             api=Api(
                 verifier=CallVerifier(app_id=settings.app_id, server_secret=secret),
-                handlers=RoutedActions(pins=pins, pool=pool).handlers(),
+                handlers=RoutedActions(registry=registry, pool=pool).handlers(),
                 faults=faults,
                 limit=RateLimit(clock),
                 clock=clock,
             ),
-            whep=passage.whep_routes(),
-            recordings=passage.recording_routes(),
+            whep=proxy.whep_routes(),
+            recordings=proxy.recording_routes(),
             fault_switches=FaultSwitches(SharedFaults(faults, pool)),
             health=tell_health,
         )

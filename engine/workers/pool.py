@@ -30,13 +30,13 @@ class Pool:
         *,
         settings: EngineSettings,
         identity: Identity,
-        pins: WorkerRegistry,
+        registry: WorkerRegistry,
         notices: Notices,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._identity = identity
-        self._pins = pins
+        self._registry = registry
         self._notices = notices
         self._clock = clock
         self.faults = FaultList(faults=[])
@@ -56,7 +56,7 @@ class Pool:
 
     def by_load(self) -> list[Worker]:
         """All that serve, the one with the fewest tasks first."""
-        return sorted(self.workers, key=self._pins.count)
+        return sorted(self.workers, key=self._registry.count)
 
     async def switch(self, faults: FaultList) -> None:
         """Switch on faults in all workers, also in those that are still to come."""
@@ -96,7 +96,7 @@ class Pool:
         finally:
             del self._workers[place]
             worker.is_lost = True
-            lost = self._pins.lose(worker)
+            lost = self._registry.lose(worker)
             if not self._stopping.is_set():
                 log.error("worker lost", place=place, pid=worker.pid, notices=len(lost))
             for notice in lost:
@@ -109,7 +109,7 @@ class Pool:
             log.warning("faults not switched", pid=worker.pid, error=type(error).__name__)
 
     def _follow(self, worker: Worker, notice: Notice) -> None:
-        self._pins.follow(worker, notice)
+        self._registry.follow(worker, notice)
         self._notices.send(notice)
 
 
@@ -131,13 +131,13 @@ async def keeping_workers(pool: Pool, count: int) -> AsyncIterator[None]:
     """Keep so many workers; raises `WorkerFailed` when one cannot be started at first."""
     loop = asyncio.get_running_loop()
     started = [loop.create_future() for _ in range(count)]
-    keepers = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]
+    keeping = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]
     try:
         await asyncio.gather(*started)
         yield
     finally:
         pool.stop()
-        _, late = await asyncio.wait(keepers, timeout=STOP_S)
-        for keeper in late:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        _, late = await asyncio.wait(keeping, timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)

@@ -13,7 +13,7 @@ from engine.debug_routes import local_only, not_found
 from engine.request_body import BodyRefused, read_body
 from engine.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
-from engine.workers.registry import Pin, WorkerRegistry
+from engine.workers.registry import Assignment, WorkerRegistry
 from engine.workers.worker import CALL_S, Worker
 
 # All else is about one connection, or about the encoding that is made anew.
@@ -36,8 +36,8 @@ PASSED_DOWN = (
 class WorkerProxy:
     """Finds the worker of a request, and answers as that one does."""
 
-    def __init__(self, *, pins: WorkerRegistry, pool: Pool) -> None:
-        self._pins = pins
+    def __init__(self, *, registry: WorkerRegistry, pool: Pool) -> None:
+        self._registry = registry
         self._pool = pool
 
     def whep_routes(self) -> list[Route]:
@@ -68,30 +68,30 @@ class WorkerProxy:
             body = await read_body(request, limit=MAX_SDP_BYTES)
         except BodyRefused as error:
             return Denial(error.status, str(error)).response
-        pin = self._pins.find_stream(request.path_params["stream_id"])
+        assignment = self._registry.find_stream(request.path_params["stream_id"])
         try:
             # Of a stream that nobody has, any worker knows what to say to whom.
-            worker = self._pool.any() if pin is None else pin.require_worker()
+            worker = self._pool.any() if assignment is None else assignment.require_worker()
             return await _pass_on(request, worker, body)
         except (Refusal, httpx.HTTPError, TimeoutError):
             return Denial(503, "no worker answers", Retry_After=RETRY_AFTER_S).response
 
     async def _find_recordings(self, request: Request) -> Response:
-        pin = self._pins.find_past_stream(request.query_params.get("stream_id", ""))
-        return not_found() if pin is None else await self._show(request, pin)
+        assignment = self._registry.find_past_stream(request.query_params.get("stream_id", ""))
+        return not_found() if assignment is None else await self._show(request, assignment)
 
     async def _show_recordings(self, request: Request) -> Response:
         try:
-            return await self._show(request, self._pins.get(request.path_params["task_id"]))
+            return await self._show(request, self._registry.get(request.path_params["task_id"]))
         except Refusal:
             return not_found()
 
     @staticmethod
-    async def _show(request: Request, pin: Pin) -> Response:
-        if pin.worker is None:
+    async def _show(request: Request, assignment: Assignment) -> Response:
+        if assignment.worker is None:
             return not_found()
         try:
-            return await _pass_on(request, pin.worker, b"")
+            return await _pass_on(request, assignment.worker, b"")
         except (httpx.HTTPError, TimeoutError):
             return Response("no worker answers\n", status_code=503, media_type="text/plain")
 

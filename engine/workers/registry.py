@@ -19,7 +19,7 @@ OVER = (TaskStatus.FAILED, TaskStatus.STOPPED)
 
 
 @dataclass(slots=True, kw_only=True)
-class Pin:
+class Assignment:
     """One task; `worker` is None once it was lost."""
 
     task_id: str
@@ -50,8 +50,8 @@ class WorkerRegistry:
     def __init__(self, *, clock: Clock, max_tasks: int) -> None:
         self._clock = clock
         self._max_tasks = max_tasks
-        self._live: dict[str, Pin] = {}
-        self._past: OrderedDict[str, Pin] = OrderedDict()
+        self._live: dict[str, Assignment] = {}
+        self._past: OrderedDict[str, Assignment] = OrderedDict()
         self._reserved: dict[str, Reservation] = {}
 
     @contextmanager
@@ -67,92 +67,101 @@ class WorkerRegistry:
         finally:
             del self._reserved[stream_id]
 
-    def pin(self, worker: Worker, task_id: str, rtc: RtcConfig) -> None:
+    def assign(self, worker: Worker, task_id: str, rtc: RtcConfig) -> None:
         """Note who has a new task, unless its notices were quicker."""
         if task_id not in self._live and task_id not in self._past:
             self._add(worker, task_id, rtc.room_id, rtc.stream_id)
 
     def follow(self, worker: Worker, notice: Notice) -> None:
         """Note what happened to a task."""
-        pin = self._live.get(notice.task_id)
+        assignment = self._live.get(notice.task_id)
         status = notice.detail["Status"]
         match notice.event_type:
             case EventType.TASK_STATUS if status in OVER:
-                if pin is not None:
-                    self._end(pin)
-            case EventType.TASK_STATUS if pin is None:
+                if assignment is not None:
+                    self._end(assignment)
+            case EventType.TASK_STATUS if assignment is None:
                 detail = notice.detail
                 self._add(worker, notice.task_id, detail["RoomId"], detail["StreamId"])
-            case EventType.DRIVE_STATUS if pin is not None:
+            case EventType.DRIVE_STATUS if assignment is not None:
                 if status in RUNNING_DRIVE:
-                    pin.drives.add(notice.detail["DriveId"])
+                    assignment.drives.add(notice.detail["DriveId"])
                 else:
-                    pin.drives.discard(notice.detail["DriveId"])
+                    assignment.drives.discard(notice.detail["DriveId"])
 
     def lose(self, worker: Worker) -> list[Notice]:
         """End all tasks of a worker that is gone; gives what is to be told of them."""
         notices = []
-        for pin in [pin for pin in self._live.values() if pin.worker is worker]:
-            notices += self._tell_loss(pin)
-            self._end(pin)
-        for pin in self._past.values():
-            if pin.worker is worker:
-                pin.worker = None
+        for assignment in [
+            assignment for assignment in self._live.values() if assignment.worker is worker
+        ]:
+            notices += self._tell_loss(assignment)
+            self._end(assignment)
+        for assignment in self._past.values():
+            if assignment.worker is worker:
+                assignment.worker = None
         return notices
 
     def count(self, worker: Worker) -> int:
         """How many tasks a worker has or is about to have."""
         reserved = sum(each.worker is worker for each in self._reserved.values())
-        return reserved + sum(pin.worker is worker for pin in self._live.values())
+        return reserved + sum(each.worker is worker for each in self._live.values())
 
-    def get(self, task_id: str) -> Pin:
+    def get(self, task_id: str) -> Assignment:
         """A task that lives or lived; raises `Refusal` when unknown."""
         self._forget()
-        pin = self._live.get(task_id) or self._past.get(task_id)
-        if pin is None:
+        assignment = self._live.get(task_id) or self._past.get(task_id)
+        if assignment is None:
             raise Refusal(Code.TASK_NOT_FOUND)
-        return pin
+        return assignment
 
-    def find_stream(self, stream_id: str) -> Pin | None:
+    def find_stream(self, stream_id: str) -> Assignment | None:
         """The living task of a stream."""
-        return next((pin for pin in self._live.values() if pin.stream_id == stream_id), None)
+        return next(
+            (assignment for assignment in self._live.values() if assignment.stream_id == stream_id),
+            None,
+        )
 
-    def find_past_stream(self, stream_id: str) -> Pin | None:
+    def find_past_stream(self, stream_id: str) -> Assignment | None:
         """The living task of a stream, else the latest that had it."""
-        past = (pin for pin in reversed(self._past.values()) if pin.stream_id == stream_id)
+        past = (
+            assignment
+            for assignment in reversed(self._past.values())
+            if assignment.stream_id == stream_id
+        )
         return self.find_stream(stream_id) or next(past, None)
 
     def _add(self, worker: Worker, task_id: str, room_id: str, stream_id: str) -> None:
-        self._live[task_id] = Pin(
+        self._live[task_id] = Assignment(
             task_id=task_id, room_id=room_id, stream_id=stream_id, worker=worker
         )
 
-    def _end(self, pin: Pin) -> None:
-        del self._live[pin.task_id]
-        pin.ended_at = self._clock.monotonic()
-        self._past[pin.task_id] = pin
-        pin.ended.set()
+    def _end(self, assignment: Assignment) -> None:
+        del self._live[assignment.task_id]
+        assignment.ended_at = self._clock.monotonic()
+        self._past[assignment.task_id] = assignment
+        assignment.ended.set()
         self._forget()
 
-    def _tell_loss(self, pin: Pin) -> list[Notice]:
+    def _tell_loss(self, assignment: Assignment) -> list[Notice]:
         now_ms = int(self._clock.time() * 1000)
         drives = [
             Notice(
                 event_type=EventType.DRIVE_STATUS,
-                task_id=pin.task_id,
+                task_id=assignment.task_id,
                 event_time_ms=now_ms,
                 detail={"DriveId": drive_id, "Status": DriveStatus.FAILED},
             )
-            for drive_id in sorted(pin.drives)
+            for drive_id in sorted(assignment.drives)
         ]
         end = Notice(
             event_type=EventType.TASK_STATUS,
-            task_id=pin.task_id,
+            task_id=assignment.task_id,
             event_time_ms=now_ms,
             detail={
                 "Status": TaskStatus.STOPPED,
-                "RoomId": pin.room_id,
-                "StreamId": pin.stream_id,
+                "RoomId": assignment.room_id,
+                "StreamId": assignment.stream_id,
             },
             is_last=True,
         )
