@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from engine.drives import DriveIds
 from engine.face.layout import Layout
+from engine.tasks.drives import DriveIds
 
 PREFIX = "ENGINE_"
 QUOTES = "\"'`“”‘’"

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.audio.sound import Resampler, Samples
 from engine.face.gestures import GESTURES, Gesture
 from engine.face.idle import IdleMotion, approach
 from engine.face.lips import SPEECH_RATE, LipReader, MouthShape
 from engine.face.pose import CLOSED, Pose, Weights
-from engine.sound import Resampler, Samples
 
 # How much of the sound should be heard before it is played, so that no lip comes late.
 HEAR_AHEAD_S = 0.1

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from engine import parameters as ask
-from engine.actions import Data, Handler
-from engine.codes import Code, Refusal
-from engine.digital_humans import find_digital_human
+from engine.contract import parameters as ask
+from engine.contract.codes import Code, Refusal
+from engine.routes.actions import Data, Handler
+from engine.tasks.digital_humans import find_digital_human
 from engine.workers.pool import Pool
 from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import httpx
 import structlog
 
-from engine.callbacks import Notice, Notices
-from engine.certificate import Identity
 from engine.clock import Clock
-from engine.codes import Code, Refusal
-from engine.faults import FaultList
+from engine.contract.codes import Code, Refusal
+from engine.contract.faults import FaultList
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import Notice, Notices
 from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker, WorkerFailed, running_worker
 

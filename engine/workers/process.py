@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
-from engine.api import Unlimited
 from engine.app import serving, voice_of
-from engine.callbacks import Notice
-from engine.certificate import Identity
 from engine.clock import SystemClock
-from engine.faults import Faults
+from engine.contract.faults import Faults
 from engine.logs import configure_logs
+from engine.routes.api import Unlimited
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import Notice
 from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,

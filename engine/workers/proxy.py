@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.codes import Refusal
-from engine.debug_routes import local_only, not_found
-from engine.request_body import BodyRefused, read_body
-from engine.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
+from engine.contract.codes import Refusal
+from engine.routes.debug import local_only, not_found
+from engine.routes.request_body import BodyRefused, read_body
+from engine.routes.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
 from engine.workers.registry import Assignment, WorkerRegistry
 from engine.workers.worker import CALL_S, Worker
@@ -40,8 +40,11 @@ class WorkerProxy:
         self._registry = registry
         self._pool = pool
 
-    def whep_routes(self) -> list[Route]:
-        """Routes for viewers."""
+    def routes(self) -> list[Route]:
+        """Routes below the root of the application."""
+        return [*self._whep_routes(), *self._recording_routes()]
+
+    def _whep_routes(self) -> list[Route]:
         return [
             Route("/whep/{stream_id}", self._view, methods=["POST", "OPTIONS"]),
             Route(
@@ -51,8 +54,7 @@ class WorkerProxy:
             ),
         ]
 
-    def recording_routes(self) -> list[Route]:
-        """Routes for recordings."""
+    def _recording_routes(self) -> list[Route]:
         return [
             Route("/recordings", local_only(self._find_recordings), methods=["GET"]),
             Route("/recordings/{task_id}", local_only(self._show_recordings), methods=["GET"]),

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from engine.callbacks import EventType, Notice
 from engine.clock import Clock
-from engine.codes import Code, Refusal
-from engine.drives import DriveStatus
-from engine.parameters import RtcConfig
-from engine.tasks import MAX_REMEMBERED, REMEMBERED_S, TaskStatus
+from engine.contract.codes import Code, Refusal
+from engine.contract.parameters import RtcConfig
+from engine.tasks.callbacks import EventType, Notice
+from engine.tasks.drives import DriveStatus
+from engine.tasks.lifecycle import MAX_REMEMBERED, REMEMBERED_S
+from engine.tasks.task import TaskStatus
 from engine.workers.worker import Worker
 
 RUNNING_DRIVE = (DriveStatus.QUEUED, DriveStatus.DRIVING)

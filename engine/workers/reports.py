@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
-from engine.callbacks import EventType, Notice
-from engine.certificate import Identity
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import EventType, Notice
 
 LOOPBACK = "127.0.0.1"
 MAX_LINE_BYTES = 64 * 1024

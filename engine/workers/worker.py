@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import structlog
 
-from engine.callbacks import Notice
-from engine.certificate import Identity
 from engine.clock import Clock
-from engine.codes import MESSAGES, Code, Refusal
+from engine.contract.codes import MESSAGES, Code, Refusal
+from engine.contract.signature import sign_call
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
-from engine.signature import sign_call
+from engine.tasks.callbacks import Notice
 from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,

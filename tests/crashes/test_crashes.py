@@ -12,7 +12,7 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from engine.tasks import TaskStatus
+from engine.tasks.task import TaskStatus
 from services.runtime.channel import connected
 from services.runtime.errors import from_rpc_error
 from services.runtime.reasons import Reason

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from engine.digital_humans import choose_scene
+from engine.contract.parameters import CreateTask, read_json, read_members
 from engine.face.gestures import GESTURES
 from engine.face.layout import Layout
 from engine.face.performer import Performer
-from engine.parameters import CreateTask, read_json, read_members
+from engine.tasks.digital_humans import choose_scene
 from tests.support.engine_cloud import (
     PERSON,
     Cloud,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.sound import MAX_BUFFERED_S
+from engine.audio.sound import MAX_BUFFERED_S
 from tests.support.engine_cloud import (
     Cloud,
     ManualClock,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.digital_humans import DIGITAL_HUMANS, PICTURES, DigitalHuman
 from engine.face.canvas import Background, prepare_canvas
 from engine.face.layout import Layout
 from engine.face.looks import LOOKS, MIA, Look
 from engine.face.painter import Painter, weigh_eyes, weigh_mouths
 from engine.face.pose import Head, Pose
 from engine.face.previews import paint_preview
+from engine.tasks.digital_humans import DIGITAL_HUMANS, PICTURES, DigitalHuman
 
 Picture = NDArray[np.float64]
 

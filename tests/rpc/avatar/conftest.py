@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from engine.app import running as running_engine
-from engine.http import serving_http
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
-from engine.speaker import Speaker
+from engine.sources.speaker import Speaker
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.channel import connected

@@ -8,8 +8,8 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
-from engine.parameters import TtsConfig
-from engine.speaker import Timbre
+from engine.contract.parameters import TtsConfig
+from engine.sources.speaker import Timbre
 from services.avatar.vendor.callback import sign_callback
 from services.avatar.vendor.token import Mode, open_token, verify_token
 from services.runtime.reasons import Reason

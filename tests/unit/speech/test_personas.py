@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.digital_humans import DIGITAL_HUMANS
+from engine.tasks.digital_humans import DIGITAL_HUMANS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.settings import load
