@@ -114,7 +114,7 @@ async def test_the_configured_person_needs_no_look_up(open_rig: Any) -> None:
     assert (await rig.stub.StartAvatar(start_request(), timeout=10)).digital_human_id == PERSON
 
 
-async def test_the_default_person_is_looked_up_once(rig: Rig) -> None:
+async def test_the_default_digital_human_is_looked_up_once(rig: Rig) -> None:
     await rig.start("stream-1")
     await rig.set_faults({"kind": "refuse", "code": 400010001, "action": "GetDigitalHumanList"})
     await rig.start("stream-2")
