@@ -72,7 +72,7 @@ async def measure_load(engine: MeasuredEngine, *, kind: Kind, count: int, second
     def choose_decoder(codec: RTCRtpCodecParameters) -> Decoder:
         return _Counter(codec.mimeType.partition("/")[0], frames)
 
-    aiortc.rtcrtpreceiver.get_decoder = choose_decoder
+    aiortc.rtcrtpreceiver.get_decoder = choose_decoder  # type: ignore[attr-defined]  # not exported
     async with AsyncExitStack() as stack:
         for number in range(count):
             task_id = await engine.open_task(f"stream-{number}")

@@ -85,6 +85,7 @@ async def _judge(
         if abs(by_ear[-1]) > cut.reply.tolerance:
             misheard.append({"ledger": cut.ledger["heard"], "ear": transcript})
     errors_ms = [cut.estimate_error_ms for cut in made]
+    largest = max(made, key=lambda cut: abs(cut.estimate_error_ms)).estimate_error_ms
     tolerance = made[0].reply.tolerance
     return {
         "cuts": len(made),
@@ -92,7 +93,7 @@ async def _judge(
         "played_estimate_error_ms": {
             "mean": round(statistics.mean(errors_ms), 1),
             "deviation": round(statistics.pstdev(errors_ms), 1),
-            "largest": round(max(errors_ms, key=abs), 1),
+            "largest": round(largest, 1),
             "goal": MAX_ESTIMATE_ERROR_MS,
             "met": max(map(abs, errors_ms)) <= MAX_ESTIMATE_ERROR_MS,
         },

@@ -194,7 +194,7 @@ class EngineSettings(BaseSettings):
 def read_settings() -> EngineSettings:
     """The settings of the environment; raises `SettingsError` that names every bad variable."""
     try:
-        return EngineSettings()  # type: ignore[call-arg]  # the environment gives the required
+        return EngineSettings()
     except ValidationError as error:
         lines = dict.fromkeys(_line(str(item["loc"][0])) for item in error.errors())
         raise SettingsError("\n".join(lines)) from None

@@ -4,9 +4,9 @@ import asyncio
 import io
 import json
 import wave
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import httpx
@@ -198,7 +198,11 @@ def make_tone(seconds: float, *, rate: int = RATE) -> bytes:
     return bytes((12000 * np.sin(2 * np.pi * 440 * at)).astype("<i2").tobytes())
 
 
-async def fail(call: Coroutine[Any, Any, Any]) -> ServiceError:
+OpenRig: TypeAlias = Callable[..., Awaitable[Rig]]
+"""Starts a rig with settings of the test's choice."""
+
+
+async def fail(call: Awaitable[Any]) -> ServiceError:
     """The error that a call fails with."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call

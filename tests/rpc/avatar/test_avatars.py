@@ -1,7 +1,7 @@
 """The unary calls of the avatar service against a real engine."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import structlog
@@ -191,7 +191,7 @@ async def test_a_gesture_is_made_if_the_person_knows_it(rig: Rig) -> None:
 
 
 async def test_an_unknown_avatar_is_not_found(rig: Rig) -> None:
-    calls = [
+    calls: list[Awaitable[Any]] = [
         rig.stub.GetAvatar(pb.GetAvatarRequest(avatar_id=GONE), timeout=5),
         rig.stub.InterruptAvatar(pb.InterruptAvatarRequest(avatar_id=GONE), timeout=5),
         rig.stub.PerformAction(pb.PerformActionRequest(avatar_id=GONE, action="idle"), timeout=5),
