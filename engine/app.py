@@ -117,7 +117,7 @@ async def serving(
             FaultSwitches(faults),
             HealthPage(broadcast),
         )
-        # After HTTP is closed: a drive that holds its sender back lets go only when it ends.
+        # After HTTP is closed: a drive that blocks its sender is released only when it ends.
         stack.push_async_callback(broadcast.tasks.stop_all)
         port = await stack.enter_async_context(
             serving_http(application, host=host, port=settings.port)

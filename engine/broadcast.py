@@ -1,4 +1,4 @@
-"""What is on air: the tasks, those who watch them, and how the machine keeps up."""
+"""What is on air: the tasks, their viewers, and how well the machine keeps up."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager

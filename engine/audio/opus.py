@@ -1,4 +1,4 @@
-"""One Opus encoder per task; its packets are shared by all viewers."""
+"""One Opus encoder per task; all viewers share its packets."""
 
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -13,14 +13,14 @@ SoundPacket: TypeAlias = "av.Packet[Any]"
 
 TIME_BASE = Fraction(1, TRACK_RATE)
 BIT_RATE = 40_000
-# At this rate "voip" would cost three times as much, and be further from the original.
+# At this rate "voip" would cost three times as much and be less faithful.
 OPTIONS = {"application": "audio", "compression_level": "5", "frame_duration": "20"}
 # The encoder fades into silence for half a second before the cached packet takes over.
 TAIL_TICKS = 25
 
 
 class OpusVoice:
-    """Encodes 20 ms ticks; silence that lasts costs no encoding."""
+    """Encodes 20 ms ticks; lasting silence is not encoded again."""
 
     def __init__(self) -> None:
         codec = av.CodecContext.create("libopus", "w")
@@ -37,7 +37,7 @@ class OpusVoice:
         self._silent_ticks = 0
 
     def encode(self, tick: Samples | None, pts: int) -> SoundPacket:
-        """The packet of one tick, None being silence; pts counts samples at 48 kHz."""
+        """Return the packet of one tick, None being silence; pts counts samples at 48 kHz."""
         if tick is not None:
             self._silent_ticks = 0
             return self._packet(self._encode(tick, pts), pts)
@@ -54,7 +54,7 @@ class OpusVoice:
         return b"".join(bytes(packet) for packet in self._codec.encode(frame))
 
     def close(self) -> None:
-        """Let the encoder go, with the threads that PyAV gives it for each core."""
+        """Release the encoder and the threads that PyAV gives it, one per core."""
         del self._codec
 
     @staticmethod

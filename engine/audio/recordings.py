@@ -1,4 +1,4 @@
-"""What was really played, kept per task and drive for tests and debugging, within a disk budget."""
+"""What was actually played, kept per task and drive for debugging, within a disk budget."""
 
 import wave
 from collections import OrderedDict
@@ -11,14 +11,14 @@ from typing import BinaryIO
 
 from engine.audio.sound import SAMPLE_BYTES, Samples
 
-# No single drive may push out all others.
+# No single drive may displace all others.
 SHARE = 4
 MAX_RECORDINGS = 2000
 EMPTY_SAMPLE_RATE = 16_000
 
 
 class Recording:
-    """The mono PCM that one drive has played so far, at the drive's own sample rate."""
+    """The mono PCM that one drive has played so far, at its own sample rate."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self.sample_rate = 0
@@ -28,7 +28,7 @@ class Recording:
         self._file: BinaryIO | None = None
 
     def write(self, samples: Samples, sample_rate: int) -> None:
-        """Append; what is beyond the budget of one drive is not kept."""
+        """Append; anything beyond the budget of one drive is dropped."""
         pcm = samples.tobytes()
         if self.size + len(pcm) > self._limit:
             return
@@ -39,7 +39,7 @@ class Recording:
         self.size += len(pcm)
 
     def read_wav(self) -> bytes:
-        """A WAV file of what was played until now."""
+        """Return what was played so far as a WAV file."""
         if self._file is not None:
             self._file.flush()
         if not self.size:
@@ -47,20 +47,20 @@ class Recording:
         return write_wav(self._path.read_bytes(), self.sample_rate)
 
     def close(self) -> None:
-        """Nothing more will be played."""
+        """Record that nothing more will be played."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def delete(self) -> None:
-        """Drop the file, and keep nothing that is still to come."""
+        """Delete the file, and keep nothing further."""
         self.close()
         self._limit = 0
         self._path.unlink(missing_ok=True)
 
 
 class Recordings:
-    """All recordings; the oldest go first when the budget is used up."""
+    """All recordings; the oldest are deleted when the budget is used up."""
 
     def __init__(self, folder: Path, budget: int) -> None:
         self._folder = folder
@@ -68,7 +68,7 @@ class Recordings:
         self._kept: OrderedDict[str, Recording] = OrderedDict()
 
     def open(self, drive_id: str) -> Recording:
-        """A recording for a new drive, in place of that of an earlier one with its id."""
+        """Start the recording of a drive, replacing an earlier one with the same id."""
         if earlier := self._kept.pop(drive_id, None):
             earlier.delete()
         while self._kept and (
@@ -87,13 +87,13 @@ class Recordings:
             recording.close()
 
     def get(self, drive_id: str) -> Recording | None:
-        """The recording of a drive, None once it was dropped."""
+        """Return the recording of a drive, None once deleted."""
         return self._kept.get(drive_id)
 
 
 @contextmanager
 def keeping_recordings(folder: Path | None, budget: int) -> Iterator[Recordings]:
-    """Recordings in a fresh sub-folder, deleted at the end."""
+    """Open recordings in a new subfolder that is deleted at the end."""
     with TemporaryDirectory(prefix="engine-recordings-", dir=folder) as path:
         recordings = Recordings(Path(path), budget)
         try:
@@ -103,7 +103,7 @@ def keeping_recordings(folder: Path | None, budget: int) -> Iterator[Recordings]
 
 
 def write_wav(pcm: bytes, sample_rate: int) -> bytes:
-    """A WAV file of mono 16-bit PCM."""
+    """Return mono 16-bit PCM as a WAV file."""
     file = BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setnchannels(1)

@@ -1,4 +1,4 @@
-"""PCM between who feeds a drive and the clock that plays it, and its way to the 48 kHz track."""
+"""PCM between the source of a drive and the clock that plays it, and on to the 48 kHz track."""
 
 import asyncio
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class PcmFormat:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of every channel."""
+        """The size of one sample of every channel."""
         return SAMPLE_BYTES * self.channels
 
     @property
@@ -49,13 +49,13 @@ class PcmFormat:
         return self.frame_bytes * self.sample_rate
 
     def to_mono(self, pcm: bytes) -> Samples:
-        """The voice in whole frames of this format."""
+        """Return the voice in whole frames of this format."""
         samples: Samples = np.frombuffer(pcm, "<i2")
         if self.channels == 1:
             return samples
         left, right = samples[0::2], samples[1::2]
         match self.voice_channel:
-            # Copies, as libav takes no samples that lie apart.
+            # Copy, since libav accepts only contiguous samples.
             case VoiceChannel.LEFT:
                 return left.copy()
             case VoiceChannel.RIGHT:
@@ -65,7 +65,7 @@ class PcmFormat:
 
 
 class InputEnd(Enum):
-    """How the input of a drive came to its end."""
+    """How the input of a drive ended."""
 
     STOPPED = "stopped"
     LOST = "lost"
@@ -73,7 +73,7 @@ class InputEnd(Enum):
 
 
 class PcmInput:
-    """The bounded input of one drive: one writer, and the clock as its only reader."""
+    """The bounded input of one drive: one writer, and the clock as the only reader."""
 
     def __init__(self, pcm_format: PcmFormat) -> None:
         self.format = pcm_format
@@ -90,7 +90,7 @@ class PcmInput:
         return len(self._pcm) / self.format.bytes_per_second
 
     async def write(self, pcm: bytes) -> None:
-        """Append whole frames; waits while two minutes lie unplayed, drops them after the end."""
+        """Append whole frames; waits while two minutes are unplayed, drops them after the end."""
         self.received_samples += len(pcm) // self.format.frame_bytes
         await self._room.wait()
         if self.end is None:
@@ -98,7 +98,7 @@ class PcmInput:
             self._update_room()
 
     def close(self, end: InputEnd) -> None:
-        """End the input; what is buffered is still played unless it is discarded."""
+        """End the input; buffered audio is still played unless discarded."""
         if self.end is None or end is InputEnd.DISCARDED:
             self.end = end
         if end is InputEnd.DISCARDED:
@@ -106,7 +106,7 @@ class PcmInput:
         self._room.set()
 
     def read(self, seconds: float) -> Samples:
-        """The next mono samples at the input's own rate, fewer at the end."""
+        """Return the next mono samples at the input's own rate, fewer at the end."""
         size = round(seconds * self.format.sample_rate) * self.format.frame_bytes
         pcm = bytes(self._pcm[:size])
         del self._pcm[:size]
@@ -115,7 +115,7 @@ class PcmInput:
         return self.format.to_mono(pcm)
 
     def listen(self, seconds: float) -> tuple[Samples, float]:
-        """What was not listened to yet of the next seconds, and how far ahead of reading it is."""
+        """Return what is new within the next seconds, and how far ahead of reading it is."""
         start = self._listened
         end = min(
             len(self._pcm), round(seconds * self.format.sample_rate) * self.format.frame_bytes
@@ -151,14 +151,14 @@ class Resampler:
         ).configure()
 
     def push(self, samples: Samples) -> list[Samples]:
-        """What follows from some more samples."""
+        """Return the output for some more samples."""
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
         frame.sample_rate = self._source_rate
         self._graph.push(frame)
         return list(self._pull())
 
     def flush(self) -> list[Samples]:
-        """What was held back; nothing may be pushed after that."""
+        """Return what was held back; nothing may be pushed afterwards."""
         self._graph.push(None)
         return list(self._pull())
 
@@ -175,15 +175,15 @@ class TrackResampler:
 
     def __init__(self, sample_rate: int) -> None:
         self._resampler = Resampler(source_rate=sample_rate, rate=TRACK_RATE)
-        # The filter keeps up to 48 samples back, so a small lead fills every tick but the last.
+        # The filter holds back up to 48 samples, so a small lead fills every tick but the last.
         self._pending = np.zeros(FILTER_LEAD_SAMPLES, np.int16)
 
     def push(self, samples: Samples) -> Samples:
-        """The tick that follows from the samples of 20 ms."""
+        """Return the tick for 20 ms of samples."""
         return self._take(self._resampler.push(samples))
 
     def flush(self) -> Samples:
-        """The last tick: what is still held back, and silence."""
+        """Return the last tick: what is still held back, then silence."""
         return self._take(self._resampler.flush())
 
     def _take(self, resampled: list[Samples]) -> Samples:
@@ -193,13 +193,13 @@ class TrackResampler:
 
 
 def read_mono(frame: av.AudioFrame) -> Samples:
-    """The samples of a mono frame, where they lie; their memory has room for more."""
-    # A plane is a buffer, which the type checker is not told.
+    """Return the samples of a mono frame without copying; its buffer may be larger."""
+    # A plane is a buffer, which the type checker does not know.
     plane: Any = frame.planes[0]
     return np.frombuffer(plane, np.int16, frame.samples)
 
 
 def lengthen(samples: Samples, count: int) -> Samples:
-    """At least so many samples, the missing ones being silence."""
+    """Return at least so many samples, padded with silence."""
     missing = count - len(samples)
     return np.concatenate([samples, np.zeros(missing, np.int16)]) if missing > 0 else samples

@@ -75,7 +75,7 @@ MESSAGES = {
 
 
 class Refusal(Exception):
-    """A call that is answered with a code other than success."""
+    """A call is answered with a code other than success."""
 
     def __init__(self, code: Code, detail: str = "") -> None:
         self.code = code

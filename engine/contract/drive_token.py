@@ -1,4 +1,4 @@
-"""The token in a WssAddress: an HS256 JWT for one task, good for ten minutes."""
+"""The token in a WssAddress: an HS256 JWT for one task, valid for ten minutes."""
 
 import secrets
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ALGORITHM = "HS256"
 
 
 class InvalidDriveToken(Exception):
-    """The token is not ours, or is over."""
+    """The token is not ours, or has expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class DriveTokens:
     """Issues and reads tokens with a key that lives as long as the process."""
 
     now: Callable[[], float]
-    """A time that goes on evenly: a token is used a moment after it was issued."""
+    """A steady time: tokens are used a moment after they are issued."""
     node_id: str = field(default_factory=lambda: secrets.token_hex(4))
     key: OctKey = field(default_factory=lambda: OctKey.import_key(secrets.token_bytes(32)))
 
     def issue(self, task_id: str) -> str:
-        """A token that opens a drive socket of the task."""
+        """Return a token that opens a drive socket of the task."""
         now = int(self.now())
         claims = {
             "LiveId": task_id,
@@ -38,7 +38,7 @@ class DriveTokens:
         return jwt.encode({"alg": ALGORITHM}, claims, self.key)
 
     def read(self, token: str) -> str:
-        """The id of the token's task; raises `InvalidDriveToken`."""
+        """Return the id of the token's task; raises `InvalidDriveToken`."""
         rules = jwt.JWTClaimsRegistry(
             now=lambda: int(self.now()),
             LiveId={"essential": True},
@@ -48,6 +48,6 @@ class DriveTokens:
             claims = jwt.decode(token, self.key, algorithms=[ALGORITHM]).claims
             rules.validate(claims)
         except (JoseError, ValueError, TypeError):
-            # TypeError: a header's members are looked at before their types are.
+            # TypeError: the members of a header are used before their types are checked.
             raise InvalidDriveToken from None
         return str(claims["LiveId"])

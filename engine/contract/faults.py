@@ -1,4 +1,4 @@
-"""Faults that a test switches on: what the engine does wrong, where, and how often."""
+"""Faults that a test switches on: what goes wrong, where, and how often."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -10,7 +10,7 @@ from engine.contract.parameters import ACTIONS
 
 
 class Fault(BaseModel):
-    """One fault; it applies to every action and until removed, unless limited."""
+    """One fault; it applies to every action until removed, unless limited."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -26,7 +26,7 @@ class Fault(BaseModel):
 
 
 class Refuse(Fault):
-    """Answer with a code, whatever the call says: busy, no resource, wrong signature, and so on."""
+    """Answer any call with a code: busy, no resource, wrong signature, and so on."""
 
     kind: Literal["refuse"]
     code: int
@@ -59,21 +59,21 @@ class InvalidJson(Fault):
 
 
 class ClockSkew(Fault):
-    """Check timestamps by a clock that is off."""
+    """Check timestamps against a skewed clock."""
 
     kind: Literal["clock_skew"]
     seconds: float = Field(ge=-86400, le=86400)
 
 
 class SlowInit(Fault):
-    """Let a new task initialise for longer."""
+    """Have a new task take longer to initialise."""
 
     kind: Literal["slow_init"]
     seconds: float = Field(gt=0, le=600)
 
 
 class InitFailure(Fault):
-    """Let a new task fail to initialise."""
+    """Have a new task fail to initialise."""
 
     kind: Literal["init_failure"]
     reason: str = Field(min_length=1, max_length=200)
@@ -139,13 +139,13 @@ class Faults:
         self._armed = [_Armed(fault, fault.count) for fault in faults.faults]
 
     def current(self) -> FaultList:
-        """The faults that still apply, `count` being what is left."""
+        """Return the faults that still apply; `count` is what is left."""
         return FaultList(
             faults=[armed.fault.model_copy(update={"count": armed.left}) for armed in self._armed]
         )
 
     def take(self, kind: type[F], action: str | None = None) -> F | None:
-        """The first fault of a kind that applies to the action, counted as used once."""
+        """Return the first fault of a kind that applies to the action, and count it as used."""
         for armed in self._armed:
             fault = armed.fault
             if isinstance(fault, kind) and fault.action in (None, action):

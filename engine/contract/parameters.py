@@ -1,4 +1,4 @@
-"""Business parameters of each action, and how a broken rule is told to the caller."""
+"""The parameters of each action, and how a violation is described to the caller."""
 
 import json
 from collections.abc import Mapping
@@ -24,20 +24,20 @@ RoomId = Annotated[str, Field(min_length=1), AfterValidator(_check_bytes)]
 StreamId = Annotated[
     str, Field(min_length=1, max_length=MAX_NAME_BYTES, pattern="^[0-9A-Za-z_-]+$")
 ]
-# Six digits are the rule of today; eight, with a leading alpha, were the one before.
+# The current rule is six digits; the previous one was eight, with a leading alpha.
 Colour = Annotated[str, Field(pattern="^#([0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$")]
 InterruptMode = Annotated[int, Field(ge=0, le=1)]
 VoiceChannel = Annotated[int, Field(ge=0, le=2)]
 
 
 class Parameters(BaseModel):
-    """Members that are not known are ignored: older clients send several."""
+    """Unknown members are ignored: older clients send several."""
 
     model_config = ConfigDict(alias_generator=to_pascal, frozen=True)
 
 
 class NoParameters(Parameters):
-    """The action takes none."""
+    """The action takes no parameters."""
 
 
 class Page(Parameters):
@@ -70,7 +70,7 @@ class RtcConfig(Parameters):
 class CreateTask(Parameters):
     digital_human_config: DigitalHumanConfig
     rtc_config: RtcConfig = Field(alias="RTCConfig")
-    # Of an older version: its size is followed if it can be, and nothing in it is ever refused.
+    # From an older version: its size is used if possible, and nothing in it is ever refused.
     video_config: Any = None
     ttl: int = Field(86400, ge=10, le=86400, alias="TTL")
     max_idle_time: int = Field(900, ge=30, le=86400)
@@ -133,7 +133,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 def read_json(text: str | bytes) -> Any:
-    """JSON as the cloud reads it: `10.0` is 10, and a member that is null is absent.
+    """Read JSON as the cloud does: `10.0` is 10, and a null member is absent.
 
     Raises ValueError, or RecursionError for what is nested too deeply.
     """
@@ -150,12 +150,12 @@ def _drop_nulls(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_members(model: type[P], members: Mapping[str, Any]) -> P:
-    """Parameters of a JSON body, where a number written as text is refused."""
+    """Read the parameters of a JSON body, where numbers written as text are refused."""
     return _validate(model, members, strict=True)
 
 
 def read_query(model: type[P], query: Mapping[str, str]) -> P:
-    """Parameters of a query, where all is text and objects are written as JSON."""
+    """Read the parameters of a query, where everything is text and objects are JSON."""
     return _validate(model, {name: _decode(value) for name, value in query.items()}, strict=False)
 
 
@@ -180,7 +180,7 @@ def _validate(model: type[P], members: Mapping[str, Any], *, strict: bool) -> P:
 
 
 def describe(kind: str, message: str) -> str:
-    """The rule that was broken, as one clause without the value that broke it."""
+    """Return the violated rule as one clause, without the offending value."""
     if kind == "missing":
         return "is required"
     if kind == "string_pattern_mismatch":

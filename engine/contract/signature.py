@@ -1,4 +1,4 @@
-"""The two signatures of the cloud: of calls to it (MD5) and of its callbacks (SHA-1)."""
+"""The cloud's two signatures: of calls to it (MD5) and of its callbacks (SHA-1)."""
 
 import hashlib
 import hmac
@@ -12,13 +12,13 @@ MAX_APP_ID = 2**32 - 1
 
 
 def sign_call(*, app_id: int, nonce: str, server_secret: str, timestamp: int) -> str:
-    """Signature of one call: 32 lower-case hex characters."""
+    """Return the signature of a call: 32 lower-case hex characters."""
     text = f"{app_id}{nonce}{server_secret}{timestamp}"
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def sign_callback(*, callback_secret: str, timestamp: str, nonce: str) -> str:
-    """Signature of one callback: 40 lower-case hex characters."""
+    """Return the signature of a callback: 40 lower-case hex characters."""
     parts = sorted(part.encode() for part in (callback_secret, timestamp, nonce))
     return hashlib.sha1(b"".join(parts), usedforsecurity=False).hexdigest()
 
@@ -31,7 +31,7 @@ class CallVerifier:
     server_secret: str
 
     def verify(self, query: Mapping[str, str], *, now: float) -> None:
-        """Raise `Refusal` with the code of the first rule that the query breaks."""
+        """Raise `Refusal` with the code of the first rule that the query violates."""
         for name, missing in (
             ("Timestamp", Code.TIMESTAMP_EMPTY),
             ("SignatureNonce", Code.NONCE_EMPTY),

@@ -1,4 +1,4 @@
-"""Viewer tokens (Token04): which of them can be trusted, and what those allow.
+"""Viewer tokens (Token04): which can be trusted, and what they allow.
 
 Only the authenticated cipher (GCM) is taken. The cloud's other one (CBC) lets whoever has a token
 alter it, and any difference between two refusals, even of time, would tell how. So all that cannot
@@ -22,7 +22,7 @@ TAG_BYTES = 16
 
 
 class InvalidToken(Exception):
-    """The token cannot be trusted: it is not one of this application, or is over."""
+    """The token cannot be trusted: it is not from this application, or has expired."""
 
     def __init__(self) -> None:
         super().__init__("the token is not valid")
@@ -47,20 +47,20 @@ class _Plaintext(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sealed:
-    """A token as it is written: its end outside the cipher, the nonce, ciphertext and tag."""
+    """A token as written: its expiry outside the cipher, the nonce, ciphertext and tag."""
 
     expire: int
     nonce: bytes
     ciphertext: bytes
 
 
-# What is no token at all is opened like one that is forged.
+# Anything that is not a token is treated like a forged one.
 _FORGED = _Sealed(expire=0, nonce=bytes(NONCE_BYTES), ciphertext=bytes(TAG_BYTES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerToken:
-    """What a genuine token grants; no payload means any room, as for the cloud."""
+    """What a genuine token grants; without a payload, any room, as in the cloud."""
 
     user_id: str
     expire_time: int
@@ -81,7 +81,7 @@ class ViewerToken:
 
 
 def read_token(token: str, *, app_id: int, server_secret: str, now: float) -> ViewerToken:
-    """Decrypt and check a token; raises `InvalidToken` for all that cannot be trusted."""
+    """Decrypt and verify a token; raises `InvalidToken` if it cannot be trusted."""
     sealed = _unpack(token)
     try:
         claims = _Plaintext.model_validate_json(
@@ -89,7 +89,7 @@ def read_token(token: str, *, app_id: int, server_secret: str, now: float) -> Vi
         )
     except (InvalidTag, ValueError):
         raise InvalidToken from None
-    # The expiry outside the cipher is not authenticated and may not extend the life.
+    # The expiry outside the cipher is not authenticated and must not extend the lifetime.
     is_good = claims.app_id == app_id and sealed.expire == claims.expire and now < claims.expire
     if not is_good or not claims.user_id:
         raise InvalidToken

@@ -1,4 +1,4 @@
-"""The actions of the API: validated parameters in, the Data of the answer out."""
+"""The actions of the API: from validated parameters to the Data of the answer."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ FETCH_PRIVATE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """Handlers take the parameters and the base URL that the caller reached; None is no Data."""
+    """Handlers take the parameters and the base URL that the caller used; None means no Data."""
 
     tasks: Tasks
     tokens: DriveTokens
@@ -72,7 +72,7 @@ class Actions:
         return _show_digital_human(find_digital_human(request.digital_human_id), base_url)
 
     async def get_render_info(self, request: ask.GetDigitalHuman, base_url: str) -> Data:
-        # Our viewers are sent pictures, or files of their own: nothing is rendered from a package.
+        # Our viewers receive video or their own files: nothing is rendered from a package.
         find_digital_human(request.digital_human_id)
         return {"ClientInferencePackageUrl": "", "IsSupportSmallImageMode": False}
 
@@ -133,7 +133,7 @@ class Actions:
         offered = {timbre.timbre_id for timbre in await self.speaker.timbres()}
         if request.tts_config.timbre_id not in offered:
             raise Refusal(Code.TIMBRE_NOT_FOUND)
-        # The task may have ended meanwhile.
+        # The task may have ended in the meantime.
         stage = task.require_stage()
         feeder = partial(
             feed_speech, speaker=self.speaker, text=request.text, config=request.tts_config
@@ -159,7 +159,7 @@ class Actions:
 
     async def drive_by_rtc_stream(self, request: ask.DriveByRtcStream, base_url: str) -> Data:
         stage = self.tasks.get(request.task_id).require_stage()
-        drive = stage.add("DriveByRTCStream", Order.ALONE, _hear_nothing)
+        drive = stage.add("DriveByRTCStream", Order.ALONE, _fail_to_relay)
         return {"DriveId": drive.drive_id}
 
     async def do_action(self, request: ask.DoAction, base_url: str) -> Data:
@@ -181,15 +181,15 @@ class Actions:
         tasks = [self.tasks.get(request.task_id)] if request.task_id else self.tasks.live
         return {
             "DriveList": [
-                {"DriveId": drive.drive_id, "Status": self.tasks.rules.told_status(drive)}
+                {"DriveId": drive.drive_id, "Status": self.tasks.rules.shown_status(drive)}
                 for drive in _drives(tasks)
                 if request.drive_id in ("", drive.drive_id)
             ]
         }
 
 
-async def _hear_nothing(drive: Drive) -> None:
-    # Of a source stream that never comes the caller learns as in the cloud: the drive fails.
+async def _fail_to_relay(drive: Drive) -> None:
+    # As in the cloud, the caller learns of a missing source stream by the drive's failure.
     raise FeedError("the engine has no RTC room to hear a stream of")
 
 

@@ -1,4 +1,4 @@
-"""The API's one address: common parameters, signature, rate limit, faults, envelope."""
+"""The API's single endpoint: common parameters, signature, rate limit, faults, envelope."""
 
 import asyncio
 import uuid
@@ -26,21 +26,21 @@ log = structlog.get_logger()
 
 
 class CallLimit(Protocol):
-    """How many calls may come."""
+    """How many calls are allowed."""
 
     def count(self, action: str) -> None:
-        """Count one call; raises `Refusal` when it is one too many."""
+        """Count one call; raises `Refusal` if it exceeds the limit."""
 
 
 class Unlimited:
-    """For an engine whose calls were counted before they came to it."""
+    """For an engine whose calls were counted before they reached it."""
 
     def count(self, action: str) -> None:
         pass
 
 
 class RateLimit:
-    """At most ten calls of an action within any second."""
+    """At most ten calls per action within any second."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class RateLimit:
         )
 
     def count(self, action: str) -> None:
-        """Count one call; raises `Refusal` when it is one too many."""
+        """Count one call; raises `Refusal` if it exceeds the limit."""
         calls, now = self._calls[action], self._clock.monotonic()
         if len(calls) == CALLS_PER_SECOND and now - calls[0] < 1.0:
             raise Refusal(Code.RATE_LIMITED, f"{CALLS_PER_SECOND} calls per second and action")
@@ -57,7 +57,7 @@ class RateLimit:
 
 
 class Api:
-    """An ASGI endpoint; every answer of a call is HTTP 200 with a code inside."""
+    """`/`; every call is answered with HTTP 200 and a code inside."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Api:
 
 async def _read_parameters(action: str, query: dict[str, str], request: Request) -> Parameters:
     if request.method == "GET":
-        # In a query, DoAction's own Action cannot be told from the common one.
+        # In a query, DoAction's own Action is indistinguishable from the common one.
         return read_query(ACTIONS[action], query)
     try:
         members = read_json(await read_body(request, limit=MAX_BODY_BYTES) or b"{}")

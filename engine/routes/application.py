@@ -43,7 +43,7 @@ class HealthPage:
 
 
 def make_application(*groups: RouteGroup) -> Starlette:
-    """Return an application of these routes and of those that need nothing."""
+    """Return an application of these routes and of those without dependencies."""
     all_groups: tuple[RouteGroup, ...] = (*groups, FaceFiles(), PreviewVideos())
     return Starlette(
         routes=[

@@ -1,4 +1,4 @@
-"""For tests and debugging, from this machine only: fault switches and recordings."""
+"""For tests and debugging, from this machine only: faults and recordings."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ class FaultBoard(Protocol):
         """Switch on these faults and no others."""
 
     def current(self) -> FaultList:
-        """The faults that still apply, `count` being what is left."""
+        """Return the faults that still apply; `count` is what is left."""
 
 
 class FaultSwitches:
@@ -115,7 +115,7 @@ class RecordingDesk:
         kept = self._recordings.get(drive.drive_id) is not None
         return {
             "drive_id": drive.drive_id,
-            "status": self._tasks.rules.told_status(drive),
+            "status": self._tasks.rules.shown_status(drive),
             "interrupted": drive.status is DriveStatus.INTERRUPTED,
             "sample_rate": drive.input.format.sample_rate if drive.input else None,
             "received_samples": drive.input.received_samples if drive.input else 0,
@@ -131,7 +131,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def local_only(endpoint: Endpoint) -> Endpoint:
-    """An endpoint that refuses callers from other machines."""
+    """Return an endpoint that refuses callers from other machines."""
 
     async def guarded(request: Request) -> Response:
         if request.client is None or not _is_loopback(request.client.host):
@@ -149,5 +149,5 @@ def _is_loopback(host: str) -> bool:
 
 
 def not_found() -> Response:
-    """The answer where nothing is recorded."""
+    """Return the answer where nothing is recorded."""
     return PlainTextResponse(NOT_FOUND, status_code=404)

@@ -1,4 +1,4 @@
-"""The pictures of a face and how they move, as files for viewers who draw it themselves."""
+"""The pictures of a face and how they move, as files for viewers who render it."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ from engine.tasks.digital_humans import find_digital_human
 
 VERSION = 1
 PATH = "/face"
-# What draws the face in a browser.
+# Renders the face in a browser.
 MODULE = Path(__file__).parent.parent / "assets" / "blendshape.js"
 QUALITY = 90
 MOUTH_COLUMNS = 6
@@ -41,7 +41,7 @@ BLACK = Background(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, and what tells its contents from others."""
+    """One file and the tag of its contents."""
 
     content: bytes
     media_type: str
@@ -52,7 +52,7 @@ class File:
 
 
 class FaceFiles:
-    """Makes the files of a digital human when they are first asked for."""
+    """Makes the files of a digital human on first request."""
 
     def __init__(self) -> None:
         self._making = asyncio.Lock()
@@ -72,7 +72,7 @@ class FaceFiles:
         try:
             look = find_digital_human(request.path_params["digital_human"]).look
             layout = Layout(request.path_params["layout"])
-            # One at a time: the painters of the running tasks need the other cores.
+            # One at a time: running tasks need the other cores.
             async with self._making:
                 files = await asyncio.to_thread(make_files, look, layout)
             file = files[request.path_params["name"]]
@@ -89,7 +89,7 @@ def _answer(request: Request, file: File) -> Response:
 
 
 def face_address(digital_human_id: str, layout: Layout, background: Background | None) -> str:
-    """Where the files of a face lie, relative to the engine; the query is for who draws them."""
+    """Return the path of the files of a face; the query is for the renderer."""
     query = "" if background is None else f"?background={quote(_write_colour(background))}"
     return f"{PATH}/{digital_human_id}/{layout}/{query}"
 
@@ -101,9 +101,9 @@ def _write_colour(background: Background) -> str:
 
 @lru_cache(maxsize=len(LOOKS) * len(Layout))
 def make_files(look: Look, layout: Layout) -> Mapping[str, File]:
-    """All files of a face by their names; takes about a second, once."""
+    """Return all files of a face by name; takes about a second, once."""
     head = load_head()
-    # On black, the picture has its colours multiplied by its alpha.
+    # On black, the colours are premultiplied by alpha.
     portrait = paint_portrait(head, look, BLACK)
     canvas = prepare_canvas(look, layout, None)
     mouths = [canvas.mouth_box.cut(picture) for picture in portrait.mouths()]

@@ -1,4 +1,4 @@
-"""A short video of every action, as `PreviewUrl` shows it: made when it is first asked for."""
+"""A short video of every action, for `PreviewUrl`, made on first request."""
 
 import asyncio
 from functools import lru_cache
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class PreviewVideos:
-    """Serves the videos; one is made at a time, as running tasks need the other cores."""
+    """Serves the videos; makes one at a time, since running tasks need the other cores."""
 
     def __init__(self) -> None:
         self._making = asyncio.Lock()
@@ -55,13 +55,13 @@ class PreviewVideos:
 
 
 def preview_address(digital_human_id: str, action: str) -> str:
-    """Where the video of an action lies, relative to the engine."""
+    """Return the path of the video of an action."""
     return f"{PATH}/{digital_human_id}/{action}.webm"
 
 
 @lru_cache(maxsize=len(LOOKS) * len(GESTURES))
 def make_video(look: Look, action: str) -> bytes:
-    """A WebM of the action, VP8 without sound; takes a second or two."""
+    """Return a WebM of the action, VP8 without sound; takes a second or two."""
     performer = Performer()
     painter = Painter(prepare_canvas(look, Layout.SQUARE, None))
     seconds = max(SHORTEST_S, GESTURES[action].duration_s + 2 * REST_S)

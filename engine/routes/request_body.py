@@ -1,4 +1,4 @@
-"""Reads the body of a request, within a size and a time."""
+"""Reads the body of a request, limited in size and time."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ BODY_TIMEOUT_S = 10.0
 
 
 class BodyRefused(Exception):
-    """The body is too long or too slow; `status` is the HTTP status that says so."""
+    """The body is too long or too slow; `status` is the HTTP status for it."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -16,7 +16,7 @@ class BodyRefused(Exception):
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
-    """The whole body; raises `BodyRefused` above the limit of bytes and after ten seconds."""
+    """Return the whole body; raises `BodyRefused` beyond the limit of bytes or ten seconds."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):

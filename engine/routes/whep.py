@@ -1,4 +1,4 @@
-"""WHEP: a viewer's HTTP side; who may watch, and what is answered."""
+"""WHEP: the HTTP side of a viewer; who may watch, and what is answered."""
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -124,7 +124,7 @@ class Whep:
         return Response(status_code=204, headers=CORS)
 
     async def _leave(self, request: Request) -> Response:
-        # One that is gone, by whatever end of its task, is as the caller wants it.
+        # One that is already gone is what the caller wants.
         viewer = self._known_viewer(request)
         if viewer is not None:
             viewer.leave()
@@ -137,7 +137,7 @@ class Whep:
         return viewer
 
     def _known_viewer(self, request: Request) -> Viewer | None:
-        # The address of a viewer cannot be guessed, so it is the permission by itself.
+        # The address of a viewer cannot be guessed, so knowing it is permission enough.
         return self._viewers.find(
             request.path_params["stream_id"], request.path_params["viewer_id"]
         )
@@ -151,7 +151,7 @@ class Whep:
                 credential.strip(),
                 app_id=self._app_id,
                 server_secret=self._server_secret,
-                # Of before the wall clock was set, or of after it.
+                # Issued before the wall clock was set, or after.
                 now=min(self._clock.time(), self._steady_time()),
             )
         except InvalidToken as error:

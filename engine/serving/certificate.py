@@ -1,4 +1,4 @@
-"""A TLS certificate made at start: the cloud's drive sockets have none that matches either."""
+"""A TLS certificate made at startup: the cloud's drive sockets have no matching one either."""
 
 import ipaddress
 import ssl
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-# It is made at every start, and trusted by its bytes: it must only outlive the process.
+# Made at every start and trusted by its bytes, it only has to outlive the process.
 VALIDITY = timedelta(days=3650)
 
 
@@ -25,7 +25,7 @@ class Identity:
 
 
 def make_identity(host: str) -> Identity:
-    """A fresh identity for one host name or address."""
+    """Return a new identity for a host name or address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "digital human engine")])
     now = datetime.now(UTC)
@@ -53,17 +53,17 @@ def make_identity(host: str) -> Identity:
 
 
 def publish(identity: Identity, path: Path) -> None:
-    """Put the certificate where callers look for it, whole at any moment; raises OSError."""
+    """Write the certificate for callers to read, atomically; raises OSError."""
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_text(identity.certificate, encoding="ascii")
     fresh.replace(path)
 
 
 def server_context(identity: Identity) -> ssl.SSLContext:
-    """What a server shows to its callers."""
+    """Return the TLS context of a server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # The ssl module reads certificates from files only; the folder is gone before anyone connects.
+    # The ssl module reads certificates only from files; the folder is short-lived.
     with TemporaryDirectory(prefix="engine-tls-") as folder:
         path = Path(folder) / "server.pem"
         path.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""DriveByAudio: fetches a sound file and decodes it piece by piece."""
+"""DriveByAudio: fetches an audio file and decodes it in pieces."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ FORMATS = "mp3,wav"
 async def feed_audio_url(
     drive: Drive, *, url: str, voice_channel: VoiceChannel, client: httpx.AsyncClient
 ) -> None:
-    """Fetch, decode and write an MP3 or WAV file; raises `FeedError` when that cannot be done."""
+    """Fetch, decode and write an MP3 or WAV file; raises `FeedError` if that fails."""
     file = await _fetch(client, url)
     with _decoding(file) as (channels, pieces):
         pcm_format = PcmFormat(

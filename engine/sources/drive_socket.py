@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class ProtocolViolation(Exception):
-    """The client broke a rule of the drive protocol; the text becomes the close reason."""
+    """The client violated the drive protocol; the message becomes the close reason."""
 
 
 class _Payload(BaseModel):
@@ -57,7 +57,7 @@ class _Command(BaseModel):
 
 
 class _Session:
-    """One connection: at most one drive takes its audio at a time."""
+    """One connection: it feeds at most one drive at a time."""
 
     def __init__(self, task: Task, faults: Faults, drive_ids: DriveIds) -> None:
         self._task = task
@@ -68,7 +68,7 @@ class _Session:
         self._drop: SocketDrop | None = None
 
     async def take_audio(self, pcm: bytes) -> bool:
-        """Feed the drive; False when the connection is to be cut by a fault."""
+        """Feed the drive; returns False if a fault cuts the connection."""
         if self._input is None:
             raise ProtocolViolation("audio outside of Start and Stop")
         if len(pcm) % self._input.format.frame_bytes:
@@ -81,7 +81,7 @@ class _Session:
         return self._drop is None or received_s * 1000 < self._drop.after_ms
 
     def take_command(self, text: str) -> None:
-        """Obey a Start or a Stop."""
+        """Execute a Start or a Stop."""
         try:
             command = _Command.model_validate(read_json(text))
         except RecursionError:
@@ -98,7 +98,7 @@ class _Session:
             self._stop(command.payload)
 
     def lose(self) -> None:
-        """The connection is gone: a drive without its Stop plays out and fails."""
+        """Handle a lost connection: a drive without its Stop plays out and fails."""
         if self._drive is not None and self._input is not None:
             self._drive.lose()
 
@@ -143,7 +143,7 @@ class DriveSockets:
         self._open: dict[str, int] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a handshake with a wrong path, a bad token, or for a task that is over."""
+        """Refuse a handshake with a wrong path or a bad token, or for a task that has ended."""
         path, _, query = request.path.partition("?")
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
@@ -202,7 +202,7 @@ class DriveSockets:
 async def serving_drives(
     sockets: DriveSockets, *, host: str, port: int, context: ssl.SSLContext
 ) -> AsyncIterator[int]:
-    """Listen for drives; gives the port. Connections are closed at the end."""
+    """Listen for drives and yield the port. Connections are closed at the end."""
     server: Server
     # Clients that never read cannot answer pings, and the cloud tolerates them.
     async with serve(

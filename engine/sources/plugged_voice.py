@@ -1,4 +1,4 @@
-"""A voice for DriveByText that speaks elsewhere: behind an API as OpenAI's `/audio/speech` is."""
+"""A voice for DriveByText behind an API like OpenAI's `/audio/speech`."""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -19,11 +19,11 @@ from engine.tasks.stage import FeedError
 CONNECT_S = 5.0
 SILENT_S = 60.0
 DEFAULT_RATE = 24_000
-"""Of raw PCM that tells no rate, as that of the model has."""
+"""For raw PCM without a stated rate, which is the model's."""
 
 USUAL_VOLUME = 50
 RATE_OCTAVE = 500
-"""A speech rate of so much is twice as fast, of minus so much half as fast."""
+"""This speech rate is twice as fast, and its negative half as fast."""
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class _Voices(BaseModel):
 
 
 class PluggedVoice:
-    """Offers what the API lists; while it cannot be reached there is no timbre."""
+    """Offers the voices that the API lists, or none while it is unreachable."""
 
     sample_rate = DEFAULT_RATE
 
@@ -48,7 +48,7 @@ class PluggedVoice:
         self._client = client
 
     async def timbres(self) -> Sequence[Timbre]:
-        """The voices of `GET /audio/voices`."""
+        """Return the voices of `GET /audio/voices`."""
         try:
             answer = await self._client.get("audio/voices")
             answer.raise_for_status()
@@ -61,7 +61,7 @@ class PluggedVoice:
         )
 
     async def speak(self, text: str, config: TtsConfig) -> AsyncIterator[bytes]:
-        """What `POST /audio/speech` answers, as mono at 24 kHz."""
+        """Yield the answer of `POST /audio/speech` as mono at 24 kHz."""
         asked: dict[str, Any] = {
             "model": "tts",
             "input": text,
@@ -124,7 +124,7 @@ def _louder(samples: Samples, gain: float) -> Samples:
 
 @asynccontextmanager
 async def plugged_voice(url: str, key: str | None) -> AsyncIterator[PluggedVoice]:
-    """The voice behind the base address of an API."""
+    """Open the voice behind an API's base address."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(
         base_url=url,

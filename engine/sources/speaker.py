@@ -1,4 +1,4 @@
-"""The port to a voice for DriveByText; the engine has none of its own."""
+"""The port for a voice of DriveByText; the engine has none of its own."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class Speaker(Protocol):
     sample_rate: int
 
     async def timbres(self) -> Sequence[Timbre]:
-        """The voices on offer now."""
+        """Return the voices currently on offer."""
 
     def speak(self, text: str, config: TtsConfig) -> AsyncIterator[bytes]:
-        """Whole 16-bit samples; raises `engine.stage.FeedError` when it cannot."""
+        """Yield whole 16-bit samples; raises `engine.tasks.stage.FeedError`."""
 
 
 class Mute:
-    """The default: offers no timbre, so that every DriveByText is answered with 400000004."""
+    """The default: offers no timbre, so every DriveByText is answered with 400000004."""
 
     sample_rate = 24_000
 
@@ -43,7 +43,7 @@ class Mute:
 
 
 async def feed_speech(drive: Drive, *, speaker: Speaker, text: str, config: TtsConfig) -> None:
-    """Let a speaker fill the input of a drive."""
+    """Have a speaker fill the input of a drive."""
     pcm_input = drive.open(PcmFormat(sample_rate=speaker.sample_rate))
     async for pcm in speaker.speak(text, config):
         await pcm_input.write(pcm)

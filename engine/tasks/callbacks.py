@@ -1,4 +1,4 @@
-"""Signed callbacks: ordered per task, sent again on the cloud's schedule, then given up."""
+"""Signed callbacks: in order per task, retried on the cloud's schedule, then dropped."""
 
 import asyncio
 import secrets
@@ -31,7 +31,7 @@ class EventType(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One thing that happened; `is_last` when nothing follows for its task."""
+    """One event of a task; `is_last` if no other follows for it."""
 
     event_type: EventType
     task_id: str
@@ -42,7 +42,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Who gets the callbacks, and how they are signed."""
+    """Who receives the callbacks, and how they are signed."""
 
     url: str
     secret: str
@@ -51,10 +51,10 @@ class Receiver:
 
 
 class Notices(Protocol):
-    """Where notices go."""
+    """Accepts notices."""
 
     def send(self, notice: Notice) -> None:
-        """Take a notice behind the earlier ones of its task; never blocks."""
+        """Accept a notice, after the earlier ones of its task; never blocks."""
 
 
 class Callbacks:
@@ -73,7 +73,7 @@ class Callbacks:
         self._ending = asyncio.Event()
 
     def send(self, notice: Notice) -> None:
-        """Queue a notice behind the earlier ones of its task."""
+        """Queue a notice after the earlier ones of its task."""
         if self._receiver is None:
             return
         held = self._held.pop(notice.task_id, None)
@@ -92,9 +92,9 @@ class Callbacks:
             self._enqueue(self._receiver, item)
 
     async def flush(self, seconds: float) -> None:
-        """Send what is queued, for a while, and give up the rest.
+        """Send what is queued, for a limited time, and drop the rest.
 
-        A receiver that fails now gets no time to recover: it is most likely ending, too.
+        A receiver that fails now is not retried: it is most likely shutting down, too.
         """
         self._ending.set()
         if self._senders:
@@ -124,7 +124,7 @@ class Callbacks:
         del self._lanes[task_id]
 
     async def _deliver(self, receiver: Receiver, notice: Notice) -> bool:
-        """Whether the receiver took the notice, at once or at a retry."""
+        """Return whether the receiver accepted the notice, immediately or on a retry."""
         body = self._body(receiver, notice)
         for wait_s in (*RETRY_AFTER_S, None):
             outcome = await self._post(receiver.url, body)
@@ -169,7 +169,7 @@ class Callbacks:
 async def sending_callbacks(
     *, receiver: Receiver | None, clock: Clock, faults: Faults
 ) -> AsyncIterator[Callbacks]:
-    """Callbacks that are flushed for a moment at the end."""
+    """Send callbacks; what is queued at the end is flushed for a moment."""
     async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
         callbacks = Callbacks(receiver=receiver, client=client, clock=clock, faults=faults)
         try:

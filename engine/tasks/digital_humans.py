@@ -1,4 +1,4 @@
-"""The digital humans on offer, and what is seen of a task."""
+"""The digital humans on offer, and what the viewers of a task see."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHORT_COLOUR_LENGTH = len("#rrggbb")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitalHuman:
-    """One digital human; its picture lies in the assets."""
+    """One digital human; its picture is in the assets."""
 
     digital_human_id: str
     name: str
@@ -38,7 +38,7 @@ DIGITAL_HUMANS = tuple(
 
 
 def find_digital_human(digital_human_id: str) -> DigitalHuman:
-    """Raises `Refusal` when there is no such digital human."""
+    """Return a digital human; raises `Refusal` if there is no such one."""
     for digital_human in DIGITAL_HUMANS:
         if digital_human.digital_human_id == digital_human_id:
             return digital_human
@@ -46,7 +46,7 @@ def find_digital_human(digital_human_id: str) -> DigitalHuman:
 
 
 def choose_scene(request: CreateTask, layout: Layout) -> Scene:
-    """What a task shows; its own size comes before that of the settings."""
+    """Return what a task shows; its own size takes precedence over the settings."""
     config = request.digital_human_config
     return Scene(
         look=find_digital_human(config.digital_human_id).look,
@@ -56,7 +56,7 @@ def choose_scene(request: CreateTask, layout: Layout) -> Scene:
 
 
 def _read_layout(video_config: Any) -> Layout | None:
-    """The size that older clients send, if it is one of ours."""
+    """Return the size that older clients send, if it is supported."""
     if not isinstance(video_config, dict):
         return None
     size = f"{video_config.get('Width')}x{video_config.get('Height')}"
@@ -64,7 +64,7 @@ def _read_layout(video_config: Any) -> Layout | None:
 
 
 def _read_background(colour: str | None) -> Background | None:
-    """None is the look's own."""
+    """Return the background; None means the look's own."""
     if colour is None:
         return None
     opacity = 1.0 if len(colour) == SHORT_COLOUR_LENGTH else int(colour[1:3], 16) / 255

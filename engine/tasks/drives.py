@@ -1,4 +1,4 @@
-"""One drive: its input, what of it was played, and the states it goes through."""
+"""One drive: its input, how much of it was played, and its states."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from engine.audio.sound import (
 )
 from engine.clock import Clock
 
-# Enough for lips that are in time, and little enough to be forgotten at an interrupt.
+# Enough to keep the lips in time, and little enough to drop at an interrupt.
 LISTEN_AHEAD_S = 0.1
 
 
@@ -29,7 +29,7 @@ class DriveIds(StrEnum):
 
 
 class DriveStatus(IntEnum):
-    """The cloud's numbers; an interrupt may be told as ENDED, see the settings."""
+    """The cloud's numbers; an interrupt may be reported as ENDED, see the settings."""
 
     QUEUED = 1
     DRIVING = 2
@@ -51,7 +51,7 @@ Listener = Callable[[Samples, int, float], None]
 
 
 class Drive:
-    """The clock pulls ticks out of it; a socket or a feeder pushes PCM into its input.
+    """The clock pulls ticks from it; a socket or a feeder pushes PCM into its input.
 
     `announce` is called at every change of status, `listener` with all that will be played.
     """
@@ -88,21 +88,21 @@ class Drive:
         return self.status not in (DriveStatus.QUEUED, DriveStatus.DRIVING)
 
     def open(self, pcm_format: PcmFormat) -> PcmInput:
-        """Begin the input; what is written to a drive that is over is dropped."""
+        """Start the input; anything written after the end of the drive is dropped."""
         self.input = PcmInput(pcm_format)
         if self.is_over:
             self.input.close(InputEnd.DISCARDED)
         return self.input
 
     def lose(self) -> None:
-        """No more input will come and none was announced to be the last: play it out, then fail."""
+        """Handle input that ended without being declared complete: play it out, then fail."""
         if self.input is None:
             self.finish(DriveStatus.FAILED)
         else:
             self.input.close(InputEnd.LOST)
 
     def finish(self, status: DriveStatus) -> None:
-        """Enter a final status at once; sound that was not played is dropped."""
+        """Enter a final status immediately; sound that was not played is dropped."""
         if self.is_over:
             return
         self.status = status
@@ -115,7 +115,7 @@ class Drive:
         self._announce(self)
 
     def next_tick(self) -> Samples | None:
-        """The next 20 ms at 48 kHz, or None for silence."""
+        """Return the next 20 ms at 48 kHz, or None for silence."""
         if self.input is None:
             if self._clock.monotonic() >= self._open_by:
                 self.finish(DriveStatus.FAILED)

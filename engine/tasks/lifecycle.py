@@ -1,4 +1,4 @@
-"""Tasks: from create through on air to the end, one owned coroutine each."""
+"""The life of tasks, from creation through on air to the end, one coroutine each."""
 
 import asyncio
 import zlib
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Tasks:
-    """All tasks that live, and for an hour those that lived."""
+    """All live tasks, and for an hour those that have ended."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class Tasks:
         return list(self._live.values())
 
     def create(self, request: CreateTask) -> Task:
-        """Begin a task; raises `Refusal` on a StreamId in use, above the quota, under full load."""
+        """Start a task; raises `Refusal`: StreamId in use, quota exceeded, or no capacity."""
         if self.find_stream(request.rtc_config.stream_id) is not None:
             raise Refusal(Code.STREAM_ID_IN_USE)
         if len(self._live) >= self.rules.max_tasks:
             raise Refusal(Code.CONCURRENCY_EXCEEDED, f"at most {self.rules.max_tasks} tasks")
-        # Where no task runs, none can be degraded.
+        # If no task is running, none can suffer.
         if self._live and not self._admission.has_room:
             raise Refusal(Code.NO_RESOURCE, "the running tasks need all that this machine has")
         task = Task(request, self._clock.time())
@@ -79,7 +79,7 @@ class Tasks:
         return task
 
     def get(self, task_id: str) -> Task:
-        """A task that lives or lived; raises `Refusal` when unknown."""
+        """Return a live or past task; raises `Refusal` if it is unknown."""
         self._forget()
         task = self._live.get(task_id) or self._past.get(task_id)
         if task is None:
@@ -87,32 +87,32 @@ class Tasks:
         return task
 
     def find_stream(self, stream_id: str) -> Task | None:
-        """The living task of a stream."""
+        """Return the live task of a stream."""
         return next((task for task in self._live.values() if task.stream_id == stream_id), None)
 
     def find_past_stream(self, stream_id: str) -> Task | None:
-        """The living task of a stream, else the latest that had it."""
+        """Return the live task of a stream, else the latest that had it."""
         past = (task for task in reversed(self._past.values()) if task.stream_id == stream_id)
         return self.find_stream(stream_id) or next(past, None)
 
     async def stop(self, task: Task) -> None:
-        """End a task and wait for its end; raises `Refusal` when it is over."""
+        """Stop a task and wait for its end; raises `Refusal` if it is already over."""
         if task.is_over or task.stopping.is_set():
             raise Refusal(Code.STREAM_STOPPED)
         task.stopping.set()
         await task.ended.wait()
 
     async def stop_all(self) -> None:
-        """End every living task."""
-        living = self.live
-        for task in living:
+        """Stop all live tasks."""
+        tasks = self.live
+        for task in tasks:
             task.stopping.set()
-        for task in living:
+        for task in tasks:
             await task.ended.wait()
 
     async def _run(self, task: Task) -> None:
         try:
-            await self._live_through(task)
+            await self._run_to_end(task)
         except Exception:
             log.exception("task failed", task_id=task.task_id)
             task.fail_reason = "internal error"
@@ -124,7 +124,7 @@ class Tasks:
             task.ended.set()
             self._forget()
 
-    async def _live_through(self, task: Task) -> None:
+    async def _run_to_end(self, task: Task) -> None:
         self._enter(task, TaskStatus.INITIALISING)
         slow = self._faults.take(SlowInit, CREATE)
         failure = self._faults.take(InitFailure, CREATE)
@@ -143,13 +143,13 @@ class Tasks:
         performer = Performer(seed=zlib.crc32(task.task_id.encode()))
         scene = choose_scene(task.request, self.rules.layout)
         screen = Screen(studio=self._studio, scene=scene, performer=performer)
-        # Viewers will come soon, and the first one should not have to wait for it.
+        # Viewers will join soon, and the first one should not have to wait.
         screen.prepare()
         stage = Stage(
             clock=self._clock,
             faults=self._faults,
             recordings=self._recordings,
-            announce=lambda drive: self._tell_drive(task, drive),
+            announce=lambda drive: self._report_drive(task, drive),
             performer=performer,
             screen=screen,
         )
@@ -179,14 +179,14 @@ class Tasks:
         }
         if status is TaskStatus.FAILED:
             detail["FailReason"] = task.fail_reason
-        self._tell(task, EventType.TASK_STATUS, detail)
+        self._report(task, EventType.TASK_STATUS, detail)
 
-    def _tell_drive(self, task: Task, drive: Drive) -> None:
+    def _report_drive(self, task: Task, drive: Drive) -> None:
         log.info("drive status", drive_id=drive.drive_id, status=drive.status.name)
-        detail = {"DriveId": drive.drive_id, "Status": self.rules.told_status(drive)}
-        self._tell(task, EventType.DRIVE_STATUS, detail)
+        detail = {"DriveId": drive.drive_id, "Status": self.rules.shown_status(drive)}
+        self._report(task, EventType.DRIVE_STATUS, detail)
 
-    def _tell(self, task: Task, event_type: EventType, detail: dict[str, Any]) -> None:
+    def _report(self, task: Task, event_type: EventType, detail: dict[str, Any]) -> None:
         self._notices.send(
             Notice(
                 event_type=event_type,
@@ -218,7 +218,7 @@ async def keeping_tasks(
     recordings: Recordings,
     studio: Studio,
 ) -> AsyncIterator[Tasks]:
-    """Tasks that are all ended at the end."""
+    """Open tasks that are all stopped at the end."""
     async with asyncio.TaskGroup() as group:
         tasks = Tasks(
             rules=rules,

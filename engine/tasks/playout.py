@@ -1,4 +1,4 @@
-"""The one 20 ms clock of the process: every stage plays by it, sound and picture alike."""
+"""The one 20 ms clock of the process, which drives the sound and picture of every stage."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,23 +10,23 @@ import structlog
 from engine.admission import Tally
 from engine.audio.sound import TICK_S
 
-# Later than this, ticks are left out instead of being caught up in a burst.
+# Beyond this delay, ticks are skipped instead of being caught up in a burst.
 MAX_LAG_S = 0.1
-# A tick that is later than this is told as late: no viewer notices yet, but the next may be worse.
+# A tick later than this counts as late: no viewer notices yet, but the next may be worse.
 LATE_S = 0.02
 
 log = structlog.get_logger()
 
 
 class Ticking(Protocol):
-    """What plays by the clock."""
+    """Something that the clock drives."""
 
     def tick(self, index: int) -> None:
-        """Play the 20 ms with this index; must be quick and may not block."""
+        """Play the 20 ms with this index; must be quick and must not block."""
 
 
 class PlayoutClock:
-    """Ticks all that joined; indices are those of real time, so a late process skips some."""
+    """Drives all that joined; indices follow real time, so a late process skips some."""
 
     def __init__(self) -> None:
         self.skipped_ticks = 0
@@ -37,7 +37,7 @@ class PlayoutClock:
 
     @contextmanager
     def driving(self, ticking: Ticking) -> Iterator[None]:
-        """Tick something for a while."""
+        """Drive something while the block is open."""
         self._joined.add(ticking)
         self._anyone.set()
         try:
@@ -48,13 +48,13 @@ class PlayoutClock:
                 self._anyone.clear()
 
     def tally(self) -> Tally:
-        """The ticks so far; those that were left out are late ones too."""
+        """Return the ticks so far; skipped ones count as late."""
         return Tally(
             done=self._ticks + self.skipped_ticks, late=self._late_ticks + self.skipped_ticks
         )
 
     async def run(self) -> None:
-        """Tick until cancelled; sleeps while nobody has joined."""
+        """Tick until cancelled; sleeps while there is nothing to drive."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         index = 0
@@ -78,14 +78,14 @@ class PlayoutClock:
         try:
             ticking.tick(index)
         except Exception:
-            # One broken stage may not stop the clock of all others.
+            # One broken stage must not stop the clock of all others.
             log.exception("tick failed", index=index)
             self._joined.discard(ticking)
 
 
 @asynccontextmanager
 async def running_playout_clock() -> AsyncIterator[PlayoutClock]:
-    """A clock that ticks until the end of the context."""
+    """Run a clock until the end of the context."""
     playout_clock = PlayoutClock()
     task = asyncio.create_task(playout_clock.run())
     try:

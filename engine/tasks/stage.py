@@ -1,4 +1,4 @@
-"""What one task puts on air: its drives in their order, and a packet per tick for all viewers."""
+"""What one task puts on air: its drives in order, and a packet per tick for all viewers."""
 
 import asyncio
 import uuid
@@ -31,11 +31,11 @@ log = structlog.get_logger()
 
 
 class FeedError(Exception):
-    """The source of a drive cannot give its sound."""
+    """The source of a drive failed; the message says why."""
 
 
 class Order(Enum):
-    """Where a new drive goes."""
+    """Where a new drive is queued."""
 
     LAST = auto()
     NOW = auto()
@@ -46,21 +46,21 @@ class Watcher(Protocol):
     """One viewer's sound track."""
 
     def put(self, packet: SoundPacket) -> None:
-        """Take the packet of one tick; never blocks."""
+        """Accept the packet of one tick; never blocks."""
 
 
 class Onlooker(Protocol):
     """One viewer's picture track."""
 
     def put(self, packet: VideoPacket) -> None:
-        """Take the packet of one frame; never blocks."""
+        """Accept the packet of one frame; never blocks."""
 
 
 class Reader(Protocol):
-    """One viewer who draws the face itself."""
+    """One viewer who renders the face."""
 
     def put(self, message: bytes) -> None:
-        """Take the message with a pose; never blocks."""
+        """Accept the message with a pose; never blocks."""
 
 
 Feeder = Callable[[Drive], Awaitable[None]]
@@ -151,14 +151,14 @@ class Stage:
         return drive
 
     def interrupt(self) -> None:
-        """End the running drive and all that wait, at once."""
+        """End the running drive and all queued ones immediately."""
         self._interrupt_current()
         while self._waiting:
             self._waiting.popleft().finish(DriveStatus.INTERRUPTED)
 
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
-        """Let a viewer have the packets for a while."""
+        """Send a viewer the packets while the block is open."""
         self._watchers.add(watcher)
         try:
             yield
@@ -167,7 +167,7 @@ class Stage:
 
     @contextmanager
     def seen_by(self, onlooker: Onlooker) -> Iterator[None]:
-        """Let a viewer have the frames for a while, from a key frame on."""
+        """Send a viewer the frames while the block is open, starting with a key frame."""
         self._onlookers.add(onlooker)
         self._screen.want_key()
         try:
@@ -179,7 +179,7 @@ class Stage:
 
     @contextmanager
     def read_by(self, reader: Reader) -> Iterator[None]:
-        """Let a viewer have the poses for a while."""
+        """Send a viewer the poses while the block is open."""
         self._readers.add(reader)
         try:
             yield
@@ -187,15 +187,15 @@ class Stage:
             self._readers.discard(reader)
 
     def prepare_picture(self) -> None:
-        """Somebody will want to see it soon."""
+        """Prepare for a viewer that will join soon."""
         self._screen.prepare()
 
     def want_key_frame(self) -> None:
-        """A viewer cannot go on without one."""
+        """Have the next frame be a key frame, which a viewer needs to continue."""
         self._screen.want_key()
 
     def act(self, action: str) -> None:
-        """Let whoever is looking see one of `engine.face.gestures.GESTURES`."""
+        """Show viewers one of `engine.face.gestures.GESTURES`."""
         if self._onlookers or self._readers:
             self._performer.act(action)
 
@@ -207,7 +207,7 @@ class Stage:
         samples = self._current.next_tick() if self._current is not None else None
         if samples is not None:
             self.driven_at = self._clock.monotonic()
-        # Both kinds of the same moment are queued together, so that neither waits for the other.
+        # Sound and picture of a moment are queued together, so that neither waits for the other.
         if self._onlookers and (frame := self._screen.tick(index)):
             for onlooker in self._onlookers:
                 onlooker.put(frame)

@@ -24,7 +24,7 @@ class TaskStatus(IntEnum):
 
 
 class Task:
-    """One digital human on air; `stage` is set once and for all when it goes on air."""
+    """One digital human; `stage` is set once, when it goes on air."""
 
     def __init__(self, request: CreateTask, created_time: float) -> None:
         self.task_id = str(uuid.uuid4())
@@ -56,7 +56,7 @@ class Task:
         return self.status in (TaskStatus.FAILED, TaskStatus.STOPPED)
 
     def require_stage(self) -> Stage:
-        """The stage of a task that is on air; raises `Refusal` before and after."""
+        """Return the stage of a task on air; raises `Refusal` before and after that."""
         if self.is_over or self.stopping.is_set():
             raise Refusal(Code.STREAM_STOPPED)
         if self.stage is None:
@@ -66,15 +66,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRules:
-    """What the operator set for all tasks."""
+    """The operator's rules for all tasks."""
 
     init_delay_s: float
     max_tasks: int
     interrupted_as: DriveStatus
     layout: Layout
 
-    def told_status(self, drive: Drive) -> DriveStatus:
-        """The status of a drive as callers get to see it."""
+    def shown_status(self, drive: Drive) -> DriveStatus:
+        """Return the status of a drive as callers see it."""
         if drive.status is DriveStatus.INTERRUPTED:
             return self.interrupted_as
         return drive.status

@@ -1,4 +1,4 @@
-"""The data channel of a viewer who draws the face: poses, and the clock that they are told by."""
+"""The data channel of a viewer who renders the face: poses, and the clock they refer to."""
 
 from typing import Protocol
 
@@ -8,9 +8,9 @@ from aiortc import RTCDataChannel, RTCRtpSender
 from engine.face.blendshape import write_clock
 
 LABEL = "blendshape"
-# A viewer that does not keep up loses poses; the next one is as good.
+# A viewer that does not keep up misses poses; the next one is as good.
 MAX_BUFFERED_BYTES = 4096
-# Two seconds of a speaking face: a clock that was lost is told again.
+# Two seconds of a speaking face: the clock is sent again, in case it was lost.
 POSES_PER_CLOCK = 50
 
 log = structlog.get_logger()
@@ -21,11 +21,11 @@ class Sound(Protocol):
 
     @property
     def sent_pts(self) -> int | None:
-        """The time of the packet that was sent last, in samples at 48 kHz."""
+        """The time of the last packet sent, in samples at 48 kHz."""
 
 
 class PoseChannel:
-    """Sends messages once the viewer has opened its channel and hears the first sound."""
+    """Sends messages once the viewer has opened its channel and received the first sound."""
 
     def __init__(self, sound: Sound, sender: RTCRtpSender) -> None:
         self._sound = sound
@@ -54,6 +54,6 @@ class PoseChannel:
 
 
 def _rtp_timestamp(sender: RTCRtpSender) -> int:
-    # aiortc begins every stream at a random timestamp, and keeps it to itself.
+    # aiortc starts every stream at a random timestamp that it does not expose.
     timestamp: int = sender._RTCRtpSender__rtp_timestamp  # type: ignore[attr-defined]
     return timestamp

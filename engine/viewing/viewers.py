@@ -32,29 +32,29 @@ CONNECT_S = 20.0
 NEGOTIATE_S = 10.0
 MAX_QUEUED_PACKETS = 50
 MAX_VIEWERS = 32
-# Of a candidate line: foundation, component, transport, priority, then the host.
+# In a candidate line: foundation, component, transport, priority, then the host.
 HOST_FIELD = 4
 
 log = structlog.get_logger()
 
 
 class Output(StrEnum):
-    """Who draws the face: the engine, or the viewer by the poses that it is sent."""
+    """Who renders the face: the engine, or the viewer from the poses it receives."""
 
     VIDEO = "video"
     BLENDSHAPE = "blendshape"
 
 
 class BadOffer(Exception):
-    """The SDP cannot be answered; the text says why."""
+    """The SDP cannot be answered; the message says why."""
 
 
 class TooManyViewers(Exception):
-    """The stream has as many viewers as it may have."""
+    """The stream already has the maximum number of viewers."""
 
 
 class SoundTrack(MediaStreamTrack):
-    """A track of packets that are encoded already."""
+    """A track of packets that are already encoded."""
 
     kind = "audio"
 
@@ -64,7 +64,7 @@ class SoundTrack(MediaStreamTrack):
         self._packets: asyncio.Queue[SoundPacket] = asyncio.Queue(MAX_QUEUED_PACKETS)
 
     def put(self, packet: SoundPacket) -> None:
-        """Queue a packet; a viewer that does not keep up loses the oldest."""
+        """Queue a packet; a viewer that does not keep up misses the oldest."""
         if self._packets.full():
             self._packets.get_nowait()
         self._packets.put_nowait(packet)
@@ -73,13 +73,13 @@ class SoundTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         packet = await self._packets.get()
-        # The sender sends it before anybody else gets to run.
+        # The sender sends it before any other task runs.
         self.sent_pts = packet.pts
         return packet
 
 
 class PictureTrack(MediaStreamTrack):
-    """A track of frames that are encoded already; it begins with a key frame."""
+    """A track of frames that are already encoded; it starts with a key frame."""
 
     kind = "video"
 
@@ -90,7 +90,7 @@ class PictureTrack(MediaStreamTrack):
         self._ask_for_key: Callable[[], None] = _nobody_to_ask
 
     def put(self, packet: VideoPacket) -> None:
-        """Queue a packet; a viewer that does not keep up goes on with the next key frame."""
+        """Queue a packet; a viewer that does not keep up continues at the next key frame."""
         if self._packets.full():
             while not self._packets.empty():
                 self._packets.get_nowait()
@@ -102,12 +102,12 @@ class PictureTrack(MediaStreamTrack):
             self._packets.put_nowait(packet)
 
     def request_key(self) -> None:
-        """The viewer lost its way, and says so."""
+        """Handle a viewer's report that it lost frames."""
         self._ask_for_key()
 
     @contextmanager
     def showing(self, stage: Stage) -> Iterator[None]:
-        """Have the frames of a stage for a while."""
+        """Receive the frames of a stage while the block is open."""
         self._ask_for_key = stage.want_key_frame
         try:
             with stage.seen_by(self):
@@ -126,14 +126,14 @@ def _nobody_to_ask() -> None:
 
 
 class Viewer:
-    """One peer connection, from its answer to its end."""
+    """One peer connection, from the SDP answer to its end."""
 
     def __init__(self, viewer_id: str, output: Output) -> None:
         self.viewer_id = viewer_id
         self._output = output
         self._connected = asyncio.Event()
         self._leaving = asyncio.Event()
-        # Without the empty list aiortc asks a public STUN server.
+        # Without the empty list, aiortc asks a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._sound = SoundTrack()
         self._picture: PictureTrack | None = None
@@ -141,14 +141,14 @@ class Viewer:
         self._peer.on("connectionstatechange", self._follow)
 
     async def answer(self, offer: str) -> str:
-        """The SDP answer with all candidates; raises `BadOffer`."""
+        """Return the SDP answer with all candidates; raises `BadOffer`."""
         try:
             async with asyncio.timeout(NEGOTIATE_S):
                 return await self._negotiate(offer)
         except BadOffer:
             raise
         except Exception as error:
-            # aiortc stumbles over malformed offers with exceptions of any kind.
+            # aiortc raises exceptions of any kind for malformed offers.
             log.info("offer refused", viewer_id=self.viewer_id, error=type(error).__name__)
             raise BadOffer("the offer cannot be answered") from None
 
@@ -179,15 +179,15 @@ class Viewer:
         self._picture = PictureTrack()
         transceiver = self._peer.addTransceiver(self._picture, direction="sendonly")
         transceiver.setCodecPreferences(_picture_codecs())
-        # aiortc keeps a viewer's requests for key frames from a track of packets.
+        # aiortc does not pass requests for key frames on to a track of packets.
         transceiver.sender._send_keyframe = self._picture.request_key  # type: ignore[method-assign]
 
     async def add_candidate(self, candidate: RTCIceCandidate) -> None:
-        """Take one trickled candidate."""
+        """Add one trickled candidate."""
         await self._peer.addIceCandidate(candidate)
 
     async def watch(self, stage: Stage) -> None:
-        """Send until the viewer leaves, vanishes, or never came."""
+        """Send until the viewer leaves, disappears, or fails to connect."""
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._connected.wait()
@@ -204,7 +204,7 @@ class Viewer:
 
     @property
     def has_picture(self) -> bool:
-        """Whether it was answered that there is a picture."""
+        """Whether the answer offers video."""
         return self._picture is not None
 
     @property
@@ -212,16 +212,16 @@ class Viewer:
         return self._leaving.is_set()
 
     def leave(self) -> None:
-        """Let `watch` return, also before the connection stands."""
+        """Have `watch` return, even before the connection is established."""
         self._leaving.set()
         self._connected.set()
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         try:
             await self._peer.close()
         except Exception as error:
-            # A peer that was set up in part cannot always be taken down by aiortc.
+            # aiortc cannot always close a peer that was only partly set up.
             reason = type(error).__name__
             log.info("viewer not closed cleanly", viewer_id=self.viewer_id, error=reason)
 
@@ -245,7 +245,7 @@ class Viewers:
         return len(self._viewers)
 
     async def admit(self, task: Task, offer: str, output: Output) -> tuple[str, str]:
-        """Answer an offer; gives the viewer's id and the SDP answer."""
+        """Answer an offer; return the viewer's id and the SDP answer."""
         stage = task.require_stage()
         if sum(stream == task.stream_id for stream, _ in self._viewers) >= MAX_VIEWERS:
             raise TooManyViewers
@@ -262,7 +262,7 @@ class Viewers:
         return viewer.viewer_id, answer
 
     def find(self, stream_id: str, viewer_id: str) -> Viewer | None:
-        """A viewer that is there and not about to leave."""
+        """Return a viewer who is present and not about to leave."""
         viewer = self._viewers.get((stream_id, viewer_id))
         return None if viewer is None or viewer.is_leaving else viewer
 
@@ -283,14 +283,14 @@ class Viewers:
 
 @asynccontextmanager
 async def keeping_viewers() -> AsyncIterator[Viewers]:
-    """Viewers, all of whose tasks have ended before."""
+    """Open viewers; all tasks must have ended before the end of the context."""
     async with asyncio.TaskGroup() as group:
         yield Viewers(group)
 
 
 @contextmanager
 def loopback_candidates(public_host: str) -> Iterator[None]:
-    """Offer the loopback alone where nobody else can reach us; aioice leaves such addresses out."""
+    """Offer only the loopback if nobody else can reach us; aioice omits such addresses."""
     address = _address_of(public_host)
     if address is None or not ipaddress.ip_address(address).is_loopback:
         yield
@@ -304,7 +304,7 @@ def loopback_candidates(public_host: str) -> Iterator[None]:
 
 
 def _address_of(host: str) -> str | None:
-    """The IPv4 address of a name, else its IPv6 address, None if this machine knows neither."""
+    """Return the IPv4 address of a name, else its IPv6 address, or None."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError:
@@ -314,7 +314,7 @@ def _address_of(host: str) -> str | None:
 
 
 def read_candidates(fragment: str) -> list[RTCIceCandidate]:
-    """The candidates of a trickle-ice-sdpfrag body; raises `BadOffer`."""
+    """Return the candidates of a trickle-ice-sdpfrag body; raises `BadOffer`."""
     candidates, mid = [], None
     for line in _usable_candidates(fragment).splitlines():
         if line.startswith("a=mid:"):

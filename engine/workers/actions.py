@@ -1,4 +1,4 @@
-"""The actions of the API over all workers: each goes to the worker that has the task."""
+"""The actions of the API over all workers: each is passed to the worker that has the task."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CREATE = "CreateDigitalHumanStreamTask"
 STOP = "StopDigitalHumanStreamTask"
 LIST = "QueryDigitalHumanStreamTasks"
 DRIVES = "GetDriveStatus"
-# A task that has ended is told by its worker at once.
+# Workers report the end of a task immediately.
 END_S = 5.0
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedActions:
-    """Handlers like those of one engine."""
+    """Handlers like those of a single engine."""
 
     registry: WorkerRegistry
     pool: Pool
@@ -61,12 +61,12 @@ class RoutedActions:
     async def stop_task(self, request: ask.OneTask, base_url: str) -> Data:
         assignment = self.registry.get(request.task_id)
         await _call(assignment.require_worker(), STOP, request, base_url)
-        # Whoever is told that the task has ended may use its StreamId again.
+        # Callers may reuse the StreamId as soon as they learn that the task has ended.
         try:
             async with asyncio.timeout(END_S):
                 await assignment.ended.wait()
         except TimeoutError:
-            log.warning("end of a task not told", task_id=assignment.task_id)
+            log.warning("end of a task not reported", task_id=assignment.task_id)
         return None
 
     async def list_tasks(self, request: ask.NoParameters, base_url: str) -> Data:
@@ -93,17 +93,17 @@ class RoutedActions:
         return data
 
     async def _call_all(self, action: str, request: ask.Parameters, base_url: str) -> list[Any]:
-        # What a lost worker had is over; but a list without a worker that lives would be a lie.
+        # The tasks of a lost worker are over, but a list without a running worker would be wrong.
         workers = self.pool.workers
         calls = [_call(worker, action, request, base_url) for worker in workers]
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        told = []
+        found = []
         for worker, answer in zip(workers, answers, strict=True):
             if not isinstance(answer, BaseException):
-                told.append(answer)
+                found.append(answer)
             elif not worker.is_lost:
                 raise answer
-        return told
+        return found
 
 
 async def _call(worker: Worker, action: str, request: ask.Parameters, base_url: str) -> Any:

@@ -1,4 +1,4 @@
-"""The front: speaks the API for all workers, and is all that callers get to see of them."""
+"""The front: serves the API for all workers, which callers never see."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,7 @@ OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
 
 
 class SharedFaults:
-    """Faults of calls and callbacks are the front's; those of tasks and drives the workers'."""
+    """Faults of calls and callbacks apply in the front, those of tasks and drives in workers."""
 
     def __init__(self, own: Faults, pool: Pool) -> None:
         self._own = own
@@ -39,13 +39,13 @@ class SharedFaults:
 
     async def replace(self, faults: FaultList) -> None:
         """Switch on these faults and no others, everywhere."""
-        passed: list[AnyFault] = [each for each in faults.faults if isinstance(each, OF_WORKERS)]
+        theirs: list[AnyFault] = [each for each in faults.faults if isinstance(each, OF_WORKERS)]
         own: list[AnyFault] = [each for each in faults.faults if not isinstance(each, OF_WORKERS)]
         await self._own.replace(FaultList(faults=own))
-        await self._pool.switch(FaultList(faults=passed))
+        await self._pool.switch(FaultList(faults=theirs))
 
     def current(self) -> FaultList:
-        """The faults that apply; counts of those of the workers are as they were set."""
+        """Return the faults that apply; counts of the workers' faults are as they were set."""
         return FaultList(faults=[*self._own.current().faults, *self._pool.faults.faults])
 
 

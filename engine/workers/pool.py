@@ -1,4 +1,4 @@
-"""The workers: all started at once, each started again when it is lost, all ended together."""
+"""The workers: started together, restarted when lost, stopped together."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Pool:
-    """The workers that serve, by their places."""
+    """The running workers, by place."""
 
     def __init__(
         self,
@@ -45,33 +45,33 @@ class Pool:
 
     @property
     def workers(self) -> list[Worker]:
-        """All that serve now, in the order of their places."""
+        """All running workers, in the order of their places."""
         return [self._workers[place] for place in sorted(self._workers)]
 
     def any(self) -> Worker:
-        """A worker for what every worker can tell; raises `Refusal` while none serves."""
+        """Return any worker; raises `Refusal` while none is running."""
         for worker in self._workers.values():
             return worker
         raise Refusal(Code.SYSTEM_BUSY, "the workers are starting")
 
     def by_load(self) -> list[Worker]:
-        """All that serve, the one with the fewest tasks first."""
+        """Return all running workers, the one with the fewest tasks first."""
         return sorted(self.workers, key=self._registry.count)
 
     async def switch(self, faults: FaultList) -> None:
-        """Switch on faults in all workers, also in those that are still to come."""
+        """Switch on faults in all workers, including future ones."""
         self.faults = faults
         for worker in self.workers:
             await self._switch(worker)
 
     def stop(self) -> None:
-        """Let every worker end its tasks and itself."""
+        """Have every worker end its tasks and exit."""
         self._stopping.set()
         for worker in self._workers.values():
             worker.dismiss()
 
     async def keep(self, place: int, started: asyncio.Future[None]) -> None:
-        """Keep one place filled until the pool stops; `started` tells of the first time."""
+        """Keep one place filled until the pool stops; `started` resolves the first time."""
         settings = _settings_of(place, self._settings)
         while not self._stopping.is_set():
             try:
@@ -128,7 +128,7 @@ def _settings_of(place: int, settings: EngineSettings) -> EngineSettings:
 
 @asynccontextmanager
 async def keeping_workers(pool: Pool, count: int) -> AsyncIterator[None]:
-    """Keep so many workers; raises `WorkerFailed` when one cannot be started at first."""
+    """Run so many workers; raises `WorkerFailed` if one cannot be started initially."""
     loop = asyncio.get_running_loop()
     started = [loop.create_future() for _ in range(count)]
     keeping = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]

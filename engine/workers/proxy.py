@@ -1,4 +1,4 @@
-"""What is passed to the worker that has the task as it comes: WHEP and recordings."""
+"""Requests that are forwarded unchanged to the task's worker: WHEP and recordings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -16,9 +16,9 @@ from engine.workers.pool import Pool
 from engine.workers.registry import Assignment, WorkerRegistry
 from engine.workers.worker import CALL_S, Worker
 
-# All else is about one connection, or about the encoding that is made anew.
-PASSED_UP = ("authorization", "content-type", "if-match")
-PASSED_DOWN = (
+# Other headers concern one connection, or an encoding that is redone.
+FORWARDED_HEADERS = ("authorization", "content-type", "if-match")
+RETURNED_HEADERS = (
     "accept-patch",
     "accept-post",
     "access-control-allow-origin",
@@ -34,7 +34,7 @@ PASSED_DOWN = (
 
 
 class WorkerProxy:
-    """Finds the worker of a request, and answers as that one does."""
+    """Forwards a request to its worker, and returns that worker's answer."""
 
     def __init__(self, *, registry: WorkerRegistry, pool: Pool) -> None:
         self._registry = registry
@@ -72,9 +72,9 @@ class WorkerProxy:
             return Denial(error.status, str(error)).response
         assignment = self._registry.find_stream(request.path_params["stream_id"])
         try:
-            # Of a stream that nobody has, any worker knows what to say to whom.
+            # For an unknown stream, any worker can answer.
             worker = self._pool.any() if assignment is None else assignment.require_worker()
-            return await _pass_on(request, worker, body)
+            return await _forward(request, worker, body)
         except (Refusal, httpx.HTTPError, TimeoutError):
             return Denial(503, "no worker answers", Retry_After=RETRY_AFTER_S).response
 
@@ -93,16 +93,16 @@ class WorkerProxy:
         if assignment.worker is None:
             return not_found()
         try:
-            return await _pass_on(request, assignment.worker, b"")
+            return await _forward(request, assignment.worker, b"")
         except (httpx.HTTPError, TimeoutError):
             return Response("no worker answers\n", status_code=503, media_type="text/plain")
 
 
-async def _pass_on(request: Request, worker: Worker, body: bytes) -> Response:
+async def _forward(request: Request, worker: Worker, body: bytes) -> Response:
     outgoing = worker.client.build_request(
         request.method,
         httpx.URL(path=request.url.path, query=request.url.query.encode()),
-        headers=_pick(request.headers, PASSED_UP),
+        headers=_pick(request.headers, FORWARDED_HEADERS),
         content=body,
     )
     async with asyncio.timeout(CALL_S):
@@ -110,7 +110,7 @@ async def _pass_on(request: Request, worker: Worker, body: bytes) -> Response:
     return StreamingResponse(
         _read(answer),
         status_code=answer.status_code,
-        headers=_pick(answer.headers, PASSED_DOWN),
+        headers=_pick(answer.headers, RETURNED_HEADERS),
     )
 
 

@@ -21,7 +21,7 @@ OVER = (TaskStatus.FAILED, TaskStatus.STOPPED)
 
 @dataclass(slots=True, kw_only=True)
 class Assignment:
-    """One task; `worker` is None once it was lost."""
+    """One task and its worker, which is None once it is lost."""
 
     task_id: str
     room_id: str
@@ -32,7 +32,7 @@ class Assignment:
     ended_at: float = 0.0
 
     def require_worker(self) -> Worker:
-        """The worker of the task; raises `Refusal` when the task was lost with it."""
+        """Return the worker of the task; raises `Refusal` if the task was lost with it."""
         if self.worker is None:
             raise Refusal(Code.STREAM_STOPPED)
         return self.worker
@@ -40,13 +40,13 @@ class Assignment:
 
 @dataclass(slots=True)
 class Reservation:
-    """A StreamId whose task is being created, and where."""
+    """A StreamId whose task is being created, and by which worker."""
 
     worker: Worker | None = None
 
 
 class WorkerRegistry:
-    """All tasks that live, and for an hour those that lived."""
+    """All live tasks, and for an hour those that have ended."""
 
     def __init__(self, *, clock: Clock, max_tasks: int) -> None:
         self._clock = clock
@@ -57,7 +57,7 @@ class WorkerRegistry:
 
     @contextmanager
     def reserving(self, stream_id: str) -> Iterator[Reservation]:
-        """Keep a StreamId and a place for a new task; raises `Refusal` when there is none."""
+        """Reserve a StreamId and a place for a new task; raises `Refusal` if there is none."""
         if stream_id in self._reserved or self.find_stream(stream_id) is not None:
             raise Refusal(Code.STREAM_ID_IN_USE)
         if len(self._live) + len(self._reserved) >= self._max_tasks:
@@ -69,12 +69,12 @@ class WorkerRegistry:
             del self._reserved[stream_id]
 
     def assign(self, worker: Worker, task_id: str, rtc: RtcConfig) -> None:
-        """Note who has a new task, unless its notices were quicker."""
+        """Record the worker of a new task, unless its notices came first."""
         if task_id not in self._live and task_id not in self._past:
             self._add(worker, task_id, rtc.room_id, rtc.stream_id)
 
     def follow(self, worker: Worker, notice: Notice) -> None:
-        """Note what happened to a task."""
+        """Record an event of a task."""
         assignment = self._live.get(notice.task_id)
         status = notice.detail["Status"]
         match notice.event_type:
@@ -91,12 +91,12 @@ class WorkerRegistry:
                     assignment.drives.discard(notice.detail["DriveId"])
 
     def lose(self, worker: Worker) -> list[Notice]:
-        """End all tasks of a worker that is gone; gives what is to be told of them."""
+        """End all tasks of a lost worker; return the notices to send."""
         notices = []
         for assignment in [
             assignment for assignment in self._live.values() if assignment.worker is worker
         ]:
-            notices += self._tell_loss(assignment)
+            notices += self._notices_of_loss(assignment)
             self._end(assignment)
         for assignment in self._past.values():
             if assignment.worker is worker:
@@ -104,12 +104,12 @@ class WorkerRegistry:
         return notices
 
     def count(self, worker: Worker) -> int:
-        """How many tasks a worker has or is about to have."""
+        """Return how many tasks a worker has or is about to have."""
         reserved = sum(each.worker is worker for each in self._reserved.values())
         return reserved + sum(each.worker is worker for each in self._live.values())
 
     def get(self, task_id: str) -> Assignment:
-        """A task that lives or lived; raises `Refusal` when unknown."""
+        """Return a live or past task; raises `Refusal` if it is unknown."""
         self._forget()
         assignment = self._live.get(task_id) or self._past.get(task_id)
         if assignment is None:
@@ -117,14 +117,14 @@ class WorkerRegistry:
         return assignment
 
     def find_stream(self, stream_id: str) -> Assignment | None:
-        """The living task of a stream."""
+        """Return the live task of a stream."""
         return next(
             (assignment for assignment in self._live.values() if assignment.stream_id == stream_id),
             None,
         )
 
     def find_past_stream(self, stream_id: str) -> Assignment | None:
-        """The living task of a stream, else the latest that had it."""
+        """Return the live task of a stream, else the latest that had it."""
         past = (
             assignment
             for assignment in reversed(self._past.values())
@@ -144,7 +144,7 @@ class WorkerRegistry:
         assignment.ended.set()
         self._forget()
 
-    def _tell_loss(self, assignment: Assignment) -> list[Notice]:
+    def _notices_of_loss(self, assignment: Assignment) -> list[Notice]:
         now_ms = int(self._clock.time() * 1000)
         drives = [
             Notice(
