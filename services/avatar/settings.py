@@ -87,7 +87,7 @@ class AvatarSettings(ProcessSettings):
     )
     token_mode: Mode = Field(
         Mode.CBC,
-        description="cipher of viewer tokens for the cloud: cbc, which all of its decoders know,"
+        description="cipher of viewer tokens for the cloud: cbc, which all its decoders support,"
         " or gcm; the engine's are always gcm",
     )
     express_server: SocketUrl = Field(
@@ -117,17 +117,17 @@ class AvatarSettings(ProcessSettings):
         ge=1,
         le=3600,
         validation_alias="TOKEN_EXPIRE_SECONDS",
-        description="how long viewer tokens are good, 1 to 3600 s",
+        description="how long viewer tokens are valid, 1 to 3600 s",
     )
     callback_secret: Secret | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
-        description="checks the cloud's callbacks; unset: all are refused",
+        description="verifies the cloud's callbacks; unset: all are refused",
     )
     service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
-        description="what other services must show; unset: nothing",
+        description="token that other services must send; unset: none",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A process: runs its main coroutine on the fast loop, until a signal, and says why it cannot."""
+"""A process: runs its main coroutine on the fast loop until a signal, or says why it cannot."""
 
 import asyncio
 import gc
@@ -45,7 +45,7 @@ def run(
 
 
 async def until_stopped() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once.
+    """Return at the first SIGTERM or SIGINT; a second one ends the process immediately.
 
     What is there when the waiting begins stays: collections need not look at models and code.
     """

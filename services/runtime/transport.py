@@ -1,4 +1,4 @@
-"""How an HTTP client reaches a server that may be somebody else's."""
+"""How an HTTP client reaches a server that may not be ours."""
 
 import httpx
 

@@ -8,7 +8,7 @@ import grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
-from services.runtime.clock import SteadyClock, tell_of_jumps
+from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
@@ -65,7 +65,7 @@ async def running(
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
 
-        jobs.begin(tell_of_jumps(steady), name="clock")
+        jobs.begin(log_jumps(steady), name="clock")
         jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
         async with serving(_serving_options(settings), [SERVICE], register) as server:
             try:
