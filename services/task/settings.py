@@ -28,7 +28,7 @@ class TaskSettings(ProcessSettings):
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
     max_duration_s: int = Field(
-        1800, ge=10, le=86400, description="hard limit of tasks without one of their own, 10 to 86400 s"
+        1800, ge=10, le=86400, description="hard limit of tasks that set none, 10 to 86400 s"
     )
     max_idle_duration_s: int = Field(
         120, ge=30, le=86400, description="idle time without speech that ends a task, 30 to 86400 s"
@@ -40,7 +40,7 @@ class TaskSettings(ProcessSettings):
     )
     poll_s: float = Field(0.2, gt=0, description="seconds between polls of a starting task")
     settle_s: float = Field(
-        45.0, ge=20, description="seconds until an order that the cloud does not list counts as lost"
+        45.0, ge=20, description="seconds until an order unknown to the cloud counts as lost"
     )
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"
