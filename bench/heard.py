@@ -1,4 +1,4 @@
-"""`python -m bench.heard`: how true the heard text of cut-off replies is, as JSON.
+"""`python -m bench.heard`: how accurate the heard text of cut-off replies is, as JSON.
 
 All processes run as docker-compose.yml has them. Replies in English and Chinese are cut off at
 moments all over their length; each ledger is held against the engine's recording.
@@ -31,7 +31,7 @@ EVERYTHING = 1 << 30
 
 
 async def measure(cuts: int) -> dict[str, Any]:
-    """All figures."""
+    """Return all figures."""
     started = psutil.getloadavg()[0]
     async with running_stack() as stack, AsyncExitStack() as clients:
         headers = {"Authorization": f"Bearer {stack.api_key}"}
@@ -45,7 +45,7 @@ async def measure(cuts: int) -> dict[str, Any]:
         )
         speech = await clients.enter_async_context(connected(stack.target("speech")))
         replies = (ENGLISH, CHINESE)
-        # The voice remembers what it said lately: no cut waits for it.
+        # The voice caches what it spoke recently, so no cut waits for it.
         for reply in replies:
             await synthesize(speech, _token(stack), reply, size=EVERYTHING)
         made = await asyncio.gather(*(_cut(http, engine, reply, cuts) for reply in replies))
