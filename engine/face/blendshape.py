@@ -1,4 +1,4 @@
-"""What viewers who draw the face themselves are sent: poses on the clock of the sound.
+"""What viewers who render the face receive: poses on the clock of the sound.
 
 All messages are little-endian and begin with the version and the kind. See docs/engine.md.
 """
@@ -12,7 +12,7 @@ from engine.face.pose import Pose
 
 VERSION = 1
 TICKS_PER_POSE = 2
-# A resting face moves slowly: it is told at every fifth pose, or when it blinks or looks away.
+# A resting face moves slowly: every fifth pose is sent, or when it blinks or looks away.
 RESTING_POSES = 5
 NOTEWORTHY = 0.04
 HEAD_UNIT = 1e-4
@@ -23,14 +23,14 @@ _CLOCK = struct.Struct("<BBHI")
 
 
 class Kind(IntEnum):
-    """What a message tells."""
+    """The kind of a message."""
 
     POSE = 0
     CLOCK = 1
 
 
 def write_pose(pose: Pose, *, sequence: int, media_time: int) -> bytes:
-    """The pose of a moment; `media_time` counts samples of the sound at 48 kHz."""
+    """A pose at a time; `media_time` counts samples of the sound at 48 kHz."""
     head = pose.head
     return _POSE.pack(
         VERSION,
@@ -52,12 +52,12 @@ def write_pose(pose: Pose, *, sequence: int, media_time: int) -> bytes:
 
 
 def write_clock(*, rtp_offset: int) -> bytes:
-    """What is added to a media time to have the timestamp of the viewer's own RTP stream."""
+    """What to add to a media time for the timestamp of the viewer's own RTP stream."""
     return _CLOCK.pack(VERSION, Kind.CLOCK, 0, rtp_offset % UINT32)
 
 
 class PoseFeed:
-    """Asked at each tick for what is to be sent: one message for all viewers of a task."""
+    """Decides at each tick what to send: one message for all viewers of a task."""
 
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
@@ -66,7 +66,7 @@ class PoseFeed:
         self._skipped = 0
 
     def tick(self, index: int) -> bytes | None:
-        """The pose of the tick after this one, 25 times a second while it speaks or acts."""
+        """Return the pose of the next tick, 25 times a second while it speaks or acts."""
         if index % TICKS_PER_POSE:
             return None
         due = index + 1

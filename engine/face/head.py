@@ -1,4 +1,4 @@
-"""The rendered head that all looks share: its picture, its mouths and eyes, and where they lie."""
+"""The rendered head that all looks share: its picture, mouths and eyes, and their places."""
 
 import json
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Box:
         return self.bottom - self.top
 
     def cut(self, picture: Bytes) -> Bytes:
-        """The part of a picture that the box shows."""
+        """Return the part of a picture within the box."""
         return picture[self.top : self.bottom, self.left : self.right]
 
 
@@ -70,7 +70,7 @@ class Head:
 
 @cache
 def load_head() -> Head:
-    """Reads the pictures, once per process."""
+    """Read the pictures, once per process."""
     facts = json.loads((ASSETS / "meta.json").read_text())
     size = facts["RES"]
     return Head(
@@ -92,6 +92,6 @@ def _read(name: str) -> Bytes:
 
 
 def _read_box(corners: list[float], size: int) -> Box:
-    # The renderer counts from the bottom.
+    # The renderer counts from the bottom up.
     left, bottom, right, top = (round(corner * size) for corner in corners)
     return Box(left=left, top=size - top, right=right, bottom=size - bottom)
