@@ -181,10 +181,9 @@ class Watch(Protocol):
     """One watcher of a task's log."""
 
     async def wait(self) -> None:
-        """Return once the log may have grown since the last call, however often it did.
+        """Return once the log may have grown since the previous call, or since the watch began.
 
-        What grew before the first call counts, too, since the watch began. Raises ServiceError with
-        DRAINING.
+        Raises ServiceError with DRAINING.
         """
 
 
@@ -198,7 +197,7 @@ class Notifier(Protocol):
         """
 
     def drain(self) -> None:
-        """Have all watchers raise DRAINING: they would wait without end."""
+        """Have all watchers raise DRAINING, as they would otherwise wait forever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""CreateTask: written down first, ordered once, and told truly."""
+"""CreateTask: recorded first, ordered once, and reported truthfully."""
 
 import asyncio
 import uuid
@@ -39,7 +39,7 @@ REFUSALS = (
     Reason.INVALID_REQUEST,
     Reason.STREAM_IN_USE,
 )
-"""With which the cloud surely took no order."""
+"""Errors with which the cloud certainly accepted no order."""
 
 
 def request(**fields: object) -> pb.CreateTaskRequest:

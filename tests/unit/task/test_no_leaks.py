@@ -33,7 +33,7 @@ FOREIGN = Avatar(
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A caller creates a task, perhaps with a request id that is used again, perhaps going away."""
+    """A caller creates a task, perhaps with a repeated request id, perhaps disconnecting."""
 
     stream: int
     request: int | None
@@ -72,12 +72,12 @@ class EndByCloud:
 
 @dataclass(frozen=True, slots=True)
 class Land:
-    """The cloud carries out the orders that it is late with."""
+    """The cloud carries out its late orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Time passes and the service looks after its tasks."""
+    """Time passes and the service reconciles its tasks."""
 
     seconds: float
     list_outcome: Lost | None
@@ -108,7 +108,7 @@ steps = st.lists(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """One process's life: everything but the server."""
+    """One process, without its server."""
 
     journal: Journal
     lifecycle: LifeCycle
@@ -142,7 +142,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
 
 
 class World:
-    """The cloud, the journal's file, the callers, and the service as often as it lives."""
+    """The cloud, the journal's file, the callers, and each process of the service."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -163,7 +163,7 @@ class World:
         )
 
     async def live_through(self, steps: Sequence[object]) -> None:
-        """Take the steps; each crash ends one life of the service and begins the next."""
+        """Take the steps; each crash ends one process of the service and starts the next."""
         remaining = list(steps)
         while remaining:
             async with living(self.path, self.cloud, self.clock) as life:
@@ -237,7 +237,7 @@ class World:
         return Request(request_id=f"r{step.request}", digest=bytes([step.stream]))
 
     async def check_rows(self, life: Life) -> None:
-        """Every log is a whole life as far as it goes, and no stream has two live tasks."""
+        """Every log is consistent up to its end, and no stream has two live tasks."""
         live = await life.journal.live()
         assert len({task.stream_id for task in live}) == len(live)
         for known in await life.journal.page(TaskFilter(), before="", size=1000):
@@ -255,7 +255,7 @@ class World:
                 assert (task.failure is None) == (task.state is TaskState.STOPPED)
 
     async def check_the_end(self) -> None:
-        """With a cloud that answers and time enough, live tasks and avatars match."""
+        """With a responsive cloud and enough time, live tasks and avatars match."""
         for script in self.cloud.scripts.values():
             script.clear()
         async with living(self.path, self.cloud, self.clock) as life:
