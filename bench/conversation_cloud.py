@@ -1,7 +1,7 @@
 """`python -m bench.conversation_cloud`: a cloud that only records what arrives when.
 
-It answers the actions that the services call, whatever their signature, and takes drives over TLS.
-Times are of the machine's monotonic clock, which all processes share.
+It answers the actions that the services call, whatever their signature, and accepts drives over
+TLS. Times are of the machine's monotonic clock, which all processes share.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """`python -m bench.engine`: what faces cost, how smooth and how late they are, as JSON.
 
-The engine runs in a process of its own. This one generates the load: viewers that decrypt and
-reassemble everything but decode nothing. Times are measured in headless Chromium. Each goal is
-printed with its figure; the goals are for a machine of two cores that does nothing else.
+The engine runs in its own process. This one generates the load: viewers that decrypt and reassemble
+everything but decode nothing. Delays are measured in headless Chromium. Each goal is printed with
+its figure; the goals are for an otherwise idle machine with two cores.
 """
 
 import argparse

@@ -37,8 +37,8 @@ class Kind(StrEnum):
 class Load:
     """The effect of a load on an engine, for all viewers together unless it says "per".
 
-    The cores are those of the engine's process alone; what this one and all others used beside it
-    is told apart, as a machine that is not calm makes everything dearer.
+    The cores are those of the engine's process alone; what this process and all others used is
+    reported separately, as a busy machine makes everything more expensive.
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
 """`python -m bench.heard`: how accurate the heard text of cut-off replies is, as JSON.
 
-All processes run as docker-compose.yml has them. Replies in English and Chinese are cut off at
-moments all over their length; each ledger is held against the engine's recording.
+All processes run as in docker-compose.yml. Replies in English and Chinese are cut off at moments
+throughout their length; each ledger is compared with the engine's recording.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """`python -m bench.spoken_numbers`: which written numbers come back from speech, as JSON lines.
 
-The embedded voice says each sentence of tests/data/spoken/by_ear.tsv as it is made speakable, the
-embedded recognizer writes down what it hears, and a number has come back when its digits have.
+The embedded voice speaks each normalized sentence of tests/data/spoken/by_ear.tsv, the embedded
+recognizer transcribes it, and a number has come back if its digits have.
 """
 
 import argparse

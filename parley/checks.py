@@ -16,8 +16,8 @@ _GRACE_S = 2.0
 async def check_processes(environment: Mapping[str, str]) -> list[Finding]:
     """Have each process check its settings as it does at startup.
 
-    What several of them find is told once. Nothing is found where no plan can be made: that is told
-    with the ports.
+    What several of them find is reported once. If no plan can be made, nothing is found: that is
+    reported with the ports.
     """
     try:
         planned = commands(complete(environment, folder=VAR))

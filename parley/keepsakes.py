@@ -22,8 +22,8 @@ _GROUPS = (
 def complete_with_kept(environment: Mapping[str, str], path: Path = KEPT) -> dict[str, str]:
     """Return the environment of the processes, with the secrets of earlier runs.
 
-    The file can be read by its owner alone; without it, or with a part of it, it is made anew.
-    Raises PlanError when a setting makes no sense, and OSError when it cannot be written.
+    Only its owner can read the file; if it is missing or incomplete, it is generated again. Raises
+    PlanError if a setting makes no sense, and OSError if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     completed = complete(environment, folder=path.parent)

@@ -134,7 +134,7 @@ class PcmInput:
 class Resampler:
     """Mono samples of one rate at another.
 
-    PyAV's own has a pool of threads, one for each core, that lives as long as it does.
+    PyAV's own keeps a pool of threads, one per core, for its whole life.
     """
 
     def __init__(self, *, source_rate: int, rate: int) -> None:

@@ -135,7 +135,7 @@ P = TypeVar("P", bound=Parameters)
 def read_json(text: str | bytes) -> Any:
     """Read JSON as the cloud does: `10.0` is 10, and a null member is absent.
 
-    Raises ValueError, or RecursionError for what is nested too deeply.
+    Raises ValueError, or RecursionError if it is nested too deeply.
     """
     return json.loads(text, parse_float=_read_float, object_hook=_drop_nulls)
 

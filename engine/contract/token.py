@@ -1,8 +1,8 @@
 """Viewer tokens (Token04): which can be trusted, and what they allow.
 
-Only the authenticated cipher (GCM) is taken. The cloud's other one (CBC) lets whoever has a token
-alter it, and any difference between two refusals, even of time, would tell how. So all that cannot
-be trusted is refused in one way, after the same work.
+Only the authenticated cipher (GCM) is accepted. The cloud's other one (CBC) lets the holder of a
+token alter it, and any difference between two refusals, even in time, would reveal how. So every
+untrusted token is refused in the same way, after the same work.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """What viewers who render the face receive: poses on the clock of the sound.
 
-All messages are little-endian and begin with the version and the kind. See docs/engine.md.
+All messages are little-endian and start with the version and the kind. See docs/engine.md.
 """
 
 import struct

@@ -16,8 +16,8 @@ PIVOT_DEPTH_DM = 0.25
 def make_fields(head: Head) -> Floats:
     """Return x and y, in pixels, for a unit of yaw, pitch, roll, sway and breath.
 
-    The shape is (5, 2, height / 8, width / 8). The head is taken for an ellipsoid with a nose, on
-    shoulders that stand still; what is behind it does not move.
+    The shape is (5, 2, height / 8, width / 8). The head is treated as an ellipsoid with a nose, on
+    still shoulders; the background does not move.
     """
     size = head.width
     height, width = (length // CELL for length in head.plate.shape[:2])

@@ -50,8 +50,8 @@ class Box:
 class Head:
     """Pictures as BGR with alpha; `width` is also the height of the head's own square.
 
-    `height_dm`, `centre_dm` and `distance_dm` tell the size of that square, the height of its
-    centre and how far away the camera was.
+    `height_dm`, `centre_dm` and `distance_dm` are the size of that square, the height of its centre
+    and the distance of the camera.
     """
 
     plate: Bytes

@@ -108,8 +108,8 @@ class Ear:
 class LipReader:
     """Reads one piece of speech; each piece needs a new reader.
 
-    It is fed little at a time, so that each call costs more than what is computed by it: arrays go
-    through the models alone, and what they tell of a frame is plain numbers.
+    It receives little at a time, so calls cost more than what they compute: arrays are used only in
+    the models, whose results per frame are plain numbers.
     """
 
     def __init__(self) -> None:

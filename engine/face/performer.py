@@ -40,8 +40,8 @@ class _Playing(NamedTuple):
 class Performer:
     """Turns sound and actions into poses, on the playout clock of the sound.
 
-    All times are seconds of that clock, all calls come from one thread. `pose_at` may be called at
-    any rate, and is what costs: nothing is computed for a face that nobody looks at.
+    All times are seconds of that clock, and all calls are made from one thread. `pose_at` may be
+    called at any rate and does all the work: nothing is computed for a face without viewers.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -59,7 +59,7 @@ class Performer:
     def hear(self, samples: Samples, *, sample_rate: int, at_s: float) -> None:
         """Mono sound that will be played from `at_s` on, after what was heard before.
 
-        It should come up to `HEAR_AHEAD_S` before it is played. A gap is heard as silence.
+        It should arrive up to `HEAR_AHEAD_S` before it is played. A gap counts as silence.
         """
         if self._speech is None or self._speech.sample_rate != sample_rate:
             self._speech = _Speech(sample_rate)

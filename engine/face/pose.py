@@ -62,7 +62,7 @@ class Pose:
 def pull(pose: Pose, towards: Pose, share: float) -> Pose:
     """Return a pose with head and gaze blended towards another; mouth and blink stay its own.
 
-    Speech may not wait for the head, and an eye may not stay half closed on its way.
+    Speech must not wait for the head, and an eye must not stay half closed on the way.
     """
     if share <= 0.0:
         return pose

@@ -55,7 +55,7 @@ class _Lead:
 class Screen:
     """Returns at each tick what is due; paints one tick ahead, to be on time.
 
-    While nobody watches it is not asked but put to rest, and costs neither time nor memory.
+    Without viewers it is put to rest, and costs neither time nor memory.
     """
 
     def __init__(self, *, studio: Studio, scene: Scene, performer: Performer) -> None:

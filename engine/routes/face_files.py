@@ -131,8 +131,9 @@ def make_files(look: Look, layout: Layout) -> Mapping[str, File]:
 def _make_grid(canvas: Canvas) -> tuple[np.ndarray, tuple[float, float], tuple[float, float]]:
     """Where the cells of a frame lie in the picture, in pixels: the bend, then the five fields.
 
-    The shape is (6, rows, columns, 2). The bend is what differs from an even grid that starts at
-    `start` (the middle of the first cell) and goes on by `step`: so small numbers fit into 16 bits.
+    The shape is (6, rows, columns, 2). The bend is the difference from an even grid that starts at
+    `start` (the middle of the first cell) and continues by `step`, as small numbers fit into 16
+    bits.
     """
     rows, columns = canvas.height // CELL, canvas.width // CELL
     x, y = (_pick_centres(plane) for plane in canvas.luma)

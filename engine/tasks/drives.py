@@ -53,7 +53,7 @@ Listener = Callable[[Samples, int, float], None]
 class Drive:
     """The clock pulls ticks from it; a socket or a feeder pushes PCM into its input.
 
-    `announce` is called at every change of status, `listener` with all that will be played.
+    `announce` is called at every change of status, `listener` with everything that will be played.
     """
 
     def __init__(

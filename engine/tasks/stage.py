@@ -116,7 +116,7 @@ class Stage:
     ) -> Drive:
         """Queue a new drive; without a feeder it waits for its socket.
 
-        It gets an id of its own, unless it goes on under that of an earlier one.
+        It gets its own id, unless it continues under that of an earlier one.
         """
         if order is Order.LAST and len(self._waiting) >= MAX_WAITING:
             raise Refusal(Code.SYSTEM_BUSY, f"{MAX_WAITING} drives are waiting")

@@ -18,8 +18,7 @@ SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
 async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel with the published retry and timeout policy; it connects on first use.
 
-    By that policy a call waits, within its deadline, for a peer that is not there: it may just be
-    starting anew.
+    By that policy a call waits, within its deadline, for an absent peer: it may just be restarting.
     """
     options = [
         # The environment's proxies are not for our own processes.

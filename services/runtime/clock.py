@@ -21,8 +21,8 @@ def since_boot() -> float:
 class SteadyClock:
     """Unix time as of the start of the process, advancing steadily from there.
 
-    An administrator, or a time server, may set the wall clock by an hour in the middle of a call:
-    nothing lasts an hour longer for that.
+    An administrator or a time server may set the wall clock by an hour in the middle of a call: no
+    duration must change because of that.
     """
 
     def __init__(

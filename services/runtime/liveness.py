@@ -1,8 +1,8 @@
 """How both ends of a connection between services detect that the other is gone.
 
-A link that swallows everything looks like a peer with nothing to say. So each end asks now and
-then, and a peer that does not answer within `FOUND_DEAD_S` in all is gone: its calls end,
-UNAVAILABLE.
+A link that drops everything looks like a peer with nothing to say. So each end pings the other
+periodically, and a peer that does not answer within `FOUND_DEAD_S` in total counts as dead: its
+calls end with UNAVAILABLE.
 """
 
 ASKED_EVERY_S = 3.0

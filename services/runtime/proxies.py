@@ -1,7 +1,7 @@
 """Which proxy of the environment a call uses: none to this machine or within its network.
 
-Our own processes call each other without asking here. What goes to others, a vendor above all, asks
-with its URL, so that no library applies the environment by rules of its own.
+Our own processes call each other directly. Calls to others, mainly vendors, look up their URL here,
+so that no library applies the environment by its own rules.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ class ProxyError(Exception):
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
     """Return the URL of the proxy for calls to a URL, None to call directly.
 
-    Raises ProxyError when the environment names one for it that is no HTTP proxy.
+    Raises ProxyError if the environment names one that is not an HTTP proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

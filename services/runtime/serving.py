@@ -51,8 +51,8 @@ async def serving(
 ) -> AsyncIterator[Serving]:
     """Serve until the block is left, then refuse new calls and let running ones finish.
 
-    `services` are the full proto names that health and reflection tell of. Raises OSError when the
-    address is taken.
+    `services` are the full proto names for health and reflection. Raises OSError if the address is
+    taken.
     """
     server = grpc.aio.server(
         interceptors=_interceptors(options.service_token), options=_channel_options()

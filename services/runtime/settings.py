@@ -82,8 +82,8 @@ class SettingsError(Exception):
 def load(settings_type: type[S]) -> S:
     """Return the settings of the environment.
 
-    A variable `NAME_FILE` names a file that holds the value of `NAME`. Raises SettingsError that
-    names every variable that is missing or wrong, and the rule that it breaks.
+    A variable `NAME_FILE` names a file that contains the value of `NAME`. Raises SettingsError,
+    which names every missing or invalid variable and the rule that it violates.
     """
     known = tuple(variables(settings_type))
     contents: dict[Place, str] = {}

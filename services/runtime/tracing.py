@@ -37,7 +37,7 @@ _propagator = TraceContextTextMapPropagator()
 def tracing(process: str) -> Iterator[None]:
     """Send the spans of a process to the collector that the standard variables name, if any.
 
-    Raises SettingsError when they name none that could be.
+    Raises SettingsError if they name an impossible one.
     """
     if not _is_wanted(os.environ):
         yield

@@ -1,6 +1,6 @@
 """The types of settings: what is validated about each, with messages for operators.
 
-The texts name the rule and never the value, which may be a secret in the wrong place.
+Messages name the rule and never the value, which may be a misplaced secret.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""The notifier of a single process: whoever writes a task's log wakes those who watch it."""
+"""The notifier within a single process: writers of a task's log wake its watchers."""
 
 import asyncio
 from collections.abc import Iterator

@@ -115,7 +115,7 @@ class Journal(Protocol):
     ) -> tuple[Task, Task]:
         """Replace a task with what `change` makes of it; return it before and after.
 
-        A change of state becomes an event. A task that failed before the cloud took the order
+        A change of state becomes an event. A task that failed before the cloud accepted the order
         frees its request id, so that a repeated call tries again. A `request` that was answered
         before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, and whatever `change`
         raises. `change` must not block and may run in another thread.
@@ -162,8 +162,8 @@ class Journal(Protocol):
     ) -> Conversation:
         """Return a page of what was said in a task after a turn and an event.
 
-        Turn 0 begins with the first one; None as the event returns no events. Turns and events each
-        fill up to PAGE_BYTES, but at least one is returned, unless there is none.
+        `after_turn_id` 0 starts with the first turn; `after_sequence` None returns no events. Turns
+        and events each take up to PAGE_BYTES, but at least one of each is returned if there is any.
         Raises ServiceError with SEQUENCE_OUT_OF_RANGE.
         """
 

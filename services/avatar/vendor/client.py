@@ -56,7 +56,7 @@ class CallPatience:
 class CloudRefusedError(ServiceError):
     """The cloud answered with a code other than success.
 
-    `is_in_doubt` says whether it may have done what was asked nevertheless.
+    `is_in_doubt` says whether it may have acted anyway.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class CloudClient:
     ) -> T:
         """Return what `read` makes of the answer's `Data`.
 
-        Raises the last failure when `within_s` is used up. An answer of which `read` raises
-        ValidationError is as good as none.
+        Raises the last failure when `within_s` is used up. An answer for which `read` raises
+        ValidationError counts as none.
         """
         deadline = time.monotonic() + within_s
         failure: CloudRefusedError | AnswerLostError | None = None
@@ -231,7 +231,7 @@ def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: flo
 def _tells_the_end(action: Action, answer: Envelope) -> bool:
     """Whether the cloud says of a task that was looked at or stopped that it does not run.
 
-    That is an answer and no refusal: after a restart of the cloud, of every task before it.
+    That is an answer, not a refusal: after a restart of the cloud it holds for every earlier task.
     """
     asks = action in (Action.GET_STREAM_TASK_STATUS, Action.STOP_STREAM_TASK)
     return asks and answer.code in (Code.TASK_NOT_FOUND, Code.TASK_STOPPED)

@@ -19,9 +19,9 @@ class RateLimitedError(Exception):
 class RateLimits:
     """Grants calls in order of arrival, at most `calls` of one action within any `window_s`.
 
-    All callers of a process share one instance. Each action has its own allowance, so a stop
-    never queues behind other work. The cloud does not say whether it counts by action or by
-    account: when it refuses a call nevertheless (`hold`), every action but the stops waits.
+    All callers in a process share one instance. Each action has its own allowance, so a stop never
+    queues behind other work. The cloud does not say whether it counts by action or by account: if
+    it refuses a call anyway (`hold`), every action but stops waits.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RateLimits:
     async def take(self, action: Action, *, within_s: float) -> float:
         """Wait for the action's turn, at most `within_s`, and return it.
 
-        Raises RateLimitedError at once if the turn would come too late.
+        Raises RateLimitedError immediately if the turn would come too late.
         """
         now = self._clock()
         turn = self._next_turn(action, now)

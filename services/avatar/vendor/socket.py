@@ -86,8 +86,8 @@ async def drive_socket(
 ) -> AsyncIterator[DriveSocket]:
     """Start an opened drive; leaving without an error tells the cloud that the audio is complete.
 
-    `on_lost` is called once, when the connection ends for whatever reason. Raises ServiceError
-    when the server cannot be reached or is not trusted, DriveLostError when it goes away.
+    `on_lost` is called once, when the connection ends for any reason. Raises ServiceError if the
+    server cannot be reached or is not trusted, DriveLostError if it fails.
     """
     connection = await _connect(drive, trust=trust, patience=patience, proxy_of=proxy_of)
     reader = asyncio.create_task(_drain(connection, on_lost))

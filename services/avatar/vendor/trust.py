@@ -24,11 +24,11 @@ class Verification(StrEnum):
 class SocketTrust:
     """How the TLS of a drive server is verified.
 
-    The cloud hands out bare IP addresses, for which no certificate is valid. What binds such a
-    server to the cloud is that a verified HTTPS call has just named it; a pinned certificate
-    (SHA-256 of its DER form, lower-case hex) binds it fully, before the token is sent to it. The
-    engine puts its own into a file, anew at each start: with `certificate`, that and no other
-    is believed, for the name or address that it is made for.
+    The cloud returns bare IP addresses, for which no certificate is valid. What ties such a server
+    to the cloud is that a verified HTTPS call has just named it; a pinned certificate (SHA-256 of
+    its DER form, lower-case hex) ties it fully, before the token is sent to it. The engine writes
+    its own to a file at each start: with `certificate`, that one alone is trusted, for the name or
+    address that it was made for.
     """
 
     def __init__(
