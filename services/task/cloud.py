@@ -1,7 +1,7 @@
 """The cloud, through the avatar service."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import grpc
@@ -12,7 +12,7 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
-from services.runtime.wire import to_duration
+from services.runtime.wire import from_timestamp, to_duration
 from services.task.ports import Avatar, AvatarState
 from services.task.tasks import Task
 
@@ -92,7 +92,7 @@ def _from_avatar(avatar: pb.Avatar, digital_human_id: str = "") -> Avatar:
         stream_id=avatar.stream_id,
         digital_human_id=digital_human_id,
         fail_reason=avatar.fail_reason,
-        create_time=avatar.create_time.ToDatetime(tzinfo=UTC)
+        create_time=datetime.fromtimestamp(from_timestamp(avatar.create_time), UTC)
         if avatar.HasField("create_time")
         else None,
     )

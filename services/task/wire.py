@@ -13,7 +13,7 @@ from google.rpc import status_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError, invalid, to_status
-from services.runtime.wire import to_duration, to_timestamp
+from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.task.conversation import (
     ConversationEvent,
     RecordedTurn,
@@ -48,7 +48,7 @@ def from_create_request(
         max_duration=_from_whole_seconds(request.max_duration) or max_duration,
         max_idle_duration=_from_whole_seconds(request.max_idle_duration) or max_idle_duration,
         create_time=now,
-        claim_by=now + request.claim_timeout.ToTimedelta()
+        claim_by=now + timedelta(seconds=from_duration(request.claim_timeout))
         if request.HasField("claim_timeout")
         else None,
     )
