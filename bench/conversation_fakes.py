@@ -144,6 +144,7 @@ class TimedSynthesizer:
         while left_s > 0:
             await asyncio.sleep(due - loop.time())
             length_s = min(CHUNK_S, left_s)
-            yield SpeechChunk(pcm=bytes(byte_count(length_s, self.sample_rate_hertz)))
+            # Digital silence would count as no audio at all.
+            yield SpeechChunk(pcm=b"\x01" * byte_count(length_s, self.sample_rate_hertz))
             left_s -= CHUNK_S
             due += CHUNK_S / SPEED
