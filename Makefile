@@ -6,27 +6,27 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first of these that is new enough makes the virtual environment.
+# The first of these that is new enough creates the virtual environment.
 PYTHON ?= python3.11 python3.12 python3.13 python3
-SOURCES := services gateway engine parley tools tests
-# Installed: what the lock names, then Parley itself in place, with its generated code.
+SOURCES := services gateway engine parley bench tools tests
+# Installs the locked packages, then Parley itself in place, with its generated code.
 DEPENDENCIES := $(VENV)/.dependencies
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: $(INSTALLED) ## Install, get the models, start everything and say where to look
+up: $(INSTALLED) ## Install, download the models, start everything and print the address
 	@$(BIN)/parley models pull
 	@exec $(BIN)/parley up
 
 .PHONY: install
-install: $(INSTALLED) ## Make the virtual environment and the generated code
+install: $(INSTALLED) ## Create the virtual environment and the generated code
 
 .PHONY: check
-check: $(INSTALLED) ## Style, types, imports, contracts, compose file
+check: $(INSTALLED) ## Check style, types, imports, contracts and the compose file
 	$(BIN)/ruff check $(SOURCES) hatch_build.py
 	$(BIN)/ruff format --check $(SOURCES) hatch_build.py
 	$(BIN)/mypy
@@ -36,18 +36,18 @@ check: $(INSTALLED) ## Style, types, imports, contracts, compose file
 	$(BIN)/buf breaking protos --against protos/released.txtpb
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-# Tests recognise, think and speak for real, with the small language model. Many of them wait most
-# of the time: three at once keep two cores busy.
+# Tests use real recognition, chat and synthesis, with the small language model. Many of them wait
+# most of the time: three at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
-test: $(INSTALLED) browser ## Everything that CI runs
+test: $(INSTALLED) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
 	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
-# Each prints JSON; docs/benchmarks.md tells what it means.
+# Each prints JSON; docs/benchmarks.md explains it.
 .PHONY: bench
 bench: export GRPC_VERBOSITY := ERROR
-bench: $(INSTALLED) ## Measure conversations; the machine must do nothing else
+bench: $(INSTALLED) ## Measure conversations, on an otherwise idle machine
 	$(BIN)/python -m bench.conversation talk
 	$(BIN)/python -m bench.conversation talk --sessions 50
 	$(BIN)/python -m bench.conversation talk --sessions 100 --one-core
@@ -61,11 +61,11 @@ browser: ## Install the Chromium that the browser tests drive
 	@bash tools/install_browser.sh
 
 .PHONY: gen
-gen: $(DEPENDENCIES) ## Generate gen/ from protos/ again
+gen: $(DEPENDENCIES) ## Regenerate gen/ from protos/
 	$(BIN)/python -m tools.gen_protos
 
 .PHONY: web
-web: $(INSTALLED) ## Build the page again, with node: its types from OpenAPI, then gateway/web/dist
+web: $(INSTALLED) ## Rebuild the page with node: its types from OpenAPI, then gateway/web/dist
 	$(BIN)/python -m tools.openapi
 	npm --prefix gateway/web ci
 	npm --prefix gateway/web run contract
@@ -73,21 +73,21 @@ web: $(INSTALLED) ## Build the page again, with node: its types from OpenAPI, th
 	cd gateway/web && node_modules/.bin/rolldown --config blendshape.config.js
 
 .PHONY: docs
-docs: $(INSTALLED) ## Write docs/errors.md and .env.example from the code again
+docs: $(INSTALLED) ## Regenerate docs/errors.md and .env.example
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.env_example
 
 .PHONY: release
-release: $(DEPENDENCIES) ## Make the contracts as they are the ones that must not break
+release: $(DEPENDENCIES) ## Declare the current contracts the ones that must not break
 	$(BIN)/buf build protos --exclude-source-info -o protos/released.txtpb
 
 .PHONY: lock
-lock: $(DEPENDENCIES) ## Pin the dependencies again
+lock: $(DEPENDENCIES) ## Update the pinned dependencies
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 
 .PHONY: clean
-clean: ## Remove all that make has made, but not the models
+clean: ## Remove everything that make created, except the models
 	rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 
 $(BIN)/python:
@@ -95,12 +95,12 @@ $(BIN)/python:
 	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    "$$name" -m venv $(VENV) && exit 0; \
 	    rm -rf $(VENV); \
-	    echo "$$name cannot make a virtual environment: install its venv package" >&2; \
+	    echo "$$name cannot create a virtual environment: install its venv package" >&2; \
 	    exit 1; \
 	  fi; \
 	done; \
-	echo "Parley needs Python 3.11 or newer, and none of these is: $(PYTHON)." >&2; \
-	echo "Install one, or name it: make up PYTHON=/path/to/python3.11" >&2; \
+	echo "Parley needs Python 3.11 or newer, but found none of: $(PYTHON)." >&2; \
+	echo "Install one, or specify it: make up PYTHON=/path/to/python3.11" >&2; \
 	exit 1
 
 $(DEPENDENCIES): requirements.lock tools/install_dependencies.py | $(BIN)/python

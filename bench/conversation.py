@@ -1,7 +1,7 @@
-"""`python -m bench.conversation FIGURE`: what of a conversation is ours, as JSON.
+"""`python -m bench.conversation FIGURE`: our share of a conversation's time and cost, as JSON.
 
 Gateway, speech, avatar and task run as processes with their real servers; recognition, language
-model and voice are timed fakes, and a light cloud writes down when audio comes. Load and cloud are
+model and voice are timed fakes, and a minimal cloud records when audio arrives. Load and cloud are
 processes of their own, whose CPU is not counted.
 """
 
@@ -32,7 +32,7 @@ from bench.conversation_stack import Shape
 
 
 def measure(options: argparse.Namespace) -> Coroutine[Any, Any, Figures]:
-    """Return the measurement that was asked for."""
+    """Return the requested measurement."""
     shape = one_core() if options.one_core else Shape()
     shape = Shape(cores=shape.cores, ears=options.ears, profile=options.profile)
     plan = Plan(

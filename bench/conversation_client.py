@@ -1,4 +1,4 @@
-"""One user: a microphone that sends a frame every 20 ms, and an ear for the events."""
+"""One user: a microphone that sends a frame every 20 ms, and a reader of events."""
 
 import asyncio
 import json
@@ -74,7 +74,7 @@ class SocketLine:
         await self._socket.send('{"type":"interrupt"}')
 
     async def read(self, on_event: OnEvent) -> None:
-        """Tell the events until the end."""
+        """Yield the events until the end."""
         with suppress(ConnectionClosed):
             async for message in self._socket:
                 told = json.loads(message)
@@ -84,7 +84,7 @@ class SocketLine:
 
 
 class CallLine:
-    """Straight to speech."""
+    """Directly to the speech service."""
 
     _COMMIT = pb.ConverseRequest(commit=pb.ConverseCommit())
     _INTERRUPT = pb.ConverseRequest(interrupt=pb.ConverseInterrupt())
@@ -107,7 +107,7 @@ class CallLine:
         await self._call.write(self._INTERRUPT)
 
     async def read(self, on_event: OnEvent) -> None:
-        """Tell the events until the end."""
+        """Yield the events until the end."""
         with suppress(asyncio.CancelledError):
             async for response in self._call:
                 if response.HasField("event"):
@@ -118,7 +118,7 @@ class CallLine:
 
 @dataclass(slots=True, kw_only=True)
 class Utterance:
-    """Something that a user said; times of the monotonic clock."""
+    """Something that a user said; times are of the monotonic clock."""
 
     question: Question
     began_at: float = 0.0
@@ -147,7 +147,7 @@ class Client:
     _cut: asyncio.Future[None] | None = None
 
     async def listen_to_microphone(self) -> None:
-        """Send frames in real time until cancelled; one writer, so that all stays in order."""
+        """Send frames in real time until cancelled; a single writer keeps them in order."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -176,7 +176,7 @@ class Client:
             speech.over.set_result(None)
 
     async def say(self, question: Question, seconds: float) -> Utterance:
-        """Ask something, and return when it is said."""
+        """Ask something, and return once it is said."""
         pcm = voice_of(question, seconds, RATE_HERTZ)
         size = len(_QUIET)
         utterance = Utterance(question=question)
@@ -195,12 +195,12 @@ class Client:
         await self._cut
 
     def hear(self, event: str) -> None:
-        """Take an event."""
+        """Record an event."""
         self.events[event] = self.events.get(event, 0) + 1
         self._changed.set()
 
     async def until(self, event: str, count: int, *, within_s: float) -> bool:
-        """Wait until so many events of a kind have come; False when they do not."""
+        """Wait until so many events of a kind have arrived; return whether they did."""
         try:
             async with asyncio.timeout(within_s):
                 while self.events.get(event, 0) < count:
@@ -211,7 +211,7 @@ class Client:
         return True
 
     def count(self, event: str) -> int:
-        """Return how many events of a kind have come."""
+        """Return how many events of a kind have arrived."""
         return self.events.get(event, 0)
 
 

@@ -1,7 +1,7 @@
-"""`python -m bench.conversation_cloud`: a cloud that does nothing but write down what comes when.
+"""`python -m bench.conversation_cloud`: a cloud that only records what arrives when.
 
-It answers the actions that the services call, whatever their signature, and takes drives over TLS.
-Times are of the machine's monotonic clock, which all processes share.
+It answers the actions that the services call, whatever their signature, and accepts drives over
+TLS. Times are of the machine's monotonic clock, which all processes share.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Cloud:
         return _answer(None)
 
     def records(self) -> dict[str, Any]:
-        """Return what came for each stream, and forget it."""
+        """Return what arrived for each stream, and forget it."""
         told = {
             stream.stream_id: {
                 "interrupts": stream.interrupts,
@@ -106,7 +106,7 @@ class Cloud:
         return told
 
     async def take(self, socket: ServerConnection) -> None:
-        """Take the audio of one drive."""
+        """Receive the audio of one drive."""
         drive: Drive | None = None
         try:
             async for message in socket:
@@ -189,7 +189,7 @@ def _certificate() -> Iterator[ssl.SSLContext]:
 
 
 async def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     drive_port = int(os.environ[DRIVE_PORT])
     cloud = Cloud(f"wss://127.0.0.1:{drive_port}/?Token=bench")
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Providers that take exactly as long as they say, so that all else that is measured is ours."""
+"""Providers with exact durations, so that everything else that is measured is ours."""
 
 import asyncio
 import struct
@@ -14,7 +14,7 @@ FIRST_TOKEN_S = 0.15
 TOKEN_S = 1 / 50
 FIRST_CHUNK_S = 0.08
 SPEED = 5.0
-"""How many times faster than it is played audio is synthesised after the first chunk."""
+"""How many times faster than real time audio is synthesised after the first chunk."""
 
 CHUNK_S = 0.1
 CHARACTER_S = 0.065
@@ -26,7 +26,7 @@ _CLAUSE = "With the very greatest pleasure, I will show you the garden tonight."
 
 
 class Question(IntEnum):
-    """What a user asks, and with it the reply that is wanted: told by the loudness of the audio."""
+    """What a user asks, and so the reply that is wanted, encoded in the loudness of the audio."""
 
     TWO_SENTENCES = 1
     ONE_SENTENCE = 2
@@ -58,16 +58,16 @@ def ideal_s(question: Question) -> float:
 
 
 def reply_s(question: Question) -> float:
-    """Return how long the reply plays."""
+    """Return the duration of the reply."""
     return sum(len(sentence) for sentence in REPLIES[question]) * CHARACTER_S
 
 
 class LoudnessDetector:
-    """Hears a voice in frames whose first sample is loud."""
+    """Detects a voice in frames whose first sample is loud."""
 
     @property
     def frame_bytes(self) -> int:
-        """As earshot's."""
+        """Like earshot's."""
         return 512
 
     def speech_probability(self, frame: bytes) -> float:
@@ -76,7 +76,7 @@ class LoudnessDetector:
 
 
 class CertainTurnModel:
-    """Takes every pause for the end."""
+    """Takes every pause for the end of the turn."""
 
     async def completion_probability(self, pcm: bytes) -> float:
         """Always 1."""
@@ -85,7 +85,7 @@ class CertainTurnModel:
 
 @dataclass(slots=True, kw_only=True)
 class TimedRecognizer:
-    """Knows the question when its time is over."""
+    """Recognises the question when its time is over."""
 
     name: str = "timed"
 
@@ -108,7 +108,7 @@ def _asked(audio: bytes) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class TimedChat:
-    """Writes a word for a token, at the times that a model would."""
+    """Generates one word per token, at the pace of a model."""
 
     name: str = "timed"
 
@@ -126,7 +126,7 @@ class TimedChat:
 
 @dataclass(slots=True, kw_only=True)
 class TimedSynthesizer:
-    """Speaks every character equally long."""
+    """Gives every character the same duration."""
 
     name: str = "timed"
     sample_rate_hertz: int = OUTPUT_RATE_HERTZ
@@ -144,6 +144,7 @@ class TimedSynthesizer:
         while left_s > 0:
             await asyncio.sleep(due - loop.time())
             length_s = min(CHUNK_S, left_s)
-            yield SpeechChunk(pcm=bytes(byte_count(length_s, self.sample_rate_hertz)))
+            # Digital silence would count as no audio at all.
+            yield SpeechChunk(pcm=b"\x01" * byte_count(length_s, self.sample_rate_hertz))
             left_s -= CHUNK_S
             due += CHUNK_S / SPEED

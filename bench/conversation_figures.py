@@ -1,4 +1,4 @@
-"""Conversations under load, and what of them is ours: lateness, cost, memory, order."""
+"""Conversations under load, and our share of them: lateness, cost, memory, order."""
 
 import asyncio
 import math
@@ -32,17 +32,17 @@ PLAYOUT_DELAY_S = 0.1
 
 SETTLE_S = 3.0
 PROBE_S = 0.2
-"""What an open microphone waits for before it asks the recogniser; the product's choice."""
+"""How long an open microphone waits before it asks the recogniser; the product's choice."""
 
 PARTS = 5
-"""Of the turns after which it is counted what is held; the first warms up."""
+"""The shares of turns after which resources are counted; the first warms up."""
 
 _TASKS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Who talks with whom, how."""
+    """Who talks, and how."""
 
     sessions: int
     detection: Detection = Detection.MANUAL
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """Users in their conversations."""
+    """Users in conversations."""
 
     stack: Stack
     clients: Sequence[Client]
@@ -60,7 +60,7 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What the processes used in a stretch of time."""
+    """What the processes used within a period."""
 
     seconds: float
     cpu_s: dict[str, float]
@@ -68,7 +68,7 @@ class Window:
     other_cpu_s: float
 
     def figures(self, sessions: int) -> Figures:
-        """Return CPU seconds for a minute of one conversation."""
+        """Return CPU seconds per minute of one conversation."""
         minutes = self.seconds / 60 * sessions
         each = {name: round(used / minutes, 3) for name, used in self.cpu_s.items()}
         return {
@@ -82,7 +82,7 @@ class Window:
 
 @asynccontextmanager
 async def crowd(plan: Plan, *, has_microphone: bool = True) -> AsyncIterator[Crowd]:
-    """Start everything, and have users come."""
+    """Start everything, and connect the users."""
     async with AsyncExitStack() as life:
         stack = await life.enter_async_context(running_stack(plan.shape))
         channel = await life.enter_async_context(grpc.aio.insecure_channel(stack.speech_target))
@@ -107,7 +107,7 @@ async def crowd(plan: Plan, *, has_microphone: bool = True) -> AsyncIterator[Cro
 
 
 async def talk(plan: Plan, *, seconds: float) -> Figures:
-    """Conversations for so long, after a warm-up of one turn each."""
+    """Measure conversations for a time, after a warm-up of one turn each."""
     cycle_s = SPEECH_S + ideal_s(Question.TWO_SENTENCES) + reply_s(Question.TWO_SENTENCES) + PAUSE_S
     async with crowd(plan) as people:
         ending = asyncio.Event()
@@ -139,7 +139,7 @@ async def talk(plan: Plan, *, seconds: float) -> Figures:
 
 
 async def barge_in(plan: Plan, *, times: int) -> Figures:
-    """Cut replies off at random moments and ask anew, and see when silence comes."""
+    """Cut off replies at random moments, ask again, and measure when silence begins."""
     async with crowd(plan) as people:
         each = math.ceil(times / plan.sessions)
         lost = await asyncio.gather(
@@ -178,7 +178,7 @@ async def barge_in(plan: Plan, *, times: int) -> Figures:
 
 
 async def leaks(plan: Plan, *, times: int) -> Figures:
-    """What the processes hold after each fifth of so many turns that are cut off."""
+    """Measure what the processes hold after each fifth of the turns, all cut off."""
     each = math.ceil(times / plan.sessions / PARTS)
     held, lost = [], 0
     async with crowd(plan) as people:
@@ -208,7 +208,7 @@ async def leaks(plan: Plan, *, times: int) -> Figures:
 
 
 async def first_sound(plan: Plan, *, times: int) -> Figures:
-    """From the end of speech to the first audio, by the shape of the reply."""
+    """Measure the time from the end of speech to the first audio, by the shape of the reply."""
     questions = (Question.ONE_SENTENCE, Question.EIGHT_SENTENCES, Question.CLAUSE)
     async with crowd(plan) as people:
         for index in range(times * len(questions)):
@@ -240,7 +240,7 @@ async def first_sound(plan: Plan, *, times: int) -> Figures:
 
 
 async def idle(plan: Plan, *, more: int) -> Figures:
-    """Memory of conversations that are open and silent."""
+    """Measure the memory of open, silent conversations."""
     async with crowd(plan, has_microphone=False) as people:
         await asyncio.sleep(SETTLE_S)
         before = people.stack.rss_kb()
@@ -271,7 +271,7 @@ async def idle(plan: Plan, *, more: int) -> Figures:
 
 
 async def _converse(client: Client, after_s: float, ending: asyncio.Event) -> int:
-    """Ask and listen until the end; return how many turns did not end."""
+    """Ask and listen to the end; return how many turns did not finish."""
     await asyncio.sleep(after_s)
     unfinished = 0
     while not ending.is_set():
@@ -284,7 +284,7 @@ async def _converse(client: Client, after_s: float, ending: asyncio.Event) -> in
 
 
 async def _barge_in(client: Client, times: int, seed: int) -> int:
-    """Return how many replies never began."""
+    """Return how many replies never started."""
     dice = random.Random(seed)
     await asyncio.sleep(seed * 0.1)
     lost = 0
@@ -360,20 +360,20 @@ def _lateness(
 
 
 def _ideal_s(utterance: Utterance, detection: Detection) -> float:
-    """The providers' own time, and with an open microphone the silence that it waits for."""
+    """Return the providers' own time, plus the silence that an open microphone waits for."""
     ideal = ideal_s(utterance.question)
     return ideal if detection is Detection.MANUAL else ideal + PROBE_S
 
 
 def _drives_of(utterance: Utterance, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The drive that was opened next after an utterance, if it has audio."""
+    """Return the next drive after an utterance, if it has audio."""
     later = [drive for drive in record["drives"] if drive["opened_at"] >= utterance.ended_at]
     later.sort(key=lambda drive: float(drive["opened_at"]))
     return [drive for drive in later[:1] if drive["arrivals"]]
 
 
 def _glitches(drive: dict[str, Any]) -> int:
-    """How often a player that starts a moment after the first audio runs dry before the end."""
+    """Return how often a player that starts just after the first audio runs dry before the end."""
     arrivals = drive["arrivals"]
     ends_at = arrivals[0][0] + PLAYOUT_DELAY_S
     found = 0
@@ -396,7 +396,7 @@ def _spread(seconds: Sequence[float]) -> Figures:
 
 
 def _percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile."""
+    """Return the nearest-rank percentile."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -404,5 +404,5 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def one_core() -> Shape:
-    """All services on the first core of this machine."""
+    """Run all services on the first core of this machine."""
     return Shape(cores=(min(os.sched_getaffinity(0)),))

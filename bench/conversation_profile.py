@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the module as `python -m` does."""
+    """Run the module like `python -m`."""
     name, module = sys.argv[1:3]
     sys.argv = [module]
     profile = cProfile.Profile()

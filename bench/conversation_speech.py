@@ -21,11 +21,11 @@ from services.speech.personas.catalogue import load_personas
 from services.speech.settings import SpeechSettings
 
 EARS = "BENCH_EARS"
-"""`real` for the voice detector that is embedded; otherwise one that costs nothing."""
+"""`real` for the embedded voice detector; otherwise one without cost."""
 
 
 async def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     settings = load(SpeechSettings)
     configure_logs("speech")
     has_real_ears = os.environ.get(EARS) == "real"

@@ -1,4 +1,4 @@
-"""The processes of a conversation, each with its real servers, before a cloud that writes down."""
+"""The processes of a conversation, each with its real servers, in front of a recording cloud."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ START_S = 60.0
 STOP_S = 15.0
 MEASURED = ("gateway", "speech", "avatar", "task")
 MEDIA = ("gateway", "speech", "avatar")
-"""Those whose work grows with the audio; the task service only keeps the record."""
+"""The services whose work grows with the audio; the task service only keeps the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,10 @@ class Shape:
     """How the processes run."""
 
     cores: Collection[int] = ()
-    """The cores of the services; none: all. The load and the cloud are on the others then."""
+    """The cores of the services, none meaning all; the load and the cloud get the others."""
     ears: str = "timed"
     profile: str = ""
-    """A process to be profiled, into a file of its name in the working directory."""
+    """A process to profile, into a file of its name in the working directory."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Stack:
         return {name: self.processes[name].memory_info().rss / 1000 for name in MEASURED}
 
     def held(self) -> dict[str, dict[str, float]]:
-        """Return what each service holds of the system."""
+        """Return the system resources that each service holds."""
         return {
             name: {
                 "rss_kb": round(memory),
@@ -84,7 +84,7 @@ class Stack:
         return str(response.json()["taskId"])
 
     async def records(self) -> dict[str, Any]:
-        """Return what has come to the cloud since the last call."""
+        """Return what has arrived at the cloud since the last call."""
         response = await self.http.get(f"{self.cloud_url}{RECORDS_PATH}")
         response.raise_for_status()
         records: dict[str, Any] = response.json()
@@ -211,7 +211,7 @@ def _others(cores: Collection[int]) -> set[int]:
 
 @contextmanager
 def _bound_to(cores: Collection[int]) -> Iterator[None]:
-    """Run this process, and what it starts, on these cores alone; none means all."""
+    """Run this process, and what it starts, only on these cores; none means all."""
     before = os.sched_getaffinity(0)
     if not cores:
         yield

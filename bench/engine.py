@@ -1,8 +1,8 @@
-"""`python -m bench.engine`: what faces cost, how even they run and how late they are, as JSON.
+"""`python -m bench.engine`: what faces cost, how smooth and how late they are, as JSON.
 
-The engine runs in a process of its own. This one generates the load: viewers that decrypt and
-reassemble everything but decode nothing. Times are measured in headless Chromium. Each goal is
-printed with its figure; the goals are for a machine of two cores that does nothing else.
+The engine runs in its own process. This one generates the load: viewers that decrypt and reassemble
+everything but decode nothing. Delays are measured in headless Chromium. Each goal is printed with
+its figure; the goals are for an otherwise idle machine with two cores.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from bench.engine_process import running_engine
 Verdict = dict[str, Any]
 
 FRAMES_PER_S = 25.0
-# The share of frames that may be late is allowed to be missing, too.
+# As many frames may be missing as may be late.
 MAX_LATE_SHARE = 0.02
 
 
 async def measure(sessions: Sequence[int], seconds: float, utterances: int) -> dict[str, Any]:
-    """All figures; each load has an engine of its own."""
+    """Measure everything; each load has an engine of its own."""
     started = psutil.getloadavg()[0]
     loads = []
     for kind, count in [(kind, count) for kind in Kind for count in sessions]:
@@ -49,7 +49,7 @@ async def measure(sessions: Sequence[int], seconds: float, utterances: int) -> d
 
 
 def judge(loads: Sequence[Load], times: dict[str, Any]) -> list[Verdict]:
-    """Each goal with its figure, for those that were measured."""
+    """Return each goal with its figure, for those that were measured."""
     costs = {Kind.TALKING: 0.20, Kind.IDLE: 0.04, Kind.BLENDSHAPE: 0.06}
     verdicts = [
         _at_most(f"cores of one session, {load.kind}", load.cores_per_session, costs[load.kind])

@@ -1,4 +1,4 @@
-"""Times of an engine as a viewer has them, measured in headless Chromium."""
+"""An engine's delays as a viewer sees them, measured in headless Chromium."""
 
 import asyncio
 import time
@@ -84,7 +84,7 @@ Series = NDArray[np.float64]
 
 
 async def measure_times(engine: MeasuredEngine, *, utterances: int) -> dict[str, Any]:
-    """Let some utterances be said and watched; medians in milliseconds."""
+    """Have some utterances spoken and watched; return medians in milliseconds."""
     task_id = await engine.open_task("stream-b")
     sound_after: list[float] = []
     offsets: list[float] = []
@@ -120,7 +120,7 @@ def _quartiles(name: str, values: Sequence[float]) -> dict[str, int]:
 
 
 async def _say(engine: MeasuredEngine, task_id: str, name: str) -> float:
-    """Say the voiced part of a recording in real time; gives when its first sample was sent."""
+    """Play the voiced part of a recording in real time; return when its first sample was sent."""
     with wave.open(str(SPEECH / name)) as file:
         rate = file.getframerate()
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -139,7 +139,7 @@ async def _say(engine: MeasuredEngine, task_id: str, name: str) -> float:
 
 
 def _find_offset(sound: Series, mouth: Series, since_ms: float) -> float:
-    """By how much the sound is behind the mouth where both agree best."""
+    """Return how far the sound lags the mouth where both match best."""
     grid = np.arange(since_ms, min(sound[-1, 0], mouth[-1, 0]), GRID_MS)
     opening = _smooth(_sample(mouth, grid))
     level = _smooth(_sample(sound, grid))
@@ -153,7 +153,7 @@ def _find_offset(sound: Series, mouth: Series, since_ms: float) -> float:
 
 
 def _sample(series: Series, grid: Series) -> Series:
-    """What was shown or heard last at each point of time."""
+    """Return what was last shown or heard at each point in time."""
     at = np.searchsorted(series[:, 0], grid, side="right") - 1
     values: Series = series[np.clip(at, 0, len(series) - 1), 1]
     return values

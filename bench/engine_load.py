@@ -1,4 +1,4 @@
-"""Load on an engine: many viewers at a time, of faces that talk without a pause or are idle."""
+"""Load on an engine: many viewers of faces that talk without pause or are idle."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ FILES = ("en_kokoro_af_heart_2.wav", "en_kokoro_bf_emma_3.wav", "en_kokoro_am_mi
 
 
 class Kind(StrEnum):
-    """What the faces do, and who draws them."""
+    """What the faces do, and who renders them."""
 
     IDLE = "idle"
     TALKING = "talking"
@@ -35,10 +35,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What one load did to an engine, all viewers together where it does not say "per".
+    """The effect of a load on an engine, for all viewers together unless it says "per".
 
-    The cores are those of the engine's process alone; what this one and all others used beside it
-    is told apart, as a machine that is not calm makes everything dearer.
+    The cores are those of the engine's process alone; what this process and all others used is
+    reported separately, as a busy machine makes everything more expensive.
     """
 
     kind: Kind
@@ -54,7 +54,7 @@ class Load:
 
 
 class _Counter(Decoder):
-    """Counts the frames that came instead of decoding them."""
+    """Counts frames instead of decoding them."""
 
     def __init__(self, kind: str, frames: Counter[str]) -> None:
         self._kind = kind
@@ -66,13 +66,13 @@ class _Counter(Decoder):
 
 
 async def measure_load(engine: MeasuredEngine, *, kind: Kind, count: int, seconds: float) -> Load:
-    """Let so many faces be watched for so long, after a warm-up."""
+    """Have so many faces watched for some time, after a warm-up."""
     frames: Counter[str] = Counter()
 
     def choose_decoder(codec: RTCRtpCodecParameters) -> Decoder:
         return _Counter(codec.mimeType.partition("/")[0], frames)
 
-    aiortc.rtcrtpreceiver.get_decoder = choose_decoder
+    aiortc.rtcrtpreceiver.get_decoder = choose_decoder  # type: ignore[attr-defined]  # not exported
     async with AsyncExitStack() as stack:
         for number in range(count):
             task_id = await engine.open_task(f"stream-{number}")
@@ -160,7 +160,7 @@ async def _talking(engine: MeasuredEngine, task_id: str, number: int) -> AsyncIt
 
 
 async def _feed(engine: MeasuredEngine, task_id: str, number: int) -> None:
-    """Speech over and over in real time, with a lead of one chunk."""
+    """Send speech repeatedly in real time, with a lead of one chunk."""
     with wave.open(str(SPEECH / FILES[number % len(FILES)])) as file:
         rate, pcm = file.getframerate(), file.readframes(file.getnframes())
     size = int(rate * CHUNK_S) * 2

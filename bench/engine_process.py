@@ -1,4 +1,4 @@
-"""The engine in a process of its own, and what measuring it needs of its API."""
+"""The engine in its own process, and the part of its API that measuring needs."""
 
 import asyncio
 import socket
@@ -31,21 +31,21 @@ class MeasuredEngine(Cloud):
         self._process = process
 
     def cpu_s(self) -> float:
-        """Seconds of CPU that it has used so far."""
+        """Return the CPU seconds that it has used so far."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
     def rss_mib(self) -> float:
-        """Its memory."""
+        """Return its memory."""
         return float(self._process.memory_info().rss / 2**20)
 
     async def health(self) -> dict[str, Any]:
-        """Its own counts."""
+        """Return its own counts."""
         health: dict[str, Any] = (await self.http.get("/healthz")).json()
         return health
 
     async def open_task(self, stream_id: str) -> str:
-        """A task that is on air."""
+        """Put a task on air and return its id."""
         task_id = await self.create(stream_id)
         status = 0
         while status != ON_AIR:
@@ -57,7 +57,7 @@ class MeasuredEngine(Cloud):
 
 @asynccontextmanager
 async def running_engine() -> AsyncIterator[MeasuredEngine]:
-    """Start an engine, wait until it answers, and end it at the end."""
+    """Start an engine, wait until it answers, and stop it at the end."""
     port, drive_port = _free_port(), _free_port()
     # The viewers of this process are on the same machine.
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
@@ -73,7 +73,7 @@ async def running_engine() -> AsyncIterator[MeasuredEngine]:
             "ENGINE_DRIVE_PORT": str(drive_port),
             "ENGINE_INIT_DELAY_S": "0",
             "ENGINE_LOG_LEVEL": "warning",
-            # What is measured is how late it gets, not how it refuses to.
+            # This measures how late it gets, not how it refuses.
             "ENGINE_MAX_LATE_SHARE": "1",
         },
     )

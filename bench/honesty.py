@@ -1,4 +1,4 @@
-"""What the embedded stack answers: `python -m bench.honesty QUESTIONS.tsv` prints a table.
+"""What the embedded stack answers: `python -m bench.honesty QUESTIONS.tsv`, printed as a table.
 
 Each question is asked as text in a conversation of its own, with the real embedder and language
 model. Columns: those of the questions, then the source of the words, the reply, and the
@@ -17,21 +17,27 @@ from services.speech.dialogue.replies import Dialogue, History
 from services.speech.embedded.embedder import E5Embedder
 from services.speech.embedded.library import LibrarySettings, choose_language_model, open_store
 from services.speech.embedded.llama import LlamaChatModel
-from services.speech.personas.catalogue import load_personas
+from services.speech.personas.catalogue import Persona, load_personas
 from services.speech.providers.embedded import only_file
 from services.speech.telemetry.metrics import ANSWERS
 
 PERSONAS = Path(__file__).parents[1] / "personas"
 SOURCES = ("declined", "curated", "model")
-"""A reply that ends in a refusal counts as declined, whoever began it."""
+"""A reply that ends in a refusal counts as declined, whatever its source."""
 
 
-async def _answer(dialogue: Dialogue, row: dict[str, str], **options: object) -> dict[str, str]:
+async def _answer(dialogue: Dialogue, row: dict[str, str], persona: Persona) -> dict[str, str]:
+    replies = dialogue.reply(
+        row["question"],
+        persona=persona,
+        language=persona.speaking(row["language"]),
+        history=History(),
+    )
     before = {source: _count(source) for source in SOURCES}
     asked_at = time.monotonic()
     first_s = None
     reply = ""
-    async for delta in dialogue.reply(row["question"], history=History(), **options):  # type: ignore[arg-type]
+    async for delta in replies:
         first_s = first_s or time.monotonic() - asked_at
         reply += delta
     source = next(source for source in SOURCES if _count(source) > before[source])
@@ -59,10 +65,7 @@ async def _main(path: Path, only: str, threads: int) -> None:
         dialogue = await Dialogue.prepare(personas, chat=chat, embedder=embedder)
         writer: csv.DictWriter[str] | None = None
         for row in rows:
-            persona = personas.get(row["persona"])
-            answer = await _answer(
-                dialogue, row, persona=persona, language=persona.speaking(row["language"])
-            )
+            answer = await _answer(dialogue, row, personas.get(row["persona"]))
             if writer is None:
                 writer = csv.DictWriter(sys.stdout, [*answer], delimiter="\t", lineterminator="\n")
                 writer.writeheader()
@@ -73,7 +76,7 @@ async def _main(path: Path, only: str, threads: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("questions", type=Path)
-    parser.add_argument("--persona", default="", help="only personas whose id holds this")
+    parser.add_argument("--persona", default="", help="only personas whose id contains this")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     asyncio.run(_main(arguments.questions, arguments.persona, arguments.threads))

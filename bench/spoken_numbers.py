@@ -1,7 +1,7 @@
-"""`python -m bench.spoken_numbers`: which numbers of written sentences are heard, as lines of JSON.
+"""`python -m bench.spoken_numbers`: which written numbers come back from speech, as JSON lines.
 
-The embedded voice says each sentence of tests/data/spoken/by_ear.tsv as it is made speakable, the
-embedded recognizer writes down what it hears, and a number has come back when its digits have.
+The embedded voice speaks each normalized sentence of tests/data/spoken/by_ear.tsv, the embedded
+recognizer transcribes it, and a number has come back if its digits have.
 """
 
 import argparse
@@ -26,7 +26,7 @@ THREADS = 2
 
 
 async def measure(written: Sequence[Sentence]) -> AsyncGenerator[HeardSentence, None]:
-    """Yield what is heard of each sentence."""
+    """Yield what is recognised of each sentence."""
     store = open_store(LibrarySettings())
     store.ensure((RECOGNITION_MODEL, SYNTHESIS_MODEL))
     [kokoro] = store.manifest[SYNTHESIS_MODEL].files
@@ -61,7 +61,7 @@ async def tell(written: Sequence[Sentence]) -> None:
 
 
 def main() -> None:
-    """Print what came back."""
+    """Print what was recognised."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m bench.spoken_numbers")
     parser.add_argument("--language", choices=("en", "zh"), help="one language only")
     parser.add_argument("--skip", type=int, default=0, help="leave out so many of the first")

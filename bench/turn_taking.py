@@ -1,7 +1,7 @@
-"""How soon a finished sentence counts as finished: `python -m bench.turn_taking`, JSON out.
+"""How soon the end of a sentence is detected: `python -m bench.turn_taking`, printed as JSON.
 
-Plays recordings in real time into an open microphone with the embedded models, each with silence
-behind it, and tells the time from the last voiced frame to the end of the utterance.
+Plays recordings in real time into an open microphone with the embedded models, each followed by
+silence, and measures the time from the last voiced frame to the end of the utterance.
 """
 
 import argparse

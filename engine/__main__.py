@@ -20,7 +20,7 @@ REMEDY = "Correct it in .env or the environment."
 
 
 async def serve(settings: EngineSettings) -> None:
-    """Serve until the first signal; a second one exits at once."""
+    """Serve until the first signal; a second one exits immediately."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -38,8 +38,8 @@ async def serve(settings: EngineSettings) -> None:
         log.info("engine stopping")
 
 
-def tell_problems() -> None:
-    """Print each setting that is wrong, in the form that all processes of Parley do."""
+def print_problems() -> None:
+    """Print each invalid setting, in the form that all Parley processes use."""
     try:
         read_settings()
     except SettingsError as error:
@@ -50,12 +50,12 @@ def tell_problems() -> None:
 
 
 def main() -> None:
-    """Read the settings and serve; ends with status 2 for bad ones, 1 where the system refuses.
+    """Read the settings and serve; exits with 2 if they are invalid, 1 if the system refuses.
 
-    With `--check` it only says what is wrong with them, one JSON object per line.
+    With `--check` it only reports what is wrong with them, one JSON object per line.
     """
     if CHECK_FLAG in sys.argv[1:]:
-        tell_problems()
+        print_problems()
         return
     try:
         settings = read_settings()
@@ -66,7 +66,7 @@ def main() -> None:
     refusal: BaseException | None = None
     try:
         uvloop.run(serve(settings))
-    except* OSError as group:  # such as a port that is taken, or a folder that cannot be written
+    except* OSError as group:  # such as a port in use, or a folder that cannot be written
         refusal = group
     while isinstance(refusal, BaseExceptionGroup):
         refusal = refusal.exceptions[0]

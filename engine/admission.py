@@ -1,4 +1,4 @@
-"""Admission: new tasks are refused before they would make the running ones late."""
+"""Admission: refuses new tasks before they would make running ones late."""
 
 import asyncio
 from collections import deque
@@ -12,9 +12,9 @@ import structlog
 
 WINDOW_S = 5.0
 SAMPLE_S = 0.5
-# Fewer than this within the window tell nothing.
+# Fewer than this within the window are not significant.
 MIN_DONE = 25
-# Once refused, tasks are welcome again below this part of the limit.
+# Once refused, tasks are admitted again below this share of the limit.
 REOPEN_SHARE = 0.25
 
 log = structlog.get_logger()
@@ -22,17 +22,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How much was done since the start, and how much of that came late."""
+    """How much was done since the start, and how much of it was late."""
 
     done: int
     late: int
 
 
 class Measure(Protocol):
-    """Something that must be in time: the ticks of the clock, the frames of the faces."""
+    """Something that must be on time: the ticks of the clock, the frames of the faces."""
 
     def tally(self) -> Tally:
-        """The counts until now; they never go down."""
+        """The counts so far; they never decrease."""
 
 
 class Room(Enum):
@@ -43,7 +43,7 @@ class Room(Enum):
 
 
 class Admission:
-    """Watches the share of what is late within the last seconds."""
+    """Watches the share of late work within the last seconds."""
 
     def __init__(self, *, measures: Sequence[Measure], max_late_share: float) -> None:
         self.late_share = 0.0
@@ -58,7 +58,7 @@ class Admission:
         return self._room is Room.OPEN
 
     def sample(self) -> None:
-        """Look at the measures; to be called every `SAMPLE_S`."""
+        """Sample the measures; call this every `SAMPLE_S`."""
         now = [measure.tally() for measure in self._measures]
         self._samples.append(now)
         shares = map(_share, self._samples[0], now)
@@ -83,7 +83,7 @@ def _share(before: Tally, now: Tally) -> float:
 async def watching_load(
     *, measures: Sequence[Measure], max_late_share: float
 ) -> AsyncIterator[Admission]:
-    """An admission that samples its measures until the end of the context."""
+    """Run an admission that samples its measures until the end of the context."""
     admission = Admission(measures=measures, max_late_share=max_late_share)
     task = asyncio.create_task(_sample(admission))
     try:

@@ -7,35 +7,31 @@ from typing import Any
 
 import httpx
 
-from engine.actions import Actions
-from engine.admission import watching_load
-from engine.api import Api, CallLimit, RateLimit
-from engine.callbacks import Notices, Receiver, sending_callbacks
-from engine.certificate import Identity, make_identity, publish, server_context
+from engine.broadcast import Broadcast, broadcasting
 from engine.clock import Clock, SystemClock, steady_time
-from engine.debug_routes import FaultSwitches, RecordingDesk
-from engine.drive_socket import PATH, DriveSockets, serving_drives
-from engine.drive_token import DriveTokens
-from engine.drives import DriveStatus
-from engine.face.studio import open_studio
-from engine.faults import Faults
-from engine.http import make_application, serving_http
-from engine.playout import running_metronome
-from engine.plugged_voice import plugged_voice
-from engine.recordings import keeping_recordings
+from engine.contract.drive_token import DriveTokens
+from engine.contract.faults import Faults
+from engine.contract.signature import CallVerifier
+from engine.routes.actions import Actions
+from engine.routes.api import Api, CallLimit, RateLimit
+from engine.routes.application import HealthPage, make_application
+from engine.routes.debug import FaultSwitches, RecordingDesk
+from engine.routes.whep import Whep
+from engine.serving.certificate import Identity, make_identity, publish, server_context
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
-from engine.signature import CallVerifier
-from engine.speaker import Mute, Speaker
-from engine.tasks import TaskRules, keeping_tasks
-from engine.viewers import keeping_viewers, loopback_candidates
-from engine.whep import Whep
+from engine.sources.drive_socket import PATH, DriveSockets, serving_drives
+from engine.sources.plugged_voice import plugged_voice
+from engine.sources.speaker import Mute, Speaker
+from engine.tasks.callbacks import Notices, Receiver, sending_callbacks
 
 FETCH_TIMEOUT_S = 10.0
+MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Where a running engine is reached, and the pair that its API wants."""
+    """Where a running engine is reached, and the credentials that its API expects."""
 
     base_url: str
     drive_port: int
@@ -82,108 +78,92 @@ async def serving(
 ) -> AsyncIterator[Engine]:
     """Serve HTTP at a host until the end of the context; then end all tasks.
 
-    What happens to the tasks is told to `notices`, which must outlive the context.
+    `notices` receives what happens to the tasks and must outlive the context.
     """
-    secret = settings.server_secret.get_secret_value()
     tokens = DriveTokens(now=steady_time(clock))
     async with AsyncExitStack() as stack:
-        stack.enter_context(loopback_candidates(settings.public_host))
-        recordings = stack.enter_context(
-            keeping_recordings(settings.recordings_dir, settings.recordings_bytes)
+        client = await stack.enter_async_context(_audio_client())
+        broadcast = await stack.enter_async_context(
+            broadcasting(settings, clock=clock, notices=notices, faults=faults)
         )
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(
-                timeout=FETCH_TIMEOUT_S, follow_redirects=True, max_redirects=5, trust_env=False
-            )
-        )
-        studio = stack.enter_context(open_studio())
-        metronome = await stack.enter_async_context(running_metronome())
-        admission = await stack.enter_async_context(
-            watching_load(measures=[metronome, studio], max_late_share=settings.max_late_share)
-        )
-        viewers = await stack.enter_async_context(keeping_viewers())
-        tasks = await stack.enter_async_context(
-            keeping_tasks(
-                rules=_rules(settings),
-                clock=clock,
-                metronome=metronome,
-                admission=admission,
-                notices=notices,
-                faults=faults,
-                recordings=recordings,
-                studio=studio,
-            )
+        sockets = DriveSockets(
+            tasks=broadcast.tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
         )
         drive_port = await stack.enter_async_context(
             serving_drives(
-                DriveSockets(
-                    tasks=tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
-                ),
+                sockets,
                 host=settings.host,
                 port=settings.drive_port,
                 context=server_context(identity),
             )
         )
         actions = Actions(
-            tasks=tasks,
+            tasks=broadcast.tasks,
             tokens=tokens,
             speaker=speaker,
             client=client,
             drive_address=f"wss://{settings.public_address(drive_port)}{PATH}",
         )
-
-        def tell_health() -> Mapping[str, Any]:
-            ticks, frames = metronome.tally(), studio.tally()
-            return {
-                "tasks": len(tasks.live),
-                "viewers": viewers.count,
-                "ticks": ticks.done,
-                "late_ticks": ticks.late,
-                "skipped_ticks": metronome.skipped_ticks,
-                "frames": frames.done,
-                "late_frames": frames.late,
-                "key_frames": studio.count.keys,
-                "looped_frames": studio.count.looped,
-                "late_share": round(admission.late_share, 4),
-                "has_room": admission.has_room,
-            }
-
         application = make_application(
-            api=Api(
-                verifier=CallVerifier(app_id=settings.app_id, server_secret=secret),
+            Api(
+                verifier=verifier_of(settings),
                 handlers=actions.handlers(),
                 faults=faults,
                 limit=limit,
                 clock=clock,
             ),
-            whep=Whep(
-                tasks=tasks,
-                viewers=viewers,
-                clock=clock,
-                app_id=settings.app_id,
-                server_secret=secret,
-            ).routes(),
-            recordings=RecordingDesk(tasks=tasks, recordings=recordings).routes(),
-            fault_switches=FaultSwitches(faults),
-            health=tell_health,
+            _whep(settings, broadcast, clock),
+            RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings),
+            FaultSwitches(faults),
+            HealthPage(broadcast),
         )
-        # Once HTTP is closed: a drive that holds its sender back lets go only when it ends.
-        stack.push_async_callback(tasks.stop_all)
+        # After HTTP is closed: a drive that blocks its sender is released only when it ends.
+        stack.push_async_callback(broadcast.tasks.stop_all)
         port = await stack.enter_async_context(
             serving_http(application, host=host, port=settings.port)
         )
-        yield Engine(
-            base_url=f"http://{settings.public_address(port)}",
-            drive_port=drive_port,
-            app_id=settings.app_id,
-            server_secret=secret,
-            health=tell_health,
-        )
+        yield engine_at(settings, port=port, drive_port=drive_port, health=broadcast.figures)
+
+
+def engine_at(
+    settings: EngineSettings,
+    *,
+    port: int,
+    drive_port: int,
+    health: Callable[[], Mapping[str, Any]],
+) -> Engine:
+    """Return the engine that serves at these ports."""
+    return Engine(
+        base_url=f"http://{settings.public_address(port)}",
+        drive_port=drive_port,
+        app_id=settings.app_id,
+        server_secret=settings.server_secret.get_secret_value(),
+        health=health,
+    )
+
+
+def _audio_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        timeout=FETCH_TIMEOUT_S,
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        trust_env=False,
+    )
+
+
+def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock) -> Whep:
+    return Whep(
+        tasks=broadcast.tasks,
+        viewers=broadcast.viewers,
+        clock=clock,
+        app_id=settings.app_id,
+        server_secret=settings.server_secret.get_secret_value(),
+    )
 
 
 @asynccontextmanager
 async def voice_of(settings: EngineSettings) -> AsyncIterator[Speaker]:
-    """Who speaks for DriveByText."""
+    """The voice for DriveByText."""
     if settings.voice_url is None:
         yield Mute()
         return
@@ -192,18 +172,15 @@ async def voice_of(settings: EngineSettings) -> AsyncIterator[Speaker]:
         yield voice
 
 
-def _rules(settings: EngineSettings) -> TaskRules:
-    told_as = {"ended": DriveStatus.ENDED, "interrupted": DriveStatus.INTERRUPTED}
-    return TaskRules(
-        init_delay_s=settings.init_delay_s,
-        max_tasks=settings.max_tasks,
-        layout=settings.layout,
-        interrupted_as=told_as[settings.interrupted_status],
+def verifier_of(settings: EngineSettings) -> CallVerifier:
+    """Return what verifies the signatures of calls."""
+    return CallVerifier(
+        app_id=settings.app_id, server_secret=settings.server_secret.get_secret_value()
     )
 
 
 def identity_of(settings: EngineSettings) -> Identity:
-    """A new identity for the drive sockets of one run, published if the settings say where."""
+    """Return a new identity for this run's drive sockets, published if the settings say where."""
     identity = make_identity(settings.public_host)
     if settings.drive_certificate is not None:
         publish(identity, settings.drive_certificate)
@@ -211,7 +188,7 @@ def identity_of(settings: EngineSettings) -> Identity:
 
 
 def receiver_of(settings: EngineSettings) -> Receiver | None:
-    """Who gets the callbacks, if anybody."""
+    """Return the receiver of callbacks, if there is one."""
     if settings.callback_url is None or settings.callback_secret is None:
         return None
     return Receiver(

@@ -1,4 +1,4 @@
-"""The time that rules and deadlines are measured with, as a port so that tests can move it."""
+"""The time that rules and deadlines refer to, as a port so that tests can move it."""
 
 import asyncio
 import time
@@ -8,26 +8,26 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time, monotonic time, and waiting; the 20 ms clock of the media is not this one."""
+    """Wall time, monotonic time, and waiting; the 20 ms playout clock is another one."""
 
     def time(self) -> float:
         """Unix time in seconds."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go backwards."""
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait until the event is set, at most for some seconds; tell whether it is set."""
+        """Wait until the event is set, at most `seconds`; return whether it is set."""
 
 
 def steady_time(clock: Clock) -> Callable[[], float]:
-    """Return Unix time as it is now, going on evenly even if the wall clock is set."""
+    """Return a Unix time that advances steadily even if the wall clock is set."""
     offset = clock.time() - clock.monotonic()
     return lambda: offset + clock.monotonic()
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The machine's clock."""
 
     def time(self) -> float:
         return time.time()

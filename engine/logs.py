@@ -1,4 +1,4 @@
-"""How the processes of the engine log: as all of Parley's do, without knowing them."""
+"""How the engine's processes log: like all of Parley's, without importing them."""
 
 import logging
 import sys
@@ -10,12 +10,12 @@ from engine.settings import EngineSettings
 
 
 def _plain(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Name members of enumerations by their values."""
+    """Log members of enumerations by their values."""
     return {name: each.value if isinstance(each, Enum) else each for name, each in event.items()}
 
 
 def configure_logs(settings: EngineSettings) -> None:
-    """One event per line on stderr, for people or as JSON; libraries from warnings on."""
+    """Log one event per line to stderr, readable or as JSON; libraries from warnings on."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.log_format == "json"

@@ -19,15 +19,15 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from engine.drives import DriveIds
 from engine.face.layout import Layout
+from engine.tasks.drives import DriveIds
 
 PREFIX = "ENGINE_"
 QUOTES = "\"'`“”‘’"
 
 
 class SettingsError(Exception):
-    """Some variables are missing or bad; the message names each with what is expected."""
+    """Some variables are missing or invalid; the message names each and what is expected."""
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -133,14 +133,14 @@ class EngineSettings(BaseSettings):
     )
 
     def public_address(self, port: int) -> str:
-        """Return host:port by which callers reach a port."""
+        """Return the host:port at which callers reach a port."""
         host = f"[{self.public_host}]" if ":" in self.public_host else self.public_host
         return f"{host}:{port}"
 
     @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: Any) -> Any:
-        # What a bad copy or file leaves: line ends, invisible characters, quotation marks.
+        # Leftovers of copying: line ends, invisible characters, quotation marks.
         if isinstance(value, str) and (not value.isprintable() or value.strip(QUOTES) != value):
             raise ValueError("not one line of plain text")
         return value
@@ -165,7 +165,7 @@ class EngineSettings(BaseSettings):
     @field_validator("server_secret", "callback_secret", "voice_key")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        # The server's is also the AES key of the viewer tokens, byte by byte.
+        # The server secret is also the AES key of viewer tokens, byte by byte.
         if secret is not None and not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
             raise ValueError("not visible ASCII")
         return secret
@@ -192,9 +192,9 @@ class EngineSettings(BaseSettings):
 
 
 def read_settings() -> EngineSettings:
-    """The settings of the environment; raises `SettingsError` that names every bad variable."""
+    """Read the settings from the environment; raises `SettingsError` naming every bad variable."""
     try:
-        return EngineSettings()  # type: ignore[call-arg]  # the environment gives the required
+        return EngineSettings()
     except ValidationError as error:
         lines = dict.fromkeys(_line(str(item["loc"][0])) for item in error.errors())
         raise SettingsError("\n".join(lines)) from None
@@ -203,7 +203,7 @@ def read_settings() -> EngineSettings:
 
 
 def _line(place: str) -> str:
-    """Say what a variable must be, by the name of its field or one of its own."""
+    """Return what a variable must be, by the name of its field or its own name."""
     for name, field in EngineSettings.model_fields.items():
         own_name = f"{PREFIX}{name.upper()}"
         match field.validation_alias:

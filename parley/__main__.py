@@ -28,18 +28,18 @@ from parley.supervisor import Supervisor
 from parley.talk import Call
 
 app = typer.Typer(
-    help="Talk with digital humans: run everything, try it out, find out what is wrong.",
+    help="Talk with digital humans: run everything, try it out, find problems.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 tasks_app = typer.Typer(help="Digital humans on air.", no_args_is_help=True)
-persona_app = typer.Typer(help="Who digital humans are.", no_args_is_help=True)
+persona_app = typer.Typer(help="Personas of digital humans.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
 
 console = Console()
-complaints = Console(stderr=True)
+errors = Console(stderr=True)
 
 Url = Annotated[
     str | None, typer.Option("--url", help="Address of the gateway; default: this machine's.")
@@ -61,20 +61,20 @@ def prepare(
     is_version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Say the version and end."
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Read .env, without overriding what is set already."""
+    """Read .env, without overriding what is already set."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that has no ✔ gets a ? instead of an error.
+        # A terminal without ✔ shows a ? instead of failing.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         dotenv.load_dotenv(ROOT / ".env", override=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        _complain(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
+        _fail(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
 
 
 @app.command()
@@ -84,26 +84,26 @@ def up() -> None:
         environment = complete_with_kept(os.environ)
         raise typer.Exit(asyncio.run(Supervisor(environment, console).run()))
     except (PlanError, OSError) as error:
-        _complain(error)
+        _fail(error)
 
 
 @app.command("env")
 def print_environment() -> None:
-    """Print what processes started by hand need: eval "$(parley env)"."""
+    """Print the environment for processes started by hand: eval "$(parley env)"."""
     try:
         completed = complete_with_kept(os.environ)
     except (PlanError, OSError) as error:
-        _complain(error)
-    # What .env says was not in the environment before this command.
-    told = dotenv.dotenv_values(ROOT / ".env").keys() | (completed.keys() - os.environ.keys())
-    for name in sorted(told & completed.keys()):
+        _fail(error)
+    # The values of .env were not in the environment before this command.
+    needed = dotenv.dotenv_values(ROOT / ".env").keys() | (completed.keys() - os.environ.keys())
+    for name in sorted(needed & completed.keys()):
         console.out(f"export {name}={shlex.quote(completed[name])}", highlight=False)
 
 
 @app.command("doctor")
 def examine_machine() -> None:
-    """Say what is wrong here and how to mend it."""
-    with console.status("Looking around"):
+    """Report what is wrong on this machine and how to fix it."""
+    with console.status("Examining this machine"):
         found = asyncio.run(_found())
     raise typer.Exit(doctor.show(found, console))
 
@@ -111,11 +111,11 @@ def examine_machine() -> None:
 @persona_app.command("check")
 def check_personas(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Persona files; default: all that are set.")
+        list[Path] | None, typer.Argument(help="Persona files; default: all that are configured.")
     ] = None,
 ) -> None:
-    """Say all that is wrong with persona files; docs/personas.md tells of the format."""
-    # The speech service's own check: what it says here is what it says at its start.
+    """Report everything wrong with persona files; docs/personas.md describes the format."""
+    # The speech service's own check: it reports here what it would report at startup.
     words = (sys.executable, "-m", "services.speech.persona_check", *map(str, files or ()))
     raise typer.Exit(subprocess.run(words, check=False).returncode)
 
@@ -133,11 +133,11 @@ def talk(
     text: Annotated[str | None, typer.Option(help="A written question.")] = None,
     persona: Annotated[str | None, typer.Option(help="Who replies.")] = None,
     lang: Annotated[str | None, typer.Option(help="Language, such as en or zh.")] = None,
-    is_json: Annotated[bool, typer.Option("--json", help="Tell the result as JSON.")] = False,
+    is_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Hold one whole call: put on air, ask, hear the reply, stop."""
+    """Hold a complete call: put on air, ask, hear the reply, stop."""
     if wav is not None and text is not None:
         raise typer.BadParameter("give --wav or --text, not both")
 
@@ -151,11 +151,11 @@ def talk(
 
 @tasks_app.command("list")
 def list_tasks(
-    is_all: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
+    is_all: Annotated[bool, typer.Option("--all", help="Include tasks that have ended.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """List the tasks that run."""
+    """List the running tasks."""
 
     async def show(gateway: Gateway) -> None:
         states = () if is_all else tasks.LIVE_STATES
@@ -166,14 +166,16 @@ def list_tasks(
 
 @tasks_app.command("stop")
 def stop_task(
-    task_id: Annotated[str | None, typer.Argument(help="Which; see `parley tasks list`.")] = None,
-    is_all: Annotated[bool, typer.Option("--all", help="Every task that runs.")] = False,
+    task_id: Annotated[
+        str | None, typer.Argument(help="The task; see `parley tasks list`.")
+    ] = None,
+    is_all: Annotated[bool, typer.Option("--all", help="All running tasks.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Stop a task, or all."""
+    """Stop one task, or all."""
     if (task_id is None) != is_all:
-        raise typer.BadParameter("name one task, or say --all")
+        raise typer.BadParameter("name one task, or use --all")
 
     async def stop(gateway: Gateway) -> None:
         if task_id is None:
@@ -197,13 +199,13 @@ def _with_gateway(
     try:
         asyncio.run(run())
     except (GatewayError, PlanError) as error:
-        _complain(error)
+        _fail(error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def _complain(error: Exception) -> NoReturn:
-    complaints.print(str(error), style="red", markup=False, soft_wrap=True)
+def _fail(error: Exception) -> NoReturn:
+    errors.print(str(error), style="red", markup=False, soft_wrap=True)
     sys.exit(1)
 
 

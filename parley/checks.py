@@ -1,4 +1,4 @@
-"""What the processes themselves say of their settings, before any of them is started."""
+"""What the processes say about their settings, before any of them is started."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ _GRACE_S = 2.0
 
 
 async def check_processes(environment: Mapping[str, str]) -> list[Finding]:
-    """Have each process check its settings as it does at its start.
+    """Have each process check its settings as it does at startup.
 
-    What several of them find is told once. Nothing is found where no plan can be made: that is told
-    with the ports.
+    What several of them find is reported once. If no plan can be made, nothing is found: that is
+    reported with the ports.
     """
     try:
         planned = commands(complete(environment, folder=VAR))
@@ -51,7 +51,7 @@ async def _check(command: Command) -> list[Finding]:
         ):
             exit_code = await process.wait()
     except TimeoutError:
-        return [*told, _unchecked(command, "it does not come to an end")]
+        return [*told, _unchecked(command, "it does not finish")]
     if exit_code:
         told.append(_unchecked(command, other[-1] if other else f"exit code {exit_code}"))
     return told
@@ -70,5 +70,5 @@ def _unchecked(command: Command, why: str) -> Finding:
         subject=command.name,
         verdict=Verdict.PROBLEM,
         found=f"its settings cannot be checked: {why}",
-        remedy="See what it says when it is started: " + " ".join(command.words[1:]),
+        remedy="See what it reports when started: " + " ".join(command.words[1:]),
     )

@@ -1,4 +1,4 @@
-"""`parley doctor`: shows what is wrong here and how to mend it."""
+"""`parley doctor`: reports what is wrong on this machine and how to fix it."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def show(found: Sequence[Finding], console: Console) -> int:
     console.print(table)
     problems = sum(each.verdict is Verdict.PROBLEM for each in found)
     if problems:
-        console.print(f"[red]{problems} to mend.[/red]")
+        console.print(f"[red]{problems} to fix.[/red]")
         return 1
     console.print("[green]All is well.[/green]")
     return 0

@@ -1,4 +1,4 @@
-"""One thing that `parley doctor` looked at, and what is to do about it."""
+"""One thing that `parley doctor` examined, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `remedy` says how to mend it, if it needs mending."""
+    """One thing that was examined; `remedy` says how to fix it, if needed."""
 
     subject: str
     verdict: Verdict
@@ -23,6 +23,6 @@ class Finding:
 
 
 def judged(subject: str, is_fine: bool, found: str, remedy: str) -> Finding:
-    """Return a finding that is fine, or else a problem."""
+    """Return a finding that is either fine or a problem."""
     verdict = Verdict.FINE if is_fine else Verdict.PROBLEM
     return Finding(subject=subject, verdict=verdict, found=found, remedy="" if is_fine else remedy)

@@ -1,4 +1,4 @@
-"""What is right and wrong with this machine, and how to mend it."""
+"""What is right and wrong with this machine, and how to fix it."""
 
 import asyncio
 import shutil
@@ -28,14 +28,14 @@ from services.speech.embedded.store import FileState, ModelStore
 
 _NEEDED_MEMORY = 2 * 10**9
 _JOURNAL_SPACE = 200 * 10**6
-# The cloud refuses a request whose timestamp is ten minutes off.
+# The cloud refuses requests whose timestamp is ten minutes off.
 _SKEW_PROBLEM_S = 300.0
 _SKEW_WARNING_S = 30.0
 _ANSWER_TIMEOUT_S = 5.0
 
 
 async def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """Look at everything; takes a few seconds at most."""
+    """Examine everything; takes a few seconds at most."""
     found = [
         *_machine(),
         *_models(),
@@ -48,7 +48,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
             *(_port(each, environment) for each in listeners(environment))
         )
     except PlanError as error:
-        remedy = ".env.example tells what it may be."
+        remedy = ".env.example says which values are allowed."
         return [*found, judged("ports", False, str(error), remedy)]
     return [*found, *answers, *await _cloud(environment)]
 
@@ -69,7 +69,7 @@ def _models() -> Iterator[Finding]:
     try:
         settings = load(LibrarySettings)
     except SettingsError as error:
-        yield judged("models", False, str(error), ".env.example tells what it may be.")
+        yield judged("models", False, str(error), ".env.example says which values are allowed.")
         return
     store = open_store(settings)
     names = default_models(choose_language_model(settings))
@@ -82,7 +82,7 @@ def _models() -> Iterator[Finding]:
         "disk",
         free >= missing + _JOURNAL_SPACE,
         f"{free / 1e9:.1f} GB free in {folder}",
-        f"Make {(missing + _JOURNAL_SPACE) / 1e9:.1f} GB free, or set PARLEY_CACHE elsewhere.",
+        f"Free {(missing + _JOURNAL_SPACE) / 1e9:.1f} GB, or move PARLEY_CACHE elsewhere.",
     )
 
 
@@ -126,7 +126,7 @@ async def _port(listener: Listener, environment: Mapping[str, str]) -> Finding:
             subject,
             False,
             "in use, but not by a healthy Parley",
-            f"See its log; or end what listens there; or set {listener.variable} to another port.",
+            f"See its log; or stop what listens there; or set {listener.variable} to another port.",
         )
     return Finding(subject=subject, verdict=Verdict.FINE, found="running, healthy")
 
@@ -151,7 +151,7 @@ async def _cloud(environment: Mapping[str, str]) -> list[Finding]:
 
 def _clock(date: str | None) -> Finding:
     if date is None:
-        return Finding(subject="clock", verdict=Verdict.WARNING, found="the cloud tells no time")
+        return Finding(subject="clock", verdict=Verdict.WARNING, found="the cloud sends no time")
     skew_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
     found = f"{skew_s:+.0f} s from the cloud's"
     remedy = "Set the clock, best by NTP: the cloud refuses requests that are minutes off."

@@ -1,4 +1,4 @@
-"""The gateway's HTTP API, as far as the command line uses it."""
+"""The part of the gateway's HTTP API that the command line uses."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _EVENT_TIMEOUT_S = 60.0
 
 
 class GatewayError(Exception):
-    """The gateway refused, failed or is not there; the text says what happened and what to do."""
+    """The gateway refused, failed or is unreachable; the message says what to do."""
 
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked: a recording, a text, or by default the persona's sample question."""
+    """What to ask: a recording, a text, or by default the persona's sample question."""
 
     wav: Path | None = None
     text: str | None = None
@@ -52,7 +52,7 @@ class Question:
 
 
 class Gateway:
-    """A gateway that is called with a client of httpx, which knows its address and key."""
+    """A gateway, called through an httpx client that knows its address and key."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -60,13 +60,13 @@ class Gateway:
     async def create_task(
         self, *, persona_id: str | None = None, language_code: str | None = None
     ) -> Json:
-        """Put a digital human on air in a room of its own; returns the task."""
+        """Put a digital human on air in a room of its own; return the task."""
         name = f"cli-{secrets.token_hex(8)}"
         body = {"roomId": name, "streamId": name, "personaId": persona_id, "lang": language_code}
         return await self._call("POST", f"{_API}/create-task", json=_present(body))
 
     async def stop_task(self, task_id: str) -> Json:
-        """Stop a task; repeating it is a success."""
+        """Stop a task; succeeds again if repeated."""
         return await self._call("POST", f"{_API}/stop-task", json={"taskId": task_id})
 
     async def list_tasks(self, states: tuple[str, ...] = ()) -> list[Json]:
@@ -121,12 +121,12 @@ class Gateway:
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         return UnreachableError(
             f"No answer from {self._client.base_url} ({type(error).__name__}). "
-            "Is Parley running? Start it with `make up`, or name its address with --url."
+            "Is Parley running? Start it with `make up`, or give its address with --url."
         )
 
 
 def address(text: str) -> str:
-    """Return an address with its scheme; `localhost:8080` is meant as people say it."""
+    """Return an address with a scheme; `localhost:8080` means HTTP."""
     return text if "://" in text else f"http://{text}"
 
 
@@ -178,7 +178,7 @@ def _error_of(answer: httpx.Response) -> GatewayError:
     try:
         return _error(answer.json())
     except ValueError:
-        return GatewayError(f"{answer.url} answered {answer.status_code} and no reason.")
+        return GatewayError(f"{answer.url} answered {answer.status_code} without a reason.")
 
 
 def _error(problem: Json) -> GatewayError:

@@ -1,4 +1,4 @@
-"""`parley models`: get, list and check the model files of the embedded providers."""
+"""`parley models`: download, list and verify the models of the embedded providers."""
 
 import contextlib
 import sys
@@ -39,7 +39,7 @@ from services.speech.embedded.store import (
 from services.speech.embedded.store import Progress as StoreProgress
 
 models_app = typer.Typer(
-    help="Get, list and check the model files of the embedded providers.", no_args_is_help=True
+    help="Download, list and verify the models of the embedded providers.", no_args_is_help=True
 )
 
 _console = Console(soft_wrap=True)
@@ -47,13 +47,13 @@ _errors = Console(stderr=True, soft_wrap=True)
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(help="Names of models; by default those that the embedded providers need."),
+    typer.Argument(help="Names of models; default: those that the embedded providers need."),
 ]
 
 
 @models_app.command()
 def pull(names: Names = None) -> None:
-    """Fetch what is missing; goes on where an earlier pull stopped."""
+    """Download what is missing; resumes an interrupted pull."""
     with _plain_errors():
         store, wanted = _open(names)
         plan = store.plan(wanted)
@@ -65,7 +65,7 @@ def pull(names: Names = None) -> None:
 
 @models_app.command("list")
 def list_models() -> None:
-    """Show all models, which of them are here, and which are used by default."""
+    """List all models, which are present, and which are used by default."""
     with _plain_errors():
         store, wanted = _open(None)
         table = Table(box=None)
@@ -88,7 +88,7 @@ def list_models() -> None:
 
 @models_app.command()
 def verify(names: Names = None) -> None:
-    """Read all files again and compare their SHA-256; fails if one is missing or wrong."""
+    """Read all files again and compare their SHA-256; fails if any is missing or wrong."""
     with _plain_errors():
         store, wanted = _open(names)
         with _progress() as show:
@@ -97,17 +97,17 @@ def verify(names: Names = None) -> None:
             _console.print(f"{file.label}: {state.value}")
         wrong = [file for file, state in states.items() if state is not FileState.VERIFIED]
         if wrong:
-            raise ModelStoreError("some files are not right: run `parley models pull`")
+            raise ModelStoreError("some files are wrong or missing: run `parley models pull`")
 
 
 def describe_plan(plan: Plan) -> str:
-    """Say what a pull will fetch, before it starts."""
+    """Describe what a pull will download, before it starts."""
     missing = [models for models in plan.models if not models.is_complete]
     if not missing:
-        return f"All {len(plan.models)} models are here ({decimal(plan.total_bytes)})."
+        return f"All {len(plan.models)} models are present ({decimal(plan.total_bytes)})."
     lines = [
-        f"{decimal(plan.fetch_bytes)} to fetch, {decimal(plan.present_bytes)} of "
-        f"{decimal(plan.total_bytes)} are here:"
+        f"{decimal(plan.fetch_bytes)} to download, {decimal(plan.present_bytes)} of "
+        f"{decimal(plan.total_bytes)} present:"
     ]
     lines += [f"  {item.model.title}: {decimal(item.fetch_bytes)}" for item in missing]
     return "\n".join(lines)
@@ -120,24 +120,24 @@ def _open(names: list[str] | None) -> tuple[ModelStore, tuple[str, ...]]:
     for name in wanted:
         if name not in store.manifest.models:
             known = ", ".join(store.manifest.models)
-            raise typer.BadParameter(f"no model is called {name!r}; there are {known}")
+            raise typer.BadParameter(f"no model is named {name!r}; the models are {known}")
     return store, wanted
 
 
 def _presence(plan: ModelPlan) -> str:
     if plan.is_complete:
         return "yes"
-    return "in part" if plan.present_bytes else "no"
+    return "partly" if plan.present_bytes else "no"
 
 
 def _progress() -> contextlib.AbstractContextManager[OnProgress]:
-    """Bars for who looks at a terminal; lines that stay readable in a file."""
+    """Progress bars on a terminal; plain lines in a file."""
     is_watched = sys.stderr.isatty()
     return _progress_bars() if is_watched else contextlib.nullcontext(_progress_lines())
 
 
 def _progress_lines() -> OnProgress:
-    """One line per file, when the work on it begins."""
+    """One line per file, when work on it starts."""
     told: set[ModelFile] = set()
 
     def show(progress: StoreProgress) -> None:
@@ -152,7 +152,7 @@ def _progress_lines() -> OnProgress:
 
 @contextlib.contextmanager
 def _progress_bars() -> Iterator[OnProgress]:
-    """One bar per file, made when the work on it begins."""
+    """One bar per file, added when work on it starts."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -178,7 +178,7 @@ def _progress_bars() -> Iterator[OnProgress]:
 
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
-    """End with the reason instead of a traceback."""
+    """Exit with the reason instead of a traceback."""
     try:
         yield
     except ModelStoreError as error:

@@ -1,7 +1,7 @@
-"""Becomes another program that is told to end when its starter dies, however that dies.
+"""Replaces itself with a program that is terminated when its parent dies, for any reason.
 
-Run as a script: `parent_death.py STARTER_PID PROGRAM ARGUMENT…`. It stands between because the
-system ties a process to its starter only from inside, and because a starter with threads must not
+Run as a script: `parent_death.py PARENT_PID PROGRAM ARGUMENT…`. It is a process of its own because
+the system lets only the child tie itself to its parent, and because a parent with threads must not
 run code between fork and exec.
 """
 
@@ -13,13 +13,13 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def become(starter: int, words: list[str]) -> None:
-    """Replace this process by the program; does not return."""
+def become(parent: int, words: list[str]) -> None:
+    """Replace this process with the program; does not return."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != starter:
-            sys.exit("the starter is gone")
-    # A starter in a shell's background ignores Ctrl-C, and what it starts would, too.
+        if os.getppid() != parent:
+            sys.exit("the parent has exited")
+    # A parent in a shell's background ignores Ctrl-C, and its children would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(words[0], words)

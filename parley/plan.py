@@ -14,7 +14,7 @@ from services.runtime.values import check_host
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
 VAR = ROOT / "var"
-"""What runs of this checkout leave behind, and share."""
+"""What runs of this checkout leave behind and share."""
 
 LOOPBACK = "127.0.0.1"
 FILE_SUFFIX = "_FILE"
@@ -28,17 +28,17 @@ class Listener:
 
     process: str
     variables: tuple[str, ...]
-    """Settings of the port, the first one that is set winning; people are told the last."""
+    """Settings of the port; the first that is set wins, and messages name the last."""
     default: int
     host_variable: str
 
     @property
     def variable(self) -> str:
-        """The setting that people are told of."""
+        """The setting that messages name."""
         return self.variables[-1]
 
     def port(self, environment: Mapping[str, str]) -> int:
-        """The port under this environment; raises PlanError when it is no port."""
+        """The port in this environment; raises PlanError if it is not a port."""
         found = (environment[name] for name in self.variables if environment.get(name))
         text = next(found, str(self.default))
         if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
@@ -97,14 +97,14 @@ def reachable(host: str) -> str:
 
 
 class PlanError(Exception):
-    """Something must be mended before anything can start; the message says what."""
+    """Something must be fixed before anything can start; the message says what."""
 
 
 def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
     """Return the environment with the addresses and credentials that one run shares.
 
-    Without APP_ID the engine stands in for the cloud, under credentials made for this run; it puts
-    its certificate into the `folder`, under a name that only one engine of this machine can have.
+    Without APP_ID the engine stands in for the cloud, with credentials generated for this run. It
+    puts its certificate into the `folder`, under a name that is unique on this machine.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
     made |= {name: each.address(environment) for name, each in TARGETS.items()}
@@ -130,7 +130,7 @@ def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
 
 
 def _callback_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """What signs the engine's callbacks and what checks them: as given for either, else made."""
+    """The secrets that sign and verify the engine's callbacks: given for either, or generated."""
     for suffix in ("", FILE_SUFFIX):
         for name in CALLBACK_SECRETS:
             if value := environment.get(f"{name}{suffix}"):
@@ -149,13 +149,13 @@ def uses_engine(environment: Mapping[str, str]) -> bool:
 
 
 def commands(environment: Mapping[str, str]) -> tuple[Command, ...]:
-    """The Procfile's commands under an environment, in the order in which they are started."""
+    """The Procfile's commands for an environment, in the order they are started."""
     found = []
     for line in PROCFILE.read_text(encoding="utf-8").splitlines():
         name, _, words = line.partition(":")
         if name == "engine" and not uses_engine(environment):
             continue
-        # The interpreter that runs this, whatever PATH says.
+        # The interpreter that runs this, regardless of PATH.
         python, *arguments = shlex.split(words)
         assert python == "python"
         found.append(
@@ -165,7 +165,7 @@ def commands(environment: Mapping[str, str]) -> tuple[Command, ...]:
 
 
 def listeners(environment: Mapping[str, str]) -> tuple[Listener, ...]:
-    """The listeners of the processes that run under an environment."""
+    """The listeners of the processes that run in an environment."""
     return tuple(each for each in LISTENERS if each.process != "engine" or uses_engine(environment))
 
 
@@ -181,10 +181,10 @@ def is_free(host: str, port: int) -> bool:
 
 
 def require_free_ports(environment: Mapping[str, str]) -> None:
-    """Raise PlanError that names every port that is taken and the setting that moves it."""
+    """Raise PlanError naming every port that is taken and the setting that moves it."""
     taken = [
         f"port {each.port(environment)} for {each.process} is taken: "
-        f"end what listens there, or set {each.variable} to another port"
+        f"stop what listens there, or set {each.variable} to another port"
         for each in listeners(environment)
         if not is_free(each.host(environment), each.port(environment))
     ]

@@ -1,4 +1,4 @@
-"""A process with a life: it runs while its context is open, and nothing of it is left behind."""
+"""A process that runs while its context is open and leaves nothing behind."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 OnLine: TypeAlias = Callable[[str, str], None]
-"""Told the name of a process and a line that it wrote."""
+"""Called with the name of a process and a line that it wrote."""
 
 TAIL_LINES = 20
 LINE_BYTES = 1 << 20
@@ -21,7 +21,7 @@ _PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run: a name for people, the words of the command, the whole environment."""
+    """What to run: a display name, the words of the command, the complete environment."""
 
     name: str
     words: tuple[str, ...]
@@ -29,7 +29,7 @@ class Command:
 
 
 class Running:
-    """A process that was started. Its output goes line by line to `on_line`."""
+    """A started process. Its output goes to `on_line`, line by line."""
 
     def __init__(
         self,
@@ -52,19 +52,19 @@ class Running:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
+        """Its exit code, negative for a signal; None while it is running."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Return the exit code when it has ended and all that it wrote has been passed on."""
+        """Return the exit code once it has ended and all its output has been passed on."""
         exit_code = await self._process.wait()
-        # Children that it left behind would hold its output open.
+        # Children left behind would hold its output open.
         self.kill()
         await asyncio.shield(self._reading)
         return exit_code
 
     async def stop(self, grace_s: float) -> int:
-        """Ask it to end; kill it and its children when it has not within the grace."""
+        """Ask it to exit; kill it and its children if it has not within the grace period."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
@@ -75,7 +75,7 @@ class Running:
             return await self.wait()
 
     def kill(self) -> None:
-        """End it and its children at once."""
+        """Kill it and its children at once."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -84,7 +84,7 @@ class Running:
             try:
                 raw = await self._output.readline()
             except ValueError:
-                # Longer than the limit: the line is lost, the next ones are not.
+                # Longer than the limit: this line is lost, the next ones are not.
                 continue
             if not raw:
                 return
@@ -95,14 +95,14 @@ class Running:
 
 @asynccontextmanager
 async def running(command: Command, *, on_line: OnLine, grace_s: float) -> AsyncIterator[Running]:
-    """Run a command in a group of its own until the block is left, then stop it.
+    """Run a command in its own process group until the block is left, then stop it.
 
-    The process gets SIGTERM when this one dies, however it dies. A command that cannot be run ends
-    with exit code 1 and says so.
+    The process gets SIGTERM when this one dies for any reason. A command that cannot be run exits
+    with code 1 and says so.
     """
     reading, writing = os.pipe()
     async with _lines_of(reading) as output:
-        # Only the process keeps the writing end, so that its end is the output's end.
+        # Only the process keeps the writing end, so that its exit ends the output.
         with os.fdopen(writing, "wb", 0) as pipe:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(_PARENT_DEATH), str(os.getpid())),
@@ -122,7 +122,7 @@ async def running(command: Command, *, on_line: OnLine, grace_s: float) -> Async
 
 @asynccontextmanager
 async def _lines_of(pipe: int) -> AsyncIterator[asyncio.StreamReader]:
-    """Read a pipe of ours: asyncio's own hide a process's end while any child holds them open."""
+    """Read our own pipe: asyncio's hide the exit of a process while any child holds them open."""
     reader = asyncio.StreamReader(limit=LINE_BYTES)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)

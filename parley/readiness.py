@@ -1,4 +1,4 @@
-"""Tells when processes are ready: by gRPC's health watch, or by asking over HTTP.
+"""Reports when processes are ready: by gRPC's health watch, or by polling over HTTP.
 
 `python -m parley.readiness TARGET` waits for one: `host:port` of gRPC, or an http address.
 """
@@ -20,12 +20,12 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 def base_url(listener: Listener, environment: Mapping[str, str]) -> str:
-    """The address of an HTTP process, as seen from this machine."""
+    """Return the address of an HTTP process, as seen from this machine."""
     return f"http://{listener.address(environment)}"
 
 
 async def until_ready(listener: Listener, environment: Mapping[str, str]) -> None:
-    """Return when the process that listens there is ready; the caller sets the deadline."""
+    """Return once the process that listens there is ready; the caller sets the deadline."""
     path = _HEALTH_PATHS.get(listener.process)
     if path is None:
         await until_serving(listener.address(environment))
@@ -34,12 +34,12 @@ async def until_ready(listener: Listener, environment: Mapping[str, str]) -> Non
 
 
 async def until_serving(target: str) -> None:
-    """Return when the gRPC server says that it serves."""
-    # A server that is about to start refuses connections; look again soon.
+    """Return once the gRPC server reports that it is serving."""
+    # A server that is starting refuses connections; retry soon.
     options = [
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 250),
-        # Whatever proxy the environment names is not for our own processes.
+        # The environment's proxies are not for our own processes.
         ("grpc.enable_http_proxy", 0),
     ]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
@@ -57,7 +57,7 @@ async def until_serving(target: str) -> None:
 
 
 async def until_answering(url: str) -> None:
-    """Return when a GET is answered with success; HTTP has no way to wait for that but asking."""
+    """Return once a GET succeeds; over HTTP one can only poll."""
     async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, trust_env=False) as client:
         while True:
             try:

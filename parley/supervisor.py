@@ -93,7 +93,7 @@ class Supervisor:
             except TimeoutError:
                 self._console.print(
                     f"Not ready after {_READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}. "
-                    "`parley doctor` may tell why.",
+                    "`parley doctor` may show why.",
                     style="bold red",
                 )
                 return

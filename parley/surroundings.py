@@ -1,4 +1,4 @@
-"""What of this machine's environment bears on calls: proxies, and the secret of callbacks."""
+"""What in the environment affects calls: proxies, and the secret of callbacks."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +18,7 @@ _OPENAI_URL = "https://api.openai.com/v1"
 
 
 def proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Say which proxies there are, and for which calls; never the values, they hold passwords."""
+    """Report which proxies are set, and for which calls; never their values with passwords."""
     seen = [name for name in PROXY_VARIABLES if value_of(name, environment)]
     if not seen:
         yield Finding(subject="proxy", verdict=Verdict.FINE, found="none")
@@ -42,7 +42,7 @@ def proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def vendors(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the URLs beyond our own processes that are set up, by what they are for."""
+    """Return the configured URLs outside our own processes, by their use."""
     found = {} if uses_engine(environment) else {"cloud": cloud_url(environment)}
     for stage in _STAGES:
         for name in (f"SPEECH_{stage}", f"SPEECH_{stage}_FALLBACK"):
@@ -57,21 +57,23 @@ def cloud_url(environment: Mapping[str, str]) -> str:
 
 
 def callbacks(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Say whether the cloud's callbacks, or the engine's, will be believed."""
+    """Report whether the callbacks of the cloud, or of the engine, will be accepted."""
     checks, signs = (_value(name, environment) for name in CALLBACK_SECRETS)
     if not uses_engine(environment):
         yield Finding(
             subject="callbacks",
             verdict=Verdict.FINE if checks else Verdict.WARNING,
-            found="checked" if checks else "refused: CALLBACK_SECRET is not set",
-            remedy="" if checks else "Set it as in the vendor's console, to know what was played.",
+            found="verified" if checks else "refused: CALLBACK_SECRET is not set",
+            remedy=""
+            if checks
+            else "Set it as in the vendor's console, to confirm what was played.",
         )
         return
     agree = not (checks and signs) or checks == signs
     yield judged(
         "callbacks",
         agree,
-        "checked" if agree else "refused: the engine signs with another secret",
+        "verified" if agree else "refused: the engine signs with another secret",
         f"Unset {CALLBACK_SECRETS[1]}, or set it as {CALLBACK_SECRETS[0]}.",
     )
 

@@ -1,4 +1,4 @@
-"""`parley talk`: one whole call, from create-task to stop-task."""
+"""`parley talk`: a complete call, from create-task to stop-task."""
 
 import asyncio
 import json
@@ -12,20 +12,20 @@ from rich.table import Table
 from parley.gateway import Event, Gateway, GatewayError, Json, Question
 
 _STAGES = {
-    "endpointMs": "end of the question noticed",
-    "transcriptMs": "question understood",
-    "firstTokenMs": "first word thought",
+    "endpointMs": "end of the question detected",
+    "transcriptMs": "question recognized",
+    "firstTokenMs": "first token generated",
     "firstSentenceMs": "first clause ready",
-    "firstAudioMs": "first sound made",
+    "firstAudioMs": "first audio synthesized",
     "driveReadyMs": "avatar ready to speak",
-    "firstPcmSentMs": "first sound sent",
+    "firstPcmSentMs": "first audio sent",
     "playbackStartedMs": "avatar speaks",
-    "lastTokenMs": "last word thought",
+    "lastTokenMs": "last token generated",
 }
 
 
 class Call:
-    """One call that is shown live, or told as one JSON object at its end."""
+    """One call, shown live, or printed as one JSON object at its end."""
 
     def __init__(self, gateway: Gateway, console: Console, *, is_json: bool) -> None:
         self._gateway = gateway
@@ -36,9 +36,9 @@ class Call:
     async def run(
         self, question: Question, *, persona_id: str | None, language_code: str | None
     ) -> None:
-        """Put a digital human on air, ask, show the reply, stop; it stops whatever happens.
+        """Put a digital human on air, ask, show the reply, and stop, whatever happens.
 
-        Raises GatewayError when any of it fails.
+        Raises GatewayError if any of it fails.
         """
         result: Json = {}
         async with AsyncExitStack() as stack:
@@ -59,7 +59,7 @@ class Call:
             self._console.print(_timings(result.get("timings", {})))
 
     async def _stop(self, task_id: str) -> None:
-        # Shielded: Ctrl-C ends the call, not its ending.
+        # Shielded: Ctrl-C ends the call, but not its cleanup.
         await asyncio.shield(self._gateway.stop_task(task_id))
         self._tell("Stopped.", style="dim")
 
@@ -95,7 +95,7 @@ class Call:
 
 
 def _timings(timings: Json) -> Table:
-    table = Table("After the question's last sound", "ms", show_edge=False, pad_edge=False)
+    table = Table("After the end of the question", "ms", show_edge=False, pad_edge=False)
     table.columns[1].justify = "right"
     reached = [(timings[stage], words) for stage, words in _STAGES.items() if stage in timings]
     for milliseconds, words in sorted(reached):

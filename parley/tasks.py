@@ -1,4 +1,4 @@
-"""`parley tasks`: what is on air, and taking it off."""
+"""`parley tasks`: what is on air, and how to stop it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ _SECONDS = len("2026-01-31T12:00:00")
 def table_of(tasks: Sequence[Json]) -> Table:
     """Return tasks as a table."""
     table = Table(show_edge=False, pad_edge=False)
-    for heading in ("Task", "State", "Person", "Room", "Since"):
+    for heading in ("Task", "State", "Digital human", "Room", "Since"):
         table.add_column(heading, no_wrap=heading == "Task")
     for task in tasks:
         since = _readable(task.get("startTime") or task.get("createTime") or "")
-        table.add_row(task["taskId"], task["state"], _person(task), task["roomId"], since)
+        table.add_row(task["taskId"], task["state"], _digital_human(task), task["roomId"], since)
     return table
 
 
-def _person(task: Json) -> str:
-    return str(task.get("digitalHumanId", "the cloud's first"))
+def _digital_human(task: Json) -> str:
+    return str(task.get("digitalHumanId", "the default"))
 
 
 def _readable(time: str) -> str:
-    """Return a time of RFC 3339 in UTC as people write it, to the second."""
+    """Return an RFC 3339 time in UTC in readable form, to the second."""
     return f"{time[:_SECONDS].replace('T', ' ')} UTC" if time else ""
 
 
 async def stop_all(gateway: Gateway, console: Console) -> None:
-    """Stop every task that runs; raises GatewayError for those that could not be, after all."""
+    """Stop all running tasks; raises GatewayError at the end for those that could not be."""
     tasks = await gateway.list_tasks(_STOPPABLE_STATES)
     if not tasks:
         console.print("Nothing is on air.")

@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-class CostlySharing(LoadScopeScheduling):
+class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Hands files to workers, but all that share the stack, or the models, to one of them.
 
     The `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2, whose node ids are no text.

@@ -32,7 +32,7 @@ _PASSES = {Recovery.NONE: "", Recovery.OUTAGE: "with the outage", Recovery.LIMIT
 
 
 def page() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     rows = (
         f"| `{reason}` | {rule.code.name} | {rule.http_status} | {rule.title} | {rule.action}"
         f" | {_PASSES[rule.recovery]} | {'surely' if rule.has_no_effect else ''} |\n"

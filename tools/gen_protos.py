@@ -12,7 +12,7 @@ PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
 
 
 def generate(target: Path = ROOT / "gen") -> None:
-    """Replace `target` by freshly generated modules, stubs and gRPC code.
+    """Replace `target` with newly generated modules, stubs and gRPC code.
 
     Raises SystemExit with the compiler's status when a proto does not compile.
     """
@@ -46,7 +46,7 @@ def generate(target: Path = ROOT / "gen") -> None:
 
 
 def _plugin(name: str) -> str:
-    """The plugin beside this interpreter, which need not be on PATH; else the one on PATH."""
+    """Return the plugin next to this interpreter, else the one on PATH."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = shutil.which(name, path=path)
     if found is None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Chromium from the system's packages, unless it is there.
+# Installs Chromium from the system's packages, unless it is present.
 set -euo pipefail
 
 for name in chromium chromium-browser google-chrome; do

@@ -1,4 +1,4 @@
-"""Installs what a lock file pins, showing how far it is; needs nothing but Python and pip."""
+"""Installs the packages of a lock file and reports progress; needs only Python and pip."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ _BAR_WIDTH = 30
 
 
 def install(lock: Path) -> int:
-    """Install the lock's packages, each checked against its hash; returns pip's exit code."""
+    """Install the locked packages, verified by their hashes; return pip's exit code."""
     total = len(_PIN.findall(lock.read_text(encoding="utf-8")))
     print(f"Installing {total} pinned packages", flush=True)
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
@@ -30,7 +30,7 @@ def install(lock: Path) -> int:
         print("\r\033[K", end="")
     if pip.returncode:
         print("".join(tail), file=sys.stderr)
-        print("pip could not install the packages; its last words are above.", file=sys.stderr)
+        print("pip could not install the packages; its last output is above.", file=sys.stderr)
     return pip.returncode
 
 

@@ -1,4 +1,4 @@
-"""A person in one look, layout and background, ready to be painted: shared by all tasks."""
+"""A face in one look, layout and background, ready to be painted: shared by all tasks."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ FEATHER = 0.16
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A plain colour behind the person; with an alpha below 1, over the look's own backdrop."""
+    """A plain colour behind the face; with an alpha below 1, over the look's own backdrop."""
 
     red: int
     green: int
@@ -38,7 +38,7 @@ class Planes(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Canvas:
-    """The picture at rest, patches for mouth and eyes, and where each pixel of a frame lies in it.
+    """The picture at rest, patches for mouth and eyes, and the map from a frame's pixels to it.
 
     `luma` and `chroma` are the x and y of the frame's pixels in the picture's planes; `fields` move
     them, on a grid of cells of 8 pixels of the frame, in pixels of the picture.
@@ -58,7 +58,7 @@ class Canvas:
 
 @lru_cache(maxsize=MAX_KEPT)
 def prepare_canvas(look: Look, layout: Layout, background: Background | None) -> Canvas:
-    """Make a canvas, which takes about a second; the latest ones are kept."""
+    """Make a canvas, which takes about a second; recent ones are cached."""
     head = load_head()
     portrait = paint_portrait(head, look, background)
     width, height = layout.size
@@ -74,7 +74,7 @@ def prepare_canvas(look: Look, layout: Layout, background: Background | None) ->
         mouth_box=mouth_box,
         eye_box=eye_box,
         luma=luma,
-        # A pixel of the colour planes covers two of the picture, from its left upper corner on.
+        # A pixel of the colour planes covers two of the picture, from its upper left corner.
         chroma=(_halve(chroma_x), _halve(chroma_y)),
         fields=_place_fields(make_fields(head), look, width, height),
     )
@@ -89,11 +89,11 @@ class Portrait:
     look: Look
 
     def mouths(self) -> list[Bytes]:
-        """The picture with each of the mouths."""
+        """Return the picture with each of the mouths."""
         return [self._patch(sprite, self.head.mouth_box) for sprite in self.head.mouths]
 
     def eyes(self) -> list[Bytes]:
-        """The picture with each of the eyes."""
+        """Return the picture with each of the eyes."""
         return [self._patch(sprite, self.head.eye_box) for sprite in self.head.eyes]
 
     def _patch(self, sprite: Bytes, box: Box) -> Bytes:
@@ -102,7 +102,7 @@ class Portrait:
 
 
 def paint_portrait(head: Head, look: Look, background: Background | None) -> Portrait:
-    """Colour the head and put it before its background."""
+    """Colour the head and place it in front of its background."""
     plate = look.dyes.apply(head.plate, left=0, top=0)
     alpha = plate[..., 3:].astype(np.float32) / 255.0
     behind = _paint_backdrop(look.backdrop, head, background)
@@ -128,7 +128,7 @@ def _paint_backdrop(backdrop: Backdrop, head: Head, background: Background | Non
 
 
 def _patch(picture: Bytes, sprite: Bytes, box: Box) -> Bytes:
-    """The picture with a sprite that fades out at the edges of its box."""
+    """Return the picture with a sprite that fades out at the edges of its box."""
     patched = picture.copy()
     fade = np.outer(_feather(box.height), _feather(box.width))
     share = fade[..., np.newaxis].astype(np.float32)
@@ -167,7 +167,7 @@ def _split(picture: Bytes) -> Planes:
 
 
 def _find_pixels(look: Look, width: int, height: int, *, scale: int) -> tuple[Floats, Floats]:
-    """Where the pixels of a frame lie in the picture; those of a frame `scale` times as large."""
+    """Return where the pixels of a frame, `scale` times as large, lie in the picture."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     return _trace(look, (columns + 0.5) * scale, (rows + 0.5) * scale, width * scale)
 
@@ -177,7 +177,7 @@ def _halve(pixels: Floats) -> Floats:
 
 
 def _trace(look: Look, x: Floats, y: Floats, width: int) -> tuple[Floats, Floats]:
-    """From points of a frame (edges, not centres, are whole) to pixels of the picture."""
+    """Map points of a frame (whole numbers are edges, not centres) to pixels of the picture."""
     framing, size = look.framing, load_head().width
     step = size / width / framing.zoom
     left, top = (_first(framing, size, axis) for axis in (0, 1))
@@ -187,7 +187,7 @@ def _trace(look: Look, x: Floats, y: Floats, width: int) -> tuple[Floats, Floats
 
 
 def _first(framing: Framing, size: int, axis: int) -> float:
-    """The first point of the picture that is seen, so that nothing beyond its edges is."""
+    """Return the first visible point of the picture, so that nothing beyond its edges is."""
     seen = size / framing.zoom
     return float(np.clip(framing.centre[axis] - seen / 2, 0.0, size - seen))
 
@@ -197,7 +197,7 @@ def _mirror(framing: Framing, size: int, x: Floats, y: Floats) -> tuple[Floats, 
 
 
 def _place_fields(fields: Floats, look: Look, width: int, height: int) -> Floats:
-    """The fields as the frame sees them, one point for each of its cells."""
+    """Return the fields in the frame, one point for each of its cells."""
     rows, columns = np.mgrid[0 : height // CELL, 0 : width // CELL].astype(np.float32)
     x, y = _trace(look, (columns + 0.5) * CELL, (rows + 0.5) * CELL, width)
     columns, rows = ((pixels + np.float32(0.5)) / CELL - np.float32(0.5) for pixels in (x, y))

@@ -1,4 +1,4 @@
-"""Other colours for parts of the rendered head: skin, hair, eyes, jacket and shirt."""
+"""New colours for parts of the rendered head: skin, hair, eyes, jacket and shirt."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Dye:
     yellow: float = 0.0
 
     def apply(self, lab: Floats) -> Floats:
-        """Lab pixels in that colour."""
+        """Return Lab pixels in that colour."""
         lightness = np.clip(lab[..., 0] * self.lightness + self.lift, 0.0, 100.0)
         strength = lightness / MIDDLE_LIGHTNESS
         return np.stack(
@@ -46,7 +46,7 @@ class Dye:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dyes:
-    """What is dyed; None stays as it was rendered."""
+    """The colours; None leaves a part as rendered."""
 
     skin: Dye | None = None
     hair: Dye | None = None
@@ -55,7 +55,7 @@ class Dyes:
     shirt: Dye | None = None
 
     def apply(self, picture: Bytes, *, left: int, top: int) -> Bytes:
-        """A BGRA part of the picture, which lies at a place of it, in these colours."""
+        """Return a BGRA part of the picture, at its place, in these colours."""
         if self == Dyes():
             return picture
         scaled = picture[..., :3].astype(np.float32) / 255.0
@@ -79,7 +79,7 @@ class Dyes:
 
 
 class _Parts:
-    """Soft masks, 0 to 1, of what a pixel belongs to: by its colour and its place."""
+    """Return soft masks, 0 to 1, of what a pixel belongs to, by its colour and place."""
 
     def __init__(self, lab: Floats, left: int, top: int) -> None:
         height, width = lab.shape[:2]
@@ -90,7 +90,7 @@ class _Parts:
         self._blueness = -lab[..., 2]
 
     def jacket(self) -> Floats:
-        # Its brightest edges are hardly blue, but nothing else is that far out and that low.
+        # Its brightest edges are hardly blue, but nothing else is this far out and low.
         outside = ramp(112.0, 118.0, np.abs(self._x - FACE_CENTRE[0])) * ramp(
             SHIRT_TOP, SHIRT_TOP + 20.0, self._y
         )
@@ -122,7 +122,7 @@ class _Parts:
         edge = dark * (1.0 - sure)
         above = 1.0 - ramp(548.0, 560.0, self._y)
         inside = np.maximum(face, neck)
-        # Skin outside of both ellipses, but never as far out as the shine on the hair's edge.
+        # Skin outside both ellipses, but never as far out as the highlights at the hair's edge.
         near = self._within(FACE_CENTRE, FACE_RADII, 1.06, 1.14) + ramp(400.0, 430.0, self._y)
         skin = ramp(26.0, 38.0, self._lightness) * ramp(15.0, 21.0, self._chroma)
         bare = skin * np.minimum(near, 1.0)

@@ -1,4 +1,4 @@
-"""VP8 for frames that somebody painted, tuned for a face on a still background."""
+"""A VP8 encoder tuned for a painted face on a still background."""
 
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
@@ -21,7 +21,7 @@ KEY_FRAME_INTERVAL = 3000
 
 
 class Frame(NamedTuple):
-    """One encoded frame; a decoder can begin with a key frame only."""
+    """One encoded frame; a decoder can start only with a key frame."""
 
     payload: bytes
     is_key: bool
@@ -42,8 +42,8 @@ class FrameEncoder:
         codec.gop_size = KEY_FRAME_INTERVAL
         codec.qmin, codec.qmax = 4, 50
         codec.thread_count = 1
-        # The renderer makes no noise, and most of the picture stands still: both checks are
-        # set so that they cost next to nothing.
+        # The renderer adds no noise, and most of the picture is still: both checks are
+        # set to cost next to nothing.
         codec.options = {
             "deadline": "realtime",
             "cpu-used": "-12",
@@ -61,7 +61,7 @@ class FrameEncoder:
         self._number = 0
 
     def encode(self, picture: Bytes, *, as_key: bool = False) -> Frame:
-        """The next frame, from I420."""
+        """Return the next frame, from I420."""
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         frame.pts = self._number
         frame.time_base = Fraction(1, FRAME_RATE)
@@ -76,7 +76,7 @@ class FrameEncoder:
 
 
 def make_packet(frame: Frame, at_s: float) -> VideoPacket:
-    """The packet of a frame that is shown at a time of the track."""
+    """Return the packet of a frame that is shown at a time of the track."""
     packet: VideoPacket = av.Packet(frame.payload)
     packet.pts = round(at_s * CLOCK_RATE)
     packet.time_base = TIME_BASE

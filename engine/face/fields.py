@@ -14,10 +14,10 @@ PIVOT_DEPTH_DM = 0.25
 
 
 def make_fields(head: Head) -> Floats:
-    """For a unit of yaw, pitch, roll, sway and breath: x and y, in pixels of the picture.
+    """Return x and y, in pixels, for a unit of yaw, pitch, roll, sway and breath.
 
-    The shape is (5, 2, height / 8, width / 8). The head is taken for an ellipsoid with a nose, on
-    shoulders that stand still; what is behind it does not move.
+    The shape is (5, 2, height / 8, width / 8). The head is treated as an ellipsoid with a nose, on
+    still shoulders; the background does not move.
     """
     size = head.width
     height, width = (length // CELL for length in head.plate.shape[:2])
@@ -35,7 +35,7 @@ def make_fields(head: Head) -> Floats:
     scale = (distance - FOCUS_DM) / head.height_dm * size
 
     def project(x_move: Floats, y_move: Floats, z_move: Floats) -> Floats:
-        # To first order, a pixel comes from where the movement would have taken it back to.
+        # To first order, a pixel comes from where the inverse movement takes it.
         left = distance - depth
         across = x_move * scale / left + x * scale * z_move / left**2
         down = -(y_move * scale / left + (y - head.centre_dm) * scale * z_move / left**2)
@@ -57,7 +57,7 @@ def make_fields(head: Head) -> Floats:
 
 
 def weigh_fields(pose: HeadPose) -> Floats:
-    """The share of each field in a pose."""
+    """Return the share of each field in a pose."""
     return np.array([pose.yaw, pose.pitch, pose.roll, pose.sway, pose.breath], np.float32)
 
 

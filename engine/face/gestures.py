@@ -1,4 +1,4 @@
-"""What a face does on command: small plays of head, eyes and brows, as functions of time."""
+"""What a face does on command: motions of head, eyes and brows, as functions of time."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ FADE_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gesture:
-    """Some seconds; `play` gives what is added to the pose so long after the start."""
+    """A motion; `play` returns what to add to the pose at a time after the start."""
 
     duration_s: float
     play: Callable[[float], Pose]
@@ -59,7 +59,7 @@ def _greet(since_s: float) -> Pose:
 
 
 def _shake_hands(since_s: float) -> Pose:
-    # There are no hands to be seen: what is, is the bow and the smile that go with it.
+    # No hands are visible: only the bow and the smile that go with it are.
     swell = _swell(since_s, 2.6, 0.3)
     shaking = math.sin(2 * math.pi * since_s / 0.45) * _swell(since_s, 1.9, 0.4)
     return Pose(
@@ -81,7 +81,7 @@ def _nothing(since_s: float) -> Pose:
     return Pose()
 
 
-# "idle" ends whatever else is being played.
+# "idle" ends any other gesture.
 GESTURES: Mapping[str, Gesture] = {
     "idle": Gesture(duration_s=0.0, play=_nothing),
     "nod": Gesture(duration_s=1.2, play=_nod),
@@ -89,7 +89,7 @@ GESTURES: Mapping[str, Gesture] = {
     "smile": Gesture(duration_s=2.4, play=_smile),
     "look_aside": Gesture(duration_s=2.0, play=_look_aside),
     "greet": Gesture(duration_s=2.2, play=_greet),
-    # Those that the cloud's documentation has in its examples.
+    # Those in the examples of the cloud's documentation.
     "shake_hands": Gesture(duration_s=2.6, play=_shake_hands),
     "idle_action": Gesture(duration_s=0.0, play=_nothing),
     "mute_action": Gesture(duration_s=2.4, play=_attend),

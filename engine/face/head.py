@@ -1,4 +1,4 @@
-"""The rendered head that all looks share: its picture, its mouths and eyes, and where they lie."""
+"""The rendered head that all looks share: its picture, mouths and eyes, and their places."""
 
 import json
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Box:
         return self.bottom - self.top
 
     def cut(self, picture: Bytes) -> Bytes:
-        """The part of a picture that the box shows."""
+        """Return the part of a picture within the box."""
         return picture[self.top : self.bottom, self.left : self.right]
 
 
@@ -50,8 +50,8 @@ class Box:
 class Head:
     """Pictures as BGR with alpha; `width` is also the height of the head's own square.
 
-    `height_dm`, `centre_dm` and `distance_dm` tell the size of that square, the height of its
-    centre and how far away the camera was.
+    `height_dm`, `centre_dm` and `distance_dm` are the size of that square, the height of its centre
+    and the distance of the camera.
     """
 
     plate: Bytes
@@ -70,7 +70,7 @@ class Head:
 
 @cache
 def load_head() -> Head:
-    """Reads the pictures, once per process."""
+    """Read the pictures, once per process."""
     facts = json.loads((ASSETS / "meta.json").read_text())
     size = facts["RES"]
     return Head(
@@ -92,6 +92,6 @@ def _read(name: str) -> Bytes:
 
 
 def _read_box(corners: list[float], size: int) -> Box:
-    # The renderer counts from the bottom.
+    # The renderer counts from the bottom up.
     left, bottom, right, top = (round(corner * size) for corner in corners)
     return Box(left=left, top=size - top, right=right, bottom=size - bottom)

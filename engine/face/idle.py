@@ -1,4 +1,4 @@
-"""How a face lives when it has nothing to do: breath, small head movements, glances, blinks."""
+"""How an idle face moves: breath, small head movements, glances, blinks."""
 
 import math
 
@@ -15,7 +15,7 @@ GAZE_TIME_S = 0.05
 ENERGY_TIME_S = 0.14
 BROW_SHARE = 0.7
 MAX_BROW = 0.6
-# Nearly as far as the eyes go: between two pictures of eyes there are four irises.
+# Nearly as far as the eyes go: blending two pictures of eyes shows four irises.
 SIDE_GLANCES = (0.0, 0.0, 0.0, 0.0, 0.9, -0.9)
 DOWN_GLANCES = (0.0, 0.0, 0.0, 0.6)
 
@@ -38,7 +38,7 @@ class IdleMotion:
         self._gaze = (0.0, 0.0)
 
     def at(self, at_s: float, energy: float) -> Pose:
-        """The pose of a moment, later than that of the call before; energy of speech is 0 to 1."""
+        """Return the pose at a time, later than the previous call's; energy of speech is 0 to 1."""
         passed_s = at_s - self._at_s
         if not 0 <= passed_s < 1:
             passed_s = 0.0
@@ -100,7 +100,7 @@ class IdleMotion:
 
 
 def loop_pose(at_s: float) -> Pose:
-    """The pose of a moment of the idle loop, which ends after `LOOP_S` as it began."""
+    """Return a pose of the idle loop, which after `LOOP_S` ends as it began."""
     turn = 2 * math.pi * (at_s % LOOP_S) / LOOP_S
     return Pose(
         blink=max(blink_after(at_s % LOOP_S - blink_s) for blink_s in LOOP_BLINKS_S),
@@ -114,7 +114,7 @@ def loop_pose(at_s: float) -> Pose:
 
 
 def blink_after(since_s: float) -> float:
-    """How closed the eyes are so long after a blink began."""
+    """Return how closed the eyes are at a time after a blink began."""
     if not 0 <= since_s <= BLINK_S:
         return 0.0
     if since_s < BLINK_CLOSING_S:
@@ -123,5 +123,5 @@ def blink_after(since_s: float) -> float:
 
 
 def approach(passed_s: float, time_s: float) -> float:
-    """The share of the way to a goal that is made in a time, by exponential smoothing."""
+    """Return the share of the way to a goal covered in a time, by exponential smoothing."""
     return 1.0 - math.exp(-passed_s / time_s)

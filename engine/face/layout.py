@@ -1,4 +1,4 @@
-"""The sizes that the picture comes in."""
+"""The sizes of the picture."""
 
 from enum import StrEnum
 

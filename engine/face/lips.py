@@ -17,7 +17,7 @@ SPEECH_RATE = 16_000
 HOP = 160
 HOP_S = HOP / SPEECH_RATE
 WINDOW = 512
-# Frames that the network sees before and after the one it tells about.
+# Frames that the network sees before and after the one it describes.
 CONTEXT = 3
 LOOK_AHEAD_S = (WINDOW / 2 + CONTEXT * HOP) / SPEECH_RATE
 
@@ -25,7 +25,7 @@ BANDS = 26
 CEPSTRAL_BANDS = 40
 CEPSTRA = 12
 PRE_EMPHASIS = 0.95
-# A sound this far below the loudest of late, in log power, is silence; above the ramp it is speech.
+# A sound this far below the recent maximum, in log power, is silence; above the ramp it is speech.
 GATE_FLOOR = 7.5
 GATE_RAMP = 3.5
 PEAK_DECAY = 0.004
@@ -45,7 +45,7 @@ MAX_CONSONANTS = 0.9
 
 
 class MouthShape(NamedTuple):
-    """The mouth at `at_s` seconds of the speech; see `Pose` for the units."""
+    """The mouth at `at_s` seconds into the speech; see `Pose` for the units."""
 
     at_s: float
     opening: float
@@ -77,7 +77,7 @@ class Prototypes:
     hints: Floats
 
     def __call__(self, cepstra: Floats) -> Floats:
-        """How round the lips are in each frame, and how much they are those of a consonant."""
+        """Return how round the lips are in each frame, and how much they form a consonant."""
         distances = (cepstra @ self.whitening - self.offset).reshape(len(cepstra), -1, CEPSTRA)
         squared = np.einsum("nkj,nkj->nk", distances, distances)
         likeness = np.exp(-0.25 * (squared - squared.min(1, keepdims=True)))
@@ -88,7 +88,7 @@ class Prototypes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ear:
-    """Everything that all lip readers share: filters and both models."""
+    """What all lip readers share: filters and both models."""
 
     window: Floats
     filters: Floats
@@ -98,7 +98,7 @@ class Ear:
     prototypes: Prototypes
 
     def analyse(self, windows: Floats) -> tuple[Floats, Floats]:
-        """Log-mel bands of pre-emphasised windows, and what the prototypes make of them."""
+        """Return log-mel bands of pre-emphasised windows, and what the prototypes make of them."""
         # Real and imaginary parts side by side, as the filters have every bin twice.
         spectrum = np.fft.rfft(windows * self.window).view(np.float32)
         logs = np.log((spectrum * spectrum) @ self.filters + self.floors)
@@ -106,10 +106,10 @@ class Ear:
 
 
 class LipReader:
-    """Reads one piece of speech; a new piece wants a new reader.
+    """Reads one piece of speech; each piece needs a new reader.
 
-    It is fed little at a time, so that each call costs more than what is computed by it: arrays go
-    through the models alone, and what they tell of a frame is plain numbers.
+    It receives little at a time, so calls cost more than what they compute: arrays are used only in
+    the models, whose results per frame are plain numbers.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class LipReader:
         self._frames_read = 0
 
     def read(self, samples: Floats) -> list[MouthShape]:
-        """The shapes that become known with 16 kHz samples from -1 to 1, in order."""
+        """Return the shapes that more 16 kHz samples, from -1 to 1, make known, in order."""
         if len(samples):
             self._take(samples)
         count = (len(self._emphasised) - WINDOW) // HOP + 1
@@ -201,14 +201,14 @@ def _clip(value: float, lowest: float = 0.0) -> float:
 
 
 def _slide(values: Floats, count: int, width: int, step: int) -> Floats:
-    """Rows of so many values, each so many steps after the one before, without a copy."""
+    """Return overlapping rows of a width, each a step after the previous one, without copying."""
     size = values.itemsize
     return np.ndarray((count, width), np.float32, values, strides=(step * size, size))
 
 
 @cache
 def load_ear() -> Ear:
-    """The models and filters, read once per process."""
+    """Return the models and filters, read once per process."""
     with np.load(ASSETS / "lip_mlp.npz") as weights:
         network = Network(
             hidden=weights["W1"],
@@ -251,7 +251,7 @@ def _read_prototypes(path: Path) -> Prototypes:
 
 
 def _hints_of_visemes() -> Floats:
-    """Of each viseme: how round it is, the weights of the consonants, and the sum to divide by."""
+    """Return, for each viseme, its roundness, the consonants' weights, and the divisor."""
     hints = np.zeros((len(VISEMES), 1 + len(CONSONANT_VISEMES) + 1), np.float32)
     hints[:, 0] = ROUNDNESS
     for column, (name, share) in enumerate(CONSONANT_VISEMES, start=1):
@@ -265,7 +265,7 @@ def _mel(hertz: float) -> float:
 
 
 def _find_edges(lowest: float, highest: float, count: int) -> NDArray[np.intp]:
-    """The bins between which bands of equal width on the mel scale lie."""
+    """Return the bins that bound bands of equal width on the mel scale."""
     mels = np.linspace(_mel(lowest), _mel(highest), count + 2)
     hertz = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
     return np.floor(hertz / SPEECH_RATE * WINDOW).astype(np.intp)

@@ -1,4 +1,4 @@
-"""The people on offer: how each is coloured, shaped, framed and lit, all from one rendered head."""
+"""The looks on offer: colours, shape, framing and light, all from one rendered head."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Backdrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How one person looks."""
+    """How one digital human looks."""
 
     name: str
     backdrop: Backdrop
@@ -116,7 +116,7 @@ LOOKS = (MIA, AMARA, ELIN, YUNA)
 
 
 def bend(shape: tuple[Swell, ...], x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Where the points of a shaped face lie in the picture as it was rendered."""
+    """Return where the points of a shaped face lie in the rendered picture."""
     for swell in shape:
         across, down = x - swell.centre[0], y - swell.centre[1]
         distance = np.hypot(across / swell.radii[0], down / swell.radii[1])

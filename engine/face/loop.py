@@ -1,4 +1,4 @@
-"""The idle loop of a canvas: painted and encoded once, then played for nothing."""
+"""The idle loop of a canvas: painted and encoded once, then played at no cost."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ LOOP_FRAMES = round(LOOP_S * FRAME_RATE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleLoop:
-    """Encoded frames, of which the first is a key frame and follows the last, and their poses."""
+    """Encoded frames with their poses; the first is a key frame and follows the last."""
 
     frames: tuple[Frame, ...]
     poses: tuple[Pose, ...]
@@ -22,7 +22,7 @@ class IdleLoop:
 
 @lru_cache(maxsize=MAX_KEPT)
 def make_loop(canvas: Canvas) -> IdleLoop:
-    """Paint and encode a whole loop, which takes about a second; the latest ones are kept."""
+    """Paint and encode a whole loop, which takes about a second; recent ones are cached."""
     painter, encoder = Painter(canvas), FrameEncoder(canvas.width, canvas.height)
     poses = tuple(loop_pose(number / FRAME_RATE) for number in range(LOOP_FRAMES))
     frames = tuple(

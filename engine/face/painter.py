@@ -36,7 +36,7 @@ class Painter:
         self._eyes: Weighted = []
 
     def paint(self, pose: Pose) -> Bytes:
-        """The frame of a pose as I420, (height * 3/2, width); valid until the next call."""
+        """Return the frame of a pose as I420, (height * 3/2, width); valid until the next call."""
         mouth, eyes = weigh_mouths(pose), weigh_eyes(pose)
         if mouth != self._mouth:
             self._blend(self._canvas.mouths, mouth, self._canvas.mouth_box)
@@ -69,7 +69,7 @@ class Painter:
             cv2.add(at, cv2.resize(move, (width, height)))
             for at, move in zip(canvas.luma, moves, strict=True)
         ]
-        # The colour planes are half as large, and so are the ways in them.
+        # The colour planes are half as large, and so are the offsets in them.
         chroma = [
             cv2.add(at, cv2.resize(move, (width // 2, height // 2)))
             for at, move in zip(canvas.chroma, moves * np.float32(0.5), strict=True)
@@ -82,7 +82,7 @@ class Painter:
 
 
 def weigh_mouths(pose: Pose) -> Weighted:
-    """Which mouths make up that of a pose; the shares sum to 1, the largest comes first."""
+    """Return the mouths that make up a pose's; the shares sum to 1, the largest comes first."""
     opening, rest = _between(OPENINGS, pose.mouth_open), 1.0 - min(1.0, sum(pose.consonants))
     rounding = _between(ROUNDINGS, pose.mouth_round)
     shares = {
@@ -101,7 +101,7 @@ def weigh_mouths(pose: Pose) -> Weighted:
 
 
 def weigh_eyes(pose: Pose) -> Weighted:
-    """Which eyes make up those of a pose; a blink hides the rest."""
+    """Return the eyes that make up a pose's; a blink hides the rest."""
     if pose.blink > NEGLIGIBLE:
         step = min(BLINK_STEPS - 1, int(pose.blink * BLINK_STEPS))
         share = pose.blink * BLINK_STEPS - step

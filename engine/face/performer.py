@@ -1,4 +1,4 @@
-"""The acting of a digital human: what it hears itself say, and what it is told to do, as poses."""
+"""The acting of a digital human: poses from its speech and its gestures."""
 
 import math
 from collections import deque
@@ -7,26 +7,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.audio.sound import Resampler, Samples
 from engine.face.gestures import GESTURES, Gesture
 from engine.face.idle import IdleMotion, approach
 from engine.face.lips import SPEECH_RATE, LipReader, MouthShape
 from engine.face.pose import CLOSED, Pose, Weights
-from engine.sound import Resampler, Samples
 
-# How much of the sound should be heard before it is played, so that no lip comes late.
+# How far ahead of playout the sound is needed, so that the lips are never late.
 HEAR_AHEAD_S = 0.1
-# A shape is shown this much before its sound: it must last for a frame, and smoothing delays it.
+# A shape is shown this much before its sound, as frames last and smoothing delays it.
 LEAD_S = 0.03
 # With no newer shape than this the mouth closes.
 STALE_S = 0.08
 OPEN_TIME_S = 0.035
 ROUND_TIME_S = 0.055
 CONSONANT_TIME_S = 0.044
-# What is left of the opening at once when the sound is cut off; smoothing closes the rest.
+# What immediately remains of the opening when the sound is cut off; smoothing closes the rest.
 HUSHED_SHARE = 0.3
-# Longer between two poses, and the later one does not follow from the earlier one.
+# With more time between two poses, the later does not continue the earlier one.
 MAX_PASSED_S = 0.5
-# A face that was quiet for so long is at rest.
+# A face that was quiet this long is at rest.
 REST_AFTER_S = 0.4
 QUIET = 0.02
 LOUDEST_INT16 = 32768.0
@@ -38,10 +38,10 @@ class _Playing(NamedTuple):
 
 
 class Performer:
-    """Turns sound and actions into poses, on the clock that the sound is played by.
+    """Turns sound and actions into poses, on the playout clock of the sound.
 
-    All times are seconds of that clock, all calls come from one thread. `pose_at` may be called at
-    any rate, and is what costs: nothing is computed for a face that nobody looks at.
+    All times are seconds of that clock, and all calls are made from one thread. `pose_at` may be
+    called at any rate and does all the work: nothing is computed for a face without viewers.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -59,7 +59,7 @@ class Performer:
     def hear(self, samples: Samples, *, sample_rate: int, at_s: float) -> None:
         """Mono sound that will be played from `at_s` on, after what was heard before.
 
-        It should come up to `HEAR_AHEAD_S` before it is played. A gap is heard as silence.
+        It should arrive up to `HEAR_AHEAD_S` before it is played. A gap counts as silence.
         """
         if self._speech is None or self._speech.sample_rate != sample_rate:
             self._speech = _Speech(sample_rate)
@@ -67,7 +67,7 @@ class Performer:
         self._busy_s = max(self._busy_s, at_s)
 
     def hush(self) -> None:
-        """The sound was cut off: forget what is not spoken yet, and close the mouth."""
+        """Cut off the sound: drop what has not been spoken, and close the mouth."""
         if self._speech is not None:
             self._speech = None
             self._open *= HUSHED_SHARE
@@ -81,11 +81,11 @@ class Performer:
         self._told = GESTURES[name]
 
     def is_resting(self, at_s: float) -> bool:
-        """Whether nothing but idle motion is seen at a moment, and was for a while before it."""
+        """Return whether there is only idle motion at a time, and was for a while before."""
         return self._told is None and at_s - self._busy_s >= REST_AFTER_S
 
     def pose_at(self, at_s: float) -> Pose:
-        """What the face does at a moment; the latest pose again for one that is past."""
+        """Return the pose at a time; the latest pose again for a past one."""
         passed_s = min(at_s - self._posed_s, MAX_PASSED_S)
         if passed_s > 0:
             self._posed_s = at_s
@@ -132,14 +132,14 @@ class Performer:
 
 
 class _Speech:
-    """One piece of speech on its way from the ear to the lips."""
+    """One piece of speech on its way to the lips."""
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self._resampler = Resampler(source_rate=sample_rate, rate=SPEECH_RATE)
         self._reader = LipReader()
         self._heard_s = 0.0
-        # What is added to a time of the speech to have it on the clock; grows at every gap.
+        # What to add to a time of the speech for the time of the clock; grows at every gap.
         self._start_s = 0.0
         self._unread: list[Samples] = []
         self._shapes: deque[MouthShape] = deque()
@@ -150,7 +150,7 @@ class _Speech:
         self._unread.append(samples)
 
     def shape_at(self, at_s: float) -> MouthShape | None:
-        """The latest shape that is due, None when all are stale or none is known yet."""
+        """Return the latest shape that is due, None if all are stale or none is known yet."""
         if self._unread:
             self._read()
         due_s = at_s - self._start_s
@@ -173,7 +173,7 @@ class _Speech:
 
 
 def _add(pose: Pose, gesture: Pose) -> Pose:
-    # A mouth that speaks keeps its shape; one that does not takes that of the gesture.
+    # A speaking mouth keeps its shape; otherwise the gesture's applies.
     free = max(0.0, 1.0 - pose.mouth_open * 4.0 - sum(pose.consonants))
     return Pose(
         mouth_open=min(1.0, pose.mouth_open + gesture.mouth_open * free),

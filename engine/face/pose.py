@@ -1,4 +1,4 @@
-"""What a face does at one moment: all that a renderer needs, and no pixels."""
+"""What a face does at one moment: all that a renderer needs, without pixels."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Head:
         )
 
     def scaled(self, share: float) -> "Head":
-        """So much of this, from the rest."""
+        """Return this, scaled from rest."""
         return Head(
             yaw=self.yaw * share,
             pitch=self.pitch * share,
@@ -60,9 +60,9 @@ class Pose:
 
 
 def pull(pose: Pose, towards: Pose, share: float) -> Pose:
-    """A pose with head and looks drawn to another one; mouth and blink stay its own.
+    """Return a pose with head and gaze blended towards another; mouth and blink stay its own.
 
-    Speech may not wait for the head, and an eye may not stay half closed on its way.
+    Speech must not wait for the head, and an eye must not stay half closed on the way.
     """
     if share <= 0.0:
         return pose
@@ -83,6 +83,6 @@ def pull(pose: Pose, towards: Pose, share: float) -> Pose:
 
 
 def ease(progress: float) -> float:
-    """From 0 to 1 with a soft start and a soft end."""
+    """Return a value from 0 to 1 with a soft start and end."""
     clamped = min(max(progress, 0.0), 1.0)
     return clamped * clamped * (3.0 - 2.0 * clamped)

@@ -18,7 +18,7 @@ FRIENDLY = Pose(mouth_round=-0.6, mouth_open=0.03, smile=0.6)
 
 
 def paint_preview(look: Look) -> Bytes:
-    """A friendly moment of a look, as BGR."""
+    """Return a friendly moment of a look, as BGR."""
     frame = Painter(prepare_canvas(look, Layout.SQUARE, None)).paint(FRIENDLY)
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420), np.uint8)
 

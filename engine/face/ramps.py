@@ -1,4 +1,4 @@
-"""Soft steps over whole arrays, for everything in a picture that may not have an edge."""
+"""Soft steps over whole arrays, for everything in a picture without a hard edge."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +7,6 @@ Floats = NDArray[np.float32]
 
 
 def ramp(start: float, end: float, values: NDArray[np.floating]) -> Floats:
-    """0 before the start, 1 after the end, smooth between; the end may come first."""
+    """Return 0 before the start, 1 after the end, smooth in between; the end may come first."""
     share = np.clip((values - start) / (end - start), 0.0, 1.0)
     return np.asarray(share * share * (3.0 - 2.0 * share), np.float32)

@@ -1,4 +1,4 @@
-"""What one task shows at each tick: frames of the idle loop, or painted ones when it is alive."""
+"""What one task shows at each tick: frames of the idle loop, or painted ones."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from engine.face.performer import Performer
 from engine.face.pose import Pose, ease, pull
 from engine.face.studio import Scene, SceneSet, Studio
 
-# Head and looks are led from the loop to life, and back, in this time.
+# Head and gaze blend from the loop to live motion, and back, within this time.
 LEAD_OVER_S = 0.5
 TICKS_PER_S = 50
 TICKS_PER_FRAME = TICKS_PER_S // FRAME_RATE
@@ -20,7 +20,7 @@ LEAD_STEP = 1.0 / (LEAD_OVER_S * FRAME_RATE)
 
 
 class _Easel:
-    """Painter and encoder of one task; its jobs follow each other and never overlap."""
+    """Painter and encoder of one task; its jobs never overlap."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._painter = Painter(canvas)
@@ -37,13 +37,13 @@ class _Drawing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Lead:
-    """How far the pose is drawn to one of the loop."""
+    """How far the pose is blended towards one of the loop."""
 
     anchor: Pose
     share: float = 0.0
 
     def towards(self, home: Pose) -> "_Lead":
-        # An anchor that was left must be let go before the way home begins.
+        # A previous anchor must be released before the way back starts.
         if self.share > 0.0 and self.anchor is not home:
             return self.away()
         return _Lead(home, min(1.0, self.share + LEAD_STEP))
@@ -53,9 +53,9 @@ class _Lead:
 
 
 class Screen:
-    """Asked at each tick for what is due; paints ahead by one tick, so that it comes in time.
+    """Returns at each tick what is due; paints one tick ahead, to be on time.
 
-    While nobody watches it is not asked but put to rest, and costs neither time nor memory.
+    Without viewers it is put to rest, and costs neither time nor memory.
     """
 
     def __init__(self, *, studio: Studio, scene: Scene, performer: Performer) -> None:
@@ -70,22 +70,22 @@ class Screen:
         self._lead = _Lead(Pose())
 
     def prepare(self) -> SceneSet:
-        """Have what is needed to paint made, unless it is there already."""
+        """Prepare what painting needs, unless it is ready."""
         return self._studio.set_up(self._scene)
 
     def want_key(self) -> None:
-        """Let the next frame be one that a decoder can begin with."""
+        """Make the next frame one that a decoder can start with."""
         self._wants_key = True
 
     def rest(self) -> None:
-        """Nobody watches: drop what painting needs, and what is being painted."""
+        """Without viewers, drop what painting needs, and what is being painted."""
         self._easel = None
         self._drawing = None
         self._loop_at = None
         self._lead = _Lead(Pose())
 
     def tick(self, index: int) -> "VideoPacket | None":
-        """The packet that goes with the sound of this tick, if a frame is due or was late."""
+        """Return the packet for the sound of this tick, if a frame is due or was late."""
         packet = self._collect()
         if (index + self._phase) % TICKS_PER_FRAME == 0:
             return packet or self._play(index)
@@ -110,7 +110,7 @@ class Screen:
         return packet
 
     def _begin(self, due: int) -> None:
-        """Decide what is shown at the next frame, and begin to paint it if need be."""
+        """Decide what the next frame shows, and start to paint it if needed."""
         loop, due_s = self._ready_loop(), due / TICKS_PER_S
         resting = self._performer.is_resting(due_s) and not self._wants_key
         if self._loop_at is not None and loop is not None:

@@ -1,4 +1,4 @@
-"""What the pictures of all tasks share: threads that paint, canvases, loops and a count."""
+"""What the pictures of all tasks share: painting threads, canvases, loops and counters."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class FrameCount:
     """Frames since the start: painted and encoded (some as key frames), played from a loop, and
-    left out for lateness: when the one before is still being painted at their time."""
+    skipped, because the previous one was still being painted."""
 
     painted: int = 0
     keys: int = 0
@@ -35,7 +35,7 @@ class FrameCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is seen of a task apart from what its person does."""
+    """What a task shows apart from how its digital human acts."""
 
     look: Look
     layout: Layout
@@ -44,14 +44,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneSet:
-    """A scene in the making; both are ready some time after it was asked for."""
+    """A scene in preparation; both are ready some time after the request."""
 
     canvas: Future[Canvas]
     loop: Future[IdleLoop]
 
 
 class Studio:
-    """Owns the threads: tasks paint in some, scenes are made in another, one after the other."""
+    """Owns the threads: tasks paint in some, and scenes are made in another, one at a time."""
 
     def __init__(self, painters: ThreadPoolExecutor, makers: ThreadPoolExecutor) -> None:
         self.count = FrameCount()
@@ -61,11 +61,11 @@ class Studio:
         self._phases = cycle((0, 1))
 
     def tally(self) -> Tally:
-        """The frames that were to be painted so far."""
+        """Return the frames that were due so far."""
         return Tally(done=self.count.painted + self.count.late, late=self.count.late)
 
     def set_up(self, scene: Scene) -> SceneSet:
-        """Have a scene made, unless it is already."""
+        """Prepare a scene, unless it is already."""
         if scene not in self._sets:
             self._sets[scene] = self._make(scene)
             if len(self._sets) > MAX_KEPT:
@@ -74,11 +74,11 @@ class Studio:
         return self._sets[scene]
 
     def next_phase(self) -> int:
-        """Which ticks the next task has its frames at, even or odd: half of them each."""
+        """Return the parity of the ticks at which the next task has its frames, alternating."""
         return next(self._phases)
 
     def paint(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Do a job of a few milliseconds beside the event loop."""
+        """Run a job of a few milliseconds outside the event loop."""
         return self._painters.submit(job, *args, **kwargs)
 
     def _make(self, scene: Scene) -> SceneSet:
@@ -88,8 +88,8 @@ class Studio:
 
 @contextmanager
 def open_studio() -> Iterator[Studio]:
-    """A studio; what is being painted or made at the end is still finished, what waits is not."""
-    # Tasks are painted side by side; threads inside of OpenCV would only be in their way.
+    """Open a studio; at the end, running jobs are finished, waiting ones are dropped."""
+    # Tasks are painted in parallel; threads inside OpenCV would only get in the way.
     cv2.setNumThreads(1)
     painters = ThreadPoolExecutor(PAINTING_THREADS, thread_name_prefix="painter")
     makers = ThreadPoolExecutor(1, thread_name_prefix="scene")

@@ -1,4 +1,4 @@
-"""The actions of the API over all workers: each goes to the worker that has the task."""
+"""The actions of the API over all workers: each is passed to the worker that has the task."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from engine import parameters as ask
-from engine.actions import Data, Handler
-from engine.codes import Code, Refusal
-from engine.digital_humans import find_person
+from engine.contract import parameters as ask
+from engine.contract.codes import Code, Refusal
+from engine.routes.actions import Data, Handler
+from engine.tasks.digital_humans import find_digital_human
 from engine.workers.pool import Pool
 from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker
@@ -21,7 +21,7 @@ CREATE = "CreateDigitalHumanStreamTask"
 STOP = "StopDigitalHumanStreamTask"
 LIST = "QueryDigitalHumanStreamTasks"
 DRIVES = "GetDriveStatus"
-# A task that has ended is told by its worker at once.
+# Workers report the end of a task immediately.
 END_S = 5.0
 
 log = structlog.get_logger()
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedActions:
-    """Handlers like those of one engine."""
+    """Handlers like those of a single engine."""
 
-    pins: WorkerRegistry
+    registry: WorkerRegistry
     pool: Pool
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -44,8 +44,8 @@ class RoutedActions:
         }
 
     async def create_task(self, request: ask.CreateTask, base_url: str) -> Data:
-        find_person(request.digital_human_config.digital_human_id)
-        with self.pins.reserving(request.rtc_config.stream_id) as reservation:
+        find_digital_human(request.digital_human_config.digital_human_id)
+        with self.registry.reserving(request.rtc_config.stream_id) as reservation:
             for worker in self.pool.by_load():
                 reservation.worker = worker
                 try:
@@ -54,19 +54,19 @@ class RoutedActions:
                     if refusal.code is not Code.NO_RESOURCE:
                         raise
                     continue
-                self.pins.pin(worker, created["TaskId"], request.rtc_config)
+                self.registry.assign(worker, created["TaskId"], request.rtc_config)
                 return created
         raise Refusal(Code.NO_RESOURCE, "no worker has room")
 
     async def stop_task(self, request: ask.OneTask, base_url: str) -> Data:
-        pin = self.pins.get(request.task_id)
-        await _call(pin.require_worker(), STOP, request, base_url)
-        # Whoever is told that the task has ended may use its StreamId again.
+        assignment = self.registry.get(request.task_id)
+        await _call(assignment.require_worker(), STOP, request, base_url)
+        # Callers may reuse the StreamId as soon as they learn that the task has ended.
         try:
             async with asyncio.timeout(END_S):
-                await pin.ended.wait()
+                await assignment.ended.wait()
         except TimeoutError:
-            log.warning("end of a task not told", task_id=pin.task_id)
+            log.warning("end of a task not reported", task_id=assignment.task_id)
         return None
 
     async def list_tasks(self, request: ask.NoParameters, base_url: str) -> Data:
@@ -86,24 +86,24 @@ class RoutedActions:
     async def _pass(self, action: str, request: ask.Parameters, base_url: str) -> Data:
         match request:
             case ask.OneTask(task_id=task_id) | ask.GetDrives(task_id=task_id) if task_id:
-                worker = self.pins.get(task_id).require_worker()
+                worker = self.registry.get(task_id).require_worker()
             case _:
                 worker = self.pool.any()
         data: Data = await _call(worker, action, request, base_url)
         return data
 
     async def _call_all(self, action: str, request: ask.Parameters, base_url: str) -> list[Any]:
-        # What a lost worker had is over; but a list without a worker that lives would be a lie.
+        # The tasks of a lost worker are over, but a list without a running worker would be wrong.
         workers = self.pool.workers
         calls = [_call(worker, action, request, base_url) for worker in workers]
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        told = []
+        found = []
         for worker, answer in zip(workers, answers, strict=True):
             if not isinstance(answer, BaseException):
-                told.append(answer)
+                found.append(answer)
             elif not worker.is_lost:
                 raise answer
-        return told
+        return found
 
 
 async def _call(worker: Worker, action: str, request: ask.Parameters, base_url: str) -> Any:

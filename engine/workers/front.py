@@ -1,19 +1,27 @@
-"""The front: speaks the API for all workers, and is all that callers get to see of them."""
+"""The front: serves the API for all workers, which callers never see."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from engine.api import Api, RateLimit
-from engine.app import Engine, identity_of, receiver_of
-from engine.callbacks import sending_callbacks
+from engine.app import Engine, engine_at, identity_of, receiver_of, verifier_of
 from engine.clock import Clock, SystemClock
-from engine.debug_routes import FaultSwitches
-from engine.faults import AnyFault, FaultList, Faults, InitFailure, SlowInit, SocketDrop, Stall
-from engine.http import make_application, serving_http
+from engine.contract.faults import (
+    AnyFault,
+    FaultList,
+    Faults,
+    InitFailure,
+    SlowInit,
+    SocketDrop,
+    Stall,
+)
+from engine.routes.api import Api, RateLimit
+from engine.routes.application import HealthPage, make_application
+from engine.routes.debug import FaultSwitches
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
-from engine.signature import CallVerifier
+from engine.tasks.callbacks import sending_callbacks
 from engine.workers.actions import RoutedActions
 from engine.workers.pool import Pool, keeping_workers
 from engine.workers.proxy import WorkerProxy
@@ -23,7 +31,7 @@ OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
 
 
 class SharedFaults:
-    """Faults of calls and callbacks are the front's; those of tasks and drives the workers'."""
+    """Faults of calls and callbacks apply in the front, those of tasks and drives in workers."""
 
     def __init__(self, own: Faults, pool: Pool) -> None:
         self._own = own
@@ -31,25 +39,45 @@ class SharedFaults:
 
     async def replace(self, faults: FaultList) -> None:
         """Switch on these faults and no others, everywhere."""
-        passed: list[AnyFault] = [each for each in faults.faults if isinstance(each, OF_WORKERS)]
+        theirs: list[AnyFault] = [each for each in faults.faults if isinstance(each, OF_WORKERS)]
         own: list[AnyFault] = [each for each in faults.faults if not isinstance(each, OF_WORKERS)]
         await self._own.replace(FaultList(faults=own))
-        await self._pool.switch(FaultList(faults=passed))
+        await self._pool.switch(FaultList(faults=theirs))
 
     def current(self) -> FaultList:
-        """The faults that apply; counts of those of the workers are as they were set."""
+        """Return the faults that apply; counts of the workers' faults are as they were set."""
         return FaultList(faults=[*self._own.current().faults, *self._pool.faults.faults])
+
+
+class PoolHealth:
+    """The figures of all workers, summed up."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def figures(self) -> Mapping[str, Any]:
+        """The figures of this moment, by name, and those of each worker."""
+        workers = [worker.health for worker in self._pool.workers]
+        sums: Counter[str] = Counter()
+        for figures in workers:
+            sums.update({name: figure for name, figure in figures.items() if type(figure) is int})
+        del sums["pid"]
+        return {
+            **sums,
+            "late_share": max((each.get("late_share", 0.0) for each in workers), default=0.0),
+            "has_room": any(each.get("has_room", False) for each in workers),
+            "workers": workers,
+        }
 
 
 @asynccontextmanager
 async def fronting(
     settings: EngineSettings, *, clock: Clock | None = None
 ) -> AsyncIterator[Engine]:
-    """Serve with workers until the end of the context; then all tasks end, and are told of."""
+    """Serve with workers until the end of the context; then end all tasks and report it."""
     clock = clock or SystemClock()
-    secret = settings.server_secret.get_secret_value()
     faults = Faults()
-    pins = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
+    registry = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
     async with AsyncExitStack() as stack:
         callbacks = await stack.enter_async_context(
             sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults)
@@ -57,49 +85,30 @@ async def fronting(
         pool = Pool(
             settings=settings,
             identity=identity_of(settings),
-            pins=pins,
+            registry=registry,
             notices=callbacks,
             clock=clock,
         )
         await stack.enter_async_context(keeping_workers(pool, settings.workers))
-        passage = WorkerProxy(pins=pins, pool=pool)
-
-        def tell_health() -> Mapping[str, Any]:
-            return _sum_up([worker.health for worker in pool.workers])
-
+        health = PoolHealth(pool)
         application = make_application(
-            api=Api(
-                verifier=CallVerifier(app_id=settings.app_id, server_secret=secret),
-                handlers=RoutedActions(pins=pins, pool=pool).handlers(),
+            Api(
+                verifier=verifier_of(settings),
+                handlers=RoutedActions(registry=registry, pool=pool).handlers(),
                 faults=faults,
                 limit=RateLimit(clock),
                 clock=clock,
             ),
-            whep=passage.whep_routes(),
-            recordings=passage.recording_routes(),
-            fault_switches=FaultSwitches(SharedFaults(faults, pool)),
-            health=tell_health,
+            WorkerProxy(registry=registry, pool=pool),
+            FaultSwitches(SharedFaults(faults, pool)),
+            HealthPage(health),
         )
         port = await stack.enter_async_context(
             serving_http(application, host=settings.host, port=settings.port)
         )
-        yield Engine(
-            base_url=f"http://{settings.public_address(port)}",
+        yield engine_at(
+            settings,
+            port=port,
             drive_port=pool.workers[0].drive_port,
-            app_id=settings.app_id,
-            server_secret=secret,
-            health=tell_health,
+            health=health.figures,
         )
-
-
-def _sum_up(workers: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    sums: Counter[str] = Counter()
-    for figures in workers:
-        sums.update({name: figure for name, figure in figures.items() if type(figure) is int})
-    del sums["pid"]
-    return {
-        **sums,
-        "late_share": max((each.get("late_share", 0.0) for each in workers), default=0.0),
-        "has_room": any(each.get("has_room", False) for each in workers),
-        "workers": workers,
-    }

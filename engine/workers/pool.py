@@ -1,4 +1,4 @@
-"""The workers: all started at once, each started again when it is lost, all ended together."""
+"""The workers: started together, restarted when lost, stopped together."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import httpx
 import structlog
 
-from engine.callbacks import Notice, Notices
-from engine.certificate import Identity
 from engine.clock import Clock
-from engine.codes import Code, Refusal
-from engine.faults import FaultList
+from engine.contract.codes import Code, Refusal
+from engine.contract.faults import FaultList
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import Notice, Notices
 from engine.workers.registry import WorkerRegistry
 from engine.workers.worker import Worker, WorkerFailed, running_worker
 
@@ -23,20 +23,20 @@ log = structlog.get_logger()
 
 
 class Pool:
-    """The workers that serve, by their places."""
+    """The running workers, by place."""
 
     def __init__(
         self,
         *,
         settings: EngineSettings,
         identity: Identity,
-        pins: WorkerRegistry,
+        registry: WorkerRegistry,
         notices: Notices,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._identity = identity
-        self._pins = pins
+        self._registry = registry
         self._notices = notices
         self._clock = clock
         self.faults = FaultList(faults=[])
@@ -45,33 +45,33 @@ class Pool:
 
     @property
     def workers(self) -> list[Worker]:
-        """All that serve now, in the order of their places."""
+        """All running workers, in the order of their places."""
         return [self._workers[place] for place in sorted(self._workers)]
 
     def any(self) -> Worker:
-        """A worker for what every worker can tell; raises `Refusal` while none serves."""
+        """Return any worker; raises `Refusal` while none is running."""
         for worker in self._workers.values():
             return worker
         raise Refusal(Code.SYSTEM_BUSY, "the workers are starting")
 
     def by_load(self) -> list[Worker]:
-        """All that serve, the one with the fewest tasks first."""
-        return sorted(self.workers, key=self._pins.count)
+        """Return all running workers, the one with the fewest tasks first."""
+        return sorted(self.workers, key=self._registry.count)
 
     async def switch(self, faults: FaultList) -> None:
-        """Switch on faults in all workers, also in those that are still to come."""
+        """Switch on faults in all workers, including future ones."""
         self.faults = faults
         for worker in self.workers:
             await self._switch(worker)
 
     def stop(self) -> None:
-        """Let every worker end its tasks and itself."""
+        """Have every worker end its tasks and exit."""
         self._stopping.set()
         for worker in self._workers.values():
             worker.dismiss()
 
     async def keep(self, place: int, started: asyncio.Future[None]) -> None:
-        """Keep one place filled until the pool stops; `started` tells of the first time."""
+        """Keep one place filled until the pool stops; `started` resolves the first time."""
         settings = _settings_of(place, self._settings)
         while not self._stopping.is_set():
             try:
@@ -96,7 +96,7 @@ class Pool:
         finally:
             del self._workers[place]
             worker.is_lost = True
-            lost = self._pins.lose(worker)
+            lost = self._registry.lose(worker)
             if not self._stopping.is_set():
                 log.error("worker lost", place=place, pid=worker.pid, notices=len(lost))
             for notice in lost:
@@ -109,7 +109,7 @@ class Pool:
             log.warning("faults not switched", pid=worker.pid, error=type(error).__name__)
 
     def _follow(self, worker: Worker, notice: Notice) -> None:
-        self._pins.follow(worker, notice)
+        self._registry.follow(worker, notice)
         self._notices.send(notice)
 
 
@@ -128,16 +128,16 @@ def _settings_of(place: int, settings: EngineSettings) -> EngineSettings:
 
 @asynccontextmanager
 async def keeping_workers(pool: Pool, count: int) -> AsyncIterator[None]:
-    """Keep so many workers; raises `WorkerFailed` when one cannot be started at first."""
+    """Run so many workers; raises `WorkerFailed` if one cannot be started initially."""
     loop = asyncio.get_running_loop()
     started = [loop.create_future() for _ in range(count)]
-    keepers = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]
+    keeping = [asyncio.create_task(pool.keep(place, each)) for place, each in enumerate(started)]
     try:
         await asyncio.gather(*started)
         yield
     finally:
         pool.stop()
-        _, late = await asyncio.wait(keepers, timeout=STOP_S)
-        for keeper in late:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        _, late = await asyncio.wait(keeping, timeout=STOP_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)

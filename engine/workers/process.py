@@ -1,4 +1,4 @@
-"""`python -m engine.workers.process FD`: one worker, tied to its front by the socket FD."""
+"""`python -m engine.workers.process FD`: one worker, connected to its front by the socket FD."""
 
 import asyncio
 import signal
@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
-from engine.api import Unlimited
 from engine.app import serving, voice_of
-from engine.callbacks import Notice
-from engine.certificate import Identity
 from engine.clock import SystemClock
-from engine.faults import Faults
+from engine.contract.faults import Faults
 from engine.logs import configure_logs
+from engine.routes.api import Unlimited
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import Notice
 from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,
+    Event,
     Health,
     Ready,
-    Told,
     read_settings_line,
     write_line,
 )
@@ -31,24 +31,24 @@ from engine.workers.reports import (
 HEALTH_EVERY_S = 0.5
 SETTINGS_TIMEOUT_S = 10.0
 FLUSH_S = 2.0
-# A front that lets so much lie unread is no front any more.
+# A front that leaves this much unread is considered dead.
 MAX_UNREAD_BYTES = 8 * 2**20
 
 log = structlog.get_logger()
 
 
 class FrontLine:
-    """Where the worker's notices go: to the front, which sends the callbacks."""
+    """Sends the worker's notices to the front, which sends the callbacks."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
 
     def send(self, notice: Notice) -> None:
-        """Tell the front."""
-        self.report(Told.of(notice))
+        """Report a notice to the front."""
+        self.report(Event.of(notice))
 
-    def report(self, report: Ready | Told | Health) -> None:
-        """Write one report; gives the connection up, and with it this process, when none reads."""
+    def report(self, report: Ready | Event | Health) -> None:
+        """Write one report; aborts the connection, and so this process, if nobody reads."""
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             log.error("front does not read")
             self._writer.transport.abort()
@@ -57,7 +57,7 @@ class FrontLine:
 
 
 async def work(link: socket.socket) -> None:
-    """Serve from the settings line until the front closes the connection, however that comes."""
+    """Serve from the settings line until the front closes the connection for any reason."""
     reader, writer = await asyncio.open_unix_connection(sock=link, limit=MAX_LINE_BYTES)
     async with asyncio.timeout(SETTINGS_TIMEOUT_S):
         settings, identity = read_settings_line(await reader.readline())
@@ -67,7 +67,7 @@ async def work(link: socket.socket) -> None:
         await _serve(settings, identity, line, reader)
     finally:
         writer.close()
-        # The last notices are on their way, unless the front is gone.
+        # Flush the last notices, unless the front is gone.
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await writer.wait_closed()
@@ -99,7 +99,7 @@ async def _serve(
 
 def main() -> None:
     """Serve the front at the other end of the socket whose descriptor is the first argument."""
-    # A signal to all processes of the engine is the front's to answer.
+    # The front handles signals that are sent to all processes of the engine.
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as link:

@@ -1,4 +1,4 @@
-"""What is passed to the worker that has the task as it comes: WHEP and recordings."""
+"""Requests that are forwarded unchanged to the task's worker: WHEP and recordings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -8,17 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.codes import Refusal
-from engine.debug_routes import local_only, not_found
-from engine.request_body import BodyRefused, read_body
-from engine.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
+from engine.contract.codes import Refusal
+from engine.routes.debug import local_only, not_found
+from engine.routes.request_body import BodyRefused, read_body
+from engine.routes.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
-from engine.workers.registry import Pin, WorkerRegistry
+from engine.workers.registry import Assignment, WorkerRegistry
 from engine.workers.worker import CALL_S, Worker
 
-# All else is about one connection, or about the encoding that is made anew.
-PASSED_UP = ("authorization", "content-type", "if-match")
-PASSED_DOWN = (
+# Other headers concern one connection, or an encoding that is redone.
+FORWARDED_HEADERS = ("authorization", "content-type", "if-match")
+RETURNED_HEADERS = (
     "accept-patch",
     "accept-post",
     "access-control-allow-origin",
@@ -34,14 +34,17 @@ PASSED_DOWN = (
 
 
 class WorkerProxy:
-    """Finds the worker of a request, and answers as that one does."""
+    """Forwards a request to its worker, and returns that worker's answer."""
 
-    def __init__(self, *, pins: WorkerRegistry, pool: Pool) -> None:
-        self._pins = pins
+    def __init__(self, *, registry: WorkerRegistry, pool: Pool) -> None:
+        self._registry = registry
         self._pool = pool
 
-    def whep_routes(self) -> list[Route]:
-        """Routes for viewers."""
+    def routes(self) -> list[Route]:
+        """Routes below the root of the application."""
+        return [*self._whep_routes(), *self._recording_routes()]
+
+    def _whep_routes(self) -> list[Route]:
         return [
             Route("/whep/{stream_id}", self._view, methods=["POST", "OPTIONS"]),
             Route(
@@ -51,8 +54,7 @@ class WorkerProxy:
             ),
         ]
 
-    def recording_routes(self) -> list[Route]:
-        """Routes for recordings."""
+    def _recording_routes(self) -> list[Route]:
         return [
             Route("/recordings", local_only(self._find_recordings), methods=["GET"]),
             Route("/recordings/{task_id}", local_only(self._show_recordings), methods=["GET"]),
@@ -68,39 +70,39 @@ class WorkerProxy:
             body = await read_body(request, limit=MAX_SDP_BYTES)
         except BodyRefused as error:
             return Denial(error.status, str(error)).response
-        pin = self._pins.find_stream(request.path_params["stream_id"])
+        assignment = self._registry.find_stream(request.path_params["stream_id"])
         try:
-            # Of a stream that nobody has, any worker knows what to say to whom.
-            worker = self._pool.any() if pin is None else pin.require_worker()
-            return await _pass_on(request, worker, body)
+            # For an unknown stream, any worker can answer.
+            worker = self._pool.any() if assignment is None else assignment.require_worker()
+            return await _forward(request, worker, body)
         except (Refusal, httpx.HTTPError, TimeoutError):
             return Denial(503, "no worker answers", Retry_After=RETRY_AFTER_S).response
 
     async def _find_recordings(self, request: Request) -> Response:
-        pin = self._pins.find_past_stream(request.query_params.get("stream_id", ""))
-        return not_found() if pin is None else await self._show(request, pin)
+        assignment = self._registry.find_past_stream(request.query_params.get("stream_id", ""))
+        return not_found() if assignment is None else await self._show(request, assignment)
 
     async def _show_recordings(self, request: Request) -> Response:
         try:
-            return await self._show(request, self._pins.get(request.path_params["task_id"]))
+            return await self._show(request, self._registry.get(request.path_params["task_id"]))
         except Refusal:
             return not_found()
 
     @staticmethod
-    async def _show(request: Request, pin: Pin) -> Response:
-        if pin.worker is None:
+    async def _show(request: Request, assignment: Assignment) -> Response:
+        if assignment.worker is None:
             return not_found()
         try:
-            return await _pass_on(request, pin.worker, b"")
+            return await _forward(request, assignment.worker, b"")
         except (httpx.HTTPError, TimeoutError):
             return Response("no worker answers\n", status_code=503, media_type="text/plain")
 
 
-async def _pass_on(request: Request, worker: Worker, body: bytes) -> Response:
+async def _forward(request: Request, worker: Worker, body: bytes) -> Response:
     outgoing = worker.client.build_request(
         request.method,
         httpx.URL(path=request.url.path, query=request.url.query.encode()),
-        headers=_pick(request.headers, PASSED_UP),
+        headers=_pick(request.headers, FORWARDED_HEADERS),
         content=body,
     )
     async with asyncio.timeout(CALL_S):
@@ -108,7 +110,7 @@ async def _pass_on(request: Request, worker: Worker, body: bytes) -> Response:
     return StreamingResponse(
         _read(answer),
         status_code=answer.status_code,
-        headers=_pick(answer.headers, PASSED_DOWN),
+        headers=_pick(answer.headers, RETURNED_HEADERS),
     )
 
 

@@ -1,4 +1,4 @@
-"""What passes between the front and a worker: settings once, then reports of the worker."""
+"""Messages between the front and a worker: settings once, then reports of the worker."""
 
 import json
 from collections.abc import Mapping
@@ -7,26 +7,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
-from engine.callbacks import EventType, Notice
-from engine.certificate import Identity
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
+from engine.tasks.callbacks import EventType, Notice
 
 LOOPBACK = "127.0.0.1"
 MAX_LINE_BYTES = 64 * 1024
 
 
 class Ready(BaseModel):
-    """The worker serves; first and once."""
+    """The worker is serving; sent first and once."""
 
     kind: Literal["ready"] = "ready"
     port: int
     drive_port: int
 
 
-class Told(BaseModel):
-    """Something happened to a task; told in the order in which it happened."""
+class Event(BaseModel):
+    """Something happened to a task; sent in order."""
 
-    kind: Literal["told"] = "told"
+    kind: Literal["event"] = "event"
     event_type: EventType
     task_id: str
     event_time_ms: int
@@ -34,8 +34,8 @@ class Told(BaseModel):
     is_last: bool
 
     @classmethod
-    def of(cls, notice: Notice) -> "Told":
-        """A notice on its way to the front."""
+    def of(cls, notice: Notice) -> "Event":
+        """Return a notice as a report to the front."""
         return cls.model_validate(asdict(notice))
 
     @property
@@ -51,37 +51,37 @@ class Told(BaseModel):
 
 
 class Health(BaseModel):
-    """The figures of the worker; also the sign that it lives."""
+    """The figures of the worker; also its heartbeat."""
 
     kind: Literal["health"] = "health"
     figures: Mapping[str, Any]
 
 
-Report = Annotated[Ready | Told | Health, Field(discriminator="kind")]
-_REPORT: TypeAdapter[Ready | Told | Health] = TypeAdapter(Report)
+Report = Annotated[Ready | Event | Health, Field(discriminator="kind")]
+_REPORT: TypeAdapter[Ready | Event | Health] = TypeAdapter(Report)
 
 
-def read_report(line: bytes) -> Ready | Told | Health:
-    """One report; raises `ValueError` for anything else."""
+def read_report(line: bytes) -> Ready | Event | Health:
+    """Return a report; raises `ValueError` for anything else."""
     return _REPORT.validate_json(line)
 
 
-def write_line(report: Ready | Told | Health) -> bytes:
-    """A report as one line."""
+def write_line(report: Ready | Event | Health) -> bytes:
+    """Return a report as one line."""
     return report.model_dump_json().encode() + b"\n"
 
 
 def write_settings(settings: EngineSettings, identity: Identity) -> bytes:
-    """All that a worker needs as one line, secrets in the clear: for the socket to it only."""
+    """Return all that a worker needs as one line, with plain secrets: only for its socket."""
     values = {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
         for name, value in settings
     }
-    told = {"settings": values, "identity": asdict(identity)}
-    return json.dumps(told, default=str).encode() + b"\n"
+    message = {"settings": values, "identity": asdict(identity)}
+    return json.dumps(message, default=str).encode() + b"\n"
 
 
 def read_settings_line(line: bytes) -> tuple[EngineSettings, Identity]:
-    """What the front wrote."""
-    told = json.loads(line)
-    return EngineSettings(**told["settings"]), Identity(**told["identity"])
+    """Return what the front wrote."""
+    message = json.loads(line)
+    return EngineSettings(**message["settings"]), Identity(**message["identity"])

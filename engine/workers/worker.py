@@ -12,18 +12,18 @@ from typing import Any
 import httpx
 import structlog
 
-from engine.callbacks import Notice
-from engine.certificate import Identity
 from engine.clock import Clock
-from engine.codes import MESSAGES, Code, Refusal
+from engine.contract.codes import MESSAGES, Code, Refusal
+from engine.contract.signature import sign_call
+from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
-from engine.signature import sign_call
+from engine.tasks.callbacks import Notice
 from engine.workers.reports import (
     LOOPBACK,
     MAX_LINE_BYTES,
+    Event,
     Health,
     Ready,
-    Told,
     read_report,
     write_settings,
 )
@@ -32,7 +32,7 @@ START_S = 60.0
 # A call may wait for a task to end, or for an SDP answer.
 CALL_S = 15.0
 MAX_CALLS = 64
-# Three silences in a row: after a machine slept, the first one says nothing about the worker.
+# Three timeouts in a row: after the machine slept, the first says nothing about the worker.
 SILENCE_S = 5.0
 MAX_SILENCES = 3
 
@@ -42,11 +42,11 @@ OnNotice = Callable[["Worker", Notice], None]
 
 
 class WorkerFailed(Exception):
-    """The worker did not come to serve; the text says why."""
+    """The worker did not start serving; the message says why."""
 
 
 class Worker:
-    """A running worker. It is an ordinary engine on loopback, called like any other."""
+    """A running worker: an ordinary engine on loopback."""
 
     def __init__(
         self,
@@ -75,30 +75,30 @@ class Worker:
 
     @property
     def health(self) -> Mapping[str, Any]:
-        """The latest figures that the worker told."""
+        """The worker's latest figures."""
         return {"pid": self.pid, **self._figures}
 
     async def follow(self, on_notice: OnNotice) -> None:
-        """Pass on what the worker tells, until it ends or falls silent for long."""
+        """Pass on the worker's reports until it ends or is silent for too long."""
         while line := await _read_line(self._reader):
             try:
                 report = read_report(line)
             except ValueError:
-                log.error("worker reports nonsense", pid=self.pid)
+                log.error("worker sent an invalid report", pid=self.pid)
                 return
             match report:
-                case Told() as told:
-                    on_notice(self, told.notice)
+                case Event() as event:
+                    on_notice(self, event.notice)
                 case Health() as health:
                     self._figures = health.figures
 
     def dismiss(self) -> None:
-        """Ask the worker to end its tasks and itself; `follow` returns when it has."""
+        """Ask the worker to end its tasks and exit; `follow` returns when it has."""
         if not self._writer.is_closing():
             self._writer.write_eof()
 
     async def call(self, action: str, members: Mapping[str, Any], host: str) -> Any:
-        """The Data of an action that is called as if at `host`; raises `Refusal`."""
+        """Call an action as if at `host` and return its Data; raises `Refusal`."""
         nonce, timestamp = secrets.token_hex(8), int(self._clock.time())
         app_id = self._settings.app_id
         query = {
@@ -130,7 +130,7 @@ class Worker:
 
 
 async def _read_line(reader: asyncio.StreamReader) -> bytes:
-    # No line means that the worker is gone, by whatever way.
+    # No line means that the worker is gone.
     for _ in range(MAX_SILENCES):
         try:
             async with asyncio.timeout(SILENCE_S):
@@ -147,9 +147,9 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes:
 async def running_worker(
     settings: EngineSettings, identity: Identity, clock: Clock
 ) -> AsyncIterator[Worker]:
-    """Start a worker and wait until it serves; killed at the end if it still runs.
+    """Start a worker and wait until it serves; it is killed at the end if still running.
 
-    Raises `WorkerFailed` when it does not come to serve.
+    Raises `WorkerFailed` if it does not start serving.
     """
     async with _linked_process() as (process, reader, writer):
         writer.write(write_settings(settings, identity))
@@ -205,5 +205,5 @@ async def _await_ready(reader: asyncio.StreamReader) -> Ready:
     except (TimeoutError, OSError, ValueError):
         raise WorkerFailed("it did not start") from None
     if not isinstance(report, Ready):
-        raise WorkerFailed("it did not start as it should")
+        raise WorkerFailed("it did not start properly")
     return report

@@ -11,7 +11,7 @@ from services.runtime.settings import load
 
 
 async def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal arrives."""
     settings = load(AvatarSettings)
     configure_logs("avatar", settings)
     async with running(settings):

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
-from services.avatar.digital_humans import DefaultPerson
+from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drives import running_drives
 from services.avatar.pacing import running_clock
 from services.avatar.servicer import AvatarServicer
@@ -67,7 +67,9 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         servicer = AvatarServicer(
             api=api,
             drives=drives,
-            default_person=DefaultPerson(api, digital_human_id=settings.digital_human_id),
+            default_digital_human=DefaultDigitalHuman(
+                api, digital_human_id=settings.digital_human_id
+            ),
             viewers=_viewers(settings),
             callbacks=_callbacks(settings),
             clock=clock,
@@ -84,7 +86,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
 
 
 def _proxy_of(settings: AvatarSettings) -> ProxyOf:
-    """The engine is ours, wherever it is; the way to the cloud is the environment's."""
+    """The engine is reached directly; the cloud through the proxies of the environment."""
     return lambda url: None if settings.is_engine else proxy_for(url, os.environ)
 
 

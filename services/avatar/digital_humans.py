@@ -1,4 +1,4 @@
-"""Which person is shown when a caller names none."""
+"""Which digital human is shown when a caller names none."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 
-class DefaultPerson:
-    """The configured person, else the first that the cloud lists, looked up once."""
+class DefaultDigitalHuman:
+    """The configured digital human, else the first one the cloud lists, looked up once."""
 
     def __init__(self, api: CloudApi, *, digital_human_id: str) -> None:
         self._api = api
@@ -16,7 +16,7 @@ class DefaultPerson:
         self._looking_up = asyncio.Lock()
 
     async def resolve(self, *, within_s: float) -> str:
-        """The person's id; raises ServiceError if there is none."""
+        """Return its id; raises ServiceError if there is none."""
         async with self._looking_up:
             if not self._digital_human_id:
                 page = await self._api.get_digital_human_list(offset=0, limit=1, within_s=within_s)

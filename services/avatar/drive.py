@@ -1,4 +1,4 @@
-"""One reply on its way to the cloud: opened early, paced, cut off at any time, heard to its end."""
+"""One reply on its way to the cloud: opened early, paced, cut off any time, followed to its end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _NEVER = float("inf")
 _GONE = (Reason.AVATAR_ENDED, Reason.AVATAR_NOT_FOUND)
 _EVENTS = 32
 _EVENTS_KEPT_FREE = 8
-"""Places that progress leaves to events which may not be dropped; a drive has fewer of those."""
+"""Places that progress leaves free for events that must not be dropped; a drive has fewer."""
 
 
 class Method(Enum):
@@ -30,7 +30,7 @@ class Method(Enum):
 
 
 class DriveReport(Enum):
-    """What the cloud reports of a drive; all but PLAYING are final."""
+    """What the cloud reports about a drive; all but PLAYING are final."""
 
     PLAYING = auto()
     ENDED = auto()
@@ -39,7 +39,7 @@ class DriveReport(Enum):
 
 
 class _Order(Enum):
-    """Why a drive shall end before its audio does."""
+    """Why a drive must end before its audio does."""
 
     INTERRUPT = auto()
     SUPERSEDE = auto()
@@ -47,7 +47,7 @@ class _Order(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a drive is, in seconds; `sent_ago_s` tells how long ago its first audio was sent."""
+    """How far a drive is, in seconds; its first audio was sent `sent_ago_s` ago."""
 
     sent_s: float
     played_s: float
@@ -64,7 +64,7 @@ class DriveStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackStarted:
-    """The avatar began to speak."""
+    """The avatar started to speak."""
 
     method: Method
 
@@ -78,7 +78,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveFinished:
-    """The drive is over; what was not played by now never will be."""
+    """The drive is over; whatever has not been played never will be."""
 
     position: Position
     is_interrupted: bool
@@ -88,7 +88,7 @@ DriveEvent = DriveStarted | PlaybackStarted | Progress | DriveFinished
 
 
 class Drive:
-    """Takes audio and orders from one side while `run` alone talks to the cloud.
+    """Accepts audio and orders from its owner while `run` alone talks to the cloud.
 
     Nothing cancels `run`: an interrupt is an order that it obeys between two messages.
     """
@@ -120,7 +120,7 @@ class Drive:
         self._progress_at = _NEVER
 
     async def feed(self, pcm: bytes) -> None:
-        """Add whole samples of the reply; waits while too much of it is still to be sent."""
+        """Add whole samples of the reply; waits while too much is still to be sent."""
         await self._has_room.wait()
         self._pacer.push(pcm)
         if self._pacer.is_full and not self._is_over:
@@ -133,7 +133,7 @@ class Drive:
         self._wake.set()
 
     def interrupt(self) -> None:
-        """Stop speaking now and drop what is not yet played."""
+        """Stop speaking now and drop what has not been played."""
         self._give(_Order.INTERRUPT)
 
     def supersede(self) -> None:
@@ -141,14 +141,14 @@ class Drive:
         self._give(_Order.SUPERSEDE)
 
     def on_report(self, drive_id: str, report: DriveReport, *, late_s: float) -> None:
-        """Take the cloud's report on a drive, if it is this one; reports may come in any order.
+        """Handle the cloud's report on a drive, if it is this one; reports may arrive in any order.
 
-        What it tells of happened `late_s` ago, or a little earlier.
+        What it reports happened `late_s` ago, or a little earlier.
         """
         if drive_id != self._drive_id or self._is_over:
             return
         if report is DriveReport.PLAYING:
-            # Before there is audio a cloud can only mean that it is ready.
+            # Before any audio was sent, the cloud can only mean that it is ready.
             if self._playout.first_sent_at is None:
                 return
             self._playout.confirm_start(self._clock.now() - late_s)
@@ -156,7 +156,7 @@ class Drive:
         self._wake.set()
 
     async def events(self) -> AsyncIterator[DriveEvent]:
-        """What happens, DriveFinished last; raises ServiceError when the drive fails."""
+        """Yield what happens, DriveFinished last; raises ServiceError if the drive fails."""
         while True:
             match await self._events.get():
                 case ServiceError() as error:
@@ -168,14 +168,14 @@ class Drive:
                     yield event
 
     async def run(self) -> DriveFinished | ServiceError:
-        """Speak until the reply is heard, cut off or lost; the outcome is also the last event."""
+        """Speak until the reply is played, cut off or lost; the outcome is also the last event."""
         outcome: DriveFinished | ServiceError
         try:
             outcome = await self._speak()
         except ServiceError as error:
             outcome = error
         except Exception:
-            log.exception("drive failed unforeseen", drive_id=self._drive_id)
+            log.exception("drive failed unexpectedly", drive_id=self._drive_id)
             outcome = ServiceError(Reason.INTERNAL, "Something went wrong here.")
         DRIVES.labels(outcome=_outcome_name(outcome)).inc()
         self._has_room.set()
@@ -184,12 +184,12 @@ class Drive:
 
     @property
     def position(self) -> Position:
-        """How far the reply is, or came."""
+        """How far the reply is, or got."""
         return self._position()
 
     @property
     def _is_over(self) -> bool:
-        """Whether no more audio shall leave."""
+        """Whether no more audio may be sent."""
         return self._order is not None or self._last_report not in (None, DriveReport.PLAYING)
 
     def _give(self, order: _Order) -> None:
@@ -207,7 +207,7 @@ class Drive:
                 ) as sink:
                     self._events.put_nowait(DriveStarted(drive_id=offer.drive_id))
                     await self._send(sink)
-                    # Before the farewell to the socket, whose every moment would be heard.
+                    # Before the socket is closed: every moment that takes would be audible.
                     await self._silence_if_ordered()
             except DriveLostError as error:
                 if not self._is_over:
@@ -217,7 +217,7 @@ class Drive:
         return self._outcome()
 
     async def _send(self, sink: AudioSink) -> None:
-        """Send at the cloud's pace until all has left or the drive is over."""
+        """Send at the cloud's pace until everything is sent or the drive is over."""
         while not (self._is_over or self._pacer.is_drained):
             if not sink.is_open:
                 raise DriveLostError("the drive server closed the connection")
@@ -230,7 +230,7 @@ class Drive:
             self._report()
 
     async def _play_out(self) -> None:
-        """Wait until the cloud says that it is over, or until it must be."""
+        """Wait until the cloud says that playback is over, or until it must be."""
         gives_up_at = self._playout.ends_at + self._profile.end_margin_s
         while not self._is_over and self._clock.now() < gives_up_at:
             await self._clock.wait(self._wake, self._next_alarm(gives_up_at))
@@ -248,7 +248,7 @@ class Drive:
         return min(times)
 
     def _report(self) -> None:
-        """Tell what has become true by now."""
+        """Emit the events that are due by now."""
         now = self._clock.now()
         starts_at = self._playout.starts_at
         if self._playback is None and starts_at is not None:
@@ -281,7 +281,7 @@ class Drive:
                 raise
 
     async def _lose(self, what: str) -> ServiceError:
-        """Have the cloud drop the rest of a reply whose end it will never get."""
+        """Have the cloud drop the rest of a reply whose end it will never receive."""
         reason = Reason.DRIVE_LOST
         try:
             await self._cloud.silence(self._avatar_id)

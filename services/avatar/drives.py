@@ -1,4 +1,4 @@
-"""The running drives of a process: at most one for each avatar."""
+"""The running drives of a process: at most one per avatar."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from services.avatar.ports import DriveCloud
 from services.runtime.errors import ServiceError
 
 REMEMBERED_DRIVES = 1_000
-"""Of as many avatars it is known how far their last reply was heard."""
+"""For how many avatars the position of the last reply is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class _Running:
 
 
 class Drives:
-    """Opens drives; each runs in a task of its own and outlives the caller by its clean end."""
+    """Opens drives; each runs in its own task, and outlives its caller to end cleanly."""
 
     def __init__(self, *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock) -> None:
         self._cloud = cloud
@@ -44,7 +44,7 @@ class Drives:
     async def opened(
         self, avatar_id: str, *, turn_id: int, sample_rate_hertz: int
     ) -> AsyncIterator[Drive]:
-        """A drive that ends the avatar's previous one, and is itself cut off at the end."""
+        """Open a drive that ends the avatar's previous one; leaving the block cuts it off."""
         drive = Drive(
             avatar_id=avatar_id,
             sample_rate_hertz=sample_rate_hertz,
@@ -63,7 +63,7 @@ class Drives:
     async def interrupt(self, avatar_id: str) -> LastDrive | None:
         """Cut off whatever an avatar is saying; raises ServiceError.
 
-        Returns what was cut off, or was said last, if that is known.
+        Returns what was cut off, or said last, if known.
         """
         running = self._running.get(avatar_id)
         if running is None:
@@ -78,7 +78,7 @@ class Drives:
     def on_report(
         self, avatar_id: str, drive_id: str, report: DriveReport, *, late_s: float = 0.0
     ) -> None:
-        """Pass the cloud's report, which is so late, on to the drive that it is about."""
+        """Pass the cloud's report, `late_s` after the event, on to its drive."""
         running = self._running.get(avatar_id)
         if running is not None:
             running.drive.on_report(drive_id, report, late_s=late_s)
@@ -96,7 +96,7 @@ class Drives:
         try:
             if previous is not None:
                 previous.drive.supersede()
-                # The cloud allows one connection for each avatar, and a late order of the old
+                # The cloud allows one connection per avatar, and a late order of the old
                 # drive would hit the new one.
                 await asyncio.wait({previous.task})
             return await drive.run()
@@ -117,7 +117,7 @@ class Drives:
 async def running_drives(
     *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock
 ) -> AsyncIterator[Drives]:
-    """Drives that all come to a clean end when the block is left."""
+    """Open drives that all end cleanly when the block is left."""
     drives = Drives(cloud=cloud, profile=profile, clock=clock)
     try:
         yield drives

@@ -1,4 +1,4 @@
-"""How late news from the cloud is, without a clock that both sides share."""
+"""How late the cloud's reports are, without a shared clock."""
 
 from collections import deque
 
@@ -6,17 +6,17 @@ _REMEMBERED = 64
 
 
 class Lateness:
-    """Compares each report with the quickest lately.
+    """Compares each report with the fastest recent one.
 
-    What lies between an event and its report is the difference of the clocks, the quickest way, and
-    what held this report up; only the last differs from report to report.
+    The time between an event and its report is the difference of the clocks, plus the shortest
+    delay, plus what held up this report; only the last differs from report to report.
     """
 
     def __init__(self) -> None:
         self._lags: deque[float] = deque(maxlen=_REMEMBERED)
 
     def of(self, *, event_time_s: float, received_s: float) -> float:
-        """Return how much later than the quickest a report is; times in Unix seconds."""
+        """Return how much later than the fastest a report is; times are Unix seconds."""
         lag_s = received_s - event_time_s
         self._lags.append(lag_s)
         return lag_s - min(self._lags)

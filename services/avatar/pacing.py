@@ -1,4 +1,4 @@
-"""When audio leaves for the cloud, and how much of it has been played by then."""
+"""When audio is sent to the cloud, and how much of it has been played."""
 
 import asyncio
 import time
@@ -12,10 +12,10 @@ from pydantic import ConfigDict, Field, Strict
 from services.runtime.pcm import byte_count, duration_s
 
 _LATEST_START_S = 1.0
-"""Playback that begins begins no later than this after the first audio."""
+"""Playback starts no later than this after the first audio."""
 
 _ROUNDING_S = 1e-6
-"""Less than a sample: sums of durations are off by so much."""
+"""Less than a sample: the error of summed durations."""
 
 
 _Number: TypeAlias = Annotated[float, Strict()]
@@ -23,7 +23,7 @@ _Number: TypeAlias = Annotated[float, Strict()]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacingProfile:
-    """How a cloud wants to be fed; `pacing_profiles.toml` explains the fields and holds values."""
+    """How a cloud must be fed; `pacing_profiles.toml` explains the fields and has the values."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class PacingProfile:
 
 
 class Playout:
-    """The sample clock: what the cloud has played of what was sent, if it plays without a break."""
+    """The sample clock: how much of the sent audio was played, assuming the cloud never pauses."""
 
     def __init__(self, start_delay_s: float) -> None:
         self.sent_s = 0.0
@@ -50,12 +50,12 @@ class Playout:
 
     @property
     def ends_at(self) -> float:
-        """When all that was sent has been played; in the past if nothing was sent."""
+        """When all sent audio has been played; in the past if there was none."""
         return self._ends_at
 
     @property
     def starts_at(self) -> float | None:
-        """When playback begins, if audio was sent."""
+        """When playback starts, if audio was sent."""
         if self.first_sent_at is None:
             return None
         return self.first_sent_at + self._start_delay_s
@@ -66,7 +66,7 @@ class Playout:
         return self._cut_at < float("inf")
 
     def send(self, audio_s: float, now: float) -> None:
-        """Some audio leaves; after a gap it is played a start delay later."""
+        """Record that audio was sent; after a gap it is played a start delay later."""
         if self.first_sent_at is None:
             self.first_sent_at = now
         if now >= self._ends_at:
@@ -76,14 +76,14 @@ class Playout:
         self._ends_at += audio_s
 
     def confirm_start(self, at: float) -> None:
-        """Correct the clock: the cloud says that it began at this time.
+        """Correct the clock: the cloud reports that it started at this time.
 
-        The first word counts, for the cloud repeats what it believes lost. What was reckoned as
-        played may become less by that, once.
+        Only the first report counts, since the cloud repeats those it believes lost. The estimate
+        of what was played may drop as a result, once.
         """
         if self.first_sent_at is None or self._confirmed_at is not None:
             return
-        # After a gap it is unknown which beginning is meant.
+        # After a gap it is unknown which start is meant.
         start_s = max(0.0, at - self.first_sent_at)
         if self._played_before_s > 0 or start_s > _LATEST_START_S:
             return
@@ -92,24 +92,24 @@ class Playout:
         self._start_delay_s = start_s
 
     def cut(self, now: float) -> None:
-        """Nothing is played from now on."""
+        """Record that nothing is played from now on."""
         self._cut_at = min(self._cut_at, now)
 
     def complete(self) -> None:
-        """Correct the clock: the cloud says that it has played everything."""
+        """Correct the clock: the cloud reports that it has played everything."""
         self._played_before_s = self.sent_s
 
     def unplayed_s(self, now: float) -> float:
-        """What was sent and is not yet played."""
+        """Return how much was sent but not yet played."""
         left_s = max(0.0, self._ends_at - min(now, self._cut_at))
         return min(self.sent_s - self._played_before_s, left_s)
 
     def played_s(self, now: float) -> float:
-        """What was played; goes back only when the cloud corrects the clock."""
+        """Return how much was played; it decreases only when the cloud corrects the clock."""
         return self.sent_s - self.unplayed_s(now)
 
     def unplayed_at_most(self, audio_s: float) -> float:
-        """The time from which no more than this is unplayed."""
+        """Return when no more than this will be unplayed."""
         if self.sent_s - self._played_before_s <= audio_s + _ROUNDING_S:
             return float("-inf")
         return self._ends_at - audio_s
@@ -138,12 +138,12 @@ class Pacer:
 
     @property
     def is_drained(self) -> bool:
-        """Whether all audio there will ever be has left."""
+        """Whether all the audio there will be has been sent."""
         return self._is_complete and not self._pending
 
     @property
     def is_full(self) -> bool:
-        """Whether the backlog is at its bound."""
+        """Whether the backlog is at its limit."""
         return duration_s(len(self._pending), self._rate) >= self._profile.backlog_s
 
     def push(self, pcm: bytes) -> None:
@@ -155,18 +155,18 @@ class Pacer:
         self._is_complete = True
 
     def due_at(self) -> float | None:
-        """When `take` gives something next, as far as is known now."""
+        """Return when `take` will next return audio, as far as is known."""
         if not self._pending:
             return None
         next_s = duration_s(min(len(self._pending), self._packet_bytes), self._rate)
         due_at = self.playout.unplayed_at_most(self._profile.max_unplayed_s - next_s)
         if len(self._pending) < self._packet_bytes and not self._is_complete:
-            # Messages cost by number, not by size: let more come while the cloud has enough.
+            # Each message has a cost, whatever its size: gather more while the cloud has enough.
             due_at = max(due_at, self.playout.unplayed_at_most(self._profile.max_unplayed_s / 2))
         return max(due_at, self._free_at)
 
     def take(self, now: float) -> bytes:
-        """The audio that must leave now, as one message; empty while none must."""
+        """Return the audio to send now, as one message; empty if none is due."""
         due_at = self.due_at()
         if due_at is None or due_at > now:
             return b""
@@ -174,14 +174,14 @@ class Pacer:
         del self._pending[: self._packet_bytes]
         audio_s = duration_s(len(pcm), self._rate)
         self.playout.send(audio_s, now)
-        # A tick that comes late is made up for, a pause of the caller is not.
+        # Catch up after a late tick, but not after a pause by the caller.
         is_late = now - self._free_at < self._profile.packet_s
         self._free_at = (self._free_at if is_late else now) + audio_s / self._profile.rate
         return pcm
 
 
 class PacingClock:
-    """The one timer of all drives of a process: one for each would cost many times as much."""
+    """The one timer of all drives in a process: one per drive would cost many times as much."""
 
     def __init__(
         self, *, tick_s: float = 0.02, clock: Callable[[], float] = time.monotonic
@@ -192,13 +192,13 @@ class PacingClock:
         self._is_needed = asyncio.Event()
 
     def now(self) -> float:
-        """The time in seconds that alarms are set by."""
+        """Return the time in seconds that alarms refer to."""
         return self._clock()
 
     async def wait(self, wake: asyncio.Event, until: float | None) -> None:
-        """Wait until someone sets `wake`, at the latest at the first tick from `until` on.
+        """Wait until `wake` is set, or until the first tick at or after `until`.
 
-        Clears `wake`; an event that is set already is not waited for.
+        Clears `wake`; returns at once if it is already set.
         """
         if until is not None:
             self._alarms[wake] = until
@@ -224,7 +224,7 @@ class PacingClock:
 
 @asynccontextmanager
 async def running_clock() -> AsyncIterator[PacingClock]:
-    """A clock that ticks until the end of the context."""
+    """Run a clock until the end of the context."""
     clock = PacingClock()
     ticking = asyncio.create_task(clock.run())
     try:

@@ -6,22 +6,22 @@ from typing import Protocol
 
 
 class DriveLostError(Exception):
-    """The connection of a drive broke; the text names the way and holds no address."""
+    """The connection of a drive broke; the message says how, without any address."""
 
 
 class AudioSink(Protocol):
-    """An open drive; the cloud plays what is sent in order and says nothing in return."""
+    """An open drive; the cloud plays what is sent, in order, and sends nothing back."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the cloud still takes audio."""
+        """Whether the cloud still accepts audio."""
 
     async def send(self, pcm: bytes) -> None:
         """Send whole samples; raises DriveLostError."""
 
 
 class DriveOffer(Protocol):
-    """A drive that the cloud has opened and that waits for its connection."""
+    """A drive that the cloud has opened and that awaits its connection."""
 
     @property
     def drive_id(self) -> str:
@@ -30,15 +30,15 @@ class DriveOffer(Protocol):
     def connect(
         self, *, sample_rate_hertz: int, on_lost: Callable[[], None]
     ) -> AbstractAsyncContextManager[AudioSink]:
-        """Connect; leaving without an error tells the cloud that the audio is whole.
+        """Connect; leaving without an error tells the cloud that the audio is complete.
 
         Entering raises ServiceError. Leaving raises DriveLostError if the connection broke.
-        `on_lost` is called once, when the connection has ended for whatever reason.
+        `on_lost` is called once, when the connection has ended for any reason.
         """
 
 
 class DriveCloud(Protocol):
-    """The part of the cloud that speaks; every method has a deadline of its own."""
+    """The part of the cloud that speaks; every method has its own deadline."""
 
     async def open_drive(self, avatar_id: str) -> DriveOffer:
         """Cut off what an avatar is saying and open a drive; raises ServiceError."""

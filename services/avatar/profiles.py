@@ -1,4 +1,4 @@
-"""Pacing profiles, which are data: the service's own by name, others by the path of a file."""
+"""Pacing profiles as data: the service's own by name, others by the path of a file."""
 
 import tomllib
 from pathlib import Path
@@ -14,11 +14,11 @@ _CHECKED = TypeAdapter(PacingProfile)
 
 
 class ProfileError(ValueError):
-    """There is no such profile, or it breaks rules; the message names each field and its rule."""
+    """There is no such profile, or it is invalid; the message names each field and its rule."""
 
 
 def load_profile(name_or_path: str) -> PacingProfile:
-    """Return a committed profile by its name, or the one in a file; raises ProfileError."""
+    """Return a built-in profile by its name, or the one in a file; raises ProfileError."""
     committed = _read(COMMITTED)
     if name_or_path in committed:
         return _check(name_or_path, committed[name_or_path])

@@ -12,7 +12,7 @@ import structlog
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.avatar import wire
-from services.avatar.digital_humans import DefaultPerson
+from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drive import Drive
 from services.avatar.drives import Drives
 from services.avatar.lateness import Lateness
@@ -35,27 +35,27 @@ _ORDER_S = 12.0
 """Longer: a lost answer to an order is looked up."""
 _REPLY_SHARE = 0.2
 _REPLY_S = 0.5
-"""What of the caller's deadline is kept back at most, so that it still gets our failure."""
+"""The most of the caller's deadline that is held back, so that it still receives our failure."""
 _DEFAULT_VOLUME = 50
 _MAX_OFFSET = 1_000_000
 
 
 class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
-    """Every failure is raised as ServiceError."""
+    """Answers calls; failures are raised as ServiceError."""
 
     def __init__(
         self,
         *,
         api: CloudApi,
         drives: Drives,
-        default_person: DefaultPerson,
+        default_digital_human: DefaultDigitalHuman,
         viewers: Viewers,
         callbacks: CallbackVerifier | None,
         clock: SteadyClock,
     ) -> None:
         self._api = api
         self._drives = drives
-        self._default_person = default_person
+        self._default_digital_human = default_digital_human
         self._viewers = viewers
         self._callbacks = callbacks
         self._clock = clock
@@ -68,7 +68,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         ttl_s = wire.from_whole_seconds(request.max_duration, "max_duration")
         max_idle_s = wire.from_whole_seconds(request.max_idle_duration, "max_idle_duration")
         deadline = time.monotonic() + _time_left_s(context, _ORDER_S)
-        digital_human_id = request.digital_human_id or await self._default_person.resolve(
+        digital_human_id = request.digital_human_id or await self._default_digital_human.resolve(
             within_s=deadline - time.monotonic()
         )
         order = StreamOrder(
@@ -94,7 +94,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def StopAvatar(
         self, request: pb.StopAvatarRequest, context: Context
     ) -> pb.StopAvatarResponse:
-        """Stop an avatar, whether or not it runs."""
+        """Stop an avatar, whether or not it is running."""
         was_over = await self._api.stop_stream_task(
             request.avatar_id, within_s=_time_left_s(context, _ANSWER_S)
         )
@@ -113,14 +113,14 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def ListAvatars(
         self, request: pb.ListAvatarsRequest, context: Context
     ) -> pb.ListAvatarsResponse:
-        """List what starts or is on air."""
+        """List the avatars that are starting or on air."""
         tasks = await self._api.query_stream_tasks(within_s=_time_left_s(context, _ANSWER_S))
         return pb.ListAvatarsResponse(avatars=[wire.to_avatar(task) for task in tasks])
 
     async def ListDigitalHumans(
         self, request: pb.ListDigitalHumansRequest, context: Context
     ) -> pb.ListDigitalHumansResponse:
-        """List a page of persons."""
+        """List a page of digital humans."""
         offset = _from_page_token(request.page_token)
         page = await self._api.get_digital_human_list(
             offset=offset,
@@ -177,13 +177,13 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def InterruptAvatar(
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
-        """Cut off whatever an avatar is saying, and tell how far that was heard."""
+        """Cut off whatever an avatar is saying, and return how much of it was heard."""
         return wire.to_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
         self, request: pb.SpeakTextRequest, context: Context
     ) -> pb.SpeakTextResponse:
-        """Have a text spoken by the cloud's own synthesis."""
+        """Have the cloud's own synthesis speak a text."""
         drive_id = await self._api.drive_by_text(
             request.avatar_id,
             SpokenText(
@@ -201,7 +201,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def SpeakAudioUrl(
         self, request: pb.SpeakAudioUrlRequest, context: Context
     ) -> pb.SpeakAudioUrlResponse:
-        """Have a file played."""
+        """Have the cloud play a file."""
         drive_id = await self._api.drive_by_audio(
             request.avatar_id,
             request.audio_url,
@@ -213,7 +213,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def PerformAction(
         self, request: pb.PerformActionRequest, context: Context
     ) -> pb.PerformActionResponse:
-        """Have a gesture made."""
+        """Have an avatar make a gesture."""
         await self._api.do_action(
             request.avatar_id, request.action, within_s=_time_left_s(context, _ANSWER_S)
         )
@@ -222,7 +222,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def CreateViewerToken(
         self, request: pb.CreateViewerTokenRequest, context: Context
     ) -> pb.CreateViewerTokenResponse:
-        """Let a viewer in."""
+        """Issue a viewer's token."""
         if request.publish_stream_id and not request.room_id:
             raise invalid("room_id", "required", "must be set with publish_stream_id")
         ttl_s = wire.from_whole_seconds(request.ttl, "ttl") if request.HasField("ttl") else None
@@ -242,7 +242,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     async def HandleCallback(
         self, request: pb.HandleCallbackRequest, context: Context
     ) -> pb.HandleCallbackResponse:
-        """Check a callback and tell the drive that it is about."""
+        """Verify a callback and pass it on to its drive."""
         if self._callbacks is None:
             log.warning("callback refused", refusal="CALLBACK_SECRET is not set")
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
@@ -252,7 +252,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
                 request.body, now=received_s, jumped_s=self._clock.jumped_s
             )
         except CallbackRefusedError as error:
-            # The usual cause is another secret than the cloud's: playback is then only reckoned.
+            # Usually our secret differs from the cloud's: playback is then only estimated.
             log.warning("callback refused", refusal=error.refusal.name)
             raise ServiceError(
                 Reason.CALLBACK_INVALID, f"body: {error}", refusal=error.refusal.name
@@ -266,7 +266,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
 
 
 async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:
-    """Pass a caller's messages on to its drive, in the order that the grammar allows."""
+    """Pass a caller's messages on to its drive, in the order that the protocol allows."""
     ended_by: str | None = None
     async for request in requests:
         case = request.WhichOneof("request")

@@ -87,7 +87,7 @@ class AvatarSettings(ProcessSettings):
     )
     token_mode: Mode = Field(
         Mode.CBC,
-        description="cipher of viewer tokens for the cloud: cbc, which all of its decoders know,"
+        description="cipher of viewer tokens for the cloud: cbc, which all its decoders support,"
         " or gcm; the engine's are always gcm",
     )
     express_server: SocketUrl = Field(
@@ -110,24 +110,24 @@ class AvatarSettings(ProcessSettings):
         "",
         max_length=128,
         validation_alias="DIGITAL_HUMAN_ID",
-        description="the person to show; default: the first that the cloud lists",
+        description="the digital human to show; default: the first that the cloud lists",
     )
     token_expire_seconds: int = Field(
         600,
         ge=1,
         le=3600,
         validation_alias="TOKEN_EXPIRE_SECONDS",
-        description="how long viewer tokens are good, 1 to 3600 s",
+        description="how long viewer tokens are valid, 1 to 3600 s",
     )
     callback_secret: Secret | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
-        description="checks the cloud's callbacks; unset: all are refused",
+        description="verifies the cloud's callbacks; unset: all are refused",
     )
     service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
-        description="what other services must show; unset: nothing",
+        description="token that other services must send; unset: none",
     )
 
     @model_validator(mode="after")
@@ -152,7 +152,7 @@ class AvatarSettings(ProcessSettings):
         return self
 
     def vendor_urls(self) -> tuple[str, ...]:
-        """Return the cloud's address; the engine is none of the vendors."""
+        """The address of the cloud's API, or the engine's."""
         return () if self.is_engine else (self.resolved_cloud_url,)
 
     @property
@@ -167,7 +167,7 @@ class AvatarSettings(ProcessSettings):
 
     @property
     def credentials(self) -> Credentials:
-        """What the cloud, or the engine, knows us by."""
+        """Our credentials with the cloud or the engine."""
         app_id = self.engine_app_id if self.is_engine else self.app_id
         secret = self.engine_server_secret if self.is_engine else self.server_secret
         # Both were checked with the settings.
@@ -177,7 +177,7 @@ class AvatarSettings(ProcessSettings):
 
     @property
     def resolved_token_mode(self) -> Mode:
-        """The cipher that whoever checks the viewers' tokens takes."""
+        """The cipher that the verifier of viewer tokens accepts."""
         return Mode.GCM if self.is_engine else self.token_mode
 
     @property
@@ -188,7 +188,7 @@ class AvatarSettings(ProcessSettings):
 
     @property
     def whep_url(self) -> str | None:
-        """Where viewers reach the engine's WHEP, if it is the engine."""
+        """Where viewers reach WHEP, if the engine is used."""
         if not self.is_engine:
             return None
         return (self.cloud_public_url or self.resolved_cloud_url) + "/whep"

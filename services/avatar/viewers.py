@@ -9,7 +9,7 @@ from services.avatar.vendor.token import Mode, Privilege, generate_token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """A viewer's token and its end, in Unix seconds."""
+    """A viewer's token and when it expires, in Unix seconds."""
 
     token: str
     expire_time: int
@@ -24,7 +24,7 @@ class Stage:
 
 
 class Viewers:
-    """Lets viewers in."""
+    """Issues the passes of viewers."""
 
     def __init__(
         self, *, credentials: Credentials, mode: Mode, default_ttl_s: int, stage: Stage
@@ -38,7 +38,7 @@ class Viewers:
     def admit(
         self, user_id: str, *, room_id: str, publish_stream_id: str, ttl_s: int | None
     ) -> Pass:
-        """A pass that opens one room, or any when none is named; raises TokenInputError."""
+        """Return a pass for one room, or for any if none is named; raises TokenInputError."""
         privilege = Privilege(
             room_id=room_id, stream_ids=(publish_stream_id,) if publish_stream_id else ()
         )

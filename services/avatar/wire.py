@@ -1,4 +1,4 @@
-"""Between the proto and the domain, for the whole service."""
+"""The avatar service's messages to values of its domain, and back."""
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -48,19 +48,19 @@ _REPORTS = {
 
 
 def from_whole_seconds(duration: Duration, field: str) -> int:
-    """The seconds of a duration; raises ServiceError for a fraction."""
+    """Return the seconds of a duration; raises ServiceError for fractions."""
     if duration.nanos:
         raise invalid(field, "whole_seconds", "must be whole seconds")
     return duration.seconds
 
 
 def from_callback(callback: DriveCallback) -> DriveReport | None:
-    """What a callback tells a drive; None if nothing."""
+    """Return what a callback reports about its drive, if anything."""
     return _REPORTS.get(callback.status)
 
 
 def to_avatar(task: StreamTask) -> pb.Avatar:
-    """A stream task as an avatar."""
+    """Return a stream task as an avatar."""
     avatar = pb.Avatar(
         avatar_id=task.task_id,
         state=_STATES[task.status],
@@ -73,24 +73,24 @@ def to_avatar(task: StreamTask) -> pb.Avatar:
     return avatar
 
 
-def to_digital_human(person: DigitalHuman) -> pb.DigitalHuman:
-    """A person with the names of its gestures."""
+def to_digital_human(digital_human: DigitalHuman) -> pb.DigitalHuman:
+    """Return a digital human with the names of its gestures."""
     return pb.DigitalHuman(
-        digital_human_id=person.digital_human_id,
-        display_name=person.name,
-        avatar_url=person.avatar_url,
-        is_public=person.is_public,
-        actions=[motion.action for motion in person.actions],
+        digital_human_id=digital_human.digital_human_id,
+        display_name=digital_human.name,
+        avatar_url=digital_human.avatar_url,
+        is_public=digital_human.is_public,
+        actions=[motion.action for motion in digital_human.actions],
     )
 
 
 def to_timbre(timbre: Timbre) -> pb.Timbre:
-    """A voice of the cloud."""
+    """Return a voice of the cloud."""
     return pb.Timbre(timbre_id=timbre.timbre_id, display_name=timbre.name)
 
 
 def to_playback(stage: Stage, stream_id: str) -> pb.Playback:
-    """How a stream is watched."""
+    """Return how to watch a stream."""
     if stage.whep_url is None:
         return pb.Playback(protocol=pb.PLAYBACK_PROTOCOL_ZEGO_EXPRESS, url=stage.express_server)
     url = f"{stage.whep_url}/{stream_id}" if stream_id else ""
@@ -98,7 +98,7 @@ def to_playback(stage: Stage, stream_id: str) -> pb.Playback:
 
 
 def to_callback_response(callback: Callback) -> pb.HandleCallbackResponse:
-    """What a callback says."""
+    """Return what a callback is about."""
     match callback:
         case TaskCallback():
             return pb.HandleCallbackResponse(
@@ -113,7 +113,7 @@ def to_callback_response(callback: Callback) -> pb.HandleCallbackResponse:
 def to_drive_event(
     event: DriveEvent, *, sequence: int, turn_id: int, now: float
 ) -> pb.DriveResponse:
-    """One event of a drive, stamped; `now` in Unix seconds."""
+    """Return an event of a drive at `now`, in Unix seconds."""
     response = pb.DriveResponse(event_time=to_timestamp(now), sequence=sequence, turn_id=turn_id)
     match event:
         case DriveStarted():
@@ -129,7 +129,7 @@ def to_drive_event(
 
 
 def to_interrupted(last: LastDrive | None) -> pb.InterruptAvatarResponse:
-    """What was cut off, if it is known; nobody counts any more from when it began."""
+    """Return what was cut off, if known, without the time of its first audio."""
     response = pb.InterruptAvatarResponse()
     if last is not None:
         response.last_drive.turn_id = last.turn_id

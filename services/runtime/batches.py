@@ -1,4 +1,4 @@
-"""Many small messages in few large ones, none of which is too large for gRPC."""
+"""Groups many small messages into few large ones, none too large for gRPC."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -8,11 +8,11 @@ from google.protobuf.message import Message
 M = TypeVar("M", bound=Message)
 
 BATCH_BYTES = 1 << 19
-"""Half of what a service takes in one message."""
+"""Half of what a service accepts in one message."""
 
 
 def batches(messages: Iterable[M], *, most: int) -> Iterator[list[M]]:
-    """Yield the messages in order, at most so many and about so many bytes at a time."""
+    """Yield the messages in order, in groups limited in number and, roughly, in bytes."""
     batch: list[M] = []
     size = 0
     for message in messages:

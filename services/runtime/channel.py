@@ -1,4 +1,4 @@
-"""Channels to the other services: one per peer and process, made where the process is composed."""
+"""Channels to the other services: one per peer and process, opened where it is composed."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -16,16 +16,15 @@ SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
 
 @asynccontextmanager
 async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Open a channel with the published retry and timeout policy; it connects when first used.
+    """Open a channel with the published retry and timeout policy; it connects on first use.
 
-    By that policy a call waits, within its deadline, for a peer that is not there: it may just be
-    starting anew.
+    By that policy a call waits, within its deadline, for an absent peer: it may just be restarting.
     """
     options = [
-        # Whatever proxy the environment names is not for our own processes.
+        # The environment's proxies are not for our own processes.
         ("grpc.enable_http_proxy", 0),
         ("grpc.service_config", json.dumps(json.loads(SERVICE_CONFIG.read_text()))),
-        # A peer that restarts is found again soon; by default that may take two minutes.
+        # Reconnect soon after a peer restarts; by default that may take two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 1_000),
         *CHANNEL_OPTIONS,
@@ -41,7 +40,7 @@ async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
 
 
 class _Answers(grpc.aio.UnaryUnaryClientInterceptor):
-    """Tells a peer that is not there, or whose words make no sense, from one that is slow."""
+    """Distinguishes a peer that is absent or unintelligible from one that is slow."""
 
     channel: grpc.aio.Channel
 

@@ -1,4 +1,4 @@
-"""What a process does for `--check`: it says what is wrong with its settings instead of serving."""
+"""What a process does for `--check`: report what is wrong with its settings, without serving."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at, in words for an operator."""
+    """One thing that was examined, described for an operator."""
 
     subject: str
     verdict: Verdict
@@ -34,7 +34,7 @@ Check: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
 
 
 async def tell(check: Check) -> None:
-    """Print what a check finds, one JSON object per line."""
+    """Print the findings of a check, one JSON object per line."""
     try:
         found = await check()
     except SettingsError as error:
@@ -44,13 +44,13 @@ async def tell(check: Check) -> None:
 
 
 async def settings_checked(settings_type: type[ProcessSettings]) -> Sequence[Finding]:
-    """Read the settings and say nothing more; raises SettingsError."""
+    """Read the settings and find nothing else to report; raises SettingsError."""
     load(settings_type)
     return ()
 
 
 def settings_problems(error: SettingsError) -> list[Finding]:
-    """Return a finding for each setting that is wrong."""
+    """Return a finding for each invalid setting."""
     lines = [line.partition(": ") for line in str(error).splitlines()]
     return [
         Finding(

@@ -1,4 +1,4 @@
-"""The time of day without its jumps: what durations within a process may be counted in."""
+"""The time of day without jumps, so that durations within a process can be measured in it."""
 
 import asyncio
 import time
@@ -13,16 +13,16 @@ CHECKED_EVERY_S = 10.0
 
 
 def since_boot() -> float:
-    """Seconds since the machine was started, its sleep included where the system counts that."""
+    """Return seconds since the machine booted, including sleep where the system counts it."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class SteadyClock:
-    """Unix time as it was when the process began, going on evenly from there.
+    """Unix time as of the start of the process, advancing steadily from there.
 
-    An administrator, or a time server, may set the wall clock by an hour in the middle of a call:
-    nothing lasts an hour longer for that.
+    An administrator or a time server may set the wall clock by an hour in the middle of a call: no
+    duration must change because of that.
     """
 
     def __init__(
@@ -34,20 +34,20 @@ class SteadyClock:
         self._wall = wall
         self._steady = steady
         self.offset_s = wall() - steady()
-        """What is added to the steady clock's time."""
+        """The difference to the steady clock."""
 
     def time(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
         return self.offset_s + self._steady()
 
     @property
     def jumped_s(self) -> float:
-        """How far the wall clock was set forward since the process began."""
+        """How far the wall clock was set forward since the process started."""
         return self._wall() - self.time()
 
 
-async def tell_of_jumps(clock: SteadyClock) -> None:
-    """Say so when the wall clock is set, until cancelled."""
+async def log_jumps(clock: SteadyClock) -> None:
+    """Log when the wall clock is set, until cancelled."""
     known_s = 0.0
     while True:
         await asyncio.sleep(CHECKED_EVERY_S)

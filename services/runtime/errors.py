@@ -1,4 +1,4 @@
-"""The one exception of all services, and its way to and from a google.rpc.Status."""
+"""The one exception of all services, and its conversion to and from google.rpc.Status."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ DOMAIN = "digitalhuman"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A field that breaks a rule; `field` is its path in the request, such as `setup.format`."""
+    """A field that violates a rule; `field` is its path in the request, such as `setup.format`."""
 
     field: str
     rule: str
@@ -49,14 +49,14 @@ class ServiceError(Exception):
 
 
 def invalid(field: str, rule: str, description: str) -> ServiceError:
-    """Return the error for one field that breaks a rule."""
+    """Return the error for one field that violates a rule."""
     return refused(Reason.INVALID_REQUEST, field, rule, description)
 
 
 def refused(
     reason: Reason, field: str, rule: str, description: str, **metadata: str
 ) -> ServiceError:
-    """Return the error for one field that cannot be served, for a reason of its own."""
+    """Return the error for one field that cannot be served, for a specific reason."""
     violation = Violation(field=field, rule=rule, description=description)
     return ServiceError(
         reason,
@@ -69,7 +69,7 @@ def refused(
 
 @contextmanager
 def fields_within(message: str) -> Iterator[None]:
-    """Name fields by their place in the request: what is wrong with `voice_id` of its `setup`."""
+    """Prefix the fields of errors with their message: `voice_id` becomes `setup.voice_id`."""
     try:
         yield
     except ServiceError as error:
@@ -105,7 +105,7 @@ def to_status(error: ServiceError) -> status_pb2.Status:
 
 
 def from_status(status: status_pb2.Status) -> ServiceError | None:
-    """Return the error that a status carries, or None when it has no reason of ours."""
+    """Return the error that a status carries, or None if it has no reason of ours."""
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
@@ -150,7 +150,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
 
 
 def from_exception(error: BaseException) -> ServiceError | None:
-    """Return the error that a caller may see for any exception; None for one nobody foresaw."""
+    """Return the error that a caller may see for an exception; None if it is unexpected."""
     match error:
         case ServiceError():
             return error

@@ -1,4 +1,4 @@
-"""What surrounds every RPC of a service: its log line, errors, credentials and rules.
+"""What wraps every RPC of a service: log line, errors, credentials and rules.
 
 Outermost first: ContextInterceptor, ErrorInterceptor, AuthInterceptor, ValidationInterceptor.
 """
@@ -38,16 +38,16 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 FoundHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHandler]]
 
-# The caller's channel tries again what never arrived, or arrived at a replica that shuts down. What
-# failed behind us has had its tries: more would pile up and hide the reason behind a deadline.
+# The caller's channel retries what never arrived, or arrived at a replica that is shutting down.
+# What failed behind us was already retried: more would only hide the reason behind a deadline.
 NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 LOOKS = ("Get", "List", "Find")
-"""How methods begin that change nothing."""
+"""The prefixes of read-only methods."""
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
 
 def _surrounded(handler: Handler, around: Around, decode: Any = None) -> Handler:
-    """Return the handler with `around` called instead of its behaviour, in the coroutine form."""
+    """Return the handler with `around` in place of its behaviour, in the coroutine form."""
     behaviour: Any = (
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
@@ -79,12 +79,12 @@ def _surrounded(handler: Handler, around: Around, decode: Any = None) -> Handler
 
 
 class ContextInterceptor(grpc.aio.ServerInterceptor):
-    """Binds the request id to the log, and every call that ends has a line there and a span."""
+    """Binds the request id to the log; every call gets a log line and a span when it ends."""
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
     ) -> FoundHandler:
-        """Surround the method that the call names."""
+        """Wrap the method that the call names."""
         handler = await continuation(details)
         if handler is None:
             return handler
@@ -93,7 +93,7 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
         request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
 
         is_quiet = method.startswith(UNGUARDED_PREFIXES)
-        # Sweeps and pages look often; what they find is told where something comes of it.
+        # The reconciler and the page poll; what they find is logged where it has consequences.
         is_look = method.rpartition("/")[2].startswith(LOOKS)
         trace_headers = {name: str(metadata[name]) for name in TRACE_HEADERS if name in metadata}
 
@@ -124,8 +124,8 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
                 if span is not None:
                     if code != "OK":
                         mark_failed(span, code)
-                    tell = log.debug if is_look and code == "OK" else log.info
-                    tell("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
+                    write = log.debug if is_look and code == "OK" else log.info
+                    write("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
 
         return _surrounded(handler, around)
 
@@ -141,7 +141,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
     ) -> FoundHandler:
-        """Surround the method that the call names."""
+        """Wrap the method that the call names."""
         handler = await continuation(details)
         return handler and _surrounded(handler, self._around)
 
@@ -154,7 +154,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         except Exception as error:
             seen = from_exception(error)
             if seen is None:
-                log.exception("rpc failed unforeseen")
+                log.exception("rpc failed unexpectedly")
                 seen = ServiceError(Reason.INTERNAL, "Something went wrong here.")
         status = rpc_status.to_status(to_status(seen))
         metadata = tuple(status.trailing_metadata)
@@ -164,7 +164,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 class AuthInterceptor(grpc.aio.ServerInterceptor):
-    """Lets only callers with the deployment's service token in; health and reflection are open."""
+    """Admits only callers with the deployment's service token; health and reflection are open."""
 
     def __init__(self, service_token: str) -> None:
         self._expected = f"Bearer {service_token}".encode()
@@ -172,7 +172,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
     ) -> FoundHandler:
-        """Surround the method that the call names."""
+        """Wrap the method that the call names."""
         handler = await continuation(details)
         if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
             return handler
@@ -192,16 +192,16 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
 
 @dataclass(frozen=True, slots=True)
 class _Undecodable:
-    """Stands for bytes that are not the expected message."""
+    """Stands in for bytes that are not the expected message."""
 
 
 class ValidationInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses messages that cannot be decoded or break a rule of their proto."""
+    """Refuses messages that cannot be decoded or violate a rule of their proto."""
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
     ) -> FoundHandler:
-        """Surround the method that the call names."""
+        """Wrap the method that the call names."""
         handler = await continuation(details)
         if handler is None or handler.request_deserializer is None:
             return handler
@@ -223,13 +223,13 @@ class ValidationInterceptor(grpc.aio.ServerInterceptor):
 
 
 async def checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Message]:
-    """Yield the messages of a stream; raises ServiceError at the first one that breaks a rule."""
+    """Yield the messages of a stream; raises ServiceError at the first that violates a rule."""
     async for request in requests:
         yield checked(request)
 
 
 def checked(request: Any) -> Message:
-    """Return a message that keeps the rules of its proto; raises ServiceError for any other."""
+    """Return a message if it obeys the rules of its proto; raises ServiceError otherwise."""
     if not isinstance(request, Message):
         raise ServiceError(
             Reason.MALFORMED_MESSAGE, "The bytes are not a message of the method's request type."

@@ -9,7 +9,7 @@ def primary(language_code: str) -> str:
 
 
 def nearest(wanted: str, offered: Sequence[str]) -> str | None:
-    """Return the offered code that is the wanted one, else the first of the same language.
+    """Return the offered code that equals the wanted one, else the first of the same language.
 
     Case does not matter; None when the language is not offered in any region.
     """

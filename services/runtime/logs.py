@@ -1,4 +1,4 @@
-"""Structured logs of all processes: one line per event, secrets blacked out."""
+"""Structured logs of all processes: one line per event, with secrets redacted."""
 
 import logging
 import sys
@@ -23,12 +23,12 @@ def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Name members of enumerations by their values."""
+    """Log members of enumerations by their values."""
     return {name: each.value if isinstance(each, Enum) else each for name, each in event.items()}
 
 
 def configure_logs(process: str, settings: ProcessSettings | None = None) -> None:
-    """Set up the logs of a process: lines for people, or JSON for a collector."""
+    """Set up the logs of a process: readable lines, or JSON for a collector."""
     settings = settings or ProcessSettings()
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A process: runs its main coroutine on the fast loop, until a signal, and says why it cannot."""
+"""A process: runs its main coroutine on the fast loop until a signal, or says why it cannot."""
 
 import asyncio
 import gc
@@ -26,7 +26,8 @@ def run(
 ) -> None:
     """Run a process to its end, or with `--check` only its check.
 
-    Wrong settings exit with 2; `failures` and OSError, whose messages are for operators, with 1.
+    Exits with 2 for wrong settings, and with 1 for `failures` and OSError, whose messages are for
+    operators.
     """
     if check is not None and CHECK_FLAG in sys.argv[1:]:
         asyncio.run(tell(check))
@@ -45,9 +46,9 @@ def run(
 
 
 async def until_stopped() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once.
+    """Return at the first SIGTERM or SIGINT; a second one ends the process immediately.
 
-    What is there when the waiting begins stays: collections need not look at models and code.
+    What exists at that point stays, so garbage collection need not visit models and code.
     """
     gc.freeze()
     loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
-"""Which proxy of the environment a call takes: none to this machine, nor within its network.
+"""Which proxy of the environment a call uses: none to this machine or within its network.
 
-Our own processes call each other without asking here. What goes to others, a vendor above all, asks
-with its URL, so that no library applies the environment by rules of its own.
+Our own processes call each other directly. Calls to others, mainly vendors, look up their URL here,
+so that no library applies the environment by its own rules.
 """
 
 import ipaddress
@@ -22,13 +22,13 @@ _PROXY = re.compile(
 
 
 class ProxyError(Exception):
-    """A proxy that a call needs cannot be used; the text names the variable, not its value."""
+    """A proxy that a call needs cannot be used; the message names the variable, not its value."""
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """Return the proxy's URL for calls to this one, None to call directly.
+    """Return the URL of the proxy for calls to a URL, None to call directly.
 
-    Raises ProxyError when the environment names one for it that is no HTTP proxy.
+    Raises ProxyError if the environment names one that is not an HTTP proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -51,7 +51,7 @@ def is_outside(host: str) -> bool:
 
 
 def value_of(name: str, environment: Mapping[str, str]) -> str:
-    """Return what a variable holds; its name in small letters goes before the one in capitals."""
+    """Return the value of a variable; the lower-case name takes precedence."""
     found = (environment[each] for each in (name.lower(), name) if each in environment)
     return next(found, "").strip()
 
@@ -65,7 +65,7 @@ def _checked(name: str, proxy: str) -> str:
     scheme, mark, _ = proxy.partition("://")
     if mark and scheme.lower() not in ("http", "https"):
         raise ProxyError(f"{name}: proxies of this kind cannot be used, only http:// and https://")
-    # As most programs read it, but a bare word is rather a mistake than a name.
+    # As most programs read it, except that a bare word is more likely a mistake than a name.
     address = proxy if mark else f"http://{proxy}"
     if not _PROXY.fullmatch(address) or (not mark and ":" not in proxy):
         raise ProxyError(f"{name}: must be like http://host:port")

@@ -1,4 +1,4 @@
-"""What one call carries besides its message: the request id and trace that follow it everywhere."""
+"""What a call carries besides its message: the request id and trace that follow it everywhere."""
 
 import uuid
 from typing import TypeAlias
@@ -14,12 +14,12 @@ Metadata: TypeAlias = tuple[tuple[str, str], ...]
 
 
 def new_request_id() -> str:
-    """Return a fresh request id."""
+    """Return a new request id."""
     return str(uuid.uuid4())
 
 
 def current_request_id() -> str:
-    """Return the id of the request being served, or a fresh one outside of any."""
+    """Return the id of the request being served, or a new one outside of any."""
     bound = structlog.contextvars.get_contextvars().get("request_id")
     return bound if isinstance(bound, str) else new_request_id()
 

@@ -1,4 +1,4 @@
-"""A gRPC server with a life: it serves while its context is open and drains when that closes."""
+"""A gRPC server that serves while its context is open and drains when it closes."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -28,7 +28,7 @@ Register: TypeAlias = Callable[[grpc.aio.Server], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions:
-    """How a service listens. `port` 0 takes a free one; `metrics_port` 0 opens none."""
+    """How a service listens. `port` 0 means any free one; `metrics_port` 0 means none."""
 
     host: str
     port: int
@@ -49,10 +49,10 @@ class Serving:
 async def serving(
     options: ServingOptions, services: Sequence[str], *registrations: Register
 ) -> AsyncIterator[Serving]:
-    """Serve until the block is left, then refuse new calls and let running ones end.
+    """Serve until the block is left, then refuse new calls and let running ones finish.
 
-    `services` are the full proto names that health and reflection tell of. Raises OSError when the
-    address is taken.
+    `services` are the full proto names for health and reflection. Raises OSError if the address is
+    taken.
     """
     server = grpc.aio.server(
         interceptors=_interceptors(options.service_token), options=_channel_options()

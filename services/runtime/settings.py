@@ -1,4 +1,4 @@
-"""Reads a process's settings from the environment, and says all that is wrong with them at once."""
+"""Reads a process's settings from the environment, and reports everything wrong at once."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ S = TypeVar("S", bound="ProcessSettings")
 
 FILE_SUFFIX = "_FILE"
 AUTHORITY_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Name who vouches for the certificates of others, where the system's own list does not do."""
+"""Name the certificate authorities to trust instead of the system's."""
 
 
 class _Environment(EnvSettingsSource):
@@ -55,7 +55,7 @@ class ProcessSettings(CheckedTexts, BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console",
         validation_alias="PARLEY_LOG_FORMAT",
-        description="how they log: console for people, json for a collector",
+        description="log format: console for people, json for a collector",
     )
 
     @classmethod
@@ -71,7 +71,7 @@ class ProcessSettings(CheckedTexts, BaseSettings):
         return init_settings, _Environment(settings_cls)
 
     def vendor_urls(self) -> tuple[str, ...]:
-        """Return what is called beyond our own processes, perhaps through a proxy."""
+        """Return the URLs outside our own processes, which may need a proxy."""
         return ()
 
 
@@ -82,8 +82,8 @@ class SettingsError(Exception):
 def load(settings_type: type[S]) -> S:
     """Return the settings of the environment.
 
-    A variable `NAME_FILE` names a file that holds the value of `NAME`. Raises SettingsError that
-    names every variable that is missing or wrong, and the rule that it breaks.
+    A variable `NAME_FILE` names a file that contains the value of `NAME`. Raises SettingsError,
+    which names every missing or invalid variable and the rule that it violates.
     """
     known = tuple(variables(settings_type))
     contents: dict[Place, str] = {}
@@ -103,10 +103,10 @@ def load(settings_type: type[S]) -> S:
             message = each["msg"].removeprefix("Value error, ")
             if found := next((it for it in known if it.is_at(each["loc"])), None):
                 name = _told_name(found)
-                # Of a file that cannot be read, what is missing is known already.
+                # For a file that cannot be read, it is already known what is missing.
                 faults.setdefault(name, f"{name}: {message}")
             else:
-                # What several settings do wrong together names them itself.
+                # An error about several settings names them itself.
                 faults |= {line: line for line in message.split("; ")}
     else:
         faults |= _ways_faults(settings.vendor_urls())
@@ -116,7 +116,7 @@ def load(settings_type: type[S]) -> S:
 
 
 def _ways_faults(urls: Iterable[str]) -> dict[str, str]:
-    """What of the environment keeps these from being called."""
+    """Return what in the environment prevents these calls."""
     faults = {}
     for url in urls:
         try:

@@ -1,4 +1,4 @@
-"""The order that request streams keep: a setup first and once."""
+"""The order of request streams: a setup, first and once."""
 
 from collections.abc import AsyncIterator
 from typing import Literal, Protocol, TypeVar
@@ -18,12 +18,12 @@ R = TypeVar("R", bound=OneofRequest)
 
 
 def out_of_order(rule: str) -> ServiceError:
-    """Return the error for a stream that breaks a rule of its grammar."""
+    """Return the error for a stream that violates its protocol."""
     return ServiceError(Reason.STREAM_ORDER, f"request: {rule}")
 
 
 async def take_setup(requests: AsyncIterator[R]) -> R:
-    """Return the first message; raises ServiceError when it is not the setup."""
+    """Return the first message; raises ServiceError if it is not the setup."""
     async for request in requests:
         if request.WhichOneof("request") == "setup":
             return request

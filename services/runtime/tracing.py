@@ -1,4 +1,4 @@
-"""Traces: what one request causes in all processes, for an OpenTelemetry collector if there is one.
+"""Traces: what one request causes in all processes, for an OpenTelemetry collector, if any.
 
 Without a collector the API's own spans are used, which record nothing and cost next to nothing.
 """
@@ -21,12 +21,12 @@ from services.runtime.values import check_url
 
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 LAST_SPANS_S = 2.0
-"""How long the end of a process may wait for a collector that does not answer."""
+"""How long shutdown may wait for a collector that does not answer."""
 
 TRACE_HEADERS = ("traceparent", "tracestate")
 
 Place: TypeAlias = Context
-"""What spans lie below."""
+"""The parent of spans."""
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
 _tracer = trace.get_tracer("parley")
@@ -37,23 +37,23 @@ _propagator = TraceContextTextMapPropagator()
 def tracing(process: str) -> Iterator[None]:
     """Send the spans of a process to the collector that the standard variables name, if any.
 
-    Raises SettingsError when they name none that could be.
+    Raises SettingsError if they name an impossible one.
     """
     if not _is_wanted(os.environ):
         yield
         return
-    # Loaded here alone: it is a quarter of a second and some megabytes.
+    # Imported only here: it takes a quarter of a second and some megabytes.
     import requests
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # What the standard variables say goes before it.
+    # The standard variables take precedence.
     name = os.environ.get("OTEL_SERVICE_NAME", f"parley-{process}")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
     session = requests.Session()
-    # The library would take a collector of our own to be behind the environment's proxy.
+    # The library would use the environment's proxy even for our own collector.
     session.trust_env = False
     if proxy := proxy_for(_collector(os.environ), os.environ):
         session.proxies = {"http": proxy, "https": proxy}
@@ -63,7 +63,7 @@ def tracing(process: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # The last spans are tried again for longer than a process may take to end.
+        # The last spans would be retried for longer than shutdown may take.
         giving_up = threading.Timer(LAST_SPANS_S, exporter.shutdown)
         giving_up.start()
         provider.shutdown()
@@ -71,7 +71,7 @@ def tracing(process: str) -> Iterator[None]:
 
 
 def _collector(environment: Mapping[str, str]) -> str:
-    """The collector's URL; that of traces goes before the one of everything."""
+    """Return the collector's URL; the one for traces takes precedence."""
     variable = next(name for name in reversed(COLLECTOR_VARIABLES) if environment.get(name))
     try:
         return check_url(environment[variable], "http", "https")
@@ -89,39 +89,39 @@ def _is_wanted(environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def served(name: str, headers: Mapping[str, str]) -> Iterator[Span]:
-    """A span around the serving of a request, below the caller's if its headers name one."""
+    """Open a span around the serving of a request, below the caller's if its headers name one."""
     with _spanned(name, SpanKind.SERVER, _propagator.extract(headers)) as span:
         yield span
 
 
 @contextmanager
 def called(name: str) -> Iterator[Span]:
-    """A span around a call to a part that is not ours."""
+    """Open a span around a call to a part that is not ours."""
     with _spanned(name, SpanKind.CLIENT, None) as span:
         yield span
 
 
 def mark_failed(span: Span, what: str) -> None:
-    """A span's work has failed; `what` is a code or a reason, nothing that someone said."""
+    """Mark a span as failed; `what` is a code or a reason, never what someone said."""
     span.set_attribute("error.type", what)
     span.set_status(StatusCode.ERROR)
 
 
 def trace_headers() -> tuple[tuple[str, str], ...]:
-    """Return the headers that put a call below the current span; none without one."""
+    """Return the headers that put a call below the current span, if there is one."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return tuple(carrier.items())
 
 
 def current() -> Place:
-    """Return what spans begun now lie below."""
+    """Return the parent of spans that start now."""
     return context.get_current()
 
 
 @contextmanager
 def resumed(below: Place) -> Iterator[None]:
-    """Begin spans below what was current elsewhere."""
+    """Start spans below a parent from elsewhere."""
     token = context.attach(below)
     try:
         yield
@@ -132,7 +132,7 @@ def resumed(below: Place) -> Iterator[None]:
 def record(
     name: str, *, start_s: float, end_s: float, attributes: Attributes, parent: Span | None = None
 ) -> Span:
-    """Record a span of the past, in Unix seconds, below the parent or the current span."""
+    """Record a past span, in Unix seconds, below the parent or the current span."""
     below: Context | None = trace.set_span_in_context(parent) if parent is not None else None
     span = _tracer.start_span(
         name, context=below, attributes=attributes, start_time=_nanoseconds(start_s)
@@ -145,7 +145,7 @@ def record(
 def _spanned(name: str, kind: SpanKind, parent: Context | None) -> Iterator[Span]:
     span = _tracer.start_span(name, context=parent, kind=kind)
     try:
-        # Texts of exceptions may hold what was said; codes are set by whoever knows them.
+        # Messages of exceptions may contain what was said; codes are set where they are known.
         with resumed(trace.set_span_in_context(span)):
             yield span
     finally:

@@ -1,6 +1,6 @@
-"""The kinds of values that settings have: what is checked of each, in words for operators.
+"""The types of settings: what is validated about each, with messages for operators.
 
-The texts name the rule and never the value, which may be a secret in the wrong place.
+Messages name the rule and never the value, which may be a misplaced secret.
 """
 
 import ipaddress
@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field, SecretStr
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _ORIGIN = re.compile(r"\*|[a-z][a-z\d+.-]*://[\w.-]+(:\d{1,5})?|[a-z]+://\[[\da-f:.]+\](:\d{1,5})?")
-# Names that gRPC resolves by other means than host:port, such as several replicas.
+# Names that gRPC does not resolve as host:port, such as several replicas.
 _GRPC_NAME = re.compile(r"(dns|xds|ipv4|ipv6|unix|unix-abstract|vsock):(?!\d+$)[!-~]+")
 _QUOTES = "\"'`“”‘’"
-# What clients of such an API add to its address.
+# What clients of such an API append to its address.
 _ENDPOINTS = (
     *("/chat", "/completions", "/audio", "/audio/speech"),
     *("/audio/transcriptions", "/audio/translations"),
@@ -24,7 +24,7 @@ _ENDPOINTS = (
 
 
 def check_text(text: str) -> str:
-    """Return any value as it came; raises ValueError for traces of a bad copy or file."""
+    """Return a value unchanged; raises ValueError for leftovers of copying."""
     if not text.isprintable():
         raise ValueError("must be one line of printable characters")
     bare = text.strip()
@@ -34,12 +34,12 @@ def check_text(text: str) -> str:
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """Return the items of a comma list without blanks."""
+    """Return the items of a comma-separated list without blanks."""
     return tuple(item for part in text.split(",") if (item := part.strip()))
 
 
 def check_url(url: str, *schemes: str) -> str:
-    """Return the URL of a server without a slash at its end; raises ValueError."""
+    """Return the URL of a server without a trailing slash; raises ValueError."""
     is_known, parts = _parts(url)
     if not is_known or parts.scheme not in schemes:
         raise ValueError(f"must be like {schemes[-1]}://host or {schemes[-1]}://host:port/path")
@@ -51,7 +51,7 @@ def check_url(url: str, *schemes: str) -> str:
 
 
 def _parts(url: str) -> tuple[bool, SplitResult]:
-    """Return a URL's parts, and whether they make sense."""
+    """Return the parts of a URL, and whether they are valid."""
     try:
         parts = urlsplit(url)
         is_whole = parts.port != 0 and not parts.netloc.endswith(":")
@@ -65,13 +65,13 @@ def _is_host(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        # Four numbers that are no address are no name either.
+        # Four numbers that are not an address are not a name either.
         return bool(_HOST_NAME.fullmatch(host)) and not re.fullmatch(r"[\d.]+", host)
     return True
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
-    # It goes into headers, where nothing else can.
+    # It is sent in headers, which allow nothing else.
     if not _VISIBLE_ASCII.fullmatch(secret.get_secret_value()):
         raise ValueError("must be visible ASCII characters without spaces")
     return secret
@@ -94,7 +94,7 @@ def _check_name(name: str) -> str:
 
 
 def check_host(host: str) -> str:
-    """Return what a process listens on as it came; raises ValueError."""
+    """Return an address to listen on unchanged; raises ValueError."""
     if not _is_host(host):
         raise ValueError("must be an address or a host name, without scheme or port")
     return host
@@ -131,21 +131,21 @@ def _check_origins(origins: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-"""What something is called."""
+"""A name."""
 Port = Annotated[int, Field(ge=0, le=65535)]
-"""One to listen on; 0 takes a free one."""
+"""A port to listen on; 0 means any free one."""
 Host = Annotated[str, AfterValidator(check_host)]
-"""What to listen on: an address or a name."""
+"""An address or a name to listen on."""
 Target = Annotated[str, AfterValidator(_check_target)]
-"""Where another service listens, as gRPC names it: mostly host:port."""
+"""Where another service listens, as gRPC writes it: usually host:port."""
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Secrets = Annotated[SecretStr, AfterValidator(_check_secrets)]
 """Several, or none, separated by commas."""
 HttpUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "http", "https"))]
 SocketUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "ws", "wss"))]
 ApiUrl = Annotated[str, AfterValidator(_check_api_url)]
-"""Where an OpenAI-compatible API begins."""
+"""The base URL of an OpenAI-compatible API."""
 Names = Annotated[str, AfterValidator(_check_names)]
 """At least one, separated by commas."""
 Origins = Annotated[str, AfterValidator(_check_origins)]
-"""Of web pages, or none, separated by commas."""
+"""Origins of web pages, separated by commas, or none."""

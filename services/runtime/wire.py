@@ -1,4 +1,4 @@
-"""Durations and moments as the contracts carry them: seconds here, messages there."""
+"""Durations and times: seconds in the domain, messages in the contracts."""
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,7 +17,7 @@ def from_duration(duration: Duration) -> float:
 
 
 def to_timestamp(unix_time: float) -> Timestamp:
-    """Return a moment, to the microsecond."""
+    """Return a timestamp, to the microsecond."""
     timestamp = Timestamp()
     timestamp.FromMicroseconds(round(unix_time * 1e6))
     return timestamp

@@ -14,7 +14,7 @@ from services.task.sqlite.database import DatabaseError
 
 
 async def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     settings = load(TaskSettings)
     configure_logs("task", settings)
     token = settings.service_token

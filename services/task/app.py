@@ -8,18 +8,15 @@ import grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
-from services.runtime.clock import SteadyClock, tell_of_jumps
+from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.notifier import TaskNotifier
 from services.task.ports import Cloud, Quota
 from services.task.reconciler import Reconciler
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
-from services.task.sqlite.database import opened
-from services.task.sqlite.journal import SqliteJournal
-from services.task.sqlite.timeline import Timeline, boot_id
+from services.task.sqlite.storage import sqlite_storage
 from services.task.state_machine import Pace, TaskStateMachine
 from services.task.tasks import Clock
 from services.task.telemetry import note_live
@@ -33,57 +30,71 @@ STOP_PATIENCE_S = 6.0
 async def running(
     settings: TaskSettings, cloud: Cloud, *, steady: SteadyClock | None = None
 ) -> AsyncIterator[Serving]:
-    """Serve tasks while the block is open; what an earlier process left behind is mended first.
+    """Serve tasks while the block is open; what an earlier process left behind is fixed first.
 
     Raises DatabaseError, or OSError when the address is taken.
     """
     steady = steady or SteadyClock()
     clock = _clock(steady)
-    bulletin = TaskNotifier()
-    pace = Pace(
-        start_timeout_s=settings.start_timeout_s,
-        settle_s=settings.settle_s,
-        poll_s=settings.poll_s,
-    )
-    quota = Quota(running=settings.max_running, running_per_user=settings.max_running_per_user)
-    durations = Durations(
-        longest=timedelta(seconds=settings.max_duration_s),
-        longest_idle=timedelta(seconds=settings.max_idle_duration_s),
-    )
-    async with opened(settings.database, bulletin.publish) as database, Jobs() as jobs:
-        journal = SqliteJournal(database, clock)
-        await journal.continue_from(
-            Timeline(boot_id=boot_id(), offset=timedelta(seconds=steady.offset_s))
-        )
+    async with (
+        sqlite_storage(settings.database, clock, clock_offset_s=steady.offset_s) as storage,
+        Jobs() as jobs,
+    ):
+        journal = storage.journal
         note_live(await journal.live())
-        keeper = TaskStateMachine(journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=pace)
-        sweeper = Reconciler(journal=journal, cloud=cloud, keeper=keeper, clock=clock)
+        state_machine = TaskStateMachine(
+            journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=_pace(settings)
+        )
         servicer = TaskServicer(
             journal=journal,
             lifecycle=LifeCycle(
                 journal=journal,
-                keeper=keeper,
+                state_machine=state_machine,
                 jobs=jobs,
-                quota=quota,
+                quota=_quota(settings),
                 stop_patience_s=STOP_PATIENCE_S,
             ),
-            bulletin=bulletin,
+            notifier=storage.notifier,
             clock=clock,
-            durations=durations,
+            durations=_durations(settings),
+        )
+        reconciler = Reconciler(
+            journal=journal, cloud=cloud, state_machine=state_machine, clock=clock
         )
 
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
 
-        jobs.begin(tell_of_jumps(steady), name="clock")
-        jobs.begin(sweeper.run(settings.sweep_interval_s), name="sweep")
+        jobs.begin(log_jumps(steady), name="clock")
+        jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
         async with serving(_serving_options(settings), [SERVICE], register) as server:
-            with bulletin.posting():
+            try:
                 yield server
+            finally:
+                storage.notifier.drain()
 
 
 def _clock(steady: SteadyClock) -> Clock:
     return lambda: datetime.fromtimestamp(steady.time(), UTC)
+
+
+def _pace(settings: TaskSettings) -> Pace:
+    return Pace(
+        start_timeout_s=settings.start_timeout_s,
+        settle_s=settings.settle_s,
+        poll_s=settings.poll_s,
+    )
+
+
+def _quota(settings: TaskSettings) -> Quota:
+    return Quota(running=settings.max_running, running_per_user=settings.max_running_per_user)
+
+
+def _durations(settings: TaskSettings) -> Durations:
+    return Durations(
+        longest=timedelta(seconds=settings.max_duration_s),
+        longest_idle=timedelta(seconds=settings.max_idle_duration_s),
+    )
 
 
 def _serving_options(settings: TaskSettings) -> ServingOptions:

@@ -1,11 +1,10 @@
-"""The cloud as the avatar service shows it."""
+"""The cloud, through the avatar service."""
 
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
@@ -13,6 +12,7 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
+from services.runtime.wire import from_timestamp, to_duration
 from services.task.ports import Avatar, AvatarState
 from services.task.tasks import Task
 
@@ -33,7 +33,7 @@ A = TypeVar("A", bound=Message)
 
 
 class AvatarCloud:
-    """Asks the avatar service; every call has a deadline, every failure a published reason."""
+    """Calls the avatar service; every call has a deadline, every failure a published reason."""
 
     def __init__(self, channel: grpc.aio.Channel, service_token: str | None) -> None:
         self._stub = AvatarServiceStub(channel)
@@ -46,11 +46,11 @@ class AvatarCloud:
             stream_id=task.stream_id,
             digital_human_id=task.digital_human_id,
             background_color=task.background_color,
-            max_duration=_duration(task.max_duration),
-            max_idle_duration=_duration(task.max_idle_duration),
+            max_duration=to_duration(task.max_duration.total_seconds()),
+            max_idle_duration=to_duration(task.max_idle_duration.total_seconds()),
         )
         answer = await self._ask(self._stub.StartAvatar, request, START_TIMEOUT_S)
-        return _avatar(answer.avatar, answer.digital_human_id)
+        return _from_avatar(answer.avatar, answer.digital_human_id)
 
     async def stop_avatar(self, avatar_id: str) -> None:
         """Stop an avatar; one that is stopped or unknown is a success."""
@@ -66,12 +66,12 @@ class AvatarCloud:
             if error.reason is Reason.AVATAR_NOT_FOUND:
                 return None
             raise
-        return _avatar(answer.avatar)
+        return _from_avatar(answer.avatar)
 
     async def list_avatars(self) -> Sequence[Avatar]:
         """Return the avatars that are starting or on air."""
         answer = await self._ask(self._stub.ListAvatars, pb.ListAvatarsRequest(), TIMEOUT_S)
-        return [_avatar(each) for each in answer.avatars]
+        return [_from_avatar(each) for each in answer.avatars]
 
     async def _ask(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, timeout_s: float
@@ -84,7 +84,7 @@ class AvatarCloud:
             raise from_rpc_error(error) from None
 
 
-def _avatar(avatar: pb.Avatar, digital_human_id: str = "") -> Avatar:
+def _from_avatar(avatar: pb.Avatar, digital_human_id: str = "") -> Avatar:
     return Avatar(
         avatar_id=avatar.avatar_id,
         state=_STATES.get(avatar.state, AvatarState.UNKNOWN),
@@ -92,13 +92,7 @@ def _avatar(avatar: pb.Avatar, digital_human_id: str = "") -> Avatar:
         stream_id=avatar.stream_id,
         digital_human_id=digital_human_id,
         fail_reason=avatar.fail_reason,
-        create_time=avatar.create_time.ToDatetime(tzinfo=UTC)
+        create_time=datetime.fromtimestamp(from_timestamp(avatar.create_time), UTC)
         if avatar.HasField("create_time")
         else None,
     )
-
-
-def _duration(value: timedelta) -> Duration:
-    duration = Duration()
-    duration.FromTimedelta(value)
-    return duration

@@ -1,4 +1,4 @@
-"""What is recorded of a conversation: its events as they came, and the turns they make up."""
+"""What is recorded of a conversation: its events as received, and the turns they make up."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,13 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.tasks import Task
 
+PAGE_BYTES = 1 << 20
+"""A quarter of gRPC's message limit: the turns and the events of a page may each take so much."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted:
-    """The user's words are taken."""
+    """The user's input has been accepted."""
 
     origin: int
     user_text: str
@@ -20,7 +23,7 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyUpdated:
-    """More text of the reply."""
+    """More of the reply's text."""
 
     delta: str
 
@@ -42,7 +45,7 @@ TurnChange: TypeAlias = TurnStarted | ReplyUpdated | TurnClosed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationEvent:
-    """One event: what it changes in its turn, if anything, and the whole of it encoded."""
+    """One event: what it changes in its turn, if anything, and the encoded whole."""
 
     sequence: int
     time: datetime
@@ -53,7 +56,7 @@ class ConversationEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One turn as recorded; it runs while `finish_time` is absent."""
+    """One turn as recorded; it is still running while `finish_time` is None."""
 
     turn_id: int
     origin: int
@@ -71,7 +74,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A page of what was said in a task: `events` are encoded, and there if they were asked for."""
+    """A page of what was said in a task; `events` are encoded, and empty unless requested."""
 
     turns: tuple[Turn, ...]
     last_sequence: int
@@ -81,7 +84,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTurn:
-    """A turn and the encoded event that closed it, empty while it runs."""
+    """A turn and the encoded event that closed it, empty while it is running."""
 
     turn: Turn
     closing: bytes
@@ -89,7 +92,7 @@ class RecordedTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
-    """One entry of a task's log: the task in a new state, or an encoded conversation event."""
+    """One entry in a task's log: the task in a new state, or an encoded conversation event."""
 
     sequence: int
     time: datetime

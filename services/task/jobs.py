@@ -1,4 +1,4 @@
-"""Work that outlives the call that began it, owned by the process."""
+"""Work that outlives the call that started it, owned by the process."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Jobs:
-    """Background work; leaving the block cancels what still runs and waits for its end."""
+    """Background work; leaving the block cancels what is still running and waits for it to end."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -35,7 +35,7 @@ class Jobs:
         await asyncio.gather(*running, return_exceptions=True)
 
     def begin(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Run `work` to its end, whoever waits for it; an error that nobody foresaw is logged."""
+        """Run `work` to its end, whether anyone waits or not; unexpected errors are logged."""
         job = asyncio.create_task(work, name=name)
         self._running.add(job)
         job.add_done_callback(self._forget)
@@ -47,4 +47,4 @@ class Jobs:
             return
         error = job.exception()
         if error is not None and not isinstance(error, ServiceError):
-            log.error("job failed unforeseen", job=job.get_name(), exc_info=error)
+            log.error("job failed unexpectedly", job=job.get_name(), exc_info=error)

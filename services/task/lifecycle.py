@@ -1,4 +1,4 @@
-"""Creates, stops and refreshes tasks for callers who may go away or ask twice."""
+"""Creates, stops and refreshes tasks for callers who may disconnect or retry."""
 
 import asyncio
 from functools import partial
@@ -22,28 +22,28 @@ log = structlog.get_logger(__name__)
 
 
 class LifeCycle:
-    """What callers ask for; once begun it goes on to its end, whether they wait or not."""
+    """Carries out what callers ask for, to the end once begun, whether they wait or not."""
 
     def __init__(
         self,
         *,
         journal: Journal,
-        keeper: TaskStateMachine,
+        state_machine: TaskStateMachine,
         jobs: Jobs,
         quota: Quota,
         stop_patience_s: float,
     ) -> None:
         self._journal = journal
-        self._keeper = keeper
+        self._state_machine = state_machine
         self._jobs = jobs
         self._quota = quota
         self._stop_patience_s = stop_patience_s
         self._creations: dict[Request, asyncio.Task[tuple[Task, bool]]] = {}
 
     async def create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
-        """Create a task and order its avatar; return it, and whether an earlier call made it.
+        """Create a task and order its avatar; return it, and whether an earlier call created it.
 
-        Calls with one request share one task, and its failure. Raises ServiceError.
+        Calls with the same request share one task, and its failure. Raises ServiceError.
         """
         running = self._creations.get(request) if request else None
         if running is not None:
@@ -61,16 +61,16 @@ class LifeCycle:
             raise
 
     async def claim(self, task_id: str) -> Task:
-        """Whoever wanted a task knows of it; raises ServiceError."""
+        """Record that the task's creator knows of it. Raises ServiceError."""
         _, task = await self._journal.change(task_id, claimed)
         return task
 
     async def stop(
         self, task_id: str, reason: StopReason, request: Request | None = None
     ) -> tuple[Task, bool]:
-        """Stop a task; return it, and whether it was being stopped already.
+        """Stop a task; return it, and whether it was already stopping or stopped.
 
-        It comes back in STOPPING when the cloud keeps its answer for too long. Raises ServiceError.
+        It is returned in STOPPING when the cloud takes too long to answer. Raises ServiceError.
         """
         before, after = await self._journal.change(
             task_id, partial(stopping, reason=reason), request
@@ -82,7 +82,7 @@ class LifeCycle:
         return await self._journal.get(task_id), is_repeat
 
     async def refresh(self, task_id: str) -> Task:
-        """Return a task after asking the cloud about it, or as it is when the cloud is silent."""
+        """Return a task after asking the cloud about it; as recorded if the cloud is silent."""
         await self._journal.get(task_id)
         refresh = self._jobs.begin(self._check(task_id), name=f"refresh {task_id}")
         await asyncio.shield(refresh)
@@ -92,7 +92,7 @@ class LifeCycle:
         known = await self._journal.add(task, request, self._quota)
         if known.task_id == task.task_id:
             log.info("task created", task_id=task.task_id)
-            return await self._keeper.order(task.task_id), False
+            return await self._state_machine.order(task.task_id), False
         known, _ = await self._journal.change(
             known.task_id, partial(asked_again, claim_by=task.claim_by)
         )
@@ -107,12 +107,12 @@ class LifeCycle:
 
     async def _check(self, task_id: str) -> None:
         try:
-            await self._keeper.check(task_id)
+            await self._state_machine.check(task_id)
         except ServiceError as error:
             log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
 
     async def _abandon(self, creation: asyncio.Task[tuple[Task, bool]]) -> None:
-        """Stop the task of a caller who went away and cannot ask for it again."""
+        """Stop the task of a caller who disconnected and cannot ask for it again."""
         await asyncio.wait({creation})
         if not creation.cancelled() and creation.exception() is None:
             task, _ = creation.result()

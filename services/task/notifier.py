@@ -1,4 +1,4 @@
-"""Tells the watchers of a task, within this process, that its log has grown."""
+"""The notifier within a single process: writers of a task's log wake its watchers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,45 +8,45 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 
-class Watch:
-    """One watcher's bell: it remembers that it rang, not how often, so it holds nothing back."""
+class TaskWatch:
+    """One watcher; it remembers that there is news, not how much, so it holds nothing back."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
-        self._is_closing = False
+        self._has_news = asyncio.Event()
+        self._is_draining = False
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the watcher, now or when it next waits."""
-        self._rung.set()
+        self._has_news.set()
 
-    def close(self) -> None:
+    def drain(self) -> None:
         """Send the watcher away."""
-        self._is_closing = True
-        self._rung.set()
+        self._is_draining = True
+        self._has_news.set()
 
     async def wait(self) -> None:
-        """Return when the bell has rung since the last call. Raises ServiceError with DRAINING."""
-        await self._rung.wait()
-        self._rung.clear()
-        if self._is_closing:
+        """Return once there is news since the last call. Raises ServiceError with DRAINING."""
+        await self._has_news.wait()
+        self._has_news.clear()
+        if self._is_draining:
             raise ServiceError(Reason.DRAINING, "The service is shutting down.")
 
 
 class TaskNotifier:
-    """Who watches which task."""
+    """Knows who watches which task."""
 
     def __init__(self) -> None:
-        self._watches: dict[str, set[Watch]] = {}
+        self._watches: dict[str, set[TaskWatch]] = {}
 
     def publish(self, task_id: str) -> None:
-        """Ring the bell of everyone who watches a task."""
+        """Wake everyone who watches a task."""
         for watch in self._watches.get(task_id, ()):
-            watch.ring()
+            watch.wake()
 
     @contextmanager
-    def watching(self, task_id: str) -> Iterator[Watch]:
-        """Listen for a task's changes while the block is open."""
-        watch = Watch()
+    def watching(self, task_id: str) -> Iterator[TaskWatch]:
+        """Watch a task while the block is open."""
+        watch = TaskWatch()
         self._watches.setdefault(task_id, set()).add(watch)
         try:
             yield watch
@@ -55,12 +55,8 @@ class TaskNotifier:
             if not self._watches[task_id]:
                 del self._watches[task_id]
 
-    @contextmanager
-    def posting(self) -> Iterator[None]:
-        """Keep watchers until the block is left, then send them away, for they wait without end."""
-        try:
-            yield
-        finally:
-            for watches in self._watches.values():
-                for watch in watches:
-                    watch.close()
+    def drain(self) -> None:
+        """Send all watchers away."""
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.drain()

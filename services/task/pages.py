@@ -1,4 +1,4 @@
-"""Page tokens of task lists: opaque to callers, good only for the filter they were made with."""
+"""Page tokens of task lists: opaque to callers, valid only with the filter they were made for."""
 
 import base64
 import binascii
@@ -12,13 +12,13 @@ _SEPARATOR = "."
 
 
 def encode(task_id: str, wanted: TaskFilter) -> str:
-    """Return the token of the page after a task."""
+    """Return the token of the page that follows a task."""
     text = task_id + _SEPARATOR + _digest(wanted)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode(token: str, wanted: TaskFilter) -> str:
-    """Return the task after which a page begins. Raises ServiceError with INVALID_REQUEST."""
+    """Return the task that a page follows. Raises ServiceError with INVALID_REQUEST."""
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")

@@ -1,6 +1,7 @@
-"""What tasks need from outside: the cloud that runs avatars, and a journal that never forgets."""
+"""What tasks need from outside: the cloud that runs avatars, and storage with its notifier."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,9 +10,12 @@ from typing import Protocol
 from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
 from services.task.tasks import Task, TaskState
 
+REQUEST_LIFE = timedelta(hours=24)
+"""How long a call may be repeated with its request id."""
+
 
 class AvatarState(StrEnum):
-    """Where an avatar is in its life, as the cloud says."""
+    """Where an avatar is in its life, according to the cloud."""
 
     UNKNOWN = "UNKNOWN"
     STARTING = "STARTING"
@@ -35,24 +39,24 @@ class Avatar:
 
 
 class Cloud(Protocol):
-    """Runs avatars. Every method raises ServiceError, and answers within a deadline of its own."""
+    """Runs avatars. Every method has its own deadline and raises ServiceError."""
 
     async def start_avatar(self, task: Task) -> Avatar:
-        """Order the avatar of a task; whether an error means that none runs, its reason tells."""
+        """Order a task's avatar; the reason of an error says whether one may be running anyway."""
 
     async def stop_avatar(self, avatar_id: str) -> None:
-        """Stop an avatar; one that is stopped or unknown is a success."""
+        """Stop an avatar; succeeds if it is stopped or unknown."""
 
     async def get_avatar(self, avatar_id: str) -> Avatar | None:
         """Return an avatar, or None when the cloud does not know it."""
 
     async def list_avatars(self) -> Sequence[Avatar]:
-        """Return the avatars that are starting or on air, of everyone who shares the account."""
+        """Return all avatars of the account that are starting or on air, other users' included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call that may be repeated: its id, and a digest of what was asked for."""
+    """A call that may be repeated: its id, and a digest of its content."""
 
     request_id: str
     digest: bytes
@@ -60,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many tasks may live at once, in all and per user who is named."""
+    """How many tasks may be live at once, in total and per named user."""
 
     running: int
     running_per_user: int
@@ -68,7 +72,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks to list; what is empty does not restrict."""
+    """Which tasks to list; empty fields do not restrict."""
 
     states: tuple[TaskState, ...] = ()
     user_id: str = ""
@@ -86,18 +90,22 @@ class Snapshot:
 class Journal(Protocol):
     """Keeps tasks, their events and conversations, and the requests that were answered.
 
-    Every method is one transaction: what it returns is durable, and what it raises changed nothing.
-    A task that is not there is a ServiceError with TASK_NOT_FOUND.
+    Every method is one transaction: what it returns is durable, and if it raises, nothing changed.
+    A caller that is cancelled leaves its transaction either complete or not begun. A task that does
+    not exist is a ServiceError with TASK_NOT_FOUND.
+
+    Whatever adds to a task's log (`add`, `change`, `append`) wakes those who watch the task, once
+    the addition can be read and not before; a transaction that raised wakes nobody.
     """
 
     async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
-        """Write down a new task, or return the one that an earlier call with the request made.
+        """Record a new task, or return the one that an earlier call with the request created.
 
         Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:
-        """Return the task that an earlier call with the request made.
+        """Return the task that an earlier call with the request created.
 
         Raises ServiceError: TASK_NOT_FOUND when there was none, REQUEST_ID_REUSED.
         """
@@ -105,19 +113,19 @@ class Journal(Protocol):
     async def change(
         self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
     ) -> tuple[Task, Task]:
-        """Replace a task by what `change` makes of it; return it before and after.
+        """Replace a task with what `change` makes of it; return it before and after.
 
-        A change of state becomes an event. A task that failed before the cloud took the order
+        A change of state becomes an event. A task that failed before the cloud accepted the order
         frees its request id, so that a repeated call tries again. A `request` that was answered
-        before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, and what `change`
-        raises.
+        before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, and whatever `change`
+        raises. `change` must not block and may run in another thread.
         """
 
     async def get(self, task_id: str) -> Task:
         """Return a task."""
 
     async def get_by_avatar(self, avatar_id: str) -> Task:
-        """Return the task of an avatar."""
+        """Return the newest task with an avatar."""
 
     async def live(self) -> Sequence[Task]:
         """Return all tasks that are not in a final state."""
@@ -132,7 +140,7 @@ class Journal(Protocol):
         """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
 
     async def snapshot(self, task_id: str) -> Snapshot:
-        """Return a task and its last sequence, of one moment."""
+        """Return a task and its last sequence, read together."""
 
     async def events_after(
         self, task_id: str, sequence: int, *, limit: int
@@ -142,10 +150,11 @@ class Journal(Protocol):
     async def append(
         self, task_id: str, events: Sequence[ConversationEvent], *, closing_grace: timedelta
     ) -> int:
-        """Append events to a conversation, skipping those that are there; return its last sequence.
+        """Append events to a conversation, skipping those it has; return its last sequence.
 
-        A final task takes only the rest of turns that were running, until `closing_grace` after
-        its end. Raises ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED.
+        An event makes its task claimed. A final task takes, until `closing_grace` after its end,
+        only what happened before that end and the rest of turns that were running. Raises
+        ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED.
         """
 
     async def conversation(
@@ -153,7 +162,8 @@ class Journal(Protocol):
     ) -> Conversation:
         """Return a page of what was said in a task after a turn and an event.
 
-        With 0 as the turn it begins with the first one, with None as the event it has no events.
+        `after_turn_id` 0 starts with the first turn; `after_sequence` None returns no events. Turns
+        and events each take up to PAGE_BYTES, but at least one of each is returned if there is any.
         Raises ServiceError with SEQUENCE_OUT_OF_RANGE.
         """
 
@@ -164,4 +174,35 @@ class Journal(Protocol):
         """Return when the last turn of a task's conversation ended, or began if it still runs."""
 
     async def forget_requests(self) -> None:
-        """Forget the requests that are too old to be repeated."""
+        """Delete the requests that are too old to be repeated."""
+
+
+class Watch(Protocol):
+    """One watcher of a task's log."""
+
+    async def wait(self) -> None:
+        """Return once the log may have grown since the previous call, or since the watch began.
+
+        Raises ServiceError with DRAINING.
+        """
+
+
+class Notifier(Protocol):
+    """Wakes the watchers of a task when the journal has more to read."""
+
+    def watching(self, task_id: str) -> AbstractContextManager[Watch]:
+        """Watch a task, known or not, while the block is open.
+
+        A watch that begins before a snapshot is read misses nothing that comes after it.
+        """
+
+    def drain(self) -> None:
+        """Have all watchers raise DRAINING, as they would otherwise wait forever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """One backend: the journal, and the notifier that its additions wake."""
+
+    journal: Journal
+    notifier: Notifier

@@ -1,4 +1,4 @@
-"""Compares now and then what should run with what the cloud runs, and mends the difference."""
+"""Periodically compares what should run with what the cloud runs, and fixes the difference."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -14,37 +14,37 @@ from services.task.tasks import Clock, Task, TaskState
 log = structlog.get_logger(__name__)
 
 CONCURRENCY = 8
-# The longest that the cloud runs an avatar, and some: older tasks cannot have one.
+# A little more than the longest time the cloud runs an avatar: older tasks cannot have one.
 AVATAR_LIFE = timedelta(hours=25)
 
 
 class Reconciler:
-    """Mends what crashes, lost answers and the cloud itself have left behind.
+    """Cleans up after crashes, lost answers and the cloud itself.
 
-    It touches only avatars whose room and stream are in the journal: others share the account.
+    It touches only avatars whose room and stream are in the journal, as others share the account.
     """
 
     def __init__(
-        self, *, journal: Journal, cloud: Cloud, keeper: TaskStateMachine, clock: Clock
+        self, *, journal: Journal, cloud: Cloud, state_machine: TaskStateMachine, clock: Clock
     ) -> None:
         self._journal = journal
         self._cloud = cloud
-        self._keeper = keeper
+        self._state_machine = state_machine
         self._clock = clock
 
     async def run(self, interval_s: float) -> None:
-        """Sweep at once and then every `interval_s`, until cancelled."""
+        """Reconcile now and then every `interval_s`, until cancelled."""
         while True:
             try:
-                await self.sweep()
+                await self.reconcile()
             except Exception:
-                log.exception("sweep failed unforeseen")
+                log.exception("reconciliation failed unexpectedly")
             await asyncio.sleep(interval_s)
 
-    async def sweep(self) -> None:
-        """Look at every live task and every avatar once."""
+    async def reconcile(self) -> None:
+        """Check every live task and every avatar once."""
         await self._journal.forget_requests()
-        # Read before the list is asked for, so that no task is missed in a list older than itself.
+        # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
         avatars = await self._list()
         places = asyncio.Semaphore(CONCURRENCY)
@@ -64,7 +64,7 @@ class Reconciler:
         return {avatar.avatar_id: avatar for avatar in avatars}
 
     def _needs_check(self, task: Task, avatars: Mapping[str, Avatar] | None) -> bool:
-        if self._keeper.is_busy(task.task_id):
+        if self._state_machine.is_busy(task.task_id):
             return False
         match task.state:
             case TaskState.STOPPING:
@@ -82,9 +82,9 @@ class Reconciler:
 
     async def _check(self, task: Task) -> None:
         if task.state is TaskState.STARTING:
-            self._keeper.watch_start(task.task_id)
+            self._state_machine.watch_start(task.task_id)
         else:
-            await self._keeper.check(task.task_id)
+            await self._state_machine.check(task.task_id)
 
     async def _stop_if_stray(self, avatar: Avatar) -> None:
         owners = await self._journal.of_stream(
@@ -96,14 +96,14 @@ class Reconciler:
 
 
 async def _attempt(step: Awaitable[None], places: asyncio.Semaphore) -> None:
-    """Take one step of a sweep; its failure is no other step's, and the next sweep tries again."""
+    """Take one step; its failure affects no other, and the next reconciliation tries again."""
     async with places:
         try:
             await step
         except ServiceError as error:
             log.warning("cloud did not answer", reason=error.reason.value)
         except Exception:
-            log.exception("step of a sweep failed unforeseen")
+            log.exception("reconciliation step failed unexpectedly")
 
 
 def _is_on_air(avatar: Avatar | None) -> bool:

@@ -1,4 +1,4 @@
-"""The task service's contract on top of its life cycle and journal."""
+"""The task service's gRPC contract on top of its life cycle and journal."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,41 +12,40 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.task import pages, wire
 from services.task.lifecycle import LifeCycle
-from services.task.notifier import TaskNotifier
-from services.task.ports import Journal
+from services.task.ports import Journal, Notifier
 from services.task.tasks import Clock
 from services.task.watch import watch
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 50
-# How long after a task's end the turns that were running may still be closed.
+# How long after the end of a task the turns that were running may still be closed.
 CLOSING_GRACE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long a task may last when its creator does not say."""
+    """How long a task may last unless its creator says."""
 
     longest: timedelta
     longest_idle: timedelta
 
 
 class TaskServicer(TaskServiceServicer):
-    """Answers calls; what fails is raised as ServiceError."""
+    """Answers calls; failures are raised as ServiceError."""
 
     def __init__(
         self,
         *,
         journal: Journal,
         lifecycle: LifeCycle,
-        bulletin: TaskNotifier,
+        notifier: Notifier,
         clock: Clock,
         durations: Durations,
     ) -> None:
         self._journal = journal
         self._lifecycle = lifecycle
-        self._bulletin = bulletin
+        self._notifier = notifier
         self._clock = clock
         self._durations = durations
 
@@ -55,49 +54,47 @@ class TaskServicer(TaskServiceServicer):
     ) -> pb.CreateTaskResponse:
         """Create a task and order its avatar."""
         task, is_replayed = await self._lifecycle.create(
-            wire.task_from_request(
+            wire.from_create_request(
                 request,
                 max_duration=self._durations.longest,
                 max_idle_duration=self._durations.longest_idle,
                 now=self._clock(),
             ),
-            wire.request_of(request),
+            wire.from_request_id(request),
         )
-        return pb.CreateTaskResponse(
-            task=wire.task_to_pb(task, self._clock()), replayed=is_replayed
-        )
+        return pb.CreateTaskResponse(task=wire.to_task(task, self._clock()), replayed=is_replayed)
 
     async def FindCreatedTask(
         self, request: pb.FindCreatedTaskRequest, context: Context
     ) -> pb.FindCreatedTaskResponse:
-        """Return the task that an earlier CreateTask made."""
-        task = await self._journal.find_created(wire.request_of(request.request))
-        return pb.FindCreatedTaskResponse(task=wire.task_to_pb(task, self._clock()))
+        """Return the task that an earlier CreateTask created."""
+        task = await self._journal.find_created(wire.from_request_id(request.request))
+        return pb.FindCreatedTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ClaimTask(
         self, request: pb.ClaimTaskRequest, context: Context
     ) -> pb.ClaimTaskResponse:
-        """Let a task run on."""
+        """Claim a task, so that it is not stopped."""
         task = await self._lifecycle.claim(request.task_id)
-        return pb.ClaimTaskResponse(task=wire.task_to_pb(task, self._clock()))
+        return pb.ClaimTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         task = await self._journal.get(request.task_id)
-        return pb.GetTaskResponse(task=wire.task_to_pb(task, self._clock()))
+        return pb.GetTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ListTasks(
         self, request: pb.ListTasksRequest, context: Context
     ) -> pb.ListTasksResponse:
         """List tasks, newest first."""
-        wanted = wire.filter_from_request(request)
+        wanted = wire.from_list_request(request)
         before = pages.decode(request.page_token, wanted) if request.page_token else ""
         size = request.page_size or DEFAULT_PAGE_SIZE
-        # One more than the page holds tells whether another page follows.
+        # One more than fits the page shows whether another follows.
         found = await self._journal.page(wanted, before=before, size=size + 1)
         now = self._clock()
         return pb.ListTasksResponse(
-            tasks=[wire.task_to_pb(task, now) for task in found[:size]],
+            tasks=[wire.to_task(task, now) for task in found[:size]],
             next_page_token=pages.encode(found[size - 1].task_id, wanted)
             if len(found) > size
             else "",
@@ -106,29 +103,29 @@ class TaskServicer(TaskServiceServicer):
     async def StopTask(self, request: pb.StopTaskRequest, context: Context) -> pb.StopTaskResponse:
         """Stop a task."""
         task, is_replayed = await self._lifecycle.stop(
-            request.task_id, wire.stop_reason_from_pb(request.reason), wire.request_of(request)
+            request.task_id, wire.from_stop_reason(request.reason), wire.from_request_id(request)
         )
-        return pb.StopTaskResponse(task=wire.task_to_pb(task, self._clock()), replayed=is_replayed)
+        return pb.StopTaskResponse(task=wire.to_task(task, self._clock()), replayed=is_replayed)
 
     async def WatchTask(
         self, request: pb.WatchTaskRequest, context: Context
     ) -> AsyncIterator[pb.WatchTaskResponse]:
-        """Send a task as it is, then its events."""
+        """Send a task as it stands, then its events."""
         after = request.after_sequence if request.HasField("after_sequence") else None
-        updates = watch(self._journal, self._bulletin, request.task_id, after)
+        updates = watch(self._journal, self._notifier, request.task_id, after)
         async with aclosing(updates):
             async for update in updates:
-                yield wire.update_to_pb(update, self._clock())
+                yield wire.to_update(update, self._clock())
 
     async def RefreshTask(
         self, request: pb.RefreshTaskRequest, context: Context
     ) -> pb.RefreshTaskResponse:
-        """Ask the cloud for a task's true state now."""
+        """Ask the cloud for a task's actual state now."""
         task_id = request.task_id
         if request.WhichOneof("target") == "avatar_id":
             task_id = (await self._journal.get_by_avatar(request.avatar_id)).task_id
         task = await self._lifecycle.refresh(task_id)
-        return pb.RefreshTaskResponse(task=wire.task_to_pb(task, self._clock()))
+        return pb.RefreshTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def AppendEvents(
         self, request: pb.AppendEventsRequest, context: Context
@@ -136,7 +133,7 @@ class TaskServicer(TaskServiceServicer):
         """Append to a task's conversation."""
         last_sequence = await self._journal.append(
             request.task_id,
-            wire.events_from_pb(request.events, self._clock()),
+            wire.from_events(request.events, self._clock()),
             closing_grace=CLOSING_GRACE,
         )
         return pb.AppendEventsResponse(last_sequence=last_sequence)
@@ -151,13 +148,13 @@ class TaskServicer(TaskServiceServicer):
             after_sequence=request.after_sequence if request.HasField("after_sequence") else None,
         )
         return pb.GetConversationResponse(
-            turns=[wire.turn_to_pb(turn) for turn in conversation.turns],
+            turns=[wire.to_turn(turn) for turn in conversation.turns],
             last_sequence=conversation.last_sequence,
-            events=[wire.conversation_event_to_pb(payload) for payload in conversation.events],
+            events=[wire.to_conversation_event(payload) for payload in conversation.events],
             has_more=conversation.has_more,
         )
 
     async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:
-        """Return a turn with its whole ledger."""
+        """Return a turn with its full ledger."""
         recorded = await self._journal.turn(request.task_id, request.turn_id)
-        return wire.recorded_turn_to_pb(recorded)
+        return wire.to_recorded_turn(recorded)

@@ -22,25 +22,25 @@ class TaskSettings(ProcessSettings):
     service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
-        description="what other services must show; unset: nothing",
+        description="token that other services must send; unset: none",
     )
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
     max_duration_s: int = Field(
-        1800, ge=10, le=86400, description="hard end of tasks that name none, 10 to 86400 s"
+        1800, ge=10, le=86400, description="hard limit of tasks that set none, 10 to 86400 s"
     )
     max_idle_duration_s: int = Field(
-        120, ge=30, le=86400, description="end of tasks after so long without speech, 30 to 86400 s"
+        120, ge=30, le=86400, description="idle time without speech that ends a task, 30 to 86400 s"
     )
     max_running: int = Field(100, ge=1, description="tasks that may run at once")
     max_running_per_user: int = Field(10, ge=1, description="tasks of one user at once")
     start_timeout_s: float = Field(
-        60.0, gt=0, description="seconds until a task that is not on air has failed"
+        60.0, gt=0, description="seconds until a task that is not on air counts as failed"
     )
-    poll_s: float = Field(0.2, gt=0, description="seconds between questions about a starting task")
+    poll_s: float = Field(0.2, gt=0, description="seconds between polls of a starting task")
     settle_s: float = Field(
-        45.0, ge=20, description="seconds until an order that the cloud does not list is lost"
+        45.0, ge=20, description="seconds until an order unknown to the cloud counts as lost"
     )
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"

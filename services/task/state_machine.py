@@ -1,4 +1,4 @@
-"""Takes the steps of tasks: from what a row says and what the cloud says to the next state."""
+"""Moves tasks to their next state, by what the journal and the cloud say."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,9 +40,9 @@ START_FAILED = Failure(reason=Reason.AVATAR_START_FAILED, message="The avatar di
 class Pace:
     """How patient the service is with the cloud.
 
-    `settle_s` after its creation, an order without an answer is taken as lost if the cloud lists no
-    avatar for it: longer than the answer may take. Polls of a starting avatar begin `poll_s` apart
-    and slow down to `slowest_poll_s`.
+    An order without an answer counts as lost if the cloud lists no avatar for it `settle_s` after
+    its creation, which is longer than an answer may take. Polls of a starting avatar begin `poll_s`
+    apart and slow down to `slowest_poll_s`.
     """
 
     start_timeout_s: float = 60.0
@@ -52,10 +52,10 @@ class Pace:
 
 
 class TaskStateMachine:
-    """Takes the steps of tasks, never two at once for the same one.
+    """Takes the steps of tasks, never two at once for the same task.
 
-    A step reads the row, asks the cloud, and writes what it learnt; it can be repeated at any time,
-    so that what a crash or a lost answer interrupted goes on from the row.
+    A step reads the journal, asks the cloud, and records what it learnt. It can be repeated at any
+    time, so whatever a crash or a lost answer interrupted continues from the journal.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class TaskStateMachine:
         self._watched: set[str] = set()
 
     def is_busy(self, task_id: str) -> bool:
-        """Return whether a step of the task is being taken, or its start is watched."""
+        """Return whether a step of the task is in progress, or its start is being watched."""
         lock = self._locks.get(task_id)
         return task_id in self._watched or (lock is not None and lock.locked())
 
     async def order(self, task_id: str) -> Task:
-        """Order the avatar of a task that was just written down.
+        """Order the avatar of a task that was just recorded.
 
         Raises ServiceError: the task has failed if the cloud refused it; otherwise it stays in
         CREATING until `check` finds out what became of the order.
@@ -94,7 +94,7 @@ class TaskStateMachine:
             return await self._accept(task, avatar, at=self._clock())
 
     async def check(self, task_id: str) -> Task:
-        """Ask the cloud for the truth about a task and act on it. Raises ServiceError."""
+        """Ask the cloud about a task and act on the answer. Raises ServiceError."""
         async with self._lock(task_id):
             task = await self._journal.get(task_id)
             match task.state:
@@ -120,7 +120,7 @@ class TaskStateMachine:
         return self._locks.setdefault(task_id, asyncio.Lock())
 
     async def _change(self, task: Task, change: Callable[[Task], Task]) -> Task:
-        """Write what was learnt, unless a caller's wish to stop has made it void meanwhile."""
+        """Record what was learnt, unless a stop has overtaken it."""
         try:
             before, after = await self._journal.change(task.task_id, change)
         except IllegalTransition:
@@ -142,7 +142,7 @@ class TaskStateMachine:
         return await self._change(task, change)
 
     async def _adopt(self, task: Task, avatar: Avatar) -> Task:
-        # The cloud's clock has whole seconds and is not ours: no order is taken before it is given.
+        # The cloud's clock is not ours and counts whole seconds: an order cannot predate its task.
         taken = max(avatar.create_time or self._clock(), task.create_time)
         return await self._accept(task, avatar, at=min(taken, self._clock()))
 
@@ -156,7 +156,7 @@ class TaskStateMachine:
             return await self._refuse(task, START_FAILED) if self._is_settled(task) else task
         if await self._journal.is_repeatable(task.task_id):
             return await self._adopt(task, avatar)
-        # Nobody was told of this task, and nobody can ask for it again.
+        # No caller knows of this task, and none can ask for it again.
         task = await self._change(task, partial(stopping, reason=StopReason.RECONCILED))
         return await self._finish(await self._adopt(task, avatar))
 
@@ -199,7 +199,7 @@ class TaskStateMachine:
         return await self._change(task, partial(ended, reason=reason, at=at))
 
     async def _finish(self, task: Task) -> Task:
-        """Stop what runs for a task in STOPPING, and only then call it stopped."""
+        """Stop what is running for a task in STOPPING, and only then mark it stopped."""
         if not task.avatar_id:
             avatar = await self._find_avatar(task)
             if avatar is None and not self._is_settled(task):

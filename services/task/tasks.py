@@ -1,4 +1,4 @@
-"""What a task is, and the moves that its life allows."""
+"""What a task is, and the transitions that its life allows."""
 
 import math
 import secrets
@@ -14,9 +14,9 @@ from services.runtime.reasons import Reason
 Clock: TypeAlias = Callable[[], datetime]
 
 TASK_ID_PREFIX = "task_"
-# The cloud counts from moments that lie a little before or after those that are known here.
+# The cloud counts from moments slightly before or after those known here.
 CLOUD_CLOCK_TOLERANCE = timedelta(seconds=5)
-# Crockford's base 32 without capitals: no letters that look like digits, and ids sort as text.
+# Crockford's base 32 in lower case: no letters that look like digits, and ids sort as text.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _HALF_LENGTH = 13
 
@@ -33,7 +33,7 @@ class TaskState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing happens to the task any more."""
+        """Whether the task can no longer change."""
         return not TRANSITIONS[self]
 
 
@@ -65,19 +65,19 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a task failed, in words that a caller may see."""
+    """Why a task failed; the message is safe to show to callers."""
 
     reason: Reason
     message: str
 
 
 class IllegalTransition(Exception):
-    """A task was to go where its life does not lead."""
+    """A task cannot make this transition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A digital human on air for one room and stream; a new value for every change."""
+    """A digital human on air for one room and stream; every change makes a new value."""
 
     task_id: str
     state: TaskState = TaskState.CREATING
@@ -93,7 +93,7 @@ class Task:
     max_idle_duration: timedelta
     create_time: datetime
     claim_by: datetime | None = None
-    """When the task ends if nobody has said that they know of it; None: somebody has."""
+    """When the task ends unless its creator claims it; None: claimed."""
     accept_time: datetime | None = None
     start_time: datetime | None = None
     stop_time: datetime | None = None
@@ -106,11 +106,11 @@ class Task:
         return self.create_time + self.max_duration
 
     def is_unclaimed(self, now: datetime) -> bool:
-        """Whether whoever wanted the task has not been heard of in time."""
+        """Whether the time to claim the task has passed."""
         return self.claim_by is not None and self.claim_by <= now
 
     def billable_seconds(self, now: datetime) -> int:
-        """Return the begun seconds between the cloud's acceptance and the end, or `now`."""
+        """Return the seconds, rounded up, from the cloud's acceptance to the end, or to `now`."""
         if self.accept_time is None:
             return 0
         elapsed = (self.stop_time or now) - self.accept_time
@@ -118,7 +118,7 @@ class Task:
 
 
 def accepted(task: Task, *, avatar_id: str, digital_human_id: str, at: datetime) -> Task:
-    """The cloud has taken the order; a task that is being stopped goes on being stopped."""
+    """The cloud has accepted the order; a task that is stopping keeps stopping."""
     known = replace(
         task,
         avatar_id=avatar_id,
@@ -131,46 +131,46 @@ def accepted(task: Task, *, avatar_id: str, digital_human_id: str, at: datetime)
 
 
 def refused(task: Task, *, failure: Failure, at: datetime) -> Task:
-    """The cloud surely runs nothing for the task; one that is being stopped is thereby stopped."""
+    """The cloud certainly runs nothing for the task; one that is stopping is thereby stopped."""
     if task.state is TaskState.STOPPING:
         return _moved(task, TaskState.STOPPED, stop_time=at)
     return _moved(task, TaskState.FAILED, failure=failure, stop_time=at)
 
 
 def on_air(task: Task, *, at: datetime) -> Task:
-    """The avatar is to be seen."""
+    """The avatar is visible."""
     return _moved(task, TaskState.STREAMING, start_time=at)
 
 
 def failing(task: Task, *, failure: Failure) -> Task:
-    """The avatar does not come on air and must be stopped before the task has failed."""
+    """The avatar did not come on air; it must be stopped before the task counts as failed."""
     return _moved(task, TaskState.STOPPING, failure=failure)
 
 
 def stopping(task: Task, *, reason: StopReason) -> Task:
-    """The task is to end; one that ends or has ended stays as it is."""
+    """The task should end; one that is ending or has ended stays as it is."""
     if task.state is TaskState.STOPPING or task.state.is_final:
         return task
     return _moved(task, TaskState.STOPPING, stop_reason=reason)
 
 
 def stopped(task: Task, *, at: datetime) -> Task:
-    """Nothing runs for a task that was being stopped: it has failed if that was why."""
+    """Nothing runs any more for a stopping task; it has failed if a failure was the cause."""
     return _moved(task, TaskState.FAILED if task.failure else TaskState.STOPPED, stop_time=at)
 
 
 def claimed(task: Task) -> Task:
-    """Somebody knows of the task."""
+    """The task's creator knows of it."""
     return replace(task, claim_by=None)
 
 
 def asked_again(task: Task, *, claim_by: datetime | None) -> Task:
-    """A task that nobody has claimed is asked for once more, and may be claimed until then."""
+    """An unclaimed task is requested again and may now be claimed until `claim_by`."""
     return task if task.claim_by is None else replace(task, claim_by=claim_by)
 
 
 def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:
-    """The cloud ended a task that was on air, whatever else was about to end it."""
+    """The cloud ended a task that was on air; an earlier reason to stop it stands."""
     first_reason = task.stop_reason or reason
     return _moved(task, TaskState.STOPPED, stop_reason=first_reason, stop_time=at)
 
@@ -178,7 +178,7 @@ def ended(task: Task, *, reason: StopReason, at: datetime) -> Task:
 def end_by_cloud(
     task: Task, *, last_turn_time: datetime | None, now: datetime
 ) -> tuple[StopReason, datetime]:
-    """Return why the cloud has ended a task by itself, and when at the latest."""
+    """Return why the cloud ended a task on its own, and the latest time it can have been."""
     idle_since = max(filter(None, (task.start_time, last_turn_time)), default=task.create_time)
     idle_end = idle_since + task.max_idle_duration
     first_end = min(task.expire_time, idle_end)
@@ -189,7 +189,7 @@ def end_by_cloud(
 
 
 def new_task_id(now: datetime) -> str:
-    """Return an id that sorts by the microsecond and cannot be guessed."""
+    """Return an id that sorts by time, to the microsecond, and cannot be guessed."""
     microseconds = int(now.timestamp() * 1_000_000)
     chance = secrets.randbits(5 * _HALF_LENGTH)
     return TASK_ID_PREFIX + _base32(microseconds) + _base32(chance)

@@ -15,7 +15,7 @@ BILLABLE_SECONDS = Counter(
 
 
 def note_live(tasks: Iterable[Task]) -> None:
-    """Count the tasks that an earlier process left."""
+    """Count the tasks that an earlier process left behind."""
     for state in LIVE_STATES:
         TASKS.labels(state=state.value).set(0)
     for task in tasks:
@@ -23,7 +23,7 @@ def note_live(tasks: Iterable[Task]) -> None:
 
 
 def note_change(before: Task | None, after: Task, *, now: datetime) -> None:
-    """Count a task that is new, or that came from one state to another."""
+    """Count a task that is new or has changed state."""
     if before is not None and before.state == after.state:
         return
     if before is not None:

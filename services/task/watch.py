@@ -1,23 +1,22 @@
-"""Follows one task: a snapshot, then every event once and in order, from the journal alone."""
+"""Follows one task: a snapshot, then every event once and in order, all read from the journal."""
 
 from collections.abc import AsyncGenerator
 
 from services.task.conversation import TaskEvent, check_range
-from services.task.notifier import TaskNotifier
-from services.task.ports import Journal, Snapshot
+from services.task.ports import Journal, Notifier, Snapshot
 
 BATCH = 200
 
 
 async def watch(
-    journal: Journal, bulletin: TaskNotifier, task_id: str, after_sequence: int | None
+    journal: Journal, notifier: Notifier, task_id: str, after_sequence: int | None
 ) -> AsyncGenerator[Snapshot | TaskEvent, None]:
-    """Yield the task as it is, then the events after a sequence (None: only new ones).
+    """Yield the task as it stands, then the events after a sequence (None: only new ones).
 
-    Ends after the last event of a task in a final state. A slow reader holds up nobody: events wait
-    in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
+    Ends after the last event of a task in a final state. A slow reader delays nobody, since events
+    wait in the journal. Raises ServiceError: TASK_NOT_FOUND, SEQUENCE_OUT_OF_RANGE, DRAINING.
     """
-    with bulletin.watching(task_id) as bell:
+    with notifier.watching(task_id) as news:
         snapshot = await journal.snapshot(task_id)
         check_range(after_sequence, snapshot.last_sequence)
         yield snapshot
@@ -29,4 +28,4 @@ async def watch(
                 sequence = event.sequence
                 yield event
             if not is_over and len(events) < BATCH:
-                await bell.wait()
+                await news.wait()

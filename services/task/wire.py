@@ -1,4 +1,4 @@
-"""Messages of the task service's contract to values of its domain, and back."""
+"""The task service's messages to values of its domain, and back."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from google.rpc import status_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError, invalid, to_status
+from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.task.conversation import (
     ConversationEvent,
     RecordedTurn,
@@ -27,7 +28,7 @@ from services.task.ports import Request, Snapshot, TaskFilter
 from services.task.tasks import Failure, StopReason, Task, TaskState, new_task_id
 
 
-def task_from_request(
+def from_create_request(
     request: pb.CreateTaskRequest,
     *,
     max_duration: timedelta,
@@ -44,16 +45,16 @@ def task_from_request(
         language_code=request.language_code,
         user_id=request.user_id,
         background_color=request.background_color,
-        max_duration=_whole_seconds(request.max_duration) or max_duration,
-        max_idle_duration=_whole_seconds(request.max_idle_duration) or max_idle_duration,
+        max_duration=_from_whole_seconds(request.max_duration) or max_duration,
+        max_idle_duration=_from_whole_seconds(request.max_idle_duration) or max_idle_duration,
         create_time=now,
-        claim_by=now + request.claim_timeout.ToTimedelta()
+        claim_by=now + timedelta(seconds=from_duration(request.claim_timeout))
         if request.HasField("claim_timeout")
         else None,
     )
 
 
-def request_of(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | None:
+def from_request_id(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | None:
     """Return what makes a call repeatable, or None when it has no request id."""
     if not message.request_id:
         return None
@@ -67,14 +68,14 @@ def request_of(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | 
     return Request(request_id=message.request_id.lower(), digest=digest.digest())
 
 
-def stop_reason_from_pb(reason: pb.StopReason.ValueType) -> StopReason:
+def from_stop_reason(reason: pb.StopReason.ValueType) -> StopReason:
     """Return a stop reason; an unset one is REQUESTED."""
     if reason == pb.STOP_REASON_UNSPECIFIED:
         return StopReason.REQUESTED
     return StopReason(pb.StopReason.Name(reason).removeprefix("STOP_REASON_"))
 
 
-def filter_from_request(request: pb.ListTasksRequest) -> TaskFilter:
+def from_list_request(request: pb.ListTasksRequest) -> TaskFilter:
     """Return which tasks a request wants."""
     return TaskFilter(
         states=tuple(
@@ -86,14 +87,14 @@ def filter_from_request(request: pb.ListTasksRequest) -> TaskFilter:
     )
 
 
-def events_from_pb(
+def from_events(
     events: Sequence[conversation_pb2.ConversationEvent], now: datetime
 ) -> list[ConversationEvent]:
     """Return events to record. Raises ServiceError with INVALID_REQUEST."""
-    return [_event_from_pb(event, f"events[{index}]", now) for index, event in enumerate(events)]
+    return [_from_event(event, f"events[{index}]", now) for index, event in enumerate(events)]
 
 
-def task_to_pb(task: Task, now: datetime) -> pb.Task:
+def to_task(task: Task, now: datetime) -> pb.Task:
     """Return a task, with its usage up to `now`."""
     message = pb.Task(
         task_id=task.task_id,
@@ -106,11 +107,11 @@ def task_to_pb(task: Task, now: datetime) -> pb.Task:
         user_id=task.user_id,
         background_color=task.background_color,
         avatar_id=task.avatar_id,
-        max_duration=_to_duration(task.max_duration),
-        max_idle_duration=_to_duration(task.max_idle_duration),
-        create_time=_to_timestamp(task.create_time),
-        start_time=_to_timestamp(task.start_time),
-        stop_time=_to_timestamp(task.stop_time),
+        max_duration=to_duration(task.max_duration.total_seconds()),
+        max_idle_duration=to_duration(task.max_idle_duration.total_seconds()),
+        create_time=to_timestamp(task.create_time.timestamp()),
+        start_time=_to_optional_timestamp(task.start_time),
+        stop_time=_to_optional_timestamp(task.stop_time),
         failure=_to_failure(task.failure),
     )
     if task.stop_reason is not None:
@@ -118,30 +119,30 @@ def task_to_pb(task: Task, now: datetime) -> pb.Task:
     if task.accept_time is not None:
         message.usage.CopyFrom(
             pb.Usage(
-                start_time=_to_timestamp(task.accept_time),
-                stop_time=_to_timestamp(task.stop_time),
+                start_time=to_timestamp(task.accept_time.timestamp()),
+                stop_time=_to_optional_timestamp(task.stop_time),
                 billable_seconds=task.billable_seconds(now),
             )
         )
     return message
 
 
-def update_to_pb(update: Snapshot | TaskEvent, now: datetime) -> pb.WatchTaskResponse:
-    """Return what a watcher is told."""
+def to_update(update: Snapshot | TaskEvent, now: datetime) -> pb.WatchTaskResponse:
+    """Return what a watcher receives."""
     match update:
         case Snapshot(task=task, last_sequence=last_sequence):
-            snapshot = pb.TaskSnapshot(task=task_to_pb(task, now), last_sequence=last_sequence)
+            snapshot = pb.TaskSnapshot(task=to_task(task, now), last_sequence=last_sequence)
             return pb.WatchTaskResponse(snapshot=snapshot)
         case TaskEvent(sequence=sequence, time=time, content=content):
-            event = pb.TaskEvent(sequence=sequence, event_time=_to_timestamp(time))
+            event = pb.TaskEvent(sequence=sequence, event_time=to_timestamp(time.timestamp()))
             if isinstance(content, Task):
-                event.state_changed.task.CopyFrom(task_to_pb(content, time))
+                event.state_changed.task.CopyFrom(to_task(content, time))
             else:
                 event.conversation_event.MergeFromString(content)
             return pb.WatchTaskResponse(event=event)
 
 
-def turn_to_pb(turn: Turn) -> pb.Turn:
+def to_turn(turn: Turn) -> pb.Turn:
     """Return a turn."""
     message = pb.Turn(
         turn_id=turn.turn_id,
@@ -151,8 +152,8 @@ def turn_to_pb(turn: Turn) -> pb.Turn:
         heard_text=turn.heard_text,
         interrupted=turn.is_interrupted,
         language_code=turn.language_code,
-        start_time=_to_timestamp(turn.start_time),
-        finish_time=_to_timestamp(turn.finish_time),
+        start_time=to_timestamp(turn.start_time.timestamp()),
+        finish_time=_to_optional_timestamp(turn.finish_time),
     )
     parts: tuple[tuple[Message, bytes], ...] = (
         (message.failure, turn.failure),
@@ -165,20 +166,20 @@ def turn_to_pb(turn: Turn) -> pb.Turn:
     return message
 
 
-def recorded_turn_to_pb(recorded: RecordedTurn) -> pb.GetTurnResponse:
-    """Return a turn with the segments that the event which closed it tells of."""
-    closing = conversation_event_to_pb(recorded.closing)
+def to_recorded_turn(recorded: RecordedTurn) -> pb.GetTurnResponse:
+    """Return a turn with the segments of the event that closed it."""
+    closing = to_conversation_event(recorded.closing)
     # At most one of the two is set.
     segments = (*closing.turn_finished.segments, *closing.turn_failed.segments)
-    return pb.GetTurnResponse(turn=turn_to_pb(recorded.turn), segments=segments)
+    return pb.GetTurnResponse(turn=to_turn(recorded.turn), segments=segments)
 
 
-def conversation_event_to_pb(payload: bytes) -> conversation_pb2.ConversationEvent:
+def to_conversation_event(payload: bytes) -> conversation_pb2.ConversationEvent:
     """Return an event as it was recorded."""
     return conversation_pb2.ConversationEvent.FromString(payload)
 
 
-def _event_from_pb(
+def _from_event(
     event: conversation_pb2.ConversationEvent, field: str, now: datetime
 ) -> ConversationEvent:
     if event.sequence < 1:
@@ -193,12 +194,12 @@ def _event_from_pb(
         sequence=event.sequence,
         time=time,
         turn_id=event.turn_id,
-        change=_change_from_pb(event),
+        change=_from_change(event),
         payload=event.SerializeToString(),
     )
 
 
-def _change_from_pb(event: conversation_pb2.ConversationEvent) -> TurnChange | None:
+def _from_change(event: conversation_pb2.ConversationEvent) -> TurnChange | None:
     match event.WhichOneof("event"):
         case "turn_started":
             started = event.turn_started
@@ -230,22 +231,12 @@ def _change_from_pb(event: conversation_pb2.ConversationEvent) -> TurnChange | N
             return None
 
 
-def _whole_seconds(duration: Duration) -> timedelta:
+def _from_whole_seconds(duration: Duration) -> timedelta:
     return timedelta(seconds=duration.seconds + bool(duration.nanos))
 
 
-def _to_duration(value: timedelta) -> Duration:
-    duration = Duration()
-    duration.FromTimedelta(value)
-    return duration
-
-
-def _to_timestamp(value: datetime | None) -> Timestamp | None:
-    if value is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(value)
-    return timestamp
+def _to_optional_timestamp(time: datetime | None) -> Timestamp | None:
+    return None if time is None else to_timestamp(time.timestamp())
 
 
 def _to_failure(failure: Failure | None) -> status_pb2.Status | None:

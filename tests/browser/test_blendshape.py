@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from engine.app import Engine, running
-from engine.blendshape_assets import MODULE
-from engine.http import serving_http
+from engine.routes.face_files import MODULE
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
 from tests.support.browser import browsing
 from tests.support.engine_cloud import Cloud, Receiver, make_viewer_token

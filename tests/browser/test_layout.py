@@ -16,7 +16,14 @@ async def box_of(locator: Locator) -> dict[str, float]:
     """Where an element is; it must be shown."""
     box = await locator.bounding_box()
     assert box is not None
-    return {**box, "right": box["x"] + box["width"], "bottom": box["y"] + box["height"]}
+    return {
+        "x": box["x"],
+        "y": box["y"],
+        "width": box["width"],
+        "height": box["height"],
+        "right": box["x"] + box["width"],
+        "bottom": box["y"] + box["height"],
+    }
 
 
 async def fits(page: Page, locator: Locator) -> bool:

@@ -317,7 +317,7 @@ async def test_it_asks_nobody_else_and_lets_nobody_in(gateway: RunningGateway) -
 async def test_the_vendors_player_is_loaded_for_the_vendors_cloud_alone(
     gateway: RunningGateway,
 ) -> None:
-    gateway.avatars.playback.protocol = 2  # ZEGO_EXPRESS
+    gateway.avatars.playback.protocol = avatar_pb2.PLAYBACK_PROTOCOL_ZEGO_EXPRESS
     gateway.avatars.playback.url = "ws://127.0.0.1:9/ws"
     async with browsing() as page:
         # The vendor's own hosts are not to be reached from a test.

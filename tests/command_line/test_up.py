@@ -167,7 +167,7 @@ async def test_doctor_says_all_that_is_wrong(
 ) -> None:
     code, text = await outcome("doctor", env=environment(**changes))
     assert code == 1, text
-    for words in (*told, "to mend"):
+    for words in (*told, "to fix"):
         assert words in text
 
 

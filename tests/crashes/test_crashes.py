@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from engine.tasks import TaskStatus
+from engine.tasks.task import TaskStatus
 from services.runtime.channel import connected
 from services.runtime.errors import from_rpc_error
 from services.runtime.reasons import Reason
@@ -73,7 +73,7 @@ class Client:
         raise AssertionError(f"{task_id} ended otherwise")
 
 
-async def _tasks_of(watch: Any) -> AsyncIterator[pb.Task]:
+async def _tasks_of(watch: Any) -> AsyncGenerator[pb.Task, None]:
     try:
         async for update in watch:
             if update.HasField("snapshot"):

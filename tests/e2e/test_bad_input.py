@@ -237,7 +237,7 @@ async def test_http(
 
 async def test_questions_to_a_task_on_air(http: httpx.AsyncClient, task_id: str) -> None:
     for name, parts, reason, field in ON_AIR:
-        asked = {
+        asked: dict[str, Any] = {
             part: dict(value) if isinstance(value, dict) else value for part, value in parts.items()
         }
         target = "json" if "json" in asked else "data"
@@ -359,7 +359,7 @@ GRPC: list[tuple[str, str, str, list[Any], grpc.StatusCode, str]] = [
         "stop-why",
         TASKS,
         "StopTask",
-        [task.StopTaskRequest(task_id=NOBODY, reason=99)],
+        [task.StopTaskRequest(task_id=NOBODY, reason=task.StopReason.ValueType(99))],
         INVALID,
         "INVALID_REQUEST",
     ),
@@ -568,7 +568,7 @@ async def test_grpc(
     avatar_channel: grpc.aio.Channel,
     token: Metadata,
 ) -> None:
-    channel = {TASKS: task_channel, SPEECH: speech_channel, AVATAR: avatar_channel}[service]
+    channel: Any = {TASKS: task_channel, SPEECH: speech_channel, AVATAR: avatar_channel}[service]
     sent = [each if isinstance(each, bytes) else each.SerializeToString() for each in messages]
     path = f"/{service}/{method}"
 

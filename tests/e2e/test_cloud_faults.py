@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.codes import Code
+from engine.contract.codes import Code
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"

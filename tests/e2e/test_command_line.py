@@ -76,7 +76,7 @@ async def test_tasks_are_listed_and_stopped(
 
 
 async def live_rooms(http: httpx.AsyncClient) -> set[str]:
-    states = [("state", state) for state in ("CREATING", "STARTING", "STREAMING")]
+    states = {"state": ["CREATING", "STARTING", "STREAMING"]}
     found = (await http.get(f"{API}/tasks", params=states)).raise_for_status().json()
     return {task["roomId"] for task in found["tasks"]}
 

@@ -52,7 +52,7 @@ def test_environments_name_real_settings(name: str) -> None:
 )
 def test_every_setting_reaches_its_container(name: str, settings: type[BaseSettings]) -> None:
     told = {each.name: f"told-{each.name}" for each in variables(settings)}
-    folders = defaultdict(lambda: Path("/volume"))
+    folders: defaultdict[str, Path] = defaultdict(lambda: Path("/volume"))
     services = localized(dict.fromkeys(required_variables(), "s") | told, folders).services
     [environment] = [each.environment for each in services if each.name == name]
     # What the containers know of each other is not the operator's to say.

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from engine.app import running
-from engine.http import serving_http
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
 from tests.support.engine_cloud import Cloud, ManualClock, Receiver
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.codes import Code, Refusal
-from engine.signature import CallVerifier, sign_call, sign_callback
+from engine.contract.codes import Code, Refusal
+from engine.contract.signature import CallVerifier, sign_call, sign_callback
 from tests.support.engine_cloud import (
     PERSON,
     Cloud,

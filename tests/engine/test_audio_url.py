@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from engine.audio_url import MAX_FILE_BYTES
-from engine.http import serving_http
-from engine.recordings import write_wav
+from engine.audio.recordings import write_wav
+from engine.serving.http import serving_http
+from engine.sources.audio_url import MAX_FILE_BYTES
 from tests.support.engine_cloud import Cloud, make_noise, make_tone
 
 MONO = make_noise(48000)

@@ -17,10 +17,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
-from engine.blendshape import TICKS_PER_POSE, PoseFeed, write_clock, write_pose
+from engine.audio.sound import TICK_S
+from engine.face.blendshape import TICKS_PER_POSE, PoseFeed, write_clock, write_pose
 from engine.face.performer import Performer
 from engine.face.pose import Head, Pose
-from engine.sound import TICK_S
 from tests.support.engine_cloud import Cloud, make_viewer_token
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_af_heart_2.wav"

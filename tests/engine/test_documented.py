@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from engine.digital_humans import choose_scene
+from engine.contract.parameters import CreateTask, read_json, read_members
 from engine.face.gestures import GESTURES
 from engine.face.layout import Layout
 from engine.face.performer import Performer
-from engine.parameters import CreateTask, read_json, read_members
+from engine.tasks.digital_humans import choose_scene
 from tests.support.engine_cloud import (
     PERSON,
     Cloud,
@@ -115,7 +115,7 @@ async def test_an_action_is_previewed_by_a_video(cloud: Cloud) -> None:
     assert len(set(addresses.values())) == len(addresses)
     answer = await cloud.http.get(addresses["shake_hands"])
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "video/webm")
-    with av.open(io.BytesIO(answer.content)) as video:
+    with av.open(io.BytesIO(answer.content), "r") as video:
         pictures = [frame.to_ndarray(format="gray") for frame in video.decode(video=0)]
     assert len(pictures) >= 50
     assert pictures[0].shape == (512, 512)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.codes import Code
-from engine.parameters import TtsConfig
-from engine.speaker import Timbre
-from engine.stage import FeedError
+from engine.contract.codes import Code
+from engine.contract.parameters import TtsConfig
+from engine.sources.speaker import Timbre
+from engine.tasks.stage import FeedError
 from tests.support.engine_cloud import Cloud, make_noise, make_tone
 
 SPOKEN = make_noise(2400)

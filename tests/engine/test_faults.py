@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.sound import MAX_BUFFERED_S
+from engine.audio.sound import MAX_BUFFERED_S
 from tests.support.engine_cloud import (
     Cloud,
     ManualClock,
@@ -31,7 +31,7 @@ async def test_refusal_by_action_and_count(cloud: Cloud, code: int) -> None:
 
 
 async def test_switches_are_shown_with_what_is_left_and_removed(cloud: Cloud) -> None:
-    faults = [
+    faults: list[dict[str, Any]] = [
         {"kind": "refuse", "code": 400010002, "count": 3},
         {"kind": "stall", "action": "DriveByWsStream"},
     ]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.digital_humans import PEOPLE, PICTURES, DigitalHuman
 from engine.face.canvas import Background, prepare_canvas
 from engine.face.layout import Layout
 from engine.face.looks import LOOKS, MIA, Look
 from engine.face.painter import Painter, weigh_eyes, weigh_mouths
 from engine.face.pose import Head, Pose
 from engine.face.previews import paint_preview
+from engine.tasks.digital_humans import DIGITAL_HUMANS, PICTURES, DigitalHuman
 
 Picture = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def test_people_differ_on_screen() -> None:
         assert differ(one, other) > 20
 
 
-@pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.name)
+@pytest.mark.parametrize("person", DIGITAL_HUMANS, ids=lambda person: person.name)
 def test_preview_shows_the_person(person: DigitalHuman) -> None:
     preview = cv2.imread(str(PICTURES / person.picture))
     assert preview is not None

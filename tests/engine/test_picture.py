@@ -4,7 +4,8 @@ import asyncio
 import gc
 import threading
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ MOUTH = slice(240, 310), slice(215, 300)
 FRAMES_PER_S = 25
 
 Luma = NDArray[np.float64]
+
+
+def more_than(count: int, pictures: Sequence[av.VideoFrame]) -> bool:
+    return len(pictures) > count
 
 
 def read_luma(frame: av.VideoFrame) -> Luma:
@@ -178,7 +183,7 @@ async def test_three_viewers_see_the_frames_of_one_encoder(cloud: Cloud) -> None
         seen = [len(viewer.pictures) for viewer in viewers]
         await cloud.play(task_id, pcm, SampleRate=rate)
         for viewer, count in zip(viewers, seen, strict=True):
-            await viewer.until_pictures(lambda pictures, count=count: len(pictures) > count + 50)
+            await viewer.until_pictures(partial(more_than, count + 50))
         after = await ask_health(cloud)
         made = sum(after[name] - before[name] for name in ("frames", "looped_frames"))
         got = [len(viewer.pictures) - count for viewer, count in zip(viewers, seen, strict=True)]

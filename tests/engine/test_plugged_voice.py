@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.http import serving_http
+from engine.serving.http import serving_http
 from tests.support.engine_cloud import Cloud, make_tone
 
 TONE = make_tone(0.4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.recordings import keeping_recordings
+from engine.audio.recordings import keeping_recordings
 from tests.support.engine_cloud import Cloud, make_noise, make_tone
 
 MEGABYTE = 2**20

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from engine.sound import (
+from engine.audio.sound import (
     MAX_BUFFERED_S,
     TICK_SAMPLES,
     InputEnd,

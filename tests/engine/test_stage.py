@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.drives import DriveStatus
+from engine.audio.recordings import keeping_recordings
+from engine.audio.sound import InputEnd, PcmFormat
+from engine.contract.faults import Faults
 from engine.face.layout import Layout
 from engine.face.looks import MIA
 from engine.face.performer import Performer
 from engine.face.screen import Screen
 from engine.face.studio import Scene, open_studio
-from engine.faults import Faults
-from engine.recordings import keeping_recordings
-from engine.sound import InputEnd, PcmFormat
-from engine.stage import Order, Stage
+from engine.tasks.drives import DriveStatus
+from engine.tasks.stage import Order, Stage
 from tests.support.engine_cloud import ManualClock, make_tone
 
 MS_20 = make_tone(0.02).tobytes()

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from engine.codes import Code
+from engine.contract.codes import Code
 from tests.support.engine_cloud import (
     Cloud,
     ManualClock,

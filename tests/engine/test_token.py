@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.token import ForeignToken, InvalidToken, read_token
+from engine.contract.token import ForeignToken, InvalidToken, read_token
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "zego_vectors.json").read_text())
 TOKENS = {

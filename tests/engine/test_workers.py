@@ -222,7 +222,7 @@ async def test_a_lost_worker_takes_its_own_tasks_only(front: Cloud) -> None:
 
 
 async def test_faults_reach_the_workers(front: Cloud) -> None:
-    faults = [
+    faults: list[dict[str, Any]] = [
         {"kind": "refuse", "code": 400010002, "action": "GetTimbreList", "count": 1},
         {"kind": "init_failure", "reason": "scripted"},
         {"kind": "callback_loss", "count": 1},

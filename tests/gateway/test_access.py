@@ -44,11 +44,11 @@ async def locked() -> AsyncIterator[RunningGateway]:
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_a_key_is_required(locked: RunningGateway, method: str, path: str) -> None:
     for headers in (
-        {},
-        {"authorization": "Bearer wrong"},
-        {"authorization": "Basic first-key"},
-        {"x-api-key": ""},
-        {"x-api-key": "ключ".encode()},
+        [],
+        [(b"authorization", b"Bearer wrong")],
+        [(b"authorization", b"Basic first-key")],
+        [(b"x-api-key", b"")],
+        [(b"x-api-key", "ключ".encode())],
     ):
         answer = await locked.client.request(method, path, headers=headers)
         assert answer.status_code == 401
@@ -340,7 +340,7 @@ def test_no_key_is_logged_however_much_is() -> None:
         start_gateway("-c", TALKATIVE, GATEWAY_SPEECH_TARGET=target, **environment) as process,
     ):
         assert process.stderr is not None
-        before = []
+        before: list[str] = []
         while "gateway up" not in (line := process.stderr.readline()):
             assert line, before
             before.append(line)

@@ -22,7 +22,7 @@ API = "/api/digital-human"
 EARLY = {"prefer": "respond-async"}
 WAIT = {"prefer": "wait=180"}
 ROOM = {"roomId": "room_1", "streamId": "stream_1"}
-WRITTEN = {"json": {"taskId": TASK_ID, "text": "When?"}}
+WRITTEN: dict[str, Any] = {"json": {"taskId": TASK_ID, "text": "When?"}}
 SPOKEN = {
     "params": {"taskId": TASK_ID},
     "content": voiced(1),

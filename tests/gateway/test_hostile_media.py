@@ -93,6 +93,7 @@ def small_recording(container: str, codec: str) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream(codec, rate=16_000, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         samples = (8_000 * np.sin(np.arange(8_000) * 0.2)).astype("<i2")[None]
         source = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         source.rate = 16_000

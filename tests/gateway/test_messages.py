@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from websockets.frames import CloseCode, Frame, Opcode
@@ -57,9 +58,7 @@ async def test_the_rule_that_a_message_breaks_is_told(
         ({"lang": "??"}, "lang"),
     ],
 )
-async def test_fields_are_named_as_the_client_names_them(
-    query: dict[str, object], named: str
-) -> None:
+async def test_fields_are_named_as_the_client_names_them(query: dict[str, Any], named: str) -> None:
     async with speech_rig() as rig, gateway_before(rig) as url, calling(url, **query) as caller:
         await caller.closed()
         assert caller.problem is not None

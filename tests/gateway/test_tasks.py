@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -137,7 +138,7 @@ async def test_an_avatar_that_never_comes_is_stopped() -> None:
 
 @pytest.mark.parametrize("key", ["77da6040-f292-4f67-9cc5-628e896a4b3b", "order 66", "键"])
 async def test_one_key_makes_one_task(gateway: RunningGateway, key: str) -> None:
-    headers = {"idempotency-key": key.encode()}
+    headers = [(b"idempotency-key", key.encode())]
     answers = [
         await gateway.client.post(f"{API}/create-task", json=ROOM, headers=headers)
         for _ in range(2)
@@ -219,7 +220,7 @@ async def test_the_text_names_the_persona_as_it_is_called_in_the_turn_s_language
 ) -> None:
     gateway.speech.personas[0].display_names["zh"] = "向导"
     task_id = await gateway.create()
-    said = {"user_text": "你好", "heard_text": "您好。", "language_code": "zh-CN"}
+    said: dict[str, Any] = {"user_text": "你好", "heard_text": "您好。", "language_code": "zh-CN"}
     begun = Timestamp(seconds=1_700_000_000, nanos=123_456_000)
     gateway.tasks.turns = [task_pb2.Turn(turn_id=1, start_time=begun, **said)]
     path = f"{API}/tasks/{task_id}/conversation"

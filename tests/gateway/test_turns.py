@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,7 @@ RECORDING = Path(__file__).parents[1] / "data" / "speech" / "cards_001.wav"
 EVENTS = {"accept": "text/event-stream"}
 
 
-async def collect(
-    gateway: RunningGateway, path: str = "talk-to-ai", **request: object
-) -> list[Told]:
+async def collect(gateway: RunningGateway, path: str = "talk-to-ai", **request: Any) -> list[Told]:
     """Post, and return all events of the answer."""
     async with gateway.client.stream(
         "POST", f"{API}/{path}", headers=EVENTS, **request
@@ -61,6 +60,7 @@ async def test_a_question_in_writing(gateway: RunningGateway) -> None:
 async def test_a_recording_arrives_as_pcm(gateway: RunningGateway, way: str) -> None:
     task_id = await gateway.create()
     content = RECORDING.read_bytes()
+    request: dict[str, Any]
     if way == "form":
         request = {"data": {"taskId": task_id}, "files": {"audio": ("q.wav", content, "audio/wav")}}
     else:

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.parameters import TtsConfig
-from engine.plugged_voice import plugged_voice
+from engine.contract.parameters import TtsConfig
+from engine.sources.plugged_voice import plugged_voice
 from services.speech.ports import ProviderError, Stage
 from tests.support.sockets import gateway_before
 from tests.support.speech import Script, ScriptedSynthesizer, speech_rig

@@ -1,9 +1,8 @@
 """The embedded providers with their real models, loaded once for all tests of this folder."""
 
-import asyncio
 import json
 import wave
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +65,7 @@ async def stack(store: ModelStore) -> AsyncIterator[EmbeddedStack]:
 
 
 @pytest.fixture(scope="session")
-def transcribe(stack: EmbeddedStack) -> Callable[..., asyncio.Future[str]]:
+def transcribe(stack: EmbeddedStack) -> Callable[..., Awaitable[str]]:
     """Recognize PCM at 16 or 24 kHz, given in network-sized pieces."""
 
     async def transcribe(pcm: bytes, language_code: str, *, rate_hertz: int = 16_000) -> str:

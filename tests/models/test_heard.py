@@ -70,7 +70,9 @@ async def test_a_cut_is_where_the_sound_is(
 ) -> None:
     """At 25 moments: within one word, or two characters, of what is said until then."""
     spoken = await speak(stack, reply)
-    samples = np.frombuffer(resample(spoken.pcm, RATE), "<i2").astype(np.float32) / 32768
+    samples = np.frombuffer(resample(spoken.pcm, RATE), "<i2").astype(np.float32) / np.float32(
+        32768
+    )
     starts_s = aligner.starts_s(samples, reply.said, reply.language_code)
     for name, ledger in (("timed", spoken.timed), ("untimed", spoken.untimed)):
         errors = []

@@ -7,9 +7,10 @@ import asyncio
 import json
 import statistics
 import wave
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from services.speech.listening.turn_detector import Speaking, TurnDetector
 from services.speech.ports import Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
@@ -98,8 +101,9 @@ class ModelFloor:
     async def completion_probability(self, pcm: bytes) -> float:
         return await self._while_busy(self.stack.turn_end.completion_probability(pcm))
 
-    async def _while_busy(self, work):  # type: ignore[no-untyped-def]
+    async def _while_busy(self, work: Awaitable[T]) -> T:
         task = asyncio.current_task()
+        assert task is not None
         self.busy.add(task)
         try:
             return await work
@@ -188,7 +192,7 @@ async def test_a_pause_in_an_unfinished_sentence_is_waited_for(
 async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
     stack: EmbeddedStack,
 ) -> None:
-    interrupted = {}
+    interrupted: dict[str, Any] = {}
     for kind in ("backchannel", "interruption"):
         for text, pcm, language_code in remarks(kind):
             floor = ModelFloor(

@@ -4,9 +4,9 @@ import asyncio
 import io
 import json
 import wave
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import httpx
@@ -29,7 +29,7 @@ RATE = 24_000
 
 
 class Relay:
-    """Passes the engine's callbacks on as the gateway does."""
+    """Forwards the engine's callbacks like the gateway."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -40,7 +40,7 @@ class Relay:
 
     @asynccontextmanager
     async def passing_to(self, stub: Any) -> AsyncIterator[None]:
-        """Pass callbacks on for a while; outside of it they are acknowledged and dropped."""
+        """Forward callbacks while the block is open; others are acknowledged and dropped."""
         self._stub = stub
         try:
             yield
@@ -67,7 +67,7 @@ class Relay:
         return Response()
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
-        """Wait for a callback that was taken and meets a condition."""
+        """Wait for an accepted callback that meets a condition."""
         async with self._changed, asyncio.timeout(20):
             await self._changed.wait_for(
                 lambda: any(condition(json.loads(body)) for body in self.bodies)
@@ -75,7 +75,7 @@ class Relay:
 
 
 class Rig:
-    """An avatar service and the engine that stands behind it."""
+    """An avatar service and the engine behind it."""
 
     def __init__(
         self,
@@ -98,12 +98,12 @@ class Rig:
         assert response.status_code == 200, response.text
 
     async def start(self, stream_id: str = "stream-1") -> str:
-        """Order an avatar; gives its id."""
+        """Order an avatar; return its id."""
         request = start_request(stream_id)
         return (await self.stub.StartAvatar(request, timeout=10)).avatar.avatar_id
 
     async def on_air(self, stream_id: str = "stream-1") -> str:
-        """Order an avatar and wait until the engine says that it streams; gives its id."""
+        """Order an avatar and wait until the engine reports that it streams; return its id."""
         avatar_id = await self.start(stream_id)
         await self.relay.until(
             lambda body: body["TaskId"] == avatar_id and body["Detail"].get("Status") == 3
@@ -115,7 +115,7 @@ class Rig:
         return Speaker(self.stub.Drive())
 
     async def recorded(self, avatar_id: str) -> list[dict[str, Any]]:
-        """What the engine tells about the drives of an avatar, which broke no rule."""
+        """Return the engine's report on an avatar's drives, which violated no rule."""
         response = await self.http.get(f"/recordings/{avatar_id}")
         body = response.json()
         assert body["violations"] == []
@@ -130,7 +130,7 @@ class Rig:
 
 
 class Speaker:
-    """The caller's side of a Drive call; `events` holds what has come so far."""
+    """The caller's side of a Drive call; `events` has those received so far."""
 
     def __init__(self, call: Any) -> None:
         self.call = call
@@ -165,21 +165,21 @@ class Speaker:
         raise AssertionError(f"the call ended without {kind}")
 
     async def rest(self) -> list[str]:
-        """Take the events to the end; gives the kinds of all."""
+        """Read the events to the end; return all their kinds."""
         async with asyncio.timeout(20):
             async for event in self.call:
                 self.events.append(event)
         return [str(event.WhichOneof("event")) for event in self.events]
 
     async def outcome(self) -> str | Reason:
-        """Take the events to the end; gives the kind of the last, or the reason of the failure."""
+        """Read the events to the end; return the kind of the last, or the reason of the failure."""
         try:
             return (await self.rest())[-1]
         except grpc.aio.AioRpcError as error:
             return from_rpc_error(error).reason
 
     async def failure(self) -> ServiceError:
-        """Take the events until the call fails."""
+        """Read the events until the call fails; return its error."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.rest()
         return from_rpc_error(caught.value)
@@ -198,8 +198,12 @@ def make_tone(seconds: float, *, rate: int = RATE) -> bytes:
     return bytes((12000 * np.sin(2 * np.pi * 440 * at)).astype("<i2").tobytes())
 
 
-async def fail(call: Coroutine[Any, Any, Any]) -> ServiceError:
-    """The error that a call fails with."""
+OpenRig: TypeAlias = Callable[..., Awaitable[Rig]]
+"""Starts a rig with settings of the test's choice."""
+
+
+async def fail(call: Awaitable[Any]) -> ServiceError:
+    """Return the error with which a call fails."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return from_rpc_error(caught.value)

@@ -1,4 +1,4 @@
-"""An avatar service in front of a scripted cloud, for tests of those who call it."""
+"""An avatar service in front of a scripted cloud, for tests of its callers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from tests.support.task import ScriptedCloud
 
 
 class ScriptedAvatarServicer:
-    """Answers with what a scripted cloud says; `requests` are the orders as they came."""
+    """Answers like a scripted cloud; `requests` are the orders as received."""
 
     def __init__(self, cloud: ScriptedCloud) -> None:
         self._cloud = cloud
@@ -63,12 +63,12 @@ class ScriptedAvatarServicer:
     async def ListAvatars(
         self, request: pb.ListAvatarsRequest, context: Any
     ) -> pb.ListAvatarsResponse:
-        """List the avatars that run."""
+        """List the running avatars."""
         avatars = await self._cloud.list_avatars()
         return pb.ListAvatarsResponse(avatars=[_to_pb(avatar) for avatar in avatars])
 
     def __getattr__(self, name: str) -> None:
-        """The other methods are nothing to a task: they are registered and cannot be called."""
+        """The other methods, which tasks do not use: they are registered but cannot be called."""
         if name not in pb.DESCRIPTOR.services_by_name["AvatarService"].methods_by_name:
             raise AttributeError(name)
 

@@ -39,7 +39,7 @@ Bodies = list[dict[str, Any]]
 
 
 class ManualClock:
-    """A clock that moves when the test says so."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -71,7 +71,7 @@ class ManualClock:
         return event.is_set()
 
     def set(self, seconds: float) -> None:
-        """Set the time of day forward, or back, while none passes."""
+        """Set the time of day forward or back without letting time pass."""
         self.now += seconds
 
     def advance(self, seconds: float) -> None:
@@ -81,7 +81,7 @@ class ManualClock:
                 elapsed.set()
 
     async def until_someone_waits(self, seconds: float) -> None:
-        """Return when somebody waits for just so long."""
+        """Return once somebody waits for exactly this long."""
         async with self._changed, asyncio.timeout(10):
             await self._changed.wait_for(
                 lambda: any(length == seconds for _, length in self._waits.values())
@@ -89,7 +89,7 @@ class ManualClock:
 
 
 class Receiver:
-    """Takes callbacks; answers with the statuses in `answers` first, then 200."""
+    """Receives callbacks; answers with the statuses in `answers` first, then 200."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -105,7 +105,7 @@ class Receiver:
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
     async def until(self, condition: Callable[[Bodies], Any]) -> Any:
-        """Wait until the bodies meet a condition; gives what the condition gave."""
+        """Wait until the bodies meet a condition; return its result."""
         async with self._changed, asyncio.timeout(20):
             return await self._changed.wait_for(lambda: condition(self.bodies))
 
@@ -189,7 +189,7 @@ class Cloud:
         return data
 
     async def create(self, stream_id: str = "stream-1", **parameters: Any) -> str:
-        """Create a task; gives its id."""
+        """Create a task; return its id."""
         created = await self.data(
             "CreateDigitalHumanStreamTask",
             **create_parameters(stream_id=stream_id, **parameters),
@@ -203,12 +203,12 @@ class Cloud:
         return task_id
 
     async def begin_drive(self, task_id: str) -> tuple[str, str]:
-        """DriveByWsStream; gives the drive's id and its address."""
+        """Call DriveByWsStream; return the drive's id and its address."""
         data = await self.data("DriveByWsStream", TaskId=task_id)
         return data["DriveId"], data["WssAddress"]
 
     async def play(self, task_id: str, pcm: bytes, **payload: Any) -> str:
-        """Send a whole drive at once; gives its id without waiting for its end."""
+        """Send a whole drive at once; return its id without waiting for its end."""
         drive_id, address = await self.begin_drive(task_id)
         async with open_socket(address) as socket:
             await start(socket, drive_id, **payload)
@@ -224,7 +224,7 @@ class Cloud:
         return body
 
     async def drive(self, task_id: str, drive_id: str) -> dict[str, Any]:
-        """What the recordings tell about one drive."""
+        """Return what the recordings say about one drive."""
         drives = (await self.recording(task_id))["drives"]
         found: dict[str, Any] = next(drive for drive in drives if drive["drive_id"] == drive_id)
         return found
@@ -244,7 +244,7 @@ class Cloud:
         token: str | None = None,
         content_type: str = "application/sdp",
     ) -> httpx.Response:
-        """A WHEP request; without a token of its own it has a good one."""
+        """Send a WHEP request, with a valid token unless one is given."""
         token = make_viewer_token(self.engine, now=self.now()) if token is None else token
         headers = {"Content-Type": content_type, "Authorization": f"Bearer {token}"}
         return await self.http.post(f"/whep/{stream_id}", content=offer, headers=headers)
@@ -283,7 +283,7 @@ async def stop(socket: ClientConnection, drive_id: str) -> None:
 
 
 async def until_closed(socket: ClientConnection) -> tuple[int | None, str | None]:
-    """Wait until the engine closes a connection; gives the code and the reason."""
+    """Wait until the engine closes a connection; return the code and the reason."""
     async with asyncio.timeout(20):
         await socket.wait_closed()
     return socket.close_code, socket.close_reason
@@ -330,7 +330,7 @@ def make_viewer_token(
 
 
 class Viewer:
-    """A WHEP player that hears, and if it wants to sees, what the engine sends."""
+    """A WHEP player that receives the engine's sound and, on request, its picture."""
 
     def __init__(self, cloud: Cloud, stream_id: str, *, sees: bool = False) -> None:
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -85,7 +85,7 @@ class Caller:
                 told = await self.read()
                 assert told is not None, f"closed before {name}: {self.problem}"
                 if told.get("event") == name:
-                    return told["data"]  # type: ignore[no-any-return]
+                    return told["data"]
 
     async def closed(self) -> int:
         """Read to the end; return the code."""

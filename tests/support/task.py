@@ -1,4 +1,4 @@
-"""The task service within a test's process, and a cloud that does what the test says."""
+"""The task service within a test's process, and a scripted cloud."""
 
 import asyncio
 import tempfile
@@ -40,7 +40,7 @@ class Lost(StrEnum):
 
 
 class Hold:
-    """Holds one call: `reached` is set when it came, and it goes on when `released` is set."""
+    """Holds one call: `reached` is set when it arrives, and it continues once `released` is set."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -93,13 +93,13 @@ class ScriptedCloud:
             raise _silence()
 
     async def get_avatar(self, avatar_id: str) -> Avatar | None:
-        """Return an avatar that runs."""
+        """Return a running avatar."""
         if await self._next(Call.GET) is not None:
             raise _silence()
         return self.running.get(avatar_id)
 
     async def list_avatars(self) -> Sequence[Avatar]:
-        """Return the avatars that run."""
+        """Return the running avatars."""
         if await self._next(Call.LIST) is not None:
             raise _silence()
         return list(self.running.values())
@@ -143,7 +143,7 @@ class ScriptedCloud:
 
 
 class ManualClock:
-    """A clock that goes on by a microsecond whenever it is read, and further when it is told to."""
+    """A clock that advances by a microsecond whenever it is read, and further on request."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -159,7 +159,7 @@ class ManualClock:
         return self._set_to + self._now
 
     def steady(self) -> float:
-        """Return the time since the machine was started."""
+        """Return the time since the machine booted."""
         self._now += 1e-6
         return self._now
 
@@ -168,7 +168,7 @@ class ManualClock:
         self._now += seconds
 
     def set(self, seconds: float) -> None:
-        """Set the time of day forward, or back, while none passes."""
+        """Set the time of day forward or back without letting time pass."""
         self._set_to += seconds
 
 

@@ -1,4 +1,4 @@
-"""What tests of the task service's contract say over and over."""
+"""What tests of the task service's contract often do."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -68,7 +68,7 @@ async def watching(
 
 
 async def until(tasks: TaskServiceStub, task_id: str, *states: pb.TaskState.ValueType) -> pb.Task:
-    """Wait for a task to be in one of the states, which it comes to by itself."""
+    """Wait until a task reaches one of the states by itself."""
     async with watching(tasks, task_id) as updates:
         async for update in updates:
             task = update.event.state_changed.task
@@ -86,7 +86,7 @@ async def create_streaming(
 
 
 def event(sequence: int, turn_id: int = 0, **content: Any) -> talk.ConversationEvent:
-    """Return a conversation event; without content the user began to speak."""
+    """Return a conversation event; without content, the user started to speak."""
     if not content:
         content = {"speech_started": talk.SpeechStarted()}
     return talk.ConversationEvent(sequence=sequence, turn_id=turn_id, **content)

@@ -62,7 +62,7 @@ def test_features_have_a_frame_per_10_ms_and_the_tone_in_its_band() -> None:
     time = np.arange(2 * LISTENING_RATE_HERTZ, dtype=np.float32) / LISTENING_RATE_HERTZ
     low, high = (log_mel(np.sin(2 * np.pi * hertz * time)) for hertz in (500, 4000))
     assert low.shape == high.shape == (80, 200)
-    assert (low.dtype, high.dtype) == (np.float32, np.float32)
+    assert low.dtype == high.dtype == np.float32
     # 500 Hz is 7.5 and 4000 Hz is 35.2 on a scale whose 45.2 mel at 8 kHz make 81 steps.
     assert low[:, 100].argmax() == pytest.approx(12.4, abs=1)
     assert high[:, 100].argmax() == pytest.approx(62.0, abs=1)

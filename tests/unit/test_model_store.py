@@ -52,7 +52,7 @@ class ScriptedSource:
     """Gives fixed content, or refuses with a reason."""
 
     def __init__(
-        self, content: bytes | None, *, name: str = "scripted", before: Callable[[], None] = int
+        self, content: bytes | None, *, name: str = "scripted", before: Callable[[], object] = int
     ) -> None:
         self.fetches = 0
         self._content = content

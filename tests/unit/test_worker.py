@@ -12,10 +12,12 @@ from services.speech.ports import ProviderError, Stage
 
 async def test_calls_run_in_turn_in_another_thread() -> None:
     calls: list[tuple[int, int]] = []
+
+    def call(number: int) -> None:
+        calls.append((number, threading.get_ident()))
+
     async with open_worker("test") as worker:
-        await asyncio.gather(
-            *(worker.run(lambda n=n: calls.append((n, threading.get_ident()))) for n in range(5))
-        )
+        await asyncio.gather(*(worker.run(call, number) for number in range(5)))
     assert [number for number, _ in calls] == list(range(5))
     assert len({thread for _, thread in calls}) == 1
     assert calls[0][1] != threading.get_ident()

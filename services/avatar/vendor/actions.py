@@ -1,20 +1,20 @@
-"""The cloud's actions, and what may be done when the answer to one is lost."""
+"""The cloud's actions, and which may be retried when an answer is lost."""
 
 from enum import Enum, StrEnum
 
 
 class Repeat(Enum):
-    """When a call may be made again after a failure."""
+    """When a call may be retried after a failure."""
 
     ALWAYS = "always"
-    """Doing it twice is as good as once."""
+    """The action is idempotent."""
 
     IF_REFUSED = "if refused"
-    """Only when the cloud surely did not do it: it said so, or was never reached."""
+    """Only when the cloud certainly did not act: it said so, or was never reached."""
 
 
 class Action(StrEnum):
-    """Every documented action, by its name on the wire."""
+    """Every documented action, by its name in the API."""
 
     GET_DIGITAL_HUMAN_LIST = "GetDigitalHumanList"
     GET_DIGITAL_HUMAN_INFO = "GetDigitalHumanInfo"
@@ -32,12 +32,12 @@ class Action(StrEnum):
 
     @property
     def is_look(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether the action only reads."""
         return self.value.startswith(("Get", "Query"))
 
     @property
     def repeat(self) -> Repeat:
-        """Whether a lost answer may be answered by another call."""
+        """Whether the call may be repeated when its answer is lost."""
         match self:
             case (
                 Action.CREATE_STREAM_TASK

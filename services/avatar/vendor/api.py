@@ -31,9 +31,9 @@ _LOOK_UP_PAUSE_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOrder:
-    """A digital human to put on air; both ends of its life are always stated, in seconds.
+    """A digital human to put on air; both limits of its life are always given, in seconds.
 
-    Without a background, `#rrggbb`, it is the cloud's own.
+    Without a background (`#rrggbb`) the cloud uses its own.
     """
 
     digital_human_id: str
@@ -64,7 +64,7 @@ class CloudApi:
     async def get_digital_human_list(
         self, *, offset: int, limit: int, within_s: float
     ) -> DigitalHumanPage:
-        """A page of the persons that can be put on air; `limit` is 1 to 20."""
+        """Return a page of the digital humans on offer; `limit` is 1 to 20."""
         return await self._ask(
             Action.GET_DIGITAL_HUMAN_LIST,
             {"Offset": offset, "Limit": limit},
@@ -75,7 +75,7 @@ class CloudApi:
     async def get_digital_human_info(
         self, digital_human_id: str, *, within_s: float
     ) -> DigitalHuman:
-        """One person."""
+        """Return one digital human."""
         return await self._ask(
             Action.GET_DIGITAL_HUMAN_INFO,
             {"DigitalHumanId": digital_human_id},
@@ -86,7 +86,7 @@ class CloudApi:
     async def get_timbre_list(
         self, *, digital_human_id: str, offset: int, limit: int, within_s: float
     ) -> TimbrePage:
-        """A page of the public timbres, or of those bound to a person; `limit` is 1 to 20."""
+        """Return a page of the public timbres, or of a digital human's own; `limit` is 1 to 20."""
         bound_to = {"DigitalHumanId": digital_human_id} if digital_human_id else {}
         return await self._ask(
             Action.GET_TIMBRE_LIST,
@@ -96,10 +96,10 @@ class CloudApi:
         )
 
     async def create_stream_task(self, order: StreamOrder, *, within_s: float) -> str:
-        """Put a person on air and return the task's id.
+        """Put a digital human on air and return the task's id.
 
-        Creation is not idempotent: when it is in doubt whether it was done, the stream is looked
-        up, and adopted if it is there, before it is ordered again.
+        Creation is not idempotent: if it is uncertain whether it happened, the stream is looked
+        up, and adopted if found, before it is ordered again.
         """
         deadline = time.monotonic() + within_s
         doubt: ServiceError | None = None
@@ -119,7 +119,7 @@ class CloudApi:
                 return found
 
     async def get_stream_task_status(self, task_id: str, *, within_s: float) -> StreamTask:
-        """One task, also when it has ended; room and stream are then unknown."""
+        """Return a task, even if it has ended; its room and stream are then unknown."""
         try:
             task = await self._ask(
                 Action.GET_STREAM_TASK_STATUS, {"TaskId": task_id}, StreamTask, within_s
@@ -131,13 +131,13 @@ class CloudApi:
         return task.model_copy(update={"task_id": task_id})
 
     async def query_stream_tasks(self, *, within_s: float) -> tuple[StreamTask, ...]:
-        """All tasks of the account that start or run."""
+        """Return all tasks of the account that are starting or running."""
         return await self._client.call(
             Action.QUERY_STREAM_TASKS, {}, read=parse_stream_tasks, within_s=within_s
         )
 
     async def stop_stream_task(self, task_id: str, *, within_s: float) -> bool:
-        """End a task; return whether it had ended before, or was never known."""
+        """End a task; return whether it had already ended or was unknown."""
         try:
             await self._order(Action.STOP_STREAM_TASK, {"TaskId": task_id}, within_s)
         except CloudRefusedError as error:
@@ -149,7 +149,7 @@ class CloudApi:
     async def drive_by_text(
         self, task_id: str, spoken: SpokenText, *, interrupts: bool, within_s: float
     ) -> str:
-        """Have a text spoken and return the drive's id."""
+        """Have the cloud speak a text; return the drive's id."""
         body = {
             "TaskId": task_id,
             "Text": spoken.text,
@@ -167,13 +167,13 @@ class CloudApi:
     async def drive_by_audio(
         self, task_id: str, audio_url: str, *, interrupts: bool, within_s: float
     ) -> str:
-        """Have an MP3 or WAV file played and return the drive's id."""
+        """Have the cloud play an MP3 or WAV file; return the drive's id."""
         body = {"TaskId": task_id, "AudioUrl": audio_url, "InterruptMode": int(interrupts)}
         started = await self._ask(Action.DRIVE_BY_AUDIO, body, StartedDrive, within_s)
         return started.drive_id
 
     async def drive_by_ws_stream(self, task_id: str, *, within_s: float) -> OpenedDrive:
-        """Cut off what is being said and open a drive to be fed by WebSocket."""
+        """Cut off what is being said and open a drive that is fed by WebSocket."""
         return await self._ask(
             Action.DRIVE_BY_WS_STREAM, {"TaskId": task_id}, OpenedDrive, within_s
         )
@@ -181,13 +181,13 @@ class CloudApi:
     async def drive_by_rtc_stream(
         self, task_id: str, *, room_id: str, stream_id: str, within_s: float
     ) -> str:
-        """Cut off what is being said, have an RTC stream repeated, and return the drive's id."""
+        """Cut off what is being said, have an RTC stream relayed, and return the drive's id."""
         body = {"TaskId": task_id, "RTCConfig": {"RoomId": room_id, "StreamId": stream_id}}
         started = await self._ask(Action.DRIVE_BY_RTC_STREAM, body, StartedDrive, within_s)
         return started.drive_id
 
     async def do_action(self, task_id: str, action: str, *, within_s: float) -> None:
-        """Have a gesture made."""
+        """Have the digital human make a gesture."""
         await self._order(Action.DO_ACTION, {"TaskId": task_id, "Action": action}, within_s)
 
     async def interrupt_drive_task(self, task_id: str, *, within_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The cloud's webhooks: who sent one, whether it is fresh, and what it says."""
+"""The cloud's webhooks: whether one is genuine and fresh, and what it says."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from services.avatar.vendor.messages import DriveStatus, Message, TaskStatus
 
 _FIRST_IN_MILLISECONDS = 10**11
-"""A time stamp this large counts milliseconds: in seconds it would be after the year 5000."""
+"""Timestamps this large are milliseconds: in seconds they would be after the year 5000."""
 _MAX_DIGITS = 16
 
 
@@ -23,7 +23,7 @@ class _EventType(IntEnum):
 
 
 class Refusal(StrEnum):
-    """Why a callback is not believed."""
+    """Why a callback is refused."""
 
     MALFORMED = "the body is not a callback"
     FOREIGN = "the callback is for another application"
@@ -33,7 +33,7 @@ class Refusal(StrEnum):
 
 
 class CallbackRefusedError(ValueError):
-    """A callback that may not be acted on."""
+    """A callback that must not be acted on."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.value)
@@ -104,18 +104,18 @@ class _DriveDetail(Message):
 
 
 def sign_callback(*, secret: str, timestamp: str, nonce: str) -> str:
-    """The 40 lower-case hex digits that a callback with this time stamp and nonce carries."""
+    """Return the 40 lower-case hex digits that sign a callback with this timestamp and nonce."""
     signed = b"".join(sorted(part.encode() for part in (secret, timestamp, nonce)))
     # SHA-1 is what the cloud's protocol prescribes; nothing else relies on it.
     return hashlib.sha1(signed, usedforsecurity=False).hexdigest()
 
 
 class CallbackVerifier:
-    """Believes callbacks that are genuine and fresh.
+    """Accepts callbacks that are genuine and fresh.
 
-    The signature does not cover the body. So a signature is good for the body that it first came
-    with and no other; that body may come again, for the cloud repeats what it believes lost.
-    `remembered` bounds the memory for that.
+    The signature does not cover the body, so a signature is valid only for the body it first
+    arrived with. That body may arrive again, since the cloud repeats what it believes lost.
+    `remembered` limits how many are kept for that.
     """
 
     def __init__(
@@ -128,10 +128,10 @@ class CallbackVerifier:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
     def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Callback:
-        """What a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
+        """Return what a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
 
-        If the wall clock was set since `now` was counted from, it may have been right before or
-        may be right after: a callback is fresh by either.
+        If the wall clock was set by `jumped_s` since the start, it may have been right before or
+        after: a callback that is fresh by either is fresh.
         """
         callback = _parse_body(body)
         if callback.app_id != self._app_id:
@@ -149,8 +149,8 @@ class CallbackVerifier:
         return report
 
     def _remember(self, signature: str, digest: bytes, now: float) -> None:
-        """By signature, not by nonce: digits moved from the nonce to the time stamp leave it."""
-        # A callback is fresh from one window before its time stamp until one after it.
+        """Keyed by signature, not nonce: moving digits between nonce and timestamp keeps it."""
+        # A callback is fresh from one window before its timestamp until one after it.
         while self._seen and next(iter(self._seen.values())).at < now - 2 * self._window_s:
             self._seen.popitem(last=False)
         seen = self._seen.get(signature)
@@ -172,7 +172,7 @@ def _parse_body(body: bytes) -> _Body:
 
 
 def _parse_timestamp(timestamp: str) -> float:
-    """Unix seconds; the cloud's manual says milliseconds and its examples show seconds."""
+    """Return Unix seconds; the cloud's manual says milliseconds, its examples show seconds."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS):
         raise CallbackRefusedError(Refusal.MALFORMED)
     count = int(timestamp)

@@ -1,4 +1,4 @@
-"""One signed call to the cloud: rate limit, deadline, retries, and its failures in our words."""
+"""One signed call to the cloud: rate limit, deadline, retries, and failures as ServiceError."""
 
 import asyncio
 import logging
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _ID_CHARACTERS = 128
-"""What of the cloud's request id is passed on: it is not ours to trust."""
+"""How much of the cloud's request id is passed on, as it is not to be trusted."""
 
 _HOLD_S = 1.0
-"""How long the other actions wait after the cloud has refused a call for its rate."""
+"""How long other actions pause after the cloud has refused a call for its rate."""
 
 _RETRY_AFTER_S: Mapping[int, float] = {Code.RATE_LIMIT: _HOLD_S, Code.TASK_NOT_ON_AIR: 1.0}
 
@@ -48,7 +48,7 @@ class CallPatience:
     longest_pause_s: float = 2
 
     def pause_s(self, attempt: int) -> float:
-        """The jittered pause after the attempt with this number, from 0."""
+        """Return the jittered pause after an attempt, numbered from 0."""
         longest = min(self.longest_pause_s, self.first_pause_s * 2**attempt)
         return random.uniform(longest / 2, longest)
 
@@ -56,7 +56,7 @@ class CallPatience:
 class CloudRefusedError(ServiceError):
     """The cloud answered with a code other than success.
 
-    `is_in_doubt` says whether it may have done what was asked nevertheless.
+    `is_in_doubt` says whether it may have acted anyway.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CloudRefusedError(ServiceError):
 
 
 class AnswerLostError(ServiceError):
-    """The cloud did not answer in time or in form: whether it did what was asked is in doubt."""
+    """The cloud gave no timely or valid answer: it is uncertain whether it acted."""
 
     cloud_code = None
     is_in_doubt = True
@@ -92,13 +92,13 @@ class AnswerLostError(ServiceError):
 
 
 class NotReachedError(AnswerLostError):
-    """The call surely did not reach the cloud."""
+    """The call certainly did not reach the cloud."""
 
     is_in_doubt = False
 
 
 class CloudClient:
-    """Makes signed calls; every failure is a ServiceError that holds no secret and no address."""
+    """Makes signed calls; every failure is a ServiceError without secrets or addresses."""
 
     def __init__(
         self,
@@ -123,8 +123,8 @@ class CloudClient:
     ) -> T:
         """Return what `read` makes of the answer's `Data`.
 
-        Raises the last failure when `within_s` is used up. An answer of which `read` raises
-        ValidationError is as good as none.
+        Raises the last failure when `within_s` is used up. An answer for which `read` raises
+        ValidationError counts as none.
         """
         deadline = time.monotonic() + within_s
         failure: CloudRefusedError | AnswerLostError | None = None
@@ -204,7 +204,7 @@ async def cloud_client(
     patience: CallPatience,
     proxy: str | None = None,
 ) -> AsyncIterator[CloudClient]:
-    """A client with its own connections, closed at the end; without `proxy` they are direct."""
+    """Open a client with its own connections, direct unless `proxy` is given."""
     # The library logs each address at info level, and that holds the signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(patience.attempt_s, connect=patience.connect_s, pool=patience.connect_s)
@@ -231,7 +231,7 @@ def _note(action: Action, answer: Envelope | None, *, attempt: int, seconds: flo
 def _tells_the_end(action: Action, answer: Envelope) -> bool:
     """Whether the cloud says of a task that was looked at or stopped that it does not run.
 
-    That is an answer and no refusal: after a restart of the cloud, of every task before it.
+    That is an answer, not a refusal: after a restart of the cloud it holds for every earlier task.
     """
     asks = action in (Action.GET_STREAM_TASK_STATUS, Action.STOP_STREAM_TASK)
     return asks and answer.code in (Code.TASK_NOT_FOUND, Code.TASK_STOPPED)
@@ -263,7 +263,7 @@ def _may_repeat(action: Action, failure: CloudRefusedError | AnswerLostError, at
 
 
 def _violations(answer: Envelope, body: Mapping[str, object]) -> tuple[Violation, ...]:
-    """The parameter that the cloud's text names, if it is one that was sent."""
+    """Return the parameter that the cloud's message names, if we sent it."""
     if answer.code != Code.INVALID_PARAMETER:
         return ()
     return tuple(

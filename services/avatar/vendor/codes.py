@@ -1,4 +1,4 @@
-"""What the cloud's return codes mean: our reason, and whether the call may be made again."""
+"""What the cloud's return codes mean: our reason, and whether the call may be retried."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.runtime.reasons import Reason
 
 
 class Code(IntEnum):
-    """The return codes that the client acts on by themselves."""
+    """The return codes that the client handles individually."""
 
     SUCCESS = 0
     INVALID_PARAMETER = 400000001
@@ -21,19 +21,19 @@ class Code(IntEnum):
 
 
 class Retry(Enum):
-    """When a refused call may be made again, within its deadline."""
+    """When a refused call may be retried, within its deadline."""
 
     NEVER = "never"
     ONCE = "once"
     BACK_OFF = "back off"
 
     BACK_OFF_IF_HARMLESS = "back off if harmless"
-    """The cloud failed half-way: again only if doing it twice is as good as once."""
+    """The cloud failed half-way: retry only if the action is idempotent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What a return code tells our callers."""
+    """What a return code means to our callers."""
 
     reason: Reason
     message: str
@@ -56,7 +56,7 @@ def _failure(message: str) -> Meaning:
     return Meaning(reason=Reason.CLOUD_ERROR, message=message, retry=Retry.BACK_OFF_IF_HARMLESS)
 
 
-# Whether it did what was asked is anybody's guess.
+# It is uncertain whether the cloud acted.
 UNKNOWN = _failure("The cloud answers with a code that is not documented.")
 
 MEANINGS: Mapping[int, Meaning] = MappingProxyType(

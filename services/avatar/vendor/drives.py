@@ -1,4 +1,4 @@
-"""The cloud as a drive sees it: the REST calls and the socket that make one."""
+"""The cloud as a drive sees it: REST calls and a socket."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ _SILENCE_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorOffer:
-    """A drive by WebSocket that waits for its connection."""
+    """A WebSocket drive that awaits its connection."""
 
     opened: OpenedDrive
     trust: SocketTrust
@@ -45,7 +45,7 @@ class VendorOffer:
 
 
 class VendorDrives:
-    """Opens and silences drives within fixed times."""
+    """Opens and silences drives, each within a fixed time."""
 
     def __init__(
         self, api: CloudApi, *, trust: SocketTrust, patience: SocketPatience, proxy_of: ProxyOf

@@ -1,4 +1,4 @@
-"""The cloud's rate limit, kept on our side: so many calls a second for each action."""
+"""The cloud's rate limit, enforced on our side: so many calls per second and action."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from services.avatar.vendor.actions import Action
 
 
 class RateLimitedError(Exception):
-    """A call's turn would come only after its deadline; `retry_after_s` says how far off it is."""
+    """A call's turn would come only after its deadline, in `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__("the rate limit leaves no room before the deadline")
@@ -19,16 +19,16 @@ class RateLimitedError(Exception):
 class RateLimits:
     """Grants calls in order of arrival, at most `calls` of one action within any `window_s`.
 
-    All callers of a process share one instance. Each action has its own allowance, so a stop
-    never queues behind other work. The cloud does not say whether it counts by action or by
-    account: when it refuses a call nevertheless (`hold`), every action but the stops waits.
+    All callers in a process share one instance. Each action has its own allowance, so a stop never
+    queues behind other work. The cloud does not say whether it counts by action or by account: if
+    it refuses a call anyway (`hold`), every action but stops waits.
     """
 
     def __init__(
         self,
         *,
         calls: int = 10,
-        # Longer than a second: calls that leave evenly may arrive closer together.
+        # Longer than a second: evenly spaced calls may arrive closer together.
         window_s: float = 1.05,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -42,7 +42,7 @@ class RateLimits:
     async def take(self, action: Action, *, within_s: float) -> float:
         """Wait for the action's turn, at most `within_s`, and return it.
 
-        Raises RateLimitedError at once if the turn would come too late.
+        Raises RateLimitedError immediately if the turn would come too late.
         """
         now = self._clock()
         turn = self._next_turn(action, now)
@@ -54,11 +54,11 @@ class RateLimits:
         return turn
 
     def refund(self, action: Action, turn: float) -> None:
-        """Take a turn back whose call never reached the cloud."""
+        """Return the turn of a call that never reached the cloud."""
         self._grants[action].remove(turn)
 
     def hold(self, pause_s: float) -> None:
-        """Keep every action but the stops back for a while, after the cloud refused a call."""
+        """Hold back every action but stops for a while, after the cloud refused a call."""
         self._held_until = max(self._held_until, self._clock() + pause_s)
 
     def _next_turn(self, action: Action, now: float) -> float:

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_pascal
 
 
 class TaskStatus(IntEnum):
-    """Where a stream task is in its life; numbers that the cloud adds are UNKNOWN."""
+    """Where a stream task is in its life; unknown numbers are UNKNOWN."""
 
     UNKNOWN = 0
     INITIALISING = 1
@@ -24,7 +24,7 @@ class TaskStatus(IntEnum):
 
 
 class DriveStatus(IntEnum):
-    """Where a drive is in its life; a number that the cloud adds means that it is over."""
+    """Where a drive is in its life; an unknown number means that it is over."""
 
     QUEUED = 1
     DRIVING = 2
@@ -38,13 +38,13 @@ class DriveStatus(IntEnum):
 
 
 class Message(BaseModel):
-    """An object of the cloud: members in PascalCase, unknown ones ignored."""
+    """An object of the cloud's API: members in PascalCase, unknown ones ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_pascal,
         frozen=True,
         extra="ignore",
-        # Ids and time stamps come as numbers or as text, depending on the page of the manual.
+        # Ids and timestamps are numbers or text, depending on the page of the manual.
         coerce_numbers_to_str=True,
     )
 
@@ -66,7 +66,7 @@ class Motion(Message):
 
 
 class DigitalHuman(Message):
-    """A person that can be put on air."""
+    """A digital human that can be put on air."""
 
     digital_human_id: str
     name: str = ""
@@ -76,7 +76,7 @@ class DigitalHuman(Message):
 
 
 class DigitalHumanPage(Message):
-    """Some of the digital humans, and how many there are in all."""
+    """Some of the digital humans, and how many there are in total."""
 
     total: int = 0
     digital_humans: tuple[DigitalHuman, ...] = ()
@@ -91,7 +91,7 @@ class Timbre(Message):
 
 
 class TimbrePage(Message):
-    """Some of the timbres, and how many there are in all."""
+    """Some of the timbres, and how many there are in total."""
 
     total: int = 0
     timbres: tuple[Timbre, ...] = ()
@@ -115,7 +115,7 @@ class StreamTask(Message):
 
 
 class OpenedDrive(Message):
-    """A drive by WebSocket, ready to be connected to; the address holds a token: never log it."""
+    """A WebSocket drive, ready for its connection; the address holds a token: never log it."""
 
     drive_id: str
     wss_address: str = Field(repr=False)
@@ -131,7 +131,7 @@ _STREAM_TASKS = TypeAdapter(tuple[StreamTask, ...])
 
 
 def parse_stream_tasks(data: object) -> tuple[StreamTask, ...]:
-    """The running tasks, whether they come bare, as `TaskList` or as `Tasks`."""
+    """Return the running tasks, whether given bare, as `TaskList` or as `Tasks`."""
     match data:
         case {"TaskList": tasks} | {"Tasks": tasks}:
             found = tasks

@@ -1,4 +1,4 @@
-"""The cloud's drive WebSocket: one reply's audio, sent as one `async with`."""
+"""The cloud's drive WebSocket: the audio of one reply, sent within one `async with`."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from services.runtime.proxies import ProxyError
 from services.runtime.reasons import Reason
 
 ProxyOf: TypeAlias = Callable[[str], str | None]
-"""Tells the proxy for a URL, None for a direct connection; raises ProxyError."""
+"""Returns the proxy for a URL, None for a direct connection; raises ProxyError."""
 
 # The library logs each request line at debug level, and that line holds the drive's token.
 _SILENT = logging.Logger("drive-socket", level=logging.CRITICAL)
@@ -42,7 +42,7 @@ class SocketPatience:
 
 
 class DriveSocket:
-    """An open drive of mono PCM16; the cloud says nothing in return."""
+    """An open drive of mono PCM16; the cloud sends nothing back."""
 
     def __init__(self, connection: ClientConnection, *, send_s: float) -> None:
         self._connection = connection
@@ -50,11 +50,11 @@ class DriveSocket:
 
     @property
     def is_open(self) -> bool:
-        """Whether the server still takes audio."""
+        """Whether the server still accepts audio."""
         return self._connection.state is State.OPEN
 
     async def send(self, pcm: bytes) -> None:
-        """Send whole samples; raises DriveLostError if the server is gone or takes no more."""
+        """Send whole samples; raises DriveLostError if the server fails or accepts no more."""
         if len(pcm) % SAMPLE_BYTES:
             raise ValueError("audio must come in whole samples")
         await self._send(pcm)
@@ -84,10 +84,10 @@ async def drive_socket(
     proxy_of: ProxyOf,
     on_lost: Callable[[], None],
 ) -> AsyncIterator[DriveSocket]:
-    """Start an opened drive; leaving without an error tells the cloud that the audio is whole.
+    """Start an opened drive; leaving without an error tells the cloud that the audio is complete.
 
-    `on_lost` is called once, when the connection ends for whatever reason. Raises ServiceError
-    when the server cannot be reached or is not trusted, DriveLostError when it goes away.
+    `on_lost` is called once, when the connection ends for any reason. Raises ServiceError if the
+    server cannot be reached or is not trusted, DriveLostError if it fails.
     """
     connection = await _connect(drive, trust=trust, patience=patience, proxy_of=proxy_of)
     reader = asyncio.create_task(_drain(connection, on_lost))
@@ -103,10 +103,10 @@ async def drive_socket(
 
 
 class _Connect(connect):
-    """A connection to the very server that the cloud named: nobody else gets its token."""
+    """A connection to exactly the server that the cloud named: no other gets its token."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Take a redirect for the refusal that it is."""
+        """Treat a redirect as a refusal."""
         return exc
 
 
@@ -158,7 +158,7 @@ def _unreachable(message: str) -> ServiceError:
 
 
 async def _drain(connection: ClientConnection, on_lost: Callable[[], None]) -> None:
-    """Read until the end: unread messages would stop the pongs, and with them the connection."""
+    """Read until the end: unread messages would block pongs and so break the connection."""
     try:
         async for _ in connection:
             pass

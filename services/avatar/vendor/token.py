@@ -1,4 +1,4 @@
-"""Viewer tokens (Token04): what lets a user into a room of the cloud, and how to check one."""
+"""Viewer tokens (Token04), which admit a user to a room of the cloud, and their verification."""
 
 import base64
 import binascii
@@ -23,14 +23,14 @@ _MAX_APP_ID = 2**32 - 1
 
 
 class Mode(StrEnum):
-    """The cipher of a token: the cloud takes both; only GCM detects tampering."""
+    """The cipher of a token: the cloud accepts both; only GCM detects tampering."""
 
     CBC = "cbc"
     GCM = "gcm"
 
 
 class TokenFault(IntEnum):
-    """Why no token can be made, with the numbers of the vendor's generators."""
+    """Why no token can be made, with the codes of the vendor's generators."""
 
     APP_ID = 1
     USER_ID = 3
@@ -39,7 +39,7 @@ class TokenFault(IntEnum):
 
 
 class TokenInputError(ValueError):
-    """A token was asked for with an impossible input."""
+    """A token was requested with invalid input."""
 
     def __init__(self, fault: TokenFault, rule: str) -> None:
         super().__init__(rule)
@@ -58,7 +58,7 @@ class Privilege:
     stream_ids: tuple[str, ...] = ()
 
     def payload(self) -> str:
-        """The text for the token's `payload`: key 1 is login, key 2 is publish."""
+        """Return the token's `payload`: key 1 is login, key 2 is publish."""
         return _compact(
             {
                 "room_id": self.room_id,
@@ -90,7 +90,7 @@ def generate_token(
     payload: str = "",
     mode: Mode,
 ) -> str:
-    """A token good from `now` (Unix seconds) for `effective_s`; raises TokenInputError."""
+    """Return a token valid from `now` (Unix seconds) for `effective_s`; raises TokenInputError."""
     _check_inputs(app_id=app_id, user_id=user_id, secret=secret, effective_s=effective_s)
     claims = Claims(
         app_id=app_id,
@@ -104,7 +104,7 @@ def generate_token(
 
 
 def open_token(token: str, *, secret: str) -> tuple[Mode, Claims]:
-    """Decrypt a token and check its consistency, not its time; raises TokenRejectedError."""
+    """Decrypt a token and check its consistency but not its time; raises TokenRejectedError."""
     outer_expire, iv, ciphertext, mode = _unpack(token)
     try:
         plaintext = _decrypt(mode, secret.encode(), iv, ciphertext)
@@ -118,7 +118,7 @@ def open_token(token: str, *, secret: str) -> tuple[Mode, Claims]:
 
 
 def verify_token(token: str, *, app_id: int, user_id: str, secret: str, now: int) -> Claims:
-    """The claims of a token that is genuine, this user's and not expired."""
+    """Return the claims of a token that is genuine, this user's and not expired."""
     _, claims = open_token(token, secret=secret)
     if claims.app_id != app_id:
         raise TokenRejectedError("the token is for another application")
@@ -130,7 +130,7 @@ def verify_token(token: str, *, app_id: int, user_id: str, secret: str, now: int
 
 
 def _check_inputs(*, app_id: object, user_id: object, secret: str, effective_s: int) -> None:
-    """Types are checked too: the inputs may come from outside the type checker's sight."""
+    """Check types too: inputs may come from callers that are not type-checked."""
     if not isinstance(app_id, int) or isinstance(app_id, bool) or not 0 < app_id <= _MAX_APP_ID:
         raise TokenInputError(TokenFault.APP_ID, "app_id must be a positive 32-bit number")
     if not isinstance(user_id, str) or not 0 < len(user_id.encode()) <= _MAX_USER_ID_BYTES:
@@ -208,7 +208,7 @@ def _decrypt(mode: Mode, secret: bytes, iv: bytes, ciphertext: bytes) -> bytes:
 
 
 def _parse_claims(plaintext: bytes) -> Claims:
-    """Key order and spacing differ between the vendor's generators, so parse, never compare."""
+    """Parse, never compare: key order and spacing differ between the vendor's generators."""
     fields = json.loads(plaintext)
     match fields:
         case {

@@ -1,4 +1,4 @@
-"""Which drive servers to believe, although their certificates cannot carry their names."""
+"""Which drive servers to trust, although their certificates cannot carry their names."""
 
 import hashlib
 import ipaddress
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class UntrustedServerError(Exception):
-    """Nothing can vouch for the server that an address names."""
+    """The server at an address cannot be verified."""
 
 
 class Verification(StrEnum):
@@ -17,18 +17,18 @@ class Verification(StrEnum):
 
     ALL = "all"
     NAMED = "named"
-    """Those with a host name; a bare IP address, as the cloud gives, is believed."""
+    """Those with a host name; a bare IP address, as the cloud gives, is trusted."""
     NONE = "none"
 
 
 class SocketTrust:
-    """How the TLS of a drive server is checked.
+    """How the TLS of a drive server is verified.
 
-    The cloud hands out bare IP addresses, for which no certificate is valid. What binds such a
-    server to the cloud is that a verified HTTPS call has just named it; a pinned certificate
-    (SHA-256 of its DER form, lower-case hex) binds it fully, before the token is sent to it. The
-    engine puts its own into a file, anew at each start: with `certificate`, that and no other
-    is believed, for the name or address that it is made for.
+    The cloud returns bare IP addresses, for which no certificate is valid. What ties such a server
+    to the cloud is that a verified HTTPS call has just named it; a pinned certificate (SHA-256 of
+    its DER form, lower-case hex) ties it fully, before the token is sent to it. The engine writes
+    its own to a file at each start: with `certificate`, that one alone is trusted, for the name or
+    address that it was made for.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class SocketTrust:
 
     @property
     def is_exact(self) -> bool:
-        """Whether only servers with a certificate that was named are believed."""
+        """Whether only servers with a known certificate are trusted."""
         return self._pinned is not None or self._certificate is not None
 
     def context_for(self, host: str) -> ssl.SSLContext:
-        """The context to meet a host with; raises UntrustedServerError."""
+        """Return the TLS context for a host; raises UntrustedServerError."""
         if self._pinned is not None:
             return self._pinned
         if self._certificate is not None:

@@ -135,7 +135,7 @@ class PersonaTable(_StrictModel):
     digital_human: Text | None = None
     grounding: Annotated[Grounding, Field(strict=False)] = Grounding.STRICT
     languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
-    listening: ListeningTable | None = None  # type: ignore[valid-type]  # made above
+    listening: ListeningTable | None = None
 
     @property
     def thresholds(self) -> Mapping[str, float]:

@@ -1,4 +1,4 @@
-"""A SQLite file with one thread of its own: a transaction is one function that runs there whole."""
+"""A SQLite file with its own thread: a transaction is one function that runs there."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 
 
 class DatabaseError(Exception):
-    """The file cannot serve as the database; the message says why."""
+    """The file cannot be used as the database; the message says why."""
 
 
 class Transaction:
@@ -32,15 +32,15 @@ class Transaction:
         return self._connection.execute(sql, parameters)
 
     def announce(self, task_id: str) -> None:
-        """Tell watchers, once this is durable, that a task has new events."""
+        """Wake the task's watchers once this transaction is durable."""
         self.announced.add(task_id)
 
 
 class Database:
     """Runs transactions one after the other.
 
-    A transaction is whole whatever happens to its caller: one that is cancelled leaves a
-    transaction either done, with its watchers told, or not begun.
+    A transaction is all or nothing, whatever happens to its caller: one that is cancelled leaves it
+    either complete, with watchers woken, or not begun.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Database:
         self._on_change = on_change
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction that is durable when this returns and undone if it raises."""
+        """Run `work` in a transaction that is durable on return and rolled back if it raises."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._transact, work, loop)
 
@@ -75,7 +75,7 @@ class Database:
 
 @asynccontextmanager
 async def opened(path: Path, on_change: Callable[[str], None]) -> AsyncIterator[Database]:
-    """Open the database, making or migrating it, and keep every other process out.
+    """Open the database, creating or migrating it, and keep every other process out.
 
     `on_change` is called in the loop with the id of each task that got new events. Raises
     DatabaseError.
@@ -91,7 +91,7 @@ async def opened(path: Path, on_change: Callable[[str], None]) -> AsyncIterator[
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    # Two processes would each take the other's running creations for the remains of a crash.
+    # Each of two processes would take the other's running creations for leftovers of a crash.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.with_name(f"{path.name}.lock").open("w")

@@ -1,4 +1,4 @@
-"""The journal of tasks in SQLite: rows, their events and the requests that made them."""
+"""The journal of tasks in SQLite: rows, their events and the requests that created them."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ import structlog
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
-from services.task.ports import Quota, Request, Snapshot, TaskFilter
+from services.task.ports import REQUEST_LIFE, Quota, Request, Snapshot, TaskFilter
 from services.task.sqlite import record
 from services.task.sqlite.database import Database, Transaction
 from services.task.sqlite.rows import (
@@ -24,8 +24,6 @@ from services.task.tasks import LIVE_STATES, Clock, Task, TaskState, claimed
 from services.task.telemetry import note_change
 
 log = structlog.get_logger(__name__)
-
-REQUEST_LIFE = timedelta(hours=24)
 
 _LIVE = tuple(sorted(LIVE_STATES))
 _IS_LIVE = f"state IN ({', '.join('?' for _ in _LIVE)})"
@@ -47,7 +45,7 @@ class SqliteJournal:
         self._clock = clock
 
     async def continue_from(self, timeline: Timeline) -> None:
-        """Have the times of live tasks lie on the timeline of this process."""
+        """Move the times of live tasks onto the timeline of this process."""
         shift = await self._database.transact(
             lambda transaction: continue_from(transaction, timeline)
         )
@@ -55,7 +53,7 @@ class SqliteJournal:
             log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())
 
     async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
-        """Write down a new task, or return the one that an earlier call with the request made."""
+        """Record a new task, or return the one that an earlier call with the request created."""
 
         def work(transaction: Transaction) -> Task:
             known = self._answered(transaction, request)
@@ -74,7 +72,7 @@ class SqliteJournal:
         return added
 
     async def find_created(self, request: Request | None) -> Task:
-        """Return the task that an earlier call with the request made."""
+        """Return the task that an earlier call with the request created."""
 
         def work(transaction: Transaction) -> Task:
             known = self._answered(transaction, request)
@@ -87,7 +85,7 @@ class SqliteJournal:
     async def change(
         self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
     ) -> tuple[Task, Task]:
-        """Replace a task by what `change` makes of it; return it before and after."""
+        """Replace a task with what `change` makes of it; return it before and after."""
 
         def work(transaction: Transaction) -> tuple[Task, Task]:
             before = _task(transaction, task_id)
@@ -112,7 +110,7 @@ class SqliteJournal:
         return await self._database.transact(lambda transaction: _task(transaction, task_id))
 
     async def get_by_avatar(self, avatar_id: str) -> Task:
-        """Return the task of an avatar."""
+        """Return the newest task with an avatar."""
         found = await self.page(TaskFilter(avatar_id=avatar_id), before="", size=1)
         if not found:
             raise ServiceError(
@@ -159,7 +157,7 @@ class SqliteJournal:
         )
 
     async def snapshot(self, task_id: str) -> Snapshot:
-        """Return a task and its last sequence, of one moment."""
+        """Return a task and its last sequence, read together."""
 
         def work(transaction: Transaction) -> Snapshot:
             task = _task(transaction, task_id)
@@ -188,12 +186,12 @@ class SqliteJournal:
     async def append(
         self, task_id: str, events: Sequence[ConversationEvent], *, closing_grace: timedelta
     ) -> int:
-        """Append events to a conversation, skipping those that are there."""
+        """Append events to a conversation, skipping those it has; return its last sequence."""
 
         def work(transaction: Transaction) -> int:
             task = _task(transaction, task_id)
             if task.claim_by is not None:
-                # Who speaks in it knows of it.
+                # A caller who records speech knows of the task.
                 transaction.execute(_UPDATE_TASK, task_to_row(claimed(task)))
             now = self._clock()
             is_over = task.stop_time is not None and now > task.stop_time + closing_grace
@@ -230,7 +228,7 @@ class SqliteJournal:
         )
 
     async def forget_requests(self) -> None:
-        """Forget the requests that are too old to be repeated."""
+        """Delete the requests that are too old to be repeated."""
 
         def work(transaction: Transaction) -> None:
             oldest = to_micros(self._clock() - REQUEST_LIFE)
@@ -245,7 +243,7 @@ class SqliteJournal:
         return await self._database.transact(work)
 
     def _answered(self, transaction: Transaction, request: Request | None) -> str | None:
-        """Return the task that a request led to before; raises for another with the same id."""
+        """Return the task that a request led to before; raises if its id had another digest."""
         if request is None:
             return None
         row = transaction.execute(

@@ -1,4 +1,4 @@
-"""The record within one transaction: a task's numbered events and the turns they make up."""
+"""The record, within one transaction: a task's numbered events and the turns they make up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -7,6 +7,7 @@ from datetime import datetime
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import (
+    PAGE_BYTES,
     Conversation,
     ConversationEvent,
     RecordedTurn,
@@ -18,9 +19,6 @@ from services.task.conversation import (
 from services.task.sqlite.database import SqlValue, Transaction
 from services.task.sqlite.rows import Row, from_micros, to_micros, turn_from_row
 from services.task.tasks import Task
-
-PAGE_BYTES = 1 << 20
-"""A quarter of what gRPC takes in one message: turns and events may fill one each."""
 
 
 def last_sequence(transaction: Transaction, task_id: str) -> int:
@@ -58,10 +56,10 @@ def append(
     now: datetime,
     takes_closing: bool,
 ) -> int:
-    """Append events to a conversation, skipping those that are there; return its last sequence.
+    """Append events to a conversation, skipping those it has; return its last sequence.
 
-    `takes_closing` says whether a task that is over takes the rest of turns that were running, and
-    what happened before its end.
+    `takes_closing` says whether a task that is over still takes the rest of turns that were running
+    and what happened before its end.
     """
     last = _last_of_conversation(transaction, task.task_id)
     for event in events:
@@ -136,7 +134,7 @@ def last_turn_time(transaction: Transaction, task_id: str) -> datetime | None:
 
 
 def _page(rows: Iterable[Row]) -> tuple[list[Row], bool]:
-    """Return the rows that fit into a page, at least one, and whether more follow."""
+    """Return the rows that fit on a page, at least one, and whether more follow."""
     page: list[Row] = []
     size = 0
     for row in rows:
@@ -168,7 +166,7 @@ def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
 
 
 def _is_due(transaction: Transaction, task: Task, event: ConversationEvent) -> bool:
-    """Whether an event is of a turn that the end of its task cut off, or of before that."""
+    """Whether an event predates the end of its task or belongs to a turn that the end cut off."""
     if task.stop_time is not None and event.time <= task.stop_time:
         return True
     sql = "SELECT 1 FROM turns WHERE task_id = ? AND turn_id = ? AND finish_time IS NULL"

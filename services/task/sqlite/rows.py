@@ -43,12 +43,12 @@ _NO_COLUMNS = dict.fromkeys(TASK_COLUMNS)
 
 
 def to_micros(time: datetime) -> int:
-    """Return a moment as microseconds since 1970."""
+    """Return a time as microseconds since 1970."""
     return (time - _EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """Return the moment of a number of microseconds since 1970."""
+    """Return the time that is a number of microseconds after 1970."""
     return _EPOCH + micros * _MICROSECOND
 
 
@@ -118,7 +118,7 @@ def event_from_row(row: Row) -> TaskEvent:
     return TaskEvent(
         sequence=row["sequence"],
         time=from_micros(row["time"]),
-        # An older version may have written it, of fewer columns.
+        # An older version, with fewer columns, may have written it.
         content=task_from_row(_NO_COLUMNS | json.loads(content)) if is_state else content,
     )
 

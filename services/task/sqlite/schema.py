@@ -1,4 +1,4 @@
-"""The tables of the journal, as the steps that led to them; a released step never changes."""
+"""The journal's schema, as the migrations that lead to it; a released one never changes."""
 
 # Times are microseconds since 1970 in UTC, durations are microseconds.
 MIGRATIONS: tuple[str, ...] = (
@@ -68,9 +68,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX requests_by_task ON requests (task_id);
     CREATE INDEX requests_by_time ON requests (time);
     """,
-    # The conversation's event that closed the turn: it has the segments of the ledger.
+    # The conversation event that closed the turn: it has the ledger's segments.
     "ALTER TABLE turns ADD COLUMN closed_by INTEGER;",
-    # One row: where the times lie that the last process wrote.
+    # One row: the timeline of the times that the last process wrote.
     "CREATE TABLE timeline (boot_id TEXT NOT NULL, clock_offset INTEGER NOT NULL);",
     "ALTER TABLE tasks ADD COLUMN claim_by INTEGER;",
 )

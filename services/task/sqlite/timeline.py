@@ -1,4 +1,4 @@
-"""How the journal's times go on when the wall clock was set, before or between two processes."""
+"""Keeps the journal's times consistent when the wall clock is set between two processes."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,14 +14,14 @@ TOLERANCE = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Where the times that a process writes lie: so long after the start of the machine."""
+    """How the times that a process writes relate to the boot of the machine."""
 
     boot_id: str
     offset: timedelta
 
 
 def boot_id() -> str:
-    """Return what tells one start of the machine from another; empty where nothing does."""
+    """Return an id of the machine's boot; empty where there is none."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -29,10 +29,10 @@ def boot_id() -> str:
 
 
 def continue_from(transaction: Transaction, now: Timeline) -> timedelta:
-    """Have the times of live tasks lie on a timeline; return by how much they were shifted.
+    """Move the times of live tasks onto a timeline; return how far they were shifted.
 
-    They were written on that of an earlier process. If the machine has run on since then, and the
-    wall clock was set, they are as old as before all the same.
+    An earlier process wrote them on its own. If the wall clock was set since then without a reboot,
+    the shift keeps each task as old as it really is.
     """
     row = transaction.execute("SELECT boot_id, clock_offset FROM timeline").fetchone()
     shift = timedelta()

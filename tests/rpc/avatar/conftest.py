@@ -1,6 +1,6 @@
 """Rigs of an avatar service and an engine, whose callbacks it gets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from engine.app import running as running_engine
-from engine.http import serving_http
+from engine.serving.http import serving_http
 from engine.settings import EngineSettings
-from engine.speaker import Speaker
+from engine.sources.speaker import Speaker
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.channel import connected
-from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET, Relay, Rig
-
-OpenRig = Callable[..., Awaitable[Rig]]
+from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET, OpenRig, Relay, Rig
 
 
 @pytest.fixture

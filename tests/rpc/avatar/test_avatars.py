@@ -1,15 +1,15 @@
 """The unary calls of the avatar service against a real engine."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
-from engine.parameters import TtsConfig
-from engine.speaker import Timbre
+from engine.contract.parameters import TtsConfig
+from engine.sources.speaker import Timbre
 from services.avatar.vendor.callback import sign_callback
 from services.avatar.vendor.token import Mode, open_token, verify_token
 from services.runtime.reasons import Reason
@@ -114,7 +114,7 @@ async def test_the_configured_person_needs_no_look_up(open_rig: Any) -> None:
     assert (await rig.stub.StartAvatar(start_request(), timeout=10)).digital_human_id == PERSON
 
 
-async def test_the_default_person_is_looked_up_once(rig: Rig) -> None:
+async def test_the_default_digital_human_is_looked_up_once(rig: Rig) -> None:
     await rig.start("stream-1")
     await rig.set_faults({"kind": "refuse", "code": 400010001, "action": "GetDigitalHumanList"})
     await rig.start("stream-2")
@@ -191,7 +191,7 @@ async def test_a_gesture_is_made_if_the_person_knows_it(rig: Rig) -> None:
 
 
 async def test_an_unknown_avatar_is_not_found(rig: Rig) -> None:
-    calls = [
+    calls: list[Awaitable[Any]] = [
         rig.stub.GetAvatar(pb.GetAvatarRequest(avatar_id=GONE), timeout=5),
         rig.stub.InterruptAvatar(pb.InterruptAvatarRequest(avatar_id=GONE), timeout=5),
         rig.stub.PerformAction(pb.PerformActionRequest(avatar_id=GONE, action="idle"), timeout=5),

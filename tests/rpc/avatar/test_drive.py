@@ -12,7 +12,7 @@ from digitalhuman.conversation.v1.conversation_pb2 import (
     PLAYBACK_METHOD_ESTIMATED,
 )
 from services.runtime.reasons import Reason
-from tests.support.avatar_rig import RATE, Rig, make_tone
+from tests.support.avatar_rig import RATE, OpenRig, Rig, make_tone
 
 LEAD_MS = 600
 
@@ -43,7 +43,7 @@ async def test_a_reply_is_heard_to_its_end(rig: Rig) -> None:
     assert await rig.played(drive) == pcm
 
 
-async def test_without_callbacks_the_end_is_reckoned(open_rig: Rig) -> None:
+async def test_without_callbacks_the_end_is_reckoned(open_rig: OpenRig) -> None:
     rig = await open_rig(relays=False)
     avatar_id = await rig.start()
     speaker = rig.drive()
@@ -261,7 +261,7 @@ async def test_a_dropped_socket_fails_the_reply_with_its_position(rig: Rig) -> N
     assert not (await again.until("drive_finished")).drive_finished.interrupted
 
 
-async def test_an_avatar_that_ends_meanwhile_fails_the_reply(open_rig: Rig) -> None:
+async def test_an_avatar_that_ends_meanwhile_fails_the_reply(open_rig: OpenRig) -> None:
     rig = await open_rig(relays=False)
     avatar_id = await rig.start()
     speaker = rig.drive()

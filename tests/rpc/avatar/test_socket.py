@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from engine.certificate import Identity, make_identity, publish, server_context
+from engine.serving.certificate import Identity, make_identity, publish, server_context
 from services.avatar.ports import DriveLostError
 from services.avatar.vendor.messages import OpenedDrive
 from services.avatar.vendor.socket import DriveSocket, ProxyOf, SocketPatience, drive_socket

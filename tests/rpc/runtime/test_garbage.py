@@ -96,7 +96,7 @@ async def test_an_answer_that_is_another_message_is_none() -> None:
         return b"\xff\xff\xff"
 
     def add(server: grpc.aio.Server) -> None:
-        answer = grpc.unary_unary_rpc_method_handler(get_task)
+        answer: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(get_task)
         methods = {"GetTask": answer}
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("digitalhuman.task.v1.TaskService", methods),)

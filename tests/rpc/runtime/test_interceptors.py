@@ -60,7 +60,9 @@ class Tasks(rpc.TaskServiceServicer):
 class Speech(speech_grpc.SpeechServiceServicer):
     """Counts the messages that reach it."""
 
-    async def Converse(self, requests: Any, context: Any) -> None:
+    async def Converse(  # type: ignore[override]  # the coroutine form
+        self, requests: Any, context: Any
+    ) -> None:
         async for request in requests:
             ready = speech.ConverseReady(persona_id=request.WhichOneof("request") or "")
             await context.write(speech.ConverseResponse(ready=ready))
@@ -73,7 +75,7 @@ async def _fail(error: Exception) -> None:
 @asynccontextmanager
 async def served(
     tasks: Tasks | None = None, service_token: str | None = None
-) -> AsyncIterator[grpc.aio.Channel]:
+) -> AsyncIterator[Any]:
     options = ServingOptions(host="127.0.0.1", port=0, service_token=service_token)
     async with (
         serving(
@@ -213,7 +215,7 @@ async def test_a_broken_rule_in_a_stream_names_its_path() -> None:
         speech.ConverseRequest(audio=speech.ConverseAudio(pcm=b"x")),
     ]
     async with served() as channel:
-        stream = speech_grpc.SpeechServiceStub(channel).Converse(requests)
+        stream = speech_grpc.SpeechServiceStub(channel).Converse(iter(requests))
         first = await stream.read()
         assert isinstance(first, speech.ConverseResponse)
         assert first.ready.persona_id == "setup"

@@ -32,7 +32,8 @@ class Tasks(rpc.TaskServiceServicer):
 
 
 def options(**changes: Any) -> ServingOptions:
-    return ServingOptions(**{"host": "127.0.0.1", "port": 0} | changes)
+    values: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **changes}
+    return ServingOptions(**values)
 
 
 def registered(tasks: Tasks) -> Any:

@@ -178,7 +178,7 @@ async def test_a_wrong_page_token_is_refused(page_token: str) -> None:
     ],
 )
 async def test_a_setup_that_cannot_be_served_is_refused_by_its_true_field(
-    fields: dict[str, str], reason: Reason, field: str
+    fields: dict[str, Any], reason: Reason, field: str
 ) -> None:
     async with speech_rig() as rig:
         call = rig.stub.Converse()

@@ -70,6 +70,8 @@ async def _settled() -> Counter[str]:
 
 def _held() -> Iterator[str]:
     yield from ("file" for _ in range(psutil.Process().num_fds()))
-    yield from (f"task {task.get_coro().__qualname__}" for task in asyncio.all_tasks())
+    yield from (
+        f"task {getattr(task.get_coro(), '__qualname__', task)}" for task in asyncio.all_tasks()
+    )
     calls = (grpc.aio.Call, grpc.aio.ServicerContext)
     yield from (type(each).__name__ for each in gc.get_objects() if isinstance(each, calls))

@@ -31,5 +31,5 @@ async def open_service(cloud: ScriptedCloud, tmp_path: Path) -> AsyncIterator[Op
 
 @pytest.fixture
 async def tasks(open_service: OpenService) -> TaskServiceStub:
-    """A client of a service whose sweep never comes in time."""
+    """A client of a service whose reconciler runs only at the start."""
     return await open_service(sweep_interval_s=3600)

@@ -1,4 +1,4 @@
-"""A task whose creator never learns of it ends soon, whatever became of the caller."""
+"""A task whose creator never learns of it ends soon, whatever happened to the caller."""
 
 import uuid
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.support.task_calls import (
 
 
 async def test_a_task_that_nobody_claims_is_stopped(open_service: OpenService) -> None:
-    """Its creator lost the answer: only what was claimed, or is spoken in, goes on."""
+    """Its creator lost the answer: only tasks with a claim or a conversation continue."""
     clock = ManualClock()
     tasks = await open_service(clock=clock)
     claimed, spoken, unclaimed = [

@@ -1,4 +1,4 @@
-"""The wall clock is set while tasks run, or between two processes: nothing lasts longer for it."""
+"""The wall clock is set while tasks run, or between two processes: durations stay the same."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The way to the cloud: what the avatar service is asked, and what its answers mean."""
+"""The connection to the cloud: what the avatar service is asked, and what its answers mean."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A process that is killed outright: what it had begun, the next one ends."""
+"""A process is killed outright: the next one completes what it had begun."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ from tests.support.task_calls import FINAL, create_streaming, get, until
 
 
 class Machine:
-    """Where the task service runs, dies and runs again, in front of one cloud."""
+    """A machine on which the task service runs, dies and restarts, in front of one cloud."""
 
     def __init__(self, avatar_target: str, database: Path) -> None:
         with socket.socket() as probe:
@@ -59,7 +59,7 @@ async def machine(cloud: ScriptedCloud, tmp_path: Path) -> AsyncIterator[Machine
 
 
 async def kill_at(hold: Hold, process: Running, call: "grpc.aio.Call") -> None:
-    """Kill the service when its call to the cloud has come, and let its caller know nothing."""
+    """Kill the service when its call has reached the cloud, before its caller learns anything."""
     await hold.reached.wait()
     process.kill()
     await process.wait()

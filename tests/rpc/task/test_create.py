@@ -1,4 +1,4 @@
-"""CreateTask: written down first, ordered once, and told truly."""
+"""CreateTask: recorded first, ordered once, and reported truthfully."""
 
 import asyncio
 import uuid
@@ -39,7 +39,7 @@ REFUSALS = (
     Reason.INVALID_REQUEST,
     Reason.STREAM_IN_USE,
 )
-"""With which the cloud surely took no order."""
+"""Errors with which the cloud certainly accepted no order."""
 
 
 def request(**fields: object) -> pb.CreateTaskRequest:
@@ -361,7 +361,9 @@ async def test_an_order_made_before_is_found_and_none_is_made(
     assert (await error_of(tasks.FindCreatedTask(unnamed))).reason is Reason.TASK_NOT_FOUND
 
 
-async def test_the_default_person_is_no_part_of_what_is_repeated(tasks: TaskServiceStub) -> None:
+async def test_the_default_digital_human_is_not_part_of_the_request(
+    tasks: TaskServiceStub,
+) -> None:
     request_id = str(uuid.uuid4())
     first = await tasks.CreateTask(request(request_id=request_id, default_digital_human_id="elin"))
     assert first.task.digital_human_id == "elin"

@@ -171,7 +171,7 @@ async def test_bytes_that_are_no_message_are_refused(cloud: ScriptedCloud) -> No
         task_service(cloud) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
-        call = channel.unary_unary("/digitalhuman.task.v1.TaskService/GetTask")
+        call: Any = channel.unary_unary("/digitalhuman.task.v1.TaskService/GetTask")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(b"\xff\xff\xff")
     assert from_rpc_error(caught.value).reason is Reason.MALFORMED_MESSAGE

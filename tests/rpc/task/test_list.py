@@ -15,7 +15,8 @@ async def page(tasks: TaskServiceStub, **fields: object) -> pb.ListTasksResponse
 async def test_pages_make_up_the_whole_list_newest_first(tasks: TaskServiceStub) -> None:
     made = [(await create(tasks, f"stream-{number}")).task_id for number in range(7)]
     found: list[str] = []
-    token, sizes = "", []
+    token = ""
+    sizes: list[int] = []
     while token or not sizes:
         answer = await page(tasks, page_size=3, page_token=token)
         sizes.append(len(answer.tasks))

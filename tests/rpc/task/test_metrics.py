@@ -1,4 +1,4 @@
-"""What Prometheus is told of tasks: how many are not over, and what those that are over cost."""
+"""The metrics of tasks: how many are live, and what ended ones cost."""
 
 from pathlib import Path
 

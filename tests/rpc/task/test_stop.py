@@ -1,4 +1,4 @@
-"""StopTask, RefreshTask and the sweep: a task ends when it should, and only then."""
+"""StopTask, RefreshTask and the reconciler: a task ends when it should, and only then."""
 
 import asyncio
 import uuid

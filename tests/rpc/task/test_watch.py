@@ -1,4 +1,4 @@
-"""WatchTask: a snapshot, then every event once and in order, however often one asks."""
+"""WatchTask: a snapshot, then every event once and in order, however often it is called."""
 
 import asyncio
 import random

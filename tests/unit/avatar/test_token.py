@@ -35,7 +35,7 @@ BAD_INPUTS: dict[str, dict[str, Any]] = {
 
 
 def generate(**changes: Any) -> str:
-    inputs = {
+    inputs: dict[str, Any] = {
         "app_id": 1,
         "user_id": "ada",
         "secret": SECRET,
@@ -105,7 +105,7 @@ def test_impossible_inputs_have_the_vendors_numbers(case: dict[str, Any]) -> Non
     ],
 )
 def test_a_token_is_good_for_its_owner_only(changes: dict[str, Any], rule: str) -> None:
-    owner = {"app_id": 1, "user_id": "ada", "secret": SECRET, "now": NOW}
+    owner: dict[str, Any] = {"app_id": 1, "user_id": "ada", "secret": SECRET, "now": NOW}
     verify_token(generate(), **owner)
     with pytest.raises(TokenRejectedError, match=rule):
         verify_token(generate(), **(owner | changes))

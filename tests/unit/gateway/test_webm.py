@@ -38,7 +38,7 @@ def recording(*, live: bool) -> bytes:
 @cache
 def packets_of(content: bytes) -> tuple[bytes, ...]:
     """The packets, as FFmpeg reads them."""
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         return tuple(bytes(each) for each in container.demux(audio=0) if each.size)
 
 

@@ -93,4 +93,4 @@ def test_files_that_are_none_of_ours_are_left_alone(monkeypatch: pytest.MonkeyPa
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load(Settings).port = 1
+        load(Settings).port = 1  # type: ignore[misc]

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
+from digitalhuman.conversation.v1.conversation_pb2 import PLAYBACK_METHOD_ESTIMATED
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
@@ -91,7 +92,7 @@ def finished(played_s: float, *, interrupted: bool = False) -> pb.DriveResponse:
         drive_finished=pb.DriveFinished(
             sent_duration=to_duration(played_s),
             played_duration=to_duration(played_s),
-            method=1,
+            method=PLAYBACK_METHOD_ESTIMATED,
             interrupted=interrupted,
         )
     )

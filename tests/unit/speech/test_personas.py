@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.digital_humans import PEOPLE
+from engine.tasks.digital_humans import DIGITAL_HUMANS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.settings import load
@@ -195,7 +195,7 @@ def test_no_persona_of_the_product_has_the_name_of_a_digital_human() -> None:
         PERSONAS, default_id="concierge", offer=voice_offer(load(SpeechSettings))
     )
     assert not personas.left_out
-    people = {person.digital_human_id: person.name for person in PEOPLE}
+    people = {person.digital_human_id: person.name for person in DIGITAL_HUMANS}
     for persona in personas.by_id.values():
         assert persona.digital_human_id in people
         assert persona.display_name not in people.values()

@@ -1,5 +1,7 @@
 """Replies are split at their marks, without lookahead and without losing a character."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,7 +157,7 @@ def test_segments_are_the_reply(reply: str, sizes: list[int]) -> None:
 
 
 async def test_a_stream_is_split_while_it_comes() -> None:
-    async def deltas() -> object:
+    async def deltas() -> AsyncIterator[str]:
         yield "This is the first one of them. "
         yield "And this is the second one of them."
 

@@ -1,4 +1,4 @@
-"""The database: whole transactions, one process, a schema that grows."""
+"""The database: atomic transactions, one process, a schema that grows."""
 
 import asyncio
 import sqlite3
@@ -14,7 +14,7 @@ REQUEST = "INSERT INTO requests VALUES (?, x'00', ?, 1)"
 
 
 def ignore(_: str) -> None:
-    """Nobody watches."""
+    """There are no watchers."""
 
 
 def count(transaction: Transaction) -> int:

@@ -17,10 +17,9 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.ports import Avatar, AvatarState, Quota, Request, TaskFilter
+from services.task.ports import Avatar, AvatarState, Journal, Quota, Request, TaskFilter
 from services.task.reconciler import Reconciler
-from services.task.sqlite.database import opened
-from services.task.sqlite.journal import SqliteJournal
+from services.task.sqlite.storage import sqlite_storage
 from services.task.state_machine import Pace, TaskStateMachine
 from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
@@ -34,7 +33,7 @@ FOREIGN = Avatar(
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A caller creates a task, perhaps with a request id that is used again, perhaps going away."""
+    """A caller creates a task, perhaps with a repeated request id, perhaps disconnecting."""
 
     stream: int
     request: int | None
@@ -73,12 +72,12 @@ class EndByCloud:
 
 @dataclass(frozen=True, slots=True)
 class Land:
-    """The cloud carries out the orders that it is late with."""
+    """The cloud carries out its late orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Time passes and the service looks after its tasks."""
+    """Time passes and the service reconciles its tasks."""
 
     seconds: float
     list_outcome: Lost | None
@@ -109,18 +108,18 @@ steps = st.lists(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """One process's life: everything but the server."""
+    """One process, without its server."""
 
-    journal: SqliteJournal
+    journal: Journal
     lifecycle: LifeCycle
-    sweeper: Reconciler
+    reconciler: Reconciler
 
 
 @asynccontextmanager
 async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncIterator[Life]:
-    async with opened(path, lambda _: None) as database, Jobs() as jobs:
-        journal = SqliteJournal(database, clock)
-        keeper = TaskStateMachine(
+    async with sqlite_storage(path, clock) as storage, Jobs() as jobs:
+        journal = storage.journal
+        state_machine = TaskStateMachine(
             journal=journal,
             cloud=cloud,
             jobs=jobs,
@@ -131,17 +130,19 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
             journal=journal,
             lifecycle=LifeCycle(
                 journal=journal,
-                keeper=keeper,
+                state_machine=state_machine,
                 jobs=jobs,
                 quota=Quota(running=10, running_per_user=10),
                 stop_patience_s=5.0,
             ),
-            sweeper=Reconciler(journal=journal, cloud=cloud, keeper=keeper, clock=clock),
+            reconciler=Reconciler(
+                journal=journal, cloud=cloud, state_machine=state_machine, clock=clock
+            ),
         )
 
 
 class World:
-    """The cloud, the journal's file, the callers, and the service as often as it lives."""
+    """The cloud, the journal's file, the callers, and each process of the service."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -162,11 +163,11 @@ class World:
         )
 
     async def live_through(self, steps: Sequence[object]) -> None:
-        """Take the steps; each crash ends one life of the service and begins the next."""
+        """Take the steps; each crash ends one process of the service and starts the next."""
         remaining = list(steps)
         while remaining:
             async with living(self.path, self.cloud, self.clock) as life:
-                await life.sweeper.sweep()
+                await life.reconciler.reconcile()
                 while remaining:
                     step = remaining.pop(0)
                     if isinstance(step, Crash):
@@ -194,7 +195,7 @@ class World:
             case Wait(seconds=seconds, list_outcome=outcome):
                 self.clock.advance(seconds)
                 self.script(Call.LIST, outcome)
-                await life.sweeper.sweep()
+                await life.reconciler.reconcile()
 
     def script(self, call: Call, outcome: Reason | Lost | Hold | None) -> None:
         self.cloud.scripts[call].clear()
@@ -236,7 +237,7 @@ class World:
         return Request(request_id=f"r{step.request}", digest=bytes([step.stream]))
 
     async def check_rows(self, life: Life) -> None:
-        """Every log is a whole life as far as it goes, and no stream has two live tasks."""
+        """Every log is consistent up to its end, and no stream has two live tasks."""
         live = await life.journal.live()
         assert len({task.stream_id for task in live}) == len(live)
         for known in await life.journal.page(TaskFilter(), before="", size=1000):
@@ -254,7 +255,7 @@ class World:
                 assert (task.failure is None) == (task.state is TaskState.STOPPED)
 
     async def check_the_end(self) -> None:
-        """With a cloud that answers and time enough, live tasks and avatars match."""
+        """With a responsive cloud and enough time, live tasks and avatars match."""
         for script in self.cloud.scripts.values():
             script.clear()
         async with living(self.path, self.cloud, self.clock) as life:
@@ -275,12 +276,12 @@ class World:
             await self.check_rows(life)
 
     async def settle(self, life: Life) -> None:
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
         self.clock.advance(SETTLE_S + 1)
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
         for task in await life.journal.live():
             await life.lifecycle.refresh(task.task_id)
-        await life.sweeper.sweep()
+        await life.reconciler.reconcile()
 
 
 @settings(max_examples=150)

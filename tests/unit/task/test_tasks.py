@@ -1,4 +1,4 @@
-"""The moves of a task's life, its usage and its ids."""
+"""The transitions of a task's life, its usage and its ids."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

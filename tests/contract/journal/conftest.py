@@ -1,0 +1,43 @@
+"""Each backend of the task service's storage; what the ports promise holds for every one."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.task.ports import Journal, Notifier, Storage
+from services.task.sqlite.storage import sqlite_storage
+from tests.support.journal import OpenStorage
+from tests.support.task import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["sqlite"])
+def open_storage(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> OpenStorage:
+    """Opens the test's storage, as often as the test likes, once at a time."""
+    match request.param:
+        case "sqlite":
+            return partial(sqlite_storage, tmp_path / "tasks.sqlite3", clock)
+        case unknown:
+            raise AssertionError(f"no backend {unknown}")
+
+
+@pytest.fixture
+async def storage(open_storage: OpenStorage) -> AsyncIterator[Storage]:
+    async with open_storage() as opened:
+        yield opened
+
+
+@pytest.fixture
+def journal(storage: Storage) -> Journal:
+    return storage.journal
+
+
+@pytest.fixture
+def notifier(storage: Storage) -> Notifier:
+    return storage.notifier
