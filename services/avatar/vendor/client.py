@@ -145,7 +145,9 @@ class CloudClient:
                     )
                 except (CloudRefusedError, AnswerLostError) as error:
                     mark_failed(span, error.reason)
-                    failure = error
+                    is_cut_short = time.monotonic() >= deadline
+                    if not (is_cut_short and _says_more(failure, action)):
+                        failure = error
             if isinstance(failure, NotReachedError):
                 self._limits.refund(action, turn)
             pause_s = self._patience.pause_s(attempt)
@@ -244,6 +246,11 @@ def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:
         retry_after_s=error.retry_after_s,
         cloud_action=action,
     )
+
+
+def _says_more(failure: ServiceError | None, action: Action) -> bool:
+    """Whether an earlier failure says more than that the time for the last attempt ran out."""
+    return isinstance(failure, CloudRefusedError) and action.repeat is Repeat.ALWAYS
 
 
 def _may_repeat(action: Action, failure: CloudRefusedError | AnswerLostError, attempt: int) -> bool:

@@ -1,5 +1,6 @@
 """The thirteen actions as they leave, and what is done when their answers do not come."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -278,6 +279,28 @@ async def test_a_busy_cloud_is_not_asked_beyond_the_deadline(
         "cloud_code": str(BUSY),
         "cloud_request_id": "r-1",
     }
+
+
+async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it() -> None:
+    calls: list[httpx.URL] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url)
+        if len(calls) > 1:
+            await asyncio.Event().wait()
+        return httpx.Response(200, json={"Code": BUSY, "Message": "no", "RequestId": "r-1"})
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="https://cloud.example", transport=transport) as http:
+        client = CloudClient(
+            http,
+            credentials=CREDENTIALS,
+            limits=RateLimits(calls=1000),
+            patience=CallPatience(attempt_s=60, first_pause_s=0.001),
+        )
+        refused = await failure(CloudApi(client).get_stream_task_status("t", within_s=0.5))
+    assert len(calls) == 2
+    assert refused.reason is Reason.CLOUD_BUSY
 
 
 async def test_a_wrong_clock_is_tried_once_more(api: CloudApi, cloud: ScriptedCloud) -> None:
