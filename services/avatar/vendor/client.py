@@ -146,8 +146,7 @@ class CloudClient:
                 except (CloudRefusedError, AnswerLostError) as error:
                     mark_failed(span, error.reason)
                     is_cut_short = time.monotonic() >= deadline
-                    if not (is_cut_short and _says_more(failure, action)):
-                        failure = error
+                    failure = (is_cut_short and _refusal(failure, action)) or error
             if isinstance(failure, NotReachedError):
                 self._limits.refund(action, turn)
             pause_s = self._patience.pause_s(attempt)
@@ -248,9 +247,10 @@ def _rate_limited(action: Action, error: RateLimitedError) -> ServiceError:
     )
 
 
-def _says_more(failure: ServiceError | None, action: Action) -> bool:
-    """Whether an earlier failure says more than that the time for the last attempt ran out."""
-    return isinstance(failure, CloudRefusedError) and action.repeat is Repeat.ALWAYS
+def _refusal(failure: ServiceError | None, action: Action) -> CloudRefusedError | None:
+    """Return an earlier refusal, which says more than that time ran out during the next attempt."""
+    is_harmless = action.repeat is Repeat.ALWAYS
+    return failure if is_harmless and isinstance(failure, CloudRefusedError) else None
 
 
 def _may_repeat(action: Action, failure: CloudRefusedError | AnswerLostError, attempt: int) -> bool:
