@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.services import Backend
+from gateway.contract.content_type import media_kind
 from gateway.contract.openapi import install_openapi
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.contract.problems import install_problems
@@ -36,6 +37,9 @@ DESCRIPTION = (
 )
 UPLOAD_PATH = "/api/digital-human/talk-to-ai"
 JSON_BYTES = 64 * 1024
+QUESTION_BYTES = 512 * 1024
+"""A question in writing that is too long is told its limit in characters up to here."""
+
 LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 READABLE_HEADERS = ("Location", "Preference-Applied", "Retry-After", "X-Request-Id")
 
@@ -122,8 +126,11 @@ def _routers(
 def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
     """Return the middleware, outermost first."""
 
-    def limit_of(path: str) -> int:
-        return options.max_upload_bytes if path == UPLOAD_PATH else JSON_BYTES
+    def limit_of(path: str, content_type: str) -> int:
+        if path != UPLOAD_PATH:
+            return JSON_BYTES
+        is_written = media_kind(content_type) == "application/json"
+        return QUESTION_BYTES if is_written else options.max_upload_bytes
 
     return [
         Middleware(RequestContext),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parley.gateway import Gateway, GatewayError, Json
@@ -21,12 +22,19 @@ def table_of(tasks: Sequence[Json]) -> Table:
         table.add_column(heading, no_wrap=heading == "Task")
     for task in tasks:
         since = _readable(task.get("startTime") or task.get("createTime") or "")
-        table.add_row(task["taskId"], task["state"], _digital_human(task), task["roomId"], since)
+        shown = map(_printable, (_digital_human(task), task["roomId"]))
+        table.add_row(task["taskId"], task["state"], *shown, since)
     return table
 
 
 def _digital_human(task: Json) -> str:
     return str(task.get("digitalHumanId", "the default"))
+
+
+def _printable(name: str) -> str:
+    """Return a client's name without what a terminal would obey: control characters and markup."""
+    visible = (each if each.isprintable() else ascii(each)[1:-1] for each in name)
+    return escape("".join(visible))
 
 
 def _readable(time: str) -> str:

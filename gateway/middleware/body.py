@@ -21,7 +21,8 @@ class BodyLimit:
     when they have sent everything.
     """
 
-    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str], int], idle_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, limit_of: Callable[[str, str], int], idle_s: float) -> None:
+        """`limit_of` gives the bytes for a path and a content type."""
         self._app = app
         self._idle_s = idle_s
         self._limit_of = limit_of
@@ -31,8 +32,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limit_of(scope["path"])
         headers = Headers(scope=scope)
+        limit = self._limit_of(scope["path"], headers.get("content-type", ""))
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             # A client that asks first sends no body when it is refused.

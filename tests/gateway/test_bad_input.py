@@ -637,6 +637,14 @@ async def test_wrong_method_names_the_right_one(
     assert answer.headers["allow"] == allowed
 
 
+@pytest.mark.parametrize("size", [600_000, 2**20, 2 * 2**20])
+async def test_a_question_in_writing_is_no_upload(gateway: RunningGateway, size: int) -> None:
+    question = {"taskId": "x", "text": "a" * size}
+    answer = await gateway.client.post(f"{API}/talk-to-ai", json=question)
+    assert answer.status_code == 413
+    assert answer.json()["metadata"] == {"maxBytes": str(512 * 1024)}
+
+
 async def test_huge_upload_is_refused_by_what_it_says(gateway: RunningGateway) -> None:
     answer = await gateway.client.post(
         f"{API}/talk-to-ai?taskId=x",

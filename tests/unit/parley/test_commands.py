@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from parley.gateway import address
 from parley.keepsakes import KEPT
@@ -56,6 +57,12 @@ def test_times_are_told_to_the_second() -> None:
     task = {"taskId": "t", "state": "STREAMING", "digitalHumanId": "d", "roomId": "r"}
     table = table_of([task | {"startTime": "2026-01-31T12:00:05.123456Z"}, task])
     assert list(table.columns[-1].cells) == ["2026-01-31 12:00:05 UTC", ""]
+
+
+def test_names_cannot_command_the_terminal() -> None:
+    task = {"taskId": "t", "state": "STREAMING", "roomId": "\x1b[31mRED\x07\u2028[bold]"}
+    [room] = table_of([task]).columns[3].cells
+    assert Text.from_markup(str(room)).plain == r"\x1b[31mRED\x07\u2028[bold]"
 
 
 def test_progress_that_nobody_watches_is_a_plain_line_per_file() -> None:
