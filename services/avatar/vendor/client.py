@@ -145,10 +145,10 @@ class CloudClient:
                     )
                 except (CloudRefusedError, AnswerLostError) as error:
                     mark_failed(span, error.reason)
+                    if isinstance(error, NotReachedError):
+                        self._limits.refund(action, turn)
                     is_cut_short = time.monotonic() >= deadline
                     failure = (is_cut_short and _refusal(failure, action)) or error
-            if isinstance(failure, NotReachedError):
-                self._limits.refund(action, turn)
             pause_s = self._patience.pause_s(attempt)
             if not _may_repeat(action, failure, attempt) or time.monotonic() + pause_s >= deadline:
                 raise failure
