@@ -19,7 +19,6 @@ HOP_S = HOP / SPEECH_RATE
 WINDOW = 512
 # Frames that the network sees before and after the one it describes.
 CONTEXT = 3
-LOOK_AHEAD_S = (WINDOW / 2 + CONTEXT * HOP) / SPEECH_RATE
 
 BANDS = 26
 CEPSTRAL_BANDS = 40
