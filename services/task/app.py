@@ -16,10 +16,9 @@ from services.task.ports import Cloud, Quota
 from services.task.reconciler import Reconciler
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
-from services.task.sqlite.storage import sqlite_storage
 from services.task.state_machine import Pace, TaskStateMachine
+from services.task.storage import storage_of
 from services.task.tasks import Clock
-from services.task.telemetry import note_live
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -36,12 +35,8 @@ async def running(
     """
     steady = steady or SteadyClock()
     clock = _clock(steady)
-    async with (
-        sqlite_storage(settings.database, clock, clock_offset_s=steady.offset_s) as storage,
-        Jobs() as jobs,
-    ):
+    async with storage_of(settings, clock, steady) as storage, Jobs() as jobs:
         journal = storage.journal
-        note_live(await journal.live())
         state_machine = TaskStateMachine(
             journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=_pace(settings)
         )

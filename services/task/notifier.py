@@ -1,4 +1,4 @@
-"""The notifier within a single process: writers of a task's log wake its watchers."""
+"""The watchers in this process: whoever learns of news wakes them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -42,6 +42,11 @@ class TaskNotifier:
         """Wake everyone who watches a task."""
         for watch in self._watches.get(task_id, ()):
             watch.wake()
+
+    def publish_all(self) -> None:
+        """Wake all watchers, as any task may have news."""
+        for task_id in self._watches:
+            self.publish(task_id)
 
     @contextmanager
     def watching(self, task_id: str) -> Iterator[TaskWatch]:

@@ -10,6 +10,7 @@ from services.runtime.errors import ServiceError
 from services.task.ports import Avatar, AvatarState, Cloud, Journal
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import Clock, Task, TaskState
+from services.task.telemetry import note_live
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,8 @@ class Reconciler:
         while True:
             try:
                 await self.reconcile()
+            except ServiceError as error:
+                log.warning("reconciliation failed", reason=error.reason.value)
             except Exception:
                 log.exception("reconciliation failed unexpectedly")
             await asyncio.sleep(interval_s)
@@ -46,6 +49,7 @@ class Reconciler:
         await self._journal.forget_requests()
         # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
+        note_live(tasks)
         avatars = await self._list()
         places = asyncio.Semaphore(CONCURRENCY)
         async with asyncio.TaskGroup() as group:

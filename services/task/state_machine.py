@@ -29,7 +29,7 @@ from services.task.tasks import (
     stopped,
     stopping,
 )
-from services.task.telemetry import TASK_MOVES
+from services.task.telemetry import note_move
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +126,7 @@ class TaskStateMachine:
         except IllegalTransition:
             return await self._journal.get(task.task_id)
         if before.state != after.state:
-            TASK_MOVES.labels(state=after.state.value).inc()
+            note_move(after, now=self._clock())
             log.info("task moved", task_id=task.task_id, state=after.state.value)
         if after.state is TaskState.STARTING and before.state is TaskState.CREATING:
             self.watch_start(task.task_id)

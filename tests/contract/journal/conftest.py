@@ -1,14 +1,16 @@
 """Each backend of the task service's storage; what the ports promise holds for every one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from services.task.ports import Journal, Notifier, Storage
+from services.task.postgres.storage import postgres_storage
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.journal import OpenStorage
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.task import ManualClock
 
 
@@ -17,12 +19,27 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(server: PostgresServer) -> Iterator[str]:
+    """An empty database of the test's own."""
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def open_storage(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> OpenStorage:
     """Opens the test's storage, as often as the test likes, once at a time."""
     match request.param:
         case "sqlite":
             return partial(sqlite_storage, tmp_path / "tasks.sqlite3", clock)
+        case "postgres":
+            return partial(postgres_storage, request.getfixturevalue("postgres_url"), clock)
         case unknown:
             raise AssertionError(f"no backend {unknown}")
 
