@@ -72,6 +72,10 @@ class OwnServer:
         """Stop the server: `fast` disconnects everyone, `immediate` is a crash."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
 
+    def kill(self, pid: int) -> None:
+        """Kill one of the server's processes."""
+        self._run("pg_ctl", "kill", "KILL", pid)
+
     @property
     def _data(self) -> Path:
         return self._folder / "data"

@@ -179,7 +179,8 @@ async def opened(
         await migrate(connection)
     async with asyncpg.create_pool(
         url,
-        min_size=1,
+        # The first is made when it is needed.
+        min_size=0,
         max_size=pool_size,
         timeout=CONNECT_S,
         command_timeout=STATEMENT_S,

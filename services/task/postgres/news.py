@@ -23,6 +23,10 @@ TASKS_PER_MESSAGE = 200
 CONNECT_S = 5.0
 RECONNECT_S = 1.0
 POLL_S = 5.0
+_ENDS = (
+    "SELECT task_id, (SELECT max(sequence) FROM events WHERE events.task_id = watched.task_id)"
+    " AS last FROM unnest($1::text[]) AS watched (task_id)"
+)
 
 
 class Sender:
@@ -44,13 +48,14 @@ class Listener:
     """Wakes watchers for what other processes write.
 
     A connection may be lost, and with it a message. So all watchers are woken whenever one is made,
-    and every few seconds: they read what there is.
+    and every few seconds the tables tell which of the watched tasks have grown.
     """
 
     def __init__(self, url: str, sender: Sender, notifier: TaskNotifier) -> None:
         self._url = url
         self._sender = sender
         self._notifier = notifier
+        self._ends: dict[str, int | None] = {}
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -73,13 +78,22 @@ class Listener:
             is_lost = asyncio.Event()
             connection.add_termination_listener(lambda _: is_lost.set())
             await connection.add_listener(CHANNEL, self._receive)
+            self._notifier.publish_all()
             while not is_lost.is_set():
-                self._notifier.publish_all()
                 await _set_or_late(is_lost, POLL_S)
-                # A peer that vanished without a word is noticed no other way.
-                await connection.execute("SELECT 1")
+                # It also notices a server that vanished without a word.
+                await self._poll(connection)
         finally:
             connection.terminate()
+
+    async def _poll(self, connection: "Connection") -> None:
+        """Wake the watchers of tasks that have grown since the last poll."""
+        rows = await connection.fetch(_ENDS, self._notifier.watched())
+        ends = {row["task_id"]: row["last"] for row in rows}
+        for task_id, last in ends.items():
+            if task_id not in self._ends or self._ends[task_id] != last:
+                self._notifier.publish(task_id)
+        self._ends = ends
 
     def _receive(self, _: Any, __: int, ___: str, message: object) -> None:
         sender, *task_ids = str(message).split(" ")
