@@ -103,7 +103,9 @@ class SqlJournal:
 
     async def live(self) -> Sequence[Task]:
         """Return all tasks that are not in a final state."""
-        return await self._tasks(f"SELECT * FROM tasks WHERE {tables.IS_LIVE} ORDER BY task_id")
+        # Sorted here: the index of the live tasks is small, that of the ids has all tasks.
+        tasks = await self._tasks(f"SELECT * FROM tasks WHERE {tables.IS_LIVE}")
+        return sorted(tasks, key=lambda task: task.task_id)
 
     async def of_stream(self, room_id: str, stream_id: str, *, since: datetime) -> Sequence[Task]:
         """Return the tasks for a room and stream that were created after a moment."""

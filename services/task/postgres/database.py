@@ -207,7 +207,7 @@ async def connected(url: str) -> "AsyncIterator[Connection]":
         # Its text may hold parts of the URL.
         raise DatabaseError("PostgreSQL: the URL is not one of a database") from None
     except (asyncpg.PostgresError, OSError) as error:
-        raise DatabaseError(f"PostgreSQL: {error or name_of(error)}") from None
+        raise DatabaseError(f"PostgreSQL: {str(error) or name_of(error)}") from None
 
 
 async def _leave(connection: "Connection") -> None:

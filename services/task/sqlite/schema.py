@@ -82,6 +82,14 @@ MIGRATIONS: tuple[Migration, ...] = (
         script="CREATE TABLE timeline (boot_id TEXT NOT NULL, clock_offset INTEGER NOT NULL);"
     ),
     Migration(script="ALTER TABLE tasks ADD COLUMN claim_by INTEGER;"),
+    # What sweeps and quotas count, however many tasks are over.
+    Migration(
+        script="""
+        CREATE INDEX live_tasks ON tasks (user_id, task_id)
+            WHERE state IN ('CREATING', 'STARTING', 'STOPPING', 'STREAMING');
+        """,
+        is_additive=True,
+    ),
 )
 
 
