@@ -12,6 +12,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.speech.settings import PERSONAS
 from tests.support.collector import Collector, collecting
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
@@ -23,6 +24,20 @@ FIRST_FOLDERS = ("e2e", "browser", "crashes", "command_line", "engine", "models"
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, in which each test has a database of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(database_server: PostgresServer) -> Iterator[str]:
+    """An empty database on the server."""
+    with database_server.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Each backend of the task service's storage; what the ports promise holds for every one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -10,26 +10,12 @@ from services.task.ports import Journal, Notifier, Storage
 from services.task.postgres.storage import postgres_storage
 from services.task.sqlite.storage import sqlite_storage
 from tests.support.journal import OpenStorage
-from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.task import ManualClock
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with postgres_server() as running:
-        yield running
-
-
-@pytest.fixture
-def postgres_url(server: PostgresServer) -> Iterator[str]:
-    """An empty database of the test's own."""
-    with server.database() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
