@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
 from services.task.journal.database import DatabaseError, Transaction, Work
 from services.task.journal.migrations import Migration
 from services.task.sqlite.database import opened
@@ -184,3 +186,18 @@ async def test_a_folder_that_cannot_be_made_is_refused(other_file: Path) -> None
     with pytest.raises(DatabaseError, match=r"tasks\.sqlite3"):
         async with opened(other_file / "tasks.sqlite3", ignore):
             pass
+
+
+async def test_a_full_disk_is_told_and_passes(path: Path) -> None:
+    await make_scratch(path)
+    fill = statement("INSERT INTO scratch VALUES (zeroblob(1 << 20))")
+    async with opened(path, ignore) as database:
+        await database.transact(statement("PRAGMA max_page_count = 1"))
+        with pytest.raises(ServiceError) as refused:
+            await database.transact(fill)
+        assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+        assert refused.value.retry_after_s
+        assert await database.transact(count) == 0
+        await database.transact(statement("PRAGMA max_page_count = 1000000"))
+        await database.transact(fill)
+        assert await database.transact(count) == 1
