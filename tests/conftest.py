@@ -27,17 +27,19 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server, in which each test has a database of its own."""
-    with postgres_server() as server:
-        yield server
+def postgres_database() -> Iterator[PostgresServer]:
+    """A database for this worker's tests, one after the other."""
+    with postgres_server() as server, server.database() as database:
+        yield database
 
 
 @pytest.fixture
-def postgres_url(database_server: PostgresServer) -> Iterator[str]:
-    """An empty database on the server."""
-    with database_server.database() as url:
-        yield url
+def postgres_url(postgres_database: PostgresServer) -> str:
+    """An empty database."""
+    postgres_database.execute(
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
+    )
+    return postgres_database.url
 
 
 @pytest.fixture(scope="session")

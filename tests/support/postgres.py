@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -21,27 +21,23 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresServer:
-    """A server; `url` names its maintenance database."""
+    """A server, and one of its databases."""
 
     url: str
     psql: Path
 
     def execute(self, sql: str) -> str:
-        """Run statements in the maintenance database; return what they print."""
+        """Run statements; return what they print."""
         options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1")
         return _run((self.psql, *options, "-c", sql, self.url))
 
-    def database_url(self, name: str) -> str:
-        """Return the URL of one of its databases."""
-        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
-
     @contextmanager
-    def database(self, template: str = "template1") -> Iterator[str]:
-        """Create a database; yields its URL."""
+    def database(self) -> Iterator["PostgresServer"]:
+        """Create an empty database on the same server."""
         name = f"parley_{uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name}")
         try:
-            yield self.database_url(name)
+            yield replace(self, url=urlunsplit(urlsplit(self.url)._replace(path=f"/{name}")))
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

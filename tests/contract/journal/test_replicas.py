@@ -190,6 +190,13 @@ def crashing() -> Iterator[OwnServer]:
         yield own
 
 
+@pytest.fixture
+def url(crashing: OwnServer) -> Iterator[str]:
+    """An empty database on that server."""
+    with crashing.server.database() as database:
+        yield database.url
+
+
 async def kill_a_backend(own: OwnServer, url: str) -> None:
     """Kill one process of the server, which restarts all of them."""
     connection = await asyncpg.connect(url)
@@ -209,7 +216,7 @@ async def restart(own: OwnServer, url: str) -> None:
 
 @pytest.mark.parametrize("crash", [kill_a_backend, restart])
 async def test_a_crash_of_the_server_loses_nothing_and_passes(
-    crashing: OwnServer, clock: ManualClock, crash: Any
+    crashing: OwnServer, url: str, clock: ManualClock, crash: Any
 ) -> None:
     outcomes: list[Reason] = []
 
@@ -224,40 +231,38 @@ async def test_a_crash_of_the_server_loses_nothing_and_passes(
                     outcomes.append(error.reason)
                     await asyncio.sleep(0.01)
 
-    with crashing.server.database() as url:
-        async with postgres_storage(url, clock) as one, postgres_storage(url, clock) as other:
-            tasks = [await add(one.journal, number) for number in range(4)]
-            async with asyncio.TaskGroup() as group:
-                for number, known in enumerate(tasks):
-                    group.create_task(talk((one, other)[number % 2].journal, known))
-                await follow(other, tasks[0].task_id, last=20)
-                await crash(crashing, url)
-            for known in tasks:
-                said = await other.journal.conversation(
-                    known.task_id, after_turn_id=0, after_sequence=0
-                )
-                assert said.events == tuple(event(number).payload for number in range(1, 200))
-            assert set(outcomes) <= {Reason.DEPENDENCY_UNAVAILABLE}
-            assert await add(one.journal, 9) == task(9)
+    async with postgres_storage(url, clock) as one, postgres_storage(url, clock) as other:
+        tasks = [await add(one.journal, number) for number in range(4)]
+        async with asyncio.TaskGroup() as group:
+            for number, known in enumerate(tasks):
+                group.create_task(talk((one, other)[number % 2].journal, known))
+            await follow(other, tasks[0].task_id, last=20)
+            await crash(crashing, url)
+        for known in tasks:
+            said = await other.journal.conversation(
+                known.task_id, after_turn_id=0, after_sequence=0
+            )
+            assert said.events == tuple(event(number).payload for number in range(1, 200))
+        assert set(outcomes) <= {Reason.DEPENDENCY_UNAVAILABLE}
+        assert await add(one.journal, 9) == task(9)
 
 
 async def test_a_server_that_stays_away_is_told(
-    crashing: OwnServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    crashing: OwnServer, url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.task.postgres.database.PATIENCE_S", 0.1)
-    with crashing.server.database() as url:
-        async with postgres_storage(url, clock) as storage:
-            known = await add(storage.journal, 1)
-            await asyncio.to_thread(crashing.stop)
-            try:
-                for call in (storage.journal.get(known.task_id), add(storage.journal, 2)):
-                    with pytest.raises(ServiceError) as refused:
-                        await call
-                    assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
-                    assert refused.value.retry_after_s
-            finally:
-                await asyncio.to_thread(crashing.start)
-            assert await storage.journal.get(known.task_id) == known
+    async with postgres_storage(url, clock) as storage:
+        known = await add(storage.journal, 1)
+        await asyncio.to_thread(crashing.stop)
+        try:
+            for call in (storage.journal.get(known.task_id), add(storage.journal, 2)):
+                with pytest.raises(ServiceError) as refused:
+                    await call
+                assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+                assert refused.value.retry_after_s
+        finally:
+            await asyncio.to_thread(crashing.start)
+        assert await storage.journal.get(known.task_id) == known
 
 
 @asynccontextmanager
@@ -271,9 +276,7 @@ async def pooled(url: str, clock: ManualClock, folder: Path) -> AsyncIterator[St
             assert through.transactions > CALLS
 
 
-async def test_transactions_may_be_pooled(
-    crashing: OwnServer, clock: ManualClock, tmp_path: Path
-) -> None:
+async def test_transactions_may_be_pooled(url: str, clock: ManualClock, tmp_path: Path) -> None:
     async def live(journal: Journal, number: int) -> None:
         wanted: Request = request(f"r{number}")
         known = await journal.add(task(number), wanted, UNLIMITED)
@@ -286,7 +289,6 @@ async def test_transactions_may_be_pooled(
             await append(journal, known.task_id, 130)
         await journal.change(known.task_id, partial(stopping, reason=StopReason.REQUESTED))
 
-    with crashing.server.database() as url:
-        async with pooled(url, clock, tmp_path) as storage:
-            await asyncio.gather(*(live(storage.journal, number) for number in range(CALLS)))
-            await grow_and_follow(storage.journal, storage, await add(storage.journal, 50))
+    async with pooled(url, clock, tmp_path) as storage:
+        await asyncio.gather(*(live(storage.journal, number) for number in range(CALLS)))
+        await grow_and_follow(storage.journal, storage, await add(storage.journal, 50))

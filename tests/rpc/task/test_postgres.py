@@ -94,8 +94,7 @@ async def test_a_job_migrates_for_services_that_may_not(
         name = await owner.fetchval("SELECT current_database()")
         role = f"{name}_service"
         await owner.execute(
-            "REVOKE CREATE ON SCHEMA public FROM public;"
-            f" CREATE ROLE {role} LOGIN PASSWORD '{role}';"
+            f"CREATE ROLE {role} LOGIN PASSWORD '{role}';"
             f" GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
         )
     try:
