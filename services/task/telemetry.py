@@ -17,6 +17,11 @@ TASKS = Gauge(
 BILLABLE_SECONDS = Counter(
     "parley_billable_seconds_total", "Seconds that the cloud bills for tasks that are over."
 )
+LEASE_MOVES = Counter(
+    "parley_task_lease_moves_total",
+    "Leases taken over from replicas that showed no sign of life, by kind: task or conversation.",
+    ["kind"],
+)
 
 
 def note_live(tasks: Iterable[Task]) -> None:

@@ -14,7 +14,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import ConversationEvent, TurnClosed
 from services.task.jobs import Jobs
-from services.task.journal import tables
+from services.task.journal import leases, tables
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import places, task_from_row, to_micros
 from services.task.journal.turns import turn_change
@@ -35,6 +35,8 @@ class Append:
     task_id: str
     events: Sequence[ConversationEvent]
     closing_grace: timedelta
+    epoch: int | None = None
+    """Under which the caller holds the conversation, if it does."""
 
 
 Outcome: TypeAlias = int | ServiceError
@@ -103,27 +105,42 @@ async def append_all(
     """Append to conversations, and return what became of each; a refusal affects no other."""
     logs = await _logs(transaction, {each.task_id for each in appends})
     now = clock()
-    outcomes = [_taken(logs.get(each.task_id), each, now=now) for each in appends]
+    outcomes = [
+        await _taken(transaction, logs.get(each.task_id), each, now=now) for each in appends
+    ]
     await _write_rows(transaction, logs, now=now)
     return outcomes
+
+
+class _MovedError(Exception):
+    """The caller no longer holds the conversation, or somebody else has written to it."""
 
 
 class _Log:
     """The end of a task's log, and what is to be appended to it."""
 
     def __init__(
-        self, task: Task, *, sequence: int, conversation_sequence: int, turns: Mapping[int, bool]
+        self,
+        task: Task,
+        *,
+        epoch: int,
+        sequence: int,
+        conversation_sequence: int,
+        turns: Mapping[int, bool],
     ) -> None:
         self.task = task
+        self.epoch = epoch
         self.first_new_sequence = sequence + 1
         self.added: list[ConversationEvent] = []
         self.is_claimed = task.claim_by is None
-        self._last = conversation_sequence
+        self.last = conversation_sequence
         self._turns = turns
 
     def take(self, append: Append, *, now: datetime) -> int:
         """Take what an append adds; return the last sequence. If it raises, it took nothing."""
-        last, turns = self._last, dict(self._turns)
+        if append.epoch is not None and append.epoch != self.epoch:
+            raise _MovedError
+        last, turns = self.last, dict(self._turns)
         added: list[ConversationEvent] = []
         for event in append.events:
             if event.sequence <= last:
@@ -140,7 +157,7 @@ class _Log:
             if event.turn_id and event.change:
                 was_open = turns.get(event.turn_id, True)
                 turns[event.turn_id] = was_open and not isinstance(event.change, TurnClosed)
-        self._last, self._turns = last, turns
+        self.last, self._turns = last, turns
         self.added += added
         # A caller who records speech knows of the task.
         self.is_claimed = True
@@ -170,13 +187,36 @@ class _Log:
             )
 
 
-def _taken(log: _Log | None, append: Append, *, now: datetime) -> Outcome:
+async def _taken(
+    transaction: Transaction, log: _Log | None, append: Append, *, now: datetime
+) -> Outcome:
     if log is None:
         return tables.not_found(append.task_id)
     try:
+        await _check_recorded(transaction, log, append)
         return log.take(append, now=now)
+    except _MovedError:
+        return await leases.moved(transaction, append.task_id)
     except ServiceError as error:
         return error
+
+
+async def _check_recorded(transaction: Transaction, log: _Log, append: Append) -> None:
+    """Raise _MovedError if somebody else's event has the sequence of one of these."""
+    repeated = {each.sequence: each.payload for each in append.events if each.sequence <= log.last}
+    if not repeated:
+        return
+    recorded = await transaction.fetch(
+        "SELECT conversation_sequence, content FROM events"
+        " WHERE task_id = $1 AND conversation_sequence >= $2 AND conversation_sequence <= $3",
+        append.task_id,
+        min(repeated),
+        max(repeated),
+    )
+    known = {row["conversation_sequence"]: row["content"] for row in recorded}
+    known |= {each.sequence: each.payload for each in log.added}
+    if any(known[sequence] != payload for sequence, payload in repeated.items()):
+        raise _MovedError
 
 
 async def _logs(transaction: Transaction, task_ids: Collection[str]) -> Mapping[str, _Log]:
@@ -195,9 +235,11 @@ async def _logs(transaction: Transaction, task_ids: Collection[str]) -> Mapping[
         *task_ids,
     )
     tasks = {row["task_id"]: task_from_row(row) for row in locked}
+    epochs = {row["task_id"]: row["conversation_epoch"] for row in locked}
     return {
         row["task_id"]: _Log(
             task := tasks[row["task_id"]],
+            epoch=epochs[row["task_id"]],
             sequence=row["sequence"] or 0,
             conversation_sequence=row["conversation_sequence"] or 0,
             turns=await _turns(transaction, task.task_id) if task.state.is_final else {},

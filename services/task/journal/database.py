@@ -28,6 +28,9 @@ class Transaction(Protocol):
         """Return all rows of a query, in their latest version, which nobody else changes until the
         transaction ends."""
 
+    async def fetch_unlocked(self, sql: str, *parameters: SqlValue) -> Sequence[Row]:
+        """Return the rows of a query as for update, but leave out those that somebody else has."""
+
     async def execute(self, sql: str, *parameters: SqlValue) -> None:
         """Run one statement."""
 

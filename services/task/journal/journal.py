@@ -1,17 +1,18 @@
 """The journal of tasks: rows, their events and the requests that created them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
 from services.task.jobs import Jobs
-from services.task.journal import record, requests, tables
+from services.task.journal import leases, record, requests, tables
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
-from services.task.ports import Quota, Request, Snapshot, TaskFilter
+from services.task.ports import Lease, Quota, Replica, Request, Snapshot, TaskFilter
 from services.task.tasks import Clock, Task, TaskState
 
 # Sorts after every task id.
@@ -30,7 +31,9 @@ class SqlJournal:
         self._clock = clock
         self._appends = AppendQueue(database, clock, jobs)
 
-    async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
+    async def add(
+        self, task: Task, request: Request | None, quota: Quota, *, replica_id: str = ""
+    ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created."""
 
         async def work(transaction: Transaction) -> Task:
@@ -44,6 +47,7 @@ class SqlJournal:
             await tables.check_stream(transaction, task)
             await tables.check_quota(transaction, task, quota)
             await tables.insert(transaction, task)
+            await leases.record_first(transaction, task.task_id, replica_id)
             await requests.note(transaction, request, task.task_id, now=now)
             await self._note_state(transaction, task)
             return task
@@ -62,13 +66,20 @@ class SqlJournal:
         return await self._database.read(work)
 
     async def change(
-        self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
+        self,
+        task_id: str,
+        change: Callable[[Task], Task],
+        request: Request | None = None,
+        *,
+        lease: Lease | None = None,
     ) -> tuple[Task, Task]:
         """Replace a task with what `change` makes of it; return it before and after."""
 
         async def work(transaction: Transaction) -> tuple[Task, Task]:
             await requests.lock(transaction, request)
-            before = await tables.get_for_update(transaction, task_id)
+            row = await tables.row_for_update(transaction, task_id)
+            leases.check_fence(row, lease)
+            before = task_from_row(row)
             now = self._clock()
             if await requests.answered(transaction, request, now=now) is not None:
                 return before, before
@@ -166,11 +177,16 @@ class SqlJournal:
         return await self._database.read(work)
 
     async def append(
-        self, task_id: str, events: Sequence[ConversationEvent], *, closing_grace: timedelta
+        self,
+        task_id: str,
+        events: Sequence[ConversationEvent],
+        *,
+        closing_grace: timedelta,
+        epoch: int | None = None,
     ) -> int:
         """Append events to a conversation, skipping those it has; return its last sequence."""
         return await self._appends.append(
-            Append(task_id=task_id, events=events, closing_grace=closing_grace)
+            Append(task_id=task_id, events=events, closing_grace=closing_grace, epoch=epoch)
         )
 
     async def conversation(
@@ -202,6 +218,61 @@ class SqlJournal:
             return await record.last_turn_time(transaction, task_id)
 
         return await self._database.read(work)
+
+    async def keep_replica(self, replica: Replica) -> None:
+        """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
+        await self._database.transact(partial(leases.keep_replica, replica=replica))
+
+    async def forget_replica(self, replica_id: str) -> None:
+        """Free what a replica holds, as it is about to end."""
+        await self._database.transact(partial(leases.forget_replica, replica_id=replica_id))
+
+    async def take(self, task_id: str, replica_id: str) -> Lease | None:
+        """Take a task's lease for a replica; None while another one that is alive has it."""
+        return await self._database.transact(
+            partial(leases.take, task_id=task_id, replica_id=replica_id)
+        )
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back, unless it was taken over."""
+        await self._database.transact(partial(leases.release, lease=lease))
+
+    async def lead(self, duty: str, replica_id: str) -> bool:
+        """Return whether a replica is the one that has a duty, which it keeps while it is alive."""
+        return await self._database.transact(partial(leases.lead, duty=duty, replica_id=replica_id))
+
+    async def mark_due(self, task_ids: Sequence[str]) -> None:
+        """Have some replica look at tasks."""
+        if task_ids:
+            await self._database.transact(partial(leases.mark_due, task_ids=task_ids))
+
+    async def take_due(
+        self, replica_id: str, *, limit: int, busy: Collection[str]
+    ) -> Sequence[Lease]:
+        """Take the leases of tasks to look at, but none that another replica holds, or `busy`."""
+        return await self._database.transact(
+            partial(leases.take_due, replica_id=replica_id, limit=limit, busy=busy)
+        )
+
+    async def wake(self, task_id: str) -> None:
+        """Wake everyone who watches a task, on every replica."""
+
+        async def work(transaction: Transaction) -> None:
+            transaction.announce(task_id)
+
+        await self._database.transact(work)
+
+    async def claim_conversation(self, task_id: str, replica_id: str) -> int:
+        """Make a replica the owner of a task's conversation; return the epoch."""
+        return await self._database.transact(
+            partial(leases.claim_conversation, task_id=task_id, replica_id=replica_id)
+        )
+
+    async def release_conversation(self, task_id: str, epoch: int) -> None:
+        """Give a conversation back, unless it has moved."""
+        await self._database.transact(
+            partial(leases.release_conversation, task_id=task_id, epoch=epoch)
+        )
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

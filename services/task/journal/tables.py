@@ -3,7 +3,7 @@
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import Transaction
-from services.task.journal.rows import TASK_COLUMNS, places, task_from_row, task_to_row
+from services.task.journal.rows import TASK_COLUMNS, Row, places, task_from_row, task_to_row
 from services.task.ports import Quota
 from services.task.tasks import LIVE_STATES, Task
 
@@ -30,12 +30,12 @@ async def get(transaction: Transaction, task_id: str) -> Task:
     return task_from_row(row)
 
 
-async def get_for_update(transaction: Transaction, task_id: str) -> Task:
-    """Return a task that nobody else changes meanwhile. Raises ServiceError."""
+async def row_for_update(transaction: Transaction, task_id: str) -> Row:
+    """Return the row of a task, which nobody else changes meanwhile. Raises ServiceError."""
     rows = await transaction.fetch_for_update(_SELECT, task_id)
     if not rows:
         raise not_found(task_id)
-    return task_from_row(rows[0])
+    return rows[0]
 
 
 async def insert(transaction: Transaction, task: Task) -> None:

@@ -55,6 +55,10 @@ class PostgresTransaction:
         """Return all rows of a query in their latest version, locked."""
         return await self.fetch(f"{sql} FOR UPDATE", *parameters)
 
+    async def fetch_unlocked(self, sql: str, *parameters: SqlValue) -> Sequence[asyncpg.Record]:
+        """Return the rows of a query as for update, but leave out those that somebody else has."""
+        return await self.fetch(f"{sql} FOR UPDATE SKIP LOCKED", *parameters)
+
     async def execute(self, sql: str, *parameters: SqlValue) -> None:
         """Run one statement."""
         await self._connection.execute(sql, *_storable(parameters))

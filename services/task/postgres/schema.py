@@ -82,6 +82,27 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE INDEX requests_by_time ON requests (time);
         """
     ),
+    # Who takes the steps of a task, who holds its conversation, and which replicas are alive: by
+    # the clock of the database, as those of the replicas need not agree.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN lease_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN is_due INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN conversation_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN conversation_epoch BIGINT NOT NULL DEFAULT 0;
+        CREATE INDEX due_tasks ON tasks (task_id) WHERE is_due = 1;
+        CREATE TABLE replicas (
+            replica_id TEXT PRIMARY KEY,
+            address TEXT NOT NULL,
+            expires_at BIGINT NOT NULL
+        );
+        CREATE TABLE duties (duty TEXT PRIMARY KEY, owner TEXT NOT NULL);
+        CREATE FUNCTION now_micros() RETURNS BIGINT LANGUAGE SQL VOLATILE
+            AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT';
+        """,
+        is_additive=True,
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,9 @@ import structlog
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import DatabaseError, Work
-from services.task.journal.rows import SqlValue
+from services.task.journal.rows import SqlValue, to_micros
 from services.task.sqlite.schema import migrate
+from services.task.tasks import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,10 @@ class SqliteTransaction:
 
     async def fetch_for_update(self, sql: str, *parameters: SqlValue) -> Sequence[sqlite3.Row]:
         """Return all rows of a query; the transaction is the only one anyway."""
+        return await self.fetch(sql, *parameters)
+
+    async def fetch_unlocked(self, sql: str, *parameters: SqlValue) -> Sequence[sqlite3.Row]:
+        """Return all rows of a query; nobody else has any."""
         return await self.fetch(sql, *parameters)
 
     async def execute(self, sql: str, *parameters: SqlValue) -> None:
@@ -141,16 +147,22 @@ def _is_outage(error: sqlite3.DatabaseError) -> bool:
     )
 
 
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 @asynccontextmanager
-async def opened(path: Path, on_change: Callable[[str], None]) -> AsyncIterator[SqliteDatabase]:
+async def opened(
+    path: Path, on_change: Callable[[str], None], *, clock: Clock = _wall_clock
+) -> AsyncIterator[SqliteDatabase]:
     """Open the database, creating or migrating it, and keep every other process out.
 
-    `on_change` is called in the loop with the id of each task that got new events. Raises
-    DatabaseError.
+    `on_change` is called in the loop with the id of each task that got new events. By `clock`
+    leases are over. Raises DatabaseError.
     """
     loop = asyncio.get_running_loop()
     with _locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
-        connection = await loop.run_in_executor(executor, _connect, path)
+        connection = await loop.run_in_executor(executor, _connect, path, clock)
         try:
             yield SqliteDatabase(connection, executor, on_change)
         finally:
@@ -173,7 +185,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error as error:
@@ -183,6 +195,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("now_micros", 0, lambda: to_micros(clock()))
         migrate(connection)
     except (sqlite3.Error, DatabaseError) as error:
         connection.close()

@@ -90,6 +90,24 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # Who takes the steps of a task, who holds its conversation, and which replicas are alive.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN lease_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN is_due INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN conversation_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN conversation_epoch INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX due_tasks ON tasks (task_id) WHERE is_due = 1;
+        CREATE TABLE replicas (
+            replica_id TEXT PRIMARY KEY,
+            address TEXT NOT NULL,
+            expires_at INTEGER NOT NULL
+        );
+        CREATE TABLE duties (duty TEXT PRIMARY KEY, owner TEXT NOT NULL);
+        """,
+        is_additive=True,
+    ),
 )
 
 

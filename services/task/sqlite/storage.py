@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from services.task.jobs import Jobs
+from services.task.journal import leases
 from services.task.journal.database import Database
 from services.task.journal.journal import SqlJournal
 from services.task.notifier import TaskNotifier
@@ -29,14 +30,15 @@ async def sqlite_storage(
     Raises DatabaseError.
     """
     notifier = TaskNotifier()
-    async with opened(path, on_change=notifier.publish) as database, Jobs() as jobs:
+    async with opened(path, notifier.publish, clock=clock) as database, Jobs() as jobs:
         timeline = Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
         await _continue(database, timeline)
         yield Storage(journal=SqlJournal(database, clock, jobs), notifier=notifier)
 
 
 async def _continue(database: Database, timeline: Timeline) -> None:
-    """Move the times of live tasks onto the timeline of this process."""
+    """Take over from the process before, and move times onto the timeline of this one."""
     shift = await database.transact(partial(continue_from, now=timeline))
+    await database.transact(leases.succeed)
     if shift:
         log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())

@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import pytest
 
+from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.jobs import Jobs
 from services.task.journal.database import Database, Transaction, Work
 from services.task.journal.journal import SqlJournal
 from services.task.journal.rows import Row, SqlValue, places, task_to_row
-from services.task.ports import Journal, TaskFilter
+from services.task.ports import Journal, Replica, TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
 from services.task.sqlite.database import opened as sqlite_opened
@@ -52,6 +53,11 @@ class RecordingTransaction:
         """Return all rows, locked."""
         self._seen[sql] = parameters
         return await self._transaction.fetch_for_update(sql, *parameters)
+
+    async def fetch_unlocked(self, sql: str, *parameters: SqlValue) -> Sequence[Row]:
+        """Return the rows that nobody has locked."""
+        self._seen[sql] = parameters
+        return await self._transaction.fetch_unlocked(sql, *parameters)
 
     async def execute(self, sql: str, *parameters: SqlValue) -> None:
         """Run a statement."""
@@ -166,9 +172,30 @@ async def use(journal: Journal) -> None:
     await journal.conversation(known, after_turn_id=0, after_sequence=0)
     await journal.turn(known, 1)
     await journal.last_turn_time(known)
+    await use_leases(journal, known)
     await end(journal, known)
-    await journal.append(known, [event(4)], closing_grace=GRACE)
+    await journal.append(known, [event(4), event(4)], closing_grace=GRACE)
     await journal.forget_requests()
+
+
+async def use_leases(journal: Journal, task_id: str) -> None:
+    """Call every method of a journal that is about replicas."""
+    for name in ("one", "other"):
+        await journal.keep_replica(Replica(replica_id=name, address=f"{name}:1"))
+    lease = await journal.take(task_id, "one")
+    assert lease is not None
+    assert await journal.take(task_id, "other") is None
+    await journal.release(lease)
+    await journal.mark_due([task_id])
+    assert await journal.take_due("other", limit=10, busy=())
+    assert await journal.lead("sweep", "one")
+    epoch = await journal.claim_conversation(task_id, "one")
+    with pytest.raises(ServiceError):
+        await journal.claim_conversation(task_id, "other")
+    with pytest.raises(ServiceError):
+        await journal.append(task_id, [event(4)], closing_grace=GRACE, epoch=epoch + 1)
+    await journal.release_conversation(task_id, epoch)
+    await journal.forget_replica("one")
 
 
 @asynccontextmanager
@@ -185,8 +212,11 @@ async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> Asyn
 
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
-# An index of the live tasks may be read as a whole.
-WHOLE_TABLE = {"sqlite": r"SCAN (?!tasks USING .*INDEX live_tasks)", "postgres": "Seq Scan"}
+# An index of the live tasks, or of those to look at, may be read as a whole; replicas are few.
+WHOLE_TABLE = {
+    "sqlite": r"SCAN (?!tasks USING .*INDEX (live|due)_tasks|replicas|duties)",
+    "postgres": r"Seq Scan on (?!replicas|duties)",
+}
 
 
 @pytest.mark.parametrize("kind", EXPLAIN)
