@@ -12,6 +12,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.speech.settings import PERSONAS
 from tests.support.collector import Collector, collecting
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
@@ -23,6 +24,22 @@ FIRST_FOLDERS = ("e2e", "browser", "crashes", "command_line", "engine", "models"
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def postgres_database() -> Iterator[PostgresServer]:
+    """A database for this worker's tests, one after the other."""
+    with postgres_server() as server, server.database() as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_url(postgres_database: PostgresServer) -> str:
+    """An empty database."""
+    postgres_database.execute(
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
+    )
+    return postgres_database.url
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _ORIGIN = re.compile(r"\*|[a-z][a-z\d+.-]*://[\w.-]+(:\d{1,5})?|[a-z]+://\[[\da-f:.]+\](:\d{1,5})?")
 # Names that gRPC does not resolve as host:port, such as several replicas.
 _GRPC_NAME = re.compile(r"(dns|xds|ipv4|ipv6|unix|unix-abstract|vsock):(?!\d+$)[!-~]+")
+# One or more hosts, or those of the query; the driver knows the rest.
+_POSTGRES_URL = re.compile(r"postgres(ql)?://[!-~]+")
 _QUOTES = "\"'`“”‘’"
 # What clients of such an API append to its address.
 _ENDPOINTS = (
@@ -87,6 +89,22 @@ def _check_secrets(secrets: SecretStr) -> SecretStr:
     return secrets
 
 
+def check_postgres_url(url: SecretStr) -> SecretStr:
+    """Return the URL of a PostgreSQL database unchanged; raises ValueError."""
+    if not _POSTGRES_URL.fullmatch(url.get_secret_value()):
+        raise ValueError("must be like postgresql://user:password@host:port/name")
+    return url
+
+
+def _check_database(database: SecretStr) -> SecretStr:
+    text = database.get_secret_value()
+    if "://" in text:
+        return check_postgres_url(database)
+    if not text:
+        raise ValueError("must be the path of a file, or like postgresql://user:password@host/name")
+    return database
+
+
 def _check_name(name: str) -> str:
     if not name or name != name.strip():
         raise ValueError("must not be empty, nor begin or end with a space")
@@ -141,6 +159,10 @@ Target = Annotated[str, AfterValidator(_check_target)]
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Secrets = Annotated[SecretStr, AfterValidator(_check_secrets)]
 """Several, or none, separated by commas."""
+PostgresUrl = Annotated[SecretStr, AfterValidator(check_postgres_url)]
+"""The URL of a PostgreSQL database; it may hold a password."""
+DatabaseLocation = Annotated[SecretStr, AfterValidator(_check_database)]
+"""The path of a file, or the URL of a PostgreSQL database."""
 HttpUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "http", "https"))]
 SocketUrl = Annotated[str, AfterValidator(lambda url: check_url(url, "ws", "wss"))]
 ApiUrl = Annotated[str, AfterValidator(_check_api_url)]

@@ -9,8 +9,8 @@ from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
 from services.task.app import running
 from services.task.cloud import AvatarCloud
+from services.task.journal.database import DatabaseError
 from services.task.settings import TaskSettings
-from services.task.sqlite.database import DatabaseError
 
 
 async def main() -> None:

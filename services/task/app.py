@@ -1,5 +1,6 @@
 """The composition of the task service: from settings and a cloud to a server that is up."""
 
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,16 +11,17 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.ports import Cloud, Quota
+from services.task.ports import Cloud, Quota, Replica
 from services.task.reconciler import Reconciler
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
-from services.task.sqlite.storage import sqlite_storage
-from services.task.state_machine import Pace, TaskStateMachine
+from services.task.state_machine import TaskStateMachine
+from services.task.step import Pace, Steps
+from services.task.storage import storage_of
 from services.task.tasks import Clock
-from services.task.telemetry import note_live
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -36,14 +38,19 @@ async def running(
     """
     steady = steady or SteadyClock()
     clock = _clock(steady)
+    replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
-        sqlite_storage(settings.database, clock, clock_offset_s=steady.offset_s) as storage,
+        storage_of(settings, clock, steady) as storage,
+        kept_alive(storage.journal, replica),
         Jobs() as jobs,
     ):
         journal = storage.journal
-        note_live(await journal.live())
         state_machine = TaskStateMachine(
-            journal=journal, cloud=cloud, jobs=jobs, clock=clock, pace=_pace(settings)
+            replica_id=replica.replica_id,
+            steps=Steps(journal=journal, cloud=cloud, clock=clock, pace=_pace(settings)),
+            journal=journal,
+            notifier=storage.notifier,
+            jobs=jobs,
         )
         servicer = TaskServicer(
             journal=journal,
@@ -59,7 +66,11 @@ async def running(
             durations=_durations(settings),
         )
         reconciler = Reconciler(
-            journal=journal, cloud=cloud, state_machine=state_machine, clock=clock
+            replica_id=replica.replica_id,
+            journal=journal,
+            cloud=cloud,
+            state_machine=state_machine,
+            clock=clock,
         )
 
         def register(server: grpc.aio.Server) -> None:

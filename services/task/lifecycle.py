@@ -84,21 +84,20 @@ class LifeCycle:
     async def refresh(self, task_id: str) -> Task:
         """Return a task after asking the cloud about it; as recorded if the cloud is silent."""
         await self._journal.get(task_id)
-        refresh = self._jobs.begin(self._check(task_id), name=f"refresh {task_id}")
+        refresh = self._jobs.begin(self._refresh(task_id), name=f"refresh {task_id}")
         await asyncio.shield(refresh)
         return await self._journal.get(task_id)
 
     async def _create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
-        known = await self._journal.add(task, request, self._quota)
+        known = await self._state_machine.create(task, request, self._quota)
         if known.task_id == task.task_id:
-            log.info("task created", task_id=task.task_id)
-            return await self._state_machine.order(task.task_id), False
+            return known, False
         known, _ = await self._journal.change(
             known.task_id, partial(asked_again, claim_by=task.claim_by)
         )
         if known.state is not TaskState.CREATING:
             return known, True
-        # The first call ended without an answer from the cloud.
+        # The first call has no answer from the cloud, or not yet.
         await self._check(known.task_id)
         found = await self._journal.get(known.task_id)
         if found.failure is not None:
@@ -108,6 +107,12 @@ class LifeCycle:
     async def _check(self, task_id: str) -> None:
         try:
             await self._state_machine.check(task_id)
+        except ServiceError as error:
+            log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
+
+    async def _refresh(self, task_id: str) -> None:
+        try:
+            await self._state_machine.refresh(task_id)
         except ServiceError as error:
             log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
 

@@ -1,7 +1,7 @@
-"""The notifier within a single process: writers of a task's log wake its watchers."""
+"""The watchers in this process: whoever learns of news wakes them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from services.runtime.errors import ServiceError
@@ -42,6 +42,15 @@ class TaskNotifier:
         """Wake everyone who watches a task."""
         for watch in self._watches.get(task_id, ()):
             watch.wake()
+
+    def watched(self) -> Sequence[str]:
+        """Return the ids of the tasks that are watched."""
+        return list(self._watches)
+
+    def publish_all(self) -> None:
+        """Wake all watchers, as any task may have news."""
+        for task_id in self._watches:
+            self.publish(task_id)
 
     @contextmanager
     def watching(self, task_id: str) -> Iterator[TaskWatch]:

@@ -1,6 +1,6 @@
 """What tasks need from outside: the cloud that runs avatars, and storage with its notifier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -87,6 +87,35 @@ class Snapshot:
     last_sequence: int
 
 
+LEASE_S = 4.0
+"""How long a replica that shows no sign of life keeps what it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A process that can hold leases; `address` is where callers reach it, empty for nowhere."""
+
+    replica_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to take the steps of a task; `fence` is higher than that of every lease before."""
+
+    task_id: str
+    fence: int
+
+
+def first_lease(task_id: str) -> Lease:
+    """Return the lease under which a new task is recorded."""
+    return Lease(task_id=task_id, fence=1)
+
+
+class StaleLeaseError(Exception):
+    """Another replica has taken a lease over, since this one showed no sign of life."""
+
+
 class Journal(Protocol):
     """Keeps tasks, their events and conversations, and the requests that were answered.
 
@@ -98,10 +127,13 @@ class Journal(Protocol):
     the addition can be read and not before; a transaction that raised wakes nobody.
     """
 
-    async def add(self, task: Task, request: Request | None, quota: Quota) -> Task:
+    async def add(
+        self, task: Task, request: Request | None, quota: Quota, *, replica_id: str = ""
+    ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created.
 
-        Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
+        A new one is recorded under its `first_lease`, which the replica holds. Raises
+        ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:
@@ -111,14 +143,20 @@ class Journal(Protocol):
         """
 
     async def change(
-        self, task_id: str, change: Callable[[Task], Task], request: Request | None = None
+        self,
+        task_id: str,
+        change: Callable[[Task], Task],
+        request: Request | None = None,
+        *,
+        lease: Lease | None = None,
     ) -> tuple[Task, Task]:
         """Replace a task with what `change` makes of it; return it before and after.
 
         A change of state becomes an event. A task that failed before the cloud accepted the order
         frees its request id, so that a repeated call tries again. A `request` that was answered
-        before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, and whatever `change`
-        raises. `change` must not block and may run in another thread.
+        before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, StaleLeaseError when the
+        `lease` is no longer held, and whatever `change` raises. `change` must not block and may run
+        in another thread.
         """
 
     async def get(self, task_id: str) -> Task:
@@ -148,13 +186,19 @@ class Journal(Protocol):
         """Return the next events, and whether nothing can follow them."""
 
     async def append(
-        self, task_id: str, events: Sequence[ConversationEvent], *, closing_grace: timedelta
+        self,
+        task_id: str,
+        events: Sequence[ConversationEvent],
+        *,
+        closing_grace: timedelta,
+        epoch: int | None = None,
     ) -> int:
         """Append events to a conversation, skipping those it has; return its last sequence.
 
         An event makes its task claimed. A final task takes, until `closing_grace` after its end,
         only what happened before that end and the rest of turns that were running. Raises
-        ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED.
+        ServiceError: EVENTS_OUT_OF_ORDER, TASK_ENDED, and CONVERSATION_MOVED when the `epoch` is
+        not that of the conversation, or another event has the sequence of one of these.
         """
 
     async def conversation(
@@ -172,6 +216,42 @@ class Journal(Protocol):
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""
+
+    async def keep_replica(self, replica: Replica) -> None:
+        """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
+
+    async def forget_replica(self, replica_id: str) -> None:
+        """Free what a replica holds, as it is about to end."""
+
+    async def take(self, task_id: str, replica_id: str) -> Lease | None:
+        """Take a task's lease for a replica; None while another one that is alive has it."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back, unless it was taken over."""
+
+    async def lead(self, duty: str, replica_id: str) -> bool:
+        """Return whether a replica is the one that has a duty, which it keeps while it is alive."""
+
+    async def mark_due(self, task_ids: Sequence[str]) -> None:
+        """Have some replica look at tasks."""
+
+    async def take_due(
+        self, replica_id: str, *, limit: int, busy: Collection[str]
+    ) -> Sequence[Lease]:
+        """Take the leases of tasks to look at, but none that another replica holds, or `busy`."""
+
+    async def wake(self, task_id: str) -> None:
+        """Wake everyone who watches a task, on every replica."""
+
+    async def claim_conversation(self, task_id: str, replica_id: str) -> int:
+        """Make a replica the owner of a task's conversation; return the epoch.
+
+        Raises ServiceError: CONVERSATION_ELSEWHERE with the owner's address while that is alive,
+        DEPENDENCY_UNAVAILABLE if the replica itself is not kept alive.
+        """
+
+    async def release_conversation(self, task_id: str, epoch: int) -> None:
+        """Give a conversation back, unless it has moved."""
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

@@ -1,19 +1,23 @@
 """Periodically compares what should run with what the cloud runs, and fixes the difference."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
 
 from services.runtime.errors import ServiceError
-from services.task.ports import Avatar, AvatarState, Cloud, Journal
+from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import Clock, Task, TaskState
+from services.task.telemetry import note_live
 
 log = structlog.get_logger(__name__)
 
+SWEEP = "sweep"
+"""The duty of listing the cloud, which one replica has."""
 CONCURRENCY = 8
+DUE_TASKS = 4 * CONCURRENCY
 # A little more than the longest time the cloud runs an avatar: older tasks cannot have one.
 AVATAR_LIFE = timedelta(hours=25)
 
@@ -25,8 +29,15 @@ class Reconciler:
     """
 
     def __init__(
-        self, *, journal: Journal, cloud: Cloud, state_machine: TaskStateMachine, clock: Clock
+        self,
+        *,
+        replica_id: str,
+        journal: Journal,
+        cloud: Cloud,
+        state_machine: TaskStateMachine,
+        clock: Clock,
     ) -> None:
+        self._replica_id = replica_id
         self._journal = journal
         self._cloud = cloud
         self._state_machine = state_machine
@@ -37,23 +48,39 @@ class Reconciler:
         while True:
             try:
                 await self.reconcile()
+            except ServiceError as error:
+                log.warning("reconciliation failed", reason=error.reason.value)
             except Exception:
                 log.exception("reconciliation failed unexpectedly")
             await asyncio.sleep(interval_s)
 
     async def reconcile(self) -> None:
-        """Check every live task and every avatar once."""
+        """Check every live task and every avatar once.
+
+        One replica lists the cloud and finds what to look at; all of them share the looking.
+        """
         await self._journal.forget_requests()
+        if await self._journal.lead(SWEEP, self._replica_id):
+            await self._sweep()
+        while due := await self._due():
+            await _attempt_all(self._state_machine.resume(lease) for lease in due)
+
+    async def _due(self) -> Sequence[Lease]:
+        return await self._journal.take_due(
+            self._replica_id, limit=DUE_TASKS, busy=self._state_machine.busy
+        )
+
+    async def _sweep(self) -> None:
         # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
+        note_live(tasks)
         avatars = await self._list()
-        places = asyncio.Semaphore(CONCURRENCY)
-        async with asyncio.TaskGroup() as group:
-            for task in tasks:
-                if self._needs_check(task, avatars):
-                    group.create_task(_attempt(self._check(task), places))
-            for avatar in avatars.values() if avatars else ():
-                group.create_task(_attempt(self._stop_if_stray(avatar), places))
+        await self._journal.mark_due(
+            [task.task_id for task in tasks if self._needs_check(task, avatars)]
+        )
+        await _attempt_all(
+            self._stop_if_stray(avatar) for avatar in (avatars.values() if avatars else ())
+        )
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:
@@ -64,7 +91,7 @@ class Reconciler:
         return {avatar.avatar_id: avatar for avatar in avatars}
 
     def _needs_check(self, task: Task, avatars: Mapping[str, Avatar] | None) -> bool:
-        if self._state_machine.is_busy(task.task_id):
+        if task.task_id in self._state_machine.busy:
             return False
         match task.state:
             case TaskState.STOPPING:
@@ -80,12 +107,6 @@ class Reconciler:
         now = self._clock()
         return task.expire_time <= now or task.is_unclaimed(now)
 
-    async def _check(self, task: Task) -> None:
-        if task.state is TaskState.STARTING:
-            self._state_machine.watch_start(task.task_id)
-        else:
-            await self._state_machine.check(task.task_id)
-
     async def _stop_if_stray(self, avatar: Avatar) -> None:
         owners = await self._journal.of_stream(
             avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
@@ -95,7 +116,15 @@ class Reconciler:
             await self._cloud.stop_avatar(avatar.avatar_id)
 
 
-async def _attempt(step: Awaitable[None], places: asyncio.Semaphore) -> None:
+async def _attempt_all(steps: Iterable[Awaitable[object]]) -> None:
+    """Take steps, a few at a time."""
+    places = asyncio.Semaphore(CONCURRENCY)
+    async with asyncio.TaskGroup() as group:
+        for step in steps:
+            group.create_task(_attempt(step, places))
+
+
+async def _attempt(step: Awaitable[object], places: asyncio.Semaphore) -> None:
     """Take one step; its failure affects no other, and the next reconciliation tries again."""
     async with places:
         try:

@@ -10,9 +10,10 @@ import grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
+from services.runtime.wire import to_duration
 from services.task import pages, wire
 from services.task.lifecycle import LifeCycle
-from services.task.ports import Journal, Notifier
+from services.task.ports import LEASE_S, Journal, Notifier, Replica
 from services.task.tasks import Clock
 from services.task.watch import watch
 
@@ -127,6 +128,29 @@ class TaskServicer(TaskServiceServicer):
         task = await self._lifecycle.refresh(task_id)
         return pb.RefreshTaskResponse(task=wire.to_task(task, self._clock()))
 
+    async def KeepReplica(
+        self, request: pb.KeepReplicaRequest, context: Context
+    ) -> pb.KeepReplicaResponse:
+        """Keep a replica alive."""
+        await self._journal.keep_replica(
+            Replica(replica_id=request.replica_id, address=request.address)
+        )
+        return pb.KeepReplicaResponse(lease_duration=to_duration(LEASE_S))
+
+    async def ClaimConversation(
+        self, request: pb.ClaimConversationRequest, context: Context
+    ) -> pb.ClaimConversationResponse:
+        """Make a replica the owner of a conversation."""
+        epoch = await self._journal.claim_conversation(request.task_id, request.replica_id)
+        return pb.ClaimConversationResponse(epoch=epoch)
+
+    async def ReleaseConversation(
+        self, request: pb.ReleaseConversationRequest, context: Context
+    ) -> pb.ReleaseConversationResponse:
+        """Give a conversation back."""
+        await self._journal.release_conversation(request.task_id, request.epoch)
+        return pb.ReleaseConversationResponse()
+
     async def AppendEvents(
         self, request: pb.AppendEventsRequest, context: Context
     ) -> pb.AppendEventsResponse:
@@ -135,6 +159,7 @@ class TaskServicer(TaskServiceServicer):
             request.task_id,
             wire.from_events(request.events, self._clock()),
             closing_grace=CLOSING_GRACE,
+            epoch=request.epoch or None,
         )
         return pb.AppendEventsResponse(last_sequence=last_sequence)
 

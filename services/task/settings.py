@@ -1,12 +1,10 @@
 """The settings of the task service, read from TASK_* and PARLEY_* variables."""
 
-from pathlib import Path
-
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Port, Secret, Target
+from services.runtime.values import DatabaseLocation, Host, Port, PostgresUrl, Secret, Target
 
 
 class TaskSettings(ProcessSettings):
@@ -18,7 +16,19 @@ class TaskSettings(ProcessSettings):
     port: Port = Field(50051, description="port to listen on")
     metrics_port: Port = Field(0, description="port of metrics; 0 for none")
     avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
-    database: Path = Field(Path("var/tasks.sqlite3"), description="file of the journal")
+    database: DatabaseLocation = Field(
+        SecretStr("var/tasks.sqlite3"),
+        description="the journal: a SQLite file, default var/tasks.sqlite3; or, for several"
+        " replicas, postgresql://user:password@host:port/name",
+    )
+    database_listen: PostgresUrl | None = Field(
+        None,
+        description="the same PostgreSQL database without pgbouncer, for one connection that"
+        " listens; default: TASK_DATABASE",
+    )
+    database_pool: int = Field(
+        10, ge=1, le=1000, description="connections to PostgreSQL of each process, at most"
+    )
     service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",
@@ -45,3 +55,9 @@ class TaskSettings(ProcessSettings):
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"
     )
+
+    @property
+    def database_url(self) -> str | None:
+        """The URL of the PostgreSQL database; None: the journal is a SQLite file."""
+        location = self.database.get_secret_value()
+        return location if "://" in location else None

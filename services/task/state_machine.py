@@ -1,237 +1,163 @@
-"""Moves tasks to their next state, by what the journal and the cloud say."""
+"""Moves tasks to their next state: decides which replica takes a task's next step, and when."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from weakref import WeakValueDictionary
 
 import structlog
 
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
 from services.task.jobs import Jobs
-from services.task.ports import Avatar, AvatarState, Cloud, Journal
-from services.task.tasks import (
-    Clock,
-    Failure,
-    IllegalTransition,
-    StopReason,
-    Task,
-    TaskState,
-    accepted,
-    end_by_cloud,
-    ended,
-    failing,
-    on_air,
-    refused,
-    stopped,
-    stopping,
+from services.task.ports import (
+    Journal,
+    Lease,
+    Notifier,
+    Quota,
+    Request,
+    StaleLeaseError,
+    Watch,
+    first_lease,
 )
-from services.task.telemetry import TASK_MOVES
+from services.task.step import Steps
+from services.task.tasks import Task, TaskState
 
 log = structlog.get_logger(__name__)
 
-START_FAILED = Failure(reason=Reason.AVATAR_START_FAILED, message="The avatar did not come on air.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How patient the service is with the cloud.
-
-    An order without an answer counts as lost if the cloud lists no avatar for it `settle_s` after
-    its creation, which is longer than an answer may take. Polls of a starting avatar begin `poll_s`
-    apart and slow down to `slowest_poll_s`.
-    """
-
-    start_timeout_s: float = 60.0
-    settle_s: float = 45.0
-    poll_s: float = 0.2
-    slowest_poll_s: float = 2.0
+LEASE_POLL_S = 0.3
+"""Between looks whether another replica has finished its step."""
 
 
 class TaskStateMachine:
     """Takes the steps of tasks, never two at once for the same task.
 
-    A step reads the journal, asks the cloud, and records what it learnt. It can be repeated at any
-    time, so whatever a crash or a lost answer interrupted continues from the journal.
+    Within the process a lock sees to that, and among replicas a lease; its fence keeps a replica
+    that was paused in the middle of a step from recording what is no longer true.
     """
 
     def __init__(
-        self, *, journal: Journal, cloud: Cloud, jobs: Jobs, clock: Clock, pace: Pace
+        self, *, replica_id: str, steps: Steps, journal: Journal, notifier: Notifier, jobs: Jobs
     ) -> None:
+        self._replica_id = replica_id
+        self._steps = steps
         self._journal = journal
-        self._cloud = cloud
+        self._notifier = notifier
         self._jobs = jobs
-        self._clock = clock
-        self._pace = pace
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._watched: set[str] = set()
 
-    def is_busy(self, task_id: str) -> bool:
-        """Return whether a step of the task is in progress, or its start is being watched."""
-        lock = self._locks.get(task_id)
-        return task_id in self._watched or (lock is not None and lock.locked())
+    @property
+    def busy(self) -> frozenset[str]:
+        """The tasks of which a step is in progress here, or the start is being watched."""
+        return frozenset(task_id for task_id, lock in self._locks.items() if lock.locked())
 
-    async def order(self, task_id: str) -> Task:
-        """Order the avatar of a task that was just recorded.
+    async def create(self, task: Task, request: Request | None, quota: Quota) -> Task:
+        """Record a task and order its avatar; return it, or the one that the request created.
 
         Raises ServiceError: the task has failed if the cloud refused it; otherwise it stays in
         CREATING until `check` finds out what became of the order.
         """
-        async with self._lock(task_id):
-            task = await self._journal.get(task_id)
-            if task.state is not TaskState.CREATING:
-                return await self._change(task, partial(stopped, at=self._clock()))
-            try:
-                avatar = await self._cloud.start_avatar(task)
-            except ServiceError as error:
-                # After any other error the cloud may have taken the order: only its list tells.
-                if RULES[error.reason].has_no_effect:
-                    await self._refuse(task, Failure(reason=error.reason, message=error.message))
-                raise
-            return await self._accept(task, avatar, at=self._clock())
+        async with self._lock(task.task_id):
+            known = await self._journal.add(task, request, quota, replica_id=self._replica_id)
+            if known.task_id != task.task_id:
+                return known
+            log.info("task created", task_id=task.task_id)
+            lease = first_lease(task.task_id)
+            async with self._released(lease):
+                return await self._taken(self._steps.order, lease)
 
     async def check(self, task_id: str) -> Task:
-        """Ask the cloud about a task and act on the answer. Raises ServiceError."""
-        async with self._lock(task_id):
-            task = await self._journal.get(task_id)
-            match task.state:
-                case TaskState.CREATING:
-                    return await self._settle(task)
-                case TaskState.STARTING:
-                    return await self._check_start(task)
-                case TaskState.STREAMING:
-                    return await self._check_stream(task)
-                case TaskState.STOPPING:
-                    return await self._finish(task)
-                case _:
-                    return task
+        """Ask the cloud about a task and act on the answer, as soon as nobody else does.
 
-    def watch_start(self, task_id: str) -> None:
-        """Follow a starting task until it is on air or has failed."""
-        if task_id not in self._watched:
-            self._watched.add(task_id)
-            job = self._jobs.begin(self._follow_start(task_id), name=f"start of {task_id}")
-            job.add_done_callback(lambda _: self._watched.discard(task_id))
+        Raises ServiceError.
+        """
+        async with self._turn(task_id) as lease:
+            return await self._taken(self._steps.check, lease)
+
+    async def refresh(self, task_id: str) -> Task:
+        """Ask the cloud about a task now; whoever is at it is told to. Raises ServiceError."""
+        lease = None if task_id in self.busy else await self._take(task_id)
+        if lease is None:
+            await self._journal.wake(task_id)
+            return await self._journal.get(task_id)
+        return await self.resume(lease)
+
+    async def resume(self, lease: Lease) -> Task:
+        """Take the next step of a task under a lease, and release it. Raises ServiceError."""
+        async with self._lock(lease.task_id), self._released(lease):
+            return await self._taken(self._steps.check, lease)
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         return self._locks.setdefault(task_id, asyncio.Lock())
 
-    async def _change(self, task: Task, change: Callable[[Task], Task]) -> Task:
-        """Record what was learnt, unless a stop has overtaken it."""
+    @asynccontextmanager
+    async def _turn(self, task_id: str) -> AsyncIterator[Lease]:
+        async with self._lock(task_id):
+            lease = await self._take(task_id)
+            while lease is None:
+                await asyncio.sleep(LEASE_POLL_S)
+                lease = await self._take(task_id)
+            async with self._released(lease):
+                yield lease
+
+    async def _take(self, task_id: str) -> Lease | None:
+        return await self._journal.take(task_id, self._replica_id)
+
+    @asynccontextmanager
+    async def _released(self, lease: Lease) -> AsyncIterator[None]:
         try:
-            before, after = await self._journal.change(task.task_id, change)
-        except IllegalTransition:
-            return await self._journal.get(task.task_id)
-        if before.state != after.state:
-            TASK_MOVES.labels(state=after.state.value).inc()
-            log.info("task moved", task_id=task.task_id, state=after.state.value)
-        if after.state is TaskState.STARTING and before.state is TaskState.CREATING:
-            self.watch_start(task.task_id)
-        return after
+            yield
+        finally:
+            # A lease that could not be released stays with this replica, which may take it again.
+            with suppress(ServiceError):
+                await self._journal.release(lease)
 
-    async def _accept(self, task: Task, avatar: Avatar, *, at: datetime) -> Task:
-        change = partial(
-            accepted,
-            avatar_id=avatar.avatar_id,
-            digital_human_id=avatar.digital_human_id,
-            at=at,
-        )
-        return await self._change(task, change)
-
-    async def _adopt(self, task: Task, avatar: Avatar) -> Task:
-        # The cloud's clock is not ours and counts whole seconds: an order cannot predate its task.
-        taken = max(avatar.create_time or self._clock(), task.create_time)
-        return await self._accept(task, avatar, at=min(taken, self._clock()))
-
-    async def _refuse(self, task: Task, failure: Failure) -> Task:
-        return await self._change(task, partial(refused, failure=failure, at=self._clock()))
-
-    async def _settle(self, task: Task) -> Task:
-        """Find out what became of an order without an answer."""
-        avatar = await self._find_avatar(task)
-        if avatar is None:
-            return await self._refuse(task, START_FAILED) if self._is_settled(task) else task
-        if await self._journal.is_repeatable(task.task_id):
-            return await self._adopt(task, avatar)
-        # No caller knows of this task, and none can ask for it again.
-        task = await self._change(task, partial(stopping, reason=StopReason.RECONCILED))
-        return await self._finish(await self._adopt(task, avatar))
-
-    async def _check_start(self, task: Task) -> Task:
+    async def _taken(self, step: Callable[[Lease], Awaitable[Task]], lease: Lease) -> Task:
         try:
-            avatar = await self._cloud.get_avatar(task.avatar_id)
-        except ServiceError:
-            if not self._is_late(task):
-                raise
-            avatar = None
-        match avatar.state if avatar else None:
-            case AvatarState.STREAMING:
-                return await self._change(task, partial(on_air, at=self._clock()))
-            case AvatarState.STARTING | AvatarState.UNKNOWN if not self._is_late(task):
-                return task
-            case _:
-                log.warning(
-                    "avatar did not start",
-                    task_id=task.task_id,
-                    state=avatar and avatar.state.value,
-                    fail_reason=avatar and avatar.fail_reason,
-                )
-                return await self._finish(
-                    await self._change(task, partial(failing, failure=START_FAILED))
-                )
+            task = await step(lease)
+        except StaleLeaseError:
+            return await self._overtaken(lease)
+        if task.state is TaskState.STARTING and task.task_id not in self._watched:
+            self._watched.add(task.task_id)
+            job = self._jobs.begin(self._watch_start(task.task_id), name=f"start of {task.task_id}")
+            job.add_done_callback(lambda _: self._watched.discard(task.task_id))
+        return task
 
-    async def _check_stream(self, task: Task) -> Task:
-        now = self._clock()
-        if task.expire_time <= now:
-            change = partial(stopping, reason=StopReason.EXPIRED)
-            return await self._finish(await self._change(task, change))
-        if task.is_unclaimed(now):
-            change = partial(stopping, reason=StopReason.CLIENT_GONE)
-            return await self._finish(await self._change(task, change))
-        avatar = await self._cloud.get_avatar(task.avatar_id)
-        if avatar and avatar.state not in (AvatarState.STOPPED, AvatarState.FAILED):
-            return task
-        last_turn_time = await self._journal.last_turn_time(task.task_id)
-        reason, at = end_by_cloud(task, last_turn_time=last_turn_time, now=now)
-        return await self._change(task, partial(ended, reason=reason, at=at))
+    async def _overtaken(self, lease: Lease) -> Task:
+        log.warning("another replica has taken over", task_id=lease.task_id)
+        return await self._journal.get(lease.task_id)
 
-    async def _finish(self, task: Task) -> Task:
-        """Stop what is running for a task in STOPPING, and only then mark it stopped."""
-        if not task.avatar_id:
-            avatar = await self._find_avatar(task)
-            if avatar is None and not self._is_settled(task):
-                return task
-            if avatar is not None:
-                task = await self._adopt(task, avatar)
-        if task.avatar_id:
-            await self._cloud.stop_avatar(task.avatar_id)
-        return await self._change(task, partial(stopped, at=self._clock()))
+    async def _watch_start(self, task_id: str) -> None:
+        """Follow a starting task until it is on air or has failed, under one lease.
 
-    async def _find_avatar(self, task: Task) -> Avatar | None:
-        for avatar in await self._cloud.list_avatars():
-            if (avatar.room_id, avatar.stream_id) == (task.room_id, task.stream_id):
-                return avatar
-        return None
+        A stop by any replica wakes the watch, and is carried out here.
+        """
+        with self._notifier.watching(task_id) as news:
+            async with self._turn(task_id) as lease:
+                for pause_s in self._pauses_s():
+                    await _news_within(news, pause_s)
+                    try:
+                        task = await self._steps.check(lease)
+                    except StaleLeaseError:
+                        await self._overtaken(lease)
+                        return
+                    except ServiceError as error:
+                        log.warning(
+                            "cloud did not answer", task_id=task_id, reason=error.reason.value
+                        )
+                    else:
+                        if task.state is not TaskState.STARTING:
+                            return
 
-    def _is_settled(self, task: Task) -> bool:
-        return (self._clock() - task.create_time).total_seconds() >= self._pace.settle_s
-
-    def _is_late(self, task: Task) -> bool:
-        since = task.accept_time or task.create_time
-        return (self._clock() - since).total_seconds() >= self._pace.start_timeout_s
-
-    async def _follow_start(self, task_id: str) -> None:
-        pause_s = self._pace.poll_s
+    def _pauses_s(self) -> Iterator[float]:
+        pace = self._steps.pace
+        pause_s = pace.poll_s
         while True:
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, self._pace.slowest_poll_s)
-            try:
-                task = await self.check(task_id)
-            except ServiceError as error:
-                log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
-                continue
-            if task.state is not TaskState.STARTING:
-                return
+            yield pause_s
+            pause_s = min(2 * pause_s, pace.slowest_poll_s)
+
+
+async def _news_within(news: Watch, pause_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await news.wait()

@@ -1,5 +1,6 @@
 """The metrics of tasks."""
 
+from collections import Counter as Counts
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -8,27 +9,30 @@ from prometheus_client import Counter, Gauge
 from services.task.tasks import LIVE_STATES, Task
 
 TASK_MOVES = Counter("parley_task_moves_total", "Tasks that came to a state, by state.", ["state"])
-TASKS = Gauge("parley_tasks", "Tasks that are not over, by state; on air is STREAMING.", ["state"])
+TASKS = Gauge(
+    "parley_tasks",
+    "Tasks of all replicas that are not over, by state; on air is STREAMING.",
+    ["state"],
+)
 BILLABLE_SECONDS = Counter(
     "parley_billable_seconds_total", "Seconds that the cloud bills for tasks that are over."
+)
+LEASE_MOVES = Counter(
+    "parley_task_lease_moves_total",
+    "Leases taken over from replicas that showed no sign of life, by kind: task or conversation.",
+    ["kind"],
 )
 
 
 def note_live(tasks: Iterable[Task]) -> None:
-    """Count the tasks that an earlier process left behind."""
+    """Tell how many tasks are live, in all replicas."""
+    numbers = Counts(task.state for task in tasks)
     for state in LIVE_STATES:
-        TASKS.labels(state=state.value).set(0)
-    for task in tasks:
-        TASKS.labels(state=task.state.value).inc()
+        TASKS.labels(state=state.value).set(numbers[state])
 
 
-def note_change(before: Task | None, after: Task, *, now: datetime) -> None:
-    """Count a task that is new or has changed state."""
-    if before is not None and before.state == after.state:
-        return
-    if before is not None:
-        TASKS.labels(state=before.state.value).dec()
+def note_move(after: Task, *, now: datetime) -> None:
+    """Count a task that came to another state."""
+    TASK_MOVES.labels(state=after.state.value).inc()
     if after.state.is_final:
         BILLABLE_SECONDS.inc(after.billable_seconds(now))
-    else:
-        TASKS.labels(state=after.state.value).inc()

@@ -195,7 +195,8 @@ def _from_event(
         time=time,
         turn_id=event.turn_id,
         change=_from_change(event),
-        payload=event.SerializeToString(),
+        # As two senders of one event must be seen to send the same.
+        payload=event.SerializeToString(deterministic=True),
     )
 
 

@@ -90,9 +90,10 @@ def test_what_no_header_can_carry_is_no_secret(monkeypatch: pytest.MonkeyPatch, 
         with monkeypatch.context() as one:
             one.setenv(name, odd)
             told = faults(settings)
-        # Lists may have blanks between their items.
+        # Lists may have blanks between their items, and a path may have any character.
         is_list = name == "GATEWAY_API_KEYS" and odd == " abc "
-        if not is_list and not any(line.startswith(f"{name}:") for line in told):
+        is_path = name == "TASK_DATABASE"
+        if not (is_list or is_path) and not any(line.startswith(f"{name}:") for line in told):
             unnamed.append(name)
         assert odd not in "\n".join(told)
     assert not unnamed
@@ -126,6 +127,12 @@ CASES = [
     *((EngineSettings, "ENGINE_HOST", each) for each in HOSTS),
     *((EngineSettings, "ENGINE_PUBLIC_HOST", each) for each in HOSTS),
     *((TaskSettings, "TASK_AVATAR_TARGET", each) for each in TARGETS),
+    *(
+        (TaskSettings, name, each)
+        for name in ("TASK_DATABASE", "TASK_DATABASE_LISTEN")
+        for each in ("mysql://me:hush@host/name", "postgresql://", "postgresql://me:hu sh@host/n")
+    ),
+    (TaskSettings, "TASK_DATABASE_LISTEN", "var/tasks.sqlite3"),
     *((GatewaySettings, "GATEWAY_SPEECH_TARGET", each) for each in TARGETS),
     *((SpeechSettings, "SPEECH_CHAT_BASE_URL", each) for each in URLS + ENDPOINTS),
     *((SpeechSettings, "SPEECH_SYNTHESIZER_FALLBACK_BASE_URL", each) for each in URLS + ENDPOINTS),
@@ -178,6 +185,12 @@ def test_what_is_no_such_value_is_named(
         (SpeechSettings, "SPEECH_TASK_TARGET", "task-1.parley.svc.cluster.local:50051"),
         (SpeechSettings, "SPEECH_TASK_TARGET", "[::1]:50051"),
         (SpeechSettings, "SPEECH_HOST", "::"),
+        (TaskSettings, "TASK_DATABASE", "/srv/数字 人/tasks.sqlite3"),
+        (
+            TaskSettings,
+            "TASK_DATABASE",
+            "postgresql://me:hush@one:5432,two:5432/name?sslmode=require",
+        ),
         (SpeechSettings, "SPEECH_PERSONAS", "/srv/数字 人/personas"),
         (GatewaySettings, "GATEWAY_API_KEYS", "one, two ,three"),
         (GatewaySettings, "GATEWAY_ALLOWED_ORIGINS", "*"),

@@ -1,6 +1,6 @@
 """Values to put into a journal, and the steps of a task's life."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +11,9 @@ from services.task.ports import Journal, Quota, Request, Storage
 from services.task.tasks import StopReason, Task, accepted, on_air, stopped, stopping
 
 OpenStorage: TypeAlias = Callable[[], AbstractAsyncContextManager[Storage]]
+
+ExpireLeases: TypeAlias = Callable[[], Awaitable[None]]
+"""Has all replicas count as silent."""
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 """When a ManualClock begins."""
@@ -37,7 +40,12 @@ def request(name: str, content: str = "content") -> Request:
 
 
 def event(
-    sequence: int, turn_id: int = 0, change: TurnChange | None = None, *, time: datetime = NOW
+    sequence: int,
+    turn_id: int = 0,
+    change: TurnChange | None = None,
+    *,
+    time: datetime = NOW,
+    payload: bytes | None = None,
 ) -> ConversationEvent:
     """Return a conversation event with a payload of its own."""
     return ConversationEvent(
@@ -45,7 +53,7 @@ def event(
         time=time,
         turn_id=turn_id,
         change=change,
-        payload=f"payload {sequence}".encode(),
+        payload=payload or f"payload {sequence}".encode(),
     )
 
 

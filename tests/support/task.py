@@ -177,7 +177,7 @@ async def task_service(
     cloud: Cloud | None = None,
     *,
     avatar_target: str | None = None,
-    database: Path | None = None,
+    database: Path | str | None = None,
     clock: ManualClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[str]:
@@ -195,7 +195,8 @@ async def task_service(
             channel = await stack.enter_async_context(connected(avatar_target))
             cloud = AvatarCloud(channel, settings.get("service_token"))
         chosen = TaskSettings(
-            **{"port": 0, "poll_s": 0.01, "sweep_interval_s": 0.05, **settings}, database=database
+            **{"port": 0, "poll_s": 0.01, "sweep_interval_s": 0.05, **settings},
+            database=str(database),
         )
         steady = SteadyClock(wall=clock.wall, steady=clock.steady) if clock else SteadyClock()
         serving = await stack.enter_async_context(

@@ -93,7 +93,8 @@ def event(sequence: int, turn_id: int = 0, **content: Any) -> talk.ConversationE
 
 
 async def append(
-    tasks: TaskServiceStub, task_id: str, *events: talk.ConversationEvent
+    tasks: TaskServiceStub, task_id: str, *events: talk.ConversationEvent, epoch: int = 0
 ) -> pb.AppendEventsResponse:
     """Append to a conversation."""
-    return await tasks.AppendEvents(pb.AppendEventsRequest(task_id=task_id, events=events))
+    request = pb.AppendEventsRequest(task_id=task_id, events=events, epoch=epoch)
+    return await tasks.AppendEvents(request)

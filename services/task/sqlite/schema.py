@@ -1,8 +1,12 @@
-"""The journal's schema, as the migrations that lead to it; a released one never changes."""
+"""The journal's schema in SQLite, as the migrations that lead to it."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from services.task.journal.migrations import Migration, SchemaVersion, oldest_program, pending
 
 # Times are microseconds since 1970 in UTC, durations are microseconds.
-MIGRATIONS: tuple[str, ...] = (
-    """
+_FIRST = """
     CREATE TABLE tasks (
         task_id TEXT PRIMARY KEY,
         state TEXT NOT NULL,
@@ -67,10 +71,65 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX requests_by_task ON requests (task_id);
     CREATE INDEX requests_by_time ON requests (time);
-    """,
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(script=_FIRST),
     # The conversation event that closed the turn: it has the ledger's segments.
-    "ALTER TABLE turns ADD COLUMN closed_by INTEGER;",
+    Migration(script="ALTER TABLE turns ADD COLUMN closed_by INTEGER;"),
     # One row: the timeline of the times that the last process wrote.
-    "CREATE TABLE timeline (boot_id TEXT NOT NULL, clock_offset INTEGER NOT NULL);",
-    "ALTER TABLE tasks ADD COLUMN claim_by INTEGER;",
+    Migration(
+        script="CREATE TABLE timeline (boot_id TEXT NOT NULL, clock_offset INTEGER NOT NULL);"
+    ),
+    Migration(script="ALTER TABLE tasks ADD COLUMN claim_by INTEGER;"),
+    # What sweeps and quotas count, however many tasks are over.
+    Migration(
+        script="""
+        CREATE INDEX live_tasks ON tasks (user_id, task_id)
+            WHERE state IN ('CREATING', 'STARTING', 'STOPPING', 'STREAMING');
+        """,
+        is_additive=True,
+    ),
+    # Who takes the steps of a task, who holds its conversation, and which replicas are alive.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN lease_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN is_due INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN conversation_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN conversation_epoch INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX due_tasks ON tasks (task_id) WHERE is_due = 1;
+        CREATE TABLE replicas (
+            replica_id TEXT PRIMARY KEY,
+            address TEXT NOT NULL,
+            expires_at INTEGER NOT NULL
+        );
+        CREATE TABLE duties (duty TEXT PRIMARY KEY, owner TEXT NOT NULL);
+        """,
+        is_additive=True,
+    ),
 )
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Take the steps that the database lacks, each in a transaction. Raises DatabaseError."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+        " oldest_program INTEGER NOT NULL DEFAULT 0)"
+    )
+    columns = {row[1] for row in connection.execute("PRAGMA table_info (migrations)")}
+    if "oldest_program" not in columns:
+        # Releases until 0.1 kept no such column, and open no database with steps they do not know.
+        connection.execute(
+            "ALTER TABLE migrations ADD COLUMN oldest_program INTEGER NOT NULL DEFAULT 0"
+        )
+    version, oldest = connection.execute(
+        "SELECT coalesce(max(version), 0), coalesce(max(oldest_program), 0) FROM migrations"
+    ).fetchone()
+    at = SchemaVersion(version=version, oldest_program=oldest)
+    for number, step in pending(migrations, at):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {step.script}"
+            "INSERT INTO migrations (version, time, oldest_program) VALUES"
+            f" ({number}, unixepoch() * 1000000, {oldest_program(number, step)}); COMMIT;"
+        )

@@ -1,16 +1,24 @@
-"""Storage in one SQLite file: a journal, and a notifier within this process."""
+"""Storage in one SQLite file, for one process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
+import structlog
+
+from services.task.jobs import Jobs
+from services.task.journal import leases
+from services.task.journal.database import Database
+from services.task.journal.journal import SqlJournal
 from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
 from services.task.sqlite.database import opened
-from services.task.sqlite.journal import SqliteJournal
-from services.task.sqlite.timeline import Timeline, boot_id
+from services.task.sqlite.timeline import Timeline, boot_id, continue_from
 from services.task.tasks import Clock
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -22,9 +30,15 @@ async def sqlite_storage(
     Raises DatabaseError.
     """
     notifier = TaskNotifier()
-    async with opened(path, on_change=notifier.publish) as database:
-        journal = SqliteJournal(database, clock)
-        await journal.continue_from(
-            Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
-        )
-        yield Storage(journal=journal, notifier=notifier)
+    async with opened(path, notifier.publish, clock=clock) as database, Jobs() as jobs:
+        timeline = Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
+        await _continue(database, timeline)
+        yield Storage(journal=SqlJournal(database, clock, jobs), notifier=notifier)
+
+
+async def _continue(database: Database, timeline: Timeline) -> None:
+    """Take over from the process before, and move times onto the timeline of this one."""
+    shift = await database.transact(partial(continue_from, now=timeline))
+    await database.transact(leases.succeed)
+    if shift:
+        log.warning("times of tasks shifted with the wall clock", by_s=shift.total_seconds())

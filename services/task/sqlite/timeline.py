@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from services.task.sqlite.database import Transaction
-from services.task.tasks import LIVE_STATES
+from services.task.journal.database import Transaction
+from services.task.journal.tables import IS_LIVE
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MICROSECOND = timedelta(microseconds=1)
@@ -28,30 +28,28 @@ def boot_id() -> str:
         return ""
 
 
-def continue_from(transaction: Transaction, now: Timeline) -> timedelta:
+async def continue_from(transaction: Transaction, now: Timeline) -> timedelta:
     """Move the times of live tasks onto a timeline; return how far they were shifted.
 
     An earlier process wrote them on its own. If the wall clock was set since then without a reboot,
     the shift keeps each task as old as it really is.
     """
-    row = transaction.execute("SELECT boot_id, clock_offset FROM timeline").fetchone()
+    row = await transaction.fetch_one("SELECT boot_id, clock_offset FROM timeline")
     shift = timedelta()
     if row is not None and now.boot_id and row["boot_id"] == now.boot_id:
         shift = now.offset - row["clock_offset"] * MICROSECOND
     if abs(shift) <= TOLERANCE:
         shift = timedelta()
     else:
-        micros = shift // MICROSECOND
-        states = tuple(LIVE_STATES)
-        transaction.execute(
-            "UPDATE tasks SET create_time = create_time + ?, accept_time = accept_time + ?,"
-            " start_time = start_time + ?, claim_by = claim_by + ?"
-            f" WHERE state IN ({', '.join('?' for _ in states)})",
-            (*[micros] * 4, *states),
+        await transaction.execute(
+            "UPDATE tasks SET create_time = create_time + $1, accept_time = accept_time + $1,"
+            f" start_time = start_time + $1, claim_by = claim_by + $1 WHERE {IS_LIVE}",
+            shift // MICROSECOND,
         )
-    transaction.execute("DELETE FROM timeline")
-    transaction.execute(
-        "INSERT INTO timeline (boot_id, clock_offset) VALUES (?, ?)",
-        (now.boot_id, now.offset // MICROSECOND),
+    await transaction.execute("DELETE FROM timeline")
+    await transaction.execute(
+        "INSERT INTO timeline (boot_id, clock_offset) VALUES ($1, $2)",
+        now.boot_id,
+        now.offset // MICROSECOND,
     )
     return shift

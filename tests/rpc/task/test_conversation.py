@@ -177,17 +177,13 @@ async def test_an_empty_conversation(tasks: TaskServiceStub) -> None:
 
 async def test_appending_again_changes_nothing(tasks: TaskServiceStub) -> None:
     task = await create_streaming(tasks)
-    await append(tasks, task.task_id, event(1, 1, **STARTED), event(2, 1, **delta("It")))
+    first, second = event(1, 1, **STARTED), event(2, 1, **delta("It"))
+    await append(tasks, task.task_id, first, second)
     before = await read(tasks, task.task_id, after=0)
-    for events in (
-        [event(1)],
-        [event(2, 1, **delta("It"))],
-        [event(1), event(2, 1, **delta("It"))],
-        [event(2), event(1)],
-    ):
+    for events in ([first], [second], [first, second], [second, first]):
         assert (await append(tasks, task.task_id, *events)).last_sequence == 2
     assert await read(tasks, task.task_id, after=0) == before
-    overlapping = [event(2), event(3, 1, **delta(" is"))]
+    overlapping = [second, event(3, 1, **delta(" is"))]
     assert (await append(tasks, task.task_id, *overlapping)).last_sequence == 3
     assert (await read(tasks, task.task_id)).turns[0].reply_text == "It is"
 
@@ -227,9 +223,10 @@ async def test_a_turn_that_was_running_may_be_closed_after_the_end(
     tasks: TaskServiceStub,
 ) -> None:
     task = await create_streaming(tasks)
-    await append(tasks, task.task_id, event(1, 1, **STARTED))
+    started = event(1, 1, **STARTED)
+    await append(tasks, task.task_id, started)
     await stop(tasks, task.task_id)
-    assert (await append(tasks, task.task_id, event(1))).last_sequence == 1
+    assert (await append(tasks, task.task_id, started)).last_sequence == 1
     closing = [event(2, 1, **delta("It")), event(3, 1, **FAILED)]
     assert (await append(tasks, task.task_id, *closing)).last_sequence == 3
     assert (await read(tasks, task.task_id)).turns[0].HasField("finish_time")

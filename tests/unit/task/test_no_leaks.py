@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from structlog.testing import capture_logs
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.ports import Avatar, AvatarState, Journal, Quota, Request, TaskFilter
+from services.task.ports import Avatar, AvatarState, Journal, Quota, Replica, Request, TaskFilter
 from services.task.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
-from services.task.state_machine import Pace, TaskStateMachine
+from services.task.state_machine import TaskStateMachine
+from services.task.step import Pace, Steps
 from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 
@@ -117,14 +120,24 @@ class Life:
 
 @asynccontextmanager
 async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncIterator[Life]:
-    async with sqlite_storage(path, clock) as storage, Jobs() as jobs:
+    replica = Replica(replica_id=str(uuid.uuid4()), address="")
+    async with (
+        sqlite_storage(path, clock) as storage,
+        kept_alive(storage.journal, replica),
+        Jobs() as jobs,
+    ):
         journal = storage.journal
         state_machine = TaskStateMachine(
+            replica_id=replica.replica_id,
+            steps=Steps(
+                journal=journal,
+                cloud=cloud,
+                clock=clock,
+                pace=Pace(settle_s=SETTLE_S, poll_s=0.001, slowest_poll_s=0.001),
+            ),
             journal=journal,
-            cloud=cloud,
+            notifier=storage.notifier,
             jobs=jobs,
-            clock=clock,
-            pace=Pace(settle_s=SETTLE_S, poll_s=0.001, slowest_poll_s=0.001),
         )
         yield Life(
             journal=journal,
@@ -136,7 +149,11 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
                 stop_patience_s=5.0,
             ),
             reconciler=Reconciler(
-                journal=journal, cloud=cloud, state_machine=state_machine, clock=clock
+                replica_id=replica.replica_id,
+                journal=journal,
+                cloud=cloud,
+                state_machine=state_machine,
+                clock=clock,
             ),
         )
 

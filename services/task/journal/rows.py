@@ -1,16 +1,26 @@
 """Tasks and turns as rows of the database, and back."""
 
 import json
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from services.runtime.reasons import Reason
 from services.task.conversation import TaskEvent, Turn
 from services.task.tasks import Failure, StopReason, Task, TaskState
 
-Row: TypeAlias = Mapping[str, Any] | sqlite3.Row
+SqlValue: TypeAlias = str | int | bytes | None
+
+
+class Row(Protocol):
+    """One row of a query's result."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return the value of a column."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the values of all columns."""
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,6 +52,11 @@ TASK_COLUMNS = (
 _NO_COLUMNS = dict.fromkeys(TASK_COLUMNS)
 
 
+def places(values: Iterable[object], *, first: int = 1) -> str:
+    """Return a placeholder for each value, numbered from `first`."""
+    return ", ".join(f"${number}" for number, _ in enumerate(values, start=first))
+
+
 def to_micros(time: datetime) -> int:
     """Return a time as microseconds since 1970."""
     return (time - _EPOCH) // _MICROSECOND
@@ -52,8 +67,8 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + micros * _MICROSECOND
 
 
-def task_to_row(task: Task) -> dict[str, str | int | None]:
-    """Return the columns of a task."""
+def task_to_row(task: Task) -> dict[str, SqlValue]:
+    """Return the columns of a task, in the order of TASK_COLUMNS."""
     return {
         "task_id": task.task_id,
         "state": task.state.value,

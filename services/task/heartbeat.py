@@ -1,0 +1,40 @@
+"""The sign of life that keeps what this replica holds its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.task.ports import LEASE_S, Journal, Replica
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = LEASE_S / 4
+
+
+@asynccontextmanager
+async def kept_alive(journal: Journal, replica: Replica) -> AsyncIterator[None]:
+    """Keep a replica alive while the block is open; what it holds is free after that.
+
+    Raises ServiceError when the journal cannot be reached at the beginning.
+    """
+    await journal.keep_replica(replica)
+    beating = asyncio.create_task(_beat(journal, replica), name="heartbeat")
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.wait({beating})
+        with suppress(ServiceError):
+            await journal.forget_replica(replica.replica_id)
+
+
+async def _beat(journal: Journal, replica: Replica) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        try:
+            await journal.keep_replica(replica)
+        except ServiceError as error:
+            log.warning("replica not kept alive", reason=error.reason.value)

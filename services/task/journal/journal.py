@@ -1,0 +1,292 @@
+"""The journal of tasks: rows, their events and the requests that created them."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
+from services.task.jobs import Jobs
+from services.task.journal import leases, record, requests, tables
+from services.task.journal.appending import Append, AppendQueue
+from services.task.journal.database import Database, Transaction
+from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
+from services.task.ports import Lease, Quota, Replica, Request, Snapshot, TaskFilter
+from services.task.tasks import Clock, Task, TaskState
+
+# Sorts after every task id.
+_AFTER_ALL = "~"
+
+
+class SqlJournal:
+    """Keeps everything in one SQL database.
+
+    Locks are taken in this order, so that no two transactions wait for each other: that of
+    additions, that of a request, the rows of tasks by their ids.
+    """
+
+    def __init__(self, database: Database, clock: Clock, jobs: Jobs) -> None:
+        self._database = database
+        self._clock = clock
+        self._appends = AppendQueue(database, clock, jobs)
+
+    async def add(
+        self, task: Task, request: Request | None, quota: Quota, *, replica_id: str = ""
+    ) -> Task:
+        """Record a new task, or return the one that an earlier call with the request created."""
+
+        async def work(transaction: Transaction) -> Task:
+            # One addition at a time, in all processes: each counts what runs.
+            await transaction.lock("additions")
+            await requests.lock(transaction, request)
+            now = self._clock()
+            known = await requests.answered(transaction, request, now=now)
+            if known is not None:
+                return await tables.get(transaction, known)
+            await tables.check_stream(transaction, task)
+            await tables.check_quota(transaction, task, quota)
+            await tables.insert(transaction, task)
+            await leases.record_first(transaction, task.task_id, replica_id)
+            await requests.note(transaction, request, task.task_id, now=now)
+            await self._note_state(transaction, task)
+            return task
+
+        return await self._database.transact(work)
+
+    async def find_created(self, request: Request | None) -> Task:
+        """Return the task that an earlier call with the request created."""
+
+        async def work(transaction: Transaction) -> Task:
+            known = await requests.answered(transaction, request, now=self._clock())
+            if known is None:
+                raise ServiceError(Reason.TASK_NOT_FOUND, "No task was made by this request.")
+            return await tables.get(transaction, known)
+
+        return await self._database.read(work)
+
+    async def change(
+        self,
+        task_id: str,
+        change: Callable[[Task], Task],
+        request: Request | None = None,
+        *,
+        lease: Lease | None = None,
+    ) -> tuple[Task, Task]:
+        """Replace a task with what `change` makes of it; return it before and after."""
+
+        async def work(transaction: Transaction) -> tuple[Task, Task]:
+            await requests.lock(transaction, request)
+            row = await tables.row_for_update(transaction, task_id)
+            leases.check_fence(row, lease)
+            before = task_from_row(row)
+            now = self._clock()
+            if await requests.answered(transaction, request, now=now) is not None:
+                return before, before
+            after = change(before)
+            await requests.note(transaction, request, task_id, now=now)
+            if after != before:
+                await tables.update(transaction, after)
+            if after.state != before.state:
+                await self._note_state(transaction, after)
+            if before.state is TaskState.CREATING and after.state is TaskState.FAILED:
+                await requests.forget(transaction, task_id)
+            return before, after
+
+        return await self._database.transact(work)
+
+    async def get(self, task_id: str) -> Task:
+        """Return a task."""
+
+        async def work(transaction: Transaction) -> Task:
+            return await tables.get(transaction, task_id)
+
+        return await self._database.read(work)
+
+    async def get_by_avatar(self, avatar_id: str) -> Task:
+        """Return the newest task with an avatar."""
+        found = await self.page(TaskFilter(avatar_id=avatar_id), before="", size=1)
+        if not found:
+            raise ServiceError(
+                Reason.TASK_NOT_FOUND, "avatar_id: no task has this avatar", avatar_id=avatar_id
+            )
+        return found[0]
+
+    async def live(self) -> Sequence[Task]:
+        """Return all tasks that are not in a final state."""
+        # Sorted here: the index of the live tasks is small, that of the ids has all tasks.
+        tasks = await self._tasks(f"SELECT * FROM tasks WHERE {tables.IS_LIVE}")
+        return sorted(tasks, key=lambda task: task.task_id)
+
+    async def of_stream(self, room_id: str, stream_id: str, *, since: datetime) -> Sequence[Task]:
+        """Return the tasks for a room and stream that were created after a moment."""
+        return await self._tasks(
+            "SELECT * FROM tasks WHERE stream_id = $1 AND create_time > $2 AND room_id = $3",
+            stream_id,
+            to_micros(since),
+            room_id,
+        )
+
+    async def is_repeatable(self, task_id: str) -> bool:
+        """Return whether a request id leads to the task."""
+
+        async def work(transaction: Transaction) -> bool:
+            return await requests.is_known(transaction, task_id)
+
+        return await self._database.read(work)
+
+    async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
+        """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
+        conditions = ["task_id < $1"]
+        parameters: list[SqlValue] = [before or _AFTER_ALL]
+        if wanted.states:
+            numbered = places(wanted.states, first=len(parameters) + 1)
+            conditions.append(f"state IN ({numbered})")
+            parameters += wanted.states
+        for column, value in (("user_id", wanted.user_id), ("avatar_id", wanted.avatar_id)):
+            if value:
+                parameters.append(value)
+                conditions.append(f"{column} = ${len(parameters)}")
+        parameters.append(size)
+        return await self._tasks(
+            f"SELECT * FROM tasks WHERE {' AND '.join(conditions)}"
+            f" ORDER BY task_id DESC LIMIT ${len(parameters)}",
+            *parameters,
+        )
+
+    async def snapshot(self, task_id: str) -> Snapshot:
+        """Return a task and its last sequence, read together."""
+
+        async def work(transaction: Transaction) -> Snapshot:
+            task = await tables.get(transaction, task_id)
+            last_sequence = await record.last_sequence(transaction, task_id)
+            return Snapshot(task=task, last_sequence=last_sequence)
+
+        return await self._database.read(work)
+
+    async def events_after(
+        self, task_id: str, sequence: int, *, limit: int
+    ) -> tuple[Sequence[TaskEvent], bool]:
+        """Return the next events, and whether nothing can follow them."""
+
+        async def work(transaction: Transaction) -> tuple[Sequence[TaskEvent], bool]:
+            events = await record.events_after(transaction, task_id, sequence, limit=limit)
+            is_whole = len(events) < limit
+            return events, is_whole and (await tables.get(transaction, task_id)).state.is_final
+
+        return await self._database.read(work)
+
+    async def append(
+        self,
+        task_id: str,
+        events: Sequence[ConversationEvent],
+        *,
+        closing_grace: timedelta,
+        epoch: int | None = None,
+    ) -> int:
+        """Append events to a conversation, skipping those it has; return its last sequence."""
+        return await self._appends.append(
+            Append(task_id=task_id, events=events, closing_grace=closing_grace, epoch=epoch)
+        )
+
+    async def conversation(
+        self, task_id: str, *, after_turn_id: int, after_sequence: int | None
+    ) -> Conversation:
+        """Return a page of what was said in a task."""
+
+        async def work(transaction: Transaction) -> Conversation:
+            await tables.get(transaction, task_id)
+            return await record.conversation(
+                transaction, task_id, after_turn_id=after_turn_id, after_sequence=after_sequence
+            )
+
+        return await self._database.read(work)
+
+    async def turn(self, task_id: str, turn_id: int) -> RecordedTurn:
+        """Return a turn of a task."""
+
+        async def work(transaction: Transaction) -> RecordedTurn:
+            await tables.get(transaction, task_id)
+            return await record.turn(transaction, task_id, turn_id)
+
+        return await self._database.read(work)
+
+    async def last_turn_time(self, task_id: str) -> datetime | None:
+        """Return when the last turn of a task's conversation ended, or began if it still runs."""
+
+        async def work(transaction: Transaction) -> datetime | None:
+            return await record.last_turn_time(transaction, task_id)
+
+        return await self._database.read(work)
+
+    async def keep_replica(self, replica: Replica) -> None:
+        """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
+        await self._database.transact(partial(leases.keep_replica, replica=replica))
+
+    async def forget_replica(self, replica_id: str) -> None:
+        """Free what a replica holds, as it is about to end."""
+        await self._database.transact(partial(leases.forget_replica, replica_id=replica_id))
+
+    async def take(self, task_id: str, replica_id: str) -> Lease | None:
+        """Take a task's lease for a replica; None while another one that is alive has it."""
+        return await self._database.transact(
+            partial(leases.take, task_id=task_id, replica_id=replica_id)
+        )
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease back, unless it was taken over."""
+        await self._database.transact(partial(leases.release, lease=lease))
+
+    async def lead(self, duty: str, replica_id: str) -> bool:
+        """Return whether a replica is the one that has a duty, which it keeps while it is alive."""
+        return await self._database.transact(partial(leases.lead, duty=duty, replica_id=replica_id))
+
+    async def mark_due(self, task_ids: Sequence[str]) -> None:
+        """Have some replica look at tasks."""
+        if task_ids:
+            await self._database.transact(partial(leases.mark_due, task_ids=task_ids))
+
+    async def take_due(
+        self, replica_id: str, *, limit: int, busy: Collection[str]
+    ) -> Sequence[Lease]:
+        """Take the leases of tasks to look at, but none that another replica holds, or `busy`."""
+        return await self._database.transact(
+            partial(leases.take_due, replica_id=replica_id, limit=limit, busy=busy)
+        )
+
+    async def wake(self, task_id: str) -> None:
+        """Wake everyone who watches a task, on every replica."""
+
+        async def work(transaction: Transaction) -> None:
+            transaction.announce(task_id)
+
+        await self._database.transact(work)
+
+    async def claim_conversation(self, task_id: str, replica_id: str) -> int:
+        """Make a replica the owner of a task's conversation; return the epoch."""
+        return await self._database.transact(
+            partial(leases.claim_conversation, task_id=task_id, replica_id=replica_id)
+        )
+
+    async def release_conversation(self, task_id: str, epoch: int) -> None:
+        """Give a conversation back, unless it has moved."""
+        await self._database.transact(
+            partial(leases.release_conversation, task_id=task_id, epoch=epoch)
+        )
+
+    async def forget_requests(self) -> None:
+        """Delete the requests that are too old to be repeated."""
+
+        async def work(transaction: Transaction) -> None:
+            await requests.forget_old(transaction, now=self._clock())
+
+        await self._database.transact(work)
+
+    async def _tasks(self, sql: str, *parameters: SqlValue) -> Sequence[Task]:
+        async def work(transaction: Transaction) -> Sequence[Task]:
+            return [task_from_row(row) for row in await transaction.fetch(sql, *parameters)]
+
+        return await self._database.read(work)
+
+    async def _note_state(self, transaction: Transaction, task: Task) -> None:
+        await record.note(transaction, task.task_id, task_to_content(task), now=self._clock())

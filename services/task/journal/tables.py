@@ -1,0 +1,85 @@
+"""The table of tasks, within one transaction."""
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.journal.database import Transaction
+from services.task.journal.rows import TASK_COLUMNS, Row, places, task_from_row, task_to_row
+from services.task.ports import Quota
+from services.task.tasks import LIVE_STATES, Task
+
+IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
+"""As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""
+_SELECT = "SELECT * FROM tasks WHERE task_id = $1"
+_INSERT = f"INSERT INTO tasks ({', '.join(TASK_COLUMNS)}) VALUES ({places(TASK_COLUMNS)})"
+_CHANGES = ", ".join(
+    f"{column} = ${number}" for number, column in enumerate(TASK_COLUMNS[1:], start=2)
+)
+_UPDATE = f"UPDATE tasks SET {_CHANGES} WHERE task_id = $1"
+
+
+def not_found(task_id: str) -> ServiceError:
+    """Return the error for a task that does not exist."""
+    return ServiceError(Reason.TASK_NOT_FOUND, "task_id: there is no such task", task_id=task_id)
+
+
+async def get(transaction: Transaction, task_id: str) -> Task:
+    """Return a task. Raises ServiceError with TASK_NOT_FOUND."""
+    row = await transaction.fetch_one(_SELECT, task_id)
+    if row is None:
+        raise not_found(task_id)
+    return task_from_row(row)
+
+
+async def row_for_update(transaction: Transaction, task_id: str) -> Row:
+    """Return the row of a task, which nobody else changes meanwhile. Raises ServiceError."""
+    rows = await transaction.fetch_for_update(_SELECT, task_id)
+    if not rows:
+        raise not_found(task_id)
+    return rows[0]
+
+
+async def insert(transaction: Transaction, task: Task) -> None:
+    """Add a task."""
+    await transaction.execute(_INSERT, *task_to_row(task).values())
+
+
+async def update(transaction: Transaction, task: Task) -> None:
+    """Write a task anew."""
+    await transaction.execute(_UPDATE, *task_to_row(task).values())
+
+
+async def check_stream(transaction: Transaction, task: Task) -> None:
+    """Raise ServiceError with STREAM_IN_USE if a live task has the task's stream."""
+    row = await transaction.fetch_one(
+        f"SELECT 1 FROM tasks WHERE stream_id = $1 AND {IS_LIVE}", task.stream_id
+    )
+    if row is not None:
+        raise ServiceError(
+            Reason.STREAM_IN_USE,
+            "stream_id: a running task has this stream",
+            stream_id=task.stream_id,
+        )
+
+
+async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> None:
+    """Raise ServiceError with QUOTA_EXCEEDED if no more tasks may run."""
+    running = await _count(transaction, IS_LIVE)
+    if running >= quota.running:
+        raise ServiceError(
+            Reason.QUOTA_EXCEEDED, f"{running} tasks are running, no more are allowed"
+        )
+    if not task.user_id:
+        return
+    own = await _count(transaction, f"user_id = $1 AND {IS_LIVE}", task.user_id)
+    if own >= quota.running_per_user:
+        raise ServiceError(
+            Reason.QUOTA_EXCEEDED, f"user_id: {own} tasks of this user are running, no more allowed"
+        )
+
+
+async def _count(transaction: Transaction, condition: str, *parameters: str) -> int:
+    row = await transaction.fetch_one(
+        f"SELECT count(*) AS number FROM tasks WHERE {condition}", *parameters
+    )
+    number: int = row["number"] if row else 0
+    return number

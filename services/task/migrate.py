@@ -1,0 +1,23 @@
+"""`python -m services.task.migrate`: brings the database up to date, and does nothing else.
+
+The service does so itself when it starts. As a job before that, this may have rights on the
+database that the service does not need.
+"""
+
+from services.runtime.logs import configure_logs
+from services.runtime.process import run
+from services.runtime.settings import load
+from services.task.journal.database import DatabaseError
+from services.task.settings import TaskSettings
+from services.task.storage import migrated
+
+
+async def main() -> None:
+    """Migrate the database that the settings name."""
+    settings = load(TaskSettings)
+    configure_logs("migrate", settings)
+    await migrated(settings)
+
+
+if __name__ == "__main__":
+    run("migrate", main, failures=(DatabaseError,))

@@ -1,0 +1,143 @@
+"""The journal's schema in PostgreSQL, as the migrations that lead to it."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from services.task.journal.migrations import Migration, SchemaVersion, oldest_program, pending
+
+MIGRATIONS: tuple[Migration, ...] = (
+    # Times are microseconds since 1970 in UTC, durations are microseconds. Task ids compare by
+    # their bytes, whatever the locale of the database. No table refers to another: whoever writes
+    # about a task has locked its row, and tables may be partitioned or distributed by task_id.
+    Migration(
+        script="""
+        CREATE TABLE tasks (
+            task_id TEXT COLLATE "C" PRIMARY KEY,
+            state TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            stream_id TEXT NOT NULL,
+            digital_human_id TEXT NOT NULL,
+            persona_id TEXT NOT NULL,
+            language_code TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            background_color TEXT NOT NULL,
+            avatar_id TEXT NOT NULL,
+            max_duration BIGINT NOT NULL,
+            max_idle_duration BIGINT NOT NULL,
+            create_time BIGINT NOT NULL,
+            accept_time BIGINT,
+            start_time BIGINT,
+            stop_time BIGINT,
+            stop_reason TEXT,
+            failure_reason TEXT,
+            failure_message TEXT,
+            claim_by BIGINT
+        );
+        CREATE INDEX tasks_by_state ON tasks (state, task_id);
+        CREATE INDEX tasks_by_user ON tasks (user_id, task_id);
+        CREATE INDEX tasks_by_avatar ON tasks (avatar_id, task_id) WHERE avatar_id <> '';
+        CREATE INDEX tasks_by_stream ON tasks (stream_id, create_time);
+        CREATE INDEX live_tasks ON tasks (user_id)
+            WHERE state IN ('CREATING', 'STARTING', 'STOPPING', 'STREAMING');
+        CREATE UNIQUE INDEX live_streams ON tasks (stream_id)
+            WHERE state IN ('CREATING', 'STARTING', 'STOPPING', 'STREAMING');
+
+        CREATE TABLE events (
+            task_id TEXT COLLATE "C" NOT NULL,
+            sequence BIGINT NOT NULL,
+            time BIGINT NOT NULL,
+            conversation_sequence BIGINT,
+            content BYTEA NOT NULL,
+            PRIMARY KEY (task_id, sequence)
+        );
+        CREATE UNIQUE INDEX conversation_events ON events (task_id, conversation_sequence)
+            WHERE conversation_sequence IS NOT NULL;
+
+        CREATE TABLE turns (
+            task_id TEXT COLLATE "C" NOT NULL,
+            turn_id BIGINT NOT NULL,
+            origin INTEGER NOT NULL DEFAULT 0,
+            user_text TEXT NOT NULL DEFAULT '',
+            reply_text TEXT NOT NULL DEFAULT '',
+            heard_text TEXT NOT NULL DEFAULT '',
+            is_interrupted BOOLEAN NOT NULL DEFAULT FALSE,
+            language_code TEXT NOT NULL DEFAULT '',
+            start_time BIGINT NOT NULL,
+            finish_time BIGINT,
+            failure BYTEA NOT NULL DEFAULT '',
+            ledger BYTEA NOT NULL DEFAULT '',
+            latency BYTEA NOT NULL DEFAULT '',
+            closed_by BIGINT,
+            PRIMARY KEY (task_id, turn_id)
+        );
+
+        CREATE TABLE requests (
+            request_id TEXT COLLATE "C" PRIMARY KEY,
+            digest BYTEA NOT NULL,
+            task_id TEXT COLLATE "C" NOT NULL,
+            time BIGINT NOT NULL
+        );
+        CREATE INDEX requests_by_task ON requests (task_id);
+        CREATE INDEX requests_by_time ON requests (time);
+        """
+    ),
+    # Who takes the steps of a task, who holds its conversation, and which replicas are alive: by
+    # the clock of the database, as those of the replicas need not agree.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN lease_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN is_due INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN conversation_owner TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tasks ADD COLUMN conversation_epoch BIGINT NOT NULL DEFAULT 0;
+        CREATE INDEX due_tasks ON tasks (task_id) WHERE is_due = 1;
+        CREATE TABLE replicas (
+            replica_id TEXT PRIMARY KEY,
+            address TEXT NOT NULL,
+            expires_at BIGINT NOT NULL
+        );
+        CREATE TABLE duties (duty TEXT PRIMARY KEY, owner TEXT NOT NULL);
+        CREATE FUNCTION now_micros() RETURNS BIGINT LANGUAGE SQL VOLATILE
+            AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT';
+        """,
+        is_additive=True,
+    ),
+)
+
+
+async def migrate(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> int:
+    """Take the steps that the database lacks, all or none; return how many there were.
+
+    Processes that start together take turns. Raises DatabaseError.
+    """
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('migrations', 0))")
+        at = await _version(connection)
+        steps = pending(migrations, at)
+        for number, step in steps:
+            await connection.execute(step.script)
+            await connection.execute(
+                "INSERT INTO migrations (version, time, oldest_program)"
+                f" VALUES ({number}, extract(epoch FROM now()) * 1000000,"
+                f" {oldest_program(number, step)})"
+            )
+        return len(steps)
+
+
+async def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> SchemaVersion:
+    # Looked for first: a role that may not create tables can serve a database that is migrated.
+    if not await connection.fetchval("SELECT to_regclass('migrations') IS NOT NULL"):
+        await connection.execute(
+            "CREATE TABLE migrations (version INTEGER PRIMARY KEY, time BIGINT NOT NULL,"
+            " oldest_program INTEGER NOT NULL)"
+        )
+    row = await connection.fetchrow(
+        "SELECT coalesce(max(version), 0) AS version,"
+        " coalesce(max(oldest_program), 0) AS oldest_program FROM migrations"
+    )
+    assert row is not None
+    return SchemaVersion(version=row["version"], oldest_program=row["oldest_program"])

@@ -1,0 +1,32 @@
+"""Storage in PostgreSQL, for any number of processes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.task.jobs import Jobs
+from services.task.journal.journal import SqlJournal
+from services.task.notifier import TaskNotifier
+from services.task.ports import Storage
+from services.task.postgres.database import opened
+from services.task.postgres.news import Listener, Sender
+from services.task.tasks import Clock
+
+
+@asynccontextmanager
+async def postgres_storage(
+    url: str, clock: Clock, *, listen_url: str | None = None, pool_size: int = 10
+) -> AsyncIterator[Storage]:
+    """Connect to the database, creating or migrating its tables.
+
+    `url` may lead through pgbouncer in transaction mode; then `listen_url` must not. Raises
+    DatabaseError.
+    """
+    notifier = TaskNotifier()
+    sender = Sender()
+    async with (
+        opened(url, pool_size=pool_size, sender=sender, on_change=notifier.publish) as database,
+        Jobs() as jobs,
+    ):
+        listener = Listener(listen_url or url, sender, notifier)
+        jobs.begin(listener.run(), name="listener")
+        yield Storage(journal=SqlJournal(database, clock, jobs), notifier=notifier)

@@ -1,0 +1,43 @@
+"""Opens or migrates the database that the settings name."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from services.runtime.clock import SteadyClock
+from services.task.ports import Storage
+from services.task.postgres.database import connected
+from services.task.postgres.schema import migrate
+from services.task.postgres.storage import postgres_storage
+from services.task.settings import TaskSettings
+from services.task.sqlite.database import opened
+from services.task.sqlite.storage import sqlite_storage
+from services.task.tasks import Clock
+
+
+def storage_of(
+    settings: TaskSettings, clock: Clock, steady: SteadyClock
+) -> AbstractAsyncContextManager[Storage]:
+    """Return the storage to open; `clock` tells the time of `steady`. It raises DatabaseError."""
+    if url := settings.database_url:
+        listen_url = settings.database_listen
+        return postgres_storage(
+            url,
+            clock,
+            listen_url=listen_url.get_secret_value() if listen_url else None,
+            pool_size=settings.database_pool,
+        )
+    return sqlite_storage(_path(settings), clock, clock_offset_s=steady.offset_s)
+
+
+async def migrated(settings: TaskSettings) -> None:
+    """Bring the database up to date. Raises DatabaseError."""
+    if url := settings.database_url:
+        async with connected(url) as connection:
+            await migrate(connection)
+        return
+    async with opened(_path(settings), on_change=lambda _: None):
+        pass
+
+
+def _path(settings: TaskSettings) -> Path:
+    return Path(settings.database.get_secret_value())

@@ -1,0 +1,241 @@
+"""However much there is, each statement reads one task's rows or a bounded part of an index."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.task.jobs import Jobs
+from services.task.journal.database import Database, Transaction, Work
+from services.task.journal.journal import SqlJournal
+from services.task.journal.rows import Row, SqlValue, places, task_to_row
+from services.task.ports import Journal, Replica, TaskFilter
+from services.task.postgres.database import opened as postgres_opened
+from services.task.postgres.news import Sender
+from services.task.sqlite.database import opened as sqlite_opened
+from services.task.tasks import Failure, TaskState, refused
+from tests.support.journal import GRACE, NOW, UNLIMITED, end, event, put_on_air, request, task
+from tests.support.task import ManualClock
+
+T = TypeVar("T")
+
+TASKS = 20_000
+"""All of them over, each with an event, a turn and a request."""
+FAILURE = Failure(reason=Reason.CLOUD_NO_CAPACITY, message="The cloud is full.")
+
+
+class RecordingTransaction:
+    """Passes statements on, and notes them."""
+
+    def __init__(self, transaction: Transaction, seen: dict[str, Sequence[SqlValue]]) -> None:
+        self._transaction = transaction
+        self._seen = seen
+
+    async def fetch(self, sql: str, *parameters: SqlValue) -> Sequence[Row]:
+        """Return all rows."""
+        self._seen[sql] = parameters
+        return await self._transaction.fetch(sql, *parameters)
+
+    async def fetch_one(self, sql: str, *parameters: SqlValue) -> Row | None:
+        """Return the first row."""
+        self._seen[sql] = parameters
+        return await self._transaction.fetch_one(sql, *parameters)
+
+    async def fetch_for_update(self, sql: str, *parameters: SqlValue) -> Sequence[Row]:
+        """Return all rows, locked."""
+        self._seen[sql] = parameters
+        return await self._transaction.fetch_for_update(sql, *parameters)
+
+    async def fetch_unlocked(self, sql: str, *parameters: SqlValue) -> Sequence[Row]:
+        """Return the rows that nobody has locked."""
+        self._seen[sql] = parameters
+        return await self._transaction.fetch_unlocked(sql, *parameters)
+
+    async def execute(self, sql: str, *parameters: SqlValue) -> None:
+        """Run a statement."""
+        self._seen[sql] = parameters
+        await self._transaction.execute(sql, *parameters)
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> None:
+        """Run a statement for each row."""
+        if values := list(rows):
+            self._seen[sql] = values[0]
+        await self._transaction.execute_many(sql, values)
+
+    async def lock(self, name: str) -> None:
+        """Hold a lock."""
+        await self._transaction.lock(name)
+
+    def announce(self, task_id: str) -> None:
+        """Wake watchers."""
+        self._transaction.announce(task_id)
+
+
+class RecordingDatabase:
+    """Passes transactions on, and notes their statements with parameters."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.seen: dict[str, Sequence[SqlValue]] = {}
+
+    async def transact(self, work: Work[T]) -> T:
+        """Run a transaction."""
+        return await self._database.transact(partial(self._recorded, work))
+
+    async def read(self, work: Work[T]) -> T:
+        """Run a transaction that only reads."""
+        return await self._database.read(partial(self._recorded, work))
+
+    async def _recorded(self, work: Work[T], transaction: Transaction) -> T:
+        return await work(RecordingTransaction(transaction, self.seen))
+
+
+NUMBERS = (
+    "WITH RECURSIVE numbers (number) AS"
+    f" (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {TASKS})"
+)
+ONE = task_to_row(task(0, state=TaskState.STOPPED))
+
+
+async def fill(transaction: Transaction) -> None:
+    """Write what many tasks leave behind."""
+    await transaction.execute(
+        f"INSERT INTO tasks ({', '.join(ONE)}) VALUES ({places(ONE)})", *ONE.values()
+    )
+    numbered = {
+        "task_id": "'task_' || number",
+        "stream_id": "'stream-' || number",
+        "user_id": "'u' || number % 50",
+    }
+    columns = (numbered.get(column, column) for column in ONE)
+    for insert in (
+        f"tasks ({', '.join(ONE)}) {NUMBERS} SELECT {', '.join(columns)} FROM tasks, numbers",
+        "events (task_id, sequence, time, conversation_sequence, content)"
+        f" {NUMBERS} SELECT 'task_' || number, 1, 1, 1, '' FROM numbers",
+        "turns (task_id, turn_id, start_time)"
+        f" {NUMBERS} SELECT 'task_' || number, 1, 1 FROM numbers",
+        "requests (request_id, digest, task_id, time)"
+        f" {NUMBERS} SELECT 'r' || number, '', 'task_' || number, {2**60} FROM numbers",
+    ):
+        await transaction.execute(f"INSERT INTO {insert}")
+
+
+async def analyze(transaction: Transaction) -> None:
+    """Have the database count what it has."""
+    await transaction.execute("ANALYZE")
+
+
+async def use(journal: Journal) -> None:
+    """Call every method of a journal, in each of its ways."""
+    first, second, third = (TASKS + number for number in range(3))
+    user = {"user_id": "u1"}
+    known = (await journal.add(task(first, **user), request("first"), UNLIMITED)).task_id
+    await journal.add(task(second, **user), request("first"), UNLIMITED)
+    await journal.find_created(request("first"))
+    await put_on_air(journal, known)
+    other = (await journal.add(task(third), None, UNLIMITED)).task_id
+    await journal.change(other, partial(refused, failure=FAILURE, at=NOW), request("other"))
+    await journal.get(known)
+    await journal.live()
+    await journal.of_stream("room", f"stream-{first}", since=NOW)
+    await journal.is_repeatable(known)
+    await journal.get_by_avatar(f"avatar of {known}")
+    for wanted in (
+        TaskFilter(),
+        TaskFilter(states=(TaskState.STREAMING,)),
+        TaskFilter(states=(TaskState.STREAMING, TaskState.STARTING)),
+        TaskFilter(states=(TaskState.STOPPED,)),
+        TaskFilter(user_id="u1"),
+        TaskFilter(user_id="u1", states=(TaskState.STREAMING,)),
+    ):
+        for before in ("", known):
+            await journal.page(wanted, before=before, size=50)
+    await journal.snapshot(known)
+    await journal.events_after(known, 0, limit=200)
+    said = [
+        event(1, 1, TurnStarted(origin=1, user_text="Hello.", language_code="en")),
+        event(2, 1, ReplyUpdated(delta="Hi.")),
+        event(3, 1, TurnClosed(reply_text="Hi.", heard_text="Hi.")),
+    ]
+    await asyncio.gather(
+        *(journal.append(each, said, closing_grace=GRACE) for each in (known, other)),
+        return_exceptions=True,
+    )
+    await journal.conversation(known, after_turn_id=0, after_sequence=0)
+    await journal.turn(known, 1)
+    await journal.last_turn_time(known)
+    await use_leases(journal, known)
+    await end(journal, known)
+    await journal.append(known, [event(4), event(4)], closing_grace=GRACE)
+    await journal.forget_requests()
+
+
+async def use_leases(journal: Journal, task_id: str) -> None:
+    """Call every method of a journal that is about replicas."""
+    for name in ("one", "other"):
+        await journal.keep_replica(Replica(replica_id=name, address=f"{name}:1"))
+    lease = await journal.take(task_id, "one")
+    assert lease is not None
+    assert await journal.take(task_id, "other") is None
+    await journal.release(lease)
+    await journal.mark_due([task_id])
+    assert await journal.take_due("other", limit=10, busy=())
+    assert await journal.lead("sweep", "one")
+    epoch = await journal.claim_conversation(task_id, "one")
+    with pytest.raises(ServiceError):
+        await journal.claim_conversation(task_id, "other")
+    with pytest.raises(ServiceError):
+        await journal.append(task_id, [event(4)], closing_grace=GRACE, epoch=epoch + 1)
+    await journal.release_conversation(task_id, epoch)
+    await journal.forget_replica("one")
+
+
+@asynccontextmanager
+async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    if kind == "sqlite":
+        async with sqlite_opened(folder / "tasks.sqlite3", lambda _: None) as database:
+            yield database
+    else:
+        url = request.getfixturevalue("postgres_url")
+        async with postgres_opened(
+            url, pool_size=2, sender=Sender(), on_change=lambda _: None
+        ) as database:
+            yield database
+
+
+EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
+# An index of the live tasks, or of those to look at, may be read as a whole; replicas are few.
+WHOLE_TABLE = {
+    "sqlite": r"SCAN (?!tasks USING .*INDEX (live|due)_tasks|replicas|duties)",
+    "postgres": r"Seq Scan on (?!replicas|duties)",
+}
+
+
+@pytest.mark.parametrize("kind", EXPLAIN)
+async def test_no_statement_reads_a_whole_table(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, clock: ManualClock
+) -> None:
+    async def explain(sql: str, parameters: Sequence[SqlValue], transaction: Transaction) -> str:
+        rows = await transaction.fetch(f"{EXPLAIN[kind]} {sql}", *parameters)
+        return "\n".join(str(tuple(row)[-1]) for row in rows)
+
+    async with open_(kind, tmp_path, request) as database, Jobs() as jobs:
+        await database.transact(fill)
+        await database.transact(analyze)
+        recording = RecordingDatabase(database)
+        await use(SqlJournal(recording, clock, jobs))
+        assert len(recording.seen) > 30
+        plans = {
+            sql: await database.transact(partial(explain, sql, parameters))
+            for sql, parameters in recording.seen.items()
+        }
+    whole = {sql: plan for sql, plan in plans.items() if re.search(WHOLE_TABLE[kind], plan)}
+    assert not whole

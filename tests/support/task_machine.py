@@ -1,0 +1,47 @@
+"""The task service as a process that may be killed."""
+
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+
+from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from parley.processes import Command, Running, running
+from parley.readiness import until_serving
+from tests.support.compose import ROOT
+
+
+class Machine:
+    """A machine on which the task service runs, dies and restarts, in front of one cloud."""
+
+    def __init__(self, avatar_target: str, database: Path | str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._target = f"127.0.0.1:{probe.getsockname()[1]}"
+        self._command = Command(
+            name="task",
+            words=(sys.executable, "-m", "services.task"),
+            environment={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "gen")]),
+                "TASK_PORT": self._target.rpartition(":")[2],
+                "TASK_AVATAR_TARGET": avatar_target,
+                "TASK_DATABASE": str(database),
+                "TASK_SWEEP_INTERVAL_S": "0.1",
+                "TASK_POLL_S": "0.01",
+            },
+        )
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[tuple[Running, TaskServiceStub]]:
+        """Run the service while the block is open; yields the process and a client."""
+        async with (
+            running(self._command, on_line=lambda *_: None, grace_s=10) as process,
+            grpc.aio.insecure_channel(self._target) as channel,
+        ):
+            await until_serving(self._target)
+            yield process, TaskServiceStub(channel)
