@@ -78,8 +78,9 @@ docs: $(INSTALLED) ## Regenerate docs/errors.md and .env.example
 	$(BIN)/python -m tools.env_example
 
 .PHONY: release
-release: $(DEPENDENCIES) ## Declare the current contracts the ones that must not break
+release: $(DEPENDENCIES) ## Declare this state the release that later ones must work beside
 	$(BIN)/buf build protos --exclude-source-info -o protos/released.txtpb
+	$(BIN)/python -m tools.released_task_service
 
 .PHONY: lock
 lock: $(DEPENDENCIES) ## Update the pinned dependencies

@@ -16,18 +16,22 @@ from tests.support.compose import ROOT
 
 
 class Machine:
-    """A machine on which the task service runs, dies and restarts, in front of one cloud."""
+    """A machine on which the task service runs, dies and restarts, in front of one cloud.
 
-    def __init__(self, avatar_target: str, database: Path | str) -> None:
+    `code` is the folder of the service's version.
+    """
+
+    def __init__(self, avatar_target: str, database: Path | str, *, code: Path = ROOT) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._target = f"127.0.0.1:{probe.getsockname()[1]}"
         self._command = Command(
             name="task",
-            words=(sys.executable, "-m", "services.task"),
+            # Not the code of the folder that the tests run in.
+            words=(sys.executable, "-P", "-m", "services.task"),
             environment={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "gen")]),
+                "PYTHONPATH": os.pathsep.join([str(code), str(code / "gen")]),
                 "TASK_PORT": self._target.rpartition(":")[2],
                 "TASK_AVATAR_TARGET": avatar_target,
                 "TASK_DATABASE": str(database),
