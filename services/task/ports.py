@@ -121,7 +121,8 @@ class Journal(Protocol):
 
     Every method is one transaction: what it returns is durable, and if it raises, nothing changed.
     A caller that is cancelled leaves its transaction either complete or not begun. A task that does
-    not exist is a ServiceError with TASK_NOT_FOUND.
+    not exist is a ServiceError with TASK_NOT_FOUND. When the database is away, every method raises
+    one with DEPENDENCY_UNAVAILABLE; only then may something have changed nevertheless.
 
     Whatever adds to a task's log (`add`, `change`, `append`) wakes those who watch the task, once
     the addition can be read and not before; a transaction that raised wakes nobody.
@@ -155,8 +156,8 @@ class Journal(Protocol):
         A change of state becomes an event. A task that failed before the cloud accepted the order
         frees its request id, so that a repeated call tries again. A `request` that was answered
         before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, StaleLeaseError when the
-        `lease` is no longer held, and whatever `change` raises. `change` must not block and may run
-        in another thread.
+        `lease` is no longer held, and whatever `change` raises. `change` must not block, may
+        run in another thread, and more than once.
         """
 
     async def get(self, task_id: str) -> Task:

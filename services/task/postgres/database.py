@@ -132,7 +132,7 @@ class PostgresDatabase:
                 await frame.commit()
             except Exception as error:
                 if is_outage(error):
-                    raise _UnknownOutcome from error
+                    raise _UnknownOutcome(name_of(error)) from None
                 raise
         for task_id in transaction.announced:
             self._on_change(task_id)
@@ -159,7 +159,7 @@ async def _persist(attempt: Callable[[], Awaitable[T]]) -> T:
         try:
             return await attempt()
         except _UnknownOutcome as error:
-            log.error("outcome of a transaction unknown", error=name_of(error))
+            log.error("outcome of a transaction unknown", error=str(error))
             raise unavailable() from None
         except Exception as error:
             if not (is_outage(error) or is_conflict(error)):

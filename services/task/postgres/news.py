@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from services.task.notifier import TaskNotifier
-from services.task.postgres.failures import is_outage, name_of
+from services.task.postgres.failures import name_of
 
 if TYPE_CHECKING:
     PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -63,8 +63,6 @@ class Listener:
             try:
                 await self._listen()
             except Exception as error:
-                if not is_outage(error):
-                    raise
                 log.warning("listening to the database failed", error=name_of(error))
             self._notifier.publish_all()
             await asyncio.sleep(RECONNECT_S)

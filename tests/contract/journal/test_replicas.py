@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,17 @@ import pytest
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.conversation import ReplyUpdated
+from services.task.conversation import ReplyUpdated, TaskEvent
 from services.task.jobs import Jobs
 from services.task.journal.journal import SqlJournal
-from services.task.ports import Journal, Quota, Request, Storage
+from services.task.ports import Journal, Quota, Request, Snapshot, Storage
 from services.task.postgres import news
 from services.task.postgres.database import opened
 from services.task.postgres.news import Sender
 from services.task.postgres.storage import postgres_storage
 from services.task.tasks import StopReason, Task, stopping
-from tests.support.journal import GRACE, UNLIMITED, add, event, request, task
+from services.task.watch import watch
+from tests.support.journal import GRACE, UNLIMITED, add, end, event, request, task
 from tests.support.pooler import pooler
 from tests.support.postgres import OwnServer, own_server
 from tests.support.task import ManualClock
@@ -66,6 +67,43 @@ async def test_watchers_see_what_another_replica_writes(
     one, other = replicas
     known = await add(one.journal, 1)
     await grow_and_follow(one.journal, other, known)
+
+
+async def sequences(storage: Storage, task_id: str, started: asyncio.Semaphore) -> list[int]:
+    """Return the sequences of all events that a watcher gets until the task is over."""
+    got: list[int] = []
+    async with aclosing(watch(storage.journal, storage.notifier, task_id, 0)) as updates:
+        async for update in updates:
+            match update:
+                case TaskEvent(sequence=sequence):
+                    got.append(sequence)
+                case Snapshot():
+                    started.release()
+    return got
+
+
+async def test_every_watcher_gets_every_event_once(replicas: tuple[Storage, Storage]) -> None:
+    known = [await add(replicas[0].journal, number) for number in range(4)]
+    started = asyncio.Semaphore(0)
+    watchers = [
+        asyncio.create_task(sequences(replica, each.task_id, started))
+        for each in known
+        for replica in replicas
+        for _ in range(5)
+    ]
+    for _ in watchers:
+        await started.acquire()
+
+    async def live(journal: Journal, task_id: str) -> None:
+        for sequence in range(1, 21):
+            await append(journal, task_id, sequence)
+        await end(journal, task_id)
+
+    await asyncio.gather(
+        *(live(replicas[number % 2].journal, each.task_id) for number, each in enumerate(known))
+    )
+    # The task's three states are events, too.
+    assert await asyncio.gather(*watchers) == [list(range(1, 24))] * len(watchers)
 
 
 class Mute(Sender):
