@@ -55,6 +55,8 @@ bench: $(INSTALLED) ## Measure conversations, on an otherwise idle machine
 	$(BIN)/python -m bench.conversation first-sound --sessions 4 --times 10
 	$(BIN)/python -m bench.conversation idle
 	$(BIN)/python -m bench.conversation leaks --sessions 40 --times 2000
+	$(BIN)/python -m bench.journal
+	$(BIN)/python -m bench.scale
 
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive

@@ -68,6 +68,9 @@ class Cloud:
         """Answer one call."""
         if action == "CreateDigitalHumanStreamTask":
             return self._create(body["RTCConfig"])
+        if action == "GetDigitalHumanList":
+            # An unanswered list would be asked for before every create, ten times a second at most.
+            return _answer({"Total": 1, "DigitalHumans": [{"DigitalHumanId": "bench"}]})
         if action == "QueryDigitalHumanStreamTasks":
             return _answer({"TaskList": [_shown(each) for each in self._streams.values()]})
         stream = self._streams.get(body.get("TaskId", ""))

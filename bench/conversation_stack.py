@@ -95,7 +95,7 @@ class Stack:
 async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
     """Run all processes until the block is left."""
     names = ("gateway", "speech", "avatar", "task", "cloud", "drive")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     targets = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
     async with AsyncExitStack() as life:
         enter = life.enter_async_context
@@ -114,7 +114,7 @@ async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
             if name == shape.profile:
                 words = [sys.executable, "-m", "bench.conversation_profile", name, module]
             command = Command(
-                name=name, words=tuple(words), environment=_system() | dict(variables)
+                name=name, words=tuple(words), environment=system_environment() | dict(variables)
             )
             with _bound_to(cores):
                 process = await enter(running(command, on_line=keep, grace_s=STOP_S))
@@ -197,7 +197,8 @@ async def _until_ready(process: Running, target: str, stack: Stack) -> None:
         await asyncio.gather(ready, ended, return_exceptions=True)
 
 
-def _system() -> dict[str, str]:
+def system_environment() -> dict[str, str]:
+    """Return what every process of this machine needs."""
     kept = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
     return kept | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "gen")]),
@@ -223,7 +224,8 @@ def _bound_to(cores: Collection[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:
