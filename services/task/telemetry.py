@@ -17,6 +17,10 @@ TASKS = Gauge(
 BILLABLE_SECONDS = Counter(
     "parley_billable_seconds_total", "Seconds that the cloud bills for tasks that are over."
 )
+LEAKED_SECONDS = Counter(
+    "parley_task_leaked_seconds_total",
+    "Seconds that avatars were found running after the end of their task, or for none.",
+)
 LEASE_MOVES = Counter(
     "parley_task_lease_moves_total",
     "Leases taken over from replicas that showed no sign of life, by kind: task or conversation.",
@@ -29,6 +33,11 @@ def note_live(tasks: Iterable[Task]) -> None:
     numbers = Counts(task.state for task in tasks)
     for state in LIVE_STATES:
         TASKS.labels(state=state.value).set(numbers[state])
+
+
+def forget_live() -> None:
+    """Tell nothing of live tasks any more: another replica does."""
+    TASKS.clear()
 
 
 def note_move(after: Task, *, now: datetime) -> None:

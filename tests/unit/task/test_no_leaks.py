@@ -10,8 +10,10 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.runtime.errors import ServiceError
@@ -312,3 +314,52 @@ def test_nothing_leaks(steps: list[object]) -> None:
     with tempfile.TemporaryDirectory() as folder, capture_logs() as entries:
         asyncio.run(live_and_end(Path(folder) / "tasks.sqlite3"))
     assert [entry for entry in entries if entry["log_level"] == "error"] == []
+
+
+async def test_what_an_avatar_runs_for_nobody_is_counted_once(tmp_path: Path) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        await world.create(life, Create(stream=1, request=None, outcome=None, goes_away=False))
+        [task] = world.told
+        await life.reconciler.reconcile()
+        avatar = world.cloud.running[(await life.journal.get(task.task_id)).avatar_id]
+        before = leaked_s()
+        await life.lifecycle.stop(task.task_id, StopReason.REQUESTED)
+        world.cloud.put(avatar)
+        world.script(Call.STOP, Lost.UNDONE)
+        world.clock.advance(30)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(30, abs=0.1)
+        # It was found, but its stop was lost.
+        world.clock.advance(20)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(50, abs=0.1)
+        assert avatar.avatar_id not in world.cloud.running
+        world.clock.advance(20)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(50, abs=0.1)
+
+
+async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(tmp_path: Path) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        await world.create(
+            life, Create(stream=1, request=None, outcome=Reason.CLOUD_NO_CAPACITY, goes_away=False)
+        )
+        before = leaked_s()
+        world.cloud.put(
+            Avatar(
+                avatar_id="late",
+                state=AvatarState.STREAMING,
+                room_id="room",
+                stream_id=STREAMS[1],
+                create_time=world.clock(),
+            )
+        )
+        world.clock.advance(12)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(12, abs=0.1)
+
+
+def leaked_s() -> float:
+    return REGISTRY.get_sample_value("parley_task_leaked_seconds_total") or 0
