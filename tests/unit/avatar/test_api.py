@@ -306,7 +306,7 @@ async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it(
 
 async def test_the_wait_for_the_rate_limit_is_measured(cloud: ScriptedCloud) -> None:
     def measured(sample: str) -> float:
-        labels = {"action": Action.STOP_STREAM_TASK}
+        labels = {"action": str(Action.STOP_STREAM_TASK)}
         return REGISTRY.get_sample_value(f"parley_avatar_cloud_wait_seconds_{sample}", labels) or 0
 
     window_s = 0.1
