@@ -28,7 +28,7 @@ up: $(INSTALLED) ## Install, download the models, start everything and print the
 install: $(INSTALLED) ## Create the virtual environment and the generated code
 
 .PHONY: check
-check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts and the compose file
+check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts and the compose files
 	$(BIN)/ruff check $(SOURCES) hatch_build.py
 	$(BIN)/ruff format --check $(SOURCES) hatch_build.py
 	$(BIN)/mypy
@@ -36,7 +36,8 @@ check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts an
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking protos --against protos/released.txtpb
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml \
+	  deploy/compose.yml
 
 # Tests use real recognition, chat and synthesis, with the small language model. Many of them wait
 # most of the time: three at once keep two cores busy.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from prometheus_client import Counter, Gauge
 
-from services.task.tasks import LIVE_STATES, Task
+from services.task.tasks import LIVE_STATES, Task, TaskState
 
 TASK_MOVES = Counter("parley_task_moves_total", "Tasks that came to a state, by state.", ["state"])
 TASKS = Gauge(
@@ -26,6 +26,12 @@ LEASE_MOVES = Counter(
     "Leases taken over from replicas that showed no sign of life, by kind: task or conversation.",
     ["kind"],
 )
+
+# A series that begins with its first count has no rate until the second.
+for _state in TaskState:
+    TASK_MOVES.labels(state=_state.value)
+for _kind in ("task", "conversation"):
+    LEASE_MOVES.labels(kind=_kind)
 
 
 def note_live(tasks: Iterable[Task]) -> None:

@@ -3,76 +3,20 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import promql_parser
 import pytest
-import yaml
-from pydantic import BaseModel, ConfigDict, field_validator
+from prometheus_client import REGISTRY
 
+from services.task.tasks import TaskState
+from tests.support.alerts import BY_NAME, RULES, Alert
 from tests.support.promql import PROCESSES, registered_labels, selections
 
 ROOT = Path(__file__).parents[2]
-ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 # What Grafana fills in.
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1h"}
-
-
-class Strict(BaseModel):
-    """A mapping of a rule file: nothing is missing, and nothing is unknown."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Annotations(Strict):
-    """What is shown of an alert."""
-
-    summary: str
-    runbook: str
-
-
-class Labels(Strict):
-    """What an alert is routed by."""
-
-    severity: Literal["critical", "warning"]
-
-
-class Alert(Strict):
-    """An alert as Prometheus reads it."""
-
-    alert: str
-    expr: str
-    for_: str = "0s"
-    labels: Labels
-    annotations: Annotations
-
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=lambda it: it.strip("_"))
-
-    @field_validator("for_")
-    @classmethod
-    def _check_for(cls, text: str) -> str:
-        assert promql_parser.parse_duration(text) >= timedelta()
-        return text
-
-
-class Group(Strict):
-    """Alerts that are evaluated together."""
-
-    name: str
-    rules: list[Alert]
-
-
-class RuleFile(Strict):
-    """A rule file of Prometheus."""
-
-    groups: list[Group]
-
-
-RULES = RuleFile.model_validate(yaml.safe_load(ALERTS.read_text(encoding="utf-8")))
-BY_NAME = {rule.alert: rule for group in RULES.groups for rule in group.rules}
 
 
 def panels(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -167,6 +111,15 @@ def test_the_runbook_has_no_entry_of_an_alert_that_is_gone() -> None:
 )
 def test_what_is_not_measured_is_found(query: str, fault: str) -> None:
     assert fault in faults(query)
+
+
+def test_what_seldom_happens_is_zero_until_then() -> None:
+    for sample, labels in (
+        ("parley_task_leaked_seconds_total", {}),
+        *(("parley_task_moves_total", {"state": str(state)}) for state in TaskState),
+        *(("parley_task_lease_moves_total", {"kind": kind}) for kind in ("task", "conversation")),
+    ):
+        assert REGISTRY.get_sample_value(sample, labels) is not None
 
 
 def test_the_processes_register_their_metrics() -> None:
