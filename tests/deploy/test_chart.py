@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -158,6 +159,13 @@ def test_kubernetes_knows_every_field(rendered: Rendered, version: str) -> None:
     for manifest in rendered.manifests:
         if not manifest["apiVersion"].startswith("monitoring.coreos.com/"):
             kubernetes_validate.validate(dict(manifest), version, strict=True)
+
+
+def test_it_is_of_the_version_that_it_runs() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert chart["appVersion"] == project["version"]
+    assert chart["kubeVersion"] == f">={VERSIONS[0]}-0"
 
 
 def test_names_are_used_once_and_fit() -> None:
