@@ -8,12 +8,55 @@ from typing import Any, TypeAlias
 import helm_python
 import yaml
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "parley"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "helm" / "parley"
 PROCESSES = ("gateway", "task", "speech", "avatar")
 RELEASE, NAMESPACE = "parley", "production"
 REQUIRED: Mapping[str, Any] = {"cloud": {"appId": 2**32 - 1}}
 """What has no default."""
 COMPONENT = "app.kubernetes.io/component"
+EVERYTHING: Mapping[str, Any] = {
+    "image": {"tag": "1", "pullSecrets": ["registry"]},
+    "cloud": {"appId": 1, "url": "https://cloud.example", "digitalHumanId": "mia"},
+    "gateway": {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "podAnnotations": {"team": "talk"},
+    },
+    "speech": {
+        "env": {"SPEECH_CHAT": "openai"},
+        "secretEnv": {"OPENAI_API_KEY": {"name": "vendors", "key": "openai"}},
+        "models": {"existingClaim": "models"},
+    },
+    "ingress": {
+        "enabled": True,
+        "host": "talk.example",
+        "className": "nginx",
+        "tlsSecret": "talk-tls",
+        "annotations": {"nginx.ingress.kubernetes.io/proxy-buffering": "off"},
+    },
+    "networkPolicy": {
+        "gatewayFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}],
+        "databaseTo": [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
+        "speechEgress": [{"ports": [{"port": 8000}]}],
+        "avatarEgress": [{"ports": [{"port": 3128}]}],
+        "egress": [{"ports": [{"port": 4318}]}],
+    },
+    "monitoring": {
+        "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True},
+    },
+}
+BARE: Mapping[str, Any] = {
+    **{each: {"autoscaling": {"enabled": False}} for each in PROCESSES},
+    "speech": {"autoscaling": {"enabled": False}, "models": {"download": False}},
+    "migration": {"enabled": False},
+    "networkPolicy": {"enabled": False},
+}
+VARIANTS = {"plain": {}, "everything": EVERYTHING, "bare": BARE}
 
 Manifest: TypeAlias = Mapping[str, Any]
 
@@ -75,6 +118,11 @@ def component_of(manifest: Manifest) -> str:
     """Return the component that a manifest belongs to."""
     component: str = manifest["metadata"]["labels"][COMPONENT]
     return component
+
+
+def components(rendered: Rendered, kind: str) -> set[str]:
+    """Return the components that have a manifest of a kind."""
+    return {component_of(each) for each in rendered.of_kind(kind)}
 
 
 def _value(variable: Mapping[str, Any]) -> str:
