@@ -19,6 +19,8 @@ def test_the_network_lets_through_who_calls_whom_and_nobody_else() -> None:
         }
         for caller in PROCESSES
     }
+    # A replica passes on what concerns a drive of another one.
+    targets["avatar"].add("avatar")
     policies = {component_of(each): each["spec"] for each in PLAIN.of_kind("NetworkPolicy")}
     assert set(policies) == {*PROCESSES, "migration"}
     for spec in policies.values():

@@ -30,6 +30,7 @@ from tests.support.chart import (
     component_of,
     components,
     render,
+    variables_of,
 )
 from tests.support.promql import registered_labels, selections
 
@@ -237,10 +238,22 @@ def test_the_database_is_migrated_before_anything_is_replaced() -> None:
     job = PLAIN.of("Job", "migration")
     hooks = job["metadata"]["annotations"]
     assert hooks["helm.sh/hook"] == "pre-install,pre-upgrade"
-    [container] = job["spec"]["template"]["spec"]["containers"]
-    names = [each["name"] for each in container["env"]]
-    assert names == ["PARLEY_LOG_FORMAT", "TASK_DATABASE"]
-    assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    pod = job["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    commands = [" ".join(each["args"]) for each in pod["containers"]]
+    assert commands == [f"python -m services.{each}.migrate" for each in ("task", "avatar")]
+    for container in pod["containers"]:
+        assert variables_of(container) == PLAIN.variables(container["name"])
+
+
+def test_only_the_migration_needs_a_role_that_may_create_tables() -> None:
+    role = {"name": "owner", "key": "uri"}
+    rendered = render({"migration": {"database": role}})
+    pod = rendered.of("Job", "migration")["spec"]["template"]["spec"]
+    for container in pod["containers"]:
+        name = f"{container['name'].upper()}_DATABASE"
+        assert variables_of(container)[name] == "<owner/uri>"
+        assert rendered.variables(container["name"])[name] == "<parley/database>"
 
 
 def test_models_are_where_the_process_looks() -> None:

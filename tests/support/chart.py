@@ -93,8 +93,8 @@ class Rendered:
         return found
 
     def variables(self, component: str) -> dict[str, str]:
-        """Return a process's settings, references as `<secret>/<key>` in angle brackets."""
-        return {each["name"]: _value(each) for each in self.container(component)["env"]}
+        """Return a process's settings, references in angle brackets, as `<secret/key>`."""
+        return variables_of(self.container(component))
 
 
 def render(values: Mapping[str, Any] | None = None, *, release: str = RELEASE) -> Rendered:
@@ -123,6 +123,11 @@ def component_of(manifest: Manifest) -> str:
 def components(rendered: Rendered, kind: str) -> set[str]:
     """Return the components that have a manifest of a kind."""
     return {component_of(each) for each in rendered.of_kind(kind)}
+
+
+def variables_of(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return a container's variables, references in angle brackets, as `<secret/key>`."""
+    return {each["name"]: _value(each) for each in container["env"]}
 
 
 def _value(variable: Mapping[str, Any]) -> str:

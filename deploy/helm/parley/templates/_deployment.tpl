@@ -1,20 +1,15 @@
 {{/*
 A process: its Deployment, of
-  root       the root context
-  component  gateway, task, speech or avatar
-  module     what Python runs
-  values     its settings by name
-  secrets    its settings in secrets by name
-  probes     its startup, readiness and liveness probes
-  grace      seconds that it may take from SIGTERM to its end
-  models     whether it reads the embedded models
+  root          the root context
+  component     gateway, task, speech or avatar
+  module        what Python runs
+  probes        its startup, readiness and liveness probes
+  graceSeconds  how long it may take from SIGTERM to its end
 */}}
 {{- define "parley.deployment" -}}
 {{- $root := .root }}
 {{- $own := get $root.Values .component }}
-{{- $values := mustMergeOverwrite (deepCopy .values) $root.Values.env $own.env }}
-{{- $secrets := mustMergeOverwrite (deepCopy .secrets) $own.secretEnv }}
-{{- $models := .models | default false }}
+{{- $models := $own.models | default dict }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -40,16 +35,15 @@ spec:
       {{- end }}
     spec:
       {{- include "parley.pod" $root | nindent 6 }}
-      terminationGracePeriodSeconds: {{ add $root.Values.preStopSeconds .grace }}
-      {{- if $models }}
-      {{- if $root.Values.speech.models.download }}
+      terminationGracePeriodSeconds: {{ add $root.Values.preStopSeconds .graceSeconds }}
+      {{- if $models.download }}
       initContainers:
         - name: models
           image: {{ include "parley.image" $root }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           args: [parley, models, pull]
           env:
-            {{- include "parley.env" (dict "values" (omit $values "SPEECH_ADVERTISED_ADDRESS")) | trim | nindent 12 }}
+            {{- include "parley.env" . | nindent 12 }}
           resources:
             {{- toYaml $own.resources | nindent 12 }}
           securityContext:
@@ -58,21 +52,17 @@ spec:
             - {name: tmp, mountPath: /tmp}
             - {name: models, mountPath: /models}
       {{- end }}
-      {{- end }}
       containers:
         - name: {{ .component }}
           image: {{ include "parley.image" $root }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           args: [python, -m, {{ .module }}]
           env:
-            # First, as the variables below refer to it.
-            - name: POD_IP
-              valueFrom: {fieldRef: {fieldPath: status.podIP}}
-            {{- include "parley.env" (dict "values" $values "secrets" $secrets) | trim | nindent 12 }}
+            {{- include "parley.env" . | nindent 12 }}
           ports:
             - {name: {{ eq .component "gateway" | ternary "http" "grpc" }}, containerPort: {{ include "parley.port" .component }}}
             - {name: metrics, containerPort: {{ $root.Values.monitoring.port }}}
-          {{- toYaml .probes | nindent 10 }}
+          {{- .probes | nindent 10 }}
           lifecycle:
             preStop: {exec: {command: [sleep, {{ $root.Values.preStopSeconds | quote }}]}}
           resources:
@@ -89,10 +79,10 @@ spec:
           emptyDir: {}
         {{- if $models }}
         - name: models
-          {{- if $root.Values.speech.models.existingClaim }}
-          persistentVolumeClaim: {claimName: {{ $root.Values.speech.models.existingClaim }}}
+          {{- if $models.existingClaim }}
+          persistentVolumeClaim: {claimName: {{ $models.existingClaim }}}
           {{- else }}
-          emptyDir: {sizeLimit: {{ $root.Values.speech.models.sizeLimit }}}
+          emptyDir: {sizeLimit: {{ $models.sizeLimit }}}
           {{- end }}
         {{- end }}
       topologySpreadConstraints:
@@ -119,18 +109,18 @@ spec:
       {{- end }}
 {{- end }}
 
-{{/* The probes of a gRPC service, of its port and the seconds that its start may take. */}}
+{{/* The probes of a gRPC service, of its component and the seconds that its start may take. */}}
 {{- define "parley.grpcProbes" -}}
 startupProbe:
-  grpc: {port: {{ .port }}}
+  grpc: {port: {{ include "parley.port" .component }}}
   periodSeconds: 2
   failureThreshold: {{ div .startSeconds 2 }}
 readinessProbe:
-  grpc: {port: {{ .port }}}
+  grpc: {port: {{ include "parley.port" .component }}}
   periodSeconds: 5
   timeoutSeconds: 3
 livenessProbe:
-  grpc: {port: {{ .port }}}
+  grpc: {port: {{ include "parley.port" .component }}}
   periodSeconds: 10
   timeoutSeconds: 5
   # Busy cores are not a reason to start anew.

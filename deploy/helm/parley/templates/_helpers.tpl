@@ -33,13 +33,30 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 dns:///{{ include "parley.fullname" .root }}-{{ .component }}-headless:{{ include "parley.port" .component }}
 {{- end }}
 
-{{/* Variables: of values by name, and of references to secrets by name. */}}
+{{/* Where others reach a replica. */}}
+{{- define "parley.address" -}}
+$(POD_IP):{{ include "parley.port" . }}
+{{- end }}
+
+{{/*
+The variables of a component: those of the chart, which those of all processes precede, and those again
+its own. Of
+  root       the root context
+  component  whose
+  secrets    references that precede all others
+*/}}
 {{- define "parley.env" -}}
-{{- range $name, $value := .values }}
+{{- $own := get .root.Values .component }}
+{{- $values := include (printf "parley.%s.values" .component) .root | fromYaml }}
+{{- $secrets := include (printf "parley.%s.secrets" .component) .root | fromYaml -}}
+# First, as others refer to it.
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+{{- range $name, $value := mustMergeOverwrite $values .root.Values.env $own.env }}
 - name: {{ $name }}
   value: {{ $value | quote }}
 {{- end }}
-{{- range $name, $secret := .secrets }}
+{{- range $name, $secret := mustMergeOverwrite $secrets $own.secretEnv (.secrets | default dict) }}
 - name: {{ $name }}
   valueFrom: {secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}}
 {{- end }}
