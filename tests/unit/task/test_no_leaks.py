@@ -117,6 +117,7 @@ class Life:
 
     journal: Journal
     lifecycle: LifeCycle
+    state_machine: TaskStateMachine
     reconciler: Reconciler
 
 
@@ -143,6 +144,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
         )
         yield Life(
             journal=journal,
+            state_machine=state_machine,
             lifecycle=LifeCycle(
                 journal=journal,
                 state_machine=state_machine,
@@ -359,6 +361,29 @@ async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(tmp_pat
         world.clock.advance(12)
         await life.reconciler.reconcile()
         assert leaked_s() - before == pytest.approx(12, abs=0.1)
+
+
+async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        other = Reconciler(
+            replica_id="other",
+            journal=life.journal,
+            cloud=world.cloud,
+            state_machine=life.state_machine,
+            clock=world.clock,
+        )
+        await life.reconciler.reconcile()
+        assert told_live() == 0
+        # Its metrics would show for ever what was true when it last listed the cloud.
+        await other.reconcile()
+        assert told_live() is None
+        await life.reconciler.reconcile()
+        assert told_live() == 0
+
+
+def told_live() -> float | None:
+    return REGISTRY.get_sample_value("parley_tasks", {"state": "STREAMING"})
 
 
 def leaked_s() -> float:
