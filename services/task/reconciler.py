@@ -155,9 +155,9 @@ def _leaked_s(
 ) -> float:
     """Return how long a stray avatar has run for nobody, as far as it is not counted yet."""
     ends = [task.stop_time for task in owners if task.avatar_id == avatar.avatar_id]
-    began = max(filter(None, ends), default=None) or avatar.create_time
-    # Without either it is certain only that it ran when it was listed.
-    since = max(filter(None, (began or until, counted_to)))
+    # Of an avatar that nothing is known of it is only certain that it was not counted before.
+    began = max(filter(None, ends), default=None) or avatar.create_time or counted_to or until
+    since = max(began, counted_to or began)
     return max(0.0, (until - since).total_seconds())
 
 

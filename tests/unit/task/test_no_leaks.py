@@ -342,12 +342,16 @@ async def test_what_an_avatar_runs_for_nobody_is_counted_once(tmp_path: Path) ->
         assert leaked_s() - before == pytest.approx(50, abs=0.1)
 
 
-async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_dated", [True, False])
+async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(
+    tmp_path: Path, is_dated: bool
+) -> None:
     world = World(tmp_path / "tasks.sqlite3")
     async with living(world.path, world.cloud, world.clock) as life:
         await world.create(
             life, Create(stream=1, request=None, outcome=Reason.CLOUD_NO_CAPACITY, goes_away=False)
         )
+        await life.reconciler.reconcile()
         before = leaked_s()
         world.cloud.put(
             Avatar(
@@ -355,7 +359,7 @@ async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(tmp_pat
                 state=AvatarState.STREAMING,
                 room_id="room",
                 stream_id=STREAMS[1],
-                create_time=world.clock(),
+                create_time=world.clock() if is_dated else None,
             )
         )
         world.clock.advance(12)
