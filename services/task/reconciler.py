@@ -155,7 +155,7 @@ def _leaked_s(
 ) -> float:
     """Return how long a stray avatar has run for nobody, as far as it is not counted yet."""
     ends = [task.stop_time for task in owners if task.avatar_id == avatar.avatar_id]
-    # Of an avatar that nothing is known of it is only certain that it was not counted before.
+    # Of an undated avatar it is certain only that no earlier list counted it.
     began = max(filter(None, ends), default=None) or avatar.create_time or counted_to or until
     since = max(began, counted_to or began)
     return max(0.0, (until - since).total_seconds())
