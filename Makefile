@@ -12,6 +12,8 @@ SOURCES := services gateway engine parley bench tools tests
 # Installs the locked packages, then Parley itself in place, with its generated code.
 DEPENDENCIES := $(VENV)/.dependencies
 INSTALLED := $(VENV)/.installed
+# What renders and validates deploy/: large, and of no use to those who only run Parley.
+DEPLOY_TOOLS := $(VENV)/.deploy-tools
 
 .PHONY: help
 help: ## List the targets
@@ -26,7 +28,7 @@ up: $(INSTALLED) ## Install, download the models, start everything and print the
 install: $(INSTALLED) ## Create the virtual environment and the generated code
 
 .PHONY: check
-check: $(INSTALLED) ## Check style, types, imports, contracts and the compose file
+check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts and the compose files
 	$(BIN)/ruff check $(SOURCES) hatch_build.py
 	$(BIN)/ruff format --check $(SOURCES) hatch_build.py
 	$(BIN)/mypy
@@ -34,13 +36,14 @@ check: $(INSTALLED) ## Check style, types, imports, contracts and the compose fi
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking protos --against protos/released.txtpb
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml \
+	  deploy/compose.yml
 
 # Tests use real recognition, chat and synthesis, with the small language model. Many of them wait
 # most of the time: three at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
-test: $(INSTALLED) browser ## Run all tests, as CI does
+test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
 	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
@@ -88,6 +91,9 @@ release: $(DEPENDENCIES) ## Declare this state the release that later ones must 
 lock: $(DEPENDENCIES) ## Update the pinned dependencies
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	$(BIN)/uv pip compile --group pyproject.toml:deploy --constraints requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  -o deploy/requirements.lock
 
 .PHONY: clean
 clean: ## Remove everything that make created, except the models
@@ -108,6 +114,10 @@ $(BIN)/python:
 
 $(DEPENDENCIES): requirements.lock tools/install_dependencies.py | $(BIN)/python
 	@$(BIN)/python tools/install_dependencies.py requirements.lock
+	@touch $@
+
+$(DEPLOY_TOOLS): deploy/requirements.lock $(DEPENDENCIES)
+	@$(BIN)/python tools/install_dependencies.py deploy/requirements.lock
 	@touch $@
 
 $(INSTALLED): $(DEPENDENCIES) pyproject.toml hatch_build.py tools/gen_protos.py \

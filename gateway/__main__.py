@@ -15,6 +15,7 @@ from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
+from services.runtime.telemetry import metrics_served
 
 log = structlog.get_logger("gateway")
 
@@ -47,7 +48,10 @@ async def main() -> None:
         async with connecting(targets, service_token=service_token) as backend:
             drain = Drain()
             app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
-            async with serving(app, host=settings.host, port=settings.port, drain=drain) as url:
+            async with (
+                metrics_served(settings.host, settings.metrics_port),
+                serving(app, host=settings.host, port=settings.port, drain=drain) as url,
+            ):
                 if not settings.accepted_keys:
                     log.warning(
                         "OPEN: no API keys are set, anyone on this machine may call", url=url

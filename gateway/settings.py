@@ -20,6 +20,9 @@ class GatewaySettings(ProcessSettings):
         validation_alias=AliasChoices("GATEWAY_PORT", "PORT"),
         description="the port of HTTP, 0 for any free one",
     )
+    metrics_port: Port = Field(
+        0, description="another port of metrics, which asks for no key; 0 for none"
+    )
     api_keys: Secrets = Field(
         SecretStr(""),
         validate_default=True,

@@ -13,6 +13,12 @@ CLOUD_CALL_SECONDS = Histogram(
     ["action"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4),
 )
+CLOUD_WAIT_SECONDS = Histogram(
+    "parley_avatar_cloud_wait_seconds",
+    "How long calls of the cloud waited for their turn under its rate limit, by action.",
+    ["action"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16),
+)
 DRIVES = Counter(
     "parley_drives_total",
     "Drives that ended, by outcome: finished, interrupted, or the reason of the failure.",

@@ -1,12 +1,11 @@
 """A gRPC server that serves while its context is open and drains when it closes."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc
-import prometheus_client
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -18,6 +17,7 @@ from services.runtime.interceptors import (
     ValidationInterceptor,
 )
 from services.runtime.liveness import SERVER_OPTIONS
+from services.runtime.telemetry import metrics_served
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ async def serving(
         await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     log.info("service up", address=address)
     try:
-        with _metrics(options):
+        async with metrics_served(options.host, options.metrics_port):
             yield Serving(address=address)
     finally:
         await health_servicer.enter_graceful_shutdown()
@@ -102,17 +102,3 @@ def _bind(server: grpc.aio.Server, options: ServingOptions) -> str:
     except RuntimeError:
         raise OSError(f"cannot listen on {wanted}: the address is taken or not ours") from None
     return f"{host}:{port}"
-
-
-@contextmanager
-def _metrics(options: ServingOptions) -> Iterator[None]:
-    if not options.metrics_port:
-        yield
-        return
-    server, thread = prometheus_client.start_http_server(options.metrics_port, options.host)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -10,7 +10,7 @@ from services.runtime.errors import ServiceError
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import Clock, Task, TaskState
-from services.task.telemetry import note_live
+from services.task.telemetry import LEAKED_SECONDS, forget_live, note_live
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,8 @@ class Reconciler:
         self._cloud = cloud
         self._state_machine = state_machine
         self._clock = clock
+        self._counted_to: datetime | None = None
+        """Until when this replica or another one has counted what strays ran."""
 
     async def run(self, interval_s: float) -> None:
         """Reconcile now and then every `interval_s`, until cancelled."""
@@ -62,6 +64,9 @@ class Reconciler:
         await self._journal.forget_requests()
         if await self._journal.lead(SWEEP, self._replica_id):
             await self._sweep()
+        else:
+            self._counted_to = self._clock()
+            forget_live()
         while due := await self._due():
             await _attempt_all(self._state_machine.resume(lease) for lease in due)
 
@@ -74,13 +79,17 @@ class Reconciler:
         # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
         note_live(tasks)
+        listed_at = self._clock()
         avatars = await self._list()
         await self._journal.mark_due(
             [task.task_id for task in tasks if self._needs_check(task, avatars)]
         )
         await _attempt_all(
-            self._stop_if_stray(avatar) for avatar in (avatars.values() if avatars else ())
+            self._stop_if_stray(avatar, listed_at)
+            for avatar in (avatars.values() if avatars else ())
         )
+        if avatars is not None:
+            self._counted_to = listed_at
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:
@@ -107,12 +116,14 @@ class Reconciler:
         now = self._clock()
         return task.expire_time <= now or task.is_unclaimed(now)
 
-    async def _stop_if_stray(self, avatar: Avatar) -> None:
+    async def _stop_if_stray(self, avatar: Avatar, listed_at: datetime) -> None:
         owners = await self._journal.of_stream(
             avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
         )
         if owners and not any(_may_own(task, avatar) for task in owners):
-            log.warning("stray avatar found", stream_id=avatar.stream_id)
+            leaked_s = _leaked_s(avatar, owners, counted_to=self._counted_to, until=listed_at)
+            LEAKED_SECONDS.inc(leaked_s)
+            log.warning("stray avatar found", stream_id=avatar.stream_id, leaked_s=leaked_s)
             await self._cloud.stop_avatar(avatar.avatar_id)
 
 
@@ -137,6 +148,17 @@ async def _attempt(step: Awaitable[object], places: asyncio.Semaphore) -> None:
 
 def _is_on_air(avatar: Avatar | None) -> bool:
     return avatar is not None and avatar.state in (AvatarState.STARTING, AvatarState.STREAMING)
+
+
+def _leaked_s(
+    avatar: Avatar, owners: Sequence[Task], *, counted_to: datetime | None, until: datetime
+) -> float:
+    """Return how long a stray avatar has run for nobody, as far as it is not counted yet."""
+    ends = [task.stop_time for task in owners if task.avatar_id == avatar.avatar_id]
+    # Of an undated avatar it is certain only that no earlier list counted it.
+    began = max(filter(None, ends), default=None) or avatar.create_time or counted_to or until
+    since = max(began, counted_to or began)
+    return max(0.0, (until - since).total_seconds())
 
 
 def _may_own(task: Task, avatar: Avatar) -> bool:

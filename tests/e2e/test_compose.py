@@ -120,6 +120,15 @@ def test_its_very_commands_run(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(300)
+async def test_they_show_their_metrics(stack: Stack, http: httpx.AsyncClient) -> None:
+    for name in ("gateway", "task", "speech", "avatar"):
+        host = stack.target(name).rpartition(":")[0]
+        port = LASTING[name]["environment"][f"{name.upper()}_METRICS_PORT"]
+        answer = await http.get(f"http://{host}:{port}/metrics")
+        assert "# TYPE parley_" in answer.text, stack.tell()
+
+
+@pytest.mark.timeout(300)
 async def test_they_hold_a_conversation_under_their_own_names(
     stack: Stack, http: httpx.AsyncClient, task_id: str
 ) -> None:

@@ -14,7 +14,7 @@ import structlog
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
-from services.avatar.telemetry import CLOUD_CALL_SECONDS, CLOUD_CALLS
+from services.avatar.telemetry import CLOUD_CALL_SECONDS, CLOUD_CALLS, CLOUD_WAIT_SECONDS
 from services.avatar.vendor.actions import Action, Repeat
 from services.avatar.vendor.codes import MEANINGS, UNKNOWN, Code, Retry
 from services.avatar.vendor.limits import RateLimitedError, RateLimits
@@ -131,7 +131,7 @@ class CloudClient:
         attempt = 0
         while True:
             try:
-                turn = await self._limits.take(action, within_s=deadline - time.monotonic())
+                turn = await self._take_turn(action, within_s=deadline - time.monotonic())
             except RateLimitedError as error:
                 raise failure or _rate_limited(action, error) from error
             with called(f"cloud {action}") as span:
@@ -154,6 +154,12 @@ class CloudClient:
                 raise failure
             await asyncio.sleep(pause_s)
             attempt += 1
+
+    async def _take_turn(self, action: Action, *, within_s: float) -> float:
+        began = time.monotonic()
+        turn = await self._limits.take(action, within_s=within_s)
+        CLOUD_WAIT_SECONDS.labels(action=action).observe(time.monotonic() - began)
+        return turn
 
     async def _attempt(
         self,

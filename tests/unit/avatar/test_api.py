@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
@@ -301,6 +302,28 @@ async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it(
         refused = await failure(CloudApi(client).get_stream_task_status("t", within_s=0.5))
     assert len(calls) == 2
     assert refused.reason is Reason.CLOUD_BUSY
+
+
+async def test_the_wait_for_the_rate_limit_is_measured(cloud: ScriptedCloud) -> None:
+    def measured(sample: str) -> float:
+        labels = {"action": str(Action.STOP_STREAM_TASK)}
+        return REGISTRY.get_sample_value(f"parley_avatar_cloud_wait_seconds_{sample}", labels) or 0
+
+    window_s = 0.1
+    count, waited_s = measured("count"), measured("sum")
+    transport = httpx.MockTransport(cloud.answer)
+    async with httpx.AsyncClient(base_url="https://cloud.example", transport=transport) as http:
+        client = CloudClient(
+            http,
+            credentials=CREDENTIALS,
+            # By this clock the second call comes at the same moment as the first.
+            limits=RateLimits(calls=1, window_s=window_s, clock=lambda: 0.0),
+            patience=CallPatience(),
+        )
+        for task_id in ("one", "two"):
+            await CloudApi(client).stop_stream_task(task_id, within_s=60)
+    assert measured("count") - count == 2
+    assert measured("sum") - waited_s >= window_s * 0.9
 
 
 async def test_a_wrong_clock_is_tried_once_more(api: CloudApi, cloud: ScriptedCloud) -> None:

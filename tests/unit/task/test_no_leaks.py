@@ -10,8 +10,10 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.runtime.errors import ServiceError
@@ -115,6 +117,7 @@ class Life:
 
     journal: Journal
     lifecycle: LifeCycle
+    state_machine: TaskStateMachine
     reconciler: Reconciler
 
 
@@ -141,6 +144,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
         )
         yield Life(
             journal=journal,
+            state_machine=state_machine,
             lifecycle=LifeCycle(
                 journal=journal,
                 state_machine=state_machine,
@@ -312,3 +316,79 @@ def test_nothing_leaks(steps: list[object]) -> None:
     with tempfile.TemporaryDirectory() as folder, capture_logs() as entries:
         asyncio.run(live_and_end(Path(folder) / "tasks.sqlite3"))
     assert [entry for entry in entries if entry["log_level"] == "error"] == []
+
+
+async def test_what_an_avatar_runs_for_nobody_is_counted_once(tmp_path: Path) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        await world.create(life, Create(stream=1, request=None, outcome=None, goes_away=False))
+        [task] = world.told
+        await life.reconciler.reconcile()
+        avatar = world.cloud.running[(await life.journal.get(task.task_id)).avatar_id]
+        before = leaked_s()
+        await life.lifecycle.stop(task.task_id, StopReason.REQUESTED)
+        world.cloud.put(avatar)
+        world.script(Call.STOP, Lost.UNDONE)
+        world.clock.advance(30)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(30, abs=0.1)
+        # It was found, but its stop was lost.
+        world.clock.advance(20)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(50, abs=0.1)
+        assert avatar.avatar_id not in world.cloud.running
+        world.clock.advance(20)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(50, abs=0.1)
+
+
+@pytest.mark.parametrize("is_dated", [True, False])
+async def test_an_avatar_of_no_task_runs_for_nobody_since_it_was_ordered(
+    tmp_path: Path, is_dated: bool
+) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        await world.create(
+            life, Create(stream=1, request=None, outcome=Reason.CLOUD_NO_CAPACITY, goes_away=False)
+        )
+        await life.reconciler.reconcile()
+        before = leaked_s()
+        world.cloud.put(
+            Avatar(
+                avatar_id="late",
+                state=AvatarState.STREAMING,
+                room_id="room",
+                stream_id=STREAMS[1],
+                create_time=world.clock() if is_dated else None,
+            )
+        )
+        world.clock.advance(12)
+        await life.reconciler.reconcile()
+        assert leaked_s() - before == pytest.approx(12, abs=0.1)
+
+
+async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None:
+    world = World(tmp_path / "tasks.sqlite3")
+    async with living(world.path, world.cloud, world.clock) as life:
+        other = Reconciler(
+            replica_id="other",
+            journal=life.journal,
+            cloud=world.cloud,
+            state_machine=life.state_machine,
+            clock=world.clock,
+        )
+        await life.reconciler.reconcile()
+        assert told_live() == 0
+        # Its metrics would show for ever what was true when it last listed the cloud.
+        await other.reconcile()
+        assert told_live() is None
+        await life.reconciler.reconcile()
+        assert told_live() == 0
+
+
+def told_live() -> float | None:
+    return REGISTRY.get_sample_value("parley_tasks", {"state": "STREAMING"})
+
+
+def leaked_s() -> float:
+    return REGISTRY.get_sample_value("parley_task_leaked_seconds_total") or 0
