@@ -16,7 +16,7 @@ from services.avatar.vendor.api import CloudApi
 from services.avatar.vendor.callback import CallbackVerifier
 from services.avatar.vendor.client import CallPatience, cloud_client
 from services.avatar.vendor.drives import VendorDrives
-from services.avatar.vendor.limits import RateLimits
+from services.avatar.vendor.limits import ProcessRateLimits
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import Stage, Viewers
@@ -48,7 +48,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             cloud_client(
                 settings.resolved_cloud_url,
                 credentials=settings.credentials,
-                limits=RateLimits(),
+                limits=ProcessRateLimits(),
                 patience=CallPatience(),
                 proxy=_proxy_of(settings)(settings.resolved_cloud_url),
             )
