@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from services.avatar.claims import UndisputedClaims
 from services.avatar.drive import (
     Drive,
     DriveEvent,
@@ -103,7 +104,9 @@ async def opened(
     cloud: ScriptedCloud, clock: PacingClock, profile: PacingProfile
 ) -> AsyncIterator[tuple[Drives, Drive]]:
     async with (
-        running_drives(cloud=cloud, profile=profile, clock=clock) as drives,
+        running_drives(
+            cloud=cloud, claims=UndisputedClaims(), profile=profile, clock=clock
+        ) as drives,
         drives.opened(AVATAR, turn_id=1, sample_rate_hertz=RATE) as drive,
     ):
         yield drives, drive
@@ -307,6 +310,8 @@ async def test_the_end_of_the_process_cuts_off_what_runs(
 async def test_an_interrupt_of_a_silent_avatar_goes_to_the_cloud(
     cloud: ScriptedCloud, clock: PacingClock
 ) -> None:
-    async with running_drives(cloud=cloud, profile=SLOW, clock=clock) as drives:
+    async with running_drives(
+        cloud=cloud, claims=UndisputedClaims(), profile=SLOW, clock=clock
+    ) as drives:
         await drives.interrupt(AVATAR)
     assert cloud.orders == ["silence"]

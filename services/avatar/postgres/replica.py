@@ -1,0 +1,93 @@
+"""This replica among the others: a heartbeat, by which they know that it lives."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+
+from services.avatar.postgres.database import Database, DatabaseAwayError
+from services.runtime.clock import since_boot
+
+BEAT_S = 1.0
+LIVES_S = 4.0
+"""How long a replica counts as alive after a heartbeat."""
+_SWEPT_EVERY = 60
+
+_BEAT = """
+    WITH beat AS (
+        INSERT INTO avatar.replicas (replica_id, address, expires_at)
+        VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+        ON CONFLICT (replica_id) DO UPDATE SET expires_at = excluded.expires_at
+    )
+    SELECT count(*) + 1 AS replicas FROM avatar.replicas
+    WHERE expires_at > clock_timestamp() AND address <> $2
+"""
+_LEAVE = "DELETE FROM avatar.replicas WHERE replica_id = $1"
+# A task lives for a day at most.
+_SWEEP = """
+    WITH dead AS (DELETE FROM avatar.replicas WHERE expires_at < clock_timestamp())
+    DELETE FROM avatar.drives AS drive
+    WHERE taken_at < clock_timestamp() - interval '1 day'
+        OR NOT EXISTS (
+            SELECT FROM avatar.replicas AS replica
+            WHERE replica.replica_id = drive.replica_id AND expires_at > clock_timestamp()
+        )
+"""
+
+
+class Replica:
+    """One run of this process; `count` is how many replicas were alive when last known."""
+
+    def __init__(
+        self, database: Database, *, address: str, clock: Callable[[], float] = since_boot
+    ) -> None:
+        self.replica_id = uuid.uuid4()
+        self.count = 1
+        self._database = database
+        self.address = address
+        self._clock = clock
+        self._beat_at = float("-inf")
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether others may take this replica for dead, as after a pause of the process."""
+        return self._clock() > self._beat_at + LIVES_S
+
+    async def beat(self) -> None:
+        """Tell the others that this replica lives; raises DatabaseAwayError."""
+        # The time before: the database may count from any moment after it.
+        began = self._clock()
+        row = await self._database.insist(_BEAT, self.replica_id, self.address, LIVES_S)
+        self._beat_at = began
+        assert row is not None
+        self.count = row["replicas"]
+
+    async def keep_beating(self) -> None:
+        """Beat until cancelled, and clear away now and then what the dead have left."""
+        for number in count():
+            with suppress(DatabaseAwayError):
+                await self.beat()
+                if number % _SWEPT_EVERY == 0:
+                    await self._database.ask(_SWEEP)
+            await asyncio.sleep(BEAT_S)
+
+    async def leave(self) -> None:
+        """Tell the others that this replica is gone."""
+        with suppress(DatabaseAwayError):
+            await self._database.ask(_LEAVE, self.replica_id)
+
+
+@asynccontextmanager
+async def alive(database: Database, *, address: str) -> AsyncIterator[Replica]:
+    """Be a replica that others find at this address, until the block is left."""
+    replica = Replica(database, address=address)
+    with suppress(DatabaseAwayError):
+        await replica.beat()
+    beating = asyncio.create_task(replica.keep_beating())
+    try:
+        yield replica
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await replica.leave()
