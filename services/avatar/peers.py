@@ -1,9 +1,10 @@
 """Calls to other replicas of this service, which have what a caller sent here."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 import grpc
@@ -12,11 +13,13 @@ import structlog
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
+from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
-from services.runtime.requests import Metadata, outgoing_metadata
+from services.runtime.requests import outgoing_metadata
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 PASSED_ON_HEADER = "x-parley-passed-on"
 """Marks what a replica has passed on: it goes no further."""
@@ -51,10 +54,9 @@ class Peers:
         request = pb.YieldAvatarRequest(avatar_id=avatar_id, claim_id=str(claim_id))
         stub = await self._at(address)
         try:
-            await stub.YieldAvatar(request, timeout=_GIVE_WAY_S, metadata=self._metadata())
-        except grpc.aio.AioRpcError as error:
-            reason = from_rpc_error(error).reason
-            log.warning("replica did not give way", avatar_id=avatar_id, reason=reason)
+            await self._ask(stub.YieldAvatar, request, within_s=_GIVE_WAY_S)
+        except ServiceError as error:
+            log.warning("replica did not give way", avatar_id=avatar_id, reason=error.reason)
 
     async def interrupt(
         self, address: str, request: pb.InterruptAvatarRequest
@@ -62,21 +64,17 @@ class Peers:
         """Have a replica cut off an avatar; None if it does not answer. Raises ServiceError."""
         stub = await self._at(address)
         try:
-            return await stub.InterruptAvatar(request, timeout=_ANSWER_S, metadata=self._metadata())
-        except grpc.aio.AioRpcError as error:
-            failure = from_rpc_error(error)
-            if failure.reason not in _NO_ANSWER:
-                raise failure from error
-            log.warning("replica did not cut off", reason=failure.reason)
+            return await self._ask(stub.InterruptAvatar, request, within_s=_ANSWER_S)
+        except ServiceError as error:
+            if error.reason not in _NO_ANSWER:
+                raise
+            log.warning("replica did not cut off", avatar_id=request.avatar_id, reason=error.reason)
             return None
 
     async def take_callback(self, address: str, request: pb.HandleCallbackRequest) -> None:
         """Have a replica take a callback; raises ServiceError, so that the cloud repeats it."""
         stub = await self._at(address)
-        try:
-            await stub.HandleCallback(request, timeout=_ANSWER_S, metadata=self._metadata())
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+        await self._ask(stub.HandleCallback, request, within_s=_ANSWER_S)
 
     async def close(self) -> None:
         """End all calls."""
@@ -93,8 +91,15 @@ class Peers:
             await self._links.popitem(last=False)[1].life.aclose()
         return self._links[address].stub
 
-    def _metadata(self) -> Metadata:
-        return (*outgoing_metadata(self._service_token), (PASSED_ON_HEADER, "1"))
+    async def _ask(
+        self, method: Callable[..., Awaitable[T]], request: object, *, within_s: float
+    ) -> T:
+        metadata = (*outgoing_metadata(self._service_token), (PASSED_ON_HEADER, "1"))
+        try:
+            # What a replica that is not there would be asked for is over by the time it is back.
+            return await method(request, timeout=within_s, metadata=metadata, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
 
 
 @asynccontextmanager

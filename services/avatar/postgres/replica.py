@@ -10,6 +10,7 @@ from services.avatar.postgres.database import Database, DatabaseAwayError
 from services.runtime.clock import since_boot
 
 BEAT_S = 1.0
+OVERDUE_S = 2.0
 LIVES_S = 4.0
 """How long a replica counts as alive after a heartbeat."""
 _SWEPT_EVERY = 60
@@ -51,8 +52,9 @@ class Replica:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether others may take this replica for dead, as after a pause of the process."""
-        return self._clock() > self._beat_at + LIVES_S
+        """Whether a heartbeat is overdue: as after a pause of the process, the others may have had
+        no answer from it, or take it for dead."""
+        return self._clock() > self._beat_at + OVERDUE_S
 
     async def beat(self) -> None:
         """Tell the others that this replica lives; raises DatabaseAwayError."""
@@ -69,8 +71,12 @@ class Replica:
             with suppress(DatabaseAwayError):
                 await self.beat()
                 if number % _SWEPT_EVERY == 0:
-                    await self._database.ask(_SWEEP)
+                    await self.sweep()
             await asyncio.sleep(BEAT_S)
+
+    async def sweep(self) -> None:
+        """Clear away what the dead have left; raises DatabaseAwayError."""
+        await self._database.ask(_SWEEP)
 
     async def leave(self) -> None:
         """Tell the others that this replica is gone."""
