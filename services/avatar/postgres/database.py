@@ -22,8 +22,15 @@ _ANSWER_S = 1.0
 _MIGRATE_S = 30.0
 _MIGRATING = 0x617661746172
 """The advisory lock of whoever migrates."""
-_NO_ANSWER = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
-"""The driver raises ValueError for a URL that it cannot read."""
+_NO_ANSWER = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    # What the driver raises for a URL that it cannot read.
+    ValueError,
+)
 _REFUSALS = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -69,8 +76,9 @@ class Database:
                     self._is_migrated = True
                 row = await connection.fetchrow(sql, *parameters)
         except _NO_ANSWER as error:
-            # It may come back as another one, from a backup.
+            # It may come back as another server, with the schema of a backup.
             self._is_migrated = False
+            await self._pool.expire_connections()
             if not self._is_away:
                 log.warning("shared database away", failure=type(error).__name__)
             self._is_away = True

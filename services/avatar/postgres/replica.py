@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 from services.avatar.postgres.database import Database, DatabaseAwayError
+from services.avatar.telemetry import REPLICAS
 from services.runtime.clock import since_boot
 
 BEAT_S = 1.0
@@ -52,18 +53,25 @@ class Replica:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a heartbeat is overdue: as after a pause of the process, the others may have had
-        no answer from it, or take it for dead."""
+        """Whether a heartbeat is overdue, as after a pause of the process.
+
+        Meanwhile others may have waited in vain for an answer, or have taken it for dead.
+        """
         return self._clock() > self._beat_at + OVERDUE_S
 
     async def beat(self) -> None:
         """Tell the others that this replica lives; raises DatabaseAwayError."""
         # The time before: the database may count from any moment after it.
         began = self._clock()
-        row = await self._database.insist(_BEAT, self.replica_id, self.address, LIVES_S)
+        try:
+            row = await self._database.insist(_BEAT, self.replica_id, self.address, LIVES_S)
+        except DatabaseAwayError:
+            REPLICAS.set(0)
+            raise
         self._beat_at = began
         assert row is not None
         self.count = row["replicas"]
+        REPLICAS.set(self.count)
 
     async def keep_beating(self) -> None:
         """Beat until cancelled, and clear away now and then what the dead have left."""

@@ -1,6 +1,6 @@
 """Rigs of an avatar service and an engine, whose callbacks it gets."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.channel import connected
 from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET, OpenRig, Relay, Rig
-from tests.support.postgres import PostgresServer, postgres_server
 
 
 @pytest.fixture
@@ -76,16 +75,3 @@ async def open_rig(tmp_path: Path) -> AsyncIterator[OpenRig]:
 @pytest.fixture
 async def rig(open_rig: OpenRig) -> Rig:
     return await open_rig()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
-
-
-@pytest.fixture
-def database_url(postgres: PostgresServer) -> Iterator[str]:
-    """An empty database of the test's own."""
-    with postgres.database() as url:
-        yield url

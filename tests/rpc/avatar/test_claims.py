@@ -26,8 +26,8 @@ class OneReplica:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    async with opened(database_url, connections=1) as database:
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    async with opened(postgres_url, connections=1) as database:
         yield database
 
 

@@ -38,17 +38,17 @@ CONFIRMED = conversation_pb2.PLAYBACK_METHOD_CONFIRMED
 
 
 @pytest.fixture
-async def rigs(open_rig: OpenRig, database_url: str) -> AsyncIterator[tuple[Rig, Rig]]:
+async def rigs(open_rig: OpenRig, postgres_url: str) -> AsyncIterator[tuple[Rig, Rig]]:
     """Two replicas and one engine, whose callbacks all arrive at the first."""
     ports = free_ports(2)
-    first = await open_rig(port=int(ports[0]), database=database_url)
+    first = await open_rig(port=int(ports[0]), database=postgres_url)
     settings = AvatarSettings(
         port=int(ports[1]),
         engine_app_id=APP_ID,
         engine_server_secret=SERVER_SECRET,
         callback_secret=CALLBACK_SECRET,
         cloud_url=first.engine.base_url,
-        database=database_url,
+        database=postgres_url,
     )
     async with running_avatar(settings) as serving, connected(serving.address) as channel:
         yield first, Rig(first.engine, first.http, channel, first.relay, address=serving.address)
@@ -154,14 +154,14 @@ async def test_a_silent_avatar_that_another_replica_had_can_be_interrupted_and_d
 
 @pytest.fixture
 async def process(
-    rigs: tuple[Rig, Rig], database_url: str
+    rigs: tuple[Rig, Rig], postgres_url: str
 ) -> AsyncIterator[tuple[subprocess.Process, Rig]]:
     """A third replica, in a process of its own."""
     rig, _ = rigs
     [port] = free_ports(1)
     environment = {
         "AVATAR_PORT": port,
-        "AVATAR_DATABASE": database_url,
+        "AVATAR_DATABASE": postgres_url,
         "AVATAR_CLOUD_URL": rig.engine.base_url,
         "ENGINE_APP_ID": str(APP_ID),
         "ENGINE_SERVER_SECRET": SERVER_SECRET,
@@ -240,7 +240,7 @@ async def test_what_was_passed_on_goes_no_further(rigs: tuple[Rig, Rig]) -> None
     assert (await interrupted(asked, avatar_id)).HasField("last_drive")
 
 
-async def test_the_cloud_gets_ten_calls_per_window_from_both(database_url: str) -> None:
+async def test_the_cloud_gets_ten_calls_per_window_from_both(postgres_url: str) -> None:
     arrivals: list[float] = []
     loop = asyncio.get_running_loop()
 
@@ -261,7 +261,7 @@ async def test_the_cloud_gets_ten_calls_per_window_from_both(database_url: str) 
                 engine_app_id=APP_ID,
                 engine_server_secret=SERVER_SECRET,
                 cloud_url=f"http://{LOOPBACK}:{cloud_port}",
-                database=database_url,
+                database=postgres_url,
             )
             serving = await stack.enter_async_context(running_avatar(settings))
             channel = await stack.enter_async_context(connected(serving.address))

@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import psutil
 import pytest
 
@@ -24,7 +27,8 @@ from services.avatar.vendor.limits import (
     RateLimits,
     Turn,
 )
-from tests.support.postgres import OwnServer, PostgresServer, own_server
+from tests.support.pooler import pooler
+from tests.support.postgres import OwnServer, own_server
 
 QUERY = Action.QUERY_STREAM_TASKS
 CREATE = Action.CREATE_STREAM_TASK
@@ -43,11 +47,11 @@ def shared(database: Database, *, window_s: float) -> PostgresRateLimits:
 
 
 @pytest.fixture
-async def databases(database_url: str) -> AsyncIterator[tuple[Database, Database]]:
+async def databases(postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
     """What two replicas open, each with its own connections."""
     async with (
-        opened(database_url, connections=2) as one,
-        opened(database_url, connections=2) as other,
+        opened(postgres_url, connections=2) as one,
+        opened(postgres_url, connections=2) as other,
     ):
         yield one, other
 
@@ -149,8 +153,8 @@ def server() -> Iterator[OwnServer]:
 @pytest.fixture
 def endangered_url(server: OwnServer) -> Iterator[str]:
     """An empty database of that server."""
-    with server.server.database() as url:
-        yield url
+    with server.server.database() as database:
+        yield database.url
 
 
 @contextmanager
@@ -239,13 +243,52 @@ async def test_a_replica_starts_without_the_database_and_migrates_it_later(
         assert row["steps"] > 0
 
 
-async def test_replicas_that_start_at_once_migrate_once(database_url: str) -> None:
-    steps = await asyncio.gather(*(migrated(database_url) for _ in range(4)))
+async def test_replicas_that_start_at_once_migrate_once(postgres_url: str) -> None:
+    steps = await asyncio.gather(*(migrated(postgres_url) for _ in range(4)))
     assert sorted(steps) == [0, 0, 0, len(MIGRATIONS)]
 
 
-async def test_what_only_an_operator_can_mend_is_told(postgres: PostgresServer) -> None:
-    url = postgres.database_url("no_such_database")
+async def test_transactions_may_be_pooled(
+    server: OwnServer, endangered_url: str, tmp_path: Path
+) -> None:
+    folder = urlsplit(endangered_url).query.removeprefix("host=")
+    pooled_url = endangered_url.replace(folder, str(tmp_path))
+    async with (
+        pooler(f"{folder}/.s.PGSQL.5432", f"{tmp_path}/.s.PGSQL.5432") as through,
+        opened(pooled_url, connections=4) as database,
+    ):
+        limits = shared(database, window_s=BRIEF_S)
+        turns = await asyncio.gather(
+            *(limits.take(action, within_s=PATIENT_S) for action in (QUERY, CREATE) * 15)
+        )
+        await turns[0].refund()
+        await limits.hold(0)
+        assert through.transactions > len(turns)
+        assert_within_the_limit(list(turns[::2]))
+
+
+async def test_a_job_migrates_for_a_service_that_may_not(
+    server: OwnServer, endangered_url: str
+) -> None:
+    """Its role needs what docs/operations.md says."""
+    assert await migrated(endangered_url) == len(MIGRATIONS)
+    connection = await asyncpg.connect(endangered_url)
+    await connection.execute(
+        "CREATE ROLE avatars LOGIN; GRANT USAGE ON SCHEMA avatar TO avatars;"
+        " GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA avatar TO avatars"
+    )
+    try:
+        url = endangered_url.replace("//postgres@", "//avatars@")
+        async with opened(url, connections=1) as database:
+            limits = shared(database, window_s=LONG_S)
+            assert await share_of(limits) == CALLS
+    finally:
+        await connection.execute("DROP OWNED BY avatars; DROP ROLE avatars")
+        await connection.close()
+
+
+async def test_what_only_an_operator_can_mend_is_told(postgres_url: str) -> None:
+    url = urlunsplit(urlsplit(postgres_url)._replace(path="/no_such_database"))
     with pytest.raises(DatabaseError, match="no_such_database"):
         async with opened(url, connections=1):
             pass
