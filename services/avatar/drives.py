@@ -42,6 +42,7 @@ class Drives:
         self._profile = profile
         self._clock = clock
         self._running: dict[str, _Running] = {}
+        self._claimants: dict[UUID, _Running] = {}
         self._last: OrderedDict[str, LastDrive] = OrderedDict()
 
     @asynccontextmanager
@@ -59,7 +60,8 @@ class Drives:
         )
         previous = self._running.get(avatar_id)
         task = asyncio.create_task(self._run(drive, avatar_id, previous))
-        self._running[avatar_id] = _Running(turn_id=turn_id, drive=drive, task=task)
+        running = _Running(turn_id=turn_id, drive=drive, task=task)
+        self._running[avatar_id] = self._claimants[drive.claim_id] = running
         try:
             yield drive
         finally:
@@ -69,12 +71,12 @@ class Drives:
         """Whether an avatar speaks a reply of this process."""
         return avatar_id in self._running
 
-    async def give_way(self, avatar_id: str, claim_id: UUID) -> None:
+    async def give_way(self, claim_id: UUID) -> None:
         """End the drive with this claim, if there is one, for a newer one of another process."""
-        running = self._running.get(avatar_id)
-        if running is not None and running.drive.claim_id == claim_id:
-            running.drive.supersede()
-            await asyncio.wait({running.task})
+        claimant = self._claimants.get(claim_id)
+        if claimant is not None:
+            claimant.drive.supersede()
+            await asyncio.wait({claimant.task})
 
     async def interrupt(self, avatar_id: str) -> LastDrive | None:
         """Cut off whatever an avatar is saying; raises ServiceError.
@@ -117,6 +119,7 @@ class Drives:
                 await asyncio.wait({previous.task})
             return await drive.run()
         finally:
+            del self._claimants[drive.claim_id]
             running = self._running[avatar_id]
             if running.drive is drive:
                 del self._running[avatar_id]

@@ -51,7 +51,7 @@ class Peers:
 
     async def give_way(self, address: str, avatar_id: str, claim_id: UUID) -> None:
         """Have a replica end the drive of an avatar with this claim; one that is gone has."""
-        request = pb.YieldAvatarRequest(avatar_id=avatar_id, claim_id=str(claim_id))
+        request = pb.YieldAvatarRequest(claim_id=str(claim_id))
         stub = await self._at(address)
         try:
             await self._ask(stub.YieldAvatar, request, within_s=_GIVE_WAY_S)

@@ -283,7 +283,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.YieldAvatarRequest, context: Context
     ) -> pb.YieldAvatarResponse:
         """End a drive for a newer one of another replica."""
-        await self._drives.give_way(request.avatar_id, UUID(request.claim_id))
+        await self._drives.give_way(UUID(request.claim_id))
         return pb.YieldAvatarResponse()
 
     async def _elsewhere(self, avatar_id: str, context: Context) -> str | None:

@@ -63,8 +63,12 @@ class Offer:
 
     drive_id: str
     sink: Sink = field(default_factory=Sink)
+    may_stop: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: bool = False
     lose: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.may_stop.set()
 
     @asynccontextmanager
     async def connect(
@@ -72,6 +76,7 @@ class Offer:
     ) -> AsyncIterator[AudioSink]:
         self.lose = on_lost
         yield self.sink
+        await self.may_stop.wait()
         self.stopped = True
 
 
@@ -408,10 +413,29 @@ async def test_a_drive_that_gives_way_while_it_takes_the_avatar_is_not_opened(
     claims = ScriptedClaims()
     claims.claim.may_be_taken.clear()
     async with opened(cloud, clock, SLOW, claims) as (drives, drive):
-        await drives.give_way(AVATAR, uuid4())
-        giving_way = asyncio.create_task(drives.give_way(AVATAR, claims.claim.claim_id))
+        await drives.give_way(uuid4())
+        giving_way = asyncio.create_task(drives.give_way(claims.claim.claim_id))
         await asyncio.sleep(0)
         claims.claim.may_be_taken.set()
         await giving_way
         assert (await failure(drive)).reason is Reason.DRIVE_SUPERSEDED
     assert cloud.orders == []
+
+
+async def test_a_drive_has_given_way_once_its_connection_is_closed(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, first):
+        await first.feed(bytes(RATE))
+        await until(first, PlaybackStarted)
+        cloud.offers[0].may_stop.clear()
+        # Here, a newer one waits for its end already.
+        async with drives.opened(AVATAR, turn_id=2, sample_rate_hertz=RATE) as second:
+            giving_way = asyncio.create_task(drives.give_way(first.claim_id))
+            done, _ = await asyncio.wait({giving_way}, timeout=0.1)
+            assert not done
+            cloud.offers[0].may_stop.set()
+            await giving_way
+            assert cloud.offers[0].stopped
+            second.finish()
+            await outcome(second)
