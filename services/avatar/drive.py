@@ -233,7 +233,7 @@ class Drive:
                 raise DriveLostError("the drive server closed the connection")
             if self._claim.is_doubtful and not await self._claim.stands():
                 self.supersede()
-                return
+                break
             pcm = self._pacer.take(self._clock.now())
             if pcm:
                 await sink.send(pcm)
@@ -298,7 +298,7 @@ class Drive:
     async def _lose(self, what: str) -> ServiceError:
         """Have the cloud drop the rest of a reply whose end it will never receive."""
         if not await self._claim.stands():
-            self.supersede()
+            self._playout.cut(self._clock.now())
             return self._superseded()
         reason = Reason.DRIVE_LOST
         try:

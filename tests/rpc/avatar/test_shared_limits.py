@@ -1,8 +1,10 @@
 """Replicas share the cloud's rate limit through a real PostgreSQL, and survive its absence."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +29,8 @@ from services.avatar.vendor.limits import (
     RateLimits,
     Turn,
 )
+from tests.support.avatar_rig import APP_ID, SERVER_SECRET
+from tests.support.compose import ROOT
 from tests.support.pooler import pooler
 from tests.support.postgres import OwnServer, own_server
 
@@ -295,3 +299,44 @@ async def test_what_only_an_operator_can_mend_is_told(postgres_url: str) -> None
     with pytest.raises(DatabaseError) as caught:
         await migrated("postgresql://user:secret@host:port/name")
     assert "secret" not in str(caught.value)
+
+
+async def test_a_process_says_in_a_line_that_the_database_refuses_it(
+    endangered_url: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "database"
+    secret.write_text(endangered_url.replace("//postgres@", "//nobody:hush@"))
+    outcomes = await asyncio.gather(
+        *(
+            ended(module, AVATAR_DATABASE_FILE=str(secret))
+            for module in ("services.avatar", "services.avatar.migrate")
+        )
+    )
+    for code, told in outcomes:
+        assert code == 1
+        assert told.strip().startswith('avatar: AVATAR_DATABASE: role "nobody"')
+        assert "hush" not in told
+        assert len(told.splitlines()) == 1
+
+
+async def ended(module: str, **variables: str) -> tuple[int | None, str]:
+    """Run a module to its end; return its exit code and what it said."""
+    environment = {
+        "ENGINE_APP_ID": str(APP_ID),
+        "ENGINE_SERVER_SECRET": SERVER_SECRET,
+        "PARLEY_LOG_LEVEL": "error",
+        **variables,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(60):
+            _, told = await process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    return process.returncode, told.decode()
