@@ -1,7 +1,6 @@
 """Claims on avatars, as all replicas see them: one row per avatar, which each new drive takes."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
@@ -32,42 +31,50 @@ _HOLDER = """
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresClaim:
     """A claim that is a row; while the database is away, it stands."""
 
-    avatar_id: str
-    database: Database
-    replica: Replica
-    give_way: GiveWay
-    claim_id: UUID = field(default_factory=uuid4)
+    def __init__(
+        self, avatar_id: str, database: Database, replica: Replica, give_way: GiveWay
+    ) -> None:
+        self.claim_id = uuid4()
+        self._avatar_id = avatar_id
+        self._database = database
+        self._replica = replica
+        self._give_way = give_way
+        self._stood_at = replica.now()
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the others may have taken this replica for dead."""
-        return self.replica.is_doubtful
+        """Whether others may have found this replica dead since the claim is known to stand."""
+        return not self._replica.was_beating_since(self._stood_at)
 
     async def take(self) -> None:
         """Take the avatar, and have the replica that had it fall silent."""
+        now = self._replica.now()
         try:
-            row = await self.database.ask(
+            row = await self._database.ask(
                 _TAKE,
-                self.avatar_id,
+                self._avatar_id,
                 self.claim_id,
-                self.replica.replica_id,
-                self.replica.address,
+                self._replica.replica_id,
+                self._replica.address,
             )
         except DatabaseAwayError:
             return
+        self._stood_at = now
         if row is not None and row["address"] is not None:
-            await self.give_way(row["address"], self.avatar_id, row["previous_claim_id"])
+            await self._give_way(row["address"], self._avatar_id, row["previous_claim_id"])
 
     async def stands(self) -> bool:
         """Return whether no newer drive has taken the avatar."""
+        now = self._replica.now()
         try:
-            return await self.database.ask(_STANDS, self.avatar_id, self.claim_id) is None
+            newer = await self._database.ask(_STANDS, self._avatar_id, self.claim_id)
         except DatabaseAwayError:
             return True
+        self._stood_at = now
+        return newer is None
 
 
 class PostgresClaims:
@@ -80,12 +87,7 @@ class PostgresClaims:
 
     def new(self, avatar_id: str) -> PostgresClaim:
         """Return the claim for a new drive."""
-        return PostgresClaim(
-            avatar_id=avatar_id,
-            database=self._database,
-            replica=self._replica,
-            give_way=self._give_way,
-        )
+        return PostgresClaim(avatar_id, self._database, self._replica, self._give_way)
 
     async def holder(self, avatar_id: str) -> str | None:
         """Return the address of the other replica that had this avatar last, if it is alive."""

@@ -48,26 +48,28 @@ class Replica:
         self.count = 1
         self._database = database
         self.address = address
-        self._clock = clock
         self._beat_at = float("-inf")
+        self._beating_since = float("inf")
+        self.now = clock
 
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether a heartbeat is overdue, as after a pause of the process.
+    def was_beating_since(self, at: float) -> bool:
+        """Whether no heartbeat has been overdue since a time, as during a pause of the process.
 
-        Meanwhile others may have waited in vain for an answer, or have taken it for dead.
+        Otherwise others may have waited in vain for an answer, or have taken it for dead.
         """
-        return self._clock() > self._beat_at + OVERDUE_S
+        return self._beating_since <= at and not self._is_overdue(self.now())
 
     async def beat(self) -> None:
         """Tell the others that this replica lives; raises DatabaseAwayError."""
         # The time before: the database may count from any moment after it.
-        began = self._clock()
+        began = self.now()
         try:
             row = await self._database.insist(_BEAT, self.replica_id, self.address, LIVES_S)
         except DatabaseAwayError:
             REPLICAS.set(0)
             raise
+        if self._is_overdue(began):
+            self._beating_since = began
         self._beat_at = began
         assert row is not None
         self.count = row["replicas"]
@@ -90,6 +92,9 @@ class Replica:
         """Tell the others that this replica is gone."""
         with suppress(DatabaseAwayError):
             await self._database.ask(_LEAVE, self.replica_id)
+
+    def _is_overdue(self, now: float) -> bool:
+        return now > self._beat_at + OVERDUE_S
 
 
 @asynccontextmanager

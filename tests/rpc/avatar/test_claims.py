@@ -128,13 +128,19 @@ async def test_replicas_are_counted_as_long_as_they_live(
     assert one.replica.count == 1
 
 
-async def test_a_claim_is_in_doubt_once_a_heartbeat_is_overdue(one: OneReplica) -> None:
+async def test_a_claim_is_in_doubt_from_an_overdue_heartbeat_until_it_is_asked_for(
+    one: OneReplica, other: OneReplica
+) -> None:
     claim = one.claims.new(AVATAR)
+    await claim.take()
     assert not claim.is_doubtful
     one.now += OVERDUE_S + 0.1
     assert claim.is_doubtful
     await one.replica.beat()
+    assert claim.is_doubtful
+    assert await claim.stands()
     assert not claim.is_doubtful
+    assert not one.claims.new("avatar-2").is_doubtful
 
 
 async def test_while_the_database_is_away_claims_stand() -> None:
