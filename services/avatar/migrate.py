@@ -6,7 +6,7 @@ The service does that itself when it starts, if its role may create tables.
 import structlog
 
 from services.avatar.postgres.database import DatabaseError, migrated
-from services.avatar.settings import AvatarSettings
+from services.avatar.settings import DatabaseSettings
 from services.runtime.logs import configure_logs
 from services.runtime.process import run
 from services.runtime.settings import SettingsError, load
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 async def main() -> None:
     """Take the steps that the schema lacks."""
-    settings = load(AvatarSettings)
+    settings = load(DatabaseSettings)
     configure_logs("avatar", settings)
     if settings.database is None:
         raise SettingsError("AVATAR_DATABASE: must be set")

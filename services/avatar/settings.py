@@ -50,21 +50,26 @@ _AccountSecret = Annotated[Secret, AfterValidator(_check_length)]
 _Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
 
 
-class AvatarSettings(ProcessSettings):
-    """Every setting of the process."""
+class DatabaseSettings(ProcessSettings):
+    """What a process needs that only migrates the database."""
 
     model_config = SettingsConfigDict(env_prefix="AVATAR_")
+
+    database: PostgresUrl | None = Field(
+        None,
+        description="the PostgreSQL that all replicas share: postgresql://user:password@host/name;"
+        " unset: this is the only replica",
+    )
+
+
+class AvatarSettings(DatabaseSettings):
+    """Every setting of the process."""
 
     host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(50053, description="port to listen on")
     metrics_port: Port = Field(0, description="port of metrics; 0 for none")
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
-    )
-    database: PostgresUrl | None = Field(
-        None,
-        description="the PostgreSQL that all replicas share: postgresql://user:password@host/name;"
-        " unset: this is the only replica",
     )
     database_pool: int = Field(
         4, ge=1, le=100, description="connections to AVATAR_DATABASE, at most"
