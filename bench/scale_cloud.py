@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 from bench.scale_simulation import Simulation
 from services.avatar.vendor.actions import Action
-from services.avatar.vendor.limits import RateLimitedError, RateLimits
+from services.avatar.vendor.limits import ProcessRateLimits, RateLimitedError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -45,7 +45,7 @@ class Account:
         self._simulation = simulation
         self._capacity = capacity
         self._start = start
-        self._limits = RateLimits(clock=simulation.now, sleep=simulation.sleep)
+        self._limits = ProcessRateLimits(clock=simulation.now, sleep=simulation.sleep)
         self._avatars: set[Avatar] = set()
 
     async def create(self, *, within_s: float) -> Avatar:

@@ -37,7 +37,8 @@ def postgres_database() -> Iterator[PostgresServer]:
 def postgres_url(postgres_database: PostgresServer) -> str:
     """An empty database."""
     postgres_database.execute(
-        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
+        "DROP SCHEMA IF EXISTS avatar CASCADE;"
+        " DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
     )
     return postgres_database.url
 

@@ -3,6 +3,7 @@
 from functools import partial
 
 from services.avatar.app import running
+from services.avatar.postgres.database import DatabaseError
 from services.avatar.settings import AvatarSettings
 from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
@@ -19,4 +20,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run("avatar", main, check=partial(settings_checked, AvatarSettings))
+    run("avatar", main, failures=(DatabaseError,), check=partial(settings_checked, AvatarSettings))

@@ -7,16 +7,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
+from services.avatar.claims import UndisputedClaims
 from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drives import running_drives
 from services.avatar.pacing import running_clock
+from services.avatar.peers import Peers, connected_peers
+from services.avatar.ports import Claims
+from services.avatar.postgres.claims import PostgresClaims
+from services.avatar.postgres.database import opened
+from services.avatar.postgres.limits import PostgresRateLimits
+from services.avatar.postgres.replica import alive
 from services.avatar.servicer import AvatarServicer
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.api import CloudApi
 from services.avatar.vendor.callback import CallbackVerifier
 from services.avatar.vendor.client import CallPatience, cloud_client
 from services.avatar.vendor.drives import VendorDrives
-from services.avatar.vendor.limits import RateLimits
+from services.avatar.vendor.limits import ProcessRateLimits, RateLimits
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import Stage, Viewers
@@ -31,7 +38,10 @@ SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
 
 @asynccontextmanager
 async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
-    """Serve until the end of the context; then cut off all drives and close their sockets."""
+    """Serve until the end of the context; then cut off all drives and close their sockets.
+
+    Raises DatabaseError.
+    """
     trust = SocketTrust(
         verification=settings.drive_verification,
         fingerprints=settings.fingerprints,
@@ -43,12 +53,15 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
             verification=settings.drive_verification.value,
         )
+    token = settings.service_token.get_secret_value() if settings.service_token else None
     async with AsyncExitStack() as stack:
+        peers = await stack.enter_async_context(connected_peers(service_token=token))
+        limits, claims = await stack.enter_async_context(_agreement(settings, peers))
         client = await stack.enter_async_context(
             cloud_client(
                 settings.resolved_cloud_url,
                 credentials=settings.credentials,
-                limits=RateLimits(),
+                limits=limits,
                 patience=CallPatience(),
                 proxy=_proxy_of(settings)(settings.resolved_cloud_url),
             )
@@ -59,6 +72,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 cloud=VendorDrives(
                     api, trust=trust, patience=SocketPatience(), proxy_of=_proxy_of(settings)
                 ),
+                claims=claims,
                 profile=settings.pacing_profile,
                 clock=await stack.enter_async_context(running_clock()),
             )
@@ -67,6 +81,8 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         servicer = AvatarServicer(
             api=api,
             drives=drives,
+            claims=claims,
+            peers=peers,
             default_digital_human=DefaultDigitalHuman(
                 api, digital_human_id=settings.digital_human_id
             ),
@@ -76,12 +92,32 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         )
         yield await stack.enter_async_context(
             serving(
-                _serving_options(settings),
+                _serving_options(settings, token),
                 [SERVICE],
                 lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(
                     servicer, server
                 ),
             )
+        )
+
+
+@asynccontextmanager
+async def _agreement(
+    settings: AvatarSettings, peers: Peers
+) -> AsyncIterator[tuple[RateLimits, Claims]]:
+    """What replicas must agree upon, with the others if there is a database for that."""
+    if settings.database is None:
+        yield ProcessRateLimits(), UndisputedClaims()
+        return
+    url = settings.database.get_secret_value()
+    async with (
+        opened(url, connections=settings.database_pool) as database,
+        alive(database, address=settings.resolved_address) as replica,
+    ):
+        alone = ProcessRateLimits(sharers=lambda: replica.count)
+        yield (
+            PostgresRateLimits(database, alone=alone),
+            PostgresClaims(database, replica, give_way=peers.give_way),
         )
 
 
@@ -108,12 +144,11 @@ def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:
     )
 
 
-def _serving_options(settings: AvatarSettings) -> ServingOptions:
-    token = settings.service_token
+def _serving_options(settings: AvatarSettings, service_token: str | None) -> ServingOptions:
     return ServingOptions(
         host=settings.host,
         port=settings.port,
-        service_token=token.get_secret_value() if token else None,
+        service_token=service_token,
         has_reflection=settings.reflection,
         metrics_port=settings.metrics_port,
     )

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from uuid import UUID
 
 import structlog
 
 from services.avatar.pacing import Pacer, PacingClock, PacingProfile
-from services.avatar.ports import AudioSink, DriveCloud, DriveLostError
+from services.avatar.ports import AudioSink, Claim, DriveCloud, DriveLostError
 from services.avatar.telemetry import DRIVES
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -99,12 +100,14 @@ class Drive:
         avatar_id: str,
         sample_rate_hertz: int,
         cloud: DriveCloud,
+        claim: Claim,
         profile: PacingProfile,
         clock: PacingClock,
     ) -> None:
         self._avatar_id = avatar_id
         self._rate = sample_rate_hertz
         self._cloud = cloud
+        self._claim = claim
         self._profile = profile
         self._clock = clock
         self._pacer = Pacer(profile, sample_rate_hertz=sample_rate_hertz)
@@ -183,6 +186,11 @@ class Drive:
         return outcome
 
     @property
+    def claim_id(self) -> UUID:
+        """The id of its claim on the avatar."""
+        return self._claim.claim_id
+
+    @property
     def position(self) -> Position:
         """How far the reply is, or got."""
         return self._position()
@@ -198,6 +206,8 @@ class Drive:
         self._wake.set()
 
     async def _speak(self) -> DriveFinished:
+        if not self._is_over:
+            await self._claim.take()
         if not self._is_over:
             offer = await self._cloud.open_drive(self._avatar_id)
             self._drive_id = offer.drive_id
@@ -221,6 +231,9 @@ class Drive:
         while not (self._is_over or self._pacer.is_drained):
             if not sink.is_open:
                 raise DriveLostError("the drive server closed the connection")
+            if self._claim.is_doubtful and not await self._claim.stands():
+                self.supersede()
+                break
             pcm = self._pacer.take(self._clock.now())
             if pcm:
                 await sink.send(pcm)
@@ -269,7 +282,9 @@ class Drive:
     async def _silence_if_ordered(self) -> None:
         if self._order is None or self._playout.is_cut:
             return
-        if self._order is _Order.INTERRUPT and self._playout.first_sent_at is not None:
+        is_heard = self._playout.first_sent_at is not None
+        # The cloud silences an avatar, not a drive: it would be a newer one.
+        if self._order is _Order.INTERRUPT and is_heard and await self._claim.stands():
             await self._silence()
         self._playout.cut(self._clock.now())
 
@@ -282,6 +297,9 @@ class Drive:
 
     async def _lose(self, what: str) -> ServiceError:
         """Have the cloud drop the rest of a reply whose end it will never receive."""
+        if not await self._claim.stands():
+            self._playout.cut(self._clock.now())
+            return self._superseded()
         reason = Reason.DRIVE_LOST
         try:
             await self._cloud.silence(self._avatar_id)
@@ -295,7 +313,7 @@ class Drive:
     def _outcome(self) -> DriveFinished:
         match self._order, self._last_report:
             case _Order.SUPERSEDE, _:
-                raise self._failure(Reason.DRIVE_SUPERSEDED, "A newer reply took the avatar.")
+                raise self._superseded()
             case None, DriveReport.FAILED:
                 raise self._failure(Reason.DRIVE_LOST, "The cloud could not play the reply.")
             case None, DriveReport.ENDED if self._pacer.is_drained:
@@ -319,6 +337,9 @@ class Drive:
             method=method,
             sent_ago_s=None if first_sent_at is None else now - first_sent_at,
         )
+
+    def _superseded(self) -> ServiceError:
+        return self._failure(Reason.DRIVE_SUPERSEDED, "A newer reply took the avatar.")
 
     def _failure(self, reason: Reason, message: str) -> ServiceError:
         position = self._position()

@@ -5,10 +5,11 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from services.avatar.drive import Drive, DriveFinished, DriveReport, Position
 from services.avatar.pacing import PacingClock, PacingProfile
-from services.avatar.ports import DriveCloud
+from services.avatar.ports import Claims, DriveCloud
 from services.runtime.errors import ServiceError
 
 REMEMBERED_DRIVES = 1_000
@@ -33,11 +34,15 @@ class _Running:
 class Drives:
     """Opens drives; each runs in its own task, and outlives its caller to end cleanly."""
 
-    def __init__(self, *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock) -> None:
+    def __init__(
+        self, *, cloud: DriveCloud, claims: Claims, profile: PacingProfile, clock: PacingClock
+    ) -> None:
         self._cloud = cloud
+        self._claims = claims
         self._profile = profile
         self._clock = clock
         self._running: dict[str, _Running] = {}
+        self._claimants: dict[UUID, _Running] = {}
         self._last: OrderedDict[str, LastDrive] = OrderedDict()
 
     @asynccontextmanager
@@ -49,16 +54,29 @@ class Drives:
             avatar_id=avatar_id,
             sample_rate_hertz=sample_rate_hertz,
             cloud=self._cloud,
+            claim=self._claims.new(avatar_id),
             profile=self._profile,
             clock=self._clock,
         )
         previous = self._running.get(avatar_id)
         task = asyncio.create_task(self._run(drive, avatar_id, previous))
-        self._running[avatar_id] = _Running(turn_id=turn_id, drive=drive, task=task)
+        running = _Running(turn_id=turn_id, drive=drive, task=task)
+        self._running[avatar_id] = self._claimants[drive.claim_id] = running
         try:
             yield drive
         finally:
             drive.interrupt()
+
+    def is_running(self, avatar_id: str) -> bool:
+        """Whether an avatar speaks a reply of this process."""
+        return avatar_id in self._running
+
+    async def give_way(self, claim_id: UUID) -> None:
+        """End the drive with this claim, if there is one, for a newer one of another process."""
+        claimant = self._claimants.get(claim_id)
+        if claimant is not None:
+            claimant.drive.supersede()
+            await asyncio.wait({claimant.task})
 
     async def interrupt(self, avatar_id: str) -> LastDrive | None:
         """Cut off whatever an avatar is saying; raises ServiceError.
@@ -101,6 +119,7 @@ class Drives:
                 await asyncio.wait({previous.task})
             return await drive.run()
         finally:
+            del self._claimants[drive.claim_id]
             running = self._running[avatar_id]
             if running.drive is drive:
                 del self._running[avatar_id]
@@ -115,10 +134,10 @@ class Drives:
 
 @asynccontextmanager
 async def running_drives(
-    *, cloud: DriveCloud, profile: PacingProfile, clock: PacingClock
+    *, cloud: DriveCloud, claims: Claims, profile: PacingProfile, clock: PacingClock
 ) -> AsyncIterator[Drives]:
     """Open drives that all end cleanly when the block is left."""
-    drives = Drives(cloud=cloud, profile=profile, clock=clock)
+    drives = Drives(cloud=cloud, claims=claims, profile=profile, clock=clock)
     try:
         yield drives
     finally:

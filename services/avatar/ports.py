@@ -1,8 +1,9 @@
-"""What a drive needs from the cloud: small interfaces that the vendor's client implements."""
+"""What drives need: of the cloud, which the vendor's client implements, and of other replicas."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+from uuid import UUID
 
 
 class DriveLostError(Exception):
@@ -45,3 +46,31 @@ class DriveCloud(Protocol):
 
     async def silence(self, avatar_id: str) -> None:
         """Cut off what an avatar is saying; raises ServiceError."""
+
+
+class Claim(Protocol):
+    """What one drive has on its avatar, until a newer drive of any replica takes it."""
+
+    @property
+    def claim_id(self) -> UUID:
+        """Its own id."""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the avatar may have been taken without our knowing, as after a long pause."""
+
+    async def take(self) -> None:
+        """Take the avatar; on return, whoever had it no longer speaks. Never fails."""
+
+    async def stands(self) -> bool:
+        """Return whether no newer drive has taken the avatar, as far as can be known now."""
+
+
+class Claims(Protocol):
+    """Which replica has which avatar."""
+
+    def new(self, avatar_id: str) -> Claim:
+        """Return the claim for a new drive, yet to be taken."""
+
+    async def holder(self, avatar_id: str) -> str | None:
+        """Return the address of the other replica that had this avatar last, if it is alive."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import grpc
 import structlog
@@ -16,6 +17,8 @@ from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drive import Drive
 from services.avatar.drives import Drives
 from services.avatar.lateness import Lateness
+from services.avatar.peers import PASSED_ON_HEADER, Peers
+from services.avatar.ports import Claims
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveCallback
 from services.avatar.viewers import Viewers
@@ -48,6 +51,8 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         *,
         api: CloudApi,
         drives: Drives,
+        claims: Claims,
+        peers: Peers,
         default_digital_human: DefaultDigitalHuman,
         viewers: Viewers,
         callbacks: CallbackVerifier | None,
@@ -55,6 +60,8 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
     ) -> None:
         self._api = api
         self._drives = drives
+        self._claims = claims
+        self._peers = peers
         self._default_digital_human = default_digital_human
         self._viewers = viewers
         self._callbacks = callbacks
@@ -178,6 +185,11 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self, request: pb.InterruptAvatarRequest, context: Context
     ) -> pb.InterruptAvatarResponse:
         """Cut off whatever an avatar is saying, and return how much of it was heard."""
+        elsewhere = await self._elsewhere(request.avatar_id, context)
+        if elsewhere is not None:
+            answer = await self._peers.interrupt(elsewhere, request)
+            if answer is not None:
+                return answer
         return wire.to_interrupted(await self._drives.interrupt(request.avatar_id))
 
     async def SpeakText(
@@ -259,10 +271,30 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             ) from error
         late_s = self._lateness.of(event_time_s=callback.event_time_s, received_s=received_s)
         if isinstance(callback, DriveCallback):
+            elsewhere = await self._elsewhere(callback.task_id, context)
             report = wire.from_callback(callback)
-            if report is not None:
+            if elsewhere is not None:
+                await self._peers.take_callback(elsewhere, request)
+            elif report is not None:
                 self._drives.on_report(callback.task_id, callback.drive_id, report, late_s=late_s)
         return wire.to_callback_response(callback)
+
+    async def YieldAvatar(
+        self, request: pb.YieldAvatarRequest, context: Context
+    ) -> pb.YieldAvatarResponse:
+        """End a drive for a newer one of another replica."""
+        await self._drives.give_way(UUID(request.claim_id))
+        return pb.YieldAvatarResponse()
+
+    async def _elsewhere(self, avatar_id: str, context: Context) -> str | None:
+        """Return the address of the replica that drives an avatar, or did last, if not this one."""
+        if self._drives.is_running(avatar_id) or _is_passed_on(context):
+            return None
+        return await self._claims.holder(avatar_id)
+
+
+def _is_passed_on(context: Context) -> bool:
+    return PASSED_ON_HEADER in dict(context.invocation_metadata() or ())
 
 
 async def _feed(drive: Drive, requests: AsyncIterator[pb.DriveRequest]) -> None:

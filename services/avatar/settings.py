@@ -14,10 +14,11 @@ from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
 from services.avatar.vendor.trust import Verification, is_loopback
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, HttpUrl, Port, Secret, SocketUrl
+from services.runtime.values import Host, HttpUrl, Port, PostgresUrl, Secret, SocketUrl, Target
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 ENGINE_URL = "http://127.0.0.1:8090"
+_EVERYWHERE = ("0.0.0.0", "::")
 
 
 def _parse_fingerprints(text: str) -> str:
@@ -49,16 +50,33 @@ _AccountSecret = Annotated[Secret, AfterValidator(_check_length)]
 _Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
 
 
-class AvatarSettings(ProcessSettings):
-    """Every setting of the process."""
+class DatabaseSettings(ProcessSettings):
+    """What a process needs that only migrates the database."""
 
     model_config = SettingsConfigDict(env_prefix="AVATAR_")
+
+    database: PostgresUrl | None = Field(
+        None,
+        description="the PostgreSQL that all replicas share: postgresql://user:password@host/name;"
+        " unset: this is the only replica",
+    )
+
+
+class AvatarSettings(DatabaseSettings):
+    """Every setting of the process."""
 
     host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(50053, description="port to listen on")
     metrics_port: Port = Field(0, description="port of metrics; 0 for none")
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
+    )
+    database_pool: int = Field(
+        4, ge=1, le=100, description="connections to AVATAR_DATABASE, at most"
+    )
+    advertised_address: Target | None = Field(
+        None,
+        description="where other replicas reach this one, host:port; default: where it listens",
     )
     cloud_url: HttpUrl | None = Field(
         None, description="the cloud's REST API; default: the mainland's, or the engine"
@@ -151,6 +169,16 @@ class AvatarSettings(ProcessSettings):
             raise ValueError("AVATAR_CLOUD_URL must be an https address")
         return self
 
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        is_reachable = self.port != 0 and self.host not in _EVERYWHERE
+        if self.database is not None and self.advertised_address is None and not is_reachable:
+            raise ValueError(
+                "AVATAR_ADVERTISED_ADDRESS must be set with AVATAR_DATABASE, unless AVATAR_HOST and"
+                " AVATAR_PORT are where other replicas reach this one"
+            )
+        return self
+
     def vendor_urls(self) -> tuple[str, ...]:
         """The address of the cloud's API, or the engine's."""
         return () if self.is_engine else (self.resolved_cloud_url,)
@@ -159,6 +187,12 @@ class AvatarSettings(ProcessSettings):
     def is_engine(self) -> bool:
         """Whether the engine stands in for the cloud."""
         return self.app_id is None
+
+    @property
+    def resolved_address(self) -> str:
+        """Where other replicas reach this one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.advertised_address or f"{host}:{self.port}"
 
     @property
     def pacing_profile(self) -> PacingProfile:

@@ -1,6 +1,6 @@
 """The metrics of the avatar service."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CLOUD_CALLS = Counter(
     "parley_cloud_calls_total",
@@ -23,4 +23,8 @@ DRIVES = Counter(
     "parley_drives_total",
     "Drives that ended, by outcome: finished, interrupted, or the reason of the failure.",
     ["outcome"],
+)
+REPLICAS = Gauge(
+    "parley_avatar_replicas",
+    "Replicas of the avatar service that share a database; 0 while it is away, or without one.",
 )

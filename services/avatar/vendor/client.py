@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_snake
 from services.avatar.telemetry import CLOUD_CALL_SECONDS, CLOUD_CALLS, CLOUD_WAIT_SECONDS
 from services.avatar.vendor.actions import Action, Repeat
 from services.avatar.vendor.codes import MEANINGS, UNKNOWN, Code, Retry
-from services.avatar.vendor.limits import RateLimitedError, RateLimits
+from services.avatar.vendor.limits import RateLimitedError, RateLimits, Turn
 from services.avatar.vendor.messages import Envelope
 from services.avatar.vendor.signature import Credentials, signed_query
 from services.runtime.errors import ServiceError, Violation
@@ -146,7 +146,7 @@ class CloudClient:
                 except (CloudRefusedError, AnswerLostError) as error:
                     mark_failed(span, error.reason)
                     if isinstance(error, NotReachedError):
-                        self._limits.refund(action, turn)
+                        await turn.refund()
                     is_cut_short = time.monotonic() >= deadline
                     failure = (is_cut_short and _refusal(failure, action)) or error
             pause_s = self._patience.pause_s(attempt)
@@ -155,7 +155,7 @@ class CloudClient:
             await asyncio.sleep(pause_s)
             attempt += 1
 
-    async def _take_turn(self, action: Action, *, within_s: float) -> float:
+    async def _take_turn(self, action: Action, *, within_s: float) -> Turn:
         began = time.monotonic()
         turn = await self._limits.take(action, within_s=within_s)
         CLOUD_WAIT_SECONDS.labels(action=action).observe(time.monotonic() - began)
@@ -198,7 +198,7 @@ class CloudClient:
                 cloud_request_id=answer.request_id,
             )
         if answer.code == Code.RATE_LIMIT:
-            self._limits.hold(_HOLD_S)
+            await self._limits.hold(_HOLD_S)
         raise CloudRefusedError(action, answer, violations=_violations(answer, body))
 
 

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.client import CallPatience, CloudClient
-from services.avatar.vendor.limits import RateLimits
+from services.avatar.vendor.limits import ProcessRateLimits
 from services.avatar.vendor.signature import Credentials, sign
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -70,7 +70,10 @@ async def api(cloud: ScriptedCloud) -> AsyncIterator[CloudApi]:
     async with httpx.AsyncClient(base_url="https://cloud.example", transport=transport) as http:
         yield CloudApi(
             CloudClient(
-                http, credentials=CREDENTIALS, limits=RateLimits(calls=1000), patience=IMPATIENT
+                http,
+                credentials=CREDENTIALS,
+                limits=ProcessRateLimits(calls=1000),
+                patience=IMPATIENT,
             )
         )
 
@@ -296,7 +299,7 @@ async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it(
         client = CloudClient(
             http,
             credentials=CREDENTIALS,
-            limits=RateLimits(calls=1000),
+            limits=ProcessRateLimits(calls=1000),
             patience=CallPatience(attempt_s=60, first_pause_s=0.001),
         )
         refused = await failure(CloudApi(client).get_stream_task_status("t", within_s=0.5))
@@ -317,7 +320,7 @@ async def test_the_wait_for_the_rate_limit_is_measured(cloud: ScriptedCloud) -> 
             http,
             credentials=CREDENTIALS,
             # By this clock the second call comes at the same moment as the first.
-            limits=RateLimits(calls=1, window_s=window_s, clock=lambda: 0.0),
+            limits=ProcessRateLimits(calls=1, window_s=window_s, clock=lambda: 0.0),
             patience=CallPatience(),
         )
         for task_id in ("one", "two"):

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from uuid import UUID, uuid4
 
 import pytest
 
+from services.avatar.claims import UndisputedClaims
 from services.avatar.drive import (
     Drive,
     DriveEvent,
@@ -19,7 +21,7 @@ from services.avatar.drive import (
 )
 from services.avatar.drives import Drives, running_drives
 from services.avatar.pacing import PacingClock, PacingProfile, running_clock
-from services.avatar.ports import AudioSink, DriveLostError
+from services.avatar.ports import AudioSink, Claims, DriveLostError
 from services.avatar.profiles import load_profile
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -40,11 +42,19 @@ class Sink:
 
     pcm: bytearray = field(default_factory=bytearray)
     is_open: bool = True
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def send(self, pcm: bytes) -> None:
         if not self.is_open:
             raise DriveLostError("broken")
         self.pcm += pcm
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def until(self, count: int) -> None:
+        """Wait until it has this many bytes."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.pcm) >= count)
 
 
 @dataclass
@@ -53,8 +63,12 @@ class Offer:
 
     drive_id: str
     sink: Sink = field(default_factory=Sink)
+    may_stop: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: bool = False
     lose: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.may_stop.set()
 
     @asynccontextmanager
     async def connect(
@@ -62,6 +76,7 @@ class Offer:
     ) -> AsyncIterator[AudioSink]:
         self.lose = on_lost
         yield self.sink
+        await self.may_stop.wait()
         self.stopped = True
 
 
@@ -87,6 +102,36 @@ class ScriptedCloud:
             raise self.silence_failure
 
 
+@dataclass
+class ScriptedClaim:
+    """Stands as long as the test wants."""
+
+    claim_id: UUID = field(default_factory=uuid4)
+    is_doubtful: bool = False
+    is_standing: bool = True
+    may_be_taken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self) -> None:
+        await self.may_be_taken.wait()
+
+    async def stands(self) -> bool:
+        return self.is_standing
+
+
+class ScriptedClaims:
+    """Gives one claim."""
+
+    def __init__(self) -> None:
+        self.claim = ScriptedClaim()
+        self.claim.may_be_taken.set()
+
+    def new(self, avatar_id: str) -> ScriptedClaim:
+        return self.claim
+
+    async def holder(self, avatar_id: str) -> str | None:
+        return None
+
+
 @pytest.fixture
 def cloud() -> ScriptedCloud:
     return ScriptedCloud()
@@ -100,10 +145,15 @@ async def clock() -> AsyncIterator[PacingClock]:
 
 @asynccontextmanager
 async def opened(
-    cloud: ScriptedCloud, clock: PacingClock, profile: PacingProfile
+    cloud: ScriptedCloud,
+    clock: PacingClock,
+    profile: PacingProfile,
+    claims: Claims | None = None,
 ) -> AsyncIterator[tuple[Drives, Drive]]:
     async with (
-        running_drives(cloud=cloud, profile=profile, clock=clock) as drives,
+        running_drives(
+            cloud=cloud, claims=claims or UndisputedClaims(), profile=profile, clock=clock
+        ) as drives,
         drives.opened(AVATAR, turn_id=1, sample_rate_hertz=RATE) as drive,
     ):
         yield drives, drive
@@ -307,6 +357,85 @@ async def test_the_end_of_the_process_cuts_off_what_runs(
 async def test_an_interrupt_of_a_silent_avatar_goes_to_the_cloud(
     cloud: ScriptedCloud, clock: PacingClock
 ) -> None:
-    async with running_drives(cloud=cloud, profile=SLOW, clock=clock) as drives:
+    async with running_drives(
+        cloud=cloud, claims=UndisputedClaims(), profile=SLOW, clock=clock
+    ) as drives:
         await drives.interrupt(AVATAR)
     assert cloud.orders == ["silence"]
+
+
+async def test_a_drive_whose_avatar_was_taken_silences_nobody(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    claims = ScriptedClaims()
+    async with opened(cloud, clock, SLOW, claims) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        claims.claim.is_standing = False
+        drive.interrupt()
+        assert (await outcome(drive)).is_interrupted
+    assert cloud.orders == ["open"]
+
+
+async def test_a_connection_that_a_newer_drive_broke_is_superseded_not_lost(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    claims = ScriptedClaims()
+    async with opened(cloud, clock, SLOW, claims) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        claims.claim.is_standing = False
+        cloud.offers[0].sink.is_open = False
+        cloud.offers[0].lose()
+        assert (await failure(drive)).reason is Reason.DRIVE_SUPERSEDED
+    assert cloud.orders == ["open"]
+
+
+async def test_after_a_pause_no_audio_is_sent_before_it_is_known_whose_the_avatar_is(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    claims = ScriptedClaims()
+    async with opened(cloud, clock, SLOW, claims) as (_, drive):
+        await drive.feed(bytes(RATE))
+        await until(drive, PlaybackStarted)
+        claims.claim.is_doubtful = True
+        await drive.feed(bytes(RATE))
+        await asyncio.wait_for(cloud.offers[0].sink.until(2 * RATE), 20)
+        claims.claim.is_standing = False
+        await drive.feed(bytes(RATE))
+        assert (await failure(drive)).reason is Reason.DRIVE_SUPERSEDED
+    assert len(cloud.offers[0].sink.pcm) == 2 * RATE
+
+
+async def test_a_drive_that_gives_way_while_it_takes_the_avatar_is_not_opened(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    claims = ScriptedClaims()
+    claims.claim.may_be_taken.clear()
+    async with opened(cloud, clock, SLOW, claims) as (drives, drive):
+        await drives.give_way(uuid4())
+        giving_way = asyncio.create_task(drives.give_way(claims.claim.claim_id))
+        await asyncio.sleep(0)
+        claims.claim.may_be_taken.set()
+        await giving_way
+        assert (await failure(drive)).reason is Reason.DRIVE_SUPERSEDED
+    assert cloud.orders == []
+
+
+async def test_a_drive_has_given_way_once_its_connection_is_closed(
+    cloud: ScriptedCloud, clock: PacingClock
+) -> None:
+    async with opened(cloud, clock, SLOW) as (drives, first):
+        await first.feed(bytes(RATE))
+        await until(first, PlaybackStarted)
+        cloud.offers[0].may_stop.clear()
+        # Here, a newer one waits for its end already.
+        async with drives.opened(AVATAR, turn_id=2, sample_rate_hertz=RATE) as second:
+            giving_way = asyncio.create_task(drives.give_way(first.claim_id))
+            done, _ = await asyncio.wait({giving_way}, timeout=0.1)
+            assert not done
+            cloud.offers[0].may_stop.set()
+            await giving_way
+            assert cloud.offers[0].stopped
+            second.finish()
+            await outcome(second)

@@ -10,6 +10,8 @@ SECRET = "0123456789abcdef0123456789abcdef"
 CLOUD = {"APP_ID": "42", "SERVER_SECRET": SECRET}
 ENGINE = {"ENGINE_APP_ID": "43", "ENGINE_SERVER_SECRET": SECRET[::-1]}
 
+SHARED = {"AVATAR_DATABASE": "postgresql://me:hush@db.example/avatars"}
+
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +75,9 @@ def test_viewers_may_reach_the_engine_elsewhere(monkeypatch: pytest.MonkeyPatch)
         ({**CLOUD, "AVATAR_PORT": "70000"}, "AVATAR_PORT"),
         ({**CLOUD, "AVATAR_DRIVE_FINGERPRINTS": "abc"}, "AVATAR_DRIVE_FINGERPRINTS"),
         ({**CLOUD, "AVATAR_DRIVE_VERIFICATION": "maybe"}, "AVATAR_DRIVE_VERIFICATION"),
+        ({**CLOUD, "AVATAR_DATABASE": "var/avatars.sqlite3"}, "AVATAR_DATABASE"),
+        ({**CLOUD, **SHARED, "AVATAR_HOST": "0.0.0.0"}, "AVATAR_ADVERTISED_ADDRESS"),
+        ({**CLOUD, **SHARED, "AVATAR_PORT": "0"}, "AVATAR_ADVERTISED_ADDRESS"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -81,6 +86,16 @@ def test_what_is_wrong_is_named(
     with pytest.raises(SettingsError, match=named) as caught:
         read(monkeypatch, **environment)
     assert SECRET not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_other_replicas_find_this_one_where_it_listens_or_where_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = read(monkeypatch, **CLOUD, **SHARED, AVATAR_HOST="::1")
+    assert settings.resolved_address == "[::1]:50053"
+    settings = read(monkeypatch, AVATAR_HOST="0.0.0.0", AVATAR_ADVERTISED_ADDRESS="pod-1.avatar:9")
+    assert settings.resolved_address == "pod-1.avatar:9"
 
 
 def test_fingerprints_may_be_written_with_colons(monkeypatch: pytest.MonkeyPatch) -> None:
