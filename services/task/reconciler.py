@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.task.off_air import KnownAvatars
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import Clock, Task, TaskState
@@ -36,6 +37,7 @@ class Reconciler:
         cloud: Cloud,
         state_machine: TaskStateMachine,
         clock: Clock,
+        avatars: KnownAvatars,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
@@ -44,6 +46,7 @@ class Reconciler:
         self._clock = clock
         self._counted_to: datetime | None = None
         """Until when this replica or another one has counted what strays ran."""
+        self._avatars = avatars
 
     async def run(self, interval_s: float) -> None:
         """Reconcile now and then every `interval_s`, until cancelled."""
@@ -80,6 +83,7 @@ class Reconciler:
         tasks = await self._journal.live()
         note_live(tasks)
         listed_at = self._clock()
+        self._avatars.note_all(tasks)
         avatars = await self._list()
         await self._journal.mark_due(
             [task.task_id for task in tasks if self._needs_check(task, avatars)]
