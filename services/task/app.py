@@ -88,6 +88,7 @@ async def running(
             state_machine=state_machine,
             clock=clock,
             avatars=avatars,
+            owns_account=settings.owns_account,
         )
 
         def register(server: grpc.aio.Server) -> None:

@@ -26,7 +26,8 @@ AVATAR_LIFE = timedelta(hours=25)
 class Reconciler:
     """Cleans up after crashes, lost answers and the cloud itself.
 
-    It touches only avatars whose room and stream are in the journal, as others share the account.
+    It touches only avatars whose room and stream are in the journal, as others share the account,
+    unless that is ours alone.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Reconciler:
         state_machine: TaskStateMachine,
         clock: Clock,
         avatars: KnownAvatars,
+        owns_account: bool = False,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
@@ -47,6 +49,7 @@ class Reconciler:
         self._counted_to: datetime | None = None
         """Until when this replica or another one has counted what strays ran."""
         self._avatars = avatars
+        self._owns_account = owns_account
 
     async def run(self, interval_s: float) -> None:
         """Reconcile now and then every `interval_s`, until cancelled."""
@@ -124,7 +127,8 @@ class Reconciler:
         owners = await self._journal.of_stream(
             avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
         )
-        if owners and not any(_may_own(task, avatar) for task in owners):
+        is_ours = self._owns_account or bool(owners)
+        if is_ours and not any(_may_own(task, avatar) for task in owners):
             leaked_s = _leaked_s(avatar, owners, counted_to=self._counted_to, until=listed_at)
             LEAKED_SECONDS.inc(leaked_s)
             log.warning("stray avatar found", stream_id=avatar.stream_id, leaked_s=leaked_s)

@@ -16,11 +16,13 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from parley.processes import Running
 from services.runtime.reasons import Reason
 from services.task.journal.database import DatabaseError
+from services.task.ports import Avatar, AvatarState
 from services.task.sqlite.database import opened
 from tests.support.avatar_service import scripted_avatar_service
 from tests.support.task import Call, Hold, ScriptedCloud
 from tests.support.task_calls import (
     FINAL,
+    OpenService,
     append,
     create,
     create_streaming,
@@ -206,3 +208,19 @@ async def test_a_file_that_another_one_replaces_is_used_no_more(
         await until_health(machine, NOT_SERVING)
         assert (await error_of(create(tasks, "another"))).reason is Reason.JOURNAL_UNAVAILABLE
     assert any("REPLACED" in line for line in process.tail)
+
+
+async def test_avatars_that_no_row_knows_are_stopped_if_the_account_is_ours(
+    open_service: OpenService, cloud: ScriptedCloud
+) -> None:
+    """The journal was lost: what it would say about them is what the operator says."""
+    stranger = Avatar(
+        avatar_id="stranger", state=AvatarState.STREAMING, room_id="room", stream_id="lost"
+    )
+    cloud.put(stranger)
+    tasks = await open_service(owns_account=True)
+    task = await create_streaming(tasks)
+    async with asyncio.timeout(30):
+        while "stranger" not in cloud.stops:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert list(cloud.running) == [task.avatar_id]
