@@ -386,6 +386,7 @@ async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None
             cloud=world.cloud,
             state_machine=life.state_machine,
             clock=world.clock,
+            avatars=KnownAvatars(),
         )
         await life.reconciler.reconcile()
         assert told_live() == 0
