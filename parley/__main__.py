@@ -33,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 tasks_app = typer.Typer(help="Digital humans on air.", no_args_is_help=True)
+journal_app = typer.Typer(help="The journal's SQLite file.", no_args_is_help=True)
 persona_app = typer.Typer(help="Personas of digital humans.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
 app.add_typer(models_app, name="models")
 app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
@@ -108,6 +110,18 @@ def examine_machine() -> None:
     raise typer.Exit(doctor.show(found, console))
 
 
+@journal_app.command("check")
+def check_journal() -> None:
+    """Report what is wrong with the file of a task service that is stopped."""
+    raise typer.Exit(_repair("check"))
+
+
+@journal_app.command("recover")
+def recover_journal() -> None:
+    """Write a damaged file anew with all that can be read of it, and keep the old one beside it."""
+    raise typer.Exit(_repair("recover"))
+
+
 @persona_app.command("check")
 def check_personas(
     files: Annotated[
@@ -118,6 +132,11 @@ def check_personas(
     # The speech service's own check: it reports here what it would report at startup.
     words = (sys.executable, "-m", "services.speech.persona_check", *map(str, files or ()))
     raise typer.Exit(subprocess.run(words, check=False).returncode)
+
+
+def _repair(what: str) -> int:
+    words = (sys.executable, "-m", "services.task.repair", what)
+    return subprocess.run(words, check=False).returncode
 
 
 async def _found() -> list[Finding]:

@@ -16,7 +16,7 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.channel import connected
 from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.reasons import RULES, Reason
 from services.runtime.requests import outgoing_metadata
 
 Req = TypeVar("Req")
@@ -63,18 +63,24 @@ class Backend:
         inputs: AsyncGenerator[speech_pb2.ConverseRequest, None],
         *,
         timeout_s: float | None = None,
+        patience_s: float = 0.0,
     ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
         """Send the setup and all inputs, then half-close; leaving the block cancels the call.
 
-        Inputs are taken one by one, each after the one before has been written.
+        Inputs are taken one by one, each after the one before has been written. An absent speech
+        service is waited for `patience_s` long.
         """
         is_open = asyncio.get_running_loop().create_future()
         call = self.speech.Converse(
-            timeout=timeout_s, metadata=outgoing_metadata(self.service_token)
+            timeout=timeout_s,
+            metadata=outgoing_metadata(self.service_token),
+            wait_for_ready=patience_s > 0,
         )
         writing = asyncio.create_task(_write(call, setup, inputs, is_open))
         try:
             async with _ended(call), aclosing(_opening(call, is_open)) as responses:
+                if patience_s > 0:
+                    await _connected(call, patience_s)
                 yield responses
         finally:
             # Last: cancelling a writer cancels its call, if that is still running.
@@ -149,6 +155,19 @@ async def _write(
             async for request in inputs:
                 await call.write(request)
             await call.done_writing()
+
+
+async def _connected(call: "grpc.aio.StreamStreamCall[Req, Res]", within_s: float) -> None:
+    """Wait until a call has reached its peer. Raises ServiceError."""
+    try:
+        async with asyncio.timeout(within_s):
+            await call.wait_for_connection()
+    except TimeoutError:
+        raise ServiceError(
+            Reason.DEPENDENCY_UNAVAILABLE, RULES[Reason.DEPENDENCY_UNAVAILABLE].title + "."
+        ) from None
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
 
 
 async def _opening(

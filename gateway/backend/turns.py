@@ -7,7 +7,7 @@ import structlog
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.backend.services import Backend
+from gateway.backend.services import CALL_TIMEOUT_S, Backend
 from gateway.contract.wire import from_failed_status
 from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
@@ -101,7 +101,9 @@ async def converse(
     A turn that has begun goes on when the generator is closed, unless the setup says otherwise.
     """
     start, *rest = requests
-    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
+    async with backend.converse(
+        start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
+    ) as responses:
         async for response in responses:
             count(response.event)
             yield response
@@ -112,7 +114,9 @@ async def deliver(
 ) -> None:
     """Send requests that begin no turn, and return once they were accepted."""
     start, *rest = requests
-    async with backend.converse(start, _each(rest), timeout_s=timeout_s) as responses:
+    async with backend.converse(
+        start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
+    ) as responses:
         async for _ in responses:
             pass
 

@@ -13,10 +13,20 @@ from gateway.contract.json_model import JsonModel
 from services.runtime.requests import new_request_id
 
 
+def _allow_nulls(schema: dict[str, Any]) -> None:
+    """Describe that members with a default may be null, which is the same as absent."""
+    required = schema.get("required", ())
+    for name, member in schema.get("properties", {}).items():
+        if name not in required:
+            member["nullable"] = True
+
+
 class JsonRequest(JsonModel):
     """A request's body: types are not converted, unknown members are ignored, null is absent."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", validate_by_name=False)
+    model_config = ConfigDict(
+        strict=True, extra="ignore", validate_by_name=False, json_schema_extra=_allow_nulls
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,11 @@ from buf.validate import validate_pb2
 from google.protobuf.message import Message
 
 PATTERN = re.compile(r"this\.matches\('(.*)'\)")
+NOT_BLANK = (
+    r"[^\s\u0000-\u001f\u007f-\u009f\u00ad"
+    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\ue000-\uf8ff\ufeff]"
+)
+"""Some character that is neither space nor control, for readers without Unicode classes."""
 
 
 def constraints(message: type[Message], field: str) -> dict[str, Any]:
@@ -25,9 +30,10 @@ def constraints(message: type[Message], field: str) -> dict[str, Any]:
             schema = {"minimum": rules.duration.gte.seconds, "maximum": rules.duration.lte.seconds}
     for rule in rules.cel:
         pattern = PATTERN.fullmatch(rule.expression)
-        # Not every reader of JSON Schema knows Unicode character classes.
-        if pattern and r"\p" not in pattern[1]:
-            schema["pattern"] = f"^$|{pattern[1]}" if may_be_empty else pattern[1]
+        if pattern:
+            # The one rule with Unicode classes, which not every reader of JSON Schema knows.
+            known = NOT_BLANK if r"\p" in pattern[1] else pattern[1]
+            schema["pattern"] = f"^$|{known}" if may_be_empty else known
     return schema
 
 

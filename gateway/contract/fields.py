@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from digitalhuman.speech.v1 import speech_pb2
-from gateway.contract.constraints import constraints
+from digitalhuman.task.v1 import task_pb2
+from gateway.contract.constraints import NOT_BLANK, constraints
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -45,10 +46,13 @@ TaskId = Annotated[
     ),
     AfterValidator(_check_unicode),
 ]
-TaskIdInPath = Annotated[str, Path(alias="taskId")]
+TaskIdInPath = Annotated[
+    str,
+    Path(alias="taskId", json_schema_extra=constraints(task_pb2.GetTaskRequest, "task_id")),
+]
 Words = Annotated[
     str,
-    Field(min_length=1, max_length=4000),
+    Field(min_length=1, max_length=4000, json_schema_extra={"pattern": NOT_BLANK}),
     AfterValidator(_check_unicode),
     AfterValidator(_check_words),
 ]

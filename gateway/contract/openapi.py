@@ -43,6 +43,13 @@ def _ref(model: type[JsonModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
+def _field(name: str) -> dict[str, Any]:
+    """Return the schema of a question's field, which is the same in a form and in a query."""
+    described: dict[str, Any] = bodies.TalkBody.model_json_schema()["properties"][name]
+    # A text cannot be null.
+    return {key: value for key, value in described.items() if key not in ("nullable", "default")}
+
+
 _RECORDINGS = "wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm"
 _AUDIO = {"type": "string", "format": "binary"}
 TALK_REQUEST: dict[str, Any] = {
@@ -51,7 +58,7 @@ TALK_REQUEST: dict[str, Any] = {
             "name": name,
             "in": "query",
             "required": False,
-            "schema": {"type": "string"},
+            "schema": _field(name),
             "description": f"With an `audio/*` body: {meaning}",
         }
         for name, meaning in (
@@ -69,11 +76,11 @@ TALK_REQUEST: dict[str, Any] = {
                     "type": "object",
                     "required": ["taskId"],
                     "properties": {
-                        "taskId": {"type": "string"},
-                        "lang": {"type": "string"},
-                        "cutOnLeave": {"type": "boolean"},
+                        "taskId": _field("taskId"),
+                        "lang": _field("lang"),
+                        "cutOnLeave": _field("cutOnLeave"),
                         "audio": {**_AUDIO, "description": _RECORDINGS},
-                        "text": {"type": "string"},
+                        "text": _field("text"),
                     },
                 }
             },

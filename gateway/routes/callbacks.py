@@ -11,6 +11,12 @@ from gateway.contract.openapi import failures
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
+SIGNED = {
+    "required": True,
+    "content": {"application/json": {"schema": {"type": "object"}}},
+    "description": "As the cloud signed it.",
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -28,6 +34,7 @@ class CallbackRoutes:
             tags=["cloud"],
             summary="Take a callback of the cloud",
             responses=failures(Reason.CALLBACK_INVALID, Reason.INVALID_REQUEST),
+            openapi_extra={"requestBody": SIGNED},
         )(self.take_callback)
         return router
 

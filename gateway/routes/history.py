@@ -49,7 +49,10 @@ class HistoryRoutes:
             summary="Get what was said",
             response_model=Conversation,
             response_model_exclude_none=True,
-            responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+            responses={
+                200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+                **failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
+            },
         )(self.get_conversation)
         router.get(
             "/tasks/{taskId}/turns/{turnId}/ledger",

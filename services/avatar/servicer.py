@@ -176,7 +176,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
                         event,
                         sequence=next(sequences),
                         turn_id=setup.turn_id,
-                        now=time.time(),
+                        now=self._clock.time(),
                     )
                 )
             feeding.cancel()

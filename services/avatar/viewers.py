@@ -42,7 +42,7 @@ class Viewers:
         privilege = Privilege(
             room_id=room_id, stream_ids=(publish_stream_id,) if publish_stream_id else ()
         )
-        now = int(time.time())
+        now = int(time.time())  # noqa: TID251  # which the cloud compares with its own
         effective_s = self._default_ttl_s if ttl_s is None else ttl_s
         token = generate_token(
             app_id=self._credentials.app_id,

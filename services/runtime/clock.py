@@ -28,7 +28,7 @@ class SteadyClock:
     def __init__(
         self,
         *,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = time.time,  # noqa: TID251
         steady: Callable[[], float] = since_boot,
     ) -> None:
         self._wall = wall
@@ -44,6 +44,14 @@ class SteadyClock:
     def jumped_s(self) -> float:
         """How far the wall clock was set forward since the process started."""
         return self._wall() - self.time()
+
+
+_PROCESS = SteadyClock()
+
+
+def steady_time() -> float:
+    """Return Unix seconds as of the start of this process, advancing steadily from there."""
+    return _PROCESS.time()
 
 
 async def log_jumps(clock: SteadyClock) -> None:

@@ -43,6 +43,14 @@ class Serving:
     """A server that is up."""
 
     address: str
+    health: health.aio.HealthServicer
+    names: tuple[str, ...]
+
+    async def report(self, *, is_ready: bool) -> None:
+        """Report by its health whether the server can do its work; it answers calls anyway."""
+        states = health_pb2.HealthCheckResponse
+        for name in self.names:
+            await self.health.set(name, states.SERVING if is_ready else states.NOT_SERVING)
 
 
 @asynccontextmanager
@@ -66,12 +74,12 @@ async def serving(
         reflection.enable_server_reflection(names, server)
     address = _bind(server, options)
     await server.start()
-    for name in ("", *services):
-        await health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    server_up = Serving(address=address, health=health_servicer, names=("", *services))
+    await server_up.report(is_ready=True)
     log.info("service up", address=address)
     try:
         async with metrics_served(options.host, options.metrics_port):
-            yield Serving(address=address)
+            yield server_up
     finally:
         await health_servicer.enter_graceful_shutdown()
         await server.stop(options.drain_s)

@@ -11,9 +11,11 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.task.health import report_health
 from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
+from services.task.off_air import KnownAvatars, UnrecordedStops
 from services.task.ports import Cloud, Quota, Replica
 from services.task.reconciler import Reconciler
 from services.task.servicer import Durations, TaskServicer
@@ -45,9 +47,16 @@ async def running(
         Jobs() as jobs,
     ):
         journal = storage.journal
+        avatars = KnownAvatars()
         state_machine = TaskStateMachine(
             replica_id=replica.replica_id,
-            steps=Steps(journal=journal, cloud=cloud, clock=clock, pace=_pace(settings)),
+            steps=Steps(
+                journal=journal,
+                cloud=cloud,
+                clock=clock,
+                pace=_pace(settings),
+                on_change=avatars.note,
+            ),
             journal=journal,
             notifier=storage.notifier,
             jobs=jobs,
@@ -59,6 +68,13 @@ async def running(
                 state_machine=state_machine,
                 jobs=jobs,
                 quota=_quota(settings),
+                unrecorded=UnrecordedStops(
+                    journal=journal,
+                    cloud=cloud,
+                    state_machine=state_machine,
+                    avatars=avatars,
+                    jobs=jobs,
+                ),
                 stop_patience_s=STOP_PATIENCE_S,
             ),
             notifier=storage.notifier,
@@ -71,6 +87,8 @@ async def running(
             cloud=cloud,
             state_machine=state_machine,
             clock=clock,
+            avatars=avatars,
+            owns_account=settings.owns_account,
         )
 
         def register(server: grpc.aio.Server) -> None:
@@ -79,9 +97,11 @@ async def running(
         jobs.begin(log_jumps(steady), name="clock")
         jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
         async with serving(_serving_options(settings), [SERVICE], register) as server:
+            health = jobs.begin(report_health(server, storage.probe), name="health")
             try:
                 yield server
             finally:
+                health.cancel()
                 storage.notifier.drain()
 
 

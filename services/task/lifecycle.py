@@ -7,6 +7,7 @@ import structlog
 
 from services.runtime.errors import ServiceError
 from services.task.jobs import Jobs
+from services.task.off_air import UnrecordedStops, is_outage
 from services.task.ports import Journal, Quota, Request
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import (
@@ -31,12 +32,14 @@ class LifeCycle:
         state_machine: TaskStateMachine,
         jobs: Jobs,
         quota: Quota,
+        unrecorded: UnrecordedStops,
         stop_patience_s: float,
     ) -> None:
         self._journal = journal
         self._state_machine = state_machine
         self._jobs = jobs
         self._quota = quota
+        self._unrecorded = unrecorded
         self._stop_patience_s = stop_patience_s
         self._creations: dict[Request, asyncio.Task[tuple[Task, bool]]] = {}
 
@@ -72,9 +75,14 @@ class LifeCycle:
 
         It is returned in STOPPING when the cloud takes too long to answer. Raises ServiceError.
         """
-        before, after = await self._journal.change(
-            task_id, partial(stopping, reason=reason), request
-        )
+        try:
+            before, after = await self._journal.change(
+                task_id, partial(stopping, reason=reason), request
+            )
+        except ServiceError as error:
+            if is_outage(error):
+                await self._unrecorded.stop(task_id, reason)
+            raise
         is_repeat = before.state is TaskState.STOPPING or before.state.is_final
         if not after.state.is_final:
             stop = self._jobs.begin(self._check(task_id), name=f"stop {task_id}")

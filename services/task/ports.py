@@ -1,6 +1,6 @@
 """What tasks need from outside: the cloud that runs avatars, and storage with its notifier."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -122,7 +122,8 @@ class Journal(Protocol):
     Every method is one transaction: what it returns is durable, and if it raises, nothing changed.
     A caller that is cancelled leaves its transaction either complete or not begun. A task that does
     not exist is a ServiceError with TASK_NOT_FOUND. When the database is away, every method raises
-    one with DEPENDENCY_UNAVAILABLE; only then may something have changed nevertheless.
+    one with DEPENDENCY_UNAVAILABLE, or with JOURNAL_UNAVAILABLE when its disk or file is at fault;
+    only then may something have changed nevertheless.
 
     Whatever adds to a task's log (`add`, `change`, `append`) wakes those who watch the task, once
     the addition can be read and not before; a transaction that raised wakes nobody.
@@ -283,7 +284,11 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """One backend: the journal, and the notifier that its additions wake."""
+    """One backend: the journal, the notifier that its additions wake, and a look at both.
+
+    `probe` finds out whether the journal can be read and written, and raises ServiceError if not.
+    """
 
     journal: Journal
     notifier: Notifier
+    probe: Callable[[], Awaitable[None]]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.task.off_air import KnownAvatars
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import Clock, Task, TaskState
@@ -25,7 +26,8 @@ AVATAR_LIFE = timedelta(hours=25)
 class Reconciler:
     """Cleans up after crashes, lost answers and the cloud itself.
 
-    It touches only avatars whose room and stream are in the journal, as others share the account.
+    It touches only avatars whose room and stream are in the journal, as others share the account,
+    unless that is ours alone.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Reconciler:
         cloud: Cloud,
         state_machine: TaskStateMachine,
         clock: Clock,
+        avatars: KnownAvatars,
+        owns_account: bool = False,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
@@ -44,6 +48,8 @@ class Reconciler:
         self._clock = clock
         self._counted_to: datetime | None = None
         """Until when this replica or another one has counted what strays ran."""
+        self._avatars = avatars
+        self._owns_account = owns_account
 
     async def run(self, interval_s: float) -> None:
         """Reconcile now and then every `interval_s`, until cancelled."""
@@ -80,6 +86,7 @@ class Reconciler:
         tasks = await self._journal.live()
         note_live(tasks)
         listed_at = self._clock()
+        self._avatars.note_all(tasks)
         avatars = await self._list()
         await self._journal.mark_due(
             [task.task_id for task in tasks if self._needs_check(task, avatars)]
@@ -120,7 +127,8 @@ class Reconciler:
         owners = await self._journal.of_stream(
             avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
         )
-        if owners and not any(_may_own(task, avatar) for task in owners):
+        is_ours = self._owns_account or bool(owners)
+        if is_ours and not any(_may_own(task, avatar) for task in owners):
             leaked_s = _leaked_s(avatar, owners, counted_to=self._counted_to, until=listed_at)
             LEAKED_SECONDS.inc(leaked_s)
             log.warning("stray avatar found", stream_id=avatar.stream_id, leaked_s=leaked_s)

@@ -45,6 +45,11 @@ class TaskSettings(ProcessSettings):
     )
     max_running: int = Field(100, ge=1, description="tasks that may run at once")
     max_running_per_user: int = Field(10, ge=1, description="tasks of one user at once")
+    owns_account: bool = Field(
+        False,
+        description="whether nobody else uses the cloud's account: avatars that are not in the"
+        " journal, such as after its loss, are stopped",
+    )
     start_timeout_s: float = Field(
         60.0, gt=0, description="seconds until a task that is not on air counts as failed"
     )

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.reasons import RULES, Reason, Recovery
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.tasks import (
     Clock,
@@ -62,6 +62,7 @@ class Steps:
     cloud: Cloud
     clock: Clock
     pace: Pace
+    on_change: Callable[[Task], None] = lambda _: None
 
     async def order(self, lease: Lease) -> Task:
         """Order the avatar of a task that was just recorded.
@@ -79,7 +80,13 @@ class Steps:
             if RULES[error.reason].has_no_effect:
                 await self._refuse(lease, Failure(reason=error.reason, message=error.message))
             raise
-        return await self._accept(lease, avatar, at=self.clock())
+        try:
+            return await self._accept(lease, avatar, at=self.clock())
+        except ServiceError as error:
+            if RULES[error.reason].recovery is Recovery.OUTAGE:
+                # Its caller is told of a failure, and nothing else would say that it runs.
+                await self.cloud.stop_avatar(avatar.avatar_id)
+            raise
 
     async def check(self, lease: Lease) -> Task:
         """Ask the cloud about a task and act on the answer."""
@@ -102,6 +109,7 @@ class Steps:
             before, after = await self.journal.change(lease.task_id, change, lease=lease)
         except IllegalTransition:
             return await self.journal.get(lease.task_id)
+        self.on_change(after)
         if before.state != after.state:
             note_move(after, now=self.clock())
             log.info("task moved", task_id=after.task_id, state=after.state.value)

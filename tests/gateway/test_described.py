@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,6 +141,10 @@ async def test_a_missing_key_is_described() -> None:
             assert str(answer.status_code) in responses, path
 
 
+def is_refused(pattern: str, text: str) -> bool:
+    return re.search(pattern, text) is None
+
+
 def beyond(schema: dict[str, Any]) -> Iterator[Any]:
     """Values just outside of a described member."""
     if "maxLength" in schema:
@@ -147,7 +152,7 @@ def beyond(schema: dict[str, Any]) -> Iterator[Any]:
     if schema.get("minLength"):
         yield ""
     if "pattern" in schema:
-        yield "!!"
+        yield "!!" if is_refused(schema["pattern"], "!!") else "\u200b\n"
     if "maximum" in schema:
         yield int(schema["maximum"]) + 1
         yield int(schema["minimum"]) - 1
@@ -159,8 +164,10 @@ def within(schema: dict[str, Any]) -> Iterator[Any]:
     if "maximum" in schema:
         yield int(schema["maximum"])
         yield int(schema["minimum"])
-    elif "maxLength" in schema and "pattern" not in schema:
+    elif "maxLength" in schema and not is_refused(schema.get("pattern", ""), "a"):
         yield "a" * schema["maxLength"]
+    if schema.get("nullable"):
+        yield None
 
 
 BODIES = [path for method, path in OPERATIONS if method == "post" and "callbacks" not in path]
@@ -187,3 +194,38 @@ async def test_members_are_checked_as_they_are_described(
             if taken.is_error and taken.json()["reason"] == "INVALID_REQUEST":
                 fields = [each["field"] for each in taken.json()["violations"]]
                 assert name not in fields, (name, value)
+
+
+async def test_parameters_and_forms_are_described_like_the_members_that_they_stand_for(
+    gateway: RunningGateway,
+) -> None:
+    described = await describe(gateway)
+    ids = [
+        each["schema"]
+        for path in described["paths"].values()
+        for operation in path.values()
+        for each in operation.get("parameters", ())
+        if each["name"] == "taskId"
+    ]
+    ask_body = described["paths"]["/api/digital-human/talk-to-ai"]["post"]["requestBody"]
+    form = ask_body["content"]["multipart/form-data"]["schema"]["properties"]
+    assert all((each["minLength"], each["maxLength"]) == (1, 64) for each in (*ids, form["taskId"]))
+    for lang in ("de-", "x"):
+        assert is_refused(form["lang"]["pattern"], lang)
+    assert is_refused(form["text"]["pattern"], " \u200b\n")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_every_type_of_an_answer_is_described(gateway: RunningGateway, form: str) -> None:
+    path = "/api/digital-human/tasks/{taskId}/conversation"
+    content = (await describe(gateway))["paths"][path]["get"]["responses"]["200"]["content"]
+    task_id = await gateway.create()
+    answer = await gateway.client.get(path.format(taskId=task_id), params={"format": form})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].partition(";")[0] in content
+
+
+async def test_a_callback_needs_a_body_and_the_document_says_so(gateway: RunningGateway) -> None:
+    callbacks = (await describe(gateway))["paths"]["/api/callbacks/zego"]["post"]
+    assert callbacks["requestBody"]["required"]
+    assert (await ask(gateway, "post", "/api/callbacks/zego")).status_code == 400

@@ -227,7 +227,17 @@ async def test_a_decoder_that_was_killed_is_started_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("container", "codec"), [("wav", "pcm_s16le"), ("ipod", "aac"), ("caf", "pcm_s16le")]
+    ("container", "codec"),
+    [
+        ("wav", "pcm_s16le"),
+        ("ipod", "aac"),
+        ("caf", "pcm_s16le"),
+        ("aiff", "pcm_s16be"),
+        ("ogg", "libopus"),
+        ("webm", "libopus"),
+        ("mp3", "libmp3lame"),
+        ("flac", "flac"),
+    ],
 )
 async def test_a_damaged_file_is_a_sound_or_a_refusal(container: str, codec: str) -> None:
     whole = small_recording(container, codec)

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import av
+import httpx
 import numpy as np
 import pytest
 
@@ -476,3 +477,23 @@ def webm_opus(*, seconds: float) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return sink.getvalue()
+
+
+@pytest.mark.parametrize("asked", ["talk-to-ai", "say", "interrupt"])
+async def test_a_request_waits_for_speech_that_restarts(asked: str) -> None:
+    async with speech_rig() as rig, proxying(f"http://{rig.address}") as proxy:
+        proxy.cut()
+        async with (
+            gateway_before(rig, speech=proxy.url.removeprefix("http://")) as url,
+            httpx.AsyncClient(
+                base_url=url.replace("ws", "http", 1), timeout=60, trust_env=False
+            ) as client,
+        ):
+            asking = asyncio.create_task(
+                client.post(
+                    f"/api/digital-human/{asked}", json={"taskId": TASK_ID, "text": "Hello?"}
+                )
+            )
+            await asyncio.wait({asking}, timeout=1)
+            proxy.mend()
+            assert (await asking).status_code == 200

@@ -24,7 +24,7 @@ class Machine:
     def __init__(self, avatar_target: str, database: Path | str, *, code: Path = ROOT) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._target = f"127.0.0.1:{probe.getsockname()[1]}"
+            self.target = f"127.0.0.1:{probe.getsockname()[1]}"
         self._command = Command(
             name="task",
             # Not the code of the folder that the tests run in.
@@ -32,7 +32,7 @@ class Machine:
             environment={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join([str(code), str(code / "gen")]),
-                "TASK_PORT": self._target.rpartition(":")[2],
+                "TASK_PORT": self.target.rpartition(":")[2],
                 "TASK_AVATAR_TARGET": avatar_target,
                 "TASK_DATABASE": str(database),
                 "TASK_SWEEP_INTERVAL_S": "0.1",
@@ -45,7 +45,7 @@ class Machine:
         """Run the service while the block is open; yields the process and a client."""
         async with (
             running(self._command, on_line=lambda *_: None, grace_s=10) as process,
-            grpc.aio.insecure_channel(self._target) as channel,
+            grpc.aio.insecure_channel(self.target) as channel,
         ):
-            await until_serving(self._target)
+            await until_serving(self.target)
             yield process, TaskServiceStub(channel)

@@ -482,41 +482,41 @@ export interface components {
              * @description Persona; default: the deployment's own.
              * @default
              */
-            personaId: string;
+            personaId: string | null;
             /**
              * Lang
              * @description Language, BCP-47, such as `en` or `zh`.
              * @default
              */
-            lang: string;
+            lang: string | null;
             /**
              * Digitalhumanid
              * @description Who is shown; default: the persona's own, else the deployment's.
              * @default
              */
-            digitalHumanId: string;
+            digitalHumanId: string | null;
             /**
              * Userid
              * @description Whose task it is, up to 64 bytes.
              * @default
              */
-            userId: string;
+            userId: string | null;
             /**
              * Backgroundcolor
              * @description `#rrggbb`; default: the digital human's own.
              * @default
              */
-            backgroundColor: string;
+            backgroundColor: string | null;
             /**
              * Maxdurationseconds
              * @description Hard end, 10 to 86400; default 1800.
              */
-            maxDurationSeconds?: number;
+            maxDurationSeconds?: number | null;
             /**
              * Maxidleseconds
              * @description End after so long without speech, 30 to 86400; default 120.
              */
-            maxIdleSeconds?: number;
+            maxIdleSeconds?: number | null;
         };
         /**
          * DigitalHuman
@@ -798,20 +798,20 @@ export interface components {
              * @description Language, BCP-47, such as `en` or `zh`.
              * @default
              */
-            lang: string;
+            lang: string | null;
             /**
              * Cutonleave
              * @description Whether a client that leaves before its answer has the turn cut off. Default: the turn goes on.
              * @default false
              */
-            cutOnLeave: boolean;
+            cutOnLeave: boolean | null;
             /**
              * Priority
              * @description LOW is dropped while something is being said, NORMAL waits for its end, HIGH cuts it off.
              * @default NORMAL
-             * @enum {string}
+             * @enum {string|null}
              */
-            priority: "LOW" | "NORMAL" | "HIGH";
+            priority: "LOW" | "NORMAL" | "HIGH" | null;
         };
         /**
          * SpeechBody
@@ -825,14 +825,14 @@ export interface components {
              * @description Of `voices`; default: the first of them.
              * @default
              */
-            voice: string;
+            voice: string | null;
             /**
              * Response Format
              * @description 16-bit samples, little-endian, mono; the rate is in the Content-Type.
              * @default pcm
-             * @enum {string}
+             * @enum {string|null}
              */
-            response_format: "pcm";
+            response_format: "pcm" | null;
         };
         /**
          * StopAnswer
@@ -1283,18 +1283,18 @@ export interface components {
              * @description Language, BCP-47, such as `en` or `zh`.
              * @default
              */
-            lang: string;
+            lang: string | null;
             /**
              * Cutonleave
              * @description Whether a client that leaves before its answer has the turn cut off. Default: the turn goes on.
              * @default false
              */
-            cutOnLeave: boolean;
+            cutOnLeave: boolean | null;
             /**
              * Text
              * @description The question, 1 to 4000 characters.
              */
-            text?: string;
+            text?: string | null;
         };
         /**
          * TurnAnswer
@@ -2385,6 +2385,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                    "text/plain": string;
                 };
             };
             /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
@@ -2699,7 +2700,7 @@ export interface operations {
                 /** @description With an `audio/*` body: the language. */
                 lang?: string;
                 /** @description With an `audio/*` body: `true`: leaving before the answer cuts the turn off. */
-                cutOnLeave?: string;
+                cutOnLeave?: boolean;
             };
             header?: {
                 /** @description `respond-async`: answer early, with 202. `wait`: answer when all is done. Default: as the deployment is set. */
@@ -2712,14 +2713,30 @@ export interface operations {
             content: {
                 "application/json": components["schemas"]["TalkBody"];
                 "multipart/form-data": {
+                    /**
+                     * Taskid
+                     * @description Id that create-task returned.
+                     */
                     taskId: string;
+                    /**
+                     * Lang
+                     * @description Language, BCP-47, such as `en` or `zh`.
+                     */
                     lang?: string;
+                    /**
+                     * Cutonleave
+                     * @description Whether a client that leaves before its answer has the turn cut off. Default: the turn goes on.
+                     */
                     cutOnLeave?: boolean;
                     /**
                      * Format: binary
                      * @description wav, webm, ogg, mp3, m4a, flac, caf, aiff, pcm
                      */
                     audio?: string;
+                    /**
+                     * Text
+                     * @description The question, 1 to 4000 characters.
+                     */
                     text?: string;
                 };
                 "audio/*": string;
@@ -3327,7 +3344,12 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description As the cloud signed it. */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

@@ -1,9 +1,9 @@
 """Events of a conversation as messages of the contract, and back."""
 
-import time
 from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
+from services.runtime.clock import steady_time
 from services.runtime.errors import to_status
 from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.speech.conversation.events import (
@@ -49,7 +49,7 @@ _HEARD_METHODS = {
 def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEvent:
     """Return an event that happens now."""
     message = pb.ConversationEvent(
-        sequence=sequence, event_time=to_timestamp(time.time()), turn_id=turn_id
+        sequence=sequence, event_time=to_timestamp(steady_time()), turn_id=turn_id
     )
     match event:
         case SpeechStarted():

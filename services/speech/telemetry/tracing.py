@@ -1,7 +1,5 @@
 """A finished turn as spans: the turn, and each stage from the one that it waited for."""
 
-import time
-
 from services.runtime.tracing import record
 from services.speech.telemetry.waterfall import Mark, Waterfall
 
@@ -23,7 +21,7 @@ def record_turn(waterfall: Waterfall, *, outcome: str, turn_id: int) -> None:
     turn = record(
         "turn",
         start_s=anchor_time,
-        end_s=time.time(),
+        end_s=anchor_time + waterfall.lasted_s,
         attributes={"parley.turn_id": turn_id, "parley.outcome": outcome},
     )
     if not turn.get_span_context().is_valid:

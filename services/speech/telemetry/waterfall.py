@@ -27,8 +27,14 @@ class Waterfall:
 
     def __init__(self, anchor_s: float) -> None:
         self._anchor_s = anchor_s
-        self.anchor_time = time.time() - (asyncio.get_running_loop().time() - anchor_s)
+        # The turn's span is placed by the wall clock, and measured by the loop's.
+        self.anchor_time = time.time() - self.lasted_s  # noqa: TID251
         self.offsets: dict[Mark, float] = {}
+
+    @property
+    def lasted_s(self) -> float:
+        """The time since the anchor."""
+        return asyncio.get_running_loop().time() - self._anchor_s
 
     def reach(self, mark: Mark, at_s: float | None = None) -> None:
         """Record a stage, now or at a time of the loop's clock; only the first time counts."""

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from services.task.jobs import Jobs
+from services.task.journal.database import Transaction
 from services.task.journal.journal import SqlJournal
 from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
@@ -29,4 +31,9 @@ async def postgres_storage(
     ):
         listener = Listener(listen_url or url, sender, notifier)
         jobs.begin(listener.run(), name="listener")
-        yield Storage(journal=SqlJournal(database, clock, jobs), notifier=notifier)
+        journal = SqlJournal(database, clock, jobs)
+        yield Storage(journal=journal, notifier=notifier, probe=partial(database.read, _look))
+
+
+async def _look(transaction: Transaction) -> None:
+    await transaction.execute("SELECT 1")

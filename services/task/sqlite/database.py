@@ -1,12 +1,13 @@
 """A SQLite file with its own thread: a transaction is one function that runs there."""
 
 import asyncio
-import fcntl
+import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,9 @@ import structlog
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.journal.database import DatabaseError, Work
+from services.task.journal.database import DatabaseError, Transaction, Work
 from services.task.journal.rows import SqlValue, to_micros
+from services.task.sqlite.file import COMPANIONS, DatabaseFile, Place, held
 from services.task.sqlite.schema import migrate
 from services.task.tasks import Clock
 
@@ -24,6 +26,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RETRY_AFTER_S = 5.0
+WHAT_TO_DO = "restore a backup, or see `parley journal check` and `parley journal recover`"
 
 
 class SqliteTransaction:
@@ -66,18 +69,30 @@ class SqliteTransaction:
         self.announced.add(task_id)
 
 
+class Unusable(Exception):
+    """The file must not be used any more, until an operator has looked after it."""
+
+
 class SqliteDatabase:
     """Runs transactions one after the other."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
+        *,
+        reconnect: Callable[[], sqlite3.Connection],
+        file: DatabaseFile,
         executor: ThreadPoolExecutor,
         on_change: Callable[[str], None],
     ) -> None:
         self._connection = connection
+        self._reconnect = reconnect
+        self._file = file
         self._executor = executor
         self._on_change = on_change
+        self._failure: str | None = None
+        """Why the last transaction failed."""
+        self._is_unusable = False
 
     async def transact(self, work: Work[T]) -> T:
         """Run `work` in a transaction that is durable on return and rolled back if it raises."""
@@ -87,21 +102,37 @@ class SqliteDatabase:
         """Run `work`, which only reads."""
         return await self._run(work, "BEGIN")
 
+    async def probe(self) -> None:
+        """Find out whether the file is in its place, and can be written again if it could not be.
+
+        Raises ServiceError.
+        """
+        loop = asyncio.get_running_loop()
+        await self._in_thread(lambda: self._probe(loop))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
     async def _run(self, work: Work[T], begin: str) -> T:
         loop = asyncio.get_running_loop()
+        return await self._in_thread(lambda: self._transact(work, begin, loop))
+
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, self._transact, work, begin, loop)
+            return await loop.run_in_executor(self._executor, step)
+        except Unusable:
+            raise _unavailable() from None
         except sqlite3.DatabaseError as error:
-            if not _is_outage(error):
+            if not is_outage(error):
                 raise
-            log.error("database failed", error=error.sqlite_errorname)
-            raise ServiceError(
-                Reason.DEPENDENCY_UNAVAILABLE,
-                "The database cannot be used at the moment.",
-                retry_after_s=RETRY_AFTER_S,
-            ) from None
+            self._note(error.sqlite_errorname)
+            raise _unavailable() from None
 
     def _transact(self, work: Work[T], begin: str, loop: asyncio.AbstractEventLoop) -> T:
+        if self._is_unusable:
+            raise Unusable
         transaction = SqliteTransaction(self._connection)
         self._connection.execute(begin)
         try:
@@ -114,6 +145,67 @@ class SqliteDatabase:
         for task_id in transaction.announced:
             loop.call_soon_threadsafe(self._on_change, task_id)
         return result
+
+    def _probe(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._is_unusable:
+            raise Unusable
+        match self._file.place():
+            case Place.EMPTY:
+                self._write_again()
+            case Place.ANOTHER:
+                self._is_unusable = True
+                log.error("DATABASE FILE WAS REPLACED; nothing is recorded until a restart")
+                raise Unusable
+            case Place.SAME:
+                pass
+        if self._failure is not None:
+            # Only a write shows that there is room again.
+            self._transact(_write_something, "BEGIN IMMEDIATE", loop)
+            self._failure = None
+            log.info("database usable again")
+
+    def _write_again(self) -> None:
+        """Put the content of the deleted file, which is still open, back in its place."""
+        log.error("DATABASE FILE WAS DELETED; it is written again")
+        path = self._file.path
+        copy = path.with_name(f"{path.name}.copy")
+        copy.unlink(missing_ok=True)
+        self._connection.execute("VACUUM INTO ?", (str(copy),))
+        self._is_unusable = True
+        self._connection.close()
+        for each in COMPANIONS:
+            # They belong to the deleted file.
+            path.with_name(path.name + each).unlink(missing_ok=True)
+        try:
+            os.replace(copy, path)
+            self._connection = self._reconnect()
+        except (OSError, DatabaseError) as error:
+            log.error("database not opened again", error=str(error))
+            raise Unusable from None
+        self._file.note()
+        self._is_unusable = False
+
+    def _note(self, failure: str) -> None:
+        if failure.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            self._is_unusable = True
+            log.error("DATABASE FILE IS DAMAGED; nothing is recorded", what_to_do=WHAT_TO_DO)
+        elif failure != self._failure:
+            log.error("database failed", error=failure)
+        self._failure = failure
+
+
+async def _write_something(transaction: Transaction) -> None:
+    # Nothing reads it, and SQLite writes no page that stays the same.
+    [row] = await transaction.fetch("PRAGMA user_version")
+    await transaction.execute(f"PRAGMA user_version = {row['user_version'] ^ 1}")
+
+
+def _unavailable() -> ServiceError:
+    return ServiceError(
+        Reason.JOURNAL_UNAVAILABLE,
+        "The journal cannot be used at the moment.",
+        retry_after_s=RETRY_AFTER_S,
+    )
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:
@@ -132,7 +224,7 @@ def _numbered(parameters: Sequence[SqlValue]) -> dict[str, SqlValue]:
     return {str(number): value for number, value in enumerate(parameters, start=1)}
 
 
-def _is_outage(error: sqlite3.DatabaseError) -> bool:
+def is_outage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file or its disk is at fault, not a statement."""
     # Extended codes have the kind of error in their last byte.
     kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
@@ -161,37 +253,31 @@ async def opened(
     leases are over. Raises DatabaseError.
     """
     loop = asyncio.get_running_loop()
-    with _locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
-        connection = await loop.run_in_executor(executor, _connect, path, clock)
+    with held(path) as file, ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
+        database = SqliteDatabase(
+            await loop.run_in_executor(executor, _connect, path, clock),
+            reconnect=partial(_connect, path, clock),
+            file=file,
+            executor=executor,
+            on_change=on_change,
+        )
+        file.note()
         try:
-            yield SqliteDatabase(connection, executor, on_change)
+            yield database
         finally:
-            await loop.run_in_executor(executor, connection.close)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    # Each of two processes would take the other's running creations for leftovers of a crash.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{path.name}.lock").open("w")
-    except OSError as error:
-        raise DatabaseError(f"{path}: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatabaseError(f"{path}: another process uses this database") from None
-        yield
+            await loop.run_in_executor(executor, database.close)
 
 
 def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
+    """Open the file, creating or migrating it. Raises DatabaseError."""
     try:
         connection = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error as error:
         raise DatabaseError(f"{path}: {error}") from None
     try:
         connection.row_factory = sqlite3.Row
+        if damage := damage_of(connection):
+            raise DatabaseError(f"the file is damaged ({damage}): {WHAT_TO_DO}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -201,3 +287,15 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.close()
         raise DatabaseError(f"{path}: {error}") from None
     return connection
+
+
+def damage_of(connection: sqlite3.Connection) -> str:
+    """Return what is wrong with the structure of a file; empty when nothing is."""
+    try:
+        [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return str(error)
+        raise
+    text = str(found)
+    return "" if text == "ok" else text.splitlines()[-1]

@@ -33,7 +33,8 @@ async def sqlite_storage(
     async with opened(path, notifier.publish, clock=clock) as database, Jobs() as jobs:
         timeline = Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
         await _continue(database, timeline)
-        yield Storage(journal=SqlJournal(database, clock, jobs), notifier=notifier)
+        journal = SqlJournal(database, clock, jobs)
+        yield Storage(journal=journal, notifier=notifier, probe=database.probe)
 
 
 async def _continue(database: Database, timeline: Timeline) -> None:

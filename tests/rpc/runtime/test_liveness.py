@@ -9,12 +9,17 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from gateway.server.serving import PING_EVERY_S, PONG_WITHIN_S
+from services.avatar.vendor.client import CallPatience
+from services.avatar.vendor.socket import SocketPatience
 from services.runtime.channel import connected
 from services.runtime.errors import from_rpc_error
+from services.runtime.liveness import FOUND_DEAD_S
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving
 from tests.support.proxy import proxying
 
+LONGEST_S = 10.0
 WATCH = pb.WatchTaskRequest(task_id="task")
 
 
@@ -35,7 +40,10 @@ class Endless(rpc.TaskServiceServicer):
         return pb.GetTaskResponse()
 
 
-async def test_both_ends_of_a_dead_link_are_told_and_the_next_one_is_used() -> None:
+@pytest.mark.parametrize("ways", [("up", "down"), ("down",)])
+async def test_both_ends_of_a_dead_link_are_told_and_the_next_one_is_used(
+    ways: tuple[str, ...],
+) -> None:
     servicer = Endless()
     async with (
         serving(
@@ -49,8 +57,8 @@ async def test_both_ends_of_a_dead_link_are_told_and_the_next_one_is_used() -> N
         stub = rpc.TaskServiceStub(channel)
         watch = stub.WatchTask(WATCH)
         assert await watch.read() == pb.WatchTaskResponse()
-        proxy.up.hold()
-        proxy.down.hold()
+        for way in ways:
+            getattr(proxy, way).hold()
         # Either would wait for minutes by itself.
         async with asyncio.timeout(40):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -88,3 +96,11 @@ async def test_a_peer_that_is_not_there_is_not_just_late() -> None:
                 pb.GetTaskRequest(task_id="task"), timeout=0.3
             )
     assert from_rpc_error(caught.value).reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
+def test_a_dead_link_is_found_within_ten_seconds_everywhere() -> None:
+    assert FOUND_DEAD_S <= LONGEST_S
+    assert PING_EVERY_S + PONG_WITHIN_S <= LONGEST_S
+    socket = SocketPatience()
+    assert socket.ping_interval_s + socket.ping_timeout_s <= LONGEST_S
+    assert CallPatience().attempt_s <= LONGEST_S

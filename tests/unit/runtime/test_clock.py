@@ -1,8 +1,12 @@
 """Time goes on evenly within a process, whatever is done to the wall clock."""
 
+import time
+
 import pytest
 
 from services.runtime.clock import SteadyClock
+from services.speech.conversation.events import ReplyUpdated
+from services.speech.conversation.wire import to_event
 
 
 @pytest.mark.parametrize("set_by_s", [3600.0, -3600.0])
@@ -13,3 +17,15 @@ def test_a_clock_that_is_set_goes_on_evenly(set_by_s: float) -> None:
     times["wall"] += set_by_s + 10
     times["steady"] += 10
     assert (clock.time(), clock.jumped_s) == (1_700_000_010.0, set_by_s)
+
+
+@pytest.mark.parametrize("set_by_s", [3600, -3600])
+def test_events_of_one_process_are_as_far_apart_as_they_were(
+    set_by_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = time.time
+    before = to_event(ReplyUpdated(delta="a"), sequence=1, turn_id=1)
+    monkeypatch.setattr(time, "time", lambda: wall() + set_by_s)
+    after = to_event(ReplyUpdated(delta="b"), sequence=2, turn_id=1)
+    apart_s = after.event_time.ToSeconds() - before.event_time.ToSeconds()
+    assert 0 <= apart_s < abs(set_by_s) / 2

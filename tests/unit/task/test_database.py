@@ -195,7 +195,7 @@ async def test_a_full_disk_is_told_and_passes(path: Path) -> None:
         await database.transact(statement("PRAGMA max_page_count = 1"))
         with pytest.raises(ServiceError) as refused:
             await database.transact(fill)
-        assert refused.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+        assert refused.value.reason is Reason.JOURNAL_UNAVAILABLE
         assert refused.value.retry_after_s
         assert await database.transact(count) == 0
         await database.transact(statement("PRAGMA max_page_count = 1000000"))

@@ -21,6 +21,7 @@ from services.runtime.reasons import Reason
 from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
+from services.task.off_air import KnownAvatars, UnrecordedStops
 from services.task.ports import Avatar, AvatarState, Journal, Quota, Replica, Request, TaskFilter
 from services.task.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
@@ -130,6 +131,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
         Jobs() as jobs,
     ):
         journal = storage.journal
+        avatars = KnownAvatars()
         state_machine = TaskStateMachine(
             replica_id=replica.replica_id,
             steps=Steps(
@@ -150,6 +152,13 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
                 state_machine=state_machine,
                 jobs=jobs,
                 quota=Quota(running=10, running_per_user=10),
+                unrecorded=UnrecordedStops(
+                    journal=journal,
+                    cloud=cloud,
+                    state_machine=state_machine,
+                    avatars=avatars,
+                    jobs=jobs,
+                ),
                 stop_patience_s=5.0,
             ),
             reconciler=Reconciler(
@@ -158,6 +167,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
                 cloud=cloud,
                 state_machine=state_machine,
                 clock=clock,
+                avatars=avatars,
             ),
         )
 
@@ -376,6 +386,7 @@ async def test_one_replica_tells_how_many_tasks_are_live(tmp_path: Path) -> None
             cloud=world.cloud,
             state_machine=life.state_machine,
             clock=world.clock,
+            avatars=KnownAvatars(),
         )
         await life.reconciler.reconcile()
         assert told_live() == 0
