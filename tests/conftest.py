@@ -16,9 +16,14 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
-SHARING_FOLDERS = {"browser", "e2e", "models"}
-"""Their tests share a stack, or the models."""
-FIRST_FOLDERS = ("e2e", "browser", "crashes", "command_line", "engine", "models")
+SHARING_FOLDERS = {"browser", "e2e"}
+"""Their tests share a stack."""
+WITHOUT_STACK = {
+    f"tests/browser/{name}.py"
+    for name in ("test_blendshape", "test_layout", "test_page", "test_vendor_player")
+}
+"""Of those folders, the files whose tests need none: any worker may run them."""
+FIRST_FOLDERS = ("browser", "e2e", "models", "crashes", "command_line", "engine")
 """What takes longest begins, so that no worker is left alone with it at the end."""
 
 # A busy machine is no reason to fail.
@@ -87,25 +92,32 @@ def folder_of(nodeid: str) -> str:
     return nodeid.split("/")[1]
 
 
+def file_of(nodeid: str) -> str:
+    """The file that a test is in."""
+    return nodeid.partition("::")[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests into the order in which the workers take them."""
 
     def rank(item: pytest.Item) -> int:
         folder = folder_of(item.nodeid)
-        return FIRST_FOLDERS.index(folder) if folder in FIRST_FOLDERS else len(FIRST_FOLDERS)
+        if folder not in FIRST_FOLDERS or file_of(item.nodeid) in WITHOUT_STACK:
+            return len(FIRST_FOLDERS)
+        return FIRST_FOLDERS.index(folder)
 
     items.sort(key=rank)
 
 
 class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Hands files to workers, but all that share the stack, or the models, to one of them.
+    """Hands files to workers, but all of a folder that share the stack to one of them.
 
     The `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2, whose node ids are no text.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = folder_of(nodeid)
-        return folder if folder in SHARING_FOLDERS else nodeid.partition("::")[0]
+        folder, file = folder_of(nodeid), file_of(nodeid)
+        return folder if folder in SHARING_FOLDERS and file not in WITHOUT_STACK else file
 
 
 @pytest.hookimpl(optionalhook=True)

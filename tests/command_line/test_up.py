@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from parley.processes import Running
-from tests.support.command_line import UP, environment, outcome, parley
+from tests.support.command_line import UP, WITHOUT_MODELS, environment, outcome, parley
 
 API = "/api/digital-human"
 MODULES = ("-m engine", "services.avatar", "services.task", "services.speech", "-m gateway")
@@ -58,7 +58,7 @@ async def test_up_and_its_end(tmp_path: object) -> None:
 
 @pytest.mark.timeout(240)
 async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
-    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
     async with parley("up", env=env) as (process, said):
         await said.until(UP)
         children = offspring(process)
@@ -75,7 +75,7 @@ async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
 
 @pytest.mark.timeout(240)
 async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
-    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
     async with parley("up", env=env) as (process, said):
         await said.until(UP)
         children = offspring(process)
@@ -86,7 +86,7 @@ async def test_nothing_outlives_a_killed_supervisor(tmp_path: object) -> None:
 
 @pytest.mark.timeout(240)
 async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
-    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3")
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
     async with parley("up", env=env) as (process, said):
         await said.until(UP)
         children = offspring(process)

@@ -15,6 +15,14 @@ from tests.support.confinement import Confinement
 from tests.support.stack import SHARING
 
 UP = "Parley is up: "
+WITHOUT_MODELS = {
+    "SPEECH_RECOGNIZER": "openai",
+    "SPEECH_CHAT": "openai",
+    "SPEECH_SYNTHESIZER": "openai",
+    "OPENAI_API_KEY": "nobody-is-asked",
+}
+"""What `parley up` needs to start without loading models, where nobody talks."""
+
 SAY_TIMEOUT_S = 100.0
 
 

@@ -368,6 +368,9 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "interrupt":
                     self.interrupts += 1
+                case "leave":
+                    # As the real one does; a line whose client has left would stay open.
+                    return
             await self._note()
 
     async def _turn(
