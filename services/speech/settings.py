@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.runtime.groups import NONE, Choice, Option, SettingsGroup
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Name, Port, Secret, Target
+from services.runtime.values import Host, Name, Port, Secret, Targets
 from services.speech.provider_settings import (
     ChatKind,
     ChatProvider,
@@ -174,8 +174,16 @@ class SpeechSettings(ProcessSettings):
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="what other services must show; unset: nothing",
     )
-    task_target: Target = Field("127.0.0.1:50051", description="where the task service listens")
-    avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
+    task_target: Targets = Field(
+        "127.0.0.1:50051",
+        description="where the task service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
+    avatar_target: Targets = Field(
+        "127.0.0.1:50053",
+        description="where the avatar service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
     personas: Path | None = Field(
         None, description="folder of persona files; default: those that come with Parley"
     )
