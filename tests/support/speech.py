@@ -41,6 +41,7 @@ from services.speech.ports import (
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
+from tests.support.owners import Owners
 
 RATE = 16_000
 LOUD = b"\x00\x40" * 256
@@ -332,6 +333,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.appended = asyncio.Condition()
         self.stops: asyncio.Queue[task_pb2.StopTaskRequest] = asyncio.Queue()
         self.failures: list[ServiceError] = []
+        self.owners = Owners()
         self.asked = asyncio.Event()
         """A task was looked up."""
         self.add(TASK_ID)
@@ -401,6 +403,26 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
             turns=list(turns.values()), last_sequence=len(events), events=later if asked else []
         )
 
+    async def KeepReplica(
+        self, request: task_pb2.KeepReplicaRequest, context: Any
+    ) -> task_pb2.KeepReplicaResponse:
+        """Keep a replica alive."""
+        return self.owners.keep(request)
+
+    async def ClaimConversation(
+        self, request: task_pb2.ClaimConversationRequest, context: Any
+    ) -> task_pb2.ClaimConversationResponse:
+        """Give a conversation to a replica."""
+        self._task(request.task_id)
+        return self.owners.claim(request)
+
+    async def ReleaseConversation(
+        self, request: task_pb2.ReleaseConversationRequest, context: Any
+    ) -> task_pb2.ReleaseConversationResponse:
+        """Take a conversation back."""
+        self._task(request.task_id)
+        return self.owners.release(request)
+
     async def AppendEvents(
         self, request: task_pb2.AppendEventsRequest, context: Any
     ) -> task_pb2.AppendEventsResponse:
@@ -409,6 +431,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         if self.failures:
             raise self.failures.pop(0)
         events = self.records[request.task_id]
+        self.owners.check(request, events)
         for event in request.events:
             if event.sequence > len(events) + 1:
                 raise ServiceError(Reason.EVENTS_OUT_OF_ORDER, "events: a gap")
