@@ -168,8 +168,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """A port to listen on; 0 means any free one."""
 Host = Annotated[str, AfterValidator(check_host)]
 """An address or a name to listen on."""
-Address = Annotated[str, AfterValidator(_check_address)]
-"""A host and a port."""
+Target = Annotated[str, AfterValidator(_check_address)]
+"""One host and port."""
 Targets = Annotated[str, AfterValidator(_check_targets)]
 """Where the replicas of another service listen: host:port, several, or dns:///host:port."""
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]

@@ -88,14 +88,14 @@ async def running(
     personas: Personas,
     task_target: str,
     avatar_target: str,
-    advertised_address: str = "",
+    address: str = "",
     drain_s: float = DRAIN_S,
     task_check_s: float = TASK_CHECK_S,
     task_start_s: float = START_S,
 ) -> AsyncIterator[Serving]:
     """Serve until the context is left; then hand all conversations to other replicas.
 
-    These call this one at the advertised address, by default the one that is listened at.
+    These call this one at the `address`, by default the one that is listened at.
     """
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
     stages = Stages(
@@ -146,7 +146,7 @@ async def running(
                 ),
             )
         )
-        replica.listen_at(advertised_address or up.address)
+        replica.listen_at(address or up.address)
         await enter(draining(conversations, within_s=drain_s))
         yield up
 

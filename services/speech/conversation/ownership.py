@@ -172,10 +172,7 @@ class Replica:
     ) -> Res:
         try:
             return await method(
-                request,
-                timeout=within_s,
-                metadata=outgoing_metadata(self._service_token),
-                wait_for_ready=True,
+                request, timeout=within_s, metadata=outgoing_metadata(self._service_token)
             )
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
