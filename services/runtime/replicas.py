@@ -23,6 +23,7 @@ GUESTS = 64
 LAST_CALLS_S = 3600.0
 """How long calls may still take at a replica that is not listed any more."""
 
+_CONNECTED = grpc.ChannelConnectivity.READY
 _FAILING = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
 
@@ -123,11 +124,13 @@ class _Link(Generic[S]):
         self.channel = open_channel(target, balancing)
         self.stub = make_stub(self.channel)
         self._connecting: asyncio.Task[None] | None = None
+        self._was_connected = False
 
     @property
     def is_failing(self) -> bool:
-        """Whether the replica could not be reached the last time."""
-        return self.channel.get_state() is _FAILING
+        """Whether the replica cannot be reached, or not any more."""
+        state = self.channel.get_state()
+        return state is _FAILING or (self._was_connected and state is not _CONNECTED)
 
     def stay_connected(self) -> None:
         """Connect now, and again whenever that is lost, so that `is_failing` is current."""
@@ -143,6 +146,7 @@ class _Link(Generic[S]):
     async def _stay_connected(self) -> None:
         while True:
             state = self.channel.get_state(try_to_connect=True)
+            self._was_connected |= state is _CONNECTED
             await self.channel.wait_for_state_change(state)
 
 
