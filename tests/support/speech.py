@@ -335,7 +335,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.failures: list[ServiceError] = []
         self.owners = Owners()
         self.outage: ServiceError | None = None
-        """What replicas are told that want to be kept alive."""
+        """What replicas are told that want to be kept alive, or to hold a conversation."""
         self.asked = asyncio.Event()
         """A task was looked up."""
         self.add(TASK_ID)
@@ -418,6 +418,8 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
     ) -> task_pb2.ClaimConversationResponse:
         """Give a conversation to a replica."""
         self._task(request.task_id)
+        if self.outage is not None:
+            raise self.outage
         return self.owners.claim(request)
 
     async def ReleaseConversation(

@@ -145,6 +145,15 @@ async def test_while_no_replica_can_be_kept_alive_the_owner_goes_on(
         assert refused.reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
+async def test_a_task_service_that_knows_no_replicas_is_served_as_before() -> None:
+    async with speech_rig() as rig:
+        rig.tasks.outage = ServiceError(Reason.NOT_SUPPORTED, "Method not found!")
+        async with Talk.open(rig) as talk:
+            await talk.send(text("Who is there?"))
+            await talk.until("turn_finished")
+        assert {event.turn_id for event in rig.tasks.records[TASK_ID]} == {1}
+
+
 async def test_at_shutdown_idle_streams_go_at_once_and_turns_are_finished() -> None:
     gate = asyncio.Event()
     script = Script(chat=ScriptedChat(gate=gate), drain_s=30)
