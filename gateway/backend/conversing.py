@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc
 import structlog
+from grpc_status import rpc_status
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
@@ -25,7 +26,8 @@ OPENING_S = 8.0
 """How long an owner that is gone is waited out: longer than its lease."""
 
 PAUSE_S = 0.25
-"""Before all replicas are asked again."""
+LONGEST_PAUSE_S = 1.0
+"""The bounds of the pause before all replicas are asked again."""
 
 _MOVES = frozenset({Reason.CONVERSATION_ELSEWHERE, Reason.CONVERSATION_MOVED})
 
@@ -55,9 +57,9 @@ async def conversing(
     """Send the setup and all inputs, then half-close; leaving the block cancels the call.
 
     Inputs are taken one by one, each after the one before has been written, and none before a
-    replica has accepted the setup: so any number of replicas can be asked. If all are absent, they are
-    waited for `patience_s` long. Raises ServiceError; a
-    conversation that moves away is an outage like any other.
+    replica has accepted the setup: so any number of replicas can be asked. While all are absent, one
+    is waited for `patience_s` long. Raises ServiceError; a conversation that moves away is an outage
+    like any other.
     """
     opening = _Opening(
         speeches,
@@ -106,32 +108,42 @@ class _Opening:
         answer keeps the conversation until its lease is over, so that all are asked again.
         """
         while True:
-            waiting = deque(self._speeches.ranking(self._task_id))
-            asked: set[str] = set()
-            has_owner = False
-            failure = ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "There is no speech service.")
-            while waiting:
-                address = waiting.popleft()
-                if address in asked:
-                    continue
-                asked.add(address)
-                try:
-                    return await self._ask(address)
-                except ServiceError as error:
-                    if RULES[error.reason].recovery is not Recovery.OUTAGE:
-                        raise
-                    failure = error
-                    if owner := _owner(error):
-                        has_owner = True
-                        waiting.appendleft(owner)
-            longest_s = max(self._patience_s, OPENING_S if has_owner else 0.0)
-            if self._elapsed_s >= longest_s:
-                raise _outage(failure)
-            await asyncio.sleep(PAUSE_S)
+            answer = await self._ask_all()
+            if isinstance(answer, _Opened):
+                return answer
+            if self._elapsed_s >= self._longest_s(answer):
+                raise _outage(answer[-1])
+            await asyncio.sleep(_pause_s(answer))
 
     @property
     def _elapsed_s(self) -> float:
         return self._loop.time() - self._began_at
+
+    def _longest_s(self, refusals: Sequence[ServiceError]) -> float:
+        """Return for how long to ask in the face of such refusals."""
+        if any(map(_owner, refusals)):
+            return max(OPENING_S, self._patience_s)
+        return self._patience_s if all(map(_is_absent, refusals)) else 0.0
+
+    async def _ask_all(self) -> _Opened | list[ServiceError]:
+        """Return the stream of the replica that accepts, or why none does."""
+        waiting = deque(self._speeches.ranking(self._task_id))
+        asked: set[str] = set()
+        refusals: list[ServiceError] = []
+        while waiting:
+            address = waiting.popleft()
+            if address in asked:
+                continue
+            asked.add(address)
+            try:
+                return await self._ask(address)
+            except ServiceError as error:
+                if RULES[error.reason].recovery is not Recovery.OUTAGE:
+                    raise
+                refusals.append(error)
+                if owner := _owner(error):
+                    waiting.appendleft(owner)
+        return refusals
 
     async def _ask(self, address: str) -> _Opened:
         left_s = None if self._timeout_s is None else max(0.0, self._timeout_s - self._elapsed_s)
@@ -149,8 +161,8 @@ class _Opening:
                 raise ServiceError(
                     Reason.DEPENDENCY_UNAVAILABLE, "A conversation ended before it began."
                 )
-            return _Opened(call=call, first=first, rest=responses, life=life.pop_all())
-        raise AssertionError("unreachable")
+            kept = life.pop_all()
+        return _Opened(call=call, first=first, rest=responses, life=kept)
 
 
 async def _write(call: Call, inputs: AsyncGenerator[pb.ConverseRequest, None]) -> None:
@@ -177,6 +189,26 @@ def _owner(error: ServiceError) -> str:
         return ""
     address = error.metadata.get("owner_address", "")
     return address if is_address(address) else ""
+
+
+def _is_absent(error: ServiceError) -> bool:
+    """Whether a replica is not there, or not for long, rather than in trouble itself."""
+    if error.reason is Reason.DRAINING:
+        return True
+    cause = error.__cause__
+    return (
+        isinstance(cause, grpc.aio.AioRpcError)
+        and cause.code() is grpc.StatusCode.UNAVAILABLE
+        and rpc_status.from_call(cause) is None
+    )
+
+
+def _pause_s(refusals: Sequence[ServiceError]) -> float:
+    """Return when to ask again: soon, if the owner shuts down, else when its lease may be over."""
+    if any(each.reason is Reason.DRAINING for each in refusals):
+        return PAUSE_S
+    left_s = max(each.retry_after_s or 0.0 for each in refusals)
+    return min(max(PAUSE_S, left_s), LONGEST_PAUSE_S)
 
 
 def _outage(error: ServiceError) -> ServiceError:
