@@ -85,8 +85,7 @@ class Conversations:
     @asynccontextmanager
     async def joined(self, task_id: str) -> AsyncIterator[Conversation]:
         """Take part in a task's conversation, or in one of one's own; raises ServiceError."""
-        if self._draining.is_set():
-            raise _draining()
+        self._check_drain(self._entries.get(task_id))
         if not task_id:
             async with self._private() as conversation:
                 yield conversation
@@ -96,8 +95,7 @@ class Conversations:
         entry.joined.set()
         try:
             conversation = await asyncio.shield(entry.opened)
-            if self._draining.is_set():
-                raise _draining()
+            self._check_drain(entry)
             conversation.linger_s = None
             yield conversation
         finally:
@@ -122,7 +120,8 @@ class Conversations:
     async def drain(self, within_s: float) -> None:
         """Send all streams to other replicas, each when the turns of its conversation are over.
 
-        Turns that take longer are cut off. New streams are refused.
+        Turns that take longer are cut off. New streams are refused, unless a turn is held that they
+        may be meant to end.
         """
         self._draining.set()
         deadline = asyncio.get_running_loop().time() + within_s
@@ -138,6 +137,12 @@ class Conversations:
         for task_id in self._entries:
             self._running[task_id].cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    def _check_drain(self, entry: _Entry | None) -> None:
+        conversation = entry.conversation if entry is not None else None
+        is_busy = conversation is not None and not conversation.is_idle
+        if self._draining.is_set() and not is_busy:
+            raise _draining()
 
     async def _entry(self, task_id: str) -> _Entry:
         while task_id not in self._entries:

@@ -172,9 +172,12 @@ async def test_at_shutdown_idle_streams_go_at_once_and_turns_are_finished() -> N
         await until_free(rig)
         assert rig.tasks.owners.owner_of(other) == going.address
         # It takes nobody new, but another replica does.
-        refused = await refusal(going, setup(task_id=other))
+        refused = await refusal(going, setup())
         assert refused is not None
         assert refused.reason is Reason.DRAINING
+        # What goes on there can still be reached.
+        async with Talk.open(going, setup(task_id=other)) as talk:
+            assert talk.ready is not None
         async with Talk.open(rig) as talk:
             await talk.send(text("Who is there?"))
             await talk.until("turn_finished")
