@@ -35,7 +35,7 @@ class ProbeRoutes:
         return Health()
 
     async def readyz(self) -> Health:
-        """Answer when of each service behind the gateway a replica serves; else name the others."""
+        """Answer when all services behind the gateway serve; else name those that do not."""
         missing = ", ".join(await self._backend.missing())
         if missing:
             raise ServiceError(

@@ -129,6 +129,7 @@ async def test_a_process_that_was_stopped_neither_writes_nor_speaks_when_it_goes
         os.kill(stack.pid(owner), signal.SIGCONT)
         async with asyncio.timeout(30):
             await until_said(stack, owner, "conversation lost")
+        await asyncio.sleep(0.7)  # Some words long.
         # The reply of the present owner was not cut off.
         await caller.send(type="interrupt")
         finished = await caller.until("turn_finished")
