@@ -122,9 +122,8 @@ class Replica:
         """Prolong the lease; what was claimed before a lapse is claimed again first."""
         asked_at = since_boot()
         request = pb.KeepReplicaRequest(replica_id=self._replica_id, address=await self._address)
-        stub = self._tasks.any
         try:
-            kept = await self._ask(stub.KeepReplica, request, within_s)
+            kept = await self._ask(self._tasks.any.KeepReplica, request, within_s)
         except ServiceError as error:
             if error.reason is Reason.NOT_SUPPORTED:
                 return
