@@ -168,6 +168,22 @@ async def test_what_the_next_replica_does_not_know_of_is_told_anew() -> None:
         assert [each["sequence"] for each in caller.events][-1] > last
 
 
+async def test_a_service_is_there_while_one_of_its_replicas_is() -> None:
+    nobody = "127.0.0.1:1"
+    async with (
+        speech_rig() as rig,
+        gateway_before(rig, speech=f"{nobody},{rig.address}") as some,
+        gateway_before(rig, speech=nobody) as none,
+        httpx.AsyncClient(timeout=30) as client,
+    ):
+        for url, is_missing in ((some, False), (none, True)):
+            answer = await client.get(f"{url.replace('ws', 'http', 1)}/readyz")
+            # The doubles beside it report nothing.
+            assert answer.status_code == 503
+            missing = answer.json()["metadata"]["missing"]
+            assert ("SpeechService" in missing) == is_missing
+
+
 async def test_a_stream_whose_conversation_moves_is_followed() -> None:
     async with (
         speech_rig() as rig,

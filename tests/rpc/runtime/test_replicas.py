@@ -121,6 +121,30 @@ async def test_a_replica_that_is_gone_is_passed_over_until_it_is_back() -> None:
             assert await asked(found.for_key(key)) == goes
 
 
+async def test_no_call_is_lost_with_a_replica_that_shuts_down() -> None:
+    async with AsyncExitStack() as stack:
+        stays = await stack.enter_async_context(replica())
+        life = await stack.enter_async_context(AsyncExitStack())
+        goes = await life.enter_async_context(replica())
+        found = await stack.enter_async_context(
+            replicas(f"{stays},{goes}", task_pb2_grpc.TaskServiceStub)
+        )
+        answered: list[str] = []
+
+        async def ask_on() -> None:
+            while len(answered) < 600:
+                answered.append(await asked(found.any))
+
+        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(ask_on())
+            await until(lambda: goes in answered)
+            await life.aclose()
+            before = len(answered)
+        assert len(answered) > before
+        assert set(answered) == {stays, goes}
+
+
 async def test_a_name_is_resolved_again() -> None:
     PAUSES["t"] = asyncio.Event()
     names = Names(addresses=["127.0.0.1"])
