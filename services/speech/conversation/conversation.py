@@ -243,6 +243,12 @@ class Conversation:
         if unfinished:
             await asyncio.wait(unfinished)
 
+    async def at_rest(self) -> None:
+        """Wait until nobody speaks: the digital human, or a user whose words become a turn."""
+        while not (self.is_idle and self._numbering.silence.is_set()):
+            await self._numbering.silence.wait()
+            await self.settled()
+
     async def cut_off(self) -> None:
         """Cut off what is being said and wait until it is known what was heard."""
         self.interrupt()

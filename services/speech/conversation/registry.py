@@ -118,7 +118,7 @@ class Conversations:
                         entry.conversation.events.fail(error)
 
     async def drain(self, within_s: float) -> None:
-        """Send all streams to other replicas, each when the turns of its conversation are over.
+        """Send all streams to other replicas, each when nobody speaks in its conversation.
 
         Turns that take longer are cut off. New streams are refused, unless a turn is held that they
         may be meant to end.
@@ -188,8 +188,7 @@ class Conversations:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                while not conversation.is_idle:
-                    await conversation.settled()
+                await conversation.at_rest()
         await conversation.cut_off()
         with suppress(TimeoutError):
             async with asyncio.timeout(TASK_ANSWER_S):

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import grpc
 import pytest
 
+from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime import clock
 from services.runtime.errors import ServiceError, from_rpc_error, from_status
 from services.runtime.reasons import Reason
@@ -17,12 +18,15 @@ from tests.support.speech import (
     ScriptedChat,
     SpeechRig,
     Talk,
+    audio,
     refusal,
     replica_beside,
     say,
     setup,
+    silent,
     speech_rig,
     text,
+    voiced,
 )
 
 pytestmark = pytest.mark.timeout(60)
@@ -189,6 +193,24 @@ async def test_at_shutdown_idle_streams_go_at_once_and_turns_are_finished() -> N
         assert not busy.last("turn_finished").interrupted
         await closing
         assert not rig.tasks.owners.owner_of(other)
+
+
+async def test_at_shutdown_a_user_may_finish_the_sentence() -> None:
+    async with speech_rig() as rig, AsyncExitStack() as stack:
+        life = await stack.enter_async_context(AsyncExitStack())
+        going = await life.enter_async_context(replica_beside(rig, Script(drain_s=30)))
+        first = setup(turn_detection=pb.TURN_DETECTION_SERVER)
+        talk = await stack.enter_async_context(Talk.open(going, first))
+        idle = await stack.enter_async_context(Talk.open(going, setup(task_id=other_task(rig))))
+        await talk.send(*audio(voiced(1)))
+        await talk.until("speech_started")
+        closing = asyncio.create_task(life.aclose())
+        assert (await failure_of(idle)).reason is Reason.DRAINING
+        await talk.send(*audio(silent(1.3)))
+        finished = await talk.until("turn_finished")
+        assert not finished.turn_finished.interrupted
+        assert (await failure_of(talk)).reason is Reason.DRAINING
+        await closing
 
 
 async def test_at_shutdown_turns_that_take_too_long_are_cut_off_and_recorded() -> None:
