@@ -105,6 +105,8 @@ async def test_the_next_owner_ends_the_turn_of_the_last_one() -> None:
             assert [each.sequence for each in record] == [*range(1, len(record) + 1)]
             assert list(talk.events) == record
         assert [drive.setup.turn_id for drive in one.avatars.drives] == [1, 2]
+        # The stale one was dropped, without waiting for what became of it.
+        assert one.avatars.drives[0].ended_by != "interrupt"
 
 
 async def test_a_replica_that_was_stopped_asks_before_it_speaks(
@@ -169,12 +171,12 @@ async def test_at_shutdown_idle_streams_go_at_once_and_turns_are_finished() -> N
         busy = await stack.enter_async_context(Talk.open(going, setup(task_id=other)))
         asking = await stack.enter_async_context(Talk.open(going, setup(task_id=other)))
         await asking.send(text("Why?"))
-        await asking.half_close()
         await busy.until("turn_started")
         closing = asyncio.create_task(life.aclose())
         assert (await failure_of(idle)).reason is Reason.DRAINING
         await until_free(rig)
         assert rig.tasks.owners.owner_of(other) == going.address
+        await asking.half_close()
         # It takes nobody new, but another replica does.
         refused = await refusal(going, setup())
         assert refused is not None
