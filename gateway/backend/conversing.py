@@ -57,9 +57,9 @@ async def conversing(
     """Send the setup and all inputs, then half-close; leaving the block cancels the call.
 
     Inputs are taken one by one, each after the one before has been written, and none before a
-    replica has accepted the setup: so any number of replicas can be asked. While all are absent, one
-    is waited for `patience_s` long. Raises ServiceError; a conversation that moves away is an outage
-    like any other.
+    replica has accepted the setup: so any number of replicas can be asked. While all are absent,
+    one is waited for `patience_s` long. Raises ServiceError; a conversation that moves away is an
+    outage like any other.
     """
     opening = _Opening(
         speeches,
