@@ -46,6 +46,7 @@ async def main() -> None:
         personas=load_personas(settings.personas_folder, default_id=settings.default_persona),
         task_target=settings.task_target,
         avatar_target=settings.avatar_target,
+        drain_s=settings.drain_s,
     ):
         gc.freeze()
         await until_stopped()

@@ -110,13 +110,12 @@ class Conversations:
         )
 
         async def append(request: pb.AppendEventsRequest) -> None:
-            request.epoch = held.epoch
             began = time.monotonic()
             await self._stub.AppendEvents(request, timeout=CALL_S)
             self.load.append_s.append(time.monotonic() - began)
             self.load.events += len(request.events)
 
-        record = Record(task_id=task_id, append=append)
+        record = Record(task_id=task_id, epoch=held.epoch, append=append)
         async with asyncio.TaskGroup() as group:
             group.create_task(record.write())
             await asyncio.sleep(number / count * self.turn_s)

@@ -6,7 +6,7 @@ from pydantic_settings import SettingsConfigDict
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Origins, Port, Secret, Secrets, Target, split_list
+from services.runtime.values import Host, Origins, Port, Secret, Secrets, Targets, split_list
 
 
 class GatewaySettings(ProcessSettings):
@@ -36,9 +36,21 @@ class GatewaySettings(ProcessSettings):
         description="names in Host besides loopback ones that are served without keys, separated by"
         " commas; 10.0.2.2 and 10.0.3.2 are this machine for Android emulators",
     )
-    task_target: Target = Field("127.0.0.1:50051", description="host:port of the task service")
-    speech_target: Target = Field("127.0.0.1:50052", description="host:port of the speech service")
-    avatar_target: Target = Field("127.0.0.1:50053", description="host:port of the avatar service")
+    task_target: Targets = Field(
+        "127.0.0.1:50051",
+        description="host:port of the task service; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
+    speech_target: Targets = Field(
+        "127.0.0.1:50052",
+        description="host:port of the speech service; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
+    avatar_target: Targets = Field(
+        "127.0.0.1:50053",
+        description="host:port of the avatar service; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
     service_token: Secret | None = Field(
         None,
         validation_alias="PARLEY_SERVICE_TOKEN",

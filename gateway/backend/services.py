@@ -1,8 +1,8 @@
 """The services behind the gateway: calls have a deadline, the request id and one error type."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,9 +14,10 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import RULES, Reason
+from gateway.backend.conversing import conversing
+from gateway.backend.streams import ended, responses_of
+from services.runtime.errors import from_rpc_error
+from services.runtime.replicas import Replicas, replicas
 from services.runtime.requests import outgoing_metadata
 
 Req = TypeVar("Req")
@@ -29,7 +30,7 @@ SPEECH_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """Where the services listen, each as `host:port`."""
+    """Where the replicas of the services listen, as settings say."""
 
     task: str
     speech: str
@@ -38,14 +39,27 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """The stubs of the three services. Every method raises ServiceError and nothing else."""
+    """The three services. Every method raises ServiceError and nothing else."""
 
-    task: TaskServiceStub
-    speech: SpeechServiceStub
-    avatar: AvatarServiceStub
-    health: Mapping[str, Any]
-    """Health stubs by full service name; their package has no types."""
+    tasks: Replicas[TaskServiceStub]
+    speeches: Replicas[SpeechServiceStub]
+    avatars: Replicas[AvatarServiceStub]
     service_token: str | None
+
+    @property
+    def task(self) -> TaskServiceStub:
+        """The stub of the task service, for any replica."""
+        return self.tasks.any
+
+    @property
+    def speech(self) -> SpeechServiceStub:
+        """The stub of the speech service, for calls outside of conversations."""
+        return self.speeches.any
+
+    @property
+    def avatar(self) -> AvatarServiceStub:
+        """The stub of the avatar service, for any replica."""
+        return self.avatars.any
 
     async def ask(self, method: "grpc.aio.UnaryUnaryMultiCallable[Req, Res]", request: Req) -> Res:
         """Return the answer of a unary call."""
@@ -56,36 +70,23 @@ class Backend:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
-    @asynccontextmanager
-    async def converse(
+    def converse(
         self,
         setup: speech_pb2.ConverseRequest,
         inputs: AsyncGenerator[speech_pb2.ConverseRequest, None],
         *,
         timeout_s: float | None = None,
         patience_s: float = 0.0,
-    ) -> AsyncIterator[AsyncIterator[speech_pb2.ConverseResponse]]:
-        """Send the setup and all inputs, then half-close; leaving the block cancels the call.
-
-        Inputs are taken one by one, each after the one before has been written. An absent speech
-        service is waited for `patience_s` long.
-        """
-        is_open = asyncio.get_running_loop().create_future()
-        call = self.speech.Converse(
-            timeout=timeout_s,
-            metadata=outgoing_metadata(self.service_token),
-            wait_for_ready=patience_s > 0,
+    ) -> AbstractAsyncContextManager[AsyncIterator[speech_pb2.ConverseResponse]]:
+        """Hold a conversation, wherever that is; see `conversing`."""
+        return conversing(
+            self.speeches,
+            setup,
+            inputs,
+            timeout_s=timeout_s,
+            patience_s=patience_s,
+            service_token=self.service_token,
         )
-        writing = asyncio.create_task(_write(call, setup, inputs, is_open))
-        try:
-            async with _ended(call), aclosing(_opening(call, is_open)) as responses:
-                if patience_s > 0:
-                    await _connected(call, patience_s)
-                yield responses
-        finally:
-            # Last: cancelling a writer cancels its call, if that is still running.
-            writing.cancel()
-            await asyncio.wait({writing})
 
     @asynccontextmanager
     async def watch(
@@ -93,7 +94,7 @@ class Backend:
     ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
         """Watch a task until its end, or until the block is left."""
         call = self.task.WatchTask(request, metadata=outgoing_metadata(self.service_token))
-        async with _ended(call), aclosing(_responses(call)) as responses:
+        async with ended(call), aclosing(responses_of(call)) as responses:
             yield responses
 
     @asynccontextmanager
@@ -104,100 +105,39 @@ class Backend:
         call = self.speech.Synthesize(
             request, timeout=SPEECH_TIMEOUT_S, metadata=outgoing_metadata(self.service_token)
         )
-        async with _ended(call), aclosing(_responses(call)) as responses:
+        async with ended(call), aclosing(responses_of(call)) as responses:
             yield responses
 
-    async def is_serving(self, service: str) -> bool:
-        """Whether a service reports that it is serving."""
-        request = health_pb2.HealthCheckRequest(service=service)
-        try:
-            answer = await self.health[service].Check(request, timeout=HEALTH_TIMEOUT_S)
-        except grpc.aio.AioRpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    async def missing(self) -> Sequence[str]:
+        """Return the services of which no replica reports that it is serving."""
+        services: dict[str, Replicas[Any]] = {
+            "digitalhuman.task.v1.TaskService": self.tasks,
+            "digitalhuman.speech.v1.SpeechService": self.speeches,
+            "digitalhuman.avatar.v1.AvatarService": self.avatars,
+        }
+        serving = await asyncio.gather(*(_is_serving(*each) for each in services.items()))
+        return [name for name, is_serving in zip(services, serving, strict=True) if not is_serving]
 
 
 @asynccontextmanager
 async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIterator[Backend]:
-    """Open a channel to each service; they connect when first used."""
-    async with AsyncExitStack() as stack:
-        task = await stack.enter_async_context(connected(targets.task))
-        speech = await stack.enter_async_context(connected(targets.speech))
-        avatar = await stack.enter_async_context(connected(targets.avatar))
-        yield Backend(
-            task=TaskServiceStub(task),
-            speech=SpeechServiceStub(speech),
-            avatar=AvatarServiceStub(avatar),
-            health={
-                "digitalhuman.task.v1.TaskService": health_pb2_grpc.HealthStub(task),
-                "digitalhuman.speech.v1.SpeechService": health_pb2_grpc.HealthStub(speech),
-                "digitalhuman.avatar.v1.AvatarService": health_pb2_grpc.HealthStub(avatar),
-            },
-            service_token=service_token,
-        )
+    """Find the replicas of each service; they are connected to when first used."""
+    async with (
+        replicas(targets.task, TaskServiceStub) as tasks,
+        replicas(targets.speech, SpeechServiceStub) as speeches,
+        replicas(targets.avatar, AvatarServiceStub) as avatars,
+    ):
+        yield Backend(tasks=tasks, speeches=speeches, avatars=avatars, service_token=service_token)
 
 
-async def _write(
-    call: "grpc.aio.StreamStreamCall[Req, Res]",
-    setup: Req,
-    inputs: AsyncGenerator[Req, None],
-    is_open: asyncio.Future[None],
-) -> None:
-    """Write the setup, and the rest once it was accepted: the only writer of its call.
-
-    A write that crosses a refusal would replace it with an internal error.
-    """
-    # The reader of the call gets the error.
-    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-        async with aclosing(inputs):
-            await call.write(setup)
-            await is_open
-            async for request in inputs:
-                await call.write(request)
-            await call.done_writing()
+async def _is_serving(service: str, found: Replicas[Any]) -> bool:
+    return any(await asyncio.gather(*(_serves(service, channel) for channel in found.channels)))
 
 
-async def _connected(call: "grpc.aio.StreamStreamCall[Req, Res]", within_s: float) -> None:
-    """Wait until a call has reached its peer. Raises ServiceError."""
+async def _serves(service: str, channel: grpc.aio.Channel) -> bool:
+    request = health_pb2.HealthCheckRequest(service=service)
     try:
-        async with asyncio.timeout(within_s):
-            await call.wait_for_connection()
-    except TimeoutError:
-        raise ServiceError(
-            Reason.DEPENDENCY_UNAVAILABLE, RULES[Reason.DEPENDENCY_UNAVAILABLE].title + "."
-        ) from None
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
-
-
-async def _opening(
-    call: AsyncIterable[Res], is_open: asyncio.Future[None]
-) -> AsyncGenerator[Res, None]:
-    async with aclosing(_responses(call)) as responses:
-        async for response in responses:
-            if not is_open.done():
-                is_open.set_result(None)
-            yield response
-
-
-async def _responses(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
-    try:
-        async for response in call:
-            if response is None:  # gRPC's value for bytes that do not parse.
-                raise ServiceError(
-                    Reason.DEPENDENCY_UNAVAILABLE, "A service's answer cannot be read."
-                )
-            yield response
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
-
-
-@asynccontextmanager
-async def _ended(call: "grpc.aio.Call") -> AsyncIterator[None]:
-    """Cancel a call and wait for its end: grpc never frees a call that is merely dropped."""
-    try:
-        yield
-    finally:
-        call.cancel()
-        with suppress(grpc.aio.AioRpcError):
-            await call.code()
+        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=HEALTH_TIMEOUT_S)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

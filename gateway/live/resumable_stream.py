@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from itertools import takewhile
 from typing import TypeAlias
 
 import structlog
@@ -15,7 +16,7 @@ from gateway.contract.events import ConversationResumed, ConversationSuspended, 
 from gateway.live.uplink import Uplink
 from services.runtime.batches import batches
 from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Recovery
+from services.runtime.reasons import RULES, Reason, Recovery
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,9 @@ OPENING_S = 20.0
 
 OUTAGE_OVER_S = 10.0
 """A stream that lives this long ends the outage before it."""
+
+NO_TURNS = 2**63 - 1
+"""No turn comes after this one: only events are read."""
 
 WITNESSED_EVENTS = 128
 """The events kept for the record: what a replica that dies may not have recorded."""
@@ -112,11 +116,33 @@ class ResumableStream:
         if self._position is None:
             return
         self._setup.setup.resume_after_sequence = self._position
-        for events in batches(self._witnessed, most=WITNESSED_EVENTS):
-            witnessed = task_pb2.AppendEventsRequest(
-                task_id=self._setup.setup.task_id, events=events
-            )
-            await self._backend.ask(self._backend.task.AppendEvents, witnessed)
+        try:
+            for events in batches(self._witnessed, most=WITNESSED_EVENTS):
+                witnessed = task_pb2.AppendEventsRequest(
+                    task_id=self._setup.setup.task_id, events=events
+                )
+                await self._backend.ask(self._backend.task.AppendEvents, witnessed)
+        except ServiceError as error:
+            if error.reason is not Reason.CONVERSATION_MOVED:
+                raise
+            await self._return()
+
+    async def _return(self) -> None:
+        """Go back to the last event that is on record as the client was told of it.
+
+        The next replica was faster, and has given the numbers of later ones to events of its own.
+        """
+        before = self._witnessed[0].sequence - 1
+        recorded = await self._backend.ask(
+            self._backend.task.GetConversation,
+            task_pb2.GetConversationRequest(
+                task_id=self._setup.setup.task_id, after_turn_id=NO_TURNS, after_sequence=before
+            ),
+        )
+        pairs = zip(self._witnessed, recorded.events, strict=False)
+        agreed = [mine for mine, theirs in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+        self._witnessed = deque(agreed, maxlen=WITNESSED_EVENTS)
+        self._position = self._setup.setup.resume_after_sequence = before + len(agreed)
 
 
 class _Search:

@@ -1,7 +1,5 @@
 """The endpoints for operators: liveness, readiness, metrics."""
 
-import asyncio
-
 import prometheus_client
 from fastapi import APIRouter, Response
 
@@ -38,11 +36,7 @@ class ProbeRoutes:
 
     async def readyz(self) -> Health:
         """Answer when all services behind the gateway serve; else name those that do not."""
-        services = list(self._backend.health)
-        answers = await asyncio.gather(*(self._backend.is_serving(each) for each in services))
-        missing = ", ".join(
-            each for each, is_serving in zip(services, answers, strict=True) if not is_serving
-        )
+        missing = ", ".join(await self._backend.missing())
         if missing:
             raise ServiceError(
                 Reason.DEPENDENCY_UNAVAILABLE, f"Not serving: {missing}", missing=missing

@@ -1,8 +1,9 @@
-"""Channels to the other services: one per peer and process, opened where it is composed."""
+"""Channels to the other services."""
 
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,26 @@ from services.runtime.liveness import CHANNEL_OPTIONS
 SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
 
 
-@asynccontextmanager
-async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
-    """Open a channel with the published retry and timeout policy; it connects on first use.
+class Balancing(StrEnum):
+    """Which of the addresses that a target stands for is called."""
+
+    FIRST = "pick_first"
+    """The first that answers."""
+    ALL = "round_robin"
+    """All that answer, in turn; a call that one did not take is retried at another."""
+
+
+def open_channel(target: str, balancing: Balancing = Balancing.FIRST) -> grpc.aio.Channel:
+    """Return a channel with the published retry and timeout policy; its caller closes it.
 
     By that policy a call waits, within its deadline, for an absent peer: it may just be restarting.
     """
+    service_config = json.loads(SERVICE_CONFIG.read_text())
+    service_config["loadBalancingConfig"] = [{balancing.value: {}}]
     options = [
         # The environment's proxies are not for our own processes.
         ("grpc.enable_http_proxy", 0),
-        ("grpc.service_config", json.dumps(json.loads(SERVICE_CONFIG.read_text()))),
+        ("grpc.service_config", json.dumps(service_config)),
         # Reconnect soon after a peer restarts; by default that may take two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -32,10 +43,15 @@ async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
         ("grpc.http2.lookahead_bytes", 65_536),
     ]
     answers = _Answers()
-    async with grpc.aio.insecure_channel(
-        target, options=options, interceptors=[answers]
-    ) as channel:
-        answers.channel = channel
+    channel = grpc.aio.insecure_channel(target, options=options, interceptors=[answers])
+    answers.channel = channel
+    return channel
+
+
+@asynccontextmanager
+async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to one peer, which connects on first use."""
+    async with open_channel(target) as channel:
         yield channel
 
 

@@ -41,8 +41,8 @@ Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHan
 # The caller's channel retries what never arrived, or arrived at a replica that is shutting down.
 # What failed behind us was already retried: more would only hide the reason behind a deadline.
 NO_RETRY = ("grpc-retry-pushback-ms", "-1")
-LOOKS = ("Get", "List", "Find")
-"""The prefixes of read-only methods."""
+ROUTINE = ("Get", "List", "Find", "Keep")
+"""The prefixes of methods that change nothing worth a line in the log."""
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
 
@@ -93,8 +93,9 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
         request_id = str(metadata.get(REQUEST_ID_HEADER) or new_request_id())
 
         is_quiet = method.startswith(UNGUARDED_PREFIXES)
-        # The reconciler and the page poll; what they find is logged where it has consequences.
-        is_look = method.rpartition("/")[2].startswith(LOOKS)
+        # Replicas are kept alive, the reconciler and the page poll; what they find is logged where
+        # it has consequences.
+        is_routine = method.rpartition("/")[2].startswith(ROUTINE)
         trace_headers = {name: str(metadata[name]) for name in TRACE_HEADERS if name in metadata}
 
         async def around(request: Any, context: Context, call: Call) -> Any:
@@ -124,7 +125,7 @@ class ContextInterceptor(grpc.aio.ServerInterceptor):
                 if span is not None:
                     if code != "OK":
                         mark_failed(span, code)
-                    write = log.debug if is_look and code == "OK" else log.info
+                    write = log.debug if is_routine and code == "OK" else log.info
                     write("rpc ended", code=code, duration_ms=round(seconds * 1000, 1))
 
         return _surrounded(handler, around)

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field, SecretStr
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _ORIGIN = re.compile(r"\*|[a-z][a-z\d+.-]*://[\w.-]+(:\d{1,5})?|[a-z]+://\[[\da-f:.]+\](:\d{1,5})?")
-# Names that gRPC does not resolve as host:port, such as several replicas.
-_GRPC_NAME = re.compile(r"(dns|xds|ipv4|ipv6|unix|unix-abstract|vsock):(?!\d+$)[!-~]+")
 # One or more hosts, or those of the query; the driver knows the rest.
 _POSTGRES_URL = re.compile(r"postgres(ql)?://[!-~]+")
+ALL_ADDRESSES = "dns:///"
+"""Begins a target that stands for all addresses of a name."""
 _QUOTES = "\"'`“”‘’"
 # What clients of such an API append to its address.
 _ENDPOINTS = (
@@ -118,15 +118,29 @@ def check_host(host: str) -> str:
     return host
 
 
-def _check_target(target: str) -> str:
-    if _GRPC_NAME.fullmatch(target):
-        return target
-    is_known, parts = _parts(f"//{target}")
-    if not is_known or parts.port is None or parts.netloc != target or "@" in target:
+def is_address(address: str) -> bool:
+    """Whether a text is like host:port."""
+    is_known, parts = _parts(f"//{address}")
+    is_bare = parts.netloc == address and "@" not in address
+    return is_known and is_bare and parts.port is not None
+
+
+def _check_address(address: str) -> str:
+    if not is_address(address):
+        raise ValueError("must be like host:port")
+    return address
+
+
+def _check_targets(targets: str) -> str:
+    items = [item.strip() for item in targets.split(",")]
+    if not all(is_address(item.removeprefix(ALL_ADDRESSES)) for item in items):
         raise ValueError(
-            "must be like host:port, or another name of gRPC's such as dns:///host:port"
+            "must be like host:port, or several of these separated by commas, or dns:///host:port"
+            " for all addresses of a name"
         )
-    return target
+    if len(set(items)) < len(items):
+        raise ValueError("must name each replica once")
+    return ",".join(items)
 
 
 def _check_api_url(url: str) -> str:
@@ -154,8 +168,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """A port to listen on; 0 means any free one."""
 Host = Annotated[str, AfterValidator(check_host)]
 """An address or a name to listen on."""
-Target = Annotated[str, AfterValidator(_check_target)]
-"""Where another service listens, as gRPC writes it: usually host:port."""
+Target = Annotated[str, AfterValidator(_check_address)]
+"""One host and port."""
+Targets = Annotated[str, AfterValidator(_check_targets)]
+"""Where the replicas of another service listen: host:port, several, or dns:///host:port."""
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 Secrets = Annotated[SecretStr, AfterValidator(_check_secrets)]
 """Several, or none, separated by commas."""

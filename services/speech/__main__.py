@@ -2,6 +2,7 @@
 
 import structlog
 
+from services.runtime.advertising import advertised_address
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -32,6 +33,9 @@ async def main() -> None:
     settings = load(SpeechSettings)
     library = load(LibrarySettings)
     configure_logs("speech", settings)
+    address = advertised_address(
+        settings.advertised_address, host=settings.host, port=settings.port, prefix="SPEECH"
+    )
     personas = read_personas(settings)
     async with (
         open_providers(settings, library, personas) as providers,
@@ -41,6 +45,8 @@ async def main() -> None:
             personas=personas,
             task_target=settings.task_target,
             avatar_target=settings.avatar_target,
+            address=address,
+            drain_s=settings.drain_s,
         ),
     ):
         await until_stopped()

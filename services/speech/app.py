@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.channel import connected
+from services.runtime.replicas import replicas
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.conversation.abandoned import cutting_off
-from services.speech.conversation.registry import TASK_CHECK_S, open_conversations
+from services.speech.conversation.ownership import kept_alive
+from services.speech.conversation.registry import (
+    DRAIN_S,
+    TASK_CHECK_S,
+    draining,
+    open_conversations,
+)
 from services.speech.conversation.stream_factory import StreamFactory
 from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages
@@ -82,33 +88,40 @@ async def running(
     personas: Personas,
     task_target: str,
     avatar_target: str,
+    address: str = "",
+    drain_s: float = DRAIN_S,
     task_check_s: float = TASK_CHECK_S,
     task_start_s: float = START_S,
 ) -> AsyncIterator[Serving]:
-    """Serve until the context is left; then cut off all conversations and record them."""
+    """Serve until the context is left; then hand all conversations to other replicas.
+
+    These call this one at the `address`, by default the one that is listened at.
+    """
     dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
     stages = Stages(
         recognizer=providers.recognizer, dialogue=dialogue, synthesizer=providers.synthesizer
     )
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        task_channel = await enter(connected(task_target))
-        avatar_channel = await enter(connected(avatar_target))
+        tasks = await enter(replicas(task_target, TaskServiceStub))
+        avatars = await enter(replicas(avatar_target, AvatarServiceStub))
+        replica = await enter(kept_alive(tasks, service_token=options.service_token))
         records = TaskRecords(
-            TaskServiceStub(task_channel),
+            tasks,
             service_token=options.service_token,
             start_s=task_start_s,
         )
-        avatars = AvatarServiceStub(avatar_channel)
+        conversations = await enter(
+            open_conversations(
+                stages=stages,
+                records=records,
+                replica=replica,
+                cut_off=cutting_off(avatars, service_token=options.service_token),
+                task_check_s=task_check_s,
+            )
+        )
         streams = StreamFactory(
-            conversations=await enter(
-                open_conversations(
-                    stages=stages,
-                    records=records,
-                    cut_off=cutting_off(avatars, service_token=options.service_token),
-                    task_check_s=task_check_s,
-                )
-            ),
+            conversations=conversations,
             records=records,
             avatars=avatars,
             service_token=options.service_token,
@@ -124,7 +137,7 @@ async def running(
             synthesizer=providers.synthesizer,
             longest_utterance_s=providers.listening.rules.longest_s,
         )
-        yield await enter(
+        up = await enter(
             serving(
                 options,
                 [SERVICE],
@@ -133,6 +146,9 @@ async def running(
                 ),
             )
         )
+        replica.listen_at(address or up.address)
+        await enter(draining(conversations, within_s=drain_s))
+        yield up
 
 
 def serving_options(settings: SpeechSettings) -> ServingOptions:

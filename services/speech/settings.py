@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.runtime.groups import NONE, Choice, Option, SettingsGroup
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Name, Port, Secret, Target
+from services.runtime.values import Host, Name, Port, Secret, Target, Targets
 from services.speech.provider_settings import (
     ChatKind,
     ChatProvider,
@@ -174,8 +174,26 @@ class SpeechSettings(ProcessSettings):
         validation_alias="PARLEY_SERVICE_TOKEN",
         description="what other services must show; unset: nothing",
     )
-    task_target: Target = Field("127.0.0.1:50051", description="where the task service listens")
-    avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
+    task_target: Targets = Field(
+        "127.0.0.1:50051",
+        description="where the task service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
+    avatar_target: Targets = Field(
+        "127.0.0.1:50053",
+        description="where the avatar service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
+    advertised_address: Target | None = Field(
+        None,
+        description="host:port by which gateways reach this replica; default: where it listens",
+    )
+    drain_s: float = Field(
+        10.0,
+        ge=0,
+        le=300,
+        description="seconds that running turns may still take at shutdown before they are cut off",
+    )
     personas: Path | None = Field(
         None, description="folder of persona files; default: those that come with Parley"
     )

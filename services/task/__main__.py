@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from services.runtime.channel import connected
+from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.check import settings_checked
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
+from services.runtime.replicas import replicas
 from services.runtime.settings import load
 from services.task.app import running
 from services.task.cloud import AvatarCloud
@@ -18,8 +19,8 @@ async def main() -> None:
     settings = load(TaskSettings)
     configure_logs("task", settings)
     token = settings.service_token
-    async with connected(settings.avatar_target) as channel:
-        cloud = AvatarCloud(channel, token.get_secret_value() if token else None)
+    async with replicas(settings.avatar_target, AvatarServiceStub) as avatars:
+        cloud = AvatarCloud(avatars, token.get_secret_value() if token else None)
         async with running(settings, cloud):
             await until_stopped()
 

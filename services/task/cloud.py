@@ -11,6 +11,7 @@ from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
+from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.runtime.wire import from_timestamp, to_duration
 from services.task.ports import Avatar, AvatarState
@@ -35,8 +36,8 @@ A = TypeVar("A", bound=Message)
 class AvatarCloud:
     """Calls the avatar service; every call has a deadline, every failure a published reason."""
 
-    def __init__(self, channel: grpc.aio.Channel, service_token: str | None) -> None:
-        self._stub = AvatarServiceStub(channel)
+    def __init__(self, avatars: Replicas[AvatarServiceStub], service_token: str | None) -> None:
+        self._avatars = avatars
         self._service_token = service_token
 
     async def start_avatar(self, task: Task) -> Avatar:
@@ -49,18 +50,20 @@ class AvatarCloud:
             max_duration=to_duration(task.max_duration.total_seconds()),
             max_idle_duration=to_duration(task.max_idle_duration.total_seconds()),
         )
-        answer = await self._ask(self._stub.StartAvatar, request, START_TIMEOUT_S)
+        answer = await self._ask(self._avatars.any.StartAvatar, request, START_TIMEOUT_S)
         return _from_avatar(answer.avatar, answer.digital_human_id)
 
     async def stop_avatar(self, avatar_id: str) -> None:
         """Stop an avatar; one that is stopped or unknown is a success."""
-        await self._ask(self._stub.StopAvatar, pb.StopAvatarRequest(avatar_id=avatar_id), TIMEOUT_S)
+        await self._ask(
+            self._avatars.any.StopAvatar, pb.StopAvatarRequest(avatar_id=avatar_id), TIMEOUT_S
+        )
 
     async def get_avatar(self, avatar_id: str) -> Avatar | None:
         """Return an avatar, or None when the cloud does not know it."""
         try:
             answer = await self._ask(
-                self._stub.GetAvatar, pb.GetAvatarRequest(avatar_id=avatar_id), TIMEOUT_S
+                self._avatars.any.GetAvatar, pb.GetAvatarRequest(avatar_id=avatar_id), TIMEOUT_S
             )
         except ServiceError as error:
             if error.reason is Reason.AVATAR_NOT_FOUND:
@@ -70,7 +73,7 @@ class AvatarCloud:
 
     async def list_avatars(self) -> Sequence[Avatar]:
         """Return the avatars that are starting or on air."""
-        answer = await self._ask(self._stub.ListAvatars, pb.ListAvatarsRequest(), TIMEOUT_S)
+        answer = await self._ask(self._avatars.any.ListAvatars, pb.ListAvatarsRequest(), TIMEOUT_S)
         return [_from_avatar(each) for each in answer.avatars]
 
     async def _ask(

@@ -4,7 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import DatabaseLocation, Host, Port, PostgresUrl, Secret, Target
+from services.runtime.values import DatabaseLocation, Host, Port, PostgresUrl, Secret, Targets
 
 
 class TaskSettings(ProcessSettings):
@@ -15,7 +15,11 @@ class TaskSettings(ProcessSettings):
     host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(50051, description="port to listen on")
     metrics_port: Port = Field(0, description="port of metrics; 0 for none")
-    avatar_target: Target = Field("127.0.0.1:50053", description="where the avatar service listens")
+    avatar_target: Targets = Field(
+        "127.0.0.1:50053",
+        description="where the avatar service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
+    )
     database: DatabaseLocation = Field(
         SecretStr("var/tasks.sqlite3"),
         description="the journal: a SQLite file, default var/tasks.sqlite3; or, for several"

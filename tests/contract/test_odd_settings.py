@@ -103,6 +103,8 @@ HOSTS = ["a b", "http://host", "host:80", "host/path", "999.1.1.1", "[::1]", "k�
 TARGETS = [
     *("host", "host:", ":50051", "http://host:50051", "host:0", "host:70000", "host:port"),
     *("a b:1", "me@host:1", "host:50051/", "host:50051?x", "::1:50051"),
+    *("host:1,", "host:1,,host:2", "host:1 host:2", "host:1,host", "host:1,host:1"),
+    *("dns:///host", "dns:///", "dns://host:1", "unix:/socket", "host:1,dns:///host"),
 ]
 URLS = [
     *("host", "host:8000/v1", "//host/v1", "ftp://host", "http://", "http:///v1", "http://:80"),
@@ -184,6 +186,9 @@ def test_what_is_no_such_value_is_named(
         (SpeechSettings, "SPEECH_CHAT_API_KEY", "sk-proj_A/b+c=:~!#$%"),
         (SpeechSettings, "SPEECH_TASK_TARGET", "task-1.parley.svc.cluster.local:50051"),
         (SpeechSettings, "SPEECH_TASK_TARGET", "[::1]:50051"),
+        (SpeechSettings, "SPEECH_TASK_TARGET", "task-1:50051, task-2:50051"),
+        (GatewaySettings, "GATEWAY_SPEECH_TARGET", "dns:///speech.parley.svc:50052"),
+        (TaskSettings, "TASK_AVATAR_TARGET", "avatar:50053,dns:///more-avatars:50053"),
         (SpeechSettings, "SPEECH_HOST", "::"),
         (TaskSettings, "TASK_DATABASE", "/srv/数字 人/tasks.sqlite3"),
         (

@@ -1,8 +1,11 @@
-"""A speech process that is killed while it speaks: the line to the client outlives it."""
+"""Speech processes that are killed, stopped or restarted: the line to the client outlives them."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -19,10 +22,10 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 async def stack() -> AsyncIterator[Stack]:
-    """A gateway before two speech processes, of which the first one is asked while it is there."""
+    """A gateway before two speech processes."""
     ports = free_ports(len(REPLICAS))
     addresses = [f"{LOOPBACK}:{port}" for port in ports]
-    gateway = {"GATEWAY_SPEECH_TARGET": f"ipv4:{','.join(addresses)}"}
+    gateway = {"GATEWAY_SPEECH_TARGET": ",".join(addresses)}
     async with running_stack(
         processes=("engine", "avatar", "task"), env={"gateway": gateway}
     ) as up:
@@ -41,7 +44,9 @@ async def stack() -> AsyncIterator[Stack]:
         yield up
 
 
-async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
+@asynccontextmanager
+async def on_the_line(stack: Stack) -> AsyncIterator[tuple[Caller, str]]:
+    """A client of a new task, and the name of the process that holds its conversation."""
     key = {"X-Api-Key": stack.api_key}
     async with httpx.AsyncClient(
         base_url=stack.gateway_url, headers=key, timeout=60, trust_env=False
@@ -50,12 +55,47 @@ async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
             "/api/digital-human/create-task", json={"roomId": "room", "streamId": "stream"}
         )
         task_id = created.raise_for_status().json()["taskId"]
+    async with another_line(stack, task_id) as caller:
+        await caller.until("ready")
+        yield caller, owner_of(stack)
+
+
+@asynccontextmanager
+async def another_line(
+    stack: Stack, task_id: str, *, after: int | None = None
+) -> AsyncIterator[Caller]:
+    """A client of a task."""
     url = stack.gateway_url.replace("http", "ws", 1)
-    async with calling(url, headers=key, taskId=task_id) as caller:
+    key = {"X-Api-Key": stack.api_key}
+    async with calling(url, headers=key, taskId=task_id, after=after) as caller:
+        yield caller
+
+
+def owner_of(stack: Stack) -> str:
+    """Return the name of the process that opened a conversation last."""
+    opened = {
+        name: [line for line in stack.logs[name] if "conversation opened" in line]
+        for name in REPLICAS
+    }
+    return max(REPLICAS, key=lambda name: opened[name][-1:])
+
+
+async def check_record(stack: Stack, caller: Caller) -> None:
+    """Check that the client was told everything once, and as it is on record."""
+    sequences = [each["sequence"] for each in caller.events]
+    assert sequences == [*range(1, len(sequences) + 1)]
+    async with another_line(stack, caller.ready["taskId"], after=0) as other:
+        while len(other.events) < len(caller.events):
+            assert await other.read() is not None
+    assert moments(other) == moments(caller)
+
+
+async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
+    async with on_the_line(stack) as (caller, owner):
         await caller.send(type="text", text=ENDLESS_QUESTION)
         await caller.until("playback_started")
         await asyncio.sleep(0.7)  # Some words long.
-        await stack.kill("speech-1")
+        await stack.kill(owner)
         # Nobody has told the client yet: this one goes into the break.
         await caller.send(type="text", text="And then?")
         failed = await caller.until("turn_failed")
@@ -67,15 +107,59 @@ async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
         assert heard == REPLY[0].split()[: len(heard)]
         assert (await caller.until("turn_started"))["transcript"] == "And then?"
         assert (await caller.until("turn_finished"))["reply"] == "".join(REPLY)
-        # Another client is told the same, from the record.
-        async with calling(url, headers=key, taskId=task_id, after=0) as other:
-            while len(other.events) < len(caller.events):
-                assert await other.read() is not None
-    assert moments(other) == moments(caller)
-    sequences = [each["sequence"] for each in caller.events]
-    assert sequences == [*range(1, len(sequences) + 1)]
-    kinds = [each["event"] for each in caller.events]
-    assert (kinds.count("turn_started"), kinds.count("turn_failed")) == (2, 1)
+        await check_record(stack, caller)
+        kinds = [each["event"] for each in caller.events]
+        assert (kinds.count("turn_started"), kinds.count("turn_failed")) == (2, 1)
+
+
+async def test_a_process_that_was_stopped_neither_writes_nor_speaks_when_it_goes_on(
+    stack: Stack,
+) -> None:
+    async with on_the_line(stack) as (caller, owner):
+        await caller.send(type="text", text=ENDLESS_QUESTION)
+        await caller.until("playback_started")
+        os.kill(stack.pid(owner), signal.SIGSTOP)
+        await caller.send(type="text", text="And then?")
+        failed = await caller.until("turn_failed")
+        assert failed["problem"]["reason"] == "TURN_ABANDONED"
+        await caller.until("turn_finished")
+        assert owner_of(stack) != owner
+        await caller.send(type="text", text=ENDLESS_QUESTION)
+        await caller.until("playback_started")
+        os.kill(stack.pid(owner), signal.SIGCONT)
+        async with asyncio.timeout(30):
+            await until_said(stack, owner, "conversation lost")
+        await asyncio.sleep(0.7)  # Some words long.
+        # The reply of the present owner was not cut off.
+        await caller.send(type="interrupt")
+        finished = await caller.until("turn_finished")
+        assert finished["heard"]
+        await check_record(stack, caller)
+
+
+async def test_a_line_outlives_a_rolling_restart(stack: Stack) -> None:
+    async with on_the_line(stack) as (caller, _):
+        for name in REPLICAS:
+            await caller.send(type="text", text="What is next?")
+            await caller.until("playback_started")
+            restarting = asyncio.create_task(stack.restart(name))
+            finished = await caller.until("turn_finished")
+            assert finished["reply"] == finished["heard"] == "".join(REPLY)
+            await restarting
+        await caller.send(type="text", text="Is that all?")
+        await caller.until("turn_finished")
+        await check_record(stack, caller)
+        kinds = [each["event"] for each in caller.events]
+        assert (kinds.count("turn_started"), kinds.count("turn_finished")) == (3, 3)
+        assert "turn_failed" not in kinds
+
+
+async def until_said(stack: Stack, name: str, words: str) -> None:
+    """Wait until a process has logged some words."""
+    while True:
+        if any(words in line for line in stack.logs[name]):
+            return
+        await asyncio.sleep(0.05)
 
 
 def moments(caller: Caller) -> list[tuple[int, str, str]]:

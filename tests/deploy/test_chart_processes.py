@@ -46,7 +46,6 @@ AWAITED = {
     "services.avatar.migrate",
     "AVATAR_ADVERTISED_ADDRESS",
     "AVATAR_DATABASE",
-    "SPEECH_ADVERTISED_ADDRESS",
 }
 SECRETS = {
     "<parley/database>": "postgresql://parley:secret@database/parley",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from services.runtime.advertising import advertised_address
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
@@ -40,6 +41,9 @@ async def main() -> None:
     """Serve until a signal comes."""
     settings = load(SpeechSettings)
     configure_logs("speech")
+    address = advertised_address(
+        settings.advertised_address, host=settings.host, port=settings.port, prefix="SPEECH"
+    )
     listening = Listening(
         make_detector=LoudnessDetector, turn_end=None, rules=ListeningRules(no_speech_s=0.0)
     )
@@ -55,6 +59,8 @@ async def main() -> None:
         personas=scripted_personas(),
         task_target=settings.task_target,
         avatar_target=settings.avatar_target,
+        address=address,
+        drain_s=settings.drain_s,
     ):
         await until_stopped()
 

@@ -41,6 +41,7 @@ from services.speech.ports import (
 from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.providers.openai_speech import OpenAiSynthesizer
 from services.speech.providers.openai_transcription import OpenAiRecognizer
+from tests.support.owners import Owners
 
 RATE = 16_000
 LOUD = b"\x00\x40" * 256
@@ -332,6 +333,9 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.appended = asyncio.Condition()
         self.stops: asyncio.Queue[task_pb2.StopTaskRequest] = asyncio.Queue()
         self.failures: list[ServiceError] = []
+        self.owners = Owners()
+        self.outage: ServiceError | None = None
+        """What replicas are told that want to be kept alive, or to hold a conversation."""
         self.asked = asyncio.Event()
         """A task was looked up."""
         self.add(TASK_ID)
@@ -401,6 +405,30 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
             turns=list(turns.values()), last_sequence=len(events), events=later if asked else []
         )
 
+    async def KeepReplica(
+        self, request: task_pb2.KeepReplicaRequest, context: Any
+    ) -> task_pb2.KeepReplicaResponse:
+        """Keep a replica alive."""
+        if self.outage is not None:
+            raise self.outage
+        return self.owners.keep(request)
+
+    async def ClaimConversation(
+        self, request: task_pb2.ClaimConversationRequest, context: Any
+    ) -> task_pb2.ClaimConversationResponse:
+        """Give a conversation to a replica."""
+        self._task(request.task_id)
+        if self.outage is not None:
+            raise self.outage
+        return self.owners.claim(request)
+
+    async def ReleaseConversation(
+        self, request: task_pb2.ReleaseConversationRequest, context: Any
+    ) -> task_pb2.ReleaseConversationResponse:
+        """Take a conversation back."""
+        self._task(request.task_id)
+        return self.owners.release(request)
+
     async def AppendEvents(
         self, request: task_pb2.AppendEventsRequest, context: Any
     ) -> task_pb2.AppendEventsResponse:
@@ -409,6 +437,7 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         if self.failures:
             raise self.failures.pop(0)
         events = self.records[request.task_id]
+        self.owners.check(request, events)
         for event in request.events:
             if event.sequence > len(events) + 1:
                 raise ServiceError(Reason.EVENTS_OUT_OF_ORDER, "events: a gap")
@@ -457,6 +486,7 @@ class Script:
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
     task_start_s: float = 60.0
+    drain_s: float = 0.0
     service_token: str | None = None
 
 
@@ -466,6 +496,32 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
     script = script or Script()
     avatars = FakeAvatars()  # type: ignore[abstract]  # the rest is never called
     tasks = FakeTasks()  # type: ignore[abstract]  # the rest is never called
+    async with AsyncExitStack() as stack:
+        neighbours = await stack.enter_async_context(
+            serving(
+                _options(),
+                [],
+                lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(avatars, server),
+                lambda server: task_pb2_grpc.add_TaskServiceServicer_to_server(tasks, server),
+            )
+        )
+        service = await stack.enter_async_context(speech_service(script, neighbours.address))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))
+        yield SpeechRig(
+            stub=speech_pb2_grpc.SpeechServiceStub(channel),
+            address=service.address,
+            neighbours_address=neighbours.address,
+            avatars=avatars,
+            tasks=tasks,
+            recognizer=script.recognizer,
+            chat=script.chat,
+            synthesizer=script.synthesizer,
+        )
+
+
+@asynccontextmanager
+async def speech_service(script: Script, neighbours_address: str) -> AsyncIterator[Serving]:
+    """A real speech service between the doubles at an address."""
     recognizer: Recognizer = script.recognizer
     chat: ChatModel = script.chat
     synthesizer: Synthesizer = script.synthesizer
@@ -476,41 +532,38 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
             pass
         case OpenAiSynthesizer() as synthesizer:
             pass
-    async with AsyncExitStack() as stack:
-        neighbours = await stack.enter_async_context(
-            serving(
-                _options(),
-                [],
-                lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(avatars, server),
-                lambda server: task_pb2_grpc.add_TaskServiceServicer_to_server(tasks, server),
-            )
-        )
-        service: Serving = await stack.enter_async_context(
-            running(
-                _options(script.service_token),
-                providers=Providers(
-                    recognizer=recognizer,
-                    chat=chat,
-                    synthesizer=synthesizer,
-                    embedder=LetterEmbedder(),
-                    listening=Listening(
-                        make_detector=LoudnessDetector, turn_end=None, rules=script.rules
-                    ),
-                ),
-                personas=scripted_personas(),
-                task_target=neighbours.address,
-                avatar_target=neighbours.address,
-                task_check_s=script.task_check_s,
-                task_start_s=script.task_start_s,
-            )
-        )
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(service.address))
+    async with running(
+        _options(script.service_token),
+        providers=Providers(
+            recognizer=recognizer,
+            chat=chat,
+            synthesizer=synthesizer,
+            embedder=LetterEmbedder(),
+            listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
+        ),
+        personas=scripted_personas(),
+        task_target=neighbours_address,
+        avatar_target=neighbours_address,
+        drain_s=script.drain_s,
+        task_check_s=script.task_check_s,
+        task_start_s=script.task_start_s,
+    ) as service:
+        yield service
+
+
+@asynccontextmanager
+async def replica_beside(rig: SpeechRig, script: Script | None = None) -> AsyncIterator[SpeechRig]:
+    """Another replica of a rig's speech service, with providers of its own."""
+    script = script or Script()
+    # Its client stays until the service has come to its end.
+    async with AsyncExitStack() as client, speech_service(script, rig.neighbours_address) as up:
+        channel = await client.enter_async_context(grpc.aio.insecure_channel(up.address))
         yield SpeechRig(
             stub=speech_pb2_grpc.SpeechServiceStub(channel),
-            address=service.address,
-            neighbours_address=neighbours.address,
-            avatars=avatars,
-            tasks=tasks,
+            address=up.address,
+            neighbours_address=rig.neighbours_address,
+            avatars=rig.avatars,
+            tasks=rig.tasks,
             recognizer=script.recognizer,
             chat=script.chat,
             synthesizer=script.synthesizer,

@@ -11,10 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from services.runtime.channel import connected
+from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.replicas import replicas
 from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.ports import Avatar, AvatarState, Cloud
@@ -192,8 +193,8 @@ async def task_service(
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             database = Path(folder) / "tasks.sqlite3"
         if avatar_target is not None:
-            channel = await stack.enter_async_context(connected(avatar_target))
-            cloud = AvatarCloud(channel, settings.get("service_token"))
+            avatars = await stack.enter_async_context(replicas(avatar_target, AvatarServiceStub))
+            cloud = AvatarCloud(avatars, settings.get("service_token"))
         chosen = TaskSettings(
             **{"port": 0, "poll_s": 0.01, "sweep_interval_s": 0.05, **settings},
             database=str(database),

@@ -13,6 +13,7 @@ from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.pcm import byte_count
 from services.runtime.reasons import RULES, Reason
+from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.speech.conversation.events import SentenceStarted, TurnFailed
 from services.speech.conversation.wire import from_sentence
@@ -88,13 +89,13 @@ CutOff: TypeAlias = Callable[[str], Awaitable[LastReply | None]]
 """Cuts off what the avatar with this id says; None: what it said last is unknown."""
 
 
-def cutting_off(stub: AvatarServiceStub, *, service_token: str | None) -> CutOff:
+def cutting_off(avatars: Replicas[AvatarServiceStub], *, service_token: str | None) -> CutOff:
     """Return what silences an avatar whose caller has gone, and learns how far it came."""
 
     async def cut_off(avatar_id: str) -> LastReply | None:
         request = avatar_pb2.InterruptAvatarRequest(avatar_id=avatar_id)
         try:
-            answer = await stub.InterruptAvatar(
+            answer = await avatars.for_key(avatar_id).InterruptAvatar(
                 request, timeout=AVATAR_ANSWER_S, metadata=outgoing_metadata(service_token)
             )
         except grpc.aio.AioRpcError as error:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 
 from services.runtime import tracing
+from services.runtime.errors import ServiceError
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.events import (
     Event,
@@ -25,7 +26,7 @@ from services.speech.conversation.turn_input import (
     WrittenInput,
     is_prompt,
 )
-from services.speech.conversation.turn_queue import QueuedTurn, TurnQueue
+from services.speech.conversation.turn_queue import Permit, QueuedTurn, TurnQueue, always
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
@@ -89,12 +90,14 @@ class Conversation:
         last_turn_id: int,
         stages: Stages,
         request_ids: Sequence[str] = (),
+        permit: Permit = always,
     ) -> None:
         self.events = events
         self._history = history
         self._turn_id = last_turn_id
         self._stages = stages
         self._queue = TurnQueue(request_ids)
+        self._permit = permit
         self._running: _RunningTurn | None = None
         self._last_reply: _LastReply | None = None
         self._resumption = Resumption()
@@ -240,10 +243,23 @@ class Conversation:
         if unfinished:
             await asyncio.wait(unfinished)
 
+    async def at_rest(self) -> None:
+        """Wait until nobody speaks: the digital human, or a user whose words become a turn."""
+        while not (self.is_idle and self._numbering.silence.is_set()):
+            await self._numbering.silence.wait()
+            await self.settled()
+
+    async def cut_off(self) -> None:
+        """Cut off what is being said and wait until it is known what was heard."""
+        self.interrupt()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_TURN_S):
+                await self.settled()
+
     async def hold_turns(self) -> None:
         """Hold one turn after the other until cancelled."""
         while True:
-            queued = await self._queue.next()
+            queued = await self._queue.next(self._permit)
             self._turn_id += 1
             turn = Turn(
                 turn_id=self._turn_id,
@@ -290,14 +306,20 @@ def _now() -> float:
 
 @asynccontextmanager
 async def held(conversation: Conversation) -> AsyncIterator[Conversation]:
-    """A conversation that holds turns until the block ends, when the last is cut off."""
+    """A conversation that holds turns until the block ends, when the last is cut off.
+
+    After a ServiceError another replica holds turns: then the last ends without a word more.
+    """
     holding = asyncio.create_task(conversation.hold_turns())
     try:
         yield conversation
+    except ServiceError:
+        raise
+    except BaseException:
+        await conversation.cut_off()
+        raise
+    else:
+        await conversation.cut_off()
     finally:
-        conversation.interrupt()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_TURN_S):
-                await conversation.settled()
         holding.cancel()
         await asyncio.wait({holding})

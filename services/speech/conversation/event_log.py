@@ -42,6 +42,8 @@ class Listener:
         self._queue: BoundedQueue[Item] = BoundedQueue(
             max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
         )
+        self.is_leaving = False
+        """Whether it is closed once the turns that run now are over: its caller asks no more."""
 
     def put(self, event: pb.ConversationEvent) -> None:
         """Add an event; a listener that is too slow is sent away."""
@@ -170,6 +172,12 @@ class EventLog:
         self._all_delivered.set()
         for listener in self._listeners:
             listener.fail(error)
+
+    def send_on(self, error: ServiceError) -> None:
+        """Send those listeners away that would stay."""
+        for listener in self._listeners:
+            if not listener.is_leaving:
+                listener.fail(error)
 
     @contextmanager
     def attached(self) -> Iterator[Listener]:

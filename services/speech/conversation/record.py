@@ -31,8 +31,9 @@ Append: TypeAlias = Callable[[pb.AppendEventsRequest], Awaitable[None]]
 class Record:
     """Writes a conversation's events in order, in batches, from one task."""
 
-    def __init__(self, *, task_id: str, append: Append) -> None:
+    def __init__(self, *, task_id: str, epoch: int, append: Append) -> None:
         self._task_id = task_id
+        self._epoch = epoch
         self._append = append
         self._waiting: BoundedQueue[ConversationEvent] = BoundedQueue(max_items=WAITING_EVENTS)
         self._hurry = asyncio.Event()
@@ -79,7 +80,9 @@ class Record:
         while self._waiting:
             batch = next(batches(self._waiting, most=BATCH_EVENTS))
             try:
-                await self._append(pb.AppendEventsRequest(task_id=self._task_id, events=batch))
+                await self._append(
+                    pb.AppendEventsRequest(task_id=self._task_id, events=batch, epoch=self._epoch)
+                )
             except ServiceError as error:
                 if not RULES[error.reason].is_passing:
                     self._lose(error)

@@ -1,9 +1,11 @@
 """The open conversations of a process: one for each task, however many streams take part."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -14,6 +16,7 @@ from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
 from services.speech.conversation.conversation import Conversation, held
 from services.speech.conversation.event_log import EventLog
+from services.speech.conversation.ownership import Claim, Replica
 from services.speech.conversation.record import Record
 from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
 from services.speech.conversation.turn import Stages
@@ -24,6 +27,12 @@ log = structlog.get_logger(__name__)
 
 TASK_CHECK_S = 10.0
 """How often it is checked whether the tasks of open conversations still run."""
+
+DRAIN_S = 10.0
+"""How long running turns may still take when the process is to end."""
+
+GIVEN_BACK_S = 3.0
+"""How long conversations may take to be given back once their streams have ended."""
 
 _OVER = frozenset({Reason.TASK_ENDED, Reason.TASK_NOT_FOUND})
 
@@ -61,17 +70,22 @@ class _Entry:
 class Conversations:
     """Opens a conversation for its first stream; it goes on until its last turn is over."""
 
-    def __init__(self, *, stages: Stages, records: TaskRecords, cut_off: CutOff) -> None:
+    def __init__(
+        self, *, stages: Stages, records: TaskRecords, replica: Replica, cut_off: CutOff
+    ) -> None:
         self._stages = stages
         self._records = records
+        self._replica = replica
         self._cut_off = cut_off
         self._entries: dict[str, _Entry] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         """By task; one without an entry is over, and its end is being written."""
+        self._draining = asyncio.Event()
 
     @asynccontextmanager
     async def joined(self, task_id: str) -> AsyncIterator[Conversation]:
         """Take part in a task's conversation, or in one of one's own; raises ServiceError."""
+        self._check_drain(self._entries.get(task_id))
         if not task_id:
             async with self._private() as conversation:
                 yield conversation
@@ -81,6 +95,7 @@ class Conversations:
         entry.joined.set()
         try:
             conversation = await asyncio.shield(entry.opened)
+            self._check_drain(entry)
             conversation.linger_s = None
             yield conversation
         finally:
@@ -102,12 +117,32 @@ class Conversations:
                     if error.reason in _OVER and entry.conversation is not None:
                         entry.conversation.events.fail(error)
 
+    async def drain(self, within_s: float) -> None:
+        """Send all streams to other replicas, each when nobody speaks in its conversation.
+
+        Turns that take longer are cut off. New streams are refused, unless a turn is held that they
+        may be meant to end.
+        """
+        self._draining.set()
+        deadline = asyncio.get_running_loop().time() + within_s
+        running = list(self._running.values())
+        await asyncio.gather(*(self._send_on(entry, deadline) for entry in self._entries.values()))
+        if running:
+            # Their callers have left, or have asked all they wanted; each is given back.
+            await asyncio.wait(running, timeout=GIVEN_BACK_S)
+
     async def close(self) -> None:
         """Cut all conversations off and write what was heard."""
         running = list(self._running.values())
         for task_id in self._entries:
             self._running[task_id].cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    def _check_drain(self, entry: _Entry | None) -> None:
+        conversation = entry.conversation if entry is not None else None
+        is_busy = conversation is not None and not conversation.is_idle
+        if self._draining.is_set() and not is_busy:
+            raise _draining()
 
     async def _entry(self, task_id: str) -> _Entry:
         while task_id not in self._entries:
@@ -124,21 +159,41 @@ class Conversations:
     async def _run(self, task_id: str, entry: _Entry) -> None:
         """Keep a conversation open while someone takes part or a turn is held."""
         try:
-            async with self._recorded(task_id) as conversation:
+            async with (
+                self._replica.claimed(task_id) as claim,
+                self._recorded(claim) as conversation,
+            ):
                 entry.opened.set_result(conversation)
-                while not await self._is_over(task_id, entry, conversation):
-                    log.info("user came back", task_id=task_id)
+                await _unless(claim.lost, self._until_over(task_id, entry, conversation))
                 self._entries.pop(task_id)
         except Exception as error:
-            if entry.opened.done():
-                log.exception("conversation failed unexpectedly", task_id=task_id)
-            else:
+            if not entry.opened.done():
                 entry.opened.set_exception(error)
                 entry.opened.exception()  # Those who waited may have left.
+            elif not isinstance(error, ServiceError):
+                log.exception("conversation failed unexpectedly", task_id=task_id)
         finally:
             self._entries.pop(task_id, None)
             self._running.pop(task_id)
             entry.opened.cancel()
+
+    async def _until_over(self, task_id: str, entry: _Entry, conversation: Conversation) -> None:
+        while not await self._is_over(task_id, entry, conversation):
+            log.info("user came back", task_id=task_id)
+
+    async def _send_on(self, entry: _Entry, deadline: float) -> None:
+        """End the streams of a conversation once its turns are over, at the deadline at last."""
+        conversation = entry.conversation
+        if conversation is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await conversation.at_rest()
+        await conversation.cut_off()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TASK_ANSWER_S):
+                await conversation.events.all_delivered()
+        conversation.events.send_on(_draining())
 
     async def _is_over(self, task_id: str, entry: _Entry, conversation: Conversation) -> bool:
         """Wait until nobody takes part and no turn is held; False if somebody comes back."""
@@ -158,16 +213,18 @@ class Conversations:
         return False
 
     @asynccontextmanager
-    async def _recorded(self, task_id: str) -> AsyncIterator[Conversation]:
+    async def _recorded(self, claim: Claim) -> AsyncIterator[Conversation]:
+        task_id = claim.task_id
         recorded = await self._records.recorded(task_id)
-        async with self._records.opened(task_id) as record:
+        async with self._records.opened(task_id, epoch=claim.epoch) as record:
             events = EventLog(
                 recorder=record,
                 past=_RecordedEvents(task_id=task_id, records=self._records, record=record),
                 last_sequence=recorded.last_sequence,
             )
             record.when_written(events.note_recorded)
-            record.when_lost(events.fail)
+            record.when_lost(partial(_lose, claim, events))
+            claim.lost.add_done_callback(lambda lost: events.fail(lost.result()))
             remembered = await self._close_abandoned(task_id, recorded.abandoned, events)
             conversation = Conversation(
                 events=events,
@@ -175,6 +232,7 @@ class Conversations:
                 last_turn_id=recorded.last_turn_id,
                 stages=self._stages,
                 request_ids=recorded.request_ids,
+                permit=claim.confirmed,
             )
             log.info("conversation opened", task_id=task_id, last_turn_id=recorded.last_turn_id)
             with CONVERSATIONS.track_inprogress():
@@ -214,10 +272,15 @@ class Conversations:
 
 @asynccontextmanager
 async def open_conversations(
-    *, stages: Stages, records: TaskRecords, cut_off: CutOff, task_check_s: float = TASK_CHECK_S
+    *,
+    stages: Stages,
+    records: TaskRecords,
+    replica: Replica,
+    cut_off: CutOff,
+    task_check_s: float = TASK_CHECK_S,
 ) -> AsyncIterator[Conversations]:
     """Conversations that all come to a clean end when the block is left."""
-    conversations = Conversations(stages=stages, records=records, cut_off=cut_off)
+    conversations = Conversations(stages=stages, records=records, replica=replica, cut_off=cut_off)
     ending = asyncio.create_task(conversations.end_with_tasks(task_check_s))
     try:
         yield conversations
@@ -225,3 +288,37 @@ async def open_conversations(
         ending.cancel()
         await asyncio.wait({ending})
         await conversations.close()
+
+
+@asynccontextmanager
+async def draining(conversations: Conversations, *, within_s: float) -> AsyncIterator[None]:
+    """Hand all conversations to other replicas when the block is left."""
+    try:
+        yield
+    finally:
+        await conversations.drain(within_s)
+
+
+def _lose(claim: Claim, events: EventLog, error: ServiceError) -> None:
+    """End a conversation whose record takes nothing more."""
+    if error.reason is Reason.CONVERSATION_MOVED:
+        claim.lose(error)
+    else:
+        events.fail(error)
+
+
+async def _unless(lost: asyncio.Future[ServiceError], work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; raises the error if the conversation is lost before the work is done."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait((working, lost), return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            raise lost.result()
+        working.result()
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
+
+
+def _draining() -> ServiceError:
+    return ServiceError(Reason.DRAINING, "This replica shuts down; another one goes on.")

@@ -66,6 +66,7 @@ class ConverseStream:
                     self._take(request)
                 if isinstance(self.audio_input, TurnDetector):
                     self.audio_input.finish()
+            self.listener.is_leaving = True
             await self.conversation.settled()
             await self.conversation.events.all_delivered()
         except Exception as error:

@@ -9,6 +9,7 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import fields_within, invalid
+from services.runtime.replicas import Replicas
 from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import Listener
@@ -37,7 +38,7 @@ class StreamFactory:
         *,
         conversations: Conversations,
         records: TaskRecords,
-        avatars: AvatarServiceStub,
+        avatars: Replicas[AvatarServiceStub],
         service_token: str | None,
         personas: Personas,
         recognizer: Recognizer,

@@ -10,9 +10,10 @@ import structlog
 
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.task.v1 import task_pb2 as pb
-from digitalhuman.task.v1 import task_pb2_grpc
+from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
+from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.runtime.wire import from_duration
 from services.speech.conversation.record import Record
@@ -55,12 +56,12 @@ class TaskRecords:
 
     def __init__(
         self,
-        stub: task_pb2_grpc.TaskServiceStub,
+        tasks: Replicas[TaskServiceStub],
         *,
         service_token: str | None,
         start_s: float = START_S,
     ) -> None:
-        self._stub = stub
+        self._tasks = tasks
         self._service_token = service_token
         self._start_s = start_s
 
@@ -84,7 +85,7 @@ class TaskRecords:
         request = pb.GetTaskRequest(task_id=task_id)
         try:
             task = (
-                await self._stub.GetTask(
+                await self._tasks.any.GetTask(
                     request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
                 )
             ).task
@@ -115,7 +116,7 @@ class TaskRecords:
         """Take a task off air; one that cannot be stopped ends when the cloud finds it idle."""
         request = pb.StopTaskRequest(task_id=task_id, reason=reason)
         try:
-            await self._stub.StopTask(
+            await self._tasks.any.StopTask(
                 request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
             )
         except grpc.aio.AioRpcError as error:
@@ -143,9 +144,9 @@ class TaskRecords:
         return events
 
     @asynccontextmanager
-    async def opened(self, task_id: str) -> AsyncIterator[Record]:
+    async def opened(self, task_id: str, *, epoch: int) -> AsyncIterator[Record]:
         """A record to write to; everything added is written before the block ends, if it can be."""
-        record = Record(task_id=task_id, append=self._append)
+        record = Record(task_id=task_id, epoch=epoch, append=self._append)
         writing = asyncio.create_task(record.write())
         try:
             yield record
@@ -172,7 +173,7 @@ class TaskRecords:
 
     async def _conversation(self, request: pb.GetConversationRequest) -> pb.GetConversationResponse:
         try:
-            return await self._stub.GetConversation(
+            return await self._tasks.any.GetConversation(
                 request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
             )
         except grpc.aio.AioRpcError as error:
@@ -180,7 +181,7 @@ class TaskRecords:
 
     async def _append(self, request: pb.AppendEventsRequest) -> None:
         try:
-            await self._stub.AppendEvents(
+            await self._tasks.any.AppendEvents(
                 request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
             )
         except grpc.aio.AioRpcError as error:

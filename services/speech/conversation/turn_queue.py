@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from services.runtime import tracing
 from services.runtime.errors import ServiceError
@@ -15,6 +16,14 @@ from services.speech.ports import Speaker
 WAITING_TURNS = 16
 REMEMBERED_REQUESTS = 256
 """A request is repeated a moment after it was first sent, so the latest ones are enough."""
+
+
+Permit: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns when a turn may be held."""
+
+
+async def always() -> None:
+    """Permit every turn."""
 
 
 def _future() -> asyncio.Future[None]:
@@ -116,9 +125,12 @@ class TurnQueue:
             turn.over.set_result(None)
         self._patient.clear()
 
-    async def next(self) -> QueuedTurn:
-        """Remove and return the first turn; waits for one."""
-        while not len(self):
-            self._added.clear()
-            await self._added.wait()
-        return (self._urgent or self._patient).popleft()
+    async def next(self, permit: Permit = always) -> QueuedTurn:
+        """Remove and return the first turn; waits for one, and then for the permit to hold it."""
+        while True:
+            while not len(self):
+                self._added.clear()
+                await self._added.wait()
+            await permit()
+            if len(self):  # What waited may have been dropped meanwhile.
+                return (self._urgent or self._patient).popleft()

@@ -18,10 +18,11 @@ from typing import TypeAlias, assert_never
 import grpc
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
-from digitalhuman.avatar.v1 import avatar_pb2_grpc
+from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.pcm import duration_s
 from services.runtime.reasons import Reason
+from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.speech.playback import wire
 from services.speech.ports import DriveWatcher, Playback
@@ -55,12 +56,12 @@ class AvatarSpeaker:
 
     def __init__(
         self,
-        stub: avatar_pb2_grpc.AvatarServiceStub,
+        avatars: Replicas[AvatarServiceStub],
         *,
         avatar_id: str,
         service_token: str | None,
     ) -> None:
-        self._stub = stub
+        self._avatars = avatars
         self._avatar_id = avatar_id
         self._service_token = service_token
 
@@ -74,7 +75,9 @@ class AvatarSpeaker:
             turn_id=turn_id,
             format=wire.to_format(sample_rate_hertz),
         )
-        call = self._stub.Drive(metadata=outgoing_metadata(self._service_token))
+        call = self._avatars.for_key(self._avatar_id).Drive(
+            metadata=outgoing_metadata(self._service_token)
+        )
         drive = AvatarDrive(sample_rate_hertz=sample_rate_hertz, watcher=watcher)
         # Neither is cancelled while its call lives: that would cancel the call itself.
         writing = asyncio.create_task(drive.write_to(call, setup))

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
-from services.runtime.channel import connected
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.replicas import replicas
 from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
 from services.speech.ports import Playback, PlaybackMethod
 from tests.support.avatar_rig import RATE, Rig, make_tone
@@ -35,9 +35,8 @@ class Watcher:
 @asynccontextmanager
 async def speaking(address: str, avatar_id: str, watcher: Watcher) -> AsyncIterator[AvatarDrive]:
     """A reply that speech sends to an address."""
-    async with connected(address) as channel:
-        stub = avatar_pb2_grpc.AvatarServiceStub(channel)
-        speaker = AvatarSpeaker(stub, avatar_id=avatar_id, service_token=None)
+    async with replicas(address, avatar_pb2_grpc.AvatarServiceStub) as avatars:
+        speaker = AvatarSpeaker(avatars, avatar_id=avatar_id, service_token=None)
         async with speaker.open(turn_id=1, sample_rate_hertz=RATE, watcher=watcher) as drive:
             yield drive
 

@@ -1,6 +1,8 @@
 """AppendEvents and GetConversation: the record of what was said."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -11,6 +13,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.reasons import Reason
+from services.runtime.replicas import Replicas
 from services.speech.conversation.task_records import TaskRecords
 from tests.support.task import ManualClock, ScriptedCloud
 from tests.support.task_calls import (
@@ -92,7 +95,8 @@ async def test_a_long_conversation_comes_in_pages(tasks: TaskServiceStub) -> Non
     assert sum(each.ByteSize() for each in events) > 4 << 20
     assert pages > 1
     # Speech takes it up again.
-    records = TaskRecords(tasks, service_token=None)
+    served = cast(Replicas[TaskServiceStub], SimpleNamespace(any=tasks))
+    records = TaskRecords(served, service_token=None)
     assert list(await records.events_after(task.task_id, 0)) == events
     past = await records.recorded(task.task_id)
     assert (past.last_turn_id, past.last_sequence, len(past.exchanges)) == (25, sequence, 25)

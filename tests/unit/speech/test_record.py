@@ -35,7 +35,7 @@ class Store:
 @asynccontextmanager
 async def written(store: Store) -> AsyncIterator[Record]:
     """A record that writes to a store."""
-    record = Record(task_id="task", append=store.append)
+    record = Record(task_id="task", epoch=3, append=store.append)
     writing = asyncio.create_task(record.write())
     try:
         yield record
@@ -134,7 +134,7 @@ async def test_a_failure_that_stays_is_reported_once(reason: Reason) -> None:
 @in_virtual_time
 async def test_what_waits_is_bounded() -> None:
     losses: list[ServiceError] = []
-    record = Record(task_id="task", append=Store().append)
+    record = Record(task_id="task", epoch=3, append=Store().append)
     record.when_lost(losses.append)
     for sequence in range(1, WAITING_EVENTS + 2):
         record.add(delta(sequence))
@@ -144,7 +144,7 @@ async def test_what_waits_is_bounded() -> None:
 @in_virtual_time
 async def test_a_record_that_overflows_while_it_is_written_is_lost() -> None:
     store = Store()
-    record = Record(task_id="task", append=store.append)
+    record = Record(task_id="task", epoch=3, append=store.append)
     losses: list[ServiceError] = []
     record.when_lost(losses.append)
     writing = asyncio.create_task(record.write())

@@ -1,0 +1,36 @@
+"""Calls that stream: their responses with one error type, and their end."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+import grpc
+
+from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.reasons import Reason
+
+Res = TypeVar("Res")
+
+
+async def responses_of(call: AsyncIterable[Res]) -> AsyncGenerator[Res, None]:
+    """Yield the responses of a call; raises ServiceError."""
+    try:
+        async for response in call:
+            if response is None:  # gRPC's value for bytes that do not parse.
+                raise ServiceError(
+                    Reason.DEPENDENCY_UNAVAILABLE, "A service's answer cannot be read."
+                )
+            yield response
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+@asynccontextmanager
+async def ended(call: "grpc.aio.Call") -> AsyncIterator[None]:
+    """Cancel a call and wait for its end: grpc never frees a call that is merely dropped."""
+    try:
+        yield
+    finally:
+        call.cancel()
+        with suppress(grpc.aio.AioRpcError):
+            await call.code()
