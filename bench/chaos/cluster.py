@@ -1,0 +1,261 @@
+"""The processes of `parley up` on this machine, each of which can be killed, paused and restarted.
+
+Speech runs on timed providers and all else is as shipped: the engine has its API, its drive sockets
+and its callbacks, and journal and record are real.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+
+from bench.chaos.lossy_proxy import losing_answers
+from bench.conversation_stack import ROOT, SYSTEM_VARIABLES
+from parley.plan import ENGINE, LISTENERS, Process, complete, is_free, processes
+from parley.processes import Running, running
+from parley.readiness import until_ready
+from services.avatar.vendor.signature import Credentials, signed_query
+
+LIST = "QueryDigitalHumanStreamTasks"
+START_S = 90.0
+STOP_S = 20.0
+TAIL_LINES = 400
+SWEEP_S = 2.0
+SETTLE_S = 20.0
+RECONCILED_S = SWEEP_S + SETTLE_S
+"""After this long nothing may be left that an answer or a process lost."""
+
+_SETTINGS = {
+    "ENGINE_MAX_TASKS": "500",
+    # A loaded machine is no reason to refuse tasks here.
+    "ENGINE_MAX_LATE_SHARE": "1",
+    "TASK_MAX_RUNNING": "500",
+    "TASK_SWEEP_INTERVAL_S": f"{SWEEP_S:.0f}",
+    "TASK_SETTLE_S": f"{SETTLE_S:.0f}",
+    "TASK_START_TIMEOUT_S": "20",
+    "GATEWAY_REQUESTS_PER_SECOND": "10000",
+    "PARLEY_LOG_FORMAT": "json",
+}
+_FRONT = "front"
+_SPEECH = "bench.conversation_speech"
+_PORTS = range(10_000, 31_000)
+
+
+class Server(Protocol):
+    """A database server that can be killed."""
+
+    dsn: str
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    async def start(self) -> None:
+        """Start it, and return when it takes connections."""
+
+    async def kill(self) -> None:
+        """End it as a crash does."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """A process of the cluster, whether or not it runs."""
+
+    process: Process
+    life: AsyncExitStack = field(default_factory=AsyncExitStack)
+    running: Running | None = None
+
+
+class Cluster:
+    """All processes by name."""
+
+    def __init__(
+        self, planned: Sequence[Process], environment: Mapping[str, str], http: httpx.AsyncClient
+    ) -> None:
+        self._members = {each.name: Member(process=each) for each in planned}
+        self._environment = environment
+        self._http = http
+        self._server: Server | None = None
+        self.logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL_LINES))
+
+    @property
+    def names(self) -> list[str]:
+        """The processes that may be killed."""
+        own = [name for name in self._members if name != _FRONT]
+        return [*own, "postgres"] if self._server else own
+
+    @property
+    def gateways(self) -> list[str]:
+        """Addresses of the gateways."""
+        return [f"http://{each}" for each in self._addresses("gateway")]
+
+    @property
+    def task_targets(self) -> list[str]:
+        """Addresses of the task services."""
+        return list(self._addresses("task"))
+
+    @property
+    def token(self) -> str:
+        """What the services ask each other for."""
+        return self._environment["PARLEY_SERVICE_TOKEN"]
+
+    def attach(self, server: Server) -> None:
+        """Have a database server that may be killed as well."""
+        self._server = server
+
+    def pid(self, name: str) -> int | None:
+        """The process, if it runs."""
+        if name == "postgres" and self._server:
+            return self._server.pid
+        running_now = self._members[name].running
+        return running_now.pid if running_now else None
+
+    async def start(self, name: str) -> None:
+        """Start a process, and return when it is ready."""
+        if name == "postgres" and self._server:
+            await self._server.start()
+            return
+        member = self._members[name]
+        member.running = await member.life.enter_async_context(
+            running(member.process, on_line=self._keep, grace_s=STOP_S)
+        )
+        async with asyncio.timeout(START_S):
+            await until_ready(member.process.listeners[0], member.process.environment)
+
+    async def kill(self, name: str) -> None:
+        """End a process as a crash does, whatever it is doing."""
+        if name == "postgres" and self._server:
+            await self._server.kill()
+            return
+        member = self._members[name]
+        if member.running is not None:
+            ended, member.running = member.running, None
+            os.kill(ended.pid, signal.SIGKILL)
+            await ended.wait()
+            await member.life.aclose()
+
+    async def stop(self, name: str) -> int:
+        """End a process as an operator does; returns its exit code."""
+        member = self._members[name]
+        assert member.running is not None
+        ended, member.running = member.running, None
+        await member.life.aclose()
+        assert ended.exit_code is not None
+        return ended.exit_code
+
+    async def pause(self, name: str, seconds: float) -> None:
+        """Have a process do nothing for a while, as on a machine that stands still."""
+        pid = self.pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            # It may have been killed meanwhile.
+            if self.pid(name) == pid:
+                os.kill(pid, signal.SIGCONT)
+
+    async def on_air(self) -> list[dict[str, Any]]:
+        """Return what the engine runs; raises httpx.HTTPError while it is away."""
+        credentials = Credentials(
+            app_id=int(self._environment["ENGINE_APP_ID"]),
+            server_secret=self._environment["ENGINE_SERVER_SECRET"],
+        )
+        query = signed_query(credentials, action=LIST, timestamp=int(time.time()))
+        url = f"http://{ENGINE.address(self._environment)}/"
+        answer = await self._http.post(url, params=query, json={})
+        tasks: list[dict[str, Any]] = answer.raise_for_status().json()["Data"]["TaskList"]
+        return tasks
+
+    async def close(self) -> None:
+        """Stop all that runs, last started first."""
+        for name in reversed(self._members):
+            if self._members[name].running is not None:
+                await self.stop(name)
+
+    def faults(self) -> list[str]:
+        """Return the lines about errors that nobody expected."""
+        return [
+            f"{name}: {line}"
+            for name, lines in self.logs.items()
+            for line in lines
+            if "unexpectedly" in line or "Traceback" in line
+        ]
+
+    def _addresses(self, service: str) -> Iterator[str]:
+        for member in self._members.values():
+            process = member.process
+            if process.name.partition("-")[0] == service:
+                yield process.listeners[0].address(process.environment)
+
+    def _keep(self, name: str, line: str) -> None:
+        self.logs[name].append(line)
+
+
+@asynccontextmanager
+async def running_cluster(
+    *, replicas: int, server: Server | None, lost_share: float, seed: int
+) -> AsyncIterator[Cluster]:
+    """Run everything until the block is left; the avatar service loses a share of answers."""
+    rng = random.Random(f"ports {seed} {time.time_ns()}")
+    async with AsyncExitStack() as life:
+        folder = Path(life.enter_context(tempfile.TemporaryDirectory()))
+        settings = _system() | _SETTINGS | _free_ports(rng, replicas)
+        engine = ENGINE.address(settings)
+        proxy = await life.enter_async_context(
+            losing_answers(engine, share=lost_share, rng=random.Random(f"answers {seed}"))
+        )
+        settings["AVATAR_ENGINE_URL"] = f"http://{proxy}"
+        settings["TASK_DATABASE"] = server.dsn if server else str(folder / "tasks.sqlite3")
+        if server and replicas > 1:
+            settings["AVATAR_DATABASE"] = server.dsn
+        environment = complete(settings, folder=folder, replicas=replicas)
+        planned = [_light(each) for each in processes(environment, replicas=replicas)]
+        http = await life.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
+        cluster = Cluster(planned, environment, http)
+        if server is not None:
+            cluster.attach(server)
+        life.push_async_callback(cluster.close)
+        # The front is ready when a gateway is.
+        for each in sorted(planned, key=lambda each: each.name == _FRONT):
+            await cluster.start(each.name)
+        yield cluster
+
+
+def _light(process: Process) -> Process:
+    """Return a process without models."""
+    if process.listeners[0].process != "speech":
+        return process
+    words = (sys.executable, "-m", _SPEECH)
+    return replace(process, words=words)
+
+
+def _system() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in SYSTEM_VARIABLES if name in os.environ}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "gen")])
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _free_ports(rng: random.Random, replicas: int) -> dict[str, str]:
+    """Return ports at which all processes can listen, as far as one can know."""
+    while True:
+        first = rng.choice(_PORTS)
+        settings = {each.variable: str(first + index) for index, each in enumerate(LISTENERS)}
+        wanted = [
+            listener.port(each.environment)
+            for each in processes(settings | {"PYTHONPATH": ""}, replicas=replicas)
+            for listener in each.listeners
+        ]
+        if all(is_free("127.0.0.1", port) for port in wanted):
+            return settings
