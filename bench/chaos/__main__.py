@@ -3,9 +3,11 @@
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 
 import uvloop
 
+from bench.chaos.postgres import killable_server
 from bench.chaos.run import Plan, run
 
 
@@ -26,7 +28,8 @@ def main() -> None:
         seed=options.seed,
         lost_share=options.lost,
     )
-    figures = uvloop.run(run(plan, None))
+    with killable_server() if options.database == "postgres" else nullcontext() as server:
+        figures = uvloop.run(run(plan, server))
     json.dump({"plan": vars(options), **figures}, sys.stdout, indent=2, ensure_ascii=False)
     print()
     sys.exit(bool(figures["violations"]))
