@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+UNANSWERED = "line: not answered in time"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedTurn:
@@ -51,6 +53,15 @@ class Account:
     given_up: list[str] = field(default_factory=list)
     outages_s: list[float] = field(default_factory=list)
     """How long calls that are safe to repeat took until they were answered, after a failure."""
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Calls without an answer or with a problem for one, and texts that nobody answered."""
+        return {
+            answer: count
+            for answer, count in self.answers.items()
+            if answer == UNANSWERED or not (answer.startswith("line: ") or answer.endswith(": ok"))
+        }
 
     def close_turn(self, task_id: str, turn: dict[str, Any]) -> None:
         """Note a turn that is over, from an answer or an event."""

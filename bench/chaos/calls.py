@@ -24,7 +24,8 @@ class LosingTransport(httpx.AsyncBaseTransport):
     """Loses a share of the answers, after their effect."""
 
     def __init__(self, *, share: float, rng: random.Random) -> None:
-        self._inner = httpx.AsyncHTTPTransport(retries=0)
+        # A connection that is kept may be closed by its gateway while a call goes out over it.
+        self._inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
         self._share = share
         self._rng = rng
 

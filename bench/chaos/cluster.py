@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 import httpx
 
-from bench.chaos.lossy_proxy import losing_answers
+from bench.chaos.lossy_proxy import FAITHFUL, Losses, LossyProxy, lossy_proxy
 from bench.conversation_stack import ROOT, SYSTEM_VARIABLES
-from parley.plan import ENGINE, LISTENERS, Process, complete, is_free, processes
+from parley.plan import ENGINE, GATEWAY, LISTENERS, Process, complete, is_free, processes
 from parley.processes import Running, running
 from parley.readiness import until_ready
 from services.avatar.vendor.signature import Credentials, signed_query
@@ -55,8 +55,6 @@ _PORTS = range(10_000, 31_000)
 class Server(Protocol):
     """A database server that can be killed."""
 
-    dsn: str
-
     @property
     def pid(self) -> int:
         """Its process."""
@@ -81,12 +79,19 @@ class Cluster:
     """All processes by name."""
 
     def __init__(
-        self, planned: Sequence[Process], environment: Mapping[str, str], http: httpx.AsyncClient
+        self,
+        planned: Sequence[Process],
+        environment: Mapping[str, str],
+        *,
+        cloud: LossyProxy,
+        http: httpx.AsyncClient,
+        server: Server | None,
     ) -> None:
         self._members = {each.name: Member(process=each) for each in planned}
+        self.cloud = cloud
         self._environment = environment
         self._http = http
-        self._server: Server | None = None
+        self._server = server
         self.logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL_LINES))
 
     @property
@@ -94,6 +99,16 @@ class Cluster:
         """The processes that may be killed."""
         own = [name for name in self._members if name != _FRONT]
         return [*own, "postgres"] if self._server else own
+
+    @property
+    def replicas(self) -> list[str]:
+        """The processes that have others like them."""
+        return [name for name, each in self._members.items() if each.process.is_replica]
+
+    @property
+    def url(self) -> str:
+        """Where a user finds a gateway that is ready."""
+        return f"http://{GATEWAY.address(self._environment)}"
 
     @property
     def gateways(self) -> list[str]:
@@ -109,10 +124,6 @@ class Cluster:
     def token(self) -> str:
         """What the services ask each other for."""
         return self._environment["PARLEY_SERVICE_TOKEN"]
-
-    def attach(self, server: Server) -> None:
-        """Have a database server that may be killed as well."""
-        self._server = server
 
     def pid(self, name: str) -> int | None:
         """The process, if it runs."""
@@ -205,32 +216,42 @@ class Cluster:
 
 @asynccontextmanager
 async def running_cluster(
-    *, replicas: int, server: Server | None, lost_share: float, seed: int
+    *,
+    replicas: int,
+    database: str | None = None,
+    server: Server | None = None,
+    losses: Losses = FAITHFUL,
+    seed: int = 0,
 ) -> AsyncIterator[Cluster]:
-    """Run everything until the block is left; the avatar service loses a share of answers."""
+    """Run everything until the block is left, on SQLite or a database of PostgreSQL.
+
+    A `server` may be killed like the processes.
+    """
     rng = random.Random(f"ports {seed} {time.time_ns()}")
     async with AsyncExitStack() as life:
         folder = Path(life.enter_context(tempfile.TemporaryDirectory()))
         settings = _system() | _SETTINGS | _free_ports(rng, replicas)
         engine = ENGINE.address(settings)
-        proxy = await life.enter_async_context(
-            losing_answers(engine, share=lost_share, rng=random.Random(f"answers {seed}"))
+        cloud = await life.enter_async_context(
+            lossy_proxy(engine, losses=losses, rng=random.Random(f"calls {seed}"))
         )
-        settings["AVATAR_ENGINE_URL"] = f"http://{proxy}"
-        settings["TASK_DATABASE"] = server.dsn if server else str(folder / "tasks.sqlite3")
-        if server and replicas > 1:
-            settings["AVATAR_DATABASE"] = server.dsn
+        settings["AVATAR_ENGINE_URL"] = f"http://{cloud.address}"
+        settings |= _databases(database, folder, replicas)
         environment = complete(settings, folder=folder, replicas=replicas)
         planned = [_light(each) for each in processes(environment, replicas=replicas)]
         http = await life.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
-        cluster = Cluster(planned, environment, http)
-        if server is not None:
-            cluster.attach(server)
+        cluster = Cluster(planned, environment, cloud=cloud, http=http, server=server)
         life.push_async_callback(cluster.close)
         # The front is ready when a gateway is.
         for each in sorted(planned, key=lambda each: each.name == _FRONT):
             await cluster.start(each.name)
         yield cluster
+
+
+def _databases(database: str | None, folder: Path, replicas: int) -> dict[str, str]:
+    if database is None:
+        return {"TASK_DATABASE": str(folder / "tasks.sqlite3")}
+    return {"TASK_DATABASE": database} | ({"AVATAR_DATABASE": database} if replicas > 1 else {})
 
 
 def _light(process: Process) -> Process:

@@ -1,19 +1,26 @@
-"""One run: users and an assault on the processes at once, and then the verdict."""
+"""One run: users, and what is done to the processes meanwhile, and then the verdict."""
 
 import asyncio
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.chaos.account import Account
 from bench.chaos.assault import Toll, assault
-from bench.chaos.cluster import Cluster, Server, running_cluster
-from bench.chaos.users import make_users
+from bench.chaos.cluster import Cluster, running_cluster
+from bench.chaos.lossy_proxy import FAITHFUL, Losses
+from bench.chaos.postgres import KillableServer
+from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
 from bench.chaos.verdict import Judge, Verdict, measuring_leaks
 
 _SHOWN = 50
+
+Figures: TypeAlias = dict[str, Any]
+Trouble: TypeAlias = Callable[[Cluster], Awaitable[Toll]]
+"""What is done to the processes while users talk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,55 +28,94 @@ class Plan:
     """What a run is made of."""
 
     replicas: int
-    kills: int
     users: int
     seed: int
-    lost_share: float
 
 
-async def run(plan: Plan, server: Server | None) -> dict[str, Any]:
-    """Run and return figures; `violations` is empty where everything held."""
+async def chaos(plan: Plan, server: KillableServer | None, *, kills: int) -> Figures:
+    """Kill processes; `violations` is empty where everything held."""
+
+    async def trouble(cluster: Cluster) -> Toll:
+        return await assault(cluster, kills=kills, rng=random.Random(f"blows {plan.seed}"))
+
+    losses = Losses(answer=CHAOTIC.losing)
+    account, toll, verdict, faults = await _run(plan, server, trouble, CHAOTIC, losses)
+    return {
+        "kills": dict(sorted(toll.kills.items())),
+        "pauses": dict(sorted(toll.pauses.items())),
+        **_figures(account, toll, verdict),
+        "faults_logged": faults[:_SHOWN],
+        "violations": verdict.violations[:_SHOWN],
+    }
+
+
+async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
+    """Restart every replica in turn, once at least; `violations` is empty where nobody noticed."""
+
+    async def trouble(cluster: Cluster) -> Toll:
+        toll = Toll()
+        until = time.monotonic() + 60 * minutes
+        while not toll.restarts_s or time.monotonic() < until:
+            for name in cluster.replicas:
+                stopped_at = time.monotonic()
+                await cluster.stop(name)
+                await cluster.start(name)
+                toll.restarts_s.append(time.monotonic() - stopped_at)
+        return toll
+
+    account, toll, verdict, faults = await _run(plan, server, trouble, PATIENT, FAITHFUL)
+    wrong = [f"{count} × {each}" for each, count in account.failures.items()]
+    return {
+        "restarts": len(toll.restarts_s),
+        **_figures(account, toll, verdict),
+        "failed_calls": sum(account.failures.values()),
+        "faults_logged": faults[:_SHOWN],
+        "violations": [*wrong, *verdict.violations][:_SHOWN],
+    }
+
+
+async def _run(
+    plan: Plan,
+    server: KillableServer | None,
+    trouble: Trouble,
+    manners: Manners,
+    losses: Losses,
+) -> tuple[Account, Toll, Verdict, list[str]]:
     account = Account()
     async with AsyncExitStack() as life:
         cluster = await life.enter_async_context(
             running_cluster(
                 replicas=plan.replicas,
+                database=server.dsn if server else None,
                 server=server,
-                lost_share=plan.lost_share,
+                losses=losses,
                 seed=plan.seed,
             )
         )
         meter = await life.enter_async_context(measuring_leaks(cluster, account))
-        toll = await _endure(plan, cluster, account)
+        toll = await _endure(plan, cluster, account, trouble, manners)
         verdict = await Judge(cluster, account).judge()
         verdict.leaked_s = meter.leaked_s
-        faults = cluster.faults()
-    return _figures(account, toll, verdict, faults)
+        return account, toll, verdict, cluster.faults()
 
 
-async def _endure(plan: Plan, cluster: Cluster, account: Account) -> Toll:
+async def _endure(
+    plan: Plan, cluster: Cluster, account: Account, trouble: Trouble, manners: Manners
+) -> Toll:
     users, http = make_users(
-        plan.users,
-        gateways=cluster.gateways,
-        account=account,
-        lost_share=plan.lost_share,
-        seed=plan.seed,
+        plan.users, gateways=[cluster.url], account=account, manners=manners, seed=plan.seed
     )
     async with http, asyncio.TaskGroup() as group:
         for user in users:
             group.create_task(user.run())
-        toll = await assault(cluster, kills=plan.kills, rng=random.Random(f"blows {plan.seed}"))
+        toll = await trouble(cluster)
         for user in users:
             user.go()
     return toll
 
 
-def _figures(
-    account: Account, toll: Toll, verdict: Verdict, faults: Sequence[str]
-) -> dict[str, Any]:
+def _figures(account: Account, toll: Toll, verdict: Verdict) -> Figures:
     return {
-        "kills": dict(sorted(toll.kills.items())),
-        "pauses": dict(sorted(toll.pauses.items())),
         "tasks": len(account.tasks),
         "turns_acknowledged": verdict.turns,
         "events_on_record": verdict.events,
@@ -82,8 +128,6 @@ def _figures(
         "restart_s": percentiles(toll.restarts_s),
         "answers": dict(sorted(account.answers.items())),
         "given_up": account.given_up,
-        "faults_logged": list(faults[:_SHOWN]),
-        "violations": verdict.violations[:_SHOWN],
     }
 
 

@@ -5,10 +5,11 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import httpx
 
-from bench.chaos.account import Account, KnownTask
+from bench.chaos.account import UNANSWERED, Account, KnownTask
 from bench.chaos.calls import Calls, LosingTransport, Refused
 from bench.chaos.lines import Line, TaskOver
 from bench.conversation_fakes import Question
@@ -16,15 +17,40 @@ from bench.conversation_fakes import Question
 _QUESTIONS = (Question.ONE_SENTENCE, Question.ONE_SENTENCE, Question.TWO_SENTENCES)
 _READ_TIMEOUT_S = 40.0
 _IDLE_S = 30
-_BREAK_SHARE = 0.2
-_INTERRUPT_SHARE = 0.3
 _FINAL = ("STOPPED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How users behave; shares of calls, from 0 to 1."""
+
+    interrupting: float = 0.3
+    """Of replies that are interrupted."""
+    breaking: float = 0.2
+    """Of replies during which the connection breaks."""
+    vanishing: float = 0.2
+    """Of users who leave without stopping their task."""
+    losing: float = 0.05
+    """Of answers that do not arrive."""
+
+
+CHAOTIC = Manners()
+PATIENT = Manners(interrupting=0.2, breaking=0.0, vanishing=0.0, losing=0.0)
 
 
 class User:
     """One user, who makes call after call."""
 
-    def __init__(self, *, name: str, calls: Calls, account: Account, rng: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        calls: Calls,
+        account: Account,
+        rng: random.Random,
+        manners: Manners,
+    ) -> None:
+        self._manners = manners
         self._name = name
         self._calls = calls
         self._account = account
@@ -60,7 +86,7 @@ class User:
         way = self._rng.choice((self._talk_by_line, self._talk_by_line, self._talk_by_http))
         await way(task)
         # The rest vanishes, and its tasks end when nobody has talked for a while.
-        if self._rng.random() < 0.8:
+        if self._rng.random() >= self._manners.vanishing:
             await self._stop(task)
 
     async def _stop(self, task: KnownTask) -> None:
@@ -97,7 +123,7 @@ class User:
             trouble = asyncio.create_task(self._trouble(line))
             try:
                 if not await line.ask(self._question()):
-                    self._account.answers["line: not answered in time"] += 1
+                    self._account.answers[UNANSWERED] += 1
             finally:
                 trouble.cancel()
             if self._is_over.is_set():
@@ -108,12 +134,12 @@ class User:
         await line.started.wait()
         await asyncio.sleep(self._rng.uniform(0, 2))
         chance = self._rng.random()
-        if chance < _INTERRUPT_SHARE:
+        if chance < self._manners.interrupting:
             try:
                 await self._calls.once("interrupt", {"taskId": line.task_id})
             except (Refused, httpx.TransportError):
                 return
-        elif chance < _INTERRUPT_SHARE + _BREAK_SHARE:
+        elif chance < self._manners.interrupting + self._manners.breaking:
             line.break_off()
 
     def _question(self) -> str:
@@ -121,14 +147,15 @@ class User:
 
 
 def make_users(
-    count: int, *, gateways: Sequence[str], account: Account, lost_share: float, seed: int
+    count: int, *, gateways: Sequence[str], account: Account, manners: Manners, seed: int
 ) -> tuple[list[User], httpx.AsyncClient]:
-    """Return users, and the client whose connections they share."""
-    transport = LosingTransport(share=lost_share, rng=random.Random(f"users {seed}"))
+    """Return users, and the client that they share."""
+    transport = LosingTransport(share=manners.losing, rng=random.Random(f"users {seed}"))
     http = httpx.AsyncClient(transport=transport, timeout=_READ_TIMEOUT_S, trust_env=False)
     users = []
     for index in range(count):
         rng = random.Random(f"user {seed} {index}")
         calls = Calls(gateways=gateways, http=http, account=account, rng=rng)
-        users.append(User(name=f"user{index}", calls=calls, account=account, rng=rng))
+        name = f"user{index}"
+        users.append(User(name=name, calls=calls, account=account, rng=rng, manners=manners))
     return users, http
