@@ -1,6 +1,6 @@
 """What the users of a run were told, which must be true in the end."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +51,8 @@ class Account:
     answers: Counter[str] = field(default_factory=Counter)
     """Answers by call and reason."""
     given_up: list[str] = field(default_factory=list)
-    outages_s: list[float] = field(default_factory=list)
-    """How long calls that are safe to repeat took until they were answered, after a failure."""
+    outages_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By call, how long those that are safe to repeat took from a failure to an answer."""
 
     @property
     def failures(self) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from bench.chaos.cluster import Cluster
@@ -24,8 +24,8 @@ class Toll:
 
     kills: Counter[str] = field(default_factory=Counter)
     pauses: Counter[str] = field(default_factory=Counter)
-    restarts_s: list[float] = field(default_factory=list)
-    """From a kill until the process was ready again."""
+    restarts_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By process, from a kill until it was ready again."""
 
 
 async def assault(cluster: Cluster, *, kills: int, rng: random.Random) -> Toll:
@@ -40,7 +40,7 @@ async def assault(cluster: Cluster, *, kills: int, rng: random.Random) -> Toll:
         toll.kills[name] += 1
         await asyncio.sleep(away_s)
         await cluster.start(name)
-        toll.restarts_s.append(time.monotonic() - killed_at)
+        toll.restarts_s[name].append(time.monotonic() - killed_at)
 
     async def pause(name: str) -> None:
         await cluster.pause(name, _PAUSE_S)

@@ -13,7 +13,12 @@ from bench.chaos.account import Account
 API = "/api/digital-human"
 PATIENCE_S = 60.0
 _PAUSE_S = 0.3
-_PASSES_BY_ITSELF = (429, 502, 503, 504)
+_LASTS = ("AVATAR_START_FAILED",)
+"""Reasons that the same call gets again."""
+
+
+def _passes_by_itself(answer: httpx.Response) -> bool:
+    return answer.status_code in (429, 502, 503, 504) and answer.json()["reason"] not in _LASTS
 
 
 class Refused(Exception):
@@ -85,9 +90,9 @@ class Calls:
                 )
             except httpx.TransportError:
                 answer = None
-            if answer is not None and answer.status_code not in _PASSES_BY_ITSELF:
+            if answer is not None and not _passes_by_itself(answer):
                 if failed_at is not None:
-                    self._account.outages_s.append(time.monotonic() - failed_at)
+                    self._account.outages_s[path].append(time.monotonic() - failed_at)
                 return self._read(path, answer)
             failed_at = failed_at or time.monotonic()
             reason = answer.json()["reason"] if answer is not None else "none"

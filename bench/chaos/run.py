@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -60,13 +60,13 @@ async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) 
                 stopped_at = time.monotonic()
                 await cluster.stop(name)
                 await cluster.start(name)
-                toll.restarts_s.append(time.monotonic() - stopped_at)
+                toll.restarts_s[name].append(time.monotonic() - stopped_at)
         return toll
 
     account, toll, verdict, faults = await _run(plan, server, trouble, PATIENT, FAITHFUL)
     wrong = [f"{count} × {each}" for each, count in account.failures.items()]
     return {
-        "restarts": len(toll.restarts_s),
+        "restarts": sum(map(len, toll.restarts_s.values())),
         **_figures(account, toll, verdict),
         "failed_calls": sum(account.failures.values()),
         "faults_logged": faults[:_SHOWN],
@@ -124,11 +124,15 @@ def _figures(account: Account, toll: Toll, verdict: Verdict) -> Figures:
         "doubles": verdict.doubles,
         "leaked_avatar_s": round(verdict.leaked_s, 1),
         "longest_stuck_s": round(verdict.converged_s, 1),
-        "outage_s": percentiles(account.outages_s),
-        "restart_s": percentiles(toll.restarts_s),
+        "outage_s": _all_percentiles(account.outages_s),
+        "restart_s": _all_percentiles(toll.restarts_s),
         "answers": dict(sorted(account.answers.items())),
         "given_up": account.given_up,
     }
+
+
+def _all_percentiles(values: Mapping[str, Sequence[float]]) -> Figures:
+    return {name: percentiles(each) for name, each in sorted(values.items())}
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
