@@ -1,18 +1,32 @@
 """`python -m bench.chaos`: what users notice when processes go away under load, as JSON.
 
-By default processes are killed and paused at random moments; with --rolling they are restarted one
-after the other, as for a new version.
+By default processes are killed and paused at random moments. With --rolling they are restarted one
+after the other, as for a new version; with --unfaithful none of them ends, but calls to the journal
+and the cloud fail, some of them after their effect.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Coroutine
 from contextlib import nullcontext
+from typing import Any
 
 import uvloop
 
-from bench.chaos.postgres import killable_server
-from bench.chaos.run import Plan, chaos, rolling
+from bench.chaos.postgres import KillableServer, killable_server
+from bench.chaos.run import Figures, Plan, chaos, rolling, unfaithful
+
+
+def _chosen(
+    options: argparse.Namespace, server: KillableServer | None
+) -> Coroutine[Any, Any, Figures]:
+    plan = Plan(replicas=options.replicas, users=options.users, seed=options.seed)
+    if options.rolling is not None:
+        return rolling(plan, server, minutes=options.rolling)
+    if options.unfaithful is not None:
+        return unfaithful(plan, server, minutes=options.unfaithful)
+    return chaos(plan, server, kills=options.kills)
 
 
 def main() -> None:
@@ -25,14 +39,10 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--kills", type=int, default=60)
     what.add_argument("--rolling", type=float, metavar="MINUTES")
+    what.add_argument("--unfaithful", type=float, metavar="MINUTES")
     options = parser.parse_args()
-    plan = Plan(replicas=options.replicas, users=options.users, seed=options.seed)
     with killable_server() if options.database == "postgres" else nullcontext() as server:
-        if options.rolling is None:
-            run = chaos(plan, server, kills=options.kills)
-        else:
-            run = rolling(plan, server, minutes=options.rolling)
-        figures = uvloop.run(run)
+        figures = uvloop.run(_chosen(options, server))
     json.dump({"plan": vars(options), **figures}, sys.stdout, indent=2, ensure_ascii=False)
     print()
     sys.exit(bool(figures["violations"]))

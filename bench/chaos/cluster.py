@@ -48,7 +48,9 @@ _SETTINGS = {
     "PARLEY_LOG_FORMAT": "json",
 }
 _FRONT = "front"
-_SPEECH = "bench.conversation_speech"
+LIGHT_SPEECH = {"speech": "bench.conversation_speech"}
+UNFAITHFUL = {**LIGHT_SPEECH, "task": "bench.chaos.unfaithful_task"}
+"""Modules that run in place of a service's own."""
 _PORTS = range(10_000, 31_000)
 
 
@@ -221,6 +223,7 @@ async def running_cluster(
     database: str | None = None,
     server: Server | None = None,
     losses: Losses = FAITHFUL,
+    modules: Mapping[str, str] = LIGHT_SPEECH,
     seed: int = 0,
 ) -> AsyncIterator[Cluster]:
     """Run everything until the block is left, on SQLite or a database of PostgreSQL.
@@ -238,7 +241,7 @@ async def running_cluster(
         settings["AVATAR_ENGINE_URL"] = f"http://{cloud.address}"
         settings |= _databases(database, folder, replicas)
         environment = complete(settings, folder=folder, replicas=replicas)
-        planned = [_light(each) for each in processes(environment, replicas=replicas)]
+        planned = [_replaced(each, modules) for each in processes(environment, replicas=replicas)]
         http = await life.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
         cluster = Cluster(planned, environment, cloud=cloud, http=http, server=server)
         life.push_async_callback(cluster.close)
@@ -254,12 +257,9 @@ def _databases(database: str | None, folder: Path, replicas: int) -> dict[str, s
     return {"TASK_DATABASE": database} | ({"AVATAR_DATABASE": database} if replicas > 1 else {})
 
 
-def _light(process: Process) -> Process:
-    """Return a process without models."""
-    if process.listeners[0].process != "speech":
-        return process
-    words = (sys.executable, "-m", _SPEECH)
-    return replace(process, words=words)
+def _replaced(process: Process, modules: Mapping[str, str]) -> Process:
+    module = modules.get(process.name.partition("-")[0])
+    return replace(process, words=(sys.executable, "-m", module)) if module else process
 
 
 def _system() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from bench.chaos.account import Account
 from bench.chaos.assault import Toll, assault
-from bench.chaos.cluster import Cluster, running_cluster
+from bench.chaos.cluster import LIGHT_SPEECH, UNFAITHFUL, Cluster, running_cluster
 from bench.chaos.lossy_proxy import FAITHFUL, Losses
 from bench.chaos.postgres import KillableServer
 from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
@@ -74,12 +74,32 @@ async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) 
     }
 
 
+async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
+    """Have calls of the journal and the cloud fail; no process is killed."""
+
+    async def trouble(cluster: Cluster) -> Toll:
+        await asyncio.sleep(60 * minutes)
+        return Toll()
+
+    losses = Losses(refused=0.05, request=0.05, answer=0.05)
+    account, toll, verdict, faults = await _run(
+        plan, server, trouble, CHAOTIC, losses, modules=UNFAITHFUL
+    )
+    return {
+        **_figures(account, toll, verdict),
+        "faults_logged": faults[:_SHOWN],
+        "violations": verdict.violations[:_SHOWN],
+    }
+
+
 async def _run(
     plan: Plan,
     server: KillableServer | None,
     trouble: Trouble,
     manners: Manners,
     losses: Losses,
+    *,
+    modules: Mapping[str, str] = LIGHT_SPEECH,
 ) -> tuple[Account, Toll, Verdict, list[str]]:
     account = Account()
     async with AsyncExitStack() as life:
@@ -89,6 +109,7 @@ async def _run(
                 database=server.dsn if server else None,
                 server=server,
                 losses=losses,
+                modules=modules,
                 seed=plan.seed,
             )
         )
