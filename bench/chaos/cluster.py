@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,6 +48,7 @@ _SETTINGS = {
     "PARLEY_LOG_FORMAT": "json",
 }
 _FRONT = "front"
+_AGAIN_S = 0.5
 LIGHT_SPEECH = {"speech": "bench.conversation_speech"}
 UNFAITHFUL = {**LIGHT_SPEECH, "task": "bench.chaos.unfaithful_task"}
 """Modules that run in place of a service's own."""
@@ -136,6 +137,11 @@ class Cluster:
 
     async def start(self, name: str) -> None:
         """Start a process, and return when it is ready."""
+        await self.launch(name)
+        await self.until_ready(name)
+
+    async def launch(self, name: str) -> None:
+        """Start a process; it is not ready yet."""
         if name == "postgres" and self._server:
             await self._server.start()
             return
@@ -143,8 +149,31 @@ class Cluster:
         member.running = await member.life.enter_async_context(
             running(member.process, on_line=self._keep, grace_s=STOP_S)
         )
+
+    async def until_ready(self, name: str) -> None:
+        """Return when a process is ready; one that ends instead is launched again.
+
+        So does an orchestrator, where a process finds its database away.
+        """
+        if name not in self._members:
+            return
+        member = self._members[name]
+        process = member.process
         async with asyncio.timeout(START_S):
-            await until_ready(member.process.listeners[0], member.process.environment)
+            ready = asyncio.create_task(until_ready(process.listeners[0], process.environment))
+            try:
+                while not ready.done():
+                    assert member.running is not None
+                    ended = asyncio.create_task(member.running.wait())
+                    await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    ended.cancel()
+                    if not ready.done():
+                        await member.life.aclose()
+                        await asyncio.sleep(_AGAIN_S)
+                        await self.launch(name)
+                await ready
+            finally:
+                ready.cancel()
 
     async def kill(self, name: str) -> None:
         """End a process as a crash does, whatever it is doing."""
@@ -154,7 +183,9 @@ class Cluster:
         member = self._members[name]
         if member.running is not None:
             ended, member.running = member.running, None
-            os.kill(ended.pid, signal.SIGKILL)
+            # One that has just been launched may have ended, its database being away.
+            with suppress(ProcessLookupError):
+                os.kill(ended.pid, signal.SIGKILL)
             await ended.wait()
             await member.life.aclose()
 
@@ -190,6 +221,14 @@ class Cluster:
         answer = await self._http.post(url, params=query, json={})
         tasks: list[dict[str, Any]] = answer.raise_for_status().json()["Data"]["TaskList"]
         return tasks
+
+    def ended(self) -> list[str]:
+        """Return the processes that have ended by themselves, and how."""
+        return [
+            f"{name} ended by itself with exit code {member.running.exit_code}"
+            for name, member in self._members.items()
+            if member.running is not None and member.running.exit_code is not None
+        ]
 
     async def close(self) -> None:
         """Stop all that runs, last started first."""
@@ -230,10 +269,9 @@ async def running_cluster(
 
     A `server` may be killed like the processes.
     """
-    rng = random.Random(f"ports {seed} {time.time_ns()}")
     async with AsyncExitStack() as life:
         folder = Path(life.enter_context(tempfile.TemporaryDirectory()))
-        settings = _system() | _SETTINGS | _free_ports(rng, replicas)
+        settings = _system() | _SETTINGS | free_ports(replicas)
         engine = ENGINE.address(settings)
         cloud = await life.enter_async_context(
             lossy_proxy(engine, losses=losses, rng=random.Random(f"calls {seed}"))
@@ -268,10 +306,10 @@ def _system() -> dict[str, str]:
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
-def _free_ports(rng: random.Random, replicas: int) -> dict[str, str]:
-    """Return ports at which all processes can listen, as far as one can know."""
+def free_ports(replicas: int) -> dict[str, str]:
+    """Return settings with which all processes find their ports free, as far as one can know."""
     while True:
-        first = rng.choice(_PORTS)
+        first = random.choice(_PORTS)
         settings = {each.variable: str(first + index) for index, each in enumerate(LISTENERS)}
         wanted = [
             listener.port(each.environment)

@@ -15,6 +15,7 @@ from bench.chaos.lossy_proxy import FAITHFUL, Losses
 from bench.chaos.postgres import KillableServer
 from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
 from bench.chaos.verdict import Judge, Verdict, measuring_leaks
+from services.runtime.channel import connected
 
 _SHOWN = 50
 
@@ -44,19 +45,23 @@ async def chaos(plan: Plan, server: KillableServer | None, *, kills: int) -> Fig
         "kills": dict(sorted(toll.kills.items())),
         "pauses": dict(sorted(toll.pauses.items())),
         **_figures(account, toll, verdict),
-        "faults_logged": faults[:_SHOWN],
-        "violations": verdict.violations[:_SHOWN],
+        "violations": [*faults, *verdict.violations][:_SHOWN],
     }
 
 
-async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
-    """Restart every replica in turn, once at least; `violations` is empty where nobody noticed."""
+async def rolling(
+    plan: Plan, server: KillableServer | None, *, minutes: float, step: int = 1
+) -> Figures:
+    """Restart every replica in turn, or every `step`-th, once at least.
+
+    `violations` is empty where nobody noticed.
+    """
 
     async def trouble(cluster: Cluster) -> Toll:
         toll = Toll()
         until = time.monotonic() + 60 * minutes
         while not toll.restarts_s or time.monotonic() < until:
-            for name in cluster.replicas:
+            for name in cluster.replicas[::step]:
                 stopped_at = time.monotonic()
                 await cluster.stop(name)
                 await cluster.start(name)
@@ -69,8 +74,7 @@ async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) 
         "restarts": sum(map(len, toll.restarts_s.values())),
         **_figures(account, toll, verdict),
         "failed_calls": sum(account.failures.values()),
-        "faults_logged": faults[:_SHOWN],
-        "violations": [*wrong, *verdict.violations][:_SHOWN],
+        "violations": [*wrong, *faults, *verdict.violations][:_SHOWN],
     }
 
 
@@ -87,8 +91,7 @@ async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: floa
     )
     return {
         **_figures(account, toll, verdict),
-        "faults_logged": faults[:_SHOWN],
-        "violations": verdict.violations[:_SHOWN],
+        "violations": [*faults, *verdict.violations][:_SHOWN],
     }
 
 
@@ -115,7 +118,8 @@ async def _run(
         )
         meter = await life.enter_async_context(measuring_leaks(cluster, account))
         toll = await _endure(plan, cluster, account, trouble, manners)
-        verdict = await Judge(cluster, account).judge()
+        async with connected(cluster.task_targets[0]) as channel:
+            verdict = await Judge(cluster, account, channel).judge()
         verdict.leaked_s = meter.leaked_s
         return account, toll, verdict, cluster.faults()
 
@@ -143,6 +147,7 @@ def _figures(account: Account, toll: Toll, verdict: Verdict) -> Figures:
         "events_seen": len(account.events),
         "missing": verdict.missing,
         "doubles": verdict.doubles,
+        "taken_back": verdict.taken_back,
         "leaked_avatar_s": round(verdict.leaked_s, 1),
         "longest_stuck_s": round(verdict.converged_s, 1),
         "outage_s": _all_percentiles(account.outages_s),

@@ -6,17 +6,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
-from services.runtime.channel import connected
 from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError
-from services.runtime.logs import configure_logs
-from services.runtime.process import run, until_stopped
+from services.runtime.process import run
 from services.runtime.reasons import Reason
-from services.runtime.settings import load
-from services.task.app import running
-from services.task.cloud import AvatarCloud
+from services.task.__main__ import main
 from services.task.ports import Journal, Storage
 from services.task.settings import TaskSettings
 from services.task.storage import storage_of
@@ -71,16 +68,5 @@ async def unfaithful_storage(
         yield replace(storage, journal=cast(Journal, UnfaithfulJournal(storage.journal, rng)))
 
 
-async def main() -> None:
-    """Serve until a signal arrives."""
-    settings = load(TaskSettings)
-    configure_logs("task", settings)
-    token = settings.service_token
-    async with connected(settings.avatar_target) as channel:
-        cloud = AvatarCloud(channel, token.get_secret_value() if token else None)
-        async with running(settings, cloud, open_storage=unfaithful_storage):
-            await until_stopped()
-
-
 if __name__ == "__main__":
-    run("task", main)
+    run("task", partial(main, unfaithful_storage))

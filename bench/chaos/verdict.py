@@ -12,13 +12,18 @@ import grpc
 import httpx
 
 from bench.chaos.account import Account
-from bench.chaos.cluster import RECONCILED_S, Cluster
+from bench.chaos.cluster import RECONCILED_S, SWEEP_S, Cluster
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.channel import connected
+from services.task.ports import CLOSING_GRACE
 
 _LIVE = ("CREATING", "STARTING", "STREAMING", "STOPPING")
+_CLOSING = ("turn_finished", "turn_failed")
+"""Events that a user gets once they are recorded; others may be told a moment before."""
 _SAMPLE_S = 0.5
+_TRIES = 20
+_CLOSED_S = CLOSING_GRACE.total_seconds() + SWEEP_S
+"""After this long the turns of an ended task are closed, whoever is left to do it."""
 _SLACK_S = 20.0
 """What a loaded machine may take beyond the interval itself."""
 
@@ -32,6 +37,8 @@ class Verdict:
     leaked_s: float = 0.0
     missing: int = 0
     doubles: int = 0
+    taken_back: int = 0
+    """Events that a process told in its last moments and that were not recorded any more."""
     turns: int = 0
     events: int = 0
 
@@ -79,37 +86,39 @@ async def measuring_leaks(cluster: Cluster, account: Account) -> AsyncIterator[L
 class Judge:
     """Compares the account with the record, the journal and the engine."""
 
-    def __init__(self, cluster: Cluster, account: Account) -> None:
+    def __init__(self, cluster: Cluster, account: Account, channel: grpc.aio.Channel) -> None:
         self._cluster = cluster
         self._account = account
+        self._stub: Any = TaskServiceStub(channel)
         self._verdict = Verdict()
+        self._ended_at = 0.0
         self._metadata = (("authorization", f"Bearer {cluster.token}"),)
 
     async def judge(self) -> Verdict:
         """Wait for the reconciliation, end what is left, and compare."""
-        async with connected(self._cluster.task_targets[0]) as channel:
-            stub = TaskServiceStub(channel)
-            await self._reconcile(stub)
-            await self._end_all(stub)
-            for task_id in sorted(self._account.tasks):
-                await self._compare(stub, task_id)
+        self._verdict.violations += self._cluster.ended()
+        await self._reconcile()
+        await self._end_all()
+        self._ended_at = time.monotonic()
+        for task_id in sorted(self._account.tasks):
+            await self._compare(task_id)
         self._verdict.violations += self._account.breaches
         self._verdict.doubles += sum(": twice" in each for each in self._account.breaches)
         self._verdict.missing += sum(": missing" in each for each in self._account.breaches)
         return self._verdict
 
-    async def _reconcile(self, stub: Any) -> None:
+    async def _reconcile(self) -> None:
         started_at = time.monotonic()
-        while wrong := await self._inconsistencies(stub):
+        while wrong := await self._inconsistencies():
             if time.monotonic() - started_at > RECONCILED_S + _SLACK_S:
                 self._verdict.violations += wrong
                 break
             await asyncio.sleep(_SAMPLE_S)
         self._verdict.converged_s = time.monotonic() - started_at
 
-    async def _inconsistencies(self, stub: Any) -> list[str]:
+    async def _inconsistencies(self) -> list[str]:
         """Compare the engine's tasks with the journal's, and those with what users were told."""
-        rows = {task.stream_id: task for task in await self._tasks(stub)}
+        rows = {task.stream_id: task for task in await self._tasks()}
         streams = {each["StreamId"] for each in await self._cluster.on_air()}
         live = {
             stream for stream, task in rows.items() if pb.TaskState.Name(task.state)[11:] in _LIVE
@@ -131,19 +140,17 @@ class Judge:
         ]
         return wrong
 
-    async def _end_all(self, stub: Any) -> None:
+    async def _end_all(self) -> None:
         """Stop what is left; nothing may stay."""
-        for task in await self._tasks(stub):
+        for task in await self._tasks():
             if pb.TaskState.Name(task.state)[11:] in _LIVE:
-                await stub.StopTask(
-                    pb.StopTaskRequest(task_id=task.task_id), metadata=self._metadata
-                )
+                await self._ask(self._stub.StopTask, pb.StopTaskRequest(task_id=task.task_id))
         started_at = time.monotonic()
         while left := [
             *(each["StreamId"] for each in await self._cluster.on_air()),
             *(
                 task.stream_id
-                for task in await self._tasks(stub)
+                for task in await self._tasks()
                 if pb.TaskState.Name(task.state)[11:] in _LIVE
             ),
         ]:
@@ -152,26 +159,46 @@ class Judge:
                 return
             await asyncio.sleep(_SAMPLE_S)
 
-    async def _tasks(self, stub: Any) -> list[pb.Task]:
+    async def _tasks(self) -> list[pb.Task]:
         tasks: list[pb.Task] = []
         token = ""
         while True:
             request = pb.ListTasksRequest(page_size=1000, page_token=token)
-            answer = await stub.ListTasks(request, metadata=self._metadata)
+            answer = await self._ask(self._stub.ListTasks, request)
             tasks += answer.tasks
             token = answer.next_page_token
             if not token:
                 return tasks
 
-    async def _compare(self, stub: Any, task_id: str) -> None:
+    async def _ask(self, call: Any, request: Any) -> Any:
+        """Return the answer to a call that may be repeated; the service may be unfaithful."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await call(request, metadata=self._metadata)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(_SAMPLE_S)
+        return await call(request, metadata=self._metadata)
+
+    async def _compare(self, task_id: str) -> None:
         request = pb.GetConversationRequest(task_id=task_id, after_sequence=0)
         try:
-            held = await stub.GetConversation(request, metadata=self._metadata)
+            held = await self._closed(request)
         except grpc.aio.AioRpcError as error:
             self._verdict.violations.append(f"{task_id} has no conversation: {error.details()}")
             return
         self._compare_events(task_id, held)
         self._compare_turns(task_id, held)
+
+    async def _closed(self, request: pb.GetConversationRequest) -> pb.GetConversationResponse:
+        """Return a conversation when its turns are closed, or should be."""
+        while True:
+            held: pb.GetConversationResponse = await self._ask(self._stub.GetConversation, request)
+            is_late = time.monotonic() - self._ended_at > _CLOSED_S + _SLACK_S
+            if is_late or all(turn.HasField("finish_time") for turn in held.turns):
+                return held
+            await asyncio.sleep(_SAMPLE_S)
 
     def _compare_events(self, task_id: str, held: pb.GetConversationResponse) -> None:
         wrong = self._verdict.violations
@@ -186,7 +213,11 @@ class Judge:
                 continue
             event = by_sequence.get(seen.sequence)
             kind = event and event.WhichOneof("event")
-            if event is None or kind != seen.name or event.turn_id != seen.turn_id:
+            if kind == seen.name and event and event.turn_id == seen.turn_id:
+                continue
+            if seen.name not in _CLOSING:
+                self._verdict.taken_back += 1
+            else:
                 self._verdict.missing += 1
                 wrong.append(f"{task_id}: {seen.name} {seen.sequence} was told, record: {kind}")
         requests: dict[str, list[int]] = defaultdict(list)

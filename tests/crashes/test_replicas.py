@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from bench.chaos.cluster import running_cluster
+from bench.chaos.postgres import killable_server
+from bench.chaos.run import Plan, chaos, rolling
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"
@@ -33,7 +35,8 @@ async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
                 f"{next(gateways)}{API}/create-task", json=order, headers=headers
             )
             assert answer.status_code == 200, answer.text
-            return dict(answer.json())
+            # What it costs so far grows from answer to answer.
+            return {name: each for name, each in answer.json().items() if name != "usage"}
 
         first, *others = await asyncio.gather(*(create() for _ in range(CALLS)))
         assert first["state"] == "STREAMING"
@@ -50,3 +53,19 @@ async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
         )
         assert stopped.json()["state"] == "STOPPED"
         assert await cluster.on_air() == []
+
+
+async def test_kills_on_postgres() -> None:
+    with killable_server() as server:
+        figures = await chaos(Plan(replicas=2, users=4, seed=2), server, kills=5)
+    assert not figures["violations"]
+    assert sum(figures["kills"].values()) == 5
+
+
+async def test_nobody_notices_that_one_of_each_is_restarted() -> None:
+    with killable_server() as server:
+        plan = Plan(replicas=2, users=4, seed=3)
+        figures = await rolling(plan, server, minutes=0, step=2)
+    assert not figures["violations"]
+    assert figures["restarts"] == 4
+    assert figures["turns_acknowledged"] > 0
