@@ -61,6 +61,16 @@ bench: $(INSTALLED) ## Measure conversations, on an otherwise idle machine
 	$(BIN)/python -m bench.journal
 	$(BIN)/python -m bench.scale
 
+# Each run takes some minutes, prints JSON, and fails where anything was violated.
+.PHONY: chaos
+chaos: export GRPC_VERBOSITY := ERROR
+chaos: $(INSTALLED) ## Kill, pause and restart processes under load, and check what users were told
+	$(BIN)/python -m bench.chaos --kills 300
+	$(BIN)/python -m bench.chaos --kills 300 --database postgres --replicas 2
+	$(BIN)/python -m bench.chaos --rolling 10 --database postgres --replicas 2
+	$(BIN)/python -m bench.chaos --unfaithful 5
+	$(BIN)/python -m bench.chaos --unfaithful 5 --database postgres
+
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive
 	@bash tools/install_browser.sh

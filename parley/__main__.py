@@ -17,12 +17,13 @@ from rich.console import Console
 
 from parley import doctor, tasks
 from parley.checks import check_processes
+from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
 from parley.findings import examine
 from parley.gateway import Gateway, GatewayError, Question, address, gateway_at, key_of
 from parley.keepsakes import complete_with_kept
 from parley.models import models_app
-from parley.plan import GATEWAY, ROOT, PlanError
+from parley.plan import GATEWAY, ROOT, PlanError, processes
 from parley.readiness import base_url
 from parley.supervisor import Supervisor
 from parley.talk import Call
@@ -80,13 +81,32 @@ def prepare(
 
 
 @app.command()
-def up() -> None:
+def up(
+    replicas: Annotated[
+        int,
+        typer.Option(min=1, max=20, help="How many of each service; more than 1 share a database."),
+    ] = 1,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="postgresql://…", help="Where tasks are kept; default: TASK_DATABASE."
+        ),
+    ] = None,
+) -> None:
     """Run everything here until Ctrl-C."""
     try:
-        environment = complete_with_kept(os.environ)
-        raise typer.Exit(asyncio.run(Supervisor(environment, console).run()))
+        raise typer.Exit(asyncio.run(_up(replicas, database)))
     except (PlanError, OSError) as error:
         _fail(error)
+
+
+async def _up(replicas: int, database: str | None) -> int:
+    given = with_database(os.environ, database, replicas=replicas)
+    if shared := database_of(given, "TASK_DATABASE"):
+        await require_reachable(shared)
+    environment = complete_with_kept(given, replicas=replicas)
+    planned = processes(environment, replicas=replicas)
+    return await Supervisor(planned, environment, console).run()
 
 
 @app.command("env")

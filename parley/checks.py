@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 from parley.finding import Finding, Verdict
-from parley.plan import VAR, PlanError, commands, complete
+from parley.plan import VAR, PlanError, complete, processes
 from parley.processes import Command, running
 
 CHECK_FLAG = "--check"
@@ -20,7 +20,7 @@ async def check_processes(environment: Mapping[str, str]) -> list[Finding]:
     reported with the ports.
     """
     try:
-        planned = commands(complete(environment, folder=VAR))
+        planned = processes(complete(environment, folder=VAR))
     except PlanError:
         return []
     checks = (_check(each) for each in planned)

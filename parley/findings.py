@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from parley.database import examine_databases
 from parley.finding import Finding, Verdict, judged
 from parley.plan import ENGINE, Listener, PlanError, is_free, listeners, uses_engine
 from parley.readiness import base_url, until_ready
@@ -42,6 +43,7 @@ async def examine(environment: Mapping[str, str]) -> list[Finding]:
         *_settings(environment),
         *callbacks(environment),
         *proxies(environment),
+        *await examine_databases(environment),
     ]
     try:
         answers = await asyncio.gather(

@@ -19,14 +19,16 @@ _GROUPS = (
 )
 
 
-def complete_with_kept(environment: Mapping[str, str], path: Path = KEPT) -> dict[str, str]:
+def complete_with_kept(
+    environment: Mapping[str, str], path: Path = KEPT, *, replicas: int = 1
+) -> dict[str, str]:
     """Return the environment of the processes, with the secrets of earlier runs.
 
     Only its owner can read the file; if it is missing or incomplete, it is generated again. Raises
     PlanError if a setting makes no sense, and OSError if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    completed = complete(environment, folder=path.parent)
+    completed = complete(environment, folder=path.parent, replicas=replicas)
     made = {
         name: completed[name]
         for group in _GROUPS

@@ -4,8 +4,8 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parley.processes import Command
@@ -20,6 +20,8 @@ LOOPBACK = "127.0.0.1"
 FILE_SUFFIX = "_FILE"
 CALLBACK_SECRETS = ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET")
 _SECRET_BYTES = 16
+_REPLICA_STEP = 100
+"""How far apart the ports of a service's replicas are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,11 @@ class Listener:
     def address(self, environment: Mapping[str, str]) -> str:
         """Return host:port, by which this machine reaches it."""
         return f"{reachable(self.host(environment))}:{self.port(environment)}"
+
+    def replicated(self, environment: Mapping[str, str], number: int) -> dict[str, str]:
+        """Return the environment of a replica, from 1; raises PlanError if it has no port."""
+        port = self.port(environment) + number * _REPLICA_STEP
+        return {**environment, self.variables[0]: str(port)}
 
 
 def _listener(process: str, default: int, *variables: str) -> Listener:
@@ -100,14 +107,25 @@ class PlanError(Exception):
     """Something must be fixed before anything can start; the message says what."""
 
 
-def complete(environment: Mapping[str, str], *, folder: Path) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process(Command):
+    """A command that serves, and where it listens in its environment."""
+
+    listeners: tuple[Listener, ...]
+    is_replica: bool = False
+    """Whether others like it serve while it does not."""
+
+
+def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1) -> dict[str, str]:
     """Return the environment with the addresses and credentials that one run shares.
 
     Without APP_ID the engine stands in for the cloud, with credentials generated for this run. It
     puts its certificate into the `folder`, under a name that is unique on this machine.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
-    made |= {name: each.address(environment) for name, each in TARGETS.items()}
+    made |= {
+        name: ",".join(addresses(each, environment, replicas)) for name, each in TARGETS.items()
+    }
     if uses_engine(environment):
         own = folder / f"engine-{ENGINE_DRIVE.port(environment)}.pem"
         certificate = environment.get("ENGINE_DRIVE_CERTIFICATE") or str(own)
@@ -148,9 +166,22 @@ def uses_engine(environment: Mapping[str, str]) -> bool:
     return not (environment.get("APP_ID") or environment.get("APP_ID_FILE"))
 
 
-def commands(environment: Mapping[str, str]) -> tuple[Command, ...]:
-    """The Procfile's commands for an environment, in the order they are started."""
-    found = []
+def addresses(listener: Listener, environment: Mapping[str, str], replicas: int) -> list[str]:
+    """Return where the replicas of a listener's service are reached."""
+    if replicas == 1:
+        return [listener.address(environment)]
+    return [
+        listener.address(listener.replicated(environment, number))
+        for number in range(1, replicas + 1)
+    ]
+
+
+def processes(environment: Mapping[str, str], *, replicas: int = 1) -> tuple[Process, ...]:
+    """Return what runs in a complete environment, in the order of the Procfile, which starts them.
+
+    Of several replicas, each gets ports of its own, and a front stands at the gateway's.
+    """
+    found: list[Process] = []
     for line in PROCFILE.read_text(encoding="utf-8").splitlines():
         name, _, words = line.partition(":")
         if name == "engine" and not uses_engine(environment):
@@ -158,10 +189,43 @@ def commands(environment: Mapping[str, str]) -> tuple[Command, ...]:
         # The interpreter that runs this, regardless of PATH.
         python, *arguments = shlex.split(words)
         assert python == "python"
-        found.append(
-            Command(name=name, words=(sys.executable, *arguments), environment=environment)
+        process = Process(
+            name=name,
+            words=(sys.executable, *arguments),
+            environment=environment,
+            listeners=tuple(each for each in LISTENERS if each.process == name),
         )
+        if name == "engine" or replicas == 1:
+            found.append(process)
+            continue
+        if name == GATEWAY.process:
+            found.append(_front(environment, replicas))
+        found += (_replica(process, number) for number in range(1, replicas + 1))
     return tuple(found)
+
+
+def _replica(process: Process, number: int) -> Process:
+    [listener] = process.listeners
+    environment = listener.replicated(process.environment, number)
+    if listener in TARGETS.values():
+        prefix = process.name.upper()
+        environment[f"{prefix}_ADVERTISED_ADDRESS"] = listener.address(environment)
+        metrics = _listener(process.name, 0, f"{prefix}_METRICS_PORT")
+        if environment.get(metrics.variable, "0") != "0":
+            environment = metrics.replicated(environment, number)
+    return replace(
+        process, name=f"{process.name}-{number}", environment=environment, is_replica=True
+    )
+
+
+def _front(environment: Mapping[str, str], replicas: int) -> Process:
+    host = GATEWAY.host(environment)
+    own = f"[{host}]" if ":" in host else host
+    words = (
+        *(sys.executable, "-m", "parley.front", f"{own}:{GATEWAY.port(environment)}"),
+        *addresses(GATEWAY, environment, replicas),
+    )
+    return Process(name="front", words=words, environment=environment, listeners=(GATEWAY,))
 
 
 def listeners(environment: Mapping[str, str]) -> tuple[Listener, ...]:
@@ -180,13 +244,14 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def require_free_ports(environment: Mapping[str, str]) -> None:
+def require_free_ports(planned: Iterable[Process]) -> None:
     """Raise PlanError naming every port that is taken and the setting that moves it."""
     taken = [
-        f"port {each.port(environment)} for {each.process} is taken: "
+        f"port {each.port(process.environment)} for {process.name} is taken: "
         f"stop what listens there, or set {each.variable} to another port"
-        for each in listeners(environment)
-        if not is_free(each.host(environment), each.port(environment))
+        for process in planned
+        for each in process.listeners
+        if not is_free(each.host(process.environment), each.port(process.environment))
     ]
     if taken:
         raise PlanError("\n".join(taken))

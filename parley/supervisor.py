@@ -2,15 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from itertools import cycle
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from parley.gateway import GatewayError, UnreachableError, gateway_at, key_of
-from parley.plan import GATEWAY, Listener, commands, listeners, require_free_ports
+from parley.plan import GATEWAY, Process, require_free_ports
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
 from parley.tasks import stop_all
@@ -21,32 +22,39 @@ _OFF_AIR_S = 10.0
 """How long the end waits for the cloud to take digital humans off air."""
 
 _READY_TIMEOUT_S = 180.0
+_AGAIN_S = 1.0
+"""How long a replica that has ended stays away."""
 
 
 class Supervisor:
-    """One run of all processes in a complete environment, told about on a console."""
+    """One run of planned processes, told about on a console."""
 
-    def __init__(self, environment: Mapping[str, str], console: Console) -> None:
+    def __init__(
+        self, planned: Sequence[Process], environment: Mapping[str, str], console: Console
+    ) -> None:
+        self._planned = planned
         self._environment = environment
         self._console = console
-        self._commands = commands(self._environment)
-        self._colours = dict(zip((each.name for each in self._commands), _COLOURS, strict=False))
-        self._width = max(len(each.name) for each in self._commands)
+        self._colours = dict(zip((each.name for each in planned), cycle(_COLOURS), strict=False))
+        self._width = max(len(each.name) for each in planned)
+        self._running: dict[str, Running] = {}
 
     async def run(self) -> int:
         """Run until told to stop or until a process ends by itself; returns the exit code.
 
-        Raises PlanError when a port is taken or a setting makes no sense.
+        A replica that ends by itself is started again instead, once all have been ready. Raises
+        PlanError when a port is taken or a setting makes no sense.
         """
-        require_free_ports(self._environment)
+        require_free_ports(self._planned)
         async with AsyncExitStack() as stack:
-            processes: list[Running] = []
-            told = stack.enter_context(_signals(processes))
+            told = stack.enter_context(_signals(self._running))
             # Left in the opposite order: the gateway stops first, the engine last.
-            for command in self._commands:
-                process = running(command, on_line=self._show, grace_s=_GRACE_S)
-                processes.append(await stack.enter_async_context(process))
-            ended = await self._watch(processes, told)
+            seats = []
+            for process in self._planned:
+                seat = await stack.enter_async_context(AsyncExitStack())
+                await self._start(process, seat)
+                seats.append((process, seat))
+            ended = await self._watch(seats, told)
             if ended is None:
                 self._console.print("Stopping…", style="bold")
                 await self._take_off_air()
@@ -55,14 +63,23 @@ class Supervisor:
             return 1
         return 0
 
-    async def _watch(self, processes: Sequence[Running], told: asyncio.Event) -> Running | None:
+    async def _start(self, process: Process, seat: AsyncExitStack) -> None:
+        self._running[process.name] = await seat.enter_async_context(
+            running(process, on_line=self._show, grace_s=_GRACE_S)
+        )
+
+    async def _watch(
+        self, seats: Sequence[tuple[Process, AsyncExitStack]], told: asyncio.Event
+    ) -> Running | None:
         """Return the process that ended by itself, or None when told to stop."""
-        ends: dict[asyncio.Task[Any], Running] = {
-            asyncio.create_task(process.wait(), name=f"end of {process.name}"): process
-            for process in processes
-        }
-        stop = asyncio.create_task(told.wait(), name="told to stop")
         ready = asyncio.create_task(self._announce(), name="ready")
+        stop = asyncio.create_task(told.wait(), name="told to stop")
+        ends: set[asyncio.Task[Any]] = {
+            asyncio.create_task(
+                self._until_over(process, seat, ready), name=f"end of {process.name}"
+            )
+            for process, seat in seats
+        }
         over = {stop, *ends}
         try:
             done, _ = await asyncio.wait({ready, *over}, return_when=asyncio.FIRST_COMPLETED)
@@ -73,26 +90,44 @@ class Supervisor:
             for task in (ready, *over):
                 task.cancel()
             await asyncio.gather(ready, *over, return_exceptions=True)
-        return None if stop in done else next(ends[task] for task in done if task in ends)
+        return None if stop in done else next(iter(done & ends)).result()
+
+    async def _until_over(
+        self, process: Process, seat: AsyncExitStack, ready: asyncio.Task[None]
+    ) -> Running:
+        """Return the process once it has ended by itself and is not started again."""
+        while True:
+            ended = self._running[process.name]
+            exit_code = await ended.wait()
+            # What ends before it was ready would do so again.
+            if not (process.is_replica and ready.done()):
+                return ended
+            self._console.print(
+                f"{process.name} ended by itself with exit code {exit_code}; it is started again",
+                style="bold",
+            )
+            await seat.aclose()
+            await asyncio.sleep(_AGAIN_S)
+            await self._start(process, seat)
 
     async def _announce(self) -> None:
-        # Of a process with two listeners the first one counts.
-        waiting = {each.process: each for each in reversed(listeners(self._environment))}
+        waiting = {process.name for process in self._planned}
         with self._console.status(_still(waiting)) as status:
 
-            async def watch(each: Listener) -> None:
-                await until_ready(each, self._environment)
-                del waiting[each.process]
-                self._console.print(f"{each.process} is ready", style="dim")
+            async def watch(process: Process) -> None:
+                # Of a process with two listeners the first one counts.
+                await until_ready(process.listeners[0], process.environment)
+                waiting.remove(process.name)
+                self._console.print(f"{process.name} is ready", style="dim")
                 status.update(_still(waiting))
 
             try:
                 async with asyncio.timeout(_READY_TIMEOUT_S), asyncio.TaskGroup() as group:
-                    for each in tuple(waiting.values()):
-                        group.create_task(watch(each))
+                    for process in self._planned:
+                        group.create_task(watch(process))
             except TimeoutError:
                 self._console.print(
-                    f"Not ready after {_READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}. "
+                    f"Not ready after {_READY_TIMEOUT_S:.0f} s: {', '.join(sorted(waiting))}. "
                     "`parley doctor` may show why.",
                     style="bold red",
                 )
@@ -131,19 +166,19 @@ class Supervisor:
             self._console.print(Text(f"  {line}"), soft_wrap=True)
 
 
-def _still(waiting: Mapping[str, Listener]) -> str:
-    return f"Getting ready: {', '.join(waiting)}"
+def _still(waiting: Collection[str]) -> str:
+    return f"Getting ready: {', '.join(sorted(waiting))}"
 
 
 @contextmanager
-def _signals(processes: Sequence[Running]) -> Iterator[asyncio.Event]:
+def _signals(processes: Mapping[str, Running]) -> Iterator[asyncio.Event]:
     """Set the event at the first SIGINT, SIGTERM or SIGHUP; a second one kills the processes."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def tell() -> None:
         if told.is_set():
-            for process in processes:
+            for process in processes.values():
                 process.kill()
         told.set()
 

@@ -4,15 +4,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc.aio import Metadata
 
 from services.runtime.liveness import CHANNEL_OPTIONS
-
-SERVICE_CONFIG = Path(__file__).with_name("service_config.json")
+from services.runtime.retries import SERVICE_CONFIG, Retries
 
 
 class Balancing(StrEnum):
@@ -43,7 +41,7 @@ def open_channel(target: str, balancing: Balancing = Balancing.FIRST) -> grpc.ai
         ("grpc.http2.lookahead_bytes", 65_536),
     ]
     answers = _Answers()
-    channel = grpc.aio.insecure_channel(target, options=options, interceptors=[answers])
+    channel = grpc.aio.insecure_channel(target, options=options, interceptors=[Retries(), answers])
     answers.channel = channel
     return channel
 

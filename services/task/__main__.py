@@ -12,16 +12,17 @@ from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.journal.database import DatabaseError
 from services.task.settings import TaskSettings
+from services.task.storage import OpenStorage, storage_of
 
 
-async def main() -> None:
+async def main(open_storage: OpenStorage = storage_of) -> None:
     """Serve until a signal arrives."""
     settings = load(TaskSettings)
     configure_logs("task", settings)
     token = settings.service_token
     async with replicas(settings.avatar_target, AvatarServiceStub) as avatars:
         cloud = AvatarCloud(avatars, token.get_secret_value() if token else None)
-        async with running(settings, cloud):
+        async with running(settings, cloud, open_storage=open_storage):
             await until_stopped()
 
 

@@ -22,7 +22,7 @@ from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
 from services.task.state_machine import TaskStateMachine
 from services.task.step import Pace, Steps
-from services.task.storage import storage_of
+from services.task.storage import OpenStorage, storage_of
 from services.task.tasks import Clock
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
@@ -32,7 +32,11 @@ STOP_PATIENCE_S = 6.0
 
 @asynccontextmanager
 async def running(
-    settings: TaskSettings, cloud: Cloud, *, steady: SteadyClock | None = None
+    settings: TaskSettings,
+    cloud: Cloud,
+    *,
+    steady: SteadyClock | None = None,
+    open_storage: OpenStorage = storage_of,
 ) -> AsyncIterator[Serving]:
     """Serve tasks while the block is open; what an earlier process left behind is fixed first.
 
@@ -42,7 +46,7 @@ async def running(
     clock = _clock(steady)
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
-        storage_of(settings, clock, steady) as storage,
+        open_storage(settings, clock, steady) as storage,
         kept_alive(storage.journal, replica),
         Jobs() as jobs,
     ):

@@ -91,6 +91,17 @@ class RecordedTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTurn:
+    """A turn that still runs although its task has ended; events follow `last_sequence`."""
+
+    task_id: str
+    turn_id: int
+    reply_text: str
+    end_time: datetime
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEvent:
     """One entry in a task's log: the task in a new state, or an encoded conversation event."""
 

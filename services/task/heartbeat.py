@@ -18,9 +18,9 @@ INTERVAL_S = LEASE_S / 4
 async def kept_alive(journal: Journal, replica: Replica) -> AsyncIterator[None]:
     """Keep a replica alive while the block is open; what it holds is free after that.
 
-    Raises ServiceError when the journal cannot be reached at the beginning.
+    At the beginning it waits for a journal that is away.
     """
-    await journal.keep_replica(replica)
+    await _first_sign(journal, replica)
     beating = asyncio.create_task(_beat(journal, replica), name="heartbeat")
     try:
         yield
@@ -31,10 +31,23 @@ async def kept_alive(journal: Journal, replica: Replica) -> AsyncIterator[None]:
             await journal.forget_replica(replica.replica_id)
 
 
+async def _first_sign(journal: Journal, replica: Replica) -> None:
+    while True:
+        if await _is_kept(journal, replica):
+            return
+        await asyncio.sleep(INTERVAL_S)
+
+
 async def _beat(journal: Journal, replica: Replica) -> None:
     while True:
         await asyncio.sleep(INTERVAL_S)
-        try:
-            await journal.keep_replica(replica)
-        except ServiceError as error:
-            log.warning("replica not kept alive", reason=error.reason.value)
+        await _is_kept(journal, replica)
+
+
+async def _is_kept(journal: Journal, replica: Replica) -> bool:
+    try:
+        await journal.keep_replica(replica)
+    except ServiceError as error:
+        log.warning("replica not kept alive", reason=error.reason.value)
+        return False
+    return True

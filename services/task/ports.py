@@ -7,11 +7,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
+from services.task.conversation import (
+    Conversation,
+    ConversationEvent,
+    OpenTurn,
+    RecordedTurn,
+    TaskEvent,
+)
 from services.task.tasks import Task, TaskState
 
 REQUEST_LIFE = timedelta(hours=24)
 """How long a call may be repeated with its request id."""
+
+CLOSING_GRACE = timedelta(seconds=30)
+"""How long after the end of a task the turns that were running may still be closed."""
 
 
 class AvatarState(StrEnum):
@@ -215,6 +224,12 @@ class Journal(Protocol):
 
     async def turn(self, task_id: str, turn_id: int) -> RecordedTurn:
         """Return a turn of a task. Raises ServiceError with TURN_NOT_FOUND."""
+
+    async def abandoned_turns(self, *, ended_before: datetime, limit: int) -> Sequence[OpenTurn]:
+        """Return turns that nobody will close: their tasks have ended.
+
+        Either that was before a moment, or the owner of the conversation is no longer alive.
+        """
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.task.abandoned import close_abandoned_turns
 from services.task.off_air import KnownAvatars
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
@@ -97,6 +98,7 @@ class Reconciler:
         )
         if avatars is not None:
             self._counted_to = listed_at
+        await close_abandoned_turns(self._journal, self._clock)
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:

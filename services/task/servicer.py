@@ -13,15 +13,13 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.runtime.wire import to_duration
 from services.task import pages, wire
 from services.task.lifecycle import LifeCycle
-from services.task.ports import LEASE_S, Journal, Notifier, Replica
+from services.task.ports import CLOSING_GRACE, LEASE_S, Journal, Notifier, Replica
 from services.task.tasks import Clock
 from services.task.watch import watch
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 50
-# How long after the end of a task the turns that were running may still be closed.
-CLOSING_GRACE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,9 @@
 """Opens or migrates the database that the settings name."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TypeAlias
 
 from services.runtime.clock import SteadyClock
 from services.task.ports import Storage
@@ -12,6 +14,10 @@ from services.task.settings import TaskSettings
 from services.task.sqlite.database import opened
 from services.task.sqlite.storage import sqlite_storage
 from services.task.tasks import Clock
+
+OpenStorage: TypeAlias = Callable[
+    [TaskSettings, Clock, SteadyClock], AbstractAsyncContextManager[Storage]
+]
 
 
 def storage_of(

@@ -13,9 +13,11 @@ from google.rpc import status_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError, invalid, to_status
+from services.runtime.reasons import RULES, Reason
 from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.task.conversation import (
     ConversationEvent,
+    OpenTurn,
     RecordedTurn,
     ReplyUpdated,
     TaskEvent,
@@ -92,6 +94,20 @@ def from_events(
 ) -> list[ConversationEvent]:
     """Return events to record. Raises ServiceError with INVALID_REQUEST."""
     return [_from_event(event, f"events[{index}]", now) for index, event in enumerate(events)]
+
+
+def to_abandoned(turn: OpenTurn) -> ConversationEvent:
+    """Return the event that closes a turn of which nothing more will be known."""
+    error = ServiceError(Reason.TURN_ABANDONED, f"{RULES[Reason.TURN_ABANDONED].title}.")
+    event = conversation_pb2.ConversationEvent(
+        sequence=turn.last_sequence + 1,
+        event_time=to_timestamp(turn.end_time.timestamp()),
+        turn_id=turn.turn_id,
+        turn_failed=conversation_pb2.TurnFailed(
+            status=to_status(error), reply_text=turn.reply_text
+        ),
+    )
+    return _from_event(event, "event", turn.end_time)
 
 
 def to_task(task: Task, now: datetime) -> pb.Task:

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from bench.chaos.cluster import free_ports
 from parley.processes import Running
 from tests.support.command_line import UP, WITHOUT_MODELS, environment, outcome, parley
 
@@ -95,6 +96,51 @@ async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
         assert await process.wait() == 1
         assert await all_gone(children)
     assert "task ended by itself with exit code -9" in said.text
+
+
+@pytest.mark.timeout(240)
+async def test_replicas_stand_in_for_each_other(postgres_url: str) -> None:
+    env = environment(**WITHOUT_MODELS, **free_ports(replicas=2))
+    words = ("up", "--replicas", "2", "--database", postgres_url)
+    async with parley(*words, env=env) as (process, said):
+        url = re.search(r"http://\S+", await said.until(UP))
+        assert url
+        assert url[0].endswith(f":{env['PORT']}")
+        commands = [" ".join(child.cmdline()) for child in offspring(process)]
+        for module, count in zip(MODULES, (1, 2, 2, 2, 2), strict=True):
+            # The engine runs in one process; a gateway has another one that decodes.
+            assert sum(each.endswith(module) for each in commands) >= count, module
+        (task, _) = [each for each in offspring(process) if "services.task" in each.cmdline()]
+        task.kill()
+        await said.until(r"task-\d ended by itself with exit code -9; it is started again")
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            order = {"roomId": "room_1", "streamId": "stream_1"}
+            created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
+            assert created["state"] == "STREAMING"
+        os.kill(process.pid, signal.SIGTERM)
+        assert await process.wait() == 0, said.text
+    assert f"{created['taskId']} stopped" in said.lines
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--replicas", "2"), "--replicas 2 needs --database postgresql://"),
+        (("--database", "here.sqlite3"), "--database must be like postgresql://"),
+        (
+            ("--replicas", "2", "--database", "postgresql://me:hush@127.0.0.1:1/x"),
+            "PostgreSQL at 127.0.0.1:1 cannot be reached",
+        ),
+    ],
+)
+async def test_a_database_that_does_not_serve_is_named_before_anything_starts(
+    words: tuple[str, ...], told: str
+) -> None:
+    code, text = await outcome("up", *words, env=environment(TASK_DATABASE=""))
+    assert code == 1
+    assert told in text
+    assert len(text.splitlines()) == 1
+    assert "hush" not in text
 
 
 async def test_a_wrong_setting_is_named(tmp_path: object) -> None:

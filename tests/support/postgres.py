@@ -73,6 +73,11 @@ class OwnServer:
         self._run("pg_ctl", "kill", "KILL", pid)
 
     @property
+    def pid(self) -> int:
+        """The process that started all others."""
+        return int((self._data / "postmaster.pid").read_text().partition("\n")[0])
+
+    @property
     def _data(self) -> Path:
         return self._folder / "data"
 

@@ -47,7 +47,9 @@ class Abandoned:
 
         `playback` is None when nothing is known about its audio.
         """
-        summary = self._ledger(playback) if playback is not None else None
+        # If no sentence was recorded, nobody knows which text was played.
+        is_known = bool(self.sentences)
+        summary = self._ledger(playback) if playback is not None and is_known else None
         heard_text = summary.heard.text if summary is not None else ""
         failed = TurnFailed(
             error=ServiceError(Reason.TURN_ABANDONED, f"{RULES[Reason.TURN_ABANDONED].title}."),

@@ -6,7 +6,13 @@ from functools import partial
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.conversation import Conversation, ConversationEvent, RecordedTurn, TaskEvent
+from services.task.conversation import (
+    Conversation,
+    ConversationEvent,
+    OpenTurn,
+    RecordedTurn,
+    TaskEvent,
+)
 from services.task.jobs import Jobs
 from services.task.journal import leases, record, requests, tables
 from services.task.journal.appending import Append, AppendQueue
@@ -210,6 +216,12 @@ class SqlJournal:
             return await record.turn(transaction, task_id, turn_id)
 
         return await self._database.read(work)
+
+    async def abandoned_turns(self, *, ended_before: datetime, limit: int) -> Sequence[OpenTurn]:
+        """Return turns that nobody will close: their tasks have ended."""
+        return await self._database.read(
+            partial(leases.abandoned_turns, ended_before=ended_before, limit=limit)
+        )
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""

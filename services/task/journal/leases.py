@@ -5,11 +5,13 @@ counts, so the replicas' clocks need not agree.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.conversation import OpenTurn
 from services.task.journal.database import Transaction
-from services.task.journal.rows import Row
+from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.journal.tables import row_for_update
 from services.task.ports import LEASE_S, Lease, Replica, StaleLeaseError, first_lease
 from services.task.telemetry import LEASE_MOVES
@@ -155,6 +157,34 @@ async def release_conversation(transaction: Transaction, task_id: str, epoch: in
         task_id,
         epoch,
     )
+
+
+async def abandoned_turns(
+    transaction: Transaction, *, ended_before: datetime, limit: int
+) -> Sequence[OpenTurn]:
+    """Return the running turns of ended tasks that nobody may or will add to any more."""
+    is_held = _is_alive("tasks.conversation_owner")
+    rows = await transaction.fetch(
+        "SELECT turns.task_id, turn_id, reply_text, stop_time,"
+        " (SELECT max(conversation_sequence) FROM events WHERE events.task_id = tasks.task_id"
+        "  AND conversation_sequence IS NOT NULL) AS last"
+        " FROM turns JOIN tasks ON tasks.task_id = turns.task_id"
+        " WHERE finish_time IS NULL AND stop_time IS NOT NULL"
+        f" AND (stop_time < $1 OR conversation_epoch > 0 AND NOT {is_held})"
+        " ORDER BY turns.task_id, turn_id LIMIT $2",
+        to_micros(ended_before),
+        limit,
+    )
+    return [
+        OpenTurn(
+            task_id=row["task_id"],
+            turn_id=row["turn_id"],
+            reply_text=row["reply_text"],
+            end_time=from_micros(row["stop_time"]),
+            last_sequence=row["last"],
+        )
+        for row in rows
+    ]
 
 
 async def moved(transaction: Transaction, task_id: str) -> ServiceError:

@@ -16,6 +16,8 @@ _OUTAGES = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # The server has said goodbye on a connection whose end has not arrived yet.
+    asyncpg.InternalClientError,
 )
 _CONFLICTS = (
     asyncpg.TransactionRollbackError,

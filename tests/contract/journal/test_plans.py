@@ -120,8 +120,8 @@ async def fill(transaction: Transaction) -> None:
         f"tasks ({', '.join(ONE)}) {NUMBERS} SELECT {', '.join(columns)} FROM tasks, numbers",
         "events (task_id, sequence, time, conversation_sequence, content)"
         f" {NUMBERS} SELECT 'task_' || number, 1, 1, 1, '' FROM numbers",
-        "turns (task_id, turn_id, start_time)"
-        f" {NUMBERS} SELECT 'task_' || number, 1, 1 FROM numbers",
+        "turns (task_id, turn_id, start_time, finish_time)"
+        f" {NUMBERS} SELECT 'task_' || number, 1, 1, 1 FROM numbers",
         "requests (request_id, digest, task_id, time)"
         f" {NUMBERS} SELECT 'r' || number, '', 'task_' || number, {2**60} FROM numbers",
     ):
@@ -172,6 +172,7 @@ async def use(journal: Journal) -> None:
     await journal.conversation(known, after_turn_id=0, after_sequence=0)
     await journal.turn(known, 1)
     await journal.last_turn_time(known)
+    await journal.abandoned_turns(ended_before=NOW, limit=100)
     await use_leases(journal, known)
     await end(journal, known)
     await journal.append(known, [event(4), event(4)], closing_grace=GRACE)
@@ -212,9 +213,9 @@ async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> Asyn
 
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
-# An index of the live tasks, or of those to look at, may be read as a whole; replicas are few.
+# An index of what runs, or is to be looked at, may be read as a whole; replicas are few.
 WHOLE_TABLE = {
-    "sqlite": r"SCAN (?!tasks USING .*INDEX (live|due)_tasks|replicas|duties)",
+    "sqlite": r"SCAN (?!\w+ USING .*INDEX (live_tasks|due_tasks|open_turns)|replicas|duties)",
     "postgres": r"Seq Scan on (?!replicas|duties)",
 }
 

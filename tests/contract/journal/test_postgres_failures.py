@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from services.runtime.errors import ServiceError
@@ -47,6 +48,22 @@ class Failing:
 )
 async def test_what_passes_is_waited_for(database: PostgresDatabase, code: str) -> None:
     assert await database.transact(Failing(code, failures=2)) == 3
+
+
+async def test_a_goodbye_that_arrives_before_the_end_is_waited_for(
+    database: PostgresDatabase,
+) -> None:
+    """As the driver reports it when the server dies while a connection idles."""
+    attempts = 0
+
+    async def work(transaction: Transaction) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise asyncpg.InternalClientError("cannot switch to state 15")
+        return attempts
+
+    assert await database.transact(work) == 3
 
 
 @pytest.mark.parametrize("code", [DISK_FULL, NO_PRIMARY, SHUTDOWN, SERIALIZATION])

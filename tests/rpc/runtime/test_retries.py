@@ -1,98 +1,120 @@
-"""Which failures a channel tries again by the published service config, and what it waits for."""
+"""Calls that are safe to repeat are repeated when the service says that what it needs is away."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
 
-from digitalhuman.task.v1 import task_pb2 as pb
-from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from digitalhuman.avatar.v1 import avatar_pb2
+from digitalhuman.avatar.v1.avatar_pb2_grpc import (
+    AvatarServiceServicer,
+    AvatarServiceStub,
+    add_AvatarServiceServicer_to_server,
+)
 from services.runtime.channel import connected
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
+from services.runtime.retries import Retries
 from services.runtime.serving import ServingOptions, serving
-from tests.support.compose import free_ports
+
+AWAY = Reason.DEPENDENCY_UNAVAILABLE
+ATTEMPTS = 5
 
 
-class Failing(rpc.TaskServiceServicer):
-    """Fails with one reason and counts the tries."""
+class Failing(AvatarServiceServicer):
+    """Fails with the reasons that are left, then answers."""
 
-    def __init__(self, reason: Reason) -> None:
-        self.tries = 0
-        self._reason = reason
+    def __init__(self, *reasons: Reason) -> None:
+        self._reasons = list(reasons)
+        self.calls = 0
 
-    async def GetTask(self, request: Any, context: Any) -> pb.GetTaskResponse:
-        self.tries += 1
-        raise ServiceError(self._reason, "no")
+    def _fail(self) -> None:
+        self.calls += 1
+        if self._reasons:
+            raise ServiceError(self._reasons.pop(0), "not now", retry_after_s=1.0)
+
+    async def GetAvatar(
+        self, request: avatar_pb2.GetAvatarRequest, context: Any
+    ) -> avatar_pb2.GetAvatarResponse:
+        """May be repeated."""
+        self._fail()
+        return avatar_pb2.GetAvatarResponse()
+
+    async def PerformAction(
+        self, request: avatar_pb2.PerformActionRequest, context: Any
+    ) -> avatar_pb2.PerformActionResponse:
+        """May not."""
+        self._fail()
+        return avatar_pb2.PerformActionResponse()
 
 
-@pytest.mark.parametrize(
-    ("reason", "tries"),
-    [
-        (Reason.DRAINING, 5),
-        (Reason.CLOUD_UNREACHABLE, 1),
-        (Reason.TASK_NOT_FOUND, 1),
-    ],
-)
-async def test_only_a_replica_that_shuts_down_is_tried_again(reason: Reason, tries: int) -> None:
-    servicer = Failing(reason)
-    options = ServingOptions(host="127.0.0.1", port=0)
+@asynccontextmanager
+async def calling(servicer: Failing) -> AsyncIterator[AvatarServiceStub]:
+    options = ServingOptions(
+        host="127.0.0.1", port=0, service_token=None, has_reflection=False, metrics_port=0
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        add_AvatarServiceServicer_to_server(servicer, server)
+
     async with (
-        serving(
-            options,
-            ["digitalhuman.task.v1.TaskService"],
-            lambda server: rpc.add_TaskServiceServicer_to_server(servicer, server),
-        ) as up,
-        connected(up.address) as channel,
+        serving(options, ["avatar"], register) as server,
+        connected(server.address) as channel,
     ):
+        yield AvatarServiceStub(channel)
+
+
+async def test_an_outage_that_passes_is_not_noticed() -> None:
+    servicer = Failing(AWAY, AWAY)
+    async with calling(servicer) as stub:
+        await stub.GetAvatar(avatar_pb2.GetAvatarRequest(avatar_id="a"))
+    assert servicer.calls == 3
+
+
+async def refusal(servicer: Failing) -> grpc.aio.AioRpcError:
+    async with calling(servicer) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
-    assert from_rpc_error(caught.value).reason is reason
-    assert servicer.tries == tries
+            await stub.GetAvatar(avatar_pb2.GetAvatarRequest(avatar_id="a"))
+    return caught.value
 
 
-class Answering(rpc.TaskServiceServicer):
-    """Takes a moment, so that a restart always finds some calls under way."""
-
-    async def GetTask(self, request: Any, context: Any) -> pb.GetTaskResponse:
-        await asyncio.sleep(0.02)
-        return pb.GetTaskResponse()
-
-    async def CreateTask(self, request: Any, context: Any) -> pb.CreateTaskResponse:
-        await asyncio.sleep(0.05)
-        return pb.CreateTaskResponse()
+async def refused(servicer: Failing) -> Reason:
+    return from_rpc_error(await refusal(servicer)).reason
 
 
-async def test_no_call_fails_because_its_peer_starts_anew() -> None:
-    [port] = free_ports(1)
-    options = ServingOptions(host="127.0.0.1", port=int(port), drain_s=0.2)
-    is_over = asyncio.Event()
+async def test_one_that_lasts_is_told() -> None:
+    servicer = Failing(*[AWAY] * 10)
+    assert await refused(servicer) is AWAY
+    assert servicer.calls == ATTEMPTS
 
-    def once() -> Any:
-        return serving(
-            options,
-            ["digitalhuman.task.v1.TaskService"],
-            lambda server: rpc.add_TaskServiceServicer_to_server(Answering(), server),
-        )
 
-    async def call(stub: rpc.TaskServiceStub) -> int:
-        calls = 0
-        while not is_over.is_set():
-            await stub.GetTask(pb.GetTaskRequest(task_id="task"))
-            await stub.CreateTask(pb.CreateTaskRequest(room_id="room", stream_id="stream"))
-            calls += 1
-        return calls
+async def test_no_attempt_is_begun_that_could_not_end_in_time() -> None:
+    error = await refusal(Failing(*[AWAY] * 10))
+    left: list[float | None] = []
 
-    async with connected(f"127.0.0.1:{port}") as channel:
-        stub = rpc.TaskServiceStub(channel)
-        callers = [asyncio.create_task(call(stub)) for _ in range(8)]
-        for _ in range(3):
-            async with once():
-                await asyncio.sleep(0.5)
-            # It takes a while to be back.
-            await asyncio.sleep(0.7)
-        async with once():
-            is_over.set()
-            counts = await asyncio.gather(*callers)
-    assert min(counts) > 1
+    async def fail(details: grpc.aio.ClientCallDetails, request: Any) -> None:
+        left.append(details.timeout)
+        raise error
+
+    method = "/digitalhuman.avatar.v1.AvatarService/GetAvatar"
+    details = grpc.aio.ClientCallDetails(method, 0.05, None, None, None)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await Retries().intercept_unary_unary(fail, details, None)
+    assert len(left) == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.CLOUD_BUSY, Reason.AVATAR_START_FAILED, Reason.INTERNAL])
+async def test_other_failures_are_for_the_caller(reason: Reason) -> None:
+    servicer = Failing(reason)
+    assert await refused(servicer) is reason
+    assert servicer.calls == 1
+
+
+async def test_what_may_not_be_repeated_is_not() -> None:
+    servicer = Failing(AWAY)
+    async with calling(servicer) as stub:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.PerformAction(avatar_pb2.PerformActionRequest(avatar_id="a", action="wave"))
+    assert servicer.calls == 1

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from parley.plan import PlanError, complete, require_free_ports
+from parley.database import examine_databases, require_reachable, with_database
+from parley.plan import TARGETS, PlanError, complete, processes, require_free_ports
 from parley.surroundings import callbacks, proxies
 
 FOLDER = Path("/run/parley")
@@ -62,13 +63,103 @@ def test_processes_find_each_other_where_they_listen(host: str, reached: str) ->
 )
 def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
     with pytest.raises(PlanError, match=name):
-        require_free_ports({name: odd})
+        require_free_ports(processes({name: odd}))
 
 
 def test_the_engine_is_verified_by_its_own_certificate() -> None:
     made = complete({}, folder=FOLDER)
     assert made["AVATAR_ENGINE_CERTIFICATE"] == made["ENGINE_DRIVE_CERTIFICATE"]
     assert complete({"APP_ID": "1"}, folder=FOLDER).get("ENGINE_DRIVE_CERTIFICATE") is None
+
+
+def test_each_replica_has_its_own_ports_and_callers_know_all() -> None:
+    environment = complete({"TASK_METRICS_PORT": "9100"}, folder=FOLDER, replicas=2)
+    assert environment["GATEWAY_TASK_TARGET"] == "127.0.0.1:50151,127.0.0.1:50251"
+    assert environment["ENGINE_CALLBACK_URL"] == "http://127.0.0.1:8080/api/callbacks/zego"
+    planned = {each.name: each for each in processes(environment, replicas=2)}
+    assert list(planned) == [
+        "engine",
+        *("avatar-1", "avatar-2", "task-1", "task-2", "speech-1", "speech-2"),
+        *("front", "gateway-1", "gateway-2"),
+    ]
+    second = planned["task-2"].environment
+    assert second["TASK_PORT"] == "50251"
+    assert second["TASK_METRICS_PORT"] == "9300"
+    assert second["TASK_ADVERTISED_ADDRESS"] == "127.0.0.1:50251"
+    assert planned["front"].words[-3:] == ("127.0.0.1:8080", "127.0.0.1:8180", "127.0.0.1:8280")
+    ports = [
+        listener.port(each.environment) for each in planned.values() for listener in each.listeners
+    ]
+    assert len(set(ports)) == len(ports) == 11
+    assert [name for name, each in planned.items() if not each.is_replica] == ["engine", "front"]
+
+
+def test_without_replicas_nothing_stands_in_front() -> None:
+    environment = complete({}, folder=FOLDER)
+    names = [each.name for each in processes(environment)]
+    assert names == ["engine", "avatar", "task", "speech", "gateway"]
+    assert not any("ADVERTISED" in name for name in environment)
+
+
+def test_a_replica_listens_where_its_callers_look() -> None:
+    given = {"PORT": "8000", "TASK_HOST": "::", "SPEECH_PORT": "6000", "APP_ID": "1"}
+    environment = complete(given, folder=FOLDER, replicas=3)
+    for process in processes(environment, replicas=3):
+        for listener in process.listeners if process.is_replica else ():
+            address = listener.address(process.environment)
+            found = [name for name, each in TARGETS.items() if each is listener]
+            assert all(address in environment[name].split(",") for name in found)
+            if found:
+                variable = f"{listener.process.upper()}_ADVERTISED_ADDRESS"
+                assert process.environment[variable] == address
+    assert environment["GATEWAY_TASK_TARGET"].startswith("[::1]:50151,")
+
+
+def test_a_replica_needs_a_port_as_well() -> None:
+    with pytest.raises(PlanError, match="TASK_PORT"):
+        complete({"TASK_PORT": "65500"}, folder=FOLDER, replicas=2)
+
+
+DATABASE = "postgresql://me:hush@db.example/parley"
+
+
+def test_one_database_is_for_all_services() -> None:
+    given = with_database({"TASK_DATABASE": "own.sqlite3"}, DATABASE, replicas=1)
+    assert (given["TASK_DATABASE"], given["AVATAR_DATABASE"]) == (DATABASE, DATABASE)
+    given = with_database({"TASK_DATABASE": DATABASE}, None, replicas=2)
+    assert given["AVATAR_DATABASE"] == DATABASE
+    assert with_database({"TASK_DATABASE": DATABASE}, None, replicas=1) == {
+        "TASK_DATABASE": DATABASE
+    }
+
+
+def test_a_database_may_be_named_by_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text(f"{DATABASE}\n")
+    given = {"TASK_DATABASE_FILE": str(file)}
+    assert with_database(given, None, replicas=2)["TASK_DATABASE"] == DATABASE
+    with pytest.raises(PlanError, match="TASK_DATABASE_FILE"):
+        with_database({"TASK_DATABASE_FILE": "/nowhere"}, None, replicas=2)
+
+
+@pytest.mark.parametrize("given", [{}, {"TASK_DATABASE": "var/tasks.sqlite3"}])
+def test_several_replicas_need_a_database(given: dict[str, str]) -> None:
+    with pytest.raises(PlanError, match="--replicas 2 needs --database"):
+        with_database(given, None, replicas=2)
+    with pytest.raises(PlanError, match="--database must be like"):
+        with_database(given, "var/tasks.sqlite3", replicas=1)
+
+
+@pytest.mark.parametrize(
+    "database", [f"postgresql://me:hush@127.0.0.1:{port}/x" for port in (1, 0)]
+)
+async def test_a_database_that_cannot_be_used_is_named_without_its_password(database: str) -> None:
+    with pytest.raises(PlanError, match="PostgreSQL") as caught:
+        await require_reachable(database)
+    assert "hush" not in str(caught.value)
+    [told] = await examine_databases({"TASK_DATABASE": database})
+    assert (told.subject, told.verdict) == ("database", "problem")
+    assert "hush" not in told.found + told.remedy
 
 
 SOCKS = {"ALL_PROXY": "socks5://me:hush@proxy.example"}

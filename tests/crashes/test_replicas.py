@@ -1,0 +1,71 @@
+"""Several replicas of each service are one to their callers."""
+
+import asyncio
+import itertools
+import secrets
+from typing import Any
+
+import httpx
+import pytest
+
+from bench.chaos.cluster import running_cluster
+from bench.chaos.postgres import killable_server
+from bench.chaos.run import Plan, chaos, rolling
+
+API = "/api/digital-human"
+CREATE = "CreateDigitalHumanStreamTask"
+CALLS = 50
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
+    """Over two gateways and two task services, and again after these were killed."""
+    name = secrets.token_hex(8)
+    order = {"roomId": name, "streamId": name, "lang": "en"}
+    async with (
+        running_cluster(replicas=2, database=postgres_url) as cluster,
+        httpx.AsyncClient(timeout=60, trust_env=False) as http,
+    ):
+        gateways = itertools.cycle(cluster.gateways)
+
+        async def create() -> dict[str, Any]:
+            headers = {"Idempotency-Key": name}
+            answer = await http.post(
+                f"{next(gateways)}{API}/create-task", json=order, headers=headers
+            )
+            assert answer.status_code == 200, answer.text
+            # What it costs so far grows from answer to answer.
+            return {name: each for name, each in answer.json().items() if name != "usage"}
+
+        first, *others = await asyncio.gather(*(create() for _ in range(CALLS)))
+        assert first["state"] == "STREAMING"
+        assert others == [first] * (CALLS - 1)
+        for service in ("task-1", "task-2"):
+            await cluster.kill(service)
+            await cluster.start(service)
+        again = await asyncio.gather(*(create() for _ in range(CALLS)))
+        assert again == [first] * CALLS
+        assert cluster.cloud.calls[CREATE] == 1
+        assert [each["StreamId"] for each in await cluster.on_air()] == [name]
+        stopped = await http.post(
+            f"{next(gateways)}{API}/stop-task", json={"taskId": first["taskId"]}
+        )
+        assert stopped.json()["state"] == "STOPPED"
+        assert await cluster.on_air() == []
+
+
+async def test_kills_on_postgres() -> None:
+    with killable_server() as server:
+        figures = await chaos(Plan(replicas=2, users=4, seed=2), server, kills=5)
+    assert not figures["violations"]
+    assert sum(figures["kills"].values()) == 5
+
+
+async def test_nobody_notices_that_one_of_each_is_restarted() -> None:
+    with killable_server() as server:
+        plan = Plan(replicas=2, users=4, seed=3)
+        figures = await rolling(plan, server, minutes=0, step=2)
+    assert not figures["violations"]
+    assert figures["restarts"] == 4
+    assert figures["turns_acknowledged"] > 0

@@ -1,0 +1,31 @@
+"""How a turn ends whose process went away, by what was recorded and what the avatar played."""
+
+import pytest
+
+from services.runtime.reasons import Reason
+from services.speech.conversation.abandoned import Abandoned
+from services.speech.conversation.events import SentenceStarted
+from services.speech.ports import Playback
+
+PLAYED = Playback(sent_s=1.0, played_s=1.0)
+REPLY = "We open at nine."
+
+
+@pytest.mark.parametrize("playback", [None, Playback(), PLAYED])
+def test_which_text_was_played_is_unknown_without_a_recorded_sentence(
+    playback: Playback | None,
+) -> None:
+    turn = Abandoned(turn_id=1, user_text="When?", reply_text=REPLY, language_code="en")
+    failed, exchange = turn.closed(playback)
+    assert failed.error.reason is Reason.TURN_ABANDONED
+    assert (failed.reply_text, failed.heard_text, failed.ledger) == (REPLY, "", None)
+    assert (exchange.user_text, exchange.heard_text) == ("When?", "")
+
+
+def test_a_recorded_sentence_is_cut_where_playback_stopped() -> None:
+    sentence = SentenceStarted(text=REPLY, text_start=0, text_end=len(REPLY), audio_s=0.0, words=())
+    turn = Abandoned(turn_id=1, reply_text=REPLY, language_code="en", sentences=(sentence,))
+    failed, _ = turn.closed(PLAYED)
+    assert failed.heard_text == "We open at nine"
+    failed, _ = turn.closed(Playback(sent_s=1.0, played_s=0.5))
+    assert failed.heard_text == "We open"
