@@ -102,6 +102,15 @@ class SqliteDatabase:
         """Run `work`, which only reads."""
         return await self._run(work, "BEGIN")
 
+    async def purge(self) -> None:
+        """Empty the log of writes; in the database itself, what is deleted is overwritten."""
+        await self._in_thread(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        if self._is_unusable:
+            raise Unusable
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     async def probe(self) -> None:
         """Find out whether the file is in its place, and can be written again if it could not be.
 
@@ -281,6 +290,7 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.create_function("now_micros", 0, lambda: to_micros(clock()))
         migrate(connection)
     except (sqlite3.Error, DatabaseError) as error:
