@@ -128,7 +128,7 @@ class TaskRecords:
         """Tell that the clients of tasks are there; raises ServiceError."""
         request = pb.NoteClientsRequest(task_ids=task_ids)
         try:
-            await self._stub.NoteClients(
+            await self._tasks.any.NoteClients(
                 request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
             )
         except grpc.aio.AioRpcError as error:

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+CACHE_KIB = 64 * 1024
+"""At most; a large file needs it for the pages of its indexes that new tasks go to."""
 RETRY_AFTER_S = 5.0
 WHAT_TO_DO = "restore a backup, or see `parley journal check` and `parley journal recover`"
 
@@ -291,6 +293,7 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.create_function("now_micros", 0, lambda: to_micros(clock()))
         migrate(connection)
     except (sqlite3.Error, DatabaseError) as error:
