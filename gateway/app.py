@@ -26,6 +26,7 @@ from gateway.routes.pages import OPENAPI_PATH, Pages
 from gateway.routes.probes import ProbeRoutes
 from gateway.routes.talk import TalkRoutes
 from gateway.routes.tasks import TaskRoutes
+from gateway.routes.usage import UsageRoutes
 from gateway.routes.viewers import ViewerRoutes
 from gateway.routes.voice import VoiceRoutes
 from gateway.server.drain import Drain, Drained
@@ -115,6 +116,7 @@ def _routers(
             drain=drain,
         ).router(),
         ViewerRoutes(backend=backend).router(),
+        UsageRoutes(backend=backend).router(),
         CallbackRoutes(backend=backend).router(),
         VoiceRoutes(backend=backend, catalogue=catalogue).router(),
         ConfigRoutes(catalogue=catalogue, deployment=deployment).router(),
@@ -139,7 +141,7 @@ def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[
             CORSMiddleware,
             allow_origins=list(options.access.origins),
             allow_origin_regex=None if options.access.keys else LOOPBACK_ORIGIN,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
         ),

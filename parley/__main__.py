@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,7 +16,7 @@ import dotenv
 import typer
 from rich.console import Console
 
-from parley import doctor, tasks
+from parley import doctor, tasks, usage
 from parley.checks import check_processes
 from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
@@ -43,6 +44,14 @@ app.add_typer(tasks_app, name="tasks")
 
 console = Console()
 errors = Console(stderr=True)
+
+
+class Grouping(StrEnum):
+    """What a row of a report on usage stands for."""
+
+    user = "user"
+    task = "task"
+
 
 Url = Annotated[
     str | None, typer.Option("--url", help="Address of the gateway; default: this machine's.")
@@ -223,6 +232,49 @@ def stop_task(
             await tasks.stop(gateway, task_id, console)
 
     _with_gateway(url, api_key, stop)
+
+
+@app.command("usage")
+def report_usage(
+    by: Annotated[
+        Grouping, typer.Option(help="Rows per user and day, or per task.")
+    ] = Grouping.user,
+    first: Annotated[
+        str | None, typer.Option("--from", help="First day, such as 2026-01-31; UTC.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day; default: today.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only tasks of this user.")] = None,
+    is_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Report what tasks cost; by default this month, per user and day."""
+    given = {"groupBy": by.value, "from": first, "to": last, "userId": user}
+    params = {name: value for name, value in given.items() if value is not None}
+
+    async def show(gateway: Gateway) -> None:
+        if is_csv:
+            console.out((await gateway.usage_csv(params)).rstrip(), highlight=False)
+        else:
+            console.print(usage.table_of(await gateway.usage(params)))
+
+    _with_gateway(url, api_key, show)
+
+
+@app.command()
+def reconcile(
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done.")
+    ] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Compare tasks with what the cloud runs, and settle the difference."""
+
+    async def settle(gateway: Gateway) -> None:
+        usage.show_findings(await gateway.reconcile(is_dry=is_dry), console, is_dry=is_dry)
+
+    _with_gateway(url, api_key, settle)
 
 
 def _with_gateway(

@@ -81,6 +81,29 @@ class Gateway:
             if not token:
                 return found
 
+    async def usage(self, params: Mapping[str, str]) -> list[Json]:
+        """Return all rows of a report on usage."""
+        rows: list[Json] = []
+        token = ""
+        while True:
+            wanted = {**params, "pageSize": "1000", "pageToken": token}
+            page = await self._call("GET", f"{_API}/usage", params=wanted)
+            rows += page["rows"]
+            token = page.get("nextPageToken", "")
+            if not token:
+                return rows
+
+    async def usage_csv(self, params: Mapping[str, str]) -> str:
+        """Return a report on usage as CSV."""
+        wanted = {**params, "format": "csv"}
+        return (await self._answer("GET", f"{_API}/usage", params=wanted)).text
+
+    async def reconcile(self, *, is_dry: bool) -> list[Json]:
+        """Return what differs between tasks and the cloud; have it settled unless dry."""
+        found = await self._call("POST", f"{_API}/reconcile", json={"dryRun": is_dry})
+        findings: list[Json] = found["findings"]
+        return findings
+
     async def talk(self, task_id: str, question: Question) -> AsyncIterator[Event]:
         """Ask a question and yield the events of the turn as they happen."""
         fields = _present({"taskId": task_id, "lang": question.language_code})
@@ -109,14 +132,17 @@ class Gateway:
             raise self._unreachable(error) from error
 
     async def _call(self, method: str, path: str, **request: Any) -> Json:
+        body: Json = (await self._answer(method, path, **request)).json()
+        return body
+
+    async def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             answer = await self._client.request(method, path, **request)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         if not answer.is_success:
             raise _error_of(answer)
-        body: Json = answer.json()
-        return body
+        return answer
 
     def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
         return UnreachableError(

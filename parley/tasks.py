@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from parley.gateway import Gateway, GatewayError, Json
+from parley.terminal import printable
 
 LIVE_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING")
 _STOPPABLE_STATES = LIVE_STATES[:3]
@@ -22,19 +22,13 @@ def table_of(tasks: Sequence[Json]) -> Table:
         table.add_column(heading, no_wrap=heading == "Task")
     for task in tasks:
         since = _readable(task.get("startTime") or task.get("createTime") or "")
-        shown = map(_printable, (_digital_human(task), task["roomId"]))
+        shown = map(printable, (_digital_human(task), task["roomId"]))
         table.add_row(task["taskId"], task["state"], *shown, since)
     return table
 
 
 def _digital_human(task: Json) -> str:
     return str(task.get("digitalHumanId", "the default"))
-
-
-def _printable(name: str) -> str:
-    """Return a client's name without what a terminal would obey: control characters and markup."""
-    visible = (each if each.isprintable() else ascii(each)[1:-1] for each in name)
-    return escape("".join(visible))
 
 
 def _readable(time: str) -> str:

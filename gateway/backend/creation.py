@@ -37,6 +37,7 @@ def order(
         background_color=body.background_color,
         max_duration=to_duration(body.max_duration_seconds),
         max_idle_duration=to_duration(body.max_idle_seconds),
+        max_absence=to_duration(body.max_absence_seconds),
         claim_timeout=to_duration(math.ceil(claim_timeout_s)),
     )
 

@@ -78,6 +78,12 @@ class CreateTaskBody(JsonRequest):
         description="End after so long without speech, 30 to 86400; default 120.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_idle_duration"),
     )
+    max_absence_seconds: Seconds | None = Field(
+        default=None,
+        description="End once the client is gone for so long, 5 to 3600: no open line, no watch, "
+        "no call with this task. Default: it may be gone.",
+        json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_absence"),
+    )
 
 
 class TaskBody(JsonRequest):

@@ -46,11 +46,13 @@ class Task(JsonModel):
     background_color: str | None = None
     max_duration_seconds: int
     max_idle_seconds: int
+    max_absence_seconds: int | None = None
     create_time: Instant | None = None
     start_time: Instant | None = None
     stop_time: Instant | None = None
     stop_reason: str | None = Field(
-        default=None, description="REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD or RECONCILED."
+        default=None,
+        description="REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.",
     )
     failure: Failure | None = None
     usage: Usage | None = None

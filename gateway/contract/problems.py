@@ -35,7 +35,9 @@ RETRY_AFTER_S = 1.0
 # Fields that the protos name differently from HTTP.
 HTTP_NAMES = {
     "after_sequence": "after",
+    "end_time": "to",
     "language_code": "lang",
+    "max_absence": "maxAbsenceSeconds",
     "max_duration": "maxDurationSeconds",
     "max_idle_duration": "maxIdleSeconds",
     "pcm": "audio",
@@ -44,6 +46,7 @@ HTTP_NAMES = {
     "response_format": "response_format",
     "resume_after_sequence": "after",
     "say.request_id": "requestId",
+    "start_time": "from",
     "states": "state",
     "text.request_id": "requestId",
     "voice_id": "voice",

@@ -52,6 +52,7 @@ def from_task(task: task_pb2.Task) -> models.Task:
         background_color=task.background_color or None,
         max_duration_seconds=task.max_duration.seconds,
         max_idle_seconds=task.max_idle_duration.seconds,
+        max_absence_seconds=task.max_absence.seconds or None,
         create_time=time_of(task, "create_time"),
         start_time=time_of(task, "start_time"),
         stop_time=time_of(task, "stop_time"),

@@ -16,6 +16,7 @@ from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_snapshot, from_task_event
 from gateway.contract.events import Snapshot
 from gateway.contract.fields import TaskIdInPath
+from gateway.contract.models import Done
 from gateway.contract.openapi import failures
 from gateway.contract.transcript import to_text
 from gateway.contract.turn_models import Conversation, LedgerAnswer
@@ -54,6 +55,11 @@ class HistoryRoutes:
                 **failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
             },
         )(self.get_conversation)
+        router.delete(
+            "/tasks/{taskId}/conversation",
+            summary="Remove what was said",
+            responses=failures(Reason.TASK_NOT_FOUND, Reason.TASK_NOT_ENDED),
+        )(self.delete_conversation)
         router.get(
             "/tasks/{taskId}/turns/{turnId}/ledger",
             summary="Get what became of a reply",
@@ -93,6 +99,13 @@ class HistoryRoutes:
         conversation = Conversation(task_id=task_id, turns=turns, last_sequence=found.last_sequence)
         return JSONResponse(conversation.to_json())
 
+    async def delete_conversation(self, task_id: TaskIdInPath) -> Done:
+        """Remove the turns and the events of a task that has ended; what it cost stays."""
+        await self._backend.ask(
+            self._backend.task.DeleteConversation, pb.DeleteConversationRequest(task_id=task_id)
+        )
+        return Done(message="Conversation removed")
+
     async def get_ledger(self, task_id: TaskIdInPath, turn_id: TurnIdInPath) -> LedgerAnswer:
         """Return which text became which sound, and how much of it was heard.
 
@@ -123,11 +136,14 @@ class HistoryRoutes:
         events = self._events(task_id, resumed, request.url.path)
         async with asyncio.timeout(CALL_TIMEOUT_S):
             first = await anext(events)
-        if isinstance(first, Snapshot) and _is_over(first, seen=resumed):
+        if resumed is None or not (isinstance(first, Snapshot) and _is_over(first)):
+            return EventStream(first, events, drain=self._drain)
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            second = await anext(events, None)
+        if second is None:
             # The one answer that keeps an EventSource from connecting again.
-            await events.aclose()
             return Response(status_code=STREAM_ENDED)
-        return EventStream(first, events, drain=self._drain)
+        return EventStream(first, _chain(second, events), drain=self._drain)
 
     async def _conversation(self, task_id: str) -> pb.GetConversationResponse:
         """Return all turns, which come in pages."""
@@ -156,7 +172,13 @@ class HistoryRoutes:
                     yield event
 
 
-def _is_over(snapshot: Snapshot, *, seen: int | None) -> bool:
-    """Whether the task has ended, and the client has seen all its events."""
-    data = snapshot.data
-    return data.task.state in FINAL_STATES and data.last_sequence == seen
+def _is_over(snapshot: Snapshot) -> bool:
+    """Whether the task has ended, so that all its events are there or have been removed."""
+    return snapshot.data.task.state in FINAL_STATES
+
+
+async def _chain(first: Event, rest: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    async with aclosing(rest):
+        yield first
+        async for event in rest:
+            yield event

@@ -69,6 +69,7 @@ class TaskRoutes:
                     Reason.REQUEST_ID_REUSED,
                     Reason.DIGITAL_HUMAN_NOT_FOUND,
                     Reason.QUOTA_EXCEEDED,
+                    Reason.BUDGET_EXCEEDED,
                     Reason.AVATAR_CAPACITY_EXCEEDED,
                     Reason.AVATAR_START_FAILED,
                     Reason.CLOUD_BUSY,

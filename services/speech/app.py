@@ -11,6 +11,7 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.replicas import replicas
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.speech.conversation.abandoned import cutting_off
+from services.speech.conversation.clients import noting_clients
 from services.speech.conversation.ownership import kept_alive
 from services.speech.conversation.registry import (
     DRAIN_S,
@@ -122,6 +123,7 @@ async def running(
         )
         streams = StreamFactory(
             conversations=conversations,
+            clients=await enter(noting_clients(records)),
             records=records,
             avatars=avatars,
             service_token=options.service_token,

@@ -11,19 +11,23 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.task.ends import Ends
 from services.task.health import report_health
 from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
 from services.task.off_air import KnownAvatars, UnrecordedStops
 from services.task.ports import Cloud, Quota, Replica
+from services.task.presence import Presence
 from services.task.reconciler import Reconciler
+from services.task.retention import Keeping, Retention
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
 from services.task.state_machine import TaskStateMachine
 from services.task.step import Pace, Steps
 from services.task.storage import OpenStorage, storage_of
 from services.task.tasks import Clock
+from services.task.usage import Budget, Period
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -65,25 +69,20 @@ async def running(
             notifier=storage.notifier,
             jobs=jobs,
         )
-        servicer = TaskServicer(
+        quota = _quota(settings)
+        lifecycle = LifeCycle(
             journal=journal,
-            lifecycle=LifeCycle(
+            state_machine=state_machine,
+            jobs=jobs,
+            quota=quota,
+            unrecorded=UnrecordedStops(
                 journal=journal,
+                cloud=cloud,
                 state_machine=state_machine,
+                avatars=avatars,
                 jobs=jobs,
-                quota=_quota(settings),
-                unrecorded=UnrecordedStops(
-                    journal=journal,
-                    cloud=cloud,
-                    state_machine=state_machine,
-                    avatars=avatars,
-                    jobs=jobs,
-                ),
-                stop_patience_s=STOP_PATIENCE_S,
             ),
-            notifier=storage.notifier,
-            clock=clock,
-            durations=_durations(settings),
+            stop_patience_s=STOP_PATIENCE_S,
         )
         reconciler = Reconciler(
             replica_id=replica.replica_id,
@@ -94,12 +93,40 @@ async def running(
             avatars=avatars,
             owns_account=settings.owns_account,
         )
+        ends = Ends(
+            replica_id=replica.replica_id,
+            journal=journal,
+            end=lifecycle.end,
+            budget=quota.budget,
+            clock=clock,
+        )
+        presence = Presence(journal, clock)
+        servicer = TaskServicer(
+            journal=journal,
+            lifecycle=lifecycle,
+            notifier=storage.notifier,
+            clock=clock,
+            durations=_durations(settings),
+            presence=presence,
+            ends=ends,
+            reconciler=reconciler,
+            jobs=jobs,
+        )
+        retention = Retention(
+            replica_id=replica.replica_id,
+            journal=journal,
+            clock=clock,
+            keeping=_keeping(settings),
+        )
 
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
 
         jobs.begin(log_jumps(steady), name="clock")
         jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
+        jobs.begin(ends.run(), name="ends")
+        jobs.begin(presence.run(), name="presence")
+        jobs.begin(retention.run(), name="retention")
         async with serving(_serving_options(settings), [SERVICE], register) as server:
             health = jobs.begin(report_health(server, storage.probe), name="health")
             try:
@@ -122,7 +149,28 @@ def _pace(settings: TaskSettings) -> Pace:
 
 
 def _quota(settings: TaskSettings) -> Quota:
-    return Quota(running=settings.max_running, running_per_user=settings.max_running_per_user)
+    return Quota(
+        running=settings.max_running,
+        running_per_user=settings.max_running_per_user,
+        budget=_budget(settings),
+    )
+
+
+def _budget(settings: TaskSettings) -> Budget | None:
+    if not settings.budget_user_seconds:
+        return None
+    period = Period(settings.budget_period)
+    return Budget(user_seconds=settings.budget_user_seconds, period=period)
+
+
+def _keeping(settings: TaskSettings) -> Keeping:
+    return Keeping(
+        conversations=_days(settings.keep_conversation_days), tasks=_days(settings.keep_days)
+    )
+
+
+def _days(number: int) -> timedelta | None:
+    return timedelta(days=number) if number else None
 
 
 def _durations(settings: TaskSettings) -> Durations:

@@ -47,7 +47,7 @@ class AvatarCloud:
             stream_id=task.stream_id,
             digital_human_id=task.digital_human_id,
             background_color=task.background_color,
-            max_duration=to_duration(task.max_duration.total_seconds()),
+            max_duration=to_duration(task.lifetime.total_seconds()),
             max_idle_duration=to_duration(task.max_idle_duration.total_seconds()),
         )
         answer = await self._ask(self._avatars.any.StartAvatar, request, START_TIMEOUT_S)

@@ -1,6 +1,7 @@
 """Creates, stops and refreshes tasks for callers who may disconnect or retry."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -85,9 +86,18 @@ class LifeCycle:
             raise
         is_repeat = before.state is TaskState.STOPPING or before.state.is_final
         if not after.state.is_final:
-            stop = self._jobs.begin(self._check(task_id), name=f"stop {task_id}")
-            await asyncio.wait({stop}, timeout=self._stop_patience_s)
+            await asyncio.wait({self._begin_stop(task_id)}, timeout=self._stop_patience_s)
         return await self._journal.get(task_id), is_repeat
+
+    async def end(self, task_id: str, change: Callable[[Task], Task]) -> tuple[Task, Task]:
+        """Stop a task if `change` makes it stopping, and wait for nothing; return it before, after.
+
+        Raises ServiceError.
+        """
+        before, after = await self._journal.change(task_id, change)
+        if before.state is not after.state:
+            self._begin_stop(task_id)
+        return before, after
 
     async def refresh(self, task_id: str) -> Task:
         """Return a task after asking the cloud about it; as recorded if the cloud is silent."""
@@ -111,6 +121,9 @@ class LifeCycle:
         if found.failure is not None:
             raise ServiceError(found.failure.reason, found.failure.message)
         return found, True
+
+    def _begin_stop(self, task_id: str) -> asyncio.Task[None]:
+        return self._jobs.begin(self._check(task_id), name=f"stop {task_id}")
 
     async def _check(self, task_id: str) -> None:
         try:

@@ -1,41 +1,44 @@
-"""Page tokens of task lists: opaque to callers, valid only with the filter they were made for."""
+"""Page tokens: opaque to callers, valid only for the list that they were made for."""
 
 import base64
 import binascii
 import hashlib
+from dataclasses import replace
 
 from services.runtime.errors import ServiceError, invalid
 from services.task.ports import TaskFilter
-from services.task.tasks import is_task_id
+from services.task.usage import UsageFilter
 
 _SEPARATOR = "."
 
 
-def encode(task_id: str, wanted: TaskFilter) -> str:
-    """Return the token of the page that follows a task."""
-    text = task_id + _SEPARATOR + _digest(wanted)
+def encode(position: str, wanted: TaskFilter | UsageFilter) -> str:
+    """Return the token of the page after a position in the list of what is wanted."""
+    text = position + _SEPARATOR + _digest(wanted)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(token: str, wanted: TaskFilter) -> str:
-    """Return the task that a page follows. Raises ServiceError with INVALID_REQUEST."""
+def decode(token: str, wanted: TaskFilter | UsageFilter) -> str:
+    """Return the position that a page follows. Raises ServiceError with INVALID_REQUEST."""
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (UnicodeError, binascii.Error):
-        raise _bad_token("it is not a `next_page_token`") from None
-    task_id, _, digest = text.partition(_SEPARATOR)
-    if not is_task_id(task_id):
-        raise _bad_token("it is not a `next_page_token`")
+        raise bad_token() from None
+    position, separator, digest = text.rpartition(_SEPARATOR)
+    if not separator:
+        raise bad_token()
     if digest != _digest(wanted):
-        raise _bad_token("it belongs to a list with another filter")
-    return task_id
+        raise invalid("page_token", "page_token", "it belongs to a list with another filter")
+    return position
 
 
-def _digest(wanted: TaskFilter) -> str:
-    text = repr((sorted(wanted.states), wanted.user_id, wanted.avatar_id))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def bad_token() -> ServiceError:
+    """Return the error for a token that this service did not make."""
+    return invalid("page_token", "page_token", "it is not a `next_page_token`")
 
 
-def _bad_token(rule: str) -> ServiceError:
-    return invalid("page_token", "page_token", rule)
+def _digest(wanted: TaskFilter | UsageFilter) -> str:
+    if isinstance(wanted, TaskFilter):
+        wanted = replace(wanted, states=tuple(sorted(wanted.states)))
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]

@@ -1,6 +1,6 @@
 """What tasks need from outside: the cloud that runs avatars, and storage with its notifier."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from services.task.conversation import (
     TaskEvent,
 )
 from services.task.tasks import Task, TaskState
+from services.task.usage import Budget, Overspent, Position, UsageFilter, UsageRow, Window
 
 REQUEST_LIFE = timedelta(hours=24)
 """How long a call may be repeated with its request id."""
@@ -73,10 +74,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many tasks may be live at once, in total and per named user."""
+    """How many tasks may be live at once, in total and per named user, and what they may cost."""
 
     running: int
     running_per_user: int
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +145,9 @@ class Journal(Protocol):
     ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created.
 
-        A new one is recorded under its `first_lease`, which the replica holds. Raises
-        ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, STREAM_IN_USE.
+        A new one is recorded under its `first_lease`, which the replica holds, and with what is
+        left of its user's budget. Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED,
+        BUDGET_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:
@@ -269,6 +272,38 @@ class Journal(Protocol):
 
     async def release_conversation(self, task_id: str, epoch: int) -> None:
         """Give a conversation back, unless it has moved."""
+
+    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Record when the clients of tasks were there, unless they had been a moment before.
+
+        Tasks that may do without a client, are over or do not exist are left alone.
+        """
+
+    async def absent(self, *, noted_since: datetime) -> Sequence[Task]:
+        """Return the tasks whose clients are gone for too long; see Task.is_absent."""
+
+    async def erase(self, task_id: str) -> bool:
+        """Remove a part of what was said in a task that has ended; return whether more is left.
+
+        From the first part on, nothing can be added. Raises ServiceError with TASK_NOT_ENDED.
+        """
+
+    async def erase_ended(self, *, before: datetime) -> bool:
+        """Erase a part of the tasks that ended before a time; return whether more may be left."""
+
+    async def remove_ended(self, *, before: datetime) -> bool:
+        """Remove some erased tasks that ended before a time; return whether more may be left.
+
+        What they cost stays part of `usage` by user.
+        """
+
+    async def usage(
+        self, wanted: UsageFilter, *, after: Position | None, size: int
+    ) -> Sequence[UsageRow]:
+        """Return up to `size` rows of a report after a position (None: the first), in order."""
+
+    async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
+        """Return the live tasks of a period whose users have used up their budgets."""
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

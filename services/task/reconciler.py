@@ -8,10 +8,11 @@ import structlog
 
 from services.runtime.errors import ServiceError
 from services.task.abandoned import close_abandoned_turns
+from services.task.findings import Finding, about_stray, find_due, is_stray
 from services.task.off_air import KnownAvatars
-from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
+from services.task.ports import Avatar, Cloud, Journal, Lease
 from services.task.state_machine import TaskStateMachine
-from services.task.tasks import Clock, Task, TaskState
+from services.task.tasks import Clock, Task
 from services.task.telemetry import LEAKED_SECONDS, forget_live, note_live
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,30 @@ class Reconciler:
         else:
             self._counted_to = self._clock()
             forget_live()
+        await self._take_due()
+
+    async def find(self) -> Sequence[Finding]:
+        """Return what differs between the tasks and what the cloud runs; changes nothing.
+
+        Raises ServiceError, also when the cloud does not list its avatars.
+        """
+        tasks = await self._journal.live()
+        avatars = _by_id(await self._cloud.list_avatars())
+        return [
+            *find_due(tasks, avatars, now=self._clock()),
+            *[
+                about_stray(avatar)
+                for avatar in avatars.values()
+                if is_stray(avatar, await self._owners(avatar), owns_account=self._owns_account)
+            ],
+        ]
+
+    async def settle(self) -> None:
+        """Settle now what differs, together with all replicas. Raises ServiceError."""
+        await self._compare(await self._journal.live())
+        await self._take_due()
+
+    async def _take_due(self) -> None:
         while due := await self._due():
             await _attempt_all(self._state_machine.resume(lease) for lease in due)
 
@@ -86,12 +111,14 @@ class Reconciler:
         # Read before the list is requested, so that no task is missed in a list older than itself.
         tasks = await self._journal.live()
         note_live(tasks)
+        await self._compare(tasks)
+
+    async def _compare(self, tasks: Sequence[Task]) -> None:
         listed_at = self._clock()
         self._avatars.note_all(tasks)
         avatars = await self._list()
-        await self._journal.mark_due(
-            [task.task_id for task in tasks if self._needs_check(task, avatars)]
-        )
+        due = {each.task_id for each in find_due(tasks, avatars, now=listed_at)}
+        await self._journal.mark_due(sorted(due - self._state_machine.busy))
         await _attempt_all(
             self._stop_if_stray(avatar, listed_at)
             for avatar in (avatars.values() if avatars else ())
@@ -102,39 +129,26 @@ class Reconciler:
 
     async def _list(self) -> Mapping[str, Avatar] | None:
         try:
-            avatars: Sequence[Avatar] = await self._cloud.list_avatars()
+            return _by_id(await self._cloud.list_avatars())
         except ServiceError as error:
             log.warning("cloud did not list its avatars", reason=error.reason.value)
             return None
-        return {avatar.avatar_id: avatar for avatar in avatars}
 
-    def _needs_check(self, task: Task, avatars: Mapping[str, Avatar] | None) -> bool:
-        if task.task_id in self._state_machine.busy:
-            return False
-        match task.state:
-            case TaskState.STOPPING:
-                return True
-            case TaskState.STREAMING if self._is_due(task):
-                return True
-            case TaskState.STREAMING:
-                return avatars is not None and not _is_on_air(avatars.get(task.avatar_id))
-            case _:
-                return avatars is not None
-
-    def _is_due(self, task: Task) -> bool:
-        now = self._clock()
-        return task.expire_time <= now or task.is_unclaimed(now)
+    async def _owners(self, avatar: Avatar) -> Sequence[Task]:
+        since = self._clock() - AVATAR_LIFE
+        return await self._journal.of_stream(avatar.room_id, avatar.stream_id, since=since)
 
     async def _stop_if_stray(self, avatar: Avatar, listed_at: datetime) -> None:
-        owners = await self._journal.of_stream(
-            avatar.room_id, avatar.stream_id, since=self._clock() - AVATAR_LIFE
-        )
-        is_ours = self._owns_account or bool(owners)
-        if is_ours and not any(_may_own(task, avatar) for task in owners):
+        owners = await self._owners(avatar)
+        if is_stray(avatar, owners, owns_account=self._owns_account):
             leaked_s = _leaked_s(avatar, owners, counted_to=self._counted_to, until=listed_at)
             LEAKED_SECONDS.inc(leaked_s)
             log.warning("stray avatar found", stream_id=avatar.stream_id, leaked_s=leaked_s)
             await self._cloud.stop_avatar(avatar.avatar_id)
+
+
+def _by_id(avatars: Sequence[Avatar]) -> Mapping[str, Avatar]:
+    return {avatar.avatar_id: avatar for avatar in avatars}
 
 
 async def _attempt_all(steps: Iterable[Awaitable[object]]) -> None:
@@ -156,10 +170,6 @@ async def _attempt(step: Awaitable[object], places: asyncio.Semaphore) -> None:
             log.exception("reconciliation step failed unexpectedly")
 
 
-def _is_on_air(avatar: Avatar | None) -> bool:
-    return avatar is not None and avatar.state in (AvatarState.STARTING, AvatarState.STREAMING)
-
-
 def _leaked_s(
     avatar: Avatar, owners: Sequence[Task], *, counted_to: datetime | None, until: datetime
 ) -> float:
@@ -169,7 +179,3 @@ def _leaked_s(
     began = max(filter(None, ends), default=None) or avatar.create_time or counted_to or until
     since = max(began, counted_to or began)
     return max(0.0, (until - since).total_seconds())
-
-
-def _may_own(task: Task, avatar: Avatar) -> bool:
-    return not task.state.is_final and task.avatar_id in ("", avatar.avatar_id)

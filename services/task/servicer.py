@@ -1,7 +1,7 @@
 """The task service's gRPC contract on top of its life cycle and journal."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -11,15 +11,20 @@ import grpc
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.runtime.wire import to_duration
-from services.task import pages, wire
+from services.task import pages, usage_wire, wire
+from services.task.ends import Ends
+from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
-from services.task.ports import CLOSING_GRACE, LEASE_S, Journal, Notifier, Replica
-from services.task.tasks import Clock
+from services.task.ports import CLOSING_GRACE, LEASE_S, Journal, Notifier, Replica, Snapshot
+from services.task.presence import Presence
+from services.task.reconciler import Reconciler
+from services.task.tasks import Clock, Task
 from services.task.watch import watch
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 50
+DEFAULT_USAGE_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +46,20 @@ class TaskServicer(TaskServiceServicer):
         notifier: Notifier,
         clock: Clock,
         durations: Durations,
+        presence: Presence,
+        ends: Ends,
+        reconciler: Reconciler,
+        jobs: Jobs,
     ) -> None:
         self._journal = journal
         self._lifecycle = lifecycle
         self._notifier = notifier
         self._clock = clock
         self._durations = durations
+        self._presence = presence
+        self._ends = ends
+        self._reconciler = reconciler
+        self._jobs = jobs
 
     async def CreateTask(
         self, request: pb.CreateTaskRequest, context: Context
@@ -75,11 +88,13 @@ class TaskServicer(TaskServiceServicer):
     ) -> pb.ClaimTaskResponse:
         """Claim a task, so that it is not stopped."""
         task = await self._lifecycle.claim(request.task_id)
+        self._note(task)
         return pb.ClaimTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
         task = await self._journal.get(request.task_id)
+        self._note(task)
         return pb.GetTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ListTasks(
@@ -113,8 +128,11 @@ class TaskServicer(TaskServiceServicer):
         after = request.after_sequence if request.HasField("after_sequence") else None
         updates = watch(self._journal, self._notifier, request.task_id, after)
         async with aclosing(updates):
-            async for update in updates:
-                yield wire.to_update(update, self._clock())
+            with ExitStack() as present:
+                async for update in updates:
+                    if isinstance(update, Snapshot):
+                        present.enter_context(self._presence.watching(update.task))
+                    yield wire.to_update(update, self._clock())
 
     async def RefreshTask(
         self, request: pb.RefreshTaskRequest, context: Context
@@ -124,6 +142,7 @@ class TaskServicer(TaskServiceServicer):
         if request.WhichOneof("target") == "avatar_id":
             task_id = (await self._journal.get_by_avatar(request.avatar_id)).task_id
         task = await self._lifecycle.refresh(task_id)
+        self._note(task)
         return pb.RefreshTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def KeepReplica(
@@ -165,6 +184,7 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.GetConversationRequest, context: Context
     ) -> pb.GetConversationResponse:
         """Return a page of what was said in a task."""
+        self._presence.note([request.task_id])
         conversation = await self._journal.conversation(
             request.task_id,
             after_turn_id=request.after_turn_id,
@@ -179,5 +199,51 @@ class TaskServicer(TaskServiceServicer):
 
     async def GetTurn(self, request: pb.GetTurnRequest, context: Context) -> pb.GetTurnResponse:
         """Return a turn with its full ledger."""
+        self._presence.note([request.task_id])
         recorded = await self._journal.turn(request.task_id, request.turn_id)
         return wire.to_recorded_turn(recorded)
+
+    async def DeleteConversation(
+        self, request: pb.DeleteConversationRequest, context: Context
+    ) -> pb.DeleteConversationResponse:
+        """Remove what was said in a task that has ended."""
+        while await self._journal.erase(request.task_id):
+            pass
+        return pb.DeleteConversationResponse()
+
+    async def NoteClients(
+        self, request: pb.NoteClientsRequest, context: Context
+    ) -> pb.NoteClientsResponse:
+        """Note that the clients of tasks are there."""
+        self._presence.note(request.task_ids)
+        return pb.NoteClientsResponse()
+
+    async def ListUsage(
+        self, request: pb.ListUsageRequest, context: Context
+    ) -> pb.ListUsageResponse:
+        """Report what tasks cost."""
+        wanted = usage_wire.from_usage_request(request)
+        after = usage_wire.from_page_token(request.page_token, wanted)
+        size = request.page_size or DEFAULT_USAGE_PAGE_SIZE
+        rows = await self._journal.usage(wanted, after=after, size=size + 1)
+        return usage_wire.to_usage_page(rows, wanted, size)
+
+    async def Reconcile(
+        self, request: pb.ReconcileRequest, context: Context
+    ) -> pb.ReconcileResponse:
+        """Report what differs between tasks and the cloud, and settle it unless told otherwise."""
+        differences = await self._reconciler.find()
+        ends = await self._ends.find()
+        if not request.dry_run:
+            self._jobs.begin(self._settle(), name="settle")
+        return pb.ReconcileResponse(
+            findings=[usage_wire.to_finding(each) for each in (*differences, *ends)]
+        )
+
+    async def _settle(self) -> None:
+        await self._ends.carry_out()
+        await self._reconciler.settle()
+
+    def _note(self, task: Task) -> None:
+        if task.max_absence is not None:
+            self._presence.note([task.task_id])

@@ -1,5 +1,7 @@
 """The settings of the task service, read from TASK_* and PARLEY_* variables."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -49,6 +51,12 @@ class TaskSettings(ProcessSettings):
     )
     max_running: int = Field(100, ge=1, description="tasks that may run at once")
     max_running_per_user: int = Field(10, ge=1, description="tasks of one user at once")
+    budget_user_seconds: int = Field(
+        0, ge=0, description="billable seconds of each named user in a period; 0: no limit"
+    )
+    budget_period: Literal["day", "month"] = Field(
+        "month", description="when budgets are renewed, in UTC: day or month"
+    )
     owns_account: bool = Field(
         False,
         description="whether nobody else uses the cloud's account: avatars that are not in the"
@@ -60,6 +68,16 @@ class TaskSettings(ProcessSettings):
     poll_s: float = Field(0.2, gt=0, description="seconds between polls of a starting task")
     settle_s: float = Field(
         45.0, ge=20, description="seconds until an order unknown to the cloud counts as lost"
+    )
+    keep_days: int = Field(
+        0, ge=0, le=3650, description="days after its end for which a task is kept; 0: for ever"
+    )
+    keep_conversation_days: int = Field(
+        0,
+        ge=0,
+        le=3650,
+        description="days after its end for which what was said in a task is kept; 0: as long as"
+        " the task",
     )
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"

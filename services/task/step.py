@@ -168,7 +168,7 @@ class Steps:
     async def _check_stream(self, lease: Lease, task: Task) -> Task:
         now = self.clock()
         if task.expire_time <= now:
-            return await self._stop(lease, StopReason.EXPIRED)
+            return await self._stop(lease, task.expire_reason)
         if task.is_unclaimed(now):
             return await self._stop(lease, StopReason.CLIENT_GONE)
         avatar = await self.cloud.get_avatar(task.avatar_id)

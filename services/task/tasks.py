@@ -16,6 +16,8 @@ Clock: TypeAlias = Callable[[], datetime]
 TASK_ID_PREFIX = "task_"
 # The cloud counts from moments slightly before or after those known here.
 CLOUD_CLOCK_TOLERANCE = timedelta(seconds=5)
+SEEN_SHARE = 4
+"""That a client is there is recorded once in so many parts of the time that it may be gone."""
 # Crockford's base 32 in lower case: no letters that look like digits, and ids sort as text.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _HALF_LENGTH = 13
@@ -61,6 +63,7 @@ class StopReason(StrEnum):
     CLIENT_GONE = "CLIENT_GONE"
     CLOUD = "CLOUD"
     RECONCILED = "RECONCILED"
+    BUDGET = "BUDGET"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,13 @@ class Task:
     avatar_id: str = ""
     max_duration: timedelta
     max_idle_duration: timedelta
+    max_absence: timedelta | None = None
+    """How long its client may be gone; None: for ever."""
+    budget: timedelta | None = None
+    """What its user had left when it was created; None: no limit."""
     create_time: datetime
+    seen_time: datetime | None = None
+    """When its client was last known to be there; kept only with `max_absence`."""
     claim_by: datetime | None = None
     """When the task ends unless its creator claims it; None: claimed."""
     accept_time: datetime | None = None
@@ -101,13 +110,34 @@ class Task:
     failure: Failure | None = None
 
     @property
+    def lifetime(self) -> timedelta:
+        """How long after its creation the task must be over."""
+        return self.max_duration if self.budget is None else min(self.max_duration, self.budget)
+
+    @property
     def expire_time(self) -> datetime:
         """When the task must be over."""
-        return self.create_time + self.max_duration
+        return self.create_time + self.lifetime
+
+    @property
+    def expire_reason(self) -> StopReason:
+        """Why the task must be over then."""
+        is_limited = self.lifetime < self.max_duration
+        return StopReason.BUDGET if is_limited else StopReason.EXPIRED
 
     def is_unclaimed(self, now: datetime) -> bool:
         """Whether the time to claim the task has passed."""
         return self.claim_by is not None and self.claim_by <= now
+
+    def is_absent(self, now: datetime, *, noted_since: datetime) -> bool:
+        """Whether its client, on air, is gone for too long.
+
+        Clients that came before `noted_since` could not be noted, which is no fault of theirs.
+        """
+        if self.max_absence is None or self.state is not TaskState.STREAMING:
+            return False
+        seen = max(filter(None, (self.seen_time, self.start_time, noted_since)))
+        return now >= seen + self.max_absence + self.max_absence / SEEN_SHARE
 
     def billable_seconds(self, now: datetime) -> int:
         """Return the seconds, rounded up, from the cloud's acceptance to the end, or to `now`."""
@@ -154,6 +184,13 @@ def stopping(task: Task, *, reason: StopReason) -> Task:
     return _moved(task, TaskState.STOPPING, stop_reason=reason)
 
 
+def left(task: Task, *, now: datetime, noted_since: datetime) -> Task:
+    """The task should end if its client is gone for too long."""
+    if task.is_absent(now, noted_since=noted_since):
+        return stopping(task, reason=StopReason.CLIENT_GONE)
+    return task
+
+
 def stopped(task: Task, *, at: datetime) -> Task:
     """Nothing runs any more for a stopping task; it has failed if a failure was the cause."""
     return _moved(task, TaskState.FAILED if task.failure else TaskState.STOPPED, stop_time=at)
@@ -184,7 +221,7 @@ def end_by_cloud(
     first_end = min(task.expire_time, idle_end)
     if now < first_end - CLOUD_CLOCK_TOLERANCE:
         return StopReason.CLOUD, now
-    reason = StopReason.EXPIRED if first_end == task.expire_time else StopReason.IDLE
+    reason = task.expire_reason if first_end == task.expire_time else StopReason.IDLE
     return reason, min(first_end, now)
 
 

@@ -49,7 +49,9 @@ def from_create_request(
         background_color=request.background_color,
         max_duration=_from_whole_seconds(request.max_duration) or max_duration,
         max_idle_duration=_from_whole_seconds(request.max_idle_duration) or max_idle_duration,
+        max_absence=_from_whole_seconds(request.max_absence) or None,
         create_time=now,
+        seen_time=now if request.HasField("max_absence") else None,
         claim_by=now + timedelta(seconds=from_duration(request.claim_timeout))
         if request.HasField("claim_timeout")
         else None,
@@ -129,6 +131,7 @@ def to_task(task: Task, now: datetime) -> pb.Task:
         start_time=_to_optional_timestamp(task.start_time),
         stop_time=_to_optional_timestamp(task.stop_time),
         failure=_to_failure(task.failure),
+        max_absence=_to_optional_duration(task.max_absence),
     )
     if task.stop_reason is not None:
         message.stop_reason = pb.StopReason.Value(f"STOP_REASON_{task.stop_reason}")
@@ -254,6 +257,10 @@ def _from_whole_seconds(duration: Duration) -> timedelta:
 
 def _to_optional_timestamp(time: datetime | None) -> Timestamp | None:
     return None if time is None else to_timestamp(time.timestamp())
+
+
+def _to_optional_duration(duration: timedelta | None) -> Duration | None:
+    return None if duration is None else to_duration(duration.total_seconds())
 
 
 def _to_failure(failure: Failure | None) -> status_pb2.Status | None:

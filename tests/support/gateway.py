@@ -546,11 +546,12 @@ async def running_gateway(
     origins: tuple[str, ...] = (),
     hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
+    task_target: str = "",
     speech_target: str = "",
     drain: Drain | None = None,
     **options: Any,
 ) -> AsyncIterator[RunningGateway]:
-    """Serve a gateway over scripted services, or over another speech service at `speech_target`."""
+    """Serve a gateway over scripted services, or over others at the targets."""
     script = Script()
     # The RPCs that the gateway never calls stay abstract for the type checker only.
     tasks = ScriptedTasks(script)  # type: ignore[abstract]
@@ -572,7 +573,7 @@ async def running_gateway(
             )
         )
         targets = Targets(
-            task=behind.address,
+            task=task_target or behind.address,
             speech=speech_target or behind.address,
             avatar=behind.address,
         )

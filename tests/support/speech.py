@@ -336,6 +336,8 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         self.owners = Owners()
         self.outage: ServiceError | None = None
         """What replicas are told that want to be kept alive, or to hold a conversation."""
+        self.noted: asyncio.Queue[str] = asyncio.Queue()
+        """Tasks whose clients are there."""
         self.asked = asyncio.Event()
         """A task was looked up."""
         self.add(TASK_ID)
@@ -348,8 +350,9 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         persona_id: str = "",
         language_code: str = "",
         max_idle_s: float = 120,
+        max_absence_s: int = 0,
     ) -> None:
-        """Put a task on air."""
+        """Put a task on air; `max_absence_s` 0 means that its client may be gone."""
         self.tasks[task_id] = task = task_pb2.Task(
             task_id=task_id,
             state=state,
@@ -358,6 +361,8 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
             language_code=language_code,
         )
         task.max_idle_duration.FromTimedelta(timedelta(seconds=max_idle_s))
+        if max_absence_s:
+            task.max_absence.FromSeconds(max_absence_s)
         self.records[task_id] = []
 
     async def GetTask(
@@ -366,6 +371,14 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
         """Return a task."""
         self.asked.set()
         return task_pb2.GetTaskResponse(task=self._task(request.task_id))
+
+    async def NoteClients(
+        self, request: task_pb2.NoteClientsRequest, context: Any
+    ) -> task_pb2.NoteClientsResponse:
+        """Note that clients are there."""
+        for task_id in request.task_ids:
+            self.noted.put_nowait(task_id)
+        return task_pb2.NoteClientsResponse()
 
     async def StopTask(
         self, request: task_pb2.StopTaskRequest, context: Any

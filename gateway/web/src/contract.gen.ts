@@ -103,7 +103,11 @@ export interface paths {
         get: operations["get_conversation_api_digital_human_tasks__taskId__conversation_get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove what was said
+         * @description Remove the turns and the events of a task that has ended; what it cost stays.
+         */
+        delete: operations["delete_conversation_api_digital_human_tasks__taskId__conversation_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -250,6 +254,46 @@ export interface paths {
         get: operations["create_token_api_token_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/digital-human/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report what tasks cost
+         * @description Return what tasks cost by the day of their creation.
+         */
+        get: operations["report_api_digital_human_usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/digital-human/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare tasks with the cloud
+         * @description Return what differs between the tasks and what the cloud runs; settle it unless dry.
+         */
+        post: operations["reconcile_api_digital_human_reconcile_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -517,6 +561,11 @@ export interface components {
              * @description End after so long without speech, 30 to 86400; default 120.
              */
             maxIdleSeconds?: number | null;
+            /**
+             * Maxabsenceseconds
+             * @description End once the client is gone for so long, 5 to 3600: no open line, no watch, no call with this task. Default: it may be gone.
+             */
+            maxAbsenceSeconds?: number | null;
         };
         /**
          * DigitalHuman
@@ -555,6 +604,42 @@ export interface components {
             reason: string;
             /** Message */
             message: string;
+        };
+        /**
+         * Finding
+         * @description A difference between what should run and what does.
+         */
+        Finding: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "STOP_TASK" | "CHECK_TASK" | "STOP_AVATAR";
+            /** Taskid */
+            taskId?: string;
+            /** Avatarid */
+            avatarId?: string;
+            /** Streamid */
+            streamId: string;
+            /**
+             * Reason
+             * @description In words for operators.
+             */
+            reason: string;
+        };
+        /**
+         * Findings
+         * @description All differences.
+         */
+        Findings: {
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
         };
         /**
          * Health
@@ -779,6 +864,18 @@ export interface components {
             url?: string;
         };
         /**
+         * ReconcileBody
+         * @description How to reconcile.
+         */
+        ReconcileBody: {
+            /**
+             * Dryrun
+             * @description Whether to change nothing.
+             * @default false
+             */
+            dryRun: boolean | null;
+        };
+        /**
          * SayBody
          * @description Words for the digital human to say.
          */
@@ -864,6 +961,8 @@ export interface components {
             maxDurationSeconds: number;
             /** Maxidleseconds */
             maxIdleSeconds: number;
+            /** Maxabsenceseconds */
+            maxAbsenceSeconds?: number;
             /**
              * Createtime
              * @description RFC 3339, UTC.
@@ -884,7 +983,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD or RECONCILED.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -928,6 +1027,8 @@ export interface components {
             maxDurationSeconds: number;
             /** Maxidleseconds */
             maxIdleSeconds: number;
+            /** Maxabsenceseconds */
+            maxAbsenceSeconds?: number;
             /**
              * Createtime
              * @description RFC 3339, UTC.
@@ -948,7 +1049,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD or RECONCILED.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -984,6 +1085,8 @@ export interface components {
             maxDurationSeconds: number;
             /** Maxidleseconds */
             maxIdleSeconds: number;
+            /** Maxabsenceseconds */
+            maxAbsenceSeconds?: number;
             /**
              * Createtime
              * @description RFC 3339, UTC.
@@ -1004,7 +1107,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD or RECONCILED.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -1186,6 +1289,56 @@ export interface components {
              */
             stopTime?: string;
             /** Billableseconds */
+            billableSeconds: number;
+        };
+        /**
+         * UsageReport
+         * @description What tasks cost.
+         */
+        UsageReport: {
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+            /** Rows */
+            rows: components["schemas"]["UsageRow"][];
+            /**
+             * Nextpagetoken
+             * @description Token of the next page; absent on the last.
+             */
+            nextPageToken?: string;
+        };
+        /**
+         * UsageRow
+         * @description What a user's tasks of a day cost, or one task.
+         */
+        UsageRow: {
+            /**
+             * Day
+             * @description The day on which they were created, in UTC.
+             * @example 2026-01-31
+             */
+            day: string;
+            /**
+             * Userid
+             * @description Absent for tasks of nobody.
+             */
+            userId?: string;
+            /**
+             * Taskid
+             * @description With `groupBy=task`.
+             */
+            taskId?: string;
+            /** Tasks */
+            tasks: number;
+            /** Turns */
+            turns: number;
+            /**
+             * Billableseconds
+             * @description Each task's rounded up; growing while one runs.
+             */
             billableSeconds: number;
         };
         /**
@@ -2013,7 +2166,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description QUOTA_EXCEEDED: Too many tasks at once, AVATAR_CAPACITY_EXCEEDED: The account's avatars are all in use, RATE_LIMITED: Too many requests */
+            /** @description QUOTA_EXCEEDED: Too many tasks at once, BUDGET_EXCEEDED: The user's budget is used up, AVATAR_CAPACITY_EXCEEDED: The account's avatars are all in use, RATE_LIMITED: Too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2417,6 +2570,118 @@ export interface operations {
             };
             /** @description TASK_NOT_FOUND: There is no such task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_conversation_api_digital_human_tasks__taskId__conversation_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                taskId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_ENDED: The task has not ended yet */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3318,6 +3583,216 @@ export interface operations {
                 };
             };
             /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_api_digital_human_usage_get: {
+        parameters: {
+            query?: {
+                /** @description First day, in UTC; default: the month's first. */
+                from?: string;
+                /** @description Last day, in UTC; default: today. */
+                to?: string;
+                /** @description Rows per user and day, or per task still kept. */
+                groupBy?: "user" | "task";
+                userId?: string;
+                pageSize?: number;
+                pageToken?: string;
+                /** @description CSV has all pages; default: what `Accept` asks for. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                    "text/csv": string;
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reconcile_api_digital_human_reconcile_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReconcileBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CLOUD_UNREACHABLE: The digital-human cloud does not answer, DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
             503: {
                 headers: {
                     [name: string]: unknown;

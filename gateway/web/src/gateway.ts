@@ -9,6 +9,8 @@ const API = "/api/digital-human";
 const KEY = "parley.key";
 /** Longer than the gateway waits for a digital human to go on air. */
 const CREATING_MS = 90_000;
+/** A page that is closed, or on a machine that sleeps, pays for no longer. */
+const MAX_ABSENCE_S = 60;
 const ANSWER_MS = 20_000;
 
 /** The gateway refused, or reported a failure. */
@@ -42,7 +44,7 @@ export async function getConfig(): Promise<Config> {
 
 export async function createTask(choice: Choice, { roomId, streamId }: Viewer): Promise<Task> {
   const given = Object.entries(choice).filter(([, value]) => value);
-  const body = { roomId, streamId, ...Object.fromEntries(given) };
+  const body = { roomId, streamId, maxAbsenceSeconds: MAX_ABSENCE_S, ...Object.fromEntries(given) };
   return (await post(`${API}/create-task`, body, { signal: AbortSignal.timeout(CREATING_MS) })).json();
 }
 

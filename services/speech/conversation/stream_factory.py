@@ -11,6 +11,7 @@ from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import fields_within, invalid
 from services.runtime.replicas import Replicas
 from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
+from services.speech.conversation.clients import Clients
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import Listener
 from services.speech.conversation.floor import StreamFloor
@@ -37,6 +38,7 @@ class StreamFactory:
         self,
         *,
         conversations: Conversations,
+        clients: Clients,
         records: TaskRecords,
         avatars: Replicas[AvatarServiceStub],
         service_token: str | None,
@@ -46,6 +48,7 @@ class StreamFactory:
         listening: Listening,
     ) -> None:
         self._conversations = conversations
+        self._clients = clients
         self._records = records
         self._avatars = avatars
         self._service_token = service_token
@@ -66,7 +69,7 @@ class StreamFactory:
         reply_voice = self._reply_voice(setup, on_air)
         async with self._conversations.joined(setup.task_id) as conversation:
             events = conversation.events
-            with events.attached() as listener:
+            with self._clients.present(on_air), events.attached() as listener:
                 ready = self._ready(setup, reply_voice, last_sequence=events.last_sequence)
                 after = setup.resume_after_sequence
                 backlog = await events.events_after(after) if is_resumed else ()

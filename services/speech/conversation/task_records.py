@@ -49,6 +49,7 @@ class OnAir:
     persona_id: str
     language_code: str
     max_idle_s: float
+    needs_client: bool = False
 
 
 class TaskRecords:
@@ -99,6 +100,7 @@ class TaskRecords:
                     persona_id=task.persona_id,
                     language_code=task.language_code,
                     max_idle_s=from_duration(task.max_idle_duration),
+                    needs_client=task.HasField("max_absence"),
                 )
             case pb.TASK_STATE_CREATING | pb.TASK_STATE_STARTING:
                 raise ServiceError(
@@ -121,6 +123,16 @@ class TaskRecords:
             )
         except grpc.aio.AioRpcError as error:
             log.warning("task not stopped", task_id=task_id, reason=from_rpc_error(error).reason)
+
+    async def note_clients(self, task_ids: Sequence[str]) -> None:
+        """Tell that the clients of tasks are there; raises ServiceError."""
+        request = pb.NoteClientsRequest(task_ids=task_ids)
+        try:
+            await self._tasks.any.NoteClients(
+                request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
 
     async def recorded(self, task_id: str) -> RecordedConversation:
         """Return how far a conversation that nobody holds has come; raises ServiceError."""

@@ -127,8 +127,10 @@ class _Log:
         sequence: int,
         conversation_sequence: int,
         turns: Mapping[int, bool],
+        is_erased: bool,
     ) -> None:
         self.task = task
+        self.is_erased = is_erased
         self.epoch = epoch
         self.first_new_sequence = sequence + 1
         self.added: list[ConversationEvent] = []
@@ -182,9 +184,11 @@ class _Log:
         is_in_time = end is None or now <= end + append.closing_grace
         is_earlier = end is not None and event.time <= end
         if not (is_in_time and (is_earlier or turns.get(event.turn_id, False))):
-            raise ServiceError(
-                Reason.TASK_ENDED, "task_id: the task has ended", task_id=self.task.task_id
-            )
+            raise _ended(self.task)
+
+
+def _ended(task: Task) -> ServiceError:
+    return ServiceError(Reason.TASK_ENDED, "task_id: the task has ended", task_id=task.task_id)
 
 
 async def _taken(
@@ -192,6 +196,8 @@ async def _taken(
 ) -> Outcome:
     if log is None:
         return tables.not_found(append.task_id)
+    if log.is_erased:
+        return _ended(log.task)
     try:
         await _check_recorded(transaction, log, append)
         return log.take(append, now=now)
@@ -236,6 +242,7 @@ async def _logs(transaction: Transaction, task_ids: Collection[str]) -> Mapping[
     )
     tasks = {row["task_id"]: task_from_row(row) for row in locked}
     epochs = {row["task_id"]: row["conversation_epoch"] for row in locked}
+    erased = {row["task_id"] for row in locked if row["erased_events"]}
     return {
         row["task_id"]: _Log(
             task := tasks[row["task_id"]],
@@ -243,6 +250,7 @@ async def _logs(transaction: Transaction, task_ids: Collection[str]) -> Mapping[
             sequence=row["sequence"] or 0,
             conversation_sequence=row["conversation_sequence"] or 0,
             turns=await _turns(transaction, task.task_id) if task.state.is_final else {},
+            is_erased=task.task_id in erased,
         )
         for row in ends
     }

@@ -62,3 +62,6 @@ class Database(Protocol):
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and sees one state of the database throughout."""
+
+    async def purge(self) -> None:
+        """Leave no copy in files of what was deleted, as far as that can be had at once."""

@@ -1,6 +1,6 @@
 """The journal of tasks: rows, their events and the requests that created them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,12 +14,13 @@ from services.task.conversation import (
     TaskEvent,
 )
 from services.task.jobs import Jobs
-from services.task.journal import leases, record, requests, tables
+from services.task.journal import erasure, leases, presence, record, requests, tables, usage
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
 from services.task.ports import Lease, Quota, Replica, Request, Snapshot, TaskFilter
 from services.task.tasks import Clock, Task, TaskState
+from services.task.usage import Budget, Grouping, Overspent, Position, UsageFilter, UsageRow, Window
 
 # Sorts after every task id.
 _AFTER_ALL = "~"
@@ -52,11 +53,12 @@ class SqlJournal:
                 return await tables.get(transaction, known)
             await tables.check_stream(transaction, task)
             await tables.check_quota(transaction, task, quota)
-            await tables.insert(transaction, task)
-            await leases.record_first(transaction, task.task_id, replica_id)
-            await requests.note(transaction, request, task.task_id, now=now)
-            await self._note_state(transaction, task)
-            return task
+            new = await usage.within_budget(transaction, task, quota.budget, now=now)
+            await tables.insert(transaction, new)
+            await leases.record_first(transaction, new.task_id, replica_id)
+            await requests.note(transaction, request, new.task_id, now=now)
+            await self._note_state(transaction, new)
+            return new
 
         return await self._database.transact(work)
 
@@ -284,6 +286,62 @@ class SqlJournal:
         """Give a conversation back, unless it has moved."""
         await self._database.transact(
             partial(leases.release_conversation, task_id=task_id, epoch=epoch)
+        )
+
+    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Record when the clients of tasks were there."""
+        await self._database.transact(partial(presence.note, seen=seen))
+
+    async def absent(self, *, noted_since: datetime) -> Sequence[Task]:
+        """Return the tasks whose clients are gone for too long."""
+        return await self._database.read(
+            partial(presence.absent, now=self._clock(), noted_since=noted_since)
+        )
+
+    async def erase(self, task_id: str) -> bool:
+        """Remove a part of what was said in a task that has ended; return whether more is left."""
+        has_more = await self._database.transact(partial(erasure.erase, task_id=task_id))
+        if not has_more:
+            await self._database.purge()
+        return has_more
+
+    async def erase_ended(self, *, before: datetime) -> bool:
+        """Erase a part of the tasks that ended before a time; return whether more may be left."""
+        return await self._database.transact(partial(erasure.erase_ended, before=before))
+
+    async def remove_ended(self, *, before: datetime) -> bool:
+        """Remove some erased tasks that ended before a time; return whether more may be left."""
+        return await self._database.transact(partial(erasure.remove_ended, before=before))
+
+    async def usage(
+        self, wanted: UsageFilter, *, after: Position | None, size: int
+    ) -> Sequence[UsageRow]:
+        """Return up to `size` rows of a report after a position, in order."""
+        if wanted.grouping is Grouping.TASK:
+            return await self._database.read(
+                partial(usage.by_task, wanted=wanted, after=after, size=size, now=self._clock())
+            )
+        # A transaction for each day, as all days together may be too much to wait for.
+        rows: list[UsageRow] = []
+        while len(rows) < size:
+            more = await self._database.read(
+                partial(
+                    usage.of_next_day,
+                    wanted=wanted,
+                    after=rows[-1].position if rows else after,
+                    size=size - len(rows),
+                    now=self._clock(),
+                )
+            )
+            if not more:
+                break
+            rows += more
+        return rows
+
+    async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
+        """Return the live tasks of a period whose users have used up their budgets."""
+        return await self._database.read(
+            partial(usage.overspent, budget=budget, window=window, now=self._clock())
         )
 
     async def forget_requests(self) -> None:

@@ -27,9 +27,12 @@ _PIECE = 50
 async def last_sequence(transaction: Transaction, task_id: str) -> int:
     """Return the sequence of a task's last event, 0 before the first."""
     row = await transaction.fetch_one(
-        "SELECT max(sequence) AS last FROM events WHERE task_id = $1", task_id
+        "SELECT erased_events AS erased,"
+        " (SELECT max(sequence) FROM events WHERE events.task_id = tasks.task_id) AS last"
+        " FROM tasks WHERE task_id = $1",
+        task_id,
     )
-    return (row and row["last"]) or 0
+    return _last(row)
 
 
 async def note(transaction: Transaction, task_id: str, content: bytes, *, now: datetime) -> None:
@@ -148,8 +151,14 @@ def _bytes(value: object) -> int:
 
 async def _last_of_conversation(transaction: Transaction, task_id: str) -> int:
     row = await transaction.fetch_one(
-        "SELECT max(conversation_sequence) AS last FROM events"
-        " WHERE task_id = $1 AND conversation_sequence IS NOT NULL",
+        "SELECT erased_conversation_events AS erased,"
+        " (SELECT max(conversation_sequence) FROM events WHERE events.task_id = tasks.task_id"
+        "  AND conversation_sequence IS NOT NULL) AS last FROM tasks WHERE task_id = $1",
         task_id,
     )
-    return (row and row["last"]) or 0
+    return _last(row)
+
+
+def _last(row: Row | None) -> int:
+    """Return the last sequence of a log, parts of which may have been erased."""
+    return max(row["erased"], row["last"] or 0) if row else 0

@@ -46,6 +46,9 @@ TASK_COLUMNS = (
     "failure_reason",
     "failure_message",
     "claim_by",
+    "budget",
+    "max_absence",
+    "seen_time",
 )
 
 
@@ -90,6 +93,9 @@ def task_to_row(task: Task) -> dict[str, SqlValue]:
         "failure_reason": task.failure.reason.value if task.failure else None,
         "failure_message": task.failure.message if task.failure else None,
         "claim_by": _optional_micros(task.claim_by),
+        "budget": _optional_duration_micros(task.budget),
+        "max_absence": _optional_duration_micros(task.max_absence),
+        "seen_time": _optional_micros(task.seen_time),
     }
 
 
@@ -109,7 +115,10 @@ def task_from_row(row: Row) -> Task:
         avatar_id=row["avatar_id"],
         max_duration=row["max_duration"] * _MICROSECOND,
         max_idle_duration=row["max_idle_duration"] * _MICROSECOND,
+        max_absence=_optional_duration(row["max_absence"]),
+        budget=_optional_duration(row["budget"]),
         create_time=from_micros(row["create_time"]),
+        seen_time=_optional_time(row["seen_time"]),
         claim_by=_optional_time(row["claim_by"]),
         accept_time=_optional_time(row["accept_time"]),
         start_time=_optional_time(row["start_time"]),
@@ -154,6 +163,14 @@ def turn_from_row(row: Row) -> Turn:
         ledger=row["ledger"],
         latency=row["latency"],
     )
+
+
+def _optional_duration_micros(duration: timedelta | None) -> int | None:
+    return None if duration is None else duration // _MICROSECOND
+
+
+def _optional_duration(micros: int | None) -> timedelta | None:
+    return None if micros is None else micros * _MICROSECOND
 
 
 def _optional_micros(time: datetime | None) -> int | None:

@@ -111,6 +111,9 @@ class PostgresDatabase:
         """Run `work`, which only reads, and sees one state of the database throughout."""
         return await _persist(partial(self._read, work))
 
+    async def purge(self) -> None:
+        """Do nothing: the server's vacuum frees what no transaction can see any more."""
+
     async def finish(self) -> None:
         """Wait for the transactions whose callers have left."""
         await asyncio.gather(*self._running, return_exceptions=True)

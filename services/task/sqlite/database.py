@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+CACHE_KIB = 64 * 1024
+"""At most; a large file needs it for the pages of its indexes that new tasks go to."""
 RETRY_AFTER_S = 5.0
 WHAT_TO_DO = "restore a backup, or see `parley journal check` and `parley journal recover`"
 
@@ -101,6 +103,15 @@ class SqliteDatabase:
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads."""
         return await self._run(work, "BEGIN")
+
+    async def purge(self) -> None:
+        """Empty the log of writes; in the database itself, what is deleted is overwritten."""
+        await self._in_thread(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        if self._is_unusable:
+            raise Unusable
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     async def probe(self) -> None:
         """Find out whether the file is in its place, and can be written again if it could not be.
@@ -281,6 +292,8 @@ def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.create_function("now_micros", 0, lambda: to_micros(clock()))
         migrate(connection)
     except (sqlite3.Error, DatabaseError) as error:

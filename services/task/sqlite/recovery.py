@@ -16,6 +16,7 @@ TABLES: Mapping[str, str] = {
     "events": "task_id, sequence",
     "turns": "task_id, turn_id",
     "requests": "request_id",
+    "usage_days": "user_id, day",
     "timeline": "rowid",
 }
 

@@ -113,6 +113,33 @@ MIGRATIONS: tuple[Migration, ...] = (
         script="CREATE INDEX open_turns ON turns (task_id) WHERE finish_time IS NULL;",
         is_additive=True,
     ),
+    # What a task may cost, how long its client may be gone, and how much of what was said has been
+    # removed. `usage_days` has what removed tasks cost, by days since 1970.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN budget INTEGER;
+        ALTER TABLE tasks ADD COLUMN max_absence INTEGER;
+        ALTER TABLE tasks ADD COLUMN seen_time INTEGER;
+        ALTER TABLE tasks ADD COLUMN erased_events INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN erased_conversation_events INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN erased_turns INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE tasks ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX tasks_by_time ON tasks (create_time, task_id);
+        CREATE INDEX tasks_by_user_time ON tasks (user_id, create_time, task_id);
+        CREATE INDEX unerased_tasks ON tasks (stop_time) WHERE is_erased = 0;
+        CREATE INDEX erased_tasks ON tasks (stop_time) WHERE is_erased = 1;
+        CREATE TABLE usage_days (
+            user_id TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            tasks INTEGER NOT NULL,
+            turns INTEGER NOT NULL,
+            billable_seconds INTEGER NOT NULL,
+            PRIMARY KEY (user_id, day)
+        );
+        CREATE INDEX usage_by_day ON usage_days (day, user_id);
+        """,
+        is_additive=True,
+    ),
 )
 
 

@@ -43,7 +43,8 @@ async def continue_from(transaction: Transaction, now: Timeline) -> timedelta:
     else:
         await transaction.execute(
             "UPDATE tasks SET create_time = create_time + $1, accept_time = accept_time + $1,"
-            f" start_time = start_time + $1, claim_by = claim_by + $1 WHERE {IS_LIVE}",
+            " start_time = start_time + $1, claim_by = claim_by + $1, seen_time = seen_time + $1"
+            f" WHERE {IS_LIVE}",
             shift // MICROSECOND,
         )
     await transaction.execute("DELETE FROM timeline")

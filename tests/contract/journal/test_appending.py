@@ -42,6 +42,10 @@ class CountingDatabase:
         """Run a transaction that only reads."""
         return await self._database.read(work)
 
+    async def purge(self) -> None:
+        """Leave no copy of what was deleted."""
+        await self._database.purge()
+
 
 @pytest.fixture
 async def counting(tmp_path: Path) -> AsyncIterator[CountingDatabase]:

@@ -4,6 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,12 +18,13 @@ from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.jobs import Jobs
 from services.task.journal.database import Database, Transaction, Work
 from services.task.journal.journal import SqlJournal
-from services.task.journal.rows import Row, SqlValue, places, task_to_row
+from services.task.journal.rows import Row, SqlValue, places, task_to_row, to_micros
 from services.task.ports import Journal, Replica, TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
 from services.task.sqlite.database import opened as sqlite_opened
 from services.task.tasks import Failure, TaskState, refused
+from services.task.usage import Budget, Grouping, Period, Position, UsageFilter
 from tests.support.journal import GRACE, NOW, UNLIMITED, end, event, put_on_air, request, task
 from tests.support.task import ManualClock
 
@@ -94,6 +97,10 @@ class RecordingDatabase:
         """Run a transaction that only reads."""
         return await self._database.read(partial(self._recorded, work))
 
+    async def purge(self) -> None:
+        """Leave no copy of what was deleted."""
+        await self._database.purge()
+
     async def _recorded(self, work: Work[T], transaction: Transaction) -> T:
         return await work(RecordingTransaction(transaction, self.seen))
 
@@ -113,7 +120,8 @@ async def fill(transaction: Transaction) -> None:
     numbered = {
         "task_id": "'task_' || number",
         "stream_id": "'stream-' || number",
-        "user_id": "'u' || number % 50",
+        "user_id": "'u' || (number % 50)",
+        "create_time": f"{to_micros(NOW)} - number * CAST({24 * 3600 * 1_000_000 // 50} AS BIGINT)",
     }
     columns = (numbered.get(column, column) for column in ONE)
     for insert in (
@@ -124,6 +132,8 @@ async def fill(transaction: Transaction) -> None:
         f" {NUMBERS} SELECT 'task_' || number, 1, 1, 1 FROM numbers",
         "requests (request_id, digest, task_id, time)"
         f" {NUMBERS} SELECT 'r' || number, '', 'task_' || number, {2**60} FROM numbers",
+        "usage_days (user_id, day, tasks, turns, billable_seconds)"
+        f" {NUMBERS} SELECT 'u' || (number % 50), number / 50, 1, 1, 1 FROM numbers",
     ):
         await transaction.execute(f"INSERT INTO {insert}")
 
@@ -174,9 +184,30 @@ async def use(journal: Journal) -> None:
     await journal.last_turn_time(known)
     await journal.abandoned_turns(ended_before=NOW, limit=100)
     await use_leases(journal, known)
+    await use_usage(journal)
     await end(journal, known)
     await journal.append(known, [event(4), event(4)], closing_grace=GRACE)
+    await journal.erase(known)
+    await journal.erase_ended(before=NOW + timedelta(days=1))
+    await journal.remove_ended(before=NOW + timedelta(days=1))
     await journal.forget_requests()
+
+
+async def use_usage(journal: Journal) -> None:
+    """Call every method of a journal that is about costs and absent clients."""
+    limited = replace(UNLIMITED, budget=Budget(user_seconds=3600, period=Period.DAY))
+    watched = task(TASKS + 3, user_id="u2", max_absence=timedelta(minutes=1), seen_time=NOW)
+    await journal.add(watched, None, limited)
+    await put_on_air(journal, watched.task_id)
+    await journal.note_seen({watched.task_id: NOW + timedelta(minutes=1)})
+    await journal.absent(noted_since=NOW)
+    window = Period.MONTH.around(NOW)
+    await journal.overspent(Budget(user_seconds=0, period=Period.MONTH), window)
+    for grouping in Grouping:
+        for user_id in ("", "u1"):
+            wanted = UsageFilter(window=window, grouping=grouping, user_id=user_id)
+            for after in (None, Position(time=window.start, key="")):
+                await journal.usage(wanted, after=after, size=2)
 
 
 async def use_leases(journal: Journal, task_id: str) -> None:
@@ -213,9 +244,11 @@ async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> Asyn
 
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
-# An index of what runs, or is to be looked at, may be read as a whole; replicas are few.
+# An index of what runs, or is to be looked at, may be read as a whole; replicas are few, and so are
+# the parts of a day's usage.
 WHOLE_TABLE = {
-    "sqlite": r"SCAN (?!\w+ USING .*INDEX (live_tasks|due_tasks|open_turns)|replicas|duties)",
+    "sqlite": r"SCAN (?!\w+ USING .*INDEX (live_tasks|due_tasks|open_turns)"
+    r"|replicas|duties|parts)",
     "postgres": r"Seq Scan on (?!replicas|duties)",
 }
 

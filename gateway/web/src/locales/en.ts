@@ -85,6 +85,7 @@ export const en = {
   "ended.CLIENT_GONE": "The call ended because this page was closed.",
   "ended.CLOUD": "The digital human went off air.",
   "ended.RECONCILED": "The call was cleaned up.",
+  "ended.BUDGET": "The call ended because your time is used up.",
   "ended.FAILED": "The digital human failed.",
 } as const;
 

@@ -87,5 +87,6 @@ export const zh: Record<Key, string> = {
   "ended.CLIENT_GONE": "页面已离开，通话已结束。",
   "ended.CLOUD": "数字人已下线。",
   "ended.RECONCILED": "通话已被清理。",
+  "ended.BUDGET": "您的通话时长已用完，通话已结束。",
   "ended.FAILED": "数字人出现故障。",
 };

@@ -1,0 +1,27 @@
+"""Which clients are there, within one transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from services.task.journal.database import Transaction
+from services.task.journal.rows import task_from_row, to_micros
+from services.task.journal.tables import IS_LIVE
+from services.task.tasks import SEEN_SHARE, Task
+
+
+async def note(transaction: Transaction, seen: Mapping[str, datetime]) -> None:
+    """Record when the clients of tasks were there, unless they had been a moment before."""
+    await transaction.execute_many(
+        "UPDATE tasks SET seen_time = $2 WHERE task_id = $1"
+        f" AND seen_time < $2 - max_absence / {SEEN_SHARE} AND {IS_LIVE}",
+        [(task_id, to_micros(time)) for task_id, time in sorted(seen.items())],
+    )
+
+
+async def absent(transaction: Transaction, now: datetime, noted_since: datetime) -> Sequence[Task]:
+    """Return the tasks whose clients are gone for too long."""
+    rows = await transaction.fetch(
+        f"SELECT * FROM tasks WHERE {IS_LIVE} AND seen_time + max_absence < $1", to_micros(now)
+    )
+    tasks = map(task_from_row, rows)
+    return [task for task in tasks if task.is_absent(now, noted_since=noted_since)]

@@ -1,0 +1,71 @@
+"""Removes what was said, and then tasks, once they are older than the deployment keeps them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.task.ports import Journal
+from services.task.tasks import Clock
+
+log = structlog.get_logger(__name__)
+
+RETENTION = "retention"
+"""The duty of removing, which one replica has."""
+EVERY_S = 60.0
+PAUSE_S = 0.05
+"""Between two steps, so that others find the database free."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How long after its end what was said in a task is kept, and the task; None: for ever."""
+
+    conversations: timedelta | None = None
+    tasks: timedelta | None = None
+
+
+class Retention:
+    """Removes in small steps what is too old."""
+
+    def __init__(
+        self, *, replica_id: str, journal: Journal, clock: Clock, keeping: Keeping
+    ) -> None:
+        self._replica_id = replica_id
+        self._journal = journal
+        self._clock = clock
+        self._keeping = keeping
+
+    async def run(self) -> None:
+        """Remove now and then, until cancelled."""
+        while True:
+            try:
+                if await self._journal.lead(RETENTION, self._replica_id):
+                    await self.remove()
+            except ServiceError as error:
+                log.warning("old tasks not removed", reason=error.reason.value)
+            except Exception:
+                log.exception("removing old tasks failed unexpectedly")
+            await asyncio.sleep(EVERY_S)
+
+    async def remove(self) -> None:
+        """Remove all that is too old."""
+        now = self._clock()
+        kept = [each for each in (self._keeping.conversations, self._keeping.tasks) if each]
+        if kept:
+            before = now - min(kept)
+            await _repeat(lambda: self._journal.erase_ended(before=before))
+        if self._keeping.tasks:
+            oldest: datetime = now - self._keeping.tasks
+            await _repeat(lambda: self._journal.remove_ended(before=oldest))
+
+
+async def _repeat(step: Callable[[], Awaitable[bool]]) -> None:
+    """Take a step as long as more may be left."""
+    has_more = True
+    while has_more:
+        has_more = await step()
+        await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,182 @@
+"""Usage, findings and the removal of what was said over HTTP, with a real task service behind."""
+
+import csv
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import grpc
+import pytest
+from rich.console import Console
+
+from digitalhuman.conversation.v1 import conversation_pb2 as talk
+from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from gateway.contract.usage import UsageRow, to_csv
+from parley import usage
+from parley.gateway import Gateway
+from tests.support.gateway import RunningGateway, read_events, running_gateway
+from tests.support.task import ScriptedCloud, task_service
+from tests.support.task_calls import event
+
+API = "/api/digital-human"
+TOKEN = "service"
+TODAY = datetime.now(UTC).date().isoformat()
+
+
+@pytest.fixture
+def cloud() -> ScriptedCloud:
+    return ScriptedCloud()
+
+
+@pytest.fixture
+async def address(cloud: ScriptedCloud) -> AsyncIterator[str]:
+    async with task_service(
+        cloud, service_token=TOKEN, sweep_interval_s=3600, budget_user_seconds=3600
+    ) as address:
+        yield address
+
+
+@pytest.fixture
+async def real(address: str) -> AsyncIterator[RunningGateway]:
+    async with running_gateway(task_target=address) as gateway:
+        yield gateway
+
+
+async def ended(gateway: RunningGateway, stream_id: str, **members: Any) -> str:
+    """Put a task on air and stop it."""
+    task_id = await gateway.create(stream_id, **members)
+    await gateway.client.post(f"{API}/stop-task", json={"taskId": task_id})
+    return task_id
+
+
+async def test_usage_is_told_in_pages_per_user_and_per_task(real: RunningGateway) -> None:
+    for number, user in enumerate(("ann", "ann", "bob")):
+        await ended(real, f"stream_{number}", userId=user)
+    first = (await real.client.get(f"{API}/usage", params={"pageSize": 1})).json()
+    second = (
+        await real.client.get(
+            f"{API}/usage", params={"pageSize": 1, "pageToken": first["nextPageToken"]}
+        )
+    ).json()
+    assert [row["userId"] for row in first["rows"] + second["rows"]] == ["ann", "bob"]
+    assert first["rows"][0] | {"day": TODAY, "tasks": 2, "turns": 0} == first["rows"][0]
+    assert first["rows"][0]["billableSeconds"] >= 2
+    assert "nextPageToken" not in second
+    by_task = await real.client.get(f"{API}/usage", params={"groupBy": "task", "userId": "bob"})
+    assert [row["userId"] for row in by_task.json()["rows"]] == ["bob"]
+    assert by_task.json()["rows"][0]["taskId"].startswith("task_")
+
+
+@pytest.mark.parametrize(
+    "asking", [{"params": {"format": "csv"}}, {"headers": {"Accept": "text/csv"}}]
+)
+async def test_usage_comes_as_csv(real: RunningGateway, asking: dict[str, Any]) -> None:
+    await ended(real, "stream_1", userId='=cmd("x"),1')
+    answer = await real.client.get(f"{API}/usage", **asking)
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    header, row = csv.reader(StringIO(answer.text))
+    assert header == ["day", "user_id", "task_id", "tasks", "turns", "billable_seconds"]
+    assert row[:5] == [TODAY, '\'=cmd("x"),1', "", "1", "0"]
+
+
+@pytest.mark.parametrize("user_id", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", " =1"])
+def test_no_cell_is_a_formula(user_id: str) -> None:
+    row = UsageRow(day=TODAY, user_id=user_id, tasks=1, turns=0, billable_seconds=0)
+    [cells] = csv.reader(StringIO(to_csv([row], has_header=False), newline=""))
+    assert cells[1] == f"'{user_id}"
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"from": "2026-02-30"}, "from"),
+        ({"to": "today"}, "to"),
+        ({"from": "2026-01-02", "to": "2026-01-01"}, "to"),
+        ({"from": "2000-01-01", "to": "2026-01-01"}, "to"),
+        ({"to": "9999-12-31", "from": "9999-12-31"}, "to"),
+        ({"groupBy": "room"}, "groupBy"),
+        ({"userId": "u" * 65}, "userId"),
+        ({"pageToken": "bm9wZQ"}, "pageToken"),
+    ],
+)
+async def test_what_is_wrong_is_named(
+    real: RunningGateway, params: dict[str, str], field: str
+) -> None:
+    answer = await real.client.get(f"{API}/usage", params=params)
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.json()["violations"]] == [field]
+
+
+async def test_what_was_said_is_removed_once_the_task_has_ended(
+    real: RunningGateway, address: str
+) -> None:
+    task_id = await real.create(maxAbsenceSeconds=3600)
+    started = event(1, 1, turn_started=talk.TurnStarted(user_text="My secret."))
+    metadata = (("authorization", f"Bearer {TOKEN}"),)
+    path = f"{API}/tasks/{task_id}"
+    refused = await real.client.delete(f"{path}/conversation")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "TASK_NOT_ENDED")
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = TaskServiceStub(channel)
+        await stub.AppendEvents(
+            pb.AppendEventsRequest(task_id=task_id, events=[started]), metadata=metadata
+        )
+    await real.client.post(f"{API}/stop-task", json={"taskId": task_id})
+    for _ in range(2):
+        removed = await real.client.delete(f"{path}/conversation")
+        assert (removed.status_code, removed.json()["success"]) == (200, True)
+    assert (await real.client.get(f"{path}/conversation")).json()["turns"] == []
+    assert (await real.client.get(path)).json()["maxAbsenceSeconds"] == 3600
+    last = await last_sequence(real, f"{path}/events")
+    # Whoever saw the conversation's last event is sent the rest, and is not asked to come again.
+    for after in range(last + 1):
+        answer = await real.client.get(f"{path}/events", params={"after": after})
+        assert answer.status_code == (204 if after == last else 200)
+
+
+async def last_sequence(gateway: RunningGateway, path: str) -> int:
+    async with gateway.client.stream("GET", path, params={"after": 0}) as answer:
+        return max([int(told.id or 0) async for told in read_events(answer)])
+
+
+async def test_differences_are_told_and_settled(real: RunningGateway, cloud: ScriptedCloud) -> None:
+    await real.create("kept")
+    await ended(real, "stray")
+    shown = StringIO()
+    gateway, console = Gateway(real.client), Console(file=shown, width=200)
+    usage.show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
+    assert shown.getvalue() == "Nothing differs.\n"
+    [kept] = cloud.running.values()
+    cloud.put(replace(kept, avatar_id="stray", stream_id="stray"))
+    usage.show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
+    assert "stop avatar" in shown.getvalue()
+    assert "stray" in cloud.running
+    await gateway.reconcile(is_dry=False)
+    while await gateway.reconcile(is_dry=True):
+        pass
+    assert cloud.running.keys() == {kept.avatar_id}
+
+
+async def test_the_command_line_shows_usage(real: RunningGateway) -> None:
+    await ended(real, "stream_1", userId="[red]ann")
+    shown = StringIO()
+    gateway = Gateway(real.client)
+    Console(file=shown, width=200).print(usage.table_of(await gateway.usage({"groupBy": "user"})))
+    assert "[red]ann" in shown.getvalue()
+    assert (await gateway.usage_csv({})).startswith("day,user_id,")
+
+
+async def test_a_user_without_budget_is_told_to_wait() -> None:
+    async with (
+        task_service(service_token=TOKEN, budget_user_seconds=9) as address,
+        running_gateway(task_target=address) as gateway,
+    ):
+        answer = await gateway.client.post(
+            f"{API}/create-task",
+            json={"roomId": "room_1", "streamId": "stream_1", "userId": "ann"},
+        )
+        assert (answer.status_code, answer.json()["reason"]) == (429, "BUDGET_EXCEEDED")
+        assert 0 < int(answer.headers["Retry-After"]) <= 31 * 86400
