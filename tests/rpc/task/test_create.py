@@ -344,6 +344,21 @@ async def test_a_silent_cloud_does_not_end_the_watch_over_a_start(
     assert await create_streaming(tasks)
 
 
+async def test_avatars_that_start_together_are_listed_and_not_asked_for_one_by_one(
+    tasks: TaskServiceStub, cloud: ScriptedCloud
+) -> None:
+    cloud.starts_as = AvatarState.STARTING
+    started = [await create(tasks, f"stream-{number}") for number in range(10)]
+    asked = cloud.calls[Call.GET]
+    for task in started:
+        cloud.move(task.avatar_id, AvatarState.STREAMING)
+    for task in started:
+        await until(tasks, task.task_id, pb.TASK_STATE_STREAMING)
+    assert cloud.calls[Call.LIST] > 0
+    # The last one may be alone.
+    assert cloud.calls[Call.GET] <= asked + 1
+
+
 async def test_an_order_made_before_is_found_and_none_is_made(
     tasks: TaskServiceStub, cloud: ScriptedCloud
 ) -> None:
