@@ -11,7 +11,10 @@ from gateway.middleware.access import RateLimit
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.retry import RetrySchedule
 from services.task.cloud import START_TIMEOUT_S, TIMEOUT_S
+from services.task.lifecycle import RETURN_APART_S
+from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S
 from services.task.settings import TaskSettings
 
 CREATE_TIMEOUT_S: float = GatewaySettings.model_fields["create_timeout_s"].default
@@ -46,6 +49,12 @@ class Backend:
         self._starts = starts
         self._max_running = max_running
         self._running = 0
+        self._returns = RetrySchedule(
+            apart_s=RETURN_APART_S,
+            longest_s=LONGEST_WAIT_S,
+            clock=simulation.now,
+            uniform=simulation.dice.uniform,
+        )
         self._callers = RateLimit(REQUESTS_PER_SECOND, clock=simulation.now)
 
     async def create(self, visit: Visit) -> Task:
@@ -75,7 +84,11 @@ class Backend:
 
     async def _order(self, account: Account) -> Task:
         if self._running >= self._max_running:
-            raise ServiceError(Reason.QUOTA_EXCEEDED, "No more tasks are allowed.")
+            raise ServiceError(
+                Reason.QUOTA_EXCEEDED,
+                "No more tasks are allowed.",
+                retry_after_s=self._returns.next_s(soonest_s=SHORTEST_WAIT_S),
+            )
         self._running += 1
         try:
             avatar = await account.create(within_s=START_TIMEOUT_S - REPLY_S)

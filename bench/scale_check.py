@@ -32,7 +32,8 @@ async def measured(visits: Sequence[Visit]) -> Figures:
         # The first create waits for the catalogue, and the connections to be open.
         await stack.create_task("first")
         began = time.monotonic()
-        limits = httpx.Limits(max_connections=None)
+        # Users share no connections.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(timeout=90, limits=limits, trust_env=False) as http:
             experiences = await asyncio.gather(
                 *(_visit(http, stack.gateway_url, visit, began=began) for visit in visits)

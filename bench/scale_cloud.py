@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 from bench.scale_simulation import Simulation
 from services.avatar.vendor.actions import Action
+from services.avatar.vendor.admission import Admission
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimitedError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -43,16 +44,18 @@ class Account:
 
     def __init__(self, simulation: Simulation, *, capacity: int, start: StartTime) -> None:
         self._simulation = simulation
-        self._capacity = capacity
+        self._places = capacity
         self._start = start
         self._limits = ProcessRateLimits(clock=simulation.now, sleep=simulation.sleep)
+        self._admission = Admission(clock=simulation.now, uniform=simulation.dice.uniform)
         self._avatars: set[Avatar] = set()
 
     async def create(self, *, within_s: float) -> Avatar:
         """Order an avatar."""
-        await self._call(Action.CREATE_STREAM_TASK, within_s)
-        if len(self._avatars) >= self._capacity:
-            raise ServiceError(Reason.AVATAR_CAPACITY_EXCEEDED, "All avatars are in use.")
+        with self._admission.admitted():
+            await self._call(Action.CREATE_STREAM_TASK, within_s)
+            if len(self._avatars) >= self._places:
+                raise ServiceError(Reason.AVATAR_CAPACITY_EXCEEDED, "All avatars are in use.")
         now = self._simulation.now()
         on_air_at = now + self._start.draw(self._simulation.dice)
         avatar = Avatar(accepted_at=now, on_air_at=on_air_at)
@@ -73,6 +76,7 @@ class Account:
         """Take an avatar off air."""
         await self._call(Action.STOP_STREAM_TASK, within_s)
         self._avatars.discard(avatar)
+        self._admission.freed()
 
     async def open_drive(self, *, within_s: float) -> None:
         """Open a drive for one reply."""

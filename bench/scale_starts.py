@@ -1,17 +1,18 @@
-"""How the task service learns that an avatar is on air: today's way, and one that scales."""
+"""How the task service learns that an avatar is on air: as it does, and by asking for each."""
 
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Protocol
 
 from bench.scale_cloud import Account, Avatar
 from bench.scale_simulation import Signal, Simulation
 from services.runtime.errors import ServiceError
 from services.task.cloud import TIMEOUT_S
+from services.task.starts import FRESH_S
 from services.task.step import Pace
 
 REPLY_S = 0.5
 """What the avatar service holds back of a deadline, so that its caller still gets the answer."""
-
-LIST_EVERY_S = 1.0
 
 PACE = Pace()
 
@@ -19,12 +20,15 @@ PACE = Pace()
 class Starts(Protocol):
     """Follows avatars until they are on air."""
 
+    refused: int
+    """How many looks had no answer."""
+
     async def seen(self, account: Account, avatar: Avatar) -> bool:
         """Return once an avatar was seen on air, or False when that took too long."""
 
 
 class Polls:
-    """Asks for the status of each starting avatar, at the product's pace."""
+    """Asks for the status of each starting avatar, at the product's pace for one that is alone."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -45,33 +49,80 @@ class Polls:
                 return False
 
 
-class Listing:
-    """Asks for all avatars of an account at once, as long as any is starting."""
+@dataclass(slots=True, kw_only=True)
+class _Lists:
+    """The lists of one account; the last one was true at `true_at`, or failed if that is None."""
+
+    began_at: float = float("-inf")
+    true_at: float | None = None
+    ended: Signal | None = None
+    """While a list is under way."""
+
+
+class SharedLists:
+    """Asks for an avatar that is alone, and lists for all when several start, as the product."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._next: dict[Account, Signal] = {}
-        self._listed_at: dict[Account, float] = {}
+        self._watched: Counter[Account] = Counter()
+        self._lists: defaultdict[Account, _Lists] = defaultdict(_Lists)
         self.refused = 0
 
     async def seen(self, account: Account, avatar: Avatar) -> bool:
         """Return once an avatar was seen on air, or False when that took too long."""
-        while not _is_late(avatar, self._simulation):
-            if account not in self._next:
-                self._next[account] = self._simulation.signal()
-                self._simulation.begin(self._list(account))
-            await self._next[account].wait()
-            if self._listed_at.get(account, 0.0) >= avatar.on_air_at:
-                return True
-        return False
+        self._watched[account] += 1
+        is_seen = await self._watch(account, avatar)
+        self._watched[account] -= 1
+        return is_seen
 
-    async def _list(self, account: Account) -> None:
-        await self._simulation.sleep(LIST_EVERY_S)
+    async def _watch(self, account: Account, avatar: Avatar) -> bool:
+        alone_s = PACE.poll_s
+        while True:
+            await self._simulation.sleep(self._pause_s(account, alone_s))
+            alone_s = min(2 * alone_s, PACE.slowest_poll_s)
+            try:
+                if await self._look(account) >= avatar.on_air_at:
+                    return True
+            except ServiceError:
+                self.refused += 1
+            if _is_late(avatar, self._simulation):
+                return False
+
+    def _pause_s(self, account: Account, alone_s: float) -> float:
+        if self._watched[account] <= 1:
+            return alone_s
+        return max(PACE.poll_s, self._next_list_s(self._lists[account]))
+
+    async def _look(self, account: Account) -> float:
+        if self._watched[account] > 1:
+            true_at = await self._listed(account)
+            return float("-inf") if true_at is None else true_at
+        return await account.look_at_one(within_s=TIMEOUT_S - REPLY_S)
+
+    async def _listed(self, account: Account) -> float | None:
+        lists = self._lists[account]
+        asked_at = self._simulation.now()
+        while lists.ended is not None or lists.began_at < asked_at - FRESH_S:
+            if lists.ended is None:
+                await self._list(account, lists)
+            else:
+                await lists.ended.wait()
+        return lists.true_at
+
+    async def _list(self, account: Account, lists: _Lists) -> None:
+        ended = lists.ended = self._simulation.signal()
+        await self._simulation.sleep(self._next_list_s(lists))
+        lists.began_at = self._simulation.now()
         try:
-            self._listed_at[account] = await account.look_at_all(within_s=TIMEOUT_S - REPLY_S)
+            lists.true_at = await account.look_at_all(within_s=TIMEOUT_S - REPLY_S)
         except ServiceError:
             self.refused += 1
-        self._next.pop(account).give()
+            lists.true_at = None
+        lists.ended = None
+        ended.give()
+
+    def _next_list_s(self, lists: _Lists) -> float:
+        return max(0.0, lists.began_at + PACE.list_s - self._simulation.now())
 
 
 def _is_late(avatar: Avatar, simulation: Simulation) -> bool:

@@ -10,7 +10,7 @@ from bench.scale_backend import Backend
 from bench.scale_cloud import Account, StartTime
 from bench.scale_figures import Figures, fairness, storm_figures
 from bench.scale_simulation import Simulation
-from bench.scale_starts import Listing, Polls
+from bench.scale_starts import Polls, SharedLists, Starts
 from bench.scale_users import Experience, Users
 from bench.scale_visits import Visit, burst, steady, through_one_address
 
@@ -39,7 +39,7 @@ class Storm:
     capacity: int = AMPLE
     """Avatars that an account may have on air at once."""
     max_running: int = AMPLE
-    starts: Callable[[Simulation], Polls | Listing] = Polls
+    starts: Callable[[Simulation], Starts] = SharedLists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,9 @@ def storms(*, seed: int) -> Sequence[Storm]:
         Storm(name="steady 12/s, 4 accounts", visits=at_rate(12), accounts=4),
         Storm(name="burst of 200, 100 tasks allowed", visits=burst(200), max_running=100),
         Storm(name="burst of 200, 100 avatars in the contract", visits=burst(200), capacity=100),
-        Storm(name="what if starts were listed: burst of 200", visits=burst(200), starts=Listing),
-        Storm(name="what if starts were listed: steady 8/s", visits=at_rate(8), starts=Listing),
+        Storm(name="each avatar asked for: burst of 200", visits=burst(200), starts=Polls),
+        Storm(name="each avatar asked for: steady 8/s", visits=at_rate(8), starts=Polls),
+        Storm(name="each avatar asked for: steady 12/s", visits=at_rate(12), starts=Polls),
     ]
 
 

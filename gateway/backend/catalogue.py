@@ -1,19 +1,15 @@
 """What there is to choose from: personas, digital humans and voices."""
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
+from gateway.backend.cached import Cached
 from gateway.backend.services import Backend
 from services.runtime.errors import ServiceError
 from services.runtime.languages import nearest
 
-T = TypeVar("T")
-
-CACHED_S = 30.0
 MAX_PAGES = 10
 NAMELESS = "Digital human"
 
@@ -58,8 +54,8 @@ class Catalogue:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._digital_humans = _Cached(self._ask_digital_humans)
-        self._voices = _Cached(self._ask_voices)
+        self._digital_humans = Cached(self._ask_digital_humans)
+        self._voices = Cached(self._ask_voices)
 
     async def personas(self) -> Personas:
         """Return the personas as they are now."""
@@ -90,7 +86,10 @@ class Catalogue:
         )
 
     async def digital_humans(self) -> DigitalHumans:
-        """Return the digital humans that can be shown, up to half a minute old."""
+        """Return the digital humans that can be shown, up to half a minute old.
+
+        While the cloud does not list them, they are up to ten minutes old. Raises ServiceError.
+        """
         return await self._digital_humans.get()
 
     async def voices(self) -> tuple[speech_pb2.Voice, ...]:
@@ -123,15 +122,3 @@ class Catalogue:
             if not token:
                 break
         return DigitalHumans(all=tuple(found), is_complete=not token)
-
-
-class _Cached(Generic[T]):
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
-        self._ask = ask
-        self._answer: tuple[float, T] | None = None
-
-    async def get(self) -> T:
-        now = time.monotonic()
-        if self._answer is None or now - self._answer[0] > CACHED_S:
-            self._answer = (now, await self._ask())
-        return self._answer[1]

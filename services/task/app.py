@@ -23,6 +23,7 @@ from services.task.reconciler import Reconciler
 from services.task.retention import Keeping, Retention
 from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
+from services.task.starts import Starts
 from services.task.state_machine import TaskStateMachine
 from services.task.step import Pace, Steps
 from services.task.storage import OpenStorage, storage_of
@@ -54,15 +55,16 @@ async def running(
         kept_alive(storage.journal, replica),
         Jobs() as jobs,
     ):
-        journal = storage.journal
+        journal, pace = storage.journal, _pace(settings)
         avatars = KnownAvatars()
         state_machine = TaskStateMachine(
             replica_id=replica.replica_id,
             steps=Steps(
                 journal=journal,
                 cloud=cloud,
+                starts=Starts(cloud, list_s=pace.list_s),
                 clock=clock,
-                pace=_pace(settings),
+                pace=pace,
                 on_change=avatars.note,
             ),
             journal=journal,

@@ -7,9 +7,11 @@ from functools import partial
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.runtime.retry import RetrySchedule
 from services.task.jobs import Jobs
 from services.task.off_air import UnrecordedStops, is_outage
-from services.task.ports import Journal, Quota, Request
+from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Journal, Quota, Request
 from services.task.state_machine import TaskStateMachine
 from services.task.tasks import (
     StopReason,
@@ -21,6 +23,9 @@ from services.task.tasks import (
 )
 
 log = structlog.get_logger(__name__)
+
+RETURN_APART_S = 0.5
+"""Between the times at which callers for whom there is no place are asked to come back."""
 
 
 class LifeCycle:
@@ -42,6 +47,7 @@ class LifeCycle:
         self._quota = quota
         self._unrecorded = unrecorded
         self._stop_patience_s = stop_patience_s
+        self._returns = RetrySchedule(apart_s=RETURN_APART_S, longest_s=LONGEST_WAIT_S)
         self._creations: dict[Request, asyncio.Task[tuple[Task, bool]]] = {}
 
     async def create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
@@ -107,7 +113,12 @@ class LifeCycle:
         return await self._journal.get(task_id)
 
     async def _create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
-        known = await self._state_machine.create(task, request, self._quota)
+        try:
+            known = await self._state_machine.create(task, request, self._quota)
+        except ServiceError as error:
+            if error.reason is Reason.QUOTA_EXCEEDED and error.retry_after_s is None:
+                error.retry_after_s = self._returns.next_s(soonest_s=SHORTEST_WAIT_S)
+            raise
         if known.task_id == task.task_id:
             return known, False
         known, _ = await self._journal.change(

@@ -72,6 +72,11 @@ class Request:
     digest: bytes
 
 
+SHORTEST_WAIT_S = 2.0
+LONGEST_WAIT_S = 60.0
+"""Between these a caller who is over a quota is told to wait."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """How many tasks may be live at once, in total and per named user, and what they may cost."""

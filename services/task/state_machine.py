@@ -132,7 +132,7 @@ class TaskStateMachine:
 
         A stop by any replica wakes the watch, and is carried out here.
         """
-        with self._notifier.watching(task_id) as news:
+        with self._notifier.watching(task_id) as news, self._steps.starts.watching():
             async with self._turn(task_id) as lease:
                 for pause_s in self._pauses_s():
                     await _news_within(news, pause_s)
@@ -151,10 +151,10 @@ class TaskStateMachine:
 
     def _pauses_s(self) -> Iterator[float]:
         pace = self._steps.pace
-        pause_s = pace.poll_s
+        alone_s = pace.poll_s
         while True:
-            yield pause_s
-            pause_s = min(2 * pause_s, pace.slowest_poll_s)
+            yield self._steps.starts.pause_s(alone_s=alone_s, shortest_s=pace.poll_s)
+            alone_s = min(2 * alone_s, pace.slowest_poll_s)
 
 
 async def _news_within(news: Watch, pause_s: float) -> None:

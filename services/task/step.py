@@ -10,6 +10,7 @@ import structlog
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason, Recovery
 from services.task.ports import Avatar, AvatarState, Cloud, Journal, Lease
+from services.task.starts import Starts
 from services.task.tasks import (
     Clock,
     Failure,
@@ -39,13 +40,14 @@ class Pace:
 
     An order without an answer counts as lost if the cloud lists no avatar for it `settle_s` after
     its creation, which is longer than an answer may take. Polls of a starting avatar begin `poll_s`
-    apart and slow down to `slowest_poll_s`.
+    apart and slow down to `slowest_poll_s`; several that start share a list every `list_s`.
     """
 
     start_timeout_s: float = 60.0
     settle_s: float = 45.0
     poll_s: float = 0.2
     slowest_poll_s: float = 2.0
+    list_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Steps:
 
     journal: Journal
     cloud: Cloud
+    starts: Starts
     clock: Clock
     pace: Pace
     on_change: Callable[[Task], None] = lambda _: None
@@ -145,7 +148,7 @@ class Steps:
 
     async def _check_start(self, lease: Lease, task: Task) -> Task:
         try:
-            avatar = await self.cloud.get_avatar(task.avatar_id)
+            avatar = await self.starts.look(task.avatar_id)
         except ServiceError:
             if not self._is_late(task):
                 raise

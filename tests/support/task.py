@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -65,6 +65,7 @@ class ScriptedCloud:
         self.running: dict[str, Avatar] = {}
         self.orders: list[Task] = []
         self.stops: list[str] = []
+        self.calls: Counter[Call] = Counter()
         self.starts_as = AvatarState.STREAMING
         self.scripts: defaultdict[Call, deque[Reason | Lost | Hold]] = defaultdict(deque)
         self._late: list[Task] = []
@@ -132,6 +133,7 @@ class ScriptedCloud:
         return avatar
 
     async def _next(self, call: Call) -> Lost | None:
+        self.calls[call] += 1
         step = self.scripts[call].popleft() if self.scripts[call] else None
         match step:
             case Reason():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.avatar.vendor.actions import Action
+from services.avatar.vendor.admission import Admission
 from services.avatar.vendor.client import AnswerLostError, CloudClient, CloudRefusedError
 from services.avatar.vendor.codes import Code
 from services.avatar.vendor.messages import (
@@ -60,6 +61,7 @@ class CloudApi:
 
     def __init__(self, client: CloudClient) -> None:
         self._client = client
+        self._admission = Admission()
 
     async def get_digital_human_list(
         self, *, offset: int, limit: int, within_s: float
@@ -96,27 +98,13 @@ class CloudApi:
         )
 
     async def create_stream_task(self, order: StreamOrder, *, within_s: float) -> str:
-        """Put a digital human on air and return the task's id.
+        """Put a digital human on air and return the task's id; refusals say when to try again.
 
         Creation is not idempotent: if it is uncertain whether it happened, the stream is looked
         up, and adopted if found, before it is ordered again.
         """
-        deadline = time.monotonic() + within_s
-        doubt: ServiceError | None = None
-        while True:
-            try:
-                return await self._create(order, deadline - time.monotonic())
-            except (AnswerLostError, CloudRefusedError) as error:
-                was_done_late = doubt is not None and error.cloud_code == Code.STREAM_ID_IN_USE
-                if not (error.is_in_doubt or was_done_late):
-                    raise
-                doubt = doubt or error
-            if deadline - time.monotonic() <= _LOOK_UP_PAUSE_S:
-                raise doubt
-            await asyncio.sleep(_LOOK_UP_PAUSE_S)
-            found = await self._find(order, deadline - time.monotonic())
-            if found is not None:
-                return found
+        with self._admission.admitted():
+            return await self._create_once(order, time.monotonic() + within_s)
 
     async def get_stream_task_status(self, task_id: str, *, within_s: float) -> StreamTask:
         """Return a task, even if it has ended; its room and stream are then unknown."""
@@ -144,6 +132,7 @@ class CloudApi:
             if error.cloud_code in (Code.TASK_NOT_FOUND, Code.TASK_STOPPED):
                 return True
             raise
+        self._admission.freed()
         return False
 
     async def drive_by_text(
@@ -193,6 +182,23 @@ class CloudApi:
     async def interrupt_drive_task(self, task_id: str, *, within_s: float) -> None:
         """Cut off what is being said and drop what is queued."""
         await self._order(Action.INTERRUPT_DRIVE_TASK, {"TaskId": task_id}, within_s)
+
+    async def _create_once(self, order: StreamOrder, deadline: float) -> str:
+        doubt: ServiceError | None = None
+        while True:
+            try:
+                return await self._create(order, deadline - time.monotonic())
+            except (AnswerLostError, CloudRefusedError) as error:
+                was_done_late = doubt is not None and error.cloud_code == Code.STREAM_ID_IN_USE
+                if not (error.is_in_doubt or was_done_late):
+                    raise
+                doubt = doubt or error
+            if deadline - time.monotonic() <= _LOOK_UP_PAUSE_S:
+                raise doubt
+            await asyncio.sleep(_LOOK_UP_PAUSE_S)
+            found = await self._find(order, deadline - time.monotonic())
+            if found is not None:
+                return found
 
     async def _create(self, order: StreamOrder, within_s: float) -> str:
         config = {"DigitalHumanId": order.digital_human_id}

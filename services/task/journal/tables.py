@@ -1,14 +1,17 @@
 """The table of tasks, within one transaction."""
 
+from datetime import datetime
+
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import Transaction
 from services.task.journal.rows import TASK_COLUMNS, Row, places, task_from_row, task_to_row
-from services.task.ports import Quota
+from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota
 from services.task.tasks import LIVE_STATES, Task
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
 """As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""
+_IS_LIVE_OF_USER = f"user_id = $1 AND {IS_LIVE}"
 _SELECT = "SELECT * FROM tasks WHERE task_id = $1"
 _INSERT = f"INSERT INTO tasks ({', '.join(TASK_COLUMNS)}) VALUES ({places(TASK_COLUMNS)})"
 _CHANGES = ", ".join(
@@ -62,7 +65,10 @@ async def check_stream(transaction: Transaction, task: Task) -> None:
 
 
 async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> None:
-    """Raise ServiceError with QUOTA_EXCEEDED if no more tasks may run."""
+    """Raise ServiceError with QUOTA_EXCEEDED if no more tasks may run.
+
+    A user with too many tasks is told when the first of them ends at the latest.
+    """
     running = await _count(transaction, IS_LIVE)
     if running >= quota.running:
         raise ServiceError(
@@ -70,11 +76,19 @@ async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> Non
         )
     if not task.user_id:
         return
-    own = await _count(transaction, f"user_id = $1 AND {IS_LIVE}", task.user_id)
+    own = await _count(transaction, _IS_LIVE_OF_USER, task.user_id)
     if own >= quota.running_per_user:
+        left = await _first_expiry(transaction, task.user_id) - task.create_time
         raise ServiceError(
-            Reason.QUOTA_EXCEEDED, f"user_id: {own} tasks of this user are running, no more allowed"
+            Reason.QUOTA_EXCEEDED,
+            f"user_id: {own} tasks of this user are running, no more allowed",
+            retry_after_s=min(max(left.total_seconds(), SHORTEST_WAIT_S), LONGEST_WAIT_S),
         )
+
+
+async def _first_expiry(transaction: Transaction, user_id: str) -> datetime:
+    rows = await transaction.fetch(f"SELECT * FROM tasks WHERE {_IS_LIVE_OF_USER}", user_id)
+    return min(task_from_row(row).expire_time for row in rows)
 
 
 async def _count(transaction: Transaction, condition: str, *parameters: str) -> int:

@@ -132,6 +132,19 @@ async def test_the_quota_counts_live_tasks(journal: Journal) -> None:
     assert await journal.add(third_of_user, None, quota) == third_of_user
 
 
+@pytest.mark.parametrize(("lasting_s", "told_s"), [(20, 20), (1, 2), (1800, 60)])
+async def test_a_user_with_too_many_tasks_is_told_when_the_first_ends(
+    journal: Journal, lasting_s: float, told_s: float
+) -> None:
+    quota = Quota(running=10, running_per_user=2)
+    for number, seconds in ((1, 1800), (2, lasting_s)):
+        lasting = timedelta(seconds=seconds)
+        await journal.add(task(number, user_id="user", max_duration=lasting), None, quota)
+    with pytest.raises(ServiceError) as caught:
+        await journal.add(task(3, user_id="user"), None, quota)
+    assert caught.value.retry_after_s == pytest.approx(told_s, abs=5)
+
+
 async def test_unnamed_users_have_no_quota_of_their_own(journal: Journal) -> None:
     quota = Quota(running=10, running_per_user=1)
     for number in (1, 2, 3):

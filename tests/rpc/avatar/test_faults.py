@@ -110,3 +110,21 @@ async def test_more_calls_than_the_cloud_takes_are_refused_with_a_hint(rig: Rig)
         assert error.reason is Reason.CLOUD_RATE_LIMITED
         assert error.retry_after_s is not None
         assert error.retry_after_s > 0
+
+
+async def test_while_the_account_is_full_creates_are_not_sent_until_an_avatar_ends(
+    rig: Rig,
+) -> None:
+    running = await rig.start("one")
+    await rig.set_faults(
+        {"kind": "refuse", "code": 400000008, "action": "CreateDigitalHumanStreamTask", "count": 1}
+    )
+    waits = []
+    for _ in range(3):
+        error = await fail(rig.stub.StartAvatar(start_request("two"), timeout=5))
+        assert error.reason is Reason.AVATAR_CAPACITY_EXCEEDED
+        waits.append(error.retry_after_s or 0.0)
+    assert 2 <= waits[0] < waits[1] < waits[2]
+
+    await rig.stub.StopAvatar(pb.StopAvatarRequest(avatar_id=running), timeout=5)
+    assert await rig.start("two")

@@ -25,6 +25,7 @@ from services.task.off_air import KnownAvatars, UnrecordedStops
 from services.task.ports import Avatar, AvatarState, Journal, Quota, Replica, Request, TaskFilter
 from services.task.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
+from services.task.starts import Starts
 from services.task.state_machine import TaskStateMachine
 from services.task.step import Pace, Steps
 from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
@@ -137,6 +138,7 @@ async def living(path: Path, cloud: ScriptedCloud, clock: ManualClock) -> AsyncI
             steps=Steps(
                 journal=journal,
                 cloud=cloud,
+                starts=Starts(cloud, list_s=0.001),
                 clock=clock,
                 pace=Pace(settle_s=SETTLE_S, poll_s=0.001, slowest_poll_s=0.001),
             ),
