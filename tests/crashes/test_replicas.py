@@ -10,7 +10,7 @@ import pytest
 
 from bench.chaos.cluster import running_cluster
 from bench.chaos.postgres import killable_server
-from bench.chaos.run import Plan, chaos, rolling
+from bench.chaos.run import Plan, rolling
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"
@@ -53,13 +53,6 @@ async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
         )
         assert stopped.json()["state"] == "STOPPED"
         assert await cluster.on_air() == []
-
-
-async def test_kills_on_postgres() -> None:
-    with killable_server() as server:
-        figures = await chaos(Plan(replicas=2, users=4, seed=2), server, kills=5)
-    assert not figures["violations"]
-    assert sum(figures["kills"].values()) == 5
 
 
 async def test_nobody_notices_that_one_of_each_is_restarted() -> None:
