@@ -13,8 +13,9 @@ from services.runtime.reasons import Reason
 SOCKETS_S = 2.0
 """How long the sockets may take to close; those left are cut off."""
 
-REQUESTS_S = 4.0
-"""How long requests may still take; the server would cut them off silently a second later."""
+REQUESTS_S = 10.0
+"""How long requests may still take: a question to its reply's end, as a rule. The server would cut
+them off silently a second later."""
 
 
 class Drain:

@@ -13,7 +13,8 @@ from gateway.server.drain import Drain
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.sound_socket import SoundWebSocket
 
-GRACE_S = 5
+GRACE_S = 11
+"""Longer than the drain leaves to requests."""
 PING_EVERY_S = 4.0
 PONG_WITHIN_S = 5.0
 """A client that does not answer a ping in this time is gone; browsers answer on their own."""
