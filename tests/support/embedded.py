@@ -38,9 +38,7 @@ class EmbeddedStack:
 
 
 @contextlib.asynccontextmanager
-async def embedded_stack(
-    store: ModelStore, *, llm: LanguageModel, threads: int = 1
-) -> AsyncIterator[EmbeddedStack]:
+async def embedded_stack(store: ModelStore, *, llm: LanguageModel) -> AsyncIterator[EmbeddedStack]:
     """Load and warm up everything; raises ModelStoreError if a model is not in the store."""
     whisper = store.folder(RECOGNITION_MODEL)
     kokoro = _only_file(store, SYNTHESIS_MODEL)
