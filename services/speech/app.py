@@ -10,6 +10,7 @@ from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.replicas import replicas
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.speech.chinese_words import load_dictionary
 from services.speech.conversation.abandoned import cutting_off
 from services.speech.conversation.clients import noting_clients
 from services.speech.conversation.ownership import kept_alive
@@ -22,7 +23,6 @@ from services.speech.conversation.registry import (
 from services.speech.conversation.stream_factory import StreamFactory
 from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages
-from services.speech.dialogue.claims import load_dictionaries
 from services.speech.dialogue.replies import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
@@ -62,7 +62,7 @@ async def open_providers(
 ) -> AsyncIterator[Providers]:
     """Open what the settings choose; raises ModelStoreError when a model is missing."""
     store = open_store(library)
-    await asyncio.to_thread(load_dictionaries)
+    await asyncio.to_thread(load_dictionary)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         recognizer = await enter(open_recognizer(settings, store))

@@ -60,7 +60,7 @@ def store() -> ModelStore:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(store: ModelStore) -> AsyncIterator[EmbeddedStack]:
-    async with embedded_stack(store, llm=LanguageModel.SMALL) as stack:
+    async with embedded_stack(store) as stack:
         yield stack
 
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+import pytest_asyncio
 
+from services.speech.embedded.library import LanguageModel
 from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.store import ModelStore
 from services.speech.ports import ChatMessage, ProviderError, Role
-from tests.support.embedded import EmbeddedStack
+from services.speech.providers.embedded import only_file
+from tests.support.embedded import THREADS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
@@ -24,10 +28,12 @@ ENDLESS = ChatMessage(
 )
 
 
-@pytest.fixture(scope="session")
-def chat(stack: EmbeddedStack) -> LlamaChatModel:
-    assert stack.chat is not None
-    return stack.chat
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def chat(store: ModelStore) -> AsyncIterator[LlamaChatModel]:
+    assert LanguageModel.SMALL.model
+    path = only_file(store, LanguageModel.SMALL.model)
+    async with LlamaChatModel.load(path, threads=THREADS) as chat:
+        yield chat
 
 
 def user(content: str) -> ChatMessage:

@@ -14,25 +14,26 @@ from tests.support.stack import Stack
 API = "/api/digital-human"
 REPLY_TIMEOUT_MS = 150_000
 SPOKEN_WORDS = 3
+PERSONA = "Pia"
+GREETING = "Hello, this is Pia."
 RESTING = re.compile("On air|Listening|Muted")
 HOLD_TO_TALK = "localStorage.setItem('parley.manner', 'hold')"
 
 
 async def open_page(page: Page, stack: Stack, url: str | None = None) -> None:
-    """Open the page and show it a key."""
+    """Open the page, show it a key and choose the persona of few words."""
     await page.goto(url or stack.gateway_url)
     await page.get_by_label("API key").fill(stack.api_key)
     await page.get_by_role("button", name="Use it").click()
     await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()
+    await page.get_by_role("radio", name=PERSONA).check()
 
 
 async def start_call(page: Page, stack: Stack, url: str | None = None) -> str:
     """Start a call and wait until the greeting is over; gives its task."""
     await open_page(page, stack, url)
     task_id = await created_by(page, page.get_by_role("button", name="Call", exact=True).click())
-    await expect(page.locator("#captions .reply")).to_have_text(
-        "Welcome to Harbor Place, I am Nora. How can I help you today?", timeout=REPLY_TIMEOUT_MS
-    )
+    await expect(page.locator("#captions .reply")).to_have_text(GREETING, timeout=REPLY_TIMEOUT_MS)
     await until_resting(page)
     await expect(page.get_by_role("alert")).to_be_hidden()
     await listen(page)

@@ -16,7 +16,7 @@ from services.speech.embedded.library import (
     usable_memory,
 )
 from services.speech.embedded.manifest import load_manifest
-from services.speech.embedded.synthesizer import VOICES
+from services.speech.embedded.voices import VOICES
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import jieba.posseg
-
+from services.speech.chinese_words import tag_words
 from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
 
 _ONES_WORDS = """
@@ -119,9 +118,9 @@ def names(text: str) -> tuple[str, ...]:
             found.append(word)
     if is_chinese(text):
         found += [
-            token.word
-            for token in jieba.posseg.cut(text)
-            if token.flag in _CHINESE_NAMES and len(token.word) > 1 and _may_be_name(token.word)
+            word.text
+            for word in tag_words(text)
+            if word.tag in _CHINESE_NAMES and len(word.text) > 1 and _may_be_name(word.text)
         ]
     return tuple(found)
 
@@ -131,11 +130,6 @@ def _may_be_name(word: str) -> bool:
     words = lexicon("zh")
     is_ordinary = word in words.not_names or word in words.common_words
     return not is_ordinary and _NOT_IN_CHINESE_NAME.search(word) is None
-
-
-def load_dictionaries() -> None:
-    """Load the Chinese segmenter, which takes a second that the first sentence would wait for."""
-    jieba.posseg.initialize()
 
 
 def _english(text: str) -> Iterator[Value]:

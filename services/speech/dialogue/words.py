@@ -4,16 +4,12 @@ English is split at spaces and stemmed, Chinese is segmented with a dictionary. 
 count as content words: `claims.py` reads them.
 """
 
-import logging
 import re
 from collections.abc import Iterable
 
-import jieba
-
+from services.speech.chinese_words import split_words
 from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
 from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Boundary, boundary_at, is_cjk
-
-jieba.setLogLevel(logging.WARNING)
 
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 _SUFFIXES = ("ing", "ed", "es", "s", "ly", "er", "est")
@@ -65,7 +61,7 @@ def _chinese_words(text: str) -> list[str]:
     common = lexicon("zh").common_words
     return [
         word
-        for word in jieba.lcut(text)
+        for word in split_words(text)
         if is_cjk(word[0]) and word not in common and not _COUNTED.fullmatch(word)
     ]
 

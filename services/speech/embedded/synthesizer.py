@@ -21,19 +21,11 @@ from services.speech.embedded.kokoro import (
 from services.speech.embedded.mel import Floats
 from services.speech.embedded.pauses import AUDIBLE, with_pauses
 from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
+from services.speech.embedded.voices import VOICES
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.ports import ProviderError, SpeechChunk, Stage, Voice, WordTime
 
 _PROVIDER = "kokoro"
-
-VOICES = (
-    Voice(voice_id="af_heart", display_name="Heart", language_codes=("en-US",)),
-    Voice(voice_id="am_michael", display_name="Michael", language_codes=("en-US",)),
-    Voice(voice_id="bf_emma", display_name="Emma", language_codes=("en-GB",)),
-    Voice(voice_id="zf_xiaoxiao", display_name="晓晓", language_codes=("zh-CN",)),
-    Voice(voice_id="zm_yunxi", display_name="云希", language_codes=("zh-CN",)),
-)
-"""Every voice speaks both languages; the codes name its native one."""
 
 _HEAD_S = 0.03
 _TAIL_S = {".": 0.2, "!": 0.2, "?": 0.2, "…": 0.2, ",": 0.1, ";": 0.1, ":": 0.1, "—": 0.1}

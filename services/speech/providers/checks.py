@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.runtime.settings import SettingsError
 from services.speech.embedded.library import LibrarySettings, choose_language_model
-from services.speech.embedded.synthesizer import VOICES
+from services.speech.embedded.voices import VOICES
 from services.speech.ports import Voice
 from services.speech.provider_settings import (
     EmbeddedChatSettings,

@@ -1,4 +1,8 @@
-"""Opens the providers that run within the service, from the models in the store."""
+"""Opens the providers that run within the service, from the models in the store.
+
+Their modules are imported when they are opened: the dictionaries alone take half a second, for
+which vendors' providers do not wait.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -6,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.speech.embedded.library import ASSETS, RECOGNITION_MODEL, SYNTHESIS_MODEL
-from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.punctual import PunctualChatModel
 from services.speech.embedded.store import ModelStore
-from services.speech.embedded.synthesizer import KokoroSynthesizer
-from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer
 from services.speech.provider_settings import EmbeddedChatSettings
 
@@ -24,6 +25,8 @@ class EmbeddedModels:
 
     def open_recognizer(self) -> AbstractAsyncContextManager[Recognizer]:
         """The recognizer; raises ModelStoreError."""
+        from services.speech.embedded.whisper import WhisperRecognizer
+
         folder = self.store.folder(RECOGNITION_MODEL)
         return WhisperRecognizer.load(folder, threads=self.threads)
 
@@ -32,6 +35,8 @@ class EmbeddedModels:
         self, settings: EmbeddedChatSettings, name: str, read_ahead: Sequence[ChatMessage]
     ) -> AsyncIterator[ChatModel]:
         """The language model of this name, which has read some prompts; raises ModelStoreError."""
+        from services.speech.embedded.llama import LlamaChatModel
+
         path = only_file(self.store, name)
         async with LlamaChatModel.load(path, threads=self.threads) as llama:
             for prompt in read_ahead:
@@ -40,6 +45,8 @@ class EmbeddedModels:
 
     def open_synthesizer(self) -> AbstractAsyncContextManager[Synthesizer]:
         """The synthesizer; raises ModelStoreError."""
+        from services.speech.embedded.synthesizer import KokoroSynthesizer
+
         path = only_file(self.store, SYNTHESIS_MODEL)
         return KokoroSynthesizer.load(path, voices=ASSETS / "voices", threads=self.threads)
 
