@@ -47,6 +47,8 @@ class Ungrounded(StrEnum):
 
     SCOPE = "scope"
     """The question itself: the model was not asked."""
+    ECHO = "echo"
+    """The prompt, recited."""
     IDENTITY = "identity"
     SUM = "sum"
     NUMBER = "number"

@@ -15,6 +15,7 @@ from services.speech.dialogue.curated import (
     identity_answer,
     relevant_facts,
 )
+from services.speech.dialogue.echo import without_echo
 from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded, preload, prices
 from services.speech.dialogue.knowledge import Knowledge, Match
@@ -165,7 +166,12 @@ class Dialogue:
             return
         ANSWERS.labels(source="model").inc()
         facts = relevant_facts(matches)
-        deltas = self._stream(prompt(user_text, language=language, facts=facts, history=history))
+        messages = prompt(user_text, language=language, facts=facts, history=history)
+        deltas = without_echo(
+            self._stream(messages),
+            _own_lines(_prompt_language(language), facts),
+            decline=functools.partial(_declined, language, Ungrounded.ECHO),
+        )
         if persona.grounding is not Grounding.OFF:
             grounds = _grounds(question, matches, persona, language, history)
             deltas = grounded(deltas, grounds, decline=functools.partial(_declined, language))
@@ -271,10 +277,20 @@ def _prompt_language(language: PersonaLanguage) -> str:
 def _question(user_text: str, language: str, facts: tuple[Fact, ...]) -> str:
     if not facts:
         return user_text
-    lines = [f"- {fact.questions[0]} {fact.answer}" for fact in facts]
+    lines = [f"{_fact_head(fact)} {fact.answer}" for fact in facts]
     return "\n".join(
         (_FACTS_INTRODUCTION[language], *lines, _QUESTION_INTRODUCTION[language], user_text)
     )
+
+
+def _own_lines(language: str, facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """Return how the lines of a prompt begin that are ours, and that no answer contains."""
+    own = (_FACTS_INTRODUCTION[language], _QUESTION_INTRODUCTION[language])
+    return (*own, *map(_fact_head, facts)) if facts else ()
+
+
+def _fact_head(fact: Fact) -> str:
+    return f"- {fact.questions[0]}"
 
 
 def _append(messages: list[ChatMessage], role: Role, content: str) -> None:
