@@ -6,6 +6,7 @@ an answer with headers is final for the library.
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -70,18 +71,23 @@ class Retries(grpc.aio.UnaryUnaryClientInterceptor):
         if policy is None:
             return await continuation(client_call_details, request)
         give_up_at = time.monotonic() + (client_call_details.timeout or policy.timeout_s)
-        for pause_s in policy.pauses_s:
+        answer: grpc.aio.AioRpcError | None = None
+        for pause_s in (*policy.pauses_s, math.inf):
             try:
                 call = await continuation(_until(give_up_at, client_call_details), request)
                 await call
             except grpc.aio.AioRpcError as error:
                 pause_s *= random.uniform(1 - _JITTER, 1 + _JITTER)
+                if answer and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    # The caller learns more from what the peer said before.
+                    raise answer from None
                 if not _may_pass(error) or time.monotonic() + pause_s >= give_up_at:
                     raise
+                answer = error
             else:
                 return call
             await asyncio.sleep(pause_s)
-        return await continuation(_until(give_up_at, client_call_details), request)
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _until(give_up_at: float, details: Any) -> Any:

@@ -140,13 +140,13 @@ class LifeCycle:
         try:
             await self._state_machine.check(task_id)
         except ServiceError as error:
-            log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
+            log.warning("step of a task failed", task_id=task_id, reason=error.reason.value)
 
     async def _refresh(self, task_id: str) -> None:
         try:
             await self._state_machine.refresh(task_id)
         except ServiceError as error:
-            log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
+            log.warning("step of a task failed", task_id=task_id, reason=error.reason.value)
 
     async def _abandon(self, creation: asyncio.Task[tuple[Task, bool]]) -> None:
         """Stop the task of a caller who disconnected and cannot ask for it again."""

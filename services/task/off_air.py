@@ -80,7 +80,7 @@ class UnrecordedStops:
         try:
             await self._cloud.stop_avatar(avatar_id)
         except ServiceError as error:
-            log.warning("cloud did not answer", task_id=task_id, reason=error.reason.value)
+            log.warning("step of a task failed", task_id=task_id, reason=error.reason.value)
         else:
             log.warning("stopped without a record", task_id=task_id)
 

@@ -165,7 +165,7 @@ async def _attempt(step: Awaitable[object], places: asyncio.Semaphore) -> None:
         try:
             await step
         except ServiceError as error:
-            log.warning("cloud did not answer", reason=error.reason.value)
+            log.warning("step of a task failed", reason=error.reason.value)
         except Exception:
             log.exception("reconciliation step failed unexpectedly")
 

@@ -143,7 +143,7 @@ class TaskStateMachine:
                         return
                     except ServiceError as error:
                         log.warning(
-                            "cloud did not answer", task_id=task_id, reason=error.reason.value
+                            "step of a task failed", task_id=task_id, reason=error.reason.value
                         )
                     else:
                         if task.state is not TaskState.STARTING:

@@ -104,8 +104,14 @@ class PostgresDatabase:
         # It runs to its end, whatever happens to the caller.
         running = asyncio.create_task(_persist(partial(self._write, work)))
         self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        running.add_done_callback(self._forget)
         return await asyncio.shield(running)
+
+    def _forget(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        # Its caller may have left; what went wrong has been logged.
+        if not running.cancelled():
+            running.exception()
 
     async def read(self, work: Work[T]) -> T:
         """Run `work`, which only reads, and sees one state of the database throughout."""

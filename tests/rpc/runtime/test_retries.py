@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc.aio import Metadata
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.avatar.v1.avatar_pb2_grpc import (
@@ -103,6 +104,23 @@ async def test_no_attempt_is_begun_that_could_not_end_in_time() -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await Retries().intercept_unary_unary(fail, details, None)
     assert len(left) == 1
+
+
+async def test_an_answer_is_not_lost_by_a_later_silence() -> None:
+    away = await refusal(Failing(*[AWAY] * 10))
+    outcomes = [
+        away,
+        grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, Metadata(), Metadata()),
+    ]
+
+    async def fail(details: grpc.aio.ClientCallDetails, request: Any) -> None:
+        raise outcomes.pop(0)
+
+    method = "/digitalhuman.avatar.v1.AvatarService/GetAvatar"
+    details = grpc.aio.ClientCallDetails(method, 60.0, None, None, None)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await Retries().intercept_unary_unary(fail, details, None)
+    assert (caught.value, outcomes) == (away, [])
 
 
 @pytest.mark.parametrize("reason", [Reason.CLOUD_BUSY, Reason.AVATAR_START_FAILED, Reason.INTERNAL])
