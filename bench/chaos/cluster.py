@@ -29,6 +29,7 @@ from services.avatar.vendor.signature import Credentials, signed_query
 
 LIST = "QueryDigitalHumanStreamTasks"
 START_S = 90.0
+_LAST_LINES = 30
 STOP_S = 20.0
 TAIL_LINES = 400
 SWEEP_S = 2.0
@@ -67,6 +68,13 @@ class Server(Protocol):
 
     async def kill(self) -> None:
         """End it as a crash does."""
+
+
+class NotReadyError(Exception):
+    """A process has not become ready; the message has its last lines."""
+
+    def __init__(self, name: str, lines: Sequence[str]) -> None:
+        super().__init__("\n".join((f"{name} is not ready after {START_S:.0f} s:", *lines)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,27 +161,33 @@ class Cluster:
     async def until_ready(self, name: str) -> None:
         """Return when a process is ready; one that ends instead is launched again.
 
-        So does an orchestrator, where a process finds its database away.
+        So does an orchestrator, where a process finds its database away. Raises NotReadyError.
         """
         if name not in self._members:
             return
+        try:
+            async with asyncio.timeout(START_S):
+                await self._until_ready(name)
+        except TimeoutError:
+            raise NotReadyError(name, list(self.logs[name])[-_LAST_LINES:]) from None
+
+    async def _until_ready(self, name: str) -> None:
         member = self._members[name]
         process = member.process
-        async with asyncio.timeout(START_S):
-            ready = asyncio.create_task(until_ready(process.listeners[0], process.environment))
-            try:
-                while not ready.done():
-                    assert member.running is not None
-                    ended = asyncio.create_task(member.running.wait())
-                    await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    ended.cancel()
-                    if not ready.done():
-                        await member.life.aclose()
-                        await asyncio.sleep(_AGAIN_S)
-                        await self.launch(name)
-                await ready
-            finally:
-                ready.cancel()
+        ready = asyncio.create_task(until_ready(process.listeners[0], process.environment))
+        try:
+            while not ready.done():
+                assert member.running is not None
+                ended = asyncio.create_task(member.running.wait())
+                await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
+                ended.cancel()
+                if not ready.done():
+                    await member.life.aclose()
+                    await asyncio.sleep(_AGAIN_S)
+                    await self.launch(name)
+            await ready
+        finally:
+            ready.cancel()
 
     async def kill(self, name: str) -> None:
         """End a process as a crash does, whatever it is doing."""
