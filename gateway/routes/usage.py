@@ -14,6 +14,7 @@ from gateway.contract.constraints import constraints
 from gateway.contract.content_type import requires_json
 from gateway.contract.fields import Day
 from gateway.contract.openapi import failures
+from gateway.contract.parameters import requires_single
 from gateway.contract.problems import refused
 from gateway.contract.usage import (
     CSV,
@@ -40,7 +41,11 @@ class UsageRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/api/digital-human", tags=["operations"])
+        router = APIRouter(
+            prefix="/api/digital-human",
+            tags=["operations"],
+            dependencies=[Depends(requires_single)],
+        )
         router.get(
             "/usage",
             summary="Report what tasks cost",
@@ -72,7 +77,7 @@ class UsageRoutes:
         ] = None,
         last: Annotated[
             Day | None,
-            Query(alias="to", le=LAST_DAY, description="Last day, in UTC; default: today."),
+            Query(alias="to", description="Last day, in UTC; default: today."),
         ] = None,
         group_by: Annotated[
             Literal["user", "task"],
@@ -144,6 +149,8 @@ def _days(first: date | None, last: date | None) -> tuple[date, date]:
     Raises ServiceError with INVALID_REQUEST about a parameter that was given.
     """
     end = last or datetime.now(UTC).date()
+    if end > LAST_DAY:
+        raise refused(Reason.INVALID_REQUEST, "to", "maximum", f"must not be after {LAST_DAY}")
     start = first or end.replace(day=1)
     if start > end:
         if last is None:

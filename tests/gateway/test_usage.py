@@ -135,6 +135,14 @@ async def test_days_are_refused_in_the_caller_s_terms(
     assert (answer.status_code, answer.json()["detail"]) == (400, violation)
 
 
+@pytest.mark.parametrize("path", ["usage?groupBy=user&groupBy=task", "tasks?userId=a&userId=a"])
+async def test_a_parameter_is_given_once(real: RunningGateway, path: str) -> None:
+    answer = await real.client.get(f"{API}/{path}")
+    assert answer.status_code == 400
+    [violation] = answer.json()["violations"]
+    assert (violation["rule"], violation["description"]) == ("single", "must be given once")
+
+
 @pytest.mark.parametrize("first", ["2016-01-01", "2026-01-07"])
 async def test_a_report_is_for_a_day_or_many(real: RunningGateway, first: str) -> None:
     answer = await real.client.get(f"{API}/usage", params={"from": first, "to": "2026-01-07"})
