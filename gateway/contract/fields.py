@@ -2,16 +2,18 @@
 
 import re
 import unicodedata
+from datetime import date
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import NOT_BLANK, constraints
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -34,6 +36,16 @@ def _check_uuid(text: str) -> str:
     if not _UUID.fullmatch(text):
         raise PydanticCustomError("uuid", "must be a UUID: 32 hexadecimal digits in five groups")
     return text
+
+
+def _check_day(text: str) -> date:
+    # Pydantic also takes Unix times, and Python other forms of ISO 8601.
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise PydanticCustomError("date", "must be a day such as 2026-01-31")
 
 
 Text = Annotated[str, AfterValidator(_check_unicode)]
@@ -66,5 +78,6 @@ Lang = Annotated[
 ]
 # The services have the real limits; these bounds are what a protobuf Duration can hold.
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
+Day = Annotated[date, BeforeValidator(_check_day)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
 Milliseconds = Annotated[int, Field(description="Milliseconds.")]

@@ -11,6 +11,7 @@ from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend import turns
 from gateway.backend.services import Backend
 from gateway.contract.bodies import TalkQuery
+from gateway.contract.parameters import single
 from gateway.contract.problems import validated, visible_error
 from gateway.live.audio_bundler import AudioBundler
 from gateway.live.audio_reader import reading
@@ -61,7 +62,7 @@ class DuplexRoutes:
 
     async def _converse(self, socket: WebSocket) -> None:
         """Run the conversation until the client leaves; raises the error to close with."""
-        query = validated(TalkQuery.model_validate, dict(socket.query_params))
+        query = validated(TalkQuery.model_validate, single(socket.query_params))
         is_manual = query.turn_detection == "MANUAL"
         uplink = Uplink(keeps_utterances=is_manual)
         setup = turns.setup(

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from digitalhuman.task.v1 import task_pb2 as pb
@@ -18,6 +18,7 @@ from gateway.contract.events import Snapshot
 from gateway.contract.fields import TaskIdInPath
 from gateway.contract.models import Done
 from gateway.contract.openapi import failures
+from gateway.contract.parameters import requires_single
 from gateway.contract.transcript import to_text
 from gateway.contract.turn_models import Conversation, LedgerAnswer
 from gateway.contract.turn_wire import from_recorded_turn, from_turn
@@ -44,7 +45,9 @@ class HistoryRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/api/digital-human", tags=["tasks"])
+        router = APIRouter(
+            prefix="/api/digital-human", tags=["tasks"], dependencies=[Depends(requires_single)]
+        )
         router.get(
             "/tasks/{taskId}/conversation",
             summary="Get what was said",

@@ -20,6 +20,7 @@ from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
 from gateway.contract.models import Done
 from gateway.contract.openapi import TALK_REQUEST, failures, turn_answers
+from gateway.contract.parameters import requires_single
 from gateway.contract.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
 from gateway.contract.problems import RETRY_AFTER_S, refused
 from gateway.contract.turn_models import TurnAnswer
@@ -56,7 +57,11 @@ class TalkRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/api/digital-human", tags=["conversation"])
+        router = APIRouter(
+            prefix="/api/digital-human",
+            tags=["conversation"],
+            dependencies=[Depends(requires_single)],
+        )
         json_only = Depends(requires_json)
         router.post(
             "/talk-to-ai",

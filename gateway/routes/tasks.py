@@ -19,6 +19,7 @@ from gateway.contract.content_type import requires_json
 from gateway.contract.fields import TaskIdInPath
 from gateway.contract.models import TASK_STATES, StopAnswer, TaskAnswer, TaskList
 from gateway.contract.openapi import failures
+from gateway.contract.parameters import requires_single
 from gateway.contract.preferences import APPLIED, CreateAnswer, Prefer, prefers_early
 from gateway.contract.wire import from_stopped_task, from_task, from_task_answer
 from gateway.server.disconnection import unless_gone
@@ -48,7 +49,7 @@ class TaskRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix=PREFIX, tags=["tasks"])
+        router = APIRouter(prefix=PREFIX, tags=["tasks"], dependencies=[Depends(requires_single)])
         json_only = Depends(requires_json)
         router.post(
             "/create-task",

@@ -12,7 +12,10 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.contract.constraints import constraints
 from gateway.contract.content_type import requires_json
+from gateway.contract.fields import Day
 from gateway.contract.openapi import failures
+from gateway.contract.parameters import requires_single
+from gateway.contract.problems import refused
 from gateway.contract.usage import (
     CSV,
     Findings,
@@ -26,6 +29,7 @@ from services.runtime.reasons import Reason
 
 GROUPINGS = {"user": pb.USAGE_GROUPING_USER, "task": pb.USAGE_GROUPING_TASK}
 LARGEST_PAGE = 1000
+LONGEST_DAYS = 3660
 LAST_DAY = date.max - timedelta(days=1)
 
 
@@ -37,7 +41,11 @@ class UsageRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
-        router = APIRouter(prefix="/api/digital-human", tags=["operations"])
+        router = APIRouter(
+            prefix="/api/digital-human",
+            tags=["operations"],
+            dependencies=[Depends(requires_single)],
+        )
         router.get(
             "/usage",
             summary="Report what tasks cost",
@@ -64,12 +72,12 @@ class UsageRoutes:
     async def report(
         self,
         first: Annotated[
-            date | None,
+            Day | None,
             Query(alias="from", description="First day, in UTC; default: the month's first."),
         ] = None,
         last: Annotated[
-            date | None,
-            Query(alias="to", le=LAST_DAY, description="Last day, in UTC; default: today."),
+            Day | None,
+            Query(alias="to", description="Last day, in UTC; default: today."),
         ] = None,
         group_by: Annotated[
             Literal["user", "task"],
@@ -93,11 +101,10 @@ class UsageRoutes:
         accept: Annotated[str, Header(include_in_schema=False)] = "",
     ) -> Response:
         """Return what tasks cost by the day of their creation."""
-        today = datetime.now(UTC).date()
-        last = last or today
+        start, end = _days(first, last)
         request = pb.ListUsageRequest(
-            start_time=_midnight(first or last.replace(day=1)),
-            end_time=_midnight(last + timedelta(days=1)),
+            start_time=_midnight(start),
+            end_time=_midnight(end + timedelta(days=1)),
             user_id=user_id,
             group_by=GROUPINGS[group_by],
             page_size=page_size,
@@ -134,6 +141,28 @@ class UsageRoutes:
             request.page_token = page.next_page_token
             page = await self._backend.ask(self._backend.task.ListUsage, request)
             yield to_csv(map(from_usage_row, page.rows), has_header=False)
+
+
+def _days(first: date | None, last: date | None) -> tuple[date, date]:
+    """Return the first and the last day of a report.
+
+    Raises ServiceError with INVALID_REQUEST about a parameter that was given.
+    """
+    end = last or datetime.now(UTC).date()
+    if end > LAST_DAY:
+        raise refused(Reason.INVALID_REQUEST, "to", "maximum", f"must not be after {LAST_DAY}")
+    start = first or end.replace(day=1)
+    if start > end:
+        if last is None:
+            field, description = "from", "must not be after today unless `to` is given"
+        else:
+            field, description = "to", "must not be before `from`"
+        raise refused(Reason.INVALID_REQUEST, field, "date.order", description)
+    if (end - start).days >= LONGEST_DAYS:
+        field = "from" if last is None else "to"
+        description = f"must make a report of at most {LONGEST_DAYS} days, both ends included"
+        raise refused(Reason.INVALID_REQUEST, field, "date.window", description)
+    return start, end
 
 
 def _midnight(day: date) -> Timestamp:

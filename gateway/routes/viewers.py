@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.contract.constraints import constraints
 from gateway.contract.models import TokenAnswer
 from gateway.contract.openapi import failures
+from gateway.contract.parameters import requires_single
 from gateway.contract.wire import from_viewer_token
 from services.runtime.reasons import Reason
 
@@ -21,7 +22,7 @@ class ViewerRoutes:
 
     def router(self) -> APIRouter:
         """Return the endpoint."""
-        router = APIRouter(prefix="/api")
+        router = APIRouter(prefix="/api", dependencies=[Depends(requires_single)])
         router.get(
             "/token",
             tags=["viewers"],

@@ -19,7 +19,7 @@ def from_usage_request(request: pb.ListUsageRequest) -> UsageFilter:
     end = request.end_time.ToDatetime(tzinfo=UTC)
     if not start < end <= start + timedelta(days=LONGEST_DAYS):
         raise invalid(
-            "end_time", "timestamp.window", f"must be 1 to {LONGEST_DAYS} days after the beginning"
+            "end_time", "timestamp.window", f"must be 1 to {LONGEST_DAYS} days after start_time"
         )
     by_task = request.group_by == pb.USAGE_GROUPING_TASK
     return UsageFilter(

@@ -110,6 +110,45 @@ async def test_what_is_wrong_is_named(
     assert [each["field"] for each in answer.json()["violations"]] == [field]
 
 
+@pytest.mark.parametrize(
+    ("params", "violation"),
+    [
+        ({"from": "1764288000"}, "from: must be a day such as 2026-01-31"),
+        ({"from": "20261101"}, "from: must be a day such as 2026-01-31"),
+        ({"to": "2026-02-30"}, "to: must be a day such as 2026-01-31"),
+        ({"from": "9999-01-01"}, "from: must not be after today unless `to` is given"),
+        ({"from": "2026-01-02", "to": "2026-01-01"}, "to: must not be before `from`"),
+        (
+            {"from": "2001-01-01"},
+            "from: must make a report of at most 3660 days, both ends included",
+        ),
+        (
+            {"from": "2016-01-01", "to": "2026-01-08"},
+            "to: must make a report of at most 3660 days, both ends included",
+        ),
+    ],
+)
+async def test_days_are_refused_in_the_caller_s_terms(
+    real: RunningGateway, params: dict[str, str], violation: str
+) -> None:
+    answer = await real.client.get(f"{API}/usage", params=params)
+    assert (answer.status_code, answer.json()["detail"]) == (400, violation)
+
+
+@pytest.mark.parametrize("path", ["usage?groupBy=user&groupBy=task", "tasks?userId=a&userId=a"])
+async def test_a_parameter_is_given_once(real: RunningGateway, path: str) -> None:
+    answer = await real.client.get(f"{API}/{path}")
+    assert answer.status_code == 400
+    [violation] = answer.json()["violations"]
+    assert (violation["rule"], violation["description"]) == ("single", "must be given once")
+
+
+@pytest.mark.parametrize("first", ["2016-01-01", "2026-01-07"])
+async def test_a_report_is_for_a_day_or_many(real: RunningGateway, first: str) -> None:
+    answer = await real.client.get(f"{API}/usage", params={"from": first, "to": "2026-01-07"})
+    assert answer.status_code == 200
+
+
 async def test_what_was_said_is_removed_once_the_task_has_ended(
     real: RunningGateway, address: str
 ) -> None:
