@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -48,7 +49,12 @@ class Client:
 
     async def create(self) -> pb.Task:
         name = secrets.token_hex(8)
-        request = pb.CreateTaskRequest(room_id=f"room-{name}", stream_id=f"stream-{name}")
+        request = pb.CreateTaskRequest(
+            # Without it nobody may repeat the call, and the channel does.
+            request_id=str(uuid.uuid4()),
+            room_id=f"room-{name}",
+            stream_id=f"stream-{name}",
+        )
         answer = await self._stub.CreateTask(request, metadata=self._token)
         return answer.task
 
