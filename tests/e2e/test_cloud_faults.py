@@ -63,6 +63,8 @@ async def test_a_refused_order(
     assert (task["state"], task["failure"]["reason"]) == ("FAILED", reason)
 
     await engine.delete("/faults")
+    # That an account is full is believed for a moment.
+    await asyncio.sleep(float(refused.headers.get("retry-after", 0)))
     again = (await http.post(f"{API}/create-task", json=names)).raise_for_status().json()
     assert again["state"] == "STREAMING"
     (await http.post(f"{API}/stop-task", json={"taskId": again["taskId"]})).raise_for_status()

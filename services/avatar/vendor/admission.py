@@ -26,8 +26,8 @@ class Admission:
     """Holds creates back while the account has no place, as each would take a turn of the limit.
 
     How many avatars it may have the cloud tells by refusing only: it is full from then until a
-    create succeeds. One is tried every PROBE_S, for avatars that end by themselves, and one
-    whenever an avatar was stopped.
+    create succeeds, or is refused for another reason. One is tried every PROBE_S, for avatars that
+    end by themselves, and one whenever an avatar was stopped.
     """
 
     def __init__(
@@ -64,6 +64,11 @@ class Admission:
                 case Reason.CLOUD_RATE_LIMITED:
                     soonest_s = error.retry_after_s or 0.0
                     error.retry_after_s = self._turns.next_s(soonest_s=soonest_s)
+                case Reason.CLOUD_UNREACHABLE:
+                    pass  # It says nothing about places.
+                case _:
+                    # Whatever else is wrong must not look like a full account to the next caller.
+                    self._probe_at = None
             raise
         self._probe_at = None
 

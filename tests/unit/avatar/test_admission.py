@@ -93,6 +93,14 @@ def test_other_refusals_do_not_make_it_full() -> None:
     assert account.create() is None
 
 
+def test_what_else_is_wrong_does_not_look_like_a_full_account(full: Account) -> None:
+    full.now += PROBE_S
+    with pytest.raises(ServiceError), full.admission.admitted():
+        raise ServiceError(Reason.CLOUD_CREDENTIALS_REJECTED, "wrong")
+    full.places = 1
+    assert full.create() is None
+
+
 def test_callers_without_a_turn_come_back_one_after_another() -> None:
     account = Account(places=1)
     waits = []
