@@ -165,7 +165,6 @@ class Conversations:
             ):
                 entry.opened.set_result(conversation)
                 await _unless(claim.lost, self._until_over(task_id, entry, conversation))
-                self._entries.pop(task_id)
         except Exception as error:
             if not entry.opened.done():
                 entry.opened.set_exception(error)
@@ -180,6 +179,8 @@ class Conversations:
     async def _until_over(self, task_id: str, entry: _Entry, conversation: Conversation) -> None:
         while not await self._is_over(task_id, entry, conversation):
             log.info("user came back", task_id=task_id)
+        # At once: whoever comes now would join a conversation that holds no turns any more.
+        del self._entries[task_id]
 
     async def _send_on(self, entry: _Entry, deadline: float) -> None:
         """End the streams of a conversation once its turns are over, at the deadline at last."""

@@ -228,6 +228,36 @@ def runner() -> Iterator[asyncio.Runner]:
     acts=[(index, act) for act in Act for index in range(len(LETTERS))],
     microphones=(False, True, False),
 )
+# Streams that come back at the moment in which their conversation ends.
+@example(
+    acts=[
+        (2, Act.INTERRUPT),
+        (0, Act.SPEAK),
+        (1, Act.SAY_NOW),
+        (2, Act.SAY),
+        (0, Act.INTERRUPT),
+        (0, Act.WRITE),
+        (1, Act.DROP),
+        (2, Act.SAY),
+        (0, Act.INTERRUPT),
+        (0, Act.WRITE),
+        (1, Act.DROP),
+        (0, Act.REST),
+        (2, Act.SPEAK),
+        (1, Act.SPEAK),
+        (2, Act.BREAK_OFF),
+        (1, Act.DROP),
+        (1, Act.SAY),
+        (1, Act.SAY_NOW),
+        (0, Act.SAY),
+        (0, Act.DROP),
+        (2, Act.WRITE),
+        (0, Act.BREAK_OFF),
+        (2, Act.SAY_NOW),
+        (1, Act.WRITE),
+    ],
+    microphones=(True, True, True),
+)
 @settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
