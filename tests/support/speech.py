@@ -38,9 +38,9 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from services.speech.vendors.openai_speech import OpenAiSynthesizer
+from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.owners import Owners
 
 RATE = 16_000

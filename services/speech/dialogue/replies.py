@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from services.speech.answers import worded
 from services.speech.dialogue.curated import (
     answering_sentences,
     curated_answer,
@@ -29,7 +30,6 @@ from services.speech.ports import (
     Embedder,
     Role,
 )
-from services.speech.providers.answers import worded
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS

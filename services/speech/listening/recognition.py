@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from services.speech.answers import concluded
 from services.speech.ports import Recognizer, Transcript
-from services.speech.providers.answers import concluded
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing, once
 

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+from services.speech.answers import audible, has_words
 from services.speech.ports import SpeechChunk, Synthesizer
-from services.speech.providers.answers import audible, has_words
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.text.alignment import SILENCE, SpokenForm

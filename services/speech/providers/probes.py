@@ -1,5 +1,6 @@
 """The smallest request to a provider of each stage: whether it answers is what counts."""
 
+from services.speech.answers import audible, concluded, worded
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
     ChatMessage,
@@ -8,7 +9,6 @@ from services.speech.ports import (
     Role,
     Synthesizer,
 )
-from services.speech.providers.answers import audible, concluded, worded
 from services.speech.streams import closing, once
 
 SILENCE = bytes(LISTENING_RATE_HERTZ)

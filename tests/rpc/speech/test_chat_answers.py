@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from services.speech.answers import has_words
 from services.speech.ports import (
     ChatMessage,
     ProviderError,
@@ -19,14 +20,13 @@ from services.speech.ports import (
     Role,
     Stage,
 )
-from services.speech.providers.answers import has_words
-from services.speech.providers.chat.request import ChatRequest
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.relay import FailoverRules
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.streams import Deadlines
+from services.speech.vendors.chat.request import ChatRequest
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.openai_chat import OpenAiChatModel
 from tests.support.speech import ScriptedChat
 from tests.support.vendor import Answer, scripted_vendor
 from tests.support.vendor_answers import (

@@ -23,11 +23,11 @@ from services.speech.ports import (
 from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failures import provider_failure
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines, closing, once
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from services.speech.vendors.openai_speech import OpenAiSynthesizer
+from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.forward_proxy import forward_proxy
 from tests.support.speech import ScriptedRecognizer
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor

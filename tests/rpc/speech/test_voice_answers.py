@@ -17,10 +17,10 @@ from services.runtime.pcm import duration_s
 from services.speech.ports import ProviderError, Stage
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
-from services.speech.providers.sound.decoding import Decoder
 from services.speech.streams import Deadlines, closing
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
+from services.speech.vendors.sound.decoding import Decoder
 from tests.support.speech import ScriptedSynthesizer
 from tests.support.vendor import Answer, Behaviour, scripted_vendor
 from tests.support.vendor_answers import (

@@ -1,18 +1,12 @@
 """A provider that is chosen needs its key, which goes to nobody else."""
 
-from enum import StrEnum
-from typing import get_args
-
 import pytest
 
 from services.runtime.settings import SettingsError, load
 from services.speech.provider_settings import (
     ChatKind,
-    ChatProvider,
     RecognizerKind,
-    RecognizerProvider,
     SynthesizerKind,
-    SynthesizerProvider,
 )
 from services.speech.settings import SpeechSettings
 
@@ -82,16 +76,3 @@ def test_all_faults_of_fallbacks_are_named_at_once(monkeypatch: pytest.MonkeyPat
         "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like",
     ):
         assert fault in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("kinds", "providers"),
-    [
-        (RecognizerKind, RecognizerProvider),
-        (ChatKind, ChatProvider),
-        (SynthesizerKind, SynthesizerProvider),
-    ],
-)
-def test_each_kind_has_settings_of_its_own(kinds: type[StrEnum], providers: object) -> None:
-    # mypy sees to it that each settings class has its match arm.
-    assert [each.kind for each in get_args(providers)] == [*kinds]

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
+from services.speech.answers import worded
 from services.speech.ports import ChatMessage, ChatModel, Stage
-from services.speech.providers.answers import worded
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.probes import probe_chat
 from services.speech.streams import beginning

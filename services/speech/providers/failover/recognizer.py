@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
+from services.speech.answers import concluded
 from services.speech.ports import Recognizer, Stage, Transcript
-from services.speech.providers.answers import concluded
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.probes import probe_recognizer

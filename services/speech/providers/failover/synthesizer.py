@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from services.runtime.errors import ServiceError
+from services.speech.answers import audible
 from services.speech.ports import SpeechChunk, Stage, Synthesizer, Voice, WordTime
-from services.speech.providers.answers import audible
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.failover.resampling import Resampler
 from services.speech.providers.probes import probe_synthesizer

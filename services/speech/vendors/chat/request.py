@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from services.speech.ports import ChatMessage, Role
-from services.speech.providers.http.error_details import ErrorDetail
-from services.speech.providers.http.parameters import Parameters
+from services.speech.vendors.http.error_details import ErrorDetail
+from services.speech.vendors.http.parameters import Parameters
 
 _NO_SYSTEM_ROLE = re.compile(
     r"system['\"`]?\s+(?:role|message|prompt)s?\b.{0,40}?(?:not|n't|un)\s*(?:be\s+)?"

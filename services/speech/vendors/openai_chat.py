@@ -2,32 +2,43 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 import structlog
+from pydantic import Field
 
+from services.runtime.values import ApiUrl, Name
+from services.speech.answers import has_words
 from services.speech.ports import ChatMessage, ProviderMuteError, Stage
-from services.speech.provider_settings import OpenAiChatSettings
-from services.speech.providers.answers import has_words
-from services.speech.providers.chat.chunks import AnswerError, Chunk, documents, parse_chunk
-from services.speech.providers.chat.markup import Habit, Markup, expected_habit
-from services.speech.providers.chat.request import ChatRequest
-from services.speech.providers.http.client import (
+from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
+from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.chat.chunks import AnswerError, Chunk, documents, parse_chunk
+from services.speech.vendors.chat.markup import Habit, Markup, expected_habit
+from services.speech.vendors.chat.request import ChatRequest
+from services.speech.vendors.declaration import ChatVendor
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import redacted
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.http.error_details import redacted
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
 
 log = structlog.get_logger(__name__)
 
 _TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
 _FILTERED = frozenset(("content_filter", "sensitive", "safety"))
+
+
+class OpenAiChatSettings(OpenAiSettings, ChatVendorSettings):
+    """A language model behind `POST /chat/completions`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /chat/completions")
+    model: Name = Field("gpt-4o-mini", description="the language model")
 
 
 def open(
@@ -176,3 +187,6 @@ class _Reply:
     def _said(self, text: str) -> str:
         self.has_words = self.has_words or has_words(text)
         return text
+
+
+VENDOR = ChatVendor(settings=OpenAiChatSettings, open=open)

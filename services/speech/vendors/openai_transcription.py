@@ -5,25 +5,36 @@ import re
 import wave
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
+from pydantic import Field
 
+from services.runtime.values import ApiUrl, Name
 from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
-from services.speech.provider_settings import OpenAiTranscriptionSettings
-from services.speech.providers.http.client import (
+from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
+from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.declaration import RecognizerVendor
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import describe_unexpected, find_error
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.http.error_details import describe_unexpected, find_error
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
 """Texts that are not transcripts: web pages and subtitles."""
+
+
+class OpenAiTranscriptionSettings(OpenAiSettings):
+    """A recognizer behind `POST /audio/transcriptions`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/transcriptions")
+    model: Name = Field("gpt-4o-mini-transcribe", description="model of the recognizer")
 
 
 def open(
@@ -115,3 +126,6 @@ def wav(pcm: bytes) -> bytes:
         writer.setframerate(LISTENING_RATE_HERTZ)
         writer.writeframes(pcm)
     return file.getvalue()
+
+
+VENDOR = RecognizerVendor(settings=OpenAiTranscriptionSettings, open=open)

@@ -5,27 +5,31 @@ import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
+from pydantic import Field
 
+from services.runtime.values import ApiUrl, Name, Names
 from services.speech.ports import SpeechChunk, Stage, Voice
-from services.speech.provider_settings import OpenAiSpeechSettings
-from services.speech.providers.http.client import (
+from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
+from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import find_error, read_error
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.providers.sound.byte_stream import ByteStream
-from services.speech.providers.sound.decoding import Decoder
-from services.speech.providers.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
-from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.vendors.http.error_details import find_error, read_error
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
+from services.speech.vendors.sound.byte_stream import ByteStream
+from services.speech.vendors.sound.decoding import Decoder
+from services.speech.vendors.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
 from services.speech.voices import any_language
 
+VOICES = "coral,alloy,ash,ballad,echo,fable,nova,onyx,sage,shimmer"
 SAMPLE_RATE_HERTZ = 24_000
 """The rate of `response_format: pcm` in this API."""
 LONGEST_DOCUMENT = 1 << 23
@@ -34,6 +38,18 @@ _SOUND_KEYS = frozenset(
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+
+
+class OpenAiSpeechSettings(OpenAiSettings, SynthesizerVendorSettings):
+    """Voices behind `POST /audio/speech`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/speech")
+    model: Name = Field("gpt-4o-mini-tts", description="model of the synthesizer")
+    voices: Names = Field(
+        VOICES,
+        description="voices of the openai synthesizer, separated by commas, the default first",
+    )
 
 
 def open(
@@ -156,3 +172,6 @@ def _sounds(document: object, key: str = "") -> Iterator[bytes]:
             is_hexadecimal = _HEXADECIMAL.fullmatch(text) is not None and not text.isalpha()
             with suppress(ValueError):
                 yield bytes.fromhex(text) if is_hexadecimal else b64decode(text, validate=True)
+
+
+VENDOR = SynthesizerVendor(settings=OpenAiSpeechSettings, open=open)
