@@ -27,7 +27,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import Recognizer, Transcript, TurnEndModel
+from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEndModel
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 MESSAGE_BYTES = 640
@@ -47,7 +47,8 @@ class _Floor:
         self.delays_s: list[float] = []
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        return await recognise(self._recognizer, pcm, language_code=self._language_code)
+        request = RecognitionRequest(language_codes=(self._language_code,))
+        return await recognise(self._recognizer, pcm, request)
 
     def note_speech(self, start_s: float) -> None: ...
 

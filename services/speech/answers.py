@@ -5,9 +5,16 @@ to be empty is held back, so that a fallback can still take over.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from services.speech.ports import ProviderMuteError, SpeechChunk, Stage, Transcript, WordTime
+from services.speech.ports import (
+    ChatItem,
+    ChatUsage,
+    ProviderMuteError,
+    SpeechChunk,
+    Stage,
+    Transcript,
+)
 from services.speech.streams import closing
 
 LONGEST_SILENCE_BYTES = 1 << 21
@@ -21,40 +28,47 @@ def has_words(text: str) -> bool:
     return _WORD.search(text) is not None
 
 
-async def worded(deltas: AsyncIterator[str], provider: str) -> AsyncIterator[str]:
-    """Yield a reply's deltas once it has a word, those before it included."""
+async def answered(items: AsyncIterator[ChatItem], provider: str) -> AsyncIterator[ChatItem]:
+    """Yield a reply once it has a word or calls a tool, the text before that included."""
     held: str | None = ""
-    async with closing(deltas):
-        async for delta in deltas:
-            if held is not None:
-                held += delta
-                if not has_words(held):
-                    continue
-                delta, held = held, None
-            yield delta
+    async with closing(items):
+        async for item in items:
+            if held is not None and not isinstance(item, ChatUsage):
+                if isinstance(item, str):
+                    held += item
+                    if not has_words(held):
+                        continue
+                    item, held = held, None
+                else:
+                    if held:
+                        yield held
+                    held = None
+            yield item
     if held is not None:
         raise ProviderMuteError(Stage.CHAT, provider, "a reply without a word")
 
 
-async def audible(chunks: AsyncIterator[SpeechChunk], provider: str) -> AsyncIterator[SpeechChunk]:
-    """Yield the audio of a text that can be spoken; digital silence does not count."""
-    silence: bytearray | None = bytearray()
-    words: tuple[WordTime, ...] = ()
+async def audible(
+    chunks: AsyncIterator[SpeechChunk], provider: str, *, is_due: Callable[[], bool]
+) -> AsyncIterator[SpeechChunk]:
+    """Yield the audio of texts from the first sound on, with the digital silence before it.
+
+    Silence alone does not count: without a sound at the end it raises, if one `is_due` by then.
+    """
+    held: SpeechChunk | None = SpeechChunk(pcm=b"")
     async with closing(chunks):
         async for chunk in chunks:
-            if silence is None:
-                if chunk.pcm:
-                    yield chunk
+            if held is None:
+                yield chunk
                 continue
-            words = chunk.words or words
-            silence += chunk.pcm
+            held = held.then(chunk)
             if any(chunk.pcm):
-                yield SpeechChunk(pcm=bytes(silence), words=words)
-                silence = None
-            elif len(silence) > LONGEST_SILENCE_BYTES:
+                yield held
+                held = None
+            elif len(held.pcm) > LONGEST_SILENCE_BYTES:
                 break
-    if silence is not None:
-        what = "silence" if silence else "no audio"
+    if held is not None and is_due():
+        what = "silence" if held.pcm else "no audio"
         raise ProviderMuteError(Stage.SYNTHESIS, provider, f"{what} for a text that can be spoken")
 
 

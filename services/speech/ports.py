@@ -9,9 +9,9 @@ async iterator early cancels the provider's work.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -243,6 +243,16 @@ class WordTime:
     start_s: float
     end_s: float
 
+    def moved(self, characters: int, seconds: float) -> Self:
+        """Return the word so many characters and seconds later; both may be negative."""
+        return replace(
+            self,
+            start=self.start + characters,
+            end=self.end + characters,
+            start_s=self.start_s + seconds,
+            end_s=self.end_s + seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viseme:
@@ -250,6 +260,10 @@ class Viseme:
 
     viseme_id: int
     start_s: float
+
+    def moved(self, seconds: float) -> Self:
+        """Return the viseme so much later."""
+        return replace(self, start_s=self.start_s + seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +294,25 @@ class SpeechChunk:
     words: tuple[WordTime, ...] = ()
     visemes: tuple[Viseme, ...] = ()
     text_end: int | None = None
+
+    def moved(self, characters: int, seconds: float) -> Self:
+        """Return the chunk as one of a reply that began so much earlier."""
+        return replace(
+            self,
+            words=tuple(each.moved(characters, seconds) for each in self.words),
+            visemes=tuple(each.moved(seconds) for each in self.visemes),
+            text_end=None if self.text_end is None else self.text_end + characters,
+        )
+
+    def then(self, following: Self) -> Self:
+        """Return this chunk and the following one as one."""
+        return replace(
+            self,
+            pcm=self.pcm + following.pcm,
+            words=self.words + following.words,
+            visemes=self.visemes + following.visemes,
+            text_end=self.text_end if following.text_end is None else following.text_end,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

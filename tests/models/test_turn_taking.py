@@ -20,7 +20,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import Transcript
+from services.speech.ports import RecognitionRequest, Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
 
@@ -94,9 +94,8 @@ class ModelFloor:
     dismissed: list[tuple[UtteranceKind, str]] = field(default_factory=list)
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        return await self._while_busy(
-            recognise(self.stack.recognizer, pcm, language_code=self.language_code)
-        )
+        request = RecognitionRequest(language_codes=(self.language_code,))
+        return await self._while_busy(recognise(self.stack.recognizer, pcm, request))
 
     async def completion_probability(self, pcm: bytes) -> float:
         return await self._while_busy(self.stack.turn_end.completion_probability(pcm))

@@ -49,8 +49,7 @@ class StreamFloor:
 
     async def recognise(self, pcm: bytes) -> Transcript:
         """Return what was said in an utterance; raises ServiceError."""
-        language_code = self._reply_voice.language.language_code
-        return await recognise(self._recognizer, pcm, language_code=language_code)
+        return await recognise(self._recognizer, pcm, self._reply_voice.recognition)
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""

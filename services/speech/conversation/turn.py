@@ -172,7 +172,7 @@ class Turn:
                 transcript = await transcript_of(
                     spoken,
                     self._stages.recognizer,
-                    language_code=self._reply_voice.language.language_code,
+                    self._reply_voice.recognition,
                     publish=self._publish,
                 )
                 self._take(transcript)

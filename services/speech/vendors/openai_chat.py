@@ -10,12 +10,12 @@ from pydantic import Field
 
 from services.runtime.values import ApiUrl, Name
 from services.speech.answers import has_words
-from services.speech.ports import ChatMessage, ProviderMuteError, Stage
+from services.speech.ports import ChatItem, ChatMessage, ChatRequest, ProviderMuteError, Stage
 from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely
 from services.speech.vendors.chat.chunks import AnswerError, Chunk, documents, parse_chunk
 from services.speech.vendors.chat.markup import Habit, Markup, expected_habit
-from services.speech.vendors.chat.request import ChatRequest
+from services.speech.vendors.chat.request import ChatBody
 from services.speech.vendors.declaration import ChatVendor
 from services.speech.vendors.http.client import (
     Endpoint,
@@ -59,9 +59,9 @@ class OpenAiChatModel:
     aloud.
     """
 
-    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
+    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, body: ChatBody) -> None:
         self._endpoint = endpoint
-        self._requester = Requester(client, endpoint, Stage.CHAT, request)
+        self._requester = Requester(client, endpoint, Stage.CHAT, body)
         self._habit = expected_habit(endpoint.model)
 
     @classmethod
@@ -77,26 +77,27 @@ class OpenAiChatModel:
         chosen = {"max_tokens": max_tokens, "temperature": temperature}
         parameters = {key: value for key, value in chosen.items() if value is not None}
         async with open_client(endpoint) as client:
-            request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
-            yield cls(client, endpoint, request)
+            body = ChatBody(parameters=Parameters(values={"stream": True, **parameters}))
+            yield cls(client, endpoint, body)
 
     @property
     def name(self) -> str:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply's deltas; raises ProviderError."""
         with provider_errors(Stage.CHAT, self.name):
-            async with closing(timely(self._deltas(messages), self._endpoint.deadlines)) as deltas:
+            answer = self._deltas(request.messages)
+            async with closing(timely(answer, self._endpoint.deadlines)) as deltas:
                 async for delta in deltas:
                     yield delta
 
     async def _deltas(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         reply = _Reply(self._habit)
 
-        def content_of(request: ChatRequest) -> dict[str, Any]:
-            return {"json": request.body(self._endpoint.model, messages)}
+        def content_of(body: ChatBody) -> dict[str, Any]:
+            return {"json": body.content(self._endpoint.model, messages)}
 
         async with self._requester.post("chat/completions", content_of) as response:
             try:

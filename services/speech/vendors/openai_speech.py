@@ -11,10 +11,11 @@ import httpx
 from pydantic import Field
 
 from services.runtime.values import ApiUrl, Name, Names
-from services.speech.ports import SpeechChunk, Stage, Voice
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
@@ -105,12 +106,20 @@ class OpenAiSynthesizer:
         """The voices that the settings name; each speaks any language."""
         return self._voices
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio as it arrives, in whole samples; raises ProviderError."""
+        """Yield the audio, text by text, as it arrives; raises ProviderError."""
+        return clause_by_clause(
+            texts,
+            lambda text: self._speak_text(text, request),
+            provider=self.name,
+            sample_rate_hertz=SAMPLE_RATE_HERTZ,
+        )
+
+    async def _speak_text(self, text: str, request: SpeechRequest) -> AsyncIterator[SpeechChunk]:
         with provider_errors(Stage.SYNTHESIS, self.name):
-            pieces = timely(self._pieces(text, voice_id), self._endpoint.deadlines)
+            pieces = timely(self._pieces(text, request), self._endpoint.deadlines)
             async with closing(pieces) as audio:
                 odd = b""
                 async for piece in audio:
@@ -124,8 +133,16 @@ class OpenAiSynthesizer:
                         Stage.SYNTHESIS, self._endpoint, "it ends within a sample"
                     )
 
-    async def _pieces(self, text: str, voice_id: str) -> AsyncIterator[bytes]:
-        fixed = {"model": self._endpoint.model, "input": text, "voice": voice_id}
+    async def _pieces(self, text: str, request: SpeechRequest) -> AsyncIterator[bytes]:
+        fixed: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "input": text,
+            "voice": request.voice_id,
+        }
+        if request.speed != 1:
+            fixed["speed"] = request.speed
+        if manner := ", ".join(filter(None, (request.style, request.emotion))):
+            fixed["instructions"] = manner
 
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"json": {**fixed, **parameters.values}}

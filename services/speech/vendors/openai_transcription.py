@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 import httpx
 from pydantic import Field
 
+from services.runtime.languages import primary
 from services.runtime.values import ApiUrl, Name
-from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
+from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely
 from services.speech.vendors.declaration import RecognizerVendor
@@ -65,21 +66,36 @@ class OpenAiRecognizer:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
+    @property
+    def is_streaming(self) -> bool:
+        """It hears an utterance once that has ended."""
+        return False
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """It does not."""
+        return False
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield one final transcript after the audio has ended; raises ProviderError."""
-        recording = b"".join([chunk async for chunk in pcm])
-        language = language_code.partition("-")[0].lower()
+        recording = b"".join([chunk async for chunk in audio])
         with provider_errors(Stage.RECOGNITION, self.name):
-            answers = timely(self._answer(wav(recording), language), self._endpoint.deadlines)
+            answers = timely(self._answer(wav(recording), request), self._endpoint.deadlines)
             async with closing(answers) as transcripts:
                 async for transcript in transcripts:
                     yield transcript
 
-    async def _answer(self, recording: bytes, language: str) -> AsyncIterator[Transcript]:
+    async def _answer(
+        self, recording: bytes, request: RecognitionRequest
+    ) -> AsyncIterator[Transcript]:
         file = ("utterance.wav", recording, "audio/wav")
-        wanted = {"model": self._endpoint.model, "language": language}
+        wanted = {"model": self._endpoint.model}
+        if len(request.language_codes) == 1:
+            wanted["language"] = primary(request.language_code)
+        if request.hot_words:
+            wanted["prompt"] = ", ".join(request.hot_words)
 
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"data": {**wanted, **parameters.values}, "files": {"file": file}}

@@ -3,11 +3,7 @@
 import pytest
 
 from services.runtime.settings import SettingsError, load
-from services.speech.provider_settings import (
-    ChatKind,
-    RecognizerKind,
-    SynthesizerKind,
-)
+from services.speech.provider_settings import EMBEDDED
 from services.speech.settings import SpeechSettings
 
 
@@ -21,9 +17,9 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_embedded_providers_need_nothing() -> None:
     settings = load(SpeechSettings)
-    assert settings.recognizer.first.kind is RecognizerKind.EMBEDDED
-    assert settings.chat.first.kind is ChatKind.EMBEDDED
-    assert settings.synthesizer.first.kind is SynthesizerKind.EMBEDDED
+    assert settings.recognizer.first.kind == EMBEDDED
+    assert settings.chat.first.kind == EMBEDDED
+    assert settings.synthesizer.first.kind == EMBEDDED
     assert settings.vendors == ()
     assert settings.personas_folder.is_dir()
 

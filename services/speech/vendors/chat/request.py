@@ -17,14 +17,14 @@ _NO_SYSTEM_ROLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatBody:
     """The parameters sent with a dialogue, and the form that the dialogue takes."""
 
     parameters: Parameters
     has_system_role: bool = True
     """Whether the system message has its own role, or is put before the user's first message."""
 
-    def body(self, model: str, messages: Sequence[ChatMessage]) -> dict[str, Any]:
+    def content(self, model: str, messages: Sequence[ChatMessage]) -> dict[str, Any]:
         """Return the request's body."""
         dialogue = messages if self.has_system_role else _folded(messages)
         return {

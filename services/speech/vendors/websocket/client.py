@@ -125,7 +125,7 @@ async def _connect(
     except InvalidStatus as error:
         response = error.response
         raise status_error(
-            stage, endpoint, response.status_code, read_error(response.body or b"")
+            stage, endpoint, response.status_code, read_error(bytes(response.body or b""))
         ) from None
     except (InvalidURI, ValueError):  # whose text repeats the address
         what, is_transient = "the base URL is not an address", False
