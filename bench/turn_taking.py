@@ -23,6 +23,7 @@ from services.speech.embedded.library import (
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
@@ -49,6 +50,12 @@ class _Floor:
     async def recognise(self, pcm: bytes) -> Transcript:
         request = RecognitionRequest(language_codes=(self._language_code,))
         return await recognise(self._recognizer, pcm, request)
+
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Hear it by repeated recognition."""
+        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+
+    def note_words(self, transcript: Transcript) -> None: ...
 
     def note_speech(self, start_s: float) -> None: ...
 

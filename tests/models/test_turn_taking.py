@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
@@ -108,6 +109,12 @@ class ModelFloor:
             return await work
         finally:
             self.busy.discard(task)
+
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Hear it by repeated recognition."""
+        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+
+    def note_words(self, transcript: Transcript) -> None: ...
 
     def note_speech(self, start_s: float) -> None:
         pass
