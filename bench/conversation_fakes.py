@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from services.runtime.pcm import byte_count
-from services.speech.ports import ChatMessage, SpeechChunk, Transcript, Voice
+from services.speech.ports import (
+    ChatItem,
+    ChatRequest,
+    RecognitionRequest,
+    SpeechChunk,
+    SpeechRequest,
+    Transcript,
+    Voice,
+)
+from services.speech.vendors.feeding import clause_by_clause
 
 RECOGNITION_S = 0.1
 FIRST_TOKEN_S = 0.15
@@ -88,14 +97,16 @@ class TimedRecognizer:
     """Recognises the question when its time is over."""
 
     name: str = "timed"
+    is_streaming: bool = False
+    detects_turn_ends: bool = False
 
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield one final."""
-        audio = b"".join([chunk async for chunk in pcm])
+        pcm = b"".join([chunk async for chunk in audio])
         await asyncio.sleep(RECOGNITION_S)
-        yield Transcript(text=f"Tell me more about number {_asked(audio)}.", is_final=True)
+        yield Transcript(text=f"Tell me more about number {_asked(pcm)}.", is_final=True)
 
 
 def _asked(audio: bytes) -> int:
@@ -112,9 +123,9 @@ class TimedChat:
 
     name: str = "timed"
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply to the last question."""
-        number = messages[-1].content.rstrip(".").rpartition(" ")[2]
+        number = request.messages[-1].content.rstrip(".").rpartition(" ")[2]
         words = " ".join(REPLIES[Question(int(number))]).split(" ")
         loop = asyncio.get_running_loop()
         due = loop.time() + FIRST_TOKEN_S
@@ -134,10 +145,16 @@ class TimedSynthesizer:
         default=(Voice(voice_id="one", display_name="One", language_codes=("en-US", "zh-CN")),)
     )
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio in chunks of 100 ms."""
+        """Yield the audio, text by text."""
+        return clause_by_clause(
+            texts, self._speak_text, provider=self.name, sample_rate_hertz=self.sample_rate_hertz
+        )
+
+    async def _speak_text(self, text: str) -> AsyncIterator[SpeechChunk]:
+        """Yield a text's audio in chunks of 100 ms."""
         left_s = len(text) * CHARACTER_S
         loop = asyncio.get_running_loop()
         due = loop.time() + FIRST_CHUNK_S

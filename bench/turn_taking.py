@@ -23,11 +23,12 @@ from services.speech.embedded.library import (
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import Recognizer, Transcript, TurnEndModel
+from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEndModel
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 MESSAGE_BYTES = 640
@@ -47,7 +48,14 @@ class _Floor:
         self.delays_s: list[float] = []
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        return await recognise(self._recognizer, pcm, language_code=self._language_code)
+        request = RecognitionRequest(language_codes=(self._language_code,))
+        return await recognise(self._recognizer, pcm, request)
+
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Hear it by repeated recognition."""
+        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+
+    def note_words(self, transcript: Transcript) -> None: ...
 
     def note_speech(self, start_s: float) -> None: ...
 

@@ -6,7 +6,6 @@ makes it, and the variables of the chosen option begin with the name of that one
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from pydantic import (
@@ -54,7 +53,7 @@ class SettingsGroup(CheckedTexts):
 class Option(SettingsGroup):
     """A group that can be chosen by its `kind`; `setting` is the variable that chose it."""
 
-    kind: ClassVar[StrEnum]
+    kind: ClassVar[str]
     setting: str
 
 
@@ -152,7 +151,7 @@ def _options(annotation: Any) -> dict[str, type[Option] | None]:
     """Return the options of a union, or the only one, by what chooses them."""
     members = get_args(annotation) or (annotation,)
     none = {NONE: None} if type(None) in members else {}
-    return none | {each.kind.value: each for each in members if each is not type(None)}
+    return none | {str(each.kind): each for each in members if each is not type(None)}
 
 
 def _is_mistake(error: ErrorDetails, read: Set[str]) -> bool:

@@ -20,11 +20,11 @@ from services.speech.personas.catalogue import load_personas
 from services.speech.personas.format import PersonaError
 from services.speech.ports import LISTENING_RATE_HERTZ, ProviderError
 from services.speech.provider_settings import VendorSettings
-from services.speech.providers import vendors
 from services.speech.providers.checks import check_language_model, check_voices, voice_offer
 from services.speech.providers.probes import probe_chat, probe_recognizer, probe_synthesizer
 from services.speech.settings import SpeechSettings
 from services.speech.streams import Deadlines
+from services.speech.vendors import registry
 
 P = TypeVar("P")
 
@@ -92,15 +92,15 @@ def _vendors(settings: SpeechSettings) -> Iterator[Awaitable[Finding]]:
     """Ask each vendor for something small, as a conversation would."""
     for recognizer in settings.recognizer.providers:
         if isinstance(recognizer, VendorSettings):
-            opening = vendors.open_recognizer(recognizer, PATIENCE)
+            opening = registry.open_recognizer(recognizer, PATIENCE)
             yield _asked(recognizer, opening, lambda it: probe_recognizer(it, _tone()))
     for chat in settings.chat.providers:
         if isinstance(chat, VendorSettings):
-            yield _asked(chat, vendors.open_chat(chat, PATIENCE), probe_chat)
+            yield _asked(chat, registry.open_chat(chat, PATIENCE), probe_chat)
     for synthesizer in settings.synthesizer.providers:
         if isinstance(synthesizer, VendorSettings):
             yield _asked(
-                synthesizer, vendors.open_synthesizer(synthesizer, PATIENCE), probe_synthesizer
+                synthesizer, registry.open_synthesizer(synthesizer, PATIENCE), probe_synthesizer
             )
 
 

@@ -7,11 +7,11 @@ is normal for a model on a busy machine, so each provider enforces its own deadl
 async iterator early cancels the provider's work.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,18 +67,41 @@ class ProviderMuteError(ProviderError):
         super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
 
 
+class TurnEnd(StrEnum):
+    """What a recognizer that detects turn ends makes of a pause."""
+
+    LIKELY = "likely"
+    """The speaker has probably finished."""
+    RESUMED = "resumed"
+    """The speaker goes on after what was a likely end."""
+    CERTAIN = "certain"
+    """The speaker has finished: the final transcript, before the audio ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedWord:
+    """A word that was said, in seconds from the first sample of the utterance."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """A hypothesis of what was said; each replaces the one before, until one is final.
 
-    Beyond the words, a recognizer may know how likely it is that nobody spoke (0..1), and which
-    language it clearly heard (BCP 47), regardless of the one requested.
+    Beyond the words, a recognizer may know when each was said, how likely it is that nobody spoke
+    (0..1), which language it clearly heard (BCP 47), regardless of the one requested, and whether
+    the speaker has finished.
     """
 
     text: str
     is_final: bool
+    words: tuple[TimedWord, ...] = ()
     no_speech_probability: float | None = None
     language_code: str = ""
+    turn_end: TurnEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +117,23 @@ class SpeechEvidence:
     stillness: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionRequest:
+    """What a recognizer is told about an utterance.
+
+    `language_codes` (BCP 47, at least one) are those that may be spoken, the likeliest first: of
+    several, the recognizer finds out which. `hot_words` are names and terms to expect.
+    """
+
+    language_codes: tuple[str, ...]
+    hot_words: tuple[str, ...] = ()
+
+    @property
+    def language_code(self) -> str:
+        """The likeliest language."""
+        return self.language_codes[0]
+
+
 class Recognizer(Protocol):
     """Speech to text."""
 
@@ -101,10 +141,21 @@ class Recognizer(Protocol):
     def name(self) -> str:
         """The provider's name in logs and metrics."""
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether hypotheses come while audio arrives, so that it is worth sending it live."""
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """Whether its transcripts say when the speaker has finished."""
+
     def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
-        """Yield hypotheses while audio arrives; after it ends, exactly one final one, the last."""
+        """Yield hypotheses of one utterance while audio arrives; exactly one is final, the last.
+
+        The final one comes after the audio has ended, or before with the turn end CERTAIN.
+        """
 
 
 class Role(StrEnum):
@@ -113,14 +164,60 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may call; `parameters` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """The model calls a tool; `arguments` is JSON text as the model wrote it, perhaps invalid."""
+
+    call_id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One message of the dialogue that a chat model continues."""
+    """One message of the dialogue that a chat model continues.
+
+    An ASSISTANT message may call tools; for each call a TOOL message follows, whose content is the
+    result of the call that `call_id` names.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A dialogue to continue, and the tools that the model may call."""
+
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatUsage:
+    """The tokens of a reply as the vendor counts them; `cached` is a part of `input`."""
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+ChatItem: TypeAlias = str | ToolCall | ChatUsage
+"""A piece of a reply: a delta of the text that is spoken, a whole call, or what it all used."""
 
 
 class ChatModel(Protocol):
@@ -130,26 +227,92 @@ class ChatModel(Protocol):
     def name(self) -> str:
         """The provider's name in logs and metrics."""
 
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield the reply's text as deltas."""
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+        """Yield the reply as it is written, without the model's thoughts.
+
+        A reply has a word or a call; one without either is a ProviderMuteError.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordTime:
-    """When characters [start, end) of a text are heard, in seconds from its first sample."""
+    """When characters [start, end) of a text are heard, in seconds from the start of its audio."""
 
     start: int
     end: int
     start_s: float
     end_s: float
 
+    def moved(self, characters: int, seconds: float) -> Self:
+        """Return the word so many characters and seconds later; both may be negative."""
+        return replace(
+            self,
+            start=self.start + characters,
+            end=self.end + characters,
+            start_s=self.start_s + seconds,
+            end_s=self.end_s + seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viseme:
+    """From when on a mouth shape is seen, in the vendor's own numbering."""
+
+    viseme_id: int
+    start_s: float
+
+    def moved(self, seconds: float) -> Self:
+        """Return the viseme so much later."""
+        return replace(self, start_s=self.start_s + seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechRequest:
+    """How a reply is spoken; what a vendor cannot do is left out.
+
+    `speed` is a factor. `style` and `emotion` are the vendor's own names, empty for its default.
+    """
+
+    voice_id: str
+    language_code: str
+    speed: float = 1.0
+    style: str = ""
+    emotion: str = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechChunk:
-    """A piece of a text's audio; `words`, if given, replaces all earlier word times."""
+    """A piece of a reply's audio: whole samples, perhaps none.
+
+    Characters count from the beginning of the reply's first text, with all texts joined; times
+    count from the first sample of its audio. `words` and `visemes` are those that became known
+    with this chunk, for audio before or after it. `text_end` says that this chunk ends the audio of
+    all characters before that one.
+    """
 
     pcm: bytes
     words: tuple[WordTime, ...] = ()
+    visemes: tuple[Viseme, ...] = ()
+    text_end: int | None = None
+
+    def moved(self, characters: int, seconds: float) -> Self:
+        """Return the chunk as one of a reply that began so much earlier."""
+        return replace(
+            self,
+            words=tuple(each.moved(characters, seconds) for each in self.words),
+            visemes=tuple(each.moved(seconds) for each in self.visemes),
+            text_end=None if self.text_end is None else self.text_end + characters,
+        )
+
+    def then(self, following: Self) -> Self:
+        """Return this chunk and the following one as one."""
+        return replace(
+            self,
+            pcm=self.pcm + following.pcm,
+            words=self.words + following.words,
+            visemes=self.visemes + following.visemes,
+            text_end=self.text_end if following.text_end is None else following.text_end,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +339,13 @@ class Synthesizer(Protocol):
     def voices(self) -> Sequence[Voice]:
         """All voices on offer."""
 
-    def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio of one speakable clause or sentence in whole samples."""
+        """Yield the audio of one reply, whose texts are its speakable clauses as they come.
+
+        A text is requested as soon as the synthesizer can take it.
+        """
 
 
 class Embedder(Protocol):

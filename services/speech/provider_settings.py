@@ -1,11 +1,9 @@
-"""Who may serve each stage of a turn, and the settings of each provider.
+"""The settings of the embedded providers, and what those of vendors have in common.
 
-A stage's enum names its providers, its union holds their settings, and `providers/vendors.py` opens
-those that are on the network. docs/providers.md shows how to add one.
+A vendor's own are in its file in `vendors/`. docs/providers.md shows how to add one.
 """
 
-from enum import StrEnum
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -13,40 +11,19 @@ from services.runtime.groups import Option
 from services.runtime.values import ApiUrl, Name, Names, Secret
 
 OPENAI_URL = "https://api.openai.com/v1"
-OPENAI_VOICES = "coral,alloy,ash,ballad,echo,fable,nova,onyx,sage,shimmer"
-
-
-class RecognizerKind(StrEnum):
-    """Who may recognize speech."""
-
-    EMBEDDED = "embedded"
-    OPENAI = "openai"
-
-
-class ChatKind(StrEnum):
-    """Who may reply."""
-
-    EMBEDDED = "embedded"
-    OPENAI = "openai"
-
-
-class SynthesizerKind(StrEnum):
-    """Who may speak."""
-
-    EMBEDDED = "embedded"
-    OPENAI = "openai"
+EMBEDDED = "embedded"
 
 
 class EmbeddedRecognizerSettings(Option):
     """The recognizer that runs within the service."""
 
-    kind: ClassVar[RecognizerKind] = RecognizerKind.EMBEDDED
+    kind: ClassVar[str] = EMBEDDED
 
 
 class EmbeddedChatSettings(Option):
     """The language model that runs within the service; PARLEY_LLM says which."""
 
-    kind: ClassVar[ChatKind] = ChatKind.EMBEDDED
+    kind: ClassVar[str] = EMBEDDED
     first_byte_s: float = Field(
         30.0,
         ge=1,
@@ -60,7 +37,7 @@ class EmbeddedChatSettings(Option):
 class EmbeddedSynthesizerSettings(Option):
     """The synthesizer that runs within the service."""
 
-    kind: ClassVar[SynthesizerKind] = SynthesizerKind.EMBEDDED
+    kind: ClassVar[str] = EMBEDDED
 
 
 class VendorSettings(Option):
@@ -73,7 +50,7 @@ class VendorSettings(Option):
     @property
     def name(self) -> str:
         """The provider's name in logs and metrics."""
-        return f"{self.kind}-fallback" if self.setting.endswith("_FALLBACK") else self.kind.value
+        return f"{self.kind}-fallback" if self.setting.endswith("_FALLBACK") else self.kind
 
     @property
     def key(self) -> SecretStr | None:
@@ -136,40 +113,3 @@ class OpenAiSettings(VendorSettings):
                 f"{self.setting}_API_KEY or OPENAI_API_KEY must be set with {self.setting}=openai"
             )
         return self
-
-
-class OpenAiTranscriptionSettings(OpenAiSettings):
-    """A recognizer behind `POST /audio/transcriptions`."""
-
-    kind: ClassVar[RecognizerKind] = RecognizerKind.OPENAI
-    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/transcriptions")
-    model: Name = Field("gpt-4o-mini-transcribe", description="model of the recognizer")
-
-
-class OpenAiChatSettings(OpenAiSettings, ChatVendorSettings):
-    """A language model behind `POST /chat/completions`."""
-
-    kind: ClassVar[ChatKind] = ChatKind.OPENAI
-    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /chat/completions")
-    model: Name = Field("gpt-4o-mini", description="the language model")
-
-
-class OpenAiSpeechSettings(OpenAiSettings, SynthesizerVendorSettings):
-    """Voices behind `POST /audio/speech`."""
-
-    kind: ClassVar[SynthesizerKind] = SynthesizerKind.OPENAI
-    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/speech")
-    model: Name = Field("gpt-4o-mini-tts", description="model of the synthesizer")
-    voices: Names = Field(
-        OPENAI_VOICES,
-        description="voices of the openai synthesizer, separated by commas, the default first",
-    )
-
-
-RecognizerVendor: TypeAlias = OpenAiTranscriptionSettings
-ChatVendor: TypeAlias = OpenAiChatSettings
-SynthesizerVendor: TypeAlias = OpenAiSpeechSettings
-
-RecognizerProvider: TypeAlias = EmbeddedRecognizerSettings | RecognizerVendor
-ChatProvider: TypeAlias = EmbeddedChatSettings | ChatVendor
-SynthesizerProvider: TypeAlias = EmbeddedSynthesizerSettings | SynthesizerVendor

@@ -15,24 +15,27 @@ from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, take_setup
 from services.speech.conversation.event_log import Item, ProducedAudio
 from services.speech.conversation.events import SentenceStarted
-from services.speech.conversation.sentences import sentence
+from services.speech.conversation.sentences import sentences
 from services.speech.conversation.stream_factory import StreamFactory
 from services.speech.conversation.wire import to_sentence, to_transcript
 from services.speech.listening.wire import check_input_format, check_pcm
 from services.speech.personas.catalogue import Personas
 from services.speech.personas.wire import to_persona, to_voice
+from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
 from services.speech.playback.wire import to_format
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
+    RecognitionRequest,
     Recognizer,
     SpeechChunk,
+    SpeechRequest,
     Stage,
     Synthesizer,
 )
 from services.speech.providers.failures import provider_failures, provider_late
-from services.speech.streams import Deadlines, closing, timely
-from services.speech.text.segmentation import Splitter
+from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.text.segmentation import split
 from services.speech.voices import choose_voice, voices_for
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -94,7 +97,8 @@ class SpeechServicer(SpeechServiceServicer):
         check_input_format(setup.format, "setup.format")
         self._check_language(setup.language_code)
         hypotheses = self._recognizer.transcribe(
-            self._audio(after_setup(requests)), language_code=setup.language_code
+            self._audio(after_setup(requests)),
+            RecognitionRequest(language_codes=(setup.language_code,)),
         )
         try:
             with provider_failures():
@@ -113,7 +117,8 @@ class SpeechServicer(SpeechServiceServicer):
             self._synthesizer.voices, request.language_code, wanted=request.voice_id
         )
         voicing = Voicing(
-            self._synthesizer, voice_id=voice.voice_id, language_code=request.language_code
+            synthesizer=self._synthesizer,
+            request=SpeechRequest(voice_id=voice.voice_id, language_code=request.language_code),
         )
         async with closing(self._spoken(request.text, voicing)) as responses:
             async for response in responses:
@@ -179,27 +184,20 @@ class SpeechServicer(SpeechServiceServicer):
     async def _spoken(self, text: str, voicing: Voicing) -> AsyncIterator[pb.SynthesizeResponse]:
         rate = self._synthesizer.sample_rate_hertz
         size = byte_count(SYNTHESIS_MESSAGE_S, rate)
-        splitter = Splitter()
         response = pb.SynthesizeResponse(format=to_format(rate))
-        spoken_bytes = 0
-        for segment in (*splitter.feed(text), *splitter.flush()):
-            spoken = voicing.spoken(segment.text)
-            if not spoken.text:
-                continue
-            items = sentence(segment, spoken, voicing, audio_s=duration_s(spoken_bytes, rate))
-            async with closing(items):
-                async for item in items:
-                    match item:
-                        case SentenceStarted():
-                            response.sentence.CopyFrom(to_sentence(item))
-                        case SpeechChunk(pcm=pcm):
-                            for at in range(0, len(pcm), size):
-                                response.pcm = pcm[at : at + size]
-                                yield response
-                                response = pb.SynthesizeResponse()
-                            spoken_bytes += len(pcm)
-                        case _:
-                            assert_never(item)
+        spoken = sentences(split(once(text)), lambda _: voicing, Ledger(sample_rate_hertz=rate))
+        async with closing(spoken) as items:
+            async for item in items:
+                match item:
+                    case SentenceStarted():
+                        response.sentence.CopyFrom(to_sentence(item))
+                    case SpeechChunk(pcm=pcm):
+                        for at in range(0, len(pcm), size):
+                            response.pcm = pcm[at : at + size]
+                            yield response
+                            response = pb.SynthesizeResponse()
+                    case _:
+                        assert_never(item)
 
 
 def _to_response(item: Item) -> pb.ConverseResponse:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, Self, TypeAlias, TypeVar, Union
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -11,18 +11,32 @@ from services.runtime.groups import NONE, Choice, Option, SettingsGroup
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Name, Port, Secret, Target, Targets
 from services.speech.provider_settings import (
-    ChatKind,
-    ChatProvider,
-    RecognizerKind,
-    RecognizerProvider,
-    SynthesizerKind,
-    SynthesizerProvider,
+    EMBEDDED,
+    ChatVendorSettings,
+    EmbeddedChatSettings,
+    EmbeddedRecognizerSettings,
+    EmbeddedSynthesizerSettings,
+    SynthesizerVendorSettings,
     VendorSettings,
 )
+from services.speech.vendors.registry import CHATS, RECOGNIZERS, SYNTHESIZERS
 
 PERSONAS = Path(__file__).parents[2] / "personas"
 
 P = TypeVar("P", bound=Option)
+
+if TYPE_CHECKING:
+    RecognizerProvider: TypeAlias = EmbeddedRecognizerSettings | VendorSettings
+    ChatProvider: TypeAlias = EmbeddedChatSettings | ChatVendorSettings
+    SynthesizerProvider: TypeAlias = EmbeddedSynthesizerSettings | SynthesizerVendorSettings
+else:
+
+    def _options(embedded, vendors):
+        return Union[(embedded, *(each.settings for each in vendors.values()))]
+
+    RecognizerProvider = _options(EmbeddedRecognizerSettings, RECOGNIZERS)
+    ChatProvider = _options(EmbeddedChatSettings, CHATS)
+    SynthesizerProvider = _options(EmbeddedSynthesizerSettings, SYNTHESIZERS)
 
 
 class StageSettings(SettingsGroup, Generic[P]):
@@ -55,7 +69,7 @@ class StageSettings(SettingsGroup, Generic[P]):
 
 
 def _served_at(vendor: VendorSettings) -> tuple[str, str, str]:
-    return vendor.kind.value, vendor.base_url, vendor.model
+    return vendor.kind, vendor.base_url, vendor.model
 
 
 class RecognizerSettings(StageSettings[RecognizerProvider]):
@@ -65,7 +79,7 @@ class RecognizerSettings(StageSettings[RecognizerProvider]):
         RecognizerProvider,
         Choice(
             variable="SPEECH_RECOGNIZER",
-            default=RecognizerKind.EMBEDDED,
+            default=EMBEDDED,
             description="who recognises speech",
         ),
     ]
@@ -90,7 +104,7 @@ class ChatSettings(StageSettings[ChatProvider]):
 
     first: Annotated[
         ChatProvider,
-        Choice(variable="SPEECH_CHAT", default=ChatKind.EMBEDDED, description="who replies"),
+        Choice(variable="SPEECH_CHAT", default=EMBEDDED, description="who replies"),
     ]
     fallback: Annotated[
         ChatProvider | None,
@@ -115,7 +129,7 @@ class SynthesizerSettings(StageSettings[SynthesizerProvider]):
         SynthesizerProvider,
         Choice(
             variable="SPEECH_SYNTHESIZER",
-            default=SynthesizerKind.EMBEDDED,
+            default=EMBEDDED,
             description="who speaks",
         ),
     ]

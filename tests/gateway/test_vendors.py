@@ -9,11 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from services.speech.ports import Stage
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from services.speech.vendors.openai_speech import OpenAiSynthesizer
+from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.speech import Script, SpeechRig, speech_rig, voiced
 from tests.support.vendor import Answer, scripted_vendor

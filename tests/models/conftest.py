@@ -16,6 +16,7 @@ from services.speech.embedded.library import (
     open_store,
 )
 from services.speech.embedded.store import ModelStore
+from services.speech.ports import RecognitionRequest
 from tests.support.embedded import EmbeddedStack, embedded_stack
 from tests.support.resampling import resample
 
@@ -78,7 +79,7 @@ def transcribe(stack: EmbeddedStack) -> Callable[..., Awaitable[str]]:
         transcripts = [
             transcript
             async for transcript in stack.recognizer.transcribe(
-                pieces(), language_code=language_code
+                pieces(), RecognitionRequest(language_codes=(language_code,))
             )
         ]
         assert [transcript.is_final for transcript in transcripts] == [True]

@@ -10,7 +10,7 @@ import pytest_asyncio
 from services.speech.embedded.library import LanguageModel
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
-from services.speech.ports import ChatMessage, ProviderError, Role
+from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role
 from services.speech.providers.embedded import only_file
 from tests.support.embedded import THREADS
 
@@ -41,7 +41,7 @@ def user(content: str) -> ChatMessage:
 
 
 async def reply(chat: LlamaChatModel, messages: Sequence[ChatMessage]) -> list[str]:
-    return [delta async for delta in chat.stream(messages)]
+    return [delta async for delta in chat.stream(ChatRequest(messages=tuple(messages)))]
 
 
 async def test_a_reply_is_grounded_and_comes_in_deltas(chat: LlamaChatModel) -> None:
@@ -69,19 +69,19 @@ async def test_closing_the_stream_stops_the_model(chat: LlamaChatModel) -> None:
     started = loop.time()
     whole = len(await reply(chat, [ENDLESS]))
     whole_s = loop.time() - started
-    async with contextlib.aclosing(chat.stream([ENDLESS])) as stream:
+    async with contextlib.aclosing(chat.stream(ChatRequest(messages=tuple([ENDLESS])))) as stream:
         await anext(stream)
     started = loop.time()
-    async with contextlib.aclosing(chat.stream([ENDLESS])) as stream:
+    async with contextlib.aclosing(chat.stream(ChatRequest(messages=tuple([ENDLESS])))) as stream:
         await anext(stream)
     assert whole > 100
     assert loop.time() - started < whole_s / 2
 
 
 async def test_a_reply_cancelled_in_the_queue_never_runs(chat: LlamaChatModel) -> None:
-    running = chat.stream([ENDLESS])
+    running = chat.stream(ChatRequest(messages=tuple([ENDLESS])))
     await anext(running)
-    waiting = asyncio.ensure_future(anext(chat.stream([ENDLESS])))
+    waiting = asyncio.ensure_future(anext(chat.stream(ChatRequest(messages=tuple([ENDLESS])))))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -11,6 +11,8 @@ from services.speech.embedded.library import RECOGNITION_MODEL
 from services.speech.embedded.store import ModelStore
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.playback.voicing import Voicing
+from services.speech.ports import SpeechRequest
+from services.speech.streams import once
 from services.speech.text.segmentation import Splitter
 from tests.support.alignment import Aligner
 from tests.support.embedded import EmbeddedStack
@@ -40,19 +42,22 @@ class Spoken:
 
 async def speak(stack: EmbeddedStack, reply: Reply) -> Spoken:
     """Speak a reply as a turn does."""
-    voicing = Voicing(stack.synthesizer, voice_id=reply.voice_id, language_code=reply.language_code)
+    request = SpeechRequest(voice_id=reply.voice_id, language_code=reply.language_code)
+    voicing = Voicing(synthesizer=stack.synthesizer, request=request)
     timed, untimed = (Ledger(sample_rate_hertz=RATE) for _ in range(2))
     pcm = b""
     splitter = Splitter()
     for segment in (*splitter.feed(reply.text), *splitter.flush()):
         spoken = voicing.spoken(segment.text)
-        chunks = [chunk async for chunk in voicing.speak(spoken.text)]
+        chunks = [chunk async for chunk in voicing.speak(once(spoken.text))]
         for ledger in (timed, untimed):
+            characters, seconds = ledger.spoken_length, ledger.produced_s
             ledger.add_text(reply.text[len(ledger.reply_text) : segment.end])
-            ledger.begin_segment(text_start=segment.start, text_end=segment.end, spoken=spoken)
+            ledger.add_segment(text_start=segment.start, text_end=segment.end, spoken=spoken)
             for chunk in chunks:
-                ledger.add_audio(len(chunk.pcm), chunk.words if ledger is timed else ())
-            ledger.end_segment()
+                moved = chunk.moved(characters, seconds)
+                words = moved.words if ledger is timed else ()
+                ledger.add_audio(len(moved.pcm), words, moved.text_end)
         pcm += b"".join(chunk.pcm for chunk in chunks)
     for ledger in (timed, untimed):
         ledger.complete()

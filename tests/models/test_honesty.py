@@ -1,7 +1,7 @@
 """With the real embedder, personas answer from their facts or not at all."""
 
 import csv
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from services.speech.dialogue.replies import Dialogue, History
 from services.speech.personas.catalogue import Personas, load_personas
-from services.speech.ports import ChatMessage
+from services.speech.ports import ChatItem, ChatRequest
 from services.speech.settings import PERSONAS
 from tests.support.embedded import EmbeddedStack
 
@@ -37,7 +37,7 @@ class Liar:
 
     lie = ""
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the lie in pieces."""
         for start in range(0, len(self.lie), 3):
             yield self.lie[start : start + 3]

@@ -9,7 +9,7 @@ import pytest
 from services.speech.dialogue.other_language import other_language
 from services.speech.embedded.evidence import weigh
 from services.speech.listening.guard import GuardedRecognizer
-from services.speech.ports import ProviderError, Transcript
+from services.speech.ports import ProviderError, RecognitionRequest, SpeechRequest, Transcript
 from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack
 from tests.support.resampling import resample
@@ -99,7 +99,9 @@ async def test_what_is_not_speech_gives_no_words(transcribe: Transcribe, pcm: by
 async def guarded(stack: EmbeddedStack, pcm: bytes, language_code: str) -> Transcript:
     """What the recognizer and the guard beside it make of an utterance."""
     recognizer = GuardedRecognizer(stack.recognizer, weigh=weigh)
-    transcripts = recognizer.transcribe(once(pcm), language_code=language_code)
+    transcripts = recognizer.transcribe(
+        once(pcm), RecognitionRequest(language_codes=(language_code,))
+    )
     [transcript] = [each async for each in transcripts]
     return transcript
 
@@ -121,7 +123,9 @@ async def test_short_answers_are_heard_in_noise(stack: EmbeddedStack) -> None:
         ("不。", "zm_yunxi", "zh"),
         ("王明。", "zf_xiaoxiao", "zh"),
     ):
-        chunks = stack.synthesizer.synthesize(text, voice_id=voice_id, language_code=language_code)
+        chunks = stack.synthesizer.speak(
+            once(text), SpeechRequest(voice_id=voice_id, language_code=language_code)
+        )
         spoken = resample(b"".join([chunk.pcm async for chunk in chunks]), 24_000)
         if not (await guarded(stack, in_noise(spoken, snr_db=15), language_code)).text:
             missed.append(text)
@@ -145,8 +149,9 @@ async def test_another_language_is_heard(stack: EmbeddedStack, transcribe: Trans
     pcm = b"".join(
         [
             chunk.pcm
-            async for chunk in stack.synthesizer.synthesize(
-                "Hello, how are you?", voice_id="af_heart", language_code="en-US"
+            async for chunk in stack.synthesizer.speak(
+                once("Hello, how are you?"),
+                SpeechRequest(voice_id="af_heart", language_code="en-US"),
             )
         ]
     )

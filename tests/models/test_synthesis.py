@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 import pytest
 
-from services.speech.ports import ProviderError, SpeechChunk, WordTime
+from services.speech.ports import ProviderError, SpeechChunk, SpeechRequest, WordTime
+from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack
 from tests.support.wer import character_error_rate, word_error_rate
 
@@ -34,8 +35,8 @@ async def speak(
 ) -> list[SpeechChunk]:
     return [
         chunk
-        async for chunk in stack.synthesizer.synthesize(
-            text, voice_id=voice_id, language_code=language_code
+        async for chunk in stack.synthesizer.speak(
+            once(text), SpeechRequest(voice_id=voice_id, language_code=language_code)
         )
     ]
 

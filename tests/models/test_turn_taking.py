@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import Transcript
+from services.speech.ports import RecognitionRequest, Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
 
@@ -94,9 +95,8 @@ class ModelFloor:
     dismissed: list[tuple[UtteranceKind, str]] = field(default_factory=list)
 
     async def recognise(self, pcm: bytes) -> Transcript:
-        return await self._while_busy(
-            recognise(self.stack.recognizer, pcm, language_code=self.language_code)
-        )
+        request = RecognitionRequest(language_codes=(self.language_code,))
+        return await self._while_busy(recognise(self.stack.recognizer, pcm, request))
 
     async def completion_probability(self, pcm: bytes) -> float:
         return await self._while_busy(self.stack.turn_end.completion_probability(pcm))
@@ -109,6 +109,12 @@ class ModelFloor:
             return await work
         finally:
             self.busy.discard(task)
+
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Hear it by repeated recognition."""
+        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+
+    def note_words(self, transcript: Transcript) -> None: ...
 
     def note_speech(self, start_s: float) -> None:
         pass

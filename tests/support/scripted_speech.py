@@ -1,7 +1,7 @@
 """`python -m tests.support.scripted_speech`: the speech service, on scripted providers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from services.runtime.advertising import advertised_address
 from services.runtime.logs import configure_logs
@@ -10,7 +10,7 @@ from services.runtime.settings import load
 from services.speech.app import Providers, running, serving_options
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import ChatMessage
+from services.speech.ports import ChatItem, ChatRequest
 from services.speech.settings import SpeechSettings
 from tests.support.speech import (
     LoudnessDetector,
@@ -28,11 +28,11 @@ class Storyteller:
 
     name = "scripted"
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply."""
         beginning, end = REPLY
         yield beginning
-        if messages[-1].content.endswith(ENDLESS_QUESTION):
+        if request.messages[-1].content.endswith(ENDLESS_QUESTION):
             await asyncio.get_running_loop().create_future()
         yield end
 

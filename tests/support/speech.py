@@ -29,18 +29,23 @@ from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
 from services.speech.playback.wire import to_format
 from services.speech.ports import (
+    ChatItem,
     ChatMessage,
     ChatModel,
+    ChatRequest,
+    RecognitionRequest,
     Recognizer,
     SpeechChunk,
+    SpeechRequest,
     Synthesizer,
     Transcript,
     Voice,
     WordTime,
 )
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
+from services.speech.vendors.feeding import clause_by_clause
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from services.speech.vendors.openai_speech import OpenAiSynthesizer
+from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.owners import Owners
 
 RATE = 16_000
@@ -88,11 +93,14 @@ class ScriptedRecognizer:
     gate: asyncio.Event | None = None
     heard: list[bytes] = field(default_factory=list)
 
+    is_streaming: bool = False
+    detects_turn_ends: bool = False
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield the hypotheses, the last as final."""
-        utterance = b"".join([chunk async for chunk in pcm])
+        utterance = b"".join([chunk async for chunk in audio])
         self.heard.append(utterance)
         if self.gate is not None:
             await self.gate.wait()
@@ -118,9 +126,9 @@ class ScriptedChat:
     began: asyncio.Event = field(default_factory=asyncio.Event)
     closed: int = 0
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the deltas; the error, if any, takes the place of the last."""
-        self.prompts.append(list(messages))
+        self.prompts.append(list(request.messages))
         self.began.set()
         try:
             await asyncio.sleep(self.first_s)
@@ -153,10 +161,19 @@ class ScriptedSynthesizer:
         Voice(voice_id="wei", display_name="Wei", language_codes=("zh",)),
     )
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio in two chunks."""
+        """Yield the audio text by text."""
+        return clause_by_clause(
+            texts,
+            lambda text: self._speak_text(text, request.voice_id),
+            provider=self.name,
+            sample_rate_hertz=self.sample_rate_hertz,
+        )
+
+    async def _speak_text(self, text: str, voice_id: str) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio of a text in two chunks."""
         self.spoken.append(text)
         self.spoken_by.append(voice_id)
         await asyncio.sleep(self.first_s)
@@ -183,6 +200,11 @@ class ScriptedSynthesizer:
             )
             start = end + 1
         return tuple(words)
+
+
+async def text_of(items: AsyncIterator[ChatItem]) -> str:
+    """Return what a reply says."""
+    return "".join([item async for item in items if isinstance(item, str)])
 
 
 class LetterEmbedder:

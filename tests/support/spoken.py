@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pypinyin import Style, lazy_pinyin
 
-from services.speech.ports import Recognizer, Synthesizer
+from services.speech.ports import RecognitionRequest, Recognizer, SpeechRequest, Synthesizer
+from services.speech.streams import once
 from services.speech.text.normalization import speakable
 from tests.support.resampling import resample
 
@@ -71,20 +72,15 @@ async def hear(
     """Say a sentence and write down what is heard."""
     language_code = LANGUAGES[sentence.language]
     spoken = speakable(sentence.written, language_code).text
-    pcm = b"".join(
-        [
-            chunk.pcm
-            async for chunk in synthesizer.synthesize(
-                spoken, voice_id=VOICES[sentence.language], language_code=language_code
-            )
-        ]
-    )
+    request = SpeechRequest(voice_id=VOICES[sentence.language], language_code=language_code)
+    pcm = b"".join([chunk.pcm async for chunk in synthesizer.speak(once(spoken), request)])
 
     async def sound() -> AsyncIterator[bytes]:
         yield resample(pcm, synthesizer.sample_rate_hertz)
 
     heard = ""
-    async for transcript in recognizer.transcribe(sound(), language_code=language_code):
+    recognition = RecognitionRequest(language_codes=(language_code,))
+    async for transcript in recognizer.transcribe(sound(), recognition):
         heard = transcript.text
     return HeardSentence(
         language=sentence.language, written=sentence.written, spoken=spoken, heard=heard

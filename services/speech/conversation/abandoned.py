@@ -67,15 +67,16 @@ class Abandoned:
         for sentence, end_s in zip(self.sentences, ends_s, strict=True):
             written = self.reply_text[sentence.text_start : sentence.text_end]
             spoken = speakable(written, self.language_code)
-            ledger.begin_segment(
+            start = ledger.spoken_length
+            ledger.add_segment(
                 text_start=sentence.text_start, text_end=sentence.text_end, spoken=spoken
             )
+            words = sentence.words if spoken.text == sentence.text else ()
             ledger.add_audio(
                 byte_count(max(0.0, end_s - sentence.audio_s), RATE_HERTZ),
-                sentence.words if spoken.text == sentence.text else (),
+                tuple(word.moved(start, ledger.produced_s) for word in words),
+                None if sentence is self.sentences[-1] else ledger.spoken_length,
             )
-            if sentence is not self.sentences[-1]:
-                ledger.end_segment()
         return ledger.summary(playback)
 
 

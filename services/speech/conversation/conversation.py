@@ -15,12 +15,14 @@ from services.speech.conversation.events import (
     SpeechDismissed,
     SpeechEnded,
     SpeechStarted,
+    TranscriptUpdated,
 )
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
 from services.speech.conversation.turn import Stages, Turn
 from services.speech.conversation.turn_input import (
+    PreemptiveReply,
     ScriptedInput,
     SpokenInput,
     WrittenInput,
@@ -46,14 +48,6 @@ class Priority(StrEnum):
     LOW = "low"
     NORMAL = "normal"
     HIGH = "high"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreemptiveReply:
-    """A reply that begins before the user has certainly finished; its turn would be `turn_id`."""
-
-    turn_id: int
-    generation: Generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +140,7 @@ class Conversation:
         )
         generation = Generation(deltas)
         generation.begin()
-        return PreemptiveReply(turn_id=self.next_turn_id, generation=generation)
+        return PreemptiveReply(turn_id=self.next_turn_id, user_text=text, generation=generation)
 
     def ask(
         self, turn_input: SpokenInput | WrittenInput, *, reply_voice: ReplyVoice, speaker: Speaker
@@ -198,6 +192,10 @@ class Conversation:
         self._active_at = _now()
         turn_id = self._numbering.begin(speaker, next_turn_id=self.next_turn_id)
         self._publish(SpeechStarted(start_s=start_s), turn_id)
+
+    def note_words(self, text: str) -> None:
+        """The user, who is still speaking, has said this so far."""
+        self._publish(TranscriptUpdated(text=text, is_final=False), self.next_turn_id)
 
     def note_silence(self) -> None:
         """An utterance ended before it began."""

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from services.speech.conversation.conversation import Conversation, PreemptiveReply, Priority
+from services.speech.conversation.conversation import Conversation, Priority
 from services.speech.conversation.events import TurnOrigin
 from services.speech.conversation.reply import ReplyVoice
-from services.speech.conversation.turn_input import ScriptedInput, SpokenInput
+from services.speech.conversation.turn_input import PreemptiveReply, ScriptedInput, SpokenInput
 from services.speech.dialogue.other_language import other_language
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, hear
 from services.speech.listening.interruption import UtteranceKind
-from services.speech.listening.recognition import recognise
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Recognizer, Speaker, Transcript
 from services.speech.telemetry.metrics import (
@@ -47,10 +47,14 @@ class StreamFloor:
         """What the digital human says, or said until a moment ago."""
         return self._conversation.recent_speech
 
-    async def recognise(self, pcm: bytes) -> Transcript:
-        """Return what was said in an utterance; raises ServiceError."""
-        language_code = self._reply_voice.language.language_code
-        return await recognise(self._recognizer, pcm, language_code=language_code)
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Begin to hear an utterance, if that takes long once there is so much voice."""
+        return hear(self._recognizer, self._reply_voice.recognition, on_hypothesis, first_s)
+
+    def note_words(self, transcript: Transcript) -> None:
+        """The user has said this so far."""
+        if transcript.text:
+            self._conversation.note_words(transcript.text)
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
@@ -85,7 +89,7 @@ class StreamFloor:
         spoken = SpokenInput(
             utterance=utterance,
             transcript=transcript,
-            generation=self._preemptive.generation if self._preemptive is not None else None,
+            preemptive=self._preemptive,
             discarded_replies=self._discarded,
         )
         if self._preemptive is not None:

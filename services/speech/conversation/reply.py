@@ -7,13 +7,13 @@ from typing import assert_never
 from services.runtime.errors import ServiceError
 from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.reply_updates import ReplyUpdates
-from services.speech.conversation.sentences import sentence
+from services.speech.conversation.sentences import sentences
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import LocalizedText, language_at
 from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import Drive, SpeechChunk, Synthesizer
+from services.speech.ports import Drive, RecognitionRequest, SpeechChunk, SpeechRequest, Synthesizer
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
@@ -27,6 +27,11 @@ class ReplyVoice:
     persona: Persona
     language: PersonaLanguage
     voice_id: str
+
+    @property
+    def recognition(self) -> RecognitionRequest:
+        """What a recognizer is told about the user's words."""
+        return RecognitionRequest(language_codes=(self.language.language_code,))
 
 
 class Reply:
@@ -72,12 +77,26 @@ class Reply:
         await drive.finish()
 
     async def _produce(self, drive: Drive) -> None:
+        spoken = sentences(self._segments(), self._voicing, self._ledger)
+        async with closing(spoken) as items:
+            async for item in items:
+                match item:
+                    case SentenceStarted():
+                        self._waterfall.reach(Mark.FIRST_AUDIO)
+                        self._updates.flush()
+                        self._publish(item)
+                    case SpeechChunk(pcm=pcm):
+                        if pcm and not await drive.send(pcm):
+                            return  # The drive is over, and nobody will hear more.
+                    case _:
+                        assert_never(item)
+        self._ledger.complete()
+
+    async def _segments(self) -> AsyncIterator[Segment]:
         async with closing(split(self._deltas())) as segments:
             async for segment in segments:
                 self._waterfall.reach(Mark.FIRST_SENTENCE)
-                if not await self._speak(segment, drive):
-                    return
-        self._ledger.complete()
+                yield segment
 
     async def _deltas(self) -> AsyncIterator[str]:
         """Yield the text, noting it in the ledger as it comes."""
@@ -92,32 +111,6 @@ class Reply:
                 self._updates.flush()
         self._waterfall.reach(Mark.LAST_TOKEN)
 
-    async def _speak(self, segment: Segment, drive: Drive) -> bool:
-        """Speak a segment; False when the drive is over and nobody will hear more."""
-        voicing = self._voicing(segment)
-        spoken = voicing.spoken(segment.text)
-        if not spoken.text:
-            return True
-        items = sentence(segment, spoken, voicing, audio_s=self._ledger.produced_s)
-        async with closing(items):
-            async for item in items:
-                match item:
-                    case SentenceStarted():
-                        self._waterfall.reach(Mark.FIRST_AUDIO)
-                        self._ledger.begin_segment(
-                            text_start=segment.start, text_end=segment.end, spoken=spoken
-                        )
-                        self._updates.flush()
-                        self._publish(item)
-                    case SpeechChunk(pcm=pcm, words=words):
-                        self._ledger.add_audio(len(pcm), words)
-                        if not await drive.send(pcm):
-                            return False
-                    case _:
-                        assert_never(item)
-        self._ledger.end_segment()
-        return True
-
     def _voicing(self, segment: Segment) -> Voicing:
         """Return who speaks a segment: each language of a reply in two has a voice of its own."""
         own = self._reply_voice.language.language_code
@@ -125,4 +118,5 @@ class Reply:
         voice = choose_voice(
             self._synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
         )
-        return Voicing(self._synthesizer, voice_id=voice.voice_id, language_code=language_code)
+        request = SpeechRequest(voice_id=voice.voice_id, language_code=language_code)
+        return Voicing(synthesizer=self._synthesizer, request=request)

@@ -1,32 +1,93 @@
-"""A segment of a reply as listeners get it: its sentence when the audio begins, then the audio."""
+"""A reply as listeners get it: each sentence when its audio begins, and the audio."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 from services.speech.conversation.events import SentenceStarted
+from services.speech.playback.ledger import Ledger, SegmentEntry
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import SpeechChunk
 from services.speech.streams import closing
-from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import Segment
 
+AHEAD_S = 12.0
+"""About how much speech a voice is given that it has not begun: a reply that is cut off was paid
+for only so far. Longer than any segment, so that a session is never without text for long."""
 
-async def sentence(
-    segment: Segment, spoken: SpokenForm, voicing: Voicing, *, audio_s: float
+
+async def sentences(
+    segments: AsyncIterator[Segment],
+    voicing_of: Callable[[Segment], Voicing],
+    ledger: Ledger,
 ) -> AsyncIterator[SentenceStarted | SpeechChunk]:
-    """Yield what is spoken for a segment, from `audio_s` of the reply's audio on.
+    """Yield what is spoken for segments, noting it in the ledger; raises ServiceError.
 
-    Nothing begins before there is sound. Raises ServiceError.
+    Nothing begins before there is sound. Consecutive segments of one voice are one call of it.
     """
-    is_begun = False
-    async with closing(voicing.speak(spoken.text)) as chunks:
-        async for chunk in chunks:
-            if not is_begun:
-                is_begun = True
-                yield SentenceStarted(
-                    text=spoken.text,
-                    text_start=segment.start,
-                    text_end=segment.end,
-                    audio_s=audio_s,
-                    words=chunk.words,
-                )
-            yield chunk
+    source = _Segments(segments, voicing_of, ledger)
+    async with closing(segments):
+        while (voicing := await source.next_voicing()) is not None:
+            characters, seconds = ledger.spoken_length, ledger.produced_s
+            async with closing(voicing.speak(source.texts(voicing))) as chunks:
+                async for chunk in chunks:
+                    moved = chunk.moved(characters, seconds)
+                    begun = ledger.add_audio(len(moved.pcm), moved.words, moved.text_end)
+                    source.note_progress()
+                    for segment in begun:
+                        yield _started(segment, ledger)
+                    yield moved
+
+
+class _Segments:
+    """Hands segments to the voices that speak them."""
+
+    def __init__(
+        self,
+        segments: AsyncIterator[Segment],
+        voicing_of: Callable[[Segment], Voicing],
+        ledger: Ledger,
+    ) -> None:
+        self._segments = segments
+        self._voicing_of = voicing_of
+        self._ledger = ledger
+        self._next: Segment | None = None
+        self._progress = asyncio.Event()
+
+    async def next_voicing(self) -> Voicing | None:
+        """Return who speaks the next segment that can be spoken; None at the end."""
+        if self._next is None:
+            await self._read()
+        return None if self._next is None else self._voicing_of(self._next)
+
+    async def texts(self, voicing: Voicing) -> AsyncIterator[str]:
+        """Yield the spoken forms of segments up to the first that another voice speaks."""
+        while self._next is not None and self._voicing_of(self._next) == voicing:
+            while self._ledger.awaited_s > AHEAD_S:
+                self._progress.clear()
+                await self._progress.wait()
+            segment, self._next = self._next, None
+            spoken = voicing.spoken(segment.text)
+            self._ledger.add_segment(text_start=segment.start, text_end=segment.end, spoken=spoken)
+            yield spoken.text
+            await self._read()
+
+    def note_progress(self) -> None:
+        """More has become audio."""
+        self._progress.set()
+
+    async def _read(self) -> None:
+        async for segment in self._segments:
+            if self._voicing_of(segment).spoken(segment.text).text:
+                self._next = segment
+                return
+
+
+def _started(segment: SegmentEntry, ledger: Ledger) -> SentenceStarted:
+    audio_s = ledger.seconds_of(segment.audio_start)
+    return SentenceStarted(
+        text=segment.spoken.text,
+        text_start=segment.text_start,
+        text_end=segment.text_end,
+        audio_s=audio_s,
+        words=tuple(word.moved(0, -audio_s) for word in segment.words),
+    )

@@ -75,11 +75,7 @@ class ConverseStream:
             self.listener.close()
 
     def _listening(self) -> AbstractAsyncContextManager[None]:
-        return (
-            self.audio_input.running()
-            if isinstance(self.audio_input, TurnDetector)
-            else nullcontext()
-        )
+        return nullcontext() if self.audio_input is None else self.audio_input.running()
 
     def _take(self, request: pb.ConverseRequest) -> None:
         match request.WhichOneof("request"):
@@ -142,8 +138,14 @@ class ConverseStream:
             case None:
                 raise invalid("setup.input_format", "required", "is required before `commit`")
             case PushToTalk() as button:
-                if (utterance := button.commit()) is not None:
-                    self._ask(SpokenInput(utterance=utterance))
+                if (committed := button.commit()) is not None:
+                    self._ask(
+                        SpokenInput(
+                            utterance=committed.utterance,
+                            transcript=committed.transcript,
+                            is_committed=True,
+                        )
+                    )
                 else:
                     # The button was released at once.
                     self.conversation.note_silence()

@@ -7,14 +7,14 @@ from services.runtime.reasons import Reason
 from services.speech.conversation.events import TranscriptUpdated
 from services.speech.conversation.turn_input import SpokenInput
 from services.speech.listening.recognition import transcripts
-from services.speech.ports import Recognizer, Transcript
-from services.speech.streams import closing
+from services.speech.ports import RecognitionRequest, Recognizer, Transcript
+from services.speech.streams import closing, once
 
 Publish = Callable[[TranscriptUpdated], None]
 
 
 async def transcript_of(
-    spoken: SpokenInput, recognizer: Recognizer, *, language_code: str, publish: Publish
+    spoken: SpokenInput, recognizer: Recognizer, request: RecognitionRequest, *, publish: Publish
 ) -> Transcript:
     """Recognise an utterance, or wait for its recognition if that has begun.
 
@@ -27,7 +27,7 @@ async def transcript_of(
     if not spoken.utterance.pcm:
         raise ServiceError(Reason.NO_SPEECH, "No speech was heard.")
     final = Transcript(text="", is_final=True)
-    hypotheses = transcripts(recognizer, spoken.utterance.pcm, language_code=language_code)
+    hypotheses = transcripts(recognizer, once(spoken.utterance.pcm), request)
     async with closing(hypotheses):
         async for transcript in hypotheses:
             final = transcript

@@ -94,6 +94,9 @@ class Turn:
         self._waterfall = Waterfall(turn_input.arrived_at)
         self._generation = turn_input.generation
         self._user_text = ""
+        self._discarded_replies = (
+            turn_input.discarded_replies if isinstance(turn_input, SpokenInput) else 0
+        )
         self._sayings: tuple[LocalizedText, ...] = ()
         self._cut = cut
 
@@ -172,17 +175,25 @@ class Turn:
                 transcript = await transcript_of(
                     spoken,
                     self._stages.recognizer,
-                    language_code=self._reply_voice.language.language_code,
+                    self._reply_voice.recognition,
                     publish=self._publish,
                 )
                 self._take(transcript)
                 self._waterfall.reach(Mark.TRANSCRIPT)
+                await self._check_preemptive(spoken)
             case WrittenInput(text=text):
                 self._take(Transcript(text=text, is_final=True))
             case ScriptedInput() | ResumedInput():
                 pass
             case _:
                 assert_never(self._input)
+
+    async def _check_preemptive(self, spoken: SpokenInput) -> None:
+        """Discard a reply to words that turned out otherwise."""
+        if spoken.preemptive is not None and not spoken.preemptive.fits(self._user_text):
+            await spoken.preemptive.generation.close()
+            self._generation = None
+            self._discarded_replies += 1
 
     def _take(self, transcript: Transcript) -> None:
         """Take what the user said; another language is answered by saying so."""
@@ -201,8 +212,8 @@ class Turn:
             origin=self._input.origin,
             user_text=self._user_text,
             language_code=self._reply_voice.language.language_code,
-            is_preemptive=spoken is not None and spoken.generation is not None,
-            discarded_replies=spoken.discarded_replies if spoken is not None else 0,
+            is_preemptive=spoken is not None and self._generation is not None,
+            discarded_replies=self._discarded_replies,
             request_id=self._input.request_id,
         )
 
@@ -244,7 +255,7 @@ class Turn:
 
     def _was_noise(self, error: Exception) -> bool:
         """Whether it was the service, and not the caller, that took noise for an utterance."""
-        is_overheard = isinstance(self._input, SpokenInput) and self._input.transcript is not None
+        is_overheard = isinstance(self._input, SpokenInput) and not self._input.is_committed
         return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
 
     def _finished(self, playback: Playback, *, was_cut: bool) -> TurnFinished:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -14,11 +15,29 @@ from services.speech.ports import Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreemptiveReply:
+    """A reply to `user_text`, begun before the user had certainly finished, for turn `turn_id`."""
+
+    turn_id: int
+    user_text: str
+    generation: Generation
+
+    def fits(self, user_text: str) -> bool:
+        """Whether it answers what the user said in the end, marks and capitals aside."""
+        return _words(self.user_text) == _words(user_text)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpokenInput:
     """The user said something.
 
-    `transcript` is its recognition if that has begun, `generation` a reply that was begun
-    preemptively, and `discarded_replies` counts those that were begun and thrown away before.
+    `transcript` is its recognition if that has begun, `preemptive` a reply that has begun, and
+    `discarded_replies` counts those that were begun and thrown away before. `is_committed` says
+    that the caller, not the service, knows it for an utterance.
     """
 
     origin: ClassVar = TurnOrigin.SPEECH
@@ -27,8 +46,14 @@ class SpokenInput:
 
     utterance: Utterance
     transcript: "asyncio.Task[Transcript] | None" = None
-    generation: Generation | None = None
+    preemptive: PreemptiveReply | None = None
     discarded_replies: int = 0
+    is_committed: bool = False
+
+    @property
+    def generation(self) -> Generation | None:
+        """The reply that has begun."""
+        return self.preemptive.generation if self.preemptive is not None else None
 
     @property
     def arrived_at(self) -> float:

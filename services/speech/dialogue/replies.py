@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from services.speech.answers import answered
 from services.speech.dialogue.curated import (
     answering_sentences,
     curated_answer,
@@ -26,10 +27,10 @@ from services.speech.personas.format import Grounding
 from services.speech.ports import (
     ChatMessage,
     ChatModel,
+    ChatRequest,
     Embedder,
     Role,
 )
-from services.speech.providers.answers import worded
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS
@@ -182,11 +183,12 @@ class Dialogue:
     async def _stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         """Yield the model's deltas; raises ServiceError when it fails or is late."""
         assert self._chat is not None  # Checked by the caller.
-        deltas = worded(self._chat.stream(messages), self._chat.name)
+        items = answered(self._chat.stream(ChatRequest(messages=tuple(messages))), self._chat.name)
         with provider_failures():
-            async with closing(deltas):
-                async for delta in deltas:
-                    yield delta
+            async with closing(items):
+                async for item in items:
+                    if isinstance(item, str):
+                        yield item
 
     async def _find(self, user_text: str, key: tuple[str, str]) -> tuple[Match, ...]:
         """Return what the persona knows; if the embedder is late, the reply goes without facts."""

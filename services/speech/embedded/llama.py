@@ -11,7 +11,7 @@ from typing import Any, Self
 import xllamacpp
 
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import ChatMessage, ProviderError, Role, Stage
+from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role, Stage
 
 _PROVIDER = "llama"
 _CONTEXT_TOKENS = 2048
@@ -55,12 +55,13 @@ class LlamaChatModel:
             async for _ in deltas:
                 pass
 
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[str, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[str, None]:
         """Yield the reply's text; closing the iterator stops the model at its next token.
 
-        A dialogue that is too long for the model is continued without its oldest messages.
+        A dialogue that is too long for the model is continued without its oldest messages. It calls
+        no tools.
         """
-        return self._stream(messages, max_tokens=_MAX_TOKENS)
+        return self._stream(request.messages, max_tokens=_MAX_TOKENS)
 
     async def _stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int

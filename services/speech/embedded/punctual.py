@@ -1,8 +1,8 @@
 """A language model whose reply begins in time, or fails."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-from services.speech.ports import ChatMessage, ChatModel, ProviderError, Stage
+from services.speech.ports import ChatItem, ChatModel, ChatRequest, ProviderError, Stage
 from services.speech.streams import beginning, closing
 
 
@@ -21,13 +21,13 @@ class PunctualChatModel:
         """The model's own name."""
         return self._model.name
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield the model's deltas; raises ProviderError, also when the first is late."""
-        deltas = beginning(self._model.stream(messages), self._first_byte_s)
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+        """Yield the model's reply; raises ProviderError, also when its beginning is late."""
+        items = beginning(self._model.stream(request), self._first_byte_s)
         try:
-            async with closing(deltas):
-                async for delta in deltas:
-                    yield delta
+            async with closing(items):
+                async for item in items:
+                    yield item
         except TimeoutError:
             what = f"no word in {self._first_byte_s:g} s: the machine is busy"
             raise ProviderError(Stage.CHAT, self.name, what, transient=True) from None

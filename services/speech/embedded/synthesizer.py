@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from services.runtime.pcm import duration_s
 from services.speech.embedded.inference import RunOptions
 from services.speech.embedded.kokoro import (
     MOST_SYMBOLS,
@@ -23,7 +24,16 @@ from services.speech.embedded.pauses import AUDIBLE, with_pauses
 from services.speech.embedded.pronunciation import Pronouncer, Sound, speakable
 from services.speech.embedded.voices import VOICES
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import ProviderError, SpeechChunk, Stage, Voice, WordTime
+from services.speech.ports import (
+    ProviderError,
+    SpeechChunk,
+    SpeechRequest,
+    Stage,
+    Voice,
+    WordTime,
+)
+from services.speech.streams import once
+from services.speech.vendors.feeding import clause_by_clause
 
 _PROVIDER = "kokoro"
 
@@ -68,9 +78,8 @@ class KokoroSynthesizer:
                 voice.voice_id: load_style(voices / f"{voice.voice_id}.bin") for voice in VOICES
             }
             synthesizer = cls(model, pronouncer=pronouncer, styles=styles, worker=worker)
-            async for _ in synthesizer.synthesize(
-                "Hello, 你好。", voice_id=VOICES[0].voice_id, language_code="en-US"
-            ):
+            warm_up = SpeechRequest(voice_id=VOICES[0].voice_id, language_code="en-US")
+            async for _ in synthesizer.speak(once("Hello, 你好。"), warm_up):
                 pass
             yield synthesizer
 
@@ -86,40 +95,45 @@ class KokoroSynthesizer:
     def voices(self) -> Sequence[Voice]:
         return VOICES
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
-    ) -> AsyncGenerator[SpeechChunk, None]:
-        """Yield the text's audio: in several chunks if it is long, or has a number in groups.
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio, text by text; closing the iterator stops the model at once."""
+        return clause_by_clause(
+            texts,
+            lambda text: self._speak_text(text, request),
+            provider=_PROVIDER,
+            sample_rate_hertz=SAMPLE_RATE_HERTZ,
+        )
 
-        Each chunk has the times of all words up to its end, which replace those of earlier chunks.
-        A text with nothing to speak yields nothing. Closing the iterator stops the model at once.
-        """
-        style = self._styles.get(voice_id)
+    async def _speak_text(
+        self, text: str, request: SpeechRequest
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        """Yield a text's audio: in several chunks if it is long, or has a number in groups."""
+        style = self._styles.get(request.voice_id)
         if style is None:
-            message = f"there is no voice {voice_id!r}"
+            message = f"there is no voice {request.voice_id!r}"
             raise ProviderError(Stage.SYNTHESIS, _PROVIDER, message, transient=False)
-        phrase = (text, voice_id, language_code)
+        phrase = (text, request.voice_id, request.language_code)
         if (known := self._phrases.get(phrase)) is not None:
             for chunk in known:
                 yield chunk
             return
         chunks: list[SpeechChunk] = []
         offset_s = 0.0
-        words: tuple[WordTime, ...] = ()
         with provider_errors(Stage.SYNTHESIS, _PROVIDER):
-            pieces = await self._worker.run(self._prepare, text, language_code)
+            pieces = await self._worker.run(self._prepare, text, request.language_code)
         for sounds in pieces:
             options = RunOptions()
             try:
                 with provider_errors(Stage.SYNTHESIS, _PROVIDER):
-                    spoken = await self._worker.run(self._speak, sounds, style, offset_s, options)
+                    spoken = await self._worker.run(self._utter, sounds, style, options)
             finally:
                 options.terminate = True
             if not spoken.pcm:  # the model produced nothing audible
                 continue
-            words += spoken.words
-            offset_s += len(spoken.pcm) / 2 / SAMPLE_RATE_HERTZ
-            chunks.append(SpeechChunk(pcm=spoken.pcm, words=words))
+            chunks.append(spoken.moved(0, offset_s))
+            offset_s += duration_s(len(spoken.pcm), SAMPLE_RATE_HERTZ)
             yield chunks[-1]
         self._phrases.put(phrase, tuple(chunks))
 
@@ -136,26 +150,15 @@ class KokoroSynthesizer:
             if speakable(group)
         ]
 
-    def _speak(
-        self, sounds: Sequence[Sound], style: Floats, offset_s: float, options: RunOptions
-    ) -> SpeechChunk:
+    def _utter(self, sounds: Sequence[Sound], style: Floats, options: RunOptions) -> SpeechChunk:
         phonemes = "".join(sound.phonemes for sound in sounds)
         utterance = with_pauses(sounds, self._model.speak(phonemes, style, options))
         tail_s = max(_tail_s(phonemes), sounds[-1].pause_s)
         audible = _audible_span(utterance.samples, tail_s=tail_s)
         samples = utterance.samples[audible]
-        words = _word_times(sounds, utterance, audible)
         return SpeechChunk(
             pcm=(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(),
-            words=tuple(
-                WordTime(
-                    start=word.start,
-                    end=word.end,
-                    start_s=offset_s + word.start_s,
-                    end_s=offset_s + word.end_s,
-                )
-                for word in words
-            ),
+            words=tuple(_word_times(sounds, utterance, audible)),
         )
 
 

@@ -13,10 +13,17 @@ import numpy as np
 from misaki.zh_normalization.char_convert import tranditional_to_simplified
 from tokenizers import Tokenizer
 
+from services.runtime.languages import primary
 from services.speech.embedded.mel import HOP, Floats, log_mel
 from services.speech.embedded.windows import speech_windows, voiced_span
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
-from services.speech.ports import LISTENING_RATE_HERTZ, ProviderError, Stage, Transcript
+from services.speech.ports import (
+    LISTENING_RATE_HERTZ,
+    ProviderError,
+    RecognitionRequest,
+    Stage,
+    Transcript,
+)
 
 _PROVIDER = "whisper"
 _FRAMES_PER_SECOND = LISTENING_RATE_HERTZ // HOP
@@ -230,19 +237,27 @@ class WhisperRecognizer:
     def name(self) -> str:
         return _PROVIDER
 
+    @property
+    def is_streaming(self) -> bool:
+        return False
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        return False
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncGenerator[Transcript, None]:
         """Yield one final transcript after the audio has ended; empty if nobody speaks.
 
         Speech that is clearly in another language is transcribed in that language.
         """
-        language = language_code.partition("-")[0].lower()
+        language = primary(request.language_code)
         if not self._model.knows(language):
-            message = f"the language {language_code!r} is not one that Whisper knows"
+            message = f"the language {request.language_code!r} is not one that Whisper knows"
             raise ProviderError(Stage.RECOGNITION, _PROVIDER, message, transient=False)
         recording = bytearray()
-        async for chunk in pcm:
+        async for chunk in audio:
             recording += chunk
         with provider_errors(Stage.RECOGNITION, _PROVIDER):
             windows = await self._worker.run(speech_windows, bytes(recording))

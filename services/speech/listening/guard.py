@@ -8,7 +8,7 @@ from enum import Enum, auto
 import structlog
 
 from services.speech.listening.annotations import is_hallucination, without_annotations
-from services.speech.ports import Recognizer, SpeechEvidence, Transcript
+from services.speech.ports import RecognitionRequest, Recognizer, SpeechEvidence, Transcript
 from services.speech.streams import closing
 from services.speech.text.segmentation import speech_s
 
@@ -85,18 +85,28 @@ class GuardedRecognizer:
         """The recognizer's own."""
         return self._recognizer.name
 
+    @property
+    def is_streaming(self) -> bool:
+        """As the recognizer's."""
+        return self._recognizer.is_streaming
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """As the recognizer's."""
+        return self._recognizer.detects_turn_ends
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield the recognizer's hypotheses without what was not said; raises ProviderError."""
         recording = bytearray()
 
         async def recorded() -> AsyncIterator[bytes]:
-            async for chunk in pcm:
+            async for chunk in audio:
                 recording.extend(chunk)
                 yield chunk
 
-        hypotheses = self._recognizer.transcribe(recorded(), language_code=language_code)
+        hypotheses = self._recognizer.transcribe(recorded(), request)
         async with closing(hypotheses) as transcripts:
             async for each in transcripts:
                 words = without_annotations(each.text)

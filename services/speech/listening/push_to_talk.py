@@ -1,19 +1,54 @@
 """Push-to-talk: the caller says when an utterance is over."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
 from services.runtime.errors import refused
 from services.runtime.pcm import duration_s
 from services.runtime.reasons import Reason
 from services.speech.listening.detector import Onset, Utterance, UtteranceDetector
+from services.speech.listening.hearing import Hear, Hearing, OnHypothesis
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, VoiceDetector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """An utterance and its recognition, if that has begun."""
+
+    utterance: Utterance
+    transcript: "asyncio.Task[Transcript] | None"
 
 
 class PushToTalk:
-    """The caller says when an utterance is over."""
+    """The caller says when an utterance is over; until then it is heard as far as it goes.
 
-    def __init__(self, detector: VoiceDetector, rules: ListeningRules) -> None:
+    Used inside `running`.
+    """
+
+    def __init__(
+        self,
+        detector: VoiceDetector,
+        rules: ListeningRules,
+        *,
+        hear: Hear,
+        on_hypothesis: OnHypothesis,
+    ) -> None:
         self._detector = UtteranceDetector(detector, rules)
         self._held_bytes = 0
+        self._hear = hear
+        self._on_hypothesis = on_hypothesis
+        self._hearing: Hearing | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen inside the block."""
+        try:
+            yield
+        finally:
+            self._drop()
 
     def push(self, pcm: bytes) -> Onset | None:
         """Take audio; return the onset if there is one; raises ServiceError at too much."""
@@ -26,14 +61,26 @@ class PushToTalk:
                 "max_duration",
                 f"an utterance is at most {longest_s:g} seconds long",
             )
-        onset = None
+        found = None
         for frame in self._detector.frames(pcm):
-            onset = self._detector.accept(frame) or onset
-        return onset
+            onset = self._detector.accept(frame)
+            if onset is not None:
+                found = onset
+                self._hearing = self._hear(self._on_hypothesis, self._detector.rules.barge_in_s)
+                frame = self._detector.audio()
+            if self._hearing is not None:
+                self._hearing.push(frame, voiced_s=self._detector.voiced_s)
+        return found
 
-    def commit(self) -> Utterance | None:
+    def commit(self) -> Committed | None:
         """Return the utterance, or None when no audio was held."""
         if not self._held_bytes:
             return None
         self._held_bytes = 0
-        return self._detector.take()
+        utterance, hearing, self._hearing = self._detector.take(), self._hearing, None
+        transcript = hearing.end(utterance.pcm) if hearing is not None else None
+        return Committed(utterance=utterance, transcript=transcript)
+
+    def _drop(self) -> None:
+        if self._hearing is not None:
+            self._hearing.drop()

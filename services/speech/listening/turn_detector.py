@@ -11,18 +11,24 @@ from typing import Any, Protocol, TypeVar
 from services.runtime.pcm import duration_s
 from services.speech.listening.detector import Utterance, UtteranceDetector
 from services.speech.listening.endpointing import Pause, patience_s
+from services.speech.listening.hearing import Hearing, OnHypothesis
 from services.speech.listening.interruption import UtteranceKind, classify
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.stall import StallTimer
-from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, TurnEndModel, VoiceDetector
+from services.speech.ports import (
+    LISTENING_RATE_HERTZ,
+    Transcript,
+    TurnEnd,
+    TurnEndModel,
+    VoiceDetector,
+)
 
 T = TypeVar("T")
 
 PROMPTS_IN_A_ROW = 1
-PROBE_AGAIN_S = 0.4
-PROBE_AGAIN_SHARE = 0.4
-"""A recogniser that heard no words to answer is asked again after so much more voice: in seconds,
-and as a share of the voice it was asked about."""
+VENDOR_PATIENCE = 2.0
+"""Where the recogniser detects turn ends, silence ends an utterance that seems unfinished only
+after so many times as long: it may have missed the end."""
 
 
 class Speaking(Enum):
@@ -36,7 +42,7 @@ class Speaking(Enum):
 
 
 class Floor(Protocol):
-    """The conversation as a microphone sees it. Only `recognise` and `dismiss` wait."""
+    """The conversation as a microphone sees it. Only `dismiss` waits."""
 
     @property
     def speaking(self) -> Speaking:
@@ -46,8 +52,11 @@ class Floor(Protocol):
     def recent_speech(self) -> str:
         """What it has said in the last seconds: its echo may still come in."""
 
-    async def recognise(self, pcm: bytes) -> Transcript:
-        """Return what was said in an utterance; raises ServiceError."""
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Begin to hear an utterance, if that takes long once there is so much voice."""
+
+    def note_words(self, transcript: Transcript) -> None:
+        """So far the user said this."""
 
     def note_speech(self, start_s: float) -> None:
         """A voice began."""
@@ -122,9 +131,8 @@ class TurnDetector:
         self._floor = floor
         self._language_code = language_code
         self._settling = asyncio.TaskGroup()
+        self._hearing: Hearing | None = None
         self._assessment: _Assessment | None = None
-        self._probe: asyncio.Task[Transcript] | None = None
-        self._probed_s = 0.0
         self._kind: UtteranceKind | None = None
         self._began_during = Speaking.SILENT
         self._quiet_s = 0.0
@@ -140,7 +148,8 @@ class TurnDetector:
         finally:
             self._supply.close()
             self._drop_assessment()
-            self._drop_probe()
+            if self._hearing is not None:
+                self._hearing.drop()
 
     def push(self, pcm: bytes) -> None:
         """Take the next audio."""
@@ -148,8 +157,9 @@ class TurnDetector:
             onset = self._detector.accept(frame)
             if onset is not None:
                 self._begin(onset.start_s)
-            elif self._detector.is_speaking:
-                self._follow()
+            elif self._hearing is not None:
+                self._hearing.push(frame, voiced_s=self._detector.voiced_s)
+                self._follow(self._hearing)
             else:
                 self._wait(self._detector.frame_s)
         self._detector.forget_silence()
@@ -165,40 +175,49 @@ class TurnDetector:
 
     def _begin(self, start_s: float) -> None:
         self._began_during = self._floor.speaking
-        self._probed_s, self._kind = 0.0, None
+        self._kind = None
         self._quiet_s = 0.0
         self._floor.note_speech(start_s)
         if self._began_during is Speaking.PREPARING:
             # Nothing of the reply is heard yet: the user simply goes on.
             self._floor.yield_floor()
+        self._hearing = self._hear()
+        self._hearing.push(self._detector.audio(), voiced_s=self._detector.voiced_s)
 
-    def _follow(self) -> None:
+    def _hear(self) -> Hearing:
+        def judge(transcript: Transcript) -> None:
+            if hearing is self._hearing:
+                self._judge(transcript)
+
+        hearing = self._floor.hear(judge, self._rules.barge_in_s)
+        return hearing
+
+    def _follow(self, hearing: Hearing) -> None:
         silence_s = self._detector.silence_s
-        if silence_s < self._rules.probe_s:
-            self._drop_assessment()
-        elif self._assessment is None:
-            self._assessment = self._assess()
-        if self._floor.speaking is Speaking.ALOUD:
-            self._consider_barge_in()
-        if self._is_over(silence_s):
+        if not hearing.detects_turn_ends:
+            if silence_s < self._rules.probe_s:
+                self._drop_assessment()
+            elif self._assessment is None:
+                self._assessment = self._assess(hearing)
+        is_unknown = self._floor.speaking is Speaking.ALOUD and self._kind is None
+        if is_unknown and self._detector.voiced_s >= self._rules.insist_s:
+            # A mere voice cuts the reply off only if it is not recognised in time.
+            self._floor.yield_floor()
+        if self._is_over(silence_s, hearing):
             self._end()
 
     def _drop_assessment(self) -> None:
-        if self._assessment is not None:
+        if self._assessment is not None and self._hearing is not None:
+            self._hearing.resume()
             self._assessment.drop()
             self._assessment = None
             self._floor.withdraw_preemptive_reply()
 
-    def _drop_probe(self) -> None:
-        if self._probe is not None:
-            self._probe.cancel()
-            self._probe = None
-
-    def _assess(self) -> _Assessment:
-        pcm = self._detector.audio()
-        transcript = _in_background(self._floor.recognise(pcm))
+    def _assess(self, hearing: Hearing) -> _Assessment:
+        transcript = hearing.pause()
         completion = None
         if self._turn_end is not None:
+            pcm = self._detector.audio()
             completion = _in_background(self._turn_end.completion_probability(pcm))
         assessment = _Assessment(transcript=transcript, completion=completion)
         transcript.add_done_callback(lambda _: self._preempt(assessment))
@@ -211,17 +230,19 @@ class TurnDetector:
         if self._floor.speaking is Speaking.SILENT:
             self._floor.preempt(transcript)
 
-    def _is_over(self, silence_s: float) -> bool:
+    def _is_over(self, silence_s: float, hearing: Hearing) -> bool:
         if self._detector.utterance_s >= self._rules.longest_s:
             return True
+        if hearing.detects_turn_ends:
+            return silence_s >= VENDOR_PATIENCE * self._rules.incomplete_silence_s
         return self._assessment is not None and silence_s >= patience_s(
             self._assessment.pause(), self._rules
         )
 
     def _end(self) -> None:
-        transcript = (self._assessment or self._assess()).transcript
-        self._assessment = None
-        self._drop_probe()
+        hearing, self._hearing, self._assessment = self._hearing, None, None
+        assert hearing is not None  # There is one for as long as an utterance is under way.
+        transcript = hearing.end(self._detector.audio())
         voiced_s = self._detector.voiced_s
         utterance = self._detector.take()
         if _known(transcript) is None and self._began_during is Speaking.SILENT:
@@ -258,27 +279,25 @@ class TurnDetector:
         self._prompts = 0
         self._floor.ask(utterance, transcript)
 
-    def _consider_barge_in(self) -> None:
-        """Cut the reply off for words; for a mere voice only if it is not recognised in time."""
-        voiced_s = self._detector.voiced_s
-        if self._probe is None:
-            again_s = max(PROBE_AGAIN_S, PROBE_AGAIN_SHARE * self._probed_s)
-            if voiced_s >= max(self._rules.barge_in_s, self._probed_s + again_s):
-                self._probed_s = voiced_s
-                self._probe = _in_background(self._floor.recognise(self._detector.audio()))
-                self._probe.add_done_callback(self._judge)
-        elif self._kind is None and voiced_s >= self._rules.insist_s:
-            self._floor.yield_floor()
-
-    def _judge(self, probe: "asyncio.Task[Transcript]") -> None:
-        if probe is not self._probe:
-            return
-        self._probe = None
-        transcript = _known(probe)
-        if transcript is not None:
-            self._kind = self._classify(transcript.text, self._detector.voiced_s, goes_on=True)
-            if self._kind is UtteranceKind.WORDS:
+    def _judge(self, transcript: Transcript) -> None:
+        """Take a hypothesis of the utterance under way."""
+        kind = self._classify(transcript.text, self._detector.voiced_s, goes_on=True)
+        is_aside = self._floor.speaking is Speaking.ALOUD
+        if is_aside:
+            self._kind = kind
+            if kind is UtteranceKind.WORDS:
                 self._floor.yield_floor()
+        if kind is UtteranceKind.WORDS or not is_aside:
+            self._floor.note_words(transcript)
+        match transcript.turn_end:
+            case TurnEnd.LIKELY if self._floor.speaking is Speaking.SILENT:
+                self._floor.preempt(transcript)
+            case TurnEnd.RESUMED:
+                self._floor.withdraw_preemptive_reply()
+            case TurnEnd.CERTAIN:
+                self._end()
+            case _:
+                pass
 
     def _classify(self, text: str, voiced_s: float, *, goes_on: bool = False) -> UtteranceKind:
         return classify(

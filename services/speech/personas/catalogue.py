@@ -17,7 +17,7 @@ from services.speech.personas.format import (
     PersonaTable,
     read_persona_file,
 )
-from services.speech.provider_settings import SynthesizerKind
+from services.speech.provider_settings import EMBEDDED
 from services.speech.voices import VoiceOffer, choose_voice
 
 _NO_SPEECH_PROMPTS = {
@@ -160,7 +160,7 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
     table = read_persona_file(path)
     if offer is not None and (faults := _voice_faults(table, offer)):
         raise PersonaError(*(f"{path}: {fault}" for fault in faults))
-    synthesizer = offer.synthesizer if offer else SynthesizerKind.EMBEDDED
+    synthesizer = offer.synthesizer if offer else EMBEDDED
     return Persona(
         persona_id=path.stem,
         display_name=table.display_name,

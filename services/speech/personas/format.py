@@ -24,8 +24,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from services.speech.listening.rules import ListeningRules
-from services.speech.provider_settings import SynthesizerKind
+from services.speech.provider_settings import EMBEDDED
+from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
 
+SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
 LONGEST_S = 3600.0
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -73,14 +75,14 @@ def _language_code(code: str) -> str:
 
 def _voices(value: Any) -> dict[str, str]:
     """Return voices by synthesizer; a plain string is the voice for all of them."""
-    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(SynthesizerKind, value)
-    if not by_synthesizer.keys() <= set(SynthesizerKind) or not all(
+    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(SYNTHESIZERS, value)
+    if not by_synthesizer.keys() <= set(SYNTHESIZERS) or not all(
         isinstance(each, str) and each.strip() for each in by_synthesizer.values()
     ):
         raise PydanticCustomError(
             "voice",
             "must be the name of a voice, or a table with the name for each synthesizer: "
-            + ", ".join(SynthesizerKind),
+            + ", ".join(SYNTHESIZERS),
         )
     return {str(name): voice.strip() for name, voice in by_synthesizer.items()}
 

@@ -1,10 +1,11 @@
 """For each turn: which text became which audio, and how much of it was heard."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 
-from services.runtime.pcm import duration_s
+from services.runtime.pcm import byte_count, duration_s
 from services.speech.ports import Playback, PlaybackMethod, WordTime
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import CJK, speech_s
@@ -50,15 +51,30 @@ class Heard:
 
 @dataclass(slots=True, kw_only=True)
 class SegmentEntry:
-    """Characters [text_start, text_end) of the reply and their audio [audio_start, audio_end)."""
+    """Characters [text_start, text_end) of the reply and their audio [audio_start, audio_end).
+
+    Its spoken form begins at character `spoken_start` of all that is spoken. `words` count from the
+    beginning of that form, and from that of the reply's audio.
+    """
 
     text_start: int
     text_end: int
     spoken: SpokenForm
+    spoken_start: int
     audio_start: int
     audio_end: int
     words: tuple[WordTime, ...] = ()
     is_complete: bool = False
+
+    @property
+    def spoken_end(self) -> int:
+        """The character after its last in all that is spoken."""
+        return self.spoken_start + len(self.spoken.text)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it has audio."""
+        return self.audio_end > self.audio_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +110,19 @@ class LedgerSummary:
 
 
 class Ledger:
-    """Grows with the reply; `heard` may be asked at any time."""
+    """Grows with the reply; `heard` may be asked at any time.
+
+    A voice that gets several segments at once says where one ends, or when its words are heard;
+    until it does, where the next begins is estimated.
+    """
 
     def __init__(self, *, sample_rate_hertz: int) -> None:
         self._rate = sample_rate_hertz
         self._reply = ""
         self._segments: list[SegmentEntry] = []
+        self._produced = 0
+        self._done = 0
+        """Segments whose audio is known to be complete."""
         self._is_complete = False
 
     @property
@@ -110,43 +133,94 @@ class Ledger:
     @property
     def segments(self) -> tuple[SegmentEntry, ...]:
         """The segments that have become audio, in order."""
-        return tuple(self._segments)
+        return tuple(segment for segment in self._segments if segment.is_begun)
+
+    @property
+    def spoken_length(self) -> int:
+        """Characters of all spoken forms so far."""
+        return self._segments[-1].spoken_end if self._segments else 0
 
     @property
     def produced_s(self) -> float:
         """All audio so far."""
-        return duration_s(self._produced_bytes, self._rate)
+        return self.seconds_of(self._produced)
 
     @property
-    def _produced_bytes(self) -> int:
-        return self._segments[-1].audio_end if self._segments else 0
+    def awaited_s(self) -> float:
+        """About how long the segments take to say that are not audio yet."""
+        return sum(speech_s(each.spoken.text) for each in self._segments if not each.is_begun)
+
+    def seconds_of(self, size: int) -> float:
+        """Return how long so many bytes of audio are."""
+        return duration_s(size, self._rate)
 
     def add_text(self, delta: str) -> None:
         """The reply goes on."""
         self._reply += delta
 
-    def begin_segment(self, *, text_start: int, text_end: int, spoken: SpokenForm) -> float:
-        """The audio of a segment begins; return its offset in the reply's audio."""
-        at = self._produced_bytes
-        entry = SegmentEntry(
-            text_start=text_start,
-            text_end=text_end,
-            spoken=spoken,
-            audio_start=at,
-            audio_end=at,
+    def add_segment(self, *, text_start: int, text_end: int, spoken: SpokenForm) -> None:
+        """The next segment is about to become audio."""
+        self._segments.append(
+            SegmentEntry(
+                text_start=text_start,
+                text_end=text_end,
+                spoken=spoken,
+                spoken_start=self.spoken_length,
+                audio_start=self._produced,
+                audio_end=self._produced,
+            )
         )
-        self._segments.append(entry)
-        return duration_s(at, self._rate)
 
-    def add_audio(self, byte_count: int, words: tuple[WordTime, ...] = ()) -> None:
-        """More audio of the segment; `words` refer to its spoken text."""
-        segment = self._segments[-1]
-        segment.audio_end += byte_count
-        segment.words = words or segment.words
+    def add_audio(
+        self, size: int, words: tuple[WordTime, ...] = (), text_end: int | None = None
+    ) -> tuple[SegmentEntry, ...]:
+        """Add bytes to the reply's audio, and return the segments that begin with them.
 
-    def end_segment(self) -> None:
-        """The segment has all its audio."""
-        self._segments[-1].is_complete = True
+        `words` and `text_end` count from the beginning of all that is spoken, as in SpeechChunk.
+        """
+        self._produced += size
+        waiting = [each for each in self._segments[self._done :] if not each.is_begun]
+        for word in words:
+            self._time(word)
+        self._align(text_end or 0)
+        return tuple(each for each in waiting if each.is_begun)
+
+    def _time(self, word: WordTime) -> None:
+        for segment in self._segments:
+            if segment.spoken_start <= word.start < segment.spoken_end:
+                own = word.moved(-segment.spoken_start, 0.0)
+                own = replace(own, end=min(own.end, len(segment.spoken.text)))
+                segment.words = (*segment.words, own)
+
+    def _align(self, text_end: int) -> None:
+        """Place the segments that are not complete one after the other in the audio."""
+        rest = self._segments[self._done :]
+        start = rest[0].audio_start if rest else 0
+        completed = 0
+        for number, (segment, following) in enumerate(zip_longest(rest, rest[1:]), start=1):
+            segment.audio_start = start
+            end, is_certain = self._end_of(segment, following, text_end)
+            segment.audio_end = start = max(start, min(end, self._produced))
+            if is_certain and end <= self._produced:
+                completed = number
+        for segment in rest[:completed]:
+            segment.is_complete = True
+        self._done += completed
+
+    def _end_of(
+        self, segment: SegmentEntry, following: SegmentEntry | None, text_end: int
+    ) -> tuple[int, bool]:
+        """Return where a segment's audio ends, and whether that is certain."""
+        if segment.spoken_end <= text_end and (
+            following is None or following.spoken_end > text_end
+        ):
+            return self._produced, True
+        if following is None:
+            return self._produced, False
+        if following.words:
+            return self._bytes(following.words[0].start_s), True
+        likely_s = self.seconds_of(segment.audio_start) + speech_s(segment.spoken.text)
+        return self._bytes(max((likely_s, *(word.end_s for word in segment.words)))), False
 
     def complete(self) -> None:
         """The reply has all its text and audio."""
@@ -163,13 +237,12 @@ class Ledger:
             produced_s=self.produced_s,
             playback=playback,
             heard=self.heard(playback.played_s, playback.method),
-            segments=tuple(self._heard_segment(each, playback) for each in self._segments),
+            segments=tuple(self._heard_segment(each, playback) for each in self.segments),
         )
 
     def _heard_segment(self, segment: SegmentEntry, playback: Playback) -> HeardSegment:
-        start_s = duration_s(segment.audio_start, self._rate)
-        end_s = duration_s(segment.audio_end, self._rate)
-        kept, how = self._cut_segment(segment, playback.played_s - start_s)
+        start_s, end_s = self.seconds_of(segment.audio_start), self.seconds_of(segment.audio_end)
+        kept, how = self._cut_segment(segment, playback.played_s)
         return HeardSegment(
             spoken_text=segment.spoken.text,
             text_start=segment.text_start,
@@ -181,7 +254,7 @@ class Ledger:
             heard_end=segment.text_start + kept,
             heard_method=how,
             confidence=_confidence(how, playback.method),
-            words=written_words(segment.spoken, segment.words),
+            words=written_words(segment.spoken, _from(segment.words, start_s)),
         )
 
     def _cut(self, played_s: float) -> tuple[int, HeardMethod]:
@@ -190,28 +263,35 @@ class Ledger:
         if self._is_complete and played_s >= self.produced_s - TOLERANCE_S:
             return len(self._reply), HeardMethod.COMPLETE
         end, how = 0, HeardMethod.NOTHING
-        for segment in self._segments:
-            into_s = played_s - duration_s(segment.audio_start, self._rate)
-            kept, _ = self._cut_segment(segment, into_s)
+        for segment in self.segments:
+            kept, _ = self._cut_segment(segment, played_s)
             if kept:
                 end = segment.text_start + kept
                 how = HeardMethod.WORD_TIMES if segment.words else HeardMethod.SEGMENT_SHARE
         return end, how
 
-    def _cut_segment(self, segment: SegmentEntry, into_s: float) -> tuple[int, HeardMethod]:
+    def _cut_segment(self, segment: SegmentEntry, played_s: float) -> tuple[int, HeardMethod]:
         """Return how many characters of a segment were heard."""
-        if into_s <= 0:
+        start_s, end_s = self.seconds_of(segment.audio_start), self.seconds_of(segment.audio_end)
+        if played_s <= start_s:
             return 0, HeardMethod.NOTHING
-        audio_s = duration_s(segment.audio_end - segment.audio_start, self._rate)
-        if segment.is_complete and into_s >= audio_s - TOLERANCE_S:
+        if segment.is_complete and played_s >= end_s - TOLERANCE_S:
             return segment.text_end - segment.text_start, HeardMethod.COMPLETE
-        words, how = segment.words, HeardMethod.WORD_TIMES
+        words, how = _from(segment.words, start_s), HeardMethod.WORD_TIMES
         if not words:
-            text = segment.spoken.text
+            text, audio_s = segment.spoken.text, end_s - start_s
             whole_s = audio_s if segment.is_complete else max(audio_s, speech_s(text))
             words, how = estimated_words(text, whole_s), HeardMethod.SEGMENT_SHARE
-        kept = _heard_end(written_words(segment.spoken, words), into_s)
+        kept = _heard_end(written_words(segment.spoken, words), played_s - start_s)
         return (kept, how) if kept else (0, HeardMethod.NOTHING)
+
+    def _bytes(self, seconds: float) -> int:
+        return byte_count(seconds, self._rate)
+
+
+def _from(words: tuple[WordTime, ...], start_s: float) -> tuple[WordTime, ...]:
+    """Return the same words, their times from a later moment on."""
+    return tuple(word.moved(0, -start_s) for word in words)
 
 
 def written_words(spoken: SpokenForm, words: tuple[WordTime, ...]) -> tuple[WordTime, ...]:

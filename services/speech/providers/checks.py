@@ -9,16 +9,15 @@ from services.speech.ports import Voice
 from services.speech.provider_settings import (
     EmbeddedChatSettings,
     EmbeddedSynthesizerSettings,
-    SynthesizerProvider,
 )
-from services.speech.settings import SpeechSettings
+from services.speech.settings import SpeechSettings, SynthesizerProvider
 from services.speech.voices import VoiceOffer, any_language
 
 
 def voice_offer(settings: SpeechSettings) -> VoiceOffer:
     """Return the voices that the synthesizer will have, without opening it."""
     first = settings.synthesizer.first
-    return VoiceOffer(synthesizer=first.kind.value, voices=_voices(first))
+    return VoiceOffer(synthesizer=first.kind, voices=_voices(first))
 
 
 def check_voices(settings: SpeechSettings) -> None:

@@ -8,14 +8,10 @@ from services.speech.embedded.library import LibrarySettings, choose_language_mo
 from services.speech.embedded.store import ModelStore
 from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer
 from services.speech.provider_settings import (
-    ChatProvider,
     EmbeddedChatSettings,
     EmbeddedRecognizerSettings,
     EmbeddedSynthesizerSettings,
-    RecognizerProvider,
-    SynthesizerProvider,
 )
-from services.speech.providers import vendors
 from services.speech.providers.checks import check_language_model, check_voices
 from services.speech.providers.embedded import EmbeddedModels
 from services.speech.providers.failover.breaker import OutageRules
@@ -28,7 +24,13 @@ from services.speech.providers.metering import (
     MeteredRecognizer,
     MeteredSynthesizer,
 )
-from services.speech.settings import SpeechSettings
+from services.speech.settings import (
+    ChatProvider,
+    RecognizerProvider,
+    SpeechSettings,
+    SynthesizerProvider,
+)
+from services.speech.vendors import registry
 
 P = TypeVar("P")
 
@@ -43,7 +45,7 @@ async def open_recognizer(settings: SpeechSettings, store: ModelStore) -> AsyncI
             case EmbeddedRecognizerSettings():
                 return models.open_recognizer()
             case vendor:
-                return vendors.open_recognizer(vendor)
+                return registry.open_recognizer(vendor)
 
     rules = _rules(settings, settings.recognizer.first_byte_s)
     async with _joined(
@@ -81,7 +83,7 @@ async def open_chat(
                 assert name is not None  # Checked above.
                 return models.open_chat(provider, name, read_ahead)
             case vendor:
-                return vendors.open_chat(vendor)
+                return registry.open_chat(vendor)
 
     rules = _rules(settings, settings.chat.first_byte_s)
     async with _joined(
@@ -105,7 +107,7 @@ async def open_synthesizer(
             case EmbeddedSynthesizerSettings():
                 return models.open_synthesizer()
             case vendor:
-                return vendors.open_synthesizer(vendor)
+                return registry.open_synthesizer(vendor)
 
     rules = _rules(settings, settings.synthesizer.first_byte_s)
     voices_of = settings.synthesizer.fallback_voices

@@ -7,11 +7,14 @@ from typing import TypeVar
 
 from services.runtime.tracing import record
 from services.speech.ports import (
-    ChatMessage,
+    ChatItem,
     ChatModel,
+    ChatRequest,
     ProviderError,
+    RecognitionRequest,
     Recognizer,
     SpeechChunk,
+    SpeechRequest,
     Stage,
     Synthesizer,
     Transcript,
@@ -35,11 +38,21 @@ class MeteredRecognizer:
         """The recognizer's own."""
         return self._recognizer.name
 
+    @property
+    def is_streaming(self) -> bool:
+        """The recognizer's own."""
+        return self._recognizer.is_streaming
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """The recognizer's own."""
+        return self._recognizer.detects_turn_ends
+
     def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield its hypotheses; raises what it raises."""
-        transcripts = self._recognizer.transcribe(pcm, language_code=language_code)
+        transcripts = self._recognizer.transcribe(audio, request)
         return _metered(transcripts, Stage.RECOGNITION, self.name)
 
 
@@ -54,9 +67,9 @@ class MeteredChatModel:
         """The model's own."""
         return self._model.name
 
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield its deltas; raises what it raises."""
-        return _metered(self._model.stream(messages), Stage.CHAT, self.name)
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+        """Yield its reply; raises what it raises."""
+        return _metered(self._model.stream(request), Stage.CHAT, self.name)
 
 
 class MeteredSynthesizer:
@@ -80,12 +93,11 @@ class MeteredSynthesizer:
         """The synthesizer's own."""
         return self._synthesizer.voices
 
-    def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
         """Yield its audio; raises what it raises."""
-        chunks = self._synthesizer.synthesize(text, voice_id=voice_id, language_code=language_code)
-        return _metered(chunks, Stage.SYNTHESIS, self.name)
+        return _metered(self._synthesizer.speak(texts, request), Stage.SYNTHESIS, self.name)
 
 
 async def _metered(items: AsyncIterator[T], stage: Stage, name: str) -> AsyncIterator[T]:

@@ -11,23 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from services.speech.answers import has_words
 from services.speech.ports import (
     ChatMessage,
+    ChatRequest,
     ProviderError,
     ProviderMuteError,
     ProviderQuotaError,
     Role,
     Stage,
 )
-from services.speech.providers.answers import has_words
-from services.speech.providers.chat.request import ChatRequest
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.relay import FailoverRules
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.streams import Deadlines
-from tests.support.speech import ScriptedChat
+from services.speech.vendors.chat.request import ChatBody
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from tests.support.speech import ScriptedChat, text_of
 from tests.support.vendor import Answer, scripted_vendor
 from tests.support.vendor_answers import (
     CHAT_FAILURES,
@@ -72,12 +73,13 @@ class ScriptedModel:
         client = httpx.AsyncClient(
             base_url=ENDPOINT.base_url, transport=httpx.MockTransport(self._answer)
         )
-        request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
-        self.model = OpenAiChatModel(client, replace(ENDPOINT, model=name), request)
+        body = ChatBody(parameters=Parameters(values={"stream": True, **parameters}))
+        self.model = OpenAiChatModel(client, replace(ENDPOINT, model=name), body)
 
     async def reply(self, messages: Sequence[ChatMessage] = QUESTION) -> str:
         self.said = ""
-        async for delta in self.model.stream(messages):
+        async for delta in self.model.stream(ChatRequest(messages=tuple(messages))):
+            assert isinstance(delta, str)
             self.said += delta
         return self.said
 
@@ -136,7 +138,7 @@ async def test_the_fallback_is_asked_instead(kind: str, body: bytes) -> None:
     first = ScriptedModel(answer(body, kind)).model
     second = ScriptedChat(name="two", deltas=("From ", "two."))
     async with FailoverChatModel.open([first, second], FailoverRules(first_byte_s=30)) as model:
-        assert "".join([delta async for delta in model.stream(QUESTION)]) == "From two."
+        assert await text_of(model.stream(ChatRequest(messages=tuple(QUESTION)))) == "From two."
     assert second.prompts == [QUESTION]
 
 
@@ -219,7 +221,7 @@ async def test_only_what_may_become_a_marker_is_held_back(before: str) -> None:
         )
         async with OpenAiChatModel.open(endpoint) as model:
             heard = []
-            async for delta in model.stream(QUESTION):
+            async for delta in model.stream(ChatRequest(messages=tuple(QUESTION))):
                 heard.append(delta)
                 said.set()
             assert heard == [before, "right."]
@@ -243,7 +245,7 @@ async def test_an_error_after_words_fails_the_reply() -> None:
     second = ScriptedChat(name="two")
     first = ScriptedModel(answer(body)).model
     async with FailoverChatModel.open([first, second], FailoverRules(first_byte_s=30)) as model:
-        said = model.stream(QUESTION)
+        said = model.stream(ChatRequest(messages=tuple(QUESTION)))
         assert await anext(said) == "We open "
         with pytest.raises(ProviderError):
             await anext(said)

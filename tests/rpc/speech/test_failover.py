@@ -8,7 +8,7 @@ import pytest
 
 from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
-from services.speech.ports import ChatMessage, Role
+from services.speech.ports import ChatMessage, ChatRequest, RecognitionRequest, Role, SpeechRequest
 from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
 from services.speech.settings import SpeechSettings
 from services.speech.streams import once
@@ -82,7 +82,7 @@ async def test_a_silent_language_model_is_disconnected_and_the_fallback_replies(
     opening = open_chat(load(SpeechSettings), STORE, LIBRARY, read_ahead=())
     chat = await stack.enter_async_context(opening)
     assert chat is not None
-    assert [delta async for delta in chat.stream(QUESTION)] == ["Yes."]
+    assert [delta async for delta in chat.stream(ChatRequest(messages=tuple(QUESTION)))] == ["Yes."]
     await first.gone.wait()
     [asked], [asked_again] = first.requests, fallback.requests
     assert asked.body == asked_again.body
@@ -102,7 +102,12 @@ async def test_a_recognizer_without_quota_has_its_audio_sent_to_the_fallback(
     opening = open_recognizer(load(SpeechSettings), STORE)
     recognizer = await stack.enter_async_context(opening)
     pcm = bytes(range(200)) * 160
-    heard = [each async for each in recognizer.transcribe(once(pcm), language_code="zh-CN")]
+    heard = [
+        each
+        async for each in recognizer.transcribe(
+            once(pcm), RecognitionRequest(language_codes=("zh-CN",))
+        )
+    ]
     assert [each.text for each in heard if each.is_final] == ["hello"]
     assert pcm in first.requests[0].body
     assert pcm in fallback.requests[0].body
@@ -119,7 +124,7 @@ async def test_a_mute_synthesizer_is_taken_over_from_in_the_paired_voice(
     monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICES", "carla, carl")
     monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "bert=carl")
     synthesizer = await stack.enter_async_context(open_synthesizer(load(SpeechSettings), STORE))
-    chunks = synthesizer.synthesize("Hello.", voice_id="bert", language_code="en")
+    chunks = synthesizer.speak(once("Hello."), SpeechRequest(voice_id="bert", language_code="en"))
     assert b"".join([chunk.pcm async for chunk in chunks]) == b"\x01\x00" * 480
     voices = [json.loads(vendor.requests[0].body)["voice"] for vendor in (first, fallback)]
     assert voices == ["bert", "carl"]

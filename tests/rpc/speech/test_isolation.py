@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.speech.ports import ChatMessage, SpeechChunk
+from services.speech.ports import ChatItem, ChatRequest, SpeechChunk
 from tests.support.speech import (
     COMMIT,
     INTERRUPT,
@@ -77,9 +77,9 @@ def letters_of(pcm: bytes) -> set[str]:
 class TellTale(ScriptedChat):
     """Repeats the marks of all that its prompt tells it."""
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield them in pieces, and let others go on in between."""
-        prompt = " ".join(message.content for message in messages)
+        prompt = " ".join(message.content for message in request.messages)
         for letter in sorted(set(STAMP.findall(prompt))):
             await asyncio.sleep(0)
             yield f"so you are {stamp(letter)}, and that is all there is. "
@@ -88,9 +88,7 @@ class TellTale(ScriptedChat):
 class SpellingSynthesizer(ScriptedSynthesizer):
     """Has every character as samples of its own value."""
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
-    ) -> AsyncIterator[SpeechChunk]:
+    async def _speak_text(self, text: str, voice_id: str) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in two chunks."""
         half = len(text) // 2
         for part in (text[:half], text[half:]):

@@ -1,4 +1,4 @@
-"""A vendor is one new file, one settings class and one match arm: the recipe of docs/providers.md.
+"""A vendor is one new file: the recipe of docs/providers.md.
 
 The recipe is followed in a copy of the services, and the copy is asked what it makes of it.
 """
@@ -37,30 +37,9 @@ def copy(tmp_path: Path) -> Path:
     for name in ("services/speech/assets", "personas", "models.toml", "gen"):
         (tmp_path / name).symlink_to(ROOT / name)
     recipe = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
-    file, settings_class, arm = BLOCKS.findall(recipe)
-    speech = tmp_path / "services/speech"
-    (speech / "providers/parrot_speech.py").write_text(file, encoding="utf-8")
-    edit(
-        speech / "provider_settings.py",
-        (r'(class SynthesizerKind\(StrEnum\):\n    """.*?"""\n\n)', r'\1    PARROT = "parrot"\n'),
-        (r"^(RecognizerVendor: TypeAlias)", rf"{settings_class}\n\n\1"),
-        (r"^(SynthesizerVendor: TypeAlias = )", r"\1ParrotSettings | "),
-    )
-    edit(
-        speech / "providers/vendors.py",
-        (r"^(from services.speech.provider_settings import \()", r"\1ParrotSettings, "),
-        (r"^(from services.speech.providers import )", r"\1parrot_speech, "),
-        (r"(def open_synthesizer\(.*?    match settings:\n)", rf"\1{arm}"),
-    )
+    [file] = BLOCKS.findall(recipe)
+    (tmp_path / "services/speech/vendors/parrot_speech.py").write_text(file, encoding="utf-8")
     return tmp_path
-
-
-def edit(path: Path, *changes: tuple[str, str]) -> None:
-    text = path.read_text(encoding="utf-8")
-    for pattern, replacement in changes:
-        text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE | re.DOTALL)
-        assert count == 1, pattern
-    path.write_text(text, encoding="utf-8")
 
 
 async def found(folder: Path, *command: str, **settings: str) -> dict[str, dict[str, Any]]:

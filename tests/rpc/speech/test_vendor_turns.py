@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_chat import OpenAiChatModel
 from services.speech.streams import Deadlines
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_chat import OpenAiChatModel
 from tests.support.speech import (
     INTERRUPT,
     Script,

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports import ProviderError, SpeechRequest, Stage
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
-from services.speech.providers.http.client import Endpoint
-from services.speech.providers.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
-from services.speech.providers.sound.decoding import Decoder
-from services.speech.streams import Deadlines, closing
+from services.speech.streams import Deadlines, closing, once
+from services.speech.vendors.http.client import Endpoint
+from services.speech.vendors.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
+from services.speech.vendors.sound.decoding import Decoder
 from tests.support.speech import ScriptedSynthesizer
 from tests.support.vendor import Answer, Behaviour, scripted_vendor
 from tests.support.vendor_answers import (
@@ -67,7 +67,7 @@ async def scripted_voice(pieces: Sequence[bytes], kind: str) -> AsyncIterator[Op
 async def speak(pieces: Sequence[bytes], kind: str = OCTETS) -> bytes:
     """Return what is heard."""
     async with scripted_voice(pieces, kind) as voice:
-        chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+        chunks = voice.speak(once("Hello"), SpeechRequest(voice_id="coral", language_code="en"))
         return b"".join([chunk.pcm async for chunk in chunks])
 
 
@@ -211,8 +211,9 @@ async def test_a_sound_in_a_document_is_heard(body: bytes, member: str) -> None:
 
 
 async def test_silence_in_a_document_is_silence() -> None:
-    answer = json.dumps({"audio": base64.b64encode(bytes(9_600)).decode()}).encode()
-    assert await speak([answer], "application/json") == bytes(9_600)
+    sound = bytes(9_600) + tone().astype("<i2").tobytes()
+    answer = json.dumps({"audio": base64.b64encode(sound).decode()}).encode()
+    assert await speak([answer], "application/json") == sound
 
 
 def _assert_tone(pcm: bytes) -> None:
@@ -246,7 +247,12 @@ async def test_what_is_not_audio_is_not_played_and_the_fallback_is_asked(
             [first, second], FailoverRules(first_byte_s=30), voices_of={}
         ) as voice,
     ):
-        chunks = [each async for each in voice.synthesize("Hi", voice_id="a", language_code="en")]
+        chunks = [
+            each
+            async for each in voice.speak(
+                once("Hi"), SpeechRequest(voice_id="a", language_code="en")
+            )
+        ]
     assert second.spoken == ["Hi"]
     # Nothing but the fallback's own sound.
     assert set(b"".join(each.pcm for each in chunks)) == {0, 1}
@@ -286,7 +292,9 @@ async def test_the_first_sound_does_not_wait_for_the_last(body: bytes, size: int
         await answer.end()
 
     async with answering(behave) as voice:
-        async for _ in voice.synthesize("Hello", voice_id="coral", language_code="en"):
+        async for _ in voice.speak(
+            once("Hello"), SpeechRequest(voice_id="coral", language_code="en")
+        ):
             heard.set()
     assert heard.is_set()
 
@@ -299,7 +307,7 @@ async def test_closing_early_drops_the_connection(body: bytes) -> None:
         await asyncio.Event().wait()
 
     async with scripted_vendor(behave) as vendor, _at(vendor.base_url) as voice:
-        chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+        chunks = voice.speak(once("Hello"), SpeechRequest(voice_id="coral", language_code="en"))
         async with closing(chunks):
             async for _ in chunks:
                 break
@@ -316,7 +324,7 @@ async def test_a_voice_without_raw_samples_is_asked_for_its_own_format() -> None
 
     async with scripted_vendor(behave) as vendor, _at(vendor.base_url) as voice:
         for _ in range(2):
-            chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+            chunks = voice.speak(once("Hello"), SpeechRequest(voice_id="coral", language_code="en"))
             _assert_tone(b"".join([chunk.pcm async for chunk in chunks]))
         asked = ["response_format" in json.loads(each.body) for each in vendor.requests]
         assert asked == [True, False, False]
@@ -330,7 +338,7 @@ async def test_a_stalled_coded_sound_is_abandoned() -> None:
 
     hasty = Deadlines(first_s=0.2, next_s=0.2, total_s=1)
     async with scripted_vendor(behave) as vendor, _at(vendor.base_url, hasty) as voice:
-        chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+        chunks = voice.speak(once("Hello"), SpeechRequest(voice_id="coral", language_code="en"))
         with pytest.raises(ProviderError, match="late"):
             await anext(chunks)
 
@@ -341,7 +349,7 @@ async def test_a_coded_sound_whose_connection_breaks_is_a_failure() -> None:
         await answer.piece(MP3[:3_000])
 
     async with answering(behave) as voice:
-        chunks = voice.synthesize("Hello", voice_id="coral", language_code="en")
+        chunks = voice.speak(once("Hello"), SpeechRequest(voice_id="coral", language_code="en"))
         with pytest.raises(ProviderError, match="connection failed"):
             _ = [each async for each in chunks]
 

@@ -11,10 +11,13 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.ports import (
     ChatMessage,
+    ChatRequest,
     ProviderError,
     ProviderQuotaError,
+    RecognitionRequest,
     Role,
     SpeechChunk,
+    SpeechRequest,
     Stage,
     Transcript,
     Voice,
@@ -24,8 +27,8 @@ from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
-from services.speech.streams import closing
-from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from services.speech.streams import closing, once
+from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer, text_of
 from tests.support.virtual_time import in_virtual_time
 
 RULES = FailoverRules(
@@ -50,7 +53,7 @@ def scripted_chats(**first: object) -> tuple[ScriptedChat, ScriptedChat]:
 
 
 async def reply(model: FailoverChatModel) -> str:
-    return "".join([delta async for delta in model.stream(PROMPT)])
+    return await text_of(model.stream(ChatRequest(messages=tuple(PROMPT))))
 
 
 def state(stage: Stage, provider: str) -> list[str]:
@@ -95,7 +98,7 @@ async def test_a_reply_that_has_begun_fails_and_is_not_restarted() -> None:
     one, two = scripted_chats(error=FAULTS[0])
     one.deltas = ("It is ", "lost.")
     async with FailoverChatModel.open([one, two], RULES) as model:
-        deltas = model.stream(PROMPT)
+        deltas = model.stream(ChatRequest(messages=tuple(PROMPT)))
         assert await anext(deltas) == "It is "
         with pytest.raises(ProviderError, match="down"):
             await anext(deltas)
@@ -118,7 +121,10 @@ async def test_a_reply_without_a_word_is_a_failure_and_none_of_it_is_delivered(
 async def test_text_before_the_first_word_comes_with_it() -> None:
     one, two = ScriptedChat(name="one", deltas=("“", "…", "Yes", ".”")), ScriptedChat(name="two")
     async with FailoverChatModel.open([one, two], RULES) as model:
-        assert [delta async for delta in model.stream(PROMPT)] == ["“…Yes", ".”"]
+        assert [delta async for delta in model.stream(ChatRequest(messages=tuple(PROMPT)))] == [
+            "“…Yes",
+            ".”",
+        ]
     assert two.prompts == []
 
 
@@ -213,7 +219,7 @@ async def test_a_request_closed_early_counts_against_nobody() -> None:
         await reply(model)
         one.error = None
         # Hearing a first word and no more is an answer.
-        async with closing(model.stream(PROMPT)) as deltas:
+        async with closing(model.stream(ChatRequest(messages=tuple(PROMPT)))) as deltas:
             assert await anext(deltas) == "From one."
         one.error = FAULTS[0]
         await reply(model)
@@ -246,16 +252,16 @@ class StreamingRecognizer(ScriptedRecognizer):
     """Guesses after each piece, and fails after some."""
 
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
-        async for piece in pcm:
+        async for piece in audio:
             self.heard.append(piece)
             yield Transcript(text=piece.decode(), is_final=False)
             if self.error is not None and len(self.heard) == 2:
                 # Fails in the middle of waiting for the next piece.
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.5):
-                        await anext(pcm)
+                        await anext(audio)
                 raise self.error
         yield Transcript(text="streamed", is_final=True)
 
@@ -278,7 +284,9 @@ async def test_the_next_recognizer_hears_the_whole_utterance() -> None:
     async with recognizing(one, two) as recognizer:
         heard = [
             (transcript.text, transcript.is_final)
-            async for transcript in recognizer.transcribe(microphone.audio(), language_code="en")
+            async for transcript in recognizer.transcribe(
+                microphone.audio(), RecognitionRequest(language_codes=("en",))
+            )
         ]
     assert heard == [("aa", False), ("bb", False), ("hello there", True)]
     assert two.heard == [b"aabbccdd"]
@@ -292,7 +300,10 @@ async def test_a_recognizer_is_late_only_after_the_end_of_the_audio() -> None:
     one, two = ScriptedRecognizer(name="one", first_s=60), ScriptedRecognizer(name="two")
     async with recognizing(one, two) as recognizer:
         texts = [
-            each.text async for each in recognizer.transcribe(microphone.audio(), language_code="e")
+            each.text
+            async for each in recognizer.transcribe(
+                microphone.audio(), RecognitionRequest(language_codes=("e",))
+            )
         ]
     assert texts == ["hello there"]
     assert one.heard == two.heard == [b"aa" * 20]
@@ -309,7 +320,9 @@ async def test_what_is_wrong_with_the_audio_is_not_the_recognizers_fault() -> No
     async with recognizing(one, two) as recognizer:
         for _ in range(5):
             with pytest.raises(ServiceError) as failure:
-                await anext(recognizer.transcribe(too_much(), language_code="en"))
+                await anext(
+                    recognizer.transcribe(too_much(), RecognitionRequest(language_codes=("en",)))
+                )
             assert failure.value.reason is Reason.AUDIO_TOO_LONG
         assert two.heard == []
         assert state(Stage.RECOGNITION, "one") == ["closed"]
@@ -321,7 +334,9 @@ async def test_an_utterance_without_words_is_an_answer() -> None:
     async with recognizing(one, two) as recognizer:
         final = [
             each
-            async for each in recognizer.transcribe(Microphone([b"aa"]).audio(), language_code="en")
+            async for each in recognizer.transcribe(
+                Microphone([b"aa"]).audio(), RecognitionRequest(language_codes=("en",))
+            )
         ]
     assert [each.text for each in final] == [""]
     assert two.heard == []
@@ -346,7 +361,9 @@ async def speak(
     **voices_of: str,
 ) -> list[SpeechChunk]:
     async with FailoverSynthesizer.open([one, two], RULES, voices_of=voices_of) as synthesizer:
-        chunks = synthesizer.synthesize("Hello.", voice_id=voice_id, language_code=language_code)
+        chunks = synthesizer.speak(
+            once("Hello."), SpeechRequest(voice_id=voice_id, language_code=language_code)
+        )
         return [chunk async for chunk in chunks]
 
 
@@ -386,7 +403,9 @@ async def test_a_silent_synthesizer_is_an_outage(fault: dict[str, float]) -> Non
     two = ScriptedSynthesizer(name="two")
     async with FailoverSynthesizer.open([one, two], RULES, voices_of={}) as synthesizer:
         for _ in range(3):
-            chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+            chunks = synthesizer.speak(
+                once("Hello."), SpeechRequest(voice_id="anna", language_code="en")
+            )
             assert [chunk async for chunk in chunks]
         assert len(one.spoken) == 2
         assert len(two.spoken) == 3
@@ -399,9 +418,7 @@ async def test_a_silent_synthesizer_is_an_outage(fault: dict[str, float]) -> Non
 class BreakingSynthesizer(ScriptedSynthesizer):
     """Fails after the first chunk."""
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
-    ) -> AsyncIterator[SpeechChunk]:
+    async def _speak_text(self, text: str, voice_id: str) -> AsyncIterator[SpeechChunk]:
         yield SpeechChunk(pcm=b"\x01\x00" * 32)
         raise DOWN
 
@@ -411,9 +428,7 @@ class SilentSynthesizer(ScriptedSynthesizer):
 
     ends_with: bytes = b""
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
-    ) -> AsyncIterator[SpeechChunk]:
+    async def _speak_text(self, text: str, voice_id: str) -> AsyncIterator[SpeechChunk]:
         self.spoken.append(text)
         for _ in range(3):
             yield SpeechChunk(pcm=bytes(64))
@@ -424,12 +439,16 @@ class SilentSynthesizer(ScriptedSynthesizer):
 async def test_silence_alone_is_not_audio() -> None:
     one, two = SilentSynthesizer(name="one"), ScriptedSynthesizer(name="two")
     async with FailoverSynthesizer.open([one, two], RULES, voices_of={}) as synthesizer:
-        chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+        chunks = synthesizer.speak(
+            once("Hello."), SpeechRequest(voice_id="anna", language_code="en")
+        )
         assert any(b"".join([chunk.pcm async for chunk in chunks]))
         assert (one.spoken, two.spoken) == (["Hello."], ["Hello."])
         one.ends_with = b"\x01\x00"
-        chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
-        assert [chunk.pcm async for chunk in chunks] == [bytes(3 * 64) + b"\x01\x00"]
+        chunks = synthesizer.speak(
+            once("Hello."), SpeechRequest(voice_id="anna", language_code="en")
+        )
+        assert b"".join([chunk.pcm async for chunk in chunks]) == bytes(3 * 64) + b"\x01\x00"
 
 
 @in_virtual_time
@@ -439,13 +458,17 @@ async def test_a_segment_heard_in_part_is_not_restarted() -> None:
         [BreakingSynthesizer(name="one"), two], RULES, voices_of={}
     ) as synthesizer:
         for _ in range(2):
-            chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+            chunks = synthesizer.speak(
+                once("Hello."), SpeechRequest(voice_id="anna", language_code="en")
+            )
             assert await anext(chunks)
             with pytest.raises(ProviderError, match="down"):
                 await anext(chunks)
         assert two.spoken == []
         # It is an outage all the same.
-        chunks = synthesizer.synthesize("Hello.", voice_id="anna", language_code="en")
+        chunks = synthesizer.speak(
+            once("Hello."), SpeechRequest(voice_id="anna", language_code="en")
+        )
         assert [chunk async for chunk in chunks]
         assert two.spoken == ["Hello."]
 
@@ -458,3 +481,34 @@ async def test_another_sample_rate_is_converted_to_that_of_the_first() -> None:
     expected_s = len("Hello.") * two.character_s
     assert sum(len(chunk.pcm) for chunk in chunks) / 2 == pytest.approx(24_000 * expected_s)
     assert chunks[0].words
+
+
+class FailingInTheSecondText(ScriptedSynthesizer):
+    """Speaks one text, and fails at the next."""
+
+    async def _speak_text(self, text: str, voice_id: str) -> AsyncIterator[SpeechChunk]:
+        if self.spoken:
+            raise DOWN
+        self.spoken.append(text)
+        yield SpeechChunk(pcm=b"\x01\x00" * 240, words=self.words(text))
+
+
+async def two_texts() -> AsyncIterator[str]:
+    yield "First one."
+    yield "Second one."
+
+
+@in_virtual_time
+async def test_another_synthesizer_speaks_on_where_one_failed_between_texts() -> None:
+    one = FailingInTheSecondText(name="one")
+    two = ScriptedSynthesizer(name="two", sample_rate_hertz=16_000)
+    async with FailoverSynthesizer.open([one, two], RULES, voices_of={}) as synthesizer:
+        spoken = synthesizer.speak(two_texts(), SpeechRequest(voice_id="anna", language_code="en"))
+        chunks = [chunk async for chunk in spoken]
+    assert (one.spoken, two.spoken) == (["First one."], ["Second one."])
+    words = [word for chunk in chunks for word in chunk.words]
+    texts = "First one.Second one."
+    assert [texts[word.start : word.end] for word in words] == ["First", "one.", "Second", "one."]
+    # The second text begins where the sound of the first one ends.
+    assert words[2].start_s == pytest.approx(0.01)
+    assert [chunk.text_end for chunk in chunks if chunk.text_end] == [10, 21]

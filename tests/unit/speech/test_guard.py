@@ -8,7 +8,7 @@ import pytest
 
 from services.speech.embedded.evidence import weigh
 from services.speech.listening.guard import GuardedRecognizer, is_said
-from services.speech.ports import SpeechEvidence, Transcript
+from services.speech.ports import RecognitionRequest, SpeechEvidence, Transcript
 from services.speech.streams import once
 from tests.support.sounds import SOUNDS, in_noise, over, sound
 
@@ -24,15 +24,17 @@ class Inventor:
     """Writes the same, whatever it hears."""
 
     name = "inventor"
+    is_streaming = False
+    detects_turn_ends = False
 
     def __init__(self, *texts: str, no_speech_probability: float | None = None) -> None:
         self._texts = texts
         self._no_speech_probability = no_speech_probability
 
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
-        async for _ in pcm:
+        async for _ in audio:
             pass
         for at, text in enumerate(self._texts, start=1):
             yield Transcript(
@@ -44,7 +46,10 @@ class Inventor:
 
 async def heard(recognizer: Inventor, pcm: bytes) -> Sequence[str]:
     guarded = GuardedRecognizer(recognizer, weigh=weigh)
-    return [each.text async for each in guarded.transcribe(once(pcm), language_code="en")]
+    return [
+        each.text
+        async for each in guarded.transcribe(once(pcm), RecognitionRequest(language_codes=("en",)))
+    ]
 
 
 def recordings() -> list[tuple[str, bytes]]:

@@ -29,14 +29,18 @@ def write(pieces: list[Piece], *, completes: bool = True) -> Ledger:
     start = 0
     for piece in pieces:
         ledger.add_text(piece.text + " ")
-        ledger.begin_segment(
+        spoken_start, audio_s = ledger.spoken_length, ledger.produced_s
+        ledger.add_segment(
             text_start=start,
             text_end=start + len(piece.text),
             spoken=SpokenForm.as_written(piece.text),
         )
         words = _words(piece) if piece.is_timed else ()
-        ledger.add_audio(2 * int(piece.audio_s * RATE), words)
-        ledger.end_segment()
+        ledger.add_audio(
+            2 * int(piece.audio_s * RATE),
+            tuple(word.moved(spoken_start, audio_s) for word in words),
+            ledger.spoken_length,
+        )
         start += len(piece.text) + 1
     if completes:
         ledger.complete()
@@ -115,10 +119,10 @@ def test_what_is_said_otherwise_than_written_is_cut_where_it_is_written(is_timed
     written = "It is $5 now"
     spoken = speakable(written, "en")
     ledger.add_text(written)
-    ledger.begin_segment(text_start=0, text_end=len(written), spoken=spoken)
+    ledger.add_segment(text_start=0, text_end=len(written), spoken=spoken)
     piece = Piece(text=spoken.text, audio_s=2.3, is_timed=is_timed)
-    ledger.add_audio(int(2 * RATE * piece.audio_s), _words(piece) if is_timed else ())
-    ledger.end_segment()
+    words = _words(piece) if is_timed else ()
+    ledger.add_audio(int(2 * RATE * piece.audio_s), words, len(spoken.text))
     heard = [ledger.heard(at / 10).text for at in (5, 8, 13, 22)]
     assert heard == ["It is", "It is", "It is $5", "It is $5 now"]
 
@@ -156,7 +160,7 @@ def test_a_segment_that_is_still_made_is_not_wholly_heard() -> None:
     ledger = Ledger(sample_rate_hertz=RATE)
     text = "this one has very much more text than audio so far"
     ledger.add_text(text)
-    ledger.begin_segment(text_start=0, text_end=len(text), spoken=SpokenForm.as_written(text))
+    ledger.add_segment(text_start=0, text_end=len(text), spoken=SpokenForm.as_written(text))
     ledger.add_audio(RATE)
     assert len(ledger.heard(0.5).text) < len(text) / 2
 
@@ -175,3 +179,74 @@ def test_confidence_follows_what_is_known(method: PlaybackMethod, confidence: fl
     assert summary.heard.confidence == pytest.approx(confidence)
     assert len(summary.segments) == 1
     assert summary.produced_s == pytest.approx(1.3)
+
+
+def on_one_session(*texts: str) -> Ledger:
+    """Return the ledger of a reply whose segments a voice got all at once."""
+    ledger = Ledger(sample_rate_hertz=RATE)
+    for text in texts:
+        start = len(ledger.reply_text)
+        ledger.add_text(text)
+        ledger.add_segment(
+            text_start=start, text_end=start + len(text), spoken=SpokenForm.as_written(text)
+        )
+    return ledger
+
+
+def seconds(count: float) -> int:
+    return 2 * int(count * RATE)
+
+
+def test_a_session_s_segments_begin_where_the_voice_says_that_the_one_before_ends() -> None:
+    ledger = on_one_session("one two", "three", "four")
+    assert [each.spoken.text for each in ledger.add_audio(seconds(0.3))] == ["one two"]
+    assert ledger.add_audio(seconds(1.2), text_end=7) == ()
+    assert [each.spoken.text for each in ledger.add_audio(seconds(0.3))] == ["three"]
+    first, second = ledger.segments
+    assert (first.is_complete, second.is_complete) == (True, False)
+    assert ledger.seconds_of(second.audio_start) == pytest.approx(1.5)
+    assert ledger.heard(1.5).text == "one two"
+
+
+def test_words_that_are_told_late_place_the_segments_that_were_guessed() -> None:
+    ledger = on_one_session("one two", "three")
+    ledger.add_audio(seconds(3))
+    words = (
+        WordTime(start=0, end=3, start_s=0.0, end_s=1.0),
+        WordTime(start=4, end=7, start_s=1.0, end_s=2.0),
+        WordTime(start=7, end=12, start_s=2.0, end_s=3.0),
+    )
+    ledger.add_audio(0, words, text_end=12)
+    assert ledger.seconds_of(ledger.segments[1].audio_start) == pytest.approx(2.0)
+    assert [ledger.heard(at).text for at in (0.9, 1.9, 2.1, 2.9)] == [
+        *("one", "one two", "one two", "one twothree"),
+    ]
+
+
+def test_without_any_word_a_session_s_segments_are_heard_one_after_the_other() -> None:
+    ledger = on_one_session("some words to begin with ", "and some more of them")
+    ledger.add_audio(seconds(2.4))
+    assert ledger.heard(1.0).text in "some words to begin with "
+    assert ledger.heard(2.4).text.startswith("some words to begin with and")
+
+
+@given(
+    st.lists(st.text("ab 好,", min_size=1, max_size=12), min_size=1, max_size=4),
+    st.lists(st.tuples(st.floats(0, 2), st.booleans(), st.booleans()), max_size=12),
+    st.lists(st.floats(0, 20), max_size=8),
+)
+def test_heard_of_a_session_is_a_growing_beginning(
+    texts: list[str], steps: list[tuple[float, bool, bool]], moments: list[float]
+) -> None:
+    ledger = on_one_session(*texts)
+    end = 0
+    for audio_s, tells_word, tells_end in steps:
+        words: tuple[WordTime, ...] = ()
+        if tells_word and end < ledger.spoken_length:
+            at = ledger.produced_s
+            words = (WordTime(start=end, end=end + 1, start_s=at, end_s=at + audio_s),)
+            end += 1
+        ledger.add_audio(seconds(audio_s), words, end if tells_end else None)
+    heard = [ledger.heard(at).text for at in sorted(moments)]
+    assert all(ledger.reply_text.startswith(each) for each in heard)
+    assert [len(each) for each in heard] == sorted(len(each) for each in heard)

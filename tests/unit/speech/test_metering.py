@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from services.speech.ports import ChatMessage, ProviderError, ProviderQuotaError, Role, Stage
+from services.speech.ports import (
+    ChatMessage,
+    ChatRequest,
+    ProviderError,
+    ProviderQuotaError,
+    RecognitionRequest,
+    Role,
+    SpeechRequest,
+    Stage,
+)
 from services.speech.providers.metering import (
     MeteredChatModel,
     MeteredRecognizer,
@@ -33,11 +42,17 @@ async def test_answers_are_counted_for_every_stage() -> None:
     )
     before = [calls(stage, name, "answered") for stage, name in named]
     pcm = once(b"\0\0" * 1600)
-    assert [each async for each in recognizer.transcribe(pcm, language_code="en")]
-    assert [each async for each in model.stream(PROMPT)]
+    assert [
+        each
+        async for each in recognizer.transcribe(pcm, RecognitionRequest(language_codes=("en",)))
+    ]
+    assert [each async for each in model.stream(ChatRequest(messages=tuple(PROMPT)))]
     voice_id = synthesizer.voices[0].voice_id
     assert [
-        each async for each in synthesizer.synthesize("Hi.", voice_id=voice_id, language_code="en")
+        each
+        async for each in synthesizer.speak(
+            once("Hi."), SpeechRequest(voice_id=voice_id, language_code="en")
+        )
     ]
     assert synthesizer.sample_rate_hertz in (16_000, 24_000)
     assert [calls(stage, name, "answered") for stage, name in named] == [n + 1 for n in before]
@@ -55,12 +70,12 @@ async def test_failures_are_counted_and_raised(fault: ProviderError, outcome: st
     model = MeteredChatModel(ScriptedChat(name="failing", deltas=("x",), error=fault))
     before = calls(Stage.CHAT, "failing", outcome)
     with pytest.raises(ProviderError):
-        _ = [each async for each in model.stream(PROMPT)]
+        _ = [each async for each in model.stream(ChatRequest(messages=tuple(PROMPT)))]
     assert calls(Stage.CHAT, "failing", outcome) == before + 1
 
 
 async def test_closing_after_the_first_word_counts_as_an_answer() -> None:
     model = MeteredChatModel(ScriptedChat(name="left", deltas=("One ", "two.")))
-    async with closing(model.stream(PROMPT)) as deltas:
+    async with closing(model.stream(ChatRequest(messages=tuple(PROMPT)))) as deltas:
         await anext(deltas)
     assert calls(Stage.CHAT, "left", "answered") == 1

@@ -1,19 +1,9 @@
 """A provider that is chosen needs its key, which goes to nobody else."""
 
-from enum import StrEnum
-from typing import get_args
-
 import pytest
 
 from services.runtime.settings import SettingsError, load
-from services.speech.provider_settings import (
-    ChatKind,
-    ChatProvider,
-    RecognizerKind,
-    RecognizerProvider,
-    SynthesizerKind,
-    SynthesizerProvider,
-)
+from services.speech.provider_settings import EMBEDDED
 from services.speech.settings import SpeechSettings
 
 
@@ -27,9 +17,9 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_embedded_providers_need_nothing() -> None:
     settings = load(SpeechSettings)
-    assert settings.recognizer.first.kind is RecognizerKind.EMBEDDED
-    assert settings.chat.first.kind is ChatKind.EMBEDDED
-    assert settings.synthesizer.first.kind is SynthesizerKind.EMBEDDED
+    assert settings.recognizer.first.kind == EMBEDDED
+    assert settings.chat.first.kind == EMBEDDED
+    assert settings.synthesizer.first.kind == EMBEDDED
     assert settings.vendors == ()
     assert settings.personas_folder.is_dir()
 
@@ -82,16 +72,3 @@ def test_all_faults_of_fallbacks_are_named_at_once(monkeypatch: pytest.MonkeyPat
         "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like",
     ):
         assert fault in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("kinds", "providers"),
-    [
-        (RecognizerKind, RecognizerProvider),
-        (ChatKind, ChatProvider),
-        (SynthesizerKind, SynthesizerProvider),
-    ],
-)
-def test_each_kind_has_settings_of_its_own(kinds: type[StrEnum], providers: object) -> None:
-    # mypy sees to it that each settings class has its match arm.
-    assert [each.kind for each in get_args(providers)] == [*kinds]

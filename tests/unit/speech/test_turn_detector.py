@@ -11,6 +11,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.pcm import byte_count
 from services.runtime.reasons import Reason
 from services.speech.listening.detector import Utterance
+from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
@@ -49,6 +50,7 @@ class ScriptedFloor:
     calls: list[str] = field(default_factory=list)
     asked: list[Utterance] = field(default_factory=list)
     recognised: int = 0
+    words: list[str] = field(default_factory=list)
 
     async def recognise(self, pcm: bytes) -> Transcript:
         """Take a while."""
@@ -57,6 +59,14 @@ class ScriptedFloor:
         if self.error is not None:
             raise self.error
         return Transcript(text=self.text(len(pcm) / SECOND), is_final=True)
+
+    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+        """Hear it by repeated recognition."""
+        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+
+    def note_words(self, transcript: Transcript) -> None:
+        """Keep them."""
+        self.words.append(transcript.text)
 
     def note_speech(self, start_s: float) -> None:
         """Note when."""

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import ChatMessage, ChatModel, Stage
-from services.speech.providers.answers import worded
+from services.speech.answers import answered
+from services.speech.ports import ChatItem, ChatModel, ChatRequest, Stage
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.probes import probe_chat
 from services.speech.streams import beginning
@@ -34,10 +34,10 @@ class FailoverChatModel:
         """The names of all models."""
         return self._relay.name
 
-    def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
-        """Yield the deltas of one model; raises ProviderError."""
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+        """Yield the reply of one model; raises ProviderError."""
         return self._relay.relay(
             lambda model, patience_s: beginning(
-                worded(model.stream(messages), model.name), patience_s
+                answered(model.stream(request), model.name), patience_s
             )
         )

@@ -1,20 +1,32 @@
 """Recognizers in order: when one fails, the next gets the whole utterance."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.speech.ports import Recognizer, Stage, Transcript
-from services.speech.providers.answers import concluded
+from services.runtime.errors import refused
+from services.runtime.pcm import duration_s
+from services.runtime.reasons import Reason
+from services.speech.answers import concluded
+from services.speech.ports import (
+    LISTENING_RATE_HERTZ,
+    RecognitionRequest,
+    Recognizer,
+    Stage,
+    Transcript,
+)
+from services.speech.providers.failover.patience import Patience
 from services.speech.providers.failover.recording import Recording
 from services.speech.providers.failover.relay import FailoverRules, Relay
 from services.speech.providers.probes import probe_recognizer
 from services.speech.streams import closing
 
+LONGEST_S = 120.0
+"""More than any utterance may be; it bounds the memory that one takes (4 MB)."""
+
 
 class FailoverRecognizer:
-    """One recognizer made of several, which all get the same audio and language.
+    """One recognizer made of several, which all get the same audio and request.
 
     The next recognizer may take over until the final transcript, as it replaces all hypotheses
     before it. Time counts from the end of the audio.
@@ -38,16 +50,26 @@ class FailoverRecognizer:
         """The names of all recognizers."""
         return self._relay.name
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the first is; the audio reaches the others as it reaches that one."""
+        return self._relay.providers[0].is_streaming
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """Whether all do: else a turn would not end when another takes over."""
+        return all(each.detects_turn_ends for each in self._relay.providers)
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield the hypotheses of those that are asked, and one final transcript."""
-        async with Recording.of(pcm) as recording:
+        async with Recording.of(_bounded(audio)) as recording:
 
             def ask(recognizer: Recognizer, patience_s: float | None) -> AsyncIterator[Transcript]:
-                patience = _Patience(patience_s)
-                audio = recording.replay(patience.begin)
-                hypotheses = recognizer.transcribe(audio, language_code=language_code)
+                patience = Patience(patience_s)
+                replayed = _noted_end(recording.replay(), patience.begin)
+                hypotheses = recognizer.transcribe(replayed, request)
                 return patience.apply(concluded(hypotheses, recognizer.name))
 
             answers = self._relay.relay(ask, is_delivery=lambda transcript: transcript.is_final)
@@ -56,29 +78,25 @@ class FailoverRecognizer:
                     yield transcript
 
 
-class _Patience:
-    """How long a recognizer may take for each hypothesis once the audio has ended."""
+async def _bounded(audio: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    size = 0
+    async with closing(audio):
+        async for pcm in audio:
+            size += len(pcm)
+            if duration_s(size, LISTENING_RATE_HERTZ) > LONGEST_S:
+                raise refused(
+                    Reason.AUDIO_TOO_LONG,
+                    "audio.pcm",
+                    "max_duration",
+                    f"an utterance is at most {LONGEST_S:g} seconds long",
+                )
+            yield pcm
 
-    def __init__(self, within_s: float | None) -> None:
-        self._within_s: float | None = None
-        self._later_s = within_s
-        self._limit: asyncio.Timeout | None = None
 
-    def begin(self) -> None:
-        """The recognizer has all of the audio."""
-        self._within_s = self._later_s
-        if self._limit is not None and self._within_s is not None:
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._within_s)
-
-    async def apply(self, hypotheses: AsyncIterator[Transcript]) -> AsyncIterator[Transcript]:
-        """Yield the same hypotheses; raises TimeoutError when one is late."""
-        async with closing(hypotheses):
-            while True:
-                try:
-                    async with asyncio.timeout(self._within_s) as self._limit:
-                        hypothesis = await anext(hypotheses)
-                except StopAsyncIteration:
-                    return
-                finally:
-                    self._limit = None
-                yield hypothesis
+async def _noted_end(
+    audio: AsyncIterator[bytes], on_over: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    async with closing(audio):
+        async for pcm in audio:
+            yield pcm
+    on_over()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from services.speech.ports import ChatMessage, Role
-from services.speech.providers.http.error_details import ErrorDetail
-from services.speech.providers.http.parameters import Parameters
+from services.speech.vendors.http.error_details import ErrorDetail
+from services.speech.vendors.http.parameters import Parameters
 
 _NO_SYSTEM_ROLE = re.compile(
     r"system['\"`]?\s+(?:role|message|prompt)s?\b.{0,40}?(?:not|n't|un)\s*(?:be\s+)?"
@@ -17,14 +17,14 @@ _NO_SYSTEM_ROLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatBody:
     """The parameters sent with a dialogue, and the form that the dialogue takes."""
 
     parameters: Parameters
     has_system_role: bool = True
     """Whether the system message has its own role, or is put before the user's first message."""
 
-    def body(self, model: str, messages: Sequence[ChatMessage]) -> dict[str, Any]:
+    def content(self, model: str, messages: Sequence[ChatMessage]) -> dict[str, Any]:
         """Return the request's body."""
         dialogue = messages if self.has_system_role else _folded(messages)
         return {

@@ -9,9 +9,10 @@ from typing import Self
 import av
 
 from services.runtime.pcm import byte_count
-from services.speech.providers.sound import wav
-from services.speech.providers.sound.byte_stream import ByteStream
-from services.speech.providers.sound.formats import (
+from services.speech.streams import closing
+from services.speech.vendors.sound import wav
+from services.speech.vendors.sound.byte_stream import ByteStream
+from services.speech.vendors.sound.formats import (
     HEAD_BYTES,
     MAX_CHANNELS,
     MPEG_BYTES,
@@ -28,7 +29,6 @@ from services.speech.providers.sound.formats import (
     is_text,
     may_be_mpeg,
 )
-from services.speech.streams import closing
 
 DECODERS = 32
 """Answers decoded at the same time; each has a thread, which mostly waits for its vendor."""

@@ -5,27 +5,32 @@ import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
+from pydantic import Field
 
-from services.speech.ports import SpeechChunk, Stage, Voice
-from services.speech.provider_settings import OpenAiSpeechSettings
-from services.speech.providers.http.client import (
+from services.runtime.values import ApiUrl, Name, Names
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
+from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
+from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.feeding import clause_by_clause
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import find_error, read_error
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.providers.sound.byte_stream import ByteStream
-from services.speech.providers.sound.decoding import Decoder
-from services.speech.providers.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
-from services.speech.streams import Deadlines, closing, once, timely
+from services.speech.vendors.http.error_details import find_error, read_error
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
+from services.speech.vendors.sound.byte_stream import ByteStream
+from services.speech.vendors.sound.decoding import Decoder
+from services.speech.vendors.sound.formats import HEAD_BYTES, SoundError, container_of, is_text
 from services.speech.voices import any_language
 
+VOICES = "coral,alloy,ash,ballad,echo,fable,nova,onyx,sage,shimmer"
 SAMPLE_RATE_HERTZ = 24_000
 """The rate of `response_format: pcm` in this API."""
 LONGEST_DOCUMENT = 1 << 23
@@ -34,6 +39,18 @@ _SOUND_KEYS = frozenset(
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+
+
+class OpenAiSpeechSettings(OpenAiSettings, SynthesizerVendorSettings):
+    """Voices behind `POST /audio/speech`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/speech")
+    model: Name = Field("gpt-4o-mini-tts", description="model of the synthesizer")
+    voices: Names = Field(
+        VOICES,
+        description="voices of the openai synthesizer, separated by commas, the default first",
+    )
 
 
 def open(
@@ -89,12 +106,20 @@ class OpenAiSynthesizer:
         """The voices that the settings name; each speaks any language."""
         return self._voices
 
-    async def synthesize(
-        self, text: str, *, voice_id: str, language_code: str
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
     ) -> AsyncIterator[SpeechChunk]:
-        """Yield the audio as it arrives, in whole samples; raises ProviderError."""
+        """Yield the audio, text by text, as it arrives; raises ProviderError."""
+        return clause_by_clause(
+            texts,
+            lambda text: self._speak_text(text, request),
+            provider=self.name,
+            sample_rate_hertz=SAMPLE_RATE_HERTZ,
+        )
+
+    async def _speak_text(self, text: str, request: SpeechRequest) -> AsyncIterator[SpeechChunk]:
         with provider_errors(Stage.SYNTHESIS, self.name):
-            pieces = timely(self._pieces(text, voice_id), self._endpoint.deadlines)
+            pieces = timely(self._pieces(text, request), self._endpoint.deadlines)
             async with closing(pieces) as audio:
                 odd = b""
                 async for piece in audio:
@@ -108,8 +133,16 @@ class OpenAiSynthesizer:
                         Stage.SYNTHESIS, self._endpoint, "it ends within a sample"
                     )
 
-    async def _pieces(self, text: str, voice_id: str) -> AsyncIterator[bytes]:
-        fixed = {"model": self._endpoint.model, "input": text, "voice": voice_id}
+    async def _pieces(self, text: str, request: SpeechRequest) -> AsyncIterator[bytes]:
+        fixed: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "input": text,
+            "voice": request.voice_id,
+        }
+        if request.speed != 1:
+            fixed["speed"] = request.speed
+        if manner := ", ".join(filter(None, (request.style, request.emotion))):
+            fixed["instructions"] = manner
 
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"json": {**fixed, **parameters.values}}
@@ -156,3 +189,6 @@ def _sounds(document: object, key: str = "") -> Iterator[bytes]:
             is_hexadecimal = _HEXADECIMAL.fullmatch(text) is not None and not text.isalpha()
             with suppress(ValueError):
                 yield bytes.fromhex(text) if is_hexadecimal else b64decode(text, validate=True)
+
+
+VENDOR = SynthesizerVendor(settings=OpenAiSpeechSettings, open=open)

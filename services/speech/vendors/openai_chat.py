@@ -2,32 +2,43 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 import structlog
+from pydantic import Field
 
-from services.speech.ports import ChatMessage, ProviderMuteError, Stage
-from services.speech.provider_settings import OpenAiChatSettings
-from services.speech.providers.answers import has_words
-from services.speech.providers.chat.chunks import AnswerError, Chunk, documents, parse_chunk
-from services.speech.providers.chat.markup import Habit, Markup, expected_habit
-from services.speech.providers.chat.request import ChatRequest
-from services.speech.providers.http.client import (
+from services.runtime.values import ApiUrl, Name
+from services.speech.answers import has_words
+from services.speech.ports import ChatItem, ChatMessage, ChatRequest, ProviderMuteError, Stage
+from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
+from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.chat.chunks import AnswerError, Chunk, documents, parse_chunk
+from services.speech.vendors.chat.markup import Habit, Markup, expected_habit
+from services.speech.vendors.chat.request import ChatBody
+from services.speech.vendors.declaration import ChatVendor
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import redacted
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.http.error_details import redacted
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
 
 log = structlog.get_logger(__name__)
 
 _TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
 _FILTERED = frozenset(("content_filter", "sensitive", "safety"))
+
+
+class OpenAiChatSettings(OpenAiSettings, ChatVendorSettings):
+    """A language model behind `POST /chat/completions`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /chat/completions")
+    model: Name = Field("gpt-4o-mini", description="the language model")
 
 
 def open(
@@ -48,9 +59,9 @@ class OpenAiChatModel:
     aloud.
     """
 
-    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, request: ChatRequest) -> None:
+    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, body: ChatBody) -> None:
         self._endpoint = endpoint
-        self._requester = Requester(client, endpoint, Stage.CHAT, request)
+        self._requester = Requester(client, endpoint, Stage.CHAT, body)
         self._habit = expected_habit(endpoint.model)
 
     @classmethod
@@ -66,26 +77,27 @@ class OpenAiChatModel:
         chosen = {"max_tokens": max_tokens, "temperature": temperature}
         parameters = {key: value for key, value in chosen.items() if value is not None}
         async with open_client(endpoint) as client:
-            request = ChatRequest(parameters=Parameters(values={"stream": True, **parameters}))
-            yield cls(client, endpoint, request)
+            body = ChatBody(parameters=Parameters(values={"stream": True, **parameters}))
+            yield cls(client, endpoint, body)
 
     @property
     def name(self) -> str:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
-    async def stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply's deltas; raises ProviderError."""
         with provider_errors(Stage.CHAT, self.name):
-            async with closing(timely(self._deltas(messages), self._endpoint.deadlines)) as deltas:
+            answer = self._deltas(request.messages)
+            async with closing(timely(answer, self._endpoint.deadlines)) as deltas:
                 async for delta in deltas:
                     yield delta
 
     async def _deltas(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
         reply = _Reply(self._habit)
 
-        def content_of(request: ChatRequest) -> dict[str, Any]:
-            return {"json": request.body(self._endpoint.model, messages)}
+        def content_of(body: ChatBody) -> dict[str, Any]:
+            return {"json": body.content(self._endpoint.model, messages)}
 
         async with self._requester.post("chat/completions", content_of) as response:
             try:
@@ -176,3 +188,6 @@ class _Reply:
     def _said(self, text: str) -> str:
         self.has_words = self.has_words or has_words(text)
         return text
+
+
+VENDOR = ChatVendor(settings=OpenAiChatSettings, open=open)

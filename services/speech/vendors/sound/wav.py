@@ -3,8 +3,8 @@
 import struct
 from collections.abc import AsyncIterator
 
-from services.speech.providers.sound.byte_stream import ByteStream
-from services.speech.providers.sound.formats import Pcm, SoundError
+from services.speech.vendors.sound.byte_stream import ByteStream
+from services.speech.vendors.sound.formats import Pcm, SoundError
 
 LONGEST_CHUNK = 1 << 20
 """Bytes of a chunk other than the samples."""

@@ -8,8 +8,8 @@ import httpx
 import structlog
 
 from services.speech.ports import Stage
-from services.speech.providers.http.client import Endpoint, read_refusal, status_error
-from services.speech.providers.http.error_details import ErrorDetail, redacted
+from services.speech.vendors.http.client import Endpoint, read_refusal, status_error
+from services.speech.vendors.http.error_details import ErrorDetail, redacted
 
 log = structlog.get_logger(__name__)
 

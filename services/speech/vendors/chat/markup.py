@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import regex
 
-from services.speech.providers.answers import has_words
+from services.speech.answers import has_words
 
 # Tags whose content is not spoken, with or without a namespace.
 _ASIDE = (

@@ -5,25 +5,37 @@ import re
 import wave
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
+from pydantic import Field
 
-from services.speech.ports import LISTENING_RATE_HERTZ, Stage, Transcript
-from services.speech.provider_settings import OpenAiTranscriptionSettings
-from services.speech.providers.http.client import (
+from services.runtime.languages import primary
+from services.runtime.values import ApiUrl, Name
+from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
+from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
+from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.declaration import RecognizerVendor
+from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
     provider_errors,
 )
-from services.speech.providers.http.error_details import describe_unexpected, find_error
-from services.speech.providers.http.parameters import Parameters
-from services.speech.providers.http.requester import Requester
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.vendors.http.error_details import describe_unexpected, find_error
+from services.speech.vendors.http.parameters import Parameters
+from services.speech.vendors.http.requester import Requester
 
 _PAGE = re.compile(r"\s*<|\s*WEBVTT|.*-->", re.DOTALL)
 """Texts that are not transcripts: web pages and subtitles."""
+
+
+class OpenAiTranscriptionSettings(OpenAiSettings):
+    """A recognizer behind `POST /audio/transcriptions`."""
+
+    kind: ClassVar[str] = "openai"
+    base_url: ApiUrl = Field(OPENAI_URL, description="the API before /audio/transcriptions")
+    model: Name = Field("gpt-4o-mini-transcribe", description="model of the recognizer")
 
 
 def open(
@@ -54,21 +66,36 @@ class OpenAiRecognizer:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
+    @property
+    def is_streaming(self) -> bool:
+        """It hears an utterance once that has ended."""
+        return False
+
+    @property
+    def detects_turn_ends(self) -> bool:
+        """It does not."""
+        return False
+
     async def transcribe(
-        self, pcm: AsyncIterator[bytes], *, language_code: str
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield one final transcript after the audio has ended; raises ProviderError."""
-        recording = b"".join([chunk async for chunk in pcm])
-        language = language_code.partition("-")[0].lower()
+        recording = b"".join([chunk async for chunk in audio])
         with provider_errors(Stage.RECOGNITION, self.name):
-            answers = timely(self._answer(wav(recording), language), self._endpoint.deadlines)
+            answers = timely(self._answer(wav(recording), request), self._endpoint.deadlines)
             async with closing(answers) as transcripts:
                 async for transcript in transcripts:
                     yield transcript
 
-    async def _answer(self, recording: bytes, language: str) -> AsyncIterator[Transcript]:
+    async def _answer(
+        self, recording: bytes, request: RecognitionRequest
+    ) -> AsyncIterator[Transcript]:
         file = ("utterance.wav", recording, "audio/wav")
-        wanted = {"model": self._endpoint.model, "language": language}
+        wanted = {"model": self._endpoint.model}
+        if len(request.language_codes) == 1:
+            wanted["language"] = primary(request.language_code)
+        if request.hot_words:
+            wanted["prompt"] = ", ".join(request.hot_words)
 
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"data": {**wanted, **parameters.values}, "files": {"file": file}}
@@ -115,3 +142,6 @@ def wav(pcm: bytes) -> bytes:
         writer.setframerate(LISTENING_RATE_HERTZ)
         writer.writeframes(pcm)
     return file.getvalue()
+
+
+VENDOR = RecognizerVendor(settings=OpenAiTranscriptionSettings, open=open)

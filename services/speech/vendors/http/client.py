@@ -13,8 +13,8 @@ from services.runtime.proxies import proxy_for
 from services.runtime.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.provider_settings import VendorSettings
-from services.speech.providers.http.error_details import ErrorDetail, read_error, redacted
 from services.speech.streams import Deadlines
+from services.speech.vendors.http.error_details import ErrorDetail, read_error, redacted
 
 CONNECT_S = 5.0
 WRITE_S = 20.0

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from services.speech.providers.http.error_details import ErrorDetail
+from services.speech.vendors.http.error_details import ErrorDetail
 
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 

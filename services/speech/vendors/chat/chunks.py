@@ -4,13 +4,13 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from services.speech.providers.http.error_details import (
+from services.speech.vendors.http.error_details import (
     ErrorDetail,
     describe_unexpected,
     find_error,
     read_error,
 )
-from services.speech.providers.http.sse import SseError, server_events
+from services.speech.vendors.http.sse import SseError, server_events
 
 LONGEST_DOCUMENT = 1 << 20
 _BLANK = b" \t\r\n\xef\xbb\xbf"

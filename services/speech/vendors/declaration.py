@@ -1,0 +1,36 @@
+"""How a vendor's file says what it serves."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.provider_settings import VendorSettings
+from services.speech.streams import Deadlines
+
+S = TypeVar("S", bound=VendorSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognizerVendor(Generic[S]):
+    """A recognizer on the network: its settings, whose `kind` names it, and what opens it."""
+
+    settings: type[S]
+    open: Callable[[S, Deadlines], AbstractAsyncContextManager[Recognizer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatVendor(Generic[S]):
+    """A language model on the network, in the same way."""
+
+    settings: type[S]
+    open: Callable[[S, Deadlines], AbstractAsyncContextManager[ChatModel]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesizerVendor(Generic[S]):
+    """A synthesizer on the network, in the same way."""
+
+    settings: type[S]
+    open: Callable[[S, Deadlines], AbstractAsyncContextManager[Synthesizer]]
