@@ -10,7 +10,7 @@ from gateway.backend.catalogue import Catalogue, DigitalHumans, Personas
 from gateway.backend.services import Backend
 from services.runtime.errors import ServiceError, refused
 from services.runtime.interceptors import checked
-from services.runtime.languages import nearest
+from services.runtime.languages import AUTO, nearest
 from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ def _persona(personas: Personas, persona_id: str) -> speech_pb2.Persona:
 
 def _require_language(persona: speech_pb2.Persona, language_code: str) -> None:
     offered = persona.language_codes
-    if language_code and nearest(language_code, offered) is None:
+    if language_code not in ("", AUTO) and nearest(language_code, offered) is None:
         raise refused(
             Reason.LANGUAGE_UNSUPPORTED,
             "language_code",

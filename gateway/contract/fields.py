@@ -72,7 +72,7 @@ RequestId = Annotated[str, AfterValidator(_check_uuid)]
 Lang = Annotated[
     Text,
     Field(
-        description="Language, BCP-47, such as `en` or `zh`.",
+        description="Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.",
         json_schema_extra=constraints(speech_pb2.ConverseSetup, "language_code"),
     ),
 ]

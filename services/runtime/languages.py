@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+AUTO = "auto"
+"""Stands for whichever language is spoken."""
+
 
 def primary(language_code: str) -> str:
     """Return the language without its region and script: `zh` of `zh-TW`."""

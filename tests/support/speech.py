@@ -93,6 +93,7 @@ class ScriptedRecognizer:
     gate: asyncio.Event | None = None
     heard: list[bytes] = field(default_factory=list)
 
+    requests: list[RecognitionRequest] = field(default_factory=list)
     is_streaming: bool = False
     detects_turn_ends: bool = False
 
@@ -100,6 +101,7 @@ class ScriptedRecognizer:
         self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
         """Yield the hypotheses, the last as final."""
+        self.requests.append(request)
         utterance = b"".join([chunk async for chunk in audio])
         self.heard.append(utterance)
         if self.gate is not None:

@@ -97,6 +97,7 @@ class Conversation:
         self._resumption = Resumption()
         self._numbering = Numbering()
         self._active_at = _now()
+        self._language_code = ""
         self.linger_s: float | None = None
         """How long the task outlives its last stream, if the user has left."""
 
@@ -131,6 +132,10 @@ class Conversation:
         """The id of the turn that what the user says now will become."""
         return self._turn_id + self._queue.urgent_count + 1
 
+    def now_speaking(self, reply_voice: ReplyVoice) -> ReplyVoice:
+        """Return who replies in the language that was used last."""
+        return reply_voice.speaking(self._language_code) if self._language_code else reply_voice
+
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
         """Begin a reply to words that may not be all; None while something else is going on."""
         if not self.is_idle:
@@ -140,7 +145,12 @@ class Conversation:
         )
         generation = Generation(deltas)
         generation.begin()
-        return PreemptiveReply(turn_id=self.next_turn_id, user_text=text, generation=generation)
+        return PreemptiveReply(
+            turn_id=self.next_turn_id,
+            user_text=text,
+            language_code=reply_voice.language.language_code,
+            generation=generation,
+        )
 
     def ask(
         self, turn_input: SpokenInput | WrittenInput, *, reply_voice: ReplyVoice, speaker: Speaker
@@ -262,7 +272,7 @@ class Conversation:
             turn = Turn(
                 turn_id=self._turn_id,
                 turn_input=queued.turn_input,
-                reply_voice=queued.reply_voice,
+                reply_voice=self.now_speaking(queued.reply_voice),
                 stages=self._stages,
                 speaker=queued.speaker,
                 history=self._history,
@@ -276,6 +286,7 @@ class Conversation:
                     rest = await turn.run()
             finally:
                 self._running = None
+                self._language_code = turn.language_code
                 self._last_reply = _LastReply(text=turn.reply_text, ended_at=_now())
                 if not is_prompt(queued.turn_input):
                     self._active_at = _now()

@@ -38,6 +38,10 @@ class StreamFloor:
         self._discarded = 0
 
     @property
+    def _now_speaking(self) -> ReplyVoice:
+        return self._conversation.now_speaking(self._reply_voice)
+
+    @property
     def speaking(self) -> Speaking:
         """What the digital human is doing now."""
         return self._conversation.speaking
@@ -49,7 +53,7 @@ class StreamFloor:
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
-        return hear(self._recognizer, self._reply_voice.recognition, on_hypothesis, first_s)
+        return hear(self._recognizer, self._now_speaking.recognition, on_hypothesis, first_s)
 
     def note_words(self, transcript: Transcript) -> None:
         """The user has said this so far."""
@@ -63,11 +67,10 @@ class StreamFloor:
     def preempt(self, transcript: Transcript) -> None:
         """Begin the reply to what may be everything that the user says."""
         self.withdraw_preemptive_reply()
-        # Another language is answered without a model.
-        if not other_language(transcript, self._reply_voice.language.language_code):
-            self._preemptive = self._conversation.preempt(
-                transcript.text, reply_voice=self._reply_voice
-            )
+        reply_voice = self._now_speaking.answering(transcript)
+        # A language that nobody speaks is answered without a model.
+        if not other_language(transcript, reply_voice.language.language_code):
+            self._preemptive = self._conversation.preempt(transcript.text, reply_voice=reply_voice)
 
     def withdraw_preemptive_reply(self) -> None:
         """Throw the reply away: the user goes on."""
@@ -105,11 +108,11 @@ class StreamFloor:
 
     def prompt(self) -> None:
         """Ask a user who has been silent for long."""
-        self._prompt(self._reply_voice.language.no_speech_prompt)
+        self._prompt(self._now_speaking.language.no_speech_prompt)
 
     def warn(self) -> None:
         """Announce to a silent user that the call is about to end."""
-        self._prompt(self._reply_voice.language.hang_up_warning)
+        self._prompt(self._now_speaking.language.hang_up_warning)
 
     def _prompt(self, text: str) -> None:
         prompt = ScriptedInput(

@@ -1,19 +1,27 @@
 """A reply in the making: its text becomes segments, each of them audio, which goes to a drive."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from services.runtime.errors import ServiceError
+from services.runtime.languages import primary
 from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentences
 from services.speech.dialogue.generation import Generation
-from services.speech.dialogue.other_language import LocalizedText, language_at
+from services.speech.dialogue.other_language import LocalizedText, language_at, used_language
 from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import Drive, RecognitionRequest, SpeechChunk, SpeechRequest, Synthesizer
+from services.speech.ports import (
+    Drive,
+    RecognitionRequest,
+    SpeechChunk,
+    SpeechRequest,
+    Synthesizer,
+    Transcript,
+)
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
@@ -22,16 +30,38 @@ from services.speech.voices import choose_voice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyVoice:
-    """Who replies, in which language and voice."""
+    """Who replies, in which language and voice.
+
+    `others` are the same persona in its other languages, where the user chooses by speaking.
+    """
 
     persona: Persona
     language: PersonaLanguage
     voice_id: str
+    others: tuple["ReplyVoice", ...] = ()
 
     @property
     def recognition(self) -> RecognitionRequest:
         """What a recognizer is told about the user's words."""
-        return RecognitionRequest(language_codes=(self.language.language_code,))
+        spoken = (self, *self.others)
+        return RecognitionRequest(
+            language_codes=tuple(each.language.language_code for each in spoken)
+        )
+
+    def speaking(self, language_code: str) -> "ReplyVoice":
+        """Return who replies in a language, if that is one of these."""
+        for other in self.others:
+            if primary(other.language.language_code) == primary(language_code):
+                alone = replace(self, others=())
+                rest = tuple(each for each in self.others if each is not other)
+                return replace(other, others=(alone, *rest))
+        return self
+
+    def answering(self, transcript: Transcript) -> "ReplyVoice":
+        """Return who replies to this: in the language that was used, if that is one of these."""
+        if not self.others:
+            return self
+        return self.speaking(used_language(transcript, self.language.language_code))
 
 
 class Reply:

@@ -1,6 +1,6 @@
 """Opens Converse streams: from a setup to a stream that takes part in its conversation."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -9,6 +9,7 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import fields_within, invalid
+from services.runtime.languages import AUTO
 from services.runtime.replicas import Replicas
 from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
 from services.speech.conversation.clients import Clients
@@ -24,11 +25,11 @@ from services.speech.listening.audio_input import AudioInput, Listening
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.turn_detector import Floor, TurnDetector
 from services.speech.listening.wire import check_input_format
-from services.speech.personas.catalogue import Personas
+from services.speech.personas.catalogue import Persona, PersonaLanguage, Personas
 from services.speech.playback.avatar import AvatarSpeaker
 from services.speech.playback.wire import to_format
 from services.speech.ports import Recognizer, Speaker, Synthesizer
-from services.speech.voices import choose_voice
+from services.speech.voices import choose_voice, speaks
 
 
 class StreamFactory:
@@ -101,13 +102,40 @@ class StreamFactory:
         task_language = on_air.language_code if on_air else ""
         with fields_within("setup"):
             persona = self._personas.get(setup.persona_id or task_persona)
-            language = persona.speaking(setup.language_code or task_language)
-            voice = choose_voice(
-                self._synthesizer.voices,
-                language.language_code,
-                wanted=setup.voice_id,
-                preferred=language.voice_id,
+            wanted = setup.language_code or task_language
+            if wanted != AUTO:
+                language = persona.speaking(wanted)
+                return self._in_language(persona, language, wanted_voice=setup.voice_id)
+            first, *others = (
+                self._in_language(persona, each, wanted_voice=self._voice_for(each, setup.voice_id))
+                for each in self._spoken_languages(persona)
             )
+        return replace(first, others=tuple(others))
+
+    def _spoken_languages(self, persona: Persona) -> Sequence[PersonaLanguage]:
+        """Return the languages for which there are voices, at least the first one."""
+        first, *others = persona.languages
+        voices = self._synthesizer.voices
+        return (
+            first,
+            *(each for each in others if any(speaks(v, each.language_code) for v in voices)),
+        )
+
+    def _voice_for(self, language: PersonaLanguage, wanted: str) -> str:
+        """Return the wanted voice for the languages that it speaks, and if there is none such."""
+        found = next((v for v in self._synthesizer.voices if v.voice_id == wanted), None)
+        is_fit = found is None or speaks(found, language.language_code)
+        return wanted if is_fit else ""
+
+    def _in_language(
+        self, persona: Persona, language: PersonaLanguage, *, wanted_voice: str = ""
+    ) -> ReplyVoice:
+        voice = choose_voice(
+            self._synthesizer.voices,
+            language.language_code,
+            wanted=wanted_voice,
+            preferred=language.voice_id,
+        )
         return ReplyVoice(persona=persona, language=language, voice_id=voice.voice_id)
 
     def _ready(

@@ -106,6 +106,11 @@ class Turn:
         return Mark.PLAYBACK_STARTED in self._waterfall.offsets
 
     @property
+    def language_code(self) -> str:
+        """The language of the reply."""
+        return self._reply_voice.language.language_code
+
+    @property
     def reply_text(self) -> str:
         """The reply so far."""
         return self._ledger.reply_text
@@ -190,14 +195,18 @@ class Turn:
 
     async def _check_preemptive(self, spoken: SpokenInput) -> None:
         """Discard a reply to words that turned out otherwise."""
-        if spoken.preemptive is not None and not spoken.preemptive.fits(self._user_text):
+        language_code = self.language_code
+        if spoken.preemptive is not None and not spoken.preemptive.fits(
+            self._user_text, language_code
+        ):
             await spoken.preemptive.generation.close()
             self._generation = None
             self._discarded_replies += 1
 
     def _take(self, transcript: Transcript) -> None:
-        """Take what the user said; another language is answered by saying so."""
+        """Take what the user said; a language that nobody speaks is answered by saying so."""
         self._user_text = transcript.text
+        self._reply_voice = self._reply_voice.answering(transcript)
         language = self._reply_voice.language
         if other := other_language(transcript, language.language_code):
             self._sayings = tuple(
@@ -211,7 +220,7 @@ class Turn:
         return TurnStarted(
             origin=self._input.origin,
             user_text=self._user_text,
-            language_code=self._reply_voice.language.language_code,
+            language_code=self.language_code,
             is_preemptive=spoken is not None and self._generation is not None,
             discarded_replies=self._discarded_replies,
             request_id=self._input.request_id,

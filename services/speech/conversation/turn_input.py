@@ -20,11 +20,13 @@ class PreemptiveReply:
 
     turn_id: int
     user_text: str
+    language_code: str
     generation: Generation
 
-    def fits(self, user_text: str) -> bool:
+    def fits(self, user_text: str, language_code: str) -> bool:
         """Whether it answers what the user said in the end, marks and capitals aside."""
-        return _words(self.user_text) == _words(user_text)
+        is_same_language = self.language_code == language_code
+        return is_same_language and _words(self.user_text) == _words(user_text)
 
 
 def _words(text: str) -> list[str]:

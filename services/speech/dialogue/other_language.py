@@ -20,6 +20,10 @@ _REFUSALS = {
 _LATIN_WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*")
 
 
+_SHARED = frozenset(("ok", "okay", "bye", "app", "wifi"))
+"""English words that people use in Chinese."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalizedText:
     """A text and its language."""
@@ -36,6 +40,21 @@ def other_language(transcript: Transcript, language_code: str) -> str:
     expected = primary(language_code)
     used = primary(transcript.language_code) or _by_script(transcript.text, expected)
     return used if used != expected else ""
+
+
+def used_language(transcript: Transcript, language_code: str) -> str:
+    """Return the language that was used, for someone who speaks several.
+
+    It is the recognizer's, if it names one, else that of the script. A text in which neither is
+    clear, such as a name, is in the given one.
+    """
+    if transcript.language_code:
+        return transcript.language_code
+    han = sum(map(is_cjk, transcript.text))
+    words = [word for word in _LATIN_WORD.findall(transcript.text) if word.lower() not in _SHARED]
+    if han > len(words):
+        return "zh" if primary(language_code) not in ("ja", "yue") else language_code
+    return "en" if words and not han and primary(language_code) == "zh" else language_code
 
 
 def language_refusal(language: PersonaLanguage, used: str) -> tuple[LocalizedText, ...]:

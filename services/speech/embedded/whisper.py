@@ -65,6 +65,10 @@ _CLEAR_LANGUAGE = 0.8
 _CLEAR_LANGUAGE_S = 2.0
 """Probability and length from which a language is trusted: a short word exists in many."""
 
+_LIKELY_LANGUAGE = 0.6
+"""The share of the probability of all languages that may be spoken, from which one other than the
+first is believed."""
+
 _PROMPTS = {"zh": "以下是普通话的句子。"}
 """A prompt in simplified script makes the model continue in it, mostly: the output is converted as
 well."""
@@ -122,27 +126,33 @@ class WhisperModel:
         """Whether the model was trained on the language."""
         return self._tokenizer.token_to_id(f"<|{language}|>") is not None
 
-    def decode(self, samples: Floats, language: str) -> Hearing:
-        """Decode at most 26 s of 16 kHz speech; the text has the leading space of its script."""
+    def decode(self, samples: Floats, languages: Sequence[str]) -> Hearing:
+        """Decode at most 26 s of 16 kHz speech; the text has the leading space of its script.
+
+        Of several languages, the likeliest is heard.
+        """
         hearings = []
         # The model may stop before the last sentence; its timestamp says where to continue.
         span: slice | None = slice(None)
         while span is not None:
             samples = samples[span]
-            hearing, covered_s = self._decode(samples, language)
+            hearing, covered_s = self._decode(samples, languages)
             hearings.append(hearing)
             samples = samples[round(covered_s * LISTENING_RATE_HERTZ) :]
             span = voiced_span(samples, least_s=_SHORTEST_REST_S)
         return _joined(hearings)
 
-    def _decode(self, samples: Floats, language: str) -> tuple[Hearing, float]:
+    def _decode(self, samples: Floats, languages: Sequence[str]) -> tuple[Hearing, float]:
         """Return what was said, and how many seconds of the speech that covers."""
         seconds = len(samples) / LISTENING_RATE_HERTZ
         context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
         encoded = self._encode(samples, context_s)
-        spoken = self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else ""
+        if len(languages) > 1:
+            spoken = self._likeliest(encoded, languages)
+        else:
+            spoken = self._clear_language(encoded) if seconds >= _CLEAR_LANGUAGE_S else ""
         # Speech that is clearly in another language would make nonsense in this one.
-        language = spoken or language
+        language = spoken or languages[0]
         decoded = self._generate(encoded, seconds, language, repeats=True)
         if decoded.is_speech and decoded.may_be_miscounted:
             # With its whole context the model counts better, at three times the cost.
@@ -198,6 +208,13 @@ class WhisperModel:
             log_probability=result.scores[0],
         )
 
+    def _likeliest(self, encoded: ctranslate2.StorageView, languages: Sequence[str]) -> str:
+        [ranking] = self._model.detect_language(encoded)
+        found = {token.strip("<|>"): float(probability) for token, probability in ranking}
+        likeliest = max(languages, key=lambda each: found.get(each, 0.0))
+        share = found[likeliest] / sum(found.get(each, 0.0) for each in languages)
+        return likeliest if share >= _LIKELY_LANGUAGE else languages[0]
+
     def _clear_language(self, encoded: ctranslate2.StorageView) -> str:
         [ranking] = self._model.detect_language(encoded)
         token, probability = ranking[0]
@@ -230,7 +247,7 @@ class WhisperRecognizer:
         """Load and warm up the model."""
         async with open_worker(_PROVIDER) as worker:
             model = await worker.load(WhisperModel, folder, threads=threads)
-            await worker.run(model.decode, np.zeros(LISTENING_RATE_HERTZ, np.float32), "en")
+            await worker.run(model.decode, np.zeros(LISTENING_RATE_HERTZ, np.float32), ["en"])
             yield cls(model, worker=worker)
 
     @property
@@ -252,8 +269,12 @@ class WhisperRecognizer:
 
         Speech that is clearly in another language is transcribed in that language.
         """
-        language = primary(request.language_code)
-        if not self._model.knows(language):
+        languages = [
+            language
+            for code in request.language_codes
+            if self._model.knows(language := primary(code))
+        ]
+        if not languages:
             message = f"the language {request.language_code!r} is not one that Whisper knows"
             raise ProviderError(Stage.RECOGNITION, _PROVIDER, message, transient=False)
         recording = bytearray()
@@ -262,7 +283,7 @@ class WhisperRecognizer:
         with provider_errors(Stage.RECOGNITION, _PROVIDER):
             windows = await self._worker.run(speech_windows, bytes(recording))
             # One call per window, so that other utterances get a turn in between.
-            hearings = [await self._worker.run(self._model.decode, w, language) for w in windows]
+            hearings = [await self._worker.run(self._model.decode, w, languages) for w in windows]
         heard = _joined(hearings)
         yield Transcript(
             text=heard.text.strip(),
