@@ -13,6 +13,7 @@ from websockets.exceptions import (
     InvalidURI,
 )
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from services.speech.ports import ProviderError, Stage
 from services.speech.vendors.http.client import CONNECT_S, Endpoint, status_error
@@ -40,6 +41,11 @@ class VendorSocket:
         """The headers with which the vendor accepted the connection."""
         response = self._connection.response
         return dict(response.headers.raw_items()) if response is not None else {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it, as far as is known."""
+        return self._connection.state is State.OPEN
 
     async def send(self, message: str | bytes) -> None:
         """Send a message; raises ProviderError if the vendor takes no more."""
