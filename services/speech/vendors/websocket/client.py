@@ -15,7 +15,7 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.vendors.http.client import CONNECT_S, Endpoint, status_error
 from services.speech.vendors.http.error_details import read_error, redacted
 
@@ -23,6 +23,17 @@ SEND_S = 10.0
 PING_S = 5.0
 CLOSE_S = 1.0
 LONGEST_MESSAGE = 1 << 24
+TOO_MANY_REQUESTS = 4429
+"""The close code that vendors make of the HTTP status 429."""
+
+_MISUSE = frozenset(
+    (
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.UNSUPPORTED_DATA,
+        CloseCode.INVALID_DATA,
+        CloseCode.POLICY_VIOLATION,
+    )
+)
 
 # The library logs headers at debug level, and they hold the key.
 _SILENT = logging.Logger("vendor-socket", level=logging.CRITICAL)
@@ -76,14 +87,13 @@ class VendorSocket:
         frame = error.rcvd
         if frame is None:
             return self._failure("the connection broke")
-        is_transient = frame.code != CloseCode.POLICY_VIOLATION
-        return ProviderError(
-            self._stage,
-            self._endpoint.name,
-            f"the provider closes the connection with code {frame.code}",
-            transient=is_transient,
-            vendor_message=redacted(frame.reason, self._endpoint.api_key),
-        )
+        what = f"the provider closes the connection with code {frame.code}"
+        said = redacted(frame.reason, self._endpoint.api_key)
+        name = self._endpoint.name
+        if frame.code == TOO_MANY_REQUESTS:
+            return ProviderQuotaError(self._stage, name, what, vendor_message=said)
+        is_transient = frame.code not in _MISUSE
+        return ProviderError(self._stage, name, what, transient=is_transient, vendor_message=said)
 
     def _failure(self, what: str) -> ProviderError:
         return ProviderError(self._stage, self._endpoint.name, what, transient=True)
