@@ -202,8 +202,11 @@ async def test_transcribes_phrase_by_phrase_and_says_when_the_turn_seems_over() 
     assert (received[:4], len(received)) == (b"RIFF", 44 + 4 * len(PACKET))
 
 
-async def test_ends_the_turn_when_azure_detects_the_end_of_speech() -> None:
-    steps = ((hypothesis("bye"),), (phrase("Bye."), END_DETECTED))
+@pytest.mark.parametrize(
+    "last", [(phrase("Bye."), END_DETECTED), (END_DETECTED, phrase("Bye."))], ids=["last", "first"]
+)
+async def test_ends_the_turn_when_azure_detects_the_end_of_speech(last: tuple[Step, ...]) -> None:
+    steps = ((hypothesis("bye"),), last)
     async with open_server(steps) as server, listener(server) as recognizer:
         transcripts = recognizer.transcribe(endless(2), ENGLISH)
         heard = [each async for each in transcripts]
@@ -215,6 +218,15 @@ async def test_ends_the_turn_when_azure_detects_the_end_of_speech() -> None:
         turn_end=TurnEnd.CERTAIN,
     )
     assert not server.turns[0].is_input_finished
+
+
+async def test_waits_for_the_last_phrase_of_sound_that_has_ended() -> None:
+    ending = (hypothesis("bye"), END_DETECTED, phrase("Bye."), status("EndOfDictation"))
+    async with open_server((), ending) as server, listener(server) as recognizer:
+        for _ in range(2):
+            heard = [each async for each in recognizer.transcribe(sound_of(1), ENGLISH)]
+            assert (heard[-1].text, heard[-1].turn_end) == ("Bye.", None)
+    assert len(server.headers) == 1
 
 
 async def test_yields_an_empty_final_transcript_for_no_speech() -> None:

@@ -128,6 +128,27 @@ async def test_reuses_the_connection_of_a_task_that_finished() -> None:
     assert len(server.headers) == 1
 
 
+async def test_begins_another_task_for_what_comes_after_a_long_pause() -> None:
+    async with (
+        speech_server.open_server() as server,
+        speaker(server, text_pause_s=0.05) as synthesizer,
+    ):
+
+        async def texts() -> AsyncIterator[str]:
+            yield "你好。"
+            await server.until("finish-task")
+            yield "好。"
+
+        chunks: list[SpeechChunk] = [each async for each in synthesizer.speak(texts(), REQUEST)]
+    assert [task.texts for task in server.tasks if task.texts] == [["你好。"], ["好。"]]
+    assert len(server.headers) == 1
+    ends = [chunk.text_end for chunk in chunks if chunk.text_end is not None]
+    assert ends == [3, 5]
+    words = [word for chunk in chunks for word in chunk.words]
+    assert (words[3].start, words[3].end) == (3, 4)
+    assert words[3].start_s == pytest.approx(0.3)
+
+
 async def test_opens_another_connection_once_the_vendor_has_closed_the_idle_one() -> None:
     async with speech_server.open_server() as server, speaker(server) as synthesizer:
         _ = [each async for each in synthesizer.speak(texts_of("好。"), REQUEST)]

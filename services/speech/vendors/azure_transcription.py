@@ -200,18 +200,18 @@ class _Hearing:
         self._provider = provider
         self._sentences = Sentences()
         self._is_sound_finished = False
-        self._is_in_phrase = False
         self._is_end_likely = False
+        self._is_end_detected = False
 
     async def finish(self) -> None:
         """End the sound."""
-        self._is_sound_finished = True
+        self._is_sound_finished, self._is_end_likely = True, False
         await self._turn.send_sound(b"")
 
     async def transcripts(self) -> AsyncIterator[Transcript]:
         """Yield hypotheses, and the final transcript at the end of the turn.
 
-        An end of speech that Azure declares is the end of the turn while sound still flows.
+        While sound flows, an end of speech after a phrase is one, too; Azure may send either first.
         """
         async with closing(self._turn.messages()) as messages:
             async for message in messages:
@@ -221,17 +221,12 @@ class _Hearing:
                     case "speech.phrase":
                         if phrase := self._phrase(message):
                             yield phrase
-                    case "speech.enddetected" if self._is_over:
-                        break
-                    case "turn.end":
-                        break
+                    case "speech.enddetected":
+                        self._is_end_detected = True
+                if self._is_end_detected and self._is_end_likely:
+                    break
         turn_end = None if self._is_sound_finished else TurnEnd.CERTAIN
         yield self._sentences.final(turn_end)
-
-    @property
-    def _is_over(self) -> bool:
-        """Whether all that was said is known, while there is no other end to wait for."""
-        return self._is_end_likely and not self._is_in_phrase and not self._is_sound_finished
 
     def _hypothesis(self, message: Message) -> Transcript:
         document = self._turn.document(message)
@@ -239,13 +234,12 @@ class _Hearing:
             text=str(document.get("Text", "")), is_final=False, language_code=_language(document)
         )
         turn_end = TurnEnd.RESUMED if self._is_end_likely else None
-        self._is_in_phrase, self._is_end_likely = True, False
+        self._is_end_likely = self._is_end_detected = False
         return replace(self._sentences.with_partial(sentence), turn_end=turn_end)
 
     def _phrase(self, message: Message) -> Transcript | None:
         document = self._turn.document(message)
         status = document.get("RecognitionStatus")
-        self._is_in_phrase = False
         if status != "Success":
             self._check(str(status))
             return None

@@ -18,6 +18,7 @@ from services.speech.vendors.dashscope.tasks import Payload, Task, open_task
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.text_runs import TextRuns
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
 from services.speech.voices import any_language
@@ -41,6 +42,13 @@ class DashScopeSpeechSettings(DashScopeSettings, SynthesizerVendorSettings):
         "sentence",
         description="from where those times count: the beginning of each, or of the whole reply",
     )
+    text_pause_s: float = Field(
+        15.0,
+        gt=0,
+        le=23,
+        description="seconds without text after which a task is ended and the next text gets"
+        " another one; DashScope itself fails a task after 23",
+    )
     volume: int = Field(50, ge=0, le=100, description="loudness")
 
 
@@ -52,7 +60,7 @@ def open(
 
 
 class DashScopeSynthesizer:
-    """Speaks each reply in one task."""
+    """Speaks each reply in one task, or one after each long pause in its text."""
 
     sample_rate_hertz = SAMPLE_RATE_HERTZ
 
@@ -95,23 +103,38 @@ class DashScopeSynthesizer:
     ) -> AsyncIterator[SpeechChunk]:
         """Yield the audio as it arrives, in whole samples; raises ProviderError."""
         run = self._run(request)
+        characters, pcm_bytes = 0, 0
         with provider_errors(Stage.SYNTHESIS, self.name):
-            async with (
-                closing(texts),
-                open_task(self._pool, self._endpoint, Stage.SYNTHESIS, run) as task,
-            ):
-                speech = _Speech(task, are_times_of_reply=self._settings.word_times_from == "reply")
-                chunks = on_session(
-                    texts,
-                    speech.chunks(),
-                    send=speech.send,
-                    finish=task.finish,
-                    deadlines=self._endpoint.deadlines,
-                    provider=self.name,
-                )
-                async with closing(chunks):
-                    async for chunk in chunks:
-                        yield chunk
+            async with TextRuns.open(texts, pause_s=self._settings.text_pause_s) as runs:
+                while True:
+                    speech = _Speech(is_timed_from_start=self._settings.word_times_from == "reply")
+                    offset_s = duration_s(pcm_bytes, SAMPLE_RATE_HERTZ)
+                    async with closing(self._speak(runs.run(), run, speech)) as chunks:
+                        async for chunk in chunks:
+                            pcm_bytes += len(chunk.pcm)
+                            yield chunk.moved(characters, offset_s)
+                    characters += speech.characters
+                    if not await runs.has_more():
+                        return
+
+    async def _speak(
+        self, texts: AsyncIterator[str], run: Payload, speech: "_Speech"
+    ) -> AsyncIterator[SpeechChunk]:
+        async with (
+            closing(texts),
+            open_task(self._pool, self._endpoint, Stage.SYNTHESIS, run) as task,
+        ):
+            chunks = on_session(
+                texts,
+                speech.chunks(task),
+                send=lambda text: speech.send(task, text),
+                finish=task.finish,
+                deadlines=self._endpoint.deadlines,
+                provider=self.name,
+            )
+            async with closing(chunks):
+                async for chunk in chunks:
+                    yield chunk
 
     def _run(self, request: SpeechRequest) -> Payload:
         parameters: dict[str, Any] = {
@@ -145,27 +168,31 @@ def _instruction(request: SpeechRequest) -> str:
 
 
 class _Speech:
-    """The audio of one task, and where in it and in the text its sentences and words are."""
+    """The audio of one task, and where in it and in its text the sentences and words are."""
 
-    def __init__(self, task: Task, *, are_times_of_reply: bool) -> None:
-        self._task = task
-        self._are_times_of_reply = are_times_of_reply
+    def __init__(self, *, is_timed_from_start: bool) -> None:
+        self._is_timed_from_start = is_timed_from_start
         self._text = ""
         self._cursor = TextCursor()
         self._pcm_bytes = 0
         self._sentence: tuple[int, int] | None = None
         self._sentence_start_s = 0.0
 
-    async def send(self, text: str) -> None:
+    @property
+    def characters(self) -> int:
+        """The length of the text so far."""
+        return len(self._text)
+
+    async def send(self, task: Task, text: str) -> None:
         """Add text."""
         self._text += text
         self._cursor.add(text)
-        await self._task.send_text(text)
+        await task.send_text(text)
 
-    async def chunks(self) -> AsyncIterator[SpeechChunk]:
+    async def chunks(self, task: Task) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, with the words of each sentence at its end."""
         odd = b""
-        async with closing(self._task.results()) as results:
+        async with closing(task.results()) as results:
             async for result in results:
                 if isinstance(result, bytes):
                     pcm = odd + result
@@ -175,39 +202,33 @@ class _Speech:
                     yield SpeechChunk(pcm=pcm[:whole])
                 elif result.get("type") == "sentence-begin":
                     self._begin(result)
-                elif result.get("type") == "sentence-end":
-                    yield self._end(result)
+                elif result.get("type") == "sentence-end" and self._sentence is not None:
+                    try:
+                        yield self._end(result, self._sentence)
+                    except (TypeError, KeyError, AttributeError, ValueError):
+                        raise task.malformed("a sentence of another shape") from None
         if odd:
-            raise self._task.malformed("it ends within a sample")
+            raise task.malformed("it ends within a sample")
 
     def _begin(self, result: Payload) -> None:
         self._sentence = self._cursor.find(str(result.get("original_text", "")))
         self._sentence_start_s = duration_s(self._pcm_bytes, SAMPLE_RATE_HERTZ)
 
-    def _end(self, result: Payload) -> SpeechChunk:
-        if self._sentence is None:
-            return SpeechChunk(pcm=b"")
-        try:
-            words = tuple(self._words(result["sentence"].get("words") or ()))
-        except (TypeError, KeyError, AttributeError, ValueError):
-            raise self._task.malformed("a sentence of another shape") from None
-        return SpeechChunk(pcm=b"", words=words, text_end=self._sentence[1])
-
-    def _words(self, words: Sequence[Payload]) -> Sequence[WordTime]:
-        assert self._sentence is not None
-        start, end = self._sentence
+    def _end(self, result: Payload, sentence: tuple[int, int]) -> SpeechChunk:
+        start, end = sentence
         cursor = TextCursor(self._text[start:end])
-        offset_s = 0.0 if self._are_times_of_reply else self._sentence_start_s
-        return [
+        offset_s = 0.0 if self._is_timed_from_start else self._sentence_start_s
+        words = tuple(
             WordTime(
                 start=start + place[0],
                 end=start + place[1],
                 start_s=offset_s + float(word["begin_time"]) / 1000,
                 end_s=offset_s + float(word["end_time"]) / 1000,
             )
-            for word in words
+            for word in result["sentence"].get("words") or ()
             if (place := cursor.find(str(word["text"]))) is not None
-        ]
+        )
+        return SpeechChunk(pcm=b"", words=words, text_end=end)
 
 
 VENDOR = SynthesizerVendor(settings=DashScopeSpeechSettings, open=open)
