@@ -182,7 +182,10 @@ async def test_transcribes_phrase_by_phrase_and_says_when_the_turn_seems_over() 
             yield PACKET
             await more.acquire()
 
-    async with open_server(steps, ending) as server, listener(server) as recognizer:
+    async with (
+        open_server(steps, ending) as server,
+        listener(server, turn_silence_ms=5000) as recognizer,
+    ):
         assert recognizer.is_streaming
         assert recognizer.detects_turn_ends
         async for transcript in recognizer.transcribe(sound(), ENGLISH):
@@ -207,7 +210,10 @@ async def test_transcribes_phrase_by_phrase_and_says_when_the_turn_seems_over() 
 )
 async def test_ends_the_turn_when_azure_detects_the_end_of_speech(last: tuple[Step, ...]) -> None:
     steps = ((hypothesis("bye"),), last)
-    async with open_server(steps) as server, listener(server) as recognizer:
+    async with (
+        open_server(steps) as server,
+        listener(server, turn_silence_ms=5000) as recognizer,
+    ):
         transcripts = recognizer.transcribe(endless(2), ENGLISH)
         heard = [each async for each in transcripts]
         await server.until("closed")
@@ -218,6 +224,14 @@ async def test_ends_the_turn_when_azure_detects_the_end_of_speech(last: tuple[St
         turn_end=TurnEnd.CERTAIN,
     )
     assert not server.turns[0].is_input_finished
+
+
+async def test_ends_the_turn_when_nothing_follows_a_phrase() -> None:
+    steps = ((hypothesis("bye"), phrase("Bye.")),)
+    async with open_server(steps) as server, listener(server, turn_silence_ms=50) as recognizer:
+        heard = [each async for each in recognizer.transcribe(endless(1), ENGLISH)]
+    ends = [(each.is_final, each.turn_end) for each in heard]
+    assert ends == [(False, None), (False, TurnEnd.LIKELY), (True, TurnEnd.CERTAIN)]
 
 
 async def test_waits_for_the_last_phrase_of_sound_that_has_ended() -> None:

@@ -1,13 +1,12 @@
 """Azure's recognizers, live, over the WebSocket of their conversation mode.
 
 Azure cuts speech into phrases where the speaker pauses. A phrase is a likely end of the turn, which
-more speech takes back.
+more speech takes back and more silence confirms.
 """
 
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 
@@ -18,21 +17,17 @@ from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.values import SocketUrl
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
-    ProviderError,
-    ProviderQuotaError,
     RecognitionRequest,
     Stage,
-    TimedWord,
     Transcript,
-    TurnEnd,
 )
 from services.speech.streams import Deadlines, closing
+from services.speech.vendors.azure.hearing import Hearing
 from services.speech.vendors.azure.locales import locale_of
-from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
-from services.speech.vendors.azure.turns import Turn, open_turn
+from services.speech.vendors.azure.turns import open_turn
 from services.speech.vendors.declaration import RecognizerVendor
-from services.speech.vendors.hearing import Sentences, on_stream
+from services.speech.vendors.hearing import on_stream
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
@@ -52,8 +47,6 @@ _WAV_HEADER = struct.pack(
     *(b"data", 0),
 )
 """Of PCM whose length is not known."""
-_REFUSED = frozenset(("BadRequest", "Forbidden", "InvalidMessage"))
-_FAILED = frozenset(("Error", "ServiceError", "ServiceTimeout", "ServiceUnavailable"))
 
 
 class AzureTranscriptionSettings(AzureSettings):
@@ -65,7 +58,17 @@ class AzureTranscriptionSettings(AzureSettings):
         description="the address of the service in the key's region, before the path",
     )
     sentence_silence_ms: int = Field(
-        500, ge=100, le=5000, description="silence that ends a phrase, in milliseconds"
+        500,
+        ge=100,
+        le=5000,
+        description="silence that ends a phrase and makes the end of the turn likely, in"
+        " milliseconds",
+    )
+    turn_silence_ms: int = Field(
+        600,
+        ge=50,
+        le=5000,
+        description="how much more of it makes the end of the turn certain, in milliseconds",
     )
 
 
@@ -114,7 +117,8 @@ class AzureRecognizer:
             pool = await self._pool(locales)
             opening = open_turn(pool, self._endpoint, Stage.RECOGNITION, "speech.context", context)
             async with closing(audio), opening as turn:
-                hearing = _Hearing(turn, self.name)
+                silence_s = self._settings.turn_silence_ms / 1000
+                hearing = Hearing(turn, self.name, silence_s=silence_s)
                 await turn.send_sound(_WAV_HEADER)
                 transcripts = on_stream(
                     audio,
@@ -190,103 +194,6 @@ def _locales(request: RecognitionRequest) -> tuple[str, ...]:
     for code in request.language_codes:
         by_language.setdefault(primary(code), locale_of(code))
     return tuple(by_language.values())[:MOST_LANGUAGES]
-
-
-class _Hearing:
-    """What is heard of one utterance."""
-
-    def __init__(self, turn: Turn, provider: str) -> None:
-        self._turn = turn
-        self._provider = provider
-        self._sentences = Sentences()
-        self._is_sound_finished = False
-        self._is_end_likely = False
-        self._is_end_detected = False
-
-    async def finish(self) -> None:
-        """End the sound."""
-        self._is_sound_finished, self._is_end_likely = True, False
-        await self._turn.send_sound(b"")
-
-    async def transcripts(self) -> AsyncIterator[Transcript]:
-        """Yield hypotheses, and the final transcript at the end of the turn.
-
-        While sound flows, an end of speech after a phrase is one, too; Azure may send either first.
-        """
-        async with closing(self._turn.messages()) as messages:
-            async for message in messages:
-                match message.path:
-                    case "speech.hypothesis":
-                        yield self._hypothesis(message)
-                    case "speech.phrase":
-                        if phrase := self._phrase(message):
-                            yield phrase
-                    case "speech.enddetected":
-                        self._is_end_detected = True
-                if self._is_end_detected and self._is_end_likely:
-                    break
-        turn_end = None if self._is_sound_finished else TurnEnd.CERTAIN
-        yield self._sentences.final(turn_end)
-
-    def _hypothesis(self, message: Message) -> Transcript:
-        document = self._turn.document(message)
-        sentence = Transcript(
-            text=str(document.get("Text", "")), is_final=False, language_code=_language(document)
-        )
-        turn_end = TurnEnd.RESUMED if self._is_end_likely else None
-        self._is_end_likely = self._is_end_detected = False
-        return replace(self._sentences.with_partial(sentence), turn_end=turn_end)
-
-    def _phrase(self, message: Message) -> Transcript | None:
-        document = self._turn.document(message)
-        status = document.get("RecognitionStatus")
-        if status != "Success":
-            self._check(str(status))
-            return None
-        try:
-            sentence = _sentence(document)
-        except (TypeError, KeyError, IndexError, AttributeError, ValueError):
-            raise self._turn.malformed("a phrase of another shape") from None
-        if not sentence.text:
-            return None
-        self._is_end_likely = not self._is_sound_finished
-        turn_end = TurnEnd.LIKELY if self._is_end_likely else None
-        return replace(self._sentences.add(sentence), turn_end=turn_end)
-
-    def _check(self, status: str) -> None:
-        what = "the provider does not recognize"
-        if status == "TooManyRequests":
-            raise ProviderQuotaError(Stage.RECOGNITION, self._provider, what, vendor_message=status)
-        if status in _REFUSED or status in _FAILED:
-            raise ProviderError(
-                Stage.RECOGNITION,
-                self._provider,
-                what,
-                transient=status in _FAILED,
-                vendor_message=status,
-            )
-
-
-def _language(document: Any) -> str:
-    found = document.get("PrimaryLanguage")
-    return str(found.get("Language", "")) if isinstance(found, dict) else ""
-
-
-def _sentence(document: Any) -> Transcript:
-    best = document["NBest"][0] if "NBest" in document else {"Display": document["DisplayText"]}
-    return Transcript(
-        text=str(best["Display"]),
-        is_final=False,
-        words=tuple(
-            TimedWord(
-                text=str(word["Word"]),
-                start_s=word["Offset"] / TICKS_PER_S,
-                end_s=(word["Offset"] + word["Duration"]) / TICKS_PER_S,
-            )
-            for word in best.get("Words") or ()
-        ),
-        language_code=_language(document),
-    )
 
 
 VENDOR = RecognizerVendor(settings=AzureTranscriptionSettings, open=open)

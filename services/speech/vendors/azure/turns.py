@@ -39,16 +39,21 @@ class Turn:
         """Send sound; none ends it."""
         await self._socket.send(encode_sound("audio", self._request_id, body, "audio/x-wav"))
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages of this turn, the last of which is its end."""
-        while not self.is_finished:
+    async def receive(self) -> Message:
+        """Return the next message of this turn, which may be its end."""
+        while True:
             try:
                 message = decode(await self._socket.receive())
             except ValueError:
                 raise self.malformed("a message without headers") from None
             if message.request_id == self._request_id:
                 self.is_finished = message.path == "turn.end"
-                yield message
+                return message
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield the messages of this turn until its end."""
+        while not self.is_finished:
+            yield await self.receive()
 
     def document(self, message: Message) -> Mapping[str, Any]:
         """Return the JSON in a message; raises ProviderError if there is none."""
