@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -74,21 +74,13 @@ class Turn:
 async def open_turn(
     pool: SocketPool, endpoint: Endpoint, stage: Stage, path: str, context: Mapping[str, Any]
 ) -> AsyncIterator[Turn]:
-    """A turn that has begun, on an idle connection if there is one that is still open.
+    """A turn that has begun.
 
     Leaving it before it is finished closes the connection, which cancels it. Raises ProviderError.
     """
-    async with AsyncExitStack() as loans:
-        loan = await loans.enter_async_context(pool.lend())
+    async with pool.lend() as loan:
         turn = Turn(loan.socket, endpoint, stage)
-        try:
-            await turn.begin(path, context)
-        except ProviderError:
-            if loan.is_new:
-                raise
-            loan = await loans.enter_async_context(pool.lend(new=True))
-            turn = Turn(loan.socket, endpoint, stage)
-            await turn.begin(path, context)
+        await turn.begin(path, context)
         try:
             yield turn
         finally:

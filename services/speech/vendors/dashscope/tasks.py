@@ -7,7 +7,7 @@ ends its connection.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeAlias
 from uuid import uuid4
 
@@ -20,9 +20,6 @@ from services.speech.vendors.websocket.client import VendorSocket
 from services.speech.vendors.websocket.pool import SocketPool
 
 log = structlog.get_logger(__name__)
-
-REUSED_START_S = 2.0
-"""How long an idle connection may take to start a task before a new one is opened instead."""
 
 _QUOTA = ("Throttling", "Arrearage", "LimitRequests", "InsufficientQuota")
 _MISCONFIGURED = (
@@ -39,7 +36,6 @@ class Task:
     def __init__(
         self, socket: VendorSocket, endpoint: Endpoint, stage: Stage, run: Payload
     ) -> None:
-        self.has_answered = False
         self.is_finished = False
         self._socket = socket
         self._endpoint = endpoint
@@ -84,7 +80,6 @@ class Task:
         """Return the next event of this task, with its output or sound."""
         while True:
             message = await self._socket.receive()
-            self.has_answered = True
             if isinstance(message, bytes):
                 return "sound", message
             try:
@@ -122,25 +117,15 @@ class Task:
 async def open_task(
     pool: SocketPool, endpoint: Endpoint, stage: Stage, run: Payload
 ) -> AsyncIterator[Task]:
-    """A task that has started, on an idle connection if there is one that works.
+    """A task that has started.
 
-    Leaving it before the task is finished closes the connection, which cancels the task. Raises
+    Leaving it before it is finished closes the connection, which cancels the task. Raises
     ProviderError, TimeoutError when the start is late.
     """
-    async with AsyncExitStack() as loans:
-        loan = await loans.enter_async_context(pool.lend())
+    async with pool.lend() as loan:
         task = Task(loan.socket, endpoint, stage, run)
-        limit_s = endpoint.deadlines.first_s
-        try:
-            async with asyncio.timeout(limit_s if loan.is_new else min(limit_s, REUSED_START_S)):
-                await task.start()
-        except (ProviderError, TimeoutError):
-            if loan.is_new or task.has_answered:
-                raise
-            loan = await loans.enter_async_context(pool.lend(new=True))
-            task = Task(loan.socket, endpoint, stage, run)
-            async with asyncio.timeout(limit_s):
-                await task.start()
+        async with asyncio.timeout(endpoint.deadlines.first_s):
+            await task.start()
         try:
             yield task
         finally:

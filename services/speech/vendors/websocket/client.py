@@ -21,6 +21,7 @@ from services.speech.vendors.http.error_details import read_error, redacted
 
 SEND_S = 10.0
 PING_S = 5.0
+ALIVE_S = 1.0
 CLOSE_S = 1.0
 LONGEST_MESSAGE = 1 << 24
 TOO_MANY_REQUESTS = 4429
@@ -57,6 +58,15 @@ class VendorSocket:
     def is_open(self) -> bool:
         """Whether neither side has closed it, as far as is known."""
         return self._connection.state is State.OPEN
+
+    async def is_alive(self) -> bool:
+        """Whether the vendor answers a ping: a connection may break without a word."""
+        try:
+            async with asyncio.timeout(ALIVE_S):
+                await (await self._connection.ping())
+        except (ConnectionClosed, TimeoutError):
+            return False
+        return True
 
     async def send(self, message: str | bytes) -> None:
         """Send a message; raises ProviderError if the vendor takes no more."""

@@ -17,7 +17,6 @@ class Loan:
     """A connection for one task; who ends the task cleanly says that it `can_be_reused`."""
 
     socket: VendorSocket
-    is_new: bool
     can_be_reused: bool = False
 
 
@@ -51,30 +50,41 @@ class SocketPool:
             await pool._close()
 
     @asynccontextmanager
-    async def lend(self, *, new: bool = False) -> AsyncIterator[Loan]:
-        """An idle connection that is still open, otherwise or if so asked a `new` one.
+    async def lend(self) -> AsyncIterator[Loan]:
+        """An idle connection that still works, otherwise a new one.
 
         Raises ProviderError if none can be opened.
         """
-        kept = None if new else self._take()
-        connection = kept or await self._opened()
-        loan = Loan(socket=connection.socket, is_new=kept is None)
+        connection = await self._take() or await self._opened()
+        loan = Loan(socket=connection.socket)
         try:
             yield loan
         finally:
             if loan.can_be_reused and loan.socket.is_open:
-                self._idle.append(connection)
+                self._keep(connection)
             else:
                 self._drop(connection)
                 self._warm()
 
-    def _take(self) -> _Connection | None:
+    async def _take(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.socket.is_open:
+            is_alive = False
+            try:
+                is_alive = await connection.socket.is_alive()
+            finally:
+                if not is_alive:
+                    self._drop(connection)
+            if is_alive:
                 return connection
-            self._drop(connection)
         return None
+
+    def _keep(self, connection: _Connection) -> None:
+        closed = [each for each in self._idle if not each.socket.is_open]
+        for each in closed:
+            self._idle.remove(each)
+            self._drop(each)
+        self._idle.append(connection)
 
     async def _opened(self) -> _Connection:
         lifetime = AsyncExitStack()
@@ -91,7 +101,7 @@ class SocketPool:
 
     async def _open_idle(self) -> None:
         with suppress(ProviderError):  # The next task meets it itself.
-            self._idle.append(await self._opened())
+            self._keep(await self._opened())
 
     async def _close(self) -> None:
         if self._warming is not None:
