@@ -133,12 +133,13 @@ class DashScopeRecognizer:
         }
 
     def _input(self, hot_words: tuple[str, ...]) -> Payload:
-        if not hot_words or self._is_paraformer or not self._settings.hot_words_as_context:
+        if self._is_paraformer or not self._settings.hot_words_as_context:
             return {}
         text = ", ".join(hot_words)
         if len(text) > LONGEST_CONTEXT:
             text = text[: LONGEST_CONTEXT + 1].rpartition(", ")[0]
-        return {"context": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]}
+        content = [{"type": "input_text", "text": text}]
+        return {"context": [{"role": "user", "content": content}]} if text else {}
 
     @property
     def _is_paraformer(self) -> bool:

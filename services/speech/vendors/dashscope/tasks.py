@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 _QUOTA = ("Throttling", "Arrearage", "LimitRequests", "InsufficientQuota")
 _MISCONFIGURED = (
-    *("InvalidParameter", "InvalidApiKey", "InvalidURL", "BadRequest"),
-    *("AccessDenied", "Model", "UnsupportedModel", "WorkSpace", "Workspace"),
+    *("InvalidParameter", "InvalidApiKey", "InvalidURL", "InvalidModel", "BadRequest"),
+    *("AccessDenied", "Model.AccessDenied", "ModelNotFound", "UnsupportedModel", "Workspace"),
 )
 
 Payload: TypeAlias = Mapping[str, Any]
