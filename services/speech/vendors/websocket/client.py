@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
+    ConcurrencyError,
     ConnectionClosed,
     InvalidHandshake,
     InvalidStatus,
@@ -129,7 +130,14 @@ async def open_socket(
     try:
         yield VendorSocket(connection, endpoint, stage)
     finally:
-        await connection.close()
+        await asyncio.gather(connection.close(), _read_rest(connection))
+
+
+async def _read_rest(connection: ClientConnection) -> None:
+    """Read what nobody wants any more, behind which the vendor's answer to the close comes."""
+    with suppress(ConnectionClosed, ConcurrencyError):
+        async for _ in connection:
+            pass
 
 
 async def _connect(
