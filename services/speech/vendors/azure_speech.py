@@ -26,6 +26,7 @@ from services.speech.vendors.azure.turns import Turn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
 from services.speech.voices import any_language
@@ -172,18 +173,16 @@ class _Speech:
 
     async def chunks(self) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, and what is said about it."""
-        odd = b""
+        samples = WholeSamples()
         async with closing(self._turn.messages()) as messages:
             async for message in messages:
                 if message.path == "audio" and isinstance(message.body, bytes):
-                    pcm = odd + message.body
-                    whole = len(pcm) - len(pcm) % 2
-                    odd = pcm[whole:]
-                    self._pcm_bytes += whole
-                    yield SpeechChunk(pcm=pcm[:whole], text_end=self._text_end())
+                    pcm = samples.add(message.body)
+                    self._pcm_bytes += len(pcm)
+                    yield SpeechChunk(pcm=pcm, text_end=self._text_end())
                 elif message.path == "audio.metadata":
                     yield self._metadata(message)
-        if odd:
+        if samples.is_incomplete:
             raise self._turn.malformed("it ends within a sample")
         yield SpeechChunk(pcm=b"", text_end=self._characters)
 

@@ -18,6 +18,7 @@ from services.speech.vendors.dashscope.tasks import Payload, Task, open_task
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.text_runs import TextRuns
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
@@ -191,23 +192,22 @@ class _Speech:
 
     async def chunks(self, task: Task) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, with the words of each sentence at its end."""
-        odd = b""
+        samples = WholeSamples()
         async with closing(task.results()) as results:
             async for result in results:
                 if isinstance(result, bytes):
-                    pcm = odd + result
-                    whole = len(pcm) - len(pcm) % 2
-                    odd = pcm[whole:]
-                    self._pcm_bytes += whole
-                    yield SpeechChunk(pcm=pcm[:whole])
+                    pcm = samples.add(result)
+                    self._pcm_bytes += len(pcm)
+                    yield SpeechChunk(pcm=pcm)
                 elif result.get("type") == "sentence-begin":
                     self._begin(result)
                 elif result.get("type") == "sentence-end" and self._sentence is not None:
                     try:
-                        yield self._end(result, self._sentence)
+                        chunk = self._end(result, self._sentence)
                     except (TypeError, KeyError, AttributeError, ValueError):
                         raise task.malformed("a sentence of another shape") from None
-        if odd:
+                    yield chunk
+        if samples.is_incomplete:
             raise task.malformed("it ends within a sample")
 
     def _begin(self, result: Payload) -> None:

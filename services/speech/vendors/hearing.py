@@ -8,6 +8,14 @@ from itertools import pairwise
 from services.speech.ports import ProviderError, Stage, TimedWord, Transcript, TurnEnd
 from services.speech.streams import Deadlines, closing
 
+_WIDE = (
+    ("\u2e80", "\ua4cf"),
+    ("\uf900", "\ufaff"),
+    ("\uff00", "\uffef"),
+    ("\U00020000", "\U0003ffff"),
+)
+"""Chinese and Japanese, including full-width punctuation."""
+
 
 async def on_stream(
     audio: AsyncIterator[bytes],
@@ -135,5 +143,5 @@ def _text(sentences: list[str]) -> str:
 
 
 def _is_wide(character: str) -> bool:
-    """Whether it belongs to Chinese or Japanese, including full-width punctuation."""
-    return "\u2e80" <= character <= "\ua4cf" or "\uf900" <= character <= "\uffef"
+    """Whether it belongs to a script that has no spaces."""
+    return any(first <= character <= last for first, last in _WIDE)

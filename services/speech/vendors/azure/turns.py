@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import structlog
+
 from services.speech.ports import ProviderError, Stage
 from services.speech.vendors.azure.messages import Message, decode, encode_sound, encode_text
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.websocket.client import VendorSocket
 from services.speech.vendors.websocket.pool import SocketPool
+
+log = structlog.get_logger(__name__)
 
 JSON = "application/json"
 _CONFIG = {"context": {"system": {"name": "Parley", "version": "1.0.0", "build": "Python"}}}
@@ -24,7 +28,7 @@ class Turn:
         self._socket = socket
         self._endpoint = endpoint
         self._stage = stage
-        self._request_id = uuid4().hex
+        self.request_id = uuid4().hex
 
     async def begin(self, path: str, context: Mapping[str, Any]) -> None:
         """Send the context, after what describes this client."""
@@ -33,11 +37,11 @@ class Turn:
 
     async def send_text(self, path: str, body: str, content_type: str = JSON) -> None:
         """Send a message of text."""
-        await self._socket.send(encode_text(path, self._request_id, body, content_type))
+        await self._socket.send(encode_text(path, self.request_id, body, content_type))
 
     async def send_sound(self, body: bytes) -> None:
         """Send sound; none ends it."""
-        await self._socket.send(encode_sound("audio", self._request_id, body, "audio/x-wav"))
+        await self._socket.send(encode_sound("audio", self.request_id, body, "audio/x-wav"))
 
     async def receive(self) -> Message:
         """Return the next message of this turn, which may be its end."""
@@ -46,7 +50,7 @@ class Turn:
                 message = decode(await self._socket.receive())
             except ValueError:
                 raise self.malformed("a message without headers") from None
-            if message.request_id == self._request_id:
+            if message.request_id == self.request_id:
                 self.is_finished = message.path == "turn.end"
                 return message
 
@@ -80,8 +84,16 @@ async def open_turn(
     """
     async with pool.lend() as loan:
         turn = Turn(loan.socket, endpoint, stage)
-        await turn.begin(path, context)
         try:
+            await turn.begin(path, context)
             yield turn
+        except ProviderError:
+            log.warning(
+                "vendor turn failed",
+                stage=stage,
+                provider=endpoint.name,
+                request_id=turn.request_id,
+            )
+            raise
         finally:
             loan.can_be_reused = turn.is_finished

@@ -86,13 +86,13 @@ class Task:
                 document = json.loads(message)
                 header = document["header"]
                 event, task_id = header["event"], header.get("task_id", self._id)
+                output = (document.get("payload") or {}).get("output")
             except (ValueError, TypeError, KeyError, AttributeError):
                 raise self.malformed("a message without an event") from None
             if task_id != self._id:
                 continue
             if event == "task-failed":
                 self._fail(header)
-            output = (document.get("payload") or {}).get("output")
             if event == "result-generated" and not isinstance(output, dict):
                 raise self.malformed("a result without output")
             return event, output if event == "result-generated" else None
