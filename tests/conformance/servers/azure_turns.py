@@ -1,166 +1,95 @@
-"""A server that speaks the message protocol of Azure's speech services."""
+"""What the servers of Azure share: messages with headers, in turns."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Generic, TypeVar
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from tests.conformance.script import Session
+from tests.conformance.socket_server import Connection, SocketServer
+
+S = TypeVar("S", bound=Session)
+TICKS_PER_S = 10_000_000
 
 
-@dataclass(slots=True)
-class TurnLog:
-    """A turn as the server saw it."""
+class TurnServer(SocketServer[S], Generic[S]):
+    """Runs turns, each by `perform`."""
 
-    url: str
-    context: dict[str, Any]
-    texts: list[str] = field(default_factory=list)
-    sound: bytes = b""
-    is_input_finished: bool = False
+    context_path: str
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.contexts: list[dict[str, Any]] = []
+        self.addresses: list[tuple[str, Mapping[str, list[str]]]] = []
 
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong, each once set."""
+    def begin(self, context: Mapping[str, Any], query: Mapping[str, list[str]]) -> S:
+        """Return what is remembered of a turn."""
+        raise NotImplementedError
 
-    status: HTTPStatus | None = None
-    answer: str | bytes | None = None
-    is_silent: bool = False
-    close: tuple[int, str] | None = None
+    async def perform(self, turn: "TurnConnection[S]") -> None:
+        """Answer the inputs of a turn until the last."""
+        raise NotImplementedError
 
-
-class TurnServer:
-    """Runs turns by `perform`, which answers each input."""
-
-    def __init__(self, perform: "Callable[[TurnConnection], Awaitable[None]]") -> None:
-        self.faults = Faults()
-        self.headers: list[dict[str, str]] = []
-        self.turns: list[TurnLog] = []
-        self.events: asyncio.Queue[str] = asyncio.Queue()
-        self.url = ""
-        self._perform = perform
-        self._connections: set[ServerConnection] = set()
-
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, perform: "Callable[[TurnConnection], Awaitable[None]]"
-    ) -> AsyncIterator[Self]:
-        """A server on a free port."""
-        self = cls(perform)
-
-        def refuse(connection: ServerConnection, request: Request) -> Response | None:
-            self.headers.append(dict(request.headers.raw_items()))
-            if self.faults.status is None:
-                return None
-            return connection.respond(self.faults.status, "Access denied")
-
-        async with serve(self._serve, "127.0.0.1", 0, process_request=refuse) as server:
-            host, port = next(iter(server.sockets)).getsockname()[:2]
-            self.url = f"ws://{host}:{port}"
-            yield self
-
-    async def until(self, event: str) -> None:
-        """Wait for an event: the path of a message, or `closed`."""
-        while await self.events.get() != event:
-            pass
-
-    async def close_idle(self) -> None:
-        """Close all connections normally, as the vendor does with idle ones."""
-        for connection in [*self._connections]:
-            await connection.close()
-
-    async def _serve(self, connection: ServerConnection) -> None:
-        self._connections.add(connection)
-        try:
-            while True:
-                turn = await self._begin(connection)
-                await self._perform(turn)
-                await turn.say("turn.end")
-        except ConnectionClosed:
-            pass
-        finally:
-            self._connections.discard(connection)
-            await connection.wait_closed()
-            self.events.put_nowait("closed")
-
-    async def _begin(self, connection: ServerConnection) -> "TurnConnection":
-        config, _ = _parse(await connection.recv())
-        assert config["path"] == "speech.config"
-        headers, body = _parse(await connection.recv())
-        assert headers["path"] in ("speech.context", "synthesis.context")
-        assert connection.request is not None
-        log = TurnLog(connection.request.path, json.loads(body))
-        self.turns.append(log)
-        self.events.put_nowait(headers["path"])
-        if self.faults.is_silent:
-            await connection.wait_closed()
-        turn = TurnConnection(connection, self, log, headers["x-requestid"])
-        await turn.say("turn.start", {"context": {"serviceTag": "tag"}})
-        return turn
+    async def converse(self, connection: Connection[S]) -> None:
+        """Run one turn after the other."""
+        while True:
+            config, _ = parse(await connection.receive())
+            assert config["path"] == "speech.config"
+            headers, body = parse(await connection.receive())
+            assert headers["path"] == self.context_path
+            self.contexts.append(json.loads(body))
+            self.addresses.append((connection.path, connection.query))
+            session = connection.begin(self.begin(self.contexts[-1], connection.query))
+            turn = TurnConnection(connection, headers["x-requestid"], session)
+            await turn.say("turn.start", {"context": {"serviceTag": "tag"}})
+            await self.perform(turn)
+            await turn.say("turn.end")
 
 
-class TurnConnection:
+class TurnConnection(Generic[S]):
     """A turn that the server runs."""
 
-    def __init__(
-        self, connection: ServerConnection, server: TurnServer, log: TurnLog, request_id: str
-    ) -> None:
-        self.log = log
-        self.faults = server.faults
+    def __init__(self, connection: Connection[S], request_id: str, session: S) -> None:
+        self.session = session
         self._connection = connection
-        self._events = server.events
         self._request_id = request_id
 
     async def inputs(self) -> AsyncIterator[str | bytes]:
         """Yield texts and sound until either is finished."""
         async for message in self._connection:
-            headers, body = _parse(message)
+            headers, body = parse(message)
             assert headers["x-requestid"] == self._request_id
-            self._events.put_nowait(headers["path"])
             if headers["path"] == "text.end" or body == b"":
-                self.log.is_input_finished = True
+                self.session.is_finished = self.session.has_ended = True
                 return
-            if isinstance(body, bytes):
-                assert headers["path"] == "audio"
-                self.log.sound += body
-            else:
-                assert headers["path"] == "text.piece"
-                self.log.texts.append(body)
+            assert headers["path"] == ("audio" if isinstance(body, bytes) else "text.piece")
             yield body
-            await self._go_wrong()
-
-    async def _go_wrong(self) -> None:
-        if self.faults.answer is not None:
-            await self._connection.send(self.faults.answer)
-        if self.faults.close is not None:
-            await self._connection.close(*self.faults.close)
 
     async def say(self, path: str, document: Mapping[str, Any] | None = None) -> None:
+        """Send a message of JSON that is no piece of the answer."""
+        await self._connection.say(self._message(path, document))
+
+    async def answer(self, path: str, document: Mapping[str, Any]) -> None:
         """Send a message of JSON."""
-        await self._connection.send(
-            f"X-RequestId:{self._request_id}\r\nPath:{path}\r\n"
-            f"Content-Type:application/json; charset=utf-8\r\n\r\n{json.dumps(document or {})}"
-        )
+        await self._connection.answer(self._message(path, document))
 
     async def sound(self, pcm: bytes) -> None:
         """Send sound."""
         headers = f"X-RequestId:{self._request_id}\r\nX-StreamId:1\r\nPath:audio\r\n".encode()
-        await self._connection.send(len(headers).to_bytes(2, "big") + headers + pcm)
+        await self._connection.answer(len(headers).to_bytes(2, "big") + headers + pcm)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        await self._connection.close(code, reason)
+
+    def _message(self, path: str, document: Mapping[str, Any] | None) -> str:
+        return (
+            f"X-RequestId:{self._request_id}\r\nPath:{path}\r\n"
+            f"Content-Type:application/json; charset=utf-8\r\n\r\n{json.dumps(document or {})}"
+        )
 
 
-def query_of(log: TurnLog) -> dict[str, list[str]]:
-    """Return the query with which a turn's connection was opened."""
-    return parse_qs(urlsplit(log.url).query)
-
-
-def _parse(message: str | bytes) -> tuple[dict[str, str], str | bytes]:
+def parse(message: str | bytes) -> tuple[dict[str, str], str | bytes]:
+    """Return the headers and the body of a message."""
     if isinstance(message, str):
         head, _, body = message.partition("\r\n\r\n")
         return _headers(head), body

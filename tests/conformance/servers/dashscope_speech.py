@@ -1,46 +1,66 @@
-"""CosyVoice: each text is a sentence, each of its characters 0.1 s of sound and a word."""
+"""CosyVoice: each text is a sentence, and each of its characters a word."""
 
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import Mapping
+from typing import Any
 
+from services.speech.vendors.dashscope_speech import SAMPLE_RATE_HERTZ, VENDOR
+from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.servers.dashscope_tasks import TaskConnection, TaskServer
-
-CHARACTER_BYTES = 4_800
-FRAME_BYTES = 3_001
+from tests.conformance.subject import Subject
 
 
-def open_server() -> AbstractAsyncContextManager[TaskServer]:
-    """The server; its frames end within samples."""
-    return TaskServer.open(_speak)
+class SpeechServer(TaskServer[Spoken]):
+    """A server of CosyVoice; `finished` is set at the end of the first reply."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.finished = asyncio.Event()
+
+    def begin(self, run: Mapping[str, Any]) -> Spoken:
+        """Return what is remembered of a reply."""
+        parameters = run["parameters"]
+        return Spoken(
+            voice_id=parameters["voice"],
+            language=(parameters.get("language_hints") or [""])[0],
+            speed=parameters["rate"],
+        )
+
+    async def perform(self, task: TaskConnection[Spoken]) -> None:
+        """Speak each text when it comes."""
+        is_timed = self.runs[-1]["parameters"].get("word_timestamp_enabled", False)
+        index = 0
+        async for text in task.inputs():
+            assert isinstance(text, str)
+            task.session.texts.append(text)
+            await _speak(task, text, {"index": index, "words": []}, is_timed=is_timed)
+            index += 1
+        self.finished.set()
 
 
-async def _speak(task: TaskConnection) -> None:
-    index = 0
-    async for text in task.inputs():
-        assert isinstance(text, str)
-        await _sentence(task, text, index)
-        index += 1
+async def _speak(
+    task: TaskConnection[Spoken], text: str, sentence: Mapping[str, Any], *, is_timed: bool
+) -> None:
+    await task.mark({"sentence": sentence, "type": "sentence-begin", "original_text": text})
+    for pcm in pieces(sound_of(text, SAMPLE_RATE_HERTZ)):
+        await task.mark({"sentence": sentence, "type": "sentence-synthesis"})
+        await task.sound(pcm)
+    timed = {**sentence, "words": _words(text) if is_timed else []}
+    await task.result({"sentence": timed, "type": "sentence-end", "original_text": text})
 
 
-async def _sentence(task: TaskConnection, text: str, index: int) -> None:
-    nothing = {"index": index, "words": []}
-    await task.result({"sentence": nothing, "type": "sentence-begin", "original_text": text})
-    sound = b"\x01\x02" * (CHARACTER_BYTES // 2) * len(text)
-    for start in range(0, len(sound), FRAME_BYTES):
-        await task.result({"sentence": nothing, "type": "sentence-synthesis"})
-        await task.sound(sound[start : start + FRAME_BYTES])
-    words = [
+def _words(text: str) -> list[dict[str, Any]]:
+    return [
         {
             "text": character,
             "begin_index": place,
             "end_index": place + 1,
-            "begin_time": place * 100,
-            "end_time": place * 100 + 100,
+            "begin_time": round(1000 * sounds_at(text, place)),
+            "end_time": round(1000 * sounds_at(text, place + 1)),
         }
         for place, character in enumerate(text)
+        if character.strip()
     ]
-    sentence = {"index": index, "words": words if _wants_words(task) else []}
-    await task.result({"sentence": sentence, "type": "sentence-end", "original_text": text})
 
 
-def _wants_words(task: TaskConnection) -> bool:
-    return bool(task.log.run["parameters"].get("word_timestamp_enabled"))
+SUBJECTS = (Subject(name="dashscope-cosyvoice", vendor=VENDOR, server=SpeechServer.open),)

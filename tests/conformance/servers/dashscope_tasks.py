@@ -1,166 +1,108 @@
-"""A server that speaks DashScope's task protocol, with what can go wrong in it."""
+"""What the servers of DashScope share: its task protocol."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, ClassVar, Generic, TypeVar
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from tests.conformance.script import KEY, Session, Trouble
+from tests.conformance.socket_server import Connection, SocketServer
 
+S = TypeVar("S", bound=Session)
 
-@dataclass(slots=True)
-class TaskLog:
-    """A task as the server saw it."""
-
-    run: dict[str, Any]
-    texts: list[str] = field(default_factory=list)
-    sound: bytes = b""
-    is_input_finished: bool = False
+FAILURES: Mapping[Trouble, tuple[str, str]] = {
+    Trouble.QUOTA: ("Arrearage", f"Access denied, account of {KEY} is not in good standing."),
+    Trouble.RATE_LIMIT: ("Throttling.RateQuota", "Requests rate limit exceeded."),
+}
 
 
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong, each once set."""
-
-    status: HTTPStatus | None = None
-    task_failed: tuple[str, str] | None = None
-    before_start: list[str] = field(default_factory=list)
-    answer: str | None = None
-    is_silent: bool = False
-    close_code: int | None = None
+def _event(event: str, output: object) -> str:
+    return json.dumps({"header": {"event": event}, "payload": {"output": output}})
 
 
-class TaskServer:
-    """Runs tasks by `perform`, which answers each input."""
+class TaskServer(SocketServer[S], Generic[S]):
+    """Runs tasks, each by `perform`; `failure` is with what code and message it fails all."""
 
-    def __init__(self, perform: "Callable[[TaskConnection], Awaitable[None]]") -> None:
-        self.faults = Faults()
-        self.headers: list[dict[str, str]] = []
-        self.tasks: list[TaskLog] = []
-        self.events: asyncio.Queue[str] = asyncio.Queue()
-        self.url = ""
-        self._perform = perform
-        self._connections: set[ServerConnection] = set()
+    path = "/api-ws/v1/inference"
+    refusals: ClassVar = {
+        Trouble.WRONG_KEY: HTTPStatus.UNAUTHORIZED,
+        Trouble.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+    garbage = _event("result-generated", [])
+    unknown = (
+        _event("task-applauded", 1),
+        _event("result-generated", {"type": "sentence-applause", "members": {}}),
+        json.dumps({"header": {"event": "task-failed", "task_id": "another"}, "payload": {}}),
+    )
 
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, perform: "Callable[[TaskConnection], Awaitable[None]]"
-    ) -> AsyncIterator[Self]:
-        """A server on a free port."""
-        self = cls(perform)
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: tuple[str, str] | None = None
+        self.runs: list[dict[str, Any]] = []
 
-        def refuse(connection: ServerConnection, request: Request) -> Response | None:
-            self.headers.append(dict(request.headers.raw_items()))
-            if self.faults.status is None:
-                return None
-            text = json.dumps({"code": "InvalidApiKey", "message": "Invalid API-key provided."})
-            return connection.respond(self.faults.status, text)
+    def begin(self, run: Mapping[str, Any]) -> S:
+        """Return what is remembered of a task."""
+        raise NotImplementedError
 
-        server: Server
-        async with serve(self._serve, "127.0.0.1", 0, process_request=refuse) as server:
-            host, port = next(iter(server.sockets)).getsockname()[:2]
-            self.url = f"ws://{host}:{port}/api-ws/v1/inference"
-            yield self
+    async def perform(self, task: "TaskConnection[S]") -> None:
+        """Answer the inputs of a task until the last."""
+        raise NotImplementedError
 
-    async def until(self, event: str) -> None:
-        """Wait for an event: an action, `sound`, or `closed`."""
-        while await self.events.get() != event:
-            pass
-
-    async def close_idle(self) -> None:
-        """Close all connections normally, as the vendor does with idle ones."""
-        for connection in [*self._connections]:
-            await connection.close()
-
-    async def _serve(self, connection: ServerConnection) -> None:
-        self._connections.add(connection)
-        try:
-            await self._run_tasks(connection)
-        except ConnectionClosed:
-            pass
-        finally:
-            self._connections.discard(connection)
-            await connection.wait_closed()
-            self.events.put_nowait("closed")
-
-    async def _run_tasks(self, connection: ServerConnection) -> None:
+    async def converse(self, connection: Connection[S]) -> None:
+        """Run one task after the other."""
         while True:
-            run = json.loads(await connection.recv())
+            run = json.loads(await connection.receive())
             assert run["header"]["action"] == "run-task"
-            task = TaskConnection(connection, self, TaskLog(run["payload"]), run["header"])
-            self.tasks.append(task.log)
-            self.events.put_nowait("run-task")
-            for message in self.faults.before_start:
-                await connection.send(message)
-            if self.faults.is_silent:
-                await connection.wait_closed()
-            if self.faults.task_failed is not None:
-                code, message = self.faults.task_failed
-                await task.emit("task-failed", error_code=code, error_message=message)
+            self.runs.append(run["payload"])
+            session = connection.begin(self.begin(run["payload"]))
+            task = TaskConnection(connection, run["header"]["task_id"], session)
+            failure = self.failure or (FAILURES.get(self.trouble) if self.trouble else None)
+            if failure is not None:
+                code, message = failure
+                failed = task.event("task-failed", error_code=code, error_message=message)
+                await connection.refuse(failed)
                 return
-            await task.emit("task-started")
-            await self._perform(task)
-            await task.emit("task-finished")
+            await connection.say(task.event("task-started"))
+            await self.perform(task)
+            session.is_finished = session.has_ended = True
+            await connection.say(task.event("task-finished"))
 
 
-class TaskConnection:
+class TaskConnection(Generic[S]):
     """A task that the server runs."""
 
-    def __init__(
-        self,
-        connection: ServerConnection,
-        server: TaskServer,
-        log: TaskLog,
-        header: dict[str, Any],
-    ) -> None:
-        self.log = log
-        self.faults = server.faults
+    def __init__(self, connection: Connection[S], task_id: str, session: S) -> None:
+        self.session = session
         self._connection = connection
-        self._events = server.events
-        self._task_id = header["task_id"]
+        self._task_id = task_id
 
     async def inputs(self) -> AsyncIterator[str | bytes]:
         """Yield texts and sound until the input is finished."""
         async for message in self._connection:
             if isinstance(message, bytes):
-                self.log.sound += message
-                self._events.put_nowait("sound")
                 yield message
-            else:
-                document = json.loads(message)
-                header = document["header"]
-                assert (header["task_id"], header["streaming"]) == (self._task_id, "duplex")
-                if header["action"] == "finish-task":
-                    self.log.is_input_finished = True
-                    self._events.put_nowait("finish-task")
-                    return
-                assert header["action"] == "continue-task"
-                self.log.texts.append(document["payload"]["input"]["text"])
-                self._events.put_nowait("continue-task")
-                yield self.log.texts[-1]
-            await self._go_wrong()
+                continue
+            document = json.loads(message)
+            header = document["header"]
+            assert (header["task_id"], header["streaming"]) == (self._task_id, "duplex")
+            if header["action"] == "finish-task":
+                return
+            assert header["action"] == "continue-task"
+            yield document["payload"]["input"]["text"]
 
-    async def _go_wrong(self) -> None:
-        if self.faults.answer is not None:
-            await self._connection.send(self.faults.answer)
-        if self.faults.close_code is not None:
-            await self._connection.close(self.faults.close_code, "going away")
-
-    async def result(self, output: dict[str, Any]) -> None:
+    async def result(self, output: Mapping[str, Any]) -> None:
         """Send a result."""
-        await self.emit("result-generated", payload={"output": output})
+        await self._connection.answer(self.event("result-generated", {"output": output}))
+
+    async def mark(self, output: Mapping[str, Any]) -> None:
+        """Send a result in which there is no piece of the answer yet."""
+        await self._connection.say(self.event("result-generated", {"output": output}))
 
     async def sound(self, pcm: bytes) -> None:
         """Send sound."""
-        await self._connection.send(pcm)
+        await self._connection.answer(pcm)
 
-    async def emit(self, event: str, payload: dict[str, Any] | None = None, **more: str) -> None:
-        """Send an event."""
+    def event(self, event: str, payload: Mapping[str, Any] | None = None, **more: str) -> str:
+        """Return an event of this task."""
         header = {"task_id": self._task_id, "event": event, "attributes": {}, **more}
-        await self._connection.send(json.dumps({"header": header, "payload": payload or {}}))
+        return json.dumps({"header": header, "payload": payload or {}})
