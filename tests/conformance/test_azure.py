@@ -170,6 +170,26 @@ async def test_ends_the_turn_when_nothing_follows_a_phrase() -> None:
     assert ends == [(False, None), (False, TurnEnd.LIKELY), (True, TurnEnd.CERTAIN)]
 
 
+async def test_leaves_ends_of_turns_to_the_service_if_so_set() -> None:
+    steps = ((hypothesis("bye"), phrase("Bye."), END_DETECTED, hypothesis("and")),)
+    goes_on = asyncio.Event()
+    heard: list[Transcript] = []
+
+    async def sound() -> AsyncIterator[bytes]:
+        yield PACKET
+        await goes_on.wait()
+
+    ending = (phrase("And bye."), *END)
+    async with hearing(steps, ending, ends_turns=False) as (recognizer, _):
+        assert not recognizer.detects_turn_ends
+        async for transcript in recognizer.transcribe(sound(), ENGLISH):
+            heard.append(transcript)
+            if transcript.text == "Bye. and":
+                goes_on.set()
+    assert heard[-1].text == "Bye. And bye."
+    assert [each.turn_end for each in heard] == [None] * len(heard)
+
+
 async def test_waits_for_the_last_phrase_of_sound_that_has_ended() -> None:
     ending = (hypothesis("bye"), END_DETECTED, phrase("Bye."), status("EndOfDictation"))
     async with hearing((), ending) as (recognizer, server):

@@ -61,14 +61,19 @@ class AzureTranscriptionSettings(AzureSettings):
         500,
         ge=100,
         le=5000,
-        description="silence that ends a phrase and makes the end of the turn likely, in"
+        description="silence that ends a phrase, and makes the end of the turn likely, in"
         " milliseconds",
     )
+    ends_turns: bool = Field(
+        True,
+        description="whether its pauses end turns; otherwise the service judges, by sound and"
+        " words",
+    )
     turn_silence_ms: int = Field(
-        600,
+        300,
         ge=50,
         le=5000,
-        description="how much more of it makes the end of the turn certain, in milliseconds",
+        description="how much more silence makes the end of the turn certain, in milliseconds",
     )
 
 
@@ -83,7 +88,6 @@ class AzureRecognizer:
     """Recognizes an utterance in one turn, phrase by phrase."""
 
     is_streaming = True
-    detects_turn_ends = True
 
     def __init__(
         self, settings: AzureTranscriptionSettings, endpoint: Endpoint, pools: AsyncExitStack
@@ -107,6 +111,11 @@ class AzureRecognizer:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
+    @property
+    def detects_turn_ends(self) -> bool:
+        """As it is set."""
+        return self._settings.ends_turns
+
     async def transcribe(
         self, audio: AsyncIterator[bytes], request: RecognitionRequest
     ) -> AsyncIterator[Transcript]:
@@ -117,8 +126,7 @@ class AzureRecognizer:
             pool = await self._pool(locales)
             opening = open_turn(pool, self._endpoint, Stage.RECOGNITION, "speech.context", context)
             async with closing(audio), opening as turn:
-                silence_s = self._settings.turn_silence_ms / 1000
-                hearing = Hearing(turn, self.name, silence_s=silence_s)
+                hearing = Hearing(turn, self.name, silence_s=self._silence_s)
                 await turn.send_sound(_WAV_HEADER)
                 transcripts = on_stream(
                     audio,
@@ -132,6 +140,10 @@ class AzureRecognizer:
                 async with closing(transcripts):
                     async for transcript in transcripts:
                         yield transcript
+
+    @property
+    def _silence_s(self) -> float | None:
+        return self._settings.turn_silence_ms / 1000 if self._settings.ends_turns else None
 
     async def _pool(self, locales: tuple[str, ...]) -> SocketPool:
         """Return the connections for a language; those that detect it serve any."""

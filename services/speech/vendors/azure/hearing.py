@@ -22,9 +22,9 @@ _FAILED = frozenset(("Error", "ServiceError", "ServiceTimeout", "ServiceUnavaila
 
 
 class Hearing:
-    """What is heard of one utterance."""
+    """What is heard of one utterance; `silence_s` after a phrase ends the turn, None: never."""
 
-    def __init__(self, turn: Turn, provider: str, *, silence_s: float) -> None:
+    def __init__(self, turn: Turn, provider: str, *, silence_s: float | None) -> None:
         self._turn = turn
         self._silence_s = silence_s
         self._provider = provider
@@ -84,7 +84,7 @@ class Hearing:
             raise self._turn.malformed("a phrase of another shape") from None
         if not sentence.text:
             return None
-        self._is_end_likely = not self._is_sound_finished
+        self._is_end_likely = self._silence_s is not None and not self._is_sound_finished
         turn_end = TurnEnd.LIKELY if self._is_end_likely else None
         return replace(self._sentences.add(sentence), turn_end=turn_end)
 
