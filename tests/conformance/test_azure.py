@@ -69,7 +69,7 @@ async def hearing(
         name="transcription",
         vendor=TRANSCRIPTION,
         server=TranscriptionServer.open,
-        options={"turn_silence_ms": 5_000, **options},
+        options={"turn_silence_ms": 60_000, **options},
     )
     async with TranscriptionServer.open() as server, subject.open(server) as recognizer:
         server.steps, server.ending = steps, ending
@@ -198,6 +198,24 @@ async def test_waits_for_the_last_phrase_of_sound_that_has_ended() -> None:
             heard = [each async for each in recognizer.transcribe(sound, ENGLISH)]
             assert (heard[-1].text, heard[-1].turn_end) == ("Bye.", None)
     assert len(server.heads) == 1
+
+
+async def test_hears_what_was_said_after_a_likely_end_and_before_the_end_of_the_sound() -> None:
+    seems_over = asyncio.Event()
+
+    async def sound() -> AsyncIterator[bytes]:
+        yield PACKET
+        await seems_over.wait()
+        yield PACKET
+
+    ending = (END_DETECTED, phrase("You."), status("EndOfDictation"))
+    async with hearing(((phrase("Hi."),),), ending) as (recognizer, _):
+        heard: list[Transcript] = []
+        async for transcript in recognizer.transcribe(sound(), ENGLISH):
+            heard.append(transcript)
+            seems_over.set()
+    assert heard[0].turn_end is TurnEnd.LIKELY
+    assert (heard[-1].text, heard[-1].turn_end) == ("Hi. You.", None)
 
 
 async def test_yields_an_empty_final_transcript_for_no_speech() -> None:

@@ -72,7 +72,7 @@ class AzureTranscriptionSettings(AzureSettings):
     turn_silence_ms: int = Field(
         300,
         ge=50,
-        le=5000,
+        le=60_000,
         description="how much more silence makes the end of the turn certain, in milliseconds",
     )
 
