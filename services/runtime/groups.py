@@ -151,7 +151,7 @@ def _options(annotation: Any) -> dict[str, type[Option] | None]:
     """Return the options of a union, or the only one, by what chooses them."""
     members = get_args(annotation) or (annotation,)
     none = {NONE: None} if type(None) in members else {}
-    return none | {each.kind: each for each in members if each is not type(None)}
+    return none | {str(each.kind): each for each in members if each is not type(None)}
 
 
 def _is_mistake(error: ErrorDetails, read: Set[str]) -> bool:

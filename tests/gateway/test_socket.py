@@ -59,7 +59,7 @@ async def test_a_held_button_is_heard_when_it_is_let_go() -> None:
         await caller.speak(voiced(1))
         await caller.send(type="commit")
         await caller.until("turn_finished")
-        [utterance] = rig.recognizer.heard
+        utterance = rig.recognizer.heard[-1]
         assert len(utterance) / 32_000 == pytest.approx(4, abs=0.4)
 
 
@@ -104,7 +104,7 @@ async def test_webm_is_decoded_while_it_comes() -> None:
             await caller.connection.send(recording[at : at + 1_000])
         await caller.send(type="commit")
         await caller.until("turn_finished")
-        [utterance] = rig.recognizer.heard
+        utterance = rig.recognizer.heard[-1]
         assert len(utterance) / 32_000 == pytest.approx(1.5, abs=0.4)
 
 
@@ -140,7 +140,7 @@ async def test_webm_may_be_cut_anywhere_and_begin_anew(size: int) -> None:
             await caller.connection.send(recordings[at : at + size])
         await caller.send(type="commit")
         await caller.until("turn_finished")
-        [utterance] = rig.recognizer.heard
+        utterance = rig.recognizer.heard[-1]
         assert len(utterance) / 32_000 == pytest.approx(1.5, abs=0.4)
 
 
