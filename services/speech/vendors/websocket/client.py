@@ -3,25 +3,39 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
+    ConcurrencyError,
     ConnectionClosed,
     InvalidHandshake,
     InvalidStatus,
     InvalidURI,
 )
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
-from services.speech.ports import ProviderError, Stage
+from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.vendors.http.client import CONNECT_S, Endpoint, status_error
 from services.speech.vendors.http.error_details import read_error, redacted
 
 SEND_S = 10.0
 PING_S = 5.0
+ALIVE_S = 1.0
 CLOSE_S = 1.0
 LONGEST_MESSAGE = 1 << 24
+TOO_MANY_REQUESTS = 4429
+"""The close code that vendors make of the HTTP status 429."""
+
+_MISUSE = frozenset(
+    (
+        CloseCode.PROTOCOL_ERROR,
+        CloseCode.UNSUPPORTED_DATA,
+        CloseCode.INVALID_DATA,
+        CloseCode.POLICY_VIOLATION,
+    )
+)
 
 # The library logs headers at debug level, and they hold the key.
 _SILENT = logging.Logger("vendor-socket", level=logging.CRITICAL)
@@ -40,6 +54,20 @@ class VendorSocket:
         """The headers with which the vendor accepted the connection."""
         response = self._connection.response
         return dict(response.headers.raw_items()) if response is not None else {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it, as far as is known."""
+        return self._connection.state is State.OPEN
+
+    async def is_alive(self) -> bool:
+        """Whether the vendor answers a ping: a connection may break without a word."""
+        try:
+            async with asyncio.timeout(ALIVE_S):
+                await (await self._connection.ping())
+        except (ConnectionClosed, TimeoutError):
+            return False
+        return True
 
     async def send(self, message: str | bytes) -> None:
         """Send a message; raises ProviderError if the vendor takes no more."""
@@ -70,14 +98,13 @@ class VendorSocket:
         frame = error.rcvd
         if frame is None:
             return self._failure("the connection broke")
-        is_transient = frame.code != CloseCode.POLICY_VIOLATION
-        return ProviderError(
-            self._stage,
-            self._endpoint.name,
-            f"the provider closes the connection with code {frame.code}",
-            transient=is_transient,
-            vendor_message=redacted(frame.reason, self._endpoint.api_key),
-        )
+        what = f"the provider closes the connection with code {frame.code}"
+        said = redacted(frame.reason, self._endpoint.api_key)
+        name = self._endpoint.name
+        if frame.code == TOO_MANY_REQUESTS:
+            return ProviderQuotaError(self._stage, name, what, vendor_message=said)
+        is_transient = frame.code not in _MISUSE
+        return ProviderError(self._stage, name, what, transient=is_transient, vendor_message=said)
 
     def _failure(self, what: str) -> ProviderError:
         return ProviderError(self._stage, self._endpoint.name, what, transient=True)
@@ -103,7 +130,14 @@ async def open_socket(
     try:
         yield VendorSocket(connection, endpoint, stage)
     finally:
-        await connection.close()
+        await asyncio.gather(connection.close(), _read_rest(connection))
+
+
+async def _read_rest(connection: ClientConnection) -> None:
+    """Read what nobody wants any more, behind which the vendor's answer to the close comes."""
+    with suppress(ConnectionClosed, ConcurrencyError):
+        async for _ in connection:
+            pass
 
 
 async def _connect(

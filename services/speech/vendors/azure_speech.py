@@ -1,0 +1,229 @@
+"""Azure's voices, which speak a reply while it is written, with word times and visemes.
+
+The texts of a reply are plain pieces of one turn, whose context names voice, style and speed. SSML
+would carry the same, but takes a turn for each text and so cuts the melody and the times of a reply
+into pieces.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, ClassVar, Self
+from urllib.parse import urlencode
+
+from pydantic import Field
+
+from services.runtime.pcm import byte_count
+from services.runtime.values import Name, Names, SocketUrl
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Viseme, Voice, WordTime
+from services.speech.provider_settings import SynthesizerVendorSettings
+from services.speech.streams import Deadlines, closing
+from services.speech.vendors.alignment import TextCursor
+from services.speech.vendors.azure.locales import locale_of
+from services.speech.vendors.azure.messages import TICKS_PER_S, Message
+from services.speech.vendors.azure.settings import AzureSettings
+from services.speech.vendors.azure.turns import Turn, open_turn
+from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.feeding import on_session
+from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.sound.samples import WholeSamples
+from services.speech.vendors.websocket.client import open_socket
+from services.speech.vendors.websocket.pool import SocketPool
+from services.speech.voices import any_language
+
+PATH = "/cognitiveservices/websocket/v2"
+"""The version that takes texts piece by piece."""
+SAMPLE_RATE_HERTZ = 24_000
+OUTPUT_FORMAT = "raw-24khz-16bit-mono-pcm"
+SLOWEST, FASTEST = 0.5, 2.0
+TEXT = "text/plain"
+
+
+class AzureSpeechSettings(AzureSettings, SynthesizerVendorSettings):
+    """Voices of Azure AI Speech."""
+
+    service: ClassVar[str] = "tts"
+    base_url: SocketUrl = Field(
+        "wss://eastus.tts.speech.microsoft.com",
+        description="the address of the service in the key's region, before the path",
+    )
+    model: Name = Field("base", description="base, or the id of the deployment of a custom voice")
+    voices: Names = Field(
+        "zh-CN-XiaoxiaoMultilingualNeural,en-US-AvaMultilingualNeural",
+        description="voices, separated by commas, the default first",
+    )
+
+
+def open(
+    settings: AzureSpeechSettings, deadlines: Deadlines
+) -> AbstractAsyncContextManager["AzureSynthesizer"]:
+    """The synthesizer that the settings describe."""
+    return AzureSynthesizer.open(settings, deadlines)
+
+
+class AzureSynthesizer:
+    """Speaks each reply in one turn."""
+
+    sample_rate_hertz = SAMPLE_RATE_HERTZ
+
+    def __init__(self, settings: AzureSpeechSettings, endpoint: Endpoint, pool: SocketPool) -> None:
+        self._endpoint = endpoint
+        self._pool = pool
+        self._voices = any_language(settings.voice_ids)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: AzureSpeechSettings, deadlines: Deadlines) -> AsyncIterator[Self]:
+        """A synthesizer with its own connections."""
+        endpoint = Endpoint.of(settings, deadlines)
+        custom = settings.custom_model
+        query = f"?{urlencode({'deploymentId': custom})}" if custom else ""
+        url = f"{settings.base_url}{PATH}{query}"
+
+        def connect() -> AbstractAsyncContextManager[Any]:
+            return open_socket(endpoint, Stage.SYNTHESIS, url=url, headers=settings.headers)
+
+        async with SocketPool.open(connect) as pool:
+            yield cls(settings, endpoint, pool)
+
+    @property
+    def name(self) -> str:
+        """The provider's name in logs and metrics."""
+        return self._endpoint.name
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """The voices that the settings name; each speaks any language."""
+        return self._voices
+
+    async def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio as it arrives, in whole samples; raises ProviderError."""
+        context = _context(request)
+        with provider_errors(Stage.SYNTHESIS, self.name):
+            opening = open_turn(
+                self._pool, self._endpoint, Stage.SYNTHESIS, "synthesis.context", context
+            )
+            async with closing(texts), opening as turn:
+                speech = _Speech(turn)
+                chunks = on_session(
+                    texts,
+                    speech.chunks(),
+                    send=speech.send,
+                    finish=speech.finish,
+                    deadlines=self._endpoint.deadlines,
+                    provider=self.name,
+                )
+                async with closing(chunks):
+                    async for chunk in chunks:
+                        yield chunk
+
+
+def _context(request: SpeechRequest) -> dict[str, Any]:
+    voice: dict[str, Any] = {
+        "bidirectionalStreamingMode": True,
+        "voiceName": request.voice_id,
+        "language": locale_of(request.language_code),
+    }
+    if request.speed != 1.0:
+        voice["rate"] = f"{min(max(request.speed, SLOWEST), FASTEST):g}"
+    if style := request.style or request.emotion:
+        voice["style"] = style
+    return {
+        "synthesis": {
+            "audio": {
+                "outputFormat": OUTPUT_FORMAT,
+                "metadataOptions": {
+                    "wordBoundaryEnabled": True,
+                    "sentenceBoundaryEnabled": True,
+                    "visemeEnabled": True,
+                    "punctuationBoundaryEnabled": False,
+                    "bookmarkEnabled": False,
+                    "sessionEndEnabled": False,
+                },
+            },
+            "language": {"autoDetection": False},
+            "input": voice,
+        }
+    }
+
+
+class _Speech:
+    """The audio of one turn, and where in it and in the text words and sentences are."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._characters = 0
+        self._words = TextCursor()
+        self._sentences = TextCursor()
+        self._pcm_bytes = 0
+        self._ends: deque[tuple[int, int]] = deque()
+
+    async def send(self, text: str) -> None:
+        """Add text."""
+        self._characters += len(text)
+        self._words.add(text)
+        self._sentences.add(text)
+        await self._turn.send_text("text.piece", text, TEXT)
+
+    async def finish(self) -> None:
+        """End the text."""
+        await self._turn.send_text("text.end", "", TEXT)
+
+    async def chunks(self) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio in whole samples, and what is said about it."""
+        samples = WholeSamples()
+        async with closing(self._turn.messages()) as messages:
+            async for message in messages:
+                if message.path == "audio" and isinstance(message.body, bytes):
+                    pcm = samples.add(message.body)
+                    self._pcm_bytes += len(pcm)
+                    yield SpeechChunk(pcm=pcm, text_end=self._text_end())
+                elif message.path == "audio.metadata":
+                    yield self._metadata(message)
+        if samples.is_incomplete:
+            raise self._turn.malformed("it ends within a sample")
+        yield SpeechChunk(pcm=b"", text_end=self._characters)
+
+    def _text_end(self) -> int | None:
+        """Return the end of the last sentence whose audio is complete, if there is a new one."""
+        end = None
+        while self._ends and self._ends[0][0] <= self._pcm_bytes:
+            _, end = self._ends.popleft()
+        return end
+
+    def _metadata(self, message: Message) -> SpeechChunk:
+        words: list[WordTime] = []
+        visemes: list[Viseme] = []
+        try:
+            for each in self._turn.document(message)["Metadata"]:
+                data = each["Data"]
+                match each["Type"]:
+                    case "WordBoundary":
+                        words += self._word(data)
+                    case "SentenceBoundary":
+                        self._sentence(data)
+                    case "Viseme" if "VisemeId" in data:
+                        start_s = data["Offset"] / TICKS_PER_S
+                        visemes.append(Viseme(viseme_id=int(data["VisemeId"]), start_s=start_s))
+        except (TypeError, KeyError, AttributeError, ValueError):
+            raise self._turn.malformed("metadata of another shape") from None
+        return SpeechChunk(pcm=b"", words=tuple(words), visemes=tuple(visemes))
+
+    def _word(self, data: Any) -> Sequence[WordTime]:
+        place = self._words.find(str(data["text"]["Text"]))
+        if place is None:
+            return ()
+        start_s = data["Offset"] / TICKS_PER_S
+        end_s = start_s + data.get("Duration", 0) / TICKS_PER_S
+        return (WordTime(start=place[0], end=place[1], start_s=start_s, end_s=end_s),)
+
+    def _sentence(self, data: Any) -> None:
+        place = self._sentences.find(str(data["text"]["Text"]))
+        if place is not None and data.get("Duration"):
+            end_s = (data["Offset"] + data["Duration"]) / TICKS_PER_S
+            self._ends.append((byte_count(end_s, SAMPLE_RATE_HERTZ), place[1]))
+
+
+VENDOR = SynthesizerVendor(settings=AzureSpeechSettings, open=open)
