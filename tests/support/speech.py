@@ -663,8 +663,8 @@ INTERRUPT = pb.ConverseRequest(interrupt=pb.ConverseInterrupt())
 class Talk:
     """One Converse stream, driven step by step."""
 
-    def __init__(self, rig: SpeechRig, metadata: Metadata = ()) -> None:
-        self._call = rig.stub.Converse(metadata=metadata)
+    def __init__(self, stub: speech_pb2_grpc.SpeechServiceStub, metadata: Metadata = ()) -> None:
+        self._call = stub.Converse(metadata=metadata)
         self.ready: pb.ConverseReady | None = None
         self.events: list[events_pb.ConversationEvent] = []
         self.pcm = bytearray()
@@ -675,9 +675,21 @@ class Talk:
         cls, rig: SpeechRig, first: pb.ConverseRequest | None = None, metadata: Metadata = ()
     ) -> AsyncIterator["Talk"]:
         """A stream that is ready; cancelled at the end if it is not over."""
-        talk = cls(rig, metadata)
+        async with cls.on(rig.stub, first or setup(), metadata) as talk:
+            yield talk
+
+    @classmethod
+    @asynccontextmanager
+    async def on(
+        cls,
+        stub: speech_pb2_grpc.SpeechServiceStub,
+        first: pb.ConverseRequest,
+        metadata: Metadata = (),
+    ) -> AsyncIterator["Talk"]:
+        """The same, of a service by its stub."""
+        talk = cls(stub, metadata)
         try:
-            await talk.send(first or setup())
+            await talk.send(first)
             response = await talk._read()
             assert response is not None
             talk.ready = response.ready

@@ -140,7 +140,7 @@ class Party:
 
     async def _join(self) -> Talk:
         detection = pb.TURN_DETECTION_SERVER if self.is_open_microphone else None
-        talk = Talk(self.rig)
+        talk = Talk(self.rig.stub)
         await talk.send(
             setup(
                 task_id=self.task_id,
