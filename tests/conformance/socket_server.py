@@ -29,6 +29,8 @@ class SocketServer(Generic[S]):
     path: ClassVar[str] = ""
     """What follows the address in the base URL."""
     refusals: ClassVar[Mapping[Trouble, HTTPStatus]] = REFUSALS
+    answer_headers: ClassVar[Mapping[str, str]] = {}
+    """What a vendor adds to the headers with which it accepts a connection."""
     garbage: ClassVar[str | bytes]
     unknown: ClassVar[tuple[str | bytes, ...]]
 
@@ -45,7 +47,12 @@ class SocketServer(Generic[S]):
         """A server on a free port."""
         self = cls()
         async with serve(
-            self._serve, "127.0.0.1", 0, process_request=self._admit, close_timeout=0.1
+            self._serve,
+            "127.0.0.1",
+            0,
+            process_request=self._admit,
+            process_response=self._accept,
+            close_timeout=0.1,
         ) as server:
             host, port = next(iter(server.sockets)).getsockname()[:2]
             self.url = f"ws://{host}:{port}{self.path}"
@@ -77,6 +84,10 @@ class SocketServer(Generic[S]):
         response = connection.respond(status, f'{{"message": "no, not with {KEY}"}}')
         response.headers["Retry-After"] = "7"
         return response
+
+    def _accept(self, _: ServerConnection, __: Request, response: Response) -> None:
+        for name, value in self.answer_headers.items():
+            response.headers[name] = value
 
     async def _serve(self, connection: ServerConnection) -> None:
         self._connections.add(connection)

@@ -1,0 +1,44 @@
+"""What the recognizer and the voices of Volcengine have in common."""
+
+from typing import ClassVar, Self
+from uuid import uuid4
+
+from pydantic import Field, model_validator
+
+from services.runtime.values import SocketUrl
+from services.speech.provider_settings import VendorSettings
+
+
+class VolcengineSettings(VendorSettings):
+    """Volcengine, the cloud of Doubao."""
+
+    kind: ClassVar[str] = "volcengine"
+    base_url: SocketUrl
+    app_id: str = Field(
+        "",
+        description="the application's id, with whose access token as the key older accounts are"
+        " served; newer accounts have a key alone",
+    )
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a new connection, the key among them."""
+        assert self.key is not None
+        key = self.key.get_secret_value()
+        account = (
+            {"X-Api-App-Key": self.app_id, "X-Api-Access-Key": key}
+            if self.app_id
+            else {"X-Api-Key": key}
+        )
+        return {
+            **account,
+            "X-Api-Resource-Id": self.model,
+            "X-Api-Connect-Id": str(uuid4()),
+            "X-Api-Request-Id": str(uuid4()),
+            "X-Api-Sequence": "-1",
+        }
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.api_key is None:
+            raise ValueError(f"{self.setting}_API_KEY must be set with {self.setting}={self.kind}")
+        return self
