@@ -1,4 +1,4 @@
-"""`python -m bench.partial_words`: what it costs to show words while they are spoken, as JSON lines.
+"""`python -m bench.partial_words`: what words that are shown while spoken cost, as JSON lines.
 
 The embedded recognizer hears recordings of tests/data/speech in real time, as an open microphone
 would give them to it: once at their end, and with partial words.
