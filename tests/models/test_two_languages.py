@@ -2,9 +2,9 @@
 
 import pytest
 
+from bench.two_languages import QUESTIONS, held
 from tests.models.test_honesty import Liar
 from tests.support.embedded import EmbeddedStack
-from tests.support.two_languages import QUESTIONS, held
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 

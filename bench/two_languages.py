@@ -1,4 +1,4 @@
-"""`python -m tests.support.two_languages`: a call in two languages, with the real models."""
+"""`python -m bench.two_languages`: which questions of one call are answered in their language."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
