@@ -42,6 +42,7 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
+from services.speech.providers.factory import Trio
 from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.openai_chat import OpenAiChatModel
 from services.speech.vendors.openai_speech import OpenAiSynthesizer
@@ -572,9 +573,7 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
     async with running(
         _options(script.service_token),
         providers=Providers(
-            recognizer=recognizer,
-            chat=chat,
-            synthesizer=synthesizer,
+            default=Trio(recognizer=recognizer, chat=chat, synthesizer=synthesizer),
             embedder=LetterEmbedder(),
             listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
         ),

@@ -20,7 +20,7 @@ from services.speech.conversation.events import (
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
-from services.speech.conversation.turn import Stages, Turn
+from services.speech.conversation.turn import StagesOf, Turn
 from services.speech.conversation.turn_input import (
     PreemptiveReply,
     ScriptedInput,
@@ -82,7 +82,7 @@ class Conversation:
         events: EventLog,
         history: History,
         last_turn_id: int,
-        stages: Stages,
+        stages: StagesOf,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -140,7 +140,8 @@ class Conversation:
         """Begin a reply to words that may not be all; None while something else is going on."""
         if not self.is_idle:
             return None
-        deltas = self._stages.dialogue.reply(
+        dialogue = self._stages(reply_voice.persona).dialogue
+        deltas = dialogue.reply(
             text, persona=reply_voice.persona, language=reply_voice.language, history=self._history
         )
         generation = Generation(deltas)
@@ -273,7 +274,7 @@ class Conversation:
                 turn_id=self._turn_id,
                 turn_input=queued.turn_input,
                 reply_voice=self.now_speaking(queued.reply_voice),
-                stages=self._stages,
+                stages=self._stages(queued.reply_voice.persona),
                 speaker=queued.speaker,
                 history=self._history,
                 publish=partial(self.events.publish, turn_id=self._turn_id),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import structlog
 
@@ -36,6 +36,7 @@ from services.speech.dialogue.other_language import (
 )
 from services.speech.dialogue.replies import Dialogue, Exchange, History
 from services.speech.listening.interruption import UtteranceKind
+from services.speech.personas.catalogue import Persona
 from services.speech.playback.ledger import Heard, HeardMethod, Ledger
 from services.speech.ports import (
     Drive,
@@ -62,6 +63,10 @@ class Stages:
     recognizer: Recognizer
     dialogue: Dialogue
     synthesizer: Synthesizer
+
+
+StagesOf: TypeAlias = Callable[[Persona], Stages]
+"""What makes the replies of a persona."""
 
 
 class Turn:

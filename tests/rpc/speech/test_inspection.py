@@ -12,6 +12,7 @@ from services.runtime.check import Finding, Verdict, tell
 from services.runtime.settings import load
 from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
+from services.speech.profiles.choice import choose_profiles
 from services.speech.settings import SpeechSettings
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
@@ -163,8 +164,9 @@ async def test_a_wrong_persona_is_a_problem_and_the_others_are_listed(
     assert "there is no voice nobody" in problems(found)["persona"]
     assert [each.found for each in found if each.subject == "personas"] == ["concierge"]
     # At the start it is one loud line, and the others work.
+    settings = load(SpeechSettings)
     with structlog.testing.capture_logs() as told:
-        personas = read_personas(load(SpeechSettings))
+        personas = read_personas(settings, choose_profiles(settings))
     assert list(personas.by_id) == ["concierge"]
     (line,) = told
     assert (line["log_level"], "PERSONA LEFT OUT" in line["event"]) == ("error", True)
