@@ -42,6 +42,12 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
+from services.speech.provider_settings import Price
+from services.speech.providers.counting import (
+    CountedChatModel,
+    CountedRecognizer,
+    CountedSynthesizer,
+)
 from services.speech.providers.factory import Trio
 from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.openai_chat import OpenAiChatModel
@@ -521,6 +527,7 @@ class Script:
     synthesizer: ScriptedSynthesizer = field(default_factory=ScriptedSynthesizer)
     provider: OpenAiRecognizer | OpenAiChatModel | OpenAiSynthesizer | None = None
     """Takes the place of the scripted one of its stage."""
+    chat_price: Price | None = None
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
     task_start_s: float = 60.0
@@ -573,7 +580,11 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
     async with running(
         _options(script.service_token),
         providers=Providers(
-            default=Trio(recognizer=recognizer, chat=chat, synthesizer=synthesizer),
+            default=Trio(
+                recognizer=CountedRecognizer(recognizer, None),
+                chat=CountedChatModel(chat, script.chat_price),
+                synthesizer=CountedSynthesizer(synthesizer, None),
+            ),
             embedder=LetterEmbedder(),
             listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
         ),

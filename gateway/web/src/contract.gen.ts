@@ -507,6 +507,20 @@ export interface components {
             lastSequence: number;
         };
         /**
+         * Cost
+         * @description An amount of money.
+         */
+        Cost: {
+            /**
+             * Currency
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /** Amount */
+            amount: number;
+        };
+        /**
          * CreateTaskBody
          * @description What to put on air.
          */
@@ -1340,6 +1354,41 @@ export interface components {
              * @description Each task's rounded up; growing while one runs.
              */
             billableSeconds: number;
+            /**
+             * Inputtokens
+             * @description What language models read, in turns that are over.
+             */
+            inputTokens: number;
+            /**
+             * Cachedtokens
+             * @description Those of them that were cached.
+             */
+            cachedTokens: number;
+            /**
+             * Outputtokens
+             * @description What they wrote.
+             */
+            outputTokens: number;
+            /**
+             * Estimatedtokens
+             * @description Tokens of all that were estimated, as the provider did not count them.
+             */
+            estimatedTokens: number;
+            /**
+             * Characters
+             * @description What synthesizers were sent.
+             */
+            characters: number;
+            /**
+             * Recognizedseconds
+             * @description Audio that recognisers were sent.
+             */
+            recognizedSeconds: number;
+            /**
+             * Costs
+             * @description Of providers with a price, by currency.
+             */
+            costs?: components["schemas"]["Cost"][];
         };
         /**
          * Voice

@@ -29,6 +29,7 @@ from services.speech.conversation.turn_input import (
     is_prompt,
 )
 from services.speech.conversation.turn_queue import Permit, QueuedTurn, TurnQueue, always
+from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
@@ -92,6 +93,7 @@ class Conversation:
         self._stages = stages
         self._queue = TurnQueue(request_ids)
         self._permit = permit
+        self.usage = UsageMeter()
         self._running: _RunningTurn | None = None
         self._last_reply: _LastReply | None = None
         self._resumption = Resumption()
@@ -142,7 +144,11 @@ class Conversation:
             return None
         dialogue = self._stages(reply_voice.persona).dialogue
         deltas = dialogue.reply(
-            text, persona=reply_voice.persona, language=reply_voice.language, history=self._history
+            text,
+            persona=reply_voice.persona,
+            language=reply_voice.language,
+            history=self._history,
+            on_usage=self.usage.add,
         )
         generation = Generation(deltas)
         generation.begin()
@@ -277,6 +283,7 @@ class Conversation:
                 stages=self._stages(queued.reply_voice.persona),
                 speaker=queued.speaker,
                 history=self._history,
+                usage=self.usage,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

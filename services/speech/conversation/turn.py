@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 import structlog
@@ -27,6 +27,7 @@ from services.speech.conversation.turn_input import (
     TurnInput,
     WrittenInput,
 )
+from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import (
     LocalizedText,
@@ -85,6 +86,7 @@ class Turn:
         stages: Stages,
         speaker: Speaker,
         history: History,
+        usage: UsageMeter,
         publish: Callable[[Event], None],
         cut: asyncio.Future[None],
     ) -> None:
@@ -94,6 +96,7 @@ class Turn:
         self._stages = stages
         self._speaker = speaker
         self._history = history
+        self._usage = usage
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
@@ -185,7 +188,7 @@ class Turn:
                 transcript = await transcript_of(
                     spoken,
                     self._stages.recognizer,
-                    self._reply_voice.recognition,
+                    replace(self._reply_voice.recognition, on_usage=self._usage.add),
                     publish=self._publish,
                 )
                 self._take(transcript)
@@ -242,6 +245,7 @@ class Turn:
             persona=self._reply_voice.persona,
             language=self._reply_voice.language,
             history=self._history,
+            on_usage=self._usage.add,
         )
 
     def _reply(self, generation: Generation) -> Reply:
@@ -254,6 +258,7 @@ class Turn:
             ledger=self._ledger,
             waterfall=self._waterfall,
             publish=self._publish,
+            on_usage=self._usage.add,
         )
 
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:
@@ -280,7 +285,7 @@ class Turn:
 
     def _end(self, event: TurnFinished | TurnFailed) -> None:
         self._remember(event.heard_text)
-        self._publish(event)
+        self._publish(replace(event, usage=self._usage.take()))
         outcome.report(event, self._waterfall, turn_id=self._turn_id)
 
     def _remember(self, heard_text: str) -> None:

@@ -19,8 +19,15 @@ from services.speech.provider_settings import (
     EmbeddedChatSettings,
     EmbeddedRecognizerSettings,
     EmbeddedSynthesizerSettings,
+    Price,
+    VendorSettings,
 )
 from services.speech.providers.checks import check_profiles
+from services.speech.providers.counting import (
+    CountedChatModel,
+    CountedRecognizer,
+    CountedSynthesizer,
+)
 from services.speech.providers.embedded import EmbeddedModels
 from services.speech.providers.failover.breaker import OutageRules
 from services.speech.providers.failover.chat import FailoverChatModel
@@ -106,6 +113,7 @@ class _Opener:
             recognizer=await self._joined(
                 profile.recognizer,
                 self._recognizer,
+                counted=CountedRecognizer,
                 metered=MeteredRecognizer,
                 failover=FailoverRecognizer.open,
             ),
@@ -113,6 +121,7 @@ class _Opener:
             synthesizer=await self._joined(
                 profile.synthesizer,
                 self._synthesizer,
+                counted=CountedSynthesizer,
                 metered=MeteredSynthesizer,
                 failover=lambda synthesizers, rules: FailoverSynthesizer.open(
                     synthesizers,
@@ -132,7 +141,11 @@ class _Opener:
         if self._chat_model is None and isinstance(chain.first, EmbeddedChatSettings):
             return None
         return await self._joined(
-            chain, self._chat, metered=MeteredChatModel, failover=FailoverChatModel.open
+            chain,
+            self._chat,
+            counted=CountedChatModel,
+            metered=MeteredChatModel,
+            failover=FailoverChatModel.open,
         )
 
     async def _joined(
@@ -140,6 +153,7 @@ class _Opener:
         chain: Chain[S],
         open: Callable[[S], AbstractAsyncContextManager[P]],
         *,
+        counted: Callable[[P, Price | None], P],
         metered: Callable[[P], P],
         failover: Callable[[Sequence[P], FailoverRules], AbstractAsyncContextManager[P]],
         key: Hashable = (),
@@ -147,7 +161,8 @@ class _Opener:
         """Return a chain as one with failover, which counts its calls itself, or the only one."""
         settings = tuple(each.setting for each in chain.providers)
         providers = [
-            await self._once(each.setting, partial(open, each)) for each in chain.providers
+            counted(await self._once(each.setting, partial(open, each)), _price(each))
+            for each in chain.providers
         ]
         match providers:
             case [only]:
@@ -187,3 +202,7 @@ class _Opener:
                 return self._models.open_synthesizer()
             case vendor:
                 return registry.open_synthesizer(vendor)
+
+
+def _price(provider: Option) -> Price | None:
+    return provider.price if isinstance(provider, VendorSettings) else None

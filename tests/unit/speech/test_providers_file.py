@@ -1,6 +1,5 @@
 """What a file of providers says, and what is told of its faults."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,7 @@ def read(path: Path, text: str, **environment: str) -> Profiles:
 
 def key_of(vendor: object) -> str | None:
     assert isinstance(vendor, VendorSettings)
-    return vendor.key and vendor.key.get_secret_value()
+    return None if vendor.key is None else vendor.key.get_secret_value()
 
 
 def test_a_file_names_providers_and_the_order_of_several_fallbacks(path: Path) -> None:
@@ -184,7 +183,7 @@ def test_a_fallback_of_a_model_that_there_is_none_of_is_told(path: Path) -> None
     "given", [{"SPEECH_CHAT": "openai"}, {"SPEECH_CHAT_API_KEY_FILE": "/run/secrets/key"}]
 )
 def test_a_file_beside_variables_of_stages_is_refused(
-    path: Path, monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str]
+    path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
 ) -> None:
     path.write_text(GOOD, encoding="utf-8")
     monkeypatch.setenv("SPEECH_PROVIDERS", str(path))
