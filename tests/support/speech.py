@@ -236,7 +236,7 @@ class LetterEmbedder:
         return unit
 
 
-def scripted_personas() -> Personas:
+def scripted_personas(*, tutor_profile: str = "") -> Personas:
     """Two personas: a host in English and Chinese, and a tutor in English."""
     english = PersonaLanguage(
         language_code="en",
@@ -265,7 +265,11 @@ def scripted_personas() -> Personas:
         languages=(english, chinese),
     )
     tutor = Persona(
-        persona_id="tutor", display_name="Tutor", description="Teaches.", languages=(english,)
+        persona_id="tutor",
+        display_name="Tutor",
+        description="Teaches.",
+        languages=(english,),
+        profile=tutor_profile,
     )
     return Personas(by_id={"host": host, "tutor": tutor}, default_id="host")
 
@@ -528,6 +532,8 @@ class Script:
     provider: OpenAiRecognizer | OpenAiChatModel | OpenAiSynthesizer | None = None
     """Takes the place of the scripted one of its stage."""
     chat_price: Price | None = None
+    tutor: Trio | None = None
+    """Serves the tutor, by a profile of its own."""
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
     task_start_s: float = 60.0
@@ -585,10 +591,11 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
                 chat=CountedChatModel(chat, script.chat_price),
                 synthesizer=CountedSynthesizer(synthesizer, None),
             ),
+            by_profile={} if script.tutor is None else {"school": script.tutor},
             embedder=LetterEmbedder(),
             listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
         ),
-        personas=scripted_personas(),
+        personas=scripted_personas(tutor_profile="" if script.tutor is None else "school"),
         task_target=neighbours_address,
         avatar_target=neighbours_address,
         drain_s=script.drain_s,

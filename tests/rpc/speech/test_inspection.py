@@ -1,6 +1,7 @@
 """What the doctor checks of speech: settings, personas, voices, and a round trip per vendor."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,6 +31,11 @@ def answering(content_type: str, body: bytes, status: int = 200) -> Behaviour:
 
 def chatting(event: str) -> Behaviour:
     return answering("text/event-stream", f"data: {event}\n\ndata: [DONE]\n\n".encode())
+
+
+def refusing(status: int, message: str) -> Behaviour:
+    body = json.dumps({"error": {"message": message}}).encode()
+    return answering("application/json", body, status)
 
 
 TRANSCRIBING = answering("application/json", b'{"text": ""}')
@@ -68,7 +74,10 @@ async def test_each_vendor_is_asked_once(
     vendors = await hired(stack, monkeypatch, GOOD)
     found = list(await inspect())
     assert not problems(found)
-    assert {f"SPEECH_{stage}" for stage in STAGES} < {each.subject for each in found}
+    told = {each.subject: each.found for each in found}
+    for stage in STAGES:
+        assert re.search(r" answers after \d+\.\d\d s", told[f"SPEECH_{stage}"])
+    assert "; voices: coral, alloy, ash" in told["SPEECH_SYNTHESIZER"]
     for stage, vendor in vendors.items():
         (request,) = vendor.requests
         assert request.headers["authorization"] == f"Bearer key-of-{stage}"
@@ -79,6 +88,19 @@ async def test_each_vendor_is_asked_once(
     [
         ("CHAT", answering("application/json", b"{}", 401), "the key is not accepted"),
         ("CHAT_FALLBACK", answering("application/json", b"{}", 404), "no such address or model"),
+        (
+            "CHAT",
+            refusing(404, "The model gpt-4o-mini does not exist"),
+            "the model gpt-4o-mini does not exist there, or this key may not use it",
+        ),
+        (
+            "SYNTHESIZER",
+            refusing(400, "Invalid value for voice"),
+            "this key may not use the voice coral, or there is none of the name",
+        ),
+        ("CHAT", refusing(403, "Request timestamp too skewed"), "this machine's clock is wrong"),
+        ("RECOGNIZER", refusing(402, "Pay first"), "the account has no balance left"),
+        ("RECOGNIZER", refusing(429, "Insufficient balance"), "the account has no balance left"),
         ("CHAT", chatting(EMPTY), "without a word"),
         ("RECOGNIZER", answering("application/json", b"{}", 429), "the quota is used up"),
         ("RECOGNIZER", answering("application/json", b"<html>"), "malformed"),
@@ -107,7 +129,43 @@ async def test_an_unreachable_vendor_is_named(
 ) -> None:
     monkeypatch.setenv("SPEECH_CHAT", "openai")
     monkeypatch.setenv("SPEECH_CHAT_BASE_URL", "http://127.0.0.1:9/v1")
-    assert "http://127.0.0.1:9/v1" in problems(list(await inspect()))["SPEECH_CHAT"]
+    told = problems(list(await inspect()))["SPEECH_CHAT"]
+    assert told.startswith("http://127.0.0.1:9/v1: ")
+    assert "nothing answers there" in told
+
+
+async def test_the_providers_of_a_file_are_asked_by_name(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = await stack.enter_async_context(scripted_vendor(chatting(REPLY)))
+    bad = await stack.enter_async_context(scripted_vendor(refusing(401, "no")))
+    path = tmp_path / "providers.toml"
+    path.write_text(
+        f'[chats.brain]\nkind = "openai"\nbase_url = "{good.base_url}"\n'
+        f'[chats.spare]\nkind = "openai"\nbase_url = "{bad.base_url}"\n'
+        '[profiles.shop]\nchat = ["brain", "spare"]\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SPEECH_PROVIDERS", str(path))
+    found = list(await inspect())
+    told = {each.subject: each for each in found}
+    assert told["providers"].found == f"{path}: profiles shop"
+    assert told["chats.brain"].verdict is Verdict.FINE
+    assert "the key is not accepted" in problems(found)["chats.spare"]
+    assert "chats.spare.api_key" in told["chats.spare"].remedy
+    assert len(good.requests) == len(bad.requests) == 1
+
+
+async def test_a_fault_of_the_file_is_told_by_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text('[chats.brain]\nkind = "opnai"\n[profiles.shop]\n', encoding="utf-8")
+    monkeypatch.setenv("SPEECH_PROVIDERS", str(path))
+    await tell(inspect)
+    [told] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told["subject"] == str(path)
+    assert told["found"].startswith("chats.brain.kind: must be one of 'embedded',")
 
 
 @pytest.mark.parametrize(
