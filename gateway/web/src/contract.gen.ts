@@ -543,7 +543,7 @@ export interface components {
             personaId: string | null;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -906,7 +906,7 @@ export interface components {
             text: string;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -1482,7 +1482,7 @@ export interface components {
             taskId: string;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -3034,7 +3034,7 @@ export interface operations {
                     taskId: string;
                     /**
                      * Lang
-                     * @description Language, BCP-47, such as `en` or `zh`.
+                     * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
                      */
                     lang?: string;
                     /**
