@@ -234,6 +234,28 @@ async def test_the_command_line_shows_usage(real: RunningGateway) -> None:
     assert (await gateway.usage_csv({})).startswith("day,user_id,")
 
 
+def test_the_command_line_adds_money_up_by_currency() -> None:
+    rows = [
+        from_usage_row(
+            pb.UsageRow(
+                user_id=user,
+                tasks=1,
+                providers=[
+                    pb.ProviderTotals(currency="EUR", cost_micros=1_250_000, input_tokens=90),
+                    pb.ProviderTotals(currency="USD", cost_micros=500_000, characters=7),
+                ],
+            )
+        ).to_json()
+        for user in ("ann", "bob")
+    ]
+    shown = StringIO()
+    Console(file=shown, width=200).print(usage.table_of(rows))
+    *_, total_in_euros, total_in_dollars = shown.getvalue().splitlines()
+    assert "180" in total_in_euros
+    assert "2.5000 EUR" in total_in_euros
+    assert "1.0000 USD" in total_in_dollars
+
+
 async def test_a_user_without_budget_is_told_to_wait() -> None:
     async with (
         task_service(service_token=TOKEN, budget_user_seconds=9) as address,
