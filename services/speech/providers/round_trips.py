@@ -5,8 +5,9 @@ import math
 import re
 import time
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TypeVar
 
 from services.runtime.check import Finding, Verdict
@@ -18,7 +19,11 @@ from services.speech.ports import (
     Synthesizer,
 )
 from services.speech.profiles.profile import Profiles
-from services.speech.provider_settings import SynthesizerVendorSettings, VendorSettings
+from services.speech.provider_settings import (
+    ChatVendorSettings,
+    SynthesizerVendorSettings,
+    VendorSettings,
+)
 from services.speech.providers.probes import probe_chat, probe_recognizer, probe_synthesizer
 from services.speech.streams import Deadlines
 from services.speech.vendors import registry
@@ -36,21 +41,17 @@ _BALANCE = re.compile(r"balance|arrear|billing|credit|payment|欠费|余额", re
 
 async def ask_vendors(profiles: Profiles) -> Sequence[Finding]:
     """Ask each vendor for something small, all at once."""
-    return await asyncio.gather(*_round_trips(profiles))
+    return await asyncio.gather(*map(_ask, profiles.vendors))
 
 
-def _round_trips(profiles: Profiles) -> Iterator[Awaitable[Finding]]:
-    asked: set[str] = set()
-    for profile in profiles.by_name.values():
-        for stage, ask in (
-            (profile.recognizer, _ask_recognizer),
-            (profile.chat, _ask_chat),
-            (profile.synthesizer, _ask_synthesizer),
-        ):
-            for each in stage.providers:
-                if isinstance(each, VendorSettings) and each.setting not in asked:
-                    asked.add(each.setting)
-                    yield ask(each)
+async def _ask(vendor: VendorSettings) -> Finding:
+    match vendor:
+        case ChatVendorSettings():
+            return await _asked(vendor, registry.open_chat(vendor, PATIENCE), probe_chat)
+        case SynthesizerVendorSettings():
+            return await _ask_synthesizer(vendor)
+        case _:
+            return await _ask_recognizer(vendor)
 
 
 async def _ask_recognizer(vendor: VendorSettings) -> Finding:
@@ -60,18 +61,39 @@ async def _ask_recognizer(vendor: VendorSettings) -> Finding:
     return await _asked(vendor, registry.open_recognizer(vendor, PATIENCE), probe)
 
 
-async def _ask_chat(vendor: VendorSettings) -> Finding:
-    return await _asked(vendor, registry.open_chat(vendor, PATIENCE), probe_chat)
-
-
-async def _ask_synthesizer(vendor: VendorSettings) -> Finding:
+async def _ask_synthesizer(vendor: SynthesizerVendorSettings) -> Finding:
     async def probe(synthesizer: Synthesizer) -> str:
         await probe_synthesizer(synthesizer)
-        names = [voice.voice_id for voice in synthesizer.voices]
-        more = f" and {len(names) - SHOWN_VOICES} more" if len(names) > SHOWN_VOICES else ""
-        return f"; voices: {', '.join(names[:SHOWN_VOICES])}{more}"
+        return f"; voices: {_some([voice.voice_id for voice in synthesizer.voices])}"
 
-    return await _asked(vendor, registry.open_synthesizer(vendor, PATIENCE), probe)
+    finding = await _asked(vendor, registry.open_synthesizer(vendor, PATIENCE), probe)
+    if finding.verdict is not Verdict.FINE:
+        return finding
+    offered = await _offered(vendor)
+    if offered is None or not (missing := set(vendor.voice_ids) - set(offered)):
+        return finding
+    return replace(
+        finding,
+        verdict=Verdict.WARNING,
+        found=f"{finding.found}; it does not list {', '.join(sorted(missing))}",
+        remedy=f"Set {vendor.told('voices')} to some of {_some(offered)}.",
+    )
+
+
+async def _offered(vendor: SynthesizerVendorSettings) -> Sequence[str] | None:
+    """Return the voices that the vendor lists; None if it lists none for this key."""
+    list_voices = registry.SYNTHESIZERS[vendor.kind].list_voices
+    if list_voices is None:
+        return None
+    try:
+        return [each.voice_id for each in await list_voices(vendor, PATIENCE)]
+    except ProviderError:
+        return None  # That it speaks is what counts.
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_VOICES} more" if len(names) > SHOWN_VOICES else ""
+    return f"{', '.join(names[:SHOWN_VOICES])}{more}"
 
 
 async def _asked(

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,16 @@ from services.runtime.check import Finding, Verdict, tell
 from services.runtime.settings import load
 from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
+from services.speech.ports import ProviderError, Voice
 from services.speech.profiles.choice import choose_profiles
+from services.speech.provider_settings import VendorSettings
+from services.speech.providers.round_trips import PATIENCE
 from services.speech.settings import SpeechSettings
+from services.speech.streams import Deadlines
+from services.speech.vendors import registry
+from services.speech.vendors.azure_speech import AzureSpeechSettings, list_voices
+from services.speech.vendors.registry import SYNTHESIZERS
+from services.speech.voices import any_language
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 REPLY = json.dumps({"choices": [{"delta": {"content": "OK."}, "finish_reason": "stop"}]})
@@ -229,3 +238,55 @@ async def test_a_wrong_persona_is_a_problem_and_the_others_are_listed(
     (line,) = told
     assert (line["log_level"], "PERSONA LEFT OUT" in line["event"]) == ("error", True)
     assert "guest.toml: languages.en.voice: there is no voice nobody" in line["faults"]
+
+
+async def test_voices_that_the_vendor_does_not_list_are_told(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def list_voices(settings: VendorSettings, deadlines: Deadlines) -> Sequence[Voice]:
+        return any_language(["alloy", "ash"])
+
+    listing = replace(SYNTHESIZERS["openai"], list_voices=list_voices)
+    monkeypatch.setitem(registry.SYNTHESIZERS, "openai", listing)
+    await hired(stack, monkeypatch, {"SYNTHESIZER": SPEAKING})
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_VOICES", "alloy,coral,nova")
+    [told] = [each for each in await inspect() if each.subject == "SPEECH_SYNTHESIZER"]
+    assert told.verdict is Verdict.WARNING
+    assert "it does not list coral, nova" in told.found
+    assert told.remedy == "Set SPEECH_SYNTHESIZER_VOICES to some of alloy, ash."
+
+
+async def azure_at(vendor: Vendor) -> Sequence[Voice]:
+    """The voices that Azure lists at a vendor's address."""
+    address = vendor.base_url.removesuffix("/v1").replace("http", "ws")
+    settings = AzureSpeechSettings.model_validate(
+        {"setting": "synthesizers.a", "base_url": address, "api_key": "key-of-a"}
+    )
+    return await list_voices(settings, PATIENCE)
+
+
+async def test_azure_lists_the_voices_of_a_region(stack: AsyncExitStack) -> None:
+    body = b'[{"ShortName": "en-US-Ava", "DisplayName": "Ava", "Locale": "en-US"}]'
+    vendor = await stack.enter_async_context(scripted_vendor(answering("application/json", body)))
+    [voice] = await azure_at(vendor)
+    assert (voice.voice_id, voice.display_name, voice.language_codes) == (
+        "en-US-Ava",
+        "Ava",
+        ("en-US",),
+    )
+    [request] = vendor.requests
+    assert request.path == "/cognitiveservices/voices/list"
+    assert request.headers["ocp-apim-subscription-key"] == "key-of-a"
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "fault"), [(b"[{}]", 200, "it lists no voices"), (b"", 401, "status 401")]
+)
+async def test_azure_may_list_no_voices(
+    stack: AsyncExitStack, body: bytes, status: int, fault: str
+) -> None:
+    behaviour = answering("application/json", body, status)
+    vendor = await stack.enter_async_context(scripted_vendor(behaviour))
+    with pytest.raises(ProviderError, match=fault):
+        await azure_at(vendor)
