@@ -18,6 +18,7 @@ from services.speech.embedded.detector import EarshotDetector
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_personas
+from services.speech.providers.factory import Trio
 from services.speech.settings import SpeechSettings
 
 EARS = "BENCH_EARS"
@@ -30,9 +31,9 @@ async def main() -> None:
     configure_logs("speech")
     has_real_ears = os.environ.get(EARS) == "real"
     providers = Providers(
-        recognizer=TimedRecognizer(),
-        chat=TimedChat(),
-        synthesizer=TimedSynthesizer(),
+        default=Trio(
+            recognizer=TimedRecognizer(), chat=TimedChat(), synthesizer=TimedSynthesizer()
+        ),
         embedder=None,
         listening=Listening(
             make_detector=EarshotDetector if has_real_ears else LoudnessDetector,

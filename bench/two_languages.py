@@ -28,6 +28,7 @@ from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_personas
 from services.speech.ports import ChatModel, SpeechRequest
 from services.speech.providers.embedded import only_file
+from services.speech.providers.factory import Trio
 from services.speech.settings import PERSONAS
 from services.speech.streams import once
 from services.speech.text.segmentation import is_cjk
@@ -97,9 +98,11 @@ async def real_speech(
         running(
             OPTIONS,
             providers=Providers(
-                recognizer=GuardedRecognizer(stack.recognizer, weigh=weigh),
-                chat=chat,
-                synthesizer=stack.synthesizer,
+                default=Trio(
+                    recognizer=GuardedRecognizer(stack.recognizer, weigh=weigh),
+                    chat=chat,
+                    synthesizer=stack.synthesizer,
+                ),
                 embedder=stack.embedder,
                 listening=listening,
             ),

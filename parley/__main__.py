@@ -163,6 +163,16 @@ def check_personas(
     raise typer.Exit(subprocess.run(words, check=False).returncode)
 
 
+@app.command("providers")
+def list_providers(
+    is_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List who can recognise, reply and speak, and what can be set for each."""
+    # The speech service's own list: what it would read at startup.
+    words = (sys.executable, "-m", "services.speech.provider_list", *(["--json"] * is_json))
+    raise typer.Exit(subprocess.run(words, check=False).returncode)
+
+
 def _repair(what: str) -> int:
     words = (sys.executable, "-m", "services.task.repair", what)
     return subprocess.run(words, check=False).returncode

@@ -1,6 +1,6 @@
 """`parley usage` and `parley reconcile`: what tasks cost, and what should not be running."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +9,12 @@ from parley.gateway import Json
 from parley.terminal import printable
 
 _SECONDS_PER_MINUTE = 60
+_PROVIDERS = {
+    "Tokens in": "inputTokens",
+    "Tokens out": "outputTokens",
+    "Characters": "characters",
+    "Heard s": "recognizedSeconds",
+}
 
 
 def table_of(rows: Sequence[Json]) -> Table:
@@ -16,7 +22,8 @@ def table_of(rows: Sequence[Json]) -> Table:
     is_by_task = any("taskId" in row for row in rows)
     table = Table(show_edge=False, pad_edge=False, show_footer=True)
     totals = {
-        name: sum(row[name] for row in rows) for name in ("tasks", "turns", "billableSeconds")
+        name: sum(row.get(name, 0) for row in rows)
+        for name in ("tasks", "turns", "billableSeconds", *_PROVIDERS.values())
     }
     table.add_column("Day", "All", no_wrap=True)
     table.add_column("User")
@@ -25,6 +32,9 @@ def table_of(rows: Sequence[Json]) -> Table:
     for heading, name in (("Tasks", "tasks"), ("Turns", "turns")):
         table.add_column(heading, str(totals[name]), justify="right")
     table.add_column("Minutes", _minutes(totals["billableSeconds"]), justify="right")
+    for heading, name in _PROVIDERS.items():
+        table.add_column(heading, f"{totals[name]:,.0f}", justify="right")
+    table.add_column("Cost", _costs(each for row in rows for each in row["costs"]), justify="right")
     for row in rows:
         names = (row.get("userId", ""), *((row["taskId"],) if is_by_task else ()))
         table.add_row(
@@ -33,6 +43,8 @@ def table_of(rows: Sequence[Json]) -> Table:
             str(row["tasks"]),
             str(row["turns"]),
             _minutes(row["billableSeconds"]),
+            *(f"{row[name]:,.0f}" for name in _PROVIDERS.values()),
+            _costs(row["costs"]),
         )
     return table
 
@@ -50,6 +62,14 @@ def show_findings(findings: Sequence[Json], console: Console, *, is_dry: bool) -
         which = each.get("taskId") or each.get("avatarId", "")
         table.add_row(what, *map(printable, (which, each["streamId"], each["reason"])))
     console.print(table)
+
+
+def _costs(costs: Iterable[Json]) -> str:
+    """Return amounts of money, added up by currency."""
+    sums: dict[str, float] = {}
+    for each in costs:
+        sums[each["currency"]] = sums.get(each["currency"], 0.0) + each["amount"]
+    return "\n".join(f"{amount:,.4f} {currency}" for currency, amount in sorted(sums.items()))
 
 
 def _minutes(seconds: int) -> str:

@@ -13,9 +13,21 @@ from gateway.contract.json_model import JsonModel
 from gateway.contract.wire import enum_name
 
 CSV = "text/csv"
-COLUMNS = ("day", "user_id", "task_id", "tasks", "turns", "billable_seconds")
+COLUMNS = (
+    *("day", "user_id", "task_id", "tasks", "turns", "billable_seconds"),
+    *("input_tokens", "cached_tokens", "output_tokens", "estimated_tokens", "characters"),
+    *("recognized_seconds", "costs"),
+)
+_MICROS = 1_000_000
 # What makes a spreadsheet take a text for a formula, also after what it strips.
 _FORMULA = tuple("=+-@\t\r\n")
+
+
+class Cost(JsonModel):
+    """An amount of money."""
+
+    currency: str = Field(description="ISO 4217.", examples=["USD"])
+    amount: float
 
 
 class UsageRow(JsonModel):
@@ -29,6 +41,17 @@ class UsageRow(JsonModel):
     tasks: int
     turns: int
     billable_seconds: int = Field(description="Each task's rounded up; growing while one runs.")
+    input_tokens: int = Field(description="What language models read, in turns that are over.")
+    cached_tokens: int = Field(description="Those of them that were cached.")
+    output_tokens: int = Field(description="What they wrote.")
+    estimated_tokens: int = Field(
+        description="Tokens of all that were estimated, as the provider did not count them."
+    )
+    characters: int = Field(description="What synthesizers were sent.")
+    recognized_seconds: float = Field(description="Audio that recognisers were sent.")
+    costs: list[Cost] = Field(
+        default_factory=list, description="Of providers with a price, by currency."
+    )
 
 
 class UsageReport(JsonModel):
@@ -73,6 +96,19 @@ def from_usage_row(row: pb.UsageRow) -> UsageRow:
         tasks=row.tasks,
         turns=row.turns,
         billable_seconds=row.billable_seconds,
+        input_tokens=sum(each.input_tokens for each in row.providers),
+        cached_tokens=sum(each.cached_tokens for each in row.providers),
+        output_tokens=sum(each.output_tokens for each in row.providers),
+        estimated_tokens=sum(each.estimated_tokens for each in row.providers),
+        characters=sum(each.characters for each in row.providers),
+        recognized_seconds=round(
+            sum(each.recognized_duration.ToMilliseconds() for each in row.providers) / 1000, 3
+        ),
+        costs=[
+            Cost(currency=each.currency, amount=each.cost_micros / _MICROS)
+            for each in row.providers
+            if each.currency
+        ],
     )
 
 
@@ -98,8 +134,10 @@ def to_csv(rows: Iterable[UsageRow], *, has_header: bool) -> str:
     return text.getvalue()
 
 
-def _cell(value: str | int | None) -> str | int:
+def _cell(value: str | float | list[Cost] | None) -> str | float:
     """Return a cell that a spreadsheet shows as it is: a user id may begin like a formula."""
+    if isinstance(value, list):
+        return "; ".join(f"{each.amount:.6f} {each.currency}" for each in value)
     if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return "" if value is None else value

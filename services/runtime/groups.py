@@ -51,10 +51,22 @@ class SettingsGroup(CheckedTexts):
 
 
 class Option(SettingsGroup):
-    """A group that can be chosen by its `kind`; `setting` is the variable that chose it."""
+    """A group that can be chosen by its `kind`.
+
+    `setting` is what chose it: a variable, or a table of a file such as `chats.main`.
+    """
 
     kind: ClassVar[str]
     setting: str
+
+    @property
+    def table(self) -> str:
+        """The name of the table that chose it; empty for a variable."""
+        return self.setting.partition(".")[2]
+
+    def told(self, field: str) -> str:
+        """Return the name under which an operator sets a field."""
+        return f"{self.setting}.{field}" if self.table else f"{self.setting}_{field.upper()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

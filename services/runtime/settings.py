@@ -115,6 +115,12 @@ def load(settings_type: type[S]) -> S:
     return settings
 
 
+def require_ways(urls: Iterable[str]) -> None:
+    """Raise SettingsError for what in the environment prevents calls of these URLs."""
+    if faults := _ways_faults(urls):
+        raise SettingsError("\n".join(faults.values()))
+
+
 def _ways_faults(urls: Iterable[str]) -> dict[str, str]:
     """Return what in the environment prevents these calls."""
     faults = {}

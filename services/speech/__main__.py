@@ -12,16 +12,18 @@ from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
 from services.speech.personas.catalogue import Personas, load_personas
 from services.speech.personas.format import PersonaError
+from services.speech.profiles.choice import choose_profiles
+from services.speech.profiles.profile import Profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 
 log = structlog.get_logger(__name__)
 
 
-def read_personas(settings: SpeechSettings) -> Personas:
+def read_personas(settings: SpeechSettings, profiles: Profiles) -> Personas:
     """Return the personas, and log those with invalid files as errors. Raises PersonaError."""
     personas = load_personas(
-        settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(settings)
+        settings.personas_folder, default_id=settings.default_persona, offer=voice_offer(profiles)
     )
     for error in personas.left_out:
         log.error("PERSONA LEFT OUT: invalid file", faults="; ".join(error.faults))
@@ -36,9 +38,10 @@ async def main() -> None:
     address = advertised_address(
         settings.advertised_address, host=settings.host, port=settings.port, prefix="SPEECH"
     )
-    personas = read_personas(settings)
+    profiles = choose_profiles(settings)
+    personas = read_personas(settings, profiles)
     async with (
-        open_providers(settings, library, personas) as providers,
+        open_providers(settings, profiles, library, personas) as providers,
         running(
             serving_options(settings),
             providers=providers,

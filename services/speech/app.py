@@ -1,9 +1,9 @@
 """The composition of the speech service: from settings to a running server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
@@ -22,7 +22,7 @@ from services.speech.conversation.registry import (
 )
 from services.speech.conversation.stream_factory import StreamFactory
 from services.speech.conversation.task_records import START_S, TaskRecords
-from services.speech.conversation.turn import Stages
+from services.speech.conversation.turn import Stages, StagesOf
 from services.speech.dialogue.replies import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
@@ -33,8 +33,10 @@ from services.speech.listening.audio_input import Listening
 from services.speech.listening.guard import GuardedRecognizer
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Personas
-from services.speech.ports import ChatModel, Embedder, Recognizer, Synthesizer
-from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
+from services.speech.ports import Embedder
+from services.speech.profiles.profile import Profiles
+from services.speech.providers.factory import Trio, open_profiles
+from services.speech.providers.failover.breaker import OutageRules
 from services.speech.servicer import SpeechServicer
 from services.speech.settings import SpeechSettings
 
@@ -43,37 +45,48 @@ SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """What serves the stages of a turn.
+    """What serves the stages of a turn: by default, and in the profiles that personas choose.
 
-    Without a `chat` model only curated answers are given; without an `embedder` the model gets no
-    facts.
+    Without an `embedder` the models get no facts.
     """
 
-    recognizer: Recognizer
-    chat: ChatModel | None
-    synthesizer: Synthesizer
+    default: Trio
+    by_profile: Mapping[str, Trio] = field(default_factory=dict)
     embedder: Embedder | None
     listening: Listening
 
 
 @asynccontextmanager
 async def open_providers(
-    settings: SpeechSettings, library: LibrarySettings, personas: Personas
+    settings: SpeechSettings, profiles: Profiles, library: LibrarySettings, personas: Personas
 ) -> AsyncIterator[Providers]:
-    """Open what the settings choose; raises ModelStoreError when a model is missing."""
+    """Open what the personas need of the profiles.
+
+    Raises ModelStoreError when a model is missing, SettingsError for choices that do not fit.
+    """
     store = open_store(library)
     await asyncio.to_thread(load_dictionary)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        recognizer = await enter(open_recognizer(settings, store))
-        synthesizer = await enter(open_synthesizer(settings, store))
-        prompts = [system_message(each) for each in personas.get("").languages]
-        chat = await enter(open_chat(settings, store, library, read_ahead=prompts))
+        chosen = {each.profile for each in personas.by_id.values()} - {""}
+        opened = await enter(
+            open_profiles(
+                profiles.only(chosen),
+                store,
+                library,
+                threads=settings.threads,
+                outage=OutageRules(tries=settings.outage_tries),
+                read_ahead=[system_message(each) for each in personas.get("").languages],
+            )
+        )
+        by_profile = {
+            name: replace(trio, recognizer=GuardedRecognizer(trio.recognizer, weigh=weigh))
+            for name, trio in opened.items()
+        }
         turn_end = await enter(SmartTurnModel.load(ASSETS / "smart-turn-v3.2-cpu.onnx", threads=1))
         yield Providers(
-            recognizer=GuardedRecognizer(recognizer, weigh=weigh),
-            chat=chat,
-            synthesizer=synthesizer,
+            default=by_profile[profiles.default_name],
+            by_profile=by_profile,
             embedder=await enter(E5Embedder.load(threads=settings.threads, cache=library.cache)),
             listening=Listening(
                 make_detector=EarshotDetector, turn_end=turn_end, rules=ListeningRules()
@@ -98,10 +111,7 @@ async def running(
 
     These call this one at the `address`, by default the one that is listened at.
     """
-    dialogue = await Dialogue.prepare(personas, chat=providers.chat, embedder=providers.embedder)
-    stages = Stages(
-        recognizer=providers.recognizer, dialogue=dialogue, synthesizer=providers.synthesizer
-    )
+    stages = await _prepare_stages(providers, personas)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         tasks = await enter(replicas(task_target, TaskServiceStub))
@@ -128,15 +138,14 @@ async def running(
             avatars=avatars,
             service_token=options.service_token,
             personas=personas,
-            recognizer=providers.recognizer,
-            synthesizer=providers.synthesizer,
+            stages=stages,
             listening=providers.listening,
         )
         servicer = SpeechServicer(
             streams=streams,
             personas=personas,
-            recognizer=providers.recognizer,
-            synthesizer=providers.synthesizer,
+            recognizer=providers.default.recognizer,
+            synthesizer=providers.default.synthesizer,
             longest_utterance_s=providers.listening.rules.longest_s,
         )
         up = await enter(
@@ -151,6 +160,22 @@ async def running(
         replica.listen_at(address or up.address)
         await enter(draining(conversations, within_s=drain_s))
         yield up
+
+
+async def _prepare_stages(providers: Providers, personas: Personas) -> StagesOf:
+    """Return what makes the replies of each persona."""
+    by_profile: dict[str, Stages] = {}
+    for name, trio in {**providers.by_profile, "": providers.default}.items():
+        served = {
+            persona_id: each for persona_id, each in personas.by_id.items() if each.profile == name
+        }
+        dialogue = await Dialogue.prepare(
+            replace(personas, by_id=served), chat=trio.chat, embedder=providers.embedder
+        )
+        by_profile[name] = Stages(
+            recognizer=trio.recognizer, dialogue=dialogue, synthesizer=trio.synthesizer
+        )
+    return lambda persona: by_profile[persona.profile]
 
 
 def serving_options(settings: SpeechSettings) -> ServingOptions:

@@ -10,6 +10,7 @@ from pathlib import Path
 from services.runtime.settings import SettingsError, load
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import PersonaError
+from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 from services.speech.voices import VoiceOffer
@@ -34,6 +35,7 @@ def main() -> int:
     """Check the files given on the command line; return the exit code."""
     try:
         settings = load(SpeechSettings)
+        offer = voice_offer(choose_profiles(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -42,7 +44,7 @@ def main() -> int:
     if not paths:
         print(f"{folder}: there is no persona file (*.toml)", file=sys.stderr)
         return 1
-    return 0 if check(paths, voice_offer(settings)) else 1
+    return 0 if check(paths, offer) else 1
 
 
 if __name__ == "__main__":

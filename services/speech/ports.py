@@ -7,9 +7,9 @@ is normal for a model on a busy machine, so each provider enforces its own deadl
 async iterator early cancels the provider's work.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -65,6 +65,34 @@ class ProviderMuteError(ProviderError):
         self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
     ) -> None:
         super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What requests to a provider used: `audio_s` is what was sent to it, or what it spoke.
+
+    `cached_tokens` are a part of the input's; `estimated_tokens` are those of all that the vendor
+    did not count itself. `cost_micros` is in millionths of the currency, 0 where no price is known.
+    """
+
+    stage: Stage
+    provider: str
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    estimated_tokens: int = 0
+    characters: int = 0
+    audio_s: float = 0.0
+    currency: str = ""
+    cost_micros: int = 0
+
+
+OnUsage: TypeAlias = Callable[[Usage], None]
+"""Gets what a request used once it is over, however it ended."""
+
+
+def ignore_usage(usage: Usage) -> None:
+    """Nobody wants to know."""
 
 
 class TurnEnd(StrEnum):
@@ -127,6 +155,7 @@ class RecognitionRequest:
 
     language_codes: tuple[str, ...]
     hot_words: tuple[str, ...] = ()
+    on_usage: OnUsage = field(default=ignore_usage, compare=False)
 
     @property
     def language_code(self) -> str:
@@ -205,6 +234,7 @@ class ChatRequest:
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
+    on_usage: OnUsage = field(default=ignore_usage, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +308,7 @@ class SpeechRequest:
     speed: float = 1.0
     style: str = ""
     emotion: str = ""
+    on_usage: OnUsage = field(default=ignore_usage, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

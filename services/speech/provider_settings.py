@@ -3,12 +3,12 @@
 A vendor's own are in its file in `vendors/`. docs/providers.md shows how to add one.
 """
 
-from typing import ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from services.runtime.groups import Option
-from services.runtime.values import ApiUrl, Name, Names, Secret
+from services.runtime.values import ApiUrl, Name, Names, Secret, split_list
 
 OPENAI_URL = "https://api.openai.com/v1"
 EMBEDDED = "embedded"
@@ -40,16 +40,60 @@ class EmbeddedSynthesizerSettings(Option):
     kind: ClassVar[str] = EMBEDDED
 
 
+class Price(BaseModel):
+    """What a vendor charges, in units of a currency; what is absent costs nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="ISO 4217")
+    per_million_input_tokens: float = Field(0.0, ge=0)
+    per_million_cached_tokens: float | None = Field(
+        None, ge=0, description="of the input tokens, those that are cached; default: as the others"
+    )
+    per_million_output_tokens: float = Field(0.0, ge=0)
+    per_million_characters: float = Field(0.0, ge=0)
+    per_audio_minute: float = Field(0.0, ge=0)
+
+
+def _price(given: Any) -> Any:
+    """Return a table for the text of a variable: `per_audio_minute=0.006,currency=EUR`."""
+    if not isinstance(given, str):
+        return given
+    parts = [each.partition("=") for each in split_list(given)]
+    if not all(sign for _, sign, _ in parts):
+        raise ValueError("must be like per_audio_minute=0.006,currency=EUR")
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
 class VendorSettings(Option):
     """A provider on the network."""
 
     base_url: ApiUrl
     model: Name
     api_key: Secret | None = Field(None, description="key of the API")
+    first_answer_s: float | None = Field(
+        None,
+        ge=0.1,
+        le=120,
+        description="seconds until a request without any answer fails; default: the stage's",
+    )
+    next_answer_s: float | None = Field(
+        None,
+        ge=0.1,
+        le=120,
+        description="seconds until an answer that does not go on fails; default: the stage's",
+    )
+    price: Annotated[Price | None, BeforeValidator(_price)] = Field(
+        None,
+        description="what it costs, such as per_million_input_tokens=0.15,"
+        "per_million_output_tokens=0.6,currency=USD; docs/providers.md has all units",
+    )
 
     @property
     def name(self) -> str:
         """The provider's name in logs and metrics."""
+        if self.table:
+            return self.table
         return f"{self.kind}-fallback" if self.setting.endswith("_FALLBACK") else self.kind
 
     @property
@@ -110,6 +154,7 @@ class OpenAiSettings(VendorSettings):
     def _check_key(self) -> Self:
         if self.base_url == OPENAI_URL and self.key is None:
             raise ValueError(
-                f"{self.setting}_API_KEY or OPENAI_API_KEY must be set with {self.setting}=openai"
+                f"{self.told('api_key')} or OPENAI_API_KEY must be set with"
+                f" {self.setting}=openai at its default address"
             )
         return self

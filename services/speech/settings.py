@@ -1,6 +1,6 @@
 """The settings of the speech service, read from SPEECH_* and a few shared variables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Generic, Self, TypeAlias, TypeVar, Union
 
@@ -22,6 +22,13 @@ from services.speech.provider_settings import (
 from services.speech.vendors.registry import CHATS, RECOGNIZERS, SYNTHESIZERS
 
 PERSONAS = Path(__file__).parents[2] / "personas"
+PROVIDERS = Path(__file__).parents[2] / "providers.toml"
+
+RECOGNITION_FIRST_BYTE_S = 5.0
+CHAT_FIRST_BYTE_S = 4.0
+SYNTHESIS_FIRST_BYTE_S = 4.0
+Patience: TypeAlias = Annotated[float, Field(ge=0.1, le=15)]
+"""Seconds without an answer after which the next provider is asked."""
 
 P = TypeVar("P", bound=Option)
 
@@ -58,14 +65,20 @@ class StageSettings(SettingsGroup, Generic[P]):
         return self
 
     def _faults(self) -> Iterator[str]:
-        """A fallback that is the first provider again fails with it."""
-        match self.first, self.fallback:
-            case VendorSettings() as first, VendorSettings() as fallback:
-                if _served_at(first) == _served_at(fallback):
-                    name = fallback.setting
-                    yield f"{name}_BASE_URL or _MODEL must differ from {first.setting}'s"
-            case first, Option() as fallback if first.kind == fallback.kind:
-                yield f"{fallback.setting} must be another provider than {first.setting}"
+        """Yield what is wrong with the choices together."""
+        return repeated(self.providers)
+
+
+def repeated(providers: Sequence[Option]) -> Iterator[str]:
+    """Yield a fault for each provider that fails with one before it, as it is the same."""
+    for at, later in enumerate(providers):
+        for earlier in providers[:at]:
+            if not isinstance(later, VendorSettings):
+                if later.kind == earlier.kind:
+                    yield f"{later.setting} must be another provider than {earlier.setting}"
+            elif isinstance(earlier, VendorSettings) and _served_at(earlier) == _served_at(later):
+                told = f"{later.told('base_url')} or {later.told('model')}"
+                yield f"{told} must differ from {earlier.setting}'s"
 
 
 def _served_at(vendor: VendorSettings) -> tuple[str, str, str]:
@@ -91,10 +104,8 @@ class RecognizerSettings(StageSettings[RecognizerProvider]):
             description="who recognises speech when the first fails",
         ),
     ]
-    first_byte_s: float = Field(
-        5.0,
-        ge=0.1,
-        le=15,
+    first_byte_s: Patience = Field(
+        RECOGNITION_FIRST_BYTE_S,
         description="seconds from the end of speech after which the fallback is asked",
     )
 
@@ -114,10 +125,8 @@ class ChatSettings(StageSettings[ChatProvider]):
             description="who replies when the first fails",
         ),
     ]
-    first_byte_s: float = Field(
-        4.0,
-        ge=0.1,
-        le=15,
+    first_byte_s: Patience = Field(
+        CHAT_FIRST_BYTE_S,
         description="seconds without a first word after which the fallback is asked",
     )
 
@@ -141,10 +150,8 @@ class SynthesizerSettings(StageSettings[SynthesizerProvider]):
             description="who speaks when the first fails",
         ),
     ]
-    first_byte_s: float = Field(
-        4.0,
-        ge=0.1,
-        le=15,
+    first_byte_s: Patience = Field(
+        SYNTHESIS_FIRST_BYTE_S,
         description="seconds without a first sound after which the fallback is asked",
     )
     fallback_voice_pairs: str = Field(
@@ -211,6 +218,11 @@ class SpeechSettings(ProcessSettings):
     personas: Path | None = Field(
         None, description="folder of persona files; default: those that come with Parley"
     )
+    providers: Path | None = Field(
+        None,
+        description="file of providers and profiles; default: providers.toml beside .env, if there"
+        " is one. With it SPEECH_RECOGNIZER, SPEECH_CHAT and SPEECH_SYNTHESIZER must be unset",
+    )
     default_persona: Name = Field(
         "concierge", description="persona of conversations that name none"
     )
@@ -230,7 +242,7 @@ class SpeechSettings(ProcessSettings):
 
     @property
     def vendors(self) -> tuple[VendorSettings, ...]:
-        """Return the providers on the network."""
+        """Return the providers on the network that the environment names."""
         stages = (self.recognizer, self.chat, self.synthesizer)
         providers = (each for stage in stages for each in stage.providers)
         return tuple(each for each in providers if isinstance(each, VendorSettings))
@@ -243,3 +255,10 @@ class SpeechSettings(ProcessSettings):
     def personas_folder(self) -> Path:
         """Where the persona files are."""
         return self.personas or PERSONAS
+
+    @property
+    def providers_file(self) -> Path | None:
+        """The file of providers; None if the environment says who serves each stage."""
+        if self.providers is not None:
+            return self.providers
+        return PROVIDERS if PROVIDERS.exists() else None

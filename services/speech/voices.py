@@ -1,7 +1,7 @@
 """Which voice speaks."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from services.runtime.errors import refused
 from services.runtime.languages import primary
@@ -11,10 +11,14 @@ from services.speech.ports import Voice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceOffer:
-    """The configured synthesizer and its voices."""
+    """The kind of the default profile's first synthesizer, and its voices.
+
+    `by_profile` has the offers of all profiles that a persona may choose.
+    """
 
     synthesizer: str
     voices: Sequence[Voice]
+    by_profile: Mapping[str, "VoiceOffer"] = field(default_factory=dict)
 
 
 def any_language(voice_ids: Iterable[str]) -> tuple[Voice, ...]:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Task
 
 PAGE_BYTES = 1 << 20
@@ -38,6 +39,7 @@ class TurnClosed:
     failure: bytes = b""
     ledger: bytes = b""
     latency: bytes = b""
+    providers: tuple[ProviderTotals, ...] = ()
 
 
 TurnChange: TypeAlias = TurnStarted | ReplyUpdated | TurnClosed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Task
 
 SHORTEST = timedelta(seconds=10)
@@ -89,6 +90,7 @@ class UsageRow:
     tasks: int
     turns: int
     billable_seconds: int
+    providers: tuple[ProviderTotals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

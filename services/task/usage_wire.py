@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import invalid
-from services.runtime.wire import to_timestamp
+from services.runtime.wire import to_duration, to_timestamp
 from services.task import pages
 from services.task.findings import Finding
+from services.task.provider_totals import ProviderTotals
 from services.task.usage import Grouping, Position, UsageFilter, UsageRow, Window
 
 LONGEST_DAYS = 3660
@@ -76,4 +77,18 @@ def _to_row(row: UsageRow) -> pb.UsageRow:
         tasks=row.tasks,
         turns=row.turns,
         billable_seconds=row.billable_seconds,
+        providers=map(_to_totals, row.providers),
+    )
+
+
+def _to_totals(totals: ProviderTotals) -> pb.ProviderTotals:
+    return pb.ProviderTotals(
+        currency=totals.currency,
+        cost_micros=totals.cost_micros,
+        input_tokens=totals.input_tokens,
+        cached_tokens=totals.cached_tokens,
+        output_tokens=totals.output_tokens,
+        estimated_tokens=totals.estimated_tokens,
+        characters=totals.characters,
+        recognized_duration=to_duration(totals.recognized_ms / 1000),
     )

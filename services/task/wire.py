@@ -1,7 +1,7 @@
 """The task service's messages to values of its domain, and back."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from services.task.conversation import (
     TurnStarted,
 )
 from services.task.ports import Request, Snapshot, TaskFilter
+from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Failure, StopReason, Task, TaskState, new_task_id
 
 
@@ -186,11 +187,12 @@ def to_turn(turn: Turn) -> pb.Turn:
 
 
 def to_recorded_turn(recorded: RecordedTurn) -> pb.GetTurnResponse:
-    """Return a turn with the segments of the event that closed it."""
+    """Return a turn with the segments and the usage of the event that closed it."""
     closing = to_conversation_event(recorded.closing)
     # At most one of the two is set.
     segments = (*closing.turn_finished.segments, *closing.turn_failed.segments)
-    return pb.GetTurnResponse(turn=to_turn(recorded.turn), segments=segments)
+    usage = (*closing.turn_finished.usage, *closing.turn_failed.usage)
+    return pb.GetTurnResponse(turn=to_turn(recorded.turn), segments=segments, usage=usage)
 
 
 def to_conversation_event(payload: bytes) -> conversation_pb2.ConversationEvent:
@@ -238,6 +240,7 @@ def _from_change(event: conversation_pb2.ConversationEvent) -> TurnChange | None
                 is_interrupted=finished.interrupted,
                 ledger=finished.ledger.SerializeToString(),
                 latency=finished.latency.SerializeToString(),
+                providers=_from_provider_usage(finished.usage),
             )
         case "turn_failed":
             failed = event.turn_failed
@@ -246,9 +249,32 @@ def _from_change(event: conversation_pb2.ConversationEvent) -> TurnChange | None
                 heard_text=failed.heard_text,
                 failure=failed.status.SerializeToString(),
                 ledger=failed.ledger.SerializeToString(),
+                providers=_from_provider_usage(failed.usage),
             )
         case _:
             return None
+
+
+def _from_provider_usage(
+    used: Iterable[conversation_pb2.ProviderUsage],
+) -> tuple[ProviderTotals, ...]:
+    """Return what a turn's providers were used for, by currency."""
+    by_currency: dict[str, ProviderTotals] = {}
+    for each in used:
+        so_far = by_currency.get(each.currency, ProviderTotals(currency=each.currency))
+        is_heard = each.stage == conversation_pb2.PROVIDER_STAGE_RECOGNITION
+        by_currency[each.currency] = ProviderTotals(
+            currency=each.currency,
+            cost_micros=so_far.cost_micros + each.cost_micros,
+            input_tokens=so_far.input_tokens + each.input_tokens,
+            cached_tokens=so_far.cached_tokens + each.cached_tokens,
+            output_tokens=so_far.output_tokens + each.output_tokens,
+            estimated_tokens=so_far.estimated_tokens + each.estimated_tokens,
+            characters=so_far.characters + each.characters,
+            recognized_ms=so_far.recognized_ms
+            + (round(from_duration(each.audio_duration) * 1000) if is_heard else 0),
+        )
+    return tuple(by_currency.values())
 
 
 def _from_whole_seconds(duration: Duration) -> timedelta:

@@ -8,6 +8,7 @@ from services.runtime.settings import load
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import LONGEST_S, FactTable, LanguageTable, PersonaTable
+from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import SpeechSettings
 
@@ -18,7 +19,7 @@ def test_the_example_is_a_persona(tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path / "baker.toml"
     path.write_text(example, encoding="utf-8")
-    persona = load_persona(path, offer=voice_offer(load(SpeechSettings)))
+    persona = load_persona(path, offer=voice_offer(choose_profiles(load(SpeechSettings))))
     assert [each.language_code for each in persona.languages] == ["en", "zh"]
     assert persona.listening == {"complete_silence_s": 0.4}
     assert len(persona.languages[0].knowledge) == 2
@@ -28,7 +29,7 @@ def test_every_field_is_on_the_page() -> None:
     for table in (PersonaTable, LanguageTable, FactTable):
         for name in table.model_fields.keys() - {"languages", "listening"}:
             assert f"`{name}`" in PAGE
-    for voice in voice_offer(load(SpeechSettings)).voices:
+    for voice in voice_offer(choose_profiles(load(SpeechSettings))).voices:
         assert f"`{voice.voice_id}`" in PAGE
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from gateway.contract.usage import UsageRow, to_csv
+from gateway.contract.usage import from_usage_row, to_csv
 from parley import usage
 from parley.gateway import Gateway
 from tests.support.gateway import RunningGateway, read_events, running_gateway
@@ -78,15 +79,40 @@ async def test_usage_comes_as_csv(real: RunningGateway, asking: dict[str, Any]) 
     answer = await real.client.get(f"{API}/usage", **asking)
     assert answer.headers["Content-Type"].startswith("text/csv")
     header, row = csv.reader(StringIO(answer.text))
-    assert header == ["day", "user_id", "task_id", "tasks", "turns", "billable_seconds"]
+    assert header[:6] == ["day", "user_id", "task_id", "tasks", "turns", "billable_seconds"]
+    assert header[6:] == [
+        *("input_tokens", "cached_tokens", "output_tokens", "estimated_tokens", "characters"),
+        *("recognized_seconds", "costs"),
+    ]
     assert row[:5] == [TODAY, '\'=cmd("x"),1', "", "1", "0"]
 
 
 @pytest.mark.parametrize("user_id", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", " =1"])
 def test_no_cell_is_a_formula(user_id: str) -> None:
-    row = UsageRow(day=TODAY, user_id=user_id, tasks=1, turns=0, billable_seconds=0)
+    row = from_usage_row(pb.UsageRow(user_id=user_id, tasks=1))
     [cells] = csv.reader(StringIO(to_csv([row], has_header=False), newline=""))
     assert cells[1] == f"'{user_id}"
+
+
+def test_what_providers_were_used_for_is_added_up_and_money_is_not() -> None:
+    row = from_usage_row(
+        pb.UsageRow(
+            tasks=1,
+            providers=[
+                pb.ProviderTotals(characters=5, recognized_duration=Duration(seconds=2)),
+                pb.ProviderTotals(currency="EUR", cost_micros=1_250_000, input_tokens=90),
+                pb.ProviderTotals(currency="USD", cost_micros=77, input_tokens=10, characters=1),
+            ],
+        )
+    )
+    told = row.to_json()
+    assert told["costs"] == [
+        {"currency": "EUR", "amount": 1.25},
+        {"currency": "USD", "amount": 0.000077},
+    ]
+    assert (told["inputTokens"], told["characters"], told["recognizedSeconds"]) == (100, 6, 2)
+    [cells] = csv.reader(StringIO(to_csv([row], has_header=False), newline=""))
+    assert cells[6:] == ["100", "0", "0", "0", "6", "2.0", "1.250000 EUR; 0.000077 USD"]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +232,28 @@ async def test_the_command_line_shows_usage(real: RunningGateway) -> None:
     Console(file=shown, width=200).print(usage.table_of(await gateway.usage({"groupBy": "user"})))
     assert "[red]ann" in shown.getvalue()
     assert (await gateway.usage_csv({})).startswith("day,user_id,")
+
+
+def test_the_command_line_adds_money_up_by_currency() -> None:
+    rows = [
+        from_usage_row(
+            pb.UsageRow(
+                user_id=user,
+                tasks=1,
+                providers=[
+                    pb.ProviderTotals(currency="EUR", cost_micros=1_250_000, input_tokens=90),
+                    pb.ProviderTotals(currency="USD", cost_micros=500_000, characters=7),
+                ],
+            )
+        ).to_json()
+        for user in ("ann", "bob")
+    ]
+    shown = StringIO()
+    Console(file=shown, width=200).print(usage.table_of(rows))
+    *_, total_in_euros, total_in_dollars = shown.getvalue().splitlines()
+    assert "180" in total_in_euros
+    assert "2.5000 EUR" in total_in_euros
+    assert "1.0000 USD" in total_in_dollars
 
 
 async def test_a_user_without_budget_is_told_to_wait() -> None:

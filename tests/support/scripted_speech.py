@@ -11,6 +11,7 @@ from services.speech.app import Providers, running, serving_options
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatItem, ChatRequest
+from services.speech.providers.factory import Trio
 from services.speech.settings import SpeechSettings
 from tests.support.speech import (
     LoudnessDetector,
@@ -50,9 +51,11 @@ async def main() -> None:
     async with running(
         serving_options(settings),
         providers=Providers(
-            recognizer=ScriptedRecognizer(),
-            chat=Storyteller(),
-            synthesizer=ScriptedSynthesizer(),
+            default=Trio(
+                recognizer=ScriptedRecognizer(),
+                chat=Storyteller(),
+                synthesizer=ScriptedSynthesizer(),
+            ),
             embedder=None,
             listening=listening,
         ),

@@ -42,6 +42,13 @@ from services.speech.ports import (
     Voice,
     WordTime,
 )
+from services.speech.provider_settings import Price
+from services.speech.providers.counting import (
+    CountedChatModel,
+    CountedRecognizer,
+    CountedSynthesizer,
+)
+from services.speech.providers.factory import Trio
 from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.openai_chat import OpenAiChatModel
 from services.speech.vendors.openai_speech import OpenAiSynthesizer
@@ -229,7 +236,7 @@ class LetterEmbedder:
         return unit
 
 
-def scripted_personas() -> Personas:
+def scripted_personas(*, tutor_profile: str = "") -> Personas:
     """Two personas: a host in English and Chinese, and a tutor in English."""
     english = PersonaLanguage(
         language_code="en",
@@ -258,7 +265,11 @@ def scripted_personas() -> Personas:
         languages=(english, chinese),
     )
     tutor = Persona(
-        persona_id="tutor", display_name="Tutor", description="Teaches.", languages=(english,)
+        persona_id="tutor",
+        display_name="Tutor",
+        description="Teaches.",
+        languages=(english,),
+        profile=tutor_profile,
     )
     return Personas(by_id={"host": host, "tutor": tutor}, default_id="host")
 
@@ -520,6 +531,9 @@ class Script:
     synthesizer: ScriptedSynthesizer = field(default_factory=ScriptedSynthesizer)
     provider: OpenAiRecognizer | OpenAiChatModel | OpenAiSynthesizer | None = None
     """Takes the place of the scripted one of its stage."""
+    chat_price: Price | None = None
+    tutor: Trio | None = None
+    """Serves the tutor, by a profile of its own."""
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
     task_start_s: float = 60.0
@@ -572,13 +586,16 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
     async with running(
         _options(script.service_token),
         providers=Providers(
-            recognizer=recognizer,
-            chat=chat,
-            synthesizer=synthesizer,
+            default=Trio(
+                recognizer=CountedRecognizer(recognizer, None),
+                chat=CountedChatModel(chat, script.chat_price),
+                synthesizer=CountedSynthesizer(synthesizer, None),
+            ),
+            by_profile={} if script.tutor is None else {"school": script.tutor},
             embedder=LetterEmbedder(),
             listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
         ),
-        personas=scripted_personas(),
+        personas=scripted_personas(tutor_profile="" if script.tutor is None else "school"),
         task_target=neighbours_address,
         avatar_target=neighbours_address,
         drain_s=script.drain_s,

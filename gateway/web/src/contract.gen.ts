@@ -507,6 +507,20 @@ export interface components {
             lastSequence: number;
         };
         /**
+         * Cost
+         * @description An amount of money.
+         */
+        Cost: {
+            /**
+             * Currency
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /** Amount */
+            amount: number;
+        };
+        /**
          * CreateTaskBody
          * @description What to put on air.
          */
@@ -529,7 +543,7 @@ export interface components {
             personaId: string | null;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -892,7 +906,7 @@ export interface components {
             text: string;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -1340,6 +1354,41 @@ export interface components {
              * @description Each task's rounded up; growing while one runs.
              */
             billableSeconds: number;
+            /**
+             * Inputtokens
+             * @description What language models read, in turns that are over.
+             */
+            inputTokens: number;
+            /**
+             * Cachedtokens
+             * @description Those of them that were cached.
+             */
+            cachedTokens: number;
+            /**
+             * Outputtokens
+             * @description What they wrote.
+             */
+            outputTokens: number;
+            /**
+             * Estimatedtokens
+             * @description Tokens of all that were estimated, as the provider did not count them.
+             */
+            estimatedTokens: number;
+            /**
+             * Characters
+             * @description What synthesizers were sent.
+             */
+            characters: number;
+            /**
+             * Recognizedseconds
+             * @description Audio that recognisers were sent.
+             */
+            recognizedSeconds: number;
+            /**
+             * Costs
+             * @description Of providers with a price, by currency.
+             */
+            costs?: components["schemas"]["Cost"][];
         };
         /**
          * Voice
@@ -1433,7 +1482,7 @@ export interface components {
             taskId: string;
             /**
              * Lang
-             * @description Language, BCP-47, such as `en` or `zh`.
+             * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
              * @default
              */
             lang: string | null;
@@ -2985,7 +3034,7 @@ export interface operations {
                     taskId: string;
                     /**
                      * Lang
-                     * @description Language, BCP-47, such as `en` or `zh`.
+                     * @description Language, BCP-47, such as `en` or `zh`, or `auto`: the user's.
                      */
                     lang?: string;
                     /**

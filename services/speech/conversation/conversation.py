@@ -20,7 +20,7 @@ from services.speech.conversation.events import (
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
-from services.speech.conversation.turn import Stages, Turn
+from services.speech.conversation.turn import StagesOf, Turn
 from services.speech.conversation.turn_input import (
     PreemptiveReply,
     ScriptedInput,
@@ -29,6 +29,7 @@ from services.speech.conversation.turn_input import (
     is_prompt,
 )
 from services.speech.conversation.turn_queue import Permit, QueuedTurn, TurnQueue, always
+from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
@@ -82,7 +83,7 @@ class Conversation:
         events: EventLog,
         history: History,
         last_turn_id: int,
-        stages: Stages,
+        stages: StagesOf,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -92,6 +93,7 @@ class Conversation:
         self._stages = stages
         self._queue = TurnQueue(request_ids)
         self._permit = permit
+        self.usage = UsageMeter()
         self._running: _RunningTurn | None = None
         self._last_reply: _LastReply | None = None
         self._resumption = Resumption()
@@ -140,8 +142,13 @@ class Conversation:
         """Begin a reply to words that may not be all; None while something else is going on."""
         if not self.is_idle:
             return None
-        deltas = self._stages.dialogue.reply(
-            text, persona=reply_voice.persona, language=reply_voice.language, history=self._history
+        dialogue = self._stages(reply_voice.persona).dialogue
+        deltas = dialogue.reply(
+            text,
+            persona=reply_voice.persona,
+            language=reply_voice.language,
+            history=self._history,
+            on_usage=self.usage.add,
         )
         generation = Generation(deltas)
         generation.begin()
@@ -273,9 +280,10 @@ class Conversation:
                 turn_id=self._turn_id,
                 turn_input=queued.turn_input,
                 reply_voice=self.now_speaking(queued.reply_voice),
-                stages=self._stages,
+                stages=self._stages(queued.reply_voice.persona),
                 speaker=queued.speaker,
                 history=self._history,
+                usage=self.usage,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from services.runtime.errors import ServiceError
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
-from services.speech.ports import PlaybackMethod, WordTime
+from services.speech.ports import PlaybackMethod, Usage, WordTime
 from services.speech.telemetry.waterfall import Mark
 
 
@@ -106,6 +106,7 @@ class TurnFinished:
     is_interrupted: bool
     ledger: LedgerSummary
     latency: Latency
+    usage: tuple[Usage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ class TurnFailed:
     heard_text: str
     ledger: LedgerSummary | None = None
     """None when it was lost with the process that kept it."""
+    usage: tuple[Usage, ...] = ()
 
 
 Event: TypeAlias = (

@@ -1,6 +1,7 @@
 """A stream's part in who speaks next: what is found in its audio becomes turns."""
 
 import asyncio
+from dataclasses import replace
 
 from services.speech.conversation.conversation import Conversation, Priority
 from services.speech.conversation.events import TurnOrigin
@@ -53,7 +54,8 @@ class StreamFloor:
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
-        return hear(self._recognizer, self._now_speaking.recognition, on_hypothesis, first_s)
+        request = replace(self._now_speaking.recognition, on_usage=self._conversation.usage.add)
+        return hear(self._recognizer, request, on_hypothesis, first_s)
 
     def note_words(self, transcript: Transcript) -> None:
         """The user has said this so far."""

@@ -19,7 +19,7 @@ from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.ownership import Claim, Replica
 from services.speech.conversation.record import Record
 from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
-from services.speech.conversation.turn import Stages
+from services.speech.conversation.turn import StagesOf
 from services.speech.dialogue.replies import Exchange, History
 from services.speech.telemetry.metrics import CONVERSATIONS
 
@@ -71,7 +71,7 @@ class Conversations:
     """Opens a conversation for its first stream; it goes on until its last turn is over."""
 
     def __init__(
-        self, *, stages: Stages, records: TaskRecords, replica: Replica, cut_off: CutOff
+        self, *, stages: StagesOf, records: TaskRecords, replica: Replica, cut_off: CutOff
     ) -> None:
         self._stages = stages
         self._records = records
@@ -274,7 +274,7 @@ class Conversations:
 @asynccontextmanager
 async def open_conversations(
     *,
-    stages: Stages,
+    stages: StagesOf,
     records: TaskRecords,
     replica: Replica,
     cut_off: CutOff,

@@ -16,6 +16,7 @@ from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import (
     Drive,
+    OnUsage,
     RecognitionRequest,
     SpeechChunk,
     SpeechRequest,
@@ -82,6 +83,7 @@ class Reply:
         ledger: Ledger,
         waterfall: Waterfall,
         publish: Callable[[Event], None],
+        on_usage: OnUsage,
     ) -> None:
         self._generation = generation
         self._start = start
@@ -91,6 +93,7 @@ class Reply:
         self._ledger = ledger
         self._waterfall = waterfall
         self._publish = publish
+        self._on_usage = on_usage
         self._updates = ReplyUpdates(publish)
 
     async def play(self, drive: Drive) -> None:
@@ -148,5 +151,7 @@ class Reply:
         voice = choose_voice(
             self._synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
         )
-        request = SpeechRequest(voice_id=voice.voice_id, language_code=language_code)
+        request = SpeechRequest(
+            voice_id=voice.voice_id, language_code=language_code, on_usage=self._on_usage
+        )
         return Voicing(synthesizer=self._synthesizer, request=request)

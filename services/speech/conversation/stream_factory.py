@@ -21,6 +21,7 @@ from services.speech.conversation.registry import Conversations
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.stream import ConverseStream
 from services.speech.conversation.task_records import OnAir, TaskRecords
+from services.speech.conversation.turn import StagesOf
 from services.speech.listening.audio_input import AudioInput, Listening
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.turn_detector import Floor, TurnDetector
@@ -28,7 +29,7 @@ from services.speech.listening.wire import check_input_format
 from services.speech.personas.catalogue import Persona, PersonaLanguage, Personas
 from services.speech.playback.avatar import AvatarSpeaker
 from services.speech.playback.wire import to_format
-from services.speech.ports import Recognizer, Speaker, Synthesizer
+from services.speech.ports import Speaker, Voice
 from services.speech.voices import choose_voice, speaks
 
 
@@ -44,8 +45,7 @@ class StreamFactory:
         avatars: Replicas[AvatarServiceStub],
         service_token: str | None,
         personas: Personas,
-        recognizer: Recognizer,
-        synthesizer: Synthesizer,
+        stages: StagesOf,
         listening: Listening,
     ) -> None:
         self._conversations = conversations
@@ -54,8 +54,7 @@ class StreamFactory:
         self._avatars = avatars
         self._service_token = service_token
         self._personas = personas
-        self._recognizer = recognizer
-        self._synthesizer = synthesizer
+        self._stages = stages
         self._listening = listening
 
     @asynccontextmanager
@@ -79,7 +78,7 @@ class StreamFactory:
                     conversation=conversation,
                     reply_voice=reply_voice,
                     speaker=speaker,
-                    recognizer=self._recognizer,
+                    recognizer=self._stages(reply_voice.persona).recognizer,
                 )
                 stream = ConverseStream(
                     conversation=conversation,
@@ -107,7 +106,9 @@ class StreamFactory:
                 language = persona.speaking(wanted)
                 return self._in_language(persona, language, wanted_voice=setup.voice_id)
             first, *others = (
-                self._in_language(persona, each, wanted_voice=self._voice_for(each, setup.voice_id))
+                self._in_language(
+                    persona, each, wanted_voice=self._voice_for(persona, each, setup.voice_id)
+                )
                 for each in self._spoken_languages(persona)
             )
         return replace(first, others=tuple(others))
@@ -115,15 +116,15 @@ class StreamFactory:
     def _spoken_languages(self, persona: Persona) -> Sequence[PersonaLanguage]:
         """Return the languages for which there are voices, at least the first one."""
         first, *others = persona.languages
-        voices = self._synthesizer.voices
+        voices = self._voices(persona)
         return (
             first,
             *(each for each in others if any(speaks(v, each.language_code) for v in voices)),
         )
 
-    def _voice_for(self, language: PersonaLanguage, wanted: str) -> str:
+    def _voice_for(self, persona: Persona, language: PersonaLanguage, wanted: str) -> str:
         """Return the wanted voice for the languages that it speaks, and if there is none such."""
-        found = next((v for v in self._synthesizer.voices if v.voice_id == wanted), None)
+        found = next((v for v in self._voices(persona) if v.voice_id == wanted), None)
         is_fit = found is None or speaks(found, language.language_code)
         return wanted if is_fit else ""
 
@@ -131,22 +132,26 @@ class StreamFactory:
         self, persona: Persona, language: PersonaLanguage, *, wanted_voice: str = ""
     ) -> ReplyVoice:
         voice = choose_voice(
-            self._synthesizer.voices,
+            self._voices(persona),
             language.language_code,
             wanted=wanted_voice,
             preferred=language.voice_id,
         )
         return ReplyVoice(persona=persona, language=language, voice_id=voice.voice_id)
 
+    def _voices(self, persona: Persona) -> Sequence[Voice]:
+        return self._stages(persona).synthesizer.voices
+
     def _ready(
         self, setup: pb.ConverseSetup, reply_voice: ReplyVoice, *, last_sequence: int
     ) -> pb.ConverseReady:
+        synthesizer = self._stages(reply_voice.persona).synthesizer
         return pb.ConverseReady(
             task_id=setup.task_id,
             persona_id=reply_voice.persona.persona_id,
             language_code=reply_voice.language.language_code,
             voice_id=reply_voice.voice_id,
-            output_format=to_format(self._synthesizer.sample_rate_hertz),
+            output_format=to_format(synthesizer.sample_rate_hertz),
             last_sequence=last_sequence,
         )
 

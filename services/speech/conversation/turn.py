@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import assert_never
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
 
 import structlog
 
@@ -27,6 +27,7 @@ from services.speech.conversation.turn_input import (
     TurnInput,
     WrittenInput,
 )
+from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import (
     LocalizedText,
@@ -36,6 +37,7 @@ from services.speech.dialogue.other_language import (
 )
 from services.speech.dialogue.replies import Dialogue, Exchange, History
 from services.speech.listening.interruption import UtteranceKind
+from services.speech.personas.catalogue import Persona
 from services.speech.playback.ledger import Heard, HeardMethod, Ledger
 from services.speech.ports import (
     Drive,
@@ -64,6 +66,10 @@ class Stages:
     synthesizer: Synthesizer
 
 
+StagesOf: TypeAlias = Callable[[Persona], Stages]
+"""What makes the replies of a persona."""
+
+
 class Turn:
     """Runs in one task of its owner; when `cut` is done, the reply ends and `run` settles it.
 
@@ -80,6 +86,7 @@ class Turn:
         stages: Stages,
         speaker: Speaker,
         history: History,
+        usage: UsageMeter,
         publish: Callable[[Event], None],
         cut: asyncio.Future[None],
     ) -> None:
@@ -89,6 +96,7 @@ class Turn:
         self._stages = stages
         self._speaker = speaker
         self._history = history
+        self._usage = usage
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
@@ -180,7 +188,7 @@ class Turn:
                 transcript = await transcript_of(
                     spoken,
                     self._stages.recognizer,
-                    self._reply_voice.recognition,
+                    replace(self._reply_voice.recognition, on_usage=self._usage.add),
                     publish=self._publish,
                 )
                 self._take(transcript)
@@ -237,6 +245,7 @@ class Turn:
             persona=self._reply_voice.persona,
             language=self._reply_voice.language,
             history=self._history,
+            on_usage=self._usage.add,
         )
 
     def _reply(self, generation: Generation) -> Reply:
@@ -249,6 +258,7 @@ class Turn:
             ledger=self._ledger,
             waterfall=self._waterfall,
             publish=self._publish,
+            on_usage=self._usage.add,
         )
 
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:
@@ -275,7 +285,7 @@ class Turn:
 
     def _end(self, event: TurnFinished | TurnFailed) -> None:
         self._remember(event.heard_text)
-        self._publish(event)
+        self._publish(replace(event, usage=self._usage.take()))
         outcome.report(event, self._waterfall, turn_id=self._turn_id)
 
     def _remember(self, heard_text: str) -> None:

@@ -24,7 +24,7 @@ from services.speech.conversation.events import (
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.playback.wire import to_playback_method
-from services.speech.ports import WordTime
+from services.speech.ports import Stage, Usage, WordTime
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
@@ -37,6 +37,11 @@ _DISMISSALS = {
     UtteranceKind.NOISE: pb.DISMISSAL_REASON_NOISE,
     UtteranceKind.BACKCHANNEL: pb.DISMISSAL_REASON_BACKCHANNEL,
     UtteranceKind.ECHO: pb.DISMISSAL_REASON_ECHO,
+}
+_STAGES = {
+    Stage.RECOGNITION: pb.PROVIDER_STAGE_RECOGNITION,
+    Stage.CHAT: pb.PROVIDER_STAGE_CHAT,
+    Stage.SYNTHESIS: pb.PROVIDER_STAGE_SYNTHESIS,
 }
 _HEARD_METHODS = {
     HeardMethod.COMPLETE: pb.HEARD_METHOD_COMPLETE,
@@ -80,6 +85,7 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.turn_failed.status.CopyFrom(to_status(event.error))
             message.turn_failed.reply_text = event.reply_text
             message.turn_failed.heard_text = event.heard_text
+            message.turn_failed.usage.extend(map(_to_usage, event.usage))
             if event.ledger is not None:
                 message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
                 message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
@@ -140,6 +146,22 @@ def _to_finished(event: TurnFinished) -> pb.TurnFinished:
         ledger=_to_ledger(event.ledger),
         latency=_to_latency(event.latency),
         segments=map(_to_segment, event.ledger.segments),
+        usage=map(_to_usage, event.usage),
+    )
+
+
+def _to_usage(usage: Usage) -> pb.ProviderUsage:
+    return pb.ProviderUsage(
+        stage=_STAGES[usage.stage],
+        provider=usage.provider,
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        estimated_tokens=usage.estimated_tokens,
+        characters=usage.characters,
+        audio_duration=to_duration(usage.audio_s),
+        currency=usage.currency,
+        cost_micros=usage.cost_micros,
     )
 
 

@@ -29,7 +29,9 @@ from services.speech.ports import (
     ChatModel,
     ChatRequest,
     Embedder,
+    OnUsage,
     Role,
+    ignore_usage,
 )
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
@@ -140,7 +142,13 @@ class Dialogue:
         return cls(chat=chat, knowledge=knowledge)
 
     async def reply(
-        self, user_text: str, *, persona: Persona, language: PersonaLanguage, history: History
+        self,
+        user_text: str,
+        *,
+        persona: Persona,
+        language: PersonaLanguage,
+        history: History,
+        on_usage: OnUsage = ignore_usage,
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails."""
         # A question that a pause cut in two is looked up as a whole.
@@ -169,7 +177,7 @@ class Dialogue:
         facts = relevant_facts(matches)
         messages = prompt(user_text, language=language, facts=facts, history=history)
         deltas = without_echo(
-            self._stream(messages),
+            self._stream(messages, on_usage),
             _own_lines(_prompt_language(language), facts),
             decline=functools.partial(_declined, language, Ungrounded.ECHO),
         )
@@ -180,10 +188,13 @@ class Dialogue:
             async for delta in deltas:
                 yield delta
 
-    async def _stream(self, messages: Sequence[ChatMessage]) -> AsyncIterator[str]:
+    async def _stream(
+        self, messages: Sequence[ChatMessage], on_usage: OnUsage
+    ) -> AsyncIterator[str]:
         """Yield the model's deltas; raises ServiceError when it fails or is late."""
         assert self._chat is not None  # Checked by the caller.
-        items = answered(self._chat.stream(ChatRequest(messages=tuple(messages))), self._chat.name)
+        request = ChatRequest(messages=tuple(messages), on_usage=on_usage)
+        items = answered(self._chat.stream(request), self._chat.name)
         with provider_failures():
             async with closing(items):
                 async for item in items:

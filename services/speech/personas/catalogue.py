@@ -85,6 +85,8 @@ class Persona:
     digital_human_id: str = ""
     """The digital human shown if the caller names none and the account has this one."""
     grounding: Grounding = Grounding.OFF
+    profile: str = ""
+    """The profile of providers that serves it; empty means the default one."""
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; empty means the preferred one.
@@ -158,6 +160,11 @@ def load_personas(folder: Path, *, default_id: str, offer: VoiceOffer | None = N
 def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
     """Read a file; raises PersonaError with all of its faults."""
     table = read_persona_file(path)
+    if offer is not None and table.profile is not None:
+        if table.profile not in offer.by_profile:
+            known = ", ".join(offer.by_profile)
+            raise PersonaError(f"{path}: profile: must be one of {known}")
+        offer = offer.by_profile[table.profile]
     if offer is not None and (faults := _voice_faults(table, offer)):
         raise PersonaError(*(f"{path}: {fault}" for fault in faults))
     synthesizer = offer.synthesizer if offer else EMBEDDED
@@ -171,6 +178,7 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
         listening=table.thresholds,
         digital_human_id=table.digital_human or "",
         grounding=table.grounding,
+        profile=table.profile or "",
     )
 
 

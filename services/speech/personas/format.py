@@ -13,9 +13,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -23,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from services.runtime.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.listening.rules import ListeningRules
 from services.speech.provider_settings import EMBEDDED
 from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
@@ -31,21 +30,6 @@ SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
 LONGEST_S = 3600.0
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
-
-_RULES = {
-    "missing": "is required",
-    "string_type": "must be a quoted string",
-    "string_too_short": "must not be empty",
-    "list_type": "must be a list",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-    "too_short": "must have at least one entry",
-    "float_type": "must be a number",
-    "finite_number": "must be a number",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "enum": "must be one of {expected}",
-}
 
 
 class Grounding(StrEnum):
@@ -92,18 +76,14 @@ Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
 
 
-class _StrictModel(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FactTable(_StrictModel):
+class FactTable(StrictTable):
     """One thing that the persona knows."""
 
     questions: Annotated[list[Text], Field(min_length=1)]
     answer: Text
 
 
-class LanguageTable(_StrictModel):
+class LanguageTable(StrictTable):
     """The persona in one language."""
 
     voice: Voices
@@ -116,7 +96,7 @@ class LanguageTable(_StrictModel):
     hang_up_warning: Text | None = None
     other_language_reply: Text | None = None
     unknown: Text | None = None
-    knowledge: list[FactTable] = []
+    knowledge: list[FactTable] = Field(default_factory=list)
 
 
 def _threshold(name: str) -> Any:
@@ -125,16 +105,17 @@ def _threshold(name: str) -> Any:
 
 
 _thresholds: dict[str, Any] = {each.name: _threshold(each.name) for each in fields(ListeningRules)}
-ListeningTable = create_model("ListeningTable", __base__=_StrictModel, **_thresholds)
+ListeningTable = create_model("ListeningTable", __base__=StrictTable, **_thresholds)
 """The thresholds of `ListeningRules` that a persona may set."""
 
 
-class PersonaTable(_StrictModel):
+class PersonaTable(StrictTable):
     """A whole file."""
 
     display_name: Text
     description: Text
     digital_human: Text | None = None
+    profile: Text | None = None
     grounding: Annotated[Grounding, Field(strict=False)] = Grounding.STRICT
     languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
     listening: ListeningTable | None = None
@@ -166,23 +147,12 @@ def read_persona_file(path: Path) -> PersonaTable:
 
 
 def _fault(error: ErrorDetails) -> str:
-    place = ""
-    for part in error["loc"]:
-        if isinstance(part, int):
-            place += f"[{part}]"
-        elif part != "[key]":
-            place += f".{part}" if place else part
-    return f"{place}: {_rule(error)}"
+    is_unknown = error["type"] == "extra_forbidden"
+    rule = unknown(_table_of(error["loc"]).model_fields) if is_unknown else rule_of(error)
+    return f"{place_of(error['loc'])}: {rule}"
 
 
-def _rule(error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        return f"is unknown; expected one of {', '.join(_table_of(error['loc']).model_fields)}"
-    rule = _RULES.get(error["type"])
-    return rule.format(**error.get("ctx", {})) if rule else error["msg"]
-
-
-def _table_of(place: Sequence[int | str]) -> type[_StrictModel]:
+def _table_of(place: Sequence[int | str]) -> type[StrictTable]:
     match place:
         case ["languages", _, "knowledge", _, _]:
             return FactTable

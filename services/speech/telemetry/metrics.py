@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.speech.ports import Usage
 from services.speech.telemetry.tracing import record_turn
 from services.speech.telemetry.waterfall import Waterfall
 
@@ -52,6 +53,45 @@ PROVIDER_STATE = Gauge(
     "1 for the state that a provider is in: closed (it is asked), open (it is out), half_open.",
     ["stage", "provider", "state"],
 )
+
+USAGE_TOKENS = Counter(
+    "parley_usage_tokens_total",
+    "Tokens of language models by kind: input, cached (of these), output; as the vendor counts"
+    " them, or estimated.",
+    ["provider", "kind", "counted_by"],
+)
+USAGE_CHARACTERS = Counter(
+    "parley_usage_characters_total", "Characters that synthesizers were sent.", ["provider"]
+)
+USAGE_AUDIO_SECONDS = Counter(
+    "parley_usage_audio_seconds_total",
+    "Audio that recognizers were sent, and that synthesizers spoke.",
+    ["stage", "provider"],
+)
+USAGE_COST = Counter(
+    "parley_usage_cost_total",
+    "What providers with a price cost, in units of the currency.",
+    ["stage", "provider", "currency"],
+)
+
+
+def count_usage(usage: Usage) -> None:
+    """Count what a request to a provider used."""
+    counted_by = "estimate" if usage.estimated_tokens else "vendor"
+    for kind, tokens in (
+        ("input", usage.input_tokens),
+        ("cached", usage.cached_tokens),
+        ("output", usage.output_tokens),
+    ):
+        if tokens:
+            USAGE_TOKENS.labels(usage.provider, kind, counted_by).inc(tokens)
+    if usage.characters:
+        USAGE_CHARACTERS.labels(usage.provider).inc(usage.characters)
+    if usage.audio_s:
+        USAGE_AUDIO_SECONDS.labels(usage.stage, usage.provider).inc(usage.audio_s)
+    if usage.cost_micros:
+        cost = USAGE_COST.labels(usage.stage, usage.provider, usage.currency)
+        cost.inc(usage.cost_micros / 1_000_000)
 
 
 def count_turn(outcome: str, waterfall: Waterfall, *, turn_id: int) -> None:

@@ -5,9 +5,11 @@ would carry the same, but takes a turn for each text and so cuts the melody and 
 into pieces.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 
@@ -25,7 +27,14 @@ from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import Turn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import on_session
-from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.http.client import (
+    Endpoint,
+    malformed_answer,
+    open_client,
+    provider_errors,
+    status_error,
+)
+from services.speech.vendors.http.error_details import read_error
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
@@ -33,6 +42,7 @@ from services.speech.voices import any_language
 
 PATH = "/cognitiveservices/websocket/v2"
 """The version that takes texts piece by piece."""
+VOICES_PATH = "/cognitiveservices/voices/list"
 SAMPLE_RATE_HERTZ = 24_000
 OUTPUT_FORMAT = "raw-24khz-16bit-mono-pcm"
 SLOWEST, FASTEST = 0.5, 2.0
@@ -59,6 +69,32 @@ def open(
 ) -> AbstractAsyncContextManager["AzureSynthesizer"]:
     """The synthesizer that the settings describe."""
     return AzureSynthesizer.open(settings, deadlines)
+
+
+async def list_voices(settings: AzureSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
+    """Return the voices of the key's region; raises ProviderError."""
+    endpoint = Endpoint.of(settings, deadlines)
+    url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
+    with provider_errors(Stage.SYNTHESIS, endpoint.name):
+        async with (
+            asyncio.timeout(deadlines.total_s),
+            open_client(replace(endpoint, api_key=None)) as client,
+        ):
+            response = await client.get(url, headers=settings.headers)
+    if not response.is_success:
+        detail = read_error(response.content)
+        raise status_error(Stage.SYNTHESIS, endpoint, response.status_code, detail)
+    try:
+        return [
+            Voice(
+                voice_id=each["ShortName"],
+                display_name=each["DisplayName"],
+                language_codes=(each["Locale"],),
+            )
+            for each in response.json()
+        ]
+    except (ValueError, TypeError, KeyError):
+        raise malformed_answer(Stage.SYNTHESIS, endpoint, "it lists no voices") from None
 
 
 class AzureSynthesizer:
@@ -226,4 +262,4 @@ class _Speech:
             self._ends.append((byte_count(end_s, SAMPLE_RATE_HERTZ), place[1]))
 
 
-VENDOR = SynthesizerVendor(settings=AzureSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=AzureSpeechSettings, open=open, list_voices=list_voices)

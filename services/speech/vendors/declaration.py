@@ -1,11 +1,11 @@
 """How a vendor's file says what it serves."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from services.speech.ports import ChatModel, Recognizer, Synthesizer
+from services.speech.ports import ChatModel, Recognizer, Synthesizer, Voice
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines
 
@@ -30,7 +30,11 @@ class ChatVendor(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesizerVendor(Generic[S]):
-    """A synthesizer on the network, in the same way."""
+    """A synthesizer on the network, in the same way.
+
+    `list_voices` asks which voices the key may use, for vendors that tell; it raises ProviderError.
+    """
 
     settings: type[S]
     open: Callable[[S, Deadlines], AbstractAsyncContextManager[Synthesizer]]
+    list_voices: Callable[[S, Deadlines], Awaitable[Sequence[Voice]]] | None = None

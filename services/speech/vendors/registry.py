@@ -41,22 +41,31 @@ CHATS: Mapping[str, ChatVendor[Any]] = _by_kind(_DECLARED, ChatVendor)
 SYNTHESIZERS: Mapping[str, SynthesizerVendor[Any]] = _by_kind(_DECLARED, SynthesizerVendor)
 
 
+def deadlines_of(settings: VendorSettings, usual: Deadlines) -> Deadlines:
+    """Return the deadlines of a stage as a provider's settings change them."""
+    return Deadlines(
+        first_s=settings.first_answer_s or usual.first_s,
+        next_s=settings.next_answer_s or usual.next_s,
+        total_s=usual.total_s,
+    )
+
+
 def open_recognizer(
     settings: VendorSettings, deadlines: Deadlines = RECOGNITION
 ) -> AbstractAsyncContextManager[Recognizer]:
     """The recognizer that the settings describe."""
-    return RECOGNIZERS[settings.kind].open(settings, deadlines)
+    return RECOGNIZERS[settings.kind].open(settings, deadlines_of(settings, deadlines))
 
 
 def open_chat(
     settings: VendorSettings, deadlines: Deadlines = CHAT
 ) -> AbstractAsyncContextManager[ChatModel]:
     """The language model that the settings describe."""
-    return CHATS[settings.kind].open(settings, deadlines)
+    return CHATS[settings.kind].open(settings, deadlines_of(settings, deadlines))
 
 
 def open_synthesizer(
     settings: VendorSettings, deadlines: Deadlines = SYNTHESIS
 ) -> AbstractAsyncContextManager[Synthesizer]:
     """The synthesizer that the settings describe."""
-    return SYNTHESIZERS[settings.kind].open(settings, deadlines)
+    return SYNTHESIZERS[settings.kind].open(settings, deadlines_of(settings, deadlines))

@@ -14,7 +14,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import ConversationEvent, TurnClosed
 from services.task.jobs import Jobs
-from services.task.journal import leases, tables
+from services.task.journal import leases, provider_usage, tables
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import places, task_from_row, to_micros
 from services.task.journal.turns import turn_change
@@ -282,6 +282,15 @@ async def _write_rows(transaction: Transaction, logs: Mapping[str, _Log], *, now
     ]
     for sql, same in groupby(changes, key=attrgetter("sql")):
         await transaction.execute_many(sql, [each.parameters for each in same])
+    await provider_usage.note(
+        transaction,
+        [
+            (log.task.task_id, event.change.providers)
+            for log in grown
+            for event in log.added
+            if isinstance(event.change, TurnClosed)
+        ],
+    )
     claimed = [
         (log.task.task_id,)
         for log in logs.values()

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.journal import provider_usage
 from services.task.journal.database import Transaction
+from services.task.journal.provider_usage import DAY_MICROS
 from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
 from services.task.journal.tables import IS_LIVE
 from services.task.tasks import Task
@@ -20,7 +22,6 @@ from services.task.usage import (
     Window,
 )
 
-DAY_MICROS = 86_400_000_000
 _DAY = f"create_time / {DAY_MICROS}"
 _TURNS = "erased_turns + (SELECT count(*) FROM turns WHERE turns.task_id = tasks.task_id)"
 
@@ -122,6 +123,7 @@ async def by_task(
         f"{_of_user(wanted, parameters)} ORDER BY create_time, task_id LIMIT $5",
         *parameters,
     )
+    used = await provider_usage.of_tasks(transaction, [row["task_id"] for row in rows])
     return [
         UsageRow(
             position=Position(time=from_micros(row["create_time"]), key=row["task_id"]),
@@ -130,6 +132,7 @@ async def by_task(
             tasks=1,
             turns=row["turns"],
             billable_seconds=row["seconds"],
+            providers=used.get(row["task_id"], ()),
         )
         for row in rows
     ]
@@ -204,6 +207,7 @@ async def _of_day(
         f" WHERE day = $4{whose}) AS parts GROUP BY user_id ORDER BY user_id LIMIT $5",
         *parameters,
     )
+    used = await provider_usage.of_users(transaction, day, [row["user_id"] for row in rows])
     time = from_micros(start)
     return [
         UsageRow(
@@ -212,6 +216,7 @@ async def _of_day(
             tasks=int(row["tasks"]),
             turns=int(row["turns"]),
             billable_seconds=int(row["seconds"]),
+            providers=used.get(row["user_id"], ()),
         )
         for row in rows
     ]
@@ -229,6 +234,7 @@ async def keep(transaction: Transaction, task_ids: Sequence[str]) -> None:
         " billable_seconds = usage_days.billable_seconds + excluded.billable_seconds",
         *task_ids,
     )
+    await provider_usage.keep(transaction, task_ids)
 
 
 def _of_user(wanted: UsageFilter, parameters: list[SqlValue]) -> str:

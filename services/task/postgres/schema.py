@@ -135,6 +135,28 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # What providers were used for, by tasks and currencies; of removed tasks by users and days,
+    # with an empty task_id.
+    Migration(
+        script="""
+        CREATE TABLE provider_usage (
+            task_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            day BIGINT NOT NULL,
+            currency TEXT NOT NULL,
+            input_tokens BIGINT NOT NULL,
+            cached_tokens BIGINT NOT NULL,
+            output_tokens BIGINT NOT NULL,
+            estimated_tokens BIGINT NOT NULL,
+            characters BIGINT NOT NULL,
+            recognized_ms BIGINT NOT NULL,
+            cost_micros BIGINT NOT NULL,
+            PRIMARY KEY (task_id, day, user_id, currency)
+        );
+        CREATE INDEX provider_usage_by_day ON provider_usage (day, user_id);
+        """,
+        is_additive=True,
+    ),
 )
 
 

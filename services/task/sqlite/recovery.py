@@ -17,6 +17,7 @@ TABLES: Mapping[str, str] = {
     "turns": "task_id, turn_id",
     "requests": "request_id",
     "usage_days": "user_id, day",
+    "provider_usage": "task_id, day, user_id, currency",
     "timeline": "rowid",
 }
 

@@ -140,6 +140,28 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # What providers were used for, by tasks and currencies; of removed tasks by users and days,
+    # with an empty task_id.
+    Migration(
+        script="""
+        CREATE TABLE provider_usage (
+            task_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            currency TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            cached_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            estimated_tokens INTEGER NOT NULL,
+            characters INTEGER NOT NULL,
+            recognized_ms INTEGER NOT NULL,
+            cost_micros INTEGER NOT NULL,
+            PRIMARY KEY (task_id, day, user_id, currency)
+        );
+        CREATE INDEX provider_usage_by_day ON provider_usage (day, user_id);
+        """,
+        is_additive=True,
+    ),
 )
 
 

@@ -22,6 +22,7 @@ from services.task.journal.rows import Row, SqlValue, places, task_to_row, to_mi
 from services.task.ports import Journal, Replica, TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
+from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.database import opened as sqlite_opened
 from services.task.tasks import Failure, TaskState, refused
 from services.task.usage import Budget, Grouping, Period, Position, UsageFilter
@@ -105,6 +106,7 @@ class RecordingDatabase:
         return await work(RecordingTransaction(transaction, self.seen))
 
 
+USED = ProviderTotals(currency="USD", input_tokens=1)
 NUMBERS = (
     "WITH RECURSIVE numbers (number) AS"
     f" (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {TASKS})"
@@ -134,6 +136,10 @@ async def fill(transaction: Transaction) -> None:
         f" {NUMBERS} SELECT 'r' || number, '', 'task_' || number, {2**60} FROM numbers",
         "usage_days (user_id, day, tasks, turns, billable_seconds)"
         f" {NUMBERS} SELECT 'u' || (number % 50), number / 50, 1, 1, 1 FROM numbers",
+        "provider_usage (task_id, user_id, day, currency, input_tokens, cached_tokens,"
+        " output_tokens, estimated_tokens, characters, recognized_ms, cost_micros)"
+        f" {NUMBERS} SELECT 'task_' || number, 'u' || (number % 50), number / 50, 'USD',"
+        " 1, 1, 1, 1, 1, 1, 1 FROM numbers",
     ):
         await transaction.execute(f"INSERT INTO {insert}")
 
@@ -173,7 +179,7 @@ async def use(journal: Journal) -> None:
     said = [
         event(1, 1, TurnStarted(origin=1, user_text="Hello.", language_code="en")),
         event(2, 1, ReplyUpdated(delta="Hi.")),
-        event(3, 1, TurnClosed(reply_text="Hi.", heard_text="Hi.")),
+        event(3, 1, TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=(USED,))),
     ]
     await asyncio.gather(
         *(journal.append(each, said, closing_grace=GRACE) for each in (known, other)),

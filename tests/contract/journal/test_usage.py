@@ -9,7 +9,9 @@ import pytest
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.conversation import TurnClosed
 from services.task.ports import Journal, Quota
+from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Task, accepted
 from services.task.usage import (
     Budget,
@@ -170,6 +172,48 @@ async def test_usage_outlives_tasks_that_are_removed(journal: Journal) -> None:
     with pytest.raises(ServiceError) as refused:
         await journal.add(task(9, user_id="bob"), None, LIMITED)
     assert refused.value.reason is Reason.BUDGET_EXCEEDED
+
+
+ONCE = ProviderTotals(
+    currency="USD", input_tokens=100, cached_tokens=60, output_tokens=20, cost_micros=1_500
+)
+FREE = ProviderTotals(currency="", characters=30, recognized_ms=1_250, estimated_tokens=7)
+
+
+async def close(journal: Journal, made: Task, sequence: int, *used: ProviderTotals) -> None:
+    change = TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=used)
+    for _ in range(2):  # A batch that is sent again counts once.
+        await journal.append(made.task_id, [event(sequence, sequence, change)], closing_grace=GRACE)
+
+
+async def test_what_providers_were_used_for_is_added_up_and_outlives_its_tasks(
+    journal: Journal,
+) -> None:
+    first = await add(journal, 1, user_id="ann")
+    second = await add(journal, 2, user_id="ann")
+    third = await add(journal, 3, user_id="bob")
+    await close(journal, first, 1, ONCE, FREE)
+    await close(journal, first, 2, ONCE)
+    await close(journal, second, 1, ONCE)
+    by_task = await all_rows(journal, Grouping.TASK)
+    twice = replace(ONCE, input_tokens=200, cached_tokens=120, output_tokens=40, cost_micros=3_000)
+    assert [row.providers for row in by_task] == [(FREE, twice), (ONCE,), ()]
+    thrice = replace(ONCE, input_tokens=300, cached_tokens=180, output_tokens=60, cost_micros=4_500)
+    before = await all_rows(journal, Grouping.USER)
+    assert [row.providers for row in before] == [(FREE, thrice), ()]
+    for made in (first, third):
+        await end(journal, made.task_id, at=made.create_time + timedelta(seconds=1))
+    await remove_all(journal)
+    assert [row.providers for row in await all_rows(journal, Grouping.USER)] == [
+        (FREE, thrice),
+        (),
+    ]
+    await end(journal, second.task_id, at=second.create_time + timedelta(seconds=1))
+    await remove_all(journal)
+    assert [row.providers for row in await all_rows(journal, Grouping.USER)] == [
+        (FREE, thrice),
+        (),
+    ]
 
 
 async def remove_all(journal: Journal) -> None:

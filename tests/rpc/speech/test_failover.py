@@ -1,6 +1,7 @@
 """Vendors that fail over real HTTP, as the settings put them together."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -9,7 +10,9 @@ import pytest
 from services.runtime.settings import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
 from services.speech.ports import ChatMessage, ChatRequest, RecognitionRequest, Role, SpeechRequest
-from services.speech.providers.factory import open_chat, open_recognizer, open_synthesizer
+from services.speech.profiles.choice import choose_profiles
+from services.speech.providers.factory import Trio, open_profiles
+from services.speech.providers.failover.breaker import OutageRules
 from services.speech.settings import SpeechSettings
 from services.speech.streams import once
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
@@ -72,6 +75,19 @@ async def vendors(
     return found[0], found[1]
 
 
+async def opened(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch) -> Trio:
+    """What serves the stages; those that are not set up have vendors that are not asked."""
+    for stage in ("RECOGNIZER", "CHAT", "SYNTHESIZER"):
+        if f"SPEECH_{stage}" not in os.environ:
+            monkeypatch.setenv(f"SPEECH_{stage}", "openai")
+            monkeypatch.setenv(f"SPEECH_{stage}_BASE_URL", "http://127.0.0.1:9/v1")
+    profiles = choose_profiles(load(SpeechSettings))
+    opening = open_profiles(
+        profiles, STORE, LIBRARY, threads=1, outage=OutageRules(), read_ahead=()
+    )
+    return (await stack.enter_async_context(opening))[profiles.default_name]
+
+
 async def test_a_silent_language_model_is_disconnected_and_the_fallback_replies(
     stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,8 +95,7 @@ async def test_a_silent_language_model_is_disconnected_and_the_fallback_replies(
     first, fallback = await vendors(
         stack, monkeypatch, "CHAT", silent, answering("text/event-stream", body)
     )
-    opening = open_chat(load(SpeechSettings), STORE, LIBRARY, read_ahead=())
-    chat = await stack.enter_async_context(opening)
+    chat = (await opened(stack, monkeypatch)).chat
     assert chat is not None
     assert [delta async for delta in chat.stream(ChatRequest(messages=tuple(QUESTION)))] == ["Yes."]
     await first.gone.wait()
@@ -99,8 +114,7 @@ async def test_a_recognizer_without_quota_has_its_audio_sent_to_the_fallback(
         refusing(429),
         answering("application/json", b'{"text": "hello"}'),
     )
-    opening = open_recognizer(load(SpeechSettings), STORE)
-    recognizer = await stack.enter_async_context(opening)
+    recognizer = (await opened(stack, monkeypatch)).recognizer
     pcm = bytes(range(200)) * 160
     heard = [
         each
@@ -123,7 +137,7 @@ async def test_a_mute_synthesizer_is_taken_over_from_in_the_paired_voice(
     monkeypatch.setenv("SPEECH_SYNTHESIZER_VOICES", "anna, bert")
     monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICES", "carla, carl")
     monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "bert=carl")
-    synthesizer = await stack.enter_async_context(open_synthesizer(load(SpeechSettings), STORE))
+    synthesizer = (await opened(stack, monkeypatch)).synthesizer
     chunks = synthesizer.speak(once("Hello."), SpeechRequest(voice_id="bert", language_code="en"))
     assert b"".join([chunk.pcm async for chunk in chunks]) == b"\x01\x00" * 480
     voices = [json.loads(vendor.requests[0].body)["voice"] for vendor in (first, fallback)]
@@ -131,4 +145,4 @@ async def test_a_mute_synthesizer_is_taken_over_from_in_the_paired_voice(
 
     monkeypatch.setenv("SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS", "bert=dora,emil=carl")
     with pytest.raises(SettingsError, match="no voice dora, emil"):
-        await stack.enter_async_context(open_synthesizer(load(SpeechSettings), STORE))
+        await opened(stack, monkeypatch)

@@ -1,8 +1,10 @@
 """What the doctor checks of speech: settings, personas, voices, and a round trip per vendor."""
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,16 @@ from services.runtime.check import Finding, Verdict, tell
 from services.runtime.settings import load
 from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
+from services.speech.ports import ProviderError, Voice
+from services.speech.profiles.choice import choose_profiles
+from services.speech.provider_settings import VendorSettings
+from services.speech.providers.round_trips import PATIENCE
 from services.speech.settings import SpeechSettings
+from services.speech.streams import Deadlines
+from services.speech.vendors import registry
+from services.speech.vendors.azure_speech import AzureSpeechSettings, list_voices
+from services.speech.vendors.registry import SYNTHESIZERS
+from services.speech.voices import any_language
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 REPLY = json.dumps({"choices": [{"delta": {"content": "OK."}, "finish_reason": "stop"}]})
@@ -29,6 +40,11 @@ def answering(content_type: str, body: bytes, status: int = 200) -> Behaviour:
 
 def chatting(event: str) -> Behaviour:
     return answering("text/event-stream", f"data: {event}\n\ndata: [DONE]\n\n".encode())
+
+
+def refusing(status: int, message: str) -> Behaviour:
+    body = json.dumps({"error": {"message": message}}).encode()
+    return answering("application/json", body, status)
 
 
 TRANSCRIBING = answering("application/json", b'{"text": ""}')
@@ -67,7 +83,10 @@ async def test_each_vendor_is_asked_once(
     vendors = await hired(stack, monkeypatch, GOOD)
     found = list(await inspect())
     assert not problems(found)
-    assert {f"SPEECH_{stage}" for stage in STAGES} < {each.subject for each in found}
+    told = {each.subject: each.found for each in found}
+    for stage in STAGES:
+        assert re.search(r" answers after \d+\.\d\d s", told[f"SPEECH_{stage}"])
+    assert "; voices: coral, alloy, ash" in told["SPEECH_SYNTHESIZER"]
     for stage, vendor in vendors.items():
         (request,) = vendor.requests
         assert request.headers["authorization"] == f"Bearer key-of-{stage}"
@@ -78,6 +97,19 @@ async def test_each_vendor_is_asked_once(
     [
         ("CHAT", answering("application/json", b"{}", 401), "the key is not accepted"),
         ("CHAT_FALLBACK", answering("application/json", b"{}", 404), "no such address or model"),
+        (
+            "CHAT",
+            refusing(404, "The model gpt-4o-mini does not exist"),
+            "the model gpt-4o-mini does not exist there, or this key may not use it",
+        ),
+        (
+            "SYNTHESIZER",
+            refusing(400, "Invalid value for voice"),
+            "this key may not use the voice coral, or there is none of the name",
+        ),
+        ("CHAT", refusing(403, "Request timestamp too skewed"), "this machine's clock is wrong"),
+        ("RECOGNIZER", refusing(402, "Pay first"), "the account has no balance left"),
+        ("RECOGNIZER", refusing(429, "Insufficient balance"), "the account has no balance left"),
         ("CHAT", chatting(EMPTY), "without a word"),
         ("RECOGNIZER", answering("application/json", b"{}", 429), "the quota is used up"),
         ("RECOGNIZER", answering("application/json", b"<html>"), "malformed"),
@@ -106,7 +138,43 @@ async def test_an_unreachable_vendor_is_named(
 ) -> None:
     monkeypatch.setenv("SPEECH_CHAT", "openai")
     monkeypatch.setenv("SPEECH_CHAT_BASE_URL", "http://127.0.0.1:9/v1")
-    assert "http://127.0.0.1:9/v1" in problems(list(await inspect()))["SPEECH_CHAT"]
+    told = problems(list(await inspect()))["SPEECH_CHAT"]
+    assert told.startswith("http://127.0.0.1:9/v1: ")
+    assert "nothing answers there" in told
+
+
+async def test_the_providers_of_a_file_are_asked_by_name(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = await stack.enter_async_context(scripted_vendor(chatting(REPLY)))
+    bad = await stack.enter_async_context(scripted_vendor(refusing(401, "no")))
+    path = tmp_path / "providers.toml"
+    path.write_text(
+        f'[chats.brain]\nkind = "openai"\nbase_url = "{good.base_url}"\n'
+        f'[chats.spare]\nkind = "openai"\nbase_url = "{bad.base_url}"\n'
+        '[profiles.shop]\nchat = ["brain", "spare"]\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SPEECH_PROVIDERS", str(path))
+    found = list(await inspect())
+    told = {each.subject: each for each in found}
+    assert told["providers"].found == f"{path}: profiles shop"
+    assert told["chats.brain"].verdict is Verdict.FINE
+    assert "the key is not accepted" in problems(found)["chats.spare"]
+    assert "chats.spare.api_key" in told["chats.spare"].remedy
+    assert len(good.requests) == len(bad.requests) == 1
+
+
+async def test_a_fault_of_the_file_is_told_by_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text('[chats.brain]\nkind = "opnai"\n[profiles.shop]\n', encoding="utf-8")
+    monkeypatch.setenv("SPEECH_PROVIDERS", str(path))
+    await tell(inspect)
+    [told] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told["subject"] == str(path)
+    assert told["found"].startswith("chats.brain.kind: must be one of 'embedded',")
 
 
 @pytest.mark.parametrize(
@@ -163,9 +231,62 @@ async def test_a_wrong_persona_is_a_problem_and_the_others_are_listed(
     assert "there is no voice nobody" in problems(found)["persona"]
     assert [each.found for each in found if each.subject == "personas"] == ["concierge"]
     # At the start it is one loud line, and the others work.
+    settings = load(SpeechSettings)
     with structlog.testing.capture_logs() as told:
-        personas = read_personas(load(SpeechSettings))
+        personas = read_personas(settings, choose_profiles(settings))
     assert list(personas.by_id) == ["concierge"]
     (line,) = told
     assert (line["log_level"], "PERSONA LEFT OUT" in line["event"]) == ("error", True)
     assert "guest.toml: languages.en.voice: there is no voice nobody" in line["faults"]
+
+
+async def test_voices_that_the_vendor_does_not_list_are_told(
+    stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def list_voices(settings: VendorSettings, deadlines: Deadlines) -> Sequence[Voice]:
+        return any_language(["alloy", "ash"])
+
+    listing = replace(SYNTHESIZERS["openai"], list_voices=list_voices)
+    monkeypatch.setitem(registry.SYNTHESIZERS, "openai", listing)
+    await hired(stack, monkeypatch, {"SYNTHESIZER": SPEAKING})
+    monkeypatch.setenv("SPEECH_SYNTHESIZER_VOICES", "alloy,coral,nova")
+    [told] = [each for each in await inspect() if each.subject == "SPEECH_SYNTHESIZER"]
+    assert told.verdict is Verdict.WARNING
+    assert "it does not list coral, nova" in told.found
+    assert told.remedy == "Set SPEECH_SYNTHESIZER_VOICES to some of alloy, ash."
+
+
+async def azure_at(vendor: Vendor) -> Sequence[Voice]:
+    """The voices that Azure lists at a vendor's address."""
+    address = vendor.base_url.removesuffix("/v1").replace("http", "ws")
+    settings = AzureSpeechSettings.model_validate(
+        {"setting": "synthesizers.a", "base_url": address, "api_key": "key-of-a"}
+    )
+    return await list_voices(settings, PATIENCE)
+
+
+async def test_azure_lists_the_voices_of_a_region(stack: AsyncExitStack) -> None:
+    body = b'[{"ShortName": "en-US-Ava", "DisplayName": "Ava", "Locale": "en-US"}]'
+    vendor = await stack.enter_async_context(scripted_vendor(answering("application/json", body)))
+    [voice] = await azure_at(vendor)
+    assert (voice.voice_id, voice.display_name, voice.language_codes) == (
+        "en-US-Ava",
+        "Ava",
+        ("en-US",),
+    )
+    [request] = vendor.requests
+    assert request.path == "/cognitiveservices/voices/list"
+    assert request.headers["ocp-apim-subscription-key"] == "key-of-a"
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "fault"), [(b"[{}]", 200, "it lists no voices"), (b"", 401, "status 401")]
+)
+async def test_azure_may_list_no_voices(
+    stack: AsyncExitStack, body: bytes, status: int, fault: str
+) -> None:
+    behaviour = answering("application/json", body, status)
+    vendor = await stack.enter_async_context(scripted_vendor(behaviour))
+    with pytest.raises(ProviderError, match=fault):
+        await azure_at(vendor)

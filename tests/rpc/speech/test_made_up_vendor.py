@@ -37,7 +37,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("services/speech/assets", "personas", "models.toml", "gen"):
         (tmp_path / name).symlink_to(ROOT / name)
     recipe = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
-    [file] = BLOCKS.findall(recipe)
+    [file] = BLOCKS.findall(recipe)  # The only block of Python on the page.
     (tmp_path / "services/speech/vendors/parrot_speech.py").write_text(file, encoding="utf-8")
     return tmp_path
 

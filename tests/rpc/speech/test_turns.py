@@ -15,6 +15,7 @@ from services.speech.ports import (
     Role,
     Stage,
 )
+from services.speech.provider_settings import Price
 from tests.support.speech import (
     COMMIT,
     INTERRUPT,
@@ -461,3 +462,30 @@ async def test_speech_in_another_language_is_told_so_and_not_answered(
         await talk.send(text("Why?"))
         await talk.until("turn_finished")
         assert all(words not in message.content for message in chat.prompts[0])
+
+
+async def test_a_turn_tells_what_providers_were_used_for_since_the_one_before() -> None:
+    script = Script(chat_price=Price(currency="EUR", per_million_output_tokens=1_000_000))
+    async with speech_rig(script) as rig, Talk.open(rig) as talk:
+        await talk.send(*audio(silent(0.5) + voiced(1) + silent(0.5)), COMMIT)
+        await talk.finish()
+        used = {each.stage: each for each in talk.last("turn_finished").usage}
+    heard = used.pop(events_pb.PROVIDER_STAGE_RECOGNITION)
+    assert heard.audio_duration.ToMilliseconds() >= 1000
+    wrote = used.pop(events_pb.PROVIDER_STAGE_CHAT)
+    assert wrote.estimated_tokens == wrote.input_tokens + wrote.output_tokens > 0
+    assert (wrote.currency, wrote.cost_micros) == ("EUR", wrote.output_tokens * 1_000_000)
+    spoke = used.pop(events_pb.PROVIDER_STAGE_SYNTHESIS)
+    assert spoke.characters > 0
+    assert spoke.audio_duration.ToMilliseconds() > 0
+    assert not used
+
+
+async def test_a_turn_that_fails_tells_what_it_used() -> None:
+    fault = ProviderError(Stage.SYNTHESIS, "mouth", "down", transient=True)
+    script = Script(synthesizer=ScriptedSynthesizer(error=fault))
+    async with speech_rig(script) as rig, Talk.open(rig) as talk:
+        await talk.send(text("Why?"))
+        await talk.finish()
+        stages = {each.stage for each in talk.last("turn_failed").usage}
+    assert events_pb.PROVIDER_STAGE_CHAT in stages

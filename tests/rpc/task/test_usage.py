@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
@@ -42,6 +43,54 @@ async def usage(
         start_time=stamp(start), end_time=stamp(start + timedelta(days=days)), **fields
     )
     return await tasks.ListUsage(request)
+
+
+USED = [
+    talk.ProviderUsage(
+        stage=talk.PROVIDER_STAGE_CHAT,
+        provider="brain",
+        input_tokens=90,
+        output_tokens=10,
+        currency="EUR",
+        cost_micros=77,
+    ),
+    talk.ProviderUsage(
+        stage=talk.PROVIDER_STAGE_RECOGNITION, provider="ears", audio_duration=Duration(seconds=2)
+    ),
+    talk.ProviderUsage(
+        stage=talk.PROVIDER_STAGE_SYNTHESIS,
+        provider="mouth",
+        characters=12,
+        audio_duration=Duration(seconds=9),
+    ),
+]
+
+
+async def test_what_a_turn_used_is_in_its_record_and_in_the_report(
+    open_service: OpenService,
+) -> None:
+    tasks = await open_service(clock=ManualClock())
+    task = await create_streaming(tasks, "stream", user_id="ann")
+    failed = talk.TurnFailed(usage=USED[1:])
+    await append(
+        tasks,
+        task.task_id,
+        event(1, 1, turn_finished=talk.TurnFinished(usage=USED)),
+        event(2, 2, turn_failed=failed),
+    )
+    turn = await tasks.GetTurn(pb.GetTurnRequest(task_id=task.task_id, turn_id=1))
+    assert list(turn.usage) == USED
+    [row] = (await usage(tasks)).rows
+    assert list(row.providers) == [
+        pb.ProviderTotals(characters=24, recognized_duration=Duration(seconds=4)),
+        pb.ProviderTotals(
+            currency="EUR",
+            cost_micros=77,
+            input_tokens=90,
+            output_tokens=10,
+            recognized_duration=Duration(),
+        ),
+    ]
 
 
 async def said(tasks: TaskServiceStub, stream_id: str, **fields: Any) -> pb.Task:

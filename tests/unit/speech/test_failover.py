@@ -360,7 +360,9 @@ async def speak(
     language_code: str = "en",
     **voices_of: str,
 ) -> list[SpeechChunk]:
-    async with FailoverSynthesizer.open([one, two], RULES, voices_of=voices_of) as synthesizer:
+    async with FailoverSynthesizer.open(
+        [one, two], RULES, voices_of={"two": voices_of}
+    ) as synthesizer:
         chunks = synthesizer.speak(
             once("Hello."), SpeechRequest(voice_id=voice_id, language_code=language_code)
         )

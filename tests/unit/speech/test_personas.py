@@ -12,6 +12,7 @@ from services.speech.personas.catalogue import load_persona, load_personas
 from services.speech.personas.format import Grounding, PersonaError
 from services.speech.personas.wire import to_persona
 from services.speech.ports import Voice
+from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import PERSONAS, SpeechSettings
 from services.speech.voices import VoiceOffer
@@ -192,7 +193,7 @@ def test_names_may_be_localised(tmp_path: Path) -> None:
 
 def test_no_persona_of_the_product_has_the_name_of_a_digital_human() -> None:
     personas = load_personas(
-        PERSONAS, default_id="concierge", offer=voice_offer(load(SpeechSettings))
+        PERSONAS, default_id="concierge", offer=voice_offer(choose_profiles(load(SpeechSettings)))
     )
     assert not personas.left_out
     people = {person.digital_human_id: person.name for person in DIGITAL_HUMANS}

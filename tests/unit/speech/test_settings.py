@@ -68,7 +68,7 @@ def test_all_faults_of_fallbacks_are_named_at_once(monkeypatch: pytest.MonkeyPat
     for fault in (
         "SPEECH_RECOGNIZER_FALLBACK_API_KEY or OPENAI_API_KEY must be set",
         "SPEECH_CHAT_FALLBACK must be another provider",
-        "SPEECH_SYNTHESIZER_FALLBACK_BASE_URL or _MODEL must differ",
+        "SPEECH_SYNTHESIZER_FALLBACK_BASE_URL or SPEECH_SYNTHESIZER_FALLBACK_MODEL must differ",
         "SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS must be like",
     ):
         assert fault in str(refusal.value)

@@ -29,11 +29,14 @@ from services.speech.voices import choose_voice
 class FailoverSynthesizer:
     """One synthesizer made of several, with the sample rate and the voices of the first.
 
-    Another one speaks with its own voice: the one that `voices_of` names for the wanted voice, else
-    its first for the language. A text that was heard in part is not started again.
+    Another one speaks with its own voice: the one that `voices_of` names for the wanted voice, by
+    the synthesizer's name, else its first for the language. A text that was heard in part is not
+    started again.
     """
 
-    def __init__(self, relay: Relay[Synthesizer], voices_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, relay: Relay[Synthesizer], voices_of: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self._relay = relay
         self._first = relay.providers[0]
         self._voices_of = voices_of
@@ -45,7 +48,7 @@ class FailoverSynthesizer:
         synthesizers: Sequence[Synthesizer],
         rules: FailoverRules,
         *,
-        voices_of: Mapping[str, str],
+        voices_of: Mapping[str, Mapping[str, str]],
     ) -> AsyncIterator[Self]:
         """A synthesizer whose members are probed during outages."""
         relay = Relay(Stage.SYNTHESIS, synthesizers, rules)
@@ -119,7 +122,8 @@ class FailoverSynthesizer:
         """Return the request with the synthesizer's voice; None if none speaks the language."""
         if synthesizer is self._first:
             return wanted
-        preferred = self._voices_of.get(wanted.voice_id, wanted.voice_id)
+        pairs = self._voices_of.get(synthesizer.name, {})
+        preferred = pairs.get(wanted.voice_id, wanted.voice_id)
         try:
             voice = choose_voice(synthesizer.voices, wanted.language_code, preferred=preferred)
         except ServiceError:

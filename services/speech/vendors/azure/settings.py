@@ -47,5 +47,5 @@ class AzureSettings(VendorSettings):
     @model_validator(mode="after")
     def _check_key(self) -> Self:
         if self.api_key is None:
-            raise ValueError(f"{self.setting}_API_KEY must be set with {self.setting}={self.kind}")
+            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
         return self
