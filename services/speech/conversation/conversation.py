@@ -136,7 +136,9 @@ class Conversation:
 
     def now_speaking(self, reply_voice: ReplyVoice) -> ReplyVoice:
         """Return who replies in the language that was used last."""
-        return reply_voice.speaking(self._language_code) if self._language_code else reply_voice
+        turn = self._running.turn if self._running is not None else None
+        language_code = turn.language_code if turn is not None else self._language_code
+        return reply_voice.speaking(language_code) if language_code else reply_voice
 
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
         """Begin a reply to words that may not be all; None while something else is going on."""
