@@ -43,6 +43,8 @@ check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts an
 # most of the time: three at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
+# Each worker loads all tests, and each process the code that it runs: compiled once, not each time.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
 	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
