@@ -40,12 +40,14 @@ check: $(INSTALLED) $(DEPLOY_TOOLS) ## Check style, types, imports, contracts an
 	  deploy/compose.yml
 
 # Tests use real recognition, chat and synthesis, with the small language model. Many of them wait
-# most of the time: three at once keep two cores busy.
+# most of the time: four at once keep two cores busy.
 .PHONY: test
 test: export PARLEY_LLM := small
+# Each worker loads all tests, and each process the code that it runs: compiled once, not each time.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
-	$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 # Each prints JSON; docs/benchmarks.md explains it.
 .PHONY: bench

@@ -16,19 +16,30 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
-SHARING_FOLDERS = {"browser", "e2e"}
-"""Their tests share a stack."""
-WITHOUT_STACK = {
+SHARING_FOLDERS = ("browser", "e2e", "models")
+"""Their tests share a stack, or loaded models."""
+SHARING_NOTHING = {
     f"tests/browser/{name}.py"
     for name in ("test_blendshape", "test_layout", "test_page", "test_vendor_player")
 }
-"""Of those folders, the files whose tests need none: any worker may run them."""
-FIRST_FOLDERS = ("browser", "e2e", "models", "crashes", "command_line", "engine")
-"""What takes longest begins, so that no worker is left alone with it at the end."""
+"""Of those folders, the files whose tests need neither: any worker may run them."""
+COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
+"""Their tests keep a core busy, those of all others mostly wait."""
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust nobody outside, for nobody is asked: reading 150 certificates for each client takes
+    longer than most tests.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("authorities")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -97,16 +108,29 @@ def file_of(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
+def is_sharing(nodeid: str) -> bool:
+    """Whether the test runs on the same worker as the others of its folder."""
+    return folder_of(nodeid) in SHARING_FOLDERS and file_of(nodeid) not in SHARING_NOTHING
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests into the order in which the workers take them."""
+    """Put the tests into the order in which the workers take them.
 
-    def rank(item: pytest.Item) -> int:
-        folder = folder_of(item.nodeid)
-        if folder not in FIRST_FOLDERS or file_of(item.nodeid) in WITHOUT_STACK:
-            return len(FIRST_FOLDERS)
-        return FIRST_FOLDERS.index(folder)
-
-    items.sort(key=rank)
+    What takes longest begins, so that no worker is left alone with it at the end. After it come
+    files that compute and files that wait by turns, so that the cores are busy all the time.
+    """
+    files = dict.fromkeys(file_of(item.nodeid) for item in items)
+    computing = sorted(
+        (file for file in files if folder_of(file) in COMPUTING_FOLDERS),
+        key=lambda file: COMPUTING_FOLDERS.index(folder_of(file)),
+    )
+    waiting = [file for file in files if folder_of(file) not in COMPUTING_FOLDERS]
+    place = {
+        file: index / len(group)
+        for group in (computing, waiting)
+        for index, file in enumerate(group)
+    }
+    items.sort(key=lambda item: (not is_sharing(item.nodeid), place[file_of(item.nodeid)]))
 
 
 class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -116,8 +140,7 @@ class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no typ
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder, file = folder_of(nodeid), file_of(nodeid)
-        return folder if folder in SHARING_FOLDERS and file not in WITHOUT_STACK else file
+        return folder_of(nodeid) if is_sharing(nodeid) else file_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

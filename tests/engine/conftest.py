@@ -1,7 +1,7 @@
 """Running engines with a receiver of their callbacks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,19 @@ CALLBACK_SECRET = "callback-secret"
 OpenCloud = Callable[..., Awaitable[Cloud]]
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """Serve a receiver of callbacks until the block is left."""
     receiver = Receiver()
     application = Starlette(routes=[Route("/hook", receiver.take, methods=["POST"])])
     async with serving_http(application, host="127.0.0.1", port=0) as port:
         receiver.url = f"http://127.0.0.1:{port}/hook"
+        yield receiver
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
         yield receiver
 
 

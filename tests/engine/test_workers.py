@@ -4,16 +4,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from engine.settings import EngineSettings
 from engine.workers.front import fronting
-from tests.engine.conftest import APP_ID, CALLBACK_SECRET, SERVER_SECRET
+from tests.engine.conftest import APP_ID, CALLBACK_SECRET, SERVER_SECRET, receiving
 from tests.support.engine_cloud import (
     Cloud,
     Receiver,
@@ -34,37 +35,59 @@ RATE_LIMITED = 400010009
 
 OpenFront = Callable[..., Awaitable[Cloud]]
 
+shared = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def running_front(
+    receiver: Receiver, recordings: Path, **settings: Any
+) -> AsyncIterator[Cloud]:
+    values = {
+        "port": 0,
+        "drive_port": 0,
+        "app_id": APP_ID,
+        "server_secret": SERVER_SECRET,
+        "callback_url": receiver.url,
+        "callback_secret": CALLBACK_SECRET,
+        "init_delay_s": 0,
+        "max_late_share": 1,
+        "recordings_dir": recordings,
+        "workers": 2,
+        **settings,
+    }
+    async with (
+        fronting(EngineSettings(**values)) as engine,
+        httpx.AsyncClient(base_url=engine.base_url, timeout=60) as http,
+    ):
+        yield Cloud(engine, http, receiver)
+
 
 @pytest.fixture
 async def open_front(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenFront]:
     async with AsyncExitStack() as stack:
 
         async def open_(**settings: Any) -> Cloud:
-            values = {
-                "port": 0,
-                "drive_port": 0,
-                "app_id": APP_ID,
-                "server_secret": SERVER_SECRET,
-                "callback_url": receiver.url,
-                "callback_secret": CALLBACK_SECRET,
-                "init_delay_s": 0,
-                "max_late_share": 1,
-                "recordings_dir": tmp_path,
-                "workers": 2,
-                **settings,
-            }
-            engine = await stack.enter_async_context(fronting(EngineSettings(**values)))
-            http = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=engine.base_url, timeout=60)
-            )
-            return Cloud(engine, http, receiver)
+            return await stack.enter_async_context(running_front(receiver, tmp_path, **settings))
 
         yield open_
 
 
-@pytest.fixture
-async def front(open_front: OpenFront) -> Cloud:
-    return await open_front()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started_front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
+    async with (
+        receiving() as receiver,
+        running_front(receiver, tmp_path_factory.mktemp("recordings")) as front,
+    ):
+        yield front
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def front(started_front: Cloud) -> AsyncIterator[Cloud]:
+    """Several processes, shared by the tests that leave all of them alive; without tasks."""
+    yield started_front
+    for task in (await started_front.data("QueryDigitalHumanStreamTasks"))["TaskList"]:
+        await started_front.data("StopDigitalHumanStreamTask", TaskId=task["TaskId"])
+    await health(started_front, lambda told: told["tasks"] == 0)
 
 
 async def health(cloud: Cloud, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -85,6 +108,7 @@ def port_of(address: str) -> str:
     return address.rpartition(":")[2].partition("/")[0]
 
 
+@shared
 async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> None:
     task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
     figures = await health(front, lambda told: told["tasks"] == 6)
@@ -131,6 +155,7 @@ async def test_one_set_of_rules_over_all_workers(open_front: OpenFront) -> None:
     assert codes.count(RATE_LIMITED) == 1
 
 
+@shared
 async def test_a_stopped_stream_is_free_at_once(front: Cloud) -> None:
     for _ in range(3):
         task_id = await front.go_on_air()
@@ -139,6 +164,7 @@ async def test_a_stopped_stream_is_free_at_once(front: Cloud) -> None:
         assert again["Code"] == STOPPED
 
 
+@shared
 async def test_pictures_are_told_at_the_address_that_was_called(front: Cloud) -> None:
     people = (await front.data("GetDigitalHumanList"))["DigitalHumans"]
     for person in people:
@@ -146,6 +172,7 @@ async def test_pictures_are_told_at_the_address_that_was_called(front: Cloud) ->
         assert (await front.http.get(person["AvatarUrl"])).status_code == 200
 
 
+@shared
 async def test_viewers_are_passed_to_the_worker_of_their_stream(front: Cloud) -> None:
     for number in range(2):
         task_id = await front.go_on_air(f"stream-{number}")
@@ -165,6 +192,7 @@ async def test_viewers_are_passed_to_the_worker_of_their_stream(front: Cloud) ->
     await health(front, lambda told: told["viewers"] == 0 and told["tasks"] == 2)
 
 
+@shared
 async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:
     await front.go_on_air("stream-1")
     token = make_viewer_token(front.engine)
@@ -187,7 +215,8 @@ async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:
     assert preflight.headers["Accept-Post"] == "application/sdp"
 
 
-async def test_a_lost_worker_takes_its_own_tasks_only(front: Cloud) -> None:
+async def test_a_lost_worker_takes_its_own_tasks_only(open_front: OpenFront) -> None:
+    front = await open_front()
     task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
     figures = await health(front, lambda told: tasks_by_worker(told) == [3, 3])
     drives = {task_id: await front.begin_drive(task_id) for task_id in task_ids}
@@ -221,6 +250,7 @@ async def test_a_lost_worker_takes_its_own_tasks_only(front: Cloud) -> None:
     await front.receiver.until_drive(played, 4)
 
 
+@shared
 async def test_faults_reach_the_workers(front: Cloud) -> None:
     faults: list[dict[str, Any]] = [
         {"kind": "refuse", "code": 400010002, "action": "GetTimbreList", "count": 1},

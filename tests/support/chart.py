@@ -108,7 +108,7 @@ def render(values: Mapping[str, Any] | None = None, *, release: str = RELEASE) -
         manifest
         for name, text in texts.items()
         if name.endswith(".yaml")
-        for manifest in yaml.safe_load_all(text)
+        for manifest in yaml.load_all(text, Loader=yaml.CSafeLoader)
         if manifest is not None
     ]
     return Rendered(manifests=manifests)
