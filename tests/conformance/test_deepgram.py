@@ -9,6 +9,7 @@ from services.speech.ports import RecognitionRequest
 from services.speech.vendors.deepgram import nova
 from services.speech.vendors.deepgram.settings import DeepgramSettings
 from services.speech.vendors.deepgram_transcription import VENDOR
+from services.speech.vendors.websocket import pools
 from tests.conformance.asking import heard, hearing, until
 from tests.conformance.script import KEY, Heard
 from tests.conformance.servers.deepgram_transcription import FluxServer, NovaServer
@@ -63,6 +64,18 @@ async def test_serves_utterances_with_the_same_wishes_on_one_connection() -> Non
         for words in ((), ("Parley",), (), ("Parley",), ()):
             await heard(recognizer, hearing("en-US", *words))
     assert len(server.heads) == 2
+
+
+async def test_keeps_no_more_connections_than_sets_of_wishes_in_use() -> None:
+    async with (
+        NovaServer.open() as server,
+        VENDOR.open(settings(base_url=server.url), PATIENT) as recognizer,
+    ):
+        for number in range(pools.MOST_URLS + 3):
+            await heard(recognizer, hearing("en-US", f"Parley {number}"))
+        await until(lambda: server.connection_count == pools.MOST_URLS)
+        await heard(recognizer, hearing("en-US", f"Parley {number}"))
+        assert len(server.heads) == pools.MOST_URLS + 3
 
 
 @pytest.mark.parametrize(

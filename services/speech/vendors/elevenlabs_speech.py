@@ -28,7 +28,7 @@ INACTIVITY_S = 180
 
 
 class ElevenLabsSpeechSettings(SynthesizerVendorSettings):
-    """ElevenLabs."""
+    """ElevenLabs' voices."""
 
     kind: ClassVar[str] = "elevenlabs"
     base_url: SocketUrl = Field(
@@ -60,7 +60,7 @@ class ElevenLabsSpeechSettings(SynthesizerVendorSettings):
     @model_validator(mode="after")
     def _check_key(self) -> Self:
         if self.key is None:
-            raise ValueError(f"{self.setting}_API_KEY must be set with {self.setting}={self.kind}")
+            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
         return self
 
 

@@ -51,9 +51,9 @@ class DeepgramSettings(VendorSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.key is None:
-            raise ValueError(f"{self.setting}_API_KEY must be set with {self.setting}={self.kind}")
+            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
         if self.eager_turn_end > self.turn_end:
             raise ValueError(
-                f"{self.setting}_EAGER_TURN_END must not be above {self.setting}_TURN_END"
+                f"{self.told('eager_turn_end')} must not be above {self.told('turn_end')}"
             )
         return self

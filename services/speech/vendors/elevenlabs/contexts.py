@@ -61,7 +61,8 @@ class Contexts:
         with suppress(TimeoutError):
             async with asyncio.timeout(IDLE_S):
                 while True:
-                    _note(_parse(await socket.receive(), self._endpoint), unfinished)
+                    message = _parse(await socket.receive(), self._endpoint)
+                    _note(message, _context_of(message), unfinished)
 
 
 class Context:
@@ -111,21 +112,23 @@ class Context:
                 message = _parse(await self._socket.receive(), self._endpoint)
             except ProviderError as error:
                 raise _judged(error) from None
-            _note(message, self._unfinished)
-            if _context_of(message) in (self._id, None):
+            context_id = _context_of(message) or self._id
+            _note(message, context_id, self._unfinished)
+            if context_id == self._id:
                 yield message
 
     async def _say(self, message: Message) -> None:
         await self._socket.send(json.dumps({**message, "context_id": self._id}))
 
 
-def _note(message: Message, unfinished: set[str]) -> None:
+def _note(message: Message, context_id: str, unfinished: set[str]) -> None:
     if message.get("isFinal") or message.get("is_final"):
-        unfinished.discard(str(_context_of(message)))
+        unfinished.discard(context_id)
 
 
-def _context_of(message: Message) -> object:
-    return message.get("contextId") or message.get("context_id")
+def _context_of(message: Message) -> str:
+    """Return the id of the context that a message is about; empty if it names none."""
+    return str(message.get("contextId") or message.get("context_id") or "")
 
 
 def _parse(message: str | bytes, endpoint: Endpoint) -> Message:
