@@ -12,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+import structlog
+
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
@@ -21,8 +23,11 @@ from services.speech.vendors.websocket.pools import SocketPools
 MOST_CONTEXTS = 5
 """A sixth on one connection ends it."""
 IDLE_S = 60.0
+CANCEL_S = 0.1
 _QUOTA = ("quota", "rate_limit", "too_many_concurrent", "payment_required", "system_busy")
 _MISCONFIGURED = ("api_key", "voice_not_found", "voice_id", "permission", "model_id")
+
+log = structlog.get_logger(__name__)
 
 Message = Mapping[str, Any]
 
@@ -48,10 +53,14 @@ class Contexts:
             try:
                 yield context
             except (ProviderError, TimeoutError):
+                request_id = loan.socket.response_headers.get("request-id", "")
+                log.warning(
+                    "vendor speech failed", provider=self._endpoint.name, request_id=request_id
+                )
                 raise
             except BaseException:
-                await context.cancel()
-                loan.can_be_reused = len(unfinished) < MOST_CONTEXTS
+                has_room = len(unfinished) < MOST_CONTEXTS
+                loan.can_be_reused = await context.cancel() and has_room
                 raise
             loan.can_be_reused = len(unfinished) < MOST_CONTEXTS
 
@@ -98,11 +107,15 @@ class Context:
             await self._say({"close_context": True})
         self._began_or_ended.set()
 
-    async def cancel(self) -> None:
-        """Have nothing more spoken."""
+    async def cancel(self) -> bool:
+        """Have nothing more spoken; return whether the vendor could be told so at once."""
         if self._id in self._unfinished:
-            with suppress(ProviderError):  # It is over in any case.
-                await self._say({"close_context": True})
+            try:
+                async with asyncio.timeout(CANCEL_S):
+                    await self._say({"close_context": True})
+            except (ProviderError, TimeoutError):
+                return False
+        return True
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what comes of this context, up to the final message; raises ProviderError."""

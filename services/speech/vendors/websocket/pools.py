@@ -1,5 +1,6 @@
 """Connections to a vendor whose URLs say what the vendor lets nobody change later."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ class SocketPools:
         self._connect = connect
         self._idle = idle
         self._pools: dict[str, SocketPool] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -31,6 +33,8 @@ class SocketPools:
         finally:
             for pool in pools._pools.values():
                 await pool.close()
+            if pools._closing:
+                await asyncio.wait(pools._closing)
 
     @asynccontextmanager
     async def lend(self, url: str) -> AsyncIterator[Loan]:
@@ -38,6 +42,8 @@ class SocketPools:
         pool = self._pools.pop(url, None) or SocketPool(partial(self._connect, url), self._idle)
         self._pools[url] = pool
         if len(self._pools) > MOST_URLS:
-            await self._pools.pop(next(iter(self._pools))).close()
+            closing = asyncio.create_task(self._pools.pop(next(iter(self._pools))).close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
         async with pool.lend() as loan:
             yield loan
