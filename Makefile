@@ -90,10 +90,11 @@ web: $(INSTALLED) ## Rebuild the page with node: its types from OpenAPI, then ga
 	cd gateway/web && node_modules/.bin/rolldown --config blendshape.config.js
 
 .PHONY: docs
-docs: $(INSTALLED) ## Regenerate docs/errors.md, the kinds in docs/providers.md and .env.example
+docs: $(INSTALLED) ## Regenerate docs/errors.md, docs/vendors.md, the kinds in docs/providers.md, .env.example
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.providers_page
 	$(BIN)/python -m tools.env_example
+	$(BIN)/python -m tools.conformance_table
 
 .PHONY: release
 release: $(DEPENDENCIES) ## Declare this state the release that later ones must work beside

@@ -22,7 +22,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for subject in SUBJECTS
         if subject.stage in metafunc.module.STAGES and behaviour not in subject.without
     ]
-    metafunc.parametrize("subject", chosen, ids=[subject.name for subject in chosen])
+    is_mixed = len(metafunc.module.STAGES) > 1
+    ids = [f"{each.stage}-{each.name}" if is_mixed else each.name for each in chosen]
+    metafunc.parametrize("subject", chosen, ids=ids)
 
 
 @pytest.fixture(autouse=True)

@@ -62,6 +62,8 @@ class Heard(Session):
     languages: tuple[str, ...] = ()
     hot_words: tuple[str, ...] = ()
     audio: bytes = b""
+    packets: int = 0
+    """How many messages the sound came in."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class SocketServer(Generic[S]):
         self.url = ""
         self.trouble: Trouble | None = None
         self.heads: list[Mapping[str, str]] = []
+        self.queries: list[dict[str, list[str]]] = []
+        """Those of the URLs of all connections."""
         self.sessions: list[S] = []
         self._connections: set[ServerConnection] = set()
 
@@ -79,6 +81,7 @@ class SocketServer(Generic[S]):
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.heads.append({key.lower(): value for key, value in request.headers.raw_items()})
+        self.queries.append(parse_qs(urlsplit(request.path).query))
         if self.trouble is None or (status := self.refusals.get(self.trouble)) is None:
             return None
         response = connection.respond(status, f'{{"message": "no, not with {KEY}"}}')
@@ -169,5 +172,7 @@ class Connection(Generic[S]):
         await self._connection.send(message)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
+        """Close the connection; a server that is silent does not."""
+        if self._server.trouble is Trouble.SILENCE:
+            await self._connection.wait_closed()
         await self._connection.close(code, reason)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import Stage, Transcript, TurnEnd
+from services.speech.ports import ProviderError, Stage, Transcript, TurnEnd
+from services.speech.vendors.websocket import client
 from tests.conformance.asking import SPEECH, heard, hearing, sound, until
 from tests.conformance.script import WORD_S, Utterance
 from tests.conformance.subject import Subject
@@ -135,6 +136,19 @@ async def test_cancel(subject: Subject) -> None:
         (*_, final) = await heard(recognizer, hearing())
         assert len(server.sessions[0].audio) == size
     assert final.text == server.utterance.final
+
+
+async def test_connection_lost(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is lost while the user speaks is noticed although no answer is due."""
+    monkeypatch.setattr(client, "PING_S", 0.1)
+    monkeypatch.setattr(client, "CLOSE_S", 0.1)
+    async with subject.recognizer() as (recognizer, server):
+        transcripts = recognizer.transcribe(sound(then=asyncio.Event()), hearing())
+        await anext(transcripts)
+        server.lose_idle()
+        with pytest.raises(ProviderError) as caught:
+            _ = [each async for each in transcripts]
+    assert caught.value.transient
 
 
 async def test_source_fails(subject: Subject) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.runtime.pcm import duration_s
-from services.speech.ports import Stage
+from services.speech.ports import ProviderError, Stage
+from services.speech.vendors.websocket import client
 from tests.conformance.asking import TEXTS, each, pcm_of, speaking, spoken, until
 from tests.conformance.script import CHARACTER_S, sound_of, sounds_at
 from tests.conformance.subject import Subject
@@ -150,6 +151,24 @@ async def test_cancel(subject: Subject) -> None:
         assert len(server.sessions[0].texts) == 1
         following = await spoken(synthesizer, TEXTS)
     assert pcm_of(following) == sound_of(TEXT, synthesizer.sample_rate_hertz)
+
+
+async def test_connection_lost(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is lost while the reply is written is noticed although no sound is due."""
+    monkeypatch.setattr(client, "PING_S", 0.1)
+    monkeypatch.setattr(client, "CLOSE_S", 0.1)
+
+    async def texts() -> AsyncIterator[str]:
+        yield TEXTS[0]
+        await asyncio.Event().wait()
+
+    async with subject.synthesizer() as (synthesizer, server):
+        chunks = synthesizer.speak(texts(), speaking(synthesizer))
+        await anext(chunks)
+        server.lose_idle()
+        with pytest.raises(ProviderError) as caught:
+            _ = [chunk async for chunk in chunks]
+    assert caught.value.transient
 
 
 async def test_source_fails(subject: Subject) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.vendors.websocket import client
 from tests.conformance.asking import ask, exchange, until
 from tests.conformance.script import KEY, Trouble
 from tests.conformance.subject import SHORT, Subject
@@ -96,8 +97,10 @@ async def test_idle_connection_closed(subject: Subject) -> None:
         await request()
 
 
-async def test_idle_connection_lost(subject: Subject) -> None:
+async def test_idle_connection_lost(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was lost while idle costs one request at most, and that soon."""
+    monkeypatch.setattr(client, "ALIVE_S", 0.1)
+    monkeypatch.setattr(client, "CLOSE_S", 0.1)
     async with exchange(subject) as (request, server):
         await request()
         server.lose_idle()

@@ -37,6 +37,7 @@ SUBJECTS = (
         options={"voices": "alloy,echo"},
         without={
             "text_ahead": "each text is its own request, and the next follows the sound of it",
+            "connection_lost": "no connection is open while a text is written",
             "word_times": "plain sound has no times",
             "language": "the model finds the language out",
             "early_end": "plain sound does not say how long it is going to be",

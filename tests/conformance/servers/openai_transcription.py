@@ -58,6 +58,7 @@ SUBJECTS = (
         without={
             "hypotheses_while_speaking": _AT_ONCE,
             "cancel": _AT_ONCE,
+            "connection_lost": _AT_ONCE,
             "source_fails": _AT_ONCE,
             "word_times": _NO_TIMES,
             "word_times_of_the_next_utterance": _NO_TIMES,

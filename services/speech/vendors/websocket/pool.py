@@ -1,7 +1,7 @@
 """Connections to a vendor that serve one task after the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Self, TypeAlias
@@ -10,6 +10,7 @@ from services.speech.ports import ProviderError
 from services.speech.vendors.websocket.client import VendorSocket
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[VendorSocket]]
+Idle: TypeAlias = Callable[[VendorSocket], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,24 +31,28 @@ class SocketPool:
     """Keeps a connection open between tasks, and closes each on which a task broke off.
 
     Closing happens in the background, as does opening the next one, so that neither a listener
-    who interrupts nor the next task waits for it.
+    who interrupts nor the next task waits for it. A connection idles until the vendor closes it, or
+    until `idle` returns, which may send what the vendor wants to hear meanwhile.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, idle: Idle | None = None) -> None:
         self._connect = connect
+        self._wait = idle
+        self._waiting: dict[VendorSocket, asyncio.Task[None]] = {}
+        self._is_closed = False
         self._idle: list[_Connection] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._warming: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, connect: Connect) -> AsyncIterator[Self]:
+    async def open(cls, connect: Connect, idle: Idle | None = None) -> AsyncIterator[Self]:
         """A pool of the connections that `connect` opens; empty at first."""
-        pool = cls(connect)
+        pool = cls(connect, idle)
         try:
             yield pool
         finally:
-            await pool._close()
+            await pool.close()
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Loan]:
@@ -60,7 +65,7 @@ class SocketPool:
         try:
             yield loan
         finally:
-            if loan.can_be_reused and loan.socket.is_open:
+            if loan.can_be_reused and loan.socket.is_open and not self._is_closed:
                 self._keep(connection)
             else:
                 self._drop(connection)
@@ -68,7 +73,7 @@ class SocketPool:
 
     async def _take(self) -> _Connection | None:
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._pop()
             is_alive = False
             try:
                 is_alive = await connection.socket.is_alive()
@@ -83,8 +88,25 @@ class SocketPool:
         closed = [each for each in self._idle if not each.socket.is_open]
         for each in closed:
             self._idle.remove(each)
+            self._waiting.pop(each.socket, None)
             self._drop(each)
         self._idle.append(connection)
+        if self._wait is not None:
+            task = asyncio.create_task(self._idle_on(connection, self._wait))
+            self._waiting[connection.socket] = task
+
+    def _pop(self) -> _Connection:
+        connection = self._idle.pop()
+        if waiting := self._waiting.pop(connection.socket, None):
+            waiting.cancel()
+        return connection
+
+    async def _idle_on(self, connection: _Connection, wait: Idle) -> None:
+        with suppress(ProviderError):
+            await wait(connection.socket)
+        if self._waiting.pop(connection.socket, None):
+            self._idle.remove(connection)
+            self._drop(connection)
 
     async def _opened(self) -> _Connection:
         lifetime = AsyncExitStack()
@@ -96,18 +118,20 @@ class SocketPool:
         task.add_done_callback(self._closing.discard)
 
     def _warm(self) -> None:
-        if not self._idle and (self._warming is None or self._warming.done()):
+        if not (self._idle or self._is_closed) and (self._warming is None or self._warming.done()):
             self._warming = asyncio.create_task(self._open_idle())
 
     async def _open_idle(self) -> None:
         with suppress(ProviderError):  # The next task meets it itself.
             self._keep(await self._opened())
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Close all that idle, and those that are lent when they are given back."""
+        self._is_closed = True
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait({self._warming})
         while self._idle:
-            self._drop(self._idle.pop())
+            self._drop(self._pop())
         if self._closing:
             await asyncio.wait(self._closing)
