@@ -49,8 +49,8 @@ def _scaled(written: str, scale: str) -> str:
 
 
 def _without_zeros(written: str) -> str:
-    """Return an amount without its decimals if they are zero."""
-    return re.sub(r"\.0+$", "", written)
+    """Return an amount without the zeros at the end of its decimals."""
+    return re.sub(r"\.?0+$", "", written) if "." in written else written
 
 
 _AMOUNT = (

@@ -69,7 +69,10 @@ def _dialled(match: re.Match[str]) -> Reading | None:
 def _named(match: re.Match[str]) -> Reading | None:
     if _COUNTED.match(behind(match)) or not _NAMED.search(before(match)):
         return None
-    return code(match.string, match.span())
+    start, end = match.span()
+    if match[0][-1] not in "xX":
+        return code(match.string, (start, end))
+    return [*code(match.string, (start, end - 1)), (" X", (end - 1, end))]
 
 
 def _emergency(match: re.Match[str]) -> Reading | None:
@@ -105,6 +108,11 @@ def _internet_address(match: re.Match[str]) -> Reading:
     return said
 
 
+def _is_size(text: str) -> bool:
+    """Whether it is an amount of memory or power, not the name of a model: 512G, 120W."""
+    return re.fullmatch(r"[1-9]\d*[GTW]", text) is not None
+
+
 def _code(match: re.Match[str]) -> Reading:
     """Read letters with digits: MP3, GPT-4o, H.264, B2B, CA1234."""
     said: list[tuple[str, Span]] = []
@@ -116,6 +124,8 @@ def _code(match: re.Match[str]) -> Reading:
             words = (" " if is_joined else "") + spelled(run[0])
         elif "." in run[0]:
             words = number(run[0])
+        elif _is_size(match[0]):
+            words = numerals.chinese(int(run[0]))
         elif len(run[0]) > 2 or run[0].startswith("0"):
             words = numerals.chinese_code(run[0])
         else:

@@ -89,8 +89,8 @@ def _alternatives(names: dict[str, str]) -> str:
 RULES = (
     replace(r"\be\.\s?g\.", "for example"),
     replace(r"\bi\.\s?e\.", "that is"),
-    replace(r"\betc\.(?=\s+[A-Z]|\s*$)", "and so on."),
-    replace(r"\betc\b\.?", "and so on"),
+    replace(r"(?<![/\w])etc\.(?=\s+[A-Z]|\s*$)", "and so on."),
+    replace(r"(?<![/\w])etc\b(?!/)\.?", "and so on"),
     replace(r"\bw/o\b", "without"),
     replace(r"\bw/\s?(?=[A-Za-z])", "with "),
     replace(r"\band/or\b", "and or"),
@@ -111,6 +111,7 @@ RULES = (
     rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
     replace(r"\bC\+\+", "C plus plus"),
     replace(r"\b([CF])#", "C sharp"),
+    replace(r"(?<=[A-Za-z])\.(?=\d)", " point "),
     replace("&", " and "),
     replace(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),
     replace(r"\+", " plus "),
