@@ -34,6 +34,8 @@ _UNSPEAKABLE = (
     rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
     # The line below a table's header, when it was cut off from the header.
     replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
+    # Faces written with marks: at the end of a word, or alone.
+    replace(r"(?<![\w:;])[:;]-?[()DP](?!\w)", ""),
     # Pictograms, except digits in circles, which are numbers.
     replace(
         "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff"

@@ -144,7 +144,7 @@ RULES = (
     ),
     replace(r"\bC\+\+", "C加加"),
     rule(r"(?<![A-Za-z])([CF])#(?!\d)", lambda match: f"{match[1]} sharp"),
-    replace(r"(?<=\d)\+(?!\d)", "以上"),
+    replace(r"(?<=\d)\+(?![\d(（])", "以上"),
     replace(r"\s?\+\s?", "加"),
     replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
     replace(r"(?<=[A-Za-z])\s?&\s?(?=[A-Za-z])", " and "),

@@ -60,6 +60,17 @@ def _mobile(match: re.Match[str]) -> Reading:
     return code(match.string, match.span())
 
 
+def _dialled_with_signs(match: re.Match[str]) -> Reading | None:
+    """Read a code for a telephone's keys: *100#."""
+    if not _CALLED.search(before(match, 48)):
+        return None
+    names = {"*": "星", "#": "井"}
+    return [
+        (names.get(key) or numerals.chinese_code(key), (place, place + 1))
+        for place, key in enumerate(match[0], start=match.start())
+    ]
+
+
 def _dialled(match: re.Match[str]) -> Reading | None:
     if _COUNTED.match(behind(match)) or not _CALLED.search(before(match, 48)):
         return None
@@ -157,6 +168,7 @@ RULES = (
         _phone,
     ),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
+    rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![A-Za-z0-9*#])", _dialled_with_signs),
     rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
@@ -178,7 +190,7 @@ RULES = (
 
 CODES = (
     rule(
-        r"(?<![A-Za-z0-9])(?!No\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
+        r"(?<![A-Za-z0-9])(?!N[oO]\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
         _code,
     ),
     rule(

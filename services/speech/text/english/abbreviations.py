@@ -112,7 +112,7 @@ RULES = (
     replace(r"\bC\+\+", "C plus plus"),
     replace(r"\b([CF])#", "C sharp"),
     replace(r"(?<=[A-Za-z])\.(?=\d)", " point "),
-    replace("&", " and "),
+    replace("&{1,2}", " and "),
     replace(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),
     replace(r"\+", " plus "),
     replace(r"(?<![=])={1,3}(?!=)(?=\s?\S)", " equals "),

@@ -206,6 +206,7 @@ RULES = (
 )
 
 YEARS = (
+    rule(r"(?<!\w)['’]0(\d)(?![\w'’])", lambda match: f"oh {numerals.english_digits(match[1])}"),
     rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
     rule(r"(?<![\w.,$€£¥+*/=-])(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])", _plain_year),
 )
