@@ -7,7 +7,8 @@ from enum import Enum, auto
 
 import structlog
 
-from services.speech.listening.annotations import is_hallucination, without_annotations
+from services.speech.listening.annotations import without_annotations
+from services.speech.listening.hallucinations import is_hallucination
 from services.speech.ports import RecognitionRequest, Recognizer, SpeechEvidence, Transcript
 from services.speech.streams import closing
 from services.speech.text.segmentation import speech_s

@@ -39,6 +39,7 @@ from services.speech.providers.metering import (
     MeteredRecognizer,
     MeteredSynthesizer,
 )
+from services.speech.providers.plain_chat import PlainChatModel
 from services.speech.settings import (
     ChatProvider,
     RecognizerProvider,
@@ -192,7 +193,7 @@ class _Opener:
                 assert self._chat_model is not None  # Checked at the beginning.
                 return self._models.open_chat(provider, self._chat_model, self._read_ahead)
             case vendor:
-                return registry.open_chat(vendor)
+                return _plain(registry.open_chat(vendor))
 
     def _synthesizer(
         self, provider: SynthesizerProvider
@@ -202,6 +203,12 @@ class _Opener:
                 return self._models.open_synthesizer()
             case vendor:
                 return registry.open_synthesizer(vendor)
+
+
+@asynccontextmanager
+async def _plain(opening: AbstractAsyncContextManager[ChatModel]) -> AsyncIterator[ChatModel]:
+    async with opening as model:
+        yield PlainChatModel(model)
 
 
 def _price(provider: Option) -> Price | None:

@@ -17,6 +17,8 @@ EXPRESSION = (
     rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
     r"(?![A-Za-z0-9_$€£¥￥]|[.,]\d)"
 )
+_MINUS = frozenset("-−–")
+_AFTER_OPERANDS = frozenset("²³π")
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
@@ -31,7 +33,8 @@ _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
 class ExpressionReader:
     """Reads expressions aloud in one language: its signs, its numbers, and its word separator.
 
-    `squares` are powers with a name of their own, `power` names the others by their exponent.
+    `squares` are powers with a name of their own, `power` names the others by their exponent,
+    `negative` is the sign of a number.
     """
 
     signs: Mapping[str, str]
@@ -40,6 +43,7 @@ class ExpressionReader:
     squares: Mapping[str, str]
     power: Callable[[str], str]
     space: str
+    negative: str
 
     def read(self, match: re.Match[str]) -> Reading | None:
         """Read a match of EXPRESSION; None unless it has a sign that can mean nothing else."""
@@ -48,11 +52,13 @@ class ExpressionReader:
         said: list[tuple[str, Span]] = []
         end = match.start()
         is_power = False
+        is_operand = True
         for token in _tokens(match):
             if token[0] in ("^", "**"):
                 is_power = True
                 continue
-            words = self._words(token)
+            words = self.negative if is_operand and token[0] in _MINUS else self._words(token)
+            is_operand = token[0] in self.signs and token[0] not in _AFTER_OPERANDS
             if is_power:
                 words = self.squares.get(token[0]) or self.power(words)
             is_power = False

@@ -4,14 +4,12 @@ import html
 import re
 import unicodedata
 
-from services.runtime.languages import primary
 from services.speech.text import chinese, english
-from services.speech.text.alignment import Reading, SpokenForm, replace, rewrite, rule
+from services.speech.text.alignment import Reading, SpokenForm, join, replace, rewrite, rule
 from services.speech.text.markdown import without_markup
-from services.speech.text.segmentation import is_cjk
+from services.speech.text.mixture import parts
 
-_LATIN_WORD = re.compile("[A-Za-z]{2,}")
-_MIN_LATIN_WORDS = 3
+_GRAMMARS = {"en": english.RULES, "zh": chinese.RULES}
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
 
@@ -36,6 +34,8 @@ _UNSPEAKABLE = (
     rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
     # The line below a table's header, when it was cut off from the header.
     replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
+    # Faces written with marks: at the end of a word, or alone.
+    replace(r"(?<![\w:;])[:;]-?[()DP](?!\w)", ""),
     # Pictograms, except digits in circles, which are numbers.
     replace(
         "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff"
@@ -57,18 +57,11 @@ _EDGE_CHARACTERS = " ,，"
 def speakable(text: str, language_code: str) -> SpokenForm:
     """Return the spoken form of a piece of text, which may be empty."""
     spoken = rewrite(_fold_width(without_markup(text)), _UNSPEAKABLE)
-    rules = chinese.RULES if _is_chinese(spoken.text, language_code) else english.RULES
-    spoken = rewrite(rewrite(spoken, rules), _LEFTOVERS)
-    return _strip(rewrite(spoken, _SPACES))
-
-
-def _is_chinese(text: str, language_code: str) -> bool:
-    """Whether numbers are read in Chinese; a text in one language decides for itself."""
-    han = sum(map(is_cjk, text))
-    latin_words = len(_LATIN_WORD.findall(text))
-    if primary(language_code) == "zh":
-        return han > 0 or latin_words < _MIN_LATIN_WORDS
-    return han > latin_words
+    spoken = join(
+        rewrite(spoken.part(*place), _GRAMMARS[language])
+        for place, language in parts(spoken.text, language_code)
+    )
+    return _strip(rewrite(rewrite(spoken, _LEFTOVERS), _SPACES))
 
 
 def _fold_width(spoken: SpokenForm) -> SpokenForm:

@@ -13,6 +13,8 @@ _SIGNS = {
     "C$": "加元", "NZ$": "新西兰元", "S$": "新加坡元", "SG$": "新加坡元", "$": "美元", "€": "欧元",
     "£": "英镑", "JP¥": "日元", "CN¥": "元", "RMB¥": "元", "¥": "元", "￥": "元", "₩": "韩元",
     "₹": "卢比", "₽": "卢布", "฿": "泰铢",
+    "R$": "雷亚尔", "₫": "越南盾", "₺": "里拉", "₱": "比索", "₴": "格里夫纳", "₪": "谢克尔",
+    "zł": "兹罗提",
 }  # fmt: skip
 _CODES = {
     "USD": "美元", "HKD": "港元", "TWD": "新台币", "AUD": "澳元", "CAD": "加元", "NZD": "新西兰元",
@@ -49,8 +51,8 @@ def _scaled(written: str, scale: str) -> str:
 
 
 def _without_zeros(written: str) -> str:
-    """Return an amount without its decimals if they are zero."""
-    return re.sub(r"\.0+$", "", written)
+    """Return an amount without the zeros at the end of its decimals."""
+    return re.sub(r"\.?0+$", "", written) if "." in written else written
 
 
 _AMOUNT = (

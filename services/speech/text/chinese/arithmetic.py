@@ -38,6 +38,13 @@ def _written_fraction(match: re.Match[str]) -> str:
     return whole + _fraction(int(match[2]), int(match[3]))
 
 
+def _blood_pressure(match: re.Match[str]) -> Reading:
+    return [
+        (f"{number(match[1])}，", (match.start(), match.start(2))),
+        (number(match[2]), match.span(2)),
+    ]
+
+
 def _vulgar(match: re.Match[str]) -> str:
     value = Fraction(unicodedata.numeric(match[2])).limit_denominator(100)
     whole = f"{number(match[1].strip())}又" if match[1] else ""
@@ -82,10 +89,17 @@ _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
 """The last characters of series names that are hyphenated with a number: 歼-20, 长征-5."""
 
 _EXPRESSIONS = ExpressionReader(
-    signs=_SIGNS, number=number, fraction=_fraction, squares=_POWERS, power=_power, space=""
+    signs=_SIGNS,
+    number=number,
+    fraction=_fraction,
+    squares=_POWERS,
+    power=_power,
+    space="",
+    negative="负",
 )
 
 EXPRESSIONS = (
+    rule(rf"{ALONE}(\d{{2,3}})/(\d{{2,3}})(?=\s?mmHg)", _blood_pressure),
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
     rule(EXPRESSION, _EXPRESSIONS.read),
 )
@@ -121,6 +135,7 @@ RULES = (
     replace(r"\s?≠\s?", "不等于"),
     replace(r"\s?∞", "无穷大"),
     replace(r"\s?÷\s?", "除以"),
+    replace(r"(?<=[A-Za-z0-9一-龥])\s?×\s?(?=\d)", "乘"),
     replace(r"(?<=[A-Za-z0-9])\s?×\s?", "乘"),
     rule(r"(?<=[A-Za-z0-9])[⁰¹²³⁴-⁹]+", _power_of),
     rule(
@@ -128,9 +143,11 @@ RULES = (
         lambda match: numerals.chinese(int(unicodedata.numeric(match[0]))),
     ),
     replace(r"\bC\+\+", "C加加"),
-    replace(r"(?<=\d)\+(?!\d)", "以上"),
+    rule(r"(?<![A-Za-z])([CF])#(?!\d)", lambda match: f"{match[1]} sharp"),
+    replace(r"(?<=\d)\+(?![\d(（])", "以上"),
     replace(r"\s?\+\s?", "加"),
     replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
+    replace(r"(?<=[A-Za-z])\s?&\s?(?=[A-Za-z])", " and "),
     replace(r"\s?&\s?", "和"),
     replace(r"#(?=\w|[一-龥])", ""),
     replace(r"(?<![A-Za-z0-9.])@(?=\w|[一-龥])", "艾特"),

@@ -68,7 +68,7 @@ def _one_by_one(match: re.Match[str]) -> Reading:
 
 
 def _named_day(match: re.Match[str]) -> str:
-    return numerals.chinese_digits(match[0].replace("·", ""))
+    return numerals.chinese_digits(re.sub("[·.]", "", match[0]))
 
 
 def _rest(match: re.Match[str], group: int) -> Reading:
@@ -155,7 +155,7 @@ RULES = (
         _date,
     ),
     rule(
-        rf"{ALONE}(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second>\d{{1,2}})(?P=mark)(?P<year>[12]\d{{3}})"
+        rf"{ALONE}(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second>\d{{1,2}})(?P=mark)(?P<year>(?:19|20)\d\d)"
         r"(?![A-Za-z0-9-]|\.\d)",
         _american_date,
     ),
@@ -173,7 +173,10 @@ RULES = (
     rule(rf"{ALONE}(\d{{2}})\s?年(?=\d{{1,2}}月)", _year_of_month),
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
-    rule(rf"{ALONE}\d{{1,2}}·\d{{1,2}}(?!\d)", _named_day),
+    rule(
+        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠)))\d{{1,2}}(?!\d)",
+        _named_day,
+    ),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),
     rule(
         r"(?<![A-Za-z0-9.,])(?<!\d[:：])(?P<hour>[01]?\d|2[0-4])[:：](?P<minute>[0-5]\d)(?:[:：](?P<second>[0-5]\d))?"

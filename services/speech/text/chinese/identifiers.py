@@ -60,6 +60,17 @@ def _mobile(match: re.Match[str]) -> Reading:
     return code(match.string, match.span())
 
 
+def _dialled_with_signs(match: re.Match[str]) -> Reading | None:
+    """Read a code for a telephone's keys: *100#."""
+    if not _CALLED.search(before(match, 48)):
+        return None
+    names = {"*": "星", "#": "井"}
+    return [
+        (names.get(key) or numerals.chinese_code(key), (place, place + 1))
+        for place, key in enumerate(match[0], start=match.start())
+    ]
+
+
 def _dialled(match: re.Match[str]) -> Reading | None:
     if _COUNTED.match(behind(match)) or not _CALLED.search(before(match, 48)):
         return None
@@ -69,7 +80,10 @@ def _dialled(match: re.Match[str]) -> Reading | None:
 def _named(match: re.Match[str]) -> Reading | None:
     if _COUNTED.match(behind(match)) or not _NAMED.search(before(match)):
         return None
-    return code(match.string, match.span())
+    start, end = match.span()
+    if match[0][-1] not in "xX":
+        return code(match.string, (start, end))
+    return [*code(match.string, (start, end - 1)), (" X", (end - 1, end))]
 
 
 def _emergency(match: re.Match[str]) -> Reading | None:
@@ -105,6 +119,11 @@ def _internet_address(match: re.Match[str]) -> Reading:
     return said
 
 
+def _is_size(text: str) -> bool:
+    """Whether it is an amount of memory or power, not the name of a model: 512G, 120W."""
+    return re.fullmatch(r"[1-9]\d*[GTW]", text) is not None
+
+
 def _code(match: re.Match[str]) -> Reading:
     """Read letters with digits: MP3, GPT-4o, H.264, B2B, CA1234."""
     said: list[tuple[str, Span]] = []
@@ -116,6 +135,8 @@ def _code(match: re.Match[str]) -> Reading:
             words = (" " if is_joined else "") + spelled(run[0])
         elif "." in run[0]:
             words = number(run[0])
+        elif _is_size(match[0]):
+            words = numerals.chinese(int(run[0]))
         elif len(run[0]) > 2 or run[0].startswith("0"):
             words = numerals.chinese_code(run[0])
         else:
@@ -147,6 +168,7 @@ RULES = (
         _phone,
     ),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
+    rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![A-Za-z0-9*#])", _dialled_with_signs),
     rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
@@ -168,7 +190,7 @@ RULES = (
 
 CODES = (
     rule(
-        r"(?<![A-Za-z0-9])(?!No\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
+        r"(?<![A-Za-z0-9])(?!N[oO]\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
         _code,
     ),
     rule(

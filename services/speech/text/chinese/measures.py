@@ -105,6 +105,7 @@ RULES = (
     ),
     rule(rf"{ALONE}(?<![第周期])(2)(?=\s?(?:{_COUNTERS})){_NOT_COUNTED}", _counted),
     rule(rf"{ALONE}({NUMBER})(?={SCALE})", _counted),
+    rule(r"(?<=\d)\s?mmHg(?![A-Za-z])", lambda _: "毫米汞柱"),
     rule(r"(?<=元)\s?/\s?(?:m²|㎡)", lambda _: "每平方米"),
     rule(r"[%％]", lambda _: "百分号"),
 )

@@ -34,6 +34,14 @@ _RUPEE = _Currency(one="rupee", many="rupees", small_one="paisa", small_many="pa
 _FRANC = _Currency(one="Swiss franc", many="Swiss francs", small_one="centime",
                    small_many="centimes")  # fmt: skip
 _RUBLE = _Currency(one="ruble", many="rubles", small_one="kopeck", small_many="kopecks")
+_REAL = _Currency(one="real", many="reais", small_one="centavo", small_many="centavos")
+_LIRA = _Currency(one="lira", many="lira", small_one="kurus", small_many="kurus")
+_PESO = _Currency(one="peso", many="pesos", small_one="centavo", small_many="centavos")
+_HRYVNIA = _Currency(one="hryvnia", many="hryvnias", small_one="kopeck", small_many="kopecks")
+_SHEKEL = _Currency(one="shekel", many="shekels", small_one="agora", small_many="agorot")
+_ZLOTY = _Currency(one="zloty", many="zlotys", small_one="grosz", small_many="groszy")
+_KRONA = _Currency(one="krona", many="kronor", small_one="ore", small_many="ore")
+_KRONE = _Currency(one="krone", many="kroner", small_one="ore", small_many="ore")
 
 _SIGNS = {
     "US$": _dollar("US "), "HK$": _dollar("Hong Kong "), "NT$": _dollar("New Taiwan "),
@@ -41,13 +49,19 @@ _SIGNS = {
     "C$": _dollar("Canadian "), "NZ$": _dollar("New Zealand "), "S$": _dollar("Singapore "),
     "SG$": _dollar("Singapore "), "$": _dollar(), "€": _EURO, "£": _POUND, "JP¥": _YEN,
     "CN¥": _YUAN, "RMB¥": _YUAN, "¥": _YUAN, "￥": _YUAN, "₩": _WON, "₹": _RUPEE, "₽": _RUBLE,
+    "Rs.": _RUPEE, "R$": _REAL, "₺": _LIRA, "₫": _same("dong", "xu"), "฿": _same("baht", "satang"),
+    "₱": _PESO, "₴": _HRYVNIA, "₪": _SHEKEL, "zł": _ZLOTY, "MX$": _PESO,
 }  # fmt: skip
 _CODES = {
     "USD": _dollar("US "), "HKD": _dollar("Hong Kong "), "TWD": _dollar("New Taiwan "),
     "AUD": _dollar("Australian "), "CAD": _dollar("Canadian "), "NZD": _dollar("New Zealand "),
     "SGD": _dollar("Singapore "), "EUR": _EURO, "GBP": _POUND, "CNY": _YUAN,
     "RMB": _same("RMB", ""),
-    "JPY": _YEN, "KRW": _WON, "INR": _RUPEE, "CHF": _FRANC, "RUB": _RUBLE,
+    "JPY": _YEN, "KRW": _WON, "INR": _RUPEE, "CHF": _FRANC, "RUB": _RUBLE, "BRL": _REAL,
+    "TRY": _LIRA, "VND": _same("dong", "xu"), "THB": _same("baht", "satang"), "PHP": _PESO,
+    "MXN": _PESO, "UAH": _HRYVNIA, "ILS": _SHEKEL, "PLN": _ZLOTY, "SEK": _KRONA, "DKK": _KRONE,
+    "NOK": _KRONE, "AED": _Currency(one="dirham", many="dirhams", small_one="fils",
+    small_many="fils"), "ZAR": _Currency(one="rand", many="rand"),
 }  # fmt: skip
 _SCALES = {
     "k": "thousand", "m": "million", "mn": "million", "mm": "million", "b": "billion",
@@ -60,7 +74,9 @@ _SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
 _CODE = "|".join(_CODES)
 _PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
 _ADJECTIVE = re.compile(r"(?:^|[^A-Za-z])(?:an?|another) $", re.IGNORECASE)
-_NOUN = re.compile(r"(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of)\b)[a-z]")
+_NOUN = re.compile(
+    r"-an?-[a-z]|(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of)\b)[a-z]"
+)
 
 
 def _amount(match: re.Match[str]) -> str:
@@ -72,7 +88,8 @@ def _amount(match: re.Match[str]) -> str:
     is_adjective = _ADJECTIVE.search(before(match, 12)) and _NOUN.match(match.string, match.end())
     if last:
         scale_first = (match["scale_first"] or "").strip()
-        words = f"{_scaled(first, scale_first)} to {_scaled(last, scale)}"
+        between = "and" if match["between"] == " and " else "to"
+        words = f"{_scaled(first, scale_first)} {between} {_scaled(last, scale)}"
         return f"{minus}{words} {currency.many}"
     if scale or is_adjective:
         name = currency.one if is_adjective else currency.many
@@ -102,11 +119,11 @@ def _coins(written: str, currency: _Currency) -> str:
     return coins if whole == "0" else f"{large} and {coins}"
 
 
-_NUMBERS = (
-    rf"(?P<first>{NUMBER})"
-    rf"(?:(?P<scale_first>{_SCALE_WORD})?{RANGE}(?:{_SIGN})?(?P<last>{NUMBER}))?"
-    rf"(?P<scale>{_SCALE_WORD})?"
-)
+_FIRST = rf"(?P<first>{NUMBER})"
+_LAST = rf"(?:{_SIGN})?(?P<last>{NUMBER})"
+_SCALE = rf"(?P<scale>{_SCALE_WORD})?"
+_NUMBERS = rf"{_FIRST}(?:(?P<scale_first>{_SCALE_WORD})?(?P<between>{RANGE}){_LAST})?{_SCALE}"
+_TWO_NUMBERS = rf"{_FIRST}(?P<scale_first>(?!))?(?P<between> and ){_LAST}(?P<scale>{_SCALE_WORD})"
 _HEADS = (
     r"(?= (?:people|users|residents|inhabitants|customers|subscribers|followers|views|downloads"
     r"|visitors|copies|jobs|members|households|children|tourists|passengers|players)\b)"
@@ -114,13 +131,14 @@ _HEADS = (
 _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
+    rule(rf"(?<=\bbetween )(?P<minus>(?!))?(?P<sign>{_SIGN})\s?{_TWO_NUMBERS}(?!\d)", _amount),
     rule(
         rf"(?<![\w.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
         rf"(?P<inner_minus>{MINUS})?{_NUMBERS}(?![\d])",
         _amount,
     ),
     rule(
-        rf"(?<![\w.,])(?P<minus>{MINUS})?{_NUMBERS}\s?(?:(?P<sign>[€£])|(?P<code>{_CODE})\b)",
+        rf"(?<![\w.,])(?P<minus>{MINUS})?{_NUMBERS}\s?(?:(?P<sign>[€£₫₽₺₴]|zł|฿|₪)|(?P<code>{_CODE})\b)",
         _amount,
     ),
     rule(

@@ -111,7 +111,13 @@ _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 _EXPRESSIONS = ExpressionReader(
-    signs=_SIGNS, number=number, fraction=fraction, squares=_POWERS, power=_power, space=" "
+    signs=_SIGNS,
+    number=number,
+    fraction=fraction,
+    squares=_POWERS,
+    power=_power,
+    space=" ",
+    negative="minus",
 )
 
 EXPRESSIONS = (

@@ -4,6 +4,7 @@ import re
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, replace, rule
+from services.speech.text.english.clock import time_of_day
 from services.speech.text.english.numbers import UNSIGNED, before, number
 
 _MONTHS = (
@@ -55,9 +56,7 @@ def _iso_date(match: re.Match[str]) -> str | None:
 def _timestamp(match: re.Match[str]) -> str | None:
     if not (date := _iso_date(match)):
         return None
-    hour, minute = (numerals.english(int(match[name])) for name in ("hour", "minute"))
-    zero = "oh " if 0 < int(match["minute"]) < 10 else ""
-    time = f"{hour} {zero}{minute}" if int(match["minute"]) else f"{hour} hundred"
+    time = time_of_day(int(match["hour"]), int(match["minute"]))
     return f"{date} at {time}{' UTC' if match['zone'] else ''}"
 
 
@@ -70,7 +69,7 @@ def _slashed_date(match: re.Match[str]) -> str | None:
     first, second, year = int(match[1]), int(match[3]), match[4]
     if match[2] == ".":
         first, second = second, first
-    full_year = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 70 else 1900)
+    full_year = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 50 else 1900)
     return _date(first, second, full_year) or _date(second, first, full_year)
 
 
@@ -141,6 +140,13 @@ def _decade(match: re.Match[str]) -> str:
     return f"{numerals.english(int(century))} hundreds"
 
 
+def _business_year(match: re.Match[str]) -> Reading:
+    year = int(match[2])
+    words = numerals.english_year(year) if year >= 1000 else numerals.english(year)
+    kind = "fiscal" if match[1] == "FY" else "calendar"
+    return [(f"{kind} year", match.span(1)), (f" {words}", (match.end(1), match.end()))]
+
+
 def _era(match: re.Match[str]) -> str:
     year = match[1]
     said = numerals.english_year(int(year)) if re.fullmatch(r"\d{4}", year) else number(year)
@@ -189,6 +195,8 @@ RULES = (
         _day_and_month,
     ),
     rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
+    rule(r"\b(FY|CY)\s?['’]?([12]\d{3}|\d\d)(?![\w-]|[.,]\d)", _business_year),
+    rule(rf"(?:(?<=\d)|(?<=\d[snrt][tdh]))({_DASH})(?=(?:{_MONTH})\.?\s\d)", lambda _: " to "),
     rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
     rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
     replace(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
@@ -198,6 +206,7 @@ RULES = (
 )
 
 YEARS = (
+    rule(r"(?<!\w)['’]0(\d)(?![\w'’])", lambda match: f"oh {numerals.english_digits(match[1])}"),
     rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
     rule(r"(?<![\w.,$€£¥+*/=-])(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])", _plain_year),
 )

@@ -18,28 +18,44 @@ def _half(match: re.Match[str]) -> str:
 
 
 def _time(match: re.Match[str]) -> str | None:
+    """Read a time of day; one of the 24-hour clock as people say it, 20:00 as eight p.m."""
     if _NOT_A_TIME.search(before(match)) or re.match(r" (?:ratio|odds|mix)\b", behind(match)):
         return None
     hour, minute, half = int(match["hour"]), int(match["minute"]), _half(match)
-    seconds = match["second"]
-    words = numerals.english(hour)
-    if seconds:
-        words = f"{words} {_minutes(minute) or 'hundred'} and {_seconds(int(seconds))}"
-    elif minute:
-        words = f"{words} {_minutes(minute)}"
-    elif not half:
-        words = _whole_hour(hour)
-    return words + half
+    seconds = int(match["second"] or 0)
+    if not half and not seconds:
+        return _without_second_stop(time_of_day(hour, minute), match)
+    if not half:
+        hour, half = _on_the_dial(hour)
+    words = _hour_and_minute(hour, match["minute"])
+    seconds_too = f" and {_seconds(seconds)}" if match["second"] else ""
+    return _without_second_stop(f"{words}{seconds_too}{half}", match)
+
+
+def _without_second_stop(words: str, match: re.Match[str]) -> str:
+    """Return the words of a match without their last full stop if another one follows."""
+    return words.removesuffix(".") if behind(match, 1) == "." else words
+
+
+def time_of_day(hour: int, minute: int) -> str:
+    """Return a time of the 24-hour clock: nine o'clock, nine oh five, eight p.m., midnight."""
+    if hour % 24 == 0 and not minute:
+        return "midnight"
+    if 0 < hour < 13:
+        return f"{numerals.english(hour)} {_minutes(minute) or _O_CLOCK}"
+    hour, half = _on_the_dial(hour)
+    return f"{_hour_and_minute(hour, str(minute))}{half}"
+
+
+def _on_the_dial(hour: int) -> tuple[int, str]:
+    """Return the hour on a clock's face, and the half of the day if that is not clear."""
+    if 0 < hour < 13:
+        return hour, ""
+    return hour % 12 or 12, " p.m." if 12 < hour < 24 else " a.m."
 
 
 def _military(match: re.Match[str]) -> str:
     return f"{numerals.english(int(match[1]))} {_minutes(int(match[2])) or 'hundred'}"
-
-
-def _whole_hour(hour: int) -> str:
-    if hour in (0, 24):
-        return "midnight"
-    return f"{numerals.english(hour)} {'hundred' if hour > 12 else _O_CLOCK}"
 
 
 def _minutes(minute: int) -> str:
@@ -107,6 +123,10 @@ RULES = (
     ),
     rule(rf"{ALONE}(?P<hour>1?\d)\.(?P<minute>[0-5]\d)(?P<second>(?!))?{_HALF}", _time),
     rule(rf"{ALONE}([01]\d|2[0-3])([0-5]\d)(?= hours\b)", _military),
+    rule(
+        rf"{ALONE}(?P<hour>1\d|2[0-3]|0?[6-9])h(?P<minute>[0-5]\d)(?P<second>(?!))?(?P<half>(?!))?(?!\w)",
+        _time,
+    ),
     rule(rf"(?<![\w.,$])(?<!\d:)(?P<hour>\d{{1,2}}){_HALF}", _hour),
     rule(r"\b(?:UTC|GMT)(?P<sign>[+−-])(?P<hour>1?\d)(?::?(?P<minute>[0-5]\d))?\b", _zone),
     rule(r"(?:(?<=[apAP][mM])|(?<=\.m\.)|(?<=:\d\d))(\s?[-–—−~]\s?)(?=\d)", lambda _: " to "),

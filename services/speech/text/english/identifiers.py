@@ -10,6 +10,7 @@ from services.speech.text.english.numbers import UNSIGNED, before, digits_of, fo
 
 _PHONE = re.compile(
     r"\b(?:call|dial|ring|phone|text|fax|tel|telephone|mobile|cell|hotline|helpline|whatsapp"
+    r"|numbers?['’]s|number is|reach (?:us|me|them|him|her) (?:on|at)"
     r"|extension|ext|emergency|emergencies)(?:s|ed|ing)?\b[^\d]{0,25}"
     r"(?:\d[\d ()+-]*[^\d]{0,25}){0,3}$",
     re.IGNORECASE,
@@ -18,7 +19,7 @@ _NAMED = re.compile(
     r"\b(?:account|acct|card|code|pin|password|passcode|order|ticket|invoice|tracking|reference"
     r"|ref|booking|confirmation|reservation|serial|id|isbn|ssn|flight|gate|room|suite|apartment"
     r"|apt|bus|train|tram|route|line|highway|port|zip|postal|postcode|po box|box|locker|badge"
-    r"|case|extension|ext|model|boeing|airbus|rtx|gtx|iso|error|ending|ends)\b"
+    r"|case|extension|ext|model|boeing|airbus|sku|vin|imei|rtx|gtx|iso|rfc|ieee|otp|error|ending|ends)\b"
     r"(?: (?:number|no|code|id|line|digits|box|key|in|with|is|was|are|of|to|the|your))*"
     r"\.?[ :#]*(?:[A-Z]{1,3} )?$",
     re.IGNORECASE,
@@ -69,6 +70,31 @@ def _phone(match: re.Match[str]) -> Reading | None:
 def _local_phone(match: re.Match[str]) -> Reading | None:
     is_range = match[1].endswith("0") and match[2].endswith("00")
     return None if is_range else digits_of(match.string, match.span())
+
+
+def _lettered_phone(match: re.Match[str]) -> Reading:
+    """Read the digits before the letters of a number: 1-800-FLOWERS."""
+    return [*digits_of(match.string, match.span(1)), (", ", match.span(2))]
+
+
+def _dialled_with_signs(match: re.Match[str]) -> Reading | None:
+    """Read a code for a telephone's keys: *67, #21#, *#06#."""
+    if not _PHONE.search(before(match, 60)):
+        return None
+    names = {"*": "star", "#": "pound"}
+    return [
+        ((" " if at else "") + (names.get(key) or numerals.english_digits(key)), (place, place + 1))
+        for at, (place, key) in enumerate(enumerate(match[0], start=match.start()))
+    ]
+
+
+def _airliner(match: re.Match[str]) -> Reading:
+    variant = numerals.english(int(match[3]))
+    return [
+        *digits_of(match.string, match.span(1)),
+        (", ", match.span(2)),
+        (variant, match.span(3)),
+    ]
 
 
 def _dialled(match: re.Match[str]) -> Reading | None:
@@ -172,6 +198,11 @@ def _with_separators(match: re.Match[str]) -> str:
     return numerals.english(int(re.sub(r"\D", "", match[0])))
 
 
+def _with_decimal_comma(match: re.Match[str]) -> str:
+    """Return a number as continental Europe writes it: 1.234,50."""
+    return number(match[0].replace(".", "").replace(",", "."))
+
+
 def _one_by_one(match: re.Match[str]) -> str:
     return " ".join(numerals.english_digits(each) if each.isdigit() else each for each in match[0])
 
@@ -182,6 +213,7 @@ RULES = (
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _with_separators),
+    rule(rf"{UNSIGNED}\d{{1,3}}(?:\.\d{{3}})+,\d\d(?![\d.,])", _with_decimal_comma),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"
         r"(?:(?:\) ?|[ .-]\(?)\d{2,7}\b\)?){1,5}(?![.,-]?\d)",
@@ -190,7 +222,10 @@ RULES = (
     rule(rf"{UNSIGNED}\+\d{{1,3}}(?:[ .-]?\(?\d{{1,10}}\b\)?){{2,6}}", _phone),
     rule(rf"{UNSIGNED}\+\d{{7,15}}(?!\d)", _phone),
     rule(rf"{UNSIGNED}(\d{{3}})-(\d{{4}})(?![\d-])", _local_phone),
+    rule(rf"{UNSIGNED}(1-(?:8(?:00|88|77|66|55|44|33)|900))(-)(?=[A-Z])", _lettered_phone),
     rule(rf"{UNSIGNED}1-(?:800|888|877|866)(?!\d)", _plain_digits),
+    rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![\w*#])", _dialled_with_signs),
+    rule(rf"{UNSIGNED}(7[0-8]7)(-)([1-9]00|[1-9])(?![\w-]|[.,]\d)", _airliner),
     rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{1,6})\b", _extension),
     rule(r"(?<![\w.,-])(\d{3})-(\d{2})-(\d{4})(?![\d-])", _plain_digits),
     rule(r"(?<=\b[A-Z]{2})( )(\d{5}(?:-\d{4})?)(?![\d,-])", _postal),
@@ -198,7 +233,7 @@ RULES = (
     rule(r"\b([vV])(\d+(?:\.\d+)*)\b", _version),
     rule(rf"{UNSIGNED}(?:\d{{3,6}})(?![\w-]|[.,]\d)", _dialled),
     rule(
-        rf"{UNSIGNED}(?:\d{{1,5}}(?:-\d{{1,7}}){{2,}}+[xX]?|\d{{3,19}}(?:-\d+)*)(?![\w-]|[.,]\d)",
+        rf"{UNSIGNED}(?:\d{{1,5}}(?:-\d{{1,7}}){{2,}}+[xX]?|\d{{3,19}}(?:-\d+)*)(?![\w-](?!(?<=-)[A-Z]\b)|[.,]\d)",
         _named,
     ),
     rule(rf"{UNSIGNED}\d{{6,19}}(?![\w-]|[.,]\d)", _numbered),

@@ -87,8 +87,14 @@ def _quantity(match: re.Match[str]) -> str:
 
 def _parts(match: re.Match[str]) -> str:
     """Read the unit of a fraction or a mixed number."""
-    is_many = _MIXED_NUMBER.search(before(match, 12))
+    is_many = _MIXED_NUMBER.search(before(match, 12)) or _is_pair(before(match, 12))
     return f" {_name(match['unit'], match['per'], is_one=not is_many)}"
+
+
+def _is_pair(text: str) -> bool:
+    """Whether the last fraction of a text is no fraction: a blood pressure of 120/80."""
+    pair = re.search(r"(\d+)/(\d+)$", text)
+    return pair is not None and int(pair[1]) > int(pair[2])
 
 
 def _height(match: re.Match[str]) -> str:
@@ -133,12 +139,22 @@ _MIXED_NUMBER = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
 
 SIZES = (
     rule(
+        rf"{ALONE}({NUMBER})\s?m/s(?:²|\^?2)(?!\w)",
+        lambda match: f"{number(match[1])} meters per second squared",
+    ),
+    rule(
         rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?"
         r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
         _size,
     ),
 )
 RULES = (
+    rule(
+        rf"{ALONE}(?P<minus>(?!))?(?P<first>{NUMBER})\s?(?P<once>{UNIT}){RANGE}(?P<last>{NUMBER})"
+        rf"(?P<joint>\s?)(?=(?P=once)(?![A-Za-z])){_UNIT}",
+        _quantity,
+    ),
+    rule(r"(?<=mm|cm|km|ft|\dm)\s?[x×]\s?(?=\d)", lambda _: " by "),
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),

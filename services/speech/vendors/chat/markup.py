@@ -58,6 +58,10 @@ _MARKER = regex.compile(
     | (?P<channel_end> <\|end\|> )
     | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\]
               | <function= )
+    | (?P<call> (?:```(?:json)?\s{{0,9}})? \[?
+                \{{\s{{0,9}}"(?:name|function|tool|tool_name|action)"\s{{0,9}}:\s{{0,9}}
+                "[\w.-]{{1,80}}"\s{{0,9}},\s{{0,9}}
+                "(?:arguments|parameters|args|input|action_input)"\s{{0,9}}: )
     | (?P<end> </s> | <eos> | <end_of_turn> | <turn\|> | <｜end▁of▁sentence｜> | \[INST\]
              | <\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|endofturn|end_of_turn|return
                    |end_response|end_of_turn_token)\|> )
