@@ -35,6 +35,7 @@ from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Speaker
+from services.speech.tools.calls import Calls, ReplyCalls
 
 ECHO_S = 2.0
 """How long after a reply its sound may still come back through a microphone."""
@@ -84,6 +85,7 @@ class Conversation:
         history: History,
         last_turn_id: int,
         stages: StagesOf,
+        calls: Calls,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -91,6 +93,7 @@ class Conversation:
         self._history = history
         self._turn_id = last_turn_id
         self._stages = stages
+        self.calls = calls
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
@@ -145,14 +148,16 @@ class Conversation:
         if not self.is_idle:
             return None
         dialogue = self._stages(reply_voice.persona).dialogue
+        calls = ReplyCalls(self.calls)
         deltas = dialogue.reply(
             text,
             persona=reply_voice.persona,
             language=reply_voice.language,
             history=self._history,
             on_usage=self.usage.add,
+            calls=calls,
         )
-        generation = Generation(deltas)
+        generation = Generation(deltas, calls)
         generation.begin()
         return PreemptiveReply(
             turn_id=self.next_turn_id,
@@ -286,6 +291,7 @@ class Conversation:
                 speaker=queued.speaker,
                 history=self._history,
                 usage=self.usage,
+                calls=self.calls,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

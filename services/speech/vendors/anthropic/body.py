@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from services.speech.plain_dialogue import without_calls
 from services.speech.ports import ChatMessage, ChatRequest, Role, Tool, ToolCall
 from services.speech.vendors.http.error_details import ErrorDetail
 from services.speech.vendors.http.parameters import Parameters
@@ -27,6 +28,10 @@ class MessagesBody:
         The tools and the system prompt come first and never change, so that the vendor keeps what
         it has made of them.
         """
+        dialogue: Sequence[ChatMessage] = request.messages
+        if not request.tools:
+            # The API refuses calls of tools that it is not told of.
+            dialogue = list(without_calls(dialogue))
         system = "\n".join(
             each.content for each in request.messages if each.role is Role.SYSTEM
         ).strip()
@@ -34,7 +39,7 @@ class MessagesBody:
             "model": model,
             "max_tokens": self.max_tokens,
             "stream": True,
-            "messages": _messages(request.messages),
+            "messages": _messages(dialogue),
             **self.parameters.values,
         }
         if system:

@@ -1,10 +1,11 @@
 """The request for a reply, in a form that the model accepts."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from services.speech.plain_dialogue import alternating, without_calls
 from services.speech.ports import ChatMessage, ChatRequest, Role, Tool, ToolCall
 from services.speech.vendors.http.error_details import ErrorDetail
 from services.speech.vendors.http.parameters import Parameters
@@ -41,7 +42,7 @@ class ChatBody:
         """Return the request's body."""
         messages: Sequence[ChatMessage] = request.messages
         if not self.has_tools:
-            messages = list(_without_calls(messages))
+            messages = alternating(list(without_calls(messages)))
         if not self.has_system_role:
             messages = _folded(messages)
         tools = {"tools": list(map(_tool, request.tools))} if self.has_tools else {}
@@ -90,15 +91,6 @@ def _tool(tool: Tool) -> dict[str, Any]:
             "parameters": dict(tool.parameters),
         },
     }
-
-
-def _without_calls(messages: Sequence[ChatMessage]) -> Iterator[ChatMessage]:
-    """Yield the messages with the results of calls as the user's words."""
-    for message in messages:
-        if message.role is Role.TOOL:
-            yield ChatMessage(role=Role.USER, content=message.content)
-        elif message.content or not message.tool_calls:
-            yield replace(message, tool_calls=())
 
 
 def _folded(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
