@@ -17,6 +17,7 @@ from services.speech.conversation.events import (
     SpeechStarted,
     TranscriptUpdated,
 )
+from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
@@ -94,6 +95,7 @@ class Conversation:
         self._turn_id = last_turn_id
         self._stages = stages
         self.calls = calls
+        self._filler_choice = FillerChoice()
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
@@ -292,6 +294,7 @@ class Conversation:
                 history=self._history,
                 usage=self.usage,
                 calls=self.calls,
+                filler_choice=self._filler_choice,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

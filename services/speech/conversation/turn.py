@@ -19,6 +19,7 @@ from services.speech.conversation.events import (
     TurnFinished,
     TurnStarted,
 )
+from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.reply import Reply, ReplyVoice
 from services.speech.conversation.transcription import transcript_of
 from services.speech.conversation.turn_input import (
@@ -91,6 +92,7 @@ class Turn:
         history: History,
         usage: UsageMeter,
         calls: Calls,
+        filler_choice: FillerChoice,
         publish: Callable[[Event], None],
         cut: asyncio.Future[None],
     ) -> None:
@@ -102,6 +104,7 @@ class Turn:
         self._history = history
         self._usage = usage
         self._calls = calls
+        self._filler_choice = filler_choice
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
@@ -274,6 +277,7 @@ class Turn:
             waterfall=self._waterfall,
             publish=self._publish,
             on_usage=self._usage.add,
+            filler_choice=self._filler_choice,
         )
 
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:

@@ -15,6 +15,7 @@ from services.speech.ports import (
     ToolCall,
 )
 from services.speech.streams import closing
+from services.speech.text.segmentation import PARAGRAPH
 from services.speech.tools.calls import ReplyCalls, round_messages
 from services.speech.tools.tool import Toolset
 
@@ -41,7 +42,7 @@ async def in_rounds(
 ) -> AsyncIterator[str]:
     """Yield the text of all rounds; raises ServiceError when the model fails or is late.
 
-    What the model says before it calls ends with a blank: it is spoken while the tools work.
+    What the model says before it calls is a paragraph: it is spoken while the tools work.
     """
     dialogue = list(messages)
     has_spoken = False
@@ -62,8 +63,8 @@ async def in_rounds(
         has_spoken = has_spoken or has_words(text)
         if not written:
             return
-        if text and not text[-1].isspace():
-            yield " "
+        if has_words(text):
+            yield PARAGRAPH
         most = MOST_CALLS if number < MOST_ROUNDS else 0
         made = await tooling.calls.run(written, tooling.toolset, most=most)
         dialogue += round_messages(made, text)

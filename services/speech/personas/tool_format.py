@@ -116,5 +116,3 @@ class ToolsTable(StrictTable):
     client: list[ClientToolTable] = Field(default_factory=list)
     filler_after_s: Annotated[float, Field(ge=0.2, le=60)] = 1.5
     """Seconds of silence after which a filler is said."""
-    gesture: Text | None = None
-    """An action of the digital human, performed with each filler."""

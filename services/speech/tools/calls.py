@@ -212,9 +212,9 @@ class ReplyCalls:
         )
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether a call is running."""
-        return any(call.outcome is None for call in self.made)
+    def waiting_s(self) -> float:
+        """How long the user has been waiting for the calls that run; 0 if none does."""
+        return max((each.duration_s for each in self.made if each.outcome is None), default=0.0)
 
     def permit(self, tell_client: Callable[[ToolCall], None]) -> None:
         """A turn holds the reply; `tell_client` tells its listeners of calls for the app."""

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import random
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,20 @@ from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest, Role
-from tests.support.speech import INTERRUPT, Script, Talk, speech_rig, text
+from tests.support.speech import (
+    COMMIT,
+    INTERRUPT,
+    Script,
+    ScriptedRecognizer,
+    ScriptedSynthesizer,
+    Talk,
+    audio,
+    setup,
+    silent,
+    speech_rig,
+    text,
+    voiced,
+)
 from tests.support.tool_chat import ToolChat, called, results
 from tests.support.tool_server import ToolServer
 
@@ -52,7 +67,7 @@ async def test_the_model_replies_with_what_a_tool_answers() -> None:
         await talk.send(text("Could you check that?"))
         await talk.finish()
     finished = talk.last("turn_finished")
-    assert finished.heard_text == "Let me see. I heard: We open at nine on monday."
+    assert finished.heard_text == "Let me see.\n\nI heard: We open at nine on monday."
     assert server.arguments == [{"day": "monday"}]
     [made] = finished.tool_calls
     assert (made.name, made.arguments) == ("hours", '{"day": "monday"}')
@@ -189,7 +204,7 @@ async def test_the_app_is_called_and_answers() -> None:
             tool_result(call_id, "again"),
         )
         await talk.finish()
-    assert talk.last("turn_finished").heard_text == "Let me see. I heard: shown"
+    assert talk.last("turn_finished").heard_text == "Let me see.\n\nI heard: shown"
 
 
 async def test_an_app_that_fails_is_told_to_the_model() -> None:
@@ -275,3 +290,106 @@ async def test_interruptions_lose_no_result_and_repeat_no_call() -> None:
     told_days = {each.split()[-1] for each in told if "result of day" in each}
     assert told_days == set(days)
     assert len(outcomes) == len(days)
+
+
+async def test_a_reference_mcp_server_answers_a_spoken_question() -> None:
+    """The official server for times, started as a program."""
+    server = Path(sys.executable).with_name("mcp-server-time")
+    tools = ToolsTable.model_validate(
+        {
+            "mcp": [
+                {
+                    "name": "time",
+                    "command": [str(server), "--local-timezone", "UTC"],
+                    "allow": ["convert_time"],
+                }
+            ]
+        }
+    )
+    arguments = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        found = results(request.messages)
+        if not found:
+            return [called("convert_time", json.dumps(arguments))]
+        converted = json.loads(found[0].split("\n", 1)[1])
+        return [f"In Tokyo it is {converted['target']['datetime'][11:16]}."]
+
+    chat = ToolChat(script=script)
+    recognizer = ScriptedRecognizer(hypotheses=("What is noon for you in Tokyo?",))
+    async with (
+        speech_rig(Script(model=chat, tools=tools, recognizer=recognizer)) as rig,
+        Talk.open(rig) as talk,
+    ):
+        await talk.send(*audio(silent(0.5) + voiced(1) + silent(0.5)), COMMIT)
+        await talk.finish()
+    assert talk.last("turn_finished").heard_text == "In Tokyo it is 21:00."
+    assert [tool.name for tool in chat.requests[0].tools] == ["convert_time"]
+
+
+async def test_a_filler_is_heard_and_nothing_else() -> None:
+    """It is cut when the reply goes on, and the ledger knows where the reply's words are."""
+    said = asyncio.Event()
+    synthesizer = ScriptedSynthesizer()
+
+    async def work(arguments: dict[str, Any]) -> str:
+        await said.wait()
+        return "nine"
+
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(work) as server:
+        tools = http_tools(server.url).model_copy(update={"filler_after_s": 0.2})
+        async with (
+            speech_rig(Script(model=chat, tools=tools, synthesizer=synthesizer)) as rig,
+            Talk.open(rig) as talk,
+        ):
+            await talk.send(text("Could you check that?"))
+            while "One moment." not in synthesizer.spoken:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            said.set()
+            await talk.finish()
+            [drive] = rig.avatars.drives
+    finished = talk.last("turn_finished")
+    assert finished.heard_text == finished.reply_text == "Let me see.\n\nI heard: nine"
+    assert finished.ledger.heard_method == events_pb.HEARD_METHOD_COMPLETE
+    assert finished.ledger.produced_duration.ToMilliseconds() * 48 == len(drive.pcm)
+    first, second = finished.segments
+    silence = second.audio_start_offset.ToTimedelta() - first.audio_end_offset.ToTimedelta()
+    assert 0 < silence.total_seconds() < len("One moment.") * 0.05
+    assert [each.text for each in sentences_of(talk)] == ["Let me see.", "I heard: nine"]
+    # Words are heard where their sound is.
+    assert second.words[0].start_offset.ToMilliseconds() == 0
+
+
+def sentences_of(talk: Talk) -> list[events_pb.SentenceStarted]:
+    """Return the sentences that were announced."""
+    return [each.sentence_started for each in talk.events if each.HasField("sentence_started")]
+
+
+async def test_a_reply_that_is_begun_early_calls_nothing_until_it_is_its_turn() -> None:
+    began = asyncio.Event()
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        began.set()
+        return asks(request)
+
+    recognizer = ScriptedRecognizer(hypotheses=("Could you check that?",))
+    opened = setup(turn_detection=pb.TURN_DETECTION_SERVER)
+    async with ToolServer.open(nine) as server:
+        chat = ToolChat(script=script)
+        rigged = Script(model=chat, tools=http_tools(server.url), recognizer=recognizer)
+        async with speech_rig(rigged) as rig, Talk.open(rig, opened) as talk:
+            # The user goes on: this reply is thrown away.
+            await talk.send(*audio(voiced(1) + silent(0.5)))
+            await began.wait()
+            await talk.send(*audio(voiced(1)))
+            began.clear()
+            await talk.send(*audio(silent(0.5)))
+            await began.wait()
+            assert not server.arguments
+            await talk.send(*audio(silent(0.5)))
+            await talk.finish()
+    assert talk.last("turn_started").is_preemptive
+    assert talk.last("turn_started").discarded_reply_count == 1
+    assert len(server.arguments) == 1
+    assert len(talk.last("turn_finished").tool_calls) == 1
