@@ -303,6 +303,7 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         self.cuts_off_after_s: float | None = None
         self.last_drive: avatar_pb2.LastDrive | None = None
         self.cut_off: list[str] = []
+        self.gestures: list[str] = []
 
     async def InterruptAvatar(
         self, request: avatar_pb2.InterruptAvatarRequest, context: Any
@@ -310,6 +311,13 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         """Tell what was said last."""
         self.cut_off.append(request.avatar_id)
         return avatar_pb2.InterruptAvatarResponse(last_drive=self.last_drive)
+
+    async def PerformAction(
+        self, request: avatar_pb2.PerformActionRequest, context: Any
+    ) -> avatar_pb2.PerformActionResponse:
+        """Note a gesture."""
+        self.gestures.append(request.action)
+        return avatar_pb2.PerformActionResponse()
 
     async def Drive(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[avatar_pb2.DriveRequest], context: Any

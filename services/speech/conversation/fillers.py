@@ -4,8 +4,8 @@ Fillers are heard and nothing else: they are neither in the reply's text nor rem
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import structlog
@@ -27,6 +27,7 @@ LEAD_S = 0.4
 PIECE_S = 0.1
 
 T = TypeVar("T")
+Gesture: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 class FillerChoice:
@@ -55,6 +56,7 @@ class Fillers:
         choice: FillerChoice,
         texts: Sequence[str],
         after_s: float,
+        gesture: Gesture,
         voicing: Voicing,
         ledger: Ledger,
     ) -> None:
@@ -62,24 +64,32 @@ class Fillers:
         self._choice = choice
         self._texts = texts
         self._after_s = after_s
+        self._gesture = gesture
+        self._gestures: list[asyncio.Task[None]] = []
         self._voicing = voicing
         self._ledger = ledger
         self._rate = voicing.synthesizer.sample_rate_hertz
 
     async def covering(self, items: AsyncIterator[T], drive: Drive) -> AsyncIterator[T]:
         """Yield the same items; what is said in between goes to the drive."""
-        async with closing(items):
-            while True:
-                coming = asyncio.create_task(_next(items))
-                try:
-                    await self._cover(coming, drive)
-                    found = await coming
-                finally:
-                    coming.cancel()
-                    await asyncio.wait({coming})
-                if not found:
-                    return
-                yield found[0]
+        try:
+            async with closing(items):
+                while found := await self._next_of(items, drive):
+                    yield found[0]
+        finally:
+            for gesture in self._gestures:
+                gesture.cancel()
+            await asyncio.gather(*self._gestures, return_exceptions=True)
+
+    async def _next_of(self, items: AsyncIterator[T], drive: Drive) -> tuple[T, ...]:
+        """Return the next item, or nothing at the end, and say fillers until then."""
+        coming = asyncio.create_task(_next(items))
+        try:
+            await self._cover(coming, drive)
+            return await coming
+        finally:
+            coming.cancel()
+            await asyncio.wait({coming})
 
     async def _cover(self, coming: "asyncio.Task[tuple[T, ...]]", drive: Drive) -> None:
         """Say fillers until the next item is there."""
@@ -89,6 +99,7 @@ class Fillers:
             if coming.done() or self._calls.waiting_s < pause_s:
                 continue
             if text := self._choice.choose(self._texts):
+                self._gestures.append(asyncio.create_task(self._gesture()))
                 try:
                     await self._say(text, coming, drive)
                 except ServiceError as error:

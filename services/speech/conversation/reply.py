@@ -1,7 +1,8 @@
 """A reply in the making: its text becomes segments, each of them audio, which goes to a drive."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias, assert_never
 
 from services.runtime.errors import ServiceError
@@ -88,9 +89,11 @@ class Reply:
         publish: Callable[[Event], None],
         on_usage: OnUsage,
         filler_choice: FillerChoice,
+        gesture: Callable[[str], Awaitable[None]],
     ) -> None:
         self._generation = generation
         self._filler_choice = filler_choice
+        self._gesture = gesture
         self._start = start
         self._sayings = sayings
         self._reply_voice = reply_voice
@@ -140,10 +143,15 @@ class Reply:
             choice=self._filler_choice,
             texts=language.tool_fillers,
             after_s=tools.filler_after_s,
+            gesture=partial(self._make_gesture, tools.gesture),
             voicing=self._voicing_in(language.language_code),
             ledger=self._ledger,
         )
         return fillers.covering(items, drive)
+
+    async def _make_gesture(self, action: str | None) -> None:
+        if action is not None:
+            await self._gesture(action)
 
     async def _segments(self) -> AsyncIterator[Segment]:
         async with closing(split(self._deltas())) as segments:

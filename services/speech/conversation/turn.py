@@ -278,6 +278,7 @@ class Turn:
             publish=self._publish,
             on_usage=self._usage.add,
             filler_choice=self._filler_choice,
+            gesture=self._speaker.gesture,
         )
 
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:

@@ -115,4 +115,6 @@ class ToolsTable(StrictTable):
     mcp: list[McpServerTable] = Field(default_factory=list)
     client: list[ClientToolTable] = Field(default_factory=list)
     filler_after_s: Annotated[float, Field(ge=0.2, le=60)] = 1.5
-    """Seconds of silence after which a filler is said."""
+    """Seconds of a call after which a filler is said."""
+    gesture: Text | None = None
+    """A gesture of the digital human, made with each filler."""
