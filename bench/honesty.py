@@ -20,6 +20,7 @@ from services.speech.embedded.llama import LlamaChatModel
 from services.speech.personas.catalogue import Persona, load_personas
 from services.speech.providers.embedded import only_file
 from services.speech.telemetry.metrics import ANSWERS
+from services.speech.tools.calls import Calls, ReplyCalls
 
 PERSONAS = Path(__file__).parents[1] / "personas"
 SOURCES = ("declined", "curated", "model")
@@ -32,6 +33,7 @@ async def _answer(dialogue: Dialogue, row: dict[str, str], persona: Persona) -> 
         persona=persona,
         language=persona.speaking(row["language"]),
         history=History(),
+        calls=ReplyCalls(Calls()),
     )
     before = {source: _count(source) for source in SOURCES}
     asked_at = time.monotonic()

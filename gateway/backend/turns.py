@@ -87,6 +87,12 @@ def interruption() -> list[pb.ConverseRequest]:
     return [pb.ConverseRequest(interrupt=pb.ConverseInterrupt())]
 
 
+def tool_result(call_id: str, result: str, *, failed: bool) -> list[pb.ConverseRequest]:
+    """Return the requests that tell what a function of the app returned."""
+    answer = pb.ConverseToolResult(call_id=call_id, result=result, failed=failed)
+    return [pb.ConverseRequest(tool_result=answer)]
+
+
 def leaving(linger_s: float) -> list[pb.ConverseRequest]:
     """Return the requests of a client that leaves; the task outlives its streams by `linger_s`."""
     leave = pb.ConverseLeave(linger_duration=to_duration(linger_s))

@@ -135,6 +135,27 @@ class SayBody(TaskBody):
     )
 
 
+class ToolResultMembers(JsonRequest):
+    """What a function of the app returned."""
+
+    call_id: Text = Field(
+        description="The call, as `tool_called` named it.",
+        json_schema_extra=constraints(speech_pb2.ConverseToolResult, "call_id"),
+    )
+    result: Text = Field(
+        default="",
+        description="What the model is told: text, or JSON; up to 20000 characters.",
+        json_schema_extra=constraints(speech_pb2.ConverseToolResult, "result"),
+    )
+    failed: bool = Field(
+        default=False, description="Whether it failed, for the reason that `result` says."
+    )
+
+
+class ToolResultBody(TaskBody, ToolResultMembers):
+    """What a function of the app returned, in a task."""
+
+
 class ActionBody(TaskBody):
     """A gesture."""
 
@@ -176,7 +197,7 @@ class TalkQuery(JsonRequest):
 class Control(JsonRequest):
     """A text message of a WebSocket, by which the others are known."""
 
-    type: Literal["commit", "text", "say", "interrupt", "leave"]
+    type: Literal["commit", "text", "say", "interrupt", "leave", "tool_result"]
 
 
 class TextControl(Control):
@@ -192,6 +213,10 @@ class SayControl(Control):
     text: Words
     priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
     request_id: RequestId = Field(default_factory=new_request_id)
+
+
+class ToolResultControl(Control, ToolResultMembers):
+    """What a function of the app returned."""
 
 
 class LeaveControl(Control):

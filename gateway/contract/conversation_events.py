@@ -161,6 +161,34 @@ class PlaybackStarted(Event):
     data: PlaybackStartedData
 
 
+class ToolCalledData(TurnData):
+    """A call that waits for its result: a message `tool_result`, or a POST of the same name."""
+
+    call_id: str = Field(description="Names the call in its result.")
+    name: str
+    arguments: str = Field(description="A JSON object that fits the tool's schema.")
+
+
+class ToolCalled(Event):
+    """The model calls a function of the app."""
+
+    event: Literal["tool_called"]
+    sequence: Position
+    data: ToolCalledData
+
+
+class MadeToolCall(JsonModel):
+    """A tool that was called in a turn."""
+
+    call_id: str
+    name: str
+    arguments: str = Field(description="As the model wrote them.")
+    outcome: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "REFUSED", "CANCELLED"] | None = Field(
+        default=None, description="Absent when it was still running when the turn ended."
+    )
+    duration_ms: Milliseconds
+
+
 class TurnFinishedData(TurnData):
     """The reply, and how much of it was heard."""
 
@@ -169,6 +197,7 @@ class TurnFinishedData(TurnData):
     interrupted: bool
     timings: Timings
     ledger: Ledger
+    tool_calls: list[MadeToolCall] = Field(description="In the order of the calls.")
 
 
 class TurnFinished(Event):
@@ -188,6 +217,7 @@ class TurnFailedData(TurnData):
     ledger: Ledger | None = Field(
         default=None, description="Absent when another process had to close the turn."
     )
+    tool_calls: list[MadeToolCall] = Field(description="In the order of the calls.")
 
 
 class TurnFailed(Event):
@@ -207,6 +237,7 @@ ConversationEvent: TypeAlias = (
     | ReplyUpdated
     | SentenceStarted
     | PlaybackStarted
+    | ToolCalled
     | TurnFinished
     | TurnFailed
 )

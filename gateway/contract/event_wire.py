@@ -1,5 +1,6 @@
 """Turns the services' events into those of the contract."""
 
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from google.protobuf.duration_pb2 import Duration
@@ -99,6 +100,8 @@ def from_conversation_event(
             return conversation.SentenceStarted(event=name, sequence=at, data=_from_sentence(event))
         case "playback_started":
             return conversation.PlaybackStarted(event=name, sequence=at, data=_from_playback(event))
+        case "tool_called":
+            return conversation.ToolCalled(event=name, sequence=at, data=_from_called(event))
         case "turn_finished":
             return conversation.TurnFinished(event=name, sequence=at, data=_from_finished(event))
         case "turn_failed":
@@ -177,6 +180,26 @@ def _from_playback(event: pb.ConversationEvent) -> conversation.PlaybackStartedD
     return conversation.PlaybackStartedData(**_turn(event), method=method)
 
 
+def _from_called(event: pb.ConversationEvent) -> conversation.ToolCalledData:
+    called = event.tool_called
+    return conversation.ToolCalledData(
+        **_turn(event), call_id=called.call_id, name=called.name, arguments=called.arguments
+    )
+
+
+def _from_made_calls(calls: Iterable[pb.MadeToolCall]) -> list[conversation.MadeToolCall]:
+    return [
+        conversation.MadeToolCall(
+            call_id=each.call_id,
+            name=each.name,
+            arguments=each.arguments,
+            outcome=enum_name(pb.ToolOutcome, each.outcome),
+            duration_ms=from_duration(each.duration),
+        )
+        for each in calls
+    ]
+
+
 def _from_finished(event: pb.ConversationEvent) -> conversation.TurnFinishedData:
     finished = event.turn_finished
     return conversation.TurnFinishedData(
@@ -186,6 +209,7 @@ def _from_finished(event: pb.ConversationEvent) -> conversation.TurnFinishedData
         interrupted=finished.interrupted,
         timings=from_latency(finished.latency),
         ledger=from_ledger(finished.ledger),
+        tool_calls=_from_made_calls(finished.tool_calls),
     )
 
 
@@ -197,4 +221,5 @@ def _from_failed(event: pb.ConversationEvent, instance: str) -> conversation.Tur
         reply=failed.reply_text,
         heard=failed.heard_text,
         ledger=from_ledger(failed.ledger) if failed.HasField("ledger") else None,
+        tool_calls=_from_made_calls(failed.tool_calls),
     )

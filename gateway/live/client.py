@@ -8,7 +8,13 @@ from fastapi import WebSocket
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend import turns
-from gateway.contract.bodies import Control, LeaveControl, SayControl, TextControl
+from gateway.contract.bodies import (
+    Control,
+    LeaveControl,
+    SayControl,
+    TextControl,
+    ToolResultControl,
+)
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
 from gateway.contract.problems import refused, validated
@@ -113,6 +119,9 @@ def _requests(control: Control, text: str) -> Sequence[pb.ConverseRequest]:
             return turns.said(said.text, said.priority, request_id=said.request_id)
         case "interrupt":
             return turns.interruption()
+        case "tool_result":
+            told = validated(ToolResultControl.model_validate_json, text)
+            return turns.tool_result(told.call_id, told.result, failed=told.failed)
         case "leave":
             left = validated(LeaveControl.model_validate_json, text)
             return turns.leaving(left.linger_seconds)

@@ -62,6 +62,7 @@ class AskedTurn:
                     | "speech_dismissed"
                     | "transcript_updated"
                     | "sentence_started"
+                    | "tool_called"
                     | None
                 ):
                     pass

@@ -14,7 +14,7 @@ from digitalhuman.task.v1 import task_pb2
 from gateway.backend import turns
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.services import CALL_TIMEOUT_S, Backend
-from gateway.contract.bodies import ActionBody, SayBody, TaskBody
+from gateway.contract.bodies import ActionBody, SayBody, TaskBody, ToolResultBody
 from gateway.contract.content_type import requires_json
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
@@ -93,6 +93,17 @@ class TalkRoutes:
             ),
         )(self.interrupt)
         router.post(
+            "/tool-result",
+            summary="Return what a function of the app did",
+            dependencies=[json_only],
+            responses=failures(
+                Reason.MEDIA_TYPE_UNSUPPORTED,
+                Reason.TASK_NOT_FOUND,
+                Reason.TASK_NOT_ON_AIR,
+                Reason.TASK_ENDED,
+            ),
+        )(self.return_result)
+        router.post(
             "/action",
             summary="Make a gesture",
             dependencies=[json_only],
@@ -133,6 +144,16 @@ class TalkRoutes:
         asked = [turns.setup(body.task_id), *turns.interruption()]
         await turns.deliver(self._backend, asked, timeout_s=CALL_TIMEOUT_S)
         return Done(message="Interrupted")
+
+    async def return_result(self, body: ToolResultBody) -> Done:
+        """Tell the model what a function returned that the event `tool_called` asked for.
+
+        Of several results the first counts; one that is not waited for is a success, too.
+        """
+        told = turns.tool_result(body.call_id, body.result, failed=body.failed)
+        asked = [turns.setup(body.task_id), *told]
+        await turns.deliver(self._backend, asked, timeout_s=CALL_TIMEOUT_S)
+        return Done(message="Result taken")
 
     async def act(self, body: ActionBody) -> Done:
         """Have the digital human make one of its gestures."""

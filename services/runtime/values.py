@@ -4,11 +4,12 @@ Messages name the rule and never the value, which may be a misplaced secret.
 """
 
 import ipaddress
+import json
 import re
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
@@ -162,8 +163,20 @@ def _check_origins(origins: str) -> str:
     return origins
 
 
+def _json_object(given: object) -> object:
+    """Return the object for the text of a variable."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given or "{}")
+    except ValueError:
+        raise ValueError('must be a JSON object, such as {"a": 1}') from None
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 """A name."""
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_json_object)]
+"""A JSON object, as text or as a table."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A port to listen on; 0 means any free one."""
 Host = Annotated[str, AfterValidator(check_host)]

@@ -39,6 +39,8 @@ from services.speech.providers.factory import Trio, open_profiles
 from services.speech.providers.failover.breaker import OutageRules
 from services.speech.servicer import SpeechServicer
 from services.speech.settings import SpeechSettings
+from services.speech.tools.tool import Toolset
+from services.speech.tools.toolbox import open_toolsets
 
 SERVICE = speech_pb2.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
@@ -111,9 +113,10 @@ async def running(
 
     These call this one at the `address`, by default the one that is listened at.
     """
-    stages = await _prepare_stages(providers, personas)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        toolsets = await enter(open_toolsets(personas))
+        stages = await _prepare_stages(providers, personas, toolsets)
         tasks = await enter(replicas(task_target, TaskServiceStub))
         avatars = await enter(replicas(avatar_target, AvatarServiceStub))
         replica = await enter(kept_alive(tasks, service_token=options.service_token))
@@ -162,7 +165,9 @@ async def running(
         yield up
 
 
-async def _prepare_stages(providers: Providers, personas: Personas) -> StagesOf:
+async def _prepare_stages(
+    providers: Providers, personas: Personas, toolsets: Mapping[str, Toolset]
+) -> StagesOf:
     """Return what makes the replies of each persona."""
     by_profile: dict[str, Stages] = {}
     for name, trio in {**providers.by_profile, "": providers.default}.items():
@@ -170,7 +175,10 @@ async def _prepare_stages(providers: Providers, personas: Personas) -> StagesOf:
             persona_id: each for persona_id, each in personas.by_id.items() if each.profile == name
         }
         dialogue = await Dialogue.prepare(
-            replace(personas, by_id=served), chat=trio.chat, embedder=providers.embedder
+            replace(personas, by_id=served),
+            chat=trio.chat,
+            embedder=providers.embedder,
+            toolsets=toolsets,
         )
         by_profile[name] = Stages(
             recognizer=trio.recognizer, dialogue=dialogue, synthesizer=trio.synthesizer

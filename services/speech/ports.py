@@ -462,6 +462,9 @@ class Drive(Protocol):
 class Speaker(Protocol):
     """The place where replies are heard."""
 
+    async def gesture(self, action: str) -> None:
+        """Have the digital human make one of its gestures; one that it cannot make is left out."""
+
     def open(
         self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
     ) -> AbstractAsyncContextManager[Drive]:

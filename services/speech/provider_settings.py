@@ -110,7 +110,7 @@ class ChatVendorSettings(VendorSettings):
         ge=0,
         le=100_000,
         validation_alias="SPEECH_CHAT_MAX_TOKENS",
-        description="longest reply of an openai model and its fallback, in tokens, thinking"
+        description="longest reply of a vendor's model and its fallback, in tokens, thinking"
         " included; 0 for the model's own limit",
     )
     temperature: float = Field(

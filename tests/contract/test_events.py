@@ -16,7 +16,8 @@ from services.speech.conversation import events
 from services.speech.conversation.wire import to_event
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import Heard, HeardMethod, LedgerSummary
-from services.speech.ports import Playback, PlaybackMethod
+from services.speech.ports import Playback, PlaybackMethod, ToolCall
+from services.speech.tools.calls import Outcome
 from tests.support.task_calls import append, create_streaming, serving_tasks
 from tools.openapi import DOCUMENT
 
@@ -30,6 +31,7 @@ LEDGER = LedgerSummary(
     heard=Heard(text="Hi.", method=HeardMethod.COMPLETE, confidence=1.0),
     segments=(),
 )
+CALL = ToolCall(call_id="one", name="show", arguments='{"product": 7}')
 SPOKEN: tuple[events.Event, ...] = (
     events.SpeechStarted(start_s=0.5),
     events.SpeechEnded(end_s=1.5),
@@ -41,12 +43,14 @@ SPOKEN: tuple[events.Event, ...] = (
     events.ReplyUpdated(delta="Hi."),
     events.SentenceStarted(text="Hi.", text_start=0, text_end=3, audio_s=0.0, words=()),
     events.PlaybackStarted(method=PlaybackMethod.CONFIRMED),
+    events.ToolCalled(call=CALL),
     events.TurnFinished(
         reply_text="Hi.",
         heard_text="Hi.",
         is_interrupted=False,
         ledger=LEDGER,
         latency=events.Latency(anchor_time=1.0, offsets={}),
+        calls=(events.MadeCall(call=CALL, outcome=Outcome.SUCCEEDED, duration_s=0.5),),
     ),
     events.TurnFailed(
         error=ServiceError(Reason.CHAT_UNAVAILABLE, "No answer."),

@@ -4,11 +4,15 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from websockets.frames import CloseCode, Frame, Opcode
 
+from services.speech.personas.tool_format import ToolsTable
+from services.speech.ports import ChatItem, ChatRequest
 from tests.support.sockets import calling, gateway_before
-from tests.support.speech import speech_rig, voiced
+from tests.support.speech import TASK_ID, Script, speech_rig, voiced
+from tests.support.tool_chat import ToolChat, called, results
 
 PROSE = ("detail", "error", "metadata", "violations")
 
@@ -35,6 +39,7 @@ RULES = [
     ({"type": "say", "text": "hi", "priority": "URGENT"}, "priority", "enum"),
     ({"type": "dance"}, "type", "enum"),
     ({"type": "commit"}, "type", "manual_only"),
+    ({"type": "tool_result", "result": "done"}, "callId", "required"),
 ]
 
 
@@ -133,3 +138,35 @@ async def test_what_the_protocol_refuses_is_told_before_the_close(
         assert caller.problem["reason"] == reason
         assert caller.problem["instance"] == "/api/digital-human/talk"
         assert caller.problem["requestId"]
+
+
+CLIENT_TOOL = ToolsTable.model_validate({"client": [{"name": "show", "description": "Shows."}]})
+
+
+def shows(request: ChatRequest) -> list[ChatItem]:
+    """Call the app's function, then say what it returned."""
+    found = results(request.messages)
+    return [f"I see: {found[0].splitlines()[-1]}"] if found else [called("show")]
+
+
+@pytest.mark.parametrize("way", ["line", "post"])
+async def test_an_app_returns_what_its_function_did(way: str) -> None:
+    script = Script(model=ToolChat(script=shows), tools=CLIENT_TOOL)
+    async with speech_rig(script) as rig, gateway_before(rig) as url, calling(url) as caller:
+        await caller.send(type="text", text="Could you show me?")
+        told = await caller.until("tool_called")
+        assert (told["name"], told["arguments"], told["turnId"]) == ("show", "{}", 1)
+        answer = {"callId": told["callId"], "result": "it is there"}
+        if way == "line":
+            await caller.send(type="tool_result", **answer)
+        else:
+            async with httpx.AsyncClient(base_url=url.replace("ws", "http", 1)) as client:
+                path = "/api/digital-human/tool-result"
+                posted = await client.post(path, json={"taskId": TASK_ID, **answer})
+                assert posted.json() == {"success": True, "message": "Result taken"}
+                posted = await client.post(path, json={"taskId": TASK_ID})
+                assert posted.json()["violations"][0]["field"] == "callId"
+        finished = await caller.until("turn_finished")
+    assert finished["heard"] == "I see: it is there"
+    [made] = finished["toolCalls"]
+    assert (made["callId"], made["name"], made["outcome"]) == (told["callId"], "show", "SUCCEEDED")

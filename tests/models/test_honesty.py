@@ -11,6 +11,7 @@ from services.speech.dialogue.replies import Dialogue, History
 from services.speech.personas.catalogue import Personas, load_personas
 from services.speech.ports import ChatItem, ChatRequest
 from services.speech.settings import PERSONAS
+from services.speech.tools.calls import Calls, ReplyCalls
 from tests.support.embedded import EmbeddedStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
@@ -71,6 +72,7 @@ async def ask(dialogue: Dialogue, row: dict[str, str], personas: Personas) -> st
         persona=persona,
         language=persona.speaking(row["language"]),
         history=History(),
+        calls=ReplyCalls(Calls()),
     )
     return "".join([delta async for delta in deltas])
 

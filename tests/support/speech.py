@@ -27,6 +27,7 @@ from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
+from services.speech.personas.tool_format import ToolsTable
 from services.speech.playback.wire import to_format
 from services.speech.ports import (
     ChatItem,
@@ -236,13 +237,14 @@ class LetterEmbedder:
         return unit
 
 
-def scripted_personas(*, tutor_profile: str = "") -> Personas:
-    """Two personas: a host in English and Chinese, and a tutor in English."""
+def scripted_personas(*, tutor_profile: str = "", tools: ToolsTable | None = None) -> Personas:
+    """Two personas: a host in English and Chinese, perhaps with tools, and a tutor in English."""
     english = PersonaLanguage(
         language_code="en",
         voice_id="anna",
         prompt="You are a host.",
         greeting="Welcome.",
+        tool_fillers=("One moment.", "Let me see."),
         sample_question="When do you open?",
         no_speech_prompt="Are you still there?",
         knowledge=(
@@ -263,6 +265,7 @@ def scripted_personas(*, tutor_profile: str = "") -> Personas:
         display_name="Host",
         description="Hosts.",
         languages=(english, chinese),
+        tools=tools,
     )
     tutor = Persona(
         persona_id="tutor",
@@ -300,6 +303,7 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         self.cuts_off_after_s: float | None = None
         self.last_drive: avatar_pb2.LastDrive | None = None
         self.cut_off: list[str] = []
+        self.gestures: list[str] = []
 
     async def InterruptAvatar(
         self, request: avatar_pb2.InterruptAvatarRequest, context: Any
@@ -307,6 +311,13 @@ class FakeAvatars(avatar_pb2_grpc.AvatarServiceServicer):
         """Tell what was said last."""
         self.cut_off.append(request.avatar_id)
         return avatar_pb2.InterruptAvatarResponse(last_drive=self.last_drive)
+
+    async def PerformAction(
+        self, request: avatar_pb2.PerformActionRequest, context: Any
+    ) -> avatar_pb2.PerformActionResponse:
+        """Note a gesture."""
+        self.gestures.append(request.action)
+        return avatar_pb2.PerformActionResponse()
 
     async def Drive(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[avatar_pb2.DriveRequest], context: Any
@@ -534,6 +545,9 @@ class Script:
     chat_price: Price | None = None
     tutor: Trio | None = None
     """Serves the tutor, by a profile of its own."""
+    model: ChatModel | None = None
+    """Takes the place of the scripted language model."""
+    tools: ToolsTable | None = None
     rules: ListeningRules = field(default_factory=ListeningRules)
     task_check_s: float = 10.0
     task_start_s: float = 60.0
@@ -574,7 +588,7 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
 async def speech_service(script: Script, neighbours_address: str) -> AsyncIterator[Serving]:
     """A real speech service between the doubles at an address."""
     recognizer: Recognizer = script.recognizer
-    chat: ChatModel = script.chat
+    chat: ChatModel = script.model or script.chat
     synthesizer: Synthesizer = script.synthesizer
     match script.provider:
         case OpenAiRecognizer() as recognizer:
@@ -595,7 +609,9 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
             embedder=LetterEmbedder(),
             listening=Listening(make_detector=LoudnessDetector, turn_end=None, rules=script.rules),
         ),
-        personas=scripted_personas(tutor_profile="" if script.tutor is None else "school"),
+        personas=scripted_personas(
+            tutor_profile="" if script.tutor is None else "school", tools=script.tools
+        ),
         task_target=neighbours_address,
         avatar_target=neighbours_address,
         drain_s=script.drain_s,

@@ -220,6 +220,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/digital-human/tool-result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return what a function of the app did
+         * @description Tell the model what a function returned that the event `tool_called` asked for.
+         *
+         *     Of several results the first counts; one that is not waited for is a success, too.
+         */
+        post: operations["return_result_api_digital_human_tool_result_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/digital-human/action": {
         parameters: {
             query?: never;
@@ -1238,6 +1260,34 @@ export interface components {
             playback: components["schemas"]["Playback"];
         };
         /**
+         * ToolResultBody
+         * @description What a function of the app returned, in a task.
+         */
+        ToolResultBody: {
+            /**
+             * Callid
+             * @description The call, as `tool_called` named it.
+             */
+            callId: string;
+            /**
+             * Result
+             * @description What the model is told: text, or JSON; up to 20000 characters.
+             * @default
+             */
+            result: string | null;
+            /**
+             * Failed
+             * @description Whether it failed, for the reason that `result` says.
+             * @default false
+             */
+            failed: boolean | null;
+            /**
+             * Taskid
+             * @description Id that create-task returned.
+             */
+            taskId: string;
+        };
+        /**
          * Turn
          * @description A turn as recorded.
          */
@@ -1568,6 +1618,32 @@ export interface components {
             problem: components["schemas"]["Problem"];
         };
         /**
+         * MadeToolCall
+         * @description A tool that was called in a turn.
+         */
+        MadeToolCall: {
+            /** Callid */
+            callId: string;
+            /** Name */
+            name: string;
+            /**
+             * Arguments
+             * @description As the model wrote them.
+             */
+            arguments: string;
+            /**
+             * Outcome
+             * @description Absent when it was still running when the turn ended.
+             * @enum {string}
+             */
+            outcome?: "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "REFUSED" | "CANCELLED";
+            /**
+             * Durationms
+             * @description Milliseconds.
+             */
+            durationMs: number;
+        };
+        /**
          * NoData
          * @description Nothing more to say.
          */
@@ -1826,6 +1902,52 @@ export interface components {
             data: components["schemas"]["SpeechOffsetData"];
         };
         /**
+         * ToolCalled
+         * @description The model calls a function of the app.
+         */
+        ToolCalled: {
+            /**
+             * Event
+             * @enum {string}
+             */
+            event: "tool_called";
+            /**
+             * Sequence
+             * @description What a client resumes after; the `id` of a server-sent event.
+             */
+            sequence: number;
+            data: components["schemas"]["ToolCalledData"];
+        };
+        /**
+         * ToolCalledData
+         * @description A call that waits for its result: a message `tool_result`, or a POST of the same name.
+         */
+        ToolCalledData: {
+            /**
+             * Turnid
+             * @description The turn that it belongs to; 0 before the first.
+             */
+            turnId: number;
+            /**
+             * Time
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            time: string;
+            /**
+             * Callid
+             * @description Names the call in its result.
+             */
+            callId: string;
+            /** Name */
+            name: string;
+            /**
+             * Arguments
+             * @description A JSON object that fits the tool's schema.
+             */
+            arguments: string;
+        };
+        /**
          * TranscriptUpdated
          * @description A hypothesis of what the user says; a later one replaces it.
          */
@@ -1903,6 +2025,11 @@ export interface components {
             heard: string;
             /** @description Absent when another process had to close the turn. */
             ledger?: components["schemas"]["Ledger"];
+            /**
+             * Toolcalls
+             * @description In the order of the calls.
+             */
+            toolCalls: components["schemas"]["MadeToolCall"][];
         };
         /**
          * TurnFinished
@@ -1945,6 +2072,11 @@ export interface components {
             interrupted: boolean;
             timings: components["schemas"]["Timings"];
             ledger: components["schemas"]["Ledger"];
+            /**
+             * Toolcalls
+             * @description In the order of the calls.
+             */
+            toolCalls: components["schemas"]["MadeToolCall"][];
         };
         /**
          * TurnStarted
@@ -2024,7 +2156,7 @@ export interface components {
          *
          *     `ready` comes first and once. Ignore events that you do not know.
          */
-        LineMessage: components["schemas"]["Ready"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["ConversationSuspended"] | components["schemas"]["ConversationResumed"] | components["schemas"]["LineProblem"];
+        LineMessage: components["schemas"]["Ready"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["ToolCalled"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["ConversationSuspended"] | components["schemas"]["ConversationResumed"] | components["schemas"]["LineProblem"];
         /**
          * StreamFailed
          * @description The stream itself has failed, and ends.
@@ -2043,7 +2175,7 @@ export interface components {
          *
          *     `event` is its name, `sequence` its id, `data` its data. Ignore events that you do not know.
          */
-        TurnEvent: components["schemas"]["Ready"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["StreamFailed"];
+        TurnEvent: components["schemas"]["Ready"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["ToolCalled"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["StreamFailed"];
         /**
          * Snapshot
          * @description The task as it is; without a position when the stream is resumed.
@@ -2106,7 +2238,7 @@ export interface components {
          *
          *     `event` is its name, `sequence` its id, `data` its data. Ignore events that you do not know.
          */
-        TaskEvent: components["schemas"]["Snapshot"] | components["schemas"]["StateChanged"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["StreamFailed"];
+        TaskEvent: components["schemas"]["Snapshot"] | components["schemas"]["StateChanged"] | components["schemas"]["SpeechStarted"] | components["schemas"]["SpeechEnded"] | components["schemas"]["SpeechDismissed"] | components["schemas"]["TranscriptUpdated"] | components["schemas"]["TurnStarted"] | components["schemas"]["ReplyUpdated"] | components["schemas"]["SentenceStarted"] | components["schemas"]["PlaybackStarted"] | components["schemas"]["ToolCalled"] | components["schemas"]["TurnFinished"] | components["schemas"]["TurnFailed"] | components["schemas"]["StreamFailed"];
     };
     responses: never;
     parameters: never;
@@ -3364,6 +3496,129 @@ export interface operations {
             };
             /** @description TASK_NOT_FOUND: There is no such task */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    return_result_api_digital_human_tool_result_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ToolResultBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description TASK_ENDED: The task has ended, INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_ON_AIR: The task is not on air yet */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

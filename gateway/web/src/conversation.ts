@@ -119,6 +119,9 @@ export class Conversation {
         else return this.#finish(turnId, { reply, heard, isInterrupted: heard !== reply, hasFailed: true, timings: {} });
         return null;
       }
+      case "tool_called":
+        // The page has no functions.
+        return null;
       case "reply_updated":
         // Shown sentence by sentence, as it is spoken.
         return null;

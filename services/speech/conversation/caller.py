@@ -20,6 +20,9 @@ class CallerSpeaker:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
 
+    async def gesture(self, action: str) -> None:
+        """Nobody is seen."""
+
     @asynccontextmanager
     async def open(
         self, *, turn_id: int, sample_rate_hertz: int, watcher: DriveWatcher
@@ -88,6 +91,10 @@ class AccompaniedSpeaker:
     def __init__(self, avatar: Speaker, listener: Listener) -> None:
         self._avatar = avatar
         self._caller = CallerSpeaker(listener)
+
+    async def gesture(self, action: str) -> None:
+        """The avatar makes it."""
+        await self._avatar.gesture(action)
 
     @asynccontextmanager
     async def open(

@@ -17,6 +17,7 @@ from services.speech.conversation.events import (
     SpeechStarted,
     TranscriptUpdated,
 )
+from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
@@ -35,6 +36,7 @@ from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Speaker
+from services.speech.tools.calls import Calls, ReplyCalls
 
 ECHO_S = 2.0
 """How long after a reply its sound may still come back through a microphone."""
@@ -84,6 +86,7 @@ class Conversation:
         history: History,
         last_turn_id: int,
         stages: StagesOf,
+        calls: Calls,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -91,6 +94,8 @@ class Conversation:
         self._history = history
         self._turn_id = last_turn_id
         self._stages = stages
+        self.calls = calls
+        self._filler_choice = FillerChoice()
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
@@ -145,14 +150,16 @@ class Conversation:
         if not self.is_idle:
             return None
         dialogue = self._stages(reply_voice.persona).dialogue
+        calls = ReplyCalls(self.calls)
         deltas = dialogue.reply(
             text,
             persona=reply_voice.persona,
             language=reply_voice.language,
             history=self._history,
             on_usage=self.usage.add,
+            calls=calls,
         )
-        generation = Generation(deltas)
+        generation = Generation(deltas, calls)
         generation.begin()
         return PreemptiveReply(
             turn_id=self.next_turn_id,
@@ -286,6 +293,8 @@ class Conversation:
                 speaker=queued.speaker,
                 history=self._history,
                 usage=self.usage,
+                calls=self.calls,
+                filler_choice=self._filler_choice,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

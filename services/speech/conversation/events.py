@@ -8,8 +8,9 @@ from typing import TypeAlias
 from services.runtime.errors import ServiceError
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
-from services.speech.ports import PlaybackMethod, Usage, WordTime
+from services.speech.ports import PlaybackMethod, ToolCall, Usage, WordTime
 from services.speech.telemetry.waterfall import Mark
+from services.speech.tools.calls import Outcome
 
 
 class TurnOrigin(StrEnum):
@@ -90,6 +91,25 @@ class PlaybackStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalled:
+    """The model calls a function of the app, which is to answer."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCall:
+    """A call that was made in a turn, as it was when the turn ended.
+
+    `outcome` is None for one that was still running.
+    """
+
+    call: ToolCall
+    outcome: Outcome | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """A finished waterfall: Unix time of its anchor, and seconds after it for each mark."""
 
@@ -107,6 +127,7 @@ class TurnFinished:
     ledger: LedgerSummary
     latency: Latency
     usage: tuple[Usage, ...] = ()
+    calls: tuple[MadeCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +140,7 @@ class TurnFailed:
     ledger: LedgerSummary | None = None
     """None when it was lost with the process that kept it."""
     usage: tuple[Usage, ...] = ()
+    calls: tuple[MadeCall, ...] = ()
 
 
 Event: TypeAlias = (
@@ -130,6 +152,7 @@ Event: TypeAlias = (
     | ReplyUpdated
     | SentenceStarted
     | PlaybackStarted
+    | ToolCalled
     | TurnFinished
     | TurnFailed
 )

@@ -1,22 +1,29 @@
 """How a turn ended: for its last event, the metrics, and the log."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import structlog
 
 from services.runtime.errors import ServiceError, from_exception
 from services.runtime.reasons import Reason
-from services.speech.conversation.events import Latency, TurnFailed, TurnFinished
+from services.speech.conversation.events import Latency, MadeCall, TurnFailed, TurnFinished
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback
 from services.speech.telemetry.metrics import count_turn
 from services.speech.telemetry.waterfall import Mark, Waterfall
+from services.speech.tools.calls import Call
 
 log = structlog.get_logger(__name__)
 
 
 def finished(
-    ledger: Ledger, waterfall: Waterfall, playback: Playback, *, was_cut: bool
+    ledger: Ledger,
+    waterfall: Waterfall,
+    playback: Playback,
+    *,
+    was_cut: bool,
+    calls: Sequence[Call] = (),
 ) -> TurnFinished:
     """Return the end of a turn whose reply was played, wholly or in part."""
     summary = ledger.summary(playback)
@@ -29,10 +36,18 @@ def finished(
         is_interrupted=(was_cut or playback.is_interrupted) and not is_whole,
         ledger=summary,
         latency=Latency(anchor_time=waterfall.anchor_time, offsets=dict(waterfall.offsets)),
+        calls=_made(calls),
     )
 
 
-def failed(ledger: Ledger, playback: Playback, error: BaseException, *, turn_id: int) -> TurnFailed:
+def failed(
+    ledger: Ledger,
+    playback: Playback,
+    error: BaseException,
+    *,
+    turn_id: int,
+    calls: Sequence[Call] = (),
+) -> TurnFailed:
     """Return the end of a turn without a complete reply."""
     seen = from_exception(error)
     if seen is None:
@@ -44,6 +59,14 @@ def failed(ledger: Ledger, playback: Playback, error: BaseException, *, turn_id:
         reply_text=ledger.reply_text,
         heard_text=summary.heard.text,
         ledger=summary,
+        calls=_made(calls),
+    )
+
+
+def _made(calls: Sequence[Call]) -> tuple[MadeCall, ...]:
+    return tuple(
+        MadeCall(call=each.request, outcome=each.outcome, duration_s=each.duration_s)
+        for each in calls
     )
 
 

@@ -22,6 +22,7 @@ from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
 from services.speech.conversation.turn import StagesOf
 from services.speech.dialogue.replies import Exchange, History
 from services.speech.telemetry.metrics import CONVERSATIONS
+from services.speech.tools.calls import Calls
 
 log = structlog.get_logger(__name__)
 
@@ -227,18 +228,20 @@ class Conversations:
             record.when_lost(partial(_lose, claim, events))
             claim.lost.add_done_callback(lambda lost: events.fail(lost.result()))
             remembered = await self._close_abandoned(task_id, recorded.abandoned, events)
-            conversation = Conversation(
-                events=events,
-                history=History((*recorded.exchanges, *remembered)),
-                last_turn_id=recorded.last_turn_id,
-                stages=self._stages,
-                request_ids=recorded.request_ids,
-                permit=claim.confirmed,
-            )
-            log.info("conversation opened", task_id=task_id, last_turn_id=recorded.last_turn_id)
-            with CONVERSATIONS.track_inprogress():
-                async with held(conversation):
-                    yield conversation
+            async with Calls.open() as calls:
+                conversation = Conversation(
+                    events=events,
+                    history=History((*recorded.exchanges, *remembered)),
+                    last_turn_id=recorded.last_turn_id,
+                    stages=self._stages,
+                    calls=calls,
+                    request_ids=recorded.request_ids,
+                    permit=claim.confirmed,
+                )
+                log.info("conversation opened", task_id=task_id, last_turn_id=recorded.last_turn_id)
+                with CONVERSATIONS.track_inprogress():
+                    async with held(conversation):
+                        yield conversation
         log.info("conversation closed", task_id=task_id)
 
     async def _close_abandoned(
@@ -260,15 +263,17 @@ class Conversations:
 
     @asynccontextmanager
     async def _private(self) -> AsyncIterator[Conversation]:
-        conversation = Conversation(
-            events=EventLog(recorder=None),
-            history=History(),
-            last_turn_id=0,
-            stages=self._stages,
-        )
-        with CONVERSATIONS.track_inprogress():
-            async with held(conversation):
-                yield conversation
+        async with Calls.open() as calls:
+            conversation = Conversation(
+                events=EventLog(recorder=None),
+                history=History(),
+                last_turn_id=0,
+                stages=self._stages,
+                calls=calls,
+            )
+            with CONVERSATIONS.track_inprogress():
+                async with held(conversation):
+                    yield conversation
 
 
 @asynccontextmanager

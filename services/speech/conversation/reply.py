@@ -1,12 +1,14 @@
 """A reply in the making: its text becomes segments, each of them audio, which goes to a drive."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import assert_never
+from functools import partial
+from typing import TypeAlias, assert_never
 
 from services.runtime.errors import ServiceError
 from services.runtime.languages import primary
 from services.speech.conversation.events import Event, SentenceStarted
+from services.speech.conversation.fillers import FillerChoice, Fillers
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentences
 from services.speech.dialogue.generation import Generation
@@ -27,6 +29,8 @@ from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
 from services.speech.voices import choose_voice
+
+Spoken: TypeAlias = SentenceStarted | SpeechChunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +88,12 @@ class Reply:
         waterfall: Waterfall,
         publish: Callable[[Event], None],
         on_usage: OnUsage,
+        filler_choice: FillerChoice,
+        gesture: Callable[[str], Awaitable[None]],
     ) -> None:
         self._generation = generation
+        self._filler_choice = filler_choice
+        self._gesture = gesture
         self._start = start
         self._sayings = sayings
         self._reply_voice = reply_voice
@@ -111,7 +119,7 @@ class Reply:
 
     async def _produce(self, drive: Drive) -> None:
         spoken = sentences(self._segments(), self._voicing, self._ledger)
-        async with closing(spoken) as items:
+        async with closing(self._covered(spoken, drive)) as items:
             async for item in items:
                 match item:
                     case SentenceStarted():
@@ -124,6 +132,26 @@ class Reply:
                     case _:
                         assert_never(item)
         self._ledger.complete()
+
+    def _covered(self, items: AsyncIterator[Spoken], drive: Drive) -> AsyncIterator[Spoken]:
+        """Return the same items; while a tool keeps them waiting, the drive gets fillers."""
+        tools, language = self._reply_voice.persona.tools, self._reply_voice.language
+        if tools is None:
+            return items
+        fillers = Fillers(
+            calls=self._generation.calls,
+            choice=self._filler_choice,
+            texts=language.tool_fillers,
+            after_s=tools.filler_after_s,
+            gesture=partial(self._make_gesture, tools.gesture),
+            voicing=self._voicing_in(language.language_code),
+            ledger=self._ledger,
+        )
+        return fillers.covering(items, drive)
+
+    async def _make_gesture(self, action: str | None) -> None:
+        if action is not None:
+            await self._gesture(action)
 
     async def _segments(self) -> AsyncIterator[Segment]:
         async with closing(split(self._deltas())) as segments:
@@ -147,7 +175,9 @@ class Reply:
     def _voicing(self, segment: Segment) -> Voicing:
         """Return who speaks a segment: each language of a reply in two has a voice of its own."""
         own = self._reply_voice.language.language_code
-        language_code = language_at(segment.end, self._sayings) or own
+        return self._voicing_in(language_at(segment.end, self._sayings) or own)
+
+    def _voicing_in(self, language_code: str) -> Voicing:
         voice = choose_voice(
             self._synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
         )

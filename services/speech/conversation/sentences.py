@@ -27,7 +27,7 @@ async def sentences(
     source = _Segments(segments, voicing_of, ledger)
     async with closing(segments):
         while (voicing := await source.next_voicing()) is not None:
-            characters, seconds = ledger.spoken_length, ledger.produced_s
+            characters, seconds = ledger.spoken_length, ledger.speech_s
             async with closing(voicing.speak(source.texts(voicing))) as chunks:
                 async for chunk in chunks:
                     moved = chunk.moved(characters, seconds)

@@ -95,6 +95,11 @@ class ConverseStream:
                 self._say(request.say)
             case "interrupt":
                 self.conversation.interrupt()
+            case "tool_result":
+                answer = request.tool_result
+                self.conversation.calls.client.answer(
+                    answer.call_id, answer.result, is_error=answer.failed
+                )
             case "setup" | "leave" | None:
                 pass  # Neither comes here, and an empty request is refused before.
             case unknown:

@@ -14,10 +14,12 @@ from services.speech.conversation.events import (
     Event,
     PlaybackStarted,
     SpeechDismissed,
+    ToolCalled,
     TurnFailed,
     TurnFinished,
     TurnStarted,
 )
+from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.reply import Reply, ReplyVoice
 from services.speech.conversation.transcription import transcript_of
 from services.speech.conversation.turn_input import (
@@ -46,12 +48,14 @@ from services.speech.ports import (
     Recognizer,
     Speaker,
     Synthesizer,
+    ToolCall,
     Transcript,
 )
 from services.speech.streams import once
 from services.speech.telemetry.metrics import DISMISSED_SPEECH
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import clause_start
+from services.speech.tools.calls import Call, Calls, ReplyCalls
 from services.speech.voices import speaks
 
 log = structlog.get_logger(__name__)
@@ -87,6 +91,8 @@ class Turn:
         speaker: Speaker,
         history: History,
         usage: UsageMeter,
+        calls: Calls,
+        filler_choice: FillerChoice,
         publish: Callable[[Event], None],
         cut: asyncio.Future[None],
     ) -> None:
@@ -97,6 +103,8 @@ class Turn:
         self._speaker = speaker
         self._history = history
         self._usage = usage
+        self._calls = calls
+        self._filler_choice = filler_choice
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
@@ -162,13 +170,15 @@ class Turn:
     async def _answer(self, drive: Drive) -> ResumedInput | None:
         await self._take_words()
         self._publish(self._started())
-        generation = self._generation = self._generation or Generation(self._words())
+        generation = self._generation = self._generation or self._begun()
+        generation.calls.permit(self._tell_client)
         playing = asyncio.create_task(self._reply(generation).play(drive))
         try:
             # One that is cut off before it begins shall not begin.
             if not self._cut.done():
                 await asyncio.wait({playing, self._cut}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            generation.calls.withhold()
             playing.cancel()
             await asyncio.wait({playing})
         if playing.cancelled():
@@ -234,8 +244,12 @@ class Turn:
             request_id=self._input.request_id,
         )
 
-    def _words(self) -> AsyncIterator[str]:
-        """Return the text of a reply that has not begun."""
+    def _begun(self) -> Generation:
+        """Return a reply that begins with this turn."""
+        calls = ReplyCalls(self._calls)
+        return Generation(self._words(calls), calls)
+
+    def _words(self, calls: ReplyCalls) -> AsyncIterator[str]:
         if isinstance(self._input, ScriptedInput):
             return once(self._input.text)
         if self._sayings:
@@ -246,7 +260,11 @@ class Turn:
             language=self._reply_voice.language,
             history=self._history,
             on_usage=self._usage.add,
+            calls=calls,
         )
+
+    def _tell_client(self, call: ToolCall) -> None:
+        self._publish(ToolCalled(call=call))
 
     def _reply(self, generation: Generation) -> Reply:
         return Reply(
@@ -259,6 +277,8 @@ class Turn:
             waterfall=self._waterfall,
             publish=self._publish,
             on_usage=self._usage.add,
+            filler_choice=self._filler_choice,
+            gesture=self._speaker.gesture,
         )
 
     def _rest(self, generation: Generation, heard: Heard) -> ResumedInput | None:
@@ -278,10 +298,20 @@ class Turn:
         return is_overheard and isinstance(error, ServiceError) and error.reason is Reason.NO_SPEECH
 
     def _finished(self, playback: Playback, *, was_cut: bool) -> TurnFinished:
-        return outcome.finished(self._ledger, self._waterfall, playback, was_cut=was_cut)
+        return outcome.finished(
+            self._ledger, self._waterfall, playback, was_cut=was_cut, calls=self._new_calls()
+        )
 
     def _fail(self, error: BaseException, playback: Playback) -> None:
-        self._end(outcome.failed(self._ledger, playback, error, turn_id=self._turn_id))
+        self._end(
+            outcome.failed(
+                self._ledger, playback, error, turn_id=self._turn_id, calls=self._new_calls()
+            )
+        )
+
+    def _new_calls(self) -> tuple[Call, ...]:
+        """Return the calls that were made in this turn."""
+        return () if self._generation is None else self._generation.calls.take_new()
 
     def _end(self, event: TurnFinished | TurnFailed) -> None:
         self._remember(event.heard_text)
@@ -291,8 +321,11 @@ class Turn:
     def _remember(self, heard_text: str) -> None:
         # Words of another language, written down in this one, are nothing to come back to.
         user_text = "" if self._sayings else self._user_text
-        if user_text or heard_text:
-            self._history.add(Exchange(user_text=user_text, heard_text=heard_text))
+        calls = self._generation.calls if self._generation is not None else None
+        if isinstance(self._input, ResumedInput):
+            calls = None  # The turn that was cut off has them.
+        if user_text or heard_text or (calls is not None and calls.rounds):
+            self._history.add(Exchange(user_text=user_text, heard_text=heard_text, calls=calls))
 
 
 async def _settle(drive: Drive) -> Playback:

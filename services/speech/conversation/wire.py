@@ -9,12 +9,14 @@ from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.speech.conversation.events import (
     Event,
     Latency,
+    MadeCall,
     PlaybackStarted,
     ReplyUpdated,
     SentenceStarted,
     SpeechDismissed,
     SpeechEnded,
     SpeechStarted,
+    ToolCalled,
     TranscriptUpdated,
     TurnFailed,
     TurnFinished,
@@ -25,6 +27,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.playback.wire import to_playback_method
 from services.speech.ports import Stage, Usage, WordTime
+from services.speech.tools.calls import Outcome
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
@@ -42,6 +45,13 @@ _STAGES = {
     Stage.RECOGNITION: pb.PROVIDER_STAGE_RECOGNITION,
     Stage.CHAT: pb.PROVIDER_STAGE_CHAT,
     Stage.SYNTHESIS: pb.PROVIDER_STAGE_SYNTHESIS,
+}
+_OUTCOMES = {
+    Outcome.SUCCEEDED: pb.TOOL_OUTCOME_SUCCEEDED,
+    Outcome.FAILED: pb.TOOL_OUTCOME_FAILED,
+    Outcome.TIMED_OUT: pb.TOOL_OUTCOME_TIMED_OUT,
+    Outcome.REFUSED: pb.TOOL_OUTCOME_REFUSED,
+    Outcome.CANCELLED: pb.TOOL_OUTCOME_CANCELLED,
 }
 _HEARD_METHODS = {
     HeardMethod.COMPLETE: pb.HEARD_METHOD_COMPLETE,
@@ -79,6 +89,10 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.sentence_started.CopyFrom(to_sentence(event))
         case PlaybackStarted():
             message.playback_started.method = to_playback_method(event.method)
+        case ToolCalled(call=call):
+            message.tool_called.call_id = call.call_id
+            message.tool_called.name = call.name
+            message.tool_called.arguments = call.arguments
         case TurnFinished():
             message.turn_finished.CopyFrom(_to_finished(event))
         case TurnFailed():
@@ -86,6 +100,7 @@ def to_event(event: Event, *, sequence: int, turn_id: int) -> pb.ConversationEve
             message.turn_failed.reply_text = event.reply_text
             message.turn_failed.heard_text = event.heard_text
             message.turn_failed.usage.extend(map(_to_usage, event.usage))
+            message.turn_failed.tool_calls.extend(map(_to_made_call, event.calls))
             if event.ledger is not None:
                 message.turn_failed.ledger.CopyFrom(_to_ledger(event.ledger))
                 message.turn_failed.segments.extend(map(_to_segment, event.ledger.segments))
@@ -147,6 +162,7 @@ def _to_finished(event: TurnFinished) -> pb.TurnFinished:
         latency=_to_latency(event.latency),
         segments=map(_to_segment, event.ledger.segments),
         usage=map(_to_usage, event.usage),
+        tool_calls=map(_to_made_call, event.calls),
     )
 
 
@@ -162,6 +178,16 @@ def _to_usage(usage: Usage) -> pb.ProviderUsage:
         audio_duration=to_duration(usage.audio_s),
         currency=usage.currency,
         cost_micros=usage.cost_micros,
+    )
+
+
+def _to_made_call(made: MadeCall) -> pb.MadeToolCall:
+    return pb.MadeToolCall(
+        call_id=made.call.call_id,
+        name=made.call.name,
+        arguments=made.call.arguments,
+        outcome=_OUTCOMES[made.outcome] if made.outcome else pb.TOOL_OUTCOME_UNSPECIFIED,
+        duration=to_duration(made.duration_s),
     )
 
 

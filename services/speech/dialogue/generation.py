@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from services.speech.streams import closing
+from services.speech.tools.calls import ReplyCalls
 
 AHEAD_CHARACTERS = 2_000
 """How far the generation may be ahead of its reader."""
@@ -15,7 +16,9 @@ class Generation:
     Not a BoundedQueue: what was read is kept, and may be read again from any character on.
     """
 
-    def __init__(self, deltas: AsyncIterator[str]) -> None:
+    def __init__(self, deltas: AsyncIterator[str], calls: ReplyCalls) -> None:
+        self.calls = calls
+        """What is done for it, while a turn permits it."""
         self._deltas = deltas
         self._text = ""
         self._read = 0

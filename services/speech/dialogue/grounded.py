@@ -19,9 +19,14 @@ _CLOSERS = "".join(CLOSERS)
 
 
 async def grounded(
-    deltas: AsyncIterator[str], grounds: Grounds, *, decline: Callable[[Ungrounded], str]
+    deltas: AsyncIterator[str],
+    grounds_now: Callable[[], Grounds],
+    *,
+    decline: Callable[[Ungrounded], str],
 ) -> AsyncIterator[str]:
     """Yield the parts of a reply that are grounded; at the first that is not, `decline`'s words.
+
+    `grounds_now` returns what is known so far: what tools answer adds to it.
 
     Instead of one price of a list the whole list is given, and the reply ends.
 
@@ -29,7 +34,7 @@ async def grounded(
     its beginning cannot be checked on its own. The model is cancelled at the first part that
     nothing supports.
     """
-    gate = _Gate(grounds)
+    gate = _Gate(grounds_now)
     splitter = Splitter()
     async with closing(deltas):
         async for delta in deltas:
@@ -50,8 +55,8 @@ async def grounded(
 class _Gate:
     """The reply so far, and how much of it has been released."""
 
-    def __init__(self, grounds: Grounds) -> None:
-        self._grounds = grounds
+    def __init__(self, grounds_now: Callable[[], Grounds]) -> None:
+        self._grounds_now = grounds_now
         self._text = ""
         self._released = 0
         self.ungrounded: Ungrounded | None = None
@@ -70,7 +75,7 @@ class _Gate:
     @property
     def grounds(self) -> Grounds:
         """What the reply is checked against."""
-        return self._grounds
+        return self._grounds_now()
 
     def add(self, delta: str) -> None:
         """Add text that the model has written."""
@@ -79,13 +84,14 @@ class _Gate:
     def release(self, end: int | None) -> str:
         """Return what may pass of the text up to a character; None means the reply is complete."""
         start = self._released
+        grounds = self.grounds
         for sentence in _statements(self._text[start:end]):
             is_whole = sentence.rstrip()[-1:] in _ENDS and not is_bare_agreement(sentence)
-            if end is not None and not is_whole and not self._grounds.can_check(sentence):
+            if end is not None and not is_whole and not grounds.can_check(sentence):
                 break
-            self.ungrounded = self._grounds.find_ungrounded(sentence)
+            self.ungrounded = grounds.find_ungrounded(sentence)
             CHECKED_SENTENCES.labels(outcome=self.ungrounded or "grounded").inc()
-            self.price_list = self._grounds.price_list(sentence)
+            self.price_list = grounds.price_list(sentence)
             if self.is_closed:
                 break
             self._released += len(sentence)

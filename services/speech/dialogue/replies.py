@@ -2,14 +2,14 @@
 
 import asyncio
 import functools
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import structlog
 
-from services.speech.answers import answered
 from services.speech.dialogue.curated import (
     answering_sentences,
     curated_answer,
@@ -21,13 +21,13 @@ from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded, preload, prices
 from services.speech.dialogue.knowledge import Knowledge, Match
 from services.speech.dialogue.question import Kind, Question
+from services.speech.dialogue.rounds import Tooling, in_rounds
 from services.speech.dialogue.scope import is_out_of_scope
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
 from services.speech.personas.format import Grounding
 from services.speech.ports import (
     ChatMessage,
     ChatModel,
-    ChatRequest,
     Embedder,
     OnUsage,
     Role,
@@ -36,6 +36,8 @@ from services.speech.ports import (
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS
+from services.speech.tools.calls import ReplyCalls
+from services.speech.tools.tool import NO_TOOLS, Toolset
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,9 @@ _UNSURE = {
     "zh": "这个我不太确定。您可以问我，比如：",
     "en": "I am not sure about that. You could ask me, for example: ",
 }
+_TIME_OF_DATE = re.compile(r"(\d)T(\d\d:\d\d)")
+"""In ISO 8601, a date and a time are one word."""
+
 _ARRIVAL = {"zh": "（访客来了。）", "en": "(A visitor is here.)"}
 """The user's message before a dialogue that the persona began."""
 
@@ -66,6 +71,19 @@ class Exchange:
 
     user_text: str
     heard_text: str
+    calls: ReplyCalls | None = None
+    """What the reply had done: a call that outlives it may still end."""
+
+    @property
+    def call_messages(self) -> list[ChatMessage]:
+        """The calls and their results, as far as they have come."""
+        return self.calls.messages() if self.calls is not None else []
+
+    @property
+    def size(self) -> int:
+        """Its characters."""
+        texts = (self.user_text, self.heard_text, *(each.content for each in self.call_messages))
+        return sum(map(len, texts))
 
 
 class History:
@@ -98,18 +116,29 @@ class History:
         """What the user heard in these exchanges."""
         return tuple(exchange.heard_text for exchange in self._exchanges if exchange.heard_text)
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What tools answered in these exchanges."""
+        return tuple(
+            result
+            for exchange in self._exchanges
+            if exchange.calls is not None
+            for result in exchange.calls.results
+        )
+
     def messages(self) -> list[ChatMessage]:
         """Return as many exchanges as fit, at least the latest, as alternating messages."""
         kept: list[Exchange] = []
         size = 0
         for exchange in reversed(self._exchanges):
-            size += len(exchange.user_text) + len(exchange.heard_text)
+            size += exchange.size
             if kept and size > HISTORY_CHARACTERS:
                 break
             kept.insert(0, exchange)
         messages: list[ChatMessage] = []
         for exchange in kept:
             _append(messages, Role.USER, exchange.user_text)
+            messages += exchange.call_messages
             _append(messages, Role.ASSISTANT, exchange.heard_text)
         return messages
 
@@ -122,15 +151,25 @@ class Dialogue:
         *,
         chat: ChatModel | None,
         knowledge: Mapping[tuple[str, str], Knowledge],
+        toolsets: Mapping[str, Toolset],
     ) -> None:
         self._chat = chat
         self._knowledge = knowledge
+        self._toolsets = toolsets
 
     @classmethod
     async def prepare(
-        cls, personas: Personas, *, chat: ChatModel | None, embedder: Embedder | None
+        cls,
+        personas: Personas,
+        *,
+        chat: ChatModel | None,
+        embedder: Embedder | None,
+        toolsets: Mapping[str, Toolset] | None = None,
     ) -> Self:
-        """Index the knowledge of all personas; without an embedder the model gets no facts."""
+        """Index the knowledge of all personas; without an embedder the model gets no facts.
+
+        `toolsets` are the tools of personas by their ids.
+        """
         knowledge = {}
         if embedder is not None:
             for persona in personas.by_id.values():
@@ -139,7 +178,7 @@ class Dialogue:
                     knowledge[key] = await Knowledge.index(language.knowledge, embedder)
                     if persona.grounding is not Grounding.OFF:
                         preload(map(_fact_text, language.knowledge))
-        return cls(chat=chat, knowledge=knowledge)
+        return cls(chat=chat, knowledge=knowledge, toolsets=toolsets or {})
 
     async def reply(
         self,
@@ -148,9 +187,18 @@ class Dialogue:
         persona: Persona,
         language: PersonaLanguage,
         history: History,
+        calls: ReplyCalls,
         on_usage: OnUsage = ignore_usage,
     ) -> AsyncIterator[str]:
-        """Yield the reply's deltas; raises ServiceError when the model fails."""
+        """Yield the reply's deltas; raises ServiceError when the model fails.
+
+        What the model has done for it is noted in `calls`.
+        """
+        tooling = Tooling(
+            toolset=self._toolsets.get(persona.persona_id, NO_TOOLS),
+            calls=calls,
+            on_usage=on_usage,
+        )
         # A question that a pause cut in two is looked up as a whole.
         question = Question.parse("\n".join(filter(None, (history.unanswered, user_text))))
         matches = await self._find(question.text, (persona.persona_id, language.language_code))
@@ -161,7 +209,8 @@ class Dialogue:
             ANSWERS.labels(source="curated").inc()
             yield answer
             return
-        if is_out_of_scope(
+        # A tool may know what no fact says.
+        if not tooling.toolset.tools and is_out_of_scope(
             question,
             matches,
             grounding=persona.grounding,
@@ -177,29 +226,38 @@ class Dialogue:
         facts = relevant_facts(matches)
         messages = prompt(user_text, language=language, facts=facts, history=history)
         deltas = without_echo(
-            self._stream(messages, on_usage),
+            self._stream(messages, tooling),
             _own_lines(_prompt_language(language), facts),
             decline=functools.partial(_declined, language, Ungrounded.ECHO),
         )
         if persona.grounding is not Grounding.OFF:
             grounds = _grounds(question, matches, persona, language, history)
-            deltas = grounded(deltas, grounds, decline=functools.partial(_declined, language))
+            if tooling.toolset.tools:
+                # What tools answer is data, whose words are seldom those that one says.
+                grounds = replace(grounds, grounding=Grounding.NAMES_AND_NUMBERS)
+
+            @functools.lru_cache(maxsize=1)
+            def with_results(results: tuple[str, ...]) -> Grounds:
+                return replace(grounds, facts=(*grounds.facts, *map(readable, results)))
+
+            deltas = grounded(
+                deltas,
+                lambda: with_results(calls.results),
+                decline=functools.partial(_declined, language),
+            )
         async with closing(deltas):
             async for delta in deltas:
                 yield delta
 
     async def _stream(
-        self, messages: Sequence[ChatMessage], on_usage: OnUsage
+        self, messages: Sequence[ChatMessage], tooling: Tooling
     ) -> AsyncIterator[str]:
         """Yield the model's deltas; raises ServiceError when it fails or is late."""
         assert self._chat is not None  # Checked by the caller.
-        request = ChatRequest(messages=tuple(messages), on_usage=on_usage)
-        items = answered(self._chat.stream(request), self._chat.name)
         with provider_failures():
-            async with closing(items):
-                async for item in items:
-                    if isinstance(item, str):
-                        yield item
+            async with closing(in_rounds(self._chat, messages, tooling)) as deltas:
+                async for delta in deltas:
+                    yield delta
 
     async def _find(self, user_text: str, key: tuple[str, str]) -> tuple[Match, ...]:
         """Return what the persona knows; if the embedder is late, the reply goes without facts."""
@@ -233,12 +291,18 @@ def _grounds(
             language.prompt,
             language.greeting,
             persona.display_name,
+            *map(readable, history.results),
         ),
         other_facts=tuple(map(_fact_text, others)),
         price_lists=tuple(each for each in answers if len(prices(each)) > 1),
         user_texts=history.user_texts,
         heard_texts=history.heard_texts,
     )
+
+
+def readable(result: str) -> str:
+    """Return what a tool answered as a text that states its numbers as texts do."""
+    return _TIME_OF_DATE.sub(r"\1 \2", result)
 
 
 def _fact_text(fact: Fact, paraphrases: Iterable[str] = ()) -> str:

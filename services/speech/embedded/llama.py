@@ -11,6 +11,7 @@ from typing import Any, Self
 import xllamacpp
 
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
+from services.speech.plain_dialogue import alternating, without_calls
 from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role, Stage
 
 _PROVIDER = "llama"
@@ -61,7 +62,8 @@ class LlamaChatModel:
         A dialogue that is too long for the model is continued without its oldest messages. It calls
         no tools.
         """
-        return self._stream(request.messages, max_tokens=_MAX_TOKENS)
+        messages = alternating(list(without_calls(request.messages)))
+        return self._stream(messages, max_tokens=_MAX_TOKENS)
 
     async def _stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int

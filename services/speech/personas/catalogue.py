@@ -17,6 +17,7 @@ from services.speech.personas.format import (
     PersonaTable,
     read_persona_file,
 )
+from services.speech.personas.tool_format import ToolsTable
 from services.speech.provider_settings import EMBEDDED
 from services.speech.voices import VoiceOffer, choose_voice
 
@@ -31,6 +32,10 @@ _HANG_UP_WARNINGS = {
 _UNKNOWNS = {
     "en": "I do not know that, and I would rather not guess. Can I help you with anything else?",
     "zh": "这个我不知道，也不想乱猜。还有什么我可以帮您的吗？",
+}
+_TOOL_FILLERS = {
+    "en": ("One moment, please.", "Let me check that.", "Just a second."),
+    "zh": ("请稍等。", "我查一下。", "马上就好。"),
 }
 _IDENTITIES = {
     "en": "I am a digital human: software with a voice and a face.",
@@ -67,6 +72,8 @@ class PersonaLanguage:
     """What is said instead of an unsupported answer: that it is not known, and where to ask."""
     identity: str = ""
     """The reply to a user who asks whether they are talking to a human, unless a fact gives it."""
+    tool_fillers: tuple[str, ...] = ()
+    """What is said while a tool takes long."""
     display_name: str = ""
     """Empty means the persona's own; likewise the description."""
     description: str = ""
@@ -87,6 +94,7 @@ class Persona:
     grounding: Grounding = Grounding.OFF
     profile: str = ""
     """The profile of providers that serves it; empty means the default one."""
+    tools: ToolsTable | None = None
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; empty means the preferred one.
@@ -179,6 +187,7 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
         digital_human_id=table.digital_human or "",
         grounding=table.grounding,
         profile=table.profile or "",
+        tools=table.tools,
     )
 
 
@@ -207,6 +216,7 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
         hang_up_warning=table.hang_up_warning or _default_text(_HANG_UP_WARNINGS, code),
         unknown=table.unknown or _default_text(_UNKNOWNS, code),
         identity=_default_text(_IDENTITIES, code),
+        tool_fillers=tuple(table.tool_fillers) or _default_fillers(code),
         display_name=table.display_name or "",
         description=table.description or "",
     )
@@ -214,6 +224,10 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
 
 def _default_text(texts: Mapping[str, str], code: str) -> str:
     return texts.get(primary(code), texts["en"])
+
+
+def _default_fillers(code: str) -> tuple[str, ...]:
+    return _TOOL_FILLERS.get(primary(code), _TOOL_FILLERS["en"])
 
 
 def _fact(table: FactTable) -> Fact:

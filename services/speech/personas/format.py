@@ -23,11 +23,22 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from services.runtime.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.listening.rules import ListeningRules
+from services.speech.personas.tool_format import (
+    ClientToolTable,
+    HttpToolTable,
+    McpServerTable,
+    ToolsTable,
+)
 from services.speech.provider_settings import EMBEDDED
 from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
 
 SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
 LONGEST_S = 3600.0
+_TOOL_TABLES: Mapping[str, type[StrictTable]] = {
+    "http": HttpToolTable,
+    "mcp": McpServerTable,
+    "client": ClientToolTable,
+}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -96,6 +107,7 @@ class LanguageTable(StrictTable):
     hang_up_warning: Text | None = None
     other_language_reply: Text | None = None
     unknown: Text | None = None
+    tool_fillers: list[Text] = Field(default_factory=list)
     knowledge: list[FactTable] = Field(default_factory=list)
 
 
@@ -119,6 +131,7 @@ class PersonaTable(StrictTable):
     grounding: Annotated[Grounding, Field(strict=False)] = Grounding.STRICT
     languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
     listening: ListeningTable | None = None
+    tools: ToolsTable | None = None
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -154,6 +167,10 @@ def _fault(error: ErrorDetails) -> str:
 
 def _table_of(place: Sequence[int | str]) -> type[StrictTable]:
     match place:
+        case ["tools", ("http" | "mcp" | "client") as kind, _, _]:
+            return _TOOL_TABLES[kind]
+        case ["tools", _]:
+            return ToolsTable
         case ["languages", _, "knowledge", _, _]:
             return FactTable
         case ["languages", _, _]:

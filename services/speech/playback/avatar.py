@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
 import grpc
+import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
@@ -26,6 +27,8 @@ from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.speech.playback import wire
 from services.speech.ports import DriveWatcher, Playback
+
+log = structlog.get_logger(__name__)
 
 MESSAGE_BYTES = 32_768
 """The most audio that the contract allows in one message: messages cost by number, not by size."""
@@ -44,6 +47,9 @@ OPEN_S = 15.0
 
 STALL_S = 8.0
 """How long the avatar service may take no audio: it may be restarting."""
+
+GESTURE_S = 5.0
+"""How long the avatar service may take for a gesture."""
 
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
@@ -64,6 +70,16 @@ class AvatarSpeaker:
         self._avatars = avatars
         self._avatar_id = avatar_id
         self._service_token = service_token
+
+    async def gesture(self, action: str) -> None:
+        """Have the avatar make a gesture; a failure is only logged."""
+        request = pb.PerformActionRequest(avatar_id=self._avatar_id, action=action)
+        try:
+            await self._avatars.for_key(self._avatar_id).PerformAction(
+                request, timeout=GESTURE_S, metadata=outgoing_metadata(self._service_token)
+            )
+        except grpc.aio.AioRpcError as error:
+            log.warning("gesture not made", reason=from_rpc_error(error).reason)
 
     @asynccontextmanager
     async def open(

@@ -124,6 +124,8 @@ class Ledger:
         self._done = 0
         """Segments whose audio is known to be complete."""
         self._is_complete = False
+        self._fillers: list[tuple[float, float]] = []
+        """Where they are in the speech of the reply's own text, and how long, in seconds."""
 
     @property
     def reply_text(self) -> str:
@@ -144,6 +146,11 @@ class Ledger:
     def produced_s(self) -> float:
         """All audio so far."""
         return self.seconds_of(self._produced)
+
+    @property
+    def speech_s(self) -> float:
+        """The audio of the reply's own text so far."""
+        return self.produced_s - sum(length_s for _, length_s in self._fillers)
 
     @property
     def awaited_s(self) -> float:
@@ -176,7 +183,8 @@ class Ledger:
     ) -> tuple[SegmentEntry, ...]:
         """Add bytes to the reply's audio, and return the segments that begin with them.
 
-        `words` and `text_end` count from the beginning of all that is spoken, as in SpeechChunk.
+        `words` and `text_end` count from the beginning of all that is spoken, as in SpeechChunk;
+        fillers do not count.
         """
         self._produced += size
         waiting = [each for each in self._segments[self._done :] if not each.is_begun]
@@ -185,12 +193,26 @@ class Ledger:
         self._align(text_end or 0)
         return tuple(each for each in waiting if each.is_begun)
 
+    def add_filler(self, size: int) -> None:
+        """Add bytes that speak no text of the reply; what has begun before is complete."""
+        for segment in self.segments[self._done :]:
+            segment.is_complete = True
+        self._done = len(self.segments)
+        self._fillers.append((self.speech_s, self.seconds_of(size)))
+        self._produced += size
+        for segment in self._segments[self._done :]:
+            segment.audio_start = segment.audio_end = self._produced
+
     def _time(self, word: WordTime) -> None:
         for segment in self._segments:
             if segment.spoken_start <= word.start < segment.spoken_end:
-                own = word.moved(-segment.spoken_start, 0.0)
+                own = word.moved(-segment.spoken_start, self._fillers_before(word.start_s))
                 own = replace(own, end=min(own.end, len(segment.spoken.text)))
                 segment.words = (*segment.words, own)
+
+    def _fillers_before(self, speech_s: float) -> float:
+        """Return how much later a moment of the reply's speech is in its audio, in seconds."""
+        return sum(length_s for at_s, length_s in self._fillers if at_s <= speech_s + TOLERANCE_S)
 
     def _align(self, text_end: int) -> None:
         """Place the segments that are not complete one after the other in the audio."""

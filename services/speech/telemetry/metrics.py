@@ -53,6 +53,9 @@ PROVIDER_STATE = Gauge(
     "1 for the state that a provider is in: closed (it is asked), open (it is out), half_open.",
     ["stage", "provider", "state"],
 )
+TOOL_CALLS = Counter(
+    "parley_tool_calls_total", "Calls of tools that a model made, by their outcome.", ["outcome"]
+)
 
 USAGE_TOKENS = Counter(
     "parley_usage_tokens_total",

@@ -13,6 +13,8 @@ from enum import Enum, auto
 from services.speech.streams import closing
 
 SENTENCE_MARKS = frozenset("。！？!?.\n")
+PARAGRAPH = "\n\n"
+"""Ends a segment of any length."""
 CLAUSE_MARKS = frozenset("，、；：,;:—…")
 # In Latin text these also occur inside words and numbers: 3.5, 10:30, 1,000, example.com.
 ASCII_INNER_MARKS = frozenset(".,:")
@@ -134,6 +136,8 @@ class Splitter:
                 end = self._after_closers(index + 1)
                 is_sentence = boundary is Boundary.SENTENCE
                 lengths = self._lengths
+                if self._pending[:end].endswith(PARAGRAPH):
+                    return end
                 if self._seconds >= (lengths.sentence_s if is_sentence else lengths.clause_s):
                     return end
                 self._clause_end = end

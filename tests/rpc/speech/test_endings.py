@@ -8,6 +8,7 @@ from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.hang_up import WARNING_S, hanging_up
 from services.speech.dialogue.replies import History
+from services.speech.tools.calls import Calls
 from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text
 from tests.support.virtual_time import in_virtual_time
 
@@ -81,6 +82,7 @@ class Quiet:
             history=History(),
             last_turn_id=0,
             stages=None,  # type: ignore[arg-type]  # no turn is held
+            calls=Calls(),
         )
         self.calls: list[str] = []
 

@@ -250,3 +250,35 @@ def test_heard_of_a_session_is_a_growing_beginning(
     heard = [ledger.heard(at).text for at in sorted(moments)]
     assert all(ledger.reply_text.startswith(each) for each in heard)
     assert [len(each) for each in heard] == sorted(len(each) for each in heard)
+
+
+def test_a_filler_moves_what_follows_and_says_nothing() -> None:
+    pieces = [
+        Piece(text="Let me see.", audio_s=1.0, is_timed=True),
+        Piece(text="It is nine.", audio_s=1.0, is_timed=True),
+    ]
+    first, second = pieces
+    ledger = write([first], completes=False)
+    ledger.add_filler(2 * RATE // 2)
+    assert (ledger.produced_s, ledger.speech_s) == (1.5, 1.0)
+    ledger.add_text(second.text)
+    start = len(first.text) + 1
+    ledger.add_segment(
+        text_start=start,
+        text_end=start + len(second.text),
+        spoken=SpokenForm.as_written(second.text),
+    )
+    # Begun after the text was there, too.
+    ledger.add_filler(2 * RATE // 2)
+    spoken_start, speech_s = len(first.text), ledger.speech_s
+    words = tuple(word.moved(spoken_start, speech_s) for word in _words(second))
+    ledger.add_audio(2 * RATE, words, ledger.spoken_length)
+    ledger.complete()
+    assert ledger.heard(1.0).text == first.text
+    assert ledger.heard(1.9).text == first.text
+    assert ledger.heard(2.0 + _words(second)[0].end_s).text == "Let me see. It"
+    assert ledger.heard(3.0).method is HeardMethod.COMPLETE
+    assert [each.audio_start_s for each in ledger.summary(Playback(played_s=3.0)).segments] == [
+        0.0,
+        2.0,
+    ]

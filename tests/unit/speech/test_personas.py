@@ -212,3 +212,47 @@ def test_a_persona_is_strict_unless_its_file_says_otherwise(tmp_path: Path) -> N
     path.write_text('grounding = "loose"\n' + GOOD)
     with pytest.raises(PersonaError, match="grounding: must be one of 'strict'"):
         load_persona(path)
+
+
+def test_the_faults_of_tools_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        GOOD
+        + """
+[tools]
+filer_after_s = 1.0
+[[tools.http]]
+name = "9 lives"
+description = ""
+url = "example.com"
+method = "LOOK"
+parameters = { type = "array" }
+[[tools.mcp]]
+name = "nowhere"
+[[tools.mcp]]
+name = "both"
+url = "https://example.com/mcp"
+command = ["server"]
+[[tools.client]]
+name = "show"
+description = "Shows."
+parameters = { type = "object", properties = { day = { type = "sting" } } }
+timeout_s = 0
+"""
+    )
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    faults = [fault.removeprefix(f"{path}: ") for fault in failure.value.faults]
+    assert {fault.partition(": ")[0] for fault in faults} == {
+        "tools.filer_after_s",
+        "tools.http[0].name",
+        "tools.http[0].description",
+        "tools.http[0].url",
+        "tools.http[0].method",
+        "tools.http[0].parameters",
+        "tools.mcp[0]",
+        "tools.mcp[1]",
+        "tools.client[0].parameters",
+        "tools.client[0].timeout_s",
+    }
+    assert any("filler_after_s" in fault for fault in faults)

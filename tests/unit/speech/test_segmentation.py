@@ -165,3 +165,11 @@ async def test_a_stream_is_split_while_it_comes() -> None:
         "This is the first one of them.",
         "And this is the second one of them.",
     ]
+
+
+def test_a_paragraph_ends_a_segment_of_any_length() -> None:
+    splitter = Splitter()
+    assert splitter.feed("One moment.") == []
+    assert [each.text for each in splitter.feed("\n\n")] == ["One moment."]
+    assert [each.text for each in splitter.feed("It is nine.")] == []
+    assert [(each.text, each.start) for each in splitter.flush()] == [("It is nine.", 13)]

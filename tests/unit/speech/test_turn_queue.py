@@ -19,6 +19,7 @@ from services.speech.conversation.turn_queue import (
     TurnQueue,
 )
 from services.speech.dialogue.generation import Generation
+from services.speech.tools.calls import Calls, ReplyCalls
 from tests.support.speech import scripted_personas
 from tests.support.virtual_time import in_virtual_time
 
@@ -119,7 +120,7 @@ class Model:
 
 async def left_unsaid(model: Model) -> ResumedInput:
     """Return the rest of a reply that is being generated."""
-    generation = Generation(model.deltas())
+    generation = Generation(model.deltas(), ReplyCalls(Calls()))
     generation.begin()
     await asyncio.sleep(1)
     assert model.is_writing

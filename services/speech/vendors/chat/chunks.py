@@ -4,6 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from services.speech.ports import ChatUsage
+from services.speech.vendors.chat.calls import CallDelta, call_deltas
+from services.speech.vendors.chat.usage import usage_of
 from services.speech.vendors.http.error_details import (
     ErrorDetail,
     describe_unexpected,
@@ -42,7 +45,9 @@ class Chunk:
     has_reasoning: bool = False
     """Whether the server separates the model's thinking from its text."""
     refusal: str = ""
-    has_calls: bool = False
+    calls: tuple[CallDelta, ...] = ()
+    usage: ChatUsage | None = None
+    """Of the answer so far."""
     finish_reason: str = ""
     """Empty while the model is writing."""
 
@@ -105,7 +110,8 @@ def parse_chunk(document: object) -> Chunk:
         is_whole=is_whole,
         has_reasoning=content.has_reasoning or any(map(message.get, _REASONING_KEYS)),
         refusal=content.refusal or _text(message.get("refusal")),
-        has_calls=bool(message.get("tool_calls") or message.get("function_call")),
+        calls=call_deltas(message),
+        usage=usage_of(document),
         finish_reason="" if reason in _NO_REASON else reason,
     )
 

@@ -1,7 +1,7 @@
 """What all vendors on the network share: the endpoint, the HTTP client, and how calls fail."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -19,6 +19,8 @@ from services.speech.vendors.http.error_details import ErrorDetail, read_error, 
 CONNECT_S = 5.0
 WRITE_S = 20.0
 REFUSAL_BYTES = 1 << 16
+_UNSPECIFIC_STATUSES = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN)
+"""Some vendors refuse an account without money by these."""
 _QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
 
 
@@ -49,12 +51,21 @@ class Endpoint:
         )
 
 
+def bearer(key: SecretStr | None) -> Mapping[str, str]:
+    """Return the header that most vendors expect a key in."""
+    return {} if key is None else {"authorization": f"Bearer {key.get_secret_value()}"}
+
+
 @asynccontextmanager
-async def open_client(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
-    """A client for one endpoint; the provider itself enforces the deadlines of answers."""
-    headers = {}
-    if endpoint.api_key is not None:
-        headers["authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
+async def open_client(
+    endpoint: Endpoint, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client for one endpoint; the provider itself enforces the deadlines of answers.
+
+    The key goes into the header `authorization`, unless there are other headers to send.
+    """
+    if headers is None:
+        headers = bearer(endpoint.api_key)
     timeout = httpx.Timeout(None, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
     async with httpx.AsyncClient(
         base_url=endpoint.base_url,
@@ -98,7 +109,7 @@ def status_error(
     """Return the error for an answer whose status is not a success."""
     what = f"the provider answers with status {status}"
     said = redacted(detail.message, endpoint.api_key)
-    if status in _QUOTA_STATUSES:
+    if status in _QUOTA_STATUSES or (status in _UNSPECIFIC_STATUSES and detail.is_quota):
         return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
     is_transient = status == httpx.codes.REQUEST_TIMEOUT or status >= 500
     return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
@@ -108,6 +119,9 @@ def malformed_answer(
     stage: Stage, endpoint: Endpoint, what: str, detail: ErrorDetail | None = None
 ) -> ProviderError:
     """Return the error for an answer that breaks the API's promises."""
-    what = f"the answer is malformed: {what}"
     said = redacted(detail.message, endpoint.api_key) if detail else ""
+    if detail is not None and detail.is_quota:
+        what = "the quota is used up"
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    what = f"the answer is malformed: {what}"
     return ProviderError(stage, endpoint.name, what, transient=True, vendor_message=said)

@@ -23,6 +23,13 @@ _KEYS = re.compile(
     r"|\S*\*{3,}\S*",
     re.IGNORECASE,
 )
+_QUOTA = re.compile(
+    r"insufficient[_ ]?(?:quota|balance|credit|funds)|credit balance|arrearage|account_?overdue"
+    r"|(?:quota|limit)[_ ]?(?:is |was )?exceeded|exceeded (?:your|the) (?:current )?(?:quota|rate)"
+    r"|rate[_ ]?limit|throttl|too[_ ]many[_ ]requests",
+    re.IGNORECASE,
+)
+"""How vendors name a used-up quota where the status does not say so."""
 _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -32,6 +39,11 @@ class ErrorDetail:
 
     message: str
     param: str = ""
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether a quota or a rate limit is used up."""
+        return _QUOTA.search(self.message) is not None
 
 
 def find_error(document: object) -> ErrorDetail | None:

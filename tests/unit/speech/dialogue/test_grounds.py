@@ -138,7 +138,7 @@ async def passed(
 
     parts = grounded(
         deltas(),
-        grounds(question, grounding),
+        lambda: grounds(question, grounding),
         decline=lambda cause: f"<{cause}>",
     )
     return "".join([part async for part in parts]), read
@@ -210,7 +210,7 @@ async def test_a_price_that_depends_is_given_with_the_others(
 ) -> None:
     parts = grounded(
         once(reply),
-        grounds(question, facts=(price_list,), price_lists=(price_list,)),
+        lambda: grounds(question, facts=(price_list,), price_lists=(price_list,)),
         decline=lambda cause: f"<{cause}>",
     )
     assert "".join([part async for part in parts]) == said

@@ -9,6 +9,7 @@ from services.speech.dialogue.knowledge import Knowledge
 from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Exchange, History, prompt
 from services.speech.personas.format import Grounding
 from services.speech.ports import ChatMessage, ChatModel, Role
+from services.speech.tools.calls import Calls, ReplyCalls
 from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
 from tests.support.virtual_time import in_virtual_time
 
@@ -20,7 +21,9 @@ ENGLISH = HOST.speaking("en")
 async def reply(chat: ChatModel | None, question: str) -> str:
     """Return what the host replies."""
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
-    deltas = dialogue.reply(question, persona=HOST, language=ENGLISH, history=History())
+    deltas = dialogue.reply(
+        question, persona=HOST, language=ENGLISH, history=History(), calls=ReplyCalls(Calls())
+    )
     return "".join([delta async for delta in deltas])
 
 
@@ -148,7 +151,11 @@ async def strict_reply(chat: ChatModel, question: str, history: History | None =
     language = dataclasses.replace(ENGLISH, unknown="I cannot say.", identity="I am software.")
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
     deltas = dialogue.reply(
-        question, persona=STRICT, language=language, history=history or History()
+        question,
+        persona=STRICT,
+        language=language,
+        history=history or History(),
+        calls=ReplyCalls(Calls()),
     )
     return "".join([delta async for delta in deltas])
 

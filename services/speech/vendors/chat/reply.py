@@ -1,0 +1,100 @@
+"""A reply put together from the chunks of its answer: what is said, called and used."""
+
+from collections.abc import Iterator
+
+from services.speech.answers import has_words
+from services.speech.ports import ChatUsage, ToolCall
+from services.speech.vendors.chat.calls import Calls
+from services.speech.vendors.chat.chunks import Chunk
+from services.speech.vendors.chat.markup import Habit, Markup
+
+TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
+FILTERED = frozenset(("content_filter", "sensitive", "safety"))
+
+
+class Reply:
+    """Assembles a reply from the chunks of its answer.
+
+    Calls count only if the model was given tools.
+    """
+
+    def __init__(self, habit: Habit, *, has_tools: bool) -> None:
+        self.finish_reason = ""
+        self.refusal = ""
+        self.has_words = False
+        self._markup = Markup(habit)
+        self._written = ""
+        self._has_deltas = False
+        self.usage: ChatUsage | None = None
+        self._calls = Calls()
+        self._has_tools = has_tools
+        self._has_reasoning = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the rest can be ignored: some vendors never end their stream."""
+        return bool(self.finish_reason) or self._markup.is_over
+
+    @property
+    def habit(self) -> Habit:
+        """What the answer showed about its model."""
+        return self._markup.habit
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the reply says something or calls a tool."""
+        return self.has_words or any(True for _ in self.calls())
+
+    @property
+    def silence(self) -> str:
+        """Why the reply has no words."""
+        if self.refusal:
+            return "the model refuses to reply"
+        if self._calls or self._markup.is_call:
+            return "the model calls tools that it was not given"
+        is_thinking = self._has_reasoning or self._markup.is_thinking
+        where = " while the model thinks" if is_thinking else ""
+        if self.finish_reason in FILTERED:
+            return "the reply is filtered"
+        if self.finish_reason in TOO_LONG:
+            return f"the reply is cut by its length{where} before a word"
+        return f"the reply ends{where} without a word"
+
+    def take(self, chunk: Chunk) -> str:
+        """Return what a chunk adds to the reply."""
+        self.finish_reason = chunk.finish_reason
+        self.refusal += chunk.refusal
+        self.usage = chunk.usage or self.usage
+        if chunk.is_whole:
+            self._calls.add_whole(chunk.calls)
+        else:
+            self._calls.add(chunk.calls)
+        if chunk.has_reasoning:
+            self._has_reasoning = True
+            self._markup.trust()
+        return self._said(self._markup.feed(self._news(chunk)))
+
+    def finish(self) -> str:
+        """Return the text that was held back."""
+        return self._said(self._markup.flush(is_cut=self.finish_reason in TOO_LONG))
+
+    def calls(self) -> Iterator[ToolCall]:
+        """Yield the calls that the reply makes."""
+        if self._has_tools:
+            yield from self._calls.made()
+
+    def _news(self, chunk: Chunk) -> str:
+        """Return the text without what the vendor repeats, at the end or in every chunk."""
+        text = chunk.text
+        if chunk.is_whole and self._has_deltas:
+            return ""
+        is_longer = len(text) > len(self._written) or bool(chunk.finish_reason)
+        if chunk.is_whole and is_longer and text.startswith(self._written):
+            text = text[len(self._written) :]
+        self._has_deltas = self._has_deltas or bool(text and not chunk.is_whole)
+        self._written += text
+        return text
+
+    def _said(self, text: str) -> str:
+        self.has_words = self.has_words or has_words(text)
+        return text

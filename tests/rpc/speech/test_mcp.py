@@ -1,0 +1,81 @@
+"""An MCP server over streamable HTTP, which comes, goes and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from mcp.server import MCPServer
+
+from services.speech.ports import ToolCall
+from services.speech.tools.calls import Call, Calls, Outcome
+from services.speech.tools.mcp_server import McpEndpoint, McpServer
+from services.speech.tools.tool import Limits, Toolset
+
+
+def clock() -> MCPServer:
+    """A server with two tools."""
+    server = MCPServer("clock")
+
+    @server.tool(name="add.hours")
+    def add_hours(hours: int) -> str:
+        """Add hours to noon."""
+        if hours > 11:
+            raise ValueError("too late")
+        return f"{12 + hours} o'clock"
+
+    @server.tool()
+    def secret() -> str:
+        """Nobody may call this."""
+        return "secret"
+
+    return server
+
+
+@asynccontextmanager
+async def serving(port: int = 0) -> AsyncIterator[int]:
+    """The server on a port."""
+    config = uvicorn.Config(
+        clock().streamable_http_app(), host="127.0.0.1", port=port, log_config=None
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[Outcome | None, str]:
+    """Call the tool."""
+    written = ToolCall(call_id="", name="add_hours", arguments=f'{{"hours": {hours}}}')
+    call = Call(written)
+    calls.begin(call, toolset, lambda call: None)
+    await call.over.wait()
+    return call.outcome, call.result
+
+
+async def test_a_server_over_http_is_called() -> None:
+    async with serving() as port:
+        endpoint = McpEndpoint(name="clock", url=f"http://127.0.0.1:{port}/mcp")
+        async with (
+            Calls.open() as calls,
+            McpServer.open(
+                endpoint, allowed=frozenset(["add.hours"]), limits=Limits(timeout_s=5)
+            ) as server,
+        ):
+            toolset = Toolset(sources=(server,))
+            [declared] = toolset.declarations
+            assert (declared.name, declared.description) == ("add_hours", "Add hours to noon.")
+            assert await outcome(calls, toolset, 3) == (Outcome.SUCCEEDED, "15 o'clock")
+            assert (await outcome(calls, toolset, 20))[0] is Outcome.FAILED
+
+
+async def test_a_server_that_is_away_has_no_tools() -> None:
+    endpoint = McpEndpoint(name="clock", url="http://127.0.0.1:9/mcp")
+    async with McpServer.open(endpoint, allowed=None, limits=Limits(), first_list_s=0.2) as server:
+        assert server.tools == {}

@@ -1,0 +1,46 @@
+"""A tool over HTTP that remembers what it was asked, and how often."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+from tests.support.vendor import Answer, Vendor
+
+Work: TypeAlias = Callable[[dict[str, Any]], Awaitable[str]]
+
+
+class ToolServer:
+    """Does the work that a test gives it, for each request."""
+
+    def __init__(self, work: Work) -> None:
+        self.url = ""
+        self.keys: Counter[str] = Counter()
+        """How often each call came."""
+        self.arguments: list[dict[str, Any]] = []
+        self.status = 200
+        self._work = work
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, work: Work) -> AsyncIterator[Self]:
+        """A server on a free port."""
+        self = cls(work)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/tool"
+        async with server:
+            yield self
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def behave(answer: Answer) -> None:
+            request = vendor.requests[-1]
+            self.keys[request.headers["idempotency-key"]] += 1
+            arguments = json.loads(request.body)
+            self.arguments.append(arguments)
+            result = await self._work(arguments)
+            await answer.whole(self.status, "text/plain", result.encode())
+
+        vendor = Vendor(behaviour=behave)
+        await vendor.handle(reader, writer)
