@@ -20,6 +20,7 @@ class TurnOrigin(StrEnum):
     SAY = "say"
     PROMPT = "prompt"
     RESUMED = "resumed"
+    GREETING = "greeting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
+from services.speech.conversation.call import Call
 from services.speech.conversation.conversation import Conversation, held
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.ownership import Claim, Replica
@@ -217,6 +218,8 @@ class Conversations:
     async def _recorded(self, claim: Claim) -> AsyncIterator[Conversation]:
         task_id = claim.task_id
         recorded = await self._records.recorded(task_id)
+        known = await self._records.facts(task_id)
+        said_before = await self._records.said_before(known)
         async with self._records.opened(task_id, epoch=claim.epoch) as record:
             events = EventLog(
                 recorder=record,
@@ -229,9 +232,10 @@ class Conversations:
             remembered = await self._close_abandoned(task_id, recorded.abandoned, events)
             conversation = Conversation(
                 events=events,
-                history=History((*recorded.exchanges, *remembered)),
+                history=History((*said_before, *recorded.exchanges, *remembered)),
                 last_turn_id=recorded.last_turn_id,
                 stages=self._stages,
+                call=Call(partial(self._records.facts, task_id), known),
                 request_ids=recorded.request_ids,
                 permit=claim.confirmed,
             )
@@ -265,6 +269,7 @@ class Conversations:
             history=History(),
             last_turn_id=0,
             stages=self._stages,
+            call=Call.without_task(),
         )
         with CONVERSATIONS.track_inprogress():
             async with held(conversation):

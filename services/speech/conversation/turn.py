@@ -10,6 +10,7 @@ import structlog
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.conversation import outcome
+from services.speech.conversation.call import Call
 from services.speech.conversation.events import (
     Event,
     PlaybackStarted,
@@ -26,6 +27,7 @@ from services.speech.conversation.turn_input import (
     SpokenInput,
     TurnInput,
     WrittenInput,
+    is_prompt,
 )
 from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
@@ -84,6 +86,7 @@ class Turn:
         turn_input: TurnInput,
         reply_voice: ReplyVoice,
         stages: Stages,
+        call: Call,
         speaker: Speaker,
         history: History,
         usage: UsageMeter,
@@ -94,6 +97,7 @@ class Turn:
         self._input = turn_input
         self._reply_voice = reply_voice
         self._stages = stages
+        self._call = call
         self._speaker = speaker
         self._history = history
         self._usage = usage
@@ -160,6 +164,9 @@ class Turn:
         self._publish(PlaybackStarted(method=method))
 
     async def _answer(self, drive: Drive) -> ResumedInput | None:
+        self._reply_voice = self._reply_voice.in_call(
+            await self._call.current(), self._stages.synthesizer.voices
+        )
         await self._take_words()
         self._publish(self._started())
         generation = self._generation = self._generation or Generation(self._words())
@@ -237,7 +244,7 @@ class Turn:
     def _words(self) -> AsyncIterator[str]:
         """Return the text of a reply that has not begun."""
         if isinstance(self._input, ScriptedInput):
-            return once(self._input.text)
+            return once(self._scripted(self._input))
         if self._sayings:
             return once(joined(self._sayings))
         return self._stages.dialogue.reply(
@@ -247,6 +254,10 @@ class Turn:
             history=self._history,
             on_usage=self._usage.add,
         )
+
+    def _scripted(self, scripted: ScriptedInput) -> str:
+        """Return words to say; those that ask a silent user may have variables."""
+        return self._reply_voice.filled(scripted.text) if is_prompt(scripted) else scripted.text
 
     def _reply(self, generation: Generation) -> Reply:
         return Reply(

@@ -87,6 +87,9 @@ class Persona:
     grounding: Grounding = Grounding.OFF
     profile: str = ""
     """The profile of providers that serves it; empty means the default one."""
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The variables that its texts use, with the values that hold where a call has none."""
+    is_greeting_interruptible: bool = True
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; empty means the preferred one.
@@ -179,6 +182,8 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
         digital_human_id=table.digital_human or "",
         grounding=table.grounding,
         profile=table.profile or "",
+        variables=MappingProxyType(table.variables),
+        is_greeting_interruptible=table.greeting_interruptible,
     )
 
 
