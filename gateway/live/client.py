@@ -8,7 +8,7 @@ from fastapi import WebSocket
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend import turns
-from gateway.contract.bodies import Control, LeaveControl, SayControl, TextControl
+from gateway.contract.bodies import Control, LeaveControl, SayControl, TextControl, WithdrawControl
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
 from gateway.contract.problems import refused, validated
@@ -110,7 +110,17 @@ def _requests(control: Control, text: str) -> Sequence[pb.ConverseRequest]:
             return turns.written(asked.text, request_id=asked.request_id)
         case "say":
             said = validated(SayControl.model_validate_json, text)
-            return turns.said(said.text, said.priority, request_id=said.request_id)
+            return turns.said(
+                said.text,
+                said.priority,
+                request_id=said.request_id,
+                interruptible=said.interruptible,
+            )
+        case "withdraw":
+            withdrawn = validated(WithdrawControl.model_validate_json, text)
+            return turns.withdrawal(withdrawn.request_id)
+        case "greet":
+            return turns.greeting()
         case "interrupt":
             return turns.interruption()
         case "leave":
