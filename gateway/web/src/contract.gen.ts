@@ -606,7 +606,7 @@ export interface components {
             hotWords: string[] | null;
             /**
              * Voiceid
-             * @description Who speaks, one of `/v1/voices`; empty or absent: the persona's voice.
+             * @description Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's voice.
              * @default
              */
             voiceId: string | null;
@@ -1468,7 +1468,7 @@ export interface components {
             hotWords: string[] | null;
             /**
              * Voiceid
-             * @description Who speaks, one of `/v1/voices`; empty or absent: the persona's voice.
+             * @description Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's voice.
              * @default
              */
             voiceId: string | null;
