@@ -79,7 +79,8 @@ class CallBody(JsonRequest):
     )
     voice_id: Text = Field(
         default="",
-        description="Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's voice.",
+        description="Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's"
+        " voice.",
         json_schema_extra=constraints(task_pb2.CallFacts, "voice_id"),
     )
     tools: list[Text] = Field(
