@@ -78,7 +78,7 @@ class Stack:
         """Put a digital human on air and return the task's id."""
         response = await self.http.post(
             f"{self.gateway_url}/api/digital-human/create-task",
-            json={"roomId": "bench", "streamId": stream_id, "lang": "en"},
+            json={"roomId": "bench", "streamId": stream_id, "lang": "en", "greeting": ""},
         )
         response.raise_for_status()
         return str(response.json()["taskId"])

@@ -54,7 +54,13 @@ async def _talk(stack: Stack) -> str:
     async with httpx.AsyncClient(
         base_url=f"{stack.gateway_url}/api/digital-human", headers=headers, timeout=120
     ) as http:
-        order = {"roomId": "bench", "streamId": "bench", "personaId": PERSONA, "lang": "en"}
+        order = {
+            "roomId": "bench",
+            "streamId": "bench",
+            "personaId": PERSONA,
+            "lang": "en",
+            "greeting": "",
+        }
         task_id = str((await _answer(http.post("/create-task", json=order)))["taskId"])
         for question in QUESTIONS:
             if isinstance(question, Path):

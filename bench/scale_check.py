@@ -50,7 +50,7 @@ async def _visit(
     while True:
         response = await http.post(
             f"{gateway_url}/api/digital-human/create-task",
-            json={"roomId": "bench", "streamId": visit.caller, "lang": "en"},
+            json={"roomId": "bench", "streamId": visit.caller, "lang": "en", "greeting": ""},
             headers={"Idempotency-Key": visit.caller},
         )
         if response.is_success:

@@ -141,7 +141,7 @@ def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[
             CORSMiddleware,
             allow_origins=list(options.access.origins),
             allow_origin_regex=None if options.access.keys else LOOPBACK_ORIGIN,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
         ),

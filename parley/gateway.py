@@ -62,7 +62,13 @@ class Gateway:
     ) -> Json:
         """Put a digital human on air in a room of its own; return the task."""
         name = f"cli-{secrets.token_hex(8)}"
-        body = {"roomId": name, "streamId": name, "personaId": persona_id, "lang": language_code}
+        body = {
+            "roomId": name,
+            "streamId": name,
+            "personaId": persona_id,
+            "lang": language_code,
+            "greeting": "",
+        }
         return await self._call("POST", f"{_API}/create-task", json=_present(body))
 
     async def stop_task(self, task_id: str) -> Json:

@@ -72,7 +72,13 @@ class User:
                 await asyncio.sleep(0.2)
 
     async def _call(self, stream_id: str) -> None:
-        body = {"roomId": stream_id, "streamId": stream_id, "lang": "en", "maxIdleSeconds": _IDLE_S}
+        body = {
+            "roomId": stream_id,
+            "streamId": stream_id,
+            "lang": "en",
+            "maxIdleSeconds": _IDLE_S,
+            "greeting": "",
+        }
         headers = {"Idempotency-Key": stream_id}
         if self._rng.random() < 0.5:
             headers["Prefer"] = "respond-async"

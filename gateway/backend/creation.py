@@ -11,6 +11,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.backend.watching import updates
 from gateway.contract.bodies import CreateTaskBody
+from gateway.contract.call_wire import to_new_call_facts
 from gateway.contract.wire import from_failed_status, to_duration
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -38,6 +39,7 @@ def order(
         max_duration=to_duration(body.max_duration_seconds),
         max_idle_duration=to_duration(body.max_idle_seconds),
         max_absence=to_duration(body.max_absence_seconds),
+        facts=to_new_call_facts(body),
         claim_timeout=to_duration(math.ceil(claim_timeout_s)),
     )
 

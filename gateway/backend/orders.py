@@ -1,5 +1,6 @@
 """Checks orders against the catalogue: what could never talk is refused before it is started."""
 
+import re
 from collections.abc import Sequence
 
 import structlog
@@ -12,6 +13,9 @@ from services.runtime.errors import ServiceError, refused
 from services.runtime.interceptors import checked
 from services.runtime.languages import AUTO, nearest
 from services.runtime.reasons import Reason
+
+_VARIABLE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+"""As in the texts of personas."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +59,8 @@ class Orders:
         """
         persona = _persona(await self._catalogue.personas(), order.persona_id)
         _require_language(persona, order.language_code)
+        _require_variables(persona, order.facts)
+        await self.require_voice(order.facts.voice_id)
         admitted = task_pb2.CreateTaskRequest()
         admitted.CopyFrom(order)
         if order.digital_human_id:
@@ -64,6 +70,17 @@ class Orders:
             if known.has(persona.digital_human_id):
                 admitted.default_digital_human_id = persona.digital_human_id
         return admitted
+
+    async def require_voice(self, voice_id: str) -> None:
+        """Raise ServiceError if a call names a voice that there is not."""
+        if voice_id and all(each.voice_id != voice_id for each in await self._catalogue.voices()):
+            raise refused(
+                Reason.VOICE_NOT_FOUND,
+                "facts.voice_id",
+                "known",
+                f"there is no voice {voice_id}",
+                voice_id=voice_id,
+            )
 
     async def _digital_humans(self) -> DigitalHumans:
         """Return the known digital humans; while the cloud cannot list them, it decides itself."""
@@ -110,6 +127,18 @@ def _require_language(persona: speech_pb2.Persona, language_code: str) -> None:
             f"{persona.persona_id} does not speak {language_code}, only {_listed(offered)}",
             language_code=language_code,
         )
+
+
+def _require_variables(persona: speech_pb2.Persona, facts: task_pb2.CallFacts) -> None:
+    known = {*facts.variables.values, *persona.variable_names}
+    for name in _VARIABLE.findall(facts.greeting):
+        if name not in known:
+            raise refused(
+                Reason.INVALID_REQUEST,
+                "facts.greeting",
+                "known",
+                "uses a variable that neither the call nor the persona has",
+            )
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -70,16 +70,30 @@ def written(text: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
     return [pb.ConverseRequest(text=pb.ConverseText(text=text, request_id=request_id))]
 
 
-def said(text: str, priority: str, *, request_id: str = "") -> list[pb.ConverseRequest]:
+def said(
+    text: str, priority: str, *, request_id: str = "", interruptible: bool = True
+) -> list[pb.ConverseRequest]:
     """Return the requests of words for the digital human to say."""
     level = pb.SayPriority.Value(f"SAY_PRIORITY_{priority}")
-    say = pb.ConverseSay(text=text, priority=level, request_id=request_id)
+    say = pb.ConverseSay(
+        text=text, priority=level, request_id=request_id, interruptible=interruptible
+    )
     return [pb.ConverseRequest(say=say)]
 
 
 def request_id_of(request: pb.ConverseRequest) -> str:
     """Return the id of a text or of words to say; empty for all other requests."""
     return request.text.request_id or request.say.request_id
+
+
+def withdrawal(request_id: str) -> list[pb.ConverseRequest]:
+    """Return the requests that take back words to say."""
+    return [pb.ConverseRequest(withdraw=pb.ConverseWithdraw(request_id=request_id))]
+
+
+def greeting() -> list[pb.ConverseRequest]:
+    """Return the requests for a greeting."""
+    return [pb.ConverseRequest(greet=pb.ConverseGreet())]
 
 
 def interruption() -> list[pb.ConverseRequest]:

@@ -36,8 +36,83 @@ class JsonRequest(JsonModel):
         return body
 
 
-class CreateTaskBody(JsonRequest):
+class HistoryMessage(JsonRequest):
+    """Something that was said in an earlier call."""
+
+    role: Literal["USER", "ASSISTANT"] = Field(description="The user, or the digital human.")
+    text: Text = Field(
+        description="What was said and heard, 1 to 2000 characters.",
+        json_schema_extra=constraints(task_pb2.SpokenMessage, "text"),
+    )
+
+
+class CallBody(JsonRequest):
+    """What is known of one call. It is never logged, and removed with what was said."""
+
+    variables: dict[Text, Text] = Field(
+        default={},
+        description="Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with"
+        " names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.",
+        json_schema_extra={"maxProperties": 32},
+    )
+    context: Text = Field(
+        default="",
+        description="What the model is told of this call, as information and not as an instruction,"
+        " up to 2000 characters.",
+        json_schema_extra=constraints(task_pb2.CallFacts, "context"),
+    )
+    greeting: Text = Field(
+        default="",
+        description="What the digital human says first, up to 1000 characters; absent: the"
+        " persona's greeting; empty: nothing.",
+        json_schema_extra=constraints(task_pb2.CallFacts, "greeting"),
+    )
+    greeting_interruptible: bool = Field(
+        default=True,
+        description="Whether the user can cut the greeting off; absent: as the persona has it.",
+    )
+    hot_words: list[Text] = Field(
+        default=[],
+        description="Up to 100 names and terms that the user is likely to say, of 1 to 50"
+        " characters.",
+        json_schema_extra={"maxItems": 100},
+    )
+    voice_id: Text = Field(
+        default="",
+        description="Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's"
+        " voice.",
+        json_schema_extra=constraints(task_pb2.CallFacts, "voice_id"),
+    )
+    tools: list[Text] = Field(
+        default=[],
+        description="The only tools of the persona that this call may use, up to 32 names; absent:"
+        " all.",
+        json_schema_extra={"maxItems": 32},
+    )
+
+
+class UpdateTaskBody(CallBody):
+    """What changes in a call: a member replaces what there was, an absent one leaves it."""
+
+
+class CreateTaskBody(CallBody):
     """What to put on air."""
+
+    history_task_id: Text = Field(
+        default="",
+        description="Task of an earlier call, which the digital human remembers.",
+        json_schema_extra=constraints(task_pb2.CallHistory, "task_id"),
+    )
+    history: list[HistoryMessage] = Field(
+        default=[],
+        description="What was said earlier, up to 32 messages, after those of `historyTaskId`.",
+        json_schema_extra={"maxItems": 32},
+    )
+    greet_when: Literal["ON_AIR", "WATCHED"] = Field(
+        default="ON_AIR",
+        description="When the digital human says its greeting: once on air, or when a client says"
+        " that it is watched, by `greet`.",
+    )
 
     room_id: Text = Field(
         description="RTC room, 1 to 128 bytes.",
@@ -133,6 +208,16 @@ class SayBody(TaskBody):
         description="LOW is dropped while something is being said, NORMAL waits for its end, "
         "HIGH cuts it off.",
     )
+    interruptible: bool = Field(
+        default=True,
+        description="Whether the user, or other words to say, may cut these off. What the user says"
+        " meanwhile is answered after them.",
+    )
+    request_id: RequestId = Field(
+        default_factory=new_request_id,
+        description="A UUID by which the words can be withdrawn; sent again, they are said once.",
+        json_schema_extra={"format": "uuid"},
+    )
 
 
 class ToolResultMembers(JsonRequest):
@@ -197,7 +282,7 @@ class TalkQuery(JsonRequest):
 class Control(JsonRequest):
     """A text message of a WebSocket, by which the others are known."""
 
-    type: Literal["commit", "text", "say", "interrupt", "leave", "tool_result"]
+    type: Literal["commit", "text", "say", "withdraw", "greet", "interrupt", "leave", "tool_result"]
 
 
 class TextControl(Control):
@@ -212,7 +297,14 @@ class SayControl(Control):
 
     text: Words
     priority: Literal["LOW", "NORMAL", "HIGH"] = "NORMAL"
+    interruptible: bool = True
     request_id: RequestId = Field(default_factory=new_request_id)
+
+
+class WithdrawControl(Control):
+    """Words to say are taken back."""
+
+    request_id: RequestId
 
 
 class ToolResultControl(Control, ToolResultMembers):

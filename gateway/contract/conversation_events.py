@@ -90,7 +90,7 @@ class TranscriptUpdated(Event):
 class TurnStartedData(TurnData):
     """Where the turn comes from."""
 
-    origin: Literal["SPEECH", "TEXT", "SAY", "PROMPT", "RESUMED"] | None = None
+    origin: Literal["SPEECH", "TEXT", "SAY", "PROMPT", "RESUMED", "GREETING"] | None = None
     transcript: str | None = Field(default=None, description="Absent when nothing was asked.")
     lang: str | None = None
     is_preemptive: bool

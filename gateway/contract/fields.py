@@ -69,6 +69,11 @@ Words = Annotated[
     AfterValidator(_check_words),
 ]
 RequestId = Annotated[str, AfterValidator(_check_uuid)]
+RequestIdInPath = Annotated[
+    str,
+    Path(alias="requestId", json_schema_extra={"format": "uuid"}),
+    AfterValidator(_check_uuid),
+]
 Lang = Annotated[
     Text,
     Field(

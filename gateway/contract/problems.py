@@ -36,6 +36,14 @@ RETRY_AFTER_S = 1.0
 HTTP_NAMES = {
     "after_sequence": "after",
     "end_time": "to",
+    "facts.history.messages": "history",
+    "facts.history.messages.speaker": "history",
+    "facts.history.messages.text": "history",
+    "facts.history.task_id": "historyTaskId",
+    "facts.hot_words.words": "hotWords",
+    "facts.tools.names": "tools",
+    "facts.variables.values": "variables",
+    "facts.voice_id": "voiceId",
     "language_code": "lang",
     "max_absence": "maxAbsenceSeconds",
     "max_duration": "maxDurationSeconds",
@@ -50,6 +58,7 @@ HTTP_NAMES = {
     "states": "state",
     "text.request_id": "requestId",
     "voice_id": "voice",
+    "withdraw.request_id": "requestId",
 }
 # The names of the services' fields, as they appear in the services' error texts.
 PROTO_NAMES = frozenset(
@@ -59,6 +68,7 @@ PROTO_NAMES = frozenset(
     for field in message.fields
     if "_" in field.name
 )
+_PLACES = ("body", "query", "header", "path")
 PROTO_PATH = re.compile(r"\b(?:[a-z]+\.)*([a-z]+(?:_[a-z0-9]+)+)\b")
 # Our names for the rules, by pydantic's error types.
 RULE_NAMES = {
@@ -91,7 +101,7 @@ def http_name(path: str) -> str:
 
     A name that is already the client's, such as `roomId` or `Content-Type`, is kept.
     """
-    named = re.sub(r"\[\d+\]$", "", path)
+    named = re.sub(r"\[\d+\]", "", path)
     last = named.rpartition(".")[2]
     is_of_proto = re.fullmatch(r"[a-z0-9_]+", last)
     known = HTTP_NAMES.get(named) or HTTP_NAMES.get(last)
@@ -117,7 +127,7 @@ def violations_of(errors: Sequence[Any]) -> list[Violation]:
     """Return pydantic's errors as violations, which never echo what the client sent."""
     found = []
     for error in errors:
-        names = [str(part) for part in error["loc"] if part not in ("body", "query", "header")]
+        names = [str(part) for part in error["loc"] if part not in _PLACES]
         found.append(
             Violation(
                 field=names[0] if names else "body",

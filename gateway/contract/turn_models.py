@@ -57,7 +57,9 @@ class Turn(JsonModel):
     """A turn as recorded."""
 
     turn_id: int
-    origin: str | None = Field(default=None, description="SPEECH, TEXT, SAY, PROMPT or RESUMED.")
+    origin: str | None = Field(
+        default=None, description="SPEECH, TEXT, SAY, PROMPT, RESUMED or GREETING."
+    )
     transcript: str | None = Field(default=None, description="Absent when nothing was asked.")
     reply: str | None = Field(default=None, description="Absent before its first word.")
     heard: str | None = Field(default=None, description="Absent while the turn runs.")

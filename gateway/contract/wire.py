@@ -96,6 +96,7 @@ def from_persona(persona: speech_pb2.Persona) -> models.Persona:
         display_names=dict(persona.display_names),
         descriptions=dict(persona.descriptions),
         digital_human_id=persona.digital_human_id or None,
+        variables=list(persona.variable_names),
         greetings=dict(persona.greetings),
         sample_questions=dict(persona.sample_questions),
     )

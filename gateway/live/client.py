@@ -14,6 +14,7 @@ from gateway.contract.bodies import (
     SayControl,
     TextControl,
     ToolResultControl,
+    WithdrawControl,
 )
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
@@ -116,7 +117,17 @@ def _requests(control: Control, text: str) -> Sequence[pb.ConverseRequest]:
             return turns.written(asked.text, request_id=asked.request_id)
         case "say":
             said = validated(SayControl.model_validate_json, text)
-            return turns.said(said.text, said.priority, request_id=said.request_id)
+            return turns.said(
+                said.text,
+                said.priority,
+                request_id=said.request_id,
+                interruptible=said.interruptible,
+            )
+        case "withdraw":
+            withdrawn = validated(WithdrawControl.model_validate_json, text)
+            return turns.withdrawal(withdrawn.request_id)
+        case "greet":
+            return turns.greeting()
         case "interrupt":
             return turns.interruption()
         case "tool_result":

@@ -94,5 +94,13 @@ class Uplink:
         if request.HasField("commit"):
             self._kept = [each for each in self._kept if not each.HasField("audio")]
         elif request.HasField("interrupt"):
-            # It cancels everything that was sent before it.
-            self._kept = [each for each in self._kept if not request_id_of(each)]
+            # It cancels everything that was sent before it and may be cut off.
+            self._kept = [
+                each for each in self._kept if not request_id_of(each) or _outlives_interrupt(each)
+            ]
+        elif withdrawn := request.withdraw.request_id:
+            self._kept = [each for each in self._kept if each.say.request_id != withdrawn]
+
+
+def _outlives_interrupt(request: pb.ConverseRequest) -> bool:
+    return request.say.HasField("interruptible") and not request.say.interruptible

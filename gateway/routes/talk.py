@@ -11,13 +11,14 @@ from starlette.background import BackgroundTask
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
-from gateway.backend import turns
+from gateway.backend import greeting, turns
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.services import CALL_TIMEOUT_S, Backend
 from gateway.contract.bodies import ActionBody, SayBody, TaskBody, ToolResultBody
 from gateway.contract.content_type import requires_json
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_conversation_event, from_ready
+from gateway.contract.fields import RequestIdInPath, TaskIdInPath
 from gateway.contract.models import Done
 from gateway.contract.openapi import TALK_REQUEST, failures, turn_answers
 from gateway.contract.parameters import requires_single
@@ -84,6 +85,19 @@ class TalkRoutes:
             dependencies=[json_only],
             responses=turn_answers(),
         )(self.say)
+        router.delete(
+            "/tasks/{taskId}/say/{requestId}",
+            summary="Take back words to say",
+            responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED),
+        )(self.withdraw)
+        router.post(
+            "/greet",
+            summary="Greet the user",
+            dependencies=[json_only],
+            responses=failures(
+                Reason.MEDIA_TYPE_UNSUPPORTED, Reason.TASK_NOT_FOUND, Reason.TASK_ENDED
+            ),
+        )(self.greet)
         router.post(
             "/interrupt",
             summary="Cut off the reply",
@@ -128,16 +142,34 @@ class TalkRoutes:
     async def say(self, request: Request, body: SayBody, prefer: Prefer = None) -> Response:
         """Speak a given text; answers as talk-to-ai does.
 
-        A LOW text that was dropped is answered without `turnId`.
+        A text that was not said is answered without `turnId`: a LOW one that was dropped, or one
+        that was interrupted before its turn, withdrawn, or said before.
         """
         asked = [
             turns.setup(body.task_id, body.lang, cut_on_cancel=body.cut_on_leave),
-            *turns.said(body.text, body.priority, request_id=new_request_id()),
+            *turns.said(
+                body.text,
+                body.priority,
+                request_id=body.request_id,
+                interruptible=body.interruptible,
+            ),
         ]
-        dropped = TurnAnswer(message="Dropped: something else is being said")
-        return await self._answer(
-            request, asked, prefer=prefer, unspoken=dropped if body.priority == "LOW" else None
-        )
+        unspoken = TurnAnswer(message="Not said: dropped, withdrawn, or said before")
+        return await self._answer(request, asked, prefer=prefer, unspoken=unspoken)
+
+    async def withdraw(self, task_id: TaskIdInPath, request_id: RequestIdInPath) -> Done:
+        """Take back words to say: they are not said, or cut off, even if not interruptible.
+
+        Words that are over, or that never came, are a success.
+        """
+        asked = [turns.setup(task_id), *turns.withdrawal(request_id)]
+        await turns.deliver(self._backend, asked, timeout_s=CALL_TIMEOUT_S)
+        return Done(message="Withdrawn")
+
+    async def greet(self, body: TaskBody) -> Done:
+        """Have the user greeted, who watches now; does nothing once anything was said or asked."""
+        await greeting.greet(self._backend, body.task_id, timeout_s=CALL_TIMEOUT_S)
+        return Done(message="Greeted")
 
     async def interrupt(self, body: TaskBody) -> Done:
         """Cut off whatever the digital human says; a silent one is a success."""

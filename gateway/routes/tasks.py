@@ -8,12 +8,13 @@ from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
-from gateway.backend import creation
+from gateway.backend import creation, greeting
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.creation import CLAIM_MARGIN_S
 from gateway.backend.orders import Orders
 from gateway.backend.services import Backend
-from gateway.contract.bodies import CreateTaskBody, TaskBody
+from gateway.contract.bodies import CreateTaskBody, TaskBody, UpdateTaskBody
+from gateway.contract.call_wire import to_call_facts
 from gateway.contract.constraints import constraints
 from gateway.contract.content_type import requires_json
 from gateway.contract.fields import TaskIdInPath
@@ -97,6 +98,20 @@ class TaskRoutes:
             response_model_exclude_none=True,
             responses=failures(Reason.TASK_NOT_FOUND),
         )(self.get_task)
+        router.patch(
+            "/tasks/{taskId}",
+            summary="Change what is known of a call",
+            response_model_exclude_none=True,
+            dependencies=[json_only],
+            responses=failures(
+                Reason.INVALID_REQUEST,
+                Reason.MALFORMED_MESSAGE,
+                Reason.MEDIA_TYPE_UNSUPPORTED,
+                Reason.VOICE_NOT_FOUND,
+                Reason.TASK_NOT_FOUND,
+                Reason.TASK_ENDED,
+            ),
+        )(self.update_task)
         return router
 
     async def create_task(
@@ -124,8 +139,10 @@ class TaskRoutes:
             body, idempotency_key, claim_timeout_s=self._create_timeout_s + CLAIM_MARGIN_S
         )
         task = await self._orders.place(order)
+        is_silent = order.facts.HasField("greeting") and not order.facts.greeting
+        is_greeted = body.greet_when == "ON_AIR" and not is_silent
         # After the answer is sent: nobody would stop a task whose creator was never answered.
-        claim = BackgroundTask(creation.claim, self._backend, task.task_id)
+        claim = BackgroundTask(self._follow, task.task_id, is_greeted=is_greeted)
         is_early = prefers_early(prefer)
         location = {"Location": f"{PREFIX}/tasks/{task.task_id}"}
         if is_early:
@@ -140,6 +157,15 @@ class TaskRoutes:
             )
             unless_on_air.pop_all()
         return _answer(on_air, afterwards=claim)
+
+    async def update_task(self, task_id: TaskIdInPath, body: UpdateTaskBody) -> TaskAnswer:
+        """Change what is known of a call that has not ended; its next turn knows it."""
+        facts = to_call_facts(body)
+        await self._orders.require_voice(facts.voice_id)
+        updated = await self._backend.ask(
+            self._backend.task.UpdateTask, pb.UpdateTaskRequest(task_id=task_id, facts=facts)
+        )
+        return from_task_answer(updated.task)
 
     async def stop_task(self, body: TaskBody) -> StopAnswer:
         """Stop a task; repeating it is a success."""
@@ -182,6 +208,12 @@ class TaskRoutes:
             self._backend.task.GetTask, pb.GetTaskRequest(task_id=task_id)
         )
         return from_task_answer(found.task)
+
+    async def _follow(self, task_id: str, *, is_greeted: bool) -> None:
+        """Claim a task whose creator was answered, and have its user greeted once it is on air."""
+        await creation.claim(self._backend, task_id)
+        if is_greeted:
+            await greeting.greet_on_air(self._backend, task_id, timeout_s=self._create_timeout_s)
 
 
 def _answer(

@@ -23,6 +23,7 @@ from services.speech.conversation.registry import (
 from services.speech.conversation.stream_factory import StreamFactory
 from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages, StagesOf
+from services.speech.dialogue.call import NOTHING_KNOWN, in_call
 from services.speech.dialogue.replies import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
@@ -70,6 +71,7 @@ async def open_providers(
     await asyncio.to_thread(load_dictionary)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
+        persona = personas.get("")
         chosen = {each.profile for each in personas.by_id.values()} - {""}
         opened = await enter(
             open_profiles(
@@ -78,7 +80,10 @@ async def open_providers(
                 library,
                 threads=settings.threads,
                 outage=OutageRules(tries=settings.outage_tries),
-                read_ahead=[system_message(each) for each in personas.get("").languages],
+                read_ahead=[
+                    system_message(in_call(persona, each, NOTHING_KNOWN))
+                    for each in persona.languages
+                ],
             )
         )
         by_profile = {

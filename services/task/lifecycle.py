@@ -50,7 +50,9 @@ class LifeCycle:
         self._returns = RetrySchedule(apart_s=RETURN_APART_S, longest_s=LONGEST_WAIT_S)
         self._creations: dict[Request, asyncio.Task[tuple[Task, bool]]] = {}
 
-    async def create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
+    async def create(
+        self, task: Task, request: Request | None, call_facts: bytes = b""
+    ) -> tuple[Task, bool]:
         """Create a task and order its avatar; return it, and whether an earlier call created it.
 
         Calls with the same request share one task, and its failure. Raises ServiceError.
@@ -59,7 +61,9 @@ class LifeCycle:
         if running is not None:
             made, _ = await asyncio.shield(running)
             return made, True
-        creation = self._jobs.begin(self._create(task, request), name=f"create {task.task_id}")
+        creation = self._jobs.begin(
+            self._create(task, request, call_facts), name=f"create {task.task_id}"
+        )
         if request is not None:
             self._creations[request] = creation
             creation.add_done_callback(lambda _: self._creations.pop(request))
@@ -112,9 +116,11 @@ class LifeCycle:
         await asyncio.shield(refresh)
         return await self._journal.get(task_id)
 
-    async def _create(self, task: Task, request: Request | None) -> tuple[Task, bool]:
+    async def _create(
+        self, task: Task, request: Request | None, call_facts: bytes
+    ) -> tuple[Task, bool]:
         try:
-            known = await self._state_machine.create(task, request, self._quota)
+            known = await self._state_machine.create(task, request, self._quota, call_facts)
         except ServiceError as error:
             if error.reason is Reason.QUOTA_EXCEEDED and error.retry_after_s is None:
                 error.retry_after_s = self._returns.next_s(soonest_s=SHORTEST_WAIT_S)

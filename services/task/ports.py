@@ -146,13 +146,19 @@ class Journal(Protocol):
     """
 
     async def add(
-        self, task: Task, request: Request | None, quota: Quota, *, replica_id: str = ""
+        self,
+        task: Task,
+        request: Request | None,
+        quota: Quota,
+        *,
+        replica_id: str = "",
+        call_facts: bytes = b"",
     ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created.
 
         A new one is recorded under its `first_lease`, which the replica holds, and with what is
-        left of its user's budget. Raises ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED,
-        BUDGET_EXCEEDED, STREAM_IN_USE.
+        left of its user's budget; `call_facts` is what is known of its call, encoded. Raises
+        ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:
@@ -180,6 +186,15 @@ class Journal(Protocol):
 
     async def get(self, task_id: str) -> Task:
         """Return a task."""
+
+    async def get_with_facts(self, task_id: str) -> tuple[Task, bytes]:
+        """Return a task and what is known of its call, empty for nothing."""
+
+    async def change_facts(self, task_id: str, change: Callable[[bytes], bytes]) -> Task:
+        """Replace what is known of a call with what `change` makes of it; return the task.
+
+        As for `change`. Raises ServiceError with TASK_ENDED.
+        """
 
     async def get_by_avatar(self, avatar_id: str) -> Task:
         """Return the newest task with an avatar."""

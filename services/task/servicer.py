@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -11,7 +12,7 @@ import grpc
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.runtime.wire import to_duration
-from services.task import pages, usage_wire, wire
+from services.task import facts_wire, pages, usage_wire, wire
 from services.task.ends import Ends
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
@@ -65,6 +66,7 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.CreateTaskRequest, context: Context
     ) -> pb.CreateTaskResponse:
         """Create a task and order its avatar."""
+        await facts_wire.check_history(request.facts, self._journal)
         task, is_replayed = await self._lifecycle.create(
             wire.from_create_request(
                 request,
@@ -73,6 +75,7 @@ class TaskServicer(TaskServiceServicer):
                 now=self._clock(),
             ),
             wire.from_request_id(request),
+            facts_wire.from_call_facts(request.facts),
         )
         return pb.CreateTaskResponse(task=wire.to_task(task, self._clock()), replayed=is_replayed)
 
@@ -93,9 +96,25 @@ class TaskServicer(TaskServiceServicer):
 
     async def GetTask(self, request: pb.GetTaskRequest, context: Context) -> pb.GetTaskResponse:
         """Return a task."""
-        task = await self._journal.get(request.task_id)
+        if not request.with_facts:
+            task = await self._journal.get(request.task_id)
+            self._note(task)
+            return pb.GetTaskResponse(task=wire.to_task(task, self._clock()))
+        task, encoded = await self._journal.get_with_facts(request.task_id)
         self._note(task)
-        return pb.GetTaskResponse(task=wire.to_task(task, self._clock()))
+        return pb.GetTaskResponse(
+            task=wire.to_task(task, self._clock()), facts=facts_wire.to_call_facts(encoded)
+        )
+
+    async def UpdateTask(
+        self, request: pb.UpdateTaskRequest, context: Context
+    ) -> pb.UpdateTaskResponse:
+        """Change what is known of a call."""
+        task = await self._journal.change_facts(
+            request.task_id, partial(facts_wire.changed, update=request.facts)
+        )
+        self._note(task)
+        return pb.UpdateTaskResponse(task=wire.to_task(task, self._clock()))
 
     async def ListTasks(
         self, request: pb.ListTasksRequest, context: Context

@@ -51,14 +51,18 @@ class TaskStateMachine:
         """The tasks of which a step is in progress here, or the start is being watched."""
         return frozenset(task_id for task_id, lock in self._locks.items() if lock.locked())
 
-    async def create(self, task: Task, request: Request | None, quota: Quota) -> Task:
+    async def create(
+        self, task: Task, request: Request | None, quota: Quota, call_facts: bytes = b""
+    ) -> Task:
         """Record a task and order its avatar; return it, or the one that the request created.
 
         Raises ServiceError: the task has failed if the cloud refused it; otherwise it stays in
         CREATING until `check` finds out what became of the order.
         """
         async with self._lock(task.task_id):
-            known = await self._journal.add(task, request, quota, replica_id=self._replica_id)
+            known = await self._journal.add(
+                task, request, quota, replica_id=self._replica_id, call_facts=call_facts
+            )
             if known.task_id != task.task_id:
                 return known
             log.info("task created", task_id=task.task_id)

@@ -39,7 +39,7 @@ async def test_up_and_its_end(tmp_path: object) -> None:
         assert url
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{url[0]}/readyz")).status_code == 200
-            order = {"roomId": "room_1", "streamId": "stream_1"}
+            order = {"roomId": "room_1", "streamId": "stream_1", "greeting": ""}
             created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
         children = offspring(process)
         commands = [" ".join(child.cmdline()) for child in children]
@@ -114,7 +114,7 @@ async def test_replicas_stand_in_for_each_other(postgres_url: str) -> None:
         task.kill()
         await said.until(r"task-\d ended by itself with exit code -9; it is started again")
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-            order = {"roomId": "room_1", "streamId": "stream_1"}
+            order = {"roomId": "room_1", "streamId": "stream_1", "greeting": ""}
             created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
             assert created["state"] == "STREAMING"
         os.kill(process.pid, signal.SIGTERM)

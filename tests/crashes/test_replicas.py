@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(240)
 async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
     """Over two gateways and two task services, and again after these were killed."""
     name = secrets.token_hex(8)
-    order = {"roomId": name, "streamId": name, "lang": "en"}
+    order = {"roomId": name, "streamId": name, "lang": "en", "greeting": ""}
     async with (
         running_cluster(replicas=2, database=postgres_url) as cluster,
         httpx.AsyncClient(timeout=60, trust_env=False) as http,

@@ -52,7 +52,8 @@ async def on_the_line(stack: Stack) -> AsyncIterator[tuple[Caller, str]]:
         base_url=stack.gateway_url, headers=key, timeout=60, trust_env=False
     ) as http:
         created = await http.post(
-            "/api/digital-human/create-task", json={"roomId": "room", "streamId": "stream"}
+            "/api/digital-human/create-task",
+            json={"roomId": "room", "streamId": "stream", "greeting": ""},
         )
         task_id = created.raise_for_status().json()["taskId"]
     async with another_line(stack, task_id) as caller:

@@ -68,7 +68,7 @@ async def test_turns_that_are_told_to_be_over_are_on_record(stack: Stack, how: s
         talking = []
         for _ in range(TALKERS):
             name = secrets.token_hex(8)
-            ids = {"roomId": f"room-{name}", "streamId": f"stream-{name}"}
+            ids = {"roomId": f"room-{name}", "streamId": f"stream-{name}", "greeting": ""}
             created = await http.post("/create-task", json=ids)
             task_id = created.raise_for_status().json()["taskId"]
             caller = await life.enter_async_context(calling(url, headers=key, taskId=task_id))

@@ -63,7 +63,7 @@ def token(stack: Stack) -> Metadata:
 def names() -> dict[str, str]:
     """A room and a stream that no other test has."""
     name = secrets.token_hex(8)
-    return {"roomId": f"room-{name}", "streamId": f"stream-{name}"}
+    return {"roomId": f"room-{name}", "streamId": f"stream-{name}", "greeting": ""}
 
 
 @pytest.fixture

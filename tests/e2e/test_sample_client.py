@@ -38,6 +38,23 @@ async def test_the_samples_sequence(http: httpx.AsyncClient, names: dict[str, st
     assert isinstance(late.json()["error"], str)
 
 
+@pytest.mark.timeout(120)
+async def test_a_client_that_knows_no_greeting_is_greeted_once_on_air(
+    http: httpx.AsyncClient, names: dict[str, str]
+) -> None:
+    order = {name: value for name, value in names.items() if name != "greeting"}
+    created = (await http.post(f"{API}/create-task", json=order)).raise_for_status().json()
+    path = f"{API}/tasks/{created['taskId']}"
+    async with http.stream("GET", f"{path}/events", params={"after": 0}) as response:
+        async for line in response.aiter_lines():
+            if '"turn_finished"' in line:
+                break
+    [greeting] = (await http.get(f"{path}/conversation")).json()["turns"]
+    assert greeting["origin"] == "GREETING"
+    assert greeting["heard"] == greeting["reply"] != ""
+    (await http.post(f"{API}/stop-task", json={"taskId": created["taskId"]})).raise_for_status()
+
+
 async def test_a_repeated_create_gives_the_same_task(
     http: httpx.AsyncClient, names: dict[str, str]
 ) -> None:

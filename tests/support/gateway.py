@@ -84,6 +84,7 @@ class ScriptedTasks(TaskServiceServicer):
         self.stops: list[task_pb2.StopTaskRequest] = []
         self.refreshed: list[str] = []
         self.claimed: list[str] = []
+        self.updates: list[task_pb2.UpdateTaskRequest] = []
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
@@ -122,6 +123,14 @@ class ScriptedTasks(TaskServiceServicer):
         if task is None:
             raise ServiceError(Reason.TASK_NOT_FOUND, "There is no such task.", task_id=task_id)
         return task
+
+    async def UpdateTask(
+        self, request: task_pb2.UpdateTaskRequest, context: Context
+    ) -> task_pb2.UpdateTaskResponse:
+        self.script.check("UpdateTask")
+        task = self._find(request.task_id)
+        self.updates.append(request)
+        return task_pb2.UpdateTaskResponse(task=task)
 
     async def CreateTask(
         self, request: task_pb2.CreateTaskRequest, context: Context
@@ -293,6 +302,9 @@ class ScriptedSpeech(SpeechServiceServicer):
         self.texts: list[str] = []
         self.says: list[speech_pb2.ConverseSay] = []
         self.interrupts = 0
+        self.withdrawn: list[str] = []
+        self.greeted: list[str] = []
+        """Tasks of which a greeting was asked for."""
         self.cancelled = asyncio.Event()
         self.replying = asyncio.Event()
         self.personas = [
@@ -368,6 +380,16 @@ class ScriptedSpeech(SpeechServiceServicer):
                         yield response
                 case "interrupt":
                     self.interrupts += 1
+                case "withdraw":
+                    self.withdrawn.append(request.withdraw.request_id)
+                case "greet":
+                    self.greeted.append(setup.task_id)
+                    await self._note()
+                    yield self._event(
+                        turn_started=conversation_pb.TurnStarted(
+                            origin=conversation_pb.TURN_ORIGIN_GREETING, language_code="en"
+                        )
+                    )
                 case "leave":
                     # As the real one does; a line whose client has left would stay open.
                     return
@@ -530,10 +552,10 @@ class RunningGateway:
     stop_services: Callable[[], Awaitable[None]]
 
     async def create(self, stream_id: str = "stream_1", **members: Any) -> str:
-        """Put a task on air; gives its id."""
+        """Put a task on air, that greets nobody; gives its id."""
         answer = await self.client.post(
             "/api/digital-human/create-task",
-            json={"roomId": "room_1", "streamId": stream_id, **members},
+            json={"roomId": "room_1", "streamId": stream_id, "greeting": "", **members},
         )
         assert answer.status_code == 200, answer.text
         return str(answer.json()["taskId"])

@@ -79,7 +79,7 @@ class Caller:
     ) -> AsyncIterator["Caller"]:
         """A task that ends with the block."""
         caller = cls(http, engine, name)
-        body = {"roomId": name, "streamId": name}
+        body = {"roomId": name, "streamId": name, "greeting": ""}
         created = (await http.post(f"{API}/create-task", json=body)).raise_for_status()
         caller._task_id = created.json()["taskId"]
         try:

@@ -83,7 +83,7 @@ async def last_turn(stack: Stack, task_id: str) -> dict[str, Any]:
 
 async def create_elsewhere(stack: Stack, stream_id: str) -> str:
     """Put a digital human on air as another client; gives its task."""
-    asked = {"roomId": stream_id, "streamId": stream_id, "lang": "en"}
+    asked = {"roomId": stream_id, "streamId": stream_id, "lang": "en", "greeting": ""}
     async with _client(stack) as client:
         answer = await client.post(f"{API}/create-task", json=asked)
     return str(answer.raise_for_status().json()["taskId"])

@@ -376,6 +376,10 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
     def __init__(self) -> None:
         self.tasks: dict[str, task_pb2.Task] = {}
         self.records: dict[str, list[events_pb.ConversationEvent]] = {}
+        self.facts: dict[str, task_pb2.CallFacts] = {}
+        """What is known of calls."""
+        self.facts_outage: ServiceError | None = None
+        """What whoever asks for them is told instead."""
         self.appended = asyncio.Condition()
         self.stops: asyncio.Queue[task_pb2.StopTaskRequest] = asyncio.Queue()
         self.failures: list[ServiceError] = []
@@ -416,7 +420,11 @@ class FakeTasks(task_pb2_grpc.TaskServiceServicer):
     ) -> task_pb2.GetTaskResponse:
         """Return a task."""
         self.asked.set()
-        return task_pb2.GetTaskResponse(task=self._task(request.task_id))
+        task = self._task(request.task_id)
+        if request.with_facts and self.facts_outage is not None:
+            raise self.facts_outage
+        facts = self.facts.get(request.task_id) if request.with_facts else None
+        return task_pb2.GetTaskResponse(task=task, facts=facts)
 
     async def NoteClients(
         self, request: task_pb2.NoteClientsRequest, context: Any

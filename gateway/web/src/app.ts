@@ -211,12 +211,11 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     return this.#config?.personas.find(({ personaId }) => personaId === this.#call?.trace.personaId);
   }
 
-  /** Has the digital human say hello, once it can be heard. */
+  /** Has the digital human say hello, once it can be seen and heard. */
   #greet(): void {
     const { line, picture } = this.#links;
-    const greeting = this.#call && this.#persona?.greetings[this.#call.trace.lang];
-    if (!greeting || line !== "connected" || picture !== "connected" || this.#conversation.latest) return;
-    this.#call?.line.say(greeting);
+    if (line !== "connected" || picture !== "connected" || this.#conversation.latest) return;
+    this.#call?.line.greet();
   }
 
   async #hangUp(): Promise<void> {

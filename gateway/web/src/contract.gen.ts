@@ -86,7 +86,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change what is known of a call
+         * @description Change what is known of a call that has not ended; its next turn knows it.
+         */
+        patch: operations["update_task_api_digital_human_tasks__taskId__patch"];
         trace?: never;
     };
     "/api/digital-human/tasks/{taskId}/conversation": {
@@ -191,9 +195,52 @@ export interface paths {
          * Have the digital human say something
          * @description Speak a given text; answers as talk-to-ai does.
          *
-         *     A LOW text that was dropped is answered without `turnId`.
+         *     A text that was not said is answered without `turnId`: a LOW one that was dropped, or one
+         *     that was interrupted before its turn, withdrawn, or said before.
          */
         post: operations["say_api_digital_human_say_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/digital-human/tasks/{taskId}/say/{requestId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take back words to say
+         * @description Take back words to say: they are not said, or cut off, even if not interruptible.
+         *
+         *     Words that are over, or that never came, are a success.
+         */
+        delete: operations["withdraw_api_digital_human_tasks__taskId__say__requestId__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/digital-human/greet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Greet the user
+         * @description Have the user greeted, who watches now; does nothing once anything was said or asked.
+         */
+        post: operations["greet_api_digital_human_greet_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -548,6 +595,69 @@ export interface components {
          */
         CreateTaskBody: {
             /**
+             * Variables
+             * @description Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Context
+             * @description What the model is told of this call, as information and not as an instruction, up to 2000 characters.
+             * @default
+             */
+            context: string | null;
+            /**
+             * Greeting
+             * @description What the digital human says first, up to 1000 characters; absent: the persona's greeting; empty: nothing.
+             * @default
+             */
+            greeting: string | null;
+            /**
+             * Greetinginterruptible
+             * @description Whether the user can cut the greeting off; absent: as the persona has it.
+             * @default true
+             */
+            greetingInterruptible: boolean | null;
+            /**
+             * Hotwords
+             * @description Up to 100 names and terms that the user is likely to say, of 1 to 50 characters.
+             * @default []
+             */
+            hotWords: string[] | null;
+            /**
+             * Voiceid
+             * @description Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's voice.
+             * @default
+             */
+            voiceId: string | null;
+            /**
+             * Tools
+             * @description The only tools of the persona that this call may use, up to 32 names; absent: all.
+             * @default []
+             */
+            tools: string[] | null;
+            /**
+             * Historytaskid
+             * @description Task of an earlier call, which the digital human remembers.
+             * @default
+             */
+            historyTaskId: string | null;
+            /**
+             * History
+             * @description What was said earlier, up to 32 messages, after those of `historyTaskId`.
+             * @default []
+             */
+            history: components["schemas"]["HistoryMessage"][] | null;
+            /**
+             * Greetwhen
+             * @description When the digital human says its greeting: once on air, or when a client says that it is watched, by `greet`.
+             * @default ON_AIR
+             * @enum {string|null}
+             */
+            greetWhen: "ON_AIR" | "WATCHED" | null;
+            /**
              * Roomid
              * @description RTC room, 1 to 128 bytes.
              */
@@ -688,6 +798,23 @@ export interface components {
              * @enum {string}
              */
             status: "ok";
+        };
+        /**
+         * HistoryMessage
+         * @description Something that was said in an earlier call.
+         */
+        HistoryMessage: {
+            /**
+             * Role
+             * @description The user, or the digital human.
+             * @enum {string}
+             */
+            role: "USER" | "ASSISTANT";
+            /**
+             * Text
+             * @description What was said and heard, 1 to 2000 characters.
+             */
+            text: string;
         };
         /**
          * Ledger
@@ -874,6 +1001,11 @@ export interface components {
              * @description Who is shown when create-task names nobody.
              */
             digitalHumanId?: string;
+            /**
+             * Variables
+             * @description The variables that its texts use.
+             */
+            variables: string[];
             /** Greetings */
             greetings: {
                 [key: string]: string;
@@ -945,6 +1077,18 @@ export interface components {
              * @enum {string|null}
              */
             priority: "LOW" | "NORMAL" | "HIGH" | null;
+            /**
+             * Interruptible
+             * @description Whether the user, or other words to say, may cut these off. What the user says meanwhile is answered after them.
+             * @default true
+             */
+            interruptible: boolean | null;
+            /**
+             * Requestid
+             * Format: uuid
+             * @description A UUID by which the words can be withdrawn; sent again, they are said once.
+             */
+            requestId?: string | null;
         };
         /**
          * SpeechBody
@@ -1296,7 +1440,7 @@ export interface components {
             turnId: number;
             /**
              * Origin
-             * @description SPEECH, TEXT, SAY, PROMPT or RESUMED.
+             * @description SPEECH, TEXT, SAY, PROMPT, RESUMED or GREETING.
              */
             origin?: string;
             /**
@@ -1334,6 +1478,56 @@ export interface components {
             /** @default {} */
             timings: components["schemas"]["Timings"];
             ledger?: components["schemas"]["Ledger"];
+        };
+        /**
+         * UpdateTaskBody
+         * @description What changes in a call: a member replaces what there was, an absent one leaves it.
+         */
+        UpdateTaskBody: {
+            /**
+             * Variables
+             * @description Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
+             * @default {}
+             */
+            variables: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Context
+             * @description What the model is told of this call, as information and not as an instruction, up to 2000 characters.
+             * @default
+             */
+            context: string | null;
+            /**
+             * Greeting
+             * @description What the digital human says first, up to 1000 characters; absent: the persona's greeting; empty: nothing.
+             * @default
+             */
+            greeting: string | null;
+            /**
+             * Greetinginterruptible
+             * @description Whether the user can cut the greeting off; absent: as the persona has it.
+             * @default true
+             */
+            greetingInterruptible: boolean | null;
+            /**
+             * Hotwords
+             * @description Up to 100 names and terms that the user is likely to say, of 1 to 50 characters.
+             * @default []
+             */
+            hotWords: string[] | null;
+            /**
+             * Voiceid
+             * @description Who speaks, one of `/api/v1/audio/voices`; empty or absent: the persona's voice.
+             * @default
+             */
+            voiceId: string | null;
+            /**
+             * Tools
+             * @description The only tools of the persona that this call may use, up to 32 names; absent: all.
+             * @default []
+             */
+            tools: string[] | null;
         };
         /**
          * Usage
@@ -2115,7 +2309,7 @@ export interface components {
              * Origin
              * @enum {string}
              */
-            origin?: "SPEECH" | "TEXT" | "SAY" | "PROMPT" | "RESUMED";
+            origin?: "SPEECH" | "TEXT" | "SAY" | "PROMPT" | "RESUMED" | "GREETING";
             /**
              * Transcript
              * @description Absent when nothing was asked.
@@ -2654,6 +2848,122 @@ export interface operations {
             };
             /** @description PAYLOAD_TOO_LARGE: The request is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_task_api_digital_human_tasks__taskId__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                taskId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTaskBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskAnswer"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read, TASK_ENDED: The task has ended */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description VOICE_NOT_FOUND: There is no such voice, TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3426,6 +3736,224 @@ export interface operations {
                 };
             };
             /** @description SYNTHESIS_UNAVAILABLE: The voice does not answer, DRIVE_LOST: The connection to the avatar broke while it spoke, DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_api_digital_human_tasks__taskId__say__requestId__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                taskId: string;
+                requestId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, TASK_ENDED: The task has ended, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    greet_api_digital_human_greet_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description TASK_ENDED: The task has ended, INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
             503: {
                 headers: {
                     [name: string]: unknown;

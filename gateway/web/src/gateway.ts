@@ -44,7 +44,7 @@ export async function getConfig(): Promise<Config> {
 
 export async function createTask(choice: Choice, { roomId, streamId }: Viewer): Promise<Task> {
   const given = Object.entries(choice).filter(([, value]) => value);
-  const body = { roomId, streamId, maxAbsenceSeconds: MAX_ABSENCE_S, ...Object.fromEntries(given) };
+  const body = { roomId, streamId, maxAbsenceSeconds: MAX_ABSENCE_S, greetWhen: "WATCHED", ...Object.fromEntries(given) };
   return (await post(`${API}/create-task`, body, { signal: AbortSignal.timeout(CREATING_MS) })).json();
 }
 

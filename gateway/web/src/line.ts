@@ -117,9 +117,9 @@ export class Line {
     this.#reconnect();
   }
 
-  /** Has the digital human say something, if it is silent. */
-  say(text: string): void {
-    this.#sendControl({ type: "say", text, priority: "LOW" });
+  /** Says that the digital human is seen and heard: it greets the user, unless the call has begun. */
+  greet(): void {
+    this.#sendControl({ type: "greet" });
   }
 
   /** Cuts off what is said, and all that was asked before. */

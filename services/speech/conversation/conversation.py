@@ -16,7 +16,9 @@ from services.speech.conversation.events import (
     SpeechEnded,
     SpeechStarted,
     TranscriptUpdated,
+    TurnOrigin,
 )
+from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
@@ -36,6 +38,7 @@ from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Speaker
+from services.speech.streams import closing
 from services.speech.tools.calls import Calls, ReplyCalls
 
 ECHO_S = 2.0
@@ -87,6 +90,7 @@ class Conversation:
         last_turn_id: int,
         stages: StagesOf,
         calls: Calls,
+        facts: FactsOfCall,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -96,6 +100,7 @@ class Conversation:
         self._stages = stages
         self.calls = calls
         self._filler_choice = FillerChoice()
+        self._facts = facts
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
@@ -145,21 +150,17 @@ class Conversation:
         language_code = turn.language_code if turn is not None else self._language_code
         return reply_voice.speaking(language_code) if language_code else reply_voice
 
+    def in_call(self, reply_voice: ReplyVoice) -> ReplyVoice:
+        """Return who replies, with what was known of the call when it was read last."""
+        voices = self._stages(reply_voice.persona).synthesizer.voices
+        return reply_voice.in_call(self._facts.known, voices)
+
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
         """Begin a reply to words that may not be all; None while something else is going on."""
         if not self.is_idle:
             return None
-        dialogue = self._stages(reply_voice.persona).dialogue
         calls = ReplyCalls(self.calls)
-        deltas = dialogue.reply(
-            text,
-            persona=reply_voice.persona,
-            language=reply_voice.language,
-            history=self._history,
-            on_usage=self.usage.add,
-            calls=calls,
-        )
-        generation = Generation(deltas, calls)
+        generation = Generation(self._reply(text, reply_voice, calls), calls)
         generation.begin()
         return PreemptiveReply(
             turn_id=self.next_turn_id,
@@ -238,8 +239,9 @@ class Conversation:
 
     def yield_floor(self) -> None:
         """Cut the reply off for the user's voice; `dismiss` resumes it."""
-        if self._running is not None and not self._running.queued.cut.done():
-            self._resumption.offer(self._running.queued)
+        running = self._running.queued if self._running is not None else None
+        if running is not None and running.is_interruptible and not running.cut.done():
+            self._resumption.offer(running)
         self._cut()
 
     async def dismiss(
@@ -255,6 +257,33 @@ class Conversation:
         """Cut off what is being said and drop what was to be said after it."""
         self.cut_reply()
         self._queue.drop_patient()
+
+    def take_back(self, request_id: str) -> None:
+        """Withdraw words to say; what was not asked for, or is over, is not there any more."""
+        for turn in self._turns:
+            if turn.turn_input.origin is TurnOrigin.SAY and (
+                turn.turn_input.request_id == request_id
+            ):
+                self.withdraw(turn)
+
+    async def greet(self, *, reply_voice: ReplyVoice, speaker: Speaker) -> None:
+        """Greet the user, unless there is no greeting or something was asked or said before."""
+        await self._facts.current()
+        greeting = self.in_call(self.now_speaking(reply_voice))
+        is_first = not (self._turn_id or self._turns) and self._numbering.silence.is_set()
+        if not is_first or not greeting.language.greeting:
+            return
+        self.say(
+            ScriptedInput(
+                text=greeting.language.greeting,
+                arrived_at=_now(),
+                origin=TurnOrigin.GREETING,
+                is_interruptible=greeting.is_greeting_interruptible,
+            ),
+            priority=Priority.NORMAL,
+            reply_voice=reply_voice,
+            speaker=speaker,
+        )
 
     def withdraw(self, turn: QueuedTurn) -> None:
         """Cut off one turn alone; one that waits to be said is dropped."""
@@ -274,8 +303,10 @@ class Conversation:
             await self.settled()
 
     async def cut_off(self) -> None:
-        """Cut off what is being said and wait until it is known what was heard."""
+        """Cut off whatever is being said and wait until it is known what was heard."""
         self.interrupt()
+        for turn in self._turns:
+            self.withdraw(turn)
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_TURN_S):
                 await self.settled()
@@ -290,6 +321,7 @@ class Conversation:
                 turn_input=queued.turn_input,
                 reply_voice=self.now_speaking(queued.reply_voice),
                 stages=self._stages(queued.reply_voice.persona),
+                facts=self._facts,
                 speaker=queued.speaker,
                 history=self._history,
                 usage=self.usage,
@@ -313,6 +345,24 @@ class Conversation:
                     self._resumption.keep(queued, rest)
                 queued.over.set_result(None)
 
+    async def _reply(
+        self, text: str, reply_voice: ReplyVoice, calls: ReplyCalls
+    ) -> AsyncIterator[str]:
+        """Yield the reply to a text, as soon as it is known what is known of the call."""
+        stages = self._stages(reply_voice.persona)
+        voice = reply_voice.in_call(await self._facts.current(), stages.synthesizer.voices)
+        deltas = stages.dialogue.reply(
+            text,
+            persona=voice.persona,
+            language=voice.language,
+            history=self._history,
+            on_usage=self.usage.add,
+            calls=calls,
+        )
+        async with closing(deltas):
+            async for delta in deltas:
+                yield delta
+
     @property
     def _turns(self) -> list[QueuedTurn]:
         """The turns that are running or waiting."""
@@ -321,7 +371,7 @@ class Conversation:
 
     def _cut(self) -> None:
         if self._running is not None:
-            self._running.queued.cut_off()
+            self._running.queued.interrupt()
         self._queue.cut_urgent()
 
     def _publish(self, event: Event, turn_id: int) -> None:

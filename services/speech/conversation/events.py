@@ -21,6 +21,7 @@ class TurnOrigin(StrEnum):
     SAY = "say"
     PROMPT = "prompt"
     RESUMED = "resumed"
+    GREETING = "greeting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,8 @@ class StreamFloor:
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
-        request = replace(self._now_speaking.recognition, on_usage=self._conversation.usage.add)
+        known = self._conversation.in_call(self._now_speaking)
+        request = replace(known.recognition, on_usage=self._conversation.usage.add)
         return hear(self._recognizer, request, on_hypothesis, first_s)
 
     def note_words(self, transcript: Transcript) -> None:

@@ -16,6 +16,7 @@ from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
 from services.speech.conversation.conversation import Conversation, held
 from services.speech.conversation.event_log import EventLog
+from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.ownership import Claim, Replica
 from services.speech.conversation.record import Record
 from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
@@ -218,6 +219,8 @@ class Conversations:
     async def _recorded(self, claim: Claim) -> AsyncIterator[Conversation]:
         task_id = claim.task_id
         recorded = await self._records.recorded(task_id)
+        known = await self._records.facts(task_id)
+        said_before = await self._records.said_before(known)
         async with self._records.opened(task_id, epoch=claim.epoch) as record:
             events = EventLog(
                 recorder=record,
@@ -231,10 +234,11 @@ class Conversations:
             async with Calls.open() as calls:
                 conversation = Conversation(
                     events=events,
-                    history=History((*recorded.exchanges, *remembered)),
+                    history=History((*said_before, *recorded.exchanges, *remembered)),
                     last_turn_id=recorded.last_turn_id,
                     stages=self._stages,
                     calls=calls,
+                    facts=FactsOfCall(partial(self._records.facts, task_id), known),
                     request_ids=recorded.request_ids,
                     permit=claim.confirmed,
                 )
@@ -270,6 +274,7 @@ class Conversations:
                 last_turn_id=0,
                 stages=self._stages,
                 calls=calls,
+                facts=FactsOfCall.without_task(),
             )
             with CONVERSATIONS.track_inprogress():
                 async with held(conversation):

@@ -1,6 +1,6 @@
 """A reply in the making: its text becomes segments, each of them audio, which goes to a drive."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, assert_never
@@ -11,9 +11,11 @@ from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.fillers import FillerChoice, Fillers
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentences
+from services.speech.dialogue.call import NOTHING_KNOWN, CallFacts, in_call, values_in_call
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import LocalizedText, language_at, used_language
 from services.speech.personas.catalogue import Persona, PersonaLanguage
+from services.speech.personas.variables import filled
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import (
@@ -24,11 +26,12 @@ from services.speech.ports import (
     SpeechRequest,
     Synthesizer,
     Transcript,
+    Voice,
 )
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
-from services.speech.voices import choose_voice
+from services.speech.voices import choose_voice, speaks
 
 Spoken: TypeAlias = SentenceStarted | SpeechChunk
 
@@ -43,6 +46,9 @@ class ReplyVoice:
     persona: Persona
     language: PersonaLanguage
     voice_id: str
+    is_voice_chosen: bool = False
+    """Whether the stream's caller chose the voice, rather than the call or the persona."""
+    facts: CallFacts = NOTHING_KNOWN
     others: tuple["ReplyVoice", ...] = ()
 
     @property
@@ -50,8 +56,33 @@ class ReplyVoice:
         """What a recognizer is told about the user's words."""
         spoken = (self, *self.others)
         return RecognitionRequest(
-            language_codes=tuple(each.language.language_code for each in spoken)
+            language_codes=tuple(each.language.language_code for each in spoken),
+            hot_words=self.facts.hot_words,
         )
+
+    def in_call(self, facts: CallFacts, voices: Sequence[Voice]) -> "ReplyVoice":
+        """Return who replies in a call of which so much is known."""
+        called = any(
+            each.voice_id == facts.voice_id and speaks(each, self.language.language_code)
+            for each in voices
+        )
+        return replace(
+            self,
+            language=in_call(self.persona, self.language, facts),
+            voice_id=facts.voice_id if called and not self.is_voice_chosen else self.voice_id,
+            facts=facts,
+            others=tuple(each.in_call(facts, voices) for each in self.others),
+        )
+
+    @property
+    def is_greeting_interruptible(self) -> bool:
+        """Whether the user can cut off the greeting."""
+        chosen = self.facts.is_greeting_interruptible
+        return self.persona.is_greeting_interruptible if chosen is None else chosen
+
+    def filled(self, text: str) -> str:
+        """Return a text of the persona with what is known of the call."""
+        return filled(text, values_in_call(self.persona, self.facts))
 
     def speaking(self, language_code: str) -> "ReplyVoice":
         """Return who replies in a language, if that is one of these."""

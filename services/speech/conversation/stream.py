@@ -63,7 +63,12 @@ class ConverseStream:
                         self.conversation.linger_s = from_duration(linger)
                         self.listener.close()
                         return
-                    self._take(request)
+                    if request.HasField("greet"):
+                        await self.conversation.greet(
+                            reply_voice=self.reply_voice, speaker=self.speaker
+                        )
+                    else:
+                        self._take(request)
                 if isinstance(self.audio_input, TurnDetector):
                     self.audio_input.finish()
             self.listener.is_leaving = True
@@ -95,13 +100,15 @@ class ConverseStream:
                 self._say(request.say)
             case "interrupt":
                 self.conversation.interrupt()
+            case "withdraw":
+                self.conversation.take_back(request.withdraw.request_id)
             case "tool_result":
                 answer = request.tool_result
                 self.conversation.calls.client.answer(
                     answer.call_id, answer.result, is_error=answer.failed
                 )
-            case "setup" | "leave" | None:
-                pass  # Neither comes here, and an empty request is refused before.
+            case "setup" | "leave" | "greet" | None:
+                pass  # None of them comes here, and an empty request is refused before.
             case unknown:
                 assert_never(unknown)
 
@@ -111,9 +118,15 @@ class ConverseStream:
         )
 
     def _say(self, say: pb.ConverseSay) -> None:
+        scripted = ScriptedInput(
+            text=say.text.strip(),
+            arrived_at=_now(),
+            request_id=say.request_id,
+            is_interruptible=say.interruptible or not say.HasField("interruptible"),
+        )
         self._note(
             self.conversation.say(
-                ScriptedInput(text=say.text.strip(), arrived_at=_now(), request_id=say.request_id),
+                scripted,
                 priority=_PRIORITIES[say.priority],
                 reply_voice=self.reply_voice,
                 speaker=self.speaker,

@@ -70,7 +70,8 @@ class StreamFactory:
         async with self._conversations.joined(setup.task_id) as conversation:
             events = conversation.events
             with self._clients.present(on_air), events.attached() as listener:
-                ready = self._ready(setup, reply_voice, last_sequence=events.last_sequence)
+                known = conversation.in_call(reply_voice)
+                ready = self._ready(setup, known, last_sequence=events.last_sequence)
                 after = setup.resume_after_sequence
                 backlog = await events.events_after(after) if is_resumed else ()
                 speaker = self._speaker(setup, on_air, listener)
@@ -137,7 +138,12 @@ class StreamFactory:
             wanted=wanted_voice,
             preferred=language.voice_id,
         )
-        return ReplyVoice(persona=persona, language=language, voice_id=voice.voice_id)
+        return ReplyVoice(
+            persona=persona,
+            language=language,
+            voice_id=voice.voice_id,
+            is_voice_chosen=bool(wanted_voice),
+        )
 
     def _voices(self, persona: Persona) -> Sequence[Voice]:
         return self._stages(persona).synthesizer.voices

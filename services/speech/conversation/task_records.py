@@ -16,8 +16,11 @@ from services.runtime.reasons import Reason
 from services.runtime.replicas import Replicas
 from services.runtime.requests import outgoing_metadata
 from services.runtime.wire import from_duration
+from services.speech.conversation.facts_wire import from_call_facts
 from services.speech.conversation.record import Record
 from services.speech.conversation.recorded import RecordedConversation, from_record
+from services.speech.dialogue.call import CallFacts
+from services.speech.dialogue.replies import Exchange
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +83,28 @@ class TaskRecords:
                 if error.reason is not Reason.TASK_NOT_ON_AIR or loop.time() >= deadline:
                     raise
             await asyncio.sleep(_LOOK_S)
+
+    async def facts(self, task_id: str) -> CallFacts:
+        """Return what is known of a task's call; raises ServiceError."""
+        request = pb.GetTaskRequest(task_id=task_id, with_facts=True)
+        try:
+            found = await self._tasks.any.GetTask(
+                request, timeout=TASK_ANSWER_S, metadata=outgoing_metadata(self._service_token)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        return from_call_facts(found.facts)
+
+    async def said_before(self, facts: CallFacts) -> tuple[Exchange, ...]:
+        """Return what was said before a call; an earlier one may have been removed since."""
+        earlier: tuple[Exchange, ...] = ()
+        if facts.history_task_id:
+            try:
+                earlier = (await self.recorded(facts.history_task_id)).exchanges
+            except ServiceError as error:
+                if error.reason is not Reason.TASK_NOT_FOUND:
+                    raise
+        return (*earlier, *facts.history)
 
     async def on_air(self, task_id: str) -> OnAir:
         """Return a task that is streaming; raises ServiceError for any other."""

@@ -19,6 +19,7 @@ from services.speech.conversation.events import (
     TurnFinished,
     TurnStarted,
 )
+from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.reply import Reply, ReplyVoice
 from services.speech.conversation.transcription import transcript_of
@@ -28,6 +29,7 @@ from services.speech.conversation.turn_input import (
     SpokenInput,
     TurnInput,
     WrittenInput,
+    is_prompt,
 )
 from services.speech.conversation.usage import UsageMeter
 from services.speech.dialogue.generation import Generation
@@ -88,6 +90,7 @@ class Turn:
         turn_input: TurnInput,
         reply_voice: ReplyVoice,
         stages: Stages,
+        facts: FactsOfCall,
         speaker: Speaker,
         history: History,
         usage: UsageMeter,
@@ -100,6 +103,7 @@ class Turn:
         self._input = turn_input
         self._reply_voice = reply_voice
         self._stages = stages
+        self._facts = facts
         self._speaker = speaker
         self._history = history
         self._usage = usage
@@ -168,6 +172,9 @@ class Turn:
         self._publish(PlaybackStarted(method=method))
 
     async def _answer(self, drive: Drive) -> ResumedInput | None:
+        self._reply_voice = self._reply_voice.in_call(
+            await self._facts.current(), self._stages.synthesizer.voices
+        )
         await self._take_words()
         self._publish(self._started())
         generation = self._generation = self._generation or self._begun()
@@ -251,7 +258,7 @@ class Turn:
 
     def _words(self, calls: ReplyCalls) -> AsyncIterator[str]:
         if isinstance(self._input, ScriptedInput):
-            return once(self._input.text)
+            return once(self._scripted(self._input))
         if self._sayings:
             return once(joined(self._sayings))
         return self._stages.dialogue.reply(
@@ -265,6 +272,10 @@ class Turn:
 
     def _tell_client(self, call: ToolCall) -> None:
         self._publish(ToolCalled(call=call))
+
+    def _scripted(self, scripted: ScriptedInput) -> str:
+        """Return words to say; those that ask a silent user may have variables."""
+        return self._reply_voice.filled(scripted.text) if is_prompt(scripted) else scripted.text
 
     def _reply(self, generation: Generation) -> Reply:
         return Reply(

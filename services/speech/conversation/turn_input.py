@@ -43,6 +43,7 @@ class SpokenInput:
     """
 
     origin: ClassVar = TurnOrigin.SPEECH
+    is_interruptible: ClassVar = True
     request_id: ClassVar = ""
     start: ClassVar = 0
 
@@ -71,6 +72,7 @@ class WrittenInput:
     """
 
     origin: ClassVar = TurnOrigin.TEXT
+    is_interruptible: ClassVar = True
     generation: ClassVar[None] = None
     start: ClassVar = 0
 
@@ -81,7 +83,10 @@ class WrittenInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedInput:
-    """The application has something said; otherwise as `WrittenInput`."""
+    """The application has something said; otherwise as `WrittenInput`.
+
+    What is not interruptible is cut off by nobody but whoever has it said.
+    """
 
     generation: ClassVar[None] = None
     start: ClassVar = 0
@@ -90,6 +95,7 @@ class ScriptedInput:
     arrived_at: float
     origin: TurnOrigin = TurnOrigin.SAY
     request_id: str = ""
+    is_interruptible: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,7 @@ class ResumedInput:
     """A reply goes on from a character; `arrived_at` is a time of the loop's clock."""
 
     origin: ClassVar = TurnOrigin.RESUMED
+    is_interruptible: ClassVar = True
     request_id: ClassVar = ""
 
     generation: Generation

@@ -44,6 +44,16 @@ class QueuedTurn:
     cut: asyncio.Future[None] = field(default_factory=_future)
     over: asyncio.Future[None] = field(default_factory=_future)
 
+    @property
+    def is_interruptible(self) -> bool:
+        """Whether the user, or other words to say, may end the reply."""
+        return self.turn_input.is_interruptible
+
+    def interrupt(self) -> None:
+        """End the reply, if it may be."""
+        if self.is_interruptible:
+            self.cut_off()
+
     def cut_off(self) -> None:
         """End the reply."""
         if not self.cut.done():
@@ -109,7 +119,7 @@ class TurnQueue:
     def cut_urgent(self) -> None:
         """End the replies of the urgent turns before they begin; the user's words are taken."""
         for turn in self._urgent:
-            turn.cut_off()
+            turn.interrupt()
 
     def drop(self, turn: QueuedTurn) -> bool:
         """Drop a turn if it is a patient one that waits."""
@@ -120,10 +130,10 @@ class TurnQueue:
         return True
 
     def drop_patient(self) -> None:
-        """Drop the patient turns."""
-        for turn in self._patient:
-            turn.over.set_result(None)
-        self._patient.clear()
+        """Drop the patient turns that may be interrupted."""
+        for turn in tuple(self._patient):
+            if turn.is_interruptible:
+                self.drop(turn)
 
     async def next(self, permit: Permit = always) -> QueuedTurn:
         """Remove and return the first turn; waits for one, and then for the permit to hold it."""

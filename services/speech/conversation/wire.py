@@ -35,6 +35,7 @@ _ORIGINS = {
     TurnOrigin.SAY: pb.TURN_ORIGIN_SAY,
     TurnOrigin.PROMPT: pb.TURN_ORIGIN_PROMPT,
     TurnOrigin.RESUMED: pb.TURN_ORIGIN_RESUMED,
+    TurnOrigin.GREETING: pb.TURN_ORIGIN_GREETING,
 }
 _DISMISSALS = {
     UtteranceKind.NOISE: pb.DISMISSAL_REASON_NOISE,

@@ -95,6 +95,9 @@ class Persona:
     profile: str = ""
     """The profile of providers that serves it; empty means the default one."""
     tools: ToolsTable | None = None
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The variables that its texts use, with the values that hold where a call has none."""
+    is_greeting_interruptible: bool = True
 
     def speaking(self, language_code: str) -> PersonaLanguage:
         """Return the persona in a language; empty means the preferred one.
@@ -188,6 +191,8 @@ def load_persona(path: Path, *, offer: VoiceOffer | None = None) -> Persona:
         grounding=table.grounding,
         profile=table.profile or "",
         tools=table.tools,
+        variables=MappingProxyType(table.variables),
+        is_greeting_interruptible=table.greeting_interruptible,
     )
 
 

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from services.runtime.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.listening.rules import ListeningRules
+from services.speech.personas import variables
 from services.speech.personas.tool_format import (
     ClientToolTable,
     HttpToolTable,
@@ -33,6 +34,7 @@ from services.speech.provider_settings import EMBEDDED
 from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
 
 SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
+_WITHOUT_VARIABLES = {"voice", "display_name", "description", "knowledge"}
 LONGEST_S = 3600.0
 _TOOL_TABLES: Mapping[str, type[StrictTable]] = {
     "http": HttpToolTable,
@@ -82,8 +84,18 @@ def _voices(value: Any) -> dict[str, str]:
     return {str(name): voice.strip() for name, voice in by_synthesizer.items()}
 
 
+def _variable(name: str) -> str:
+    if not variables.NAME.fullmatch(name):
+        raise PydanticCustomError(
+            "variable",
+            "must be a name of up to 32 lower-case letters, digits and underscores, a letter first",
+        )
+    return name
+
+
 Text: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
+VariableName: TypeAlias = Annotated[str, AfterValidator(_variable)]
 Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
 
 
@@ -132,6 +144,21 @@ class PersonaTable(StrictTable):
     languages: Annotated[dict[Code, LanguageTable], Field(min_length=1)]
     listening: ListeningTable | None = None
     tools: ToolsTable | None = None
+    variables: dict[VariableName, str] = Field(default_factory=dict)
+    greeting_interruptible: bool = True
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What is wrong with its use of variables."""
+        found = []
+        for code, language in self.languages.items():
+            for field, value in language.model_dump(exclude=_WITHOUT_VARIABLES).items():
+                found += [
+                    f"languages.{code}.{field}: uses {{{{{name}}}}}, which [variables] lacks"
+                    for name in variables.names_in([value or ""])
+                    if name not in self.variables
+                ]
+        return found
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -154,9 +181,12 @@ def read_persona_file(path: Path) -> PersonaTable:
     except OSError as error:
         raise PersonaError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return PersonaTable.model_validate(content)
+        table = PersonaTable.model_validate(content)
     except ValidationError as error:
         raise PersonaError(*(f"{path}: {_fault(each)}" for each in error.errors())) from None
+    if table.faults:
+        raise PersonaError(*(f"{path}: {fault}" for fault in table.faults))
+    return table
 
 
 def _fault(error: ErrorDetails) -> str:

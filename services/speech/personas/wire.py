@@ -2,6 +2,7 @@
 
 from digitalhuman.speech.v1 import speech_pb2
 from services.speech.personas.catalogue import Persona
+from services.speech.personas.variables import filled
 from services.speech.ports import Voice
 
 
@@ -13,8 +14,13 @@ def to_persona(persona: Persona) -> speech_pb2.Persona:
         display_name=persona.display_name,
         description=persona.description,
         language_codes=[each.language_code for each in languages],
-        greetings={each.language_code: each.greeting for each in languages},
-        sample_questions={each.language_code: each.sample_question for each in languages},
+        greetings={
+            each.language_code: filled(each.greeting, persona.variables) for each in languages
+        },
+        sample_questions={
+            each.language_code: filled(each.sample_question, persona.variables)
+            for each in languages
+        },
         display_names={
             each.language_code: each.display_name or persona.display_name for each in languages
         },
@@ -22,6 +28,7 @@ def to_persona(persona: Persona) -> speech_pb2.Persona:
             each.language_code: each.description or persona.description for each in languages
         },
         digital_human_id=persona.digital_human_id,
+        variable_names=persona.variables,
     )
 
 

@@ -1,5 +1,7 @@
 """Removes what was said in tasks that have ended, and then the tasks, each in small steps.
 
+What was known of a call goes with the first step.
+
 A step is one transaction, short enough that nobody notices. The states of a task and what it cost
 outlive what was said in it, and its cost outlives the task.
 """
@@ -9,7 +11,7 @@ from datetime import datetime
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.journal import usage
+from services.task.journal import facts, usage
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, SqlValue, places, task_from_row, to_micros
 from services.task.journal.tables import row_for_update
@@ -50,7 +52,7 @@ async def remove_ended(transaction: Transaction, before: datetime) -> bool:
     if not task_ids:
         return False
     await usage.keep(transaction, task_ids)
-    for table in ("requests", "events", "turns", "tasks"):
+    for table in ("requests", "events", "turns", "call_facts", "tasks"):
         await transaction.execute(
             f"DELETE FROM {table} WHERE task_id IN ({places(task_ids)})", *task_ids
         )
@@ -77,6 +79,7 @@ async def _erase(transaction: Transaction, row: Row) -> int:
     task_id: str = row["task_id"]
     if not row["erased_events"]:
         await _mark(transaction, task_id)
+        await facts.remove(transaction, task_id)
     events = await _remove(transaction, task_id, "events", "conversation_sequence", ROWS)
     turns = await _remove(transaction, task_id, "turns", "turn_id", ROWS - events)
     await transaction.execute(

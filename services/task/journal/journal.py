@@ -14,7 +14,7 @@ from services.task.conversation import (
     TaskEvent,
 )
 from services.task.jobs import Jobs
-from services.task.journal import erasure, leases, presence, record, requests, tables, usage
+from services.task.journal import erasure, facts, leases, presence, record, requests, tables, usage
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
@@ -39,7 +39,13 @@ class SqlJournal:
         self._appends = AppendQueue(database, clock, jobs)
 
     async def add(
-        self, task: Task, request: Request | None, quota: Quota, *, replica_id: str = ""
+        self,
+        task: Task,
+        request: Request | None,
+        quota: Quota,
+        *,
+        replica_id: str = "",
+        call_facts: bytes = b"",
     ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created."""
 
@@ -55,6 +61,7 @@ class SqlJournal:
             await tables.check_quota(transaction, task, quota)
             new = await usage.within_budget(transaction, task, quota.budget, now=now)
             await tables.insert(transaction, new)
+            await facts.put(transaction, new.task_id, call_facts)
             await leases.record_first(transaction, new.task_id, replica_id)
             await requests.note(transaction, request, new.task_id, now=now)
             await self._note_state(transaction, new)
@@ -110,6 +117,30 @@ class SqlJournal:
             return await tables.get(transaction, task_id)
 
         return await self._database.read(work)
+
+    async def get_with_facts(self, task_id: str) -> tuple[Task, bytes]:
+        """Return a task and what is known of its call."""
+
+        async def work(transaction: Transaction) -> tuple[Task, bytes]:
+            task = await tables.get(transaction, task_id)
+            return task, await facts.get(transaction, task_id)
+
+        return await self._database.read(work)
+
+    async def change_facts(self, task_id: str, change: Callable[[bytes], bytes]) -> Task:
+        """Replace what is known of a call with what `change` makes of it; return the task."""
+
+        async def work(transaction: Transaction) -> Task:
+            task = task_from_row(await tables.row_for_update(transaction, task_id))
+            if task.state.is_final:
+                raise ServiceError(
+                    Reason.TASK_ENDED, "task_id: the task has ended", task_id=task_id
+                )
+            known = await facts.get(transaction, task_id)
+            await facts.put(transaction, task_id, change(known))
+            return task
+
+        return await self._database.transact(work)
 
     async def get_by_avatar(self, avatar_id: str) -> Task:
         """Return the newest task with an avatar."""

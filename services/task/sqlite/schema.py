@@ -162,6 +162,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # What is known of a call, apart from its task, which is copied into events.
+    Migration(
+        script="CREATE TABLE call_facts (task_id TEXT PRIMARY KEY, facts BLOB NOT NULL);",
+        is_additive=True,
+    ),
 )
 
 

@@ -11,7 +11,17 @@ from services.task.conversation import TurnClosed, TurnStarted
 from services.task.journal import erasure
 from services.task.ports import Journal
 from services.task.tasks import StopReason, Task, stopping
-from tests.support.journal import GRACE, NOW, add, end, event, put_on_air, request
+from tests.support.journal import (
+    GRACE,
+    NOW,
+    UNLIMITED,
+    add,
+    end,
+    event,
+    put_on_air,
+    request,
+    task,
+)
 
 STARTED = TurnStarted(origin=1, user_text="My secret.", language_code="en")
 CLOSED = TurnClosed(reply_text="I keep it.", heard_text="I keep it.")
@@ -51,6 +61,19 @@ async def test_what_was_said_is_gone_and_the_task_is_not(journal: Journal) -> No
     assert missing.value.reason is Reason.TURN_NOT_FOUND
     assert await journal.get(ended.task_id) == ended
     assert len((await journal.conversation(other.task_id, after_turn_id=0, after_sequence=0)).turns)
+
+
+async def test_what_was_known_of_the_call_goes_with_what_was_said(journal: Journal) -> None:
+    first, second = [
+        await journal.add(task(number), None, UNLIMITED, call_facts=f"{number}".encode())
+        for number in (1, 2)
+    ]
+    await put_on_air(journal, first.task_id)
+    await end(journal, first.task_id)
+    assert (await journal.get_with_facts(first.task_id))[1] == b"1"
+    await erase(journal, first.task_id)
+    assert (await journal.get_with_facts(first.task_id))[1] == b""
+    assert (await journal.get_with_facts(second.task_id))[1] == b"2"
 
 
 async def test_whoever_has_read_some_of_it_reads_on(journal: Journal) -> None:

@@ -134,6 +134,7 @@ async def fill(transaction: Transaction) -> None:
         f" {NUMBERS} SELECT 'task_' || number, 1, 1, 1 FROM numbers",
         "requests (request_id, digest, task_id, time)"
         f" {NUMBERS} SELECT 'r' || number, '', 'task_' || number, {2**60} FROM numbers",
+        f"call_facts (task_id, facts) {NUMBERS} SELECT 'task_' || number, 'facts' FROM numbers",
         "usage_days (user_id, day, tasks, turns, billable_seconds)"
         f" {NUMBERS} SELECT 'u' || (number % 50), number / 50, 1, 1, 1 FROM numbers",
         "provider_usage (task_id, user_id, day, currency, input_tokens, cached_tokens,"
@@ -160,6 +161,8 @@ async def use(journal: Journal) -> None:
     other = (await journal.add(task(third), None, UNLIMITED)).task_id
     await journal.change(other, partial(refused, failure=FAILURE, at=NOW), request("other"))
     await journal.get(known)
+    await journal.get_with_facts(known)
+    await journal.change_facts(known, lambda facts: b"news")
     await journal.live()
     await journal.of_stream("room", f"stream-{first}", since=NOW)
     await journal.is_repeatable(known)

@@ -4,6 +4,7 @@ import asyncio
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
+from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.hang_up import WARNING_S, hanging_up
@@ -81,6 +82,7 @@ class Quiet:
             events=EventLog(recorder=None),
             history=History(),
             last_turn_id=0,
+            facts=FactsOfCall.without_task(),
             stages=None,  # type: ignore[arg-type]  # no turn is held
             calls=Calls(),
         )

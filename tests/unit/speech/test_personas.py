@@ -8,6 +8,7 @@ from engine.tasks.digital_humans import DIGITAL_HUMANS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.settings import load
+from services.speech.dialogue.call import CallFacts, in_call
 from services.speech.personas.catalogue import load_persona, load_personas
 from services.speech.personas.format import Grounding, PersonaError
 from services.speech.personas.wire import to_persona
@@ -256,3 +257,31 @@ timeout_s = 0
         "tools.client[0].timeout_s",
     }
     assert any("filler_after_s" in fault for fault in faults)
+
+
+def test_variables_stand_for_what_is_known_of_a_call(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    text = GOOD.replace("Welcome.", "Welcome, {{ name }}.").replace("a host", "{{name}}'s host")
+    path.write_text('variables = { name = "friend" }\ngreeting_interruptible = false\n' + text)
+    persona = load_persona(path)
+    [language] = persona.languages
+    assert to_persona(persona).greetings == {"en-US": "Welcome, friend."}
+    assert list(to_persona(persona).variable_names) == ["name"]
+    assert not persona.is_greeting_interruptible
+    known = in_call(persona, language, CallFacts(variables={"name": "Ada", "unused": "x"}))
+    assert (known.greeting, known.prompt) == ("Welcome, Ada.", "You are Ada's host.")
+    assert in_call(persona, language, CallFacts(greeting="Hi {{name}}")).greeting == "Hi friend"
+    assert in_call(persona, language, CallFacts(greeting="")).greeting == ""
+
+
+def test_a_variable_without_a_default_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(GOOD.replace("Welcome.", "Welcome, {{name}}."))
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    assert failure.value.faults == (
+        f"{path}: languages.en-US.greeting: uses {{{{name}}}}, which [variables] lacks",
+    )
+    path.write_text('variables = { Name = "x" }\n' + GOOD)
+    with pytest.raises(PersonaError, match="must be a name of up to 32"):
+        load_persona(path)

@@ -1,0 +1,40 @@
+"""What is known of a call as the journal keeps it: the contract's message, encoded."""
+
+from google.protobuf.message import Message
+
+from digitalhuman.task.v1 import task_pb2 as pb
+from services.runtime.errors import ServiceError, invalid
+from services.runtime.reasons import Reason
+from services.task.ports import Journal
+
+
+def to_call_facts(encoded: bytes) -> pb.CallFacts:
+    """Return what is known of a call."""
+    return pb.CallFacts.FromString(encoded)
+
+
+def from_call_facts(facts: pb.CallFacts) -> bytes:
+    """Return what is known of a call, encoded."""
+    return facts.SerializeToString(deterministic=True)
+
+
+def changed(encoded: bytes, update: pb.CallFacts) -> bytes:
+    """Return what is known once the facts of an update have replaced those that there were."""
+    facts: Message = to_call_facts(encoded)
+    for field, _ in update.ListFields():
+        facts.ClearField(field.name)
+    facts.MergeFrom(update)
+    return facts.SerializeToString(deterministic=True)
+
+
+async def check_history(facts: pb.CallFacts, journal: Journal) -> None:
+    """Refuse the history of a call that never was. Raises ServiceError."""
+    task_id = facts.history.task_id
+    if not task_id:
+        return
+    try:
+        await journal.get(task_id)
+    except ServiceError as error:
+        if error.reason is not Reason.TASK_NOT_FOUND:
+            raise
+        raise invalid("facts.history.task_id", "known", "there is no such task") from None
