@@ -172,10 +172,14 @@ class Turn:
         self._publish(PlaybackStarted(method=method))
 
     async def _answer(self, drive: Drive) -> ResumedInput | None:
-        self._reply_voice = self._reply_voice.in_call(
-            await self._facts.current(), self._stages.synthesizer.voices
-        )
-        await self._take_words()
+        # What is known of the call is read while the user's words are recognised.
+        reading = asyncio.create_task(self._facts.current())
+        try:
+            await self._take_words()
+            facts = await reading
+        finally:
+            reading.cancel()
+        self._reply_voice = self._reply_voice.in_call(facts, self._stages.synthesizer.voices)
         self._publish(self._started())
         generation = self._generation = self._generation or self._begun()
         generation.calls.permit(self._tell_client)
@@ -268,6 +272,7 @@ class Turn:
             history=self._history,
             on_usage=self._usage.add,
             calls=calls,
+            allowed_tools=self._reply_voice.facts.tools,
         )
 
     def _tell_client(self, call: ToolCall) -> None:

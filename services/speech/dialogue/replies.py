@@ -188,14 +188,16 @@ class Dialogue:
         language: PersonaLanguage,
         history: History,
         calls: ReplyCalls,
+        allowed_tools: Sequence[str] | None = None,
         on_usage: OnUsage = ignore_usage,
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails.
 
-        What the model has done for it is noted in `calls`.
+        What the model has done for it is noted in `calls`; None allows all tools of the persona.
         """
+        toolset = self._toolsets.get(persona.persona_id, NO_TOOLS)
         tooling = Tooling(
-            toolset=self._toolsets.get(persona.persona_id, NO_TOOLS),
+            toolset=toolset if allowed_tools is None else toolset.only(allowed_tools),
             calls=calls,
             on_usage=on_usage,
         )

@@ -34,7 +34,7 @@ from services.speech.provider_settings import EMBEDDED
 from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
 
 SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
-_WITHOUT_VARIABLES = {"voice", "display_name", "description", "knowledge"}
+_WITHOUT_VARIABLES = {"voice", "display_name", "description", "knowledge", "tool_fillers"}
 LONGEST_S = 3600.0
 _TOOL_TABLES: Mapping[str, type[StrictTable]] = {
     "http": HttpToolTable,

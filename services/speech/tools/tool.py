@@ -1,7 +1,7 @@
 """A tool: what the model is told of it, what bounds it, and how it is called."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from services.speech.ports import Tool, ToolCall
@@ -78,6 +78,10 @@ class Toolset:
                 if self.allowed is None or name in self.allowed:
                     found.setdefault(name, tool)
         return found
+
+    def only(self, names: Collection[str]) -> "Toolset":
+        """Return the tools of these names."""
+        return replace(self, allowed=frozenset(names))
 
     @property
     def declarations(self) -> tuple[Tool, ...]:

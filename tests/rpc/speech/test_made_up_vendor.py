@@ -37,7 +37,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("services/speech/assets", "personas", "models.toml", "gen"):
         (tmp_path / name).symlink_to(ROOT / name)
     recipe = (ROOT / "docs/providers.md").read_text(encoding="utf-8")
-    [file] = BLOCKS.findall(recipe)  # The only block of Python on the page.
+    [file] = (block for block in BLOCKS.findall(recipe) if "\nVENDOR = " in block)
     (tmp_path / "services/speech/vendors/parrot_speech.py").write_text(file, encoding="utf-8")
     return tmp_path
 
@@ -89,4 +89,4 @@ async def test_the_recipe_s_vendor_is_chosen_asked_and_refused_where_it_does_not
     refused = await found(copy, "-c", READ_SETTINGS, SPEECH_CHAT="parrot")
     told = refused["SPEECH_CHAT"]
     assert told["verdict"] == "problem"
-    assert told["found"] == "must be one of 'embedded', 'openai'"
+    assert told["found"] == "must be one of 'embedded', 'anthropic', 'openai'"

@@ -12,12 +12,14 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
+from digitalhuman.task.v1 import task_pb2
 from services.speech.dialogue.replies import HISTORY_TURNS
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest, Role
 from tests.support.speech import (
     COMMIT,
     INTERRUPT,
+    TASK_ID,
     Script,
     ScriptedRecognizer,
     ScriptedSynthesizer,
@@ -402,3 +404,17 @@ async def test_a_reply_that_is_begun_early_calls_nothing_until_it_is_its_turn() 
     assert talk.last("turn_started").discarded_reply_count == 1
     assert len(server.arguments) == 1
     assert len(talk.last("turn_finished").tool_calls) == 1
+
+
+async def test_a_call_may_allow_fewer_tools_than_the_persona_has() -> None:
+    chat = ToolChat(script=lambda _: ["I cannot look that up."])
+    async with (
+        ToolServer.open(nine) as server,
+        speech_rig(Script(model=chat, tools=http_tools(server.url))) as rig,
+        Talk.open(rig) as talk,
+    ):
+        for names, offered in ((("hours",), ["hours"]), (("other",), []), ((), [])):
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(tools=task_pb2.ToolNames(names=names))
+            await talk.send(text("Could you check that?"))
+            await talk.until("turn_finished")
+            assert [tool.name for tool in chat.requests[-1].tools] == offered
