@@ -18,7 +18,7 @@ from engine.viewing.viewers import (
     TooManyViewers,
     Viewer,
     Viewers,
-    read_candidates,
+    check_candidates,
 )
 
 SDP = "application/sdp"
@@ -114,12 +114,12 @@ class Whep:
         return Response(answer, status_code=201, media_type=SDP, headers=CORS | headers)
 
     async def _trickle(self, request: Request) -> Response:
-        viewer = self._find_viewer(request)
+        if self._known_viewer(request) is None:
+            raise Denial(404, "no such viewer")
         _require_type(request, FRAGMENT)
         try:
-            for candidate in read_candidates(await _read_text(request)):
-                await viewer.add_candidate(candidate)
-        except (BadOffer, ValueError) as error:
+            check_candidates(await _read_text(request))
+        except BadOffer as error:
             raise Denial(400, str(error)) from None
         return Response(status_code=204, headers=CORS)
 
@@ -129,12 +129,6 @@ class Whep:
         if viewer is not None:
             viewer.leave()
         return Response(status_code=200, headers=CORS)
-
-    def _find_viewer(self, request: Request) -> Viewer:
-        viewer = self._known_viewer(request)
-        if viewer is None:
-            raise Denial(404, "no such viewer")
-        return viewer
 
     def _known_viewer(self, request: Request) -> Viewer | None:
         # The address of a viewer cannot be guessed, so knowing it is permission enough.

@@ -332,7 +332,10 @@ def make_viewer_token(
 class Viewer:
     """A WHEP player that receives the engine's sound and, on request, its picture."""
 
-    def __init__(self, cloud: Cloud, stream_id: str, *, sees: bool = False) -> None:
+    def __init__(
+        self, cloud: Cloud, stream_id: str, *, sees: bool = False, named: str = ""
+    ) -> None:
+        """`named` are candidate lines for its offer, besides its own."""
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.address = ""
         self.frames = 0
@@ -340,6 +343,7 @@ class Viewer:
         self._cloud = cloud
         self._stream_id = stream_id
         self._sees = sees
+        self._named = named
         self._watching: asyncio.Task[None] | None = None
         self._level = 0.0
         self._changed = asyncio.Condition()
@@ -351,7 +355,8 @@ class Viewer:
         if self._sees:
             self.peer.addTransceiver("video", direction="recvonly")
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        response = await self._cloud.post_offer(self._stream_id, self.peer.localDescription.sdp)
+        offer = self.peer.localDescription.sdp + self._named
+        response = await self._cloud.post_offer(self._stream_id, offer)
         assert response.status_code == 201, response.text
         self.address = response.headers["Location"]
         await self.peer.setRemoteDescription(
