@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from engine.broadcast import Broadcast, broadcasting
 from engine.clock import Clock, SystemClock, steady_time
 from engine.contract.drive_token import DriveTokens
@@ -20,13 +18,11 @@ from engine.routes.whep import Whep
 from engine.serving.certificate import Identity, make_identity, publish, server_context
 from engine.serving.http import serving_http
 from engine.settings import EngineSettings
+from engine.sources.audio_url import fetching_audio
 from engine.sources.drive_socket import PATH, DriveSockets, serving_drives
 from engine.sources.plugged_voice import plugged_voice
 from engine.sources.speaker import Mute, Speaker
 from engine.tasks.callbacks import Notices, Receiver, sending_callbacks
-
-FETCH_TIMEOUT_S = 10.0
-MAX_REDIRECTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +78,7 @@ async def serving(
     """
     tokens = DriveTokens(now=steady_time(clock))
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_audio_client())
+        audio_files = await stack.enter_async_context(fetching_audio(settings.audio_networks))
         broadcast = await stack.enter_async_context(
             broadcasting(settings, clock=clock, notices=notices, faults=faults)
         )
@@ -101,7 +97,7 @@ async def serving(
             tasks=broadcast.tasks,
             tokens=tokens,
             speaker=speaker,
-            client=client,
+            audio_files=audio_files,
             drive_address=f"wss://{settings.public_address(drive_port)}{PATH}",
         )
         application = make_application(
@@ -139,15 +135,6 @@ def engine_at(
         app_id=settings.app_id,
         server_secret=settings.server_secret.get_secret_value(),
         health=health,
-    )
-
-
-def _audio_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        timeout=FETCH_TIMEOUT_S,
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        trust_env=False,
     )
 
 

@@ -61,6 +61,8 @@ async def open_cloud(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenCl
                 # A busy machine may not change what a test sees.
                 "max_late_share": 1,
                 "recordings_dir": tmp_path,
+                # Where the tests serve their files.
+                "audio_networks": ["127.0.0.0/8"],
                 **settings,
             }
             engine = await stack.enter_async_context(
