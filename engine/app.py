@@ -10,10 +10,12 @@ from engine.clock import Clock, SystemClock, steady_time
 from engine.contract.drive_token import DriveTokens
 from engine.contract.faults import Faults
 from engine.contract.signature import CallVerifier
+from engine.contract.viewer_token import ViewerTokens
 from engine.routes.actions import Actions
 from engine.routes.api import Api, CallLimit, RateLimit
 from engine.routes.application import HealthPage, make_application
 from engine.routes.debug import FaultSwitches, RecordingDesk
+from engine.routes.door import Door, ThrottledDoor
 from engine.routes.whep import Whep
 from engine.serving.certificate import Identity, make_identity, publish, server_context
 from engine.serving.http import serving_http
@@ -23,6 +25,7 @@ from engine.sources.drive_socket import PATH, DriveSockets, serving_drives
 from engine.sources.plugged_voice import plugged_voice
 from engine.sources.speaker import Mute, Speaker
 from engine.tasks.callbacks import Notices, Receiver, sending_callbacks
+from engine.throttle import failures_of_callers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ async def running(
             identity=identity_of(settings),
             host=settings.host,
             limit=RateLimit(clock),
+            door=ThrottledDoor(clock),
             notices=callbacks,
             faults=faults,
             clock=clock,
@@ -67,6 +71,7 @@ async def serving(
     identity: Identity,
     host: str,
     limit: CallLimit,
+    door: Door,
     notices: Notices,
     faults: Faults,
     clock: Clock,
@@ -83,7 +88,11 @@ async def serving(
             broadcasting(settings, clock=clock, notices=notices, faults=faults)
         )
         sockets = DriveSockets(
-            tasks=broadcast.tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
+            tasks=broadcast.tasks,
+            tokens=tokens,
+            failures=failures_of_callers(clock),
+            faults=faults,
+            drive_ids=settings.drive_ids,
         )
         drive_port = await stack.enter_async_context(
             serving_drives(
@@ -108,7 +117,7 @@ async def serving(
                 limit=limit,
                 clock=clock,
             ),
-            _whep(settings, broadcast, clock),
+            _whep(settings, broadcast, clock, door),
             RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings),
             FaultSwitches(faults),
             HealthPage(broadcast),
@@ -138,14 +147,15 @@ def engine_at(
     )
 
 
-def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock) -> Whep:
-    return Whep(
-        tasks=broadcast.tasks,
-        viewers=broadcast.viewers,
-        clock=clock,
+def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock, door: Door) -> Whep:
+    steady = steady_time(clock)
+    tokens = ViewerTokens(
         app_id=settings.app_id,
         server_secret=settings.server_secret.get_secret_value(),
+        # Issued before the wall clock was set, or after.
+        now=lambda: min(clock.time(), steady()),
     )
+    return Whep(tasks=broadcast.tasks, viewers=broadcast.viewers, tokens=tokens, door=door)
 
 
 @asynccontextmanager

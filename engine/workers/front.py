@@ -19,6 +19,7 @@ from engine.contract.faults import (
 from engine.routes.api import Api, RateLimit
 from engine.routes.application import HealthPage, make_application
 from engine.routes.debug import FaultSwitches
+from engine.routes.door import ThrottledDoor
 from engine.serving.http import serving_http
 from engine.settings import EngineSettings
 from engine.tasks.callbacks import sending_callbacks
@@ -99,7 +100,7 @@ async def fronting(
                 limit=RateLimit(clock),
                 clock=clock,
             ),
-            WorkerProxy(registry=registry, pool=pool),
+            WorkerProxy(registry=registry, pool=pool, door=ThrottledDoor(clock)),
             FaultSwitches(SharedFaults(faults, pool)),
             HealthPage(health),
         )

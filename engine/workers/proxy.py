@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from engine.contract.codes import Refusal
 from engine.routes.debug import local_only, not_found
+from engine.routes.door import Door
 from engine.routes.request_body import BodyRefused, read_body
 from engine.routes.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
@@ -36,7 +37,8 @@ RETURNED_HEADERS = (
 class WorkerProxy:
     """Forwards a request to its worker, and returns that worker's answer."""
 
-    def __init__(self, *, registry: WorkerRegistry, pool: Pool) -> None:
+    def __init__(self, *, registry: WorkerRegistry, pool: Pool, door: Door) -> None:
+        self._door = door
         self._registry = registry
         self._pool = pool
 
@@ -45,11 +47,12 @@ class WorkerProxy:
         return [*self._whep_routes(), *self._recording_routes()]
 
     def _whep_routes(self) -> list[Route]:
+        view = self._door.guard(self._view)
         return [
-            Route("/whep/{stream_id}", self._view, methods=["POST", "OPTIONS"]),
+            Route("/whep/{stream_id}", view, methods=["POST", "OPTIONS"]),
             Route(
                 "/whep/{stream_id}/{viewer_id}",
-                self._view,
+                view,
                 methods=["PATCH", "DELETE", "OPTIONS"],
             ),
         ]

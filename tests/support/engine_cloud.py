@@ -1,13 +1,11 @@
 """A client of the engine's API, a receiver of its callbacks, and a clock to move it with."""
 
 import asyncio
-import base64
 import hashlib
 import io
 import json
 import secrets
 import ssl
-import struct
 import time
 import wave
 from collections.abc import AsyncIterator, Callable
@@ -24,13 +22,13 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 from websockets.asyncio.client import ClientConnection, connect
 
 from engine.app import Engine
+from engine.contract.token import Purpose, Tokens
 
 PERSON = "parley_mia"
 
@@ -301,32 +299,21 @@ def make_noise(samples: int) -> Samples:
 def make_viewer_token(
     engine: Engine,
     *,
-    room_id: str = "room-1",
-    login: int = 1,
-    life_s: int = 600,
     now: float | None = None,
+    life_s: int = 600,
     secret: str | None = None,
-    payload: str | None = None,
+    purpose: Purpose = Purpose.VIEWER,
+    **changes: Any,
 ) -> str:
-    """A Token04 (GCM) for a viewer of a room; an empty payload opens any room."""
-    ctime = int(time.time() if now is None else now)
-    if payload is None:
-        payload = json.dumps({"room_id": room_id, "privilege": {"1": login, "2": 0}})
-    plaintext = json.dumps(
-        {
-            "app_id": engine.app_id,
-            "user_id": "viewer",
-            "nonce": secrets.randbits(31),
-            "ctime": ctime,
-            "expire": ctime + life_s,
-            "payload": payload,
-        }
+    """A token for a viewer of room-1; a changed claim that is None is left out."""
+    issued = time.time() if now is None else now
+    tokens = Tokens(
+        purpose=purpose, secret=(secret or engine.server_secret).encode(), now=lambda: issued
     )
-    iv = secrets.token_bytes(12)
-    sealed = AESGCM((secret or engine.server_secret).encode()).encrypt(iv, plaintext.encode(), None)
-    packed = struct.pack(">qH", ctime + life_s, len(iv)) + iv
-    packed += struct.pack(">H", len(sealed)) + sealed + b"\1"
-    return "04" + base64.b64encode(packed).decode()
+    claims = {"iss": str(engine.app_id), "sub": "viewer", "room": "room-1", **changes}
+    return tokens.issue(
+        {name: value for name, value in claims.items() if value is not None}, life_s=life_s
+    )
 
 
 class Viewer:
