@@ -1,6 +1,6 @@
 """The composition of the engine: everything it serves, in one process and one context."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ from engine.contract.signature import CallVerifier
 from engine.contract.viewer_token import ViewerTokens
 from engine.routes.actions import Actions
 from engine.routes.api import Api, CallLimit, RateLimit
-from engine.routes.application import HealthPage, make_application
-from engine.routes.debug import FaultSwitches, RecordingDesk
+from engine.routes.application import HealthPage, RouteGroup, make_application
+from engine.routes.debug import DebugAccess, FaultSwitches, RecordingDesk
 from engine.routes.door import Door, ThrottledDoor
 from engine.routes.whep import Whep
 from engine.serving.certificate import Identity, make_identity, publish, server_context
@@ -118,9 +118,8 @@ async def serving(
                 clock=clock,
             ),
             _whep(settings, broadcast, clock, door),
-            RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings),
-            FaultSwitches(faults),
             HealthPage(broadcast),
+            *_debugging(settings, broadcast, faults),
         )
         # After HTTP is closed: a drive that blocks its sender is released only when it ends.
         stack.push_async_callback(broadcast.tasks.stop_all)
@@ -156,6 +155,18 @@ def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock, door: Do
         now=lambda: min(clock.time(), steady()),
     )
     return Whep(tasks=broadcast.tasks, viewers=broadcast.viewers, tokens=tokens, door=door)
+
+
+def _debugging(
+    settings: EngineSettings, broadcast: Broadcast, faults: Faults
+) -> Sequence[RouteGroup]:
+    if settings.debug_token is None:
+        return ()
+    access = DebugAccess(settings.debug_token.get_secret_value())
+    return (
+        RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings, access=access),
+        FaultSwitches(faults, access),
+    )
 
 
 @asynccontextmanager

@@ -111,6 +111,12 @@ class EngineSettings(BaseSettings):
     voice_key: SecretStr | None = Field(
         None, description="the bearer key of that API, ASCII without spaces, if any"
     )
+    debug_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="a token of 16 or more ASCII characters without spaces that switches faults"
+        " and recordings on, for tests; without one there are none",
+    )
     audio_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
         (),
         description="networks such as 10.0.0.0/8, separated by commas, that DriveByAudio may fetch"
@@ -181,7 +187,7 @@ class EngineSettings(BaseSettings):
             raise ValueError("holds a password")
         return url
 
-    @field_validator("server_secret", "callback_secret", "voice_key")
+    @field_validator("server_secret", "callback_secret", "voice_key", "debug_token")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         # The server secret is also the AES key of viewer tokens, byte by byte.

@@ -31,6 +31,9 @@ from engine.app import Engine
 from engine.contract.token import Purpose, Tokens
 
 PERSON = "parley_mia"
+DEBUG_TOKEN = "debug-token-of-tests"
+DEBUG = {"Authorization": f"Bearer {DEBUG_TOKEN}"}
+"""The headers that open the engine's faults and recordings."""
 
 Samples = NDArray[np.int16]
 Bodies = list[dict[str, Any]]
@@ -216,7 +219,7 @@ class Cloud:
         return drive_id
 
     async def recording(self, task_id: str) -> dict[str, Any]:
-        response = await self.http.get(f"/recordings/{task_id}")
+        response = await self.http.get(f"/recordings/{task_id}", headers=DEBUG)
         assert response.status_code == 200
         body: dict[str, Any] = response.json()
         return body
@@ -229,7 +232,7 @@ class Cloud:
 
     async def played(self, task_id: str, drive_id: str) -> Samples:
         """The recorded samples of a drive."""
-        wav = await self.http.get(f"/recordings/{task_id}/{drive_id}.wav")
+        wav = await self.http.get(f"/recordings/{task_id}/{drive_id}.wav", headers=DEBUG)
         assert wav.status_code == 200
         with wave.open(io.BytesIO(wav.content)) as file:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -248,7 +251,7 @@ class Cloud:
         return await self.http.post(f"/whep/{stream_id}", content=offer, headers=headers)
 
     async def set_faults(self, *faults: dict[str, Any]) -> None:
-        response = await self.http.put("/faults", json={"faults": list(faults)})
+        response = await self.http.put("/faults", json={"faults": list(faults)}, headers=DEBUG)
         assert response.status_code == 200, response.text
 
 
