@@ -40,9 +40,7 @@ async def measure(cuts: int) -> dict[str, Any]:
                 base_url=stack.gateway_url, headers=headers, timeout=90, trust_env=False
             )
         )
-        engine = await clients.enter_async_context(
-            httpx.AsyncClient(base_url=stack.engine_url, timeout=30, trust_env=False)
-        )
+        engine = await clients.enter_async_context(stack.engine_client(timeout_s=30))
         speech = await clients.enter_async_context(connected(stack.target("speech")))
         replies = (ENGLISH, CHINESE)
         # The voice caches what it spoke recently, so no cut waits for it.

@@ -1,32 +1,31 @@
 """The composition of the engine: everything it serves, in one process and one context."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import httpx
 
 from engine.broadcast import Broadcast, broadcasting
 from engine.clock import Clock, SystemClock, steady_time
 from engine.contract.drive_token import DriveTokens
 from engine.contract.faults import Faults
 from engine.contract.signature import CallVerifier
+from engine.contract.viewer_token import ViewerTokens
 from engine.routes.actions import Actions
 from engine.routes.api import Api, CallLimit, RateLimit
-from engine.routes.application import HealthPage, make_application
-from engine.routes.debug import FaultSwitches, RecordingDesk
+from engine.routes.application import HealthPage, RouteGroup, make_application
+from engine.routes.debug import DebugAccess, FaultSwitches, RecordingDesk
+from engine.routes.door import Door, ThrottledDoor
 from engine.routes.whep import Whep
 from engine.serving.certificate import Identity, make_identity, publish, server_context
 from engine.serving.http import serving_http
 from engine.settings import EngineSettings
+from engine.sources.audio_url import fetching_audio
 from engine.sources.drive_socket import PATH, DriveSockets, serving_drives
 from engine.sources.plugged_voice import plugged_voice
 from engine.sources.speaker import Mute, Speaker
 from engine.tasks.callbacks import Notices, Receiver, sending_callbacks
-
-FETCH_TIMEOUT_S = 10.0
-MAX_REDIRECTS = 5
+from engine.throttle import failures_of_callers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,7 @@ async def running(
             identity=identity_of(settings),
             host=settings.host,
             limit=RateLimit(clock),
+            door=ThrottledDoor(clock),
             notices=callbacks,
             faults=faults,
             clock=clock,
@@ -71,6 +71,7 @@ async def serving(
     identity: Identity,
     host: str,
     limit: CallLimit,
+    door: Door,
     notices: Notices,
     faults: Faults,
     clock: Clock,
@@ -82,12 +83,16 @@ async def serving(
     """
     tokens = DriveTokens(now=steady_time(clock))
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_audio_client())
+        audio_files = await stack.enter_async_context(fetching_audio(settings.audio_networks))
         broadcast = await stack.enter_async_context(
             broadcasting(settings, clock=clock, notices=notices, faults=faults)
         )
         sockets = DriveSockets(
-            tasks=broadcast.tasks, tokens=tokens, faults=faults, drive_ids=settings.drive_ids
+            tasks=broadcast.tasks,
+            tokens=tokens,
+            failures=failures_of_callers(clock),
+            faults=faults,
+            drive_ids=settings.drive_ids,
         )
         drive_port = await stack.enter_async_context(
             serving_drives(
@@ -101,7 +106,7 @@ async def serving(
             tasks=broadcast.tasks,
             tokens=tokens,
             speaker=speaker,
-            client=client,
+            audio_files=audio_files,
             drive_address=f"wss://{settings.public_address(drive_port)}{PATH}",
         )
         application = make_application(
@@ -112,10 +117,9 @@ async def serving(
                 limit=limit,
                 clock=clock,
             ),
-            _whep(settings, broadcast, clock),
-            RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings),
-            FaultSwitches(faults),
+            _whep(settings, broadcast, clock, door),
             HealthPage(broadcast),
+            *_debugging(settings, broadcast, faults),
         )
         # After HTTP is closed: a drive that blocks its sender is released only when it ends.
         stack.push_async_callback(broadcast.tasks.stop_all)
@@ -142,22 +146,26 @@ def engine_at(
     )
 
 
-def _audio_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        timeout=FETCH_TIMEOUT_S,
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        trust_env=False,
-    )
-
-
-def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock) -> Whep:
-    return Whep(
-        tasks=broadcast.tasks,
-        viewers=broadcast.viewers,
-        clock=clock,
+def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock, door: Door) -> Whep:
+    steady = steady_time(clock)
+    tokens = ViewerTokens(
         app_id=settings.app_id,
         server_secret=settings.server_secret.get_secret_value(),
+        # Issued before the wall clock was set, or after.
+        now=lambda: min(clock.time(), steady()),
+    )
+    return Whep(tasks=broadcast.tasks, viewers=broadcast.viewers, tokens=tokens, door=door)
+
+
+def _debugging(
+    settings: EngineSettings, broadcast: Broadcast, faults: Faults
+) -> Sequence[RouteGroup]:
+    if settings.debug_token is None:
+        return ()
+    access = DebugAccess(settings.debug_token.get_secret_value())
+    return (
+        RecordingDesk(tasks=broadcast.tasks, recordings=broadcast.recordings, access=access),
+        FaultSwitches(faults, access),
     )
 
 

@@ -56,7 +56,10 @@ async def broadcasting(
     async with AsyncExitStack() as stack:
         stack.enter_context(loopback_candidates(settings.public_host))
         recordings = stack.enter_context(
-            keeping_recordings(settings.recordings_dir, settings.recordings_bytes)
+            # What nobody may listen to is not kept.
+            keeping_recordings(
+                settings.recordings_dir, settings.recordings_bytes if settings.debug_token else 0
+            )
         )
         studio = stack.enter_context(open_studio())
         playout_clock = await stack.enter_async_context(running_playout_clock())

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -17,10 +17,17 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from engine.face.layout import Layout
 from engine.tasks.drives import DriveIds
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "ENGINE_"
 QUOTES = "\"'`“”‘’"
@@ -104,6 +111,17 @@ class EngineSettings(BaseSettings):
     voice_key: SecretStr | None = Field(
         None, description="the bearer key of that API, ASCII without spaces, if any"
     )
+    debug_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="a token of 16 or more ASCII characters without spaces that switches faults"
+        " and recordings on, for tests; without one there are none",
+    )
+    audio_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="networks such as 10.0.0.0/8, separated by commas, that DriveByAudio may fetch"
+        " files from besides the public internet",
+    )
     max_tasks: int = Field(
         10, ge=1, le=1000, description="how many tasks may live at once, 1 to 1000"
     )
@@ -145,6 +163,13 @@ class EngineSettings(BaseSettings):
             raise ValueError("not one line of plain text")
         return value
 
+    @field_validator("audio_networks", mode="before")
+    @classmethod
+    def _split(cls, networks: Any) -> Any:
+        if not isinstance(networks, str):
+            return networks
+        return [each.strip() for each in networks.split(",") if each.strip()]
+
     @field_validator("host", "public_host")
     @classmethod
     def _check_host(cls, host: str) -> str:
@@ -162,7 +187,7 @@ class EngineSettings(BaseSettings):
             raise ValueError("holds a password")
         return url
 
-    @field_validator("server_secret", "callback_secret", "voice_key")
+    @field_validator("server_secret", "callback_secret", "voice_key", "debug_token")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         # The server secret is also the AES key of viewer tokens, byte by byte.

@@ -34,6 +34,7 @@ class Recording:
             return
         if self._file is None:
             self.sample_rate = sample_rate
+            self._path.touch(mode=0o600)
             self._file = self._path.open("wb", buffering=256 * 1024)
         self._file.write(pcm)
         self.size += len(pcm)

@@ -1,114 +1,75 @@
-"""Viewer tokens (Token04): which can be trusted, and what they allow.
+"""The engine's tokens: JWTs, each good for one purpose.
 
-Only the authenticated cipher (GCM) is accepted. The cloud's other one (CBC) lets the holder of a
-token alter it, and any difference between two refusals, even in time, would reveal how. So every
-untrusted token is refused in the same way, after the same work.
+A token has no say in how it is checked: the algorithm is HS256, and the key is that of the purpose.
+Nothing of it is believed, nor even parsed as claims, before its signature is found right, and every
+token that cannot be trusted raises the same error.
 """
 
-import base64
-import binascii
-import struct
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import BaseModel, StrictInt, StrictStr, ValidationError
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
 
-PREFIX = "04"
-LOGIN = "1"
-GCM_TRAILER = b"\x01"
-NONCE_BYTES = 12
-TAG_BYTES = 16
+ALGORITHM = "HS256"
+KEY_BYTES = 32
+CHECKED = ("aud", "exp")
+
+
+class Purpose(StrEnum):
+    """What a token is for; its `aud`, and part of its key."""
+
+    VIEWER = "viewer"
+    DRIVE = "drive"
 
 
 class InvalidToken(Exception):
-    """The token cannot be trusted: it is not from this application, or has expired."""
+    """The token cannot be trusted: it is not ours, has expired, or is for another purpose."""
 
     def __init__(self) -> None:
         super().__init__("the token is not valid")
 
 
-class ForeignToken(Exception):
-    """The token is genuine, but not for this room or not for logging in."""
-
-
-class _Privileges(BaseModel):
-    room_id: StrictStr
-    privilege: dict[str, int] = {}
-    stream_id_list: list[str] | None = None
-
-
-class _Plaintext(BaseModel):
-    app_id: StrictInt
-    user_id: StrictStr
-    expire: StrictInt
-    payload: StrictStr = ""
+def derive_key(secret: bytes, purpose: Purpose) -> bytes:
+    """Return the key of a purpose; it reveals neither the secret nor any other key."""
+    info = f"parley engine token: {purpose}".encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sealed:
-    """A token as written: its expiry outside the cipher, the nonce, ciphertext and tag."""
+class Tokens:
+    """Issues and reads the tokens of one purpose."""
 
-    expire: int
-    nonce: bytes
-    ciphertext: bytes
+    purpose: Purpose
+    secret: bytes = field(repr=False)
+    now: Callable[[], float]
+    """Unix seconds."""
 
+    def issue(self, claims: Mapping[str, Any], *, life_s: int) -> str:
+        """Return a token with these claims that is good for so many seconds."""
+        ours = {"aud": self.purpose.value, "exp": int(self.now()) + life_s}
+        return jwt.encode({"alg": ALGORITHM}, {**claims, **ours}, self._key())
 
-# Anything that is not a token is treated like a forged one.
-_FORGED = _Sealed(expire=0, nonce=bytes(NONCE_BYTES), ciphertext=bytes(TAG_BYTES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerToken:
-    """What a genuine token grants; without a payload, any room, as in the cloud."""
-
-    user_id: str
-    expire_time: int
-    payload: str
-
-    def require_login(self, room_id: str) -> None:
-        """Raise `ForeignToken` unless the holder may log in to the room."""
-        if not self.payload:
-            return
-        try:
-            granted = _Privileges.model_validate_json(self.payload)
-        except ValidationError:
-            raise ForeignToken("the token's payload names no rights") from None
-        if granted.room_id != room_id:
-            raise ForeignToken("the token is for another room")
-        if granted.privilege.get(LOGIN) != 1:
-            raise ForeignToken("the token does not allow to log in")
-
-
-def read_token(token: str, *, app_id: int, server_secret: str, now: float) -> ViewerToken:
-    """Decrypt and verify a token; raises `InvalidToken` if it cannot be trusted."""
-    sealed = _unpack(token)
-    try:
-        claims = _Plaintext.model_validate_json(
-            AESGCM(server_secret.encode()).decrypt(sealed.nonce, sealed.ciphertext, None)
+    def read(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a token; raises `InvalidToken`."""
+        rules = jwt.JWTClaimsRegistry(
+            now=lambda: int(self.now()),
+            aud={"essential": True, "value": self.purpose.value},
+            exp={"essential": True},
         )
-    except (InvalidTag, ValueError):
-        raise InvalidToken from None
-    # The expiry outside the cipher is not authenticated and must not extend the lifetime.
-    is_good = claims.app_id == app_id and sealed.expire == claims.expire and now < claims.expire
-    if not is_good or not claims.user_id:
-        raise InvalidToken
-    return ViewerToken(user_id=claims.user_id, expire_time=claims.expire, payload=claims.payload)
+        try:
+            claims = jwt.decode(token, self._key(), algorithms=[ALGORITHM]).claims
+            # Not when it was issued: the issuer's clock may be ahead of ours, or have been set.
+            rules.validate({name: claims[name] for name in CHECKED if name in claims})
+        except (JoseError, ValueError, TypeError, RecursionError):
+            # TypeError: the members of a header are used before their types are checked.
+            raise InvalidToken from None
+        return claims
 
-
-def _unpack(token: str) -> _Sealed:
-    try:
-        packed = base64.b64decode(token.removeprefix(PREFIX), validate=True)
-        expire, nonce_length = struct.unpack_from(">qH", packed, 0)
-        (length,) = struct.unpack_from(">H", packed, 10 + nonce_length)
-    except (binascii.Error, ValueError, struct.error):
-        return _FORGED
-    start = 12 + nonce_length
-    nonce, ciphertext = packed[10 : start - 2], packed[start : start + length]
-    is_whole = (
-        token.startswith(PREFIX)
-        and nonce_length == NONCE_BYTES
-        and len(ciphertext) == length >= TAG_BYTES
-        and packed[start + length :] == GCM_TRAILER
-    )
-    return _Sealed(expire=expire, nonce=nonce, ciphertext=ciphertext) if is_whole else _FORGED
+    def _key(self) -> OctKey:
+        return OctKey.import_key(derive_key(self.secret, self.purpose))

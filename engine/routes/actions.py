@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import httpx
-
 from engine.audio.sound import VoiceChannel
 from engine.contract import parameters as ask
 from engine.contract.codes import Code, Refusal
 from engine.contract.drive_token import DriveTokens
 from engine.routes.preview_videos import preview_address
-from engine.sources.audio_url import feed_audio_url
+from engine.sources.audio_url import AudioFiles
 from engine.sources.speaker import Speaker, Timbre, feed_speech
 from engine.tasks.digital_humans import DIGITAL_HUMANS, DigitalHuman, find_digital_human
 from engine.tasks.drives import Drive
@@ -34,7 +32,7 @@ class Actions:
     tasks: Tasks
     tokens: DriveTokens
     speaker: Speaker
-    client: httpx.AsyncClient
+    audio_files: AudioFiles
     drive_address: str
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -144,10 +142,9 @@ class Actions:
     async def drive_by_audio(self, request: ask.DriveByAudio, base_url: str) -> Data:
         stage = self.tasks.get(request.task_id).require_stage()
         feeder = partial(
-            feed_audio_url,
+            self.audio_files.feed,
             url=request.audio_url,
             voice_channel=VoiceChannel(request.voice_channel),
-            client=self.client,
         )
         drive = stage.add("DriveByAudio", ORDERS[request.interrupt_mode], feeder)
         return {"DriveId": drive.drive_id}

@@ -1,7 +1,7 @@
-"""For tests and debugging, from this machine only: faults and recordings."""
+"""For tests and debugging, where a token is set: faults and recordings."""
 
+import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from engine.audio.recordings import Recordings
 from engine.contract.codes import Refusal
 from engine.contract.faults import FaultList
 from engine.contract.parameters import describe
+from engine.routes.door import Endpoint
 from engine.routes.request_body import BodyRefused, read_body
 from engine.tasks.drives import Drive, DriveStatus
 from engine.tasks.lifecycle import Tasks
@@ -20,6 +21,28 @@ from engine.tasks.task import Task
 
 MAX_BODY_BYTES = 64 * 1024
 NOT_FOUND = "no such recording\n"
+
+
+class DebugAccess:
+    """Who may use these endpoints: programs of this machine that have the token."""
+
+    def __init__(self, token: str) -> None:
+        self._credential = f"Bearer {token}".encode()
+
+    def guard(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint that refuses everybody else."""
+
+        async def guarded(request: Request) -> Response:
+            # The host, too: a page of a stranger may have its name resolve to this machine.
+            named = (request.client.host if request.client else "", request.url.hostname or "")
+            if not all(map(_is_loopback, named)):
+                return PlainTextResponse("only from this machine\n", status_code=403)
+            given = request.headers.get("Authorization", "").encode()
+            if not hmac.compare_digest(given, self._credential):
+                return PlainTextResponse("a debug token is required\n", status_code=401)
+            return await endpoint(request)
+
+        return guarded
 
 
 class FaultBoard(Protocol):
@@ -35,12 +58,15 @@ class FaultBoard(Protocol):
 class FaultSwitches:
     """`/faults`."""
 
-    def __init__(self, board: FaultBoard) -> None:
+    def __init__(self, board: FaultBoard, access: DebugAccess) -> None:
         self._board = board
+        self._access = access
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        return [Route("/faults", local_only(self._change), methods=["GET", "PUT", "DELETE"])]
+        return [
+            Route("/faults", self._access.guard(self._change), methods=["GET", "PUT", "DELETE"])
+        ]
 
     async def _change(self, request: Request) -> Response:
         match request.method:
@@ -67,16 +93,17 @@ class FaultSwitches:
 class RecordingDesk:
     """`/recordings`."""
 
-    def __init__(self, *, tasks: Tasks, recordings: Recordings) -> None:
+    def __init__(self, *, tasks: Tasks, recordings: Recordings, access: DebugAccess) -> None:
+        self._access = access
         self._tasks = tasks
         self._recordings = recordings
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
         return [
-            Route("/recordings", local_only(self._find), methods=["GET"]),
-            Route("/recordings/{task_id}", local_only(self._show_task), methods=["GET"]),
-            Route("/recordings/{task_id}/{name}", local_only(self._play), methods=["GET"]),
+            Route("/recordings", self._access.guard(self._find), methods=["GET"]),
+            Route("/recordings/{task_id}", self._access.guard(self._show_task), methods=["GET"]),
+            Route("/recordings/{task_id}/{name}", self._access.guard(self._play), methods=["GET"]),
         ]
 
     async def _find(self, request: Request) -> Response:
@@ -127,23 +154,14 @@ class RecordingDesk:
         }
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def local_only(endpoint: Endpoint) -> Endpoint:
-    """Return an endpoint that refuses callers from other machines."""
-
-    async def guarded(request: Request) -> Response:
-        if request.client is None or not _is_loopback(request.client.host):
-            return PlainTextResponse("only from this machine\n", status_code=403)
-        return await endpoint(request)
-
-    return guarded
+def debug_headers(token: str) -> dict[str, str]:
+    """Return what a program sends along."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

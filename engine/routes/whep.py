@@ -4,9 +4,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from engine.clock import Clock, steady_time
 from engine.contract.codes import Code, Refusal
-from engine.contract.token import ForeignToken, InvalidToken, read_token
+from engine.contract.token import InvalidToken
+from engine.contract.viewer_token import ForeignToken, ViewerTokens
+from engine.routes.door import Door
 from engine.routes.face_files import face_address
 from engine.routes.request_body import BodyRefused, read_body
 from engine.tasks.digital_humans import choose_scene
@@ -18,7 +19,7 @@ from engine.viewing.viewers import (
     TooManyViewers,
     Viewer,
     Viewers,
-    read_candidates,
+    check_candidates,
 )
 
 SDP = "application/sdp"
@@ -53,23 +54,20 @@ class Denial(Exception):
 class Whep:
     """The endpoints of all streams."""
 
-    def __init__(
-        self, *, tasks: Tasks, viewers: Viewers, clock: Clock, app_id: int, server_secret: str
-    ) -> None:
+    def __init__(self, *, tasks: Tasks, viewers: Viewers, tokens: ViewerTokens, door: Door) -> None:
         self._tasks = tasks
+        self._door = door
         self._viewers = viewers
-        self._clock = clock
-        self._steady_time = steady_time(clock)
-        self._app_id = app_id
-        self._server_secret = server_secret
+        self._tokens = tokens
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
+        answer = self._door.guard(self._answer)
         return [
-            Route("/whep/{stream_id}", self._answer, methods=["POST", "OPTIONS"]),
+            Route("/whep/{stream_id}", answer, methods=["POST", "OPTIONS"]),
             Route(
                 "/whep/{stream_id}/{viewer_id}",
-                self._answer,
+                answer,
                 methods=["PATCH", "DELETE", "OPTIONS"],
             ),
         ]
@@ -114,12 +112,12 @@ class Whep:
         return Response(answer, status_code=201, media_type=SDP, headers=CORS | headers)
 
     async def _trickle(self, request: Request) -> Response:
-        viewer = self._find_viewer(request)
+        if self._known_viewer(request) is None:
+            raise Denial(404, "no such viewer")
         _require_type(request, FRAGMENT)
         try:
-            for candidate in read_candidates(await _read_text(request)):
-                await viewer.add_candidate(candidate)
-        except (BadOffer, ValueError) as error:
+            check_candidates(await _read_text(request))
+        except BadOffer as error:
             raise Denial(400, str(error)) from None
         return Response(status_code=204, headers=CORS)
 
@@ -129,12 +127,6 @@ class Whep:
         if viewer is not None:
             viewer.leave()
         return Response(status_code=200, headers=CORS)
-
-    def _find_viewer(self, request: Request) -> Viewer:
-        viewer = self._known_viewer(request)
-        if viewer is None:
-            raise Denial(404, "no such viewer")
-        return viewer
 
     def _known_viewer(self, request: Request) -> Viewer | None:
         # The address of a viewer cannot be guessed, so knowing it is permission enough.
@@ -147,20 +139,14 @@ class Whep:
         if scheme.lower() != "bearer" or not credential:
             raise Denial(401, "a viewer token is required", WWW_Authenticate="Bearer")
         try:
-            token = read_token(
-                credential.strip(),
-                app_id=self._app_id,
-                server_secret=self._server_secret,
-                # Issued before the wall clock was set, or after.
-                now=min(self._clock.time(), self._steady_time()),
-            )
+            token = self._tokens.read(credential.strip())
         except InvalidToken as error:
             raise Denial(401, str(error), WWW_Authenticate='Bearer error="invalid_token"') from None
         task = self._tasks.find_stream(request.path_params["stream_id"])
         if task is None:
             raise Denial(404, "no such stream")
         try:
-            token.require_login(task.room_id)
+            token.require_room(task.room_id)
         except ForeignToken as error:
             raise Denial(403, str(error)) from None
         try:

@@ -19,13 +19,15 @@ from websockets.http11 import Request, Response
 
 from engine.audio.sound import InputEnd, PcmFormat, PcmInput, VoiceChannel
 from engine.contract.codes import Refusal
-from engine.contract.drive_token import DriveTokens, InvalidDriveToken
+from engine.contract.drive_token import DriveTokens
 from engine.contract.faults import Faults, SocketDrop
 from engine.contract.parameters import describe, read_json
+from engine.contract.token import InvalidToken
 from engine.tasks.drives import Drive, DriveIds
 from engine.tasks.lifecycle import Tasks
 from engine.tasks.stage import Order
 from engine.tasks.task import Task
+from engine.throttle import Throttle, caller_at
 
 PATH = "/ws"
 ACTION = "DriveByWsStream"
@@ -133,8 +135,15 @@ class DriveSockets:
     """Serves the connections of all tasks."""
 
     def __init__(
-        self, *, tasks: Tasks, tokens: DriveTokens, faults: Faults, drive_ids: DriveIds
+        self,
+        *,
+        tasks: Tasks,
+        tokens: DriveTokens,
+        failures: Throttle,
+        faults: Faults,
+        drive_ids: DriveIds,
     ) -> None:
+        self._failures = failures
         self._tasks = tasks
         self._drive_ids = drive_ids
         self._tokens = tokens
@@ -147,11 +156,15 @@ class DriveSockets:
         path, _, query = request.path.partition("?")
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
+        caller = caller_at(connection.remote_address[0])
+        if not self._failures.allows(caller):
+            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many bad tokens\n")
         token = parse_qs(query).get("Token", [""])[0]
         try:
             task = self._tasks.get(self._tokens.read(token))
             task.require_stage()
-        except InvalidDriveToken:
+        except InvalidToken:
+            self._failures.count(caller)
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Token is not valid\n")
         except Refusal as refusal:
             return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal.message}\n")

@@ -13,7 +13,6 @@ import structlog
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
-    RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -32,8 +31,8 @@ CONNECT_S = 20.0
 NEGOTIATE_S = 10.0
 MAX_QUEUED_PACKETS = 50
 MAX_VIEWERS = 32
-# In a candidate line: foundation, component, transport, priority, then the host.
-HOST_FIELD = 4
+# Sound, picture and poses, and as many again that are answered `inactive`.
+MAX_SECTIONS = 6
 
 log = structlog.get_logger()
 
@@ -161,7 +160,7 @@ class Viewer:
             case Output.BLENDSHAPE if not _has_channel(description):
                 raise BadOffer("the offer has no data channel")
         await self._peer.setRemoteDescription(
-            RTCSessionDescription(sdp=_usable_candidates(offer), type="offer")
+            RTCSessionDescription(sdp=without_candidates(offer), type="offer")
         )
         sender = self._peer.addTrack(self._sound)
         if self._output is Output.BLENDSHAPE:
@@ -181,10 +180,6 @@ class Viewer:
         transceiver.setCodecPreferences(_picture_codecs())
         # aiortc does not pass requests for key frames on to a track of packets.
         transceiver.sender._send_keyframe = self._picture.request_key  # type: ignore[method-assign]
-
-    async def add_candidate(self, candidate: RTCIceCandidate) -> None:
-        """Add one trickled candidate."""
-        await self._peer.addIceCandidate(candidate)
 
     async def watch(self, stage: Stage) -> None:
         """Send until the viewer leaves, disappears, or fails to connect."""
@@ -250,14 +245,16 @@ class Viewers:
         if sum(stream == task.stream_id for stream, _ in self._viewers) >= MAX_VIEWERS:
             raise TooManyViewers
         viewer = Viewer(secrets.token_urlsafe(16), output)
+        # The place is taken before the first await, so that no two offers get the same one.
+        self._viewers[task.stream_id, viewer.viewer_id] = viewer
         try:
             answer = await viewer.answer(offer)
         except BaseException:
+            del self._viewers[task.stream_id, viewer.viewer_id]
             await viewer.close()
             raise
         if viewer.has_picture:
             stage.prepare_picture()
-        self._viewers[task.stream_id, viewer.viewer_id] = viewer
         self._group.create_task(self._keep(task, stage, viewer))
         return viewer.viewer_id, answer
 
@@ -313,23 +310,39 @@ def _address_of(host: str) -> str | None:
     return addresses[0][1]
 
 
-def read_candidates(fragment: str) -> list[RTCIceCandidate]:
-    """Return the candidates of a trickle-ice-sdpfrag body; raises `BadOffer`."""
-    candidates, mid = [], None
-    for line in _usable_candidates(fragment).splitlines():
+def check_candidates(fragment: str) -> None:
+    """Check a trickle-ice-sdpfrag body; raises `BadOffer`."""
+    mid = None
+    for line in fragment.splitlines():
         if line.startswith("a=mid:"):
             mid = line.removeprefix("a=mid:").strip()
         elif line.startswith("a=candidate:"):
             try:
-                candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+                candidate_from_sdp(line.removeprefix("a=candidate:"))
             except (ValueError, IndexError, AssertionError):
                 raise BadOffer("a candidate line is malformed") from None
-            candidate.sdpMid = mid
-            candidates.append(candidate)
-    return candidates
+            if mid is None:
+                raise BadOffer("a candidate has no section")
+
+
+def without_candidates(offer: str) -> str:
+    """Return an offer without addresses.
+
+    Whatever it names would get packets from us, whoever lives there. A viewer needs none: it
+    reaches us at the candidates of the answer, and ICE answers only to where a check with the
+    session's password came from. Without the end mark, ICE waits for that.
+    """
+    lines = (
+        line
+        for line in offer.splitlines()
+        if not line.startswith(("a=candidate:", "a=end-of-candidates"))
+    )
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _check_offer(offer: SessionDescription) -> None:
+    if len(offer.media) > MAX_SECTIONS:
+        raise BadOffer(f"the offer has more than {MAX_SECTIONS} sections")
     sounds = [media for media in offer.media if media.kind == "audio"]
     if not any(codec.name.lower() == "opus" for media in sounds for codec in media.rtp.codecs):
         raise BadOffer("the offer has no audio section with Opus")
@@ -359,26 +372,3 @@ def _is_fit(media: MediaDescription) -> bool:
 def _picture_codecs() -> list[RTCRtpCodecCapability]:
     codecs = RTCRtpSender.getCapabilities("video").codecs
     return [codec for codec in codecs if codec.mimeType in ("video/VP8", "video/rtx")]
-
-
-def _usable_candidates(text: str) -> str:
-    # Browsers hide addresses behind .local names, which resolve slowly if at all. With names and
-    # the end mark left out, such a viewer still connects: it reaches us, and ICE learns from that.
-    lines = (
-        line
-        for line in text.splitlines()
-        if not line.startswith("a=end-of-candidates")
-        and not (line.startswith("a=candidate:") and _names_host(line))
-    )
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _names_host(candidate: str) -> bool:
-    fields = candidate.split()
-    if len(fields) <= HOST_FIELD:
-        return False
-    try:
-        ipaddress.ip_address(fields[HOST_FIELD])
-    except ValueError:
-        return True
-    return False

@@ -1,7 +1,7 @@
 """The front: serves the API for all workers, which callers never see."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -17,14 +17,15 @@ from engine.contract.faults import (
     Stall,
 )
 from engine.routes.api import Api, RateLimit
-from engine.routes.application import HealthPage, make_application
-from engine.routes.debug import FaultSwitches
+from engine.routes.application import HealthPage, RouteGroup, make_application
+from engine.routes.debug import DebugAccess, FaultSwitches
+from engine.routes.door import ThrottledDoor
 from engine.serving.http import serving_http
 from engine.settings import EngineSettings
 from engine.tasks.callbacks import sending_callbacks
 from engine.workers.actions import RoutedActions
 from engine.workers.pool import Pool, keeping_workers
-from engine.workers.proxy import WorkerProxy
+from engine.workers.proxy import RecordingProxy, WhepProxy
 from engine.workers.registry import WorkerRegistry
 
 OF_WORKERS = SlowInit | InitFailure | SocketDrop | Stall
@@ -99,9 +100,9 @@ async def fronting(
                 limit=RateLimit(clock),
                 clock=clock,
             ),
-            WorkerProxy(registry=registry, pool=pool),
-            FaultSwitches(SharedFaults(faults, pool)),
+            WhepProxy(registry=registry, pool=pool, door=ThrottledDoor(clock)),
             HealthPage(health),
+            *_debugging(settings, SharedFaults(faults, pool), registry),
         )
         port = await stack.enter_async_context(
             serving_http(application, host=settings.host, port=settings.port)
@@ -112,3 +113,12 @@ async def fronting(
             drive_port=pool.workers[0].drive_port,
             health=health.figures,
         )
+
+
+def _debugging(
+    settings: EngineSettings, faults: SharedFaults, registry: WorkerRegistry
+) -> Sequence[RouteGroup]:
+    if settings.debug_token is None:
+        return ()
+    access = DebugAccess(settings.debug_token.get_secret_value())
+    return RecordingProxy(registry=registry, access=access), FaultSwitches(faults, access)

@@ -10,6 +10,7 @@ import structlog
 from engine.clock import Clock
 from engine.contract.codes import Code, Refusal
 from engine.contract.faults import FaultList
+from engine.routes.debug import debug_headers
 from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
 from engine.tasks.callbacks import Notice, Notices
@@ -103,8 +104,12 @@ class Pool:
                 self._notices.send(notice)
 
     async def _switch(self, worker: Worker) -> None:
+        if self._settings.debug_token is None:
+            return
+        headers = debug_headers(self._settings.debug_token.get_secret_value())
+        faults = self.faults.model_dump_json()
         try:
-            await worker.client.put("/faults", content=self.faults.model_dump_json())
+            await worker.client.put("/faults", content=faults, headers=headers)
         except httpx.HTTPError as error:
             log.warning("faults not switched", pid=worker.pid, error=type(error).__name__)
 

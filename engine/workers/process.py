@@ -15,6 +15,7 @@ from engine.clock import SystemClock
 from engine.contract.faults import Faults
 from engine.logs import configure_logs
 from engine.routes.api import Unlimited
+from engine.routes.door import OpenDoor
 from engine.serving.certificate import Identity
 from engine.settings import EngineSettings
 from engine.tasks.callbacks import Notice
@@ -83,6 +84,7 @@ async def _serve(
             identity=identity,
             host=LOOPBACK,
             limit=Unlimited(),
+            door=OpenDoor(),
             notices=line,
             faults=Faults(),
             clock=SystemClock(),

@@ -9,7 +9,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.contract.codes import Refusal
-from engine.routes.debug import local_only, not_found
+from engine.routes.debug import DebugAccess, not_found
+from engine.routes.door import Door
 from engine.routes.request_body import BodyRefused, read_body
 from engine.routes.whep import CORS, MAX_SDP_BYTES, PREFLIGHT, RETRY_AFTER_S, Denial
 from engine.workers.pool import Pool
@@ -33,33 +34,23 @@ RETURNED_HEADERS = (
 )
 
 
-class WorkerProxy:
-    """Forwards a request to its worker, and returns that worker's answer."""
+class WhepProxy:
+    """Forwards the requests of viewers to their task's worker."""
 
-    def __init__(self, *, registry: WorkerRegistry, pool: Pool) -> None:
+    def __init__(self, *, registry: WorkerRegistry, pool: Pool, door: Door) -> None:
+        self._door = door
         self._registry = registry
         self._pool = pool
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        return [*self._whep_routes(), *self._recording_routes()]
-
-    def _whep_routes(self) -> list[Route]:
+        view = self._door.guard(self._view)
         return [
-            Route("/whep/{stream_id}", self._view, methods=["POST", "OPTIONS"]),
+            Route("/whep/{stream_id}", view, methods=["POST", "OPTIONS"]),
             Route(
                 "/whep/{stream_id}/{viewer_id}",
-                self._view,
+                view,
                 methods=["PATCH", "DELETE", "OPTIONS"],
-            ),
-        ]
-
-    def _recording_routes(self) -> list[Route]:
-        return [
-            Route("/recordings", local_only(self._find_recordings), methods=["GET"]),
-            Route("/recordings/{task_id}", local_only(self._show_recordings), methods=["GET"]),
-            Route(
-                "/recordings/{task_id}/{name}", local_only(self._show_recordings), methods=["GET"]
             ),
         ]
 
@@ -77,6 +68,23 @@ class WorkerProxy:
             return await _forward(request, worker, body)
         except (Refusal, httpx.HTTPError, TimeoutError):
             return Denial(503, "no worker answers", Retry_After=RETRY_AFTER_S).response
+
+
+class RecordingProxy:
+    """Forwards requests for recordings to their task's worker."""
+
+    def __init__(self, *, registry: WorkerRegistry, access: DebugAccess) -> None:
+        self._registry = registry
+        self._access = access
+
+    def routes(self) -> list[Route]:
+        """Routes below the root of the application."""
+        find, show = map(self._access.guard, (self._find_recordings, self._show_recordings))
+        return [
+            Route("/recordings", find, methods=["GET"]),
+            Route("/recordings/{task_id}", show, methods=["GET"]),
+            Route("/recordings/{task_id}/{name}", show, methods=["GET"]),
+        ]
 
     async def _find_recordings(self, request: Request) -> Response:
         assignment = self._registry.find_past_stream(request.query_params.get("stream_id", ""))

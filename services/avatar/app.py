@@ -26,7 +26,7 @@ from services.avatar.vendor.drives import VendorDrives
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimits
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
-from services.avatar.viewers import Stage, Viewers
+from services.avatar.viewers import CloudTokens, EngineTokens, Stage, TokenFormat, Viewers
 from services.runtime.clock import SteadyClock
 from services.runtime.proxies import proxy_for
 from services.runtime.serving import Serving, ServingOptions, serving
@@ -129,10 +129,14 @@ def _proxy_of(settings: AvatarSettings) -> ProxyOf:
 def _viewers(settings: AvatarSettings) -> Viewers:
     return Viewers(
         credentials=settings.credentials,
-        mode=settings.resolved_token_mode,
+        token_format=_token_format(settings),
         default_ttl_s=settings.token_expire_seconds,
         stage=Stage(whep_url=settings.whep_url, express_server=settings.express_server),
     )
+
+
+def _token_format(settings: AvatarSettings) -> TokenFormat:
+    return EngineTokens() if settings.is_engine else CloudTokens(mode=settings.token_mode)
 
 
 def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:

@@ -106,7 +106,7 @@ class AvatarSettings(DatabaseSettings):
     token_mode: Mode = Field(
         Mode.CBC,
         description="cipher of viewer tokens for the cloud: cbc, which all its decoders support,"
-        " or gcm; the engine's are always gcm",
+        " or gcm",
     )
     express_server: SocketUrl = Field(
         "wss://webliveroom-api.zego.im/ws", description="server for the vendor's web SDK"
@@ -208,11 +208,6 @@ class AvatarSettings(DatabaseSettings):
         assert app_id is not None
         assert secret is not None
         return Credentials(app_id=app_id, server_secret=secret.get_secret_value())
-
-    @property
-    def resolved_token_mode(self) -> Mode:
-        """The cipher that the verifier of viewer tokens accepts."""
-        return Mode.GCM if self.is_engine else self.token_mode
 
     @property
     def resolved_cloud_url(self) -> str:

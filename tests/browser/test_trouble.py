@@ -1,6 +1,5 @@
 """What the page does when something goes wrong: it says so, and helps."""
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -42,7 +41,7 @@ async def test_busy_lines_can_be_tried_again(stack: Stack) -> None:
     fault = {"kind": "refuse", "action": "CreateDigitalHumanStreamTask"}
     async with (
         browsing() as page,
-        httpx.AsyncClient(base_url=stack.engine_url, trust_env=False) as engine,
+        stack.engine_client() as engine,
     ):
         await open_page(page, stack)
         refused = {"faults": [{**fault, "code": CONCURRENCY_EXCEEDED}]}

@@ -8,7 +8,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
@@ -99,7 +98,7 @@ async def client_of(stack: Stack) -> AsyncIterator[Client]:
 
 async def played(stack: Stack, stream_id: str) -> dict[str, Any]:
     """What the engine knows of a stream."""
-    async with httpx.AsyncClient(base_url=stack.engine_url, trust_env=False) as engine:
+    async with stack.engine_client() as engine:
         found = await engine.get("/recordings", params={"stream_id": stream_id})
         return dict(found.raise_for_status().json())
 

@@ -27,7 +27,7 @@ async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def engine(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the engine's debug routes; faults that a test switches on end with it."""
-    async with httpx.AsyncClient(base_url=stack.engine_url, timeout=10, trust_env=False) as client:
+    async with stack.engine_client() as client:
         yield client
         (await client.delete("/faults")).raise_for_status()
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import av
-import httpx
 import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -138,7 +137,7 @@ async def _call(stack: Stack, recording: dict[str, Any]) -> dict[str, Any]:
 
 async def _played(stack: Stack, stream_id: str) -> tuple[bytes, int]:
     """What the engine played of a stream's one reply, and its rate."""
-    async with httpx.AsyncClient(base_url=stack.engine_url, trust_env=False) as engine:
+    async with stack.engine_client() as engine:
         found = await engine.get("/recordings", params={"stream_id": stream_id})
         (drive,) = found.raise_for_status().json()["drives"]
         recording = (await engine.get(drive["wav"])).raise_for_status().content

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from engine.app import running
 from engine.serving.http import serving_http
 from engine.settings import EngineSettings
-from tests.support.engine_cloud import Cloud, ManualClock, Receiver
+from tests.support.engine_cloud import DEBUG_TOKEN, Cloud, ManualClock, Receiver
 
 APP_ID = 1234567890
 SERVER_SECRET = "0123456789abcdef0123456789abcdef"
@@ -58,9 +58,12 @@ async def open_cloud(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenCl
                 "callback_url": receiver.url,
                 "callback_secret": CALLBACK_SECRET,
                 "init_delay_s": 0,
+                "debug_token": DEBUG_TOKEN,
                 # A busy machine may not change what a test sees.
                 "max_late_share": 1,
                 "recordings_dir": tmp_path,
+                # Where the tests serve their files.
+                "audio_networks": ["127.0.0.0/8"],
                 **settings,
             }
             engine = await stack.enter_async_context(

@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from engine.audio.recordings import write_wav
 from engine.serving.http import serving_http
 from engine.sources.audio_url import MAX_FILE_BYTES
+from engine.sources.decoding_process import MAX_SOUND_S
 from tests.support.engine_cloud import Cloud, make_noise, make_tone
 
 MONO = make_noise(48000)
@@ -53,6 +55,8 @@ FILES = {
     "cut.wav": write_wav(MONO.tobytes(), 48000)[:20],
     "empty.wav": b"",
     "huge.wav": bytes(MAX_FILE_BYTES + 1),
+    # Small as a file, ten minutes as sound.
+    "long.wav": write_wav(bytes(2 * (MAX_SOUND_S + 1) * 100), 100),
 }
 
 
@@ -76,7 +80,9 @@ async def play(cloud: Cloud, url: str, status: int, **parameters: int) -> np.nda
     task_id = await cloud.go_on_air()
     data = await cloud.data("DriveByAudio", TaskId=task_id, AudioUrl=url, **parameters)
     await cloud.receiver.until_drive(data["DriveId"], status)
-    return await cloud.played(task_id, data["DriveId"])
+    played = await cloud.played(task_id, data["DriveId"])
+    await cloud.data("StopDigitalHumanStreamTask", TaskId=task_id)
+    return played
 
 
 @pytest.mark.parametrize("name", ["mono.wav", "moved.wav"])
@@ -116,3 +122,23 @@ async def test_interrupt_during_the_fetch(cloud: Cloud, files: str) -> None:
     await cloud.data("StopDigitalHumanStreamTask", TaskId=task_id)
     await cloud.receiver.until_task(task_id, 5)
     assert cloud.receiver.drive_statuses(data["DriveId"]) == [1, 4]
+
+
+async def test_a_file_that_asks_for_too_much_fails_the_drive(cloud: Cloud, files: str) -> None:
+    assert not len(await play(cloud, f"{files}/long.wav", 3))
+    assert np.array_equal(await play(cloud, f"{files}/mono.wav", 4), MONO)
+
+
+async def test_a_file_in_a_private_network_is_not_fetched(open_cloud: Any) -> None:
+    asked: list[str] = []
+
+    async def count(request: Request) -> Response:
+        asked.append(request.url.path)
+        return Response(FILES["mono.wav"])
+
+    application = Starlette(routes=[Route("/{name}", count)])
+    cloud = await open_cloud(audio_networks=[])
+    async with serving_http(application, host="127.0.0.1", port=0) as port:
+        for host in ("127.0.0.1", "localhost", "0", "2130706433", "[::ffff:127.0.0.1]"):
+            assert not len(await play(cloud, f"http://{host}:{port}/a.wav", 3))
+    assert asked == []

@@ -10,6 +10,7 @@ import pytest
 
 from engine.audio.sound import MAX_BUFFERED_S
 from tests.support.engine_cloud import (
+    DEBUG,
     Cloud,
     ManualClock,
     make_tone,
@@ -37,9 +38,9 @@ async def test_switches_are_shown_with_what_is_left_and_removed(cloud: Cloud) ->
     ]
     await cloud.set_faults(*faults)
     await cloud.call(LIST)
-    shown = (await cloud.http.get("/faults")).json()
+    shown = (await cloud.http.get("/faults", headers=DEBUG)).json()
     assert shown["faults"] == [{**faults[0], "count": 2}, faults[1]]
-    assert (await cloud.http.delete("/faults")).json() == {"faults": []}
+    assert (await cloud.http.delete("/faults", headers=DEBUG)).json() == {"faults": []}
     await cloud.data(LIST)
 
 
@@ -61,7 +62,7 @@ BAD_SWITCHES = [
 
 async def test_bad_switches_are_named(cloud: Cloud) -> None:
     for body, field in BAD_SWITCHES:
-        response = await cloud.http.put("/faults", content=body)
+        response = await cloud.http.put("/faults", content=body, headers=DEBUG)
         assert response.status_code == 400, body
         assert [error["field"] for error in response.json()["errors"]] == [field]
 

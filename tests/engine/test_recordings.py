@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.audio.recordings import keeping_recordings
-from tests.support.engine_cloud import Cloud, make_noise, make_tone
+from tests.support.engine_cloud import DEBUG, Cloud, make_noise, make_tone
 
 MEGABYTE = 2**20
 
@@ -15,7 +15,9 @@ async def test_found_by_task_and_by_stream(cloud: Cloud) -> None:
     drive_id = await cloud.play(task_id, make_tone(0.1).tobytes())
     await cloud.receiver.until_drive(drive_id, 4)
     by_task = await cloud.recording(task_id)
-    by_stream = (await cloud.http.get("/recordings", params={"stream_id": "stream-7"})).json()
+    by_stream = (
+        await cloud.http.get("/recordings", params={"stream_id": "stream-7"}, headers=DEBUG)
+    ).json()
     assert by_stream == by_task
     assert (by_task["stream_id"], by_task["room_id"]) == ("stream-7", "room-7")
     [drive] = by_task["drives"]
@@ -23,7 +25,9 @@ async def test_found_by_task_and_by_stream(cloud: Cloud) -> None:
     assert drive["started_time"] < drive["ended_time"]
     assert drive["wav"] == f"/recordings/{task_id}/{drive_id}.wav"
     await cloud.data("StopDigitalHumanStreamTask", TaskId=task_id)
-    after = (await cloud.http.get("/recordings", params={"stream_id": "stream-7"})).json()
+    after = (
+        await cloud.http.get("/recordings", params={"stream_id": "stream-7"}, headers=DEBUG)
+    ).json()
     assert after["drives"] == by_task["drives"]
 
 
@@ -31,7 +35,9 @@ async def test_the_living_task_of_a_stream_hides_the_earlier_one(cloud: Cloud) -
     earlier = await cloud.go_on_air("stream-7")
     await cloud.data("StopDigitalHumanStreamTask", TaskId=earlier)
     living = await cloud.go_on_air("stream-7")
-    found = (await cloud.http.get("/recordings", params={"stream_id": "stream-7"})).json()
+    found = (
+        await cloud.http.get("/recordings", params={"stream_id": "stream-7"}, headers=DEBUG)
+    ).json()
     assert found["task_id"] == living
 
 
@@ -45,7 +51,7 @@ async def test_unknown_ones_are_not_found(cloud: Cloud) -> None:
         f"/recordings/{task_id}/none.wav",
         f"/recordings/{task_id}/..%2f..%2fetc%2fpasswd",
     ):
-        assert (await cloud.http.get(path)).status_code == 404, path
+        assert (await cloud.http.get(path, headers=DEBUG)).status_code == 404, path
 
 
 async def test_drive_that_was_not_played_has_an_empty_recording(cloud: Cloud) -> None:

@@ -16,6 +16,8 @@ from engine.settings import EngineSettings
 from engine.workers.front import fronting
 from tests.engine.conftest import APP_ID, CALLBACK_SECRET, SERVER_SECRET, receiving
 from tests.support.engine_cloud import (
+    DEBUG,
+    DEBUG_TOKEN,
     Cloud,
     Receiver,
     Viewer,
@@ -50,6 +52,7 @@ async def running_front(
         "callback_url": receiver.url,
         "callback_secret": CALLBACK_SECRET,
         "init_delay_s": 0,
+        "debug_token": DEBUG_TOKEN,
         "max_late_share": 1,
         "recordings_dir": recordings,
         "workers": 2,
@@ -196,7 +199,7 @@ async def test_viewers_are_passed_to_the_worker_of_their_stream(front: Cloud) ->
 async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:
     await front.go_on_air("stream-1")
     token = make_viewer_token(front.engine)
-    foreign = make_viewer_token(front.engine, room_id="another")
+    foreign = make_viewer_token(front.engine, room="another")
     for stream_id, bearer, content_type, status in [
         ("stream-1", "-", "application/sdp", 401),
         ("stream-1", "nonsense", "application/sdp", 401),
@@ -266,7 +269,7 @@ async def test_faults_reach_the_workers(front: Cloud) -> None:
         assert failed["Detail"]["FailReason"] == "scripted"
     told = [front.receiver.task_statuses(task_id) for task_id in task_ids]
     assert sorted(told) == [[1, 2], [2]]
-    assert (await front.http.delete("/faults")).json() == {"faults": []}
+    assert (await front.http.delete("/faults", headers=DEBUG)).json() == {"faults": []}
     await front.go_on_air("stream-3")
 
 

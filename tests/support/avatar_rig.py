@@ -21,6 +21,7 @@ from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from engine.app import Engine
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
+from tests.support.engine_cloud import DEBUG
 
 APP_ID = 1234567890
 SERVER_SECRET = "0123456789abcdef0123456789abcdef"
@@ -94,7 +95,7 @@ class Rig:
 
     async def set_faults(self, *faults: dict[str, Any]) -> None:
         """Switch these faults of the engine on, and all others off."""
-        response = await self.http.put("/faults", json={"faults": list(faults)})
+        response = await self.http.put("/faults", json={"faults": list(faults)}, headers=DEBUG)
         assert response.status_code == 200, response.text
 
     async def start(self, stream_id: str = "stream-1") -> str:
@@ -116,7 +117,7 @@ class Rig:
 
     async def recorded(self, avatar_id: str) -> list[dict[str, Any]]:
         """Return the engine's report on an avatar's drives, which violated no rule."""
-        response = await self.http.get(f"/recordings/{avatar_id}")
+        response = await self.http.get(f"/recordings/{avatar_id}", headers=DEBUG)
         body = response.json()
         assert body["violations"] == []
         drives: list[dict[str, Any]] = body["drives"]
@@ -124,7 +125,7 @@ class Rig:
 
     async def played(self, drive: dict[str, Any]) -> bytes:
         """The audio that the engine played for a recorded drive."""
-        response = await self.http.get(drive["wav"])
+        response = await self.http.get(drive["wav"], headers=DEBUG)
         with wave.open(io.BytesIO(response.content)) as file:
             return bytes(file.readframes(file.getnframes()))
 

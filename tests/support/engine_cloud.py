@@ -1,13 +1,11 @@
 """A client of the engine's API, a receiver of its callbacks, and a clock to move it with."""
 
 import asyncio
-import base64
 import hashlib
 import io
 import json
 import secrets
 import ssl
-import struct
 import time
 import wave
 from collections.abc import AsyncIterator, Callable
@@ -24,15 +22,18 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 from websockets.asyncio.client import ClientConnection, connect
 
 from engine.app import Engine
+from engine.contract.token import Purpose, Tokens
 
 PERSON = "parley_mia"
+DEBUG_TOKEN = "debug-token-of-tests"
+DEBUG = {"Authorization": f"Bearer {DEBUG_TOKEN}"}
+"""The headers that open the engine's faults and recordings."""
 
 Samples = NDArray[np.int16]
 Bodies = list[dict[str, Any]]
@@ -218,7 +219,7 @@ class Cloud:
         return drive_id
 
     async def recording(self, task_id: str) -> dict[str, Any]:
-        response = await self.http.get(f"/recordings/{task_id}")
+        response = await self.http.get(f"/recordings/{task_id}", headers=DEBUG)
         assert response.status_code == 200
         body: dict[str, Any] = response.json()
         return body
@@ -231,7 +232,7 @@ class Cloud:
 
     async def played(self, task_id: str, drive_id: str) -> Samples:
         """The recorded samples of a drive."""
-        wav = await self.http.get(f"/recordings/{task_id}/{drive_id}.wav")
+        wav = await self.http.get(f"/recordings/{task_id}/{drive_id}.wav", headers=DEBUG)
         assert wav.status_code == 200
         with wave.open(io.BytesIO(wav.content)) as file:
             return np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -250,7 +251,7 @@ class Cloud:
         return await self.http.post(f"/whep/{stream_id}", content=offer, headers=headers)
 
     async def set_faults(self, *faults: dict[str, Any]) -> None:
-        response = await self.http.put("/faults", json={"faults": list(faults)})
+        response = await self.http.put("/faults", json={"faults": list(faults)}, headers=DEBUG)
         assert response.status_code == 200, response.text
 
 
@@ -301,38 +302,30 @@ def make_noise(samples: int) -> Samples:
 def make_viewer_token(
     engine: Engine,
     *,
-    room_id: str = "room-1",
-    login: int = 1,
-    life_s: int = 600,
     now: float | None = None,
+    life_s: int = 600,
     secret: str | None = None,
-    payload: str | None = None,
+    purpose: Purpose = Purpose.VIEWER,
+    **changes: Any,
 ) -> str:
-    """A Token04 (GCM) for a viewer of a room; an empty payload opens any room."""
-    ctime = int(time.time() if now is None else now)
-    if payload is None:
-        payload = json.dumps({"room_id": room_id, "privilege": {"1": login, "2": 0}})
-    plaintext = json.dumps(
-        {
-            "app_id": engine.app_id,
-            "user_id": "viewer",
-            "nonce": secrets.randbits(31),
-            "ctime": ctime,
-            "expire": ctime + life_s,
-            "payload": payload,
-        }
+    """A token for a viewer of room-1; a changed claim that is None is left out."""
+    issued = time.time() if now is None else now
+    tokens = Tokens(
+        purpose=purpose, secret=(secret or engine.server_secret).encode(), now=lambda: issued
     )
-    iv = secrets.token_bytes(12)
-    sealed = AESGCM((secret or engine.server_secret).encode()).encrypt(iv, plaintext.encode(), None)
-    packed = struct.pack(">qH", ctime + life_s, len(iv)) + iv
-    packed += struct.pack(">H", len(sealed)) + sealed + b"\1"
-    return "04" + base64.b64encode(packed).decode()
+    claims = {"iss": str(engine.app_id), "sub": "viewer", "room": "room-1", **changes}
+    return tokens.issue(
+        {name: value for name, value in claims.items() if value is not None}, life_s=life_s
+    )
 
 
 class Viewer:
     """A WHEP player that receives the engine's sound and, on request, its picture."""
 
-    def __init__(self, cloud: Cloud, stream_id: str, *, sees: bool = False) -> None:
+    def __init__(
+        self, cloud: Cloud, stream_id: str, *, sees: bool = False, named: str = ""
+    ) -> None:
+        """`named` are candidate lines for its offer, besides its own."""
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.address = ""
         self.frames = 0
@@ -340,6 +333,7 @@ class Viewer:
         self._cloud = cloud
         self._stream_id = stream_id
         self._sees = sees
+        self._named = named
         self._watching: asyncio.Task[None] | None = None
         self._level = 0.0
         self._changed = asyncio.Condition()
@@ -351,7 +345,8 @@ class Viewer:
         if self._sees:
             self.peer.addTransceiver("video", direction="recvonly")
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        response = await self._cloud.post_offer(self._stream_id, self.peer.localDescription.sdp)
+        offer = self.peer.localDescription.sdp + self._named
+        response = await self._cloud.post_offer(self._stream_id, offer)
         assert response.status_code == 201, response.text
         self.address = response.headers["Location"]
         await self.peer.setRemoteDescription(

@@ -10,18 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+
 from parley.processes import Command, Running, running
 from parley.readiness import until_answering, until_serving
 from services.speech.embedded.library import LibrarySettings
 from tests.support.compose import ROOT, Composition, Service, localized, required_variables
 from tests.support.confinement import Confinement, confining
 
+DEBUG_TOKEN = "debug-token-of-tests"
 READY_TIMEOUT_S = 120.0
 STOP_GRACE_S = 20.0
 # Tests share the machine with each other. Its load is no reason to refuse tasks, and a model that
 # computes in threads waits for the slowest of them at every step: one is faster than two where
 # another process has a core.
-SHARING = {"engine": {"ENGINE_MAX_LATE_SHARE": "1"}, "speech": {"SPEECH_THREADS": "1"}}
+SHARING = {
+    "engine": {"ENGINE_MAX_LATE_SHARE": "1", "ENGINE_DEBUG_TOKEN": DEBUG_TOKEN},
+    "speech": {"SPEECH_THREADS": "1"},
+}
 # What every process of this machine has; all else comes from the compose file.
 SYSTEM_VARIABLES = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
 
@@ -49,6 +55,15 @@ class Stack:
     def engine_url(self) -> str:
         """Address of the engine."""
         return f"http://{self.target('engine')}"
+
+    def engine_client(self, *, timeout_s: float = 10.0) -> httpx.AsyncClient:
+        """Return a client of the engine's faults and recordings."""
+        return httpx.AsyncClient(
+            base_url=self.engine_url,
+            headers={"Authorization": f"Bearer {DEBUG_TOKEN}"},
+            timeout=timeout_s,
+            trust_env=False,
+        )
 
     @property
     def api_key(self) -> str:

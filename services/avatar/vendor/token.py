@@ -91,7 +91,7 @@ def generate_token(
     mode: Mode,
 ) -> str:
     """Return a token valid from `now` (Unix seconds) for `effective_s`; raises TokenInputError."""
-    _check_inputs(app_id=app_id, user_id=user_id, secret=secret, effective_s=effective_s)
+    check_inputs(app_id=app_id, user_id=user_id, secret=secret, effective_s=effective_s)
     claims = Claims(
         app_id=app_id,
         user_id=user_id,
@@ -129,8 +129,11 @@ def verify_token(token: str, *, app_id: int, user_id: str, secret: str, now: int
     return claims
 
 
-def _check_inputs(*, app_id: object, user_id: object, secret: str, effective_s: int) -> None:
-    """Check types too: inputs may come from callers that are not type-checked."""
+def check_inputs(*, app_id: object, user_id: object, secret: str, effective_s: int) -> None:
+    """Raise TokenInputError for what no token can be made of.
+
+    Types too: inputs may come from callers that are not type-checked.
+    """
     if not isinstance(app_id, int) or isinstance(app_id, bool) or not 0 < app_id <= _MAX_APP_ID:
         raise TokenInputError(TokenFault.APP_ID, "app_id must be a positive 32-bit number")
     if not isinstance(user_id, str) or not 0 < len(user_id.encode()) <= _MAX_USER_ID_BYTES:

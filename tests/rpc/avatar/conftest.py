@@ -18,6 +18,7 @@ from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.channel import connected
 from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET, OpenRig, Relay, Rig
+from tests.support.engine_cloud import DEBUG_TOKEN
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ async def open_rig(tmp_path: Path) -> AsyncIterator[OpenRig]:
                 "callback_url": f"http://127.0.0.1:{hook_port}/hook" if relays else None,
                 "callback_secret": CALLBACK_SECRET,
                 "init_delay_s": 0,
+                "debug_token": DEBUG_TOKEN,
                 "max_late_share": 1,
                 "recordings_dir": tmp_path,
                 **(engine or {}),
