@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
-from services.speech.vendors.http.client import CONNECT_S, Endpoint, malformed_answer
+from services.speech.vendors.http.client import CONNECT_S, WRITE_S, Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.riva.settings import RivaSettings
 
@@ -100,10 +100,11 @@ class Call(Generic[Sent, Received]):
         self._stage = stage
 
     async def send(self, request: Sent) -> None:
-        """Send a request; raises ProviderError if the server takes no more."""
+        """Send a request; raises ProviderError, or TimeoutError, if the server takes no more."""
         try:
-            await self._call.wait_for_connection()
-            await self._inner.send_serialized_message(request.SerializeToString())
+            async with asyncio.timeout(WRITE_S):
+                await self._call.wait_for_connection()
+                await self._inner.send_serialized_message(request.SerializeToString())
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError, cygrpc.InternalError):
             raise await self._failure() from None
         except asyncio.CancelledError:
