@@ -4,9 +4,9 @@ import asyncio
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
-from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import EventLog
+from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.hang_up import WARNING_S, hanging_up
 from services.speech.dialogue.replies import History
 from services.speech.tools.calls import Calls
