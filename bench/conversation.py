@@ -1,8 +1,9 @@
 """`python -m bench.conversation FIGURE`: our share of a conversation's time and cost, as JSON.
 
 Gateway, speech, avatar and task run as processes with their real servers; recognition, language
-model and voice are timed fakes, and a minimal cloud records when audio arrives. Load and cloud are
-processes of their own, whose CPU is not counted.
+model and voice are timed fakes, or the adapters of vendors with servers that take as long, and a
+minimal cloud records when audio arrives. Load, vendors and cloud are processes of their own, whose
+CPU is not counted.
 """
 
 import argparse
@@ -34,7 +35,12 @@ from bench.conversation_stack import Shape
 def measure(options: argparse.Namespace) -> Coroutine[Any, Any, Figures]:
     """Return the requested measurement."""
     shape = one_core() if options.one_core else Shape()
-    shape = Shape(cores=shape.cores, ears=options.ears, profile=options.profile)
+    shape = Shape(
+        cores=shape.cores,
+        ears=options.ears,
+        has_vendors=options.providers == "scripted-vendors",
+        profile=options.profile,
+    )
     plan = Plan(
         sessions=options.sessions,
         detection=Detection(options.detection),
@@ -65,6 +71,7 @@ def main() -> None:
     parser.add_argument("--detection", choices=list(Detection), default=Detection.MANUAL)
     parser.add_argument("--through", choices=list(Way), default=Way.GATEWAY)
     parser.add_argument("--ears", choices=["timed", "real"], default="timed")
+    parser.add_argument("--providers", choices=["timed", "scripted-vendors"], default="timed")
     parser.add_argument("--one-core", action="store_true")
     parser.add_argument("--profile", default="")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -22,6 +23,8 @@ from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 
 FRAME_S = 0.02
 RATE_HERTZ = 16_000
+_HEARD = re.compile(r"heard (\d+)")
+"""What a scripted recognizer says while the user speaks: how much voice it heard."""
 _QUIET = bytes(int(FRAME_S * RATE_HERTZ) * 2)
 
 
@@ -39,7 +42,8 @@ class Way(StrEnum):
     SPEECH = "speech"
 
 
-OnEvent: TypeAlias = Callable[[str], None]
+OnEvent: TypeAlias = Callable[[str, str], None]
+"""Takes the kind of an event and its text."""
 
 
 class Line(Protocol):
@@ -80,7 +84,7 @@ class SocketLine:
                 told = json.loads(message)
                 if "problem" in told:
                     raise RuntimeError(f"the gateway refuses: {told}")
-                on_event(told["event"])
+                on_event(told["event"], told.get("text", ""))
 
 
 class CallLine:
@@ -111,9 +115,10 @@ class CallLine:
         with suppress(asyncio.CancelledError):
             async for response in self._call:
                 if response.HasField("event"):
-                    on_event(str(response.event.WhichOneof("event")))
+                    kind = str(response.event.WhichOneof("event"))
+                    on_event(kind, getattr(getattr(response.event, kind), "text", ""))
                 else:
-                    on_event("ready")
+                    on_event("ready", "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,9 +147,12 @@ class Client:
     utterances: list[Utterance] = field(default_factory=list)
     interrupted_at: list[float] = field(default_factory=list)
     events: dict[str, int] = field(default_factory=dict)
+    words_behind_s: list[float] = field(default_factory=list)
+    """How long after the voice that they speak of partial words came."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _speech: _Speech | None = None
     _cut: asyncio.Future[None] | None = None
+    _began_at: float = 0.0
 
     async def listen_to_microphone(self) -> None:
         """Send frames in real time until cancelled; a single writer keeps them in order."""
@@ -166,7 +174,7 @@ class Client:
             await self.line.send(_QUIET)
             return
         if not speech.utterance.began_at:
-            speech.utterance.began_at = time.monotonic()
+            speech.utterance.began_at = self._began_at = time.monotonic()
         await self.line.send(speech.frames.popleft())
         if not speech.frames:
             speech.utterance.ended_at = time.monotonic()
@@ -194,8 +202,11 @@ class Client:
         self._cut = asyncio.get_running_loop().create_future()
         await self._cut
 
-    def hear(self, event: str) -> None:
+    def hear(self, event: str, text: str) -> None:
         """Record an event."""
+        if event == "transcript_updated" and (heard := _HEARD.search(text)) and self._began_at:
+            spoken_at = self._began_at - FRAME_S + int(heard[1]) / 1000
+            self.words_behind_s.append(time.monotonic() - spoken_at)
         self.events[event] = self.events.get(event, 0) + 1
         self._changed.set()
 

@@ -106,10 +106,11 @@ class TimedRecognizer:
         """Yield one final."""
         pcm = b"".join([chunk async for chunk in audio])
         await asyncio.sleep(RECOGNITION_S)
-        yield Transcript(text=f"Tell me more about number {_asked(pcm)}.", is_final=True)
+        yield Transcript(text=f"Tell me more about number {asked(pcm)}.", is_final=True)
 
 
-def _asked(audio: bytes) -> int:
+def asked(audio: bytes) -> int:
+    """Return the question that audio asks."""
     if len(audio) < 2:
         return Question.TWO_SENTENCES
     (middle,) = struct.unpack_from("<h", audio, len(audio) // 4 * 2)

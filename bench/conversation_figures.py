@@ -118,7 +118,10 @@ async def talk(plan: Plan, *, seconds: float) -> Figures:
         await asyncio.sleep(cycle_s)
         for client in people.clients:
             client.utterances.clear()
+            client.words_behind_s.clear()
         await people.stack.records()
+        if plan.shape.has_vendors:
+            await people.stack.vendor_records()
         began = time.monotonic()
         window = await _watch(people.stack, seconds)
         ended = time.monotonic()
@@ -127,6 +130,8 @@ async def talk(plan: Plan, *, seconds: float) -> Figures:
         await asyncio.sleep(SETTLE_S)
         records = await people.stack.records()
         rest = _lateness(people.clients, records, began, ended)
+        if plan.shape.has_vendors:
+            rest |= _vendor_lateness(people.clients, await people.stack.vendor_records())
         return {
             "sessions": plan.sessions,
             "turn_detection": plan.detection,
@@ -356,6 +361,15 @@ def _lateness(
         "glitches": glitches,
         "reverse_barge_ins": reverse,
         "turns_without_audio": silent,
+    }
+
+
+def _vendor_lateness(clients: Sequence[Client], records: dict[str, Any]) -> Figures:
+    return {
+        "text_to_voice_after_it_was_written_ms": _spread(records["text_lags_s"]),
+        "partial_words_behind_speech_ms": _spread(
+            [each for client in clients for each in client.words_behind_s]
+        ),
     }
 
 

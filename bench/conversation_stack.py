@@ -1,6 +1,7 @@
 """The processes of a conversation, each with its real servers, in front of a recording cloud."""
 
 import asyncio
+import json
 import os
 import socket
 import sys
@@ -16,7 +17,9 @@ import httpx
 import psutil
 
 from bench.conversation_cloud import DRIVE_PORT, PORT, RECORDS_PATH
-from bench.conversation_speech import EARS
+from bench.conversation_speech import EARS, VENDORS
+from bench.conversation_vendors import PORT as VENDORS_PORT
+from bench.conversation_vendors import RECORDS_PATH as VENDORS_RECORDS_PATH
 from parley.processes import Command, Running, running
 from parley.readiness import until_answering, until_serving
 
@@ -36,6 +39,8 @@ class Shape:
     cores: Collection[int] = ()
     """The cores of the services, none meaning all; the load and the cloud get the others."""
     ears: str = "timed"
+    has_vendors: bool = False
+    """Whether the service's adapters call scripted vendors, instead of timed fakes."""
     profile: str = ""
     """A process to profile, into a file of its name in the working directory."""
 
@@ -47,6 +52,7 @@ class Stack:
     gateway_url: str
     speech_target: str
     cloud_url: str
+    vendors_url: str
     http: httpx.AsyncClient
     processes: dict[str, psutil.Process]
     logs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -90,11 +96,18 @@ class Stack:
         records: dict[str, Any] = response.json()
         return records
 
+    async def vendor_records(self) -> dict[str, Any]:
+        """Return the vendors' addresses, and what they recorded since the last call."""
+        response = await self.http.get(f"{self.vendors_url}{VENDORS_RECORDS_PATH}")
+        response.raise_for_status()
+        records: dict[str, Any] = response.json()
+        return records
+
 
 @asynccontextmanager
 async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
     """Run all processes until the block is left."""
-    names = ("gateway", "speech", "avatar", "task", "cloud", "drive")
+    names = ("gateway", "speech", "avatar", "task", "cloud", "drive", "vendors")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     targets = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
     async with AsyncExitStack() as life:
@@ -104,12 +117,13 @@ async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
             gateway_url=f"http://{targets['gateway']}",
             speech_target=targets["speech"],
             cloud_url=f"http://{targets['cloud']}",
+            vendors_url=f"http://{targets['vendors']}" if shape.has_vendors else "",
             http=await enter(httpx.AsyncClient(timeout=60)),
             processes={},
         )
 
         async def start(name: str, module: str, variables: Mapping[str, str]) -> None:
-            cores = shape.cores if name != "cloud" else _others(shape.cores)
+            cores = shape.cores if name not in ("cloud", "vendors") else _others(shape.cores)
             words = [sys.executable, "-m", module]
             if name == shape.profile:
                 words = [sys.executable, "-m", "bench.conversation_profile", name, module]
@@ -152,6 +166,11 @@ async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
                 "TASK_MAX_IDLE_DURATION_S": "86400",
             },
         )
+        vendors: dict[str, str] = {}
+        if shape.has_vendors:
+            module = "bench.conversation_vendors"
+            await start("vendors", module, {VENDORS_PORT: str(ports["vendors"])})
+            vendors[VENDORS] = json.dumps(await stack.vendor_records())
         await start(
             "speech",
             "bench.conversation_speech",
@@ -160,6 +179,7 @@ async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
                 "SPEECH_TASK_TARGET": targets["task"],
                 "SPEECH_AVATAR_TARGET": targets["avatar"],
                 EARS: shape.ears,
+                **vendors,
             },
         )
         await start(
@@ -183,6 +203,8 @@ async def _until_ready(process: Running, target: str, stack: Stack) -> None:
             waiting = until_answering(f"http://{target}/livez")
         case "cloud":
             waiting = until_answering(f"http://{target}{RECORDS_PATH}")
+        case "vendors":
+            waiting = until_answering(f"http://{target}{VENDORS_RECORDS_PATH}")
         case _:
             waiting = until_serving(target)
     ready = asyncio.ensure_future(waiting)

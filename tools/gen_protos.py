@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("digitalhuman", "buf")
+PACKAGES = ("digitalhuman", "buf", "riva")
 PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
 
 
@@ -21,7 +21,8 @@ def generate(target: Path = ROOT / "gen") -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     well_known = str(files("grpc_tools") / "_proto")
-    own = sorted(str(path.relative_to(ROOT / "protos")) for path in ROOT.glob("protos/**/*.proto"))
+    own = _protos(ROOT / "protos")
+    riva = [each for each in _protos(ROOT / "third_party") if each.startswith("riva/")]
     status = protoc.main(
         [
             "protoc",
@@ -34,6 +35,7 @@ def generate(target: Path = ROOT / "gen") -> None:
             f"--mypy_out=quiet,readable_stubs:{target}",
             f"--mypy_grpc_out=quiet,only_async:{target}",
             "buf/validate/validate.proto",
+            *riva,
             *own,
         ]
     )
@@ -43,6 +45,11 @@ def generate(target: Path = ROOT / "gen") -> None:
         for folder in (target / package, *(target / package).rglob("*/")):
             (folder / "__init__.py").touch()
     (target / "digitalhuman" / "py.typed").touch()
+
+
+def _protos(folder: Path) -> list[str]:
+    """Return the protos in a folder, as they import each other."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("**/*.proto"))
 
 
 def _plugin(name: str) -> str:

@@ -47,7 +47,12 @@ class SocketServer(Generic[S]):
     @asynccontextmanager
     async def open(cls) -> AsyncIterator[Self]:
         """A server on a free port."""
-        self = cls()
+        async with cls().serving() as self:
+            yield self
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Self]:
+        """Serve on a free port."""
         async with serve(
             self._serve,
             "127.0.0.1",

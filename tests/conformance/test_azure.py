@@ -17,10 +17,10 @@ from services.speech.ports import (
     Transcript,
     TurnEnd,
 )
-from services.speech.vendors.azure.locales import locale_of
 from services.speech.vendors.azure_speech import VENDOR as SPEECH
 from services.speech.vendors.azure_transcription import PACKET_BYTES
 from services.speech.vendors.azure_transcription import VENDOR as TRANSCRIPTION
+from services.speech.vendors.locales import locale_of
 from tests.conformance.script import CHARACTER_S, KEY, WORD_S, Trouble, sound_of
 from tests.conformance.servers.azure_speech import SpeechServer
 from tests.conformance.servers.azure_transcription import (

@@ -21,7 +21,6 @@ from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Viseme, Voi
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.alignment import TextCursor
-from services.speech.vendors.azure.locales import locale_of
 from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import Turn, open_turn
@@ -35,6 +34,7 @@ from services.speech.vendors.http.client import (
     status_error,
 )
 from services.speech.vendors.http.error_details import read_error
+from services.speech.vendors.locales import locale_of
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool

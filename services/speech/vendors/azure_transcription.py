@@ -23,12 +23,12 @@ from services.speech.ports import (
 )
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.azure.hearing import Hearing
-from services.speech.vendors.azure.locales import locale_of
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import open_turn
 from services.speech.vendors.declaration import RecognizerVendor
 from services.speech.vendors.hearing import on_stream
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.locales import locale_of
 from services.speech.vendors.websocket.client import open_socket
 from services.speech.vendors.websocket.pool import SocketPool
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -82,7 +83,8 @@ def _watch(limit: asyncio.Timeout, within_s: float) -> Callable[["asyncio.Task[N
     def set_limit(sending: "asyncio.Task[None]") -> None:
         if limit.when() is None and not sending.cancelled():
             wait_s = within_s if sending.exception() is None else 0.0
-            limit.reschedule(asyncio.get_running_loop().time() + wait_s)
+            with suppress(RuntimeError):  # The wait has just ended; the next has the limit.
+                limit.reschedule(asyncio.get_running_loop().time() + wait_s)
 
     return set_limit
 

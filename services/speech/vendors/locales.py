@@ -1,4 +1,4 @@
-"""Azure's names of languages, which always name a region and never a script."""
+"""Languages as vendors want them who always want a region and never a script."""
 
 _USUAL = (
     "ar-EG ca-ES cs-CZ da-DK el-GR en-US et-EE ga-IE he-IL hi-IN ja-JP ko-KR ms-MY nb-NO pt-BR"

@@ -1,0 +1,161 @@
+"""Calls to Riva, which stream in both directions, and how they fail."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc._cython import cygrpc  # type: ignore[attr-defined]
+
+from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.vendors.http.client import CONNECT_S, WRITE_S, Endpoint, malformed_answer
+from services.speech.vendors.http.error_details import redacted
+from services.speech.vendors.riva.settings import RivaSettings
+
+log = structlog.get_logger(__name__)
+
+UNACKNOWLEDGED_S = 5
+"""After how long without any acknowledgement of what was sent the connection is lost."""
+PING_S = 300
+"""Servers break connections with more pings than this, unless they are told otherwise."""
+LONGEST_MESSAGE = 1 << 24
+
+_RETRY_ONCE = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 2,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.05s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+"""Until anything is answered: a connection may have been closed while it was idle."""
+
+_MISUSE = frozenset(
+    (
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNIMPLEMENTED,
+    )
+)
+
+Sent = TypeVar("Sent", bound=Message)
+Received = TypeVar("Received", bound=Message)
+
+
+@asynccontextmanager
+async def open_channel(
+    settings: RivaSettings, endpoint: Endpoint
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to the server, which connects at once; the provider itself enforces deadlines."""
+    options: list[tuple[str, Any]] = [
+        ("grpc.keepalive_time_ms", PING_S * 1000),
+        ("grpc.keepalive_timeout_ms", UNACKNOWLEDGED_S * 1000),
+        # The least time of an attempt to connect.
+        ("grpc.min_reconnect_backoff_ms", round(CONNECT_S * 1000)),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.max_receive_message_length", LONGEST_MESSAGE),
+        ("grpc.service_config", json.dumps(_RETRY_ONCE)),
+        ("grpc.enable_http_proxy", int(endpoint.proxy is not None)),
+    ]
+    if endpoint.proxy is not None:
+        options.append(("grpc.http_proxy", endpoint.proxy))
+    if settings.has_tls:
+        tls = grpc.ssl_channel_credentials()
+        channel = grpc.aio.secure_channel(settings.target, tls, options=options)
+    else:
+        channel = grpc.aio.insecure_channel(settings.target, options=options)
+    async with channel:
+        channel.get_state(try_to_connect=True)
+        yield channel
+
+
+class Call(Generic[Sent, Received]):
+    """A call whose requests and responses stream independently."""
+
+    def __init__(
+        self,
+        call: "grpc.aio.StreamStreamCall[Sent, Received]",
+        endpoint: Endpoint,
+        stage: Stage,
+    ) -> None:
+        self._call = call
+        # Its own `write`, when the server has just ended the call, forgets how the server did.
+        self._inner: Any = call._cython_call  # type: ignore[attr-defined]
+        self._endpoint = endpoint
+        self._stage = stage
+
+    async def send(self, request: Sent) -> None:
+        """Send a request; raises ProviderError, or TimeoutError, if the server takes no more."""
+        try:
+            async with asyncio.timeout(WRITE_S):
+                await self._call.wait_for_connection()
+                await self._inner.send_serialized_message(request.SerializeToString())
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, cygrpc.InternalError):
+            raise await self._failure() from None
+        except asyncio.CancelledError:
+            self._call.cancel()
+            raise
+
+    async def finish(self) -> None:
+        """Say that no request follows; nothing happens if the call has ended."""
+        await self._call.done_writing()
+
+    async def responses(self) -> AsyncIterator[Received]:
+        """Yield responses until the server ends the call well; raises ProviderError."""
+        try:
+            async for response in self._call:
+                if response is None:  # gRPC's word for bytes that are no such message.
+                    raise self.malformed("a response of another shape")
+                yield response
+        except grpc.aio.AioRpcError:
+            raise await self._failure() from None
+
+    def malformed(self, what: str) -> ProviderError:
+        """Return the error for a response that breaks the protocol."""
+        return malformed_answer(self._stage, self._endpoint, what)
+
+    async def _failure(self) -> ProviderError:
+        code, details = await self._call.code(), await self._call.details() or ""
+        name = self._endpoint.name
+        what = f"the provider ends the call with {code.name}"
+        said = redacted(details, self._endpoint.api_key)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ProviderQuotaError(self._stage, name, what, vendor_message=said)
+        is_transient = code not in _MISUSE
+        return ProviderError(self._stage, name, what, transient=is_transient, vendor_message=said)
+
+
+@asynccontextmanager
+async def open_call(
+    start: "Callable[[], grpc.aio.StreamStreamCall[Sent, Received]]",
+    endpoint: Endpoint,
+    stage: Stage,
+    request_id: str,
+) -> AsyncIterator[Call[Sent, Received]]:
+    """A call, which is cancelled at the end unless it has ended. Raises ProviderError."""
+    call = start()
+    try:
+        yield Call(call, endpoint, stage)
+    except ProviderError:
+        log.warning(
+            "vendor call failed", stage=stage, provider=endpoint.name, request_id=request_id
+        )
+        raise
+    finally:
+        call.cancel()
+        await call.code()
