@@ -46,7 +46,7 @@ async def main() -> None:
         # Before any channel is opened: gRPC's threads do not survive a fork.
         await decoder.warm_up()
         async with connecting(targets, service_token=service_token) as backend:
-            drain = Drain()
+            drain = Drain(notice_s=settings.notice_s)
             app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
             async with (
                 metrics_served(settings.host, settings.metrics_port),

@@ -120,7 +120,7 @@ def _routers(
         CallbackRoutes(backend=backend).router(),
         VoiceRoutes(backend=backend, catalogue=catalogue).router(),
         ConfigRoutes(catalogue=catalogue, deployment=deployment).router(),
-        ProbeRoutes(backend=backend).router(),
+        ProbeRoutes(backend=backend, drain=drain).router(),
         DuplexRoutes(backend=backend, rate=rate, drain=drain).router(),
     )
 

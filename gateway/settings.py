@@ -62,6 +62,13 @@ class GatewaySettings(ProcessSettings):
     requests_per_second: float = Field(
         50, gt=0, le=10_000, description="requests per second and caller; bursts of twice that"
     )
+    notice_s: float = Field(
+        0,
+        ge=0,
+        le=60,
+        description="seconds that a gateway still serves, though not ready any more, when it is to"
+        " end: longer than a balancer takes to notice; 0 where it is told before",
+    )
     create_timeout_s: float = Field(
         65, gt=0, le=600, description="seconds that create-task waits for the avatar to be on air"
     )

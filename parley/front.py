@@ -15,6 +15,8 @@ import httpx
 _PIECE_BYTES = 65_536
 _POLL_S = 0.5
 _ANSWER_TIMEOUT_S = 2.0
+NOTICED_S = _POLL_S + _ANSWER_TIMEOUT_S
+"""How long it may take until a gateway that is not ready gets no more connections."""
 
 
 class Front:

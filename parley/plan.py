@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from parley.front import NOTICED_S
 from parley.processes import Command
 from services.runtime.values import check_host
 
@@ -207,6 +208,8 @@ def processes(environment: Mapping[str, str], *, replicas: int = 1) -> tuple[Pro
 def _replica(process: Process, number: int) -> Process:
     [listener] = process.listeners
     environment = listener.replicated(process.environment, number)
+    if listener is GATEWAY:
+        environment = {"GATEWAY_NOTICE_S": f"{NOTICED_S:g}", **environment}
     if listener in TARGETS.values():
         prefix = process.name.upper()
         environment[f"{prefix}_ADVERTISED_ADDRESS"] = listener.address(environment)

@@ -17,7 +17,7 @@ from parley.readiness import base_url, until_ready
 from parley.tasks import stop_all
 
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
-_GRACE_S = 15.0
+_GRACE_S = 20.0
 _OFF_AIR_S = 10.0
 """How long the end waits for the cloud to take digital humans off air."""
 

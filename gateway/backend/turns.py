@@ -1,6 +1,7 @@
 """One turn of a task's conversation: the requests for it, and its outcome."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import structlog
 
@@ -120,10 +121,7 @@ async def converse(
 
     A turn that has begun goes on when the generator is closed, unless the setup says otherwise.
     """
-    start, *rest = requests
-    async with backend.converse(
-        start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
-    ) as responses:
+    async with aclosing(_held(backend, requests, timeout_s=timeout_s)) as responses:
         async for response in responses:
             count(response.event)
             yield response
@@ -133,12 +131,43 @@ async def deliver(
     backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
 ) -> None:
     """Send requests that begin no turn, and return once they were accepted."""
-    start, *rest = requests
-    async with backend.converse(
-        start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
-    ) as responses:
+    async with aclosing(_held(backend, requests, timeout_s=timeout_s)) as responses:
         async for _ in responses:
             pass
+
+
+async def _held(
+    backend: Backend, requests: list[pb.ConverseRequest], *, timeout_s: float
+) -> AsyncGenerator[pb.ConverseResponse, None]:
+    """Hold a stream for the requests, at the next replica if one shuts down before it takes them.
+
+    A replica has accepted the stream by then, but sends it on, as it would an idle line.
+    """
+    start, *rest = requests
+    request_id = request_id_of(requests[-1])
+    is_ready = False
+    while True:
+        is_taken = False
+        try:
+            async with backend.converse(
+                start, _each(rest), timeout_s=timeout_s, patience_s=CALL_TIMEOUT_S
+            ) as responses:
+                async for response in responses:
+                    is_taken |= _shows_taken(response.event, request_id)
+                    if response.HasField("event") or not is_ready:
+                        yield response
+                    is_ready = True
+            return
+        except ServiceError as error:
+            if is_taken or error.reason is not Reason.DRAINING:
+                raise
+
+
+def _shows_taken(event: conversation_pb2.ConversationEvent, request_id: str) -> bool:
+    """Whether a request may have been taken; one with an id is known by the turn that it began."""
+    if request_id:
+        return event.turn_started.request_id == request_id
+    return event.WhichOneof("event") is not None
 
 
 def without_turn() -> ServiceError:

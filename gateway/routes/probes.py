@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from gateway.backend.services import Backend
 from gateway.contract.models import Health
 from gateway.contract.openapi import failures
+from gateway.server.drain import Drain
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -13,8 +14,9 @@ from services.runtime.reasons import Reason
 class ProbeRoutes:
     """Reports how the process and the services behind it are doing."""
 
-    def __init__(self, *, backend: Backend) -> None:
+    def __init__(self, *, backend: Backend, drain: Drain) -> None:
         self._backend = backend
+        self._drain = drain
 
     def router(self) -> APIRouter:
         """Return the endpoints."""
@@ -23,7 +25,7 @@ class ProbeRoutes:
         router.get(
             "/readyz",
             summary="Whether requests can be served",
-            responses=failures(Reason.DEPENDENCY_UNAVAILABLE),
+            responses=failures(Reason.DEPENDENCY_UNAVAILABLE, Reason.DRAINING),
         )(self.readyz)
         router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)(
             self.metrics
@@ -35,7 +37,11 @@ class ProbeRoutes:
         return Health()
 
     async def readyz(self) -> Health:
-        """Answer when all services behind the gateway serve; else name those that do not."""
+        """Answer when all services behind the gateway serve; else name those that do not.
+
+        A gateway that goes down is not ready, although it still serves.
+        """
+        self._drain.check()
         missing = ", ".join(await self._backend.missing())
         if missing:
             raise ServiceError(

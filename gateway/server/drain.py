@@ -1,10 +1,11 @@
-"""The gateway's shutdown: sockets, streams and requests that are still served end with it."""
+"""The gateway's shutdown: it gives notice; then all that is still served ends with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.telemetry import SOCKETS
 from services.runtime.errors import ServiceError
@@ -19,10 +20,17 @@ them off silently a second later."""
 
 
 class Drain:
-    """Ends sockets, streams and requests when the gateway shuts down, and waits for the sockets."""
+    """Ends sockets, streams and requests when the gateway shuts down, and waits for the sockets.
 
-    def __init__(self, *, requests_s: float = REQUESTS_S) -> None:
+    Before that it gives notice for `notice_s`: everything is served, but the gateway is not ready,
+    and connections are kept for no further request. A balancer that has noticed sends nothing into
+    a connection that is about to be closed unread.
+    """
+
+    def __init__(self, *, requests_s: float = REQUESTS_S, notice_s: float = 0.0) -> None:
         self.requests_s = requests_s
+        self.is_noticed = False
+        self.notice_s = notice_s
         self._begun = asyncio.Event()
         self._begun_at: float | None = None
         self._limits: dict[asyncio.Timeout, float] = {}
@@ -42,6 +50,11 @@ class Drain:
             self._open -= 1
             if not self._open:
                 self._none_open.set()
+
+    def check(self) -> None:
+        """Raise ServiceError DRAINING once notice is given."""
+        if self.is_noticed:
+            raise _going_down()
 
     async def begun(self) -> None:
         """Wait until the gateway shuts down; raises ServiceError DRAINING."""
@@ -64,7 +77,9 @@ class Drain:
             del self._limits[limit]
 
     async def run(self) -> None:
-        """Begin, and wait for the sockets."""
+        """Give notice, begin, and wait for the sockets."""
+        self.is_noticed = True
+        await asyncio.sleep(self.notice_s)
         self._begun_at = asyncio.get_running_loop().time()
         self._begun.set()
         for limit, grace_s in self._limits.items():
@@ -77,7 +92,10 @@ class Drain:
 
 
 class Drained:
-    """Has requests that are not answered when the gateway shuts down fail with DRAINING."""
+    """Has requests that are not answered when the gateway shuts down fail with DRAINING.
+
+    Their connections are closed after the answer.
+    """
 
     def __init__(self, app: ASGIApp, *, drain: Drain) -> None:
         self._app = app
@@ -88,8 +106,14 @@ class Drained:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._drain.is_noticed:
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
         async with self._drain.limit(self._drain.requests_s):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, last)
 
 
 def _going_down() -> ServiceError:

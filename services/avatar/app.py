@@ -9,7 +9,7 @@ import structlog
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from services.avatar.claims import UndisputedClaims
 from services.avatar.digital_humans import DefaultDigitalHuman
-from services.avatar.drives import running_drives
+from services.avatar.drives import draining, running_drives
 from services.avatar.pacing import running_clock
 from services.avatar.peers import Peers, connected_peers
 from services.avatar.ports import Claims
@@ -33,12 +33,15 @@ from services.runtime.serving import Serving, ServingOptions, serving
 
 log = structlog.get_logger(__name__)
 
+CUT_OFF_S = 3.0
+"""How long drives may take to end and to tell their callers once they are cut off."""
+
 SERVICE = avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"].full_name
 
 
 @asynccontextmanager
 async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
-    """Serve until the end of the context; then cut off all drives and close their sockets.
+    """Serve until the end of the context; then let running replies end, and cut off the rest.
 
     Raises DatabaseError.
     """
@@ -90,7 +93,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             callbacks=_callbacks(settings),
             clock=clock,
         )
-        yield await stack.enter_async_context(
+        up = await stack.enter_async_context(
             serving(
                 _serving_options(settings, token),
                 [SERVICE],
@@ -99,6 +102,8 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 ),
             )
         )
+        await stack.enter_async_context(draining(drives, within_s=settings.drain_s))
+        yield up
 
 
 @asynccontextmanager
@@ -155,4 +160,5 @@ def _serving_options(settings: AvatarSettings, service_token: str | None) -> Ser
         service_token=service_token,
         has_reflection=settings.reflection,
         metrics_port=settings.metrics_port,
+        drain_s=settings.drain_s + CUT_OFF_S,
     )

@@ -101,12 +101,15 @@ class Drives:
         if running is not None:
             running.drive.on_report(drive_id, report, late_s=late_s)
 
+    def cut_off(self) -> None:
+        """Have all drives end; their callers are told how much was heard."""
+        for each in self._running.values():
+            each.drive.interrupt()
+
     async def close(self) -> None:
         """Cut off all drives and wait for their clean end."""
-        running = tuple(self._running.values())
-        for each in running:
-            each.drive.interrupt()
-        await asyncio.gather(*(each.task for each in running))
+        self.cut_off()
+        await asyncio.gather(*(each.task for each in self._running.values()))
 
     async def _run(
         self, drive: Drive, avatar_id: str, previous: _Running | None
@@ -142,3 +145,15 @@ async def running_drives(
         yield drives
     finally:
         await drives.close()
+
+
+@asynccontextmanager
+async def draining(drives: Drives, *, within_s: float) -> AsyncIterator[None]:
+    """Have drives cut off that still run `within_s` after the block is left.
+
+    Meanwhile their server refuses new ones and waits for these.
+    """
+    try:
+        yield
+    finally:
+        asyncio.get_running_loop().call_later(within_s, drives.cut_off)

@@ -71,6 +71,13 @@ class AvatarSettings(DatabaseSettings):
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
+    drain_s: float = Field(
+        10.0,
+        ge=0,
+        le=300,
+        description="seconds that running replies may still take at shutdown before they are cut"
+        " off",
+    )
     database_pool: int = Field(
         4, ge=1, le=100, description="connections to AVATAR_DATABASE, at most"
     )

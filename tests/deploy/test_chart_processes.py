@@ -13,6 +13,7 @@ from gateway.middleware.access import OPEN_PATHS
 from gateway.server import drain, serving
 from gateway.settings import GatewaySettings
 from parley.plan import PROCFILE
+from services.avatar.app import CUT_OFF_S
 from services.avatar.settings import AvatarSettings
 from services.runtime.serving import ServingOptions
 from services.runtime.settings import ProcessSettings, load, variables
@@ -173,7 +174,7 @@ def test_the_gateways_probes_are_its_routes() -> None:
         ("gateway", drain.SOCKETS_S + serving.GRACE_S),
         ("task", SERVICE_DRAIN_S),
         ("speech", SERVICE_DRAIN_S + LAST_TURN_S + LAST_WRITE_S),
-        ("avatar", SERVICE_DRAIN_S),
+        ("avatar", AvatarSettings.model_fields["drain_s"].default + CUT_OFF_S),
     ],
 )
 def test_nobody_is_killed_while_it_drains(component: str, drain_s: float) -> None:

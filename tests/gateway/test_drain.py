@@ -93,3 +93,24 @@ async def test_a_request_that_ends_in_time_is_answered() -> None:
         call.gateway.script.hold_reply.set()
         assert (await asking).json()["success"]
         await ending
+
+
+async def test_notice_is_given_while_everything_is_served() -> None:
+    drain = Drain(notice_s=60)
+    async with running_gateway(drain=drain) as gateway:
+        task_id = await gateway.create()
+        async with httpx.AsyncClient(base_url=gateway.url, timeout=30, trust_env=False) as client:
+            before = await client.get("/readyz")
+            giving = asyncio.create_task(drain.run())
+            await asyncio.sleep(0)
+            meanwhile = await client.get("/readyz")
+            asked = {"taskId": task_id, "text": "When do you open?"}
+            answer = await client.post(f"{API}/talk-to-ai", json=asked)
+        giving.cancel()
+        drain.notice_s = 0
+    assert before.is_success
+    assert "connection" not in before.headers
+    assert (meanwhile.status_code, meanwhile.json()["reason"]) == (503, "DRAINING")
+    assert answer.json()["success"]
+    # Or a client would send its next request into the closing connection.
+    assert meanwhile.headers["connection"] == answer.headers["connection"] == "close"

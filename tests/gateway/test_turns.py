@@ -227,3 +227,41 @@ async def test_answers_are_json_text(gateway: RunningGateway) -> None:
         f"{API}/talk-to-ai", json={"taskId": task_id, "text": "你好"}
     )
     assert json.loads(answer.content.decode())["transcript"] == "你好"
+
+
+@pytest.mark.parametrize("path", ["talk-to-ai", "say", "interrupt"])
+async def test_a_replica_that_sends_a_stream_on_is_not_noticed(
+    gateway: RunningGateway, path: str
+) -> None:
+    task_id = await gateway.create()
+    gateway.script.sent_on = 2
+    body = {"taskId": task_id} | ({} if path == "interrupt" else {"text": "Hello."})
+    answer = await gateway.client.post(f"{API}/{path}", json=body)
+    assert answer.status_code == 200, answer.text
+    assert len(gateway.speech.setups) == 3
+    taken = (*gateway.speech.texts, *(each.text for each in gateway.speech.says))
+    assert (taken, gateway.speech.interrupts) == (
+        ((), 1) if path == "interrupt" else (("Hello.",), 0)
+    )
+
+
+async def test_a_recording_is_sent_again_and_told_once(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    gateway.script.sent_on = 1
+    told = await collect(
+        gateway, data={"taskId": task_id}, files={"audio": ("a.wav", RECORDING.read_bytes())}
+    )
+    names = [each.name for each in told]
+    assert names.count("ready") == 1
+    assert names[-1] == "turn_finished"
+    assert len(gateway.speech.utterances) == 1
+
+
+async def test_a_turn_that_began_is_not_asked_again(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    gateway.script.turn_break = ServiceError(Reason.DRAINING, "This replica shuts down.")
+    answer = await gateway.client.post(
+        f"{API}/talk-to-ai", json={"taskId": task_id, "text": "Hello?"}
+    )
+    assert answer.json()["reason"] == "DRAINING"
+    assert gateway.speech.texts == ["Hello?"]

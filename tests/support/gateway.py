@@ -63,6 +63,10 @@ class Script:
     """By RPC name: fail so."""
     is_on_air_at_once: bool = True
     turn_failure: ServiceError | None = None
+    turn_break: ServiceError | None = None
+    """How the stream of a turn that has begun ends."""
+    sent_on: int = 0
+    """How many streams are accepted and then sent on, before anything that follows is taken."""
     is_silent: bool = False
     """Whether input leads to no turn."""
     hold_reply: asyncio.Event | None = None
@@ -360,6 +364,9 @@ class ScriptedSpeech(SpeechServiceServicer):
         yield speech_pb2.ConverseResponse(
             ready=speech_pb2.ConverseReady(task_id=setup.task_id, language_code="en")
         )
+        if self.script.sent_on:
+            self.script.sent_on -= 1
+            raise ServiceError(Reason.DRAINING, "This replica shuts down; another one goes on.")
         pcm = bytearray()
         async for request in requests:
             match request.WhichOneof("request"):
@@ -411,6 +418,8 @@ class ScriptedSpeech(SpeechServiceServicer):
         )
         yield self._event(turn_started=started)
         yield self._event(reply_updated=conversation_pb.ReplyUpdated(delta=SENTENCES[0]))
+        if self.script.turn_break:
+            raise self.script.turn_break
         if self.script.turn_failure:
             failed = conversation_pb.TurnFailed(
                 status=to_status(self.script.turn_failure), reply_text=SENTENCES[0]

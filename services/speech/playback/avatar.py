@@ -17,6 +17,7 @@ from typing import TypeAlias, assert_never
 
 import grpc
 import structlog
+from grpc_status import rpc_status
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
@@ -53,6 +54,8 @@ GESTURE_S = 5.0
 
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
+
+_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 DriveCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.DriveRequest, pb.DriveResponse]"
 
@@ -91,15 +94,34 @@ class AvatarSpeaker:
             turn_id=turn_id,
             format=wire.to_format(sample_rate_hertz),
         )
-        call = self._avatars.for_key(self._avatar_id).Drive(
-            metadata=outgoing_metadata(self._service_token)
-        )
         drive = AvatarDrive(sample_rate_hertz=sample_rate_hertz, watcher=watcher)
-        # Neither is cancelled while its call lives: that would cancel the call itself.
-        writing = asyncio.create_task(drive.write_to(call, setup))
-        reading = asyncio.create_task(drive.read_from(call))
+        calling = asyncio.create_task(self._call(drive, setup))
         try:
             yield drive
+        finally:
+            calling.cancel()
+            await asyncio.wait({calling})
+
+    async def _call(self, drive: "AvatarDrive", setup: pb.DriveSetup) -> None:
+        """Have the first replica that is there take the drive; the likely one is waited for."""
+        addresses = self._avatars.ranking(self._avatar_id)
+        for address in addresses:
+            if await self._call_at(address, drive, setup, waits=False):
+                return
+        await self._call_at(addresses[0], drive, setup, waits=True)
+
+    async def _call_at(
+        self, address: str, drive: "AvatarDrive", setup: pb.DriveSetup, *, waits: bool
+    ) -> bool:
+        """Call one replica; False if it is not there."""
+        call = self._avatars.at(address).Drive(
+            wait_for_ready=waits, metadata=outgoing_metadata(self._service_token)
+        )
+        # Neither is cancelled while its call lives: that would cancel the call itself.
+        writing = asyncio.create_task(drive.write_to(call, setup))
+        reading = asyncio.create_task(drive.read_from(call, may_be_absent=not waits))
+        try:
+            return await asyncio.shield(reading)
         finally:
             call.cancel()
             writing.cancel()
@@ -217,16 +239,22 @@ class AvatarDrive:
         is_whole = len(self._outbox) >= MESSAGE_BYTES or self._order is _Order.FINISH
         return is_whole or ahead_s <= HASTE_S
 
-    async def read_from(self, call: DriveCall) -> None:
-        """Follow the drive to its end."""
+    async def read_from(self, call: DriveCall, *, may_be_absent: bool = False) -> bool:
+        """Follow the drive to its end; False if its peer is not there, where that may be."""
+        is_taken = True
         try:
             async for response in call:
+                may_be_absent = False
                 self._follow(response)
         except grpc.aio.AioRpcError as error:
-            self._fail(_failure(error))
+            is_taken = not (may_be_absent and _is_absent(error))
+            if is_taken:
+                self._fail(_failure(error))
         finally:
-            self._lose("The drive ended without an outcome.")
-            self._may_write.set()
+            if is_taken:
+                self._lose("The drive ended without an outcome.")
+                self._may_write.set()
+        return is_taken
 
     def _follow(self, response: pb.DriveResponse) -> None:
         match response.WhichOneof("event"):
@@ -291,6 +319,11 @@ async def _until(event: asyncio.Event, *, within_s: float | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             await event.wait()
+
+
+def _is_absent(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a peer has gone, or goes, before it has answered anything."""
+    return error.code() in _GONE and rpc_status.from_call(error) is None
 
 
 def _failure(error: grpc.aio.AioRpcError) -> ServiceError:

@@ -9,10 +9,12 @@ import pytest
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.rendezvous import ranked
 from services.runtime.replicas import replicas
 from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
 from services.speech.ports import Playback, PlaybackMethod
 from tests.support.avatar_rig import RATE, Rig, make_tone
+from tests.support.compose import free_ports
 from tests.support.proxy import Proxy, proxying
 
 SECOND_BYTES = 2 * RATE
@@ -66,6 +68,16 @@ async def test_over_a_slow_link_a_reply_is_spoken_late_and_whole(rig: Rig) -> No
     assert (playback.played_s, playback.is_interrupted) == (4.0, False)
     [recorded] = await rig.recorded(avatar_id)
     assert recorded["played_samples"] == 4 * RATE
+
+
+async def test_a_reply_is_taken_by_the_replica_that_is_there(rig: Rig) -> None:
+    avatar_id = await rig.on_air()
+    [port] = free_ports(1)
+    absent = (f"127.0.0.{host}:{port}" for host in range(2, 255))
+    gone = next(each for each in absent if ranked((each, rig.address), avatar_id)[0] == each)
+    async with speaking(f"{gone},{rig.address}", avatar_id, Watcher()) as drive:
+        playback = await say(drive, 0.3)
+    assert (playback.played_s, playback.is_interrupted) == (0.3, False)
 
 
 async def test_a_dead_link_ends_the_reply_at_both_ends(rig: Rig) -> None:

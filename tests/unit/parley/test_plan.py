@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from parley.database import examine_databases, require_reachable, with_database
+from parley.front import NOTICED_S
 from parley.plan import TARGETS, PlanError, complete, processes, require_free_ports
 from parley.surroundings import callbacks, proxies
 
@@ -92,6 +93,7 @@ def test_each_replica_has_its_own_ports_and_callers_know_all() -> None:
     assert second["TASK_METRICS_PORT"] == "9300"
     assert second["TASK_ADVERTISED_ADDRESS"] == "127.0.0.1:50251"
     assert planned["front"].words[-3:] == ("127.0.0.1:8080", "127.0.0.1:8180", "127.0.0.1:8280")
+    assert float(planned["gateway-1"].environment["GATEWAY_NOTICE_S"]) == NOTICED_S
     ports = [
         listener.port(each.environment) for each in planned.values() for listener in each.listeners
     ]
