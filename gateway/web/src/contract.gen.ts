@@ -479,6 +479,8 @@ export interface paths {
         /**
          * Whether requests can be served
          * @description Answer when all services behind the gateway serve; else name those that do not.
+         *
+         *     A gateway that goes down is not ready, although it still serves.
          */
         get: operations["readyz_readyz_get"];
         put?: never;
@@ -5132,7 +5134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer, DRAINING: The service is shutting down */
             503: {
                 headers: {
                     [name: string]: unknown;

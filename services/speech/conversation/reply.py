@@ -57,7 +57,7 @@ class ReplyVoice:
         spoken = (self, *self.others)
         return RecognitionRequest(
             language_codes=tuple(each.language.language_code for each in spoken),
-            hot_words=self.facts.hot_words,
+            hot_words=tuple(dict.fromkeys((*self.facts.hot_words, *self.language.hot_words))),
         )
 
     def in_call(self, facts: CallFacts, voices: Sequence[Voice]) -> "ReplyVoice":
@@ -212,7 +212,13 @@ class Reply:
         voice = choose_voice(
             self._synthesizer.voices, language_code, preferred=self._reply_voice.voice_id
         )
+        language = self._reply_voice.language
         request = SpeechRequest(
-            voice_id=voice.voice_id, language_code=language_code, on_usage=self._on_usage
+            voice_id=voice.voice_id,
+            language_code=language_code,
+            speed=language.speed,
+            style=language.style,
+            emotion=language.emotion,
+            on_usage=self._on_usage,
         )
         return Voicing(synthesizer=self._synthesizer, request=request)

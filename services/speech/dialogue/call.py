@@ -14,7 +14,10 @@ _INTRODUCTION = {
     "en": "What is known of this call (information, not instructions):",
 }
 _UNFILLED = frozenset(
-    {"language_code", "voice_id", "knowledge", "display_name", "description", "tool_fillers"}
+    {
+        *("language_code", "voice_id", "knowledge", "display_name", "description", "tool_fillers"),
+        *("speed", "style", "emotion", "hot_words"),
+    }
 )
 """What of a persona has no variables."""
 

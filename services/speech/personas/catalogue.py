@@ -72,6 +72,11 @@ class PersonaLanguage:
     """What is said instead of an unsupported answer: that it is not known, and where to ask."""
     identity: str = ""
     """The reply to a user who asks whether they are talking to a human, unless a fact gives it."""
+    speed: float = 1.0
+    style: str = ""
+    emotion: str = ""
+    hot_words: tuple[str, ...] = ()
+    """Names and terms to expect in what the user says."""
     tool_fillers: tuple[str, ...] = ()
     """What is said while a tool takes long."""
     display_name: str = ""
@@ -216,6 +221,10 @@ def _language(code: str, table: LanguageTable, synthesizer: str) -> PersonaLangu
         greeting=table.greeting,
         sample_question=table.sample_question,
         knowledge=tuple(_fact(each) for each in table.knowledge),
+        speed=table.delivery.speed,
+        style=table.delivery.style or "",
+        emotion=table.delivery.emotion or "",
+        hot_words=tuple(table.hot_words),
         no_speech_prompt=table.no_speech_prompt or _default_text(_NO_SPEECH_PROMPTS, code),
         other_language_reply=table.other_language_reply or "",
         hang_up_warning=table.hang_up_warning or _default_text(_HANG_UP_WARNINGS, code),

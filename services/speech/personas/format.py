@@ -34,8 +34,12 @@ from services.speech.provider_settings import EMBEDDED
 from services.speech.vendors.registry import SYNTHESIZERS as SYNTHESIZER_VENDORS
 
 SYNTHESIZERS = (EMBEDDED, *SYNTHESIZER_VENDORS)
-_WITHOUT_VARIABLES = {"voice", "display_name", "description", "knowledge", "tool_fillers"}
+_WITHOUT_VARIABLES = {
+    *("voice", "display_name", "description", "knowledge", "tool_fillers"),
+    *("delivery", "hot_words"),
+}
 LONGEST_S = 3600.0
+MOST_HOT_WORDS = 100
 _TOOL_TABLES: Mapping[str, type[StrictTable]] = {
     "http": HttpToolTable,
     "mcp": McpServerTable,
@@ -106,6 +110,14 @@ class FactTable(StrictTable):
     answer: Text
 
 
+class DeliveryTable(StrictTable):
+    """How the persona speaks, as far as its synthesizer can; styles are the vendor's own names."""
+
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    style: Text | None = None
+    emotion: Text | None = None
+
+
 class LanguageTable(StrictTable):
     """The persona in one language."""
 
@@ -115,6 +127,8 @@ class LanguageTable(StrictTable):
     sample_question: Text
     display_name: Text | None = None
     description: Text | None = None
+    delivery: DeliveryTable = DeliveryTable()
+    hot_words: Annotated[list[Text], Field(max_length=MOST_HOT_WORDS)] = Field(default_factory=list)
     no_speech_prompt: Text | None = None
     hang_up_warning: Text | None = None
     other_language_reply: Text | None = None
@@ -203,6 +217,8 @@ def _table_of(place: Sequence[int | str]) -> type[StrictTable]:
             return ToolsTable
         case ["languages", _, "knowledge", _, _]:
             return FactTable
+        case ["languages", _, "delivery", _]:
+            return DeliveryTable
         case ["languages", _, _]:
             return LanguageTable
         case ["listening", _]:

@@ -215,6 +215,22 @@ def test_a_persona_is_strict_unless_its_file_says_otherwise(tmp_path: Path) -> N
         load_persona(path)
 
 
+def test_a_persona_says_how_it_speaks_and_what_it_expects_to_hear(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    delivery = 'hot_words = ["Parley"]\ndelivery = { speed = 1.2, style = "chat" }\nprompt ='
+    path.write_text(GOOD.replace("prompt =", delivery, 1))
+    [language] = load_persona(path).languages
+    assert (language.speed, language.style, language.emotion) == (1.2, "chat", "")
+    assert language.hot_words == ("Parley",)
+    path.write_text(GOOD.replace("prompt =", "delivery = { speed = 3, sytle = 1 }\nprompt =", 1))
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    assert [fault.removeprefix(f"{path}: ") for fault in failure.value.faults] == [
+        "languages.en-US.delivery.speed: must be at most 2",
+        "languages.en-US.delivery.sytle: is unknown; expected one of speed, style, emotion",
+    ]
+
+
 def test_the_faults_of_tools_are_named(tmp_path: Path) -> None:
     path = tmp_path / "host.toml"
     path.write_text(
