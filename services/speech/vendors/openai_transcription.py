@@ -115,7 +115,8 @@ def _document(response: httpx.Response) -> object:
         return response.json()
     except ValueError:
         is_plain = response.headers.get("content-type", "").startswith("text/plain")
-        return response.text if is_plain and not _PAGE.match(response.text) else None
+        text = response.text.removeprefix("\ufeff")
+        return text if is_plain and not _PAGE.match(text) else None
 
 
 def _text(document: object) -> str | None:

@@ -63,9 +63,11 @@ def find_error(document: object) -> ErrorDetail | None:
         document.get("object"),
         document.get("status"),
     )
-    has_message = isinstance(document.get("message"), str) or (
-        any(document.get(key) for key in _MESSAGE_KEYS)
-        and (_is_bad(document.get("code")) or "detail" in document)
+    code = document.get("code")
+    has_message = (
+        isinstance(document.get("message"), str) and (code is None or _is_bad(code))
+    ) or (
+        any(document.get(key) for key in _MESSAGE_KEYS) and (_is_bad(code) or "detail" in document)
     )
     is_answer = any(key in document for key in _ANSWER_KEYS)
     return _detail(document) if is_marked or (has_message and not is_answer) else None
@@ -73,7 +75,7 @@ def find_error(document: object) -> ErrorDetail | None:
 
 def read_error(body: str | bytes) -> ErrorDetail:
     """Return the error that a whole body is: a document, a page, or plain text."""
-    text = body if isinstance(body, str) else body.decode(errors="replace")
+    text = _text_of(body)
     try:
         document = json.loads(text)
     except ValueError:
@@ -86,7 +88,7 @@ def describe_unexpected(body: str | bytes) -> ErrorDetail:
 
     What is not known to be an error may be the answer's own words, which must not be logged.
     """
-    text = body if isinstance(body, str) else body.decode(errors="replace")
+    text = _text_of(body)
     try:
         document = json.loads(text)
     except ValueError:
@@ -103,6 +105,11 @@ def redacted(text: str, key: SecretStr | None = None) -> str:
         line = line.replace(secret, "[redacted]")
     shown = _KEYS.sub("[redacted]", "".join(each for each in line if each.isprintable()))
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _text_of(body: str | bytes) -> str:
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    return text.removeprefix("\ufeff")  # A byte order mark.
 
 
 def _is_bad(value: object) -> bool:
