@@ -1,6 +1,5 @@
 """Voices behind `POST /audio/speech`, streamed."""
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -15,6 +14,7 @@ from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.http.client import (
     Endpoint,
@@ -168,7 +168,7 @@ class OpenAiSynthesizer:
         """Return the audio in a JSON document; raises ProviderError if there is none."""
         body = await answer.peek(LONGEST_DOCUMENT)
         try:
-            document = json.loads(body)
+            document = parse_json(body)
         except ValueError:
             document = None
         parts = document if isinstance(document, list) else [document]

@@ -373,6 +373,7 @@ async def test_an_empty_transcript_is_not_a_failure(body: bytes, kind: str) -> N
         (b'{"txt": 1}', "application/json"),
         (b'{"result": "Hello."}', "application/json"),
         (b"[1]", "application/json"),
+        (b"[" * 3_000, "application/json"),
         (b'[{"text": "Hello."}]', "application/json"),
         (b"null", "application/json"),
         (b'{"text": null}', "application/json"),

@@ -161,6 +161,7 @@ FAILURES: dict[str, tuple[bytes, str]] = {
     ),
     "words in Chinese said to be sound": ("账户余额不足，请充值后再试".encode() * 9, "audio/pcm"),
     "a list of errors": (b'[{"error": {"message": "no such voice"}}]', "application/json"),
+    "a document without a bottom": (b"[" * 3_000, "application/json"),
     "a page": ("<html>网关错误</html>".encode(), "text/html; charset=utf-8"),
     "a page said to be sound": (b"<!DOCTYPE html>\n<html><body>Bad gateway", "audio/mpeg"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(400), "image/png"),

@@ -1,11 +1,12 @@
 """A vendor's error messages, in any of the shapes they come in, and how they are logged safely."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import SecretStr
+
+from services.speech.vendors.documents import parse_json
 
 LONGEST = 300
 """Characters of a vendor's message that a log keeps."""
@@ -77,7 +78,7 @@ def read_error(body: str | bytes) -> ErrorDetail:
     """Return the error that a whole body is: a document, a page, or plain text."""
     text = _text_of(body)
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         return ErrorDetail(message=_TAG.sub(" ", text[:_READ]))
     return find_error(document) or ErrorDetail(message=text[:_READ])
@@ -90,7 +91,7 @@ def describe_unexpected(body: str | bytes) -> ErrorDetail:
     """
     text = _text_of(body)
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         is_page = text.lstrip().startswith("<")
         return read_error(text) if is_page else ErrorDetail(message=f"{len(text)} characters")
