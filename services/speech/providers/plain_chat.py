@@ -1,9 +1,10 @@
 """The reply alone of any language model, whatever else it writes into its text."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from services.speech.answers import answered
-from services.speech.ports import ChatItem, ChatModel, ChatRequest
+from services.speech.ports import ChatItem, ChatModel, ChatRequest, ToolCall
 from services.speech.streams import closing
 from services.speech.text.characters import half_at_end, readable
 from services.speech.vendors.chat.markup import Habit, Markup
@@ -30,6 +31,9 @@ async def with_characters(items: AsyncIterator[ChatItem]) -> AsyncIterator[ChatI
     half = ""
     async with closing(items):
         async for item in items:
+            if isinstance(item, ToolCall):
+                yield replace(item, arguments=readable(item.arguments))
+                continue
             if not isinstance(item, str):
                 yield item
                 continue

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError
-from services.speech.providers.plain_chat import PlainChatModel
+from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, ToolCall
+from services.speech.providers.plain_chat import PlainChatModel, with_characters
 
 REPLIES = [
     ("We open at nine.<|im_end|>", "We open at nine."),
@@ -87,3 +87,11 @@ async def test_what_a_reply_used_is_kept_behind_the_marker_that_ends_it() -> Non
     model = PlainChatModel(ScriptedModel("Nine.<|im_end|>", 5))
     items = [item async for item in model.stream(ChatRequest(messages=()))]
     assert items[-1] == USED
+
+
+async def test_what_a_tool_is_asked_can_be_read() -> None:
+    async def items() -> AsyncIterator[ChatItem]:
+        yield ToolCall(call_id="1", name="find", arguments='{"q": "\ud83d\ude00 \ud83d"}')
+
+    [call] = [item async for item in with_characters(items())]
+    assert call == ToolCall(call_id="1", name="find", arguments='{"q": "😀 "}')
