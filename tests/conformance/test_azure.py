@@ -279,7 +279,7 @@ async def test_tells_why_a_connection_is_closed(
     assert caught.value.vendor_message == "no more of [redacted]"
 
 
-@pytest.mark.parametrize("garbage", ["{", b"\xff", b"\x00\x05ab"])
+@pytest.mark.parametrize("garbage", ["{", b"\xff", b"\x00\x05ab", "[" * 3_000])
 async def test_calls_a_message_without_headers_malformed(garbage: str | bytes) -> None:
     async with SpeechServer.open() as server, SPEAKER.open(server) as synthesizer:
         server.trouble = Trouble.GARBAGE

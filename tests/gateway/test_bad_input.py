@@ -498,6 +498,16 @@ OTHERS = [
         field="pageSize",
         rule="maximum",
     ),
+    *(
+        Case(
+            id=f"list-size-{size}",
+            path=f"{API}/tasks?pageSize={size}",
+            method="GET",
+            field="pageSize",
+            rule="minimum",
+        )
+        for size in (0, -1)
+    ),
     Case(
         id="list-odd-state",
         path=f"{API}/tasks?state=DANCING",

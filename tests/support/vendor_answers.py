@@ -247,6 +247,8 @@ CHAT_FAILURES: dict[str, tuple[str, bytes]] = {
     "an unknown shape": (JSON, b'{"result": {"output": "We open at nine."}}'),
     "a list": (SSE, b"data: [1]\n\n"),
     "a number": (SSE, b"data: 7\n\n"),
+    "a document without a bottom": (JSON, b"[" * 3_000),
+    "an event without a bottom": (SSE, b"data: " + b"[" * 3_000 + b"\n\n"),
 }
 """Media types and bodies that are no reply."""
 

@@ -11,6 +11,7 @@ from services.speech.listening.annotations import without_annotations
 from services.speech.listening.hallucinations import is_hallucination
 from services.speech.ports import RecognitionRequest, Recognizer, SpeechEvidence, Transcript
 from services.speech.streams import closing
+from services.speech.text.characters import readable
 from services.speech.text.segmentation import speech_s
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ class GuardedRecognizer:
         hypotheses = self._recognizer.transcribe(recorded(), request)
         async with closing(hypotheses) as transcripts:
             async for each in transcripts:
-                words = without_annotations(each.text)
+                words = without_annotations(readable(each.text))
                 if words and each.is_final and not await self._is_said(words, each, recording):
                     words = ""
                 yield replace(each, text=words)

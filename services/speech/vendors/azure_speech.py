@@ -25,6 +25,7 @@ from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import Turn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import (
     Endpoint,
@@ -91,7 +92,7 @@ async def list_voices(settings: AzureSpeechSettings, deadlines: Deadlines) -> Se
                 display_name=each["DisplayName"],
                 language_codes=(each["Locale"],),
             )
-            for each in response.json()
+            for each in parse_json(response.content)
         ]
     except (ValueError, TypeError, KeyError):
         raise malformed_answer(Stage.SYNTHESIS, endpoint, "it lists no voices") from None

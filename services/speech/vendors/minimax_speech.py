@@ -27,6 +27,7 @@ from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, malformed_answer, provider_errors
 from services.speech.vendors.http.error_details import redacted
@@ -228,7 +229,7 @@ class _Task:
             if isinstance(message, bytes):
                 continue
             try:
-                document: dict[str, Any] = json.loads(message)
+                document: dict[str, Any] = parse_json(message)
                 report = document.get("base_resp") or {}
                 code, said = int(report.get("status_code", 0)), str(report.get("status_msg", ""))
                 trace_id = str(document.get("trace_id") or report.get("trace_id") or "")

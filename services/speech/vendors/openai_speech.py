@@ -1,6 +1,5 @@
 """Voices behind `POST /audio/speech`, streamed."""
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -15,6 +14,7 @@ from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.vendors.declaration import SynthesizerVendor
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.feeding import clause_by_clause
 from services.speech.vendors.http.client import (
     Endpoint,
@@ -35,7 +35,10 @@ SAMPLE_RATE_HERTZ = 24_000
 """The rate of `response_format: pcm` in this API."""
 LONGEST_DOCUMENT = 1 << 23
 _SOUND_KEYS = frozenset(
-    ("audio", "audio_content", "audiocontent", "audio_data", "b64_json", "data", "output")
+    (
+        *("audio", "audios", "audio_base64", "audiobase64", "audio_content", "audiocontent"),
+        *("audio_data", "b64_json", "data", "output"),
+    )
 )
 
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
@@ -152,23 +155,24 @@ class OpenAiSynthesizer:
             answer = ByteStream(response.aiter_bytes())
             head = await answer.peek(HEAD_BYTES)
             try:
-                if kind.startswith(("application/json", "text/")) and container_of(head) is None:
+                is_document = kind.startswith(("application/json", "text/")) or is_text(head)
+                if is_document and container_of(head) is None:
                     answer, kind = ByteStream(once(await self._sound_in(answer))), ""
                 async with closing(self._decoder.decode(answer, kind)) as decoded:
                     async for pcm in decoded:
                         yield pcm
             except SoundError as error:
-                said = read_error(head) if is_text(head) else None
-                raise malformed_answer(Stage.SYNTHESIS, self._endpoint, str(error), said) from None
+                raise malformed_answer(Stage.SYNTHESIS, self._endpoint, str(error)) from None
 
     async def _sound_in(self, answer: ByteStream) -> bytes:
         """Return the audio in a JSON document; raises ProviderError if there is none."""
         body = await answer.peek(LONGEST_DOCUMENT)
         try:
-            document = json.loads(body)
+            document = parse_json(body)
         except ValueError:
             document = None
-        if find_error(document) is None and (sound := next(_sounds(document), b"")):
+        parts = document if isinstance(document, list) else [document]
+        if not any(map(find_error, parts)) and (sound := next(_sounds(document), b"")):
             return sound
         what = "text instead of audio"
         raise malformed_answer(Stage.SYNTHESIS, self._endpoint, what, read_error(body))
@@ -181,8 +185,9 @@ def _sounds(document: object, key: str = "") -> Iterator[bytes]:
             for name, value in document.items():
                 yield from _sounds(value, str(name).lower())
         case list():
-            for value in document:
-                yield from _sounds(value, key)
+            # One sound in parts, whereas members beside each other are alternatives.
+            if sound := b"".join(next(_sounds(value, key), b"") for value in document):
+                yield sound
         case str() if key in _SOUND_KEYS:
             text = "".join(document.rpartition(";base64,")[2].split())
             # Base64 of silence consists of the letter A alone.

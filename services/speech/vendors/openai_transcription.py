@@ -16,6 +16,7 @@ from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stag
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely
 from services.speech.vendors.declaration import RecognizerVendor
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
@@ -112,10 +113,11 @@ class OpenAiRecognizer:
 def _document(response: httpx.Response) -> object:
     """Return the answer's JSON; plain text, which some servers send, counts as a JSON string."""
     try:
-        return response.json()
+        return parse_json(response.content)
     except ValueError:
         is_plain = response.headers.get("content-type", "").startswith("text/plain")
-        return response.text if is_plain and not _PAGE.match(response.text) else None
+        text = response.text.removeprefix("\ufeff")
+        return text if is_plain and not _PAGE.match(text) else None
 
 
 def _text(document: object) -> str | None:

@@ -340,7 +340,12 @@ WHOLE = (
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [*((body, "application/json") for body in WHOLE), (b"Hello, there.\n", "text/plain")],
+    [
+        *((body, "application/json") for body in WHOLE),
+        (b"Hello, there.\n", "text/plain"),
+        *((b"\xef\xbb\xbf" + body, "application/json") for body in WHOLE[:1]),
+        (b"\xef\xbb\xbfHello, there.", "text/plain; charset=utf-8"),
+    ],
 )
 async def test_a_transcript_comes_in_several_shapes(body: bytes, kind: str) -> None:
     async with scripted_vendor(writing(body, content_type=kind)) as vendor:
@@ -368,6 +373,7 @@ async def test_an_empty_transcript_is_not_a_failure(body: bytes, kind: str) -> N
         (b'{"txt": 1}', "application/json"),
         (b'{"result": "Hello."}', "application/json"),
         (b"[1]", "application/json"),
+        (b"[" * 3_000, "application/json"),
         (b'[{"text": "Hello."}]', "application/json"),
         (b"null", "application/json"),
         (b'{"text": null}', "application/json"),
@@ -381,6 +387,9 @@ async def test_an_empty_transcript_is_not_a_failure(body: bytes, kind: str) -> N
         (b'{"detail": "busy"}', "application/json"),
         (b"<html><body>busy</body></html>", "text/html"),
         (b"<html><body>busy</body></html>", "text/plain"),
+        (b'\xef\xbb\xbf{"error": {"message": "busy"}}', "application/json"),
+        (b"\xef\xbb\xbf<html><body>busy</body></html>", "text/plain"),
+        (b"\xef\xbb\xbfWEBVTT\n\nHello.", "text/plain"),
         (b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello.", "text/plain"),
         (b"1\n00:00:00,000 --> 00:00:01,000\nHello.\n", "text/plain"),
         (b"\xff\xfe\x00", "application/json"),

@@ -138,6 +138,7 @@ DECLARED: dict[str, tuple[bytes, str]] = {
     "big-endian at the API's rate": (of(tone(), ">i2"), "audio/l16"),
     "said to be big-endian": (PCM, "audio/L16;codec=pcm;rate=24000"),
     "another rate": (of(tone(16_000), "<i2"), "audio/pcm; rate=16000"),
+    "an application's": (PCM, "application/x-pcm"),
     "two channels": (of(np.repeat(tone(), 2), "<i2"), 'audio/pcm;rate="24000";channels=2'),
     "a telephone's": (encoded("mulaw", "pcm_mulaw", 8_000), "audio/basic"),
     "a telephone's, by another name": (encoded("alaw", "pcm_alaw", 8_000), "audio/PCMA;rate=8000"),
@@ -153,6 +154,14 @@ FAILURES: dict[str, tuple[bytes, str]] = {
         json.dumps({"audio": base64.b64encode(b"<html>no</html> no such").decode()}).encode(),
         "application/json",
     ),
+    "an error in Chinese": ('{"error": {"message": "余额不足", "code": 5}}'.encode(), OCTETS),
+    "an error in Chinese said to be sound": (
+        '{"message": "账户余额不足，请充值后再试"}'.encode(),
+        "audio/pcm",
+    ),
+    "words in Chinese said to be sound": ("账户余额不足，请充值后再试".encode() * 9, "audio/pcm"),
+    "a list of errors": (b'[{"error": {"message": "no such voice"}}]', "application/json"),
+    "a document without a bottom": (b"[" * 3_000, "application/json"),
     "a page": ("<html>网关错误</html>".encode(), "text/html; charset=utf-8"),
     "a page said to be sound": (b"<!DOCTYPE html>\n<html><body>Bad gateway", "audio/mpeg"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(400), "image/png"),
@@ -208,6 +217,29 @@ async def test_a_sound_in_a_document_is_heard(body: bytes, member: str) -> None:
         for document in ({member: text}, {"data": {member: text}}, {"data": [{member: text}]}):
             answer = json.dumps({"id": "x", "error": None, **document}).encode()
             assert await speak([answer], "application/json") == PCM
+
+
+@pytest.mark.parametrize("kind", ["", "text/html", "audio/pcm", "audio/mpeg", OCTETS])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "byte order mark"])
+async def test_a_document_is_one_whatever_it_is_said_to_be(mark: bytes, kind: str) -> None:
+    answer = json.dumps({"audio": base64.b64encode(PCM).decode()}).encode()
+    assert await speak(in_pieces(mark + answer, range(0, len(answer), 333)), kind) == PCM
+
+
+async def test_all_parts_of_a_sound_are_heard() -> None:
+    parts = [base64.b64encode(PCM[at : at + 4_800]).decode() for at in range(0, len(PCM), 4_800)]
+    for document in (
+        {"words": [{"data": []}], "audio": parts},
+        {"data": [{"audio": each} for each in parts]},
+        [{"audio_base64": each} for each in parts],
+    ):
+        assert await speak([json.dumps(document).encode()], "application/json") == PCM
+
+
+@pytest.mark.parametrize("success", [{"code": 0}, {"code": "200"}, {"code": 20_000}])
+async def test_a_message_of_success_is_no_error(success: dict[str, object]) -> None:
+    document = {**success, "message": "Success", "data": base64.b64encode(PCM).decode()}
+    assert await speak([json.dumps(document).encode()], "application/json") == PCM
 
 
 async def test_silence_in_a_document_is_silence() -> None:

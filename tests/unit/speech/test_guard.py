@@ -87,6 +87,8 @@ async def test_marks_go_and_words_stay_in_every_hypothesis() -> None:
     inventor = Inventor("[noise]", "[laughs] When", "[laughs] When do you open?")
     assert await heard(inventor, pcm) == ["", "When", "When do you open?"]
     assert await heard(Inventor("[BLANK_AUDIO]"), pcm) == [""]
+    halves = Inventor("When\0 \ud867\udf90 \ud83d", "\ufeffWhen do\x07 you open?\ude00")
+    assert await heard(halves, pcm) == ["When 𩾐", "When do you open?"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError
-from services.speech.providers.plain_chat import PlainChatModel
+from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, ToolCall
+from services.speech.providers.plain_chat import PlainChatModel, with_characters
 
 REPLIES = [
     ("We open at nine.<|im_end|>", "We open at nine."),
@@ -64,7 +64,34 @@ async def test_a_text_of_markers_alone_is_no_reply(text: str) -> None:
         await reply(text, 3)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 1_000])
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Nine \ud83d\ude00 to six.", "Nine 😀 to six."),
+        ("Yes \ud83d\ude00\ud83d\ude01", "Yes 😀😁"),
+        ("Nine \ud83d to six.", "Nine  to six."),
+        ("Nine \ude00\ud83d to six.\ud83d", "Nine  to six."),
+        ("\ufeffNi\0ne\x1b \ufffd\ufffdto\x85 six.\x7f\uffff", "Nine to six."),
+        ("九点\0到\ud867\udf90\ufffd。", "九点到𩾐。"),
+        ("Nine\tto\r\nsix 👩\u200d🚀, می\u200cروم", "Nine\tto\r\nsix 👩\u200d🚀, می\u200cروم"),
+    ],
+)
+async def test_every_character_can_be_read(written: str, said: str, size: int) -> None:
+    heard = await reply(written, size)
+    assert heard == said
+    heard.encode()
+
+
 async def test_what_a_reply_used_is_kept_behind_the_marker_that_ends_it() -> None:
     model = PlainChatModel(ScriptedModel("Nine.<|im_end|>", 5))
     items = [item async for item in model.stream(ChatRequest(messages=()))]
     assert items[-1] == USED
+
+
+async def test_what_a_tool_is_asked_can_be_read() -> None:
+    async def items() -> AsyncIterator[ChatItem]:
+        yield ToolCall(call_id="1", name="find", arguments='{"q": "\ud83d\ude00 \ud83d"}')
+
+    [call] = [item async for item in with_characters(items())]
+    assert call == ToolCall(call_id="1", name="find", arguments='{"q": "😀 "}')

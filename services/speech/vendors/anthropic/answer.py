@@ -7,6 +7,7 @@ from typing import Any
 
 from services.speech.answers import has_words
 from services.speech.ports import ChatItem, ChatUsage, ToolCall
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.error_details import (
     ErrorDetail,
     describe_unexpected,
@@ -33,7 +34,7 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Mapping[str, Any
         async for each in server_events(chunks):
             is_empty = False
             try:
-                event = json.loads(each.data)
+                event = parse_json(each.data)
             except ValueError:
                 raise AnswerError("an event is not JSON", describe_unexpected(each.data)) from None
             if not isinstance(event, dict):

@@ -1,12 +1,12 @@
 """The request for a reply, in the form of the Messages API."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from services.speech.plain_dialogue import without_calls
 from services.speech.ports import ChatMessage, ChatRequest, Role, Tool, ToolCall
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.error_details import ErrorDetail
 from services.speech.vendors.http.parameters import Parameters
 
@@ -101,7 +101,7 @@ def _blocks(message: ChatMessage) -> Iterator[dict[str, Any]]:
 def _input(call: ToolCall) -> dict[str, Any]:
     """Return a call's arguments; what is no object cannot be sent, and its result says so."""
     try:
-        arguments = json.loads(call.arguments)
+        arguments = parse_json(call.arguments)
     except ValueError:
         return {}
     return arguments if isinstance(arguments, dict) else {}

@@ -10,6 +10,7 @@ import structlog
 
 from services.speech.ports import ProviderError, Stage
 from services.speech.vendors.azure.messages import Message, decode, encode_sound, encode_text
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.websocket.client import VendorSocket
 from services.speech.vendors.websocket.pool import SocketPool
@@ -62,7 +63,7 @@ class Turn:
     def document(self, message: Message) -> Mapping[str, Any]:
         """Return the JSON in a message; raises ProviderError if there is none."""
         try:
-            document = json.loads(message.body or "{}")
+            document = parse_json(message.body or "{}")
         except ValueError:
             document = None
         if not isinstance(document, dict):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.speech.ports import ToolCall
+from services.speech.vendors.documents import parse_json
 
 _NO_ARGUMENTS = "{}"
 
@@ -60,7 +61,7 @@ class _Call:
     @property
     def is_whole(self) -> bool:
         try:
-            json.loads(self.arguments)
+            parse_json(self.arguments)
         except ValueError:
             return False
         return True

@@ -1,12 +1,12 @@
 """The chunks of a language model's answer, in any of the shapes that vendors use."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.speech.ports import ChatUsage
 from services.speech.vendors.chat.calls import CallDelta, call_deltas
 from services.speech.vendors.chat.usage import usage_of
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.error_details import (
     ErrorDetail,
     describe_unexpected,
@@ -161,7 +161,7 @@ def _reported(value: object) -> AnswerError:
 
 def _parsed(data: str) -> object:
     try:
-        return json.loads(data)
+        return parse_json(data)
     except ValueError:
         raise AnswerError("an event is not JSON", describe_unexpected(data)) from None
 
@@ -175,9 +175,9 @@ async def _plain_documents(head: bytes, chunks: AsyncIterator[bytes]) -> list[ob
             raise AnswerError("a document without an end")
     try:
         try:
-            document = json.loads(body)
+            document = parse_json(body)
         except ValueError:
-            return [json.loads(line) for line in body.splitlines() if line.strip()]
+            return [parse_json(line) for line in body.splitlines() if line.strip()]
     except ValueError:
         raise AnswerError("it is not JSON", describe_unexpected(bytes(body))) from None
     return document if isinstance(document, list) else [document]

@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.websocket.client import VendorSocket
@@ -83,7 +84,7 @@ class Task:
             if isinstance(message, bytes):
                 return "sound", message
             try:
-                document = json.loads(message)
+                document = parse_json(message)
                 header = document["header"]
                 event, task_id = header["event"], header.get("task_id", self._id)
                 output = (document.get("payload") or {}).get("output")

@@ -1,6 +1,5 @@
 """What Deepgram says, in both versions of its API."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -8,6 +7,7 @@ import structlog
 
 from services.runtime.languages import primary
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage, TimedWord
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.websocket.client import VendorSocket
@@ -73,7 +73,7 @@ def named(language_code: str) -> str:
 
 def _parse(message: str | bytes, endpoint: Endpoint) -> Mapping[str, Any]:
     try:
-        found = json.loads(message)
+        found = parse_json(message)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
+from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import Endpoint, malformed_answer
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.websocket.client import VendorSocket
@@ -146,7 +147,7 @@ def _context_of(message: Message) -> str:
 
 def _parse(message: str | bytes, endpoint: Endpoint) -> Message:
     try:
-        found = json.loads(message)
+        found = parse_json(message)
     except ValueError:
         found = None
     if not isinstance(found, dict):

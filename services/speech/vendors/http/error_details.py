@@ -1,11 +1,12 @@
 """A vendor's error messages, in any of the shapes they come in, and how they are logged safely."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import SecretStr
+
+from services.speech.vendors.documents import parse_json
 
 LONGEST = 300
 """Characters of a vendor's message that a log keeps."""
@@ -63,9 +64,11 @@ def find_error(document: object) -> ErrorDetail | None:
         document.get("object"),
         document.get("status"),
     )
-    has_message = isinstance(document.get("message"), str) or (
-        any(document.get(key) for key in _MESSAGE_KEYS)
-        and (_is_bad(document.get("code")) or "detail" in document)
+    code = document.get("code")
+    has_message = (
+        isinstance(document.get("message"), str) and (code is None or _is_bad(code))
+    ) or (
+        any(document.get(key) for key in _MESSAGE_KEYS) and (_is_bad(code) or "detail" in document)
     )
     is_answer = any(key in document for key in _ANSWER_KEYS)
     return _detail(document) if is_marked or (has_message and not is_answer) else None
@@ -73,9 +76,9 @@ def find_error(document: object) -> ErrorDetail | None:
 
 def read_error(body: str | bytes) -> ErrorDetail:
     """Return the error that a whole body is: a document, a page, or plain text."""
-    text = body if isinstance(body, str) else body.decode(errors="replace")
+    text = _text_of(body)
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         return ErrorDetail(message=_TAG.sub(" ", text[:_READ]))
     return find_error(document) or ErrorDetail(message=text[:_READ])
@@ -86,9 +89,9 @@ def describe_unexpected(body: str | bytes) -> ErrorDetail:
 
     What is not known to be an error may be the answer's own words, which must not be logged.
     """
-    text = body if isinstance(body, str) else body.decode(errors="replace")
+    text = _text_of(body)
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         is_page = text.lstrip().startswith("<")
         return read_error(text) if is_page else ErrorDetail(message=f"{len(text)} characters")
@@ -103,6 +106,11 @@ def redacted(text: str, key: SecretStr | None = None) -> str:
         line = line.replace(secret, "[redacted]")
     shown = _KEYS.sub("[redacted]", "".join(each for each in line if each.isprintable()))
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _text_of(body: str | bytes) -> str:
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    return text.removeprefix("\ufeff")  # A byte order mark.
 
 
 def _is_bad(value: object) -> bool:

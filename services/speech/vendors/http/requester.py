@@ -1,6 +1,6 @@
-"""Sends requests to an endpoint, and again without the parameters that its model refuses."""
+"""Sends requests to an endpoint, to where it moved, and without parameters that it refuses."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -13,6 +13,9 @@ from services.speech.vendors.http.error_details import ErrorDetail, redacted
 
 log = structlog.get_logger(__name__)
 
+MOST_REDIRECTS = 3
+_REDIRECTS = frozenset((301, 302, 307, 308))
+"""Those that may keep the method."""
 _REFUSED_REQUEST = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 
 
@@ -46,6 +49,7 @@ class Requester(Generic[R]):
         Raises ProviderError.
         """
         request = self._request
+        visited: list[httpx.URL] = []
         while True:
             async with self._client.stream("POST", path, **content_of(request)) as response:
                 detail = await read_refusal(response)
@@ -54,6 +58,13 @@ class Requester(Generic[R]):
                     yield response
                     return
             status = response.status_code
+            if response.next_request is not None:
+                address = response.next_request.url
+                visited.append(response.url)
+                if status not in _REDIRECTS or not _is_within(visited, address):
+                    raise status_error(self._stage, self._endpoint, status, _redirection(address))
+                path = str(address)
+                continue
             accepted = request.without_refused(detail) if status in _REFUSED_REQUEST else None
             if accepted is None:
                 raise status_error(self._stage, self._endpoint, status, detail)
@@ -64,3 +75,14 @@ class Requester(Generic[R]):
                 vendor_message=redacted(detail.message, self._endpoint.api_key),
             )
             request = accepted
+
+
+def _is_within(visited: Sequence[httpx.URL], address: httpx.URL) -> bool:
+    """Whether a redirect leads on within the endpoint's origin, which alone may have the key."""
+    origins = {(each.scheme, each.host, each.port) for each in (*visited, address)}
+    return len(origins) == 1 and address not in visited and len(visited) <= MOST_REDIRECTS
+
+
+def _redirection(address: httpx.URL) -> ErrorDetail:
+    # Without its query, which may hold secrets.
+    return ErrorDetail(message=f"redirects to {address.copy_with(userinfo=b'', query=None)}")

@@ -1,5 +1,6 @@
 """Detects the audio format of an answer: by its first bytes, else by its media type."""
 
+import codecs
 from dataclasses import dataclass
 from email.message import Message
 
@@ -126,7 +127,8 @@ def declared(media_type: str, default: Pcm) -> Pcm:
     message = Message()
     message["content-type"] = media_type or "application/octet-stream"
     main, kind = message.get_content_maintype(), message.get_content_subtype()
-    if main not in ("audio", "video") and not kind.endswith(("octet-stream", "ogg")):
+    is_sound = main in ("audio", "video") or kind in _CODES
+    if not is_sound and not kind.endswith(("octet-stream", "ogg")):
         raise SoundError(f"it is {main}/{kind}")
     rates = (message.get_param(name) for name in _RATE_NAMES)
     rate = next((str(each) for each in rates if each), "")
@@ -143,8 +145,13 @@ def declared(media_type: str, default: Pcm) -> Pcm:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the first bytes are text; samples hardly ever look like it."""
-    return len(head) > 1 and all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in head)
+    """Whether the first bytes are text in UTF-8; samples hardly ever look like it."""
+    try:
+        # The last character may be cut.
+        text, _ = codecs.utf_8_decode(head.removeprefix(codecs.BOM_UTF8), "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return len(text) > 1 and all(each.isprintable() or each in "\t\r\n" for each in text)
 
 
 def is_noise(head: bytes) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any
 
+from services.speech.vendors.documents import parse_json
+
 VERSION_AND_HEADER_SIZE = 0x11
 """Version 1, a header of one word."""
 EVENTS_WITHOUT_ID = (1, 2)
@@ -58,7 +60,7 @@ class Frame:
     @property
     def document(self) -> dict[str, Any]:
         """The payload as a JSON object; raises ValueError if it is none."""
-        document = json.loads(self.payload)
+        document = parse_json(self.payload)
         if not isinstance(document, dict):
             raise ValueError("another value than an object")
         return document
