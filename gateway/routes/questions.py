@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from gateway.contract.bodies import TalkBody, TalkFields
-from gateway.contract.content_type import media_kind
+from gateway.contract.content_type import media_kind, require_utf8
 from gateway.contract.problems import refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
 from services.runtime.errors import ServiceError
@@ -47,6 +47,7 @@ async def read_question(request: Request, decoder: Decoder, find_task: FindTask)
     if kind == "application/json":
         return _question(validated(TalkBody.model_validate, await _json(request)))
     if kind == "multipart/form-data":
+        require_utf8(content_type)
         return await _read_form(request, decoder, find_task)
     if kind.startswith("audio/"):
         body = validated(TalkFields.model_validate, dict(request.query_params))
