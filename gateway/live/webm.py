@@ -23,7 +23,7 @@ MUTE_ELEMENTS = 1_024
 """A stream may have this many more elements than ELEMENTS_PER_PACKET allows: tags and cues."""
 
 ELEMENTS_PER_PACKET = 16
-"""How many elements a packet of sound may need. Each costs time, and an empty one only two bytes."""
+"""How many elements a packet of sound may need: each costs time, if only two bytes."""
 
 MAX_HELD_BYTES = 65_536
 MAX_CHANNELS = 8

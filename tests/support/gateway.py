@@ -36,6 +36,7 @@ from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
 from gateway.server.drain import Drain
+from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
@@ -580,6 +581,7 @@ async def running_gateway(
     task_target: str = "",
     speech_target: str = "",
     drain: Drain | None = None,
+    limits: ConnectionLimits | None = None,
     **options: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Serve a gateway over scripted services, or over others at the targets."""
@@ -616,7 +618,7 @@ async def running_gateway(
         decoder = await stack.enter_async_context(decoding(chosen.audio))
         app = create_app(backend=backend, decoder=decoder, options=chosen, drain=drain)
         url = await stack.enter_async_context(
-            serving_http(app, host="127.0.0.1", port=0, drain=drain)
+            serving_http(app, host="127.0.0.1", port=0, drain=drain, limits=limits)
         )
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield RunningGateway(
