@@ -15,7 +15,7 @@ from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.contract.problems import install_problems
 from gateway.decoding.decoder import AudioLimits, Decoder
 from gateway.live.duplex import DuplexRoutes
-from gateway.middleware.access import AccessRules, Guard, RateLimit
+from gateway.middleware.access import UPLOAD_PATH, AccessRules, Guard, RateLimit
 from gateway.middleware.body import BodyLimit
 from gateway.middleware.context import RequestContext
 from gateway.middleware.tracing import Traced
@@ -36,7 +36,6 @@ DESCRIPTION = (
     "Talk with digital humans. The first four endpoints keep the shapes of the vendor's sample. "
     "Failures are `application/problem+json` with a `reason`."
 )
-UPLOAD_PATH = "/api/digital-human/talk-to-ai"
 JSON_BYTES = 64 * 1024
 QUESTION_BYTES = 512 * 1024
 """A question in writing that is too long is told its limit in characters up to here."""

@@ -35,6 +35,7 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
+from gateway.middleware.concurrency import Ceiling
 from gateway.server.drain import Drain
 from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
@@ -578,6 +579,7 @@ async def running_gateway(
     origins: tuple[str, ...] = (),
     hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
+    ceilings: dict[str, Ceiling] | None = None,
     task_target: str = "",
     speech_target: str = "",
     drain: Drain | None = None,
@@ -612,7 +614,11 @@ async def running_gateway(
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
         rules = AccessRules(
-            keys=keys, origins=origins, hosts=hosts, requests_per_second=requests_per_second
+            keys=keys,
+            origins=origins,
+            hosts=hosts,
+            requests_per_second=requests_per_second,
+            **(ceilings or {}),
         )
         chosen = GatewayOptions(access=rules, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
