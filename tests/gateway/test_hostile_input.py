@@ -63,3 +63,25 @@ async def test_a_form_may_say_that_it_is_utf8(gateway: RunningGateway, charset: 
 async def test_an_address_has_few_parameters(gateway: RunningGateway, query: str) -> None:
     answer = await gateway.client.get(f"/api/digital-human/tasks?{query}&a=1")
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("name", ["roomId", "userId", "digitalHumanId"])
+@pytest.mark.parametrize("unseen", ["\x1b[2J", "\r\n", "\0", "\u2028", "\u202e", "\x9b", "\u200b"])
+async def test_ids_are_visible(gateway: RunningGateway, name: str, unseen: str) -> None:
+    answer = await gateway.client.post(
+        "/api/digital-human/create-task",
+        json={"roomId": "room", "streamId": "stream", name: f"a{unseen}b"},
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+    assert answer.json()["violations"][0] == {
+        "field": name,
+        "rule": "visible",
+        "description": "must not hold control characters",
+    }
+    assert not gateway.tasks.creates
+
+
+async def test_a_viewer_has_a_visible_name(gateway: RunningGateway) -> None:
+    answer = await gateway.client.get("/api/token", params={"userId": "a\x1b[2Jb"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+    assert not gateway.avatars.tokens
