@@ -11,6 +11,9 @@ from gateway.server.limits import ConnectionLimits
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Origins, Port, Secret, Secrets, Targets, split_list
 
+KEY_CHARACTERS = 16
+"""The shortest API key: of random letters and digits, more than anybody can try out."""
+
 
 class GatewaySettings(ProcessSettings):
     """Every setting of the process; the description says what a value must be."""
@@ -29,7 +32,8 @@ class GatewaySettings(ProcessSettings):
     api_keys: Secrets = Field(
         SecretStr(""),
         validate_default=True,
-        description="keys that callers must show, separated by commas; none: open, loopback only",
+        description="keys that callers must show, of at least 16 characters, separated by commas;"
+        " none: open, loopback only",
     )
     allowed_origins: Origins = Field(
         "", description="origins of web pages that may call, separated by commas"
@@ -104,7 +108,10 @@ class GatewaySettings(ProcessSettings):
     @classmethod
     def _check_api_keys(cls, keys: SecretStr, info: ValidationInfo) -> SecretStr:
         host = str(info.data.get("host", ""))
-        if not split_list(keys.get_secret_value()) and not is_loopback(host):
+        given = split_list(keys.get_secret_value())
+        if any(len(key) < KEY_CHARACTERS for key in given):
+            raise ValueError(f"must be at least {KEY_CHARACTERS} characters long each")
+        if not given and not is_loopback(host):
             raise ValueError(
                 f"must be set when GATEWAY_HOST is {host}, because that is not a loopback address"
             )
