@@ -13,6 +13,7 @@ from gateway.contract.bodies import TalkBody, TalkFields
 from gateway.contract.content_type import media_kind, require_utf8
 from gateway.contract.problems import refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
+from gateway.middleware.access import caller_of
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -53,7 +54,7 @@ async def read_question(request: Request, decoder: Decoder, find_task: FindTask)
         body = validated(TalkFields.model_validate, dict(request.query_params))
         async with _spooled(request) as recording:
             await find_task(body.task_id)
-            pcm = await decoder.decode(recording, content_type)
+            pcm = await decoder.decode(recording, content_type, caller=caller_of(request.scope))
         return _question(body, pcm=pcm)
     raise refused(Reason.MEDIA_TYPE_UNSUPPORTED, "Content-Type", "media_type", DOCUMENTED_TYPES)
 
@@ -85,7 +86,8 @@ async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) ->
         media_type = upload.content_type or "application/octet-stream"
         require_audio_type(media_type)
         await find_task(body.task_id)
-        return _question(body, pcm=await decoder.decode(upload.file, media_type))
+        pcm = await decoder.decode(upload.file, media_type, caller=caller_of(request.scope))
+        return _question(body, pcm=pcm)
 
 
 def _question(body: TalkBody, *, pcm: bytes | None = None) -> Question:
