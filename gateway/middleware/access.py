@@ -5,14 +5,13 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence, Set
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.contract.content_type import media_kind
 from gateway.contract.problems import problem_response
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
@@ -29,7 +28,6 @@ OPEN_PATHS = frozenset(
 )
 OPEN_PREFIXES = ("/web/", "/docs/")
 LIMITED_PREFIX = "/api/"
-UPLOAD_PATH = "/api/digital-human/talk-to-ai"
 MAX_CALLERS = 10_000
 
 FAILURES_PER_SECOND = 5.0
@@ -40,9 +38,6 @@ CALLERS_IPV6_BITS = 64
 
 REQUESTS_AT_ONCE = Ceiling(per_caller=256, total=2_048)
 """Requests, event streams and sockets."""
-
-UPLOADS_AT_ONCE = Ceiling(per_caller=8, total=16)
-"""Each may lie in a temporary file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +51,6 @@ class AccessRules:
     """Other names than loopback ones under which this machine knows an open gateway."""
 
     requests_at_once: Ceiling = REQUESTS_AT_ONCE
-    uploads_at_once: Ceiling = UPLOADS_AT_ONCE
 
 
 @dataclass(slots=True)
@@ -106,7 +100,6 @@ class Guard:
         self._rate = rate
         self._failures = RateLimit(FAILURES_PER_SECOND)
         self._requests = Concurrency(rules.requests_at_once)
-        self._uploads = Concurrency(rules.uploads_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the problem."""
@@ -116,8 +109,7 @@ class Guard:
         with ExitStack() as places:
             try:
                 caller = self._admit(scope)
-                for each in self._ceilings(scope):
-                    places.enter_context(each.place(caller))
+                places.enter_context(self._place(scope, caller))
             except ServiceError as error:
                 if scope["type"] == "websocket":
                     await refuse(error, scope, send)
@@ -143,16 +135,12 @@ class Guard:
         scope["state"]["caller"] = caller
         return caller
 
-    def _ceilings(self, scope: Scope) -> Iterator[Concurrency]:
-        """Yield what the request counts among."""
+    def _place(self, scope: Scope, caller: str) -> AbstractContextManager[None]:
+        """Return the place among what goes on at once; probes and callbacks need none."""
         path = scope["path"]
         if not path.startswith(LIMITED_PREFIX) or path == CALLBACK_PATH:
-            return
-        yield self._requests
-        if path == UPLOAD_PATH and scope["type"] == "http":
-            content_type = Headers(scope=scope).get("content-type", "")
-            if media_kind(content_type) != "application/json":
-                yield self._uploads
+            return nullcontext()
+        return self._requests.place(caller)
 
     def _require_key(self, scope: Scope, headers: Headers, address: str) -> int:
         """Return which key was given; raises ServiceError."""

@@ -49,8 +49,7 @@ async def test_streams_of_one_caller_leave_room_for_others() -> None:
 
 
 async def test_uploads_of_one_caller_are_few() -> None:
-    ceilings = {"uploads_at_once": Ceiling(per_caller=1, total=9)}
-    async with running_gateway(ceilings=ceilings) as gateway:
+    async with running_gateway(uploads_at_once=Ceiling(per_caller=1, total=9)) as gateway:
         task_id = await gateway.create()
         begun, go_on = asyncio.Event(), asyncio.Event()
 
