@@ -50,7 +50,13 @@ async def main() -> None:
             app = create_app(backend=backend, decoder=decoder, options=options, drain=drain)
             async with (
                 metrics_served(settings.host, settings.metrics_port),
-                serving(app, host=settings.host, port=settings.port, drain=drain) as url,
+                serving(
+                    app,
+                    host=settings.host,
+                    port=settings.port,
+                    drain=drain,
+                    limits=settings.connections,
+                ) as url,
             ):
                 if not settings.accepted_keys:
                     log.warning(

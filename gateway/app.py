@@ -17,6 +17,7 @@ from gateway.decoding.decoder import AudioLimits, Decoder
 from gateway.live.duplex import DuplexRoutes
 from gateway.middleware.access import AccessRules, Guard, RateLimit
 from gateway.middleware.body import BodyLimit
+from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
 from gateway.middleware.tracing import Traced
 from gateway.routes.callbacks import CallbackRoutes
@@ -37,6 +38,8 @@ DESCRIPTION = (
     "Failures are `application/problem+json` with a `reason`."
 )
 UPLOAD_PATH = "/api/digital-human/talk-to-ai"
+UPLOADS_AT_ONCE = Ceiling(per_caller=16, total=32)
+"""Recordings that are received or decoded; each may lie in a temporary file."""
 JSON_BYTES = 64 * 1024
 QUESTION_BYTES = 512 * 1024
 """A question in writing that is too long is told its limit in characters up to here."""
@@ -52,6 +55,7 @@ class GatewayOptions:
     access: AccessRules
     audio: AudioLimits = field(default_factory=AudioLimits)
     max_upload_bytes: int = 25 * 2**20
+    uploads_at_once: Ceiling = UPLOADS_AT_ONCE
     create_timeout_s: float = 65.0
     turn_timeout_s: float = 180.0
     create_answer: CreateAnswer = CreateAnswer.ON_AIR
@@ -111,6 +115,7 @@ def _routers(
             backend=backend,
             catalogue=catalogue,
             decoder=decoder,
+            uploads=Concurrency(options.uploads_at_once),
             turn_timeout_s=options.turn_timeout_s,
             talk_answer=options.talk_answer,
             drain=drain,

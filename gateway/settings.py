@@ -1,12 +1,18 @@
 """The gateway's settings, read from GATEWAY_* environment variables."""
 
+from ipaddress import ip_network
+
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
+from gateway.server.limits import ConnectionLimits
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import Host, Origins, Port, Secret, Secrets, Targets, split_list
+
+KEY_CHARACTERS = 16
+"""The shortest API key: of random letters and digits, more than anybody can try out."""
 
 
 class GatewaySettings(ProcessSettings):
@@ -26,7 +32,8 @@ class GatewaySettings(ProcessSettings):
     api_keys: Secrets = Field(
         SecretStr(""),
         validate_default=True,
-        description="keys that callers must show, separated by commas; none: open, loopback only",
+        description="keys that callers must show, of at least 16 characters, separated by commas;"
+        " none: open, loopback only",
     )
     allowed_origins: Origins = Field(
         "", description="origins of web pages that may call, separated by commas"
@@ -35,6 +42,17 @@ class GatewaySettings(ProcessSettings):
         "",
         description="names in Host besides loopback ones that are served without keys, separated by"
         " commas; 10.0.2.2 and 10.0.3.2 are this machine for Android emulators",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks of proxies whose X-Forwarded-For is believed, separated"
+        " by commas; callers are told apart by address",
+    )
+    max_connections: int = Field(
+        4096, ge=16, le=100_000, description="connections held at once, at least 16"
+    )
+    max_connections_per_address: int = Field(
+        512, ge=1, le=100_000, description="of these, for one address that is no trusted proxy"
     )
     task_target: Targets = Field(
         "127.0.0.1:50051",
@@ -90,7 +108,10 @@ class GatewaySettings(ProcessSettings):
     @classmethod
     def _check_api_keys(cls, keys: SecretStr, info: ValidationInfo) -> SecretStr:
         host = str(info.data.get("host", ""))
-        if not split_list(keys.get_secret_value()) and not is_loopback(host):
+        given = split_list(keys.get_secret_value())
+        if any(len(key) < KEY_CHARACTERS for key in given):
+            raise ValueError(f"must be at least {KEY_CHARACTERS} characters long each")
+        if not given and not is_loopback(host):
             raise ValueError(
                 f"must be set when GATEWAY_HOST is {host}, because that is not a loopback address"
             )
@@ -107,6 +128,25 @@ class GatewaySettings(ProcessSettings):
                     f"must have names or addresses without port and wildcards, and {name} is none"
                 ) from None
         return names
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, proxies: str) -> str:
+        try:
+            for each in split_list(proxies):
+                ip_network(each)
+        except ValueError:
+            raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
+        return proxies
+
+    @property
+    def connections(self) -> ConnectionLimits:
+        """What connections may cost."""
+        return ConnectionLimits(
+            total=self.max_connections,
+            per_address=self.max_connections_per_address,
+            proxies=tuple(ip_network(each) for each in split_list(self.trusted_proxies)),
+        )
 
     @property
     def hosts(self) -> frozenset[str]:

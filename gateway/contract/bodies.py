@@ -8,7 +8,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import constraints
-from gateway.contract.fields import Lang, RequestId, Seconds, TaskId, Text, Words
+from gateway.contract.fields import Id, Lang, RequestId, Seconds, TaskId, Text, Words
 from gateway.contract.json_model import JsonModel
 from services.runtime.requests import new_request_id
 
@@ -114,26 +114,26 @@ class CreateTaskBody(CallBody):
         " that it is watched, by `greet`.",
     )
 
-    room_id: Text = Field(
+    room_id: Id = Field(
         description="RTC room, 1 to 128 bytes.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "room_id"),
     )
-    stream_id: Text = Field(
+    stream_id: Id = Field(
         description="RTC stream, unique among running tasks: letters, digits, `-`, `_`, up to 128.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "stream_id"),
     )
-    persona_id: Text = Field(
+    persona_id: Id = Field(
         default="",
         description="Persona; default: the deployment's own.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "persona_id"),
     )
     lang: Lang = ""
-    digital_human_id: Text = Field(
+    digital_human_id: Id = Field(
         default="",
         description="Who is shown; default: the persona's own, else the deployment's.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "digital_human_id"),
     )
-    user_id: Text = Field(
+    user_id: Id = Field(
         default="",
         description="Whose task it is, up to 64 bytes.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "user_id"),

@@ -14,6 +14,7 @@ from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import NOT_BLANK, constraints
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -28,6 +29,13 @@ def _check_words(text: str) -> str:
     # White space and control characters, including zero-width ones, cannot be spoken.
     if all(unicodedata.category(character)[0] in "ZC" for character in text):
         raise PydanticCustomError("not_blank", "must not be blank")
+    return text
+
+
+def _check_visible(text: str) -> str:
+    # Ids are shown in logs, terminals and lists, which control characters would rewrite.
+    if any(unicodedata.category(character) in _UNSEEN for character in text):
+        raise PydanticCustomError("visible", "must not hold control characters")
     return text
 
 
@@ -49,6 +57,7 @@ def _check_day(text: str) -> date:
 
 
 Text = Annotated[str, AfterValidator(_check_unicode)]
+Id = Annotated[Text, AfterValidator(_check_visible)]
 TaskId = Annotated[
     str,
     Field(

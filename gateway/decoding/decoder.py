@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from gateway.contract.problems import refused
+from gateway.decoding.fair_slots import FairSlots
 from gateway.decoding.refusal import Fault
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
@@ -61,7 +62,7 @@ class Decoder:
 
     def __init__(self, limits: AudioLimits) -> None:
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._slots = FairSlots(limits.concurrency)
         self._process: _Process | None = None
         self._starting = asyncio.Lock()
 
@@ -69,8 +70,8 @@ class Decoder:
         """Start the process now, so that the first recording does not wait for it."""
         await self._running()
 
-    async def decode(self, source: BinaryIO, media_type: str) -> bytes:
-        """Return PCM of 16 kHz, mono, signed 16-bit little-endian.
+    async def decode(self, source: BinaryIO, media_type: str, *, caller: str = "") -> bytes:
+        """Return PCM of 16 kHz, mono, signed 16-bit little-endian; callers are served in turn.
 
         Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED or
         AUDIO_TOO_LONG.
@@ -80,7 +81,7 @@ class Decoder:
         if size == 0:
             raise _invalid("not_empty", "is empty")
         job = _job(media_type, size, self._limits)
-        async with self._slots:
+        async with self._slots.place(caller):
             with TemporaryFile() as file:
                 recording = await asyncio.to_thread(_descriptor, source, file)
                 return await self._ask(recording, job)

@@ -19,6 +19,12 @@ HEADER = b"\x1a\x45\xdf\xa3"
 MUTE_BYTES = 262_144
 """A stream without a packet of sound in this many bytes is refused."""
 
+MUTE_ELEMENTS = 1_024
+"""A stream may have this many more elements than ELEMENTS_PER_PACKET allows: tags and cues."""
+
+ELEMENTS_PER_PACKET = 16
+"""How many elements a packet of sound may need: each costs time, if only two bytes."""
+
 MAX_HELD_BYTES = 65_536
 MAX_CHANNELS = 8
 
@@ -72,6 +78,7 @@ class WebmReader:
         self._has_begun = False
         self._track: Track | None = None
         self._mute_bytes = 0
+        self._mute_elements = 0
 
     def read(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the packets that a piece of the stream completes; raises ServiceError."""
@@ -82,7 +89,10 @@ class WebmReader:
         self._mute_bytes += len(chunk)
         self._held += chunk
         while self._drop_skipped() and (element := self._next()) is not None:
+            self._mute_elements += 1
             yield from self._take(element)
+            if self._mute_elements > MUTE_ELEMENTS:
+                raise _invalid("has_sound", "holds no sound")
         if self._mute_bytes > MUTE_BYTES:
             raise _invalid("has_sound", "holds no sound")
 
@@ -127,6 +137,7 @@ class WebmReader:
             return
         for packet in self._packets(content):
             self._mute_bytes = 0
+            self._mute_elements = max(0, self._mute_elements - ELEMENTS_PER_PACKET)
             yield packet
 
     def _enter(self, entered: int) -> None:

@@ -1,16 +1,19 @@
-"""Access: API keys, origins, and rate limits."""
+"""Access: API keys, origins, and what one caller may ask for."""
 
 import hmac
+import ipaddress
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence, Set
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.contract.problems import problem_response
+from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
 from gateway.server.sockets import refuse
 from services.runtime.errors import ServiceError
@@ -19,12 +22,22 @@ from services.runtime.reasons import Reason
 API_KEY_HEADER = "x-api-key"
 API_KEY_PARAMETER = "apiKey"
 # Open without a key: the page and the docs, which hold no data, probes, and signed callbacks.
+CALLBACK_PATH = "/api/callbacks/zego"
 OPEN_PATHS = frozenset(
-    {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", "/api/callbacks/zego"}
+    {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", CALLBACK_PATH}
 )
 OPEN_PREFIXES = ("/web/", "/docs/")
 LIMITED_PREFIX = "/api/"
 MAX_CALLERS = 10_000
+
+FAILURES_PER_SECOND = 5.0
+"""Wrong keys of one address that are answered as such; a right key is always let in."""
+
+CALLERS_IPV6_BITS = 64
+"""A network that one client has to itself: it may call from any of its addresses."""
+
+REQUESTS_AT_ONCE = Ceiling(per_caller=256, total=2_048)
+"""Requests, event streams and sockets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +49,8 @@ class AccessRules:
     requests_per_second: float
     hosts: Set[str] = frozenset()
     """Other names than loopback ones under which this machine knows an open gateway."""
+
+    requests_at_once: Ceiling = REQUESTS_AT_ONCE
 
 
 @dataclass(slots=True)
@@ -72,19 +87,29 @@ class RateLimit:
 
 
 class Guard:
-    """Refuses callers without access: every path that is not listed as open needs a key."""
+    """Refuses callers without access: every path that is not listed as open needs a key.
+
+    A caller is a key used from an address, or an address alone. The cloud's callbacks are counted
+    apart, so that nothing else which comes from their address, such as a proxy's, keeps them out.
+    """
 
     def __init__(self, app: ASGIApp, *, rules: AccessRules, rate: RateLimit) -> None:
         self._app = app
         self._rules = rules
         self._keys = [key.encode() for key in rules.keys]
         self._rate = rate
+        self._failures = RateLimit(FAILURES_PER_SECOND)
+        self._requests = Concurrency(rules.requests_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer with the problem."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as places:
             try:
-                self._check(scope)
+                caller = self._admit(scope)
+                places.enter_context(self._place(scope, caller))
             except ServiceError as error:
                 if scope["type"] == "websocket":
                     await refuse(error, scope, send)
@@ -92,30 +117,46 @@ class Guard:
                     response = problem_response(error, instance=scope["path"])
                     await response(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+    def _admit(self, scope: Scope) -> str:
+        """Return the caller, which is also noted in the scope; raises ServiceError."""
         headers = Headers(scope=scope)
         path = scope["path"]
-        if path.startswith(LIMITED_PREFIX):
-            self._rate.take(caller_of(scope))
+        caller = address = _address(scope)
+        if path == CALLBACK_PATH:
+            caller = f"callback {address}"
         if not self._keys:
             self._require_local(headers)
         elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
-            given = _given_key(headers)
-            if not given and scope["type"] == "websocket":
-                # A browser cannot set headers of a WebSocket.
-                given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
-            self._require_key(given)
+            caller = f"key {self._require_key(scope, headers, address)} {address}"
+        if path.startswith(LIMITED_PREFIX):
+            self._rate.take(caller)
+        scope["state"]["caller"] = caller
+        return caller
 
-    def _require_key(self, given: str) -> None:
+    def _place(self, scope: Scope, caller: str) -> AbstractContextManager[None]:
+        """Return the place among what goes on at once; probes and callbacks need none."""
+        path = scope["path"]
+        if not path.startswith(LIMITED_PREFIX) or path == CALLBACK_PATH:
+            return nullcontext()
+        return self._requests.place(caller)
+
+    def _require_key(self, scope: Scope, headers: Headers, address: str) -> int:
+        """Return which key was given; raises ServiceError."""
+        given = _given_key(headers)
+        if not given and scope["type"] == "websocket":
+            # A browser cannot set headers of a WebSocket.
+            given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
         # All keys are compared, so that timing reveals nothing.
         matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
         if not any(matches):
+            self._failures.take(address)
             raise ServiceError(
                 Reason.CREDENTIALS_INVALID,
                 "A valid API key is required, as `Authorization: Bearer` or `X-Api-Key`.",
             )
+        return matches.index(True)
 
     def _require_local(self, headers: Headers) -> None:
         """Refuse other sites' pages: in the user's browser they, too, call from this machine."""
@@ -137,9 +178,20 @@ class Guard:
 
 
 def caller_of(scope: Scope) -> str:
-    """Return the address that requests are counted by."""
+    """Return whom the guard has admitted, as requests are counted."""
+    return str(scope["state"]["caller"])
+
+
+def _address(scope: Scope) -> str:
+    """Return the address of the client, of IPv6 its network."""
     host, _ = scope.get("client") or ("", 0)
-    return str(host)
+    if ":" not in host:
+        return str(host)
+    try:
+        network = ipaddress.IPv6Network((host.partition("%")[0], CALLERS_IPV6_BITS), strict=False)
+    except ValueError:
+        return str(host)
+    return str(network)
 
 
 def _given_key(headers: Headers) -> str:

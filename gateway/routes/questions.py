@@ -10,9 +10,11 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from gateway.contract.bodies import TalkBody, TalkFields
-from gateway.contract.content_type import media_kind
+from gateway.contract.content_type import media_kind, require_utf8
 from gateway.contract.problems import refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
+from gateway.middleware.access import caller_of
+from gateway.middleware.concurrency import Concurrency
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -37,7 +39,9 @@ FindTask = Callable[[str], Awaitable[object]]
 """Raises ServiceError for an id that is not a task's."""
 
 
-async def read_question(request: Request, decoder: Decoder, find_task: FindTask) -> Question:
+async def read_question(
+    request: Request, decoder: Decoder, find_task: FindTask, *, uploads: Concurrency
+) -> Question:
     """Return the question of a request; raises ServiceError that names the field.
 
     The task is looked up before a recording is decoded, so that unknown tasks cost no work.
@@ -47,12 +51,16 @@ async def read_question(request: Request, decoder: Decoder, find_task: FindTask)
     if kind == "application/json":
         return _question(validated(TalkBody.model_validate, await _json(request)))
     if kind == "multipart/form-data":
-        return await _read_form(request, decoder, find_task)
+        require_utf8(content_type)
+        with uploads.place(caller_of(request.scope)):
+            return await _read_form(request, decoder, find_task)
     if kind.startswith("audio/"):
         body = validated(TalkFields.model_validate, dict(request.query_params))
-        async with _spooled(request) as recording:
-            await find_task(body.task_id)
-            pcm = await decoder.decode(recording, content_type)
+        caller = caller_of(request.scope)
+        with uploads.place(caller):
+            async with _spooled(request) as recording:
+                await find_task(body.task_id)
+                pcm = await decoder.decode(recording, content_type, caller=caller)
         return _question(body, pcm=pcm)
     raise refused(Reason.MEDIA_TYPE_UNSUPPORTED, "Content-Type", "media_type", DOCUMENTED_TYPES)
 
@@ -84,7 +92,8 @@ async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) ->
         media_type = upload.content_type or "application/octet-stream"
         require_audio_type(media_type)
         await find_task(body.task_id)
-        return _question(body, pcm=await decoder.decode(upload.file, media_type))
+        pcm = await decoder.decode(upload.file, media_type, caller=caller_of(request.scope))
+        return _question(body, pcm=pcm)
 
 
 def _question(body: TalkBody, *, pcm: bytes | None = None) -> Question:

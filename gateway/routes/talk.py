@@ -26,6 +26,7 @@ from gateway.contract.preferences import APPLIED, Prefer, TalkAnswer, prefers_ea
 from gateway.contract.problems import RETRY_AFTER_S, refused
 from gateway.contract.turn_models import TurnAnswer
 from gateway.decoding.decoder import Decoder
+from gateway.middleware.concurrency import Concurrency
 from gateway.routes.answers import AskedTurn
 from gateway.routes.questions import Question, read_question
 from gateway.server.disconnection import unless_gone
@@ -45,6 +46,7 @@ class TalkRoutes:
         backend: Backend,
         catalogue: Catalogue,
         decoder: Decoder,
+        uploads: Concurrency,
         turn_timeout_s: float,
         talk_answer: TalkAnswer,
         drain: Drain,
@@ -52,6 +54,7 @@ class TalkRoutes:
         self._backend = backend
         self._catalogue = catalogue
         self._decoder = decoder
+        self._uploads = uploads
         self._turn_timeout_s = turn_timeout_s
         self._talk_answer = talk_answer
         self._drain = drain
@@ -136,7 +139,9 @@ class TalkRoutes:
         With `Accept: text/event-stream` the turn is told while it goes on. A question that was
         sent whole is answered, also when its client leaves; with `cutOnLeave` that cuts it off.
         """
-        question = await read_question(request, self._decoder, self._find_task)
+        question = await read_question(
+            request, self._decoder, self._find_task, uploads=self._uploads
+        )
         return await self._answer(request, await self._to_requests(question), prefer=prefer)
 
     async def say(self, request: Request, body: SayBody, prefer: Prefer = None) -> Response:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.contract.constraints import constraints
+from gateway.contract.fields import Id
 from gateway.contract.models import TokenAnswer
 from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
@@ -35,7 +36,7 @@ class ViewerRoutes:
     async def create_token(
         self,
         user_id: Annotated[
-            str,
+            Id,
             Query(
                 alias="userId",
                 description="Who enters the room, 1 to 64 bytes.",
@@ -43,7 +44,7 @@ class ViewerRoutes:
             ),
         ],
         room_id: Annotated[
-            str,
+            Id,
             Query(
                 alias="roomId",
                 description="The only room that it opens; default: any.",
@@ -51,7 +52,7 @@ class ViewerRoutes:
             ),
         ] = "",
         stream_id: Annotated[
-            str,
+            Id,
             Query(
                 alias="streamId",
                 description="Stream to watch, for `playback`.",

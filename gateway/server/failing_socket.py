@@ -26,12 +26,17 @@ class FailingWebSocket(PatientWebSocket):
         super().__init__(*args, **kwargs)
         self._end: asyncio.TimerHandle | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether only the client's end is waited for."""
+        return self._end is not None
+
     def data_received(self, data: bytes) -> None:
         """Handle data; after the failure it is read and dropped.
 
         A connection that is closed with unread data is reset, and the client may never see why.
         """
-        if self._end is None:
+        if not self.has_failed:
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -69,5 +74,9 @@ def _failure(code: int) -> ServiceError:
             return message_too_large()
         case CloseCode.INVALID_DATA:
             return ServiceError(Reason.MALFORMED_MESSAGE, "A text message is not UTF-8.")
+        case CloseCode.POLICY_VIOLATION:
+            return ServiceError(
+                Reason.RATE_LIMITED, "Frames without content come too fast.", retry_after_s=1
+            )
         case _:
             return ServiceError(Reason.MALFORMED_MESSAGE, "A frame breaks the rules of WebSocket.")

@@ -10,8 +10,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.server.drain import Drain
+from gateway.server.limits import ConnectionLimits
+from gateway.server.patient_http import PatientHttp
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.sound_socket import SoundWebSocket
+
+HEAD_BYTES = 32 * 1024
+"""The largest head of a request."""
 
 GRACE_S = 11
 """Longer than the drain leaves to requests."""
@@ -39,15 +44,21 @@ async def serving(
     port: int,
     drain: Drain | None = None,
     send_timeout_s: float = SEND_TIMEOUT_S,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[str]:
     """Serve until the block is left; gives the address. `port` 0 takes a free one.
 
-    WebSockets whose clients do not read for `send_timeout_s` are cut off; at the end the `drain`
+    Connections whose clients do not read for `send_timeout_s` are cut off; at the end the `drain`
     ends all that is served. Raises OSError when the address is in use or not on this machine.
     """
+    limits = limits or ConnectionLimits()
     config = uvicorn.Config(
         app,
         lifespan="off",
+        http=partial(  # type: ignore[arg-type]
+            PatientHttp, limits=limits, send_timeout_s=send_timeout_s
+        ),
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=SOCKET_BYTES,
         ws_ping_interval=PING_EVERY_S,
@@ -59,7 +70,9 @@ async def serving(
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        # Which address a proxy has seen, it says itself; others are not believed.
+        proxy_headers=bool(limits.proxies),
+        forwarded_allow_ips=[str(network) for network in limits.proxies],
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)

@@ -3,7 +3,7 @@
 from websockets.protocol import State
 from websockets.speedups import apply_mask
 
-from gateway.server.failing_socket import FailingWebSocket
+from gateway.server.frame_limit import FrameLimitedWebSocket
 
 _WHOLE_BINARY = 0x82
 _MASKED = 0x80
@@ -13,7 +13,7 @@ _LONG = _MASKED | 126
 _LONGEST_SHORT = 125
 
 
-class SoundWebSocket(FailingWebSocket):
+class SoundWebSocket(FrameLimitedWebSocket):
     """Reads audio without the general parser, which costs as much as all the rest of its way.
 
     A microphone sends 50 messages a second, each of which arrives alone and whole. Anything else,

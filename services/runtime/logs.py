@@ -3,6 +3,7 @@
 import logging
 import sys
 from enum import Enum
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -27,6 +28,47 @@ def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: each.value if isinstance(each, Enum) else each for name, each in event.items()}
 
 
+def _escape(text: str) -> str:
+    """Return a text that neither moves a terminal's cursor nor looks like other lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(_escape, text.split("\n")))
+
+
+def _visible(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape what is not visible: much that is logged was chosen by clients."""
+    # A traceback has lines, and so may have what it quotes.
+    return {
+        name: _escape_lines(each) if name == "exception" else _visible_value(each)
+        for name, each in event.items()
+    }
+
+
+def _visible_value(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case list() | tuple():
+            return [_visible_value(each) for each in value]
+        case dict():
+            return {_escape(str(name)): _visible_value(each) for name, each in value.items()}
+        case _:
+            return _escape(str(value))
+
+
+class _VisibleFormatter(logging.Formatter):
+    """The same for what libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _escape_lines(super().format(record))
+
+
 def configure_logs(process: str, settings: ProcessSettings | None = None) -> None:
     """Set up the logs of a process: readable lines, or JSON for a collector."""
     settings = settings or ProcessSettings()
@@ -43,11 +85,14 @@ def configure_logs(process: str, settings: ProcessSettings | None = None) -> Non
             _redact,
             structlog.processors.format_exc_info,
             _plain,
+            _visible,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     structlog.contextvars.bind_contextvars(process=process)

@@ -146,7 +146,7 @@ CASES = [
         (SpeechSettings, "SPEECH_SYNTHESIZER_VOICES", each)
         for each in (",", "coral,,ash", "coral,")
     ),
-    *((GatewaySettings, "GATEWAY_API_KEYS", each) for each in (",", " ", "one,two three")),
+    *((GatewaySettings, "GATEWAY_API_KEYS", each) for each in (",", " ", "one,two three", "short")),
     *(
         (GatewaySettings, "GATEWAY_ALLOWED_ORIGINS", each)
         for each in ("app.example", "https://app.example/", "https://a.example;https://b.example")
@@ -197,7 +197,7 @@ def test_what_is_no_such_value_is_named(
             "postgresql://me:hush@one:5432,two:5432/name?sslmode=require",
         ),
         (SpeechSettings, "SPEECH_PERSONAS", "/srv/数字 人/personas"),
-        (GatewaySettings, "GATEWAY_API_KEYS", "one, two ,three"),
+        (GatewaySettings, "GATEWAY_API_KEYS", "the-first-long-key, the-second-long-key"),
         (GatewaySettings, "GATEWAY_ALLOWED_ORIGINS", "*"),
         (
             GatewaySettings,

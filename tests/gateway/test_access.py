@@ -249,8 +249,8 @@ def test_an_open_gateway_binds_to_loopback_only(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("GATEWAY_API_KEYS", raising=False)
     with pytest.raises(SettingsError, match=r"GATEWAY_API_KEYS: .*loopback"):
         load(GatewaySettings)
-    monkeypatch.setenv("GATEWAY_API_KEYS", " one, ,two ")
-    assert load(GatewaySettings).accepted_keys == ("one", "two")
+    monkeypatch.setenv("GATEWAY_API_KEYS", f" {'1' * 16}, ,{'2' * 16} ")
+    assert load(GatewaySettings).accepted_keys == ("1" * 16, "2" * 16)
 
 
 @pytest.mark.parametrize("name", ["PORT", "GATEWAY_PORT"])
@@ -279,8 +279,16 @@ def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
 
 
+@pytest.mark.parametrize("keys", ["short", f"{'1' * 16},short", "1" * 15])
+def test_short_keys_are_refused_at_start(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("GATEWAY_API_KEYS", keys)
+    with pytest.raises(SettingsError, match=r"GATEWAY_API_KEYS: .*16 characters") as caught:
+        load(GatewaySettings)
+    assert "short" not in str(caught.value)
+
+
 def test_keys_stay_out_of_sight() -> None:
-    assert "secret-key" not in repr(GatewaySettings(api_keys="secret-key"))
+    assert "secret" not in repr(GatewaySettings(api_keys="a-long-secret-key"))
 
 
 AS_IT_IS = ("-m", "gateway")
@@ -334,7 +342,7 @@ def refusing_service() -> Iterator[str]:
 
 
 def test_no_key_is_logged_however_much_is() -> None:
-    environment = {"GATEWAY_PORT": "0", "GATEWAY_API_KEYS": "the-right-key"}
+    environment = {"GATEWAY_PORT": "0", "GATEWAY_API_KEYS": "the-long-right-key"}
     with (
         refusing_service() as target,
         start_gateway("-c", TALKATIVE, GATEWAY_SPEECH_TARGET=target, **environment) as process,
@@ -345,7 +353,7 @@ def test_no_key_is_logged_however_much_is() -> None:
             assert line, before
             before.append(line)
         url = line.rpartition("url=")[2].strip()
-        for key in ("the-right-key", "a-wrong-key"):
+        for key in ("the-long-right-key", "the-long-wrong-key"):
             address = f"{url}/api/digital-human/talk?taskId=task_a&apiKey={key}"
             httpx.get(address, headers={"X-Api-Key": key})
             with connect(address.replace("http", "ws", 1)) as client:

@@ -382,8 +382,10 @@ FORM = [
             "content": b'--x\r\nContent-Disposition: form-data; name="lang"\r\n\r\nen\r\n--x--\r\n',
             "headers": {"content-type": "multipart/form-data; boundary=x; charset=base64"},
         },
-        field="taskId",
-        rule="required",
+        status=415,
+        reason="MEDIA_TYPE_UNSUPPORTED",
+        field="Content-Type",
+        rule="charset",
     ),
 ]
 

@@ -35,7 +35,9 @@ from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
+from gateway.middleware.concurrency import Ceiling
 from gateway.server.drain import Drain
+from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
@@ -577,9 +579,11 @@ async def running_gateway(
     origins: tuple[str, ...] = (),
     hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
+    ceilings: dict[str, Ceiling] | None = None,
     task_target: str = "",
     speech_target: str = "",
     drain: Drain | None = None,
+    limits: ConnectionLimits | None = None,
     **options: Any,
 ) -> AsyncIterator[RunningGateway]:
     """Serve a gateway over scripted services, or over others at the targets."""
@@ -610,13 +614,17 @@ async def running_gateway(
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
         rules = AccessRules(
-            keys=keys, origins=origins, hosts=hosts, requests_per_second=requests_per_second
+            keys=keys,
+            origins=origins,
+            hosts=hosts,
+            requests_per_second=requests_per_second,
+            **(ceilings or {}),
         )
         chosen = GatewayOptions(access=rules, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
         app = create_app(backend=backend, decoder=decoder, options=chosen, drain=drain)
         url = await stack.enter_async_context(
-            serving_http(app, host="127.0.0.1", port=0, drain=drain)
+            serving_http(app, host="127.0.0.1", port=0, drain=drain, limits=limits)
         )
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
         yield RunningGateway(

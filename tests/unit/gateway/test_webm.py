@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.live.webm import HEADER, MAX_HELD_BYTES, Track, WebmReader
+from gateway.live.webm import HEADER, MAX_HELD_BYTES, MUTE_ELEMENTS, Track, WebmReader
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -187,5 +187,20 @@ def test_damage_is_refused_or_read_in_bounds(data: st.DataObject) -> None:
 
 
 def test_depth_is_no_burden() -> None:
-    nested = START + (b"\x16\x54\xae\x6b" + UNKNOWN) * 10_000
+    nested = START + (b"\x16\x54\xae\x6b" + UNKNOWN) * (MUTE_ELEMENTS - 10)
     assert read(nested, [])[1] == ()
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b"\xec\x80", b"\x16\x54\xae\x6b\x80", b"\xa3\x84\x82\x00\x00\x80"],
+    ids=["void", "nested", "of another track"],
+)
+def test_elements_without_sound_are_few(element: bytes) -> None:
+    # One message of an open line, far below the limit of bytes.
+    piece = element * (60_000 // len(element))
+    _, packets = read(recording(live=True), [])
+    assert packets
+    with pytest.raises(ServiceError) as caught:
+        read(recording(live=True) + piece, [])
+    assert caught.value.reason is Reason.AUDIO_INVALID

@@ -54,3 +54,34 @@ def test_logs_are_for_people_unless_a_collector_asks(configuring: str) -> None:
     assert told[1]["code"] == 404
     assert all({"level", "timestamp", "process"} <= each.keys() for each in told)
     assert len(logged(configuring, {"PARLEY_LOG_LEVEL": "warning"})) == 1
+
+
+HOSTILE = "a\x1b[2J\r\nb\u2028c\u202ed\x9be\x07"
+LOGGING_HOSTILE = f"""
+import logging
+text = {HOSTILE!r}
+log = structlog.get_logger()
+log.info("request ended", path=text, count=1, parts=[text])
+logging.getLogger("library").warning("refused %s", text)
+try:
+    raise ValueError(text)
+except ValueError:
+    log.exception("failed")
+"""
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_what_a_client_chose_stays_within_its_line(format: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVICES + "import structlog" + LOGGING_HOSTILE],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PARLEY_LOG_FORMAT": format},
+        capture_output=True,
+        check=True,
+    )
+    told = done.stderr.decode()
+    assert told.replace("\n", "").isprintable()
+    first, second = told.split("\n")[:2]
+    assert "request ended" in first
+    assert "u2028c" in first
+    assert second.startswith("WARNING library refused a")
+    assert "ValueError" in told

@@ -1,0 +1,44 @@
+"""How much goes on at once: for one caller, and in all."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """How many of a kind one caller may have at once, and all together."""
+
+    per_caller: int
+    total: int
+
+
+@dataclass(slots=True)
+class Concurrency:
+    """Counts what goes on, up to its ceiling."""
+
+    ceiling: Ceiling
+    _held: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def place(self, caller: str) -> Iterator[None]:
+        """Hold a place for the block; raises ServiceError RATE_LIMITED when there is none."""
+        if self._held[caller] >= self.ceiling.per_caller:
+            raise _full("One caller has too much going on at once.")
+        if self._held.total() >= self.ceiling.total:
+            raise _full("Too much goes on at once.")
+        self._held[caller] += 1
+        try:
+            yield
+        finally:
+            self._held[caller] -= 1
+            if not self._held[caller]:
+                del self._held[caller]
+
+
+def _full(message: str) -> ServiceError:
+    return ServiceError(Reason.RATE_LIMITED, message, retry_after_s=1)

@@ -1,0 +1,107 @@
+"""HTTP connections of limited number, whose clients have limited time for each step."""
+
+import asyncio
+from typing import Any
+
+import h11
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.server.limits import ConnectionLimits
+from gateway.server.send_timeout import SEND_TIMEOUT_S
+
+log = structlog.get_logger(__name__)
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"retry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class PatientHttp(H11Protocol):
+    """Waits for slow clients, but not forever.
+
+    Uvicorn itself waits as long as a client likes for the head of its request, and for it to read
+    its answer.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        limits: ConnectionLimits,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._send_timeout_s = send_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection if there is room."""
+        held = [_address(each) for each in self.connections]
+        super().connection_made(transport)
+        if not self._limits.has_room(_address(self), held):
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the timers."""
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Handle what arrived, and see to it that a head that has begun also ends."""
+        super().handle_events()
+        self._expect_head()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over, with its timers stopped."""
+        self._stop_timers()
+        super().handle_websocket_upgrade(event)
+
+    def pause_writing(self) -> None:
+        """Start the timer: the client does not read."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(self._send_timeout_s, self._cut_off)
+
+    def resume_writing(self) -> None:
+        """Stop the timer: the client reads."""
+        super().resume_writing()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _expect_head(self) -> None:
+        """Start the timer when a request is to come, and stop it when its head is there."""
+        is_expected = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+        if not is_expected:
+            self._stop_head_timer()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(
+                self._limits.head_timeout_s, self.transport.abort
+            )
+
+    def _cut_off(self) -> None:
+        log.warning("connection cut off: its client does not read", after_s=self._send_timeout_s)
+        self.transport.abort()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_timers(self) -> None:
+        self._stop_head_timer()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+
+def _address(connection: Any) -> str:
+    """Return the address of a connection's client, of HTTP or a WebSocket."""
+    client: tuple[str, int] | None = connection.client
+    return client[0] if client else ""

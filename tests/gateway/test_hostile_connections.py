@@ -1,0 +1,101 @@
+"""Connections that never come to the point end, and nobody can hold all that there are."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_network
+
+import httpx
+import pytest
+
+from gateway.server.limits import ConnectionLimits
+from tests.support.gateway import RunningGateway, running_gateway
+
+HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
+UPGRADE = (
+    b"GET /api/digital-human/talk?taskId=%s HTTP/1.1\r\nhost: localhost\r\n"
+    b"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+MASK = b"\0\0\0\0"
+POLICY_VIOLATION = b"\x03\xf0"
+
+
+@asynccontextmanager
+async def connection(
+    gateway: RunningGateway,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection as it is."""
+    url = httpx.URL(gateway.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", HEAD[:20], HEAD + HEAD[:20]], ids=["nothing", "half", "2nd"]
+)
+async def test_a_request_that_is_not_sent_is_given_up(begun: bytes) -> None:
+    limits = ConnectionLimits(head_timeout_s=0.2)
+    async with running_gateway(limits=limits) as gateway, connection(gateway) as (reader, writer):
+        writer.write(begun)
+        async with asyncio.timeout(20):
+            # What is cut off ends, or is reset.
+            with suppress(ConnectionError):
+                await reader.read()
+
+
+async def test_a_request_that_takes_long_is_served() -> None:
+    limits = ConnectionLimits(head_timeout_s=0.2)
+    async with running_gateway(limits=limits) as gateway:
+        task_id = await gateway.create()
+        gateway.script.hold_reply = asyncio.Event()
+        asking = asyncio.create_task(
+            gateway.client.post(
+                "/api/digital-human/talk-to-ai", json={"taskId": task_id, "text": "Hi"}
+            )
+        )
+        await gateway.speech.replying.wait()
+        await asyncio.sleep(0.4)
+        gateway.script.hold_reply.set()
+        assert (await asking).status_code == 200
+
+
+async def test_one_address_has_its_share_of_connections() -> None:
+    limits = ConnectionLimits(per_address=2)
+    async with running_gateway(limits=limits) as gateway, connection(gateway) as (first, kept):
+        async with connection(gateway) as (_, second):
+            second.write(HEAD)
+            async with connection(gateway) as (refused, _):
+                assert b" 503 " in await refused.read()
+        kept.write(HEAD)
+        assert b" 200 " in await first.readline()
+
+
+def test_proxies_carry_many_clients() -> None:
+    limits = ConnectionLimits(total=5, per_address=1, proxies=[ip_network("10.0.0.0/8")])
+    assert limits.has_room("10.1.2.3", ["10.1.2.3"] * 4)
+    assert not limits.has_room("10.1.2.3", ["10.1.2.3"] * 5)
+    assert not limits.has_room("192.0.2.1", ["192.0.2.1"])
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [b"\x02\x80" + MASK + (b"\x00\x80" + MASK) * 60_000, (b"\x89\x80" + MASK) * 60_000],
+    ids=["fragments", "pings"],
+)
+async def test_frames_that_bring_nothing_are_few(gateway: RunningGateway, flood: bytes) -> None:
+    task_id = await gateway.create()
+    async with connection(gateway) as (reader, writer):
+        writer.write(UPGRADE % task_id.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(flood)
+        told = b""
+        async with asyncio.timeout(20):
+            while POLICY_VIOLATION not in told:
+                told += await reader.read(65_536)
+        assert b"RATE_LIMITED" in told
+        assert told.count(b"\x8a\x00") < 1_000
+    assert (await gateway.client.get("/livez")).status_code == 200

@@ -1,0 +1,87 @@
+"""What a client chooses costs the others nothing: charsets, numbers of parameters and of frames."""
+
+import pytest
+
+from tests.support.gateway import RunningGateway
+
+TALK = "/api/digital-human/talk-to-ai"
+
+
+def form(value: bytes) -> bytes:
+    """A form with one field."""
+    return (
+        b'--edge\r\nContent-Disposition: form-data; name="taskId"\r\n\r\n'
+        + value
+        + b"\r\n--edge--\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "punycode",
+        "idna",
+        "undefined",
+        "unicode_escape",
+        "utf-7",
+        "latin-1",
+        "no-such-charset",
+        '""',
+        # Of several, another reader may take another one.
+        "utf-8; charset=punycode",
+        "punycode; charset*=utf-8''utf-8",
+    ],
+)
+async def test_a_form_is_utf8(gateway: RunningGateway, charset: str) -> None:
+    answer = await gateway.client.post(
+        TALK,
+        content=form(b"a" * 60_000),
+        headers={"content-type": f"multipart/form-data; charset={charset}; boundary=edge"},
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (415, "MEDIA_TYPE_UNSUPPORTED")
+    assert answer.json()["violations"][0]["rule"] == "charset"
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=UTF-8", '; charset="utf8"'])
+async def test_a_form_may_say_that_it_is_utf8(gateway: RunningGateway, charset: str) -> None:
+    task_id = await gateway.create()
+    content = form(task_id.encode()).replace(
+        b"--edge--", b'--edge\r\nContent-Disposition: form-data; name="text"\r\n\r\nHi\r\n--edge--'
+    )
+    answer = await gateway.client.post(
+        TALK,
+        content=content,
+        headers={"content-type": f"multipart/form-data{charset}; boundary=edge"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["&".join(f"p{at}=1" for at in range(6_000)), "state=STREAMING&" * 3_000, "p&" * 20_000],
+)
+async def test_an_address_has_few_parameters(gateway: RunningGateway, query: str) -> None:
+    answer = await gateway.client.get(f"/api/digital-human/tasks?{query}&a=1")
+    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("name", ["roomId", "userId", "digitalHumanId"])
+@pytest.mark.parametrize("unseen", ["\x1b[2J", "\r\n", "\0", "\u2028", "\u202e", "\x9b", "\u200b"])
+async def test_ids_are_visible(gateway: RunningGateway, name: str, unseen: str) -> None:
+    answer = await gateway.client.post(
+        "/api/digital-human/create-task",
+        json={"roomId": "room", "streamId": "stream", name: f"a{unseen}b"},
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+    assert answer.json()["violations"][0] == {
+        "field": name,
+        "rule": "visible",
+        "description": "must not hold control characters",
+    }
+    assert not gateway.tasks.creates
+
+
+async def test_a_viewer_has_a_visible_name(gateway: RunningGateway) -> None:
+    answer = await gateway.client.get("/api/token", params={"userId": "a\x1b[2Jb"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
+    assert not gateway.avatars.tokens
