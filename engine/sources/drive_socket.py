@@ -156,7 +156,9 @@ class DriveSockets:
         path, _, query = request.path.partition("?")
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, "no such path\n")
-        caller = caller_at(connection.remote_address[0])
+        # There is none when the caller has already gone.
+        address = connection.remote_address
+        caller = caller_at(address[0] if address else "")
         if not self._failures.allows(caller):
             return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many bad tokens\n")
         token = parse_qs(query).get("Token", [""])[0]
