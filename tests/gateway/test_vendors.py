@@ -75,8 +75,10 @@ class Stand:
         )
 
 
+THROTTLED = "a code and a message"
+"""Of the failures, the one that names a rate limit."""
 FAILURES: list[Reply] = [
-    *((200, *reply) for reply in CHAT_FAILURES.values()),
+    *((200, *reply) for name, reply in CHAT_FAILURES.items() if name != THROTTLED),
     (500, "application/json", b'{"error": {"message": "sk-secret"}}'),
     (502, "text/html", b"<html>sk-secret</html>"),
 ]
@@ -89,6 +91,13 @@ async def test_a_chat_vendor_that_fails_is_an_outage_and_the_call_goes_on() -> N
         answered = await stand.ask()
         assert (answered.status_code, answered.json()["reply"]) == (200, REPLY)
         assert {each.ended_by for each in stand.rig.avatars.drives[:-1]} <= {"", "interrupt"}
+
+
+async def test_a_rate_limit_is_told_apart_whatever_the_status() -> None:
+    async with Stand.open(Stage.CHAT, (200, *CHAT_FAILURES[THROTTLED])) as stand:
+        failed = await stand.ask()
+        assert failed.status_code == 429
+        assert failed.json()["reason"] == "PROVIDER_QUOTA_EXCEEDED"
 
 
 @pytest.mark.parametrize("stage", Stage)
