@@ -1,6 +1,7 @@
 """`python -m parley.front HOST:PORT GATEWAY…`: one address before several gateways, to try them.
 
-Connections go in turn to the gateways that are ready. A deployment has a load balancer instead.
+Connections go in turn to the gateways that are ready, or to all that listen while none is. A
+deployment has a load balancer instead.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ class Front:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self._turns.rotate(-1)
-        for gateway in [each for each in self._turns if each in self._ready]:
+        # One that is not ready may wait for a service to come back, as a call may.
+        for gateway in sorted(self._turns, key=lambda each: each not in self._ready):
             with suppress(OSError):
                 return await asyncio.open_connection(*_split(gateway))
         raise ConnectionRefusedError

@@ -49,12 +49,16 @@ OPEN_S = 15.0
 STALL_S = 8.0
 """How long the avatar service may take no audio: it may be restarting."""
 
+PAUSE_S = 0.25
+"""Before all replicas are asked again."""
+
 GESTURE_S = 5.0
 """How long the avatar service may take for a gesture."""
 
 SETTLE_S = 5.0
 FINISH_MARGIN_S = 20.0
 
+_NOT_READY = "The avatar did not get ready to speak."
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 DriveCall: TypeAlias = "grpc.aio.StreamStreamCall[pb.DriveRequest, pb.DriveResponse]"
@@ -103,23 +107,26 @@ class AvatarSpeaker:
             await asyncio.wait({calling})
 
     async def _call(self, drive: "AvatarDrive", setup: pb.DriveSetup) -> None:
-        """Have the first replica that is there take the drive; the likely one is waited for."""
-        addresses = self._avatars.ranking(self._avatar_id)
-        for address in addresses:
-            if await self._call_at(address, drive, setup, waits=False):
-                return
-        await self._call_at(addresses[0], drive, setup, waits=True)
+        """Have the first replica that is there take the drive; all are asked until one is."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + STALL_S
+        while loop.time() < give_up_at:
+            for address in self._avatars.ranking(self._avatar_id):
+                if await self._call_at(address, drive, setup):
+                    return
+            await asyncio.sleep(PAUSE_S)
+        drive.lose(_NOT_READY)
 
-    async def _call_at(
-        self, address: str, drive: "AvatarDrive", setup: pb.DriveSetup, *, waits: bool
-    ) -> bool:
+    async def _call_at(self, address: str, drive: "AvatarDrive", setup: pb.DriveSetup) -> bool:
         """Call one replica; False if it is not there."""
         call = self._avatars.at(address).Drive(
-            wait_for_ready=waits, metadata=outgoing_metadata(self._service_token)
+            # Another one may be there first.
+            wait_for_ready=False,
+            metadata=outgoing_metadata(self._service_token),
         )
         # Neither is cancelled while its call lives: that would cancel the call itself.
         writing = asyncio.create_task(drive.write_to(call, setup))
-        reading = asyncio.create_task(drive.read_from(call, may_be_absent=not waits))
+        reading = asyncio.create_task(drive.read_from(call))
         try:
             return await asyncio.shield(reading)
         finally:
@@ -204,7 +211,7 @@ class AvatarDrive:
                     # call makes gRPC forget why it ended.
                     await self._may_write.wait()
             except TimeoutError:
-                self._lose("The avatar did not get ready to speak.")
+                self.lose(_NOT_READY)
                 return
             await self._write_audio(call)
             await call.write(pb.DriveRequest(interrupt=pb.DriveInterrupt()))
@@ -239,20 +246,21 @@ class AvatarDrive:
         is_whole = len(self._outbox) >= MESSAGE_BYTES or self._order is _Order.FINISH
         return is_whole or ahead_s <= HASTE_S
 
-    async def read_from(self, call: DriveCall, *, may_be_absent: bool = False) -> bool:
-        """Follow the drive to its end; False if its peer is not there, where that may be."""
+    async def read_from(self, call: DriveCall) -> bool:
+        """Follow the drive to its end; False if its peer is not there to begin it."""
+        is_begun = False
         is_taken = True
         try:
             async for response in call:
-                may_be_absent = False
+                is_begun = True
                 self._follow(response)
         except grpc.aio.AioRpcError as error:
-            is_taken = not (may_be_absent and _is_absent(error))
+            is_taken = is_begun or not _is_absent(error)
             if is_taken:
                 self._fail(_failure(error))
         finally:
             if is_taken:
-                self._lose("The drive ended without an outcome.")
+                self.lose("The drive ended without an outcome.")
                 self._may_write.set()
         return is_taken
 
@@ -293,7 +301,8 @@ class AvatarDrive:
             self._outcome.set_exception(error)
             self._outcome.exception()  # The turn may be over before it asks.
 
-    def _lose(self, how: str) -> None:
+    def lose(self, how: str) -> None:
+        """The drive has come to no end of its own, and `how` is why."""
         self._fail(ServiceError(Reason.DRIVE_LOST, how))
         self._has_room.set()
 

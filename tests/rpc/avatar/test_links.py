@@ -7,13 +7,22 @@ from contextlib import asynccontextmanager
 import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
+from services.avatar.app import running as running_avatar
+from services.avatar.settings import AvatarSettings
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.rendezvous import ranked
 from services.runtime.replicas import replicas
 from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
 from services.speech.ports import Playback, PlaybackMethod
-from tests.support.avatar_rig import RATE, Rig, make_tone
+from tests.support.avatar_rig import (
+    APP_ID,
+    CALLBACK_SECRET,
+    RATE,
+    SERVER_SECRET,
+    Rig,
+    make_tone,
+)
 from tests.support.compose import free_ports
 from tests.support.proxy import Proxy, proxying
 
@@ -77,6 +86,28 @@ async def test_a_reply_is_taken_by_the_replica_that_is_there(rig: Rig) -> None:
     gone = next(each for each in absent if ranked((each, rig.address), avatar_id)[0] == each)
     async with speaking(f"{gone},{rig.address}", avatar_id, Watcher()) as drive:
         playback = await say(drive, 0.3)
+    assert (playback.played_s, playback.is_interrupted) == (0.3, False)
+
+
+async def test_a_reply_is_taken_by_the_replica_that_is_there_first(rig: Rig) -> None:
+    avatar_id = await rig.on_air()
+    [port, late] = free_ports(2)
+    absent = (f"127.0.0.{host}:{port}" for host in range(2, 255))
+    gone = next(
+        each for each in absent if ranked((each, f"127.0.0.1:{late}"), avatar_id)[0] == each
+    )
+    settings = AvatarSettings(
+        port=int(late),
+        engine_app_id=APP_ID,
+        engine_server_secret=SERVER_SECRET,
+        callback_secret=CALLBACK_SECRET,
+        cloud_url=rig.engine.base_url,
+    )
+    async with speaking(f"{gone},127.0.0.1:{late}", avatar_id, Watcher()) as drive:
+        # Both have been found away by then.
+        await asyncio.sleep(0.2)
+        async with running_avatar(settings):
+            playback = await say(drive, 0.3)
     assert (playback.played_s, playback.is_interrupted) == (0.3, False)
 
 
