@@ -84,7 +84,7 @@ class SocketLine:
                 told = json.loads(message)
                 if "problem" in told:
                     raise RuntimeError(f"the gateway refuses: {told}")
-                on_event(told["event"], told.get("text", ""))
+                on_event(told["event"], told["data"].get("text", ""))
 
 
 class CallLine:
