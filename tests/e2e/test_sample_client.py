@@ -17,7 +17,7 @@ async def test_the_samples_sequence(http: httpx.AsyncClient, names: dict[str, st
 
     viewer = (await http.get("/api/token", params={"userId": "viewer-1"})).raise_for_status().json()
     assert viewer["success"] is True
-    assert viewer["token"].startswith("04")
+    assert viewer["token"].count(".") == 2  # A JWT, which the engine reads.
 
     talked = await http.post(f"{API}/talk-to-ai", json={"taskId": task_id})
     told = talked.raise_for_status().json()
