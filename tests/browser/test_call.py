@@ -168,7 +168,7 @@ async def test_a_held_space_bar_talks(stack: Stack) -> None:
 
 async def check_question(page: Page) -> None:
     """The recorded question is shown, as far as the recogniser made it out."""
-    caption = page.locator("#captions .user")
+    caption = page.locator("#captions .user[data-final=true]")
     await expect(caption).to_contain_text(
         re.compile("|".join(spoken_words()), re.IGNORECASE), timeout=REPLY_TIMEOUT_MS
     )
