@@ -75,6 +75,8 @@ def main() -> None:
     parser.add_argument("--one-core", action="store_true")
     parser.add_argument("--profile", default="")
     options = parser.parse_args()
+    if options.providers != "timed" and options.detection != Detection.MANUAL:
+        parser.error("scripted vendors hear only how much was said until the utterance ends")
     before = psutil.getloadavg()[0]
     figures = uvloop.run(measure(options))
     machine = {

@@ -11,8 +11,6 @@ from services.runtime.pcm import byte_count, duration_s
 
 ONSET_BYTES = byte_count(0.12, RATE_HERTZ)
 BUNDLE_BYTES = byte_count(0.2, RATE_HERTZ)
-COMMITTED_BYTES = byte_count(0.8, RATE_HERTZ)
-"""The size of a bundle when utterances end by `commit`."""
 
 SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
 MEASURED_BYTES = byte_count(0.06, RATE_HERTZ)
@@ -20,8 +18,6 @@ MEASURED_BYTES = byte_count(0.06, RATE_HERTZ)
 
 HELD_S = 0.3
 """The longest that audio is held, even when nothing more arrives."""
-
-COMMITTED_HELD_S = 1.0
 
 QUIETEST = 75.0
 """A level, the root mean square of samples up to 32768, that is silence in any room."""
@@ -52,17 +48,15 @@ class AudioBundler:
     and measured 60 ms at a time. Loud and quiet differ by the level over the room's noise floor;
     where that errs, as in noise that has just begun, the delay is a bundle's 180 ms.
 
-    When utterances end by `commit`, only onsets matter before it: bundles have 800 ms, and the
-    flush before the `commit` leaves no delay.
+    When utterances end by `commit`, only onsets matter before it, and that words are shown while
+    they are spoken: all other bundles are full, and the flush before the `commit` leaves no delay.
     """
 
     def __init__(self, pass_on: Callable[[bytes], None], *, ends_by_silence: bool) -> None:
         self._pass_on = pass_on
         self._ends_by_silence = ends_by_silence
-        self._bundle_bytes = BUNDLE_BYTES if ends_by_silence else COMMITTED_BYTES
-        self._held_s = HELD_S if ends_by_silence else COMMITTED_HELD_S
         self._held = bytearray()
-        self._most_bytes = self._bundle_bytes
+        self._most_bytes = BUNDLE_BYTES
         """How much may be held, given the audio so far."""
 
         self._unmeasured_bytes = 0
@@ -80,7 +74,7 @@ class AudioBundler:
         if len(self._held) >= self._most_bytes:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._held_s, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(HELD_S, self.flush)
 
     def flush(self) -> None:
         """Pass on what is held."""
@@ -118,9 +112,9 @@ class AudioBundler:
 
     def _allowed_bytes(self) -> int:
         if not self._quiet_bytes:
-            return 0 if self._loud_bytes <= ONSET_BYTES else self._bundle_bytes
+            return 0 if self._loud_bytes <= ONSET_BYTES else BUNDLE_BYTES
         if not self._ends_by_silence or not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:
-            return self._bundle_bytes
+            return BUNDLE_BYTES
         return 0 if self._quiet_bytes <= FINISHED_BYTES else SMALL_BUNDLE_BYTES
 
     def _stop_timer(self) -> None:
