@@ -399,6 +399,8 @@ class ScriptedSpeech(SpeechServiceServicer):
                             origin=conversation_pb.TURN_ORIGIN_GREETING, language_code="en"
                         )
                     )
+                    greeted = conversation_pb.TurnFinished(reply_text="Hello.", heard_text="Hello.")
+                    yield self._event(turn_finished=greeted)
                 case "leave":
                     # As the real one does; a line whose client has left would stay open.
                     return
