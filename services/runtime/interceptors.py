@@ -1,6 +1,7 @@
 """What wraps every RPC of a service: log line, errors, credentials and rules.
 
-Outermost first: ContextInterceptor, ErrorInterceptor, AuthInterceptor, ValidationInterceptor.
+Outermost first: ContextInterceptor, ErrorInterceptor, AuthInterceptor, CallerInterceptor,
+ValidationInterceptor.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from opentelemetry.trace import Span
 
+from services.runtime.caller import acting_for, from_metadata
 from services.runtime.errors import ServiceError, Violation, from_exception, to_status
 from services.runtime.reasons import Reason
 from services.runtime.requests import (
@@ -187,6 +189,25 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
                     Reason.CREDENTIALS_INVALID, "authorization: a valid service token is required"
                 )
             return await call(request)
+
+        return _surrounded(handler, around)
+
+
+class CallerInterceptor(grpc.aio.ServerInterceptor):
+    """Binds for whom the call is made, which those who were admitted may say."""
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> FoundHandler:
+        """Wrap the method that the call names."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
+            return handler
+        metadata = dict(details.invocation_metadata or ())
+
+        async def around(request: Any, context: Context, call: Call) -> Any:
+            with acting_for(from_metadata(metadata)):
+                return await call(request)
 
         return _surrounded(handler, around)
 

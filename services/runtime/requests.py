@@ -1,10 +1,11 @@
-"""What a call carries besides its message: the request id and trace that follow it everywhere."""
+"""What a call carries besides its message: request id, trace and caller follow it everywhere."""
 
 import uuid
 from typing import TypeAlias
 
 import structlog
 
+from services.runtime.caller import current_caller, to_metadata
 from services.runtime.tracing import trace_headers
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -26,7 +27,11 @@ def current_request_id() -> str:
 
 def outgoing_metadata(service_token: str | None = None) -> Metadata:
     """Return the metadata of a call to another service."""
-    metadata: Metadata = ((REQUEST_ID_HEADER, current_request_id()), *trace_headers())
+    metadata: Metadata = (
+        (REQUEST_ID_HEADER, current_request_id()),
+        *to_metadata(current_caller()),
+        *trace_headers(),
+    )
     if service_token:
         metadata += ((AUTHORIZATION_HEADER, f"Bearer {service_token}"),)
     return metadata

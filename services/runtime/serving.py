@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from services.runtime.interceptors import (
     AuthInterceptor,
+    CallerInterceptor,
     ContextInterceptor,
     ErrorInterceptor,
     ValidationInterceptor,
@@ -88,7 +89,13 @@ async def serving(
 
 def _interceptors(service_token: str | None) -> list[grpc.aio.ServerInterceptor]:
     auth = [AuthInterceptor(service_token)] if service_token else []
-    return [ContextInterceptor(), ErrorInterceptor(), *auth, ValidationInterceptor()]
+    return [
+        ContextInterceptor(),
+        ErrorInterceptor(),
+        *auth,
+        CallerInterceptor(),
+        ValidationInterceptor(),
+    ]
 
 
 def _channel_options() -> list[tuple[str, int]]:

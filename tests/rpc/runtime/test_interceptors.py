@@ -12,6 +12,7 @@ from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.speech.v1 import speech_pb2_grpc as speech_grpc
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
+from services.runtime.caller import TENANT_HEADER, Caller, current_caller, to_metadata
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving
@@ -36,6 +37,8 @@ class Tasks(rpc.TaskServiceServicer):
                 raise ServiceError(Reason.RATE_LIMITED, "slow down", retry_after_s=1.5)
             case "bug":
                 raise RuntimeError(SECRET)
+            case "whose":
+                return pb.GetTaskResponse(task=pb.Task(task_id=current_caller().tenant_id))
             case "grouped":
                 async with asyncio.TaskGroup() as group:
                     group.create_task(_fail(ServiceError(Reason.TASK_ENDED, "over")))
@@ -328,3 +331,17 @@ async def test_an_unknown_method_is_unimplemented() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await channel.unary_unary(f"/{TASK}/Dance")(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_call_is_made_for_the_tenant_that_it_names() -> None:
+    async with served() as channel:
+        tasks = rpc.TaskServiceStub(channel)
+        for caller in (Caller(tenant_id="acme"), Caller(), Caller(tenant_id="zoo")):
+            request = pb.GetTaskRequest(task_id="whose")
+            answer = await tasks.GetTask(request, metadata=to_metadata(caller))
+            assert answer.task.task_id == caller.tenant_id
+        code, error, _ = await failure(
+            tasks.GetTask(request, metadata=((TENANT_HEADER, "No Tenant"),))
+        )
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [each.field for each in error.violations] == [TENANT_HEADER]
