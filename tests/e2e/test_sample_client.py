@@ -47,7 +47,7 @@ async def test_a_client_that_knows_no_greeting_is_greeted_once_on_air(
     path = f"{API}/tasks/{created['taskId']}"
     async with http.stream("GET", f"{path}/events", params={"after": 0}) as response:
         async for line in response.aiter_lines():
-            if '"turn_finished"' in line:
+            if line == "event: turn_finished":
                 break
     [greeting] = (await http.get(f"{path}/conversation")).json()["turns"]
     assert greeting["origin"] == "GREETING"

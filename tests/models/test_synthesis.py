@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 import pytest
 
-from services.speech.ports import ProviderError, SpeechChunk, SpeechRequest, WordTime
+from services.speech.ports import (
+    ProviderError,
+    ProviderMuteError,
+    SpeechChunk,
+    SpeechRequest,
+    WordTime,
+)
 from services.speech.streams import once
 from tests.support.embedded import EmbeddedStack
 from tests.support.wer import character_error_rate, word_error_rate
@@ -46,7 +52,7 @@ def sound(chunks: Sequence[SpeechChunk]) -> bytes:
 
 
 def word_times(chunks: Sequence[SpeechChunk]) -> list[WordTime]:
-    return list(chunks[-1].words)
+    return [word for chunk in chunks for word in chunk.words]
 
 
 @pytest.mark.parametrize("voice_id", ["af_heart", "am_michael", "bf_emma"])
@@ -144,31 +150,35 @@ async def test_a_chinese_comma_is_heard(stack: EmbeddedStack, voice_id: str) -> 
 
 async def test_a_long_text_comes_in_pieces_with_times_that_go_on(stack: EmbeddedStack) -> None:
     text = " ".join((ENGLISH * 3)[:9])
-    chunks = await speak(stack, text, "af_heart", "en-US")
-    assert len(chunks) > 1
+    *pieces, end = await speak(stack, text, "af_heart", "en-US")
+    assert len(pieces) > 1
     start_s = 0.0
-    known = 0
-    for chunk in chunks:
-        end_s = start_s + len(chunk.pcm) / 2 / RATE
-        assert len(chunk.words) > known
-        new = chunk.words[known:]
-        assert all(start_s <= word.start_s <= word.end_s <= end_s for word in new)
-        start_s, known = end_s, len(chunk.words)
-    spoken = [text[word.start : word.end] for word in word_times(chunks)]
+    for piece in pieces:
+        end_s = start_s + len(piece.pcm) / 2 / RATE
+        assert piece.words
+        assert all(start_s <= word.start_s <= word.end_s <= end_s for word in piece.words)
+        start_s = end_s
+    spoken = [text[word.start : word.end] for word in word_times(pieces)]
     assert " ".join(spoken) == text.replace(".", "").replace(",", "")
+    assert (end.pcm, end.text_end) == (b"", len(text))
 
 
 async def test_a_phrase_said_before_comes_back_the_same(stack: EmbeddedStack) -> None:
     first = await speak(stack, "Good morning!", "am_michael", "en-US")
     again = await speak(stack, "Good morning!", "am_michael", "en-US")
-    assert [id(chunk) for chunk in again] == [id(chunk) for chunk in first]
+    assert again == first
+    # The very bytes: not the same sound, made again.
+    assert all(each.pcm is known.pcm for each, known in zip(again, first, strict=True))
     other_voice = await speak(stack, "Good morning!", "af_heart", "en-US")
     assert sound(other_voice) != sound(first)
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "😀", "「」"])
-async def test_nothing_to_say_makes_no_sound(stack: EmbeddedStack, text: str) -> None:
-    assert await speak(stack, text, "af_heart", "en-US") == []
+async def test_a_text_without_words_is_not_passed_off_as_spoken(
+    stack: EmbeddedStack, text: str
+) -> None:
+    with pytest.raises(ProviderMuteError):
+        await speak(stack, text, "af_heart", "en-US")
 
 
 async def test_closing_stops_the_model(stack: EmbeddedStack) -> None:

@@ -112,7 +112,9 @@ class ModelFloor:
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Hear it by repeated recognition."""
-        return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
+        return RepeatedHearing(
+            self.recognise, on_hypothesis, first_s=first_s, clock=lambda: self.at_s
+        )
 
     def note_words(self, transcript: Transcript) -> None: ...
 

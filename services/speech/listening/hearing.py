@@ -1,6 +1,7 @@
 """What is recognised of one utterance while it is being spoken."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -66,7 +67,10 @@ def hear(
 
 
 class RepeatedHearing:
-    """By a recogniser that hears whole recordings: now and then all of the utterance so far."""
+    """By a recogniser that hears whole recordings: now and then all of the utterance so far.
+
+    `clock` gives the seconds in which the audio comes.
+    """
 
     detects_turn_ends = False
 
@@ -76,12 +80,14 @@ class RepeatedHearing:
         on_hypothesis: OnHypothesis,
         *,
         first_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._recognise = recognise
         self._first_s = first_s
         self._on_hypothesis = on_hypothesis
+        self._clock = clock
         self._audio = bytearray()
-        self._began_at = self._free_at = _now()
+        self._began_at = self._free_at = clock()
         self._heard_s = 0.0
         self._glance: asyncio.Task[None] | None = None
         self._paused: asyncio.Task[Transcript] | None = None
@@ -116,7 +122,7 @@ class RepeatedHearing:
         self.resume()
 
     def _is_due(self, voiced_s: float) -> bool:
-        now = _now()
+        now = self._clock()
         if self._glance is not None and not self._glance.done():
             return False
         # A recording that comes at once is over before it could be heard in part.
@@ -129,9 +135,9 @@ class RepeatedHearing:
             self._glance.cancel()
 
     async def _glance_at(self, pcm: bytes) -> None:
-        began_at = _now()
+        began_at = self._clock()
         transcript = await self._recognise(pcm)
-        self._free_at = _now() + DUTY * (_now() - began_at)
+        self._free_at = self._clock() + DUTY * (self._clock() - began_at)
         self._on_hypothesis(transcript)
 
     async def _whole(self, pcm: bytes) -> Transcript:
@@ -231,10 +237,6 @@ class LiveHearing:
             if error.reason is not Reason.RECOGNITION_UNAVAILABLE:
                 raise
         return await recognise(self._recognizer, pcm, self._request)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _in_background(work: Any) -> "asyncio.Task[Any]":
