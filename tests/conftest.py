@@ -82,8 +82,29 @@ def personas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose on what the shared stack stands."""
+    parser.addoption("--journal", choices=("sqlite", "postgres"), default="sqlite")
+    parser.addoption("--unfaithful", action="store_true", help="the journal and the cloud fail")
+
+
 @pytest.fixture(scope="session")
-def stack(portal: BlockingPortal, collector: Collector, personas: Path) -> Iterator[Stack]:
+def journal(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What the task service is told of its database, if it is not the compose file's."""
+    if request.config.getoption("journal") == "sqlite":
+        return {}
+    server: PostgresServer = request.getfixturevalue("postgres_database")
+    return {"TASK_DATABASE": server.url}
+
+
+@pytest.fixture(scope="session")
+def stack(
+    portal: BlockingPortal,
+    collector: Collector,
+    personas: Path,
+    journal: dict[str, str],
+    pytestconfig: pytest.Config,
+) -> Iterator[Stack]:
     """All processes with the small real models, started once and shared.
 
     A test leaves them as it found them; one that kills a process runs a stack of its own.
@@ -94,7 +115,9 @@ def stack(portal: BlockingPortal, collector: Collector, personas: Path) -> Itera
     }
     env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
     env["speech"] = traced | {"SPEECH_PERSONAS": str(personas)}
-    with portal.wrap_async_context_manager(running_stack(env=env)) as started:
+    env["task"] = traced | journal
+    running = running_stack(env=env, is_unfaithful=pytestconfig.getoption("unfaithful"))
+    with portal.wrap_async_context_manager(running) as started:
         yield started
 
 

@@ -29,6 +29,7 @@ class Losses:
 
 
 FAITHFUL = Losses()
+UNRELIABLE = Losses(refused=0.05, request=0.05, answer=0.05)
 
 
 class LossyProxy:

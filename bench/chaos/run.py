@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from bench.chaos.account import Account
 from bench.chaos.assault import Toll, assault
 from bench.chaos.cluster import LIGHT_SPEECH, UNFAITHFUL, Cluster, running_cluster
-from bench.chaos.lossy_proxy import FAITHFUL, Losses
+from bench.chaos.lossy_proxy import FAITHFUL, UNRELIABLE, Losses
 from bench.chaos.postgres import KillableServer
 from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
 from bench.chaos.verdict import Judge, Verdict, measuring_leaks
@@ -85,9 +85,8 @@ async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: floa
         await asyncio.sleep(60 * minutes)
         return Toll()
 
-    losses = Losses(refused=0.05, request=0.05, answer=0.05)
     account, toll, verdict, faults = await _run(
-        plan, server, trouble, CHAOTIC, losses, modules=UNFAITHFUL
+        plan, server, trouble, CHAOTIC, UNRELIABLE, modules=UNFAITHFUL
     )
     return {
         **_figures(account, toll, verdict),

@@ -17,6 +17,7 @@ from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
 from services.task.off_air import KnownAvatars, UnrecordedStops
+from services.task.patience import patient
 from services.task.ports import Cloud, Quota, Replica
 from services.task.presence import Presence
 from services.task.reconciler import Reconciler
@@ -52,10 +53,10 @@ async def running(
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
         open_storage(settings, clock, steady) as storage,
-        kept_alive(storage.journal, replica),
+        kept_alive(patient(storage.journal), replica),
         Jobs() as jobs,
     ):
-        journal, pace = storage.journal, _pace(settings)
+        journal, pace = patient(storage.journal), _pace(settings)
         avatars = KnownAvatars()
         state_machine = TaskStateMachine(
             replica_id=replica.replica_id,

@@ -156,9 +156,10 @@ class Journal(Protocol):
     ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created.
 
-        A new one is recorded under its `first_lease`, which the replica holds, and with what is
-        left of its user's budget; `call_facts` is what is known of its call, encoded. Raises
-        ServiceError: REQUEST_ID_REUSED, QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
+        A task that is recorded already is returned as it is now. A new one is recorded under its
+        `first_lease`, which the replica holds, and with what is left of its user's budget;
+        `call_facts` is what is known of its call, encoded. Raises ServiceError: REQUEST_ID_REUSED,
+        QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:

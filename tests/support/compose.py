@@ -11,9 +11,9 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -33,6 +33,10 @@ class Service:
     words: tuple[str, ...]
     environment: Mapping[str, str]
     probe: str
+
+    def having(self, environment: Mapping[str, str]) -> Self:
+        """Return the service with more in its environment."""
+        return replace(self, environment={**self.environment, **environment})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import random
 import secrets
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 
+from bench.chaos import unfaithful_task
+from bench.chaos.lossy_proxy import UNRELIABLE, lossy_proxy
 from parley.processes import Command, Running, running
 from parley.readiness import until_answering, until_serving
 from services.speech.embedded.library import LibrarySettings
@@ -166,20 +170,22 @@ async def running_stack(
     env: Mapping[str, Mapping[str, str]] | None = None,
     processes: Collection[str] | None = None,
     variables: Mapping[str, str] | None = None,
+    is_unfaithful: bool = False,
 ) -> AsyncIterator[Stack]:
     """Run the compose file's services here until the block is left.
 
     `env` adds to the environment of a process by its name; `processes` are those to start, all by
-    default; `variables` stand in the file's `.env`, secrets being made for what it requires. Fails
-    if a process that was not killed ends otherwise than with exit code 0, or if one tried to reach
-    anything but this machine.
+    default; `variables` stand in the file's `.env`, secrets being made for what it requires. With
+    `is_unfaithful`, calls to the journal and to the cloud fail at random, some after their effect.
+    Fails if a process that was not killed ends otherwise than with exit code 0, or if one tried to
+    reach anything but this machine.
     """
     made = {name: secrets.token_hex(16) for name in required_variables()}
     # A machine that runs tests is busy with more than this stack.
     patience = {"SPEECH_CHAT_EMBEDDED_FIRST_BYTE_S": "120"}
     model = {"PARLEY_LLM": os.environ.get("PARLEY_LLM", "small")}
     given = model | patience | made | dict(variables or {})
-    with ExitStack() as life:
+    async with AsyncExitStack() as life:
         # /models/models is where the store keeps its files under /models.
         folders = {"models": LibrarySettings().cache} | {
             volume: Path(life.enter_context(TemporaryDirectory()))
@@ -189,18 +195,15 @@ async def running_stack(
         confinement = life.enter_context(confining(composition.hosts))
         more = env or {}
         services = tuple(
-            Service(
-                name=each.name,
-                words=each.words,
-                environment={
-                    **each.environment,
-                    **SHARING.get(each.name, {}),
-                    **more.get(each.name, {}),
-                },
-                probe=each.probe,
-            )
+            each.having(SHARING.get(each.name, {}) | dict(more.get(each.name, {})))
             for each in composition.services
         )
+        if is_unfaithful:
+            engine = f"{composition.hosts['engine']}:{composition.ports['ENGINE_PORT']}"
+            cloud = await life.enter_async_context(
+                lossy_proxy(engine, losses=UNRELIABLE, rng=random.Random())
+            )
+            services = tuple(_unfaithful(each, cloud.address) for each in services)
         stack = Stack(replace(composition, services=services), given, confinement)
         try:
             await stack.start(processes or [each.name for each in services])
@@ -210,3 +213,14 @@ async def running_stack(
         bad = {name: code for name, code in codes.items() if code}
         assert not bad, f"processes ended badly: {bad}\n{stack.tell()}"
         assert not confinement.attempts
+
+
+def _unfaithful(service: Service, cloud: str) -> Service:
+    """The service, with a journal and a way to the cloud that are not to be relied on."""
+    match service.name:
+        case "task":
+            return replace(service, words=(sys.executable, "-m", unfaithful_task.__name__))
+        case "avatar":
+            return service.having({"AVATAR_ENGINE_URL": f"http://{cloud}"})
+        case _:
+            return service

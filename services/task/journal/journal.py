@@ -55,8 +55,9 @@ class SqlJournal:
             await requests.lock(transaction, request)
             now = self._clock()
             known = await requests.answered(transaction, request, now=now)
-            if known is not None:
-                return await tables.get(transaction, known)
+            recorded = await tables.find(transaction, known or task.task_id)
+            if recorded is not None:
+                return recorded
             await tables.check_stream(transaction, task)
             await tables.check_quota(transaction, task, quota)
             new = await usage.within_budget(transaction, task, quota.budget, now=now)

@@ -25,12 +25,18 @@ def not_found(task_id: str) -> ServiceError:
     return ServiceError(Reason.TASK_NOT_FOUND, "task_id: there is no such task", task_id=task_id)
 
 
+async def find(transaction: Transaction, task_id: str) -> Task | None:
+    """Return a task, if there is one."""
+    row = await transaction.fetch_one(_SELECT, task_id)
+    return None if row is None else task_from_row(row)
+
+
 async def get(transaction: Transaction, task_id: str) -> Task:
     """Return a task. Raises ServiceError with TASK_NOT_FOUND."""
-    row = await transaction.fetch_one(_SELECT, task_id)
-    if row is None:
+    task = await find(transaction, task_id)
+    if task is None:
         raise not_found(task_id)
-    return task_from_row(row)
+    return task
 
 
 async def row_for_update(transaction: Transaction, task_id: str) -> Row:

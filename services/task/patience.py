@@ -1,0 +1,57 @@
+"""A journal that is asked again for a moment while its database does not answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import structlog
+
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.ports import Journal
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S = 2.0
+"""After so long, from the first call on, a failure is final: what called has patience of its own,
+and a database that is away has been waited for by then."""
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 0.5
+
+
+def patient(journal: Journal) -> Journal:
+    """Return the journal with every call made again after an answer that did not come.
+
+    Nobody can tell whether such a call took effect, and nobody has to: each may be repeated. What
+    is recorded already is found, and changes from one state to the next are refused.
+    """
+    return cast(Journal, _PatientJournal(journal))
+
+
+class _PatientJournal:
+    """Passes every method of the port on, as all are alike: calls that may be repeated."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return _repeated(name, getattr(self._journal, name))
+
+
+def _repeated(name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def call(*arguments: Any, **options: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PATIENCE_S
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await method(*arguments, **options)
+            except ServiceError as error:
+                is_away = error.reason is Reason.DEPENDENCY_UNAVAILABLE
+                if not is_away or loop.time() + pause_s > give_up_at:
+                    raise
+            log.warning("journal asked again", call=name)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    return call
