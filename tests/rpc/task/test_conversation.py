@@ -266,7 +266,8 @@ async def test_nothing_else_is_recorded_after_the_end(
 
 async def test_long_after_the_end_a_turn_is_not_closed_any_more(open_service: OpenService) -> None:
     clock = ManualClock()
-    tasks = await open_service(clock=clock)
+    # No sweep closes it meanwhile.
+    tasks = await open_service(clock=clock, sweep_interval_s=3600)
     task = await create_streaming(tasks)
     await append(tasks, task.task_id, event(1, 1, **STARTED))
     await stop(tasks, task.task_id)
