@@ -49,6 +49,13 @@ test: $(INSTALLED) $(DEPLOY_TOOLS) browser ## Run all tests, as CI does
 	@$(BIN)/parley models pull
 	$(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
+# No process ends, but calls to the journal and to the cloud fail, some after their effect.
+.PHONY: test-unfaithful
+test-unfaithful: export PARLEY_LLM := small
+test-unfaithful: $(INSTALLED) ## Run the end-to-end tests on dependencies that fail, on both databases
+	$(BIN)/pytest tests/e2e --unfaithful
+	$(BIN)/pytest tests/e2e --unfaithful --journal postgres
+
 # Each prints JSON; docs/benchmarks.md explains it.
 .PHONY: bench
 bench: export GRPC_VERBOSITY := ERROR

@@ -5,11 +5,9 @@ would carry the same, but takes a turn for each text and so cuts the melody and 
 into pieces.
 """
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 from urllib.parse import urlencode
 
@@ -25,16 +23,9 @@ from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import Turn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
-from services.speech.vendors.documents import parse_json
 from services.speech.vendors.feeding import on_session
-from services.speech.vendors.http.client import (
-    Endpoint,
-    malformed_answer,
-    open_client,
-    provider_errors,
-    status_error,
-)
-from services.speech.vendors.http.error_details import read_error
+from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.http.voice_list import ask_for_voices
 from services.speech.vendors.locales import locale_of
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.websocket.client import open_socket
@@ -74,28 +65,18 @@ def open(
 
 async def list_voices(settings: AzureSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
     """Return the voices of the key's region; raises ProviderError."""
-    endpoint = Endpoint.of(settings, deadlines)
     url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
-    with provider_errors(Stage.SYNTHESIS, endpoint.name):
-        async with (
-            asyncio.timeout(deadlines.total_s),
-            open_client(replace(endpoint, api_key=None)) as client,
-        ):
-            response = await client.get(url, headers=settings.headers)
-    if not response.is_success:
-        detail = read_error(response.content)
-        raise status_error(Stage.SYNTHESIS, endpoint, response.status_code, detail)
-    try:
-        return [
-            Voice(
-                voice_id=each["ShortName"],
-                display_name=each["DisplayName"],
-                language_codes=(each["Locale"],),
-            )
-            for each in parse_json(response.content)
-        ]
-    except (ValueError, TypeError, KeyError):
-        raise malformed_answer(Stage.SYNTHESIS, endpoint, "it lists no voices") from None
+    endpoint = Endpoint.of(settings, deadlines)
+    return await ask_for_voices(endpoint, url, settings.headers, deadlines, _read_voices)
+
+
+def _read_voices(listed: Any) -> Iterator[Voice]:
+    for each in listed:
+        yield Voice(
+            voice_id=each["ShortName"],
+            display_name=each["DisplayName"],
+            language_codes=(each["Locale"],),
+        )
 
 
 class AzureSynthesizer:

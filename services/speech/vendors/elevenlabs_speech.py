@@ -1,6 +1,6 @@
 """ElevenLabs' voices, which speak a reply while it is written."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote, urlencode
@@ -17,10 +17,12 @@ from services.speech.vendors.elevenlabs.aligned import AlignedSound
 from services.speech.vendors.elevenlabs.contexts import Context, Contexts
 from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, malformed_answer, provider_errors
+from services.speech.vendors.http.voice_list import ask_for_voices
 from services.speech.vendors.websocket.client import VendorSocket, open_socket
 from services.speech.vendors.websocket.pools import SocketPools
 from services.speech.voices import any_language
 
+VOICES_PATH = "/voices"
 SAMPLE_RATE_HERTZ = 24_000
 SLOWEST, FASTEST = 0.7, 1.2
 INACTIVITY_S = 180
@@ -69,6 +71,18 @@ def open(
 ) -> AbstractAsyncContextManager["ElevenLabsSynthesizer"]:
     """The synthesizer that the settings describe."""
     return ElevenLabsSynthesizer.open(settings, deadlines)
+
+
+async def list_voices(settings: ElevenLabsSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
+    """Return the voices of the account, each of which speaks any language; raises ProviderError."""
+    url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
+    endpoint = Endpoint.of(settings, deadlines)
+    return await ask_for_voices(endpoint, url, settings.headers, deadlines, _read_voices)
+
+
+def _read_voices(listed: Any) -> Iterator[Voice]:
+    for each in listed["voices"]:
+        yield Voice(voice_id=each["voice_id"], display_name=each["name"], language_codes=())
 
 
 class ElevenLabsSynthesizer:
@@ -189,4 +203,4 @@ class _Speech:
         return malformed_answer(Stage.SYNTHESIS, self._endpoint, what)
 
 
-VENDOR = SynthesizerVendor(settings=ElevenLabsSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=ElevenLabsSpeechSettings, open=open, list_voices=list_voices)

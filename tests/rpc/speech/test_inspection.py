@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,6 @@ from services.speech.providers.round_trips import PATIENCE
 from services.speech.settings import SpeechSettings
 from services.speech.streams import Deadlines
 from services.speech.vendors import registry
-from services.speech.vendors.azure_speech import AzureSpeechSettings, list_voices
 from services.speech.vendors.registry import SYNTHESIZERS
 from services.speech.voices import any_language
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
@@ -256,37 +255,77 @@ async def test_voices_that_the_vendor_does_not_list_are_told(
     assert told.remedy == "Set SPEECH_SYNTHESIZER_VOICES to some of alloy, ash."
 
 
-async def azure_at(vendor: Vendor) -> Sequence[Voice]:
-    """The voices that Azure lists at a vendor's address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a vendor answers that lists its voices, and what is read from that."""
+
+    kind: str
+    path: str
+    key_header: str
+    body: bytes
+    voice: Voice
+
+
+LISTINGS = (
+    Listing(
+        kind="azure",
+        path="/cognitiveservices/voices/list",
+        key_header="ocp-apim-subscription-key",
+        body=b'[{"ShortName": "en-US-Ava", "DisplayName": "Ava", "Locale": "en-US"}]',
+        voice=Voice(voice_id="en-US-Ava", display_name="Ava", language_codes=("en-US",)),
+    ),
+    Listing(
+        kind="elevenlabs",
+        path="/voices",
+        key_header="xi-api-key",
+        body=b'{"voices": [{"voice_id": "21m00", "name": "Rachel", "labels": {}}]}',
+        voice=Voice(voice_id="21m00", display_name="Rachel", language_codes=()),
+    ),
+)
+each_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda each: each.kind)
+
+
+async def listed_at(vendor: Vendor, kind: str) -> Sequence[Voice]:
+    """The voices that a kind of vendor lists at an address."""
+    declared = SYNTHESIZERS[kind]
     address = vendor.base_url.removesuffix("/v1").replace("http", "ws")
-    settings = AzureSpeechSettings.model_validate(
+    settings = declared.settings.model_validate(
         {"setting": "synthesizers.a", "base_url": address, "api_key": "key-of-a"}
     )
-    return await list_voices(settings, PATIENCE)
+    assert declared.list_voices is not None
+    return await declared.list_voices(settings, PATIENCE)
 
 
-async def test_azure_lists_the_voices_of_a_region(stack: AsyncExitStack) -> None:
-    body = b'[{"ShortName": "en-US-Ava", "DisplayName": "Ava", "Locale": "en-US"}]'
-    vendor = await stack.enter_async_context(scripted_vendor(answering("application/json", body)))
-    [voice] = await azure_at(vendor)
-    assert (voice.voice_id, voice.display_name, voice.language_codes) == (
-        "en-US-Ava",
-        "Ava",
-        ("en-US",),
-    )
+@each_listing
+async def test_a_vendor_lists_its_voices(stack: AsyncExitStack, listing: Listing) -> None:
+    behaviour = answering("application/json", listing.body)
+    vendor = await stack.enter_async_context(scripted_vendor(behaviour))
+    assert await listed_at(vendor, listing.kind) == [listing.voice]
     [request] = vendor.requests
-    assert request.path == "/cognitiveservices/voices/list"
-    assert request.headers["ocp-apim-subscription-key"] == "key-of-a"
+    assert request.path == listing.path
+    assert request.headers[listing.key_header] == "key-of-a"
     assert "authorization" not in request.headers
 
 
+@each_listing
 @pytest.mark.parametrize(
-    ("body", "status", "fault"), [(b"[{}]", 200, "it lists no voices"), (b"", 401, "status 401")]
+    ("body", "status", "fault"),
+    [
+        (b"[{}]", 200, "it lists no voices"),
+        (b'{"voices": 1}', 200, "it lists no voices"),
+        (b"{}", 200, "it lists no voices"),
+        (b"", 401, "status 401"),
+    ],
 )
-async def test_azure_may_list_no_voices(
-    stack: AsyncExitStack, body: bytes, status: int, fault: str
+async def test_a_vendor_may_list_no_voices(
+    stack: AsyncExitStack, listing: Listing, body: bytes, status: int, fault: str
 ) -> None:
     behaviour = answering("application/json", body, status)
     vendor = await stack.enter_async_context(scripted_vendor(behaviour))
     with pytest.raises(ProviderError, match=fault):
-        await azure_at(vendor)
+        await listed_at(vendor, listing.kind)
+
+
+def test_each_vendor_that_lists_voices_is_tried() -> None:
+    listing = {kind for kind, each in SYNTHESIZERS.items() if each.list_voices is not None}
+    assert listing == {each.kind for each in LISTINGS}
