@@ -1,6 +1,6 @@
 """Names of rooms and streams in the cloud, where the tenants of an account share one name space.
 
-Those of the default tenant are as its callers choose them. Those of any other begin with it, so
+Those of the default tenant are as its callers choose them. Others begin with the tenant's id, so
 that nobody can name what is another's: neither take its stream nor enter its room.
 """
 
@@ -17,9 +17,9 @@ def in_cloud(name: str, caller: Caller, *, field: str) -> str:
 
     Raises ServiceError with INVALID_REQUEST, which names the field.
     """
-    is_default = caller.tenant_id == DEFAULT_TENANT
     if not name:
         return ""
+    is_default = caller.tenant_id == DEFAULT_TENANT
     beginning = "" if is_default else f"{TENANTS}{caller.tenant_id}__"
     own = name.removeprefix(beginning)
     if own.startswith(TENANTS):
