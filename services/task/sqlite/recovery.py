@@ -16,7 +16,9 @@ TABLES: Mapping[str, str] = {
     "events": "task_id, sequence",
     "turns": "task_id, turn_id",
     "requests": "request_id",
+    "call_facts": "task_id",
     "usage_days": "user_id, day",
+    "tenant_usage_days": "tenant_id, user_id, day",
     "provider_usage": "task_id, day, user_id, currency",
     "timeline": "rowid",
 }
