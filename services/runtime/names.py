@@ -13,11 +13,13 @@ LONGEST_BYTES = 128
 
 
 def in_cloud(name: str, caller: Caller, *, field: str) -> str:
-    """Return a caller's name as the cloud knows it; one that is already so stays as it is.
+    """Return a caller's name as the cloud knows it; one that is already so, or empty, stays so.
 
     Raises ServiceError with INVALID_REQUEST, which names the field.
     """
     is_default = caller.tenant_id == DEFAULT_TENANT
+    if not name:
+        return ""
     beginning = "" if is_default else f"{TENANTS}{caller.tenant_id}__"
     own = name.removeprefix(beginning)
     if own.startswith(TENANTS):
