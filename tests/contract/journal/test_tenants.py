@@ -2,10 +2,13 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -13,14 +16,21 @@ from services.runtime.caller import Caller, acting_for, of_tenant
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import TurnClosed, TurnStarted
+from services.task.journal.migrations import Migration
+from services.task.journal.provider_usage import DAY_MICROS
+from services.task.journal.rows import to_micros
 from services.task.ports import Journal, Quota, Replica, TaskFilter
+from services.task.postgres import schema as postgres_schema
+from services.task.postgres.database import connected
 from services.task.provider_totals import ProviderTotals
+from services.task.sqlite import schema as sqlite_schema
 from services.task.tasks import Task, TaskState, accepted
 from services.task.usage import Budget, Grouping, Period, UsageFilter
 from tests.support.journal import (
     GRACE,
     NOW,
     UNLIMITED,
+    OpenStorage,
     add,
     client,
     end,
@@ -295,3 +305,49 @@ async def test_a_client_is_noted_only_for_a_task_that_it_sees(
         with acting_for(ACME):
             is_noted = (await journal.get(made.task_id)).seen_time != NOW
         assert is_noted == (caller is ANN), who
+
+
+OLD_ROWS = (
+    "INSERT INTO tasks (task_id, state, room_id, stream_id, digital_human_id, persona_id,"
+    " language_code, user_id, background_color, avatar_id, max_duration, max_idle_duration,"
+    " create_time, accept_time, stop_time) VALUES ('task_old', 'STOPPED', 'room', 'stream', '', '',"
+    f" '', 'ann', '', 'a', 1, 1, {to_micros(NOW)}, {to_micros(NOW)}, {to_micros(NOW) + 5_000_000})",
+    "INSERT INTO usage_days (user_id, day, tasks, turns, billable_seconds)"
+    f" VALUES ('ann', {to_micros(NOW) // DAY_MICROS}, 2, 0, 7)",
+    "INSERT INTO provider_usage (task_id, user_id, day, currency, input_tokens, cached_tokens,"
+    " output_tokens, estimated_tokens, characters, recognized_ms, cost_micros)"
+    f" VALUES ('', 'ann', {to_micros(NOW) // DAY_MICROS}, 'USD', 3, 0, 0, 0, 0, 0, 0)",
+)
+
+
+def before_tenants(migrations: Sequence[Migration]) -> Sequence[Migration]:
+    """Return the steps up to the one that knows tenants."""
+    return migrations[: next(at for at, step in enumerate(migrations) if "tenant" in step.script)]
+
+
+@pytest.fixture
+async def old_storage(
+    open_storage: OpenStorage, request: pytest.FixtureRequest, tmp_path: Path
+) -> OpenStorage:
+    """A database of a release without tenants, and what opens it."""
+    if request.node.callspec.params["open_storage"] == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "tasks.sqlite3", isolation_level=None)) as file:
+            sqlite_schema.migrate(file, before_tenants(sqlite_schema.MIGRATIONS))
+            for each in OLD_ROWS:
+                file.execute(each)
+    else:
+        async with connected(request.getfixturevalue("postgres_url")) as connection:
+            await postgres_schema.migrate(connection, before_tenants(postgres_schema.MIGRATIONS))
+            for each in OLD_ROWS:
+                await connection.execute(each)
+    return open_storage
+
+
+async def test_what_there_was_belongs_to_the_default_tenant(old_storage: OpenStorage) -> None:
+    async with old_storage() as storage:
+        journal = storage.journal
+        assert (await journal.get("task_old")).tenant_id == "default"
+        assert await report(journal, Caller()) == [(3, 12, 3)]
+        with acting_for(ACME):
+            assert await reason_of(journal.get("task_old")) is Reason.TASK_NOT_FOUND
+        assert await report(journal, ACME) == []
