@@ -19,6 +19,7 @@ from gateway.middleware.access import AccessRules, Guard, RateLimit
 from gateway.middleware.body import BodyLimit
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
+from gateway.middleware.tenant import NamedTenant
 from gateway.middleware.tracing import Traced
 from gateway.routes.callbacks import CallbackRoutes
 from gateway.routes.config import ConfigRoutes, Deployment
@@ -151,6 +152,7 @@ def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[
             expose_headers=list(READABLE_HEADERS),
         ),
         Middleware(Guard, rules=options.access, rate=rate),
+        Middleware(NamedTenant),
         Middleware(Drained, drain=drain),
         Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
     ]
