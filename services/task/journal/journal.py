@@ -170,11 +170,7 @@ class SqlJournal:
 
     async def is_repeatable(self, task_id: str) -> bool:
         """Return whether a request id leads to the task."""
-
-        async def work(transaction: Transaction) -> bool:
-            return await requests.is_known(transaction, task_id)
-
-        return await self._database.read(work)
+        return await self._database.read(partial(requests.is_known, task_id=task_id))
 
     async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
         """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
@@ -265,11 +261,7 @@ class SqlJournal:
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""
-
-        async def work(transaction: Transaction) -> datetime | None:
-            return await record.last_turn_time(transaction, task_id)
-
-        return await self._database.read(work)
+        return await self._database.read(partial(record.last_turn_time, task_id=task_id))
 
     async def keep_replica(self, replica: Replica) -> None:
         """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
@@ -384,11 +376,7 @@ class SqlJournal:
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""
-
-        async def work(transaction: Transaction) -> None:
-            await requests.forget_old(transaction, now=self._clock())
-
-        await self._database.transact(work)
+        await self._database.transact(partial(requests.forget_old, now=self._clock()))
 
     async def _tasks(self, sql: str, *parameters: SqlValue) -> Sequence[Task]:
         async def work(transaction: Transaction) -> Sequence[Task]:
