@@ -19,8 +19,9 @@ from typing import Any
 
 import asyncpg
 
+from services.runtime.caller import Caller
 from services.task.conversation import ConversationEvent, TurnChange, TurnClosed, TurnStarted
-from services.task.ports import Journal, Quota, Storage, TaskFilter
+from services.task.ports import Client, Journal, Quota, Storage, TaskFilter
 from services.task.postgres.storage import postgres_storage
 from services.task.sqlite.storage import sqlite_storage
 from services.task.tasks import StopReason, Task, accepted, new_task_id, on_air, stopped, stopping
@@ -52,7 +53,7 @@ async def measure(journal: Journal) -> dict[str, dict[str, float]]:
     tasks = [_task(number) for number in range(ROUNDS)]
     window = Period.MONTH.around(datetime.now(UTC))
     by_user = UsageFilter(window=window, grouping=Grouping.USER, user_id="user-1")
-    live = tasks[0].task_id
+    client = Client(task_id=tasks[0].task_id, caller=Caller())
     steps: dict[str, Callable[[int], Awaitable[object]]] = {
         "create": lambda n: journal.add(tasks[n], None, QUOTA),
         "put on air": lambda n: _put_on_air(journal, tasks[n]),
@@ -67,7 +68,7 @@ async def measure(journal: Journal) -> dict[str, dict[str, float]]:
         "list tasks": lambda n: journal.page(TaskFilter(user_id="user-1"), before="", size=50),
         "live tasks": lambda n: journal.live(),
         "clients gone": lambda n: journal.absent(noted_since=tasks[0].create_time),
-        "note a client": lambda n: journal.note_seen({live: datetime.now(UTC)}),
+        "note a client": lambda n: journal.note_seen({client: datetime.now(UTC)}),
         "budgets": lambda n: journal.overspent(BUDGET, window),
         "usage of a user": lambda n: journal.usage(by_user, after=None, size=100),
         "end": lambda n: _end(journal, tasks[n]),

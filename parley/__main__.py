@@ -62,6 +62,9 @@ ApiKey = Annotated[
     str | None,
     typer.Option("--api-key", help="Key of the gateway; default: the first of GATEWAY_API_KEYS."),
 ]
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", help="Act for this tenant; default: that of the key.")
+]
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -214,6 +217,7 @@ def list_tasks(
     is_all: Annotated[bool, typer.Option("--all", help="Include tasks that have ended.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    tenant: Tenant = None,
 ) -> None:
     """List the running tasks."""
 
@@ -221,7 +225,7 @@ def list_tasks(
         states = () if is_all else tasks.LIVE_STATES
         console.print(tasks.table_of(await gateway.list_tasks(states)))
 
-    _with_gateway(url, api_key, show)
+    _with_gateway(url, api_key, show, tenant_id=tenant)
 
 
 @tasks_app.command("stop")
@@ -232,6 +236,7 @@ def stop_task(
     is_all: Annotated[bool, typer.Option("--all", help="All running tasks.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    tenant: Tenant = None,
 ) -> None:
     """Stop one task, or all."""
     if (task_id is None) != is_all:
@@ -243,7 +248,7 @@ def stop_task(
         else:
             await tasks.stop(gateway, task_id, console)
 
-    _with_gateway(url, api_key, stop)
+    _with_gateway(url, api_key, stop, tenant_id=tenant)
 
 
 @app.command("usage")
@@ -259,6 +264,7 @@ def report_usage(
     is_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    tenant: Tenant = None,
 ) -> None:
     """Report what tasks cost; by default this month, per user and day."""
     given = {"groupBy": by.value, "from": first, "to": last, "userId": user}
@@ -270,7 +276,7 @@ def report_usage(
         else:
             console.print(usage.table_of(await gateway.usage(params)))
 
-    _with_gateway(url, api_key, show)
+    _with_gateway(url, api_key, show, tenant_id=tenant)
 
 
 @app.command()
@@ -293,10 +299,13 @@ def _with_gateway(
     url: str | None,
     api_key: str | None,
     work: Callable[[Gateway], Coroutine[Any, Any, None]],
+    *,
+    tenant_id: str | None = None,
 ) -> None:
     async def run() -> None:
         where = address(url) if url else base_url(GATEWAY, os.environ)
-        async with gateway_at(where, api_key or key_of(os.environ)) as gateway:
+        key = api_key or key_of(os.environ)
+        async with gateway_at(where, key, tenant_id=tenant_id) as gateway:
             await work(gateway)
 
     try:

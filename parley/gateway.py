@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import httpx
 
@@ -174,9 +175,14 @@ def key_of(environment: Mapping[str, str]) -> str | None:
 
 
 @asynccontextmanager
-async def gateway_at(url: str, api_key: str | None) -> AsyncIterator[Gateway]:
-    """Open a connection to a gateway."""
+async def gateway_at(
+    url: str, api_key: str | None, *, tenant_id: str | None = None
+) -> AsyncIterator[Gateway]:
+    """Open a connection to a gateway, to act for a tenant; by default for that of the key."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    if tenant_id is not None:
+        # The gateway knows which ids there can be, and is sent any text.
+        headers["Parley-Tenant"] = quote(tenant_id)
     try:
         transport = transport_to(url, proxy=proxy_for(url, os.environ))
         client = httpx.AsyncClient(

@@ -7,6 +7,8 @@ from gateway.access.principal import Clearance, current_principal
 from gateway.backend.reach import task_not_found
 from gateway.backend.services import Backend
 from gateway.contract.problems import refused
+from services.runtime.caller import current_caller
+from services.runtime.names import in_cloud
 from services.runtime.reasons import Reason
 
 LIVE_STATES = (
@@ -40,6 +42,7 @@ async def permitted(backend: Backend, wanted: View) -> View:
         raise refused(
             Reason.PERMISSION_DENIED, "publish", "server", "may be asked for by servers alone"
         )
+    wanted = _in_cloud(wanted)
     if principal.ticket_id:
         task = await _of_ticket(backend, principal.task_id)
         if not _shows(task, wanted):
@@ -75,12 +78,16 @@ def _shows(task: pb.Task, wanted: View) -> bool:
     """Return whether a live task is what a viewer wants to see."""
     return (
         task.state in LIVE_STATES
-        and _is(task.room_id, wanted.room_id)
-        and _is(task.stream_id, wanted.stream_id)
+        and wanted.room_id in ("", task.room_id)
+        and wanted.stream_id in ("", task.stream_id)
     )
 
 
-def _is(name: str, wanted: str) -> bool:
-    """Return whether a room or stream is wanted; requests may leave out how a tenant's begin."""
-    beginning = f"t__{current_principal().tenant_id}__"
-    return wanted in ("", name, name.removeprefix(beginning))
+def _in_cloud(wanted: View) -> View:
+    """Return a view with the names as tasks have them; raises ServiceError."""
+    caller = current_caller()
+    return View(
+        room_id=in_cloud(wanted.room_id, caller, field="room_id"),
+        stream_id=in_cloud(wanted.stream_id, caller, field="stream_id"),
+        publish=wanted.publish,
+    )

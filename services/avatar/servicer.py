@@ -22,8 +22,10 @@ from services.avatar.ports import Claims
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveCallback
 from services.avatar.viewers import Viewers
+from services.runtime.caller import DEFAULT_TENANT, current_caller
 from services.runtime.clock import SteadyClock
 from services.runtime.errors import ServiceError, invalid, refused
+from services.runtime.names import in_cloud
 from services.runtime.pcm import SAMPLE_BYTES
 from services.runtime.reasons import Reason
 from services.runtime.streams import after_setup, out_of_order, take_setup
@@ -80,20 +82,20 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         )
         order = StreamOrder(
             digital_human_id=digital_human_id,
-            room_id=request.room_id,
-            stream_id=request.stream_id,
+            room_id=_in_cloud(request.room_id, "room_id"),
+            stream_id=_in_cloud(request.stream_id, "stream_id"),
             background_color=request.background_color,
             ttl_s=ttl_s,
             max_idle_s=max_idle_s,
         )
         avatar_id = await self._api.create_stream_task(order, within_s=deadline - time.monotonic())
-        log.info("avatar started", avatar_id=avatar_id, stream_id=request.stream_id)
+        log.info("avatar started", avatar_id=avatar_id, stream_id=order.stream_id)
         return pb.StartAvatarResponse(
             avatar=pb.Avatar(
                 avatar_id=avatar_id,
                 state=pb.AVATAR_STATE_STARTING,
-                room_id=request.room_id,
-                stream_id=request.stream_id,
+                room_id=order.room_id,
+                stream_id=order.stream_id,
             ),
             digital_human_id=digital_human_id,
         )
@@ -237,18 +239,22 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         """Issue a viewer's token."""
         if request.publish_stream_id and not request.room_id:
             raise invalid("room_id", "required", "must be set with publish_stream_id")
+        if not request.room_id and current_caller().tenant_id != DEFAULT_TENANT:
+            raise invalid("room_id", "required", "must be set, as other rooms are of other tenants")
         ttl_s = wire.from_whole_seconds(request.ttl, "ttl") if request.HasField("ttl") else None
         admitted = self._viewers.admit(
             request.user_id,
-            room_id=request.room_id,
-            publish_stream_id=request.publish_stream_id,
+            room_id=_in_cloud(request.room_id, "room_id"),
+            publish_stream_id=_in_cloud(request.publish_stream_id, "publish_stream_id"),
             ttl_s=ttl_s,
         )
         return pb.CreateViewerTokenResponse(
             token=admitted.token,
             expire_time=to_timestamp(admitted.expire_time),
             app_id=self._viewers.app_id,
-            playback=wire.to_playback(self._viewers.stage, request.stream_id),
+            playback=wire.to_playback(
+                self._viewers.stage, _in_cloud(request.stream_id, "stream_id")
+            ),
         )
 
     async def HandleCallback(
@@ -291,6 +297,10 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         if self._drives.is_running(avatar_id) or _is_passed_on(context):
             return None
         return await self._claims.holder(avatar_id)
+
+
+def _in_cloud(name: str, field: str) -> str:
+    return in_cloud(name, current_caller(), field=field)
 
 
 def _is_passed_on(context: Context) -> bool:

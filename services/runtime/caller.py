@@ -35,6 +35,10 @@ class Caller:
     actor: str = ""
     """Who acts, as an audit names it: a key's name, a ticket's user."""
 
+    def sees(self, *, tenant_id: str, user_id: str) -> bool:
+        """Whether something of a tenant and a user exists for this caller."""
+        return tenant_id == self.tenant_id and self.user_id in ("", user_id)
+
 
 _NOBODY = Caller()
 _current: ContextVar[Caller] = ContextVar("caller", default=_NOBODY)
@@ -43,6 +47,11 @@ _current: ContextVar[Caller] = ContextVar("caller", default=_NOBODY)
 def current_caller() -> Caller:
     """Return for whom the running code works: outside of any call, for the default tenant."""
     return _current.get()
+
+
+def of_tenant(tenant_id: str) -> Caller:
+    """Return a caller who sees all of a tenant: for work that nobody waits for."""
+    return Caller(tenant_id=tenant_id)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ was heard. After the end nobody holds it again, and nobody knows.
 
 import structlog
 
+from services.runtime.caller import acting_for, of_tenant
 from services.runtime.errors import ServiceError
 from services.task.conversation import OpenTurn
 from services.task.ports import CLOSING_GRACE, Journal
@@ -21,7 +22,8 @@ async def close_abandoned_turns(journal: Journal, clock: Clock) -> None:
     """Close some of them, each with TURN_ABANDONED and nothing heard. Raises ServiceError."""
     for turn in await journal.abandoned_turns(ended_before=clock() - CLOSING_GRACE, limit=AT_ONCE):
         try:
-            await _close(journal, clock, turn)
+            with acting_for(of_tenant(turn.tenant_id)):
+                await _close(journal, clock, turn)
         except ServiceError as error:
             # Another replica has added to the conversation: the next sweep looks again.
             log.info("abandoned turn not closed", task_id=turn.task_id, reason=error.reason.value)

@@ -97,6 +97,7 @@ class OpenTurn:
     """A turn that still runs although its task has ended; events follow `last_sequence`."""
 
     task_id: str
+    tenant_id: str
     turn_id: int
     reply_text: str
     end_time: datetime

@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from services.runtime.caller import acting_for, of_tenant
 from services.runtime.errors import ServiceError
 from services.task.findings import Action, Finding, about
 from services.task.ports import Journal
@@ -106,7 +107,8 @@ class Ends:
         ]
 
     async def _end(self, task: Task, change: Callable[[Task], Task]) -> None:
-        before, after = await self._end_if(task.task_id, change)
+        with acting_for(of_tenant(task.tenant_id)):
+            before, after = await self._end_if(task.task_id, change)
         if before.state is not after.state:
             log.info("task to be ended", task_id=task.task_id, why=after.stop_reason)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.runtime.caller import DEFAULT_TENANT, Caller
 from services.task.ports import Avatar, AvatarState
 from services.task.tasks import Task, TaskState
 
@@ -24,8 +25,15 @@ class Finding:
     action: Action
     reason: str
     stream_id: str
+    tenant_id: str = DEFAULT_TENANT
+    user_id: str = ""
     task_id: str = ""
     avatar_id: str = ""
+
+    def is_seen_by(self, caller: Caller) -> bool:
+        """Whether a caller is told of it: the default tenant, whose the account is, of all."""
+        is_operator = caller.tenant_id == DEFAULT_TENANT and not caller.user_id
+        return is_operator or caller.sees(tenant_id=self.tenant_id, user_id=self.user_id)
 
 
 def about(task: Task, action: Action, reason: str) -> Finding:
@@ -34,6 +42,8 @@ def about(task: Task, action: Action, reason: str) -> Finding:
         action=action,
         reason=reason,
         stream_id=task.stream_id,
+        tenant_id=task.tenant_id,
+        user_id=task.user_id,
         task_id=task.task_id,
         avatar_id=task.avatar_id,
     )

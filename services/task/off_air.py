@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Recovery
 from services.task.jobs import Jobs
@@ -29,22 +30,23 @@ class KnownAvatars:
     """The avatars of live tasks, for when the journal cannot even be read."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, str] = {}
+        self._tasks: dict[str, Task] = {}
 
     def note(self, task: Task) -> None:
         """Remember the avatar of a task, until the task is over."""
         if task.state.is_final:
-            self._ids.pop(task.task_id, None)
+            self._tasks.pop(task.task_id, None)
         else:
-            self._ids[task.task_id] = task.avatar_id
+            self._tasks[task.task_id] = task
 
     def note_all(self, tasks: Iterable[Task]) -> None:
         """Remember the avatars of all live tasks, and no others."""
-        self._ids = {task.task_id: task.avatar_id for task in tasks}
+        self._tasks = {task.task_id: task for task in tasks}
 
     def of(self, task_id: str) -> str:
-        """Return the avatar of a task; empty when there is none, or none is known."""
-        return self._ids.get(task_id, "")
+        """Return the avatar of a task that the caller sees; empty when none is known."""
+        task = self._tasks.get(task_id)
+        return task.avatar_id if task and task.is_seen_by(current_caller()) else ""
 
 
 class UnrecordedStops:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from services.runtime.caller import DEFAULT_TENANT, Caller
 from services.task.conversation import (
     Conversation,
     ConversationEvent,
@@ -67,8 +68,9 @@ class Cloud(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A call that may be repeated: its id, and a digest of its content."""
+    """A call that may be repeated: its id within a tenant, and a digest of its content."""
 
+    tenant_id: str = DEFAULT_TENANT
     request_id: str
     digest: bytes
 
@@ -121,12 +123,21 @@ class Lease:
     """The right to take the steps of a task; `fence` is higher than that of every lease before."""
 
     task_id: str
+    tenant_id: str = DEFAULT_TENANT
     fence: int
 
 
-def first_lease(task_id: str) -> Lease:
+def first_lease(task: Task) -> Lease:
     """Return the lease under which a new task is recorded."""
-    return Lease(task_id=task_id, fence=1)
+    return Lease(task_id=task.task_id, tenant_id=task.tenant_id, fence=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Somebody who is there for a task, or says so."""
+
+    task_id: str
+    caller: Caller
 
 
 class StaleLeaseError(Exception):
@@ -141,6 +152,10 @@ class Journal(Protocol):
     not exist is a ServiceError with TASK_NOT_FOUND. When the database is away, every method raises
     one with DEPENDENCY_UNAVAILABLE, or with JOURNAL_UNAVAILABLE when its disk or file is at fault;
     only then may something have changed nevertheless.
+
+    Methods that take the id of a task or a filter work for the `current_caller`: what that does not
+    see does not exist. Those that say `of all tenants` are for sweeps, which then act for the
+    tenant of each task that they find.
 
     Whatever adds to a task's log (`add`, `change`, `append`) wakes those who watch the task, once
     the addition can be read and not before; a transaction that raised wakes nobody.
@@ -198,17 +213,20 @@ class Journal(Protocol):
         As for `change`. Raises ServiceError with TASK_ENDED.
         """
 
-    async def get_by_avatar(self, avatar_id: str) -> Task:
-        """Return the newest task with an avatar."""
+    async def of_avatar(self, avatar_id: str) -> Task | None:
+        """Return the newest task, of all tenants, with an avatar; None if there is none."""
 
     async def live(self) -> Sequence[Task]:
-        """Return all tasks that are not in a final state."""
+        """Return all tasks of all tenants that are not in a final state."""
 
     async def of_stream(self, room_id: str, stream_id: str, *, since: datetime) -> Sequence[Task]:
-        """Return the tasks for a room and stream that were created after a moment."""
+        """Return the tasks, of all tenants, for a room and stream that were created after a moment.
+
+        As the cloud knows their names.
+        """
 
     async def is_repeatable(self, task_id: str) -> bool:
-        """Return whether a request id leads to the task."""
+        """Return whether a request id leads to the task, whosever it is."""
 
     async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
         """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
@@ -251,13 +269,16 @@ class Journal(Protocol):
         """Return a turn of a task. Raises ServiceError with TURN_NOT_FOUND."""
 
     async def abandoned_turns(self, *, ended_before: datetime, limit: int) -> Sequence[OpenTurn]:
-        """Return turns that nobody will close: their tasks have ended.
+        """Return turns of all tenants that nobody will close: their tasks have ended.
 
         Either that was before a moment, or the owner of the conversation is no longer alive.
         """
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
-        """Return when the last turn of a task's conversation ended, or began if it still runs."""
+        """Return when the last turn of a task's conversation ended, or began if it still runs.
+
+        Whosever the task is.
+        """
 
     async def keep_replica(self, replica: Replica) -> None:
         """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
@@ -275,12 +296,15 @@ class Journal(Protocol):
         """Return whether a replica is the one that has a duty, which it keeps while it is alive."""
 
     async def mark_due(self, task_ids: Sequence[str]) -> None:
-        """Have some replica look at tasks."""
+        """Have some replica look at tasks of all tenants."""
 
     async def take_due(
         self, replica_id: str, *, limit: int, busy: Collection[str]
     ) -> Sequence[Lease]:
-        """Take the leases of tasks to look at, but none that another replica holds, or `busy`."""
+        """Take the leases of tasks to look at, but none that another replica holds, or `busy`.
+
+        Of all tenants.
+        """
 
     async def wake(self, task_id: str) -> None:
         """Wake everyone who watches a task, on every replica."""
@@ -295,14 +319,17 @@ class Journal(Protocol):
     async def release_conversation(self, task_id: str, epoch: int) -> None:
         """Give a conversation back, unless it has moved."""
 
-    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+    async def note_seen(self, seen: Mapping[Client, datetime]) -> None:
         """Record when the clients of tasks were there, unless they had been a moment before.
 
-        Tasks that may do without a client, are over or do not exist are left alone.
+        Tasks that may do without a client, are over or do not exist for it are left alone.
         """
 
     async def absent(self, *, noted_since: datetime) -> Sequence[Task]:
-        """Return the tasks whose clients are gone for too long; see Task.is_absent."""
+        """Return the tasks of all tenants whose clients are gone for too long.
+
+        See Task.is_absent.
+        """
 
     async def erase(self, task_id: str) -> bool:
         """Remove a part of what was said in a task that has ended; return whether more is left.
@@ -311,12 +338,15 @@ class Journal(Protocol):
         """
 
     async def erase_ended(self, *, before: datetime) -> bool:
-        """Erase a part of the tasks that ended before a time; return whether more may be left."""
+        """Erase a part of the tasks, of all tenants, that ended before a time.
+
+        Return whether more may be left.
+        """
 
     async def remove_ended(self, *, before: datetime) -> bool:
-        """Remove some erased tasks that ended before a time; return whether more may be left.
+        """Remove some erased tasks, of all tenants, that ended before a time.
 
-        What they cost stays part of `usage` by user.
+        Return whether more may be left. What they cost stays part of `usage` by user.
         """
 
     async def usage(
@@ -325,7 +355,7 @@ class Journal(Protocol):
         """Return up to `size` rows of a report after a position (None: the first), in order."""
 
     async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
-        """Return the live tasks of a period whose users have used up their budgets."""
+        """Return the live tasks of a period, of all tenants, whose users are over their budgets."""
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import structlog
 
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
-from services.task.ports import Journal
+from services.task.ports import Client, Journal
 from services.task.tasks import Clock, Task
 
 log = structlog.get_logger(__name__)
@@ -24,12 +25,12 @@ class Presence:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
-        self._watched: Counter[str] = Counter()
-        self._called: dict[str, datetime] = {}
+        self._watched: Counter[Client] = Counter()
+        self._called: dict[Client, datetime] = {}
 
     def note(self, task_ids: Iterable[str]) -> None:
-        """Note that the clients of tasks are there now."""
-        self._called |= dict.fromkeys(task_ids, self._clock())
+        """Note that the caller is there now, as the client of tasks."""
+        self._note(map(_client, task_ids))
 
     @contextmanager
     def watching(self, task: Task) -> Iterator[None]:
@@ -37,19 +38,20 @@ class Presence:
         if task.max_absence is None or task.state.is_final:
             yield
             return
-        self._watched[task.task_id] += 1
+        client = _client(task.task_id)
+        self._watched[client] += 1
         try:
             yield
         finally:
-            self.note([task.task_id])
-            self._watched[task.task_id] -= 1
-            self._watched += Counter()  # Drops those that nobody watches any more.
+            self._note([client])
+            self._watched[client] -= 1
+            self._watched += Counter()  # Drops those that watch no more.
 
     async def run(self) -> None:
         """Write down what was noted, until cancelled."""
         while True:
             await asyncio.sleep(NOTE_S)
-            self.note(self._watched)
+            self._note(self._watched)
             seen, self._called = self._called, {}
             try:
                 if seen:
@@ -57,3 +59,10 @@ class Presence:
             except ServiceError as error:
                 self._called = seen | self._called
                 log.warning("clients not noted", reason=error.reason.value)
+
+    def _note(self, clients: Iterable[Client]) -> None:
+        self._called |= dict.fromkeys(clients, self._clock())
+
+
+def _client(task_id: str) -> Client:
+    return Client(task_id=task_id, caller=current_caller())

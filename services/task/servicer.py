@@ -11,6 +11,9 @@ import grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
+from services.runtime.caller import acting_for, current_caller, of_tenant
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
 from services.runtime.wire import to_duration
 from services.task import facts_wire, pages, usage_wire, wire
 from services.task.ends import Ends
@@ -157,12 +160,27 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.RefreshTaskRequest, context: Context
     ) -> pb.RefreshTaskResponse:
         """Ask the cloud for a task's actual state now."""
-        task_id = request.task_id
         if request.WhichOneof("target") == "avatar_id":
-            task_id = (await self._journal.get_by_avatar(request.avatar_id)).task_id
-        task = await self._lifecycle.refresh(task_id)
+            task = await self._refresh_avatar(request.avatar_id)
+        else:
+            task = await self._lifecycle.refresh(request.task_id)
         self._note(task)
         return pb.RefreshTaskResponse(task=wire.to_task(task, self._clock()))
+
+    async def _refresh_avatar(self, avatar_id: str) -> Task:
+        """Refresh the task of an avatar, whosever it is: the cloud's callbacks name no tenant.
+
+        Only a caller who sees it is told of it. Raises ServiceError with TASK_NOT_FOUND.
+        """
+        task = await self._journal.of_avatar(avatar_id)
+        if task is not None:
+            with acting_for(of_tenant(task.tenant_id)):
+                task = await self._lifecycle.refresh(task.task_id)
+        if task is None or not task.is_seen_by(current_caller()):
+            raise ServiceError(
+                Reason.TASK_NOT_FOUND, "avatar_id: no task has this avatar", avatar_id=avatar_id
+            )
+        return task
 
     async def KeepReplica(
         self, request: pb.KeepReplicaRequest, context: Context
@@ -251,12 +269,12 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.ReconcileRequest, context: Context
     ) -> pb.ReconcileResponse:
         """Report what differs between tasks and the cloud, and settle it unless told otherwise."""
-        differences = await self._reconciler.find()
-        ends = await self._ends.find()
+        findings = (*await self._reconciler.find(), *await self._ends.find())
         if not request.dry_run:
             self._jobs.begin(self._settle(), name="settle")
+        caller = current_caller()
         return pb.ReconcileResponse(
-            findings=[usage_wire.to_finding(each) for each in (*differences, *ends)]
+            findings=[usage_wire.to_finding(each) for each in findings if each.is_seen_by(caller)]
         )
 
     async def _settle(self) -> None:

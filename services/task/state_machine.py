@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from services.runtime.caller import acting_for, of_tenant
 from services.runtime.errors import ServiceError
 from services.task.jobs import Jobs
 from services.task.ports import (
@@ -66,7 +67,7 @@ class TaskStateMachine:
             if known.task_id != task.task_id:
                 return known
             log.info("task created", task_id=task.task_id)
-            lease = first_lease(task.task_id)
+            lease = first_lease(task)
             async with self._released(lease):
                 return await self._taken(self._steps.order, lease)
 
@@ -88,8 +89,9 @@ class TaskStateMachine:
 
     async def resume(self, lease: Lease) -> Task:
         """Take the next step of a task under a lease, and release it. Raises ServiceError."""
-        async with self._lock(lease.task_id), self._released(lease):
-            return await self._taken(self._steps.check, lease)
+        with acting_for(of_tenant(lease.tenant_id)):
+            async with self._lock(lease.task_id), self._released(lease):
+                return await self._taken(self._steps.check, lease)
 
     def _lock(self, task_id: str) -> asyncio.Lock:
         return self._locks.setdefault(task_id, asyncio.Lock())

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from services.runtime.caller import DEFAULT_TENANT, Caller
 from services.runtime.reasons import Reason
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -83,6 +84,7 @@ class Task:
     """A digital human on air for one room and stream; every change makes a new value."""
 
     task_id: str
+    tenant_id: str = DEFAULT_TENANT
     state: TaskState = TaskState.CREATING
     room_id: str
     stream_id: str
@@ -108,6 +110,10 @@ class Task:
     stop_time: datetime | None = None
     stop_reason: StopReason | None = None
     failure: Failure | None = None
+
+    def is_seen_by(self, caller: Caller) -> bool:
+        """Whether the task exists for a caller."""
+        return caller.sees(tenant_id=self.tenant_id, user_id=self.user_id)
 
     @property
     def lifetime(self) -> timedelta:

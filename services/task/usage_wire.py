@@ -61,6 +61,7 @@ def to_finding(finding: Finding) -> pb.Finding:
     """Return a finding."""
     return pb.Finding(
         action=pb.FindingAction.Value(f"FINDING_ACTION_{finding.action}"),
+        tenant_id=finding.tenant_id,
         task_id=finding.task_id,
         avatar_id=finding.avatar_id,
         stream_id=finding.stream_id,

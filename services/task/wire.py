@@ -12,7 +12,9 @@ from google.rpc import status_pb2
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError, invalid, to_status
+from services.runtime.names import in_cloud
 from services.runtime.reasons import RULES, Reason
 from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.task.conversation import (
@@ -38,15 +40,20 @@ def from_create_request(
     max_idle_duration: timedelta,
     now: datetime,
 ) -> Task:
-    """Return the new task that a request asks for; the durations apply where it names none."""
+    """Return the new task that a request asks for; the durations apply where it names none.
+
+    It belongs to the caller. Raises ServiceError with INVALID_REQUEST for names that are not its.
+    """
+    caller = current_caller()
     return Task(
         task_id=new_task_id(now),
-        room_id=request.room_id,
-        stream_id=request.stream_id,
+        tenant_id=caller.tenant_id,
+        room_id=in_cloud(request.room_id, caller, field="room_id"),
+        stream_id=in_cloud(request.stream_id, caller, field="stream_id"),
         digital_human_id=request.digital_human_id or request.default_digital_human_id,
         persona_id=request.persona_id,
         language_code=request.language_code,
-        user_id=request.user_id,
+        user_id=_owner(request),
         background_color=request.background_color,
         max_duration=_from_whole_seconds(request.max_duration) or max_duration,
         max_idle_duration=_from_whole_seconds(request.max_idle_duration) or max_idle_duration,
@@ -68,9 +75,22 @@ def from_request_id(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Reque
     if isinstance(body, pb.CreateTaskRequest):
         body.ClearField("default_digital_human_id")
         body.ClearField("claim_timeout")
+        body.user_id = _owner(body)
     digest = hashlib.sha256(message.DESCRIPTOR.full_name.encode())
     digest.update(body.SerializeToString(deterministic=True))
-    return Request(request_id=message.request_id.lower(), digest=digest.digest())
+    return Request(
+        tenant_id=current_caller().tenant_id,
+        request_id=message.request_id.lower(),
+        digest=digest.digest(),
+    )
+
+
+def _owner(request: pb.CreateTaskRequest) -> str:
+    """Return the user whose task a request wants. Raises ServiceError with INVALID_REQUEST."""
+    own = current_caller().user_id
+    if own and request.user_id not in ("", own):
+        raise invalid("user_id", "own", "must be the caller's own, or absent")
+    return request.user_id or own
 
 
 def from_stop_reason(reason: pb.StopReason.ValueType) -> StopReason:
@@ -117,6 +137,7 @@ def to_task(task: Task, now: datetime) -> pb.Task:
     """Return a task, with its usage up to `now`."""
     message = pb.Task(
         task_id=task.task_id,
+        tenant_id=task.tenant_id,
         state=pb.TaskState.Value(f"TASK_STATE_{task.state}"),
         room_id=task.room_id,
         stream_id=task.stream_id,

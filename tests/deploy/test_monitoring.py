@@ -122,6 +122,14 @@ def test_what_seldom_happens_is_zero_until_then() -> None:
         assert REGISTRY.get_sample_value(sample, labels) is not None
 
 
+def test_no_metric_has_a_label_without_bound() -> None:
+    samples = [name for name in REGISTRY._names_to_collectors if name.startswith("parley_")]
+    assert len(samples) > 50
+    for sample in samples:
+        labels = registered_labels(sample) or frozenset()
+        assert not {each for each in labels if "tenant" in each or "user" in each}, sample
+
+
 def test_the_processes_register_their_metrics() -> None:
     assert len(PROCESSES) == 4
     requests = registered_labels("parley_http_requests_total")

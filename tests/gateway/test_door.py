@@ -323,7 +323,7 @@ async def test_a_users_ticket_makes_one_task_and_opens_it(house: House) -> None:
         "/api/token", params={"userId": "u", "roomId": "r", "streamId": "s"}, headers=headers
     )
     assert token.status_code == 200
-    assert house.gateway.avatars.tokens[-1].room_id == "r"
+    assert house.gateway.avatars.tokens[-1].room_id == "t__acme__r"
 
 
 async def test_a_tasks_ticket_makes_no_other(house: House) -> None:
@@ -424,7 +424,7 @@ async def test_users_watch_their_own_rooms_and_publish_nothing(house: House) -> 
         return answer.status_code, answer.json().get("reason", "")
 
     assert await ask(roomId="room_1") == (200, "")
-    assert house.gateway.avatars.tokens[-1].stream_id == "stream_1"
+    assert house.gateway.avatars.tokens[-1].stream_id == "t__acme__stream_1"
     assert await ask(roomId="room_1", streamId="other") == (404, "TASK_NOT_FOUND")
     assert await ask() == (400, "INVALID_REQUEST")
     named = {"roomId": "t__acme__hall", "streamId": "t__acme__stage", "greeting": ""}

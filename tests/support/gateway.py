@@ -44,6 +44,7 @@ from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
 from services.runtime.caller import Caller, current_caller
 from services.runtime.errors import ServiceError, to_status
+from services.runtime.names import in_cloud
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving
 from services.task.access.servicer import AccessServicer
@@ -173,21 +174,24 @@ class ScriptedTasks(TaskServiceServicer):
     ) -> task_pb2.CreateTaskResponse:
         self.script.check("CreateTask")
         self.creates.append(request)
-        self.callers.append(current_caller())
+        caller = current_caller()
+        self.callers.append(caller)
+        room_id = in_cloud(request.room_id, caller, field="room_id")
+        stream_id = in_cloud(request.stream_id, caller, field="stream_id")
         if request.request_id in self._by_request:
             task = self.tasks[self._by_request[request.request_id]]
-            if task.stream_id != request.stream_id:
+            if task.stream_id != stream_id:
                 raise ServiceError(Reason.REQUEST_ID_REUSED, "The request id was used before.")
             return task_pb2.CreateTaskResponse(task=task, replayed=True)
         running = (each for each in self.tasks.values() if each.state not in FINAL_STATES)
-        if any(each.stream_id == request.stream_id for each in running):
+        if any(each.stream_id == stream_id for each in running):
             raise ServiceError(Reason.STREAM_IN_USE, "The stream id belongs to a running task.")
         task_id = f"task_{len(self.tasks) + 1:026d}"
         self.tasks[task_id] = task_pb2.Task(
             task_id=task_id,
             state=task_pb2.TASK_STATE_STARTING,
-            room_id=request.room_id,
-            stream_id=request.stream_id,
+            room_id=room_id,
+            stream_id=stream_id,
             digital_human_id=request.digital_human_id or "parley_mia",
             persona_id=request.persona_id,
             language_code=request.language_code or "en",
@@ -199,7 +203,7 @@ class ScriptedTasks(TaskServiceServicer):
             create_time=_now(),
         )
         self._events[task_id] = []
-        self.tenants[task_id] = current_caller().tenant_id
+        self.tenants[task_id] = caller.tenant_id
         if request.request_id:
             self._by_request[request.request_id] = task_id
         created = task_pb2.CreateTaskResponse()
@@ -216,7 +220,7 @@ class ScriptedTasks(TaskServiceServicer):
         task = self.tasks.get(self._by_request.get(order.request_id, ""))
         if task is None:
             raise ServiceError(Reason.TASK_NOT_FOUND, "No task was made by this request.")
-        if task.stream_id != order.stream_id:
+        if task.stream_id != in_cloud(order.stream_id, current_caller(), field="stream_id"):
             raise ServiceError(Reason.REQUEST_ID_REUSED, "The request id was used before.")
         return task_pb2.FindCreatedTaskResponse(task=task)
 

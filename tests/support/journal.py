@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
+from services.runtime.caller import current_caller
 from services.task.conversation import ConversationEvent, TurnChange
-from services.task.ports import Journal, Quota, Request, Storage
+from services.task.ports import Client, Journal, Quota, Request, Storage
 from services.task.tasks import StopReason, Task, accepted, on_air, stopped, stopping
 
 OpenStorage: TypeAlias = Callable[[], AbstractAsyncContextManager[Storage]]
@@ -37,6 +38,11 @@ def task(number: int, **fields: Any) -> Task:
 def request(name: str, content: str = "content") -> Request:
     """Return a repeatable call."""
     return Request(request_id=name, digest=content.encode())
+
+
+def client(task_id: str) -> Client:
+    """Return who calls now, as a task's client."""
+    return Client(task_id=task_id, caller=current_caller())
 
 
 def event(

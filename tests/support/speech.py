@@ -593,8 +593,10 @@ async def speech_rig(script: Script | None = None) -> AsyncIterator[SpeechRig]:
 
 
 @asynccontextmanager
-async def speech_service(script: Script, neighbours_address: str) -> AsyncIterator[Serving]:
-    """A real speech service between the doubles at an address."""
+async def speech_service(
+    script: Script, neighbours_address: str, *, task_address: str = ""
+) -> AsyncIterator[Serving]:
+    """A real speech service between the doubles at an address, or with another task service."""
     recognizer: Recognizer = script.recognizer
     chat: ChatModel = script.model or script.chat
     synthesizer: Synthesizer = script.synthesizer
@@ -620,7 +622,7 @@ async def speech_service(script: Script, neighbours_address: str) -> AsyncIterat
         personas=scripted_personas(
             tutor_profile="" if script.tutor is None else "school", tools=script.tools
         ),
-        task_target=neighbours_address,
+        task_target=task_address or neighbours_address,
         avatar_target=neighbours_address,
         drain_s=script.drain_s,
         task_check_s=script.task_check_s,

@@ -2,14 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import TypeAlias
 
 import structlog
 
+from services.runtime.caller import acting_for, current_caller, of_tenant
 from services.runtime.errors import ServiceError
 from services.speech.conversation.task_records import OnAir, TaskRecords
+
+_Client: TypeAlias = tuple[str, str]
+"""Tenant and task."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +29,7 @@ class Clients:
 
     def __init__(self, records: TaskRecords) -> None:
         self._records = records
-        self._streams: Counter[str] = Counter()
+        self._streams: Counter[_Client] = Counter()
 
     @contextmanager
     def present(self, on_air: OnAir | None) -> Iterator[None]:
@@ -31,23 +37,29 @@ class Clients:
         if on_air is None or not on_air.needs_client:
             yield
             return
-        self._streams[on_air.task_id] += 1
+        client = current_caller().tenant_id, on_air.task_id
+        self._streams[client] += 1
         try:
             yield
         finally:
-            self._streams[on_air.task_id] -= 1
+            self._streams[client] -= 1
             self._streams += Counter()  # Drops those without a stream.
 
     async def note(self) -> None:
         """Tell of the open streams now and then, until cancelled."""
         while True:
             await asyncio.sleep(NOTE_S)
-            remaining = iter(tuple(self._streams))
-            while task_ids := list(islice(remaining, MOST_AT_ONCE)):
-                try:
-                    await self._records.note_clients(task_ids)
-                except ServiceError as error:
-                    log.warning("clients not noted", reason=error.reason.value)
+            for tenant_id, clients in groupby(sorted(self._streams), key=itemgetter(0)):
+                with acting_for(of_tenant(tenant_id)):
+                    await self._note([task_id for _, task_id in clients])
+
+    async def _note(self, task_ids: Sequence[str]) -> None:
+        remaining = iter(task_ids)
+        while some := list(islice(remaining, MOST_AT_ONCE)):
+            try:
+                await self._records.note_clients(some)
+            except ServiceError as error:
+                log.warning("clients not noted", reason=error.reason.value)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import structlog
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from services.runtime.caller import acting_for, current_caller
 from services.runtime.clock import since_boot
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import RULES, Reason, Recovery
@@ -49,6 +50,7 @@ class Claim:
 
     def __init__(self, replica: "Replica", *, task_id: str, epoch: int) -> None:
         self._replica = replica
+        self.caller = current_caller()
         self.task_id = task_id
         self.epoch = epoch
         self.lost: asyncio.Future[ServiceError] = asyncio.get_running_loop().create_future()
@@ -134,16 +136,17 @@ class Replica:
 
     async def _confirm(self, claim: Claim) -> None:
         """Claim a conversation again; one that anybody has held since is lost."""
-        try:
-            epoch = await self._epoch(claim.task_id)
-        except ServiceError as error:
-            if RULES[error.reason].recovery is Recovery.OUTAGE and not _is_elsewhere(error):
-                raise
-            claim.lose(error)
-            return
-        if epoch != claim.epoch:
-            claim.lose(ServiceError(Reason.CONVERSATION_MOVED, "The lease ended."))
-            await self._release(claim.task_id, epoch)
+        with acting_for(claim.caller):
+            try:
+                epoch = await self._epoch(claim.task_id)
+            except ServiceError as error:
+                if RULES[error.reason].recovery is Recovery.OUTAGE and not _is_elsewhere(error):
+                    raise
+                claim.lose(error)
+                return
+            if epoch != claim.epoch:
+                claim.lose(ServiceError(Reason.CONVERSATION_MOVED, "The lease ended."))
+                await self._release(claim.task_id, epoch)
 
     async def _epoch(self, task_id: str) -> int:
         """Claim a conversation; raises ServiceError."""

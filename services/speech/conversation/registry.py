@@ -11,6 +11,7 @@ import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2
+from services.runtime.caller import Caller, acting_for, current_caller, of_tenant
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
@@ -55,8 +56,12 @@ class _RecordedEvents:
 
 @dataclass(slots=True, kw_only=True)
 class _Entry:
-    """A conversation that can be joined, and the number of its streams."""
+    """A conversation that can be joined, and the number of its streams.
 
+    Whoever joins has found the task, so it is of their tenant.
+    """
+
+    tenant: Caller
     opened: asyncio.Future[Conversation]
     streams: int = 0
     joined: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,7 +119,8 @@ class Conversations:
             await asyncio.sleep(every_s)
             for task_id, entry in tuple(self._entries.items()):
                 try:
-                    await self._records.on_air(task_id)
+                    with acting_for(entry.tenant):
+                        await self._records.on_air(task_id)
                 except ServiceError as error:
                     if error.reason in _OVER and entry.conversation is not None:
                         entry.conversation.events.fail(error)
@@ -151,8 +157,11 @@ class Conversations:
             closing = self._running.get(task_id)
             if closing is None:
                 opened = asyncio.get_running_loop().create_future()
-                self._entries[task_id] = entry = _Entry(opened=opened)
-                self._running[task_id] = asyncio.create_task(self._run(task_id, entry))
+                # It goes on without the caller who opens it, also for other users.
+                tenant = of_tenant(current_caller().tenant_id)
+                self._entries[task_id] = entry = _Entry(tenant=tenant, opened=opened)
+                with acting_for(tenant):
+                    self._running[task_id] = asyncio.create_task(self._run(task_id, entry))
             else:
                 # What is still being written is the beginning of the next conversation.
                 await asyncio.wait({closing})

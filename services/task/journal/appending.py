@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
 
+from services.runtime.caller import Caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import ConversationEvent, TurnClosed
@@ -33,6 +34,7 @@ class Append:
     """What a caller adds to a conversation."""
 
     task_id: str
+    caller: Caller
     events: Sequence[ConversationEvent]
     closing_grace: timedelta
     epoch: int | None = None
@@ -194,7 +196,7 @@ def _ended(task: Task) -> ServiceError:
 async def _taken(
     transaction: Transaction, log: _Log | None, append: Append, *, now: datetime
 ) -> Outcome:
-    if log is None:
+    if log is None or not log.task.is_seen_by(append.caller):
         return tables.not_found(append.task_id)
     if log.is_erased:
         return _ended(log.task)

@@ -46,7 +46,7 @@ class Transaction(Protocol):
 
 Work: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 """A transaction. It awaits nothing but the transaction that it gets, and may be run again from its
-beginning if its first run changed nothing."""
+beginning if its first run changed nothing. It runs for the caller of whoever began it."""
 
 
 class Database(Protocol):

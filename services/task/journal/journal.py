@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import (
@@ -18,7 +19,7 @@ from services.task.journal import erasure, facts, leases, presence, record, requ
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
-from services.task.ports import Lease, Quota, Replica, Request, Snapshot, TaskFilter
+from services.task.ports import Client, Lease, Quota, Replica, Request, Snapshot, TaskFilter
 from services.task.tasks import Clock, Task, TaskState
 from services.task.usage import Budget, Grouping, Overspent, Position, UsageFilter, UsageRow, Window
 
@@ -63,7 +64,7 @@ class SqlJournal:
             new = await usage.within_budget(transaction, task, quota.budget, now=now)
             await tables.insert(transaction, new)
             await facts.put(transaction, new.task_id, call_facts)
-            await leases.record_first(transaction, new.task_id, replica_id)
+            await leases.record_first(transaction, new, replica_id)
             await requests.note(transaction, request, new.task_id, now=now)
             await self._note_state(transaction, new)
             return new
@@ -143,14 +144,14 @@ class SqlJournal:
 
         return await self._database.transact(work)
 
-    async def get_by_avatar(self, avatar_id: str) -> Task:
+    async def of_avatar(self, avatar_id: str) -> Task | None:
         """Return the newest task with an avatar."""
-        found = await self.page(TaskFilter(avatar_id=avatar_id), before="", size=1)
-        if not found:
-            raise ServiceError(
-                Reason.TASK_NOT_FOUND, "avatar_id: no task has this avatar", avatar_id=avatar_id
-            )
-        return found[0]
+        found = await self._tasks(
+            "SELECT * FROM tasks WHERE avatar_id = $1 AND avatar_id <> ''"
+            " ORDER BY task_id DESC LIMIT 1",
+            avatar_id,
+        )
+        return next(iter(found), None)
 
     async def live(self) -> Sequence[Task]:
         """Return all tasks that are not in a final state."""
@@ -169,24 +170,19 @@ class SqlJournal:
 
     async def is_repeatable(self, task_id: str) -> bool:
         """Return whether a request id leads to the task."""
-
-        async def work(transaction: Transaction) -> bool:
-            return await requests.is_known(transaction, task_id)
-
-        return await self._database.read(work)
+        return await self._database.read(partial(requests.is_known, task_id=task_id))
 
     async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
         """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
-        conditions = ["task_id < $1"]
         parameters: list[SqlValue] = [before or _AFTER_ALL]
+        conditions = ["task_id < $1", tables.seen(parameters, user_id=wanted.user_id)]
         if wanted.states:
             numbered = places(wanted.states, first=len(parameters) + 1)
             conditions.append(f"state IN ({numbered})")
             parameters += wanted.states
-        for column, value in (("user_id", wanted.user_id), ("avatar_id", wanted.avatar_id)):
-            if value:
-                parameters.append(value)
-                conditions.append(f"{column} = ${len(parameters)}")
+        if wanted.avatar_id:
+            parameters.append(wanted.avatar_id)
+            conditions.append(f"avatar_id = ${len(parameters)}")
         parameters.append(size)
         return await self._tasks(
             f"SELECT * FROM tasks WHERE {' AND '.join(conditions)}"
@@ -210,9 +206,9 @@ class SqlJournal:
         """Return the next events, and whether nothing can follow them."""
 
         async def work(transaction: Transaction) -> tuple[Sequence[TaskEvent], bool]:
+            task = await tables.get(transaction, task_id)
             events = await record.events_after(transaction, task_id, sequence, limit=limit)
-            is_whole = len(events) < limit
-            return events, is_whole and (await tables.get(transaction, task_id)).state.is_final
+            return events, len(events) < limit and task.state.is_final
 
         return await self._database.read(work)
 
@@ -226,7 +222,13 @@ class SqlJournal:
     ) -> int:
         """Append events to a conversation, skipping those it has; return its last sequence."""
         return await self._appends.append(
-            Append(task_id=task_id, events=events, closing_grace=closing_grace, epoch=epoch)
+            Append(
+                task_id=task_id,
+                caller=current_caller(),
+                events=events,
+                closing_grace=closing_grace,
+                epoch=epoch,
+            )
         )
 
     async def conversation(
@@ -259,11 +261,7 @@ class SqlJournal:
 
     async def last_turn_time(self, task_id: str) -> datetime | None:
         """Return when the last turn of a task's conversation ended, or began if it still runs."""
-
-        async def work(transaction: Transaction) -> datetime | None:
-            return await record.last_turn_time(transaction, task_id)
-
-        return await self._database.read(work)
+        return await self._database.read(partial(record.last_turn_time, task_id=task_id))
 
     async def keep_replica(self, replica: Replica) -> None:
         """Keep a replica alive for LEASE_S; it takes the place of an older one at its address."""
@@ -320,7 +318,7 @@ class SqlJournal:
             partial(leases.release_conversation, task_id=task_id, epoch=epoch)
         )
 
-    async def note_seen(self, seen: Mapping[str, datetime]) -> None:
+    async def note_seen(self, seen: Mapping[Client, datetime]) -> None:
         """Record when the clients of tasks were there."""
         await self._database.transact(partial(presence.note, seen=seen))
 
@@ -378,11 +376,7 @@ class SqlJournal:
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""
-
-        async def work(transaction: Transaction) -> None:
-            await requests.forget_old(transaction, now=self._clock())
-
-        await self._database.transact(work)
+        await self._database.transact(partial(requests.forget_old, now=self._clock()))
 
     async def _tasks(self, sql: str, *parameters: SqlValue) -> Sequence[Task]:
         async def work(transaction: Transaction) -> Sequence[Task]:

@@ -14,6 +14,7 @@ from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.journal.tables import row_for_update
 from services.task.ports import LEASE_S, Lease, Replica, StaleLeaseError, first_lease
+from services.task.tasks import Task
 from services.task.telemetry import LEASE_MOVES
 
 _LEASE_MICROS = int(LEASE_S * 1_000_000)
@@ -75,7 +76,7 @@ async def take_due(
 ) -> Sequence[Lease]:
     """Take the leases of tasks to look at, but of none that another replica holds, or `busy`."""
     rows = await transaction.fetch_unlocked(
-        "SELECT task_id, lease_owner, fence FROM tasks"
+        "SELECT task_id, tenant_id, lease_owner, fence FROM tasks"
         f" WHERE is_due = 1 AND (lease_owner = $1 OR NOT {_is_alive('lease_owner')})"
         " ORDER BY task_id LIMIT $2",
         replica_id,
@@ -102,13 +103,13 @@ async def release(transaction: Transaction, lease: Lease) -> None:
     )
 
 
-async def record_first(transaction: Transaction, task_id: str, replica_id: str) -> None:
+async def record_first(transaction: Transaction, task: Task, replica_id: str) -> None:
     """Give a new task to the replica that records it."""
     await transaction.execute(
         "UPDATE tasks SET lease_owner = $2, fence = $3 WHERE task_id = $1",
-        task_id,
+        task.task_id,
         replica_id,
-        first_lease(task_id).fence,
+        first_lease(task).fence,
     )
 
 
@@ -165,7 +166,7 @@ async def abandoned_turns(
     """Return the running turns of ended tasks that nobody may or will add to any more."""
     is_held = _is_alive("tasks.conversation_owner")
     rows = await transaction.fetch(
-        "SELECT turns.task_id, turn_id, reply_text, stop_time,"
+        "SELECT turns.task_id, tenant_id, turn_id, reply_text, stop_time,"
         " (SELECT max(conversation_sequence) FROM events WHERE events.task_id = tasks.task_id"
         "  AND conversation_sequence IS NOT NULL) AS last"
         " FROM turns JOIN tasks ON tasks.task_id = turns.task_id"
@@ -178,6 +179,7 @@ async def abandoned_turns(
     return [
         OpenTurn(
             task_id=row["task_id"],
+            tenant_id=row["tenant_id"],
             turn_id=row["turn_id"],
             reply_text=row["reply_text"],
             end_time=from_micros(row["stop_time"]),
@@ -226,7 +228,7 @@ async def _require_dead(transaction: Transaction, task_id: str, owner: str) -> N
 async def _take(transaction: Transaction, row: Row, replica_id: str) -> Lease:
     if row["lease_owner"] not in ("", replica_id):
         LEASE_MOVES.labels(kind="task").inc()
-    lease = Lease(task_id=row["task_id"], fence=row["fence"] + 1)
+    lease = Lease(task_id=row["task_id"], tenant_id=row["tenant_id"], fence=row["fence"] + 1)
     await transaction.execute(
         "UPDATE tasks SET lease_owner = $2, fence = $3, is_due = 0 WHERE task_id = $1",
         lease.task_id,

@@ -6,15 +6,21 @@ from datetime import datetime
 from services.task.journal.database import Transaction
 from services.task.journal.rows import task_from_row, to_micros
 from services.task.journal.tables import IS_LIVE
+from services.task.ports import Client
 from services.task.tasks import SEEN_SHARE, Task
 
 
-async def note(transaction: Transaction, seen: Mapping[str, datetime]) -> None:
+async def note(transaction: Transaction, seen: Mapping[Client, datetime]) -> None:
     """Record when the clients of tasks were there, unless they had been a moment before."""
     await transaction.execute_many(
-        "UPDATE tasks SET seen_time = $2 WHERE task_id = $1"
+        "UPDATE tasks SET seen_time = $2 WHERE task_id = $1 AND tenant_id = $3"
+        " AND (user_id = $4 OR $4 = '')"
         f" AND seen_time < $2 - max_absence / {SEEN_SHARE} AND {IS_LIVE}",
-        [(task_id, to_micros(time)) for task_id, time in sorted(seen.items())],
+        # In the order in which all transactions lock tasks.
+        sorted(
+            (each.task_id, to_micros(time), each.caller.tenant_id, each.caller.user_id)
+            for each, time in seen.items()
+        ),
     )
 
 

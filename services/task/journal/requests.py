@@ -1,7 +1,11 @@
-"""The calls that may be repeated, within one transaction: which task each led to."""
+"""The calls that may be repeated, within one transaction: which task each led to.
+
+An id is kept with its tenant before it, but for the default tenant, as before there were any.
+"""
 
 from datetime import datetime
 
+from services.runtime.caller import DEFAULT_TENANT
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import Transaction
@@ -12,7 +16,7 @@ from services.task.ports import REQUEST_LIFE, Request
 async def lock(transaction: Transaction, request: Request | None) -> None:
     """Keep other calls with the request id waiting until the transaction ends."""
     if request is not None:
-        await transaction.lock(f"request {request.request_id}")
+        await transaction.lock(f"request {_key(request)}")
 
 
 async def answered(
@@ -26,7 +30,7 @@ async def answered(
         return None
     row = await transaction.fetch_one(
         "SELECT digest, task_id FROM requests WHERE request_id = $1 AND time >= $2",
-        request.request_id,
+        _key(request),
         to_micros(now - REQUEST_LIFE),
     )
     if row is None:
@@ -50,7 +54,7 @@ async def note(
             "INSERT INTO requests (request_id, digest, task_id, time) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (request_id) DO UPDATE SET"
             " digest = excluded.digest, task_id = excluded.task_id, time = excluded.time",
-            request.request_id,
+            _key(request),
             request.digest,
             task_id,
             to_micros(now),
@@ -71,3 +75,9 @@ async def forget(transaction: Transaction, task_id: str) -> None:
 async def forget_old(transaction: Transaction, *, now: datetime) -> None:
     """Delete the requests that are too old to be repeated."""
     await transaction.execute("DELETE FROM requests WHERE time < $1", to_micros(now - REQUEST_LIFE))
+
+
+def _key(request: Request) -> str:
+    if request.tenant_id == DEFAULT_TENANT:
+        return request.request_id
+    return f"{request.tenant_id}/{request.request_id}"

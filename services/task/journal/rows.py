@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
+from services.runtime.caller import DEFAULT_TENANT
 from services.runtime.reasons import Reason
 from services.task.conversation import TaskEvent, Turn
 from services.task.tasks import Failure, StopReason, Task, TaskState
@@ -49,6 +50,7 @@ TASK_COLUMNS = (
     "budget",
     "max_absence",
     "seen_time",
+    "tenant_id",
 )
 
 
@@ -96,6 +98,7 @@ def task_to_row(task: Task) -> dict[str, SqlValue]:
         "budget": _optional_duration_micros(task.budget),
         "max_absence": _optional_duration_micros(task.max_absence),
         "seen_time": _optional_micros(task.seen_time),
+        "tenant_id": task.tenant_id,
     }
 
 
@@ -104,6 +107,7 @@ def task_from_row(row: Row) -> Task:
     failure_reason = row["failure_reason"]
     return Task(
         task_id=row["task_id"],
+        tenant_id=row["tenant_id"] or DEFAULT_TENANT,
         state=TaskState(row["state"]),
         room_id=row["room_id"],
         stream_id=row["stream_id"],

@@ -2,16 +2,24 @@
 
 from datetime import datetime
 
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import Transaction
-from services.task.journal.rows import TASK_COLUMNS, Row, places, task_from_row, task_to_row
+from services.task.journal.rows import (
+    TASK_COLUMNS,
+    Row,
+    SqlValue,
+    places,
+    task_from_row,
+    task_to_row,
+)
 from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota
 from services.task.tasks import LIVE_STATES, Task
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
 """As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""
-_IS_LIVE_OF_USER = f"user_id = $1 AND {IS_LIVE}"
+_IS_LIVE_OF_USER = f"tenant_id = $1 AND user_id = $2 AND {IS_LIVE}"
 _SELECT = "SELECT * FROM tasks WHERE task_id = $1"
 _INSERT = f"INSERT INTO tasks ({', '.join(TASK_COLUMNS)}) VALUES ({places(TASK_COLUMNS)})"
 _CHANGES = ", ".join(
@@ -26,13 +34,13 @@ def not_found(task_id: str) -> ServiceError:
 
 
 async def find(transaction: Transaction, task_id: str) -> Task | None:
-    """Return a task, if there is one."""
+    """Return a task that the caller sees, if there is one."""
     row = await transaction.fetch_one(_SELECT, task_id)
-    return None if row is None else task_from_row(row)
+    return task_from_row(row) if row is not None and _is_seen(row) else None
 
 
 async def get(transaction: Transaction, task_id: str) -> Task:
-    """Return a task. Raises ServiceError with TASK_NOT_FOUND."""
+    """Return a task that the caller sees. Raises ServiceError with TASK_NOT_FOUND."""
     task = await find(transaction, task_id)
     if task is None:
         raise not_found(task_id)
@@ -40,11 +48,32 @@ async def get(transaction: Transaction, task_id: str) -> Task:
 
 
 async def row_for_update(transaction: Transaction, task_id: str) -> Row:
-    """Return the row of a task, which nobody else changes meanwhile. Raises ServiceError."""
+    """Return the row of a task that the caller sees, which nobody else changes meanwhile.
+
+    Raises ServiceError with TASK_NOT_FOUND.
+    """
     rows = await transaction.fetch_for_update(_SELECT, task_id)
-    if not rows:
+    if not rows or not _is_seen(rows[0]):
         raise not_found(task_id)
     return rows[0]
+
+
+def _is_seen(row: Row) -> bool:
+    return current_caller().sees(tenant_id=row["tenant_id"], user_id=row["user_id"])
+
+
+def seen(parameters: list[SqlValue], *, user_id: str = "") -> str:
+    """Return the condition of what the caller sees, and of a user if one is wanted.
+
+    The values that it compares with are added to the parameters.
+    """
+    caller = current_caller()
+    parameters.append(caller.tenant_id)
+    condition = f"tenant_id = ${len(parameters)}"
+    for each in sorted({caller.user_id, user_id} - {""}):
+        parameters.append(each)
+        condition += f" AND user_id = ${len(parameters)}"
+    return condition
 
 
 async def insert(transaction: Transaction, task: Task) -> None:
@@ -82,9 +111,9 @@ async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> Non
         )
     if not task.user_id:
         return
-    own = await _count(transaction, _IS_LIVE_OF_USER, task.user_id)
+    own = await _count(transaction, _IS_LIVE_OF_USER, task.tenant_id, task.user_id)
     if own >= quota.running_per_user:
-        left = await _first_expiry(transaction, task.user_id) - task.create_time
+        left = await _first_expiry(transaction, task) - task.create_time
         raise ServiceError(
             Reason.QUOTA_EXCEEDED,
             f"user_id: {own} tasks of this user are running, no more allowed",
@@ -92,8 +121,11 @@ async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> Non
         )
 
 
-async def _first_expiry(transaction: Transaction, user_id: str) -> datetime:
-    rows = await transaction.fetch(f"SELECT * FROM tasks WHERE {_IS_LIVE_OF_USER}", user_id)
+async def _first_expiry(transaction: Transaction, of: Task) -> datetime:
+    """Return when the first of the live tasks of a task's user ends at the latest."""
+    rows = await transaction.fetch(
+        f"SELECT * FROM tasks WHERE {_IS_LIVE_OF_USER}", of.tenant_id, of.user_id
+    )
     return min(task_from_row(row).expire_time for row in rows)
 
 

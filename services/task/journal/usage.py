@@ -1,16 +1,21 @@
-"""What tasks cost, within one transaction: by task, by user and day, and against budgets."""
+"""What tasks cost, within one transaction: by task, by user and day, and against budgets.
+
+A user is one of a tenant: others may have users of the same name.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+from services.runtime.caller import DEFAULT_TENANT
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal import provider_usage
 from services.task.journal.database import Transaction
 from services.task.journal.provider_usage import DAY_MICROS
 from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
-from services.task.journal.tables import IS_LIVE
+from services.task.journal.tables import IS_LIVE, seen
 from services.task.tasks import Task
 from services.task.usage import (
     SHORTEST,
@@ -22,13 +27,25 @@ from services.task.usage import (
     Window,
 )
 
+_User: TypeAlias = tuple[str, str]
+"""Tenant and user."""
 _DAY = f"create_time / {DAY_MICROS}"
+_COSTS = "tasks, turns, billable_seconds"
 _TURNS = "erased_turns + (SELECT count(*) FROM turns WHERE turns.task_id = tasks.task_id)"
 
 
 def _seconds(end: str) -> str:
     """Return the billable seconds of a task up to an end, as Task.billable_seconds counts them."""
     return f"CASE WHEN {end} > accept_time THEN ({end} - accept_time + 999999) / 1000000 ELSE 0 END"
+
+
+def _removed(condition: str) -> str:
+    """Return a table of what removed tasks cost, as far as a condition wants it."""
+    wanted = (
+        f"SELECT tenant_id, user_id, day, {_COSTS} FROM {table} WHERE {condition}"
+        for table in ("usage_days", "tenant_usage_days")
+    )
+    return f"({' UNION ALL '.join(wanted)}) AS removed"
 
 
 # $1 is the present: a task that runs costs more by the second.
@@ -45,8 +62,8 @@ async def within_budget(
     if budget is None or not task.user_id:
         return task
     window = budget.period.around(task.create_time)
-    spent = await _spent(transaction, window, now=now, user_id=task.user_id)
-    left = timedelta(seconds=budget.user_seconds - spent.get(task.user_id, 0))
+    spent = await _spent(transaction, window, now=now, of=task)
+    left = timedelta(seconds=budget.user_seconds - spent.get(_user(task), 0))
     if left < SHORTEST:
         raise ServiceError(
             Reason.BUDGET_EXCEEDED,
@@ -66,42 +83,53 @@ async def overspent(
         return ()
     live = await transaction.fetch(f"SELECT * FROM tasks WHERE {IS_LIVE}")
     return [
-        Overspent(task=task, spent_seconds=spent[task.user_id])
+        Overspent(task=task, spent_seconds=spent[_user(task)])
         for task in map(task_from_row, live)
-        if task.user_id in over and window.start <= task.create_time < window.end
+        if _user(task) in over and window.start <= task.create_time < window.end
     ]
 
 
 async def _spent(
-    transaction: Transaction, window: Window, *, now: datetime, user_id: str = ""
-) -> Mapping[str, int]:
-    """Return what a user has used in a period, or everybody who has a live task: in seconds."""
-    own: tuple[SqlValue, ...] = (user_id,) if user_id else ()
+    transaction: Transaction, window: Window, *, now: datetime, of: Task | None = None
+) -> Mapping[_User, int]:
+    """Return what a task's user has used in a period, or everybody who has a live task: in seconds.
+
+    By tenant and user.
+    """
+    own: tuple[SqlValue, ...] = _user(of) if of else ()
     kept = await transaction.fetch(
-        f"SELECT user_id, sum({_SECONDS}) AS seconds FROM tasks"
-        f" WHERE create_time >= $2 AND create_time < $3 AND {_whose(user_id, 4)} GROUP BY user_id",
+        f"SELECT tenant_id, user_id, sum({_SECONDS}) AS seconds FROM tasks"
+        f" WHERE create_time >= $2 AND create_time < $3 AND {_whose(of, 4)}"
+        " GROUP BY tenant_id, user_id",
         to_micros(now),
         to_micros(window.start),
         to_micros(window.end),
         *own,
     )
     removed = await transaction.fetch(
-        "SELECT user_id, sum(billable_seconds) AS seconds FROM usage_days"
-        f" WHERE day >= $1 AND day < $2 AND {_whose(user_id, 3)} GROUP BY user_id",
+        "SELECT tenant_id, user_id, sum(billable_seconds) AS seconds"
+        f" FROM {_removed(f'day >= $1 AND day < $2 AND {_whose(of, 3)}')}"
+        " GROUP BY tenant_id, user_id",
         _day(window.start),
         _day(window.end),
         *own,
     )
-    spent: dict[str, int] = {}
+    spent: dict[_User, int] = {}
     for row in (*kept, *removed):
-        spent[row["user_id"]] = spent.get(row["user_id"], 0) + int(row["seconds"])
+        user = row["tenant_id"], row["user_id"]
+        spent[user] = spent.get(user, 0) + int(row["seconds"])
     return spent
 
 
-def _whose(user_id: str, place: int) -> str:
-    if user_id:
-        return f"user_id = ${place}"
-    return f"user_id IN (SELECT user_id FROM tasks WHERE {IS_LIVE} AND user_id <> '')"
+def _user(task: Task) -> _User:
+    return task.tenant_id, task.user_id
+
+
+def _whose(of: Task | None, place: int) -> str:
+    if of:
+        return f"tenant_id = ${place} AND user_id = ${place + 1}"
+    users = f"SELECT tenant_id, user_id FROM tasks WHERE {IS_LIVE} AND user_id <> ''"
+    return f"(tenant_id, user_id) IN ({users})"
 
 
 async def by_task(
@@ -120,7 +148,7 @@ async def by_task(
     rows = await transaction.fetch(
         f"SELECT task_id, user_id, create_time, {_TURNS} AS turns, {_SECONDS} AS seconds"
         " FROM tasks WHERE (create_time, task_id) > ($2, $4) AND create_time < $3"
-        f"{_of_user(wanted, parameters)} ORDER BY create_time, task_id LIMIT $5",
+        f" AND {seen(parameters, user_id=wanted.user_id)} ORDER BY create_time, task_id LIMIT $5",
         *parameters,
     )
     used = await provider_usage.of_tasks(transaction, [row["task_id"] for row in rows])
@@ -167,12 +195,12 @@ async def _first_day(transaction: Transaction, wanted: UsageFilter, start: int) 
     days: list[SqlValue] = [start, end]
     kept = await transaction.fetch_one(
         "SELECT min(create_time) AS first FROM tasks WHERE create_time >= $1 AND create_time < $2"
-        f"{_of_user(wanted, times)}",
+        f" AND {seen(times, user_id=wanted.user_id)}",
         *times,
     )
     removed = await transaction.fetch_one(
-        "SELECT min(day) AS first FROM usage_days WHERE day >= $1 AND day < $2"
-        f"{_of_user(wanted, days)}",
+        "SELECT min(day) AS first FROM"
+        f" {_removed(f'day >= $1 AND day < $2 AND {seen(days, user_id=wanted.user_id)}')}",
         *days,
     )
     found = [
@@ -195,7 +223,7 @@ async def _of_day(
     """Return up to `size` rows of a day's users, of those that follow a user if one is given."""
     start = day * DAY_MICROS
     parameters: list[SqlValue] = [to_micros(now), start, start + DAY_MICROS, day, size]
-    whose = _of_user(wanted, parameters)
+    whose = f" AND {seen(parameters, user_id=wanted.user_id)}"
     if after is not None:
         parameters.append(after)
         whose += f" AND user_id > ${len(parameters)}"
@@ -203,8 +231,8 @@ async def _of_day(
         "SELECT user_id, sum(tasks) AS tasks, sum(turns) AS turns, sum(seconds) AS seconds FROM"
         f" (SELECT user_id, 1 AS tasks, {_TURNS} AS turns, {_SECONDS} AS seconds FROM tasks"
         f" WHERE create_time >= $2 AND create_time < $3{whose} UNION ALL"
-        " SELECT user_id, tasks, turns, billable_seconds FROM usage_days"
-        f" WHERE day = $4{whose}) AS parts GROUP BY user_id ORDER BY user_id LIMIT $5",
+        f" SELECT user_id, {_COSTS} FROM {_removed(f'day = $4{whose}')}) AS parts"
+        " GROUP BY user_id ORDER BY user_id LIMIT $5",
         *parameters,
     )
     used = await provider_usage.of_users(transaction, day, [row["user_id"] for row in rows])
@@ -224,25 +252,22 @@ async def _of_day(
 
 async def keep(transaction: Transaction, task_ids: Sequence[str]) -> None:
     """Add what ended tasks cost to their users' days, before they are removed."""
-    await transaction.execute(
-        "INSERT INTO usage_days (user_id, day, tasks, turns, billable_seconds)"
-        f" SELECT user_id, {_DAY}, count(*), CAST(sum({_TURNS}) AS BIGINT),"
-        f" CAST(sum({_seconds('stop_time')}) AS BIGINT)"
-        f" FROM tasks WHERE task_id IN ({places(task_ids)}) GROUP BY user_id, {_DAY}"
-        " ON CONFLICT (user_id, day) DO UPDATE SET tasks = usage_days.tasks + excluded.tasks,"
-        " turns = usage_days.turns + excluded.turns,"
-        " billable_seconds = usage_days.billable_seconds + excluded.billable_seconds",
-        *task_ids,
-    )
+    for table, of, whose in (
+        ("usage_days", "=", "user_id"),
+        ("tenant_usage_days", "<>", "tenant_id, user_id"),
+    ):
+        await transaction.execute(
+            f"INSERT INTO {table} ({whose}, day, {_COSTS})"
+            f" SELECT {whose}, {_DAY}, count(*), CAST(sum({_TURNS}) AS BIGINT),"
+            f" CAST(sum({_seconds('stop_time')}) AS BIGINT)"
+            f" FROM tasks WHERE task_id IN ({places(task_ids)})"
+            f" AND tenant_id {of} '{DEFAULT_TENANT}' GROUP BY {whose}, {_DAY}"
+            f" ON CONFLICT ({whose}, day) DO UPDATE SET tasks = {table}.tasks + excluded.tasks,"
+            f" turns = {table}.turns + excluded.turns,"
+            f" billable_seconds = {table}.billable_seconds + excluded.billable_seconds",
+            *task_ids,
+        )
     await provider_usage.keep(transaction, task_ids)
-
-
-def _of_user(wanted: UsageFilter, parameters: list[SqlValue]) -> str:
-    """Return the condition of the filter's user, whose id it adds to the parameters."""
-    if not wanted.user_id:
-        return ""
-    parameters.append(wanted.user_id)
-    return f" AND user_id = ${len(parameters)}"
 
 
 def _day(time: datetime) -> int:

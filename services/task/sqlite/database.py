@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -132,7 +133,8 @@ class SqliteDatabase:
     async def _in_thread(self, step: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, step)
+            # The thread works for the same caller.
+            return await loop.run_in_executor(self._executor, copy_context().run, step)
         except Unusable:
             raise _unavailable() from None
         except sqlite3.DatabaseError as error:

@@ -196,6 +196,33 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # Whose everything is: what there was belongs to the default tenant, as does what older programs
+    # add. Its removed tasks go on to be kept in `usage_days`, those of other tenants beside it.
+    Migration(
+        script="""
+        ALTER TABLE tasks ADD COLUMN tenant_id TEXT NOT NULL DEFAULT 'default';
+        ALTER TABLE provider_usage ADD COLUMN tenant_id TEXT NOT NULL DEFAULT 'default';
+        ALTER TABLE usage_days ADD COLUMN tenant_id TEXT NOT NULL DEFAULT 'default';
+        CREATE INDEX tasks_by_tenant ON tasks (tenant_id, task_id);
+        CREATE INDEX tasks_by_tenant_state ON tasks (tenant_id, state, task_id);
+        CREATE INDEX tasks_by_tenant_user ON tasks (tenant_id, user_id, task_id);
+        CREATE INDEX tasks_by_tenant_time ON tasks (tenant_id, create_time, task_id);
+        CREATE INDEX tasks_by_tenant_user_time
+            ON tasks (tenant_id, user_id, create_time, task_id);
+        CREATE INDEX provider_usage_by_tenant ON provider_usage (tenant_id, day, user_id);
+        CREATE TABLE tenant_usage_days (
+            tenant_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            day INTEGER NOT NULL,
+            tasks INTEGER NOT NULL,
+            turns INTEGER NOT NULL,
+            billable_seconds INTEGER NOT NULL,
+            PRIMARY KEY (tenant_id, user_id, day)
+        );
+        CREATE INDEX tenant_usage_by_day ON tenant_usage_days (tenant_id, day, user_id);
+        """,
+        is_additive=True,
+    ),
 )
 
 

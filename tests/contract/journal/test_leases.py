@@ -57,7 +57,7 @@ async def test_a_new_task_is_leased_to_the_replica_that_records_it(journal: Jour
     await journal.add(first, None, UNLIMITED, replica_id=ONE.replica_id)
 
     assert await journal.take(first.task_id, OTHER.replica_id) is None
-    _, after = await journal.change(first.task_id, accept, lease=first_lease(first.task_id))
+    _, after = await journal.change(first.task_id, accept, lease=first_lease(first))
     assert after.state is TaskState.STARTING
 
 

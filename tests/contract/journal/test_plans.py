@@ -26,7 +26,17 @@ from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.database import opened as sqlite_opened
 from services.task.tasks import Failure, TaskState, refused
 from services.task.usage import Budget, Grouping, Period, Position, UsageFilter
-from tests.support.journal import GRACE, NOW, UNLIMITED, end, event, put_on_air, request, task
+from tests.support.journal import (
+    GRACE,
+    NOW,
+    UNLIMITED,
+    client,
+    end,
+    event,
+    put_on_air,
+    request,
+    task,
+)
 from tests.support.task import ManualClock
 
 T = TypeVar("T")
@@ -137,6 +147,8 @@ async def fill(transaction: Transaction) -> None:
         f"call_facts (task_id, facts) {NUMBERS} SELECT 'task_' || number, 'facts' FROM numbers",
         "usage_days (user_id, day, tasks, turns, billable_seconds)"
         f" {NUMBERS} SELECT 'u' || (number % 50), number / 50, 1, 1, 1 FROM numbers",
+        "tenant_usage_days (tenant_id, user_id, day, tasks, turns, billable_seconds)"
+        f" {NUMBERS} SELECT 'acme', 'u' || (number % 50), number / 50, 1, 1, 1 FROM numbers",
         "provider_usage (task_id, user_id, day, currency, input_tokens, cached_tokens,"
         " output_tokens, estimated_tokens, characters, recognized_ms, cost_micros)"
         f" {NUMBERS} SELECT 'task_' || number, 'u' || (number % 50), number / 50, 'USD',"
@@ -166,7 +178,7 @@ async def use(journal: Journal) -> None:
     await journal.live()
     await journal.of_stream("room", f"stream-{first}", since=NOW)
     await journal.is_repeatable(known)
-    await journal.get_by_avatar(f"avatar of {known}")
+    await journal.of_avatar(f"avatar of {known}")
     for wanted in (
         TaskFilter(),
         TaskFilter(states=(TaskState.STREAMING,)),
@@ -208,7 +220,7 @@ async def use_usage(journal: Journal) -> None:
     watched = task(TASKS + 3, user_id="u2", max_absence=timedelta(minutes=1), seen_time=NOW)
     await journal.add(watched, None, limited)
     await put_on_air(journal, watched.task_id)
-    await journal.note_seen({watched.task_id: NOW + timedelta(minutes=1)})
+    await journal.note_seen({client(watched.task_id): NOW + timedelta(minutes=1)})
     await journal.absent(noted_since=NOW)
     window = Period.MONTH.around(NOW)
     await journal.overspent(Budget(user_seconds=0, period=Period.MONTH), window)
@@ -254,10 +266,10 @@ async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> Asyn
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
 # An index of what runs, or is to be looked at, may be read as a whole; replicas are few, and so are
-# the parts of a day's usage.
+# the parts of a day's usage, and the users of whom some tasks are removed.
 WHOLE_TABLE = {
     "sqlite": r"SCAN (?!\w+ USING .*INDEX (live_tasks|due_tasks|open_turns)"
-    r"|replicas|duties|parts)",
+    r"|replicas|duties|parts|removed)",
     "postgres": r"Seq Scan on (?!replicas|duties)",
 }
 

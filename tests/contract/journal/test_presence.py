@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from services.task.ports import Journal
 from services.task.tasks import Task
-from tests.support.journal import NOW, add, put_on_air
+from tests.support.journal import NOW, add, client, put_on_air
 from tests.support.task import ManualClock
 
 MINUTE = timedelta(minutes=1)
@@ -18,7 +18,7 @@ async def on_air(journal: Journal, number: int) -> Task:
 
 
 async def note(journal: Journal, clock: ManualClock, *task_ids: str) -> None:
-    await journal.note_seen(dict.fromkeys(task_ids, clock()))
+    await journal.note_seen(dict.fromkeys(map(client, task_ids), clock()))
 
 
 async def absent(journal: Journal, **since: timedelta) -> list[str]:

@@ -236,7 +236,6 @@ async def test_a_forgotten_request_frees_only_itself(journal: Journal, clock: Ma
 UNKNOWN = "task_unknown"
 CALLS: dict[str, Callable[[Journal], Awaitable[object]]] = {
     "get": lambda journal: journal.get(UNKNOWN),
-    "get_by_avatar": lambda journal: journal.get_by_avatar("avatar"),
     "change": lambda journal: journal.change(UNKNOWN, lambda known: known),
     "snapshot": lambda journal: journal.snapshot(UNKNOWN),
     "events_after": lambda journal: journal.events_after(UNKNOWN, 0, limit=1),
@@ -261,7 +260,8 @@ async def test_the_newest_task_of_an_avatar_is_found(journal: Journal) -> None:
     newest = await add(journal, 3, avatar_id="avatar")
     await add(journal, 1, avatar_id="avatar")
     await add(journal, 4, avatar_id="another")
-    assert await journal.get_by_avatar("avatar") == newest
+    assert await journal.of_avatar("avatar") == newest
+    assert await journal.of_avatar("nobody's") is None
 
 
 async def test_live_tasks_are_those_not_in_a_final_state(journal: Journal) -> None:

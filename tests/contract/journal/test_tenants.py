@@ -1,0 +1,353 @@
+"""What belongs to another tenant, or in a tenant to another user, does not exist for a caller."""
+
+import asyncio
+import inspect
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.runtime.caller import Caller, acting_for, of_tenant
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+from services.task.conversation import TurnClosed, TurnStarted
+from services.task.journal.migrations import Migration
+from services.task.journal.provider_usage import DAY_MICROS
+from services.task.journal.rows import to_micros
+from services.task.ports import Journal, Quota, Replica, TaskFilter
+from services.task.postgres import schema as postgres_schema
+from services.task.postgres.database import connected
+from services.task.provider_totals import ProviderTotals
+from services.task.sqlite import schema as sqlite_schema
+from services.task.tasks import Task, TaskState, accepted
+from services.task.usage import Budget, Grouping, Period, UsageFilter
+from tests.support.journal import (
+    GRACE,
+    NOW,
+    UNLIMITED,
+    OpenStorage,
+    add,
+    client,
+    end,
+    event,
+    put_on_air,
+    request,
+    task,
+)
+from tests.support.task import ManualClock
+
+ACME = of_tenant("acme")
+ZOO = of_tenant("zoo")
+ANN = Caller(tenant_id="acme", user_id="ann")
+BOB = Caller(tenant_id="acme", user_id="bob")
+STRANGERS = {"another tenant": ZOO, "the default tenant": Caller(), "another user": BOB}
+FRIENDS = {"the tenant": ACME, "the user": ANN}
+MONTH = Period.MONTH.around(NOW)
+BUDGET = Budget(user_seconds=100, period=Period.DAY)
+STARTED = TurnStarted(origin=1, user_text="Hello.", language_code="en")
+LATER = NOW + timedelta(days=1)
+
+Call = Callable[[Journal, str], Awaitable[object]]
+BY_TASK: dict[str, Call] = {
+    "get": lambda journal, task_id: journal.get(task_id),
+    "get_with_facts": lambda journal, task_id: journal.get_with_facts(task_id),
+    "change": lambda journal, task_id: journal.change(task_id, lambda known: known),
+    "change_facts": lambda journal, task_id: journal.change_facts(task_id, lambda known: known),
+    "snapshot": lambda journal, task_id: journal.snapshot(task_id),
+    "events_after": lambda journal, task_id: journal.events_after(task_id, 0, limit=9),
+    "append": lambda journal, task_id: journal.append(task_id, [event(3)], closing_grace=GRACE),
+    "conversation": lambda journal, task_id: journal.conversation(
+        task_id, after_turn_id=0, after_sequence=0
+    ),
+    "turn": lambda journal, task_id: journal.turn(task_id, 1),
+    "take": lambda journal, task_id: journal.take(task_id, "replica"),
+    "claim_conversation": lambda journal, task_id: journal.claim_conversation(task_id, "replica"),
+    "release_conversation": lambda journal, task_id: journal.release_conversation(task_id, 1),
+    "erase": lambda journal, task_id: journal.erase(task_id),
+}
+OTHERWISE_LIMITED = {"add", "find_created", "page", "usage", "note_seen"}
+"""Tested one by one below."""
+OF_ALL_TENANTS = {
+    "live",
+    "of_stream",
+    "of_avatar",
+    "is_repeatable",
+    "last_turn_time",
+    "abandoned_turns",
+    "mark_due",
+    "take_due",
+    "absent",
+    "erase_ended",
+    "remove_ended",
+    "overspent",
+    "forget_requests",
+}
+ABOUT_NO_TASK = {"keep_replica", "forget_replica", "lead"}
+BY_THEIR_HOLDERS = {"release", "wake"}
+"""Who calls them has been given the task's lease, or has read the task."""
+
+
+def test_of_every_method_it_is_known_what_it_shows_to_whom() -> None:
+    methods = {name for name, _ in inspect.getmembers(Journal, inspect.isfunction)}
+    known = OTHERWISE_LIMITED | OF_ALL_TENANTS | ABOUT_NO_TASK | BY_THEIR_HOLDERS | set(BY_TASK)
+    assert {name for name in methods if not name.startswith("_")} == known
+
+
+async def ann_talked(journal: Journal, *, is_over: bool) -> Task:
+    """Add a task of a user of a tenant, in which something was said."""
+    said = [event(1, 1), event(2, 1, TurnClosed(reply_text="Hi.", heard_text="Hi."))]
+    with acting_for(ACME):
+        made = await add(journal, 1, tenant_id="acme", user_id="ann")
+        await put_on_air(journal, made.task_id)
+        await journal.append(made.task_id, said, closing_grace=GRACE)
+        return await end(journal, made.task_id) if is_over else await journal.get(made.task_id)
+
+
+async def reason_of(call: Awaitable[object]) -> Reason | None:
+    """Return why a call fails, None if it does not."""
+    try:
+        await call
+    except ServiceError as error:
+        return error.reason
+    return None
+
+
+@pytest.mark.parametrize("name", BY_TASK)
+async def test_a_task_exists_for_its_tenant_and_its_user(journal: Journal, name: str) -> None:
+    made = await ann_talked(journal, is_over=name == "erase")
+    for who, caller in STRANGERS.items():
+        with acting_for(caller):
+            reason = await reason_of(BY_TASK[name](journal, made.task_id))
+            assert reason is Reason.TASK_NOT_FOUND, who
+    for who, caller in FRIENDS.items():
+        with acting_for(caller):
+            assert await reason_of(BY_TASK[name](journal, made.task_id)) is None, who
+
+
+async def test_a_refusal_tells_as_much_of_a_foreign_task_as_of_none(journal: Journal) -> None:
+    made = await ann_talked(journal, is_over=False)
+
+    async def refusal(task_id: str) -> tuple[str, dict[str, str]]:
+        with acting_for(ZOO), pytest.raises(ServiceError) as refused:
+            await journal.get(task_id)
+        return refused.value.message, {**refused.value.metadata, "task_id": ""}
+
+    assert await refusal(made.task_id) == await refusal("task_unknown")
+
+
+async def test_appends_that_go_in_together_are_each_for_their_own_caller(journal: Journal) -> None:
+    made = await ann_talked(journal, is_over=False)
+
+    async def append(caller: Caller) -> Reason | None:
+        with acting_for(caller):
+            return await reason_of(journal.append(made.task_id, [event(3)], closing_grace=GRACE))
+
+    reasons = await asyncio.gather(*map(append, (ACME, ZOO, ANN, BOB)))
+    assert reasons == [None, Reason.TASK_NOT_FOUND, None, Reason.TASK_NOT_FOUND]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        TaskFilter(),
+        TaskFilter(states=(TaskState.STREAMING,)),
+        TaskFilter(user_id="ann"),
+        TaskFilter(avatar_id=f"avatar of {task(1).task_id}"),
+    ],
+    ids=["all", "by state", "by user", "by avatar"],
+)
+async def test_a_list_has_what_the_caller_sees(journal: Journal, wanted: TaskFilter) -> None:
+    made = await ann_talked(journal, is_over=False)
+    for caller in STRANGERS.values():
+        with acting_for(caller):
+            assert await journal.page(wanted, before="", size=9) == []
+    for caller in FRIENDS.values():
+        with acting_for(caller):
+            assert await journal.page(wanted, before="", size=9) == [made]
+
+
+async def test_a_user_cannot_list_another(journal: Journal) -> None:
+    await ann_talked(journal, is_over=False)
+    with acting_for(BOB):
+        assert await journal.page(TaskFilter(user_id="ann"), before="", size=9) == []
+
+
+async def test_a_request_id_belongs_to_a_tenant(journal: Journal) -> None:
+    for number, tenant_id in enumerate(("default", "acme", "zoo")):
+        first, again = (task(each, tenant_id=tenant_id) for each in (2 * number, 2 * number + 1))
+        wanted = replace(request("r"), tenant_id=tenant_id)
+        another = replace(request("r", "another content"), tenant_id=tenant_id)
+        with acting_for(of_tenant(tenant_id)):
+            assert await journal.add(first, wanted, UNLIMITED) == first
+            assert await journal.add(again, wanted, UNLIMITED) == first
+            assert await journal.find_created(wanted) == first
+            assert await reason_of(journal.find_created(another)) is Reason.REQUEST_ID_REUSED
+
+
+async def test_the_live_tasks_of_a_user_are_those_in_its_tenant(journal: Journal) -> None:
+    one_each = Quota(running=9, running_per_user=1)
+    for number, tenant_id in enumerate(("default", "acme", "zoo")):
+        with acting_for(of_tenant(tenant_id)):
+            own = task(number, tenant_id=tenant_id, user_id="ann")
+            await journal.add(own, None, one_each)
+            more = replace(own, task_id=task(9).task_id, stream_id="another")
+            reason = await reason_of(journal.add(more, None, one_each))
+            assert reason is Reason.QUOTA_EXCEEDED
+
+
+async def used(journal: Journal, number: int, tenant_id: str, *, seconds: int) -> Task:
+    """Add a task of Ann's that has cost so much, and a token."""
+    totals = ProviderTotals(currency="USD", input_tokens=number, cost_micros=number)
+    said = TurnClosed(reply_text="Hi.", heard_text="Hi.", providers=(totals,))
+    with acting_for(of_tenant(tenant_id)):
+        made = await add(journal, number, tenant_id=tenant_id, user_id="ann", create_time=NOW)
+        accept = partial(accepted, avatar_id="a", digital_human_id="mia", at=NOW)
+        await journal.change(made.task_id, accept)
+        await journal.append(made.task_id, [event(1, 1, said)], closing_grace=GRACE)
+        return await end(journal, made.task_id, at=NOW + timedelta(seconds=seconds))
+
+
+async def report(journal: Journal, caller: Caller, user_id: str = "") -> list[tuple[int, int, int]]:
+    """Return the number, seconds and tokens of the tasks in each row."""
+    wanted = UsageFilter(window=MONTH, grouping=Grouping.USER, user_id=user_id)
+    with acting_for(caller):
+        rows = await journal.usage(wanted, after=None, size=9)
+    return [
+        (each.tasks, each.billable_seconds, sum(used.input_tokens for used in each.providers))
+        for each in rows
+    ]
+
+
+async def test_costs_by_task_are_those_of_the_tenant(journal: Journal) -> None:
+    made = await ann_talked(journal, is_over=True)
+    wanted = UsageFilter(window=MONTH, grouping=Grouping.TASK)
+    for caller in STRANGERS.values():
+        with acting_for(caller):
+            assert await journal.usage(wanted, after=None, size=9) == []
+    for caller in FRIENDS.values():
+        with acting_for(caller):
+            [row] = await journal.usage(wanted, after=None, size=9)
+            assert row.task_id == made.task_id
+
+
+async def test_costs_are_those_of_the_tenant_also_of_removed_tasks(journal: Journal) -> None:
+    for number, tenant_id in enumerate(("default", "acme", "zoo"), start=1):
+        await used(journal, number, tenant_id, seconds=10 * number)
+    for _ in ("kept", "removed"):
+        assert await report(journal, Caller()) == [(1, 10, 1)]
+        assert await report(journal, ACME) == await report(journal, ANN) == [(1, 20, 2)]
+        assert await report(journal, ZOO, "ann") == [(1, 30, 3)]
+        assert await report(journal, ZOO, "bob") == await report(journal, BOB) == []
+        assert await report(journal, BOB, "ann") == []
+        while await journal.erase_ended(before=LATER):
+            pass
+        while await journal.remove_ended(before=LATER):
+            pass
+    with acting_for(ACME):
+        assert await journal.page(TaskFilter(), before="", size=9) == []
+    await used(journal, 4, "acme", seconds=1)
+    assert await report(journal, ACME) == [(2, 21, 6)]
+
+
+async def test_a_budget_is_that_of_a_user_of_a_tenant(journal: Journal) -> None:
+    limited = replace(UNLIMITED, budget=BUDGET)
+    spent = await used(journal, 1, "acme", seconds=60)
+    for is_kept in (True, False):
+        for number, tenant_id, left_s in ((2, "acme", 40), (3, "zoo", 100), (4, "default", 100)):
+            own = task(number, tenant_id=tenant_id, user_id="ann", create_time=NOW)
+            added = replace(own, task_id=f"{own.task_id}{is_kept}", stream_id=f"{number}{is_kept}")
+            with acting_for(of_tenant(tenant_id)):
+                made = await journal.add(added, None, limited)
+                assert made.budget == timedelta(seconds=left_s)
+        await journal.erase_ended(before=LATER)
+        await journal.remove_ended(before=LATER)
+    with acting_for(ACME):
+        assert await reason_of(journal.get(spent.task_id)) is Reason.TASK_NOT_FOUND
+
+
+async def test_those_who_sweep_find_all_and_learn_whose_it_is(journal: Journal) -> None:
+    made = await ann_talked(journal, is_over=False)
+    assert await journal.live() == [made]
+    assert await journal.of_avatar(made.avatar_id) == made
+    assert await journal.of_stream("room", made.stream_id, since=NOW) == [made]
+    await journal.keep_replica(Replica(replica_id="one", address="one:1"))
+    await journal.mark_due([made.task_id])
+    [lease] = await journal.take_due("one", limit=1, busy=())
+    assert (lease.task_id, lease.tenant_id) == (made.task_id, "acme")
+    nothing_left = Budget(user_seconds=0, period=Period.DAY)
+    [over] = await journal.overspent(nothing_left, Period.DAY.around(NOW))
+    assert over.task == made
+    with acting_for(ACME):
+        await journal.append(made.task_id, [event(3, 2, STARTED)], closing_grace=GRACE)
+        await end(journal, made.task_id)
+    [turn] = await journal.abandoned_turns(ended_before=LATER, limit=9)
+    assert (turn.task_id, turn.tenant_id) == (made.task_id, "acme")
+
+
+async def test_a_client_is_noted_only_for_a_task_that_it_sees(
+    journal: Journal, clock: ManualClock
+) -> None:
+    with acting_for(ACME):
+        minute = timedelta(minutes=1)
+        made = await add(
+            journal, 1, tenant_id="acme", user_id="ann", max_absence=minute, seen_time=NOW
+        )
+        await put_on_air(journal, made.task_id)
+    clock.advance(59)
+    for who, caller in {**STRANGERS, "the user": ANN}.items():
+        with acting_for(caller):
+            await journal.note_seen({client(made.task_id): clock()})
+        with acting_for(ACME):
+            is_noted = (await journal.get(made.task_id)).seen_time != NOW
+        assert is_noted == (caller is ANN), who
+
+
+OLD_ROWS = (
+    "INSERT INTO tasks (task_id, state, room_id, stream_id, digital_human_id, persona_id,"
+    " language_code, user_id, background_color, avatar_id, max_duration, max_idle_duration,"
+    " create_time, accept_time, stop_time) VALUES ('task_old', 'STOPPED', 'room', 'stream', '', '',"
+    f" '', 'ann', '', 'a', 1, 1, {to_micros(NOW)}, {to_micros(NOW)}, {to_micros(NOW) + 5_000_000})",
+    "INSERT INTO usage_days (user_id, day, tasks, turns, billable_seconds)"
+    f" VALUES ('ann', {to_micros(NOW) // DAY_MICROS}, 2, 0, 7)",
+    "INSERT INTO provider_usage (task_id, user_id, day, currency, input_tokens, cached_tokens,"
+    " output_tokens, estimated_tokens, characters, recognized_ms, cost_micros)"
+    f" VALUES ('', 'ann', {to_micros(NOW) // DAY_MICROS}, 'USD', 3, 0, 0, 0, 0, 0, 0)",
+)
+
+
+def before_tenants(migrations: Sequence[Migration]) -> Sequence[Migration]:
+    """Return the steps up to the one that knows tenants."""
+    return migrations[: next(at for at, step in enumerate(migrations) if "tenant" in step.script)]
+
+
+@pytest.fixture
+async def old_storage(
+    open_storage: OpenStorage, request: pytest.FixtureRequest, tmp_path: Path
+) -> OpenStorage:
+    """A database of a release without tenants, and what opens it."""
+    if request.node.callspec.params["open_storage"] == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "tasks.sqlite3", isolation_level=None)) as file:
+            sqlite_schema.migrate(file, before_tenants(sqlite_schema.MIGRATIONS))
+            for each in OLD_ROWS:
+                file.execute(each)
+    else:
+        async with connected(request.getfixturevalue("postgres_url")) as connection:
+            await postgres_schema.migrate(connection, before_tenants(postgres_schema.MIGRATIONS))
+            for each in OLD_ROWS:
+                await connection.execute(each)
+    return open_storage
+
+
+async def test_what_there_was_belongs_to_the_default_tenant(old_storage: OpenStorage) -> None:
+    async with old_storage() as storage:
+        journal = storage.journal
+        assert (await journal.get("task_old")).tenant_id == "default"
+        assert await report(journal, Caller()) == [(3, 12, 3)]
+        with acting_for(ACME):
+            assert await reason_of(journal.get("task_old")) is Reason.TASK_NOT_FOUND
+        assert await report(journal, ACME) == []
