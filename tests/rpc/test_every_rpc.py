@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 import digitalhuman
+from digitalhuman.access.v1 import access_pb2 as access
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.task.v1 import task_pb2 as task
@@ -90,13 +91,21 @@ SPEECH_SERVICE: Mapping[str, Named] = {
         )
     ),
 }
+ACCESS_SERVICE: Mapping[str, Named] = {
+    "CreateTicket": lambda of: access.CreateTicketRequest(task_id=of.task_id),
+}
 NAMES_A_TASK: Mapping[str, Named] = {
+    **{f"digitalhuman.access.v1.AccessService.{name}": e for name, e in ACCESS_SERVICE.items()},
     **{f"digitalhuman.task.v1.TaskService.{name}": each for name, each in TASK_SERVICE.items()},
     **{f"digitalhuman.speech.v1.SpeechService.{name}": e for name, e in SPEECH_SERVICE.items()},
 }
 """Answered as for a task that there is not."""
 
 LISTS_OR_MAKES_OWN = {
+    "digitalhuman.access.v1.AccessService.CreateApiKey",
+    "digitalhuman.access.v1.AccessService.ListApiKeys",
+    "digitalhuman.access.v1.AccessService.RevokeApiKey",
+    "digitalhuman.access.v1.AccessService.BindTicket",
     "digitalhuman.task.v1.TaskService.CreateTask",
     "digitalhuman.task.v1.TaskService.ListTasks",
     "digitalhuman.task.v1.TaskService.ListUsage",
@@ -108,6 +117,8 @@ LISTS_OR_MAKES_OWN = {
 """Limited to the tenant by what they select, or by the names that they make: tested apart."""
 
 NAMES_NO_TASK = {
+    "digitalhuman.access.v1.AccessService.Authenticate",
+    "digitalhuman.access.v1.AccessService.RedeemTicket",
     "digitalhuman.task.v1.TaskService.KeepReplica",
     "digitalhuman.speech.v1.SpeechService.Transcribe",
     "digitalhuman.speech.v1.SpeechService.Synthesize",
@@ -218,6 +229,7 @@ async def services() -> AsyncIterator[Services]:
         channels = {
             name: await enter(grpc.aio.insecure_channel(address))
             for name, address in (
+                ("digitalhuman.access.v1.AccessService", task_address),
                 ("digitalhuman.task.v1.TaskService", task_address),
                 ("digitalhuman.speech.v1.SpeechService", speech_up.address),
                 ("digitalhuman.avatar.v1.AvatarService", avatar_up.address),

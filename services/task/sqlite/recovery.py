@@ -20,6 +20,8 @@ TABLES: Mapping[str, str] = {
     "usage_days": "user_id, day",
     "tenant_usage_days": "tenant_id, user_id, day",
     "provider_usage": "task_id, day, user_id, currency",
+    "api_keys": "key_id",
+    "tickets": "ticket_id",
     "timeline": "rowid",
 }
 
