@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 
-from digitalhuman.task.v1 import task_pb2 as pb
+from digitalhuman.access.v1 import access_pb2
+from digitalhuman.access.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
+from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.task.access.servicer import AccessServicer
 from services.task.ends import Ends
 from services.task.health import report_health
 from services.task.heartbeat import kept_alive
@@ -31,7 +34,11 @@ from services.task.storage import OpenStorage, storage_of
 from services.task.tasks import Clock
 from services.task.usage import Budget, Period
 
-SERVICE = pb.DESCRIPTOR.services_by_name["TaskService"].full_name
+SERVICES = tuple(
+    service.full_name
+    for file in (task_pb2, access_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
 STOP_PATIENCE_S = 6.0
 
@@ -115,6 +122,7 @@ async def running(
             reconciler=reconciler,
             jobs=jobs,
         )
+        access = AccessServicer(credentials=storage.credentials, journal=journal, clock=clock)
         retention = Retention(
             replica_id=replica.replica_id,
             journal=journal,
@@ -124,13 +132,14 @@ async def running(
 
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
+            add_AccessServiceServicer_to_server(access, server)
 
         jobs.begin(log_jumps(steady), name="clock")
         jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
         jobs.begin(ends.run(), name="ends")
         jobs.begin(presence.run(), name="presence")
         jobs.begin(retention.run(), name="retention")
-        async with serving(_serving_options(settings), [SERVICE], register) as server:
+        async with serving(_serving_options(settings), SERVICES, register) as server:
             health = jobs.begin(report_health(server, storage.probe), name="health")
             try:
                 yield server

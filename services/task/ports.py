@@ -14,6 +14,7 @@ from services.task.conversation import (
     RecordedTurn,
     TaskEvent,
 )
+from services.task.credentials import Credentials
 from services.task.tasks import Task, TaskState
 from services.task.usage import Budget, Overspent, Position, UsageFilter, UsageRow, Window
 
@@ -355,11 +356,12 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """One backend: the journal, the notifier that its additions wake, and a look at both.
+    """One backend: the journal, the notifier that its additions wake, the credentials.
 
     `probe` finds out whether the journal can be read and written, and raises ServiceError if not.
     """
 
     journal: Journal
     notifier: Notifier
+    credentials: Credentials
     probe: Callable[[], Awaitable[None]]

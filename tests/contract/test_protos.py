@@ -15,6 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from digitalhuman.access.v1 import access_pb2, access_pb2_grpc
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
@@ -25,6 +26,11 @@ BUF = Path(sys.executable).with_name("buf")
 SHARED_AREAS = {"audio", "conversation", "errors"}
 
 SERVICES: list[tuple[ServiceDescriptor, Any, Any]] = [
+    (
+        access_pb2.DESCRIPTOR.services_by_name["AccessService"],
+        access_pb2_grpc.AccessServiceStub,
+        access_pb2_grpc.AccessServiceServicer,
+    ),
     (
         avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"],
         avatar_pb2_grpc.AvatarServiceStub,

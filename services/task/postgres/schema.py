@@ -162,6 +162,35 @@ MIGRATIONS: tuple[Migration, ...] = (
         script="CREATE TABLE call_facts (task_id TEXT PRIMARY KEY, facts BYTEA NOT NULL);",
         is_additive=True,
     ),
+    # Who may call: secrets are kept as SHA-256.
+    Migration(
+        script="""
+        CREATE TABLE api_keys (
+            key_id TEXT COLLATE "C" PRIMARY KEY,
+            digest BYTEA NOT NULL UNIQUE,
+            tenant_id TEXT COLLATE "C" NOT NULL,
+            user_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            create_time BIGINT NOT NULL,
+            expire_time BIGINT,
+            revoke_time BIGINT
+        );
+        CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id, key_id);
+        CREATE TABLE tickets (
+            ticket_id TEXT COLLATE "C" PRIMARY KEY,
+            digest BYTEA NOT NULL UNIQUE,
+            tenant_id TEXT COLLATE "C" NOT NULL,
+            user_id TEXT NOT NULL,
+            task_id TEXT NOT NULL,
+            is_single_use INTEGER NOT NULL,
+            expire_time BIGINT NOT NULL,
+            use_time BIGINT
+        );
+        CREATE INDEX tickets_by_time ON tickets (expire_time);
+        """,
+        is_additive=True,
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from services.task.access.store import SqlCredentials
 from services.task.jobs import Jobs
 from services.task.journal.database import Transaction
 from services.task.journal.journal import SqlJournal
@@ -32,7 +33,12 @@ async def postgres_storage(
         listener = Listener(listen_url or url, sender, notifier)
         jobs.begin(listener.run(), name="listener")
         journal = SqlJournal(database, clock, jobs)
-        yield Storage(journal=journal, notifier=notifier, probe=partial(database.read, _look))
+        yield Storage(
+            journal=journal,
+            notifier=notifier,
+            credentials=SqlCredentials(database, clock),
+            probe=partial(database.read, _look),
+        )
 
 
 async def _look(transaction: Transaction) -> None:

@@ -167,6 +167,35 @@ MIGRATIONS: tuple[Migration, ...] = (
         script="CREATE TABLE call_facts (task_id TEXT PRIMARY KEY, facts BLOB NOT NULL);",
         is_additive=True,
     ),
+    # Who may call: secrets are kept as SHA-256.
+    Migration(
+        script="""
+        CREATE TABLE api_keys (
+            key_id TEXT PRIMARY KEY,
+            digest BLOB NOT NULL UNIQUE,
+            tenant_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            create_time INTEGER NOT NULL,
+            expire_time INTEGER,
+            revoke_time INTEGER
+        );
+        CREATE INDEX api_keys_by_tenant ON api_keys (tenant_id, key_id);
+        CREATE TABLE tickets (
+            ticket_id TEXT PRIMARY KEY,
+            digest BLOB NOT NULL UNIQUE,
+            tenant_id TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            task_id TEXT NOT NULL,
+            is_single_use INTEGER NOT NULL,
+            expire_time INTEGER NOT NULL,
+            use_time INTEGER
+        );
+        CREATE INDEX tickets_by_time ON tickets (expire_time);
+        """,
+        is_additive=True,
+    ),
 )
 
 

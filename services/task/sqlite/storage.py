@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from services.task.access.store import SqlCredentials
 from services.task.jobs import Jobs
 from services.task.journal import leases
 from services.task.journal.database import Database
@@ -34,7 +35,12 @@ async def sqlite_storage(
         timeline = Timeline(boot_id=boot_id(), offset=timedelta(seconds=clock_offset_s))
         await _continue(database, timeline)
         journal = SqlJournal(database, clock, jobs)
-        yield Storage(journal=journal, notifier=notifier, probe=database.probe)
+        yield Storage(
+            journal=journal,
+            notifier=notifier,
+            credentials=SqlCredentials(database, clock),
+            probe=database.probe,
+        )
 
 
 async def _continue(database: Database, timeline: Timeline) -> None:
