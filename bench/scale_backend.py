@@ -7,7 +7,7 @@ from bench.scale_cloud import Account, Avatar
 from bench.scale_simulation import Signal, Simulation
 from bench.scale_starts import REPLY_S, Starts
 from bench.scale_visits import Visit
-from gateway.middleware.access import RateLimit
+from gateway.access.rate_limit import RateLimit
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason

@@ -1,13 +1,16 @@
 """The composition of the gateway: its endpoints and middleware, over given services."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from gateway.access.authenticator import Authenticator, Users
+from gateway.access.rate_limit import RateLimit
 from gateway.backend.catalogue import Catalogue
+from gateway.backend.directory import StoredCredentials
 from gateway.backend.services import Backend
 from gateway.contract.content_type import media_kind
 from gateway.contract.openapi import install_openapi
@@ -15,7 +18,7 @@ from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.contract.problems import install_problems
 from gateway.decoding.decoder import AudioLimits, Decoder
 from gateway.live.duplex import DuplexRoutes
-from gateway.middleware.access import AccessRules, Guard, RateLimit
+from gateway.middleware.access import AccessRules, Guard
 from gateway.middleware.body import BodyLimit
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
@@ -27,6 +30,7 @@ from gateway.routes.pages import OPENAPI_PATH, Pages
 from gateway.routes.probes import ProbeRoutes
 from gateway.routes.talk import TalkRoutes
 from gateway.routes.tasks import TaskRoutes
+from gateway.routes.tickets import TicketRoutes
 from gateway.routes.usage import UsageRoutes
 from gateway.routes.viewers import ViewerRoutes
 from gateway.routes.voice import VoiceRoutes
@@ -53,6 +57,9 @@ class GatewayOptions:
     """How the gateway serves."""
 
     access: AccessRules
+    keys: Sequence[str] = ()
+    """The API keys of the settings."""
+
     audio: AudioLimits = field(default_factory=AudioLimits)
     max_upload_bytes: int = 25 * 2**20
     uploads_at_once: Ceiling = UPLOADS_AT_ONCE
@@ -64,14 +71,22 @@ class GatewayOptions:
 
 
 def create_app(
-    *, backend: Backend, decoder: Decoder, options: GatewayOptions, drain: Drain | None = None
+    *,
+    backend: Backend,
+    decoder: Decoder,
+    options: GatewayOptions,
+    users: Users | None = None,
+    drain: Drain | None = None,
 ) -> FastAPI:
-    """Return the application; the caller closes `backend` and `decoder`.
+    """Return the application; the caller closes `backend`, `decoder` and `users`.
 
     All that it serves ends when the `drain` is run.
     """
     drain = drain or Drain()
     rate = RateLimit(options.access.requests_per_second)
+    authenticator = Authenticator(
+        keys=options.keys, directory=StoredCredentials(backend), users=users
+    )
     app = FastAPI(
         title="Parley",
         version=VERSION,
@@ -82,11 +97,11 @@ def create_app(
         redirect_slashes=False,
         # Its spans record the query of an address, which may hold a key; ours do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        middleware=_middleware(options, rate, drain),
+        middleware=_middleware(options, authenticator, rate, drain),
     )
     for router in _routers(backend, decoder, options, rate, drain):
         app.include_router(router)
-    install_openapi(app, needs_key=bool(options.access.keys))
+    install_openapi(app, needs_key=not options.access.is_open)
     Pages(title=app.title).install(app)
     install_problems(app)
     return app
@@ -99,7 +114,7 @@ def _routers(
     catalogue = Catalogue(backend)
     deployment = Deployment(
         version=VERSION,
-        needs_key=bool(options.access.keys),
+        needs_key=not options.access.is_open,
         max_upload_bytes=options.max_upload_bytes,
         max_audio_s=options.audio.duration_s,
     )
@@ -120,6 +135,7 @@ def _routers(
             talk_answer=options.talk_answer,
             drain=drain,
         ).router(),
+        TicketRoutes(backend=backend).router(),
         ViewerRoutes(backend=backend).router(),
         UsageRoutes(backend=backend).router(),
         CallbackRoutes(backend=backend).router(),
@@ -130,7 +146,9 @@ def _routers(
     )
 
 
-def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[Middleware]:
+def _middleware(
+    options: GatewayOptions, authenticator: Authenticator, rate: RateLimit, drain: Drain
+) -> list[Middleware]:
     """Return the middleware, outermost first."""
 
     def limit_of(path: str, content_type: str) -> int:
@@ -145,12 +163,12 @@ def _middleware(options: GatewayOptions, rate: RateLimit, drain: Drain) -> list[
         Middleware(
             CORSMiddleware,
             allow_origins=list(options.access.origins),
-            allow_origin_regex=None if options.access.keys else LOOPBACK_ORIGIN,
+            allow_origin_regex=LOOPBACK_ORIGIN if options.access.is_open else None,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
         ),
-        Middleware(Guard, rules=options.access, rate=rate),
+        Middleware(Guard, rules=options.access, authenticator=authenticator, rate=rate),
         Middleware(Drained, drain=drain),
         Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
     ]

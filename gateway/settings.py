@@ -5,11 +5,22 @@ from ipaddress import ip_network
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from gateway.access.users import ALGORITHMS, TokenRules
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
 from gateway.server.limits import ConnectionLimits
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Origins, Port, Secret, Secrets, Targets, split_list
+from services.runtime.values import (
+    Host,
+    Names,
+    Origins,
+    Port,
+    Secret,
+    Secrets,
+    Targets,
+    check_url,
+    split_list,
+)
 
 KEY_CHARACTERS = 16
 """The shortest API key: of random letters and digits, more than anybody can try out."""
@@ -29,11 +40,43 @@ class GatewaySettings(ProcessSettings):
     metrics_port: Port = Field(
         0, description="another port of metrics, which asks for no key; 0 for none"
     )
+    require_credentials: bool = Field(
+        False,
+        description="whether callers must show credentials even if none are set here: keys made by"
+        " `parley keys create`, and tickets",
+    )
+    jwks: str = Field(
+        "",
+        description="where an identity provider publishes the keys (JWKS) that sign its users'"
+        " tokens: a URL, or a file; none: no such tokens are taken",
+    )
+    jwt_issuer: str = Field(
+        "",
+        validate_default=True,
+        description="the `iss` of users' tokens; required with GATEWAY_JWKS",
+    )
+    jwt_audience: str = Field(
+        "",
+        validate_default=True,
+        description="the `aud` of users' tokens; required with GATEWAY_JWKS",
+    )
+    jwt_algorithms: Names = Field(
+        "RS256,ES256",
+        description="how users' tokens may be signed, separated by commas; only with public keys",
+    )
+    jwt_clock_skew_s: int = Field(
+        30, ge=0, le=300, description="seconds by which an identity provider's clock may differ"
+    )
+    jwt_tenant_claim: str = Field(
+        "",
+        description="the claim of users' tokens that names the tenant; none: all are users of the"
+        " default tenant",
+    )
     api_keys: Secrets = Field(
         SecretStr(""),
         validate_default=True,
         description="keys that callers must show, of at least 16 characters, separated by commas;"
-        " none: open, loopback only",
+        " none, nor any other credentials: open, loopback only",
     )
     allowed_origins: Origins = Field(
         "", description="origins of web pages that may call, separated by commas"
@@ -111,11 +154,31 @@ class GatewaySettings(ProcessSettings):
         given = split_list(keys.get_secret_value())
         if any(len(key) < KEY_CHARACTERS for key in given):
             raise ValueError(f"must be at least {KEY_CHARACTERS} characters long each")
-        if not given and not is_loopback(host):
+        is_closed = info.data.get("require_credentials") or info.data.get("jwks")
+        if not given and not is_closed and not is_loopback(host):
             raise ValueError(
                 f"must be set when GATEWAY_HOST is {host}, because that is not a loopback address"
             )
         return keys
+
+    @field_validator("jwks")
+    @classmethod
+    def _check_jwks(cls, jwks: str) -> str:
+        return check_url(jwks, "http", "https") if "://" in jwks else jwks
+
+    @field_validator("jwt_issuer", "jwt_audience")
+    @classmethod
+    def _check_named(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("jwks") and not name:
+            raise ValueError("must be set when GATEWAY_JWKS is")
+        return name
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _check_algorithms(cls, algorithms: str) -> str:
+        if not set(split_list(algorithms)) <= set(ALGORITHMS):
+            raise ValueError(f"must be some of {', '.join(ALGORITHMS)}")
+        return algorithms
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -153,9 +216,29 @@ class GatewaySettings(ProcessSettings):
         """The allowed names one by one."""
         return frozenset(name_alone(name) for name in split_list(self.allowed_hosts))
 
+    def vendor_urls(self) -> tuple[str, ...]:
+        """Return the URLs outside our own processes, which may need a proxy."""
+        return (self.jwks,) if "://" in self.jwks else ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers need no credentials."""
+        return not (self.accepted_keys or self.jwks or self.require_credentials)
+
+    @property
+    def token_rules(self) -> TokenRules:
+        """Which users' tokens are good."""
+        return TokenRules(
+            issuer=self.jwt_issuer,
+            audience=self.jwt_audience,
+            algorithms=split_list(self.jwt_algorithms),
+            clock_skew_s=self.jwt_clock_skew_s,
+            tenant_claim=self.jwt_tenant_claim,
+        )
+
     @property
     def accepted_keys(self) -> tuple[str, ...]:
-        """The keys one by one; empty when the gateway is open."""
+        """The keys of the settings one by one."""
         return split_list(self.api_keys.get_secret_value())
 
     @property

@@ -16,7 +16,7 @@ TARGETS = Targets(task="127.0.0.1:1", speech="127.0.0.1:1", avatar="127.0.0.1:1"
 
 async def document() -> str:
     """Return the document of a gateway with keys."""
-    access = AccessRules(keys=("key",), origins=(), requests_per_second=1)
+    access = AccessRules(is_open=False, origins=(), requests_per_second=1)
     options = GatewayOptions(access=access)
     async with (
         decoding(AudioLimits()) as decoder,

@@ -41,12 +41,17 @@ class Orders:
             return await self._made_before(order, refusal)
         return (await self._backend.ask(self._backend.task.CreateTask, admitted)).task
 
+    async def find(self, order: task_pb2.CreateTaskRequest) -> task_pb2.Task:
+        """Return the task that the same order has led to; raises ServiceError TASK_NOT_FOUND."""
+        checked(order)
+        find = task_pb2.FindCreatedTaskRequest(request=order)
+        return (await self._backend.ask(self._backend.task.FindCreatedTask, find)).task
+
     async def _made_before(
         self, order: task_pb2.CreateTaskRequest, refusal: ServiceError
     ) -> task_pb2.Task:
-        find = task_pb2.FindCreatedTaskRequest(request=order)
         try:
-            return (await self._backend.ask(self._backend.task.FindCreatedTask, find)).task
+            return await self.find(order)
         except ServiceError as error:
             if error.reason is Reason.REQUEST_ID_REUSED:
                 raise

@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from gateway.backend.conversing import conversing
+from gateway.backend.reach import require_reach
 from gateway.backend.streams import ended, responses_of
 from services.runtime.errors import from_rpc_error
 from services.runtime.replicas import Replicas, replicas
 from services.runtime.requests import outgoing_metadata
 
-Req = TypeVar("Req")
+Req = TypeVar("Req", bound=Message)
 Res = TypeVar("Res")
 
 CALL_TIMEOUT_S = 15.0
@@ -39,12 +42,21 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """The three services. Every method raises ServiceError and nothing else."""
+    """The services. Every method raises ServiceError and nothing else.
 
+    A call that names a task beyond the ticket of the current principal is not made.
+    """
+
+    accesses: Replicas[AccessServiceStub]
     tasks: Replicas[TaskServiceStub]
     speeches: Replicas[SpeechServiceStub]
     avatars: Replicas[AvatarServiceStub]
     service_token: str | None
+
+    @property
+    def access(self) -> AccessServiceStub:
+        """The stub of the access service, which any replica of the task service serves."""
+        return self.accesses.any
 
     @property
     def task(self) -> TaskServiceStub:
@@ -63,6 +75,7 @@ class Backend:
 
     async def ask(self, method: "grpc.aio.UnaryUnaryMultiCallable[Req, Res]", request: Req) -> Res:
         """Return the answer of a unary call."""
+        require_reach(request)
         try:
             return await method(
                 request, timeout=CALL_TIMEOUT_S, metadata=outgoing_metadata(self.service_token)
@@ -79,6 +92,7 @@ class Backend:
         patience_s: float = 0.0,
     ) -> AbstractAsyncContextManager[AsyncIterator[speech_pb2.ConverseResponse]]:
         """Hold a conversation, wherever that is; see `conversing`."""
+        require_reach(setup)
         return conversing(
             self.speeches,
             setup,
@@ -93,6 +107,7 @@ class Backend:
         self, request: task_pb2.WatchTaskRequest
     ) -> AsyncIterator[AsyncIterator[task_pb2.WatchTaskResponse]]:
         """Watch a task until its end, or until the block is left."""
+        require_reach(request)
         call = self.task.WatchTask(request, metadata=outgoing_metadata(self.service_token))
         async with ended(call), aclosing(responses_of(call)) as responses:
             yield responses
@@ -123,11 +138,18 @@ class Backend:
 async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIterator[Backend]:
     """Find the replicas of each service; they are connected to when first used."""
     async with (
+        replicas(targets.task, AccessServiceStub) as accesses,
         replicas(targets.task, TaskServiceStub) as tasks,
         replicas(targets.speech, SpeechServiceStub) as speeches,
         replicas(targets.avatar, AvatarServiceStub) as avatars,
     ):
-        yield Backend(tasks=tasks, speeches=speeches, avatars=avatars, service_token=service_token)
+        yield Backend(
+            accesses=accesses,
+            tasks=tasks,
+            speeches=speeches,
+            avatars=avatars,
+            service_token=service_token,
+        )
 
 
 async def _is_serving(service: str, found: Replicas[Any]) -> bool:

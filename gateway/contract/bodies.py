@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from digitalhuman.access.v1 import access_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
@@ -158,6 +159,31 @@ class CreateTaskBody(CallBody):
         description="End once the client is gone for so long, 5 to 3600: no open line, no watch, "
         "no call with this task. Default: it may be gone.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_absence"),
+    )
+
+
+class TicketBody(JsonRequest):
+    """What a ticket opens: a task, or the one that its user will create."""
+
+    task_id: Text = Field(
+        default="",
+        description="The only task that it opens; absent: the one that its user creates with it.",
+        json_schema_extra=constraints(access_pb2.CreateTicketRequest, "task_id"),
+    )
+    user_id: Id = Field(
+        default="",
+        description="Who holds it, up to 64 bytes; default: the task's user. Required without"
+        " `taskId`.",
+        json_schema_extra=constraints(access_pb2.CreateTicketRequest, "user_id"),
+    )
+    expires_in_seconds: Seconds | None = Field(
+        default=None,
+        description="How long it is good for, 10 to 86400; default 900.",
+        json_schema_extra=constraints(access_pb2.CreateTicketRequest, "lifetime"),
+    )
+    single_use: bool = Field(
+        default=False,
+        description="Whether it is good for one request, so that it may stand in an address.",
     )
 
 

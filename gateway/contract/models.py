@@ -80,6 +80,18 @@ class TaskList(JsonModel):
     )
 
 
+class TicketAnswer(JsonModel):
+    """A ticket, which a browser may hold."""
+
+    success: Literal[True] = True
+    ticket: str = Field(description="What its holder shows. It cannot be had again.")
+    ticket_id: str
+    expires_at: Instant
+    task_id: str | None = Field(default=None, description="The only task that it opens.")
+    user_id: str | None = Field(default=None, description="Who holds it.")
+    single_use: bool
+
+
 class Playback(JsonModel):
     """How the digital human is watched."""
 

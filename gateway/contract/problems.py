@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from digitalhuman.access.v1 import access_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2
@@ -45,6 +46,7 @@ HTTP_NAMES = {
     "facts.variables.values": "variables",
     "facts.voice_id": "voiceId",
     "language_code": "lang",
+    "lifetime": "expiresInSeconds",
     "max_absence": "maxAbsenceSeconds",
     "max_duration": "maxDurationSeconds",
     "max_idle_duration": "maxIdleSeconds",
@@ -63,7 +65,7 @@ HTTP_NAMES = {
 # The names of the services' fields, as they appear in the services' error texts.
 PROTO_NAMES = frozenset(
     field.name
-    for file in (avatar_pb2, conversation_pb2, speech_pb2, task_pb2)
+    for file in (access_pb2, avatar_pb2, conversation_pb2, speech_pb2, task_pb2)
     for message in file.DESCRIPTOR.message_types_by_name.values()
     for field in message.fields
     if "_" in field.name

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 
+from digitalhuman.access.v1 import access_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
@@ -126,6 +127,18 @@ def from_viewer_token(made: avatar_pb2.CreateViewerTokenResponse) -> models.Toke
         expires_at=from_timestamp(made.expire_time),
         app_id=made.app_id,
         playback=from_playback(made.playback),
+    )
+
+
+def from_ticket(made: access_pb2.CreateTicketResponse, *, single_use: bool) -> models.TicketAnswer:
+    """Return a ticket."""
+    return models.TicketAnswer(
+        ticket=made.secret,
+        ticket_id=made.principal.credential_id,
+        expires_at=from_timestamp(made.principal.expire_time),
+        task_id=made.principal.task_id or None,
+        user_id=made.principal.user_id or None,
+        single_use=single_use,
     )
 
 

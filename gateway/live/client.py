@@ -7,6 +7,7 @@ from contextlib import aclosing
 from fastapi import WebSocket
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.access.rate_limit import RateLimit
 from gateway.backend import turns
 from gateway.contract.bodies import (
     Control,
@@ -23,7 +24,7 @@ from gateway.live.audio_bundler import AudioBundler
 from gateway.live.audio_reader import AudioReader
 from gateway.live.resumable_stream import ResumableStream
 from gateway.live.uplink import Uplink
-from gateway.middleware.access import RateLimit, caller_of
+from gateway.middleware.access import caller_of
 from gateway.server.sockets import MESSAGE_BYTES, message_too_large
 from services.runtime.reasons import Reason
 

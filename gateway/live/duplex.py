@@ -8,6 +8,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
+from gateway.access.rate_limit import RateLimit
 from gateway.backend import turns
 from gateway.backend.services import Backend
 from gateway.contract.bodies import TalkQuery
@@ -18,9 +19,8 @@ from gateway.live.audio_reader import reading
 from gateway.live.client import LineClient
 from gateway.live.resumable_stream import ResumableStream
 from gateway.live.uplink import Uplink
-from gateway.middleware.access import RateLimit
 from gateway.server.drain import Drain
-from gateway.server.sockets import close_with
+from gateway.server.sockets import close_with, offered
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -43,7 +43,7 @@ class DuplexRoutes:
 
     async def talk(self, socket: WebSocket) -> None:
         """Hold a conversation."""
-        await socket.accept()
+        await socket.accept(subprotocol=offered(socket.scope))
         try:
             with self._drain.socket():
                 await self._converse(socket)
@@ -56,7 +56,7 @@ class DuplexRoutes:
 
     async def not_found(self, socket: WebSocket) -> None:
         """Refuse a WebSocket at any other address."""
-        await socket.accept()
+        await socket.accept(subprotocol=offered(socket.scope))
         error = ServiceError(Reason.ROUTE_NOT_FOUND, "There is no WebSocket at this address.")
         await close_with(error, socket.scope, socket.send)
 

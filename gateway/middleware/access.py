@@ -1,17 +1,18 @@
-"""Access: API keys, origins, and what one caller may ask for."""
+"""The door: every request is let in for a principal whose credentials suffice for its route."""
 
-import hmac
 import ipaddress
-import math
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.access.authenticator import Authenticator
+from gateway.access.presented import presented
+from gateway.access.principal import Clearance, Principal, Role, acting_as
+from gateway.access.rate_limit import RateLimit
+from gateway.access.routes import CALLBACK_PATH, SOCKET, needed_for
 from gateway.contract.problems import problem_response
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
@@ -19,19 +20,7 @@ from gateway.server.sockets import refuse
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
-API_KEY_HEADER = "x-api-key"
-API_KEY_PARAMETER = "apiKey"
-# Open without a key: the page and the docs, which hold no data, probes, and signed callbacks.
-CALLBACK_PATH = "/api/callbacks/zego"
-OPEN_PATHS = frozenset(
-    {"/", "/livez", "/readyz", "/docs", "/openapi.json", "/favicon.ico", CALLBACK_PATH}
-)
-OPEN_PREFIXES = ("/web/", "/docs/")
 LIMITED_PREFIX = "/api/"
-MAX_CALLERS = 10_000
-
-FAILURES_PER_SECOND = 5.0
-"""Wrong keys of one address that are answered as such; a right key is always let in."""
 
 CALLERS_IPV6_BITS = 64
 """A network that one client has to itself: it may call from any of its addresses."""
@@ -42,9 +31,9 @@ REQUESTS_AT_ONCE = Ceiling(per_caller=256, total=2_048)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRules:
-    """Without keys the gateway is open, but only to this machine and the pages it serves."""
+    """An open gateway asks for no credentials, but serves only this machine and its pages."""
 
-    keys: Sequence[str]
+    is_open: bool
     origins: Sequence[str]
     requests_per_second: float
     hosts: Set[str] = frozenset()
@@ -53,52 +42,21 @@ class AccessRules:
     requests_at_once: Ceiling = REQUESTS_AT_ONCE
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    filled_at: float
-
-
-@dataclass(slots=True)
-class RateLimit:
-    """A token bucket per caller; the most recent callers are remembered."""
-
-    per_second: float
-    clock: Callable[[], float] = time.monotonic
-    _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
-
-    def take(self, caller: str) -> None:
-        """Count a request; raises ServiceError RATE_LIMITED when the bucket is empty."""
-        now = self.clock()
-        burst = 2 * self.per_second
-        bucket = self._buckets.pop(caller, None) or _Bucket(burst, now)
-        self._buckets[caller] = bucket
-        if len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
-        bucket.tokens = min(burst, bucket.tokens + (now - bucket.filled_at) * self.per_second)
-        bucket.filled_at = now
-        if bucket.tokens < 1:
-            raise ServiceError(
-                Reason.RATE_LIMITED,
-                "Too many requests from one caller.",
-                retry_after_s=math.ceil((1 - bucket.tokens) / self.per_second),
-            )
-        bucket.tokens -= 1
-
-
 class Guard:
-    """Refuses callers without access: every path that is not listed as open needs a key.
+    """Lets requests in, or answers with the problem.
 
-    A caller is a key used from an address, or an address alone. The cloud's callbacks are counted
-    apart, so that nothing else which comes from their address, such as a proxy's, keeps them out.
+    Requests are counted by principal, or by address where there is none. The cloud's callbacks are
+    counted apart, so that nothing else which comes from their address, such as a proxy's, keeps
+    them out.
     """
 
-    def __init__(self, app: ASGIApp, *, rules: AccessRules, rate: RateLimit) -> None:
+    def __init__(
+        self, app: ASGIApp, *, rules: AccessRules, authenticator: Authenticator, rate: RateLimit
+    ) -> None:
         self._app = app
         self._rules = rules
-        self._keys = [key.encode() for key in rules.keys]
+        self._authenticator = authenticator
         self._rate = rate
-        self._failures = RateLimit(FAILURES_PER_SECOND)
         self._requests = Concurrency(rules.requests_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,10 +64,10 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        with ExitStack() as places:
+        with ExitStack() as admitted:
             try:
-                caller = self._admit(scope)
-                places.enter_context(self._place(scope, caller))
+                principal = await self._principal(scope)
+                admitted.enter_context(self._counted(scope, principal))
             except ServiceError as error:
                 if scope["type"] == "websocket":
                     await refuse(error, scope, send)
@@ -117,46 +75,36 @@ class Guard:
                     response = problem_response(error, instance=scope["path"])
                     await response(scope, receive, send)
                 return
+            admitted.enter_context(acting_as(principal))
             await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> str:
-        """Return the caller, which is also noted in the scope; raises ServiceError."""
-        headers = Headers(scope=scope)
+    async def _principal(self, scope: Scope) -> Principal:
+        """Return who calls; raises ServiceError unless the route may be called."""
+        address = _address(scope)
+        if self._rules.is_open:
+            self._require_local(Headers(scope=scope))
+            return Principal(credential_id=address, actor="", role=Role.OPERATOR)
+        method = SOCKET if scope["type"] == "websocket" else scope["method"]
+        needed = needed_for(method, scope["path"])
+        if needed is Clearance.NONE:
+            return Principal(credential_id=address, actor="", role=Role.USER)
+        principal = await self._authenticator.principal(presented(scope), address)
+        principal.require(needed)
+        return principal
+
+    def _counted(self, scope: Scope, principal: Principal) -> AbstractContextManager[None]:
+        """Count a request, and return its place among what goes on at once.
+
+        Probes and the page are not counted, and callbacks need no place. Raises ServiceError.
+        """
         path = scope["path"]
-        caller = address = _address(scope)
-        if path == CALLBACK_PATH:
-            caller = f"callback {address}"
-        if not self._keys:
-            self._require_local(headers)
-        elif path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
-            caller = f"key {self._require_key(scope, headers, address)} {address}"
-        if path.startswith(LIMITED_PREFIX):
-            self._rate.take(caller)
+        is_callback = path == CALLBACK_PATH
+        caller = f"callback {_address(scope)}" if is_callback else principal.credential_id
         scope["state"]["caller"] = caller
-        return caller
-
-    def _place(self, scope: Scope, caller: str) -> AbstractContextManager[None]:
-        """Return the place among what goes on at once; probes and callbacks need none."""
-        path = scope["path"]
-        if not path.startswith(LIMITED_PREFIX) or path == CALLBACK_PATH:
+        if not path.startswith(LIMITED_PREFIX):
             return nullcontext()
-        return self._requests.place(caller)
-
-    def _require_key(self, scope: Scope, headers: Headers, address: str) -> int:
-        """Return which key was given; raises ServiceError."""
-        given = _given_key(headers)
-        if not given and scope["type"] == "websocket":
-            # A browser cannot set headers of a WebSocket.
-            given = QueryParams(scope["query_string"]).get(API_KEY_PARAMETER, "")
-        # All keys are compared, so that timing reveals nothing.
-        matches = [hmac.compare_digest(given.strip().encode(), key) for key in self._keys]
-        if not any(matches):
-            self._failures.take(address)
-            raise ServiceError(
-                Reason.CREDENTIALS_INVALID,
-                "A valid API key is required, as `Authorization: Bearer` or `X-Api-Key`.",
-            )
-        return matches.index(True)
+        self._rate.take(caller)
+        return nullcontext() if is_callback else self._requests.place(caller)
 
     def _require_local(self, headers: Headers) -> None:
         """Refuse other sites' pages: in the user's browser they, too, call from this machine."""
@@ -192,8 +140,3 @@ def _address(scope: Scope) -> str:
     except ValueError:
         return str(host)
     return str(network)
-
-
-def _given_key(headers: Headers) -> str:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    return headers.get(API_KEY_HEADER) or (bearer if scheme.lower() == "bearer" else "")

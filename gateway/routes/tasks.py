@@ -12,6 +12,7 @@ from gateway.backend import creation, greeting
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.creation import CLAIM_MARGIN_S
 from gateway.backend.orders import Orders
+from gateway.backend.placing import place
 from gateway.backend.services import Backend
 from gateway.contract.bodies import CreateTaskBody, TaskBody, UpdateTaskBody
 from gateway.contract.call_wire import to_call_facts
@@ -67,6 +68,7 @@ class TaskRoutes:
                     Reason.PAYLOAD_TOO_LARGE,
                     Reason.PERSONA_NOT_FOUND,
                     Reason.LANGUAGE_UNSUPPORTED,
+                    Reason.TASK_NOT_FOUND,
                     Reason.STREAM_IN_USE,
                     Reason.REQUEST_ID_REUSED,
                     Reason.DIGITAL_HUMAN_NOT_FOUND,
@@ -138,7 +140,7 @@ class TaskRoutes:
         order = creation.order(
             body, idempotency_key, claim_timeout_s=self._create_timeout_s + CLAIM_MARGIN_S
         )
-        task = await self._orders.place(order)
+        task = await place(self._backend, self._orders, order)
         is_silent = order.facts.HasField("greeting") and not order.facts.greeting
         is_greeted = body.greet_when == "ON_AIR" and not is_silent
         # After the answer is sent: nobody would stop a task whose creator was never answered.

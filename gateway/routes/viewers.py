@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from gateway.backend.services import Backend
+from gateway.backend.viewing import View, permitted
 from gateway.contract.constraints import constraints
 from gateway.contract.fields import Id
 from gateway.contract.models import TokenAnswer
@@ -29,7 +30,7 @@ class ViewerRoutes:
             tags=["viewers"],
             summary="Get a viewer's token",
             response_model_exclude_none=True,
-            responses=failures(Reason.INVALID_REQUEST),
+            responses=failures(Reason.INVALID_REQUEST, Reason.TASK_NOT_FOUND),
         )(self.create_token)
         return router
 
@@ -68,10 +69,15 @@ class ViewerRoutes:
         ] = "",
     ) -> TokenAnswer:
         """Make a token with which a viewer watches the digital human."""
+        wanted = View(room_id=room_id, stream_id=stream_id, publish=publish)
+        view = await permitted(self._backend, wanted)
         made = await self._backend.ask(
             self._backend.avatar.CreateViewerToken,
             pb.CreateViewerTokenRequest(
-                user_id=user_id, room_id=room_id, stream_id=stream_id, publish_stream_id=publish
+                user_id=user_id,
+                room_id=view.room_id,
+                stream_id=view.stream_id,
+                publish_stream_id=view.publish,
             ),
         )
         return from_viewer_token(made)

@@ -8,10 +8,19 @@ from gateway.telemetry import PROBLEMS
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 
+SUBPROTOCOL = "parley.v1"
+"""What browsers offer beside a credential: they give up unless some offer is accepted, and a
+credential must not be sent back."""
+
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 PRIVATE_CODES = 4000
 MESSAGE_BYTES = 65_536
+
+
+def offered(scope: Scope) -> str | None:
+    """Return the subprotocol to accept of those that a client offers."""
+    return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
 
 
 def message_too_large() -> ServiceError:
@@ -41,5 +50,5 @@ async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
 
 async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:
     """Accept a socket to send the error: browsers hide a failed handshake's from their pages."""
-    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.accept", "subprotocol": offered(scope)})
     await close_with(error, scope, send)

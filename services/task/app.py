@@ -122,7 +122,7 @@ async def running(
             reconciler=reconciler,
             jobs=jobs,
         )
-        access = AccessServicer(credentials=storage.credentials, journal=journal, clock=clock)
+        access = AccessServicer(credentials=storage.credentials, find_task=journal.get, clock=clock)
         retention = Retention(
             replica_id=replica.replica_id,
             journal=journal,

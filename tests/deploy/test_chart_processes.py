@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from gateway.middleware.access import OPEN_PATHS
+from gateway.access.principal import Clearance
+from gateway.access.routes import needed_for
 from gateway.server import drain, serving
 from gateway.settings import GatewaySettings
 from parley.plan import PROCFILE
@@ -165,7 +166,7 @@ def test_the_gateways_probes_are_its_routes() -> None:
         "readinessProbe": "/readyz",
         "livenessProbe": "/livez",
     }
-    assert set(paths.values()) <= OPEN_PATHS
+    assert {needed_for("GET", path) for path in paths.values()} == {Clearance.NONE}
 
 
 @pytest.mark.parametrize(

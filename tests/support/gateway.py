@@ -11,9 +11,11 @@ from typing import Any, Literal, TypeAlias
 
 import grpc
 import httpx
+from fastapi import FastAPI
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from digitalhuman.access.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.avatar.v1.avatar_pb2_grpc import (
@@ -31,6 +33,7 @@ from digitalhuman.task.v1.task_pb2_grpc import (
     TaskServiceServicer,
     add_TaskServiceServicer_to_server,
 )
+from gateway.access.authenticator import Users
 from gateway.app import GatewayOptions, create_app
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
@@ -39,9 +42,13 @@ from gateway.middleware.concurrency import Ceiling
 from gateway.server.drain import Drain
 from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
+from services.runtime.caller import Caller, current_caller
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving
+from services.task.access.servicer import AccessServicer
+from services.task.tasks import Task
+from tests.support.credentials import MemoryCredentials
 
 SERVICES = (
     "digitalhuman.task.v1.TaskService",
@@ -88,12 +95,17 @@ class ScriptedTasks(TaskServiceServicer):
         self.tasks: dict[str, task_pb2.Task] = {}
         self.creates: list[task_pb2.CreateTaskRequest] = []
         self.stops: list[task_pb2.StopTaskRequest] = []
+        self.deleted: list[str] = []
         self.refreshed: list[str] = []
         self.claimed: list[str] = []
         self.updates: list[task_pb2.UpdateTaskRequest] = []
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
+        self.tenants: dict[str, str] = {}
+        """By task."""
+        self.callers: list[Caller] = []
+        """Who asked for tasks to be created."""
         self.stuck: set[str] = set()
         """Tasks that cannot be stopped."""
         self._by_request: dict[str, str] = {}
@@ -120,13 +132,31 @@ class ScriptedTasks(TaskServiceServicer):
         events.append(task_pb2.TaskEvent(sequence=len(events) + 1, event_time=_now(), **event))
         await self._notify()
 
+    def _is_callers(self, task: task_pb2.Task) -> bool:
+        caller = current_caller()
+        is_of_tenant = self.tenants[task.task_id] == caller.tenant_id
+        return is_of_tenant and caller.user_id in ("", task.user_id)
+
+    async def find_task(self, task_id: str) -> Task:
+        """Return a task of the current caller as the task service has it."""
+        found = self._find(task_id)
+        return Task(
+            task_id=task_id,
+            room_id=found.room_id,
+            stream_id=found.stream_id,
+            user_id=found.user_id,
+            max_duration=timedelta(seconds=1),
+            max_idle_duration=timedelta(seconds=1),
+            create_time=datetime.now(UTC),
+        )
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     def _find(self, task_id: str) -> task_pb2.Task:
         task = self.tasks.get(task_id)
-        if task is None:
+        if task is None or not self._is_callers(task):
             raise ServiceError(Reason.TASK_NOT_FOUND, "There is no such task.", task_id=task_id)
         return task
 
@@ -143,6 +173,7 @@ class ScriptedTasks(TaskServiceServicer):
     ) -> task_pb2.CreateTaskResponse:
         self.script.check("CreateTask")
         self.creates.append(request)
+        self.callers.append(current_caller())
         if request.request_id in self._by_request:
             task = self.tasks[self._by_request[request.request_id]]
             if task.stream_id != request.stream_id:
@@ -168,6 +199,7 @@ class ScriptedTasks(TaskServiceServicer):
             create_time=_now(),
         )
         self._events[task_id] = []
+        self.tenants[task_id] = current_caller().tenant_id
         if request.request_id:
             self._by_request[request.request_id] = task_id
         created = task_pb2.CreateTaskResponse()
@@ -201,7 +233,8 @@ class ScriptedTasks(TaskServiceServicer):
         found = [
             task
             for task in reversed(self.tasks.values())
-            if (not request.states or task.state in request.states)
+            if self._is_callers(task)
+            and (not request.states or task.state in request.states)
             and request.user_id in ("", task.user_id)
         ]
         at = int(request.page_token or 0)
@@ -283,6 +316,14 @@ class ScriptedTasks(TaskServiceServicer):
         self._find(request.task_id)
         return task_pb2.GetConversationResponse(turns=self.turns, last_sequence=7)
 
+    async def DeleteConversation(
+        self, request: task_pb2.DeleteConversationRequest, context: Context
+    ) -> task_pb2.DeleteConversationResponse:
+        self.script.check("DeleteConversation")
+        self._find(request.task_id)
+        self.deleted.append(request.task_id)
+        return task_pb2.DeleteConversationResponse()
+
     async def GetTurn(
         self, request: task_pb2.GetTurnRequest, context: Context
     ) -> task_pb2.GetTurnResponse:
@@ -356,9 +397,8 @@ class ScriptedSpeech(SpeechServiceServicer):
         setup = (await anext(aiter(requests))).setup
         self.setups.append(setup)
         await self._note()
-        task = self.tasks.tasks.get(setup.task_id)
-        if task is None:
-            raise ServiceError(Reason.TASK_NOT_FOUND, "There is no such task.")
+        await self.tasks.find_task(setup.task_id)
+        task = self.tasks.tasks[setup.task_id]
         if task.state in FINAL_STATES:
             raise ServiceError(Reason.TASK_ENDED, "The task has ended.")
         if setup.language_code and setup.language_code not in LANGUAGES:
@@ -563,6 +603,8 @@ class RunningGateway:
     speech: ScriptedSpeech
     avatars: ScriptedAvatars
     stop_services: Callable[[], Awaitable[None]]
+    services_address: str
+    app: FastAPI
 
     async def create(self, stream_id: str = "stream_1", **members: Any) -> str:
         """Put a task on air, that greets nobody; gives its id."""
@@ -578,12 +620,14 @@ class RunningGateway:
 async def running_gateway(
     *,
     keys: tuple[str, ...] = (),
+    is_closed: bool = False,
     origins: tuple[str, ...] = (),
     hosts: frozenset[str] = frozenset(),
     requests_per_second: float = 1000.0,
     ceilings: dict[str, Ceiling] | None = None,
     task_target: str = "",
     speech_target: str = "",
+    users: Users | None = None,
     drain: Drain | None = None,
     limits: ConnectionLimits | None = None,
     **options: Any,
@@ -595,7 +639,14 @@ async def running_gateway(
     speech = ScriptedSpeech(script, tasks)  # type: ignore[abstract]
     avatars = ScriptedAvatars(script)  # type: ignore[abstract]
 
+    access = AccessServicer(
+        credentials=MemoryCredentials(),
+        find_task=tasks.find_task,
+        clock=lambda: datetime.now(UTC),
+    )
+
     def register(server: grpc.aio.Server) -> None:
+        add_AccessServiceServicer_to_server(access, server)
         add_TaskServiceServicer_to_server(tasks, server)
         add_SpeechServiceServicer_to_server(speech, server)
         add_AvatarServiceServicer_to_server(avatars, server)
@@ -616,15 +667,15 @@ async def running_gateway(
         )
         backend = await stack.enter_async_context(connecting(targets, service_token="service"))
         rules = AccessRules(
-            keys=keys,
+            is_open=not keys and not is_closed,
             origins=origins,
             hosts=hosts,
             requests_per_second=requests_per_second,
             **(ceilings or {}),
         )
-        chosen = GatewayOptions(access=rules, **options)
+        chosen = GatewayOptions(access=rules, keys=keys, **options)
         decoder = await stack.enter_async_context(decoding(chosen.audio))
-        app = create_app(backend=backend, decoder=decoder, options=chosen, drain=drain)
+        app = create_app(backend=backend, decoder=decoder, options=chosen, users=users, drain=drain)
         url = await stack.enter_async_context(
             serving_http(app, host="127.0.0.1", port=0, drain=drain, limits=limits)
         )
@@ -637,6 +688,8 @@ async def running_gateway(
             speech=speech,
             avatars=avatars,
             stop_services=services.aclose,
+            services_address=behind.address,
+            app=app,
         )
 
 

@@ -39,14 +39,14 @@ async def gateway_before(
 
     What else is given are options of the gateway.
     """
-    rules = AccessRules(keys=keys, origins=(), requests_per_second=1000.0)
+    rules = AccessRules(is_open=not keys, origins=(), requests_per_second=1000.0)
     targets = Targets(
         task=rig.neighbours_address,
         speech=speech or rig.address,
         avatar=rig.neighbours_address,
     )
     drain = Drain()
-    options = GatewayOptions(access=rules, **given)
+    options = GatewayOptions(access=rules, keys=keys, **given)
     async with (
         connecting(targets, service_token=None) as backend,
         decoding(options.audio) as decoder,

@@ -1,5 +1,6 @@
 """The access contract: who may call."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -25,21 +26,23 @@ from services.task.credentials import (
     new_secret,
     new_ticket_id,
 )
-from services.task.ports import Journal
-from services.task.tasks import Clock
+from services.task.tasks import Clock, Task
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 100
 TICKET_LIFE = timedelta(minutes=15)
 
+FindTask: TypeAlias = Callable[[str], Awaitable[Task]]
+"""Raises ServiceError TASK_NOT_FOUND for a task that the current caller does not have."""
+
 
 class AccessServicer(AccessServiceServicer):
     """Answers calls; failures are raised as ServiceError."""
 
-    def __init__(self, *, credentials: Credentials, journal: Journal, clock: Clock) -> None:
+    def __init__(self, *, credentials: Credentials, find_task: FindTask, clock: Clock) -> None:
         self._credentials = credentials
-        self._journal = journal
+        self._find_task = find_task
         self._clock = clock
 
     async def CreateApiKey(
@@ -126,7 +129,7 @@ class AccessServicer(AccessServiceServicer):
         """Return who will hold a ticket; raises ServiceError if the task is not that user's."""
         if not request.task_id:
             return request.user_id
-        task = await self._journal.get(request.task_id)
+        task = await self._find_task(request.task_id)
         if request.user_id not in ("", task.user_id):
             raise ServiceError(
                 Reason.TASK_NOT_FOUND,
