@@ -23,6 +23,7 @@ from parley.finding import Finding
 from parley.findings import examine
 from parley.gateway import Gateway, GatewayError, Question, address, gateway_at, key_of
 from parley.keepsakes import complete_with_kept
+from parley.keys import keys_app
 from parley.models import models_app
 from parley.plan import GATEWAY, ROOT, PlanError, processes
 from parley.readiness import base_url
@@ -38,6 +39,7 @@ tasks_app = typer.Typer(help="Digital humans on air.", no_args_is_help=True)
 journal_app = typer.Typer(help="The journal's SQLite file.", no_args_is_help=True)
 persona_app = typer.Typer(help="Personas of digital humans.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")

@@ -1,0 +1,73 @@
+"""`parley keys`: the API keys of a tenant, which the task service keeps."""
+
+import os
+import subprocess
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from parley.keepsakes import complete_with_kept
+from parley.plan import PlanError
+
+keys_app = typer.Typer(
+    help="API keys: who may call the gateway, and for which tenant.", no_args_is_help=True
+)
+
+
+class Role(StrEnum):
+    """What a key allows."""
+
+    user = "user"
+    server = "server"
+    operator = "operator"
+
+
+Tenant = Annotated[str, typer.Option(help="Whose key it is.")]
+
+
+@keys_app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for, such as website.")],
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="user: the tasks of one user; server: those of all users, and tickets; operator:"
+            " everything of the tenant."
+        ),
+    ] = Role.server,
+    user: Annotated[str, typer.Option(help="The user, with --role user.")] = "",
+    days: Annotated[
+        int, typer.Option(min=0, max=3650, help="How long it is good for; 0: until revoked.")
+    ] = 0,
+    tenant: Tenant = "default",
+) -> None:
+    """Make a key and print it, once."""
+    _run("create", f"--role={role}", f"--user={user}", f"--days={days}", "--", name, tenant=tenant)
+
+
+@keys_app.command("list")
+def list_keys(tenant: Tenant = "default") -> None:
+    """List the keys, newest first."""
+    _run("list", tenant=tenant)
+
+
+@keys_app.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key; see `parley keys list`.")],
+    tenant: Tenant = "default",
+) -> None:
+    """Revoke a key: within seconds, no gateway lets it in."""
+    _run("revoke", "--", key_id, tenant=tenant)
+
+
+def _run(what: str, *words: str, tenant: str) -> None:
+    """Run the task service's own client, with the secrets of `parley up`."""
+    command = (sys.executable, "-m", "services.task.keys", what, f"--tenant={tenant}", *words)
+    try:
+        environment = complete_with_kept(os.environ)
+    except (PlanError, OSError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
