@@ -309,6 +309,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/digital-human/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a ticket for a browser
+         * @description Make a short-lived credential that opens one task, or lets a user create it.
+         */
+        post: operations["create_ticket_api_digital_human_tickets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/token": {
         parameters: {
             query?: never;
@@ -1330,6 +1350,72 @@ export interface components {
              * @description Token of the next page; absent on the last.
              */
             nextPageToken?: string;
+        };
+        /**
+         * TicketAnswer
+         * @description A ticket, which a browser may hold.
+         */
+        TicketAnswer: {
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+            /**
+             * Ticket
+             * @description What its holder shows. It cannot be had again.
+             */
+            ticket: string;
+            /** Ticketid */
+            ticketId: string;
+            /**
+             * Expiresat
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            expiresAt: string;
+            /**
+             * Taskid
+             * @description The only task that it opens.
+             */
+            taskId?: string;
+            /**
+             * Userid
+             * @description Who holds it.
+             */
+            userId?: string;
+            /** Singleuse */
+            singleUse: boolean;
+        };
+        /**
+         * TicketBody
+         * @description What a ticket opens: a task, or the one that its user will create.
+         */
+        TicketBody: {
+            /**
+             * Taskid
+             * @description The only task that it opens; absent: the one that its user creates with it.
+             * @default
+             */
+            taskId: string | null;
+            /**
+             * Userid
+             * @description Who holds it, up to 64 bytes; default: the task's user. Required without `taskId`.
+             * @default
+             */
+            userId: string | null;
+            /**
+             * Expiresinseconds
+             * @description How long it is good for, 10 to 86400; default 900.
+             */
+            expiresInSeconds?: number | null;
+            /**
+             * Singleuse
+             * @description Whether it is good for one request, so that it may stand in an address.
+             * @default false
+             */
+            singleUse: boolean | null;
         };
         /**
          * Timings
@@ -2507,7 +2593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description PERSONA_NOT_FOUND: There is no such persona, DIGITAL_HUMAN_NOT_FOUND: There is no such digital human */
+            /** @description PERSONA_NOT_FOUND: There is no such persona, TASK_NOT_FOUND: There is no such task, DIGITAL_HUMAN_NOT_FOUND: There is no such digital human */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4335,6 +4421,120 @@ export interface operations {
             };
         };
     };
+    create_ticket_api_digital_human_tickets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketAnswer"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create_token_api_token_get: {
         parameters: {
             query: {
@@ -4382,6 +4582,15 @@ export interface operations {
             };
             /** @description PERMISSION_DENIED: The credentials do not allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description TASK_NOT_FOUND: There is no such task */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,10 @@ import { readEvents } from "./sse";
 
 const API = "/api/digital-human";
 const KEY = "parley.key";
+/** What tickets begin with that may be used again. */
+const TICKET = "parley_ticket_";
+/** Accepted beside a ticket, which the gateway does not send back. */
+const SUBPROTOCOL = "parley.v1";
 /** Longer than the gateway waits for a digital human to go on air. */
 const CREATING_MS = 90_000;
 /** A page that is closed, or on a machine that sleeps, pays for no longer. */
@@ -76,12 +80,22 @@ export async function* watch(taskId: string, signal: AbortSignal): AsyncGenerato
   }
 }
 
-/** Returns the address of a line, with the key in its query: a page cannot set headers of a WebSocket. */
-export function socketUrl(query: Record<string, string>): URL {
-  const key = sessionStorage.getItem(KEY);
-  const url = new URL(`${API}/talk?${new URLSearchParams({ ...query, ...(key && { apiKey: key }) })}`, location.href);
+/** Uses the ticket in `#ticket=…` and removes it from the address, which is kept in histories and shared. */
+export function takeTicket(): void {
+  const ticket = new URLSearchParams(location.hash.slice(1)).get("ticket");
+  if (!ticket) return;
+  useKey(ticket);
+  history.replaceState(history.state, "", location.pathname + location.search);
+}
+
+/** Opens a line. A page cannot set headers of a WebSocket: a ticket is a subprotocol, a key stands in the query. */
+export function openSocket(query: Record<string, string>): WebSocket {
+  const key = sessionStorage.getItem(KEY) ?? "";
+  const isTicket = key.startsWith(TICKET);
+  const given = { ...query, ...(key && !isTicket && { apiKey: key }) };
+  const url = new URL(`${API}/talk?${new URLSearchParams(given)}`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  return url;
+  return new WebSocket(url, isTicket ? [SUBPROTOCOL, `parley.ticket.${key}`] : []);
 }
 
 export async function getTranscript(taskId: string): Promise<Blob> {

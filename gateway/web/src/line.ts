@@ -4,7 +4,7 @@
 
 import { backoffMs } from "./backoff";
 import type { ConversationEvent, LineMessage, ReadyData } from "./contract";
-import { Problem, socketUrl } from "./gateway";
+import { openSocket, Problem } from "./gateway";
 import { newId } from "./ids";
 import type { Link } from "./link";
 
@@ -152,7 +152,7 @@ export class Line {
   #connect(): void {
     this.#drop();
     const query = { taskId: this.#taskId, turnDetection: this.#detection, after: String(this.#sequence) };
-    const socket = new WebSocket(socketUrl(query));
+    const socket = openSocket(query);
     this.#socket = socket;
     this.#openedAt = performance.now();
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data as string) as LineMessage);
