@@ -26,6 +26,7 @@ from gateway.middleware.tracing import Traced
 from gateway.routes.callbacks import CallbackRoutes
 from gateway.routes.config import ConfigRoutes, Deployment
 from gateway.routes.history import HistoryRoutes
+from gateway.routes.keys import KeyRoutes
 from gateway.routes.pages import OPENAPI_PATH, Pages
 from gateway.routes.probes import ProbeRoutes
 from gateway.routes.talk import TalkRoutes
@@ -136,6 +137,7 @@ def _routers(
             drain=drain,
         ).router(),
         TicketRoutes(backend=backend).router(),
+        KeyRoutes(backend=backend).router(),
         ViewerRoutes(backend=backend).router(),
         UsageRoutes(backend=backend).router(),
         CallbackRoutes(backend=backend).router(),

@@ -12,6 +12,7 @@ SOCKET = "WEBSOCKET"
 ANY = "*"
 
 _TASKS = "/api/digital-human/tasks"
+_KEYS = "/api/digital-human/keys"
 _TASK = f"{_TASKS}/{{taskId}}"
 
 
@@ -68,6 +69,9 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE", f"{_TASK}/conversation", Clearance.SERVER),
     _route("POST", "/api/v1/audio/speech", Clearance.SERVER),
     _route("GET", "/api/digital-human/usage", Clearance.OPERATOR),
+    _route("POST", _KEYS, Clearance.OPERATOR),
+    _route("GET", _KEYS, Clearance.OPERATOR),
+    _route("DELETE", f"{_KEYS}/{{keyId}}", Clearance.OPERATOR),
     # What concerns all tenants.
     _route("POST", "/api/digital-human/reconcile", Clearance.DEPLOYMENT),
     _route("GET", "/metrics", Clearance.DEPLOYMENT),

@@ -162,6 +162,26 @@ class CreateTaskBody(CallBody):
     )
 
 
+class KeyBody(JsonRequest):
+    """An API key to be made."""
+
+    name: Id = Field(
+        description="What it is for, 1 to 64 bytes.",
+        json_schema_extra=constraints(access_pb2.CreateApiKeyRequest, "name"),
+    )
+    role: Literal["USER", "SERVER", "OPERATOR"] = Field(
+        default="SERVER", description="What it allows, see docs/security.md."
+    )
+    user_id: Id = Field(
+        default="",
+        description="Whose tasks it is limited to: required with USER, absent with others.",
+        json_schema_extra=constraints(access_pb2.CreateApiKeyRequest, "user_id"),
+    )
+    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+        default=None, description="How long it is good for; default: until it is revoked."
+    )
+
+
 class TicketBody(JsonRequest):
     """What a ticket opens: a task, or the one that its user will create."""
 

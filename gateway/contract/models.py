@@ -80,6 +80,40 @@ class TaskList(JsonModel):
     )
 
 
+class ApiKey(JsonModel):
+    """An API key, without its secret."""
+
+    key_id: str
+    name: str
+    role: Literal["USER", "SERVER", "OPERATOR"]
+    user_id: str | None = Field(default=None, description="Whose tasks it is limited to.")
+    create_time: Instant | None = None
+    expire_time: Instant | None = None
+    revoke_time: Instant | None = None
+
+
+class KeyAnswer(ApiKey):
+    """An API key."""
+
+    success: Literal[True] = True
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A new API key."""
+
+    key: str = Field(description="What its holder shows. It cannot be had again.")
+
+
+class KeyList(JsonModel):
+    """API keys, newest first."""
+
+    success: Literal[True] = True
+    keys: list[ApiKey]
+    next_page_token: str | None = Field(
+        default=None, description="Token of the next page; absent on the last."
+    )
+
+
 class TicketAnswer(JsonModel):
     """A ticket, which a browser may hold."""
 

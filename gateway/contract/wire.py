@@ -130,6 +130,33 @@ def from_viewer_token(made: avatar_pb2.CreateViewerTokenResponse) -> models.Toke
     )
 
 
+def from_api_key(key: access_pb2.ApiKey) -> models.ApiKey:
+    """Return an API key."""
+    return models.ApiKey(**_key_members(key))
+
+
+def from_revoked_key(key: access_pb2.ApiKey) -> models.KeyAnswer:
+    """Return an API key as an answer."""
+    return models.KeyAnswer(**_key_members(key))
+
+
+def from_new_key(made: access_pb2.CreateApiKeyResponse) -> models.NewKeyAnswer:
+    """Return a new API key with its secret."""
+    return models.NewKeyAnswer(key=made.secret, **_key_members(made.key))
+
+
+def _key_members(key: access_pb2.ApiKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "role": enum_name(access_pb2.Role, key.role),
+        "user_id": key.user_id or None,
+        "create_time": time_of(key, "create_time"),
+        "expire_time": time_of(key, "expire_time"),
+        "revoke_time": time_of(key, "revoke_time"),
+    }
+
+
 def from_ticket(made: access_pb2.CreateTicketResponse, *, single_use: bool) -> models.TicketAnswer:
     """Return a ticket."""
     return models.TicketAnswer(

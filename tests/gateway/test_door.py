@@ -40,7 +40,7 @@ class Example:
 
     def filled(self, task_id: str) -> dict[str, Any]:
         """Return the arguments of a request about a task."""
-        values = {"taskId": task_id, "turnId": "1", "requestId": REQUEST_ID}
+        values = {"taskId": task_id, "turnId": "1", "requestId": REQUEST_ID, "keyId": "key_1"}
         path = self.path.format(**values)
         body = self.body and {**self.body, **({"taskId": task_id} if self.names_task else {})}
         return {"method": self.method, "url": path, "params": self.params, "json": body}
@@ -80,6 +80,9 @@ EXAMPLES = [
     Example(method="GET", path="/api/v1/audio/voices", names_task=False),
     Example(method="POST", path="/api/v1/audio/speech", body={"input": "Hi."}, names_task=False),
     Example(method="GET", path=f"{API}/usage", names_task=False),
+    Example(method="GET", path=f"{API}/keys", names_task=False),
+    Example(method="POST", path=f"{API}/keys", body={"name": "shop"}, names_task=False),
+    Example(method="DELETE", path=f"{API}/keys/{{keyId}}", names_task=False),
     Example(method="POST", path=f"{API}/reconcile", body={"dryRun": True}, names_task=False),
     Example(method="GET", path="/metrics", names_task=False),
 ]
@@ -355,6 +358,35 @@ async def test_a_server_makes_tickets(house: House) -> None:
         ({"userId": "a" * 65}, "userId"),
     ):
         refused = await make(**body)
+        assert (refused.status_code, refused.json()["violations"][0]["field"]) == (400, name)
+
+
+async def test_an_operator_keeps_the_keys_of_the_tenant(house: House) -> None:
+    operator = await house.acme.key(pb.ROLE_OPERATOR)
+    rival = await house.rival.key(pb.ROLE_OPERATOR)
+    client = house.gateway.client
+    path = f"{API}/keys"
+    body = {"name": "shop", "role": "USER", "userId": "ada", "expiresInDays": 1}
+    made = (await client.post(path, json=body, headers=operator)).json()
+    listed = (await client.get(path, headers=operator)).json()["keys"]
+    assert {name: value for name, value in made.items() if name not in ("key", "success")} in listed
+    assert made["key"] not in str(listed)
+    shown = await client.get(f"{API}/tasks/{house.task_id}", headers=bearer(made["key"]))
+    assert shown.status_code == 200
+    theirs = (await client.get(path, headers=rival)).json()["keys"]
+    assert made["keyId"] not in {key["keyId"] for key in theirs}
+    foreign = await client.delete(f"{path}/{made['keyId']}", headers=rival)
+    assert (foreign.status_code, foreign.json()["reason"]) == (404, "API_KEY_NOT_FOUND")
+    revoked = await client.delete(f"{path}/{made['keyId']}", headers=operator)
+    assert revoked.json()["revokeTime"]
+    for wrong, name in (
+        ({"name": ""}, "name"),
+        ({"name": "x", "role": "USER"}, "userId"),
+        ({"name": "x", "userId": "ada"}, "userId"),
+        ({"name": "x", "role": "ROOT"}, "role"),
+        ({"name": "x", "expiresInDays": 0}, "expiresInDays"),
+    ):
+        refused = await client.post(path, json=wrong, headers=operator)
         assert (refused.status_code, refused.json()["violations"][0]["field"]) == (400, name)
 
 

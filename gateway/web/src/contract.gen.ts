@@ -329,6 +329,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/digital-human/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description Return keys, newest first, those that are revoked or have expired included.
+         */
+        get: operations["list_keys_api_digital_human_keys_get"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description Make a key, and show its secret this once.
+         */
+        post: operations["create_key_api_digital_human_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/digital-human/keys/{keyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description Revoke a key; repeating it is a success. Within seconds, no gateway lets it in.
+         */
+        delete: operations["revoke_key_api_digital_human_keys__keyId__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/token": {
         parameters: {
             query?: never;
@@ -550,6 +594,44 @@ export interface components {
              * @description One of the digital human's actions, see /api/config.
              */
             action: string;
+        };
+        /**
+         * ApiKey
+         * @description An API key, without its secret.
+         */
+        ApiKey: {
+            /** Keyid */
+            keyId: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "USER" | "SERVER" | "OPERATOR";
+            /**
+             * Userid
+             * @description Whose tasks it is limited to.
+             */
+            userId?: string;
+            /**
+             * Createtime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            createTime?: string;
+            /**
+             * Expiretime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            expireTime?: string;
+            /**
+             * Revoketime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            revokeTime?: string;
         };
         /**
          * ConfigAnswer
@@ -839,6 +921,98 @@ export interface components {
             text: string;
         };
         /**
+         * KeyAnswer
+         * @description An API key.
+         */
+        KeyAnswer: {
+            /** Keyid */
+            keyId: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "USER" | "SERVER" | "OPERATOR";
+            /**
+             * Userid
+             * @description Whose tasks it is limited to.
+             */
+            userId?: string;
+            /**
+             * Createtime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            createTime?: string;
+            /**
+             * Expiretime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            expireTime?: string;
+            /**
+             * Revoketime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            revokeTime?: string;
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+        };
+        /**
+         * KeyBody
+         * @description An API key to be made.
+         */
+        KeyBody: {
+            /**
+             * Name
+             * @description What it is for, 1 to 64 bytes.
+             */
+            name: string;
+            /**
+             * Role
+             * @description What it allows, see docs/security.md.
+             * @default SERVER
+             * @enum {string|null}
+             */
+            role: "USER" | "SERVER" | "OPERATOR" | null;
+            /**
+             * Userid
+             * @description Whose tasks it is limited to: required with USER, absent with others.
+             * @default
+             */
+            userId: string | null;
+            /**
+             * Expiresindays
+             * @description How long it is good for; default: until it is revoked.
+             */
+            expiresInDays?: number | null;
+        };
+        /**
+         * KeyList
+         * @description API keys, newest first.
+         */
+        KeyList: {
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+            /** Keys */
+            keys: components["schemas"]["ApiKey"][];
+            /**
+             * Nextpagetoken
+             * @description Token of the next page; absent on the last.
+             */
+            nextPageToken?: string;
+        };
+        /**
          * Ledger
          * @description How much of a reply became sound and was heard, and how that is known.
          */
@@ -990,6 +1164,55 @@ export interface components {
              * @description Milliseconds.
              */
             endMs: number;
+        };
+        /**
+         * NewKeyAnswer
+         * @description A new API key.
+         */
+        NewKeyAnswer: {
+            /** Keyid */
+            keyId: string;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "USER" | "SERVER" | "OPERATOR";
+            /**
+             * Userid
+             * @description Whose tasks it is limited to.
+             */
+            userId?: string;
+            /**
+             * Createtime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            createTime?: string;
+            /**
+             * Expiretime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            expireTime?: string;
+            /**
+             * Revoketime
+             * @description RFC 3339, UTC.
+             * @example 2026-01-31T12:00:00Z
+             */
+            revokeTime?: string;
+            /**
+             * Success
+             * @default true
+             * @enum {boolean}
+             */
+            success: true;
+            /**
+             * Key
+             * @description What its holder shows. It cannot be had again.
+             */
+            key: string;
         };
         /**
          * Persona
@@ -4490,6 +4713,309 @@ export interface operations {
             };
             /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys_api_digital_human_keys_get: {
+        parameters: {
+            query?: {
+                pageSize?: number;
+                pageToken?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key_api_digital_human_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyAnswer"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description MEDIA_TYPE_UNSUPPORTED: The content type is not accepted */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description RATE_LIMITED: Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description INTERNAL: Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEPENDENCY_UNAVAILABLE: A service behind this one does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description DEADLINE_EXCEEDED: The answer took too long */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key_api_digital_human_keys__keyId__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                keyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyAnswer"];
+                };
+            };
+            /** @description INVALID_REQUEST: The request breaks a rule, MALFORMED_MESSAGE: The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description CREDENTIALS_INVALID: Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PERMISSION_DENIED: The credentials do not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description API_KEY_NOT_FOUND: There is no such API key */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description PAYLOAD_TOO_LARGE: The request is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
