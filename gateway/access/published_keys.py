@@ -43,8 +43,12 @@ class PublishedKeys:
         self._asking = asyncio.Lock()
 
     async def current(self) -> KeySet:
-        """Return the keys; raises ServiceError DEPENDENCY_UNAVAILABLE when there are none."""
-        await self._refresh(PAUSE_S if self._keys is None else FRESH_S)
+        """Return the keys; raises ServiceError DEPENDENCY_UNAVAILABLE when there are none.
+
+        While newer ones are asked for, those that there are serve on.
+        """
+        if self._keys is None or (self._age_s >= FRESH_S and not self._asking.locked()):
+            await self._ask_again()
         if self._keys is None:
             raise ServiceError(
                 Reason.DEPENDENCY_UNAVAILABLE, "Users' tokens cannot be checked at the moment."
@@ -55,12 +59,17 @@ class PublishedKeys:
         """Return the keys, asked for anew if none of them has the id."""
         keys = await self.current()
         if all(key.kid != kid for key in keys):
-            await self._refresh(PAUSE_S)
+            await self._ask_again()
         return await self.current()
 
-    async def _refresh(self, after_s: float) -> None:
+    @property
+    def _age_s(self) -> float:
+        return self._clock() - self._asked_at
+
+    async def _ask_again(self) -> None:
+        """Ask for the keys, unless somebody has just done so."""
         async with self._asking:
-            if self._clock() - self._asked_at < after_s:
+            if self._age_s < PAUSE_S:
                 return
             self._asked_at = self._clock()
             try:

@@ -126,6 +126,7 @@ async def running(
         retention = Retention(
             replica_id=replica.replica_id,
             journal=journal,
+            credentials=storage.credentials,
             clock=clock,
             keeping=_keeping(settings),
         )

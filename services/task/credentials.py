@@ -72,6 +72,9 @@ class Credentials(Protocol):
     async def add_ticket(self, ticket: Ticket, digest: bytes) -> None:
         """Add a ticket."""
 
+    async def forget_expired(self) -> None:
+        """Delete the tickets that have expired."""
+
     async def redeem(self, digest: bytes) -> Ticket:
         """Use up a single-use ticket."""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.task.credentials import Credentials
 from services.task.ports import Journal
 from services.task.tasks import Clock
 
@@ -32,10 +33,17 @@ class Retention:
     """Removes in small steps what is too old."""
 
     def __init__(
-        self, *, replica_id: str, journal: Journal, clock: Clock, keeping: Keeping
+        self,
+        *,
+        replica_id: str,
+        journal: Journal,
+        credentials: Credentials,
+        clock: Clock,
+        keeping: Keeping,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
+        self._credentials = credentials
         self._clock = clock
         self._keeping = keeping
 
@@ -53,6 +61,7 @@ class Retention:
 
     async def remove(self) -> None:
         """Remove all that is too old."""
+        await self._credentials.forget_expired()
         now = self._clock()
         kept = [each for each in (self._keeping.conversations, self._keeping.tasks) if each]
         if kept:

@@ -1,5 +1,6 @@
 """Users' tokens are believed as the settings say, whatever a token says of itself."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -135,9 +136,14 @@ class Provider:
         self.keys: list[Any] = [RSA]
         self.asked = 0
         self.now = 0.0
+        self.begun = asyncio.Event()
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def read(self) -> bytes:
         self.asked += 1
+        self.begun.set()
+        await self.answering.wait()
         if not self.keys:
             raise OSError("away")
         return published(*self.keys)
@@ -167,6 +173,21 @@ async def test_known_keys_serve_on_while_the_provider_is_away() -> None:
     provider.now = 1000
     await by.read(token())
     assert provider.asked == 2
+
+
+async def test_nobody_waits_for_newer_keys_while_there_are_some() -> None:
+    provider = Provider()
+    by = provider.users()
+    await by.read(token())
+    provider.begun.clear()
+    provider.answering.clear()
+    provider.now = 1000
+    first = asyncio.create_task(by.read(token()))
+    await provider.begun.wait()
+    await by.read(token())
+    assert not first.done()
+    provider.answering.set()
+    await first
 
 
 async def test_without_any_keys_it_is_an_outage() -> None:

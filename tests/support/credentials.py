@@ -47,6 +47,9 @@ class MemoryCredentials:
         """Add a ticket."""
         self._tickets[digest] = ticket
 
+    async def forget_expired(self) -> None:
+        """Do nothing: none expires."""
+
     async def redeem(self, digest: bytes) -> Ticket:
         """Use up a single-use ticket."""
         ticket = self._tickets.get(digest)

@@ -1,7 +1,7 @@
 """Keeps credentials in the journal's database."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -9,9 +9,6 @@ from services.task.credentials import ApiKey, Role, Ticket
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.tasks import Clock
-
-KEPT_AFTER_END = timedelta(days=1)
-"""How long tickets are kept that have expired."""
 
 # Sorts after every key id.
 _AFTER_ALL = "~"
@@ -104,13 +101,9 @@ class SqlCredentials:
         return await self._database.read(work)
 
     async def add_ticket(self, ticket: Ticket, digest: bytes) -> None:
-        """Add a ticket, and forget those that expired long ago."""
+        """Add a ticket."""
 
         async def work(transaction: Transaction) -> None:
-            await transaction.execute(
-                "DELETE FROM tickets WHERE expire_time < $1",
-                to_micros(self._clock() - KEPT_AFTER_END),
-            )
             await transaction.execute(
                 "INSERT INTO tickets (ticket_id, digest, tenant_id, user_id, task_id,"
                 " is_single_use, expire_time) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -121,6 +114,16 @@ class SqlCredentials:
                 ticket.task_id,
                 int(ticket.is_single_use),
                 to_micros(ticket.expire_time),
+            )
+
+        await self._database.transact(work)
+
+    async def forget_expired(self) -> None:
+        """Delete the tickets that have expired."""
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.execute(
+                "DELETE FROM tickets WHERE expire_time < $1", to_micros(self._clock())
             )
 
         await self._database.transact(work)

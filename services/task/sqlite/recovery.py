@@ -18,6 +18,8 @@ TABLES: Mapping[str, str] = {
     "requests": "request_id",
     "usage_days": "user_id, day",
     "provider_usage": "task_id, day, user_id, currency",
+    "api_keys": "key_id",
+    "tickets": "ticket_id",
     "timeline": "rowid",
 }
 
