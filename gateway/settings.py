@@ -1,6 +1,7 @@
 """The gateway's settings, read from GATEWAY_* environment variables."""
 
 from ipaddress import ip_network
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -9,6 +10,7 @@ from gateway.access.users import ALGORITHMS, TokenRules
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
 from gateway.server.limits import ConnectionLimits
+from services.runtime.proxies import is_outside
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import (
     Host,
@@ -164,7 +166,13 @@ class GatewaySettings(ProcessSettings):
     @field_validator("jwks")
     @classmethod
     def _check_jwks(cls, jwks: str) -> str:
-        return check_url(jwks, "http", "https") if "://" in jwks else jwks
+        if "://" not in jwks:
+            return jwks
+        url = check_url(jwks, "http", "https")
+        # Whoever could change the keys on their way could sign anything.
+        if url.startswith("http:") and is_outside(urlsplit(url).hostname or ""):
+            raise ValueError("must be https outside of the own network")
+        return url
 
     @field_validator("jwt_issuer", "jwt_audience")
     @classmethod

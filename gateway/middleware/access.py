@@ -66,8 +66,10 @@ class Guard:
             return
         with ExitStack() as admitted:
             try:
-                principal = await self._principal(scope)
+                needed = _needed(scope)
+                principal = await self._principal(scope, needed)
                 admitted.enter_context(self._counted(scope, principal))
+                principal.require(needed)
             except ServiceError as error:
                 if scope["type"] == "websocket":
                     await refuse(error, scope, send)
@@ -78,19 +80,15 @@ class Guard:
             admitted.enter_context(acting_as(principal))
             await self._app(scope, receive, send)
 
-    async def _principal(self, scope: Scope) -> Principal:
-        """Return who calls; raises ServiceError unless the route may be called."""
+    async def _principal(self, scope: Scope, needed: Clearance) -> Principal:
+        """Return who calls; raises ServiceError for bad credentials where some are needed."""
         address = _address(scope)
         if self._rules.is_open:
             self._require_local(Headers(scope=scope))
             return Principal(credential_id=address, actor="", role=Role.OPERATOR)
-        method = SOCKET if scope["type"] == "websocket" else scope["method"]
-        needed = needed_for(method, scope["path"])
         if needed is Clearance.NONE:
             return Principal(credential_id=address, actor="", role=Role.USER)
-        principal = await self._authenticator.principal(presented(scope), address)
-        principal.require(needed)
-        return principal
+        return await self._authenticator.principal(presented(scope), address)
 
     def _counted(self, scope: Scope, principal: Principal) -> AbstractContextManager[None]:
         """Count a request, and return its place among what goes on at once.
@@ -123,6 +121,12 @@ class Guard:
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
             )
+
+
+def _needed(scope: Scope) -> Clearance:
+    """Return what a request demands of its caller."""
+    method = SOCKET if scope["type"] == "websocket" else scope["method"]
+    return needed_for(method, scope["path"])
 
 
 def caller_of(scope: Scope) -> str:

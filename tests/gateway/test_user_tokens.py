@@ -19,6 +19,7 @@ from services.runtime.reasons import Reason
 from services.runtime.settings import SettingsError, load
 from tests.support.access import bearer
 from tests.support.gateway import running_gateway
+from tests.support.vendor import Answer, scripted_vendor
 
 NOW = 1_800_000_000
 RULES = TokenRules(
@@ -198,6 +199,35 @@ async def test_without_any_keys_it_is_an_outage() -> None:
     assert caught.value.reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "is_good"),
+    [
+        (200, published(RSA), True),
+        (200, b'{"keys": []}', False),
+        (200, b"<html>", False),
+        (200, b" " * 300_000 + published(RSA), False),
+        (302, published(RSA), False),
+        (500, published(RSA), False),
+    ],
+    ids=["good", "none", "page", "large", "elsewhere", "broken"],
+)
+async def test_keys_are_fetched(status: int, body: bytes, is_good: bool) -> None:
+    async def accept(answer: Answer) -> None:
+        await answer.whole(status, "application/json", body)
+
+    async with (
+        scripted_vendor(accept) as provider,
+        published_keys(f"{provider.base_url}/jwks.json") as keys,
+    ):
+        by = SignedUsers(rules=RULES, keys=keys, now=lambda: NOW)
+        if is_good:
+            await by.read(token())
+            return
+        with pytest.raises(ServiceError) as caught:
+            await by.read(token())
+    assert caught.value.reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
 @pytest.fixture
 async def of_file(tmp_path: Path) -> AsyncIterator[SignedUsers]:
     path = tmp_path / "jwks.json"
@@ -233,6 +263,7 @@ async def test_a_users_token_opens_the_users_own_tasks(of_file: SignedUsers) -> 
         ("GATEWAY_JWT_ALGORITHMS", "HS256"),
         ("GATEWAY_JWT_ALGORITHMS", "none"),
         ("GATEWAY_JWKS", "ftp://id.example/jwks"),
+        ("GATEWAY_JWKS", "http://id.example/jwks"),
     ],
 )
 def test_settings_that_would_believe_anybody_are_refused(
