@@ -42,13 +42,18 @@ class Authenticator:
     """Finds out who calls. Whatever is wrong with a credential, the answer is the same."""
 
     def __init__(
-        self, *, keys: Sequence[str], directory: Directory, users: Users | None = None
+        self,
+        *,
+        keys: Sequence[str],
+        directory: Directory,
+        users: Users | None = None,
+        failures: RateLimit | None = None,
     ) -> None:
         """`keys` are those of the settings: an operator's of the default tenant."""
         self._keys = [_digest(key) for key in keys]
         self._directory = directory
         self._users = users
-        self._failures = RateLimit(FAILURES_PER_SECOND)
+        self._failures = failures or RateLimit(FAILURES_PER_SECOND)
 
     async def principal(self, credential: str, address: str) -> Principal:
         """Return who holds a credential; raises ServiceError."""
