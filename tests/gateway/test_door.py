@@ -416,3 +416,37 @@ async def test_requests_are_counted_by_principal() -> None:
         while (await gateway.client.get(path, headers=one)).status_code != 429:
             pass
         assert (await gateway.client.get(path, headers=other)).status_code == 200
+
+
+async def test_keys_are_rotated_under_load_without_a_failed_call(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.backend.directory.REMEMBERED_S", 0.0)
+    made = [await house.acme.new_key(pb.ROLE_SERVER)]
+    statuses: list[int] = []
+    used: dict[int, str] = {}
+    rotated, moved = asyncio.Event(), asyncio.Condition()
+
+    async def client(number: int) -> None:
+        while not rotated.is_set():
+            key = made[-1]
+            statuses.append(await house.status(EXAMPLES[1], bearer(key.secret)))
+            async with moved:
+                used[number] = key.key.key_id
+                moved.notify_all()
+
+    def all_use_the_newest() -> bool:
+        return list(used.values()) == [made[-1].key.key_id] * 4
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(4):
+            group.create_task(client(number))
+        for _ in range(5):
+            old = made[-1].key.key_id
+            made.append(await house.acme.new_key(pb.ROLE_SERVER))
+            async with moved, asyncio.timeout(60):
+                await moved.wait_for(all_use_the_newest)
+            await house.acme.revoke(old)
+        rotated.set()
+    assert set(statuses) == {200}
+    assert await house.status(EXAMPLES[1], bearer(made[0].secret)) == 401
