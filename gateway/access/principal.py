@@ -6,8 +6,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from services.runtime.caller import DEFAULT_TENANT, Caller, acting_for
-from services.runtime.errors import ServiceError
+from services.runtime.caller import (
+    DEFAULT_TENANT,
+    TENANT_HEADER,
+    Caller,
+    acting_for,
+    check_tenant_id,
+)
+from services.runtime.errors import ServiceError, invalid
 from services.runtime.reasons import Reason
 
 
@@ -63,6 +69,19 @@ class Principal:
                 return Clearance.DEPLOYMENT
             case Role.OPERATOR:
                 return Clearance.OPERATOR
+
+    def of_tenant(self, tenant_id: str) -> "Principal":
+        """Return an operator of a tenant, which an operator of the deployment may become.
+
+        Raises ServiceError.
+        """
+        try:
+            check_tenant_id(tenant_id)
+        except ValueError as broken:
+            raise invalid(TENANT_HEADER, "pattern", str(broken)) from None
+        if tenant_id != self.tenant_id:
+            self.require(Clearance.DEPLOYMENT)
+        return replace(self, tenant_id=tenant_id)
 
     def require(self, needed: Clearance) -> None:
         """Raise ServiceError PERMISSION_DENIED if a route demands more."""

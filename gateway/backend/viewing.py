@@ -75,6 +75,12 @@ def _shows(task: pb.Task, wanted: View) -> bool:
     """Return whether a live task is what a viewer wants to see."""
     return (
         task.state in LIVE_STATES
-        and wanted.room_id in ("", task.room_id)
-        and wanted.stream_id in ("", task.stream_id)
+        and _is(task.room_id, wanted.room_id)
+        and _is(task.stream_id, wanted.stream_id)
     )
+
+
+def _is(name: str, wanted: str) -> bool:
+    """Return whether a room or stream is wanted; requests may leave out how a tenant's begin."""
+    beginning = f"t__{current_principal().tenant_id}__"
+    return wanted in ("", name, name.removeprefix(beginning))

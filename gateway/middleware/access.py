@@ -17,6 +17,7 @@ from gateway.contract.problems import problem_response
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
 from gateway.server.sockets import refuse
+from services.runtime.caller import TENANT_HEADER
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -85,10 +86,11 @@ class Guard:
         address = _address(scope)
         if self._rules.is_open:
             self._require_local(Headers(scope=scope))
-            return Principal(credential_id=address, actor="", role=Role.OPERATOR)
+            operator = Principal(credential_id=address, actor="", role=Role.OPERATOR)
+            return _named(scope, operator)
         if needed is Clearance.NONE:
             return Principal(credential_id=address, actor="", role=Role.USER)
-        return await self._authenticator.principal(presented(scope), address)
+        return _named(scope, await self._authenticator.principal(presented(scope), address))
 
     def _counted(self, scope: Scope, principal: Principal) -> AbstractContextManager[None]:
         """Count a request, and return its place among what goes on at once.
@@ -121,6 +123,12 @@ class Guard:
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
             )
+
+
+def _named(scope: Scope, principal: Principal) -> Principal:
+    """Return the principal, of the tenant that its request names; raises ServiceError."""
+    tenant_id = Headers(scope=scope).get(TENANT_HEADER)
+    return principal if tenant_id is None else principal.of_tenant(tenant_id)
 
 
 def _needed(scope: Scope) -> Clearance:

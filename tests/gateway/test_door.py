@@ -390,6 +390,31 @@ async def test_an_operator_keeps_the_keys_of_the_tenant(house: House) -> None:
         assert (refused.status_code, refused.json()["violations"][0]["field"]) == (400, name)
 
 
+async def test_the_deployments_operator_may_act_for_a_tenant(house: House) -> None:
+    default = Issuer(access=house.acme.access, tenant_id="default")
+    path = f"{API}/tasks/{house.task_id}"
+
+    async def ask(headers: dict[str, str], tenant_id: str) -> int:
+        named = headers | {"parley-tenant": tenant_id}
+        return (await house.gateway.client.get(path, headers=named)).status_code
+
+    operator = await default.key(pb.ROLE_OPERATOR)
+    assert [await ask(operator, each) for each in ("acme", "rival", "default", "No")] == [
+        200,
+        404,
+        404,
+        400,
+    ]
+    # Who is of a tenant stays of it, and so does whoever else is of the default one.
+    for headers in (
+        await default.key(pb.ROLE_SERVER),
+        await house.rival.key(pb.ROLE_OPERATOR),
+        bearer(await house.rival.ticket(user_id="ada")),
+    ):
+        assert await ask(headers, "acme") == 403
+    assert await ask(await house.acme.key(pb.ROLE_USER, user_id="bob"), "acme") == 404
+
+
 async def test_users_watch_their_own_rooms_and_publish_nothing(house: House) -> None:
     ada = await house.acme.key(pb.ROLE_USER, user_id="ada")
     client = house.gateway.client
@@ -402,6 +427,10 @@ async def test_users_watch_their_own_rooms_and_publish_nothing(house: House) -> 
     assert house.gateway.avatars.tokens[-1].stream_id == "stream_1"
     assert await ask(roomId="room_1", streamId="other") == (404, "TASK_NOT_FOUND")
     assert await ask() == (400, "INVALID_REQUEST")
+    named = {"roomId": "t__acme__hall", "streamId": "t__acme__stage", "greeting": ""}
+    await client.post(f"{API}/create-task", json=named, headers=ada)
+    assert await ask(roomId="hall", streamId="stage") == (200, "")
+    assert house.gateway.avatars.tokens[-1].room_id == "t__acme__hall"
     assert await ask(roomId="room_1", publish="mine") == (403, "PERMISSION_DENIED")
 
 
