@@ -1,7 +1,6 @@
 """What is recognised of one utterance while it is being spoken."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -69,7 +68,7 @@ def hear(
 class RepeatedHearing:
     """By a recogniser that hears whole recordings: now and then all of the utterance so far.
 
-    `clock` gives the seconds in which the audio comes.
+    `clock` gives the seconds in which the audio comes, by default those of the loop.
     """
 
     detects_turn_ends = False
@@ -80,14 +79,14 @@ class RepeatedHearing:
         on_hypothesis: OnHypothesis,
         *,
         first_s: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._recognise = recognise
         self._first_s = first_s
         self._on_hypothesis = on_hypothesis
-        self._clock = clock
+        self._clock = clock or asyncio.get_running_loop().time
         self._audio = bytearray()
-        self._began_at = self._free_at = clock()
+        self._began_at = self._free_at = self._clock()
         self._heard_s = 0.0
         self._glance: asyncio.Task[None] | None = None
         self._paused: asyncio.Task[Transcript] | None = None
