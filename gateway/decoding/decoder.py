@@ -14,9 +14,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from gateway.contract.problems import refused
-from gateway.decoding.fair_slots import FairSlots
 from gateway.decoding.refusal import Fault
 from services.runtime.errors import ServiceError
+from services.runtime.fair_slots import FairSlots
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason
 

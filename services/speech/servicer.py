@@ -1,6 +1,7 @@
 """The speech service's contract on top of its conversations and stages."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias, TypeVar, assert_never
 
@@ -9,6 +10,7 @@ import grpc
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
 from services.runtime.errors import invalid, refused
+from services.runtime.flow import in_flow
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
@@ -71,23 +73,10 @@ class SpeechServicer(SpeechServiceServicer):
     async def Converse(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
     ) -> None:
-        """Hold a conversation; this coroutine is the stream's only writer."""
+        """Hold a conversation."""
         setup = (await take_setup(requests)).setup
-        async with self._streams.opened(setup) as stream:
-            await context.write(pb.ConverseResponse(ready=stream.ready))
-            reading = asyncio.create_task(stream.read(after_setup(requests)))
-            try:
-                for event in stream.backlog:
-                    await context.write(pb.ConverseResponse(event=event))
-                async with closing(stream.listener.items()) as items:
-                    async for item in items:
-                        await context.write(_to_response(item))
-            except asyncio.CancelledError:
-                stream.cancel()
-                raise
-            finally:
-                reading.cancel()
-                await asyncio.wait({reading})
+        with in_flow(setup.task_id or uuid.uuid4().hex):
+            await self._converse(setup, requests, context)
 
     async def Transcribe(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[pb.TranscribeRequest], context: Context
@@ -147,6 +136,29 @@ class SpeechServicer(SpeechServiceServicer):
         return pb.ListVoicesResponse(
             voices=[to_voice(voice) for voice in page], next_page_token=next_page_token
         )
+
+    async def _converse(
+        self,
+        setup: pb.ConverseSetup,
+        requests: AsyncIterator[pb.ConverseRequest],
+        context: Context,
+    ) -> None:
+        """Hold a conversation; this coroutine is the stream's only writer."""
+        async with self._streams.opened(setup) as stream:
+            await context.write(pb.ConverseResponse(ready=stream.ready))
+            reading = asyncio.create_task(stream.read(after_setup(requests)))
+            try:
+                for event in stream.backlog:
+                    await context.write(pb.ConverseResponse(event=event))
+                async with closing(stream.listener.items()) as items:
+                    async for item in items:
+                        await context.write(_to_response(item))
+            except asyncio.CancelledError:
+                stream.cancel()
+                raise
+            finally:
+                reading.cancel()
+                await asyncio.wait({reading})
 
     def _check_language(self, language_code: str) -> None:
         """Refuse a language that no persona speaks."""
