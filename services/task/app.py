@@ -13,6 +13,7 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.tenants import read_tenants
 from services.task.access.servicer import AccessServicer
 from services.task.ends import Ends
 from services.task.health import report_health
@@ -53,8 +54,10 @@ async def running(
 ) -> AsyncIterator[Serving]:
     """Serve tasks while the block is open; what an earlier process left behind is fixed first.
 
-    Raises DatabaseError, or OSError when the address is taken.
+    Raises DatabaseError, SettingsError for a faulty file of tenants, or OSError when the address is
+    taken.
     """
+    tenants = read_tenants(settings.tenants_file)
     steady = steady or SteadyClock()
     clock = _clock(steady)
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
@@ -117,6 +120,7 @@ async def running(
             notifier=storage.notifier,
             clock=clock,
             durations=_durations(settings),
+            tenants=tenants,
             presence=presence,
             ends=ends,
             reconciler=reconciler,
@@ -188,8 +192,9 @@ def _days(number: int) -> timedelta | None:
 
 def _durations(settings: TaskSettings) -> Durations:
     return Durations(
-        longest=timedelta(seconds=settings.max_duration_s),
-        longest_idle=timedelta(seconds=settings.max_idle_duration_s),
+        usual=timedelta(seconds=settings.max_duration_s),
+        usual_idle=timedelta(seconds=settings.max_idle_duration_s),
+        longest=timedelta(seconds=settings.longest_duration_s),
     )
 
 

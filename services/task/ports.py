@@ -175,7 +175,7 @@ class Journal(Protocol):
         A task that is recorded already is returned as it is now. A new one is recorded under its
         `first_lease`, which the replica holds, and with what is left of its user's budget;
         `call_facts` is what is known of its call, encoded. Raises ServiceError: REQUEST_ID_REUSED,
-        QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
+        CAPACITY_EXCEEDED, QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:

@@ -59,7 +59,7 @@ def test_whoever_comes_back_as_told_finds_room(users: int) -> None:
 @pytest.mark.parametrize(
     ("full", "reason"),
     [
-        (Storm(name="tasks", visits=burst(200), max_running=100), Reason.QUOTA_EXCEEDED),
+        (Storm(name="tasks", visits=burst(200), max_running=100), Reason.CAPACITY_EXCEEDED),
         (Storm(name="avatars", visits=burst(200), capacity=100), Reason.AVATAR_CAPACITY_EXCEEDED),
     ],
 )

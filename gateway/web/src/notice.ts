@@ -6,6 +6,7 @@ import { isKey, t, type Key } from "./language";
 
 const BUSY = new Set([
   "QUOTA_EXCEEDED",
+  "CAPACITY_EXCEEDED",
   "AVATAR_CAPACITY_EXCEEDED",
   "CLOUD_BUSY",
   "CLOUD_NO_CAPACITY",

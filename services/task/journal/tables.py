@@ -100,14 +100,14 @@ async def check_stream(transaction: Transaction, task: Task) -> None:
 
 
 async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> None:
-    """Raise ServiceError with QUOTA_EXCEEDED if no more tasks may run.
+    """Raise ServiceError if no more tasks may run: CAPACITY_EXCEEDED in all, or QUOTA_EXCEEDED.
 
     A user with too many tasks is told when the first of them ends at the latest.
     """
     running = await _count(transaction, IS_LIVE)
     if running >= quota.running:
         raise ServiceError(
-            Reason.QUOTA_EXCEEDED, f"{running} tasks are running, no more are allowed"
+            Reason.CAPACITY_EXCEEDED, f"{running} tasks are running, no more are allowed"
         )
     if not task.user_id:
         return

@@ -12,6 +12,9 @@ import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.caller import Caller, current_caller, to_metadata
+from services.runtime.errors import from_status
+from services.runtime.reasons import Reason
+from services.runtime.tenants import TenantQuota, Tenants
 from services.speech.embedded.worker import Worker, open_worker
 from services.speech.ports import (
     ChatItem,
@@ -30,8 +33,10 @@ from tests.support.speech import (
     SpeechRig,
     Talk,
     audio,
+    say,
     setup,
     speech_rig,
+    text,
     voiced,
 )
 
@@ -194,3 +199,26 @@ async def test_from_the_first_word_to_the_last_no_stage_lets_others_pass_twice()
         assert len(engine.passed_by) >= QUESTIONS
         assert max(engine.passed_by) <= 1
         assert engine.served.count(GREEDY) > engine.served.count(MODEST)
+
+
+async def test_a_tenant_that_asks_too_much_is_told_when_to_ask_again() -> None:
+    script = Script(tenants=Tenants(by_id={GREEDY: TenantQuota(questions_per_minute=1)}))
+    async with speech_rig(script) as rig:
+        async with talking(rig, GREEDY) as first, talking(rig, GREEDY) as second:
+            await first.send(text("Is it one?"))
+            await first.until("turn_finished")
+            await second.send(text("Or is it two?"))
+            await second.until("turn_failed")
+            # The application speaks as before.
+            await second.send(say("We will be back in a minute."))
+            await second.until("turn_finished")
+        async with talking(rig, MODEST) as talk:
+            for _ in range(2):
+                await talk.send(text("And is it two?"))
+                await talk.until("turn_finished")
+        assert len(rig.chat.prompts) == 3
+    error = from_status(second.last("turn_failed").status)
+    assert error is not None
+    assert error.reason is Reason.TALK_RATE_EXCEEDED
+    assert error.retry_after_s
+    assert second.events[0].turn_started.user_text == "Or is it two?"
