@@ -30,6 +30,7 @@ from services.runtime.settings import SettingsError
 from services.runtime.tables import StrictTable, place_of, rule_of, unknown
 
 MICROS = 1_000_000
+"""Costs are counted in millionths of their currency."""
 
 _DEFAULTS = "defaults"
 _TENANTS = "tenants."
@@ -59,16 +60,6 @@ class TenantQuota(StrictTable):
     questions_per_minute: int | None = Field(None, ge=0, le=10_000)
 
     @property
-    def seconds_per_day(self) -> int | None:
-        """The seconds of tasks in a day."""
-        return None if self.minutes_per_day is None else 60 * self.minutes_per_day
-
-    @property
-    def cost_micros_per_day(self) -> int | None:
-        """What providers may cost in a day, in millionths of the currency."""
-        return None if self.cost_per_day is None else round(MICROS * self.cost_per_day)
-
-    @property
     def is_daily(self) -> bool:
         """Whether anything is limited by the day."""
         return self.minutes_per_day is not None or self.cost_per_day is not None
@@ -90,6 +81,11 @@ class Tenants:
 
     default: TenantQuota = field(default_factory=TenantQuota)
     by_id: Mapping[str, TenantQuota] = field(default_factory=dict)
+
+    @property
+    def are_daily(self) -> bool:
+        """Whether anything of any tenant is limited by the day."""
+        return any(each.is_daily for each in (self.default, *self.by_id.values()))
 
     def quota_of(self, tenant_id: str) -> TenantQuota:
         """Return what a tenant may use."""

@@ -13,7 +13,7 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
-from services.runtime.tenants import read_tenants
+from services.runtime.tenants import Tenants, read_tenants
 from services.task.access.servicer import AccessServicer
 from services.task.ends import Ends
 from services.task.health import report_health
@@ -82,7 +82,7 @@ async def running(
             notifier=storage.notifier,
             jobs=jobs,
         )
-        quota = _quota(settings)
+        quota = _quota(settings, tenants)
         lifecycle = LifeCycle(
             journal=journal,
             state_machine=state_machine,
@@ -111,6 +111,7 @@ async def running(
             journal=journal,
             end=lifecycle.end,
             budget=quota.budget,
+            tenants=tenants,
             clock=clock,
         )
         presence = Presence(journal, clock)
@@ -165,11 +166,12 @@ def _pace(settings: TaskSettings) -> Pace:
     )
 
 
-def _quota(settings: TaskSettings) -> Quota:
+def _quota(settings: TaskSettings, tenants: Tenants) -> Quota:
     return Quota(
         running=settings.max_running,
         running_per_user=settings.max_running_per_user,
         budget=_budget(settings),
+        tenants=tenants,
     )
 
 

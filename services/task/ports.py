@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from services.runtime.caller import DEFAULT_TENANT, Caller
+from services.runtime.tenants import NO_QUOTAS, Tenants
 from services.task.conversation import (
     Conversation,
     ConversationEvent,
@@ -17,7 +18,15 @@ from services.task.conversation import (
 )
 from services.task.credentials import Credentials
 from services.task.tasks import Task, TaskState
-from services.task.usage import Budget, Overspent, Position, UsageFilter, UsageRow, Window
+from services.task.usage import (
+    Budget,
+    Overspent,
+    Position,
+    Spending,
+    UsageFilter,
+    UsageRow,
+    Window,
+)
 
 REQUEST_LIFE = timedelta(hours=24)
 """How long a call may be repeated with its request id."""
@@ -82,11 +91,15 @@ LONGEST_WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many tasks may be live at once, in total and per named user, and what they may cost."""
+    """How many tasks may be live at once, in total and per named user, and what they may cost.
+
+    `tenants` says the same of each tenant.
+    """
 
     running: int
     running_per_user: int
     budget: Budget | None = None
+    tenants: Tenants = NO_QUOTAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +369,9 @@ class Journal(Protocol):
 
     async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
         """Return the live tasks of a period, of all tenants, whose users are over their budgets."""
+
+    async def spending(self, tenant_ids: Collection[str], day: Window) -> Mapping[str, Spending]:
+        """Return what each of some tenants has used of a day."""
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

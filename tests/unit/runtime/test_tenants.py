@@ -17,7 +17,7 @@ def read(folder: Path, text: str) -> Tenants:
 def test_without_a_file_nobody_has_a_quota() -> None:
     assert read_tenants(None) is NO_QUOTAS
     assert NO_QUOTAS.quota_of("acme") == TenantQuota()
-    assert not NO_QUOTAS.quota_of("acme").is_daily
+    assert not NO_QUOTAS.are_daily
 
 
 def test_a_tenant_has_the_defaults_except_for_what_it_names(tmp_path: Path) -> None:
@@ -35,10 +35,11 @@ def test_a_tenant_has_the_defaults_except_for_what_it_names(tmp_path: Path) -> N
         """,
     )
     acme = tenants.quota_of("acme")
-    assert (acme.live_tasks, acme.seconds_per_day) == (100, 600)
-    assert (acme.cost_micros_per_day, acme.currency) == (2_500_000, "USD")
+    assert (acme.live_tasks, acme.minutes_per_day) == (100, 10)
+    assert (acme.cost_per_day, acme.currency) == (2.5, "USD")
     assert tenants.quota_of("other").live_tasks == 2
-    assert tenants.quota_of("other").cost_micros_per_day is None
+    assert tenants.quota_of("other").cost_per_day is None
+    assert tenants.are_daily
 
 
 @pytest.mark.parametrize(
