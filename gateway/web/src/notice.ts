@@ -12,6 +12,7 @@ const BUSY = new Set([
   "CLOUD_NO_CAPACITY",
   "CLOUD_RATE_LIMITED",
   "RATE_LIMITED",
+  "TALK_RATE_EXCEEDED",
 ]);
 
 /** Notices that no longer apply when the next turn begins. */
