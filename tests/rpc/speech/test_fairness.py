@@ -52,30 +52,32 @@ class Engine:
         self._worker = worker
         self._work_s = work_s
         self.gate = threading.Event()
+        self.asked = 0
         self.served: list[str] = []
         """The tenants whose calls began, in order."""
-        self.waiting = 0
         self.passed_by: list[int] = []
         """How many calls of others began while each call of the modest one waited."""
 
     async def work(self) -> None:
         """Wait for a turn, and for the gate."""
         tenant = current_caller().tenant_id
+        turn = self._worker.submit(self._serve, tenant)
+        self.asked += 1
         known = len(self.served)
-        self.waiting += 1
-        await self._worker.run(self._serve, tenant, known)
-
-    def _serve(self, tenant: str, known: int) -> None:
-        self.waiting -= 1
+        place = await asyncio.wrap_future(turn)
         if tenant == MODEST:
-            self.passed_by.append(len(self.served) - known)
+            self.passed_by.append(place - known)
+
+    def _serve(self, tenant: str) -> int:
         self.served.append(tenant)
+        place = len(self.served) - 1
         assert self.gate.wait(60)
         time.sleep(self._work_s)
+        return place
 
-    async def until(self, served: int, waiting: int = 0) -> None:
-        """Wait until so many calls have begun, and so many wait."""
-        while len(self.served) < served or self.waiting < waiting:  # noqa: ASYNC110  # two threads
+    async def until(self, *, asked: int = 0, served: int = 0) -> None:
+        """Wait until so many calls were made, and so many have begun."""
+        while self.asked < asked or len(self.served) < served:  # noqa: ASYNC110  # two threads
             await asyncio.sleep(0.005)
 
 
@@ -164,10 +166,10 @@ async def test_the_modest_one_is_next_behind_whatever_runs(stage: Stage) -> None
                 other.gate.set()
         for _ in range(SOCKETS):
             await speak(await sockets.enter_async_context(talking(rig, GREEDY)))
-        await engine.until(served=1, waiting=SOCKETS - 1)
+        await engine.until(asked=SOCKETS, served=1)
         modest = await sockets.enter_async_context(talking(rig, MODEST))
         await speak(modest)
-        await engine.until(served=1, waiting=SOCKETS)
+        await engine.until(asked=SOCKETS + 1)
         engine.gate.set()
         await modest.until("turn_finished")
     assert engine.served[:2] == [GREEDY, MODEST]
@@ -189,13 +191,13 @@ async def test_from_the_first_word_to_the_last_no_stage_lets_others_pass_twice()
         async with talking(rig, MODEST) as modest:
             for _ in range(QUESTIONS):
                 busy = engines[chance.choice(list(Stage))]
-                await busy.until(len(busy.served) + chance.randrange(1, SOCKETS))
+                await busy.until(served=len(busy.served) + chance.randrange(1, SOCKETS))
                 await speak(modest)
                 await modest.until("turn_finished")
         for socket in sockets:
             socket.cancel()
     for engine in engines.values():
-        # Between the look at what had been served and the queue, one call may begin.
+        # Its own call may have been the last one.
         assert len(engine.passed_by) >= QUESTIONS
         assert max(engine.passed_by) <= 1
         assert engine.served.count(GREEDY) > engine.served.count(MODEST)
