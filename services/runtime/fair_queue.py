@@ -21,7 +21,7 @@ class FairQueue(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._parties: OrderedDict[str, FairQueue[T]] = OrderedDict()
-        self._served = ""
+        self._served: str | None = None
         """The name that was served last."""
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class FairQueue(Generic[T]):
             return
         if flow[0] not in self._parties:
             self._parties[flow[0]] = FairQueue()
-            if self._served in self._parties:
+            if self._served is not None and self._served in self._parties:
                 self._parties.move_to_end(self._served)
         self._parties[flow[0]].put(item, flow[1:])
 

@@ -133,13 +133,14 @@ async def running(
             service_token=options.service_token,
             start_s=task_start_s,
         )
+        talk_rate = TalkRate(tenants)
         conversations = await enter(
             open_conversations(
                 stages=stages,
                 records=records,
                 replica=replica,
                 cut_off=cutting_off(avatars, service_token=options.service_token),
-                talk_rate=TalkRate(tenants),
+                talk_rate=talk_rate,
                 task_check_s=task_check_s,
             )
         )
@@ -159,6 +160,7 @@ async def running(
             recognizer=providers.default.recognizer,
             synthesizer=providers.default.synthesizer,
             longest_utterance_s=providers.listening.rules.longest_s,
+            talk_rate=talk_rate,
         )
         up = await enter(
             serving(

@@ -19,6 +19,7 @@ from services.speech.conversation.event_log import Item, ProducedAudio
 from services.speech.conversation.events import SentenceStarted
 from services.speech.conversation.sentences import sentences
 from services.speech.conversation.stream_factory import StreamFactory
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.wire import to_sentence, to_transcript
 from services.speech.listening.wire import check_input_format, check_pcm
 from services.speech.personas.catalogue import Personas
@@ -63,12 +64,14 @@ class SpeechServicer(SpeechServiceServicer):
         recognizer: Recognizer,
         synthesizer: Synthesizer,
         longest_utterance_s: float,
+        talk_rate: TalkRate,
     ) -> None:
         self._streams = streams
         self._personas = personas
         self._recognizer = recognizer
         self._synthesizer = synthesizer
         self._longest_utterance_s = longest_utterance_s
+        self._talk_rate = talk_rate
 
     async def Converse(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
@@ -85,6 +88,7 @@ class SpeechServicer(SpeechServiceServicer):
         setup = (await take_setup(requests)).setup
         check_input_format(setup.format, "setup.format")
         self._check_language(setup.language_code)
+        self._talk_rate.take()
         hypotheses = self._recognizer.transcribe(
             self._audio(after_setup(requests)),
             RecognitionRequest(language_codes=(setup.language_code,)),
@@ -105,6 +109,7 @@ class SpeechServicer(SpeechServiceServicer):
         voice = choose_voice(
             self._synthesizer.voices, request.language_code, wanted=request.voice_id
         )
+        self._talk_rate.take()
         voicing = Voicing(
             synthesizer=self._synthesizer,
             request=SpeechRequest(voice_id=voice.voice_id, language_code=request.language_code),

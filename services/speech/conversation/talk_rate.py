@@ -1,4 +1,4 @@
-"""How many questions a tenant asks in a minute."""
+"""How many questions a tenant asks in a minute, and how many recordings and texts it sends."""
 
 import time
 from collections import defaultdict, deque
@@ -15,7 +15,8 @@ MINUTE_S = 60.0
 class TalkRate:
     """Counts the questions of each tenant in all conversations of this process.
 
-    What is counted are turns of users, once their words are known and before a reply is begun.
+    What is counted are turns of users, once their words are known and before a reply is begun; and
+    what is recognised or spoken outside of conversations.
     """
 
     def __init__(self, tenants: Tenants, *, clock: Callable[[], float] = time.monotonic) -> None:

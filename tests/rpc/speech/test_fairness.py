@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import grpc
 import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.caller import Caller, current_caller, to_metadata
-from services.runtime.errors import from_status
+from services.runtime.errors import from_rpc_error, from_status
 from services.runtime.reasons import Reason
 from services.runtime.tenants import TenantQuota, Tenants
 from services.speech.embedded.worker import Worker, open_worker
@@ -219,6 +220,13 @@ async def test_a_tenant_that_asks_too_much_is_told_when_to_ask_again() -> None:
                 await talk.send(text("And is it two?"))
                 await talk.until("turn_finished")
         assert len(rig.chat.prompts) == 3
+        spoken = rig.stub.Synthesize(
+            pb.SynthesizeRequest(text="Hello.", language_code="en"),
+            metadata=to_metadata(Caller(tenant_id=GREEDY)),
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await spoken.read()
+        assert from_rpc_error(refused.value).reason is Reason.TALK_RATE_EXCEEDED
     error = from_status(second.last("turn_failed").status)
     assert error is not None
     assert error.reason is Reason.TALK_RATE_EXCEEDED
