@@ -25,6 +25,7 @@ from services.task.journal import (
     presence,
     record,
     requests,
+    spending,
     tables,
     usage,
 )
@@ -33,7 +34,16 @@ from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
 from services.task.ports import Client, Lease, Quota, Replica, Request, Snapshot, TaskFilter
 from services.task.tasks import Clock, Task, TaskState
-from services.task.usage import Budget, Grouping, Overspent, Position, UsageFilter, UsageRow, Window
+from services.task.usage import (
+    Budget,
+    Grouping,
+    Overspent,
+    Position,
+    Spending,
+    UsageFilter,
+    UsageRow,
+    Window,
+)
 
 # Sorts after every task id.
 _AFTER_ALL = "~"
@@ -74,6 +84,8 @@ class SqlJournal:
                 return recorded
             await tables.check_stream(transaction, task)
             await tables.check_quota(transaction, task, quota)
+            tenant_quota = quota.tenants.quota_of(task.tenant_id)
+            await spending.check(transaction, task, tenant_quota, now=now)
             new = await usage.within_budget(transaction, task, quota.budget, now=now)
             await tables.insert(transaction, new)
             await facts.put(transaction, new.task_id, call_facts)
@@ -375,6 +387,12 @@ class SqlJournal:
         """Return the live tasks of a period whose users have used up their budgets."""
         return await self._database.read(
             partial(usage.overspent, budget=budget, window=window, now=self._clock())
+        )
+
+    async def spending(self, tenant_ids: Collection[str], day: Window) -> Mapping[str, Spending]:
+        """Return what each of some tenants has used of a day."""
+        return await self._database.read(
+            partial(spending.of_tenants, tenant_ids=tenant_ids, day=day, now=self._clock())
         )
 
     async def forget_requests(self) -> None:
