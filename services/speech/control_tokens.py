@@ -36,10 +36,10 @@ def json_without_control_tokens(text: str) -> str:
     """Return JSON text that is plain also once it is read, whatever escapes it was written with."""
     try:
         value = json.loads(text)
+        plain = _plain_value(value)
+        return text if plain == value else json.dumps(plain, ensure_ascii=False)
     except (ValueError, RecursionError):
         return without_control_tokens(text)
-    plain = _plain_value(value)
-    return text if plain == value else json.dumps(plain, ensure_ascii=False)
 
 
 def _plain_value(value: Any) -> Any:

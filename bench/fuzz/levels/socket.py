@@ -11,9 +11,9 @@ from urllib.parse import quote
 from bench.fuzz.findings import Findings
 from bench.fuzz.levels.connections import exchange, http_answer, reason_of
 from bench.fuzz.levels.level import Level, Shot
-from bench.fuzz.levels.recordings import recording
 from bench.fuzz.mutation import json_value, mutated, nested_json, noise, text
 from bench.fuzz.target import API, Target
+from tests.support.recordings import recording
 
 _UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

@@ -7,9 +7,9 @@ import httpx
 from bench.fuzz.findings import Findings
 from bench.fuzz.levels.connections import reason_of
 from bench.fuzz.levels.level import Level, Shot
-from bench.fuzz.levels.recordings import FORMATS, recording
 from bench.fuzz.mutation import mutated, noise, text
 from bench.fuzz.target import API, Target
+from tests.support.recordings import FORMATS, recording
 
 _PATH = f"{API}/talk-to-ai"
 _EARLY = ((b"Prefer", b"respond-async"),)
