@@ -35,6 +35,7 @@ class ServingOptions:
     port: int
     service_token: str | None = None
     has_reflection: bool = False
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_s: float = 5.0
 
@@ -79,7 +80,7 @@ async def serving(
     await server_up.report(is_ready=True)
     log.info("service up", address=address)
     try:
-        async with metrics_served(options.host, options.metrics_port):
+        async with metrics_served(options.metrics_host, options.metrics_port):
             yield server_up
     finally:
         await health_servicer.enter_graceful_shutdown()
