@@ -30,6 +30,9 @@ from services.avatar.vendor.signature import Credentials, signed_query
 LIST = "QueryDigitalHumanStreamTasks"
 START_S = 90.0
 _LAST_LINES = 30
+_FAULTY = ("unexpectedly", "Traceback", "exception was never retrieved", "Segmentation fault")
+_FAULT_LINES = 40
+_MOST_FAULT_LINES = 400
 STOP_S = 20.0
 TAIL_LINES = 400
 SWEEP_S = 2.0
@@ -104,6 +107,9 @@ class Cluster:
         self._http = http
         self._server = server
         self.logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL_LINES))
+        self.faults: list[str] = []
+        """The lines about errors that nobody expected, the first of them with what follows."""
+        self._following: dict[str, int] = defaultdict(int)
 
     @property
     def names(self) -> list[str]:
@@ -250,15 +256,6 @@ class Cluster:
             if self._members[name].running is not None:
                 await self.stop(name)
 
-    def faults(self) -> list[str]:
-        """Return the lines about errors that nobody expected."""
-        return [
-            f"{name}: {line}"
-            for name, lines in self.logs.items()
-            for line in lines
-            if "unexpectedly" in line or "Traceback" in line
-        ]
-
     def _addresses(self, service: str) -> Iterator[str]:
         for member in self._members.values():
             process = member.process
@@ -267,6 +264,11 @@ class Cluster:
 
     def _keep(self, name: str, line: str) -> None:
         self.logs[name].append(line)
+        if any(word in line for word in _FAULTY):
+            self._following[name] = _FAULT_LINES
+        if self._following[name] and len(self.faults) < _MOST_FAULT_LINES:
+            self._following[name] -= 1
+            self.faults.append(f"{name}: {line}")
 
 
 @asynccontextmanager

@@ -63,7 +63,7 @@ async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
             memory.warm = _resident(target)
             await _attack(plan, target, findings, after=warm_up, count=plan.inputs - warm_up)
             memory.final = _resident(target)
-        faults = [*target.cluster.faults(), *target.cluster.ended()]
+        faults = [*target.cluster.faults, *target.cluster.ended()]
     figures = findings.figures()
     late = [
         f"{address} answered after {wait['longest_ms']} ms"

@@ -21,7 +21,7 @@ _SETTINGS = {
     # Tasks of the inputs themselves are few: each of them is rendered.
     "ENGINE_MAX_TASKS": "6",
     "TASK_MAX_RUNNING": "4",
-    "GATEWAY_REQUESTS_PER_SECOND": "100000",
+    "GATEWAY_REQUESTS_PER_SECOND": "10000",
 }
 
 

@@ -21,7 +21,7 @@ _UPGRADE = (
     "X-Api-Key: {key}\r\n\r\n"
 )
 _TEXT, _BINARY, _CLOSE = 1, 2, 8
-_LEAST_ANSWER_S = 0.15
+_ANSWER_S = 1.0
 _INTERNAL_ERROR = 1011
 _KINDS = ("commit", "text", "say", "withdraw", "greet", "interrupt", "tool_result", "leave", "x")
 _MEMBERS = ("text", "requestId", "priority", "interruptible", "callId", "result", "failed")
@@ -115,10 +115,8 @@ def _odd_frame(draw: random.Random) -> bytes:
 async def _talk(target: Target, shot: Shot, findings: Findings, query: str, frames: bytes) -> None:
     head = _UPGRADE.format(path=f"{API}/talk?{query}", key=target.api_key)
     closing = frame(_CLOSE, b"\x03\xe8")
-    within_s = _LEAST_ANSWER_S + shot.draw.random() / 4
-    received = await exchange(
-        target.gateway, head.encode() + frames + closing, draw=shot.draw, within_s=within_s
-    )
+    content = head.encode() + frames + closing
+    received = await exchange(target.gateway, content, draw=shot.draw, within_s=_ANSWER_S)
     answer = http_answer(received)
     if answer is None or answer[0] != 101:
         status, body = answer or (0, b"")

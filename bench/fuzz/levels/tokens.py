@@ -41,9 +41,10 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
         return
     status, body = answer
     findings.judge_http(level, shot.number, status, body, reason=reason_of(body))
-    # The cloud's API puts its refusals into the body.
-    refused = door is _signature and b'"Code":0' not in body.replace(b" ", b"")
-    if status in _LET_IN and not refused:
+    # The cloud's API puts its refusals into the body, and so does a socket that browsers open.
+    is_refused = b"CREDENTIALS_INVALID" in body or b"RATE_LIMITED" in body
+    is_refused |= door is _signature and b'"Code":0' not in body.replace(b" ", b"")
+    if status in _LET_IN and not is_refused:
         findings.violated(level, shot.number, f"was let in: {content[:300]!r}")
 
 
