@@ -198,7 +198,11 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
         if error.details() == _OWN_CLIENT:
             findings.note(shot.level, "the client failed")
             return
-        status = rpc_status.from_call(error)
+        try:
+            status = rpc_status.from_call(error)
+        except ValueError as mismatch:
+            findings.violated(shot.level, shot.number, f"{method.path} {mismatch}")
+            return
         code = int(error.code().value[0])
         words = f"{method.path} {error.details()}"
         findings.judge_code(shot.level, shot.number, code, words, status)
