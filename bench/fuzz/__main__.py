@@ -20,11 +20,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--levels", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--number", type=int)
+    parser.add_argument("--seconds", type=float, default=86_400.0)
     options = parser.parse_args()
-    plan = Plan(
-        inputs=options.inputs, seed=options.seed, levels=options.levels, number=options.number
-    )
-    figures = uvloop.run(fuzz(plan))
+    figures = uvloop.run(fuzz(Plan(**vars(options))))
     json.dump({"plan": vars(options), **figures}, sys.stdout, indent=2, ensure_ascii=False)
     print()
     sys.exit(bool(figures["broken"] or figures["violation_count"]))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,9 +24,12 @@ from bench.fuzz.target import Target, under_fire
 
 LEVELS = (WIRE, FRAMES, MESSAGES, SOCKET, WEBM, MULTIPART, TOKENS, MEDIA)
 NAMES = (*(each.name for each in LEVELS), http.NAME)
+LEVELS_BY_NAME = {each.name: each for each in LEVELS}
 LATE_MS = 250.0
-WARM_UP = 0.2
-"""The part of the inputs after which memory should no longer grow."""
+ROUNDS = 10
+"""Each has the same share of all levels."""
+WARM_UP_ROUNDS = 2
+"""After these, memory should no longer grow."""
 GROWN_MB = 64.0
 
 
@@ -38,6 +42,8 @@ class Plan:
     levels: Collection[str] = NAMES
     number: int | None = None
     """The only input to fire of each level."""
+    seconds: float = 86_400.0
+    """After this long no other round begins."""
 
 
 @dataclass(slots=True)
@@ -55,51 +61,62 @@ async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
     """Run the plan and return its figures; `is_timed`: other clients may not wait long."""
     findings = Findings()
     memory = _Memory()
+    seconds: dict[str, float] = defaultdict(float)
     begun = time.monotonic()
     async with under_fire(plan.seed) as target:
         async with _watched(target) as waits:
-            warm_up = int(plan.inputs * WARM_UP)
-            await _attack(plan, target, findings, after=0, count=warm_up)
-            memory.warm = _resident(target)
-            await _attack(plan, target, findings, after=warm_up, count=plan.inputs - warm_up)
+            for number in range(ROUNDS):
+                if number == WARM_UP_ROUNDS:
+                    memory.warm = _resident(target)
+                if time.monotonic() - begun > plan.seconds:
+                    break
+                await _attack(plan, target, findings, seconds, number)
             memory.final = _resident(target)
         faults = [*target.cluster.faults, *target.cluster.ended()]
-    figures = findings.figures()
-    late = [
-        f"{address} answered after {wait['longest_ms']} ms"
-        for address, wait in waits.items()
-        if is_timed and (wait["longest_ms"] or 0) >= LATE_MS
-    ]
-    late += [f"{address} did not answer" for address, wait in waits.items() if wait["unanswered"]]
-    grown = [
-        f"{name} grew by {more} MB" for name, more in memory.grown().items() if more > GROWN_MB
-    ]
     return {
         "inputs": sum(each.total() for each in findings.outcomes.values()),
         "seconds": round(time.monotonic() - begun, 1),
-        "broken": [*faults, *late, *grown],
-        **figures,
+        "seconds_by_level": {level: round(each, 1) for level, each in seconds.items()},
+        "broken": [*faults, *_late(waits, is_timed=is_timed), *_grown(memory)],
+        **findings.figures(),
         "others_waited": waits,
         "memory_mb": {"warm": memory.warm, "final": memory.final},
     }
 
 
 async def _attack(
-    plan: Plan, target: Target, findings: Findings, *, after: int, count: int
+    plan: Plan, target: Target, findings: Findings, seconds: dict[str, float], number: int
 ) -> None:
-    """Fire a part of the inputs, level by level."""
-    chosen = [each for each in LEVELS if each.name in plan.levels]
-    has_http = http.NAME in plan.levels and plan.number is None
-    total = sum(each.share for each in chosen) + (http.SHARE if has_http else 0)
-    for level in chosen:
-        share = level.share / total
-        numbers = range(int(after * share), int((after + count) * share))
-        if plan.number is not None:
-            numbers = range(plan.number, plan.number + (after == 0))
-        await level.attack(target, findings, seed=plan.seed, numbers=numbers)
-    if has_http:
-        share = int(count * http.SHARE / total)
-        await http.attack(target, findings, seed=plan.seed + after, count=share)
+    """Fire the inputs of one round, level by level."""
+    shares = {each.name: each.share for each in LEVELS} | {http.NAME: http.SHARE}
+    total = sum(shares[name] for name in plan.levels)
+    for name in plan.levels:
+        begun = time.monotonic()
+        each = plan.inputs * shares[name] / total / ROUNDS
+        numbers = range(int(number * each), int((number + 1) * each))
+        if name == http.NAME:
+            seed = plan.seed + number
+            await http.attack(target, findings, seed=seed, count=len(numbers))
+        else:
+            if plan.number is not None:
+                numbers = range(plan.number, plan.number + (number == 0))
+            await LEVELS_BY_NAME[name].attack(target, findings, seed=plan.seed, numbers=numbers)
+        seconds[name] += time.monotonic() - begun
+
+
+def _late(waits: dict[str, Any], *, is_timed: bool) -> list[str]:
+    late = [
+        f"{address} answered after {wait['longest_ms']} ms"
+        for address, wait in waits.items()
+        if is_timed and (wait["longest_ms"] or 0) >= LATE_MS
+    ]
+    return late + [
+        f"{address} did not answer" for address, wait in waits.items() if wait["unanswered"]
+    ]
+
+
+def _grown(memory: _Memory) -> list[str]:
+    return [f"{name} grew by {mb} MB" for name, mb in memory.grown().items() if mb > GROWN_MB]
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.access.rate_limit import RateLimit
@@ -53,7 +53,7 @@ class DuplexRoutes:
                 await self._converse(socket)
                 if socket.client_state is WebSocketState.CONNECTED:
                     await socket.close()
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, WebSocketDisconnected):
             return
         except Exception as error:
             await close_with(visible_error(error), socket.scope, socket.send)

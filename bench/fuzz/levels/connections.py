@@ -30,10 +30,14 @@ async def exchange(
     content: bytes,
     *,
     draw: random.Random,
+    after_head: bytes = b"",
     within_s: float = ANSWER_S,
     tls: ssl.SSLContext | None = None,
 ) -> bytes:
-    """Send bytes and return what comes until the other end closes, or for a while."""
+    """Send bytes and return what comes until the other end closes, or for a while.
+
+    What is to be sent `after_head` waits for the head of an answer.
+    """
     host, _, port = address.rpartition(":")
     received = bytearray()
     try:
@@ -43,10 +47,13 @@ async def exchange(
     except OSError:
         return b""
     try:
-        with suppress(TimeoutError, OSError):
+        with suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
             async with asyncio.timeout(within_s):
                 writer.write(content)
                 await writer.drain()
+                if after_head:
+                    received += await reader.readuntil(b"\r\n\r\n")
+                    writer.write(after_head)
                 while len(received) < MOST_BYTES and (some := await reader.read(65_536)):
                     received += some
     finally:

@@ -115,8 +115,13 @@ def _odd_frame(draw: random.Random) -> bytes:
 async def _talk(target: Target, shot: Shot, findings: Findings, query: str, frames: bytes) -> None:
     head = _UPGRADE.format(path=f"{API}/talk?{query}", key=target.api_key)
     closing = frame(_CLOSE, b"\x03\xe8")
-    content = head.encode() + frames + closing
-    received = await exchange(target.gateway, content, draw=shot.draw, within_s=_ANSWER_S)
+    received = await exchange(
+        target.gateway,
+        head.encode(),
+        draw=shot.draw,
+        after_head=frames + closing,
+        within_s=_ANSWER_S,
+    )
     answer = http_answer(received)
     if answer is None or answer[0] != 101:
         status, body = answer or (0, b"")
