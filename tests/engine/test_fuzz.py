@@ -28,6 +28,9 @@ RAW = [
     UPGRADE.replace(b"Host: a", b"Host: \xff\xfe"),
     UPGRADE[:50],
     b"GET /" + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    # The body breaks while the request is being answered.
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno length\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n",
 ]
 
 

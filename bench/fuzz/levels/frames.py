@@ -156,4 +156,4 @@ def _details(headers: dict[str, str]) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
 
 
-FRAMES = Level(name="frames", share=0.13, fire=fire, at_once=48)
+FRAMES = Level(name="frames", share=0.15, fire=fire, at_once=48)

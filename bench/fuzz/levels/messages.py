@@ -212,4 +212,4 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
         call.cancel()
 
 
-MESSAGES = Level(name="messages", share=0.25, fire=fire)
+MESSAGES = Level(name="messages", share=0.32, fire=fire)

@@ -155,5 +155,5 @@ def _frames_of(received: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-SOCKET = Level(name="socket", share=0.1, fire=fire_messages)
-WEBM = Level(name="webm", share=0.08, fire=fire_webm)
+SOCKET = Level(name="socket", share=0.06, fire=fire_messages)
+WEBM = Level(name="webm", share=0.03, fire=fire_webm)

@@ -87,5 +87,5 @@ async def _post(
     )
 
 
-MULTIPART = Level(name="multipart", share=0.07, fire=fire_form, at_once=8)
-MEDIA = Level(name="media", share=0.03, fire=fire_recording, at_once=4)
+MULTIPART = Level(name="multipart", share=0.04, fire=fire_form, at_once=8)
+MEDIA = Level(name="media", share=0.01, fire=fire_recording, at_once=4)

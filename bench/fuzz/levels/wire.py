@@ -127,4 +127,4 @@ def _broken(request: bytes, draw: random.Random) -> bytes:
             return b" ".join(words)
 
 
-WIRE = Level(name="wire", share=0.22, fire=fire, at_once=64)
+WIRE = Level(name="wire", share=0.3, fire=fire, at_once=64)
