@@ -130,3 +130,42 @@ async def test_a_body_that_breaks_off_is_answered_once(
     assert b" 400 " in told
     assert (await gateway.client.get("/livez")).status_code == 200
     assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
+NO_TEXT = b"\x81\x82" + MASK + b"\xff\xfe"
+GREET = b"\x81\x90" + MASK + b'{"type":"greet"}'
+CLOSE = b"\x88\x82" + MASK + b"\x03\xe8"
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (NO_TEXT, 1007),
+        (NO_TEXT + CLOSE, 1000),
+        (GREET + NO_TEXT, 1007),
+        (GREET + b"\x83\x80" + MASK, 1002),
+        (GREET + CLOSE + GREET, 1000),
+    ],
+    ids=["no text", "left behind it", "events follow", "no frame", "left before it"],
+)
+async def test_a_line_that_breaks_is_no_surprise(
+    frames: bytes,
+    code: int,
+    gateway: RunningGateway,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    task_id = await gateway.create()
+    async with connection(gateway) as (reader, writer):
+        writer.write(UPGRADE % task_id.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frames)
+        told = b""
+        async with asyncio.timeout(20):
+            while code.to_bytes(2) not in told:
+                some = await reader.read(65_536)
+                assert some, told
+                told += some
+    assert (b"MALFORMED_MESSAGE" in told) == (code != 1000)
+    assert (await gateway.client.get("/livez")).status_code == 200
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
