@@ -5,32 +5,12 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.serving.patient_http import PatientHttp
 
 GRACE_S = 2
-_NOT_HTTP = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n"
-    b"connection: close\r\n\r\nnot HTTP\n"
-)
-
-
-class AnsweredOnce(H11Protocol):
-    """HTTP/1 in which a request that turns out to be broken is answered once.
-
-    Uvicorn itself answers a broken body although the application answers as well.
-    """
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, unless an answer has begun, and have nobody else answer it."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_NOT_HTTP)
-        self.transport.close()
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
 
 
 class _Server(uvicorn.Server):
@@ -47,7 +27,7 @@ async def serving_http(application: ASGIApp, *, host: str, port: int) -> AsyncIt
     config = uvicorn.Config(
         application,
         lifespan="off",
-        http=AnsweredOnce,
+        http=PatientHttp,
         log_config=None,
         access_log=False,
         server_header=False,
