@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,12 +34,13 @@ class _Batch:
 async def attack(target: Target, findings: Findings, *, seed: int, count: int) -> None:
     """Send so many requests; they depend on the seed and the document."""
     document = (await target.http.get("/openapi.json")).text
-    for batch in _batches(document, count):
+    for batch in _batches(document, count, random.Random(seed)):
         await asyncio.to_thread(_send, batch, target, findings, seed)
 
 
-def _batches(document: str, count: int) -> Iterator[_Batch]:
-    strategies = _strategies(document)
+def _batches(document: str, count: int, draw: random.Random) -> Iterator[_Batch]:
+    """Yield as much of each kind; where there are more kinds than cases, of some of them."""
+    strategies = draw.sample(_strategies(document), len(_strategies(document)))
     each, more = divmod(count, len(strategies))
     for at, strategy in enumerate(strategies):
         if number := each + (at < more):
