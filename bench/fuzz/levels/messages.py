@@ -15,6 +15,7 @@ from bench.fuzz.findings import Findings
 from bench.fuzz.levels.level import Level, Shot
 from bench.fuzz.mutation import FLOATS, NUMBERS, mutated, noise, text
 from bench.fuzz.target import STREAM, Target
+from digitalhuman.access.v1 import access_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
@@ -23,7 +24,8 @@ NOBODY = "task_00000000000000000000000000"
 ENDING = ("Stop", "Delete", "Yield")
 """Methods that would end what the other inputs are about."""
 
-_FILES = {"task": task_pb2, "speech": speech_pb2, "avatar": avatar_pb2}
+_FILES = (("task", task_pb2), ("task", access_pb2), ("speech", speech_pb2), ("avatar", avatar_pb2))
+_ODD_CALLERS = ("acme", "Acme", "a" * 64, "", "-", "a;b", "%00", "../default", "default default")
 _WITHIN_S = 0.6
 _OWN_CLIENT = "Internal error from Core"
 """What gRPC's client says of a stream whose other end closed while it was still writing."""
@@ -50,7 +52,7 @@ class Method:
 
 def methods() -> Iterator[Method]:
     """Yield all RPCs."""
-    for process, file in _FILES.items():
+    for process, file in _FILES:
         services: Mapping[str, ServiceDescriptor] = file.DESCRIPTOR.services_by_name
         for service in services.values():
             for method in service.methods:
@@ -171,6 +173,15 @@ def request_bytes(method: Method, draw: random.Random, *, task_id: str) -> bytes
     return mutated(content, draw) if kind < 0.25 else content
 
 
+def _metadata(target: Target, draw: random.Random) -> list[tuple[str, str]]:
+    """The services' own, and now and then an odd tenant or user."""
+    metadata = [("authorization", f"Bearer {target.service_token}")]
+    if draw.random() < 0.2:
+        name = draw.choice(("parley-tenant", "parley-user", "parley-actor", "x-request-id"))
+        metadata.append((name, draw.choice(_ODD_CALLERS)))
+    return metadata
+
+
 async def fire(target: Target, shot: Shot, findings: Findings) -> None:
     """Make one call; of a stream, a few messages."""
     draw = shot.draw
@@ -185,7 +196,7 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
     make: Any = target.channels[method.process].stream_stream(method.path)
     call = make(
         requests(),
-        metadata=[("authorization", f"Bearer {target.service_token}")],
+        metadata=_metadata(target, draw),
         timeout=_WITHIN_S,
     )
     answers = 0
