@@ -80,6 +80,12 @@ chaos: $(INSTALLED) ## Kill, pause and restart processes under load, and check w
 	$(BIN)/python -m bench.chaos --unfaithful 5
 	$(BIN)/python -m bench.chaos --unfaithful 5 --database postgres
 
+# Prints JSON, and fails where anything was violated; takes about a quarter of an hour.
+.PHONY: fuzz
+fuzz: export GRPC_VERBOSITY := ERROR
+fuzz: $(INSTALLED) ## Send all processes 100,000 hostile inputs, and check that none does harm
+	$(BIN)/python -m bench.fuzz --inputs 100000
+
 .PHONY: browser
 browser: ## Install the Chromium that the browser tests drive
 	@bash tools/install_browser.sh

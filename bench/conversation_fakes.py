@@ -127,7 +127,8 @@ class TimedChat:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply to the last question."""
         number = request.messages[-1].content.rstrip(".").rpartition(" ")[2]
-        words = " ".join(REPLIES[Question(int(number))]).split(" ")
+        known = [each for each in Question if str(each.value) == number]
+        words = " ".join(REPLIES[known[0] if known else Question.TWO_SENTENCES]).split(" ")
         loop = asyncio.get_running_loop()
         due = loop.time() + FIRST_TOKEN_S
         for index, word in enumerate(words):

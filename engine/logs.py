@@ -14,6 +14,36 @@ def _plain(_: object, __: str, event: structlog.typing.EventDict) -> structlog.t
     return {name: each.value if isinstance(each, Enum) else each for name, each in event.items()}
 
 
+def _escape(text: str) -> str:
+    """Return a text that neither moves a terminal's cursor nor looks like other lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(_escape, text.split("\n")))
+
+
+def _visible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape what is not visible: much that is logged was chosen by viewers and callers."""
+    # A traceback has lines, and so may have what it quotes.
+    escape = {"exception": _escape_lines}
+    return {
+        name: escape.get(name, _escape)(each) if isinstance(each, str) else each
+        for name, each in event.items()
+    }
+
+
+class _VisibleFormatter(logging.Formatter):
+    """The same for what libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _escape_lines(super().format(record))
+
+
 def configure_logs(settings: EngineSettings) -> None:
     """Log one event per line to stderr, readable or as JSON; libraries from warnings on."""
     renderer: structlog.typing.Processor = (
@@ -28,12 +58,13 @@ def configure_logs(settings: EngineSettings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _plain,
+            _visible,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     structlog.contextvars.bind_contextvars(process="engine")

@@ -60,7 +60,7 @@ async def main() -> None:
                 backend=backend, decoder=decoder, options=options, users=users, drain=drain
             )
             async with (
-                metrics_served(settings.host, settings.metrics_port),
+                metrics_served(settings.metrics_host, settings.metrics_port),
                 serving(
                     app,
                     host=settings.host,

@@ -146,7 +146,7 @@ def _routers(
         VoiceRoutes(backend=backend, catalogue=catalogue).router(),
         ConfigRoutes(catalogue=catalogue, deployment=deployment).router(),
         ProbeRoutes(backend=backend, drain=drain).router(),
-        DuplexRoutes(backend=backend, rate=rate, drain=drain).router(),
+        DuplexRoutes(backend=backend, decoder=decoder, rate=rate, drain=drain).router(),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from parley.finding import Finding, Verdict
 from parley.plan import VAR, PlanError, complete, processes
 from parley.processes import Command, running
+from parley.terminal import visible, visible_json
 
 CHECK_FLAG = "--check"
 _CHECK_TIMEOUT_S = 120.0
@@ -53,13 +54,13 @@ async def _check(command: Command) -> list[Finding]:
     except TimeoutError:
         return [*told, _unchecked(command, "it does not finish")]
     if exit_code:
-        told.append(_unchecked(command, other[-1] if other else f"exit code {exit_code}"))
+        told.append(_unchecked(command, visible(other[-1]) if other else f"exit code {exit_code}"))
     return told
 
 
 def _finding(line: str) -> Finding | None:
     try:
-        told = json.loads(line)
+        told = visible_json(json.loads(line))
         return Finding(**{**told, "verdict": Verdict(told["verdict"])})
     except (ValueError, TypeError, KeyError):
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from parley.finding import Finding, Verdict
@@ -20,7 +21,8 @@ def show(found: Sequence[Finding], console: Console) -> int:
     for heading in ("", "What", "Found", "What to do"):
         table.add_column(heading, overflow="fold")
     for each in found:
-        table.add_row(_MARKS[each.verdict], each.subject, each.found, each.remedy)
+        texts = map(escape, (each.subject, each.found, each.remedy))
+        table.add_row(_MARKS[each.verdict], *texts)
     console.print(table)
     problems = sum(each.verdict is Verdict.PROBLEM for each in found)
     if problems:

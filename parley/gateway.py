@@ -1,4 +1,7 @@
-"""The part of the gateway's HTTP API that the command line uses."""
+"""The part of the gateway's HTTP API that the command line uses.
+
+What it returns can be printed: clients have chosen many of the texts.
+"""
 
 import json
 import os
@@ -12,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from parley.terminal import visible, visible_json
 from services.runtime.proxies import ProxyError, proxy_for
 from services.runtime.transport import transport_to
 
@@ -19,6 +23,7 @@ Json: TypeAlias = dict[str, Any]
 
 _API = "/api/digital-human"
 _WEBHOOKS = f"{_API}/webhooks"
+_CSV_LINE = "\r\n"
 _CALL_TIMEOUT_S = 60.0
 # A turn lasts as long as the reply is spoken; the gateway sends something every 15 s.
 _EVENT_TIMEOUT_S = 60.0
@@ -104,7 +109,8 @@ class Gateway:
     async def usage_csv(self, params: Mapping[str, str]) -> str:
         """Return a report on usage as CSV."""
         wanted = {**params, "format": "csv"}
-        return (await self._answer("GET", f"{_API}/usage", params=wanted)).text
+        report = (await self._answer("GET", f"{_API}/usage", params=wanted)).text
+        return _CSV_LINE.join(map(visible, report.split(_CSV_LINE)))
 
     async def reconcile(self, *, is_dry: bool) -> list[Json]:
         """Return what differs between tasks and the cloud; have it settled unless dry."""
@@ -195,7 +201,7 @@ class Gateway:
                 return
 
     async def _call(self, method: str, path: str, **request: Any) -> Json:
-        body: Json = (await self._answer(method, path, **request)).json()
+        body: Json = visible_json((await self._answer(method, path, **request)).json())
         return body
 
     async def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -269,13 +275,13 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
             case "data":
                 data += value.strip()
             case "" if not line and data:
-                yield Event(name=name, data=json.loads(data))
+                yield Event(name=name, data=visible_json(json.loads(data)))
                 name, data = "message", ""
 
 
 def _error_of(answer: httpx.Response) -> GatewayError:
     try:
-        return _error(answer.json())
+        return _error(visible_json(answer.json()))
     except ValueError:
         return GatewayError(f"{answer.url} answered {answer.status_code} without a reason.")
 

@@ -15,6 +15,7 @@ from parley.plan import GATEWAY, Process, require_free_ports
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
 from parley.tasks import stop_all
+from parley.terminal import visible_line
 
 _COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
 _GRACE_S = 20.0
@@ -154,7 +155,7 @@ class Supervisor:
 
     def _show(self, name: str, line: str) -> None:
         prefix = Text(f"{name:<{self._width}} │ ", style=self._colours[name])
-        self._console.print(prefix + Text.from_ansi(line), soft_wrap=True)
+        self._console.print(prefix + Text.from_ansi(visible_line(line)), soft_wrap=True)
 
     def _explain(self, ended: Running) -> None:
         self._console.print(
@@ -163,7 +164,7 @@ class Supervisor:
             style="bold red",
         )
         for line in ended.tail:
-            self._console.print(Text(f"  {line}"), soft_wrap=True)
+            self._console.print(Text.from_ansi(f"  {visible_line(line)}"), soft_wrap=True)
 
 
 def _still(waiting: Collection[str]) -> str:

@@ -30,6 +30,9 @@ from services.avatar.vendor.signature import Credentials, signed_query
 LIST = "QueryDigitalHumanStreamTasks"
 START_S = 90.0
 _LAST_LINES = 30
+_FAULTY = ("unexpectedly", "Traceback", "exception was never retrieved", "Segmentation fault")
+_FAULT_LINES = 40
+_MOST_FAULT_LINES = 400
 STOP_S = 20.0
 TAIL_LINES = 400
 SWEEP_S = 2.0
@@ -100,10 +103,13 @@ class Cluster:
     ) -> None:
         self._members = {each.name: Member(process=each) for each in planned}
         self.cloud = cloud
-        self._environment = environment
+        self.environment = environment
         self._http = http
         self._server = server
         self.logs: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=TAIL_LINES))
+        self.faults: list[str] = []
+        """The lines about errors that nobody expected, the first of them with what follows."""
+        self._following: dict[str, int] = defaultdict(int)
 
     @property
     def names(self) -> list[str]:
@@ -119,7 +125,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """Where a user finds a gateway that is ready."""
-        return f"http://{GATEWAY.address(self._environment)}"
+        return f"http://{GATEWAY.address(self.environment)}"
 
     @property
     def gateways(self) -> list[str]:
@@ -134,7 +140,7 @@ class Cluster:
     @property
     def token(self) -> str:
         """What the services ask each other for."""
-        return self._environment["PARLEY_SERVICE_TOKEN"]
+        return self.environment["PARLEY_SERVICE_TOKEN"]
 
     def pid(self, name: str) -> int | None:
         """The process, if it runs."""
@@ -227,11 +233,11 @@ class Cluster:
     async def on_air(self) -> list[dict[str, Any]]:
         """Return what the engine runs; raises httpx.HTTPError while it is away."""
         credentials = Credentials(
-            app_id=int(self._environment["ENGINE_APP_ID"]),
-            server_secret=self._environment["ENGINE_SERVER_SECRET"],
+            app_id=int(self.environment["ENGINE_APP_ID"]),
+            server_secret=self.environment["ENGINE_SERVER_SECRET"],
         )
         query = signed_query(credentials, action=LIST, timestamp=int(time.time()))
-        url = f"http://{ENGINE.address(self._environment)}/"
+        url = f"http://{ENGINE.address(self.environment)}/"
         answer = await self._http.post(url, params=query, json={})
         tasks: list[dict[str, Any]] = answer.raise_for_status().json()["Data"]["TaskList"]
         return tasks
@@ -250,15 +256,6 @@ class Cluster:
             if self._members[name].running is not None:
                 await self.stop(name)
 
-    def faults(self) -> list[str]:
-        """Return the lines about errors that nobody expected."""
-        return [
-            f"{name}: {line}"
-            for name, lines in self.logs.items()
-            for line in lines
-            if "unexpectedly" in line or "Traceback" in line
-        ]
-
     def _addresses(self, service: str) -> Iterator[str]:
         for member in self._members.values():
             process = member.process
@@ -267,6 +264,11 @@ class Cluster:
 
     def _keep(self, name: str, line: str) -> None:
         self.logs[name].append(line)
+        if any(word in line for word in _FAULTY):
+            self._following[name] = _FAULT_LINES
+        if self._following[name] and len(self.faults) < _MOST_FAULT_LINES:
+            self._following[name] -= 1
+            self.faults.append(f"{name}: {line}")
 
 
 @asynccontextmanager
@@ -277,22 +279,23 @@ async def running_cluster(
     server: Server | None = None,
     losses: Losses = FAITHFUL,
     modules: Mapping[str, str] = LIGHT_SPEECH,
+    settings: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> AsyncIterator[Cluster]:
     """Run everything until the block is left, on SQLite or a database of PostgreSQL.
 
-    A `server` may be killed like the processes.
+    A `server` may be killed like the processes; `settings` are more of them.
     """
     async with AsyncExitStack() as life:
         folder = Path(life.enter_context(tempfile.TemporaryDirectory()))
-        settings = _system() | _SETTINGS | free_ports(replicas)
-        engine = ENGINE.address(settings)
+        chosen = _system() | _SETTINGS | dict(settings or {}) | free_ports(replicas)
+        engine = ENGINE.address(chosen)
         cloud = await life.enter_async_context(
             lossy_proxy(engine, losses=losses, rng=random.Random(f"calls {seed}"))
         )
-        settings["AVATAR_ENGINE_URL"] = f"http://{cloud.address}"
-        settings |= _databases(database, folder, replicas)
-        environment = complete(settings, folder=folder, replicas=replicas)
+        chosen["AVATAR_ENGINE_URL"] = f"http://{cloud.address}"
+        chosen |= _databases(database, folder, replicas)
+        environment = complete(chosen, folder=folder, replicas=replicas)
         planned = [_replaced(each, modules) for each in processes(environment, replicas=replicas)]
         http = await life.enter_async_context(httpx.AsyncClient(timeout=5, trust_env=False))
         cluster = Cluster(planned, environment, cloud=cloud, http=http, server=server)

@@ -120,7 +120,7 @@ async def _run(
         async with connected(cluster.task_targets[0]) as channel:
             verdict = await Judge(cluster, account, channel).judge()
         verdict.leaked_s = meter.leaked_s
-        return account, toll, verdict, cluster.faults()
+        return account, toll, verdict, cluster.faults
 
 
 async def _endure(

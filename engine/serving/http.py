@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from engine.serving.patient_http import PatientHttp
+
 GRACE_S = 2
 
 
@@ -25,6 +27,7 @@ async def serving_http(application: ASGIApp, *, host: str, port: int) -> AsyncIt
     config = uvicorn.Config(
         application,
         lifespan="off",
+        http=PatientHttp,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,4 +1,4 @@
-"""Uploaded audio of any usual kind as 16 kHz mono PCM, decoded in a process without secrets."""
+"""Audio of any usual kind as 16 kHz mono PCM, decoded in a process without secrets."""
 
 import asyncio
 import io
@@ -6,15 +6,17 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from gateway.contract.problems import refused
-from gateway.decoding.refusal import Fault
+from gateway.decoding.messages import RECORDING, STREAM
+from gateway.decoding.refusal import Fault, Refusal
+from gateway.decoding.stream import LiveStream
 from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.fair_slots import FairSlots
@@ -89,6 +91,15 @@ class Decoder:
                 recording = await asyncio.to_thread(_descriptor, source, file)
                 return await self._ask(recording, job)
 
+    @contextmanager
+    def live(self) -> Iterator[LiveStream]:
+        """Give a stream of WebM that is decoded as it comes, in a child process of its own."""
+        stream = LiveStream(self._connect)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
     async def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -104,6 +115,15 @@ class Decoder:
             async with self._starting:
                 await self.close()
             return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+
+    async def _connect(self, line: socket.socket) -> None:
+        """Have a child serve a live stream; if the process itself was killed, the next one's."""
+        try:
+            (await self._running()).serve(line)
+        except OSError:
+            async with self._starting:
+                await self.close()
+            (await self._running()).serve(line)
 
     async def _running(self) -> "_Process":
         """Return the process; starts another when it has ended."""
@@ -123,10 +143,8 @@ class Decoder:
         if not line:
             # The system killed the child: it hit one of its limits, or crashed.
             raise _invalid("decodable", "is damaged, or takes too long to decode")
-        refusal = json.loads(line)
-        if refusal:
-            reason = FAULTS[Fault(refusal["fault"])]
-            raise refused(reason, FIELD, refusal["rule"], refusal["description"])
+        if members := json.loads(line):
+            raise refusal_error(Refusal.of(members))
         return pcm
 
 
@@ -165,7 +183,7 @@ class _Process:
         with ours, theirs:
             ours.setblocking(False)
             await loop.sock_sendall(ours, json.dumps(job).encode())
-            socket.send_fds(self._line, [b"\0"], [theirs.fileno(), recording])
+            socket.send_fds(self._line, [RECORDING], [theirs.fileno(), recording])
             theirs.close()
             answer = bytearray()
             while chunk := await loop.sock_recv(ours, 65_536):
@@ -173,6 +191,10 @@ class _Process:
                 if len(answer) > most_bytes + MAX_REFUSAL_BYTES:
                     return b""
             return bytes(answer)
+
+    def serve(self, line: socket.socket) -> None:
+        """Have a child serve a live stream; raises OSError when the process is not there."""
+        socket.send_fds(self._line, [STREAM], [line.fileno()])
 
     async def close(self) -> None:
         """Close the socket, which ends the process."""
@@ -200,6 +222,11 @@ def require_audio_type(media_type: str) -> None:
             "media_type",
             "must be wav, webm, ogg, mp3, m4a, flac, caf, aiff or audio/pcm",
         )
+
+
+def refusal_error(refusal: Refusal) -> ServiceError:
+    """Return a refusal as the error that a client is told."""
+    return refused(FAULTS[refusal.fault], FIELD, refusal.rule, refusal.description)
 
 
 def _job(media_type: str, size: int, limits: AudioLimits) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The process that decodes untrusted recordings, each in a child of its own with limits.
+"""The process that decodes what strangers send, each recording and stream in a child with limits.
 
 It has no secrets, because its environment is empty, and no state: it only forks, so that a child
 need not load the libraries again. A child that exceeds its memory or time is killed by the system.
@@ -10,8 +10,11 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
+from gateway.decoding import live
+from gateway.decoding.messages import STREAM
 from gateway.decoding.recording import Job, decode
 from gateway.decoding.refusal import Refusal, damaged
 
@@ -24,7 +27,8 @@ MAX_JOB_BYTES = 4_096
 def main() -> None:
     """Serve over the socket whose descriptor is the first argument, until the other end closes.
 
-    Each message is one byte with two descriptors: the socket of a job, and the recording.
+    Each message is a byte that says what to do, and its descriptors: the sockets of a job and its
+    recording, or that of a live stream.
     """
     # The gateway handles the signals that all its processes get.
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -38,20 +42,24 @@ def main() -> None:
                 return
             if os.fork() == 0:
                 line.close()
-                _work(*descriptors)
+                _work(message, descriptors)
             for each in descriptors:
                 os.close(each)
 
 
-def _work(answer_to: int, recording: int) -> None:
-    """Do one job and end."""
+def _work(what: bytes, descriptors: Sequence[int]) -> None:
+    """Do one job, or serve one stream, and end."""
     try:
-        answers = socket.socket(fileno=answer_to)
-        asked = json.loads(answers.recv(MAX_JOB_BYTES))
-        _limit(asked.pop("within_s"))
-        answers.sendall(_answer(recording, Job(**asked)))
+        line = socket.socket(fileno=descriptors[0])
+        _confine()
+        if what == STREAM:
+            live.serve(line)
+        else:
+            asked = json.loads(line.recv(MAX_JOB_BYTES))
+            _hurry(asked.pop("within_s"))
+            line.sendall(_answer(descriptors[1], Job(**asked)))
     finally:
-        # No cleanup: a malicious recording may have corrupted the process.
+        # No cleanup: what was decoded may have corrupted the process.
         os._exit(0)
 
 
@@ -64,25 +72,29 @@ def _answer(recording: int, job: Job) -> bytes:
         refusal = error
     except Exception:
         refusal = damaged()
-    fields = {"fault": refusal.fault, "rule": refusal.rule, "description": refusal.description}
-    return json.dumps(fields).encode() + b"\n"
+    return json.dumps(refusal.members()).encode() + b"\n"
 
 
-def _limit(within_s: float) -> None:
-    """Limit this process; a limit that the system does not support is skipped."""
+def _hurry(within_s: float) -> None:
+    """Have the system end this process after a while."""
     # A timer of 0 would be disabled.
     signal.setitimer(signal.ITIMER_REAL, max(within_s, 0.001))
-    seconds = int(within_s) + 1
-    for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_DATA, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 16),
-    ):
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
+    _limit(resource.RLIMIT_CPU, int(within_s) + 1)
+
+
+def _confine() -> None:
+    """Limit what this process may take from the machine."""
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, 16)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Set a limit; one that the system does not support is skipped."""
+    with suppress(ValueError, OSError):
+        resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

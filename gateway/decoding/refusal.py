@@ -1,6 +1,8 @@
 """Why a recording is refused, in a form that passes between two processes."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Self
 
 
 class Fault(StrEnum):
@@ -19,6 +21,15 @@ class Refusal(Exception):
         self.fault = fault
         self.rule = rule
         self.description = description
+
+    @classmethod
+    def of(cls, members: Mapping[str, str]) -> Self:
+        """Return the refusal that another process has put into words."""
+        return cls(Fault(members["fault"]), members["rule"], members["description"])
+
+    def members(self) -> dict[str, str]:
+        """Return it in words, for another process."""
+        return {"fault": self.fault, "rule": self.rule, "description": self.description}
 
 
 def damaged() -> Refusal:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Literal, Protocol
 
 from gateway.contract.problems import refused
-from gateway.decoding.decoder import FIELD, RATE_HERTZ
+from gateway.decoding.decoder import FIELD, RATE_HERTZ, Decoder, refusal_error
+from gateway.decoding.refusal import Refusal
+from gateway.decoding.stream import LiveStream
 from gateway.live.audio_bundler import AudioBundler
-from gateway.live.opus import WebmDecoder
 from services.runtime.errors import ServiceError
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason
@@ -34,7 +35,9 @@ class AudioReader(Protocol):
 
 
 @contextmanager
-def reading(audio: Literal["pcm", "webm"], bundler: AudioBundler) -> Iterator[AudioReader]:
+def reading(
+    audio: Literal["pcm", "webm"], bundler: AudioBundler, decoder: Decoder
+) -> Iterator[AudioReader]:
     """Give a reader of the client's kind of audio, which passes PCM on to the bundler."""
     allowance = _Allowance()
 
@@ -43,7 +46,8 @@ def reading(audio: Literal["pcm", "webm"], bundler: AudioBundler) -> Iterator[Au
         bundler.push(pcm)
 
     try:
-        yield _PcmReader(on_pcm) if audio == "pcm" else WebmDecoder(on_pcm)
+        with decoder.live() as stream:
+            yield _PcmReader(on_pcm) if audio == "pcm" else _WebmReader(stream, on_pcm)
     finally:
         bundler.close()
 
@@ -60,6 +64,22 @@ class _PcmReader:
                 Reason.AUDIO_INVALID, FIELD, "whole_samples", "must be whole samples of two bytes"
             )
         self._on_pcm(chunk)
+
+
+class _WebmReader:
+    """The messages are pieces of WebM."""
+
+    def __init__(self, stream: LiveStream, on_pcm: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._on_pcm = on_pcm
+
+    async def feed(self, chunk: bytes) -> None:
+        try:
+            async with aclosing(self._stream.decode(chunk)) as decoded:
+                async for pcm in decoded:
+                    self._on_pcm(pcm)
+        except Refusal as refusal:
+            raise refusal_error(refusal) from None
 
 
 class _Allowance:

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.access.rate_limit import RateLimit
@@ -14,6 +14,7 @@ from gateway.backend.services import Backend
 from gateway.contract.bodies import TalkQuery
 from gateway.contract.parameters import single
 from gateway.contract.problems import validated, visible_error
+from gateway.decoding.decoder import Decoder
 from gateway.live.audio_bundler import AudioBundler
 from gateway.live.audio_reader import reading
 from gateway.live.client import LineClient
@@ -28,8 +29,11 @@ from services.runtime.reasons import Reason
 class DuplexRoutes:
     """Holds a conversation over each line until its client leaves, or the gateway shuts down."""
 
-    def __init__(self, *, backend: Backend, rate: RateLimit, drain: Drain) -> None:
+    def __init__(
+        self, *, backend: Backend, decoder: Decoder, rate: RateLimit, drain: Drain
+    ) -> None:
         self._backend = backend
+        self._decoder = decoder
         self._rate = rate
         self._drain = drain
 
@@ -49,7 +53,7 @@ class DuplexRoutes:
                 await self._converse(socket)
                 if socket.client_state is WebSocketState.CONNECTED:
                     await socket.close()
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, WebSocketDisconnected):
             return
         except Exception as error:
             await close_with(visible_error(error), socket.scope, socket.send)
@@ -72,7 +76,7 @@ class DuplexRoutes:
             after=query.after,
         )
         bundler = AudioBundler(uplink.add_audio, ends_by_silence=not is_manual)
-        with reading(query.audio, bundler) as reader:
+        with reading(query.audio, bundler, self._decoder) as reader:
             client = LineClient(
                 socket,
                 uplink=uplink,

@@ -1,10 +1,13 @@
 """A WebSocket that explains protocol errors to its client before it closes."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
 
 from gateway.contract.events import LineProblem
 from gateway.contract.problems import to_problem
@@ -45,6 +48,24 @@ class FailingWebSocket(PatientWebSocket):
             self._end.cancel()
         super().connection_lost(exc)
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says; raises ClientDisconnected when the line is over."""
+        if self.close_sent and self.initial_response is None:
+            # Its protocol error, or its own end, has come while the application was busy.
+            raise ClientDisconnected
+        await super().send(message)
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on, unless it is a text that is none."""
+        if self.curr_msg_data_type == "bytes" or self.close_sent or _is_utf8(self.frames):
+            super().send_receive_event_to_app()
+            return
+        self.frames = []
+        # Behind it the client may have closed already: all that has come is parsed at once.
+        if self.conn.state is State.OPEN:
+            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+
     def handle_parser_exception(self) -> None:
         """Send the problem and the close code, and wait for the client to close."""
         close = self.conn.close_sent
@@ -66,6 +87,14 @@ class FailingWebSocket(PatientWebSocket):
             message = LineProblem(problem=to_problem(error, instance=self.scope["path"]))
         frame = Frame(Opcode.TEXT, message.to_text().encode())
         return frame.serialize(mask=False)
+
+
+def _is_utf8(pieces: Sequence[bytes]) -> bool:
+    try:
+        b"".join(pieces).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _failure(code: int) -> ServiceError:

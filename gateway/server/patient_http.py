@@ -7,8 +7,11 @@ import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.contract.problems import problem_response
 from gateway.server.limits import ConnectionLimits
 from gateway.server.send_timeout import SEND_TIMEOUT_S
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -16,6 +19,15 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
     b"retry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+def _not_http() -> bytes:
+    """Return the answer to a request that cannot be read."""
+    error = ServiceError(Reason.MALFORMED_MESSAGE, "The request is not well-formed HTTP.")
+    problem = problem_response(error, instance="")
+    head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
+    headers = b"".join(b"%s: %s\r\n" % each for each in problem.raw_headers)
+    return head + headers + b"\r\n" + bytes(problem.body)
 
 
 class PatientHttp(H11Protocol):
@@ -62,6 +74,18 @@ class PatientHttp(H11Protocol):
         """Hand the connection over, with its timers stopped."""
         self._stop_timers()
         super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, unless an answer has begun, and have nobody else answer it.
+
+        A body may turn out to be broken while its request is already being served.
+        """
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_not_http())
+        self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def pause_writing(self) -> None:
         """Start the timer: the client does not read."""

@@ -1,6 +1,9 @@
 """WebSockets: how they report errors."""
 
+from contextlib import suppress
+
 from starlette.types import Scope, Send
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from gateway.contract.events import LineProblem
 from gateway.contract.problems import to_problem
@@ -41,11 +44,13 @@ def close_code(error: ServiceError) -> int:
 
 
 async def close_with(error: ServiceError, scope: Scope, send: Send) -> None:
-    """Send an error over a socket that was accepted, and close it."""
+    """Send an error over a socket that was accepted, and close it; the client may have left."""
     PROBLEMS.labels(reason=error.reason).inc()
     message = LineProblem(problem=to_problem(error, instance=scope["path"]))
-    await send({"type": "websocket.send", "text": message.to_text()})
-    await send({"type": "websocket.close", "code": close_code(error), "reason": str(error.reason)})
+    code = close_code(error)
+    with suppress(OSError, WebSocketDisconnect, WebSocketDisconnected):
+        await send({"type": "websocket.send", "text": message.to_text()})
+        await send({"type": "websocket.close", "code": code, "reason": str(error.reason)})
 
 
 async def refuse(error: ServiceError, scope: Scope, send: Send) -> None:

@@ -160,6 +160,7 @@ def _serving_options(settings: AvatarSettings, service_token: str | None) -> Ser
         port=settings.port,
         service_token=service_token,
         has_reflection=settings.reflection,
+        metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
         drain_s=settings.drain_s + CUT_OFF_S,
     )

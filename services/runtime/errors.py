@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -12,6 +13,11 @@ from services.runtime.reasons import RULES, Reason
 from services.runtime.wire import from_duration, to_duration
 
 DOMAIN = "digitalhuman"
+
+MOST_MESSAGE_BYTES = 900
+MOST_VIOLATION_BYTES = 3_000
+"""What a caller is told of one failure. It travels in the trailers, encoded and partly twice, and a
+peer refuses trailers beyond 8 KiB, with an error of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,12 @@ def fields_within(message: str) -> Iterator[None]:
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
-    """Return the status of an error: one ErrorInfo, then field violations and a retry hint."""
-    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    """Return the status of an error: one ErrorInfo, then field violations and a retry hint.
+
+    Of many violations it has the first, and of a long message the beginning.
+    """
+    message = error.message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+    status = status_pb2.Status(code=error.code.value[0], message=message)
     status.details.add().Pack(
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     )
@@ -97,6 +107,9 @@ def to_status(error: ServiceError) -> status_pb2.Status:
             bad_request.field_violations.add(
                 field=violation.field, reason=violation.rule, description=violation.description
             )
+            if bad_request.ByteSize() > MOST_VIOLATION_BYTES:
+                del bad_request.field_violations[-1]
+                break
         status.details.add().Pack(bad_request)
     if error.retry_after_s is not None:
         delay = to_duration(error.retry_after_s)
@@ -141,7 +154,11 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError:
     A failure without a reason of ours comes from gRPC itself, whose text may name addresses; only
     its meaning is passed on. Whatever its code, the peer could not be asked or understood.
     """
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except (ValueError, DecodeError):
+        # The call ended otherwise than its details say, or they are none.
+        status = None
     known = from_status(status) if status is not None else None
     if known is not None:
         return known

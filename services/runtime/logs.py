@@ -16,6 +16,9 @@ SECRET_KEYS = frozenset(
     | {"text", "transcript", "user_text", "reply_text", "heard_text", "wss_address"}
 )
 
+_DOINGS_OF_PEERS = frozenset(("ExecuteBatchError", "UnicodeDecodeError"))
+"""Exceptions within gRPC: an answer that nobody takes any more, and text that is no UTF-8."""
+
 
 def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for key in SECRET_KEYS & event.keys():
@@ -69,6 +72,12 @@ class _VisibleFormatter(logging.Formatter):
         return _escape_lines(super().format(record))
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of gRPC is about more than a peer that sent garbage, or left in the middle."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ not in _DOINGS_OF_PEERS
+
+
 def configure_logs(process: str, settings: ProcessSettings | None = None) -> None:
     """Set up the logs of a process: readable lines, or JSON for a collector."""
     settings = settings or ProcessSettings()
@@ -95,4 +104,5 @@ def configure_logs(process: str, settings: ProcessSettings | None = None) -> Non
     handler = logging.StreamHandler()
     handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     structlog.contextvars.bind_contextvars(process=process)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import grpc
@@ -17,6 +17,7 @@ from services.runtime.interceptors import (
     ErrorInterceptor,
     ValidationInterceptor,
 )
+from services.runtime.lasting_server import lasting_server
 from services.runtime.liveness import SERVER_OPTIONS
 from services.runtime.telemetry import metrics_served
 
@@ -35,6 +36,7 @@ class ServingOptions:
     port: int
     service_token: str | None = None
     has_reflection: bool = False
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_s: float = 5.0
 
@@ -63,28 +65,38 @@ async def serving(
     `services` are the full proto names for health and reflection. Raises OSError if the address is
     taken.
     """
-    server = grpc.aio.server(
-        interceptors=_interceptors(options.service_token), options=_channel_options()
-    )
-    for register in registrations:
-        register(server)
     health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    if options.has_reflection:
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-    address = _bind(server, options)
-    await server.start()
+
+    def make() -> grpc.aio.Server:
+        server = grpc.aio.server(
+            interceptors=_interceptors(options.service_token), options=_channel_options()
+        )
+        for register in registrations:
+            register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        if options.has_reflection:
+            names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        return server
+
+    first = make()
+    address = _bind(first, options)
+
+    def another() -> grpc.aio.Server:
+        server = make()
+        _bind(server, replace(options, port=int(address.rpartition(":")[2])))
+        return server
+
     server_up = Serving(address=address, health=health_servicer, names=("", *services))
-    await server_up.report(is_ready=True)
-    log.info("service up", address=address)
-    try:
-        async with metrics_served(options.host, options.metrics_port):
-            yield server_up
-    finally:
-        await health_servicer.enter_graceful_shutdown()
-        await server.stop(options.drain_s)
-        log.info("service down", address=address)
+    async with lasting_server(first, another, drain_s=options.drain_s):
+        await server_up.report(is_ready=True)
+        log.info("service up", address=address)
+        try:
+            async with metrics_served(options.metrics_host, options.metrics_port):
+                yield server_up
+        finally:
+            await health_servicer.enter_graceful_shutdown()
+    log.info("service down", address=address)
 
 
 def _interceptors(service_token: str | None) -> list[grpc.aio.ServerInterceptor]:

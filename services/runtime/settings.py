@@ -17,6 +17,7 @@ from pydantic_settings import (
 from services.runtime import groups
 from services.runtime.groups import CheckedTexts, Place, Variable, nested, read_group
 from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.values import Host
 
 S = TypeVar("S", bound="ProcessSettings")
 
@@ -56,6 +57,12 @@ class ProcessSettings(CheckedTexts, BaseSettings):
         default="console",
         validation_alias="PARLEY_LOG_FORMAT",
         description="log format: console for people, json for a collector",
+    )
+    metrics_host: Host = Field(
+        default="127.0.0.1",
+        validation_alias="PARLEY_METRICS_HOST",
+        description="address at which processes show metrics on their ports for them; they tell"
+        " whoever can reach it",
     )
 
     @classmethod

@@ -16,6 +16,12 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from services.speech.control_tokens import (
+    json_without_control_tokens,
+    schema_without_control_tokens,
+    without_control_tokens,
+)
+
 LISTENING_RATE_HERTZ = 16_000
 
 
@@ -204,6 +210,14 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
 
+    def without_control_tokens(self) -> Self:
+        """Return the tool with plain descriptions: a server elsewhere may have written them."""
+        return replace(
+            self,
+            description=without_control_tokens(self.description),
+            parameters=schema_without_control_tokens(self.parameters),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
@@ -219,13 +233,23 @@ class ChatMessage:
     """One message of the dialogue that a chat model continues.
 
     An ASSISTANT message may call tools; for each call a TOOL message follows, whose content is the
-    result of the call that `call_id` names.
+    result of the call that `call_id` names. No message holds a control token of any model: whoever
+    wrote a part of it has no say in which role the model takes the rest for.
     """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Break control tokens, also in calls that the model itself has written."""
+        plain = tuple(
+            replace(each, arguments=json_without_control_tokens(each.arguments))
+            for each in self.tool_calls
+        )
+        object.__setattr__(self, "content", without_control_tokens(self.content))
+        object.__setattr__(self, "tool_calls", plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +259,11 @@ class ChatRequest:
     messages: tuple[ChatMessage, ...]
     tools: tuple[Tool, ...] = ()
     on_usage: OnUsage = field(default=ignore_usage, compare=False)
+
+    def __post_init__(self) -> None:
+        """Break control tokens in what is said of tools."""
+        plain = tuple(each.without_control_tokens() for each in self.tools)
+        object.__setattr__(self, "tools", plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

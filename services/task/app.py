@@ -220,5 +220,6 @@ def _serving_options(settings: TaskSettings) -> ServingOptions:
         port=settings.port,
         service_token=token.get_secret_value() if token else None,
         has_reflection=settings.reflection,
+        metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
     )

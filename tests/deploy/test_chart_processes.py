@@ -89,6 +89,7 @@ def test_the_process_accepts_its_settings(
         loaded = load(settings)
         assert getattr(loaded, "host", "0.0.0.0") == "0.0.0.0"
         assert getattr(loaded, "metrics_port", 9090) == 9090
+        assert getattr(loaded, "metrics_host", "0.0.0.0") == "0.0.0.0"
 
 
 @pytest.mark.parametrize("component", PROCESSES)

@@ -155,11 +155,35 @@ async def test_every_drive_token_that_cannot_be_trusted_gets_the_same_answer(
     tokens += [alter_header(good, header) for header in HEADERS]
     answers = set()
     for token in tokens:
-        with pytest.raises(InvalidStatus) as refused:
-            async with open_socket(f"{base}Token={token}"):
-                pass
-        response = refused.value.response
-        headers = [each for each in response.headers.raw_items() if each[0] != "Date"]
-        answers.add((response.status_code, bytes(response.body or b""), str(headers)))
+        answers.add(await knock(f"{base}Token={token}"))
     assert len(answers) == 1
     assert next(iter(answers))[0] == 401
+
+
+async def test_no_altered_bit_of_a_drive_token_is_told_from_another(
+    cloud: Cloud, clock: ManualClock
+) -> None:
+    task_id = await cloud.create("stream-2")
+    await cloud.receiver.until_task(task_id, 3)
+    _, address = await cloud.begin_drive(task_id)
+    base, _, good = address.partition("Token=")
+    draw = random.Random(SEED)
+    answers: Counter[tuple[int, bytes, str]] = Counter()
+    for _ in range(ALTERED // 4):
+        clock.advance(2)
+        answers[await knock(f"{base}Token={alter(good, draw)}")] += 1
+    assert list(answers.values()) == [ALTERED // 4]
+    assert next(iter(answers))[0] == 401
+    # It is the alteration that is refused.
+    async with open_socket(address):
+        pass
+
+
+async def knock(address: str) -> tuple[int, bytes, str]:
+    """Return how a drive socket is refused."""
+    with pytest.raises(InvalidStatus) as refused:
+        async with open_socket(address):
+            pass
+    response = refused.value.response
+    headers = [each for each in response.headers.raw_items() if each[0] != "Date"]
+    return response.status_code, bytes(response.body or b""), str(headers)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -28,6 +29,9 @@ RAW = [
     UPGRADE.replace(b"Host: a", b"Host: \xff\xfe"),
     UPGRADE[:50],
     b"GET /" + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    # The body breaks while the request is being answered.
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno length\r\n",
+    b"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n",
 ]
 
 
@@ -133,3 +137,18 @@ def assert_lines(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFi
     said = "".join(capsys.readouterr())
     assert "Traceback" not in said
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("begun", [b"", UPGRADE[:20]], ids=["nothing", "half"])
+async def test_a_request_that_is_not_sent_is_given_up(
+    begun: bytes, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.serving.patient_http.HEAD_TIMEOUT_S", 0.2)
+    number = int(cloud.engine.base_url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", number)
+    writer.write(begun)
+    async with asyncio.timeout(20):
+        # What is cut off ends, or is reset.
+        with suppress(ConnectionError):
+            await reader.read()
+    writer.close()

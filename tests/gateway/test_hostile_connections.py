@@ -99,3 +99,73 @@ async def test_frames_that_bring_nothing_are_few(gateway: RunningGateway, flood:
         assert b"RATE_LIMITED" in told
         assert told.count(b"\x8a\x00") < 1_000
     assert (await gateway.client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"garbage\r\n\r\n", HEAD + b"\0\r\n\r\n", b"POST / HTTP/1.1\r\nhost: x\r\n: y\r\n\r\n"],
+    ids=["line", "second", "header"],
+)
+async def test_what_is_not_http_is_a_problem(gateway: RunningGateway, garbage: bytes) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(garbage)
+        told = await reader.read()
+    assert b" 400 " in told
+    assert b'"reason":"MALFORMED_MESSAGE"' in told
+
+
+async def test_a_body_that_breaks_off_is_answered_once(
+    gateway: RunningGateway, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = (
+        b"POST /api/digital-human/talk-to-ai?taskId=%s HTTP/1.1\r\nhost: localhost\r\n"
+        b"content-type: audio/wav\r\ntransfer-encoding: chunked\r\n\r\n5\r\nRIFF\n\r\n"
+    )
+    task_id = await gateway.create()
+    async with connection(gateway) as (reader, writer):
+        writer.write(head % task_id.encode())
+        writer.write(b"no length of a chunk\r\n")
+        told = await reader.read()
+    assert told.count(b"HTTP/1.1 ") == 1
+    assert b" 400 " in told
+    assert (await gateway.client.get("/livez")).status_code == 200
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())
+
+
+NO_TEXT = b"\x81\x82" + MASK + b"\xff\xfe"
+GREET = b"\x81\x90" + MASK + b'{"type":"greet"}'
+CLOSE = b"\x88\x82" + MASK + b"\x03\xe8"
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (NO_TEXT, 1007),
+        (NO_TEXT + CLOSE, 1000),
+        (GREET + NO_TEXT, 1007),
+        (GREET + b"\x83\x80" + MASK, 1002),
+        (GREET + CLOSE + GREET, 1000),
+    ],
+    ids=["no text", "left behind it", "events follow", "no frame", "left before it"],
+)
+async def test_a_line_that_breaks_is_no_surprise(
+    frames: bytes,
+    code: int,
+    gateway: RunningGateway,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    task_id = await gateway.create()
+    async with connection(gateway) as (reader, writer):
+        writer.write(UPGRADE % task_id.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frames)
+        told = b""
+        async with asyncio.timeout(20):
+            while code.to_bytes(2) not in told:
+                some = await reader.read(65_536)
+                assert some, told
+                told += some
+    assert (b"MALFORMED_MESSAGE" in told) == (code != 1000)
+    assert (await gateway.client.get("/livez")).status_code == 200
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())

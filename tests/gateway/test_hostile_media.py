@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import av
 import httpx
 import numpy as np
 import psutil
@@ -19,6 +18,7 @@ from gateway.decoding.process import MEMORY_BYTES
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from tests.support.gateway import RunningGateway
+from tests.support.recordings import recording
 
 API = "/api/digital-human"
 MUTATIONS = int(os.environ.get("MUTATIONS", "120"))
@@ -88,24 +88,6 @@ BOMBS: dict[str, bytes] = {
 }
 
 
-def small_recording(container: str, codec: str) -> bytes:
-    """Half a second of sound."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=16_000, layout="mono")
-        assert isinstance(stream, av.AudioStream)
-        samples = (8_000 * np.sin(np.arange(8_000) * 0.2)).astype("<i2")[None]
-        source = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        source.rate = 16_000
-        resampler = av.AudioResampler(
-            stream.codec_context.format, "mono", 16_000, stream.codec_context.frame_size
-        )
-        for frame in [*resampler.resample(source), *resampler.resample(None)]:
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
-
-
 @asynccontextmanager
 async def watched_memory() -> AsyncIterator[Callable[[], int]]:
     """Gives the most bytes that this process and those below it took beyond what they had."""
@@ -147,7 +129,7 @@ async def outcome(decoder: Decoder, content: bytes) -> bytes | Reason:
 @pytest.mark.parametrize("bomb", BOMBS)
 async def test_what_a_file_claims_takes_no_memory(bomb: str) -> None:
     async with decoding(AudioLimits()) as decoder:
-        await outcome(decoder, small_recording("wav", "pcm_s16le"))
+        await outcome(decoder, recording("wav", "pcm_s16le"))
         async with watched_memory() as taken:
             # Two at once, which is all that are worked on.
             content = BOMBS[bomb]
@@ -156,7 +138,7 @@ async def test_what_a_file_claims_takes_no_memory(bomb: str) -> None:
                 Reason.AUDIO_FORMAT_UNSUPPORTED,
             }
             assert taken() < 2 * MEMORY_BYTES + TOLERATED_BYTES
-        assert isinstance(await outcome(decoder, small_recording("wav", "pcm_s16le")), bytes)
+        assert isinstance(await outcome(decoder, recording("wav", "pcm_s16le")), bytes)
 
 
 async def test_others_are_served_while_bombs_are_defused(gateway: RunningGateway) -> None:
@@ -172,7 +154,7 @@ async def test_others_are_served_while_bombs_are_defused(gateway: RunningGateway
 
     bombs = [asyncio.create_task(upload(each)) for each in BOMBS.values()]
     assert (await gateway.client.get("/livez")).status_code == 200
-    assert (await upload(small_recording("ipod", "aac"))).status_code == 200
+    assert (await upload(recording("ipod", "aac"))).status_code == 200
     for answer in await asyncio.gather(*bombs):
         assert answer.status_code == 400, answer.text
         assert answer.json()["reason"] in ("AUDIO_INVALID", "AUDIO_FORMAT_UNSUPPORTED")
@@ -192,7 +174,7 @@ async def test_an_upload_leaves_nothing_behind(
 ) -> None:
     task_id = await gateway.create()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    large = small_recording("wav", "pcm_s16le") + b"\x55" * 2**21
+    large = recording("wav", "pcm_s16le") + b"\x55" * 2**21
 
     async def upload(content: bytes) -> None:
         await gateway.client.post(
@@ -216,13 +198,13 @@ def fork_servers() -> list[psutil.Process]:
 
 
 async def test_a_decoder_that_was_killed_is_started_again() -> None:
-    recording = small_recording("wav", "pcm_s16le")
+    sound = recording("wav", "pcm_s16le")
     async with decoding(AudioLimits()) as decoder:
-        assert isinstance(await outcome(decoder, recording), bytes)
+        assert isinstance(await outcome(decoder, sound), bytes)
         [server] = fork_servers()
         assert server.environ().keys() <= {"LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
         server.kill()
-        assert isinstance(await outcome(decoder, recording), bytes)
+        assert isinstance(await outcome(decoder, sound), bytes)
     assert fork_servers() == []
 
 
@@ -240,7 +222,7 @@ async def test_a_decoder_that_was_killed_is_started_again() -> None:
     ],
 )
 async def test_a_damaged_file_is_a_sound_or_a_refusal(container: str, codec: str) -> None:
-    whole = small_recording(container, codec)
+    whole = recording(container, codec)
     random = np.random.default_rng(5)
     async with decoding(AudioLimits()) as decoder:
         for _ in range(MUTATIONS):

@@ -11,7 +11,7 @@ import pytest
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
 from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
+from services.runtime.errors import ServiceError, Violation, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.serving import ServingOptions, serving
 from tests.support.proxy import Proxy, proxying
@@ -89,6 +89,34 @@ async def test_what_was_garbled_once_is_asked_again() -> None:
         assert not left
         left = [noise]
         assert (await stub.CreateTask(CREATE)).task.task_id == "task"
+
+
+class Refusing(rpc.TaskServiceServicer):
+    """Finds far too much wrong with a request."""
+
+    async def GetTask(self, request: Any, context: Any) -> pb.GetTaskResponse:
+        violations = [
+            Violation(field=f"labels[{at}]", rule="string.max_len", description="太长" * 20)
+            for at in range(500)
+        ]
+        raise ServiceError(Reason.INVALID_REQUEST, "太长" * 5_000, violations=violations)
+
+
+async def test_a_failure_is_told_in_what_a_peer_accepts() -> None:
+    options = ServingOptions(host="127.0.0.1", port=0)
+    async with (
+        serving(
+            options, [], lambda server: rpc.add_TaskServiceServicer_to_server(Refusing(), server)
+        ) as up,
+        connected(up.address) as channel,
+    ):
+        for _ in range(20):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await rpc.TaskServiceStub(channel).GetTask(GET)
+            told = from_rpc_error(caught.value)
+            assert told.reason is Reason.INVALID_REQUEST
+            assert told.message.startswith("太长")
+            assert told.violations[0].field == "labels[0]"
 
 
 async def test_an_answer_that_is_another_message_is_none() -> None:

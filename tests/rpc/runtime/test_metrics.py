@@ -1,9 +1,11 @@
 """The port at which a process shows its metrics."""
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.runtime.serving import ServingOptions, serving
 from services.runtime.telemetry import metrics_served
 from tests.support.compose import LOOPBACK, free_ports
 
@@ -17,3 +19,15 @@ async def test_metrics_are_served_while_the_block_is_open() -> None:
             assert "parley_rpcs" in names
         with pytest.raises(httpx.ConnectError):
             await prometheus.get("/metrics")
+
+
+async def test_metrics_are_shown_to_this_machine_alone_unless_asked_for() -> None:
+    [port] = free_ports(1)
+    options = ServingOptions(host="0.0.0.0", port=0, metrics_port=int(port))
+    async with serving(options, [], lambda server: None):
+        listening = [
+            each.laddr
+            for each in psutil.Process().net_connections("tcp")
+            if each.status == psutil.CONN_LISTEN and each.laddr.port == int(port)
+        ]
+    assert [each.ip for each in listening] == [LOOPBACK]

@@ -7,6 +7,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
@@ -122,3 +124,24 @@ async def test_a_taken_port_is_said_plainly() -> None:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             async with serving(options(port=port), [TASK]):
                 pass
+
+
+async def test_a_path_that_is_no_text_ends_no_service() -> None:
+    """gRPC's own server would shut down."""
+    headers = [
+        *((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a/\xe8b")),
+        *((b":authority", b"x"), (b"te", b"trailers"), (b"content-type", b"application/grpc")),
+    ]
+    block = Encoder().encode(headers)
+    call = HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
+    options = ServingOptions(host="127.0.0.1", port=0, drain_s=0)
+    async with serving(options, [], lambda server: None) as up:
+        host, _, port = up.address.rpartition(":")
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize() + call)
+            await reader.read()
+            writer.close()
+            async with connected(up.address) as channel:
+                stub = health_pb2_grpc.HealthStub(channel)
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.live.webm import HEADER, MAX_HELD_BYTES, MUTE_ELEMENTS, Track, WebmReader
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from gateway.decoding.refusal import Fault, Refusal
+from gateway.decoding.webm import HEADER, MAX_HELD_BYTES, MUTE_ELEMENTS, Track, WebmReader
 
 UNKNOWN = b"\x01" + b"\xff" * 7
 OPUS_HEAD = b"OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00"
@@ -141,36 +140,35 @@ def test_every_way_to_pack_packets(blocks: bytes, packets: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason", "rule"),
+    ("content", "fault", "rule"),
     [
-        (b"RIFF", Reason.AUDIO_INVALID, "webm"),
-        (b"\x1a\x45\xdf\xa4", Reason.AUDIO_INVALID, "webm"),
-        (START + TRACKS + CLUSTER + b"\xa3" + UNKNOWN, Reason.AUDIO_INVALID, "decodable"),
-        (START + b"\xae\x01" + b"\x7f" * 7, Reason.AUDIO_INVALID, "decodable"),
-        (START + TRACKS + CLUSTER + element(b"\xa3", b"\x81"), Reason.AUDIO_INVALID, "decodable"),
+        (b"RIFF", Fault.INVALID, "webm"),
+        (b"\x1a\x45\xdf\xa4", Fault.INVALID, "webm"),
+        (START + TRACKS + CLUSTER + b"\xa3" + UNKNOWN, Fault.INVALID, "decodable"),
+        (START + b"\xae\x01" + b"\x7f" * 7, Fault.INVALID, "decodable"),
+        (START + TRACKS + CLUSTER + element(b"\xa3", b"\x81"), Fault.INVALID, "decodable"),
         (
             START + TRACKS + CLUSTER + element(b"\xa3", BLOCK_HEAD, b"\x02", b"\xff" * 9),
-            Reason.AUDIO_INVALID,
+            Fault.INVALID,
             "decodable",
         ),
-        (START + CLUSTER, Reason.AUDIO_INVALID, "has_sound"),
-        (START + element(b"\x16\x54\xae\x6b", VIDEO_TRACK) + CLUSTER, Reason.AUDIO_INVALID, None),
+        (START + CLUSTER, Fault.INVALID, "has_sound"),
+        (START + element(b"\x16\x54\xae\x6b", VIDEO_TRACK) + CLUSTER, Fault.INVALID, None),
         (
             START + TRACK.replace(b"A_OPUS", b"A_AAC\0"),
-            Reason.AUDIO_FORMAT_UNSUPPORTED,
+            Fault.UNSUPPORTED,
             "codec",
         ),
-        (START + TRACK.replace(b"OpusHead", b"OpusFoot"), Reason.AUDIO_INVALID, "decodable"),
-        (START + b"\xec\x01" + b"\x7f" * 7 + bytes(300_000), Reason.AUDIO_INVALID, "has_sound"),
-        (START + VOID * 600, Reason.AUDIO_INVALID, "has_sound"),
+        (START + TRACK.replace(b"OpusHead", b"OpusFoot"), Fault.INVALID, "decodable"),
+        (START + b"\xec\x01" + b"\x7f" * 7 + bytes(300_000), Fault.INVALID, "has_sound"),
+        (START + VOID * 600, Fault.INVALID, "has_sound"),
     ],
 )
-def test_what_cannot_be_sound_is_refused(content: bytes, reason: Reason, rule: str | None) -> None:
-    with pytest.raises(ServiceError) as caught:
+def test_what_cannot_be_sound_is_refused(content: bytes, fault: Fault, rule: str | None) -> None:
+    with pytest.raises(Refusal) as caught:
         read(content, list(range(0, len(content), 60_000)))
-    assert caught.value.reason is reason
-    assert caught.value.violations[0].field == "audio"
-    assert rule in (None, caught.value.violations[0].rule)
+    assert caught.value.fault is fault
+    assert rule in (None, caught.value.rule)
 
 
 @settings(max_examples=150)
@@ -180,7 +178,7 @@ def test_damage_is_refused_or_read_in_bounds(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, 400))] = data.draw(st.integers(0, 255))
     reader = WebmReader(lambda _: None)
-    with suppress(ServiceError):
+    with suppress(Refusal):
         for at in range(0, len(content), 500):
             size = sum(map(len, reader.read(bytes(content[at : at + 500]))))
             assert size <= MAX_HELD_BYTES + 500
@@ -201,6 +199,6 @@ def test_elements_without_sound_are_few(element: bytes) -> None:
     piece = element * (60_000 // len(element))
     _, packets = read(recording(live=True), [])
     assert packets
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(Refusal) as caught:
         read(recording(live=True) + piece, [])
-    assert caught.value.reason is Reason.AUDIO_INVALID
+    assert caught.value.fault is Fault.INVALID

@@ -76,6 +76,14 @@ def test_a_failure_of_grpc_itself_keeps_only_its_meaning(
     assert "10.1.2.3" not in error.message
 
 
+def test_details_that_do_not_fit_are_not_believed() -> None:
+    status = to_status(invalid("room_id", "string.min_len", "must not be empty"))
+    for details in (status.SerializeToString(), b"\xff\xff"):
+        trailers = grpc.aio.Metadata(("grpc-status-details-bin", details))
+        foreign = grpc.aio.AioRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, NO_METADATA, trailers)
+        assert from_rpc_error(foreign).reason is Reason.DEPENDENCY_UNAVAILABLE
+
+
 def test_the_first_known_error_of_a_group_counts() -> None:
     wanted = invalid("room_id", "string.min_len", "must not be empty")
     group = BaseExceptionGroup("tasks", [asyncio.CancelledError(), ExceptionGroup("", [wanted])])

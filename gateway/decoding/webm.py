@@ -8,10 +8,7 @@ a block are ever held, and neither may be large.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gateway.contract.problems import refused
-from gateway.decoding.decoder import FIELD
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from gateway.decoding.refusal import Fault, Refusal, unsupported
 
 HEADER = b"\x1a\x45\xdf\xa3"
 """Every recording starts with it."""
@@ -81,7 +78,7 @@ class WebmReader:
         self._mute_elements = 0
 
     def read(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the packets that a piece of the stream completes; raises ServiceError."""
+        """Yield the packets that a piece of the stream completes; raises Refusal."""
         if chunk.startswith(HEADER):
             # A recorder that starts again may have left its last element unfinished.
             self._held.clear()
@@ -151,11 +148,9 @@ class WebmReader:
         if self._track is not None or fields.get(_TYPE, b"").lstrip(b"\0") != _SOUND:
             return
         if fields.get(_CODEC, b"").rstrip(b"\0") != b"A_OPUS":
-            raise refused(Reason.AUDIO_FORMAT_UNSUPPORTED, FIELD, "codec", "must be WebM with Opus")
+            raise unsupported("codec", "must be WebM with Opus")
         if _ENCODINGS in fields:
-            raise refused(
-                Reason.AUDIO_FORMAT_UNSUPPORTED, FIELD, "codec", "must not be packed further"
-            )
+            raise unsupported("codec", "must not be packed further")
         head = fields.get(_PRIVATE, b"")
         if len(head) < _OPUS_HEAD_BYTES or not head.startswith(b"OpusHead"):
             raise _invalid("decodable", "is damaged, or not WebM with Opus")
@@ -272,5 +267,5 @@ def _ebml_sizes(content: bytes, count: int) -> tuple[list[int], int]:
     return sizes, at
 
 
-def _invalid(rule: str, description: str) -> ServiceError:
-    return refused(Reason.AUDIO_INVALID, FIELD, rule, description)
+def _invalid(rule: str, description: str) -> Refusal:
+    return Refusal(Fault.INVALID, rule, description)

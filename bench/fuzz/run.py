@@ -1,0 +1,145 @@
+"""A run: inputs of all levels against all processes, and what must hold throughout."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from bench.fuzz.findings import Findings
+from bench.fuzz.levels import http
+from bench.fuzz.levels.frames import FRAMES
+from bench.fuzz.levels.messages import MESSAGES
+from bench.fuzz.levels.socket import SOCKET, WEBM
+from bench.fuzz.levels.tokens import TOKENS
+from bench.fuzz.levels.uploads import MEDIA, MULTIPART
+from bench.fuzz.levels.wire import WIRE
+from bench.fuzz.target import Target, under_fire
+
+LEVELS = (WIRE, FRAMES, MESSAGES, SOCKET, WEBM, MULTIPART, TOKENS, MEDIA)
+NAMES = (*(each.name for each in LEVELS), http.NAME)
+LEVELS_BY_NAME = {each.name: each for each in LEVELS}
+LATE_MS = 250.0
+ROUNDS = 10
+"""Each has the same share of all levels."""
+WARM_UP_ROUNDS = 2
+"""After these, memory should no longer grow."""
+GROWN_MB = 64.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many inputs, of which levels; all that is random follows from the seed."""
+
+    inputs: int
+    seed: int
+    levels: Collection[str] = NAMES
+    number: int | None = None
+    """The only input to fire of each level."""
+    seconds: float = 86_400.0
+    """After this long no other round begins."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Resident megabytes of each process, when warm and at the end."""
+
+    warm: dict[str, float] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+
+    def grown(self) -> dict[str, float]:
+        return {name: round(self.final[name] - held, 1) for name, held in self.warm.items()}
+
+
+async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
+    """Run the plan and return its figures; `is_timed`: other clients may not wait long."""
+    findings = Findings()
+    memory = _Memory()
+    seconds: dict[str, float] = defaultdict(float)
+    begun = time.monotonic()
+    async with under_fire(plan.seed) as target:
+        async with _watched(target) as waits:
+            for number in range(ROUNDS):
+                if number == WARM_UP_ROUNDS:
+                    memory.warm = _resident(target)
+                if time.monotonic() - begun > plan.seconds:
+                    break
+                await _attack(plan, target, findings, seconds, number)
+            memory.final = _resident(target)
+        faults = [*target.cluster.faults, *target.cluster.ended()]
+    return {
+        "inputs": sum(each.total() for each in findings.outcomes.values()),
+        "seconds": round(time.monotonic() - begun, 1),
+        "seconds_by_level": {level: round(each, 1) for level, each in seconds.items()},
+        "broken": [*faults, *_late(waits, is_timed=is_timed), *_grown(memory)],
+        **findings.figures(),
+        "others_waited": waits,
+        "memory_mb": {"warm": memory.warm, "final": memory.final},
+    }
+
+
+async def _attack(
+    plan: Plan, target: Target, findings: Findings, seconds: dict[str, float], number: int
+) -> None:
+    """Fire the inputs of one round, level by level."""
+    shares = {each.name: each.share for each in LEVELS} | {http.NAME: http.SHARE}
+    total = sum(shares[name] for name in plan.levels)
+    for name in plan.levels:
+        begun = time.monotonic()
+        each = plan.inputs * shares[name] / total / ROUNDS
+        numbers = range(int(number * each), int((number + 1) * each))
+        if name == http.NAME:
+            seed = plan.seed + number
+            await http.attack(target, findings, seed=seed, count=len(numbers))
+        else:
+            if plan.number is not None:
+                numbers = range(plan.number, plan.number + (number == 0))
+            await LEVELS_BY_NAME[name].attack(target, findings, seed=plan.seed, numbers=numbers)
+        seconds[name] += time.monotonic() - begun
+
+
+def _late(waits: dict[str, Any], *, is_timed: bool) -> list[str]:
+    late = [
+        f"{address} answered after {wait['longest_ms']} ms"
+        for address, wait in waits.items()
+        if is_timed and (wait["longest_ms"] or 0) >= LATE_MS
+    ]
+    return late + [
+        f"{address} did not answer" for address, wait in waits.items() if wait["unanswered"]
+    ]
+
+
+def _grown(memory: _Memory) -> list[str]:
+    return [f"{name} grew by {mb} MB" for name, mb in memory.grown().items() if mb > GROWN_MB]
+
+
+@asynccontextmanager
+async def _watched(target: Target) -> AsyncIterator[dict[str, Any]]:
+    """Have another client ask all the while; its figures are there when the block is left."""
+    addresses = (f"{target.gateway}/livez", f"{target.engine}/healthz")
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.fuzz.watch", *addresses),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    waits: dict[str, Any] = {}
+    try:
+        yield waits
+    finally:
+        told, _ = await asking.communicate(b"")
+        waits |= json.loads(told)
+
+
+def _resident(target: Target) -> dict[str, float]:
+    held = {}
+    for name in target.cluster.names:
+        process = psutil.Process(target.cluster.pid(name))
+        family = [process, *process.children(recursive=True)]
+        held[name] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
+    return held
