@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The first of these that is new enough creates the virtual environment.
 PYTHON ?= python3.11 python3.12 python3.13 python3
-SOURCES := services gateway engine parley bench tools tests
+SOURCES := services gateway engine parley bench examples tools tests
 # Installs the locked packages, then Parley itself in place, with its generated code.
 DEPENDENCIES := $(VENV)/.dependencies
 INSTALLED := $(VENV)/.installed
