@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -29,6 +30,7 @@ from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import CloudTokens, EngineTokens, Stage, TokenFormat, Viewers
 from services.runtime.clock import SteadyClock
+from services.runtime.identities import Identity
 from services.runtime.proxies import proxy_for
 from services.runtime.serving import Serving, ServingOptions, serving
 
@@ -57,9 +59,8 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
             verification=settings.drive_verification.value,
         )
-    token = settings.service_token.get_secret_value() if settings.service_token else None
     async with AsyncExitStack() as stack:
-        peers = await stack.enter_async_context(connected_peers(service_token=token))
+        peers = await stack.enter_async_context(_connected_peers(settings))
         limits, claims = await stack.enter_async_context(_agreement(settings, peers))
         client = await stack.enter_async_context(
             cloud_client(
@@ -96,7 +97,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         )
         up = await stack.enter_async_context(
             serving(
-                _serving_options(settings, token),
+                _serving_options(settings),
                 [SERVICE],
                 lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(
                     servicer, server
@@ -154,12 +155,9 @@ def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:
     )
 
 
-def _serving_options(settings: AvatarSettings, service_token: str | None) -> ServingOptions:
-    return ServingOptions(
-        host=settings.host,
-        port=settings.port,
-        service_token=service_token,
-        has_reflection=settings.reflection,
-        metrics_port=settings.metrics_port,
-        drain_s=settings.drain_s + CUT_OFF_S,
-    )
+def _connected_peers(settings: AvatarSettings) -> AbstractAsyncContextManager[Peers]:
+    return connected_peers(service_token=settings.sent_token, tls=settings.tls_to(Identity.AVATAR))
+
+
+def _serving_options(settings: AvatarSettings) -> ServingOptions:
+    return replace(settings.serving_options, drain_s=settings.drain_s + CUT_OFF_S)

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -12,9 +12,19 @@ from services.avatar.pacing import PacingProfile
 from services.avatar.profiles import load_profile
 from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
-from services.avatar.vendor.trust import Verification, is_loopback
+from services.avatar.vendor.trust import Verification
+from services.runtime.identities import Identity
+from services.runtime.links import ServiceSettings
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, HttpUrl, Port, PostgresUrl, Secret, SocketUrl, Target
+from services.runtime.values import (
+    HttpUrl,
+    Port,
+    PostgresUrl,
+    Secret,
+    SocketUrl,
+    Target,
+    is_loopback,
+)
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 ENGINE_URL = "http://127.0.0.1:8090"
@@ -62,15 +72,13 @@ class DatabaseSettings(ProcessSettings):
     )
 
 
-class AvatarSettings(DatabaseSettings):
+class AvatarSettings(DatabaseSettings, ServiceSettings):
     """Every setting of the process."""
 
-    host: Host = Field("127.0.0.1", description="address to listen on")
+    model_config = SettingsConfigDict(env_prefix="AVATAR_")
+    identity: ClassVar = Identity.AVATAR
+
     port: Port = Field(50053, description="port to listen on")
-    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
-    reflection: bool = Field(
-        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
-    )
     drain_s: float = Field(
         10.0,
         ge=0,
@@ -148,11 +156,6 @@ class AvatarSettings(DatabaseSettings):
         None,
         validation_alias="CALLBACK_SECRET",
         description="verifies the cloud's callbacks; unset: all are refused",
-    )
-    service_token: Secret | None = Field(
-        None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="token that other services must send; unset: none",
     )
 
     @model_validator(mode="after")
