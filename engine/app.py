@@ -141,7 +141,7 @@ def engine_at(
         base_url=f"http://{settings.public_address(port)}",
         drive_port=drive_port,
         app_id=settings.app_id,
-        server_secret=settings.server_secret.get_secret_value(),
+        server_secret=settings.server_secrets[0],
         health=health,
     )
 
@@ -150,7 +150,7 @@ def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock, door: Do
     steady = steady_time(clock)
     tokens = ViewerTokens(
         app_id=settings.app_id,
-        server_secret=settings.server_secret.get_secret_value(),
+        server_secrets=settings.server_secrets,
         # Issued before the wall clock was set, or after.
         now=lambda: min(clock.time(), steady()),
     )
@@ -182,9 +182,7 @@ async def voice_of(settings: EngineSettings) -> AsyncIterator[Speaker]:
 
 def verifier_of(settings: EngineSettings) -> CallVerifier:
     """Return what verifies the signatures of calls."""
-    return CallVerifier(
-        app_id=settings.app_id, server_secret=settings.server_secret.get_secret_value()
-    )
+    return CallVerifier(app_id=settings.app_id, server_secrets=settings.server_secrets)
 
 
 def identity_of(settings: EngineSettings) -> Identity:
@@ -197,11 +195,11 @@ def identity_of(settings: EngineSettings) -> Identity:
 
 def receiver_of(settings: EngineSettings) -> Receiver | None:
     """Return the receiver of callbacks, if there is one."""
-    if settings.callback_url is None or settings.callback_secret is None:
+    if settings.callback_url is None or settings.signing_secret is None:
         return None
     return Receiver(
         url=str(settings.callback_url),
-        secret=settings.callback_secret.get_secret_value(),
+        secret=settings.signing_secret,
         app_id=settings.app_id,
         timestamp_unit=settings.callback_timestamps,
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.contract.codes import Code, Refusal
@@ -28,7 +28,8 @@ class CallVerifier:
     """Checks the common query parameters of a call, in the gateway's order."""
 
     app_id: int
-    server_secret: str
+    server_secrets: Sequence[str]
+    """All are accepted, so that callers can change theirs one by one."""
 
     def verify(self, query: Mapping[str, str], *, now: float) -> None:
         """Raise `Refusal` with the code of the first rule that the query violates."""
@@ -50,13 +51,17 @@ class CallVerifier:
             raise Refusal(Code.APP_ID_UNKNOWN)
         if abs(now - timestamp) > WINDOW_S:
             raise Refusal(Code.SIGNATURE_EXPIRED)
-        expected = sign_call(
-            app_id=app_id,
-            nonce=query["SignatureNonce"],
-            server_secret=self.server_secret,
-            timestamp=timestamp,
-        )
-        if not hmac.compare_digest(expected.encode(), query["Signature"].encode()):
+        expected = [
+            sign_call(
+                app_id=app_id,
+                nonce=query["SignatureNonce"],
+                server_secret=secret,
+                timestamp=timestamp,
+            )
+            for secret in self.server_secrets
+        ]
+        given = query["Signature"].encode()
+        if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
             raise Refusal(Code.SIGNATURE_WRONG)
 
 

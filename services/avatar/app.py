@@ -147,12 +147,10 @@ def _token_format(settings: AvatarSettings) -> TokenFormat:
 
 
 def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:
-    if settings.callback_secret is None:
+    if not settings.callback_secrets:
         log.warning("callbacks are refused: CALLBACK_SECRET is not set")
         return None
-    return CallbackVerifier(
-        app_id=settings.credentials.app_id, secret=settings.callback_secret.get_secret_value()
-    )
+    return CallbackVerifier(app_id=settings.credentials.app_id, secrets=settings.callback_secrets)
 
 
 def _connected_peers(settings: AvatarSettings) -> AbstractAsyncContextManager[Peers]:

@@ -21,9 +21,12 @@ from services.runtime.values import (
     Port,
     PostgresUrl,
     Secret,
+    Secrets,
     SocketUrl,
     Target,
+    check_strength,
     is_loopback,
+    split_list,
 )
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
@@ -44,7 +47,7 @@ def _split_fingerprints(text: str) -> frozenset[str]:
 
 def _check_length(secret: SecretStr) -> SecretStr:
     # The secret is also the AES key of viewer tokens, byte by byte.
-    if len(secret.get_secret_value()) != 32:
+    if any(len(each) != 32 for each in split_list(secret.get_secret_value())):
         raise ValueError("must have 32 characters")
     return secret
 
@@ -57,6 +60,7 @@ def _check_profile(name_or_path: str) -> str:
 
 _AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
 _AccountSecret = Annotated[Secret, AfterValidator(_check_length)]
+_AccountSecrets = Annotated[Secrets, AfterValidator(_check_length)]
 _Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
 
 
@@ -136,8 +140,10 @@ class AvatarSettings(DatabaseSettings, ServiceSettings):
     engine_app_id: _AppId | None = Field(
         None, validation_alias="ENGINE_APP_ID", description="the engine's account"
     )
-    engine_server_secret: _AccountSecret | None = Field(
-        None, validation_alias="ENGINE_SERVER_SECRET", description="the engine's secret"
+    engine_server_secret: _AccountSecrets | None = Field(
+        None,
+        validation_alias="ENGINE_SERVER_SECRET",
+        description="the engine's secret; of several, separated by commas, the first signs",
     )
     digital_human_id: str = Field(
         "",
@@ -152,10 +158,11 @@ class AvatarSettings(DatabaseSettings, ServiceSettings):
         validation_alias="TOKEN_EXPIRE_SECONDS",
         description="how long viewer tokens are valid, 1 to 3600 s",
     )
-    callback_secret: Secret | None = Field(
+    callback_secret: Annotated[Secrets, AfterValidator(check_strength)] | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
-        description="verifies the cloud's callbacks; unset: all are refused",
+        description="verifies the cloud's callbacks, of at least 16 characters; of several,"
+        " separated by commas, any; unset: all are refused",
     )
 
     @model_validator(mode="after")
@@ -217,7 +224,12 @@ class AvatarSettings(DatabaseSettings, ServiceSettings):
         # Both were checked with the settings.
         assert app_id is not None
         assert secret is not None
-        return Credentials(app_id=app_id, server_secret=secret.get_secret_value())
+        return Credentials(app_id=app_id, server_secret=split_list(secret.get_secret_value())[0])
+
+    @property
+    def callback_secrets(self) -> tuple[str, ...]:
+        """The secrets that may have signed a callback; empty: all are refused."""
+        return split_list(self.callback_secret.get_secret_value()) if self.callback_secret else ()
 
     @property
     def resolved_cloud_url(self) -> str:

@@ -88,7 +88,7 @@ async def test_common_parameters(cloud: Cloud, method: str) -> None:
 
 @pytest.mark.parametrize(("age_s", "code"), [(600, 0), (-600, 0), (601, 4), (-601, 4)])
 def test_window_is_ten_minutes(age_s: int, code: int) -> None:
-    verifier = CallVerifier(app_id=7, server_secret="s")
+    verifier = CallVerifier(app_id=7, server_secrets=["newer", "s"])
     query = {
         "AppId": "7",
         "SignatureNonce": "n",

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -115,14 +116,20 @@ class CallbackVerifier:
 
     The signature does not cover the body, so a signature is valid only for the body it first
     arrived with. That body may arrive again, since the cloud repeats what it believes lost.
+    Any of the `secrets` may have signed it.
     `remembered` limits how many are kept for that.
     """
 
     def __init__(
-        self, *, app_id: int, secret: str, window_s: float = 600, remembered: int = 50_000
+        self,
+        *,
+        app_id: int,
+        secrets: Sequence[str],
+        window_s: float = 600,
+        remembered: int = 50_000,
     ) -> None:
         self._app_id = app_id
-        self._secret = secret
+        self._secrets = secrets
         self._window_s = window_s
         self._remembered = remembered
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
@@ -136,17 +143,22 @@ class CallbackVerifier:
         callback = _parse_body(body)
         if callback.app_id != self._app_id:
             raise CallbackRefusedError(Refusal.FOREIGN)
-        expected = sign_callback(
-            secret=self._secret, timestamp=callback.timestamp, nonce=callback.nonce
-        )
-        if not hmac.compare_digest(expected.encode(), callback.signature.encode()):
-            raise CallbackRefusedError(Refusal.SIGNATURE)
+        self._require_signature(callback)
         age_s = now - _parse_timestamp(callback.timestamp)
         if min(abs(age_s), abs(age_s + jumped_s)) > self._window_s:
             raise CallbackRefusedError(Refusal.STALE)
         report = _parse_report(callback)
-        self._remember(expected, hashlib.sha256(body).digest(), now)
+        self._remember(callback.signature, hashlib.sha256(body).digest(), now)
         return report
+
+    def _require_signature(self, callback: _Body) -> None:
+        expected = (
+            sign_callback(secret=secret, timestamp=callback.timestamp, nonce=callback.nonce)
+            for secret in self._secrets
+        )
+        given = callback.signature.encode()
+        if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
+            raise CallbackRefusedError(Refusal.SIGNATURE)
 
     def _remember(self, signature: str, digest: bytes, now: float) -> None:
         """Keyed by signature, not nonce: moving digits between nonce and timestamp keeps it."""

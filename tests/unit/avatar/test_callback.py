@@ -42,7 +42,7 @@ def make_body(*, timestamp: str = str(NOW), nonce: str = "n1", **changes: Any) -
 
 
 def make_verifier(**changes: Any) -> CallbackVerifier:
-    return CallbackVerifier(app_id=APP_ID, secret=SECRET, **changes)
+    return CallbackVerifier(app_id=APP_ID, secrets=["newer", SECRET], **changes)
 
 
 def refusal(verifier: CallbackVerifier, body: bytes, *, now: float = NOW) -> Refusal:
