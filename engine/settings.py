@@ -83,6 +83,11 @@ class EngineSettings(BaseSettings):
         description="32 ASCII characters without spaces; several, separated by commas: all are"
         " accepted"
     )
+    signatures: Path | None = Field(
+        None,
+        description="a file that remembers which signatures of calls were used; without it they are"
+        " forgotten at a restart",
+    )
     callback_url: AnyHttpUrl | None = Field(
         None, description="an http(s) URL without a password that gets the callbacks"
     )

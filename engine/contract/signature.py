@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.contract.codes import Code, Refusal
+from engine.contract.replays import UsedSignatures
 
 WINDOW_S = 600
 MAX_APP_ID = 2**32 - 1
@@ -30,6 +31,7 @@ class CallVerifier:
     app_id: int
     server_secrets: Sequence[str]
     """All are accepted, so that callers can change theirs one by one."""
+    used: UsedSignatures
 
     def verify(self, query: Mapping[str, str], *, now: float) -> None:
         """Raise `Refusal` with the code of the first rule that the query violates."""
@@ -63,6 +65,9 @@ class CallVerifier:
         given = query["Signature"].encode()
         if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
             raise Refusal(Code.SIGNATURE_WRONG)
+        # From one window before its time stamp until one after it.
+        if not self.used.use(query["Signature"], now=now, valid_s=2 * WINDOW_S):
+            raise Refusal(Code.SIGNATURE_WRONG, "signature error: the nonce was used before")
 
 
 def _decimal(text: str, malformed: Code) -> int:

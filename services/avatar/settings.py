@@ -165,6 +165,12 @@ class AvatarSettings(DatabaseSettings, ServiceSettings):
         " separated by commas, any; unset: all are refused",
     )
 
+    signatures: Path | None = Field(
+        None,
+        description="the file that remembers signatures of callbacks across restarts, where there"
+        " is no AVATAR_DATABASE; unset: they are forgotten",
+    )
+
     @model_validator(mode="after")
     def _check_account(self) -> Self:
         if self.app_id is not None and self.server_secret is None:
