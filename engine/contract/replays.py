@@ -42,6 +42,7 @@ def used_signatures(path: Path | None) -> Iterator[UsedSignatures]:
 def _opened(path: Path | None) -> sqlite3.Connection:
     try:
         if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
         # Each statement commits by itself.
         connection = sqlite3.connect(path or ":memory:", timeout=_LOCKED_S, isolation_level=None)
