@@ -47,7 +47,9 @@ class RotatingChannel(grpc.aio.Channel):
         watched = self.current().wait_for_state_change(last_observed_state)
         waits = {asyncio.ensure_future(each) for each in (watched, self._is_replaced.wait())}
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
         finally:
             for each in waits:
                 each.cancel()
