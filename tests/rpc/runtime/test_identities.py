@@ -1,9 +1,12 @@
 """Who may call what between the processes: by their certificates, on real servers."""
 
 import re
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import grpc
@@ -11,11 +14,9 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
-from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
-from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
+import digitalhuman
 from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
+from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.identities import CALLS, Identity, may_call
 from services.runtime.reasons import Reason
 from services.runtime.serving import Serving, ServingOptions, serving
@@ -23,12 +24,6 @@ from services.runtime.tls import PeerTls
 from tests.support.authority import Authority
 
 PEER = Identity.TASK
-METHODS = [
-    method
-    for file in (task_pb2, speech_pb2, avatar_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
 SOURCES = {
     Identity.GATEWAY: "gateway",
     Identity.SPEECH: "services/speech",
@@ -36,6 +31,17 @@ SOURCES = {
     Identity.AVATAR: "services/avatar",
 }
 ROOT = Path(__file__).parents[3]
+
+
+def every_method() -> Iterator[MethodDescriptor]:
+    """Yield the methods of all services that there are."""
+    for module in walk_packages(digitalhuman.__path__, "digitalhuman."):
+        if module.name.endswith("_pb2"):
+            for service in import_module(module.name).DESCRIPTOR.services_by_name.values():
+                yield from service.methods
+
+
+METHODS = list(every_method())
 
 
 def path_of(method: MethodDescriptor) -> str:
@@ -51,22 +57,32 @@ def authority(tmp_path: Path) -> Authority:
 async def up(authority: Authority) -> AsyncIterator[Serving]:
     options = ServingOptions(host="127.0.0.1", port=0, tls=authority.tls(PEER), drain_s=0)
 
-    def register(server: grpc.aio.Server) -> None:
-        task_pb2_grpc.add_TaskServiceServicer_to_server(
-            task_pb2_grpc.TaskServiceServicer(),
-            server,
-        )
-        speech_pb2_grpc.add_SpeechServiceServicer_to_server(
-            speech_pb2_grpc.SpeechServiceServicer(),
-            server,
-        )
-        avatar_pb2_grpc.add_AvatarServiceServicer_to_server(
-            avatar_pb2_grpc.AvatarServiceServicer(),
-            server,
-        )
-
-    async with serving(options, [], register) as server:
+    async with serving(options, [], add_every_method) as server:
         yield server
+
+
+def add_every_method(server: grpc.aio.Server) -> None:
+    """Have a server that admits what it is asked, and then does nothing."""
+    handlers: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for method in METHODS:
+        handlers[method.containing_service.full_name][method.name] = handler_of(method)
+    generic = [grpc.method_handlers_generic_handler(name, each) for name, each in handlers.items()]
+    server.add_generic_rpc_handlers(generic)
+
+
+def handler_of(method: MethodDescriptor) -> Any:
+    async def answer(request: Any, context: Any) -> None:
+        raise ServiceError(Reason.NOT_SUPPORTED, "Nothing is done here.")
+
+    match method.client_streaming, method.server_streaming:
+        case True, True:
+            return grpc.stream_stream_rpc_method_handler(answer)
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler(answer)
+        case False, False:
+            return grpc.unary_unary_rpc_method_handler(answer)
+        case _:
+            raise AssertionError(f"{method.full_name} is of a form that no method has")
 
 
 async def refusal(channel: grpc.aio.Channel, method: MethodDescriptor) -> Reason:
@@ -92,14 +108,12 @@ async def test_each_caller_may_call_its_methods_and_no_others(
 ) -> None:
     tls = PeerTls(own=authority.tls(caller), peer=PEER)
     async with connected(up.address, tls=tls) as channel:
-        refused = {
-            path_of(method)
-            for method in METHODS
-            if await refusal(channel, method) is Reason.PERMISSION_DENIED
-        }
-    expected = {path_of(method) for method in METHODS if not may_call(caller, path_of(method))}
-    assert refused == expected
-    assert bool(refused) is (caller is not Identity.OPERATOR)
+        answers = {path_of(method): await refusal(channel, method) for method in METHODS}
+    assert answers == {
+        path: Reason.NOT_SUPPORTED if may_call(caller, path) else Reason.PERMISSION_DENIED
+        for path in map(path_of, METHODS)
+    }
+    assert (Reason.PERMISSION_DENIED in answers.values()) is (caller is not Identity.OPERATOR)
 
 
 @pytest.mark.parametrize("caller", SOURCES)
