@@ -16,10 +16,17 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from prometheus_client import Gauge
 
 from services.runtime.identities import Identity, identities
 
 log = structlog.get_logger(__name__)
+
+EXPIRY = Gauge(
+    "parley_certificate_expiry_seconds",
+    "When the certificate that a process shows to the others expires, in Unix seconds.",
+    ["identity"],
+)
 
 
 class Part(StrEnum):
@@ -149,6 +156,7 @@ def _read(files: TlsFiles, identity: Identity) -> Material:
         raise TlsError(Part.CERTIFICATE, f"must be a certificate for {identity.dns_name}")
     if leaf.not_valid_after_utc <= datetime.now(UTC):
         raise TlsError(Part.CERTIFICATE, "must not have expired")
+    EXPIRY.labels(identity=identity.value).set(leaf.not_valid_after_utc.timestamp())
     return Material(
         certificate=read[Part.CERTIFICATE],
         key=read[Part.KEY],

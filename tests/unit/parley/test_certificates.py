@@ -1,9 +1,11 @@
 """`parley certificates`: what it issues is what services take, also while they run."""
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 from typer.testing import CliRunner
 
 from parley.__main__ import app
@@ -30,6 +32,9 @@ def test_every_service_takes_its_certificate_and_its_renewal(tmp_path: Path) -> 
     for old, new in zip(before, after, strict=True):
         assert old.key != new.key
         assert old.authorities == new.authorities
+    expiry = REGISTRY.get_sample_value("parley_certificate_expiry_seconds", {"identity": "task"})
+    assert expiry is not None
+    assert 89 < (expiry - time.time()) / 86_400 <= 90
     keys = list(folder.glob("*.key"))
     assert len(keys) == len(Identity) + 1
     assert {stat.S_IMODE(each.stat().st_mode) for each in keys} == {0o600}
