@@ -25,12 +25,22 @@ class Identity(StrEnum):
         return f"{self.value}.{DOMAIN}"
 
 
+_ACCESS = "digitalhuman.access.v1.AccessService"
 _TASK = "digitalhuman.task.v1.TaskService"
 _SPEECH = "digitalhuman.speech.v1.SpeechService"
 _AVATAR = "digitalhuman.avatar.v1.AvatarService"
 
 CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
     Identity.GATEWAY: {
+        _ACCESS: (
+            "Authenticate",
+            "BindTicket",
+            "CreateApiKey",
+            "CreateTicket",
+            "ListApiKeys",
+            "RedeemTicket",
+            "RevokeApiKey",
+        ),
         _TASK: (
             "AppendEvents",
             "ClaimTask",
