@@ -140,7 +140,7 @@ def issue_certificates(
     try:
         issued = issue(folder)
     except (OSError, ValueError) as error:
-        _fail(error)
+        fail(error)
     for each in issued:
         console.out(each, highlight=False)
 

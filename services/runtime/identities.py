@@ -28,6 +28,8 @@ class Identity(StrEnum):
 _ACCESS = "digitalhuman.access.v1.AccessService"
 _TASK = "digitalhuman.task.v1.TaskService"
 _SPEECH = "digitalhuman.speech.v1.SpeechService"
+_WEBHOOKS = "digitalhuman.webhooks.v1.WebhookService"
+_AUDIT = "digitalhuman.audit.v1.AuditService"
 _AVATAR = "digitalhuman.avatar.v1.AvatarService"
 
 CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
@@ -58,6 +60,16 @@ CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
             "UpdateTask",
             "WatchTask",
         ),
+        _WEBHOOKS: (
+            "AddWebhook",
+            "ListDeadLetters",
+            "ListWebhooks",
+            "RemoveWebhook",
+            "ReplayDeadLetters",
+            "RotateWebhookKey",
+            "TestWebhook",
+        ),
+        _AUDIT: ("ListAuditEntries",),
         _SPEECH: ("Converse", "ListPersonas", "ListVoices", "Synthesize"),
         _AVATAR: ("CreateViewerToken", "HandleCallback", "ListDigitalHumans", "PerformAction"),
     },
