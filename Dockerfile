@@ -13,7 +13,7 @@ RUN apt-get update -qq \
  && apt-get install -qq --no-install-recommends libgomp1 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 parley \
- && install -d -o parley -g parley /models /journal /certificates
+ && install -d -o parley -g parley /models /journal /certificates /signatures
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

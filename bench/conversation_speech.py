@@ -17,7 +17,7 @@ from bench.conversation_fakes import (
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
-from services.speech.app import Providers, running, serving_options
+from services.speech.app import Providers, running
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
@@ -82,7 +82,7 @@ async def serve(settings: SpeechSettings, trio: Trio) -> None:
         ),
     )
     async with running(
-        serving_options(settings),
+        settings.serving_options,
         providers=providers,
         personas=load_personas(settings.personas_folder, default_id=settings.default_persona),
         task_target=settings.task_target,

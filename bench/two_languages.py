@@ -36,7 +36,7 @@ from tests.support.embedded import EmbeddedStack, embedded_stack
 from tests.support.resampling import resample
 from tests.support.speech import COMMIT, FakeAvatars, FakeTasks, Talk, audio, setup
 
-OPTIONS = ServingOptions(host="127.0.0.1", port=0, service_token=None, drain_s=0.1)
+OPTIONS = ServingOptions(host="127.0.0.1", port=0, drain_s=0.1)
 SILENCE = bytes(16_000)
 VOICES = {"en": "af_heart", "zh": "zf_xiaoxiao"}
 QUESTIONS = (

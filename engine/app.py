@@ -9,6 +9,7 @@ from engine.broadcast import Broadcast, broadcasting
 from engine.clock import Clock, SystemClock, steady_time
 from engine.contract.drive_token import DriveTokens
 from engine.contract.faults import Faults
+from engine.contract.replays import UsedSignatures, used_signatures
 from engine.contract.signature import CallVerifier
 from engine.contract.viewer_token import ViewerTokens
 from engine.routes.actions import Actions
@@ -83,6 +84,7 @@ async def serving(
     """
     tokens = DriveTokens(now=steady_time(clock))
     async with AsyncExitStack() as stack:
+        used = stack.enter_context(used_signatures(settings.signatures))
         audio_files = await stack.enter_async_context(fetching_audio(settings.audio_networks))
         broadcast = await stack.enter_async_context(
             broadcasting(settings, clock=clock, notices=notices, faults=faults)
@@ -111,7 +113,7 @@ async def serving(
         )
         application = make_application(
             Api(
-                verifier=verifier_of(settings),
+                verifier=verifier_of(settings, used),
                 handlers=actions.handlers(),
                 faults=faults,
                 limit=limit,
@@ -141,7 +143,7 @@ def engine_at(
         base_url=f"http://{settings.public_address(port)}",
         drive_port=drive_port,
         app_id=settings.app_id,
-        server_secret=settings.server_secret.get_secret_value(),
+        server_secret=settings.server_secrets[0],
         health=health,
     )
 
@@ -150,7 +152,7 @@ def _whep(settings: EngineSettings, broadcast: Broadcast, clock: Clock, door: Do
     steady = steady_time(clock)
     tokens = ViewerTokens(
         app_id=settings.app_id,
-        server_secret=settings.server_secret.get_secret_value(),
+        server_secrets=settings.server_secrets,
         # Issued before the wall clock was set, or after.
         now=lambda: min(clock.time(), steady()),
     )
@@ -180,11 +182,9 @@ async def voice_of(settings: EngineSettings) -> AsyncIterator[Speaker]:
         yield voice
 
 
-def verifier_of(settings: EngineSettings) -> CallVerifier:
+def verifier_of(settings: EngineSettings, used: UsedSignatures) -> CallVerifier:
     """Return what verifies the signatures of calls."""
-    return CallVerifier(
-        app_id=settings.app_id, server_secret=settings.server_secret.get_secret_value()
-    )
+    return CallVerifier(app_id=settings.app_id, server_secrets=settings.server_secrets, used=used)
 
 
 def identity_of(settings: EngineSettings) -> Identity:
@@ -197,11 +197,11 @@ def identity_of(settings: EngineSettings) -> Identity:
 
 def receiver_of(settings: EngineSettings) -> Receiver | None:
     """Return the receiver of callbacks, if there is one."""
-    if settings.callback_url is None or settings.callback_secret is None:
+    if settings.callback_url is None or settings.signing_secret is None:
         return None
     return Receiver(
         url=str(settings.callback_url),
-        secret=settings.callback_secret.get_secret_value(),
+        secret=settings.signing_secret,
         app_id=settings.app_id,
         timestamp_unit=settings.callback_timestamps,
     )

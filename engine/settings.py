@@ -30,6 +30,8 @@ from engine.tasks.drives import DriveIds
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "ENGINE_"
+SERVER_SECRET_CHARACTERS = 32
+SECRET_CHARACTERS = 16
 QUOTES = "\"'`“”‘’"
 
 
@@ -78,7 +80,13 @@ class EngineSettings(BaseSettings):
     )
     app_id: int = Field(ge=1, le=2**32 - 1, description="a number from 1 to 4294967295")
     server_secret: SecretStr = Field(
-        min_length=32, max_length=32, description="32 ASCII characters without spaces"
+        description="32 ASCII characters without spaces; several, separated by commas: all are"
+        " accepted"
+    )
+    signatures: Path | None = Field(
+        None,
+        description="a file that remembers which signatures of calls were used; without it they are"
+        " forgotten at a restart",
     )
     callback_url: AnyHttpUrl | None = Field(
         None, description="an http(s) URL without a password that gets the callbacks"
@@ -86,8 +94,8 @@ class EngineSettings(BaseSettings):
     callback_secret: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="the secret that signs callbacks, ASCII without spaces, required with"
-        " ENGINE_CALLBACK_URL",
+        description="the secret that signs callbacks, 16 or more ASCII characters without spaces,"
+        " required with ENGINE_CALLBACK_URL; of several, separated by commas, the first",
     )
     callback_timestamps: Literal["ms", "s"] = Field(
         "ms", description="the unit of the callbacks' Timestamp: ms or s"
@@ -150,6 +158,16 @@ class EngineSettings(BaseSettings):
         "console", validation_alias="PARLEY_LOG_FORMAT", description="console or json"
     )
 
+    @property
+    def server_secrets(self) -> tuple[str, ...]:
+        """The account's secrets, of which the first is the current one."""
+        return _split(self.server_secret)
+
+    @property
+    def signing_secret(self) -> str | None:
+        """The secret that signs callbacks, if any."""
+        return next(iter(_split(self.callback_secret)), None) if self.callback_secret else None
+
     def public_address(self, port: int) -> str:
         """Return the host:port at which callers reach a port."""
         host = f"[{self.public_host}]" if ":" in self.public_host else self.public_host
@@ -190,9 +208,16 @@ class EngineSettings(BaseSettings):
     @field_validator("server_secret", "callback_secret", "voice_key", "debug_token")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        # The server secret is also the AES key of viewer tokens, byte by byte.
         if secret is not None and not re.fullmatch(r"[!-~]*", secret.get_secret_value()):
             raise ValueError("not visible ASCII")
+        return secret
+
+    @field_validator("server_secret")
+    @classmethod
+    def _check_server_secret(cls, secret: SecretStr) -> SecretStr:
+        given = _split(secret)
+        if not given or any(len(each) != SERVER_SECRET_CHARACTERS for each in given):
+            raise ValueError("of another length")
         return secret
 
     @field_validator("callback_secret")
@@ -200,6 +225,8 @@ class EngineSettings(BaseSettings):
     def _check_callback_secret(
         cls, secret: SecretStr | None, info: ValidationInfo
     ) -> SecretStr | None:
+        if secret and any(len(each) < SECRET_CHARACTERS for each in _split(secret)):
+            raise ValueError("too short")
         if info.data.get("callback_url") and not (secret and secret.get_secret_value()):
             raise ValueError("missing")
         return secret
@@ -214,6 +241,10 @@ class EngineSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def _split(secrets: SecretStr) -> tuple[str, ...]:
+    return tuple(each for each in secrets.get_secret_value().split(",") if each)
 
 
 def read_settings() -> EngineSettings:

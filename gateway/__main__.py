@@ -32,7 +32,6 @@ async def main() -> None:
     targets = Targets(
         task=settings.task_target, speech=settings.speech_target, avatar=settings.avatar_target
     )
-    token = settings.service_token
     options = GatewayOptions(
         access=AccessRules(
             is_open=settings.is_open,
@@ -47,12 +46,11 @@ async def main() -> None:
         create_answer=settings.create_answer,
         talk_answer=settings.talk_answer,
     )
-    service_token = token.get_secret_value() if token else None
     async with decoding(options.audio) as decoder:
         # Before any channel is opened: gRPC's threads do not survive a fork.
         await decoder.warm_up()
         async with (
-            connecting(targets, service_token=service_token) as backend,
+            connecting(targets, service_token=settings.sent_token, tls=settings.tls) as backend,
             _users(settings) as users,
         ):
             drain = Drain(notice_s=settings.notice_s)

@@ -1,6 +1,7 @@
 """The gateway's settings, read from GATEWAY_* environment variables."""
 
 from ipaddress import ip_network
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
@@ -10,28 +11,27 @@ from gateway.access.users import ALGORITHMS, TokenRules
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
 from gateway.server.limits import ConnectionLimits
+from services.runtime.identities import Identity
+from services.runtime.links import LinkSettings
 from services.runtime.proxies import is_outside
-from services.runtime.settings import ProcessSettings
 from services.runtime.values import (
     Host,
     Names,
     Origins,
     Port,
-    Secret,
     Secrets,
     Targets,
+    check_strength,
     check_url,
     split_list,
 )
 
-KEY_CHARACTERS = 16
-"""The shortest API key: of random letters and digits, more than anybody can try out."""
 
-
-class GatewaySettings(ProcessSettings):
+class GatewaySettings(LinkSettings):
     """Every setting of the process; the description says what a value must be."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+    identity: ClassVar = Identity.GATEWAY
 
     host: Host = Field("127.0.0.1", description="an address to listen on")
     port: Port = Field(
@@ -114,11 +114,6 @@ class GatewaySettings(ProcessSettings):
         description="host:port of the avatar service; several replicas: separated by"
         " commas, or dns:///host:port",
     )
-    service_token: Secret | None = Field(
-        None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="the token that the services ask each other for",
-    )
     max_upload_bytes: int = Field(
         25 * 2**20, ge=2**16, le=2**30, description="bytes of an audio upload, at least 65536"
     )
@@ -154,14 +149,12 @@ class GatewaySettings(ProcessSettings):
     def _check_api_keys(cls, keys: SecretStr, info: ValidationInfo) -> SecretStr:
         host = str(info.data.get("host", ""))
         given = split_list(keys.get_secret_value())
-        if any(len(key) < KEY_CHARACTERS for key in given):
-            raise ValueError(f"must be at least {KEY_CHARACTERS} characters long each")
         is_closed = info.data.get("require_credentials") or info.data.get("jwks")
         if not given and not is_closed and not is_loopback(host):
             raise ValueError(
                 f"must be set when GATEWAY_HOST is {host}, because that is not a loopback address"
             )
-        return keys
+        return check_strength(keys)
 
     @field_validator("jwks")
     @classmethod

@@ -15,6 +15,7 @@ import dotenv
 import typer
 
 from parley import doctor, tasks, usage
+from parley.certificates import issue, tls_settings
 from parley.checks import check_processes
 from parley.command import ApiKey, Tenant, Url, console, fail, with_gateway
 from parley.database import database_of, require_reachable, with_database
@@ -92,16 +93,25 @@ def up(
             metavar="postgresql://…", help="Where tasks are kept; default: TASK_DATABASE."
         ),
     ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Encrypt between the processes, with the certificates of `parley certificates`.",
+        ),
+    ] = None,
 ) -> None:
     """Run everything here until Ctrl-C."""
     try:
-        raise typer.Exit(asyncio.run(_up(replicas, database)))
+        raise typer.Exit(asyncio.run(_up(replicas, database, tls)))
     except (PlanError, OSError) as error:
         fail(error)
 
 
-async def _up(replicas: int, database: str | None) -> int:
+async def _up(replicas: int, database: str | None, tls: Path | None) -> int:
     given = with_database(os.environ, database, replicas=replicas)
+    if tls is not None:
+        given = {**given, **tls_settings(tls)}
     if shared := database_of(given, "TASK_DATABASE"):
         await require_reachable(shared)
     environment = complete_with_kept(given, replicas=replicas)
@@ -120,6 +130,19 @@ def print_environment() -> None:
     needed = dotenv.dotenv_values(ROOT / ".env").keys() | (completed.keys() - os.environ.keys())
     for name in sorted(needed & completed.keys()):
         console.out(f"export {name}={shlex.quote(completed[name])}", highlight=False)
+
+
+@app.command("certificates")
+def issue_certificates(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where they are kept.")],
+) -> None:
+    """Issue a certificate for each service, by an authority of their own; again to renew them."""
+    try:
+        issued = issue(folder)
+    except (OSError, ValueError) as error:
+        fail(error)
+    for each in issued:
+        console.out(each, highlight=False)
 
 
 @app.command("doctor")

@@ -121,12 +121,14 @@ def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1)
     """Return the environment with the addresses and credentials that one run shares.
 
     Without APP_ID the engine stands in for the cloud, with credentials generated for this run. It
-    puts its certificate into the `folder`, under a name that is unique on this machine.
+    puts its certificate into the `folder`, under a name that is unique on this machine, and so do
+    the processes that remember signatures.
     """
     made = {"PARLEY_SERVICE_TOKEN": secrets.token_hex(_SECRET_BYTES)}
     made |= {
         name: ",".join(addresses(each, environment, replicas)) for name, each in TARGETS.items()
     }
+    made["AVATAR_SIGNATURES"] = str(folder / f"avatar-{AVATAR.port(environment)}.sqlite3")
     if uses_engine(environment):
         own = folder / f"engine-{ENGINE_DRIVE.port(environment)}.pem"
         certificate = environment.get("ENGINE_DRIVE_CERTIFICATE") or str(own)
@@ -135,6 +137,7 @@ def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1)
             "ENGINE_PUBLIC_HOST": reachable(ENGINE.host(environment)).strip("[]"),
             "AVATAR_ENGINE_CERTIFICATE": certificate,
             "ENGINE_DRIVE_CERTIFICATE": certificate,
+            "ENGINE_SIGNATURES": str(folder / f"engine-{ENGINE.port(environment)}.sqlite3"),
             "ENGINE_APP_ID": str(1 + secrets.randbelow(2**32 - 1)),
             "ENGINE_SERVER_SECRET": secrets.token_hex(_SECRET_BYTES),
             "ENGINE_CALLBACK_URL": f"http://{GATEWAY.address(environment)}/api/callbacks/zego",

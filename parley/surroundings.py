@@ -11,6 +11,7 @@ from services.runtime.proxies import (
     proxy_for,
     value_of,
 )
+from services.runtime.values import split_list
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 _STAGES = ("RECOGNIZER", "CHAT", "SYNTHESIZER")
@@ -69,7 +70,8 @@ def callbacks(environment: Mapping[str, str]) -> Iterator[Finding]:
             else "Set it as in the vendor's console, to confirm what was played.",
         )
         return
-    agree = not (checks and signs) or checks == signs
+    # Of several secrets the first signs, and any is accepted.
+    agree = not (checks and signs) or set(split_list(signs)[:1]) <= set(split_list(checks))
     yield judged(
         "callbacks",
         agree,

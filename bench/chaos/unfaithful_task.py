@@ -15,7 +15,7 @@ from services.runtime.process import run
 from services.runtime.reasons import Reason
 from services.task.__main__ import main
 from services.task.ports import Journal, Storage
-from services.task.settings import TaskSettings
+from services.task.settings import DatabaseSettings
 from services.task.storage import storage_of
 from services.task.tasks import Clock
 
@@ -60,7 +60,7 @@ def _unavailable() -> ServiceError:
 
 @asynccontextmanager
 async def unfaithful_storage(
-    settings: TaskSettings, clock: Clock, steady: SteadyClock
+    settings: DatabaseSettings, clock: Clock, steady: SteadyClock
 ) -> AsyncIterator[Storage]:
     """Open the storage of the settings."""
     rng = random.Random(os.environ.get(SEED))

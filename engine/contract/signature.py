@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.contract.codes import Code, Refusal
+from engine.contract.replays import UsedSignatures
 
 WINDOW_S = 600
 MAX_APP_ID = 2**32 - 1
@@ -28,7 +29,9 @@ class CallVerifier:
     """Checks the common query parameters of a call, in the gateway's order."""
 
     app_id: int
-    server_secret: str
+    server_secrets: Sequence[str]
+    """All are accepted, so that callers can change theirs one by one."""
+    used: UsedSignatures
 
     def verify(self, query: Mapping[str, str], *, now: float) -> None:
         """Raise `Refusal` with the code of the first rule that the query violates."""
@@ -50,14 +53,21 @@ class CallVerifier:
             raise Refusal(Code.APP_ID_UNKNOWN)
         if abs(now - timestamp) > WINDOW_S:
             raise Refusal(Code.SIGNATURE_EXPIRED)
-        expected = sign_call(
-            app_id=app_id,
-            nonce=query["SignatureNonce"],
-            server_secret=self.server_secret,
-            timestamp=timestamp,
-        )
-        if not hmac.compare_digest(expected.encode(), query["Signature"].encode()):
+        expected = [
+            sign_call(
+                app_id=app_id,
+                nonce=query["SignatureNonce"],
+                server_secret=secret,
+                timestamp=timestamp,
+            )
+            for secret in self.server_secrets
+        ]
+        given = query["Signature"].encode()
+        if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
             raise Refusal(Code.SIGNATURE_WRONG)
+        # From one window before its time stamp until one after it.
+        if not self.used.use(query["Signature"], now=now, valid_s=2 * WINDOW_S):
+            raise Refusal(Code.SIGNATURE_WRONG, "signature error: the nonce was used before")
 
 
 def _decimal(text: str, malformed: Code) -> int:

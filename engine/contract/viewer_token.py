@@ -1,11 +1,13 @@
 """Viewer tokens: who watches, and which room.
 
-Backends issue them, with the engine's server secret: `iss` is the AppId in decimal, `sub` the user,
-and `room` the only room to be watched; without it any may be.
+Backends issue them, with one of the engine's server secrets: `iss` is the AppId in decimal, `sub`
+the user, and `room` the only room to be watched; without it any may be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, Field, StrictStr, ValidationError
 
@@ -34,16 +36,23 @@ class ViewerTokens:
     """Reads the tokens of one application."""
 
     app_id: int
-    server_secret: str
+    server_secrets: Sequence[str]
+    """All are accepted, so that issuers can change theirs one by one."""
     now: Callable[[], float]
 
     def read(self, token: str) -> ViewerToken:
         """Return what a token grants; raises `InvalidToken`."""
-        tokens = Tokens(purpose=Purpose.VIEWER, secret=self.server_secret.encode(), now=self.now)
         try:
-            granted = ViewerToken.model_validate(tokens.read(token))
+            granted = ViewerToken.model_validate(self._claims(token))
         except ValidationError:
             raise InvalidToken from None
         if granted.issuer != str(self.app_id):
             raise InvalidToken
         return granted
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        for secret in self.server_secrets:
+            tokens = Tokens(purpose=Purpose.VIEWER, secret=secret.encode(), now=self.now)
+            with suppress(InvalidToken):
+                return tokens.read(token)
+        raise InvalidToken

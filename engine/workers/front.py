@@ -16,6 +16,7 @@ from engine.contract.faults import (
     SocketDrop,
     Stall,
 )
+from engine.contract.replays import used_signatures
 from engine.routes.api import Api, RateLimit
 from engine.routes.application import HealthPage, RouteGroup, make_application
 from engine.routes.debug import DebugAccess, FaultSwitches
@@ -80,6 +81,7 @@ async def fronting(
     faults = Faults()
     registry = WorkerRegistry(clock=clock, max_tasks=settings.max_tasks)
     async with AsyncExitStack() as stack:
+        used = stack.enter_context(used_signatures(settings.signatures))
         callbacks = await stack.enter_async_context(
             sending_callbacks(receiver=receiver_of(settings), clock=clock, faults=faults)
         )
@@ -94,7 +96,7 @@ async def fronting(
         health = PoolHealth(pool)
         application = make_application(
             Api(
-                verifier=verifier_of(settings),
+                verifier=verifier_of(settings, used),
                 handlers=RoutedActions(registry=registry, pool=pool).handlers(),
                 faults=faults,
                 limit=RateLimit(clock),

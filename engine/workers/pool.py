@@ -126,6 +126,8 @@ def _settings_of(place: int, settings: EngineSettings) -> EngineSettings:
             "drive_port": settings.drive_port + place if settings.drive_port else 0,
             "callback_url": None,
             "callback_secret": None,
+            # Calls come from the front, which has checked them.
+            "signatures": None,
             "recordings_bytes": settings.recordings_bytes // settings.workers,
         }
     )

@@ -110,7 +110,7 @@ class Worker:
             "Signature": sign_call(
                 app_id=app_id,
                 nonce=nonce,
-                server_secret=self._settings.server_secret.get_secret_value(),
+                server_secret=self._settings.server_secrets[0],
                 timestamp=timestamp,
             ),
         }

@@ -22,8 +22,10 @@ from gateway.backend.conversing import conversing
 from gateway.backend.reach import require_reach
 from gateway.backend.streams import ended, responses_of
 from services.runtime.errors import from_rpc_error
+from services.runtime.identities import Identity
 from services.runtime.replicas import Replicas, replicas
 from services.runtime.requests import outgoing_metadata
+from services.runtime.tls import Tls, peer_tls
 
 Req = TypeVar("Req", bound=Message)
 Res = TypeVar("Res")
@@ -149,15 +151,20 @@ class Backend:
 
 
 @asynccontextmanager
-async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIterator[Backend]:
+async def connecting(
+    targets: Targets, *, service_token: str | None, tls: Tls | None = None
+) -> AsyncIterator[Backend]:
     """Find the replicas of each service; they are connected to when first used."""
+    to_task, to_speech, to_avatar = (
+        peer_tls(tls, each) for each in (Identity.TASK, Identity.SPEECH, Identity.AVATAR)
+    )
     async with (
-        replicas(targets.task, AccessServiceStub) as accesses,
-        replicas(targets.task, TaskServiceStub) as tasks,
-        replicas(targets.speech, SpeechServiceStub) as speeches,
-        replicas(targets.avatar, AvatarServiceStub) as avatars,
-        replicas(targets.task, WebhookServiceStub) as webhook_replicas,
-        replicas(targets.task, AuditServiceStub) as audit_replicas,
+        replicas(targets.task, AccessServiceStub, tls=to_task) as accesses,
+        replicas(targets.task, TaskServiceStub, tls=to_task) as tasks,
+        replicas(targets.speech, SpeechServiceStub, tls=to_speech) as speeches,
+        replicas(targets.avatar, AvatarServiceStub, tls=to_avatar) as avatars,
+        replicas(targets.task, WebhookServiceStub, tls=to_task) as webhook_replicas,
+        replicas(targets.task, AuditServiceStub, tls=to_task) as audit_replicas,
     ):
         yield Backend(
             accesses=accesses,

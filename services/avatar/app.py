@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
 import structlog
+from pydantic import SecretStr
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from services.avatar.claims import UndisputedClaims
@@ -16,6 +18,7 @@ from services.avatar.ports import Claims
 from services.avatar.postgres.claims import PostgresClaims
 from services.avatar.postgres.database import opened
 from services.avatar.postgres.limits import PostgresRateLimits
+from services.avatar.postgres.replays import SharedSignatures
 from services.avatar.postgres.replica import alive
 from services.avatar.servicer import AvatarServicer
 from services.avatar.settings import AvatarSettings
@@ -25,10 +28,12 @@ from services.avatar.vendor.client import CallPatience, cloud_client
 from services.avatar.vendor.drives import VendorDrives
 from services.avatar.vendor.fair_limits import FairRateLimits
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimits
+from services.avatar.vendor.replays import SeenSignatures, stored_signatures
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import CloudTokens, EngineTokens, Stage, TokenFormat, Viewers
 from services.runtime.clock import SteadyClock
+from services.runtime.identities import Identity
 from services.runtime.proxies import proxy_for
 from services.runtime.serving import Serving, ServingOptions, serving
 
@@ -57,15 +62,14 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             "DRIVE SERVERS ARE NOT VERIFIED: set AVATAR_DRIVE_FINGERPRINTS to pin certificates",
             verification=settings.drive_verification.value,
         )
-    token = settings.service_token.get_secret_value() if settings.service_token else None
     async with AsyncExitStack() as stack:
-        peers = await stack.enter_async_context(connected_peers(service_token=token))
-        limits, claims = await stack.enter_async_context(_agreement(settings, peers))
+        peers = await stack.enter_async_context(_connected_peers(settings))
+        shared = await stack.enter_async_context(_agreement(settings, peers))
         client = await stack.enter_async_context(
             cloud_client(
                 settings.resolved_cloud_url,
                 credentials=settings.credentials,
-                limits=FairRateLimits(limits),
+                limits=FairRateLimits(shared.limits),
                 patience=CallPatience(),
                 proxy=_proxy_of(settings)(settings.resolved_cloud_url),
             )
@@ -76,7 +80,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
                 cloud=VendorDrives(
                     api, trust=trust, patience=SocketPatience(), proxy_of=_proxy_of(settings)
                 ),
-                claims=claims,
+                claims=shared.claims,
                 profile=settings.pacing_profile,
                 clock=await stack.enter_async_context(running_clock()),
             )
@@ -85,18 +89,18 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         servicer = AvatarServicer(
             api=api,
             drives=drives,
-            claims=claims,
+            claims=shared.claims,
             peers=peers,
             default_digital_human=DefaultDigitalHuman(
                 api, digital_human_id=settings.digital_human_id
             ),
             viewers=_viewers(settings),
-            callbacks=_callbacks(settings),
+            callbacks=_callbacks(settings, shared.signatures),
             clock=clock,
         )
         up = await stack.enter_async_context(
             serving(
-                _serving_options(settings, token),
+                _serving_options(settings),
                 [SERVICE],
                 lambda server: avatar_pb2_grpc.add_AvatarServiceServicer_to_server(
                     servicer, server
@@ -107,23 +111,41 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
         yield up
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Agreement:
+    """What replicas must agree upon."""
+
+    limits: RateLimits
+    claims: Claims
+    signatures: SeenSignatures
+
+
 @asynccontextmanager
-async def _agreement(
-    settings: AvatarSettings, peers: Peers
-) -> AsyncIterator[tuple[RateLimits, Claims]]:
-    """What replicas must agree upon, with the others if there is a database for that."""
-    if settings.database is None:
-        yield ProcessRateLimits(), UndisputedClaims()
-        return
-    url = settings.database.get_secret_value()
+async def _agreement(settings: AvatarSettings, peers: Peers) -> AsyncIterator[_Agreement]:
+    """Agree with the other replicas, if there is a database for that."""
+    with stored_signatures(settings.signatures) as signatures:
+        if settings.database is None:
+            yield _Agreement(
+                limits=ProcessRateLimits(), claims=UndisputedClaims(), signatures=signatures
+            )
+            return
+        async with _shared(settings.database, settings, peers, signatures) as agreement:
+            yield agreement
+
+
+@asynccontextmanager
+async def _shared(
+    location: SecretStr, settings: AvatarSettings, peers: Peers, signatures: SeenSignatures
+) -> AsyncIterator[_Agreement]:
     async with (
-        opened(url, connections=settings.database_pool) as database,
+        opened(location.get_secret_value(), connections=settings.database_pool) as database,
         alive(database, address=settings.resolved_address) as replica,
     ):
         alone = ProcessRateLimits(sharers=lambda: replica.count)
-        yield (
-            PostgresRateLimits(database, alone=alone),
-            PostgresClaims(database, replica, give_way=peers.give_way),
+        yield _Agreement(
+            limits=PostgresRateLimits(database, alone=alone),
+            claims=PostgresClaims(database, replica, give_way=peers.give_way),
+            signatures=SharedSignatures(database, alone=signatures),
         )
 
 
@@ -145,22 +167,18 @@ def _token_format(settings: AvatarSettings) -> TokenFormat:
     return EngineTokens() if settings.is_engine else CloudTokens(mode=settings.token_mode)
 
 
-def _callbacks(settings: AvatarSettings) -> CallbackVerifier | None:
-    if settings.callback_secret is None:
+def _callbacks(settings: AvatarSettings, seen: SeenSignatures) -> CallbackVerifier | None:
+    if not settings.callback_secrets:
         log.warning("callbacks are refused: CALLBACK_SECRET is not set")
         return None
     return CallbackVerifier(
-        app_id=settings.credentials.app_id, secret=settings.callback_secret.get_secret_value()
+        app_id=settings.credentials.app_id, seen=seen, secrets=settings.callback_secrets
     )
 
 
-def _serving_options(settings: AvatarSettings, service_token: str | None) -> ServingOptions:
-    return ServingOptions(
-        host=settings.host,
-        port=settings.port,
-        service_token=service_token,
-        has_reflection=settings.reflection,
-        metrics_host=settings.metrics_host,
-        metrics_port=settings.metrics_port,
-        drain_s=settings.drain_s + CUT_OFF_S,
-    )
+def _connected_peers(settings: AvatarSettings) -> AbstractAsyncContextManager[Peers]:
+    return connected_peers(service_token=settings.sent_token, tls=settings.tls_to(Identity.AVATAR))
+
+
+def _serving_options(settings: AvatarSettings) -> ServingOptions:
+    return replace(settings.serving_options, drain_s=settings.drain_s + CUT_OFF_S)

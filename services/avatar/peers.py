@@ -16,6 +16,7 @@ from services.runtime.channel import connected
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import outgoing_metadata
+from services.runtime.tls import PeerTls
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,9 @@ class _Link:
 class Peers:
     """The other replicas, by their addresses."""
 
-    def __init__(self, *, service_token: str | None) -> None:
+    def __init__(self, *, service_token: str | None, tls: PeerTls | None) -> None:
         self._service_token = service_token
+        self._tls = tls
         self._links: OrderedDict[str, _Link] = OrderedDict()
 
     async def give_way(self, address: str, avatar_id: str, claim_id: UUID) -> None:
@@ -84,7 +86,7 @@ class Peers:
     async def _at(self, address: str) -> AvatarServiceStub:
         if address not in self._links:
             life = AsyncExitStack()
-            channel = await life.enter_async_context(connected(address))
+            channel = await life.enter_async_context(connected(address, tls=self._tls))
             self._links[address] = _Link(stub=AvatarServiceStub(channel), life=life)
         self._links.move_to_end(address)
         if len(self._links) > _LINKS:
@@ -103,9 +105,11 @@ class Peers:
 
 
 @asynccontextmanager
-async def connected_peers(*, service_token: str | None) -> AsyncIterator[Peers]:
+async def connected_peers(
+    *, service_token: str | None, tls: PeerTls | None
+) -> AsyncIterator[Peers]:
     """Calls to other replicas, which end with the block."""
-    peers = Peers(service_token=service_token)
+    peers = Peers(service_token=service_token, tls=tls)
     try:
         yield peers
     finally:

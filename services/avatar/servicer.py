@@ -266,7 +266,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             raise ServiceError(Reason.CALLBACK_INVALID, "CALLBACK_SECRET is not set.")
         try:
             received_s = self._clock.time()
-            callback = self._callbacks.verify(
+            callback = await self._callbacks.verify(
                 request.body, now=received_s, jumped_s=self._clock.jumped_s
             )
         except CallbackRefusedError as error:

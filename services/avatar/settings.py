@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -12,9 +12,22 @@ from services.avatar.pacing import PacingProfile
 from services.avatar.profiles import load_profile
 from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
-from services.avatar.vendor.trust import Verification, is_loopback
+from services.avatar.vendor.trust import Verification
+from services.runtime.identities import Identity
+from services.runtime.links import ServiceSettings
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, HttpUrl, Port, PostgresUrl, Secret, SocketUrl, Target
+from services.runtime.values import (
+    HttpUrl,
+    Port,
+    PostgresUrl,
+    Secret,
+    Secrets,
+    SocketUrl,
+    Target,
+    check_strength,
+    is_loopback,
+    split_list,
+)
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 ENGINE_URL = "http://127.0.0.1:8090"
@@ -34,7 +47,7 @@ def _split_fingerprints(text: str) -> frozenset[str]:
 
 def _check_length(secret: SecretStr) -> SecretStr:
     # The secret is also the AES key of viewer tokens, byte by byte.
-    if len(secret.get_secret_value()) != 32:
+    if any(len(each) != 32 for each in split_list(secret.get_secret_value())):
         raise ValueError("must have 32 characters")
     return secret
 
@@ -47,6 +60,7 @@ def _check_profile(name_or_path: str) -> str:
 
 _AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
 _AccountSecret = Annotated[Secret, AfterValidator(_check_length)]
+_AccountSecrets = Annotated[Secrets, AfterValidator(_check_length)]
 _Fingerprints = Annotated[str, NoDecode, AfterValidator(_parse_fingerprints)]
 
 
@@ -62,15 +76,13 @@ class DatabaseSettings(ProcessSettings):
     )
 
 
-class AvatarSettings(DatabaseSettings):
+class AvatarSettings(DatabaseSettings, ServiceSettings):
     """Every setting of the process."""
 
-    host: Host = Field("127.0.0.1", description="address to listen on")
+    model_config = SettingsConfigDict(env_prefix="AVATAR_")
+    identity: ClassVar = Identity.AVATAR
+
     port: Port = Field(50053, description="port to listen on")
-    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
-    reflection: bool = Field(
-        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
-    )
     drain_s: float = Field(
         10.0,
         ge=0,
@@ -128,8 +140,10 @@ class AvatarSettings(DatabaseSettings):
     engine_app_id: _AppId | None = Field(
         None, validation_alias="ENGINE_APP_ID", description="the engine's account"
     )
-    engine_server_secret: _AccountSecret | None = Field(
-        None, validation_alias="ENGINE_SERVER_SECRET", description="the engine's secret"
+    engine_server_secret: _AccountSecrets | None = Field(
+        None,
+        validation_alias="ENGINE_SERVER_SECRET",
+        description="the engine's secret; of several, separated by commas, the first signs",
     )
     digital_human_id: str = Field(
         "",
@@ -144,15 +158,17 @@ class AvatarSettings(DatabaseSettings):
         validation_alias="TOKEN_EXPIRE_SECONDS",
         description="how long viewer tokens are valid, 1 to 3600 s",
     )
-    callback_secret: Secret | None = Field(
+    callback_secret: Annotated[Secrets, AfterValidator(check_strength)] | None = Field(
         None,
         validation_alias="CALLBACK_SECRET",
-        description="verifies the cloud's callbacks; unset: all are refused",
+        description="verifies the cloud's callbacks, of at least 16 characters; of several,"
+        " separated by commas, any; unset: all are refused",
     )
-    service_token: Secret | None = Field(
+
+    signatures: Path | None = Field(
         None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="token that other services must send; unset: none",
+        description="the file that remembers signatures of callbacks across restarts, where there"
+        " is no AVATAR_DATABASE; unset: they are forgotten",
     )
 
     @model_validator(mode="after")
@@ -214,7 +230,12 @@ class AvatarSettings(DatabaseSettings):
         # Both were checked with the settings.
         assert app_id is not None
         assert secret is not None
-        return Credentials(app_id=app_id, server_secret=secret.get_secret_value())
+        return Credentials(app_id=app_id, server_secret=split_list(secret.get_secret_value())[0])
+
+    @property
+    def callback_secrets(self) -> tuple[str, ...]:
+        """The secrets that may have signed a callback; empty: all are refused."""
+        return split_list(self.callback_secret.get_secret_value()) if self.callback_secret else ()
 
     @property
     def resolved_cloud_url(self) -> str:

@@ -1,7 +1,7 @@
 """Channels to the other services."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,8 @@ from grpc.aio import Metadata
 
 from services.runtime.liveness import CHANNEL_OPTIONS
 from services.runtime.retries import SERVICE_CONFIG, Retries
+from services.runtime.rotation import RotatingChannel
+from services.runtime.tls import PeerTls
 
 
 class Balancing(StrEnum):
@@ -22,14 +24,28 @@ class Balancing(StrEnum):
     """All that answer, in turn; a call that one did not take is retried at another."""
 
 
-def open_channel(target: str, balancing: Balancing = Balancing.FIRST) -> grpc.aio.Channel:
+def open_channel(
+    target: str, balancing: Balancing = Balancing.FIRST, *, tls: PeerTls | None = None
+) -> grpc.aio.Channel:
     """Return a channel with the published retry and timeout policy; its caller closes it.
 
     By that policy a call waits, within its deadline, for an absent peer: it may just be restarting.
+    Without `tls` nothing is encrypted.
     """
+    options = _options(balancing)
+    if tls is None:
+        return _open(target, options, None)
+    # The peer must be the service, wherever it is reached.
+    options.append(("grpc.ssl_target_name_override", tls.peer.dns_name))
+    return RotatingChannel(
+        tls.own, lambda material: _open(target, options, material.channel_credentials())
+    )
+
+
+def _options(balancing: Balancing) -> list[tuple[str, Any]]:
     service_config = json.loads(SERVICE_CONFIG.read_text())
     service_config["loadBalancingConfig"] = [{balancing.value: {}}]
-    options = [
+    return [
         # The environment's proxies are not for our own processes.
         ("grpc.enable_http_proxy", 0),
         ("grpc.service_config", json.dumps(service_config)),
@@ -40,16 +56,28 @@ def open_channel(target: str, balancing: Balancing = Balancing.FIRST) -> grpc.ai
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", 65_536),
     ]
+
+
+def _open(
+    target: str, options: Sequence[tuple[str, Any]], credentials: grpc.ChannelCredentials | None
+) -> grpc.aio.Channel:
     answers = _Answers()
-    channel = grpc.aio.insecure_channel(target, options=options, interceptors=[Retries(), answers])
+    interceptors = [Retries(), answers]
+    channel = (
+        grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
+        if credentials is None
+        else grpc.aio.secure_channel(
+            target, credentials, options=options, interceptors=interceptors
+        )
+    )
     answers.channel = channel
     return channel
 
 
 @asynccontextmanager
-async def connected(target: str) -> AsyncIterator[grpc.aio.Channel]:
+async def connected(target: str, *, tls: PeerTls | None = None) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to one peer, which connects on first use."""
-    async with open_channel(target) as channel:
+    async with open_channel(target, tls=tls) as channel:
         yield channel
 
 

@@ -1,13 +1,13 @@
 """What wraps every RPC of a service: log line, errors, credentials and rules.
 
-Outermost first: ContextInterceptor, ErrorInterceptor, AuthInterceptor, CallerInterceptor,
-ValidationInterceptor.
+Outermost first: ContextInterceptor, ErrorInterceptor, IdentityInterceptor, AuthInterceptor,
+CallerInterceptor, ValidationInterceptor.
 """
 
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ from opentelemetry.trace import Span
 
 from services.runtime.caller import acting_for, from_metadata
 from services.runtime.errors import ServiceError, Violation, from_exception, to_status
+from services.runtime.identities import Identity, identities, may_call
 from services.runtime.reasons import Reason
 from services.runtime.requests import (
     AUTHORIZATION_HEADER,
@@ -166,11 +167,38 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         await context.abort(status.code, status.details, metadata)
 
 
-class AuthInterceptor(grpc.aio.ServerInterceptor):
-    """Admits only callers with the deployment's service token; health and reflection are open."""
+class IdentityInterceptor(grpc.aio.ServerInterceptor):
+    """Admits only whom the table of calls names; health and reflection are open to all peers."""
 
-    def __init__(self, service_token: str) -> None:
-        self._expected = f"Bearer {service_token}".encode()
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> FoundHandler:
+        """Wrap the method that the call names."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
+            return handler
+        method = details.method
+
+        async def around(request: Any, context: Context, call: Call) -> Any:
+            peers = _peers(context)
+            if not any(may_call(each, method) for each in peers):
+                known = ", ".join(sorted(peers)) or "a certificate that names no service"
+                raise ServiceError(Reason.PERMISSION_DENIED, f"{known}: may not call {method}")
+            return await call(request)
+
+        return _surrounded(handler, around)
+
+
+def _peers(context: Context) -> frozenset[Identity]:
+    names = context.auth_context().get("peer_dns") or ()
+    return identities(name.decode(errors="replace") for name in names)
+
+
+class AuthInterceptor(grpc.aio.ServerInterceptor):
+    """Admits only callers with one of the service tokens; health and reflection are open."""
+
+    def __init__(self, service_tokens: Sequence[str]) -> None:
+        self._expected = [f"Bearer {each}".encode() for each in service_tokens]
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
@@ -181,7 +209,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
             return handler
         metadata = dict(details.invocation_metadata or ())
         given = str(metadata.get(AUTHORIZATION_HEADER, "")).encode()
-        is_allowed = hmac.compare_digest(given, self._expected)
+        is_allowed = any([hmac.compare_digest(given, each) for each in self._expected])
 
         async def around(request: Any, context: Context, call: Call) -> Any:
             if not is_allowed:

@@ -11,6 +11,7 @@ import grpc
 from services.runtime.channel import Balancing, open_channel
 from services.runtime.rendezvous import ranked
 from services.runtime.resolution import Lookup, Resolution, look_up
+from services.runtime.tls import PeerTls
 
 S = TypeVar("S")
 
@@ -30,8 +31,15 @@ _FAILING = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 class Replicas(Generic[S]):
     """Gives stubs; with one replica they are all the same."""
 
-    def __init__(self, resolution: Resolution, make_stub: Callable[[grpc.aio.Channel], S]) -> None:
+    def __init__(
+        self,
+        resolution: Resolution,
+        make_stub: Callable[[grpc.aio.Channel], S],
+        *,
+        tls: PeerTls | None = None,
+    ) -> None:
         self._resolution = resolution
+        self._tls = tls
         self._make_stub = make_stub
         self._links: dict[str, _Link[S]] = {}
         self._guests: OrderedDict[str, _Link[S]] = OrderedDict()
@@ -62,7 +70,7 @@ class Replicas(Generic[S]):
         if address in self._resolution.addresses:
             return self._listed(address).stub
         if address not in self._guests:
-            self._guests[address] = _Link(address, self._make_stub)
+            self._guests[address] = self._link(address)
         self._guests.move_to_end(address)
         if len(self._guests) > GUESTS:
             self._retire(self._guests.popitem(last=False)[1])
@@ -94,13 +102,16 @@ class Replicas(Generic[S]):
     def _link_to_all(self) -> "_Link[S]":
         target = self._resolution.all_together
         balancing = Balancing.FIRST if self._resolution.is_fixed else Balancing.ALL
-        return _Link(target, self._make_stub, balancing)
+        return self._link(target, balancing)
+
+    def _link(self, target: str, balancing: Balancing = Balancing.FIRST) -> "_Link[S]":
+        return _Link(open_channel(target, balancing, tls=self._tls), target, self._make_stub)
 
     def _listed(self, address: str) -> "_Link[S]":
         if self._resolution.is_fixed:
             return self._all
         if address not in self._links:
-            self._links[address] = link = _Link(address, self._make_stub)
+            self._links[address] = link = self._link(address)
             link.stay_connected()
         return self._links[address]
 
@@ -115,14 +126,11 @@ class _Link(Generic[S]):
     """A channel and its stub."""
 
     def __init__(
-        self,
-        target: str,
-        make_stub: Callable[[grpc.aio.Channel], S],
-        balancing: Balancing = Balancing.FIRST,
+        self, channel: grpc.aio.Channel, target: str, make_stub: Callable[[grpc.aio.Channel], S]
     ) -> None:
         self.target = target
-        self.channel = open_channel(target, balancing)
-        self.stub = make_stub(self.channel)
+        self.channel = channel
+        self.stub = make_stub(channel)
         self._connecting: asyncio.Task[None] | None = None
         self._was_connected = False
 
@@ -155,13 +163,14 @@ async def replicas(
     targets: str,
     make_stub: Callable[[grpc.aio.Channel], S],
     *,
+    tls: PeerTls | None = None,
     lookup: Lookup = look_up,
     every_s: float = RESOLVED_EVERY_S,
 ) -> AsyncIterator[Replicas[S]]:
     """The replicas at `targets`, which are written as settings have them; see `Resolution`."""
     resolution = Resolution(targets, lookup)
     await resolution.refresh()
-    found = Replicas(resolution, make_stub)
+    found = Replicas(resolution, make_stub, tls=tls)
     following = asyncio.create_task(found.follow(every_s))
     try:
         yield found

@@ -15,11 +15,13 @@ from services.runtime.interceptors import (
     CallerInterceptor,
     ContextInterceptor,
     ErrorInterceptor,
+    IdentityInterceptor,
     ValidationInterceptor,
 )
 from services.runtime.lasting_server import lasting_server
 from services.runtime.liveness import SERVER_OPTIONS
 from services.runtime.telemetry import metrics_served
+from services.runtime.tls import Tls
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +32,25 @@ Register: TypeAlias = Callable[[grpc.aio.Server], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions:
-    """How a service listens. `port` 0 means any free one; `metrics_port` 0 means none."""
+    """How a service listens. `port` 0 means any free one; `metrics_port` 0 means none.
+
+    Any of the `service_tokens` is accepted, and the first is sent to other services; without `tls`
+    nothing is encrypted.
+    """
 
     host: str
     port: int
-    service_token: str | None = None
+    service_tokens: tuple[str, ...] = ()
+    tls: Tls | None = None
     has_reflection: bool = False
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_s: float = 5.0
+
+    @property
+    def service_token(self) -> str | None:
+        """The token to send to other services."""
+        return next(iter(self.service_tokens), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +80,7 @@ async def serving(
     health_servicer = health.aio.HealthServicer()
 
     def make() -> grpc.aio.Server:
-        server = grpc.aio.server(
-            interceptors=_interceptors(options.service_token), options=_channel_options()
-        )
+        server = grpc.aio.server(interceptors=_interceptors(options), options=_channel_options())
         for register in registrations:
             register(server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -99,11 +109,13 @@ async def serving(
     log.info("service down", address=address)
 
 
-def _interceptors(service_token: str | None) -> list[grpc.aio.ServerInterceptor]:
-    auth = [AuthInterceptor(service_token)] if service_token else []
+def _interceptors(options: ServingOptions) -> list[grpc.aio.ServerInterceptor]:
+    identity = [IdentityInterceptor()] if options.tls else []
+    auth = [AuthInterceptor(options.service_tokens)] if options.service_tokens else []
     return [
         ContextInterceptor(),
         ErrorInterceptor(),
+        *identity,
         *auth,
         CallerInterceptor(),
         ValidationInterceptor(),
@@ -125,7 +137,10 @@ def _bind(server: grpc.aio.Server, options: ServingOptions) -> str:
     host = f"[{options.host}]" if ":" in options.host else options.host
     wanted = f"{host}:{options.port}"
     try:
-        port = server.add_insecure_port(wanted)
+        if options.tls is None:
+            port = server.add_insecure_port(wanted)
+        else:
+            port = server.add_secure_port(wanted, options.tls.server_credentials())
     except RuntimeError:
         raise OSError(f"cannot listen on {wanted}: the address is taken or not ours") from None
     return f"{host}:{port}"

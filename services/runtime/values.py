@@ -80,6 +80,17 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+SECRET_CHARACTERS = 16
+"""The shortest secret of our own: of random letters and digits, more than anybody can try out."""
+
+
+def check_strength(secrets: SecretStr) -> SecretStr:
+    """Return one secret, or several separated by commas, unchanged; raises ValueError."""
+    if any(len(each) < SECRET_CHARACTERS for each in split_list(secrets.get_secret_value())):
+        raise ValueError(f"must be at least {SECRET_CHARACTERS} characters long each")
+    return secrets
+
+
 def _check_secrets(secrets: SecretStr) -> SecretStr:
     text = secrets.get_secret_value()
     items = split_list(text)
@@ -110,6 +121,14 @@ def _check_name(name: str) -> str:
     if not name or name != name.strip():
         raise ValueError("must not be empty, nor begin or end with a space")
     return name
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens at an address or a name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_host(host: str) -> str:

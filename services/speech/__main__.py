@@ -7,7 +7,7 @@ from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
 from services.runtime.tenants import read_tenants
-from services.speech.app import open_providers, running, serving_options
+from services.speech.app import open_providers, running
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
 from services.speech.inspection import inspect
@@ -45,7 +45,7 @@ async def main() -> None:
     async with (
         open_providers(settings, profiles, library, personas) as providers,
         running(
-            serving_options(settings),
+            settings.serving_options,
             providers=providers,
             personas=personas,
             task_target=settings.task_target,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from services.runtime.identities import Identity
 from services.runtime.replicas import replicas
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.runtime.tenants import NO_QUOTAS, Tenants
+from services.runtime.tls import peer_tls
 from services.speech.chinese_words import load_dictionary
 from services.speech.conversation.abandoned import cutting_off
 from services.speech.conversation.clients import noting_clients
@@ -125,8 +127,11 @@ async def running(
         enter = stack.enter_async_context
         toolsets = await enter(open_toolsets(personas))
         stages = await _prepare_stages(providers, personas, toolsets)
-        tasks = await enter(replicas(task_target, TaskServiceStub))
-        avatars = await enter(replicas(avatar_target, AvatarServiceStub))
+        to_task, to_avatar = (
+            peer_tls(options.tls, each) for each in (Identity.TASK, Identity.AVATAR)
+        )
+        tasks = await enter(replicas(task_target, TaskServiceStub, tls=to_task))
+        avatars = await enter(replicas(avatar_target, AvatarServiceStub, tls=to_avatar))
         replica = await enter(kept_alive(tasks, service_token=options.service_token))
         records = TaskRecords(
             tasks,
@@ -195,16 +200,3 @@ async def _prepare_stages(
             recognizer=trio.recognizer, dialogue=dialogue, synthesizer=trio.synthesizer
         )
     return lambda persona: by_profile[persona.profile]
-
-
-def serving_options(settings: SpeechSettings) -> ServingOptions:
-    """Return where and how the service listens."""
-    token = settings.service_token
-    return ServingOptions(
-        host=settings.host,
-        port=settings.port,
-        service_token=token.get_secret_value() if token else None,
-        has_reflection=settings.reflection,
-        metrics_host=settings.metrics_host,
-        metrics_port=settings.metrics_port,
-    )

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Generic, Self, TypeAlias, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Self, TypeAlias, TypeVar, Union
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.groups import NONE, Choice, Option, SettingsGroup
-from services.runtime.settings import ProcessSettings
-from services.runtime.values import Host, Name, Port, Secret, Target, Targets
+from services.runtime.identities import Identity
+from services.runtime.links import ServiceSettings
+from services.runtime.values import Name, Port, Target, Targets
 from services.speech.provider_settings import (
     EMBEDDED,
     ChatVendorSettings,
@@ -179,22 +180,13 @@ class SynthesizerSettings(StageSettings[SynthesizerProvider]):
         return pairs
 
 
-class SpeechSettings(ProcessSettings):
+class SpeechSettings(ServiceSettings):
     """Everything that a deployment can choose about conversations."""
 
     model_config = SettingsConfigDict(env_prefix="SPEECH_")
+    identity: ClassVar = Identity.SPEECH
 
-    host: Host = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(50052, description="port to listen on")
-    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
-    reflection: bool = Field(
-        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
-    )
-    service_token: Secret | None = Field(
-        None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="what other services must show; unset: nothing",
-    )
     task_target: Targets = Field(
         "127.0.0.1:50051",
         description="where the task service listens; several replicas: separated by"

@@ -4,6 +4,7 @@ from functools import partial
 
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from services.runtime.check import settings_checked
+from services.runtime.identities import Identity
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.replicas import replicas
@@ -19,9 +20,9 @@ async def main(open_storage: OpenStorage = storage_of) -> None:
     """Serve until a signal arrives."""
     settings = load(TaskSettings)
     configure_logs("task", settings)
-    token = settings.service_token
-    async with replicas(settings.avatar_target, AvatarServiceStub) as avatars:
-        cloud = AvatarCloud(avatars, token.get_secret_value() if token else None)
+    tls = settings.tls_to(Identity.AVATAR)
+    async with replicas(settings.avatar_target, AvatarServiceStub, tls=tls) as avatars:
+        cloud = AvatarCloud(avatars, settings.sent_token)
         async with running(settings, cloud, open_storage=open_storage):
             await until_stopped()
 

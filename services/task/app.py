@@ -16,7 +16,7 @@ from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from digitalhuman.webhooks.v1 import webhooks_pb2
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
-from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.serving import Serving, serving
 from services.runtime.tenants import Tenants, read_tenants
 from services.task.access.servicer import AccessServicer
 from services.task.audit_servicer import AuditServicer
@@ -156,7 +156,7 @@ async def running(
         jobs.begin(ends.run(), name="ends")
         jobs.begin(presence.run(), name="presence")
         jobs.begin(retention.run(), name="retention")
-        async with serving(_serving_options(settings), SERVICES, register) as server:
+        async with serving(settings.serving_options, SERVICES, register) as server:
             health = jobs.begin(report_health(server, storage.probe), name="health")
             try:
                 yield server
@@ -210,16 +210,4 @@ def _durations(settings: TaskSettings) -> Durations:
         usual=timedelta(seconds=settings.max_duration_s),
         usual_idle=timedelta(seconds=settings.max_idle_duration_s),
         longest=timedelta(seconds=settings.longest_duration_s),
-    )
-
-
-def _serving_options(settings: TaskSettings) -> ServingOptions:
-    token = settings.service_token
-    return ServingOptions(
-        host=settings.host,
-        port=settings.port,
-        service_token=token.get_secret_value() if token else None,
-        has_reflection=settings.reflection,
-        metrics_host=settings.metrics_host,
-        metrics_port=settings.metrics_port,
     )

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,27 +19,26 @@ from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.caller import DEFAULT_TENANT, Caller, acting_for, check_tenant_id
 from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.identities import Identity
+from services.runtime.links import LinkSettings
 from services.runtime.replicas import replicas
 from services.runtime.requests import Metadata, outgoing_metadata
-from services.runtime.settings import ProcessSettings, SettingsError, load
-from services.runtime.values import Secret, Targets
+from services.runtime.settings import SettingsError, load
+from services.runtime.values import Targets
 from services.runtime.wire import to_duration
 
 FAILED = 1
 ROLES = {"user": pb.ROLE_USER, "server": pb.ROLE_SERVER, "operator": pb.ROLE_OPERATOR}
 
 
-class KeysSettings(ProcessSettings):
-    """Where the task service is, as the gateway knows it."""
+class KeysSettings(LinkSettings):
+    """Where the task service is, and who calls it, as the gateway has it."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
+    identity: ClassVar = Identity.GATEWAY
+
     task_target: Targets = Field("127.0.0.1:50051", description="host:port of the task service")
-    service_token: Secret | None = Field(
-        None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="the token that the services ask each other for",
-    )
 
 
 def main(words: Sequence[str]) -> int:
@@ -56,9 +56,9 @@ def main(words: Sequence[str]) -> int:
 
 async def _run(asked: argparse.Namespace, settings: KeysSettings) -> None:
     """Call the task service; raises ServiceError."""
-    token = settings.service_token
-    metadata = outgoing_metadata(token.get_secret_value() if token else None)
-    async with replicas(settings.task_target, AccessServiceStub) as accesses:
+    metadata = outgoing_metadata(settings.sent_token)
+    tls = settings.tls_to(Identity.TASK)
+    async with replicas(settings.task_target, AccessServiceStub, tls=tls) as accesses:
         try:
             match asked.what:
                 case "create":

@@ -8,13 +8,13 @@ from services.runtime.logs import configure_logs
 from services.runtime.process import run
 from services.runtime.settings import load
 from services.task.journal.database import DatabaseError
-from services.task.settings import TaskSettings
+from services.task.settings import DatabaseSettings
 from services.task.storage import migrated
 
 
 async def main() -> None:
     """Migrate the database that the settings name."""
-    settings = load(TaskSettings)
+    settings = load(DatabaseSettings)
     configure_logs("migrate", settings)
     await migrated(settings)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.runtime.settings import SettingsError, load
 from services.task.journal.database import DatabaseError
-from services.task.settings import TaskSettings
+from services.task.settings import DatabaseSettings
 from services.task.sqlite.recovery import faults, recover
 
 AT_FAULT = 1
@@ -18,7 +18,7 @@ WRONG_CALL = 2
 def main() -> int:
     """Do what the argument says, and return the exit code."""
     try:
-        settings = load(TaskSettings)
+        settings = load(DatabaseSettings)
         if settings.database_url:
             raise DatabaseError("TASK_DATABASE names no file: use the tools of PostgreSQL")
         path = Path(settings.database.get_secret_value())

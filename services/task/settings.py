@@ -2,19 +2,19 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.runtime.identities import Identity
 from services.runtime.limits import LONGEST_TASK_S
+from services.runtime.links import ServiceSettings
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import (
     DatabaseLocation,
-    Host,
     Port,
     PostgresUrl,
-    Secret,
     Secrets,
     Targets,
     split_list,
@@ -22,19 +22,11 @@ from services.runtime.values import (
 from services.runtime.vault import is_vault_key
 
 
-class TaskSettings(ProcessSettings):
-    """Everything that a deployment can choose about tasks; durations are seconds."""
+class DatabaseSettings(ProcessSettings):
+    """What a process needs that only migrates or repairs the journal."""
 
     model_config = SettingsConfigDict(env_prefix="TASK_")
 
-    host: Host = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(50051, description="port to listen on")
-    metrics_port: Port = Field(0, description="port of metrics; 0 for none")
-    avatar_target: Targets = Field(
-        "127.0.0.1:50053",
-        description="where the avatar service listens; several replicas: separated by"
-        " commas, or dns:///host:port",
-    )
     database: DatabaseLocation = Field(
         SecretStr("var/tasks.sqlite3"),
         description="the journal: a SQLite file, default var/tasks.sqlite3; or, for several"
@@ -48,13 +40,25 @@ class TaskSettings(ProcessSettings):
     database_pool: int = Field(
         10, ge=1, le=1000, description="connections to PostgreSQL of each process, at most"
     )
-    service_token: Secret | None = Field(
-        None,
-        validation_alias="PARLEY_SERVICE_TOKEN",
-        description="token that other services must send; unset: none",
-    )
-    reflection: bool = Field(
-        False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
+
+    @property
+    def database_url(self) -> str | None:
+        """The URL of the PostgreSQL database; None: the journal is a SQLite file."""
+        location = self.database.get_secret_value()
+        return location if "://" in location else None
+
+
+class TaskSettings(DatabaseSettings, ServiceSettings):
+    """Everything that a deployment can choose about tasks; durations are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="TASK_")
+    identity: ClassVar = Identity.TASK
+
+    port: Port = Field(50051, description="port to listen on")
+    avatar_target: Targets = Field(
+        "127.0.0.1:50053",
+        description="where the avatar service listens; several replicas: separated by"
+        " commas, or dns:///host:port",
     )
     longest_duration_s: int = Field(
         14_400,
@@ -149,9 +153,3 @@ class TaskSettings(ProcessSettings):
         if not all(map(is_vault_key, split_list(keys.get_secret_value()))):
             raise ValueError("must be 32 bytes in URL-safe base64 each, separated by commas")
         return keys
-
-    @property
-    def database_url(self) -> str | None:
-        """The URL of the PostgreSQL database; None: the journal is a SQLite file."""
-        location = self.database.get_secret_value()
-        return location if "://" in location else None

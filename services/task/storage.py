@@ -10,18 +10,18 @@ from services.task.ports import Storage
 from services.task.postgres.database import connected
 from services.task.postgres.schema import migrate
 from services.task.postgres.storage import postgres_storage
-from services.task.settings import TaskSettings
+from services.task.settings import DatabaseSettings
 from services.task.sqlite.database import opened
 from services.task.sqlite.storage import sqlite_storage
 from services.task.tasks import Clock
 
 OpenStorage: TypeAlias = Callable[
-    [TaskSettings, Clock, SteadyClock], AbstractAsyncContextManager[Storage]
+    [DatabaseSettings, Clock, SteadyClock], AbstractAsyncContextManager[Storage]
 ]
 
 
 def storage_of(
-    settings: TaskSettings, clock: Clock, steady: SteadyClock
+    settings: DatabaseSettings, clock: Clock, steady: SteadyClock
 ) -> AbstractAsyncContextManager[Storage]:
     """Return the storage to open; `clock` tells the time of `steady`. It raises DatabaseError."""
     if url := settings.database_url:
@@ -35,7 +35,7 @@ def storage_of(
     return sqlite_storage(_path(settings), clock, clock_offset_s=steady.offset_s)
 
 
-async def migrated(settings: TaskSettings) -> None:
+async def migrated(settings: DatabaseSettings) -> None:
     """Bring the database up to date. Raises DatabaseError."""
     if url := settings.database_url:
         async with connected(url) as connection:
@@ -45,5 +45,5 @@ async def migrated(settings: TaskSettings) -> None:
         pass
 
 
-def _path(settings: TaskSettings) -> Path:
+def _path(settings: DatabaseSettings) -> Path:
     return Path(settings.database.get_secret_value())

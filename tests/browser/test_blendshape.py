@@ -129,7 +129,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
             app_id=1234567890,
             server_secret="0123456789abcdef0123456789abcdef",
             callback_url=f"{receiver.url}/hook",
-            callback_secret="callback-secret",
+            callback_secret="the-callback-secret",
             init_delay_s=0,
             max_late_share=1,
             recordings_dir=tmp_path,

@@ -7,12 +7,14 @@ import signal
 import socket
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from bench.chaos.cluster import free_ports
+from parley.certificates import issue
 from parley.processes import Running
 from tests.support.command_line import UP, WITHOUT_MODELS, environment, outcome, parley
 
@@ -99,9 +101,10 @@ async def test_a_process_that_dies_stops_the_rest(tmp_path: object) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_replicas_stand_in_for_each_other(postgres_url: str) -> None:
+async def test_replicas_stand_in_for_each_other(postgres_url: str, tmp_path: Path) -> None:
     env = environment(**WITHOUT_MODELS, **free_ports(replicas=2))
-    words = ("up", "--replicas", "2", "--database", postgres_url)
+    issue(tmp_path)
+    words = ("up", "--replicas", "2", "--database", postgres_url, "--tls", str(tmp_path))
     async with parley(*words, env=env) as (process, said):
         url = re.search(r"http://\S+", await said.until(UP))
         assert url

@@ -22,6 +22,9 @@ NEEDED = {
     "ENGINE_CALLBACK_SECRET": SECRET,
     "APP_ID": "7",
     "SERVER_SECRET": SECRET,
+    # With these a service may listen at any address.
+    "PARLEY_SERVICE_TOKEN": SECRET,
+    "PARLEY_PLAIN_NETWORK": "true",
 }
 ODD_TEXTS = {
     "newline": "abc\ndef",

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from gateway.settings import GatewaySettings
 from parley.plan import PROCFILE
 from services.avatar.app import CUT_OFF_S
 from services.avatar.settings import AvatarSettings
+from services.runtime.identities import Identity
 from services.runtime.serving import ServingOptions
 from services.runtime.settings import ProcessSettings, load, variables
 from services.speech.conversation.conversation import LAST_TURN_S
@@ -23,6 +25,7 @@ from services.speech.conversation.task_records import LAST_WRITE_S
 from services.speech.embedded.library import LibrarySettings
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings
+from tests.support.authority import Authority
 from tests.support.chart import (
     BARE,
     COMPONENT,
@@ -53,6 +56,7 @@ SECRETS = {
     "<parley/database>": "postgresql://parley:secret@database/parley",
     "<parley/server-secret>": "0123456789abcdef0123456789abcdef",
 }
+TLS_MOUNT = "/tls"
 SERVICE_DRAIN_S = ServingOptions(host="", port=0).drain_s
 
 PLAIN = render()
@@ -77,14 +81,23 @@ def test_the_settings_are_those_of_the_process(component: str, rendered: Rendere
     assert set(rendered.variables(component)) <= known | {"POD_IP"} | AWAITED
 
 
+def certificate_of(component: str, folder: Path) -> dict[str, str]:
+    """Return where the files of a certificate are by where a secret's would be."""
+    files = Authority(folder).issue(Identity(component).dns_name)
+    keys = {"certificate": "tls.crt", "key": "tls.key", "authorities": "ca.crt"}
+    return {f"{TLS_MOUNT}/{keys[part]}": str(path) for part, path in files}
+
+
 @pytest.mark.parametrize("component", PROCESSES)
 def test_the_process_accepts_its_settings(
-    component: str, rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+    component: str, rendered: Rendered, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    mounted = certificate_of(component, tmp_path)
     for name in list(os.environ):
         monkeypatch.delenv(name)
     for name, value in rendered.variables(component).items():
-        monkeypatch.setenv(name, SECRETS.get(value, value).replace("$(POD_IP)", "10.0.0.7"))
+        given = SECRETS.get(value, value).replace("$(POD_IP)", "10.0.0.7")
+        monkeypatch.setenv(name, mounted.get(given, given))
     for settings in SETTINGS[component]:
         loaded = load(settings)
         assert getattr(loaded, "host", "0.0.0.0") == "0.0.0.0"
@@ -136,9 +149,39 @@ def test_processes_listen_where_they_are_called(component: str, rendered: Render
     assert {each["port"] for each in service["ports"]} == {
         each["containerPort"] for each in container["ports"]
     }
+    is_encrypted = f"{prefix}_TLS_KEY_FILE" in given
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        asked = container[probe].get("grpc") or container[probe]["httpGet"]
-        assert asked["port"] == main
+        if component != "gateway" and is_encrypted:
+            command = ["python", "-m", "parley.readiness", component]
+            assert container[probe]["exec"]["command"] == command
+        else:
+            asked = container[probe].get("grpc") or container[probe]["httpGet"]
+            assert asked["port"] == main
+
+
+@pytest.mark.parametrize("component", PROCESSES)
+def test_a_certificate_is_for_the_process_that_mounts_it(component: str) -> None:
+    rendered = render(EVERYTHING)
+    certificate = rendered.of("Certificate", component)["spec"]
+    assert certificate["dnsNames"] == [Identity(component).dns_name]
+    assert {"server auth", "client auth"} <= set(certificate["usages"])
+    assert certificate["issuerRef"] == {"name": "parley", "kind": "ClusterIssuer"}
+    [volume] = [each for each in rendered.pod(component)["volumes"] if each["name"] == "tls"]
+    assert volume["secret"]["secretName"] == certificate["secretName"]
+    mount = {"name": "tls", "mountPath": TLS_MOUNT, "readOnly": True}
+    assert mount in rendered.container(component)["volumeMounts"]
+    own = render({"tls": {"mode": "secrets", "secrets": {component: "mine"}}})
+    assert own.of_kind("Certificate") == []
+    [volume] = [each for each in own.pod(component)["volumes"] if each["name"] == "tls"]
+    assert volume["secret"]["secretName"] == "mine"
+
+
+@pytest.mark.parametrize("component", PROCESSES)
+def test_what_a_mesh_protects_is_said_to_be_plain(component: str) -> None:
+    given = PLAIN.variables(component)
+    assert ("PARLEY_PLAIN_NETWORK" in given) is (component != "gateway")
+    assert not any("_TLS_" in name for name in given)
+    assert [each["name"] for each in PLAIN.pod(component)["volumes"]].count("tls") == 0
 
 
 @pytest.mark.parametrize("component", PROCESSES)

@@ -16,6 +16,8 @@ from tests.support.chart import CHART, render
     ("values", "told"),
     [
         ({"cloud": {"appId": 0}}, "at '/cloud/appId': minimum"),
+        ({"tls": {}}, "at '/tls/mode': value must be one of"),
+        ({"tls": {"mode": "none"}}, "at '/tls/mode': value must be one of"),
         ({"speach": {}}, "additional properties 'speach' not allowed"),
         ({"task": {"env": {"TASK_MAX_RUNNING": 7}}}, "at '/task/env/TASK_MAX_RUNNING': got number"),
         ({"ingress": {"enabled": True}}, "at '/ingress/host': minLength"),

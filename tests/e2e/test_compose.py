@@ -69,7 +69,10 @@ def test_a_setting_is_fixed_only_where_containers_differ() -> None:
         for variable, value in each["environment"].items()
         if "$" not in value
     }
-    kinds = re.compile(r".*_(HOST|PORT|TARGET|CERTIFICATE)|PARLEY_CACHE|TASK_DATABASE|.*_URL")
+    kinds = re.compile(
+        r".*_(HOST|PORT|TARGET|CERTIFICATE|SIGNATURES|URL)|PARLEY_(CACHE|PLAIN_NETWORK)"
+        r"|TASK_DATABASE"
+    )
     assert {variable for variable in fixed if not kinds.fullmatch(variable)} == set()
 
 

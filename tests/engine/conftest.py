@@ -17,7 +17,7 @@ from tests.support.engine_cloud import DEBUG_TOKEN, Cloud, ManualClock, Receiver
 
 APP_ID = 1234567890
 SERVER_SECRET = "0123456789abcdef0123456789abcdef"
-CALLBACK_SECRET = "callback-secret"
+CALLBACK_SECRET = "the-callback-secret"
 
 OpenCloud = Callable[..., Awaitable[Cloud]]
 

@@ -1,13 +1,17 @@
 """The API's envelope, signature rules in their order, codes and parameter rules."""
 
 import json
+import stat
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.contract.codes import Code, Refusal
+from engine.contract.replays import used_signatures
 from engine.contract.signature import CallVerifier, sign_call, sign_callback
+from tests.engine.conftest import OpenCloud
 from tests.support.engine_cloud import (
     PERSON,
     Cloud,
@@ -88,7 +92,6 @@ async def test_common_parameters(cloud: Cloud, method: str) -> None:
 
 @pytest.mark.parametrize(("age_s", "code"), [(600, 0), (-600, 0), (601, 4), (-601, 4)])
 def test_window_is_ten_minutes(age_s: int, code: int) -> None:
-    verifier = CallVerifier(app_id=7, server_secret="s")
     query = {
         "AppId": "7",
         "SignatureNonce": "n",
@@ -97,11 +100,48 @@ def test_window_is_ten_minutes(age_s: int, code: int) -> None:
         "Signature": sign_call(app_id=7, nonce="n", server_secret="s", timestamp=1000000),
     }
     told = 0
-    try:
-        verifier.verify(query, now=1000000 + age_s)
-    except Refusal as refusal:
-        told = refusal.code - 100000000
+    with used_signatures(None) as used:
+        verifier = CallVerifier(app_id=7, server_secrets=["newer", "s"], used=used)
+        try:
+            verifier.verify(query, now=1000000 + age_s)
+        except Refusal as refusal:
+            told = refusal.code - 100000000
     assert told == code
+
+
+async def test_a_signature_is_good_for_one_call_also_after_a_restart(
+    open_cloud: OpenCloud, tmp_path: Path
+) -> None:
+    path = tmp_path / "signatures.sqlite3"
+    async with AsyncExitStack() as first_life:
+        cloud = await open_cloud(stack=first_life, signatures=path)
+        # Those of a read are as good as those of a write: nothing else is signed.
+        seen = cloud.query("GetDigitalHumanList")
+        replay = {**seen, "Action": "GetTimbreList"}
+        assert (await cloud.http.post("/", params=seen)).json()["Code"] == Code.SUCCESS
+        refused = (await cloud.http.post("/", params=replay)).json()
+        assert refused["Code"] == Code.SIGNATURE_WRONG
+    cloud = await open_cloud(signatures=path)
+    for query in (seen, replay):
+        refused = (await cloud.http.post("/", params=query)).json()
+        assert refused["Code"] == Code.SIGNATURE_WRONG
+    assert (await cloud.call("GetDigitalHumanList"))["Code"] == Code.SUCCESS
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_signatures_are_remembered_while_they_are_valid(tmp_path: Path) -> None:
+    with used_signatures(tmp_path / "signatures.sqlite3") as used:
+        assert used.use("a", now=0, valid_s=1200)
+        assert not used.use("a", now=1200, valid_s=1200)
+        assert used.use("b", now=1201, valid_s=1200)
+        assert used.use("a", now=1201, valid_s=1200)
+
+
+def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "signatures.sqlite3"
+    path.write_text("This is no database, and long enough to be seen to be none. " * 20)
+    with pytest.raises(OSError, match="cannot remember signatures"), used_signatures(path):
+        pass
 
 
 def change(path: str, value: Any) -> dict[str, Any]:

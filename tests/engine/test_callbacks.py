@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.support.engine_cloud import Cloud, ManualClock, Receiver, make_tone
 
-SECRET = "callback-secret"
+SECRET = "the-callback-secret"
 
 
 def signature(body: dict[str, Any]) -> str:

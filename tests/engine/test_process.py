@@ -72,8 +72,19 @@ def test_callbacks_need_a_secret(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ENGINE_CALLBACK_URL", "http://127.0.0.1/hook")
     with pytest.raises(SettingsError, match="ENGINE_CALLBACK_SECRET"):
         read_settings()
-    environment.setenv("ENGINE_CALLBACK_SECRET", "s")
-    assert read_settings().callback_secret is not None
+    environment.setenv("ENGINE_CALLBACK_SECRET", "too-short")
+    with pytest.raises(SettingsError, match="ENGINE_CALLBACK_SECRET"):
+        read_settings()
+    environment.setenv("ENGINE_CALLBACK_SECRET", f"{SECRET},{SECRET[::-1]}")
+    assert read_settings().signing_secret == SECRET
+
+
+def test_secrets_of_the_account_are_of_one_length(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ENGINE_SERVER_SECRET", f"{SECRET},{SECRET[::-1]}")
+    assert read_settings().server_secrets == (SECRET, SECRET[::-1])
+    environment.setenv("ENGINE_SERVER_SECRET", f"{SECRET},short")
+    with pytest.raises(SettingsError, match="ENGINE_SERVER_SECRET"):
+        read_settings()
 
 
 def test_secret_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

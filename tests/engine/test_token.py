@@ -30,7 +30,9 @@ def make(**changes: Any) -> str:
 
 
 def read(token: str, *, now: float = NOW, app_id: int = 42, secret: str = SECRET) -> ViewerToken:
-    return ViewerTokens(app_id=app_id, server_secret=secret, now=lambda: now).read(token)
+    return ViewerTokens(app_id=app_id, server_secrets=secret.split(","), now=lambda: now).read(
+        token
+    )
 
 
 def test_the_services_token_admits_its_user_to_its_room() -> None:
@@ -39,6 +41,14 @@ def test_the_services_token_admits_its_user_to_its_room() -> None:
     granted.require_room("room-1")
     with pytest.raises(ForeignToken):
         granted.require_room("room-2")
+
+
+def test_a_token_of_the_older_secret_is_good_while_that_is_accepted() -> None:
+    newer = "f" * 32
+    for secret in (SECRET, newer):
+        assert read(make(secret=secret), secret=f"{newer},{SECRET}").user_id == "ada"
+    with pytest.raises(InvalidToken):
+        read(make(), secret=newer)
 
 
 def test_a_token_without_a_room_is_for_any() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from parley.gateway import GatewayError, gateway_at
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
 from tests.support.task import task_service
 
 API = "/api/digital-human"
@@ -18,7 +18,7 @@ ORDER = {"roomId": "room", "streamId": "stream"}
 async def gateway() -> AsyncIterator[RunningGateway]:
     """A gateway in front of a real task service."""
     async with (
-        task_service(service_token="service") as tasks,
+        task_service(service_token=SERVICE_TOKEN) as tasks,
         running_gateway(task_target=tasks) as running,
     ):
         yield running

@@ -9,7 +9,7 @@ from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.channel import connected
 from tests.support.access import Issuer, bearer
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
 from tests.support.task import task_service
 
 API = "/api/digital-human"
@@ -20,7 +20,7 @@ ORDER = {"roomId": "room", "streamId": "stream", "greeting": ""}
 async def issuers() -> AsyncIterator[tuple[RunningGateway, Issuer, Issuer]]:
     """A closed gateway before a task service, and what makes keys for two tenants."""
     async with (
-        task_service(service_token="service") as tasks,
+        task_service(service_token=SERVICE_TOKEN) as tasks,
         running_gateway(is_closed=True, task_target=tasks) as gateway,
         connected(tasks) as channel,
     ):

@@ -18,12 +18,11 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from gateway.contract.usage import from_usage_row, to_csv
 from parley import usage
 from parley.gateway import Gateway
-from tests.support.gateway import RunningGateway, read_events, running_gateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway, read_events, running_gateway
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import event
 
 API = "/api/digital-human"
-TOKEN = "service"
 TODAY = datetime.now(UTC).date().isoformat()
 
 
@@ -35,7 +34,7 @@ def cloud() -> ScriptedCloud:
 @pytest.fixture
 async def address(cloud: ScriptedCloud) -> AsyncIterator[str]:
     async with task_service(
-        cloud, service_token=TOKEN, sweep_interval_s=3600, budget_user_seconds=3600
+        cloud, service_token=SERVICE_TOKEN, sweep_interval_s=3600, budget_user_seconds=3600
     ) as address:
         yield address
 
@@ -180,7 +179,7 @@ async def test_what_was_said_is_removed_once_the_task_has_ended(
 ) -> None:
     task_id = await real.create(maxAbsenceSeconds=3600)
     started = event(1, 1, turn_started=talk.TurnStarted(user_text="My secret."))
-    metadata = (("authorization", f"Bearer {TOKEN}"),)
+    metadata = (("authorization", f"Bearer {SERVICE_TOKEN}"),)
     path = f"{API}/tasks/{task_id}"
     refused = await real.client.delete(f"{path}/conversation")
     assert (refused.status_code, refused.json()["reason"]) == (409, "TASK_NOT_ENDED")
@@ -258,7 +257,7 @@ def test_the_command_line_adds_money_up_by_currency() -> None:
 
 async def test_a_user_without_budget_is_told_to_wait() -> None:
     async with (
-        task_service(service_token=TOKEN, budget_user_seconds=9) as address,
+        task_service(service_token=SERVICE_TOKEN, budget_user_seconds=9) as address,
         running_gateway(task_target=address) as gateway,
     ):
         answer = await gateway.client.post(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
 from tests.support.task import task_service
 from tests.support.webhooks import LOOPBACK, WebhookReceiver, is_signed
 
@@ -20,7 +20,7 @@ KEY = "key-of-the-operator"
 async def real() -> AsyncIterator[RunningGateway]:
     async with (
         task_service(
-            service_token="service", sweep_interval_s=3600, webhook_networks=LOOPBACK
+            service_token=SERVICE_TOKEN, sweep_interval_s=3600, webhook_networks=LOOPBACK
         ) as address,
         running_gateway(task_target=address, keys=(KEY,)) as gateway,
     ):

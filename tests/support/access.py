@@ -9,9 +9,9 @@ from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.caller import Caller, to_metadata
 from services.runtime.channel import connected
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway
 
-SERVICE_TOKEN = ("authorization", "Bearer service")
+CREDENTIALS = ("authorization", f"Bearer {SERVICE_TOKEN}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Issuer:
     @property
     def metadata(self) -> Any:
         """What calls for the tenant carry."""
-        return (SERVICE_TOKEN, *to_metadata(Caller(tenant_id=self.tenant_id)))
+        return (CREDENTIALS, *to_metadata(Caller(tenant_id=self.tenant_id)))
 
     async def key(self, role: "pb.Role.ValueType", *, user_id: str = "") -> dict[str, str]:
         """Return the headers of a new key's holder."""

@@ -25,7 +25,7 @@ from tests.support.engine_cloud import DEBUG
 
 APP_ID = 1234567890
 SERVER_SECRET = "0123456789abcdef0123456789abcdef"
-CALLBACK_SECRET = "callback-secret"
+CALLBACK_SECRET = "the-callback-secret"
 RATE = 24_000
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "parley"
 PROCESSES = ("gateway", "task", "speech", "avatar")
 RELEASE, NAMESPACE = "parley", "production"
-REQUIRED: Mapping[str, Any] = {"cloud": {"appId": 2**32 - 1}}
+REQUIRED: Mapping[str, Any] = {"cloud": {"appId": 2**32 - 1}, "tls": {"mode": "plain"}}
 """What has no default."""
 COMPONENT = "app.kubernetes.io/component"
 EVERYTHING: Mapping[str, Any] = {
@@ -29,6 +29,7 @@ EVERYTHING: Mapping[str, Any] = {
         "secretEnv": {"OPENAI_API_KEY": {"name": "vendors", "key": "openai"}},
         "models": {"existingClaim": "models"},
     },
+    "tls": {"mode": "cert-manager", "certManager": {"issuer": {"kind": "ClusterIssuer"}}},
     "ingress": {
         "enabled": True,
         "host": "talk.example",

@@ -56,6 +56,7 @@ SERVICES = (
     "digitalhuman.speech.v1.SpeechService",
     "digitalhuman.avatar.v1.AvatarService",
 )
+SERVICE_TOKEN = "the-service-token"
 LANGUAGES = ("en", "zh")
 SAMPLE_QUESTIONS = {"en": "When do you open?", "zh": "你们几点开门？"}
 REPLY = "We open at nine. We close at six."
@@ -659,7 +660,9 @@ async def running_gateway(
         services = await stack.enter_async_context(AsyncExitStack())
         behind = await services.enter_async_context(
             serving(
-                ServingOptions(host="127.0.0.1", port=0, service_token="service", drain_s=0),
+                ServingOptions(
+                    host="127.0.0.1", port=0, service_tokens=(SERVICE_TOKEN,), drain_s=0
+                ),
                 SERVICES,
                 register,
             )
@@ -669,7 +672,7 @@ async def running_gateway(
             speech=speech_target or behind.address,
             avatar=behind.address,
         )
-        backend = await stack.enter_async_context(connecting(targets, service_token="service"))
+        backend = await stack.enter_async_context(connecting(targets, service_token=SERVICE_TOKEN))
         rules = AccessRules(
             is_open=not keys and not is_closed,
             origins=origins,

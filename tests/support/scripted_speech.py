@@ -7,7 +7,7 @@ from services.runtime.advertising import advertised_address
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
-from services.speech.app import Providers, running, serving_options
+from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatItem, ChatRequest
@@ -49,7 +49,7 @@ async def main() -> None:
         make_detector=LoudnessDetector, turn_end=None, rules=ListeningRules(no_speech_s=0.0)
     )
     async with running(
-        serving_options(settings),
+        settings.serving_options,
         providers=Providers(
             default=Trio(
                 recognizer=ScriptedRecognizer(),

@@ -654,7 +654,8 @@ async def replica_beside(rig: SpeechRig, script: Script | None = None) -> AsyncI
 
 
 def _options(service_token: str | None = None) -> ServingOptions:
-    return ServingOptions(host="127.0.0.1", port=0, service_token=service_token, drain_s=0.1)
+    tokens = (service_token,) if service_token else ()
+    return ServingOptions(host="127.0.0.1", port=0, service_tokens=tokens, drain_s=0.1)
 
 
 def setup(

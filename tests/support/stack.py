@@ -189,7 +189,7 @@ async def running_stack(
         # /models/models is where the store keeps its files under /models.
         folders = {"models": LibrarySettings().cache} | {
             volume: Path(life.enter_context(TemporaryDirectory()))
-            for volume in ("journal", "certificates")
+            for volume in ("journal", "certificates", "signatures")
         }
         composition = localized(given, folders)
         confinement = life.enter_context(confining(composition.hosts))

@@ -1,6 +1,6 @@
 """What the replicas share, as the migrations that lead to it; a released one never changes.
 
-Each only adds, so that replicas of the release before continue beside newer ones. All tables are
+Each only adds, so that replicas of the release before continue beside newer ones. Most tables are
 unlogged: they hold what is true for seconds, a commit need not wait for a disk, and after a crash
 of the database the replicas fill them again.
 """
@@ -57,5 +57,15 @@ MIGRATIONS: tuple[str, ...] = (
         RETURN NEXT;
     END
     $$;
+    """,
+    """
+    -- With which body each signature of a callback came first. It is logged: what a crash of the
+    -- database forgot could be replayed.
+    CREATE TABLE avatar.callbacks (
+        signature text PRIMARY KEY,
+        digest bytea NOT NULL,
+        kept_until double precision NOT NULL
+    );
+    CREATE INDEX callbacks_by_time ON avatar.callbacks (kept_until);
     """,
 )

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import Field, ValidationError
 
 from services.avatar.vendor.messages import DriveStatus, Message, TaskStatus
+from services.avatar.vendor.replays import SeenSignatures
 
 _FIRST_IN_MILLISECONDS = 10**11
 """Timestamps this large are milliseconds: in seconds they would be after the year 5000."""
@@ -74,12 +75,6 @@ class OtherCallback:
 Callback = TaskCallback | DriveCallback | OtherCallback
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    at: float
-    digest: bytes
-
-
 class _Body(Message):
     app_id: int
     event_type: int
@@ -115,19 +110,23 @@ class CallbackVerifier:
 
     The signature does not cover the body, so a signature is valid only for the body it first
     arrived with. That body may arrive again, since the cloud repeats what it believes lost.
-    `remembered` limits how many are kept for that.
+    Any of the `secrets` may have signed it.
     """
 
     def __init__(
-        self, *, app_id: int, secret: str, window_s: float = 600, remembered: int = 50_000
+        self,
+        *,
+        app_id: int,
+        secrets: Sequence[str],
+        seen: SeenSignatures,
+        window_s: float = 600,
     ) -> None:
         self._app_id = app_id
-        self._secret = secret
+        self._secrets = secrets
         self._window_s = window_s
-        self._remembered = remembered
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen = seen
 
-    def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Callback:
+    async def verify(self, body: bytes, *, now: float, jumped_s: float = 0.0) -> Callback:
         """Return what a callback says; `now` in Unix seconds. Raises CallbackRefusedError.
 
         If the wall clock was set by `jumped_s` since the start, it may have been right before or
@@ -136,29 +135,31 @@ class CallbackVerifier:
         callback = _parse_body(body)
         if callback.app_id != self._app_id:
             raise CallbackRefusedError(Refusal.FOREIGN)
-        expected = sign_callback(
-            secret=self._secret, timestamp=callback.timestamp, nonce=callback.nonce
-        )
-        if not hmac.compare_digest(expected.encode(), callback.signature.encode()):
-            raise CallbackRefusedError(Refusal.SIGNATURE)
+        self._require_signature(callback)
         age_s = now - _parse_timestamp(callback.timestamp)
         if min(abs(age_s), abs(age_s + jumped_s)) > self._window_s:
             raise CallbackRefusedError(Refusal.STALE)
         report = _parse_report(callback)
-        self._remember(expected, hashlib.sha256(body).digest(), now)
+        await self._require_first(callback, body, now)
         return report
 
-    def _remember(self, signature: str, digest: bytes, now: float) -> None:
+    def _require_signature(self, callback: _Body) -> None:
+        expected = (
+            sign_callback(secret=secret, timestamp=callback.timestamp, nonce=callback.nonce)
+            for secret in self._secrets
+        )
+        given = callback.signature.encode()
+        if not any([hmac.compare_digest(each.encode(), given) for each in expected]):
+            raise CallbackRefusedError(Refusal.SIGNATURE)
+
+    async def _require_first(self, callback: _Body, body: bytes, now: float) -> None:
         """Keyed by signature, not nonce: moving digits between nonce and timestamp keeps it."""
+        digest = hashlib.sha256(body).digest()
         # A callback is fresh from one window before its timestamp until one after it.
-        while self._seen and next(iter(self._seen.values())).at < now - 2 * self._window_s:
-            self._seen.popitem(last=False)
-        seen = self._seen.get(signature)
-        if seen is None:
-            if len(self._seen) == self._remembered:
-                self._seen.popitem(last=False)
-            self._seen[signature] = _Seen(at=now, digest=digest)
-        elif seen.digest != digest:
+        first = await self._seen.first_digest(
+            callback.signature, digest, now=now, kept_s=2 * self._window_s
+        )
+        if first != digest:
             raise CallbackRefusedError(Refusal.REPLAYED)
 
 

@@ -66,11 +66,6 @@ class SocketTrust:
                 return self._verified
 
 
-def is_loopback(host: str) -> bool:
-    """Whether traffic to a host stays on this machine."""
-    return host == "localhost" or (_is_ip_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
 def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

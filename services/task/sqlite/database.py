@@ -18,7 +18,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal.database import DatabaseError, Transaction, Work
 from services.task.journal.rows import SqlValue, to_micros
-from services.task.sqlite.file import COMPANIONS, DatabaseFile, Place, held
+from services.task.sqlite.file import COMPANIONS, DatabaseFile, Place, create_private, held
 from services.task.sqlite.schema import migrate
 from services.task.tasks import Clock
 
@@ -183,6 +183,11 @@ class SqliteDatabase:
         path = self._file.path
         copy = path.with_name(f"{path.name}.copy")
         copy.unlink(missing_ok=True)
+        try:
+            create_private(copy)
+        except OSError as error:
+            log.error("database not written again", error=str(error))
+            raise Unusable from None
         self._connection.execute("VACUUM INTO ?", (str(copy),))
         self._is_unusable = True
         self._connection.close()
@@ -284,8 +289,9 @@ async def opened(
 def _connect(path: Path, clock: Clock) -> sqlite3.Connection:
     """Open the file, creating or migrating it. Raises DatabaseError."""
     try:
+        create_private(path)
         connection = sqlite3.connect(path, isolation_level=None)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise DatabaseError(f"{path}: {error}") from None
     try:
         connection.row_factory = sqlite3.Row

@@ -88,6 +88,15 @@ def held(path: Path) -> Iterator[DatabaseFile]:
         file.release()
 
 
+def create_private(path: Path) -> None:
+    """Make an empty file, unless there is one: its owner alone may read what people said.
+
+    What SQLite writes beside it gets the same rights. Raises OSError.
+    """
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
 def _identity(file: Path | int) -> Identity | None:
     try:
         found = os.stat(file)

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from services.task.journal.database import DatabaseError
-from services.task.sqlite.file import COMPANIONS, held
+from services.task.sqlite.file import COMPANIONS, create_private, held
 from services.task.sqlite.schema import migrate
 
 # Each after those that it refers to, with the columns that order it.
@@ -56,6 +56,7 @@ def recover(path: Path) -> tuple[Mapping[str, int], Path]:
     saved = path.with_name(f"{path.name}.recovered")
     saved.unlink(missing_ok=True)
     with held(path):
+        create_private(saved)
         with closing(_open(path)) as damaged, closing(_open(saved)) as new:
             migrate(new)
             new.execute("PRAGMA foreign_keys = ON")

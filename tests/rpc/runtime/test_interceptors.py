@@ -77,9 +77,9 @@ async def _fail(error: Exception) -> None:
 
 @asynccontextmanager
 async def served(
-    tasks: Tasks | None = None, service_token: str | None = None
+    tasks: Tasks | None = None, service_tokens: tuple[str, ...] = ()
 ) -> AsyncIterator[Any]:
-    options = ServingOptions(host="127.0.0.1", port=0, service_token=service_token)
+    options = ServingOptions(host="127.0.0.1", port=0, service_tokens=service_tokens)
     async with (
         serving(
             options,
@@ -244,7 +244,7 @@ async def test_a_list_element_is_named_by_its_index() -> None:
     ],
 )
 async def test_only_the_service_token_opens(metadata: tuple[tuple[str, str], ...]) -> None:
-    async with served(service_token="token") as channel:
+    async with served(service_tokens=("token", "older")) as channel:
         code, error, _ = await failure(
             rpc.TaskServiceStub(channel).GetTask(
                 pb.GetTaskRequest(task_id="task"), metadata=metadata
@@ -254,7 +254,7 @@ async def test_only_the_service_token_opens(metadata: tuple[tuple[str, str], ...
 
 
 async def test_the_service_token_lets_in() -> None:
-    async with served(service_token="token") as channel:
+    async with served(service_tokens=("token", "older")) as channel:
         answer = await rpc.TaskServiceStub(channel).GetTask(
             pb.GetTaskRequest(task_id="task"), metadata=(("authorization", "Bearer token"),)
         )
@@ -262,7 +262,7 @@ async def test_the_service_token_lets_in() -> None:
 
 
 async def test_a_stranger_with_broken_rules_learns_nothing_about_them() -> None:
-    async with served(service_token="token") as channel:
+    async with served(service_tokens=("token", "older")) as channel:
         code, error, _ = await failure(
             rpc.TaskServiceStub(channel).CreateTask(pb.CreateTaskRequest())
         )

@@ -53,9 +53,7 @@ class Failing(AvatarServiceServicer):
 
 @asynccontextmanager
 async def calling(servicer: Failing) -> AsyncIterator[AvatarServiceStub]:
-    options = ServingOptions(
-        host="127.0.0.1", port=0, service_token=None, has_reflection=False, metrics_port=0
-    )
+    options = ServingOptions(host="127.0.0.1", port=0, has_reflection=False, metrics_port=0)
 
     def register(server: grpc.aio.Server) -> None:
         add_AvatarServiceServicer_to_server(servicer, server)

@@ -52,7 +52,7 @@ async def test_health_says_serving(service: str) -> None:
 
 async def test_health_needs_no_token() -> None:
     async with (
-        serving(options(service_token="token"), [TASK]) as up,
+        serving(options(service_tokens=("token",)), [TASK]) as up,
         connected(up.address) as channel,
     ):
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())

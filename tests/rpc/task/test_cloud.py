@@ -25,11 +25,13 @@ from tests.support.task_calls import (
     until,
 )
 
+TOKEN = "the-service-token"
+
 
 async def test_the_order_is_complete_and_follows_the_request(cloud: ScriptedCloud) -> None:
     async with (
-        scripted_avatar_service(cloud, service_token="secret") as (target, avatars),
-        serving_tasks(avatar_target=target, service_token="secret") as tasks,
+        scripted_avatar_service(cloud, service_tokens=(TOKEN,)) as (target, avatars),
+        serving_tasks(avatar_target=target, service_token=TOKEN) as tasks,
     ):
         request = pb.CreateTaskRequest(
             room_id="room",
@@ -38,7 +40,7 @@ async def test_the_order_is_complete_and_follows_the_request(cloud: ScriptedClou
             background_color="#102030",
             max_duration=Duration(seconds=60),
         )
-        metadata = (("authorization", "Bearer secret"), ("x-request-id", "trace-me"))
+        metadata = (("authorization", f"Bearer {TOKEN}"), ("x-request-id", "trace-me"))
         answer = await tasks.CreateTask(request, metadata=metadata)
     assert answer.task.avatar_id in cloud.running
     assert avatars.requests == [

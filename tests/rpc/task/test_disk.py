@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,6 +182,7 @@ async def test_a_deleted_file_is_written_again(
                 pass
         later = await create_streaming(tasks, "another")
     assert any("DELETED" in line for line in process.tail)
+    assert stat.S_IMODE(os.stat(database).st_mode) == 0o600
     async with machine.process() as (_, tasks):
         for known in (task, later):
             assert (await get(tasks, known.task_id)).state == pb.TASK_STATE_STREAMING

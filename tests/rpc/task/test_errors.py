@@ -159,10 +159,10 @@ async def test_a_conversation_has_no_events_beyond_its_last(tasks: TaskServiceSt
 
 
 async def test_callers_without_the_token_are_refused(cloud: ScriptedCloud) -> None:
-    async with serving_tasks(cloud, service_token="secret-token") as tasks:
+    async with serving_tasks(cloud, service_token="a-secret-service-token") as tasks:
         error = await error_of(create(tasks))
         assert error.reason is Reason.CREDENTIALS_INVALID
-        metadata = (("authorization", "Bearer secret-token"),)
+        metadata = (("authorization", "Bearer a-secret-service-token"),)
         assert await tasks.CreateTask(order(), metadata=metadata)
 
 

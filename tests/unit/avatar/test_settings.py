@@ -11,6 +11,7 @@ CLOUD = {"APP_ID": "42", "SERVER_SECRET": SECRET}
 ENGINE = {"ENGINE_APP_ID": "43", "ENGINE_SERVER_SECRET": SECRET[::-1]}
 
 SHARED = {"AVATAR_DATABASE": "postgresql://me:hush@db.example/avatars"}
+MESH = {"PARLEY_PLAIN_NETWORK": "true", "PARLEY_SERVICE_TOKEN": SECRET}
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_viewers_may_reach_the_engine_elsewhere(monkeypatch: pytest.MonkeyPatch)
         ({**CLOUD, "AVATAR_DRIVE_FINGERPRINTS": "abc"}, "AVATAR_DRIVE_FINGERPRINTS"),
         ({**CLOUD, "AVATAR_DRIVE_VERIFICATION": "maybe"}, "AVATAR_DRIVE_VERIFICATION"),
         ({**CLOUD, "AVATAR_DATABASE": "var/avatars.sqlite3"}, "AVATAR_DATABASE"),
-        ({**CLOUD, **SHARED, "AVATAR_HOST": "0.0.0.0"}, "AVATAR_ADVERTISED_ADDRESS"),
+        ({**CLOUD, **SHARED, **MESH, "AVATAR_HOST": "0.0.0.0"}, "AVATAR_ADVERTISED_ADDRESS"),
         ({**CLOUD, **SHARED, "AVATAR_PORT": "0"}, "AVATAR_ADVERTISED_ADDRESS"),
     ],
 )
@@ -89,7 +90,9 @@ def test_other_replicas_find_this_one_where_it_listens_or_where_it_says(
 ) -> None:
     settings = read(monkeypatch, **CLOUD, **SHARED, AVATAR_HOST="::1")
     assert settings.resolved_address == "[::1]:50053"
-    settings = read(monkeypatch, AVATAR_HOST="0.0.0.0", AVATAR_ADVERTISED_ADDRESS="pod-1.avatar:9")
+    settings = read(
+        monkeypatch, **MESH, AVATAR_HOST="0.0.0.0", AVATAR_ADVERTISED_ADDRESS="pod-1.avatar:9"
+    )
     assert settings.resolved_address == "pod-1.avatar:9"
 
 

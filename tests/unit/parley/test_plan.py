@@ -78,6 +78,12 @@ def test_the_engine_is_verified_by_its_own_certificate() -> None:
     assert complete({"APP_ID": "1"}, folder=FOLDER).get("ENGINE_DRIVE_CERTIFICATE") is None
 
 
+def test_signatures_are_remembered_beside_the_secrets() -> None:
+    made = complete({"AVATAR_PORT": "50153"}, folder=FOLDER)
+    names = [made[name] for name in ("AVATAR_SIGNATURES", "ENGINE_SIGNATURES")]
+    assert names == [str(FOLDER / each) for each in ("avatar-50153.sqlite3", "engine-8090.sqlite3")]
+
+
 def test_each_replica_has_its_own_ports_and_callers_know_all() -> None:
     environment = complete({"TASK_METRICS_PORT": "9100"}, folder=FOLDER, replicas=2)
     assert environment["GATEWAY_TASK_TARGET"] == "127.0.0.1:50151,127.0.0.1:50251"

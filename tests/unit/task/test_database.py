@@ -1,7 +1,9 @@
 """The database: atomic transactions, one process, a schema that grows."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -51,6 +53,13 @@ async def test_what_is_written_is_there_after_reopening(path: Path) -> None:
         await database.transact(statement("INSERT INTO scratch VALUES (1)"))
     async with opened(path, ignore) as database:
         assert await database.transact(count) == 1
+
+
+async def test_only_its_owner_may_read_it(path: Path) -> None:
+    async with opened(path, ignore) as database:
+        await database.transact(statement("CREATE TABLE scratch (x)"))
+        files = [path, *(path.with_name(f"{path.name}{each}") for each in ("-wal", "-shm"))]
+        assert {stat.S_IMODE(os.stat(each).st_mode) for each in files} == {0o600}
 
 
 async def test_it_is_durable_and_checks_references(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -74,6 +75,7 @@ def test_a_sound_file_is_fine(database: Path) -> None:
     counts, kept = recover(database)
     assert (counts["tasks"], counts["events"]) == (TASKS, TASKS * (EVENTS - 1))
     assert kept.exists()
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
     assert faults(database) == []
 
 

@@ -10,6 +10,7 @@ A process: its Deployment, of
 {{- $root := .root }}
 {{- $own := get $root.Values .component }}
 {{- $models := $own.models | default dict }}
+{{- $isEncrypted := ne $root.Values.tls.mode "plain" }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -74,9 +75,17 @@ spec:
             {{- if $models }}
             - {name: models, mountPath: /models}
             {{- end }}
+            {{- if $isEncrypted }}
+            # Not by subPath, which would never see a new certificate.
+            - {name: tls, mountPath: /tls, readOnly: true}
+            {{- end }}
       volumes:
         - name: tmp
           emptyDir: {}
+        {{- if $isEncrypted }}
+        - name: tls
+          secret: {secretName: {{ get $root.Values.tls.secrets .component }}, defaultMode: 0440}
+        {{- end }}
         {{- if $models }}
         - name: models
           {{- if $models.existingClaim }}
@@ -109,20 +118,29 @@ spec:
       {{- end }}
 {{- end }}
 
-{{/* The probes of a gRPC service, of its component and the seconds that its start may take. */}}
+{{/*
+The probes of a gRPC service, of the root context, its component and the seconds that its start may
+take. Kubernetes' own probe knows no TLS; ours shows the process's certificate, costs half a second of
+CPU, and is made less often.
+*/}}
 {{- define "parley.grpcProbes" -}}
+{{- $isEncrypted := ne .root.Values.tls.mode "plain" }}
+{{- $grpc := printf "grpc: {port: %s}" (include "parley.port" .component) }}
+{{- $ours := printf "exec: {command: [python, -m, parley.readiness, %s]}" .component }}
+{{- $asked := $isEncrypted | ternary $ours $grpc -}}
 startupProbe:
-  grpc: {port: {{ include "parley.port" .component }}}
-  periodSeconds: 2
-  failureThreshold: {{ div .startSeconds 2 }}
+  {{ $asked }}
+  periodSeconds: {{ $isEncrypted | ternary 5 2 }}
+  timeoutSeconds: {{ $isEncrypted | ternary 10 1 }}
+  failureThreshold: {{ div .startSeconds ($isEncrypted | ternary 5 2) }}
 readinessProbe:
-  grpc: {port: {{ include "parley.port" .component }}}
-  periodSeconds: 5
-  timeoutSeconds: 3
+  {{ $asked }}
+  periodSeconds: {{ $isEncrypted | ternary 15 5 }}
+  timeoutSeconds: {{ $isEncrypted | ternary 10 3 }}
 livenessProbe:
-  grpc: {port: {{ include "parley.port" .component }}}
-  periodSeconds: 10
-  timeoutSeconds: 5
+  {{ $asked }}
+  periodSeconds: {{ $isEncrypted | ternary 30 10 }}
+  timeoutSeconds: {{ $isEncrypted | ternary 10 5 }}
   # Busy cores are not a reason to start anew.
   failureThreshold: 6
 {{- end }}

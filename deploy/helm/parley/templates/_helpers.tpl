@@ -38,6 +38,17 @@ dns:///{{ include "parley.fullname" .root }}-{{ .component }}-headless:{{ includ
 $(POD_IP):{{ include "parley.port" . }}
 {{- end }}
 
+{{/* Settings of what protects the traffic between the processes, of the root context and a component. */}}
+{{- define "parley.tls.values" -}}
+{{- if ne .root.Values.tls.mode "plain" }}
+{{ upper .component }}_TLS_CERTIFICATE_FILE: /tls/tls.crt
+{{ upper .component }}_TLS_KEY_FILE: /tls/tls.key
+{{ upper .component }}_TLS_AUTHORITIES_FILE: /tls/ca.crt
+{{- else if ne .component "gateway" }}
+PARLEY_PLAIN_NETWORK: "true"
+{{- end }}
+{{- end }}
+
 {{/*
 The variables of a component: those of the chart, which those of all processes precede, and those again
 its own. Of
@@ -48,6 +59,7 @@ its own. Of
 {{- define "parley.env" -}}
 {{- $own := get .root.Values .component }}
 {{- $values := include (printf "parley.%s.values" .component) .root | fromYaml }}
+{{- $values = merge $values (include "parley.tls.values" . | fromYaml) }}
 {{- $secrets := include (printf "parley.%s.secrets" .component) .root | fromYaml -}}
 # First, as others refer to it.
 - name: POD_IP

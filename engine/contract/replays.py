@@ -1,0 +1,55 @@
+"""Signatures that were used: each is good for one call, also after a restart."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS signatures (
+        signature TEXT PRIMARY KEY, valid_until REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS signatures_by_validity ON signatures (valid_until);
+"""
+_LOCKED_S = 1.0
+
+
+class UsedSignatures:
+    """Remembers signatures for as long as they would be valid."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def use(self, signature: str, *, now: float, valid_s: float) -> bool:
+        """Whether a signature is used for the first time; times in Unix seconds."""
+        self._connection.execute("DELETE FROM signatures WHERE valid_until < ?", (now,))
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO signatures VALUES (?, ?)", (signature, now + valid_s)
+        )
+        return cursor.rowcount == 1
+
+
+@contextmanager
+def used_signatures(path: Path | None) -> Iterator[UsedSignatures]:
+    """Remember signatures in a file, or without one only until the end of the block.
+
+    Raises OSError if the file cannot be used.
+    """
+    with closing(_opened(path)) as connection:
+        yield UsedSignatures(connection)
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        # Each statement commits by itself.
+        connection = sqlite3.connect(path or ":memory:", timeout=_LOCKED_S, isolation_level=None)
+        # What the process has written survives its death; only a power cut may lose the last.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+    except sqlite3.DatabaseError as error:
+        raise OSError(f"{path}: cannot remember signatures: {error}") from None
+    return connection

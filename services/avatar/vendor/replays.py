@@ -1,0 +1,71 @@
+"""Signatures of callbacks and the bodies that they came with, also after a restart."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS callbacks (
+        signature TEXT PRIMARY KEY, digest BLOB NOT NULL, kept_until REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS callbacks_by_time ON callbacks (kept_until);
+"""
+_LOCKED_S = 1.0
+
+
+class SeenSignatures(Protocol):
+    """Remembers which body each signature came with."""
+
+    async def first_digest(
+        self, signature: str, digest: bytes, *, now: float, kept_s: float
+    ) -> bytes:
+        """Return the digest of the first body with this signature: the given one if it is new.
+
+        It is kept for so many seconds; `now` in Unix seconds.
+        """
+
+
+class StoredSignatures:
+    """Those that this process has seen, and the ones before it that had the same file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def first_digest(
+        self, signature: str, digest: bytes, *, now: float, kept_s: float
+    ) -> bytes:
+        """Return the digest of the first body with this signature."""
+        ask = self._connection.execute
+        ask("DELETE FROM callbacks WHERE kept_until < ?", (now,))
+        ask("INSERT OR IGNORE INTO callbacks VALUES (?, ?, ?)", (signature, digest, now + kept_s))
+        found = ask("SELECT digest FROM callbacks WHERE signature = ?", (signature,)).fetchone()
+        first: bytes = found[0]
+        return first
+
+
+@contextmanager
+def stored_signatures(path: Path | None) -> Iterator[StoredSignatures]:
+    """Remember signatures in a file, or without one only until the end of the block.
+
+    Raises OSError if the file cannot be used.
+    """
+    with closing(_opened(path)) as connection:
+        yield StoredSignatures(connection)
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        # Each statement commits by itself.
+        connection = sqlite3.connect(path or ":memory:", timeout=_LOCKED_S, isolation_level=None)
+        # What the process has written survives its death; only a power cut may lose the last.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+    except sqlite3.DatabaseError as error:
+        raise OSError(f"{path}: cannot remember signatures: {error}") from None
+    return connection
