@@ -16,7 +16,7 @@ import dotenv
 import typer
 from rich.console import Console
 
-from parley import doctor, tasks, usage
+from parley import doctor, people, tasks, usage
 from parley.checks import check_processes
 from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
@@ -29,6 +29,7 @@ from parley.plan import GATEWAY, ROOT, PlanError, processes
 from parley.readiness import base_url
 from parley.supervisor import Supervisor
 from parley.talk import Call
+from parley.terminal import printable
 
 app = typer.Typer(
     help="Talk with digital humans: run everything, try it out, find problems.",
@@ -293,6 +294,49 @@ def reconcile(
         usage.show_findings(await gateway.reconcile(is_dry=is_dry), console, is_dry=is_dry)
 
     _with_gateway(url, api_key, settle)
+
+
+@app.command("export")
+def export_user(
+    user: Annotated[str, typer.Option(help="Whose data.")],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File to write; default: print.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Hand out all that is kept of a user, one JSON object per line."""
+
+    async def export(gateway: Gateway) -> None:
+        if output is None:
+            await people.export(gateway, user, sys.stdout)
+            return
+        try:
+            # It is of one person, and for them.
+            output.touch(mode=0o600)
+            with output.open("w", encoding="utf-8") as sink:
+                await people.export(gateway, user, sink)
+        except OSError as error:
+            raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
+
+    _with_gateway(url, api_key, export)
+
+
+@app.command("erase")
+def erase_user(
+    user: Annotated[str, typer.Option(help="Whose data.")],
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Remove all that is kept of a user; what the tasks cost stays, without the user."""
+    if not is_sure:
+        typer.confirm(f"Remove all that is kept of {printable(user)}?", abort=True)
+
+    async def erase(gateway: Gateway) -> None:
+        await people.erase(gateway, user, console)
+
+    _with_gateway(url, api_key, erase)
 
 
 def _with_gateway(

@@ -111,6 +111,24 @@ class Gateway:
         findings: list[Json] = found["findings"]
         return findings
 
+    async def export_user(self, user_id: str) -> AsyncIterator[str]:
+        """Yield all that is kept of a user, a line of JSON at a time; the last says `end`."""
+        try:
+            async with self._client.stream(
+                "POST", f"{_API}/export-user", json={"userId": user_id}
+            ) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _error_of(answer)
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def erase_user(self, user_id: str) -> Json:
+        """Remove all that is kept of a user; return how many tasks there were."""
+        return await self._call("POST", f"{_API}/erase-user", json={"userId": user_id})
+
     async def talk(self, task_id: str, question: Question) -> AsyncIterator[Event]:
         """Ask a question and yield the events of the turn as they happen."""
         fields = _present({"taskId": task_id, "lang": question.language_code})
