@@ -49,6 +49,12 @@ class Retention:
 
     async def run(self) -> None:
         """Remove now and then, until cancelled."""
+        # Nobody shall be surprised: what is removed does not come back.
+        log.info(
+            "what is older is removed",
+            conversation_days=_days(self._keeping.conversations or self._keeping.tasks),
+            task_days=_days(self._keeping.tasks),
+        )
         while True:
             try:
                 if await self._journal.lead(RETENTION, self._replica_id):
@@ -70,6 +76,10 @@ class Retention:
         if self._keeping.tasks:
             oldest: datetime = now - self._keeping.tasks
             await _repeat(lambda: self._journal.remove_ended(before=oldest))
+
+
+def _days(kept: timedelta | None) -> int | None:
+    return None if kept is None else kept.days
 
 
 async def _repeat(step: Callable[[], Awaitable[bool]]) -> None:
