@@ -22,7 +22,7 @@ from tests.support.task_calls import event
 
 API = "/api/digital-human"
 TOKEN = "service"
-CALL = {
+CALL: dict[str, Any] = {
     "variables": {"name": "Ann Canary"},
     "context": "She has ordered shoes.",
     "hotWords": ["Canary"],
