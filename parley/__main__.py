@@ -300,7 +300,7 @@ def reconcile(
 def export_user(
     user: Annotated[str, typer.Option(help="Whose data.")],
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File to write; default: print.")
+        Path | None, typer.Option(dir_okay=False, help="New file to write; default: print.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -310,14 +310,8 @@ def export_user(
     async def export(gateway: Gateway) -> None:
         if output is None:
             await people.export(gateway, user, sys.stdout)
-            return
-        try:
-            # It is of one person, and for them.
-            output.touch(mode=0o600)
-            with output.open("w", encoding="utf-8") as sink:
-                await people.export(gateway, user, sink)
-        except OSError as error:
-            raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
+        else:
+            await people.export_to(gateway, user, output)
 
     _with_gateway(url, api_key, export)
 

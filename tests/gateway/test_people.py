@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -118,6 +119,18 @@ async def test_a_long_conversation_is_handed_out_whole(real: RunningGateway, add
     assert [each["turn"]["turnId"] for each in records if each["record"] == "turn"] == [1, 2, 3, 4]
     told = [each["event"]["sequence"] for each in records if each["record"] == "event"]
     assert told == list(range(1, 9))
+
+
+async def test_a_file_of_somebody_s_data_is_for_its_owner_alone(
+    real: RunningGateway, tmp_path: Path
+) -> None:
+    file = tmp_path / "ann.jsonl"
+    gateway = Gateway(real.client)
+    await people.export_to(gateway, "ann", file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.read_text()) == {"record": "end", "tasks": 0}
+    with pytest.raises(GatewayError, match="cannot be written: File exists"):
+        await people.export_to(gateway, "ann", file)
 
 
 async def test_of_nobody_known_there_is_only_the_end(real: RunningGateway) -> None:
