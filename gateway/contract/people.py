@@ -1,5 +1,6 @@
 """All that is kept of a user, as lines of JSON, and its removal."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, SerializeAsAny
@@ -91,6 +92,17 @@ class EndRecord(JsonModel):
 
     record: Literal["end"] = "end"
     tasks: int
+
+
+def to_line(record: JsonModel) -> str:
+    """Return a record as a line, in which characters that cannot be seen are escaped.
+
+    Some of them end lines for programs that read them, or are obeyed by terminals.
+    """
+    text = record.to_text()
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return f"{text}\n"
 
 
 def from_call_facts(facts: pb.CallFacts) -> Call | None:

@@ -16,7 +16,7 @@ from gateway.contract.content_type import requires_json
 from gateway.contract.json_model import JsonModel
 from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
-from gateway.contract.people import JSON_LINES, ErasureAnswer, ProblemRecord, UserBody
+from gateway.contract.people import JSON_LINES, ErasureAnswer, ProblemRecord, UserBody, to_line
 from gateway.contract.problems import to_problem
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -82,11 +82,10 @@ class PeopleRoutes:
 async def _lines(
     first: JsonModel, rest: AsyncGenerator[JsonModel, None], *, instance: str
 ) -> AsyncIterator[str]:
-    yield f"{first.to_text()}\n"
+    yield to_line(first)
     try:
         async with aclosing(rest):
             async for record in rest:
-                yield f"{record.to_text()}\n"
+                yield to_line(record)
     except ServiceError as error:
-        problem = to_problem(error, instance=instance)
-        yield f"{ProblemRecord(problem=problem).to_text()}\n"
+        yield to_line(ProblemRecord(problem=to_problem(error, instance=instance)))

@@ -133,6 +133,18 @@ async def test_a_file_of_somebody_s_data_is_for_its_owner_alone(
         await people.export_to(gateway, "ann", file)
 
 
+async def test_no_character_ends_a_line_or_rules_a_terminal(
+    real: RunningGateway, address: str
+) -> None:
+    odd = "\u2028\u2029\x85\x9b31m\u202e张三 \U000e0001\x00\x1b"
+    await talked(real, address, "one", userId="ann", context=odd, variables={"name": "张三"})
+    answer = await real.client.post(f"{API}/export-user", json={"userId": "ann"})
+    assert all(each.isprintable() for each in answer.text.split("\n"))
+    assert "张三" in answer.text
+    [task, *_] = await export(real, "ann")
+    assert task["call"]["context"] == odd
+
+
 async def test_of_nobody_known_there_is_only_the_end(real: RunningGateway) -> None:
     assert await export(real, "nobody") == [{"record": "end", "tasks": 0}]
 
