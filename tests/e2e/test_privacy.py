@@ -77,7 +77,9 @@ async def test_people_and_their_words_are_in_the_journal_alone(
     assert records[-1] == {"record": "end", "tasks": 1}
     assert {name: records[0]["call"][name] for name in known} == known
     turns = [each["turn"] for each in records if each["record"] == "turn"]
-    assert (question["text"], reply) in [(each.get("transcript"), each["reply"]) for each in turns]
+    assert (question["text"], reply) in [
+        (each.get("transcript"), each.get("reply")) for each in turns
+    ]
 
     # All of the trace, so that what follows has something to look at.
     spans = await asyncio.to_thread(
