@@ -302,6 +302,7 @@ def export_user(
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="New file to write; default: print.")
     ] = None,
+    tenant: Tenant = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -313,13 +314,14 @@ def export_user(
         else:
             await people.export_to(gateway, user, output)
 
-    _with_gateway(url, api_key, export)
+    _with_gateway(url, api_key, export, tenant_id=tenant)
 
 
 @app.command("erase")
 def erase_user(
     user: Annotated[str, typer.Option(help="Whose data.")],
     is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    tenant: Tenant = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -330,7 +332,7 @@ def erase_user(
     async def erase(gateway: Gateway) -> None:
         await people.erase(gateway, user, console)
 
-    _with_gateway(url, api_key, erase)
+    _with_gateway(url, api_key, erase, tenant_id=tenant)
 
 
 def _with_gateway(

@@ -194,3 +194,24 @@ async def test_an_export_that_breaks_off_says_so() -> None:
         "task",
         "problem",
     ]
+
+
+async def test_a_user_of_another_tenant_is_another_person(real: RunningGateway) -> None:
+    acme = {"Parley-Tenant": "acme"}
+    order = {"roomId": "room", "streamId": "stream", "userId": "ann", "greeting": ""}
+    for headers in ({}, acme):
+        created = await real.client.post(f"{API}/create-task", json=order, headers=headers)
+        task_id = created.raise_for_status().json()["taskId"]
+        stopping = {"taskId": task_id}
+        await real.client.post(f"{API}/stop-task", json=stopping, headers=headers)
+    body = {"userId": "ann"}
+    theirs = (await real.client.post(f"{API}/export-user", json=body, headers=acme)).text
+    assert [json.loads(line)["record"] for line in theirs.splitlines()][-1] == "end"
+    assert [each["task"]["taskId"] for each in await export(real, "ann") if "task" in each] != [
+        task_id
+    ]
+    assert task_id in theirs
+    erased = await real.client.post(f"{API}/erase-user", json=body)
+    assert erased.json()["tasks"] == 1
+    again = (await real.client.post(f"{API}/export-user", json=body, headers=acme)).text
+    assert again == theirs

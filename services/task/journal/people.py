@@ -17,6 +17,8 @@ _CREDENTIALS = ("tickets", "api_keys")
 
 async def forget(transaction: Transaction, user_id: str) -> Removal:
     """Remove a part of what is kept of a user; raises ServiceError with TASK_NOT_ENDED."""
+    if not user_id:
+        raise ValueError("nobody is no user: that would be all of the tenant")
     await _check_ended(transaction, user_id)
     parameters: list[SqlValue] = []
     mine = seen(parameters, user_id=user_id)

@@ -172,6 +172,13 @@ async def test_tasks_of_nobody_stay(journal: Journal) -> None:
     assert (await journal.get(nobodys.task_id)).task_id == nobodys.task_id
 
 
+async def test_nobody_cannot_be_removed(journal: Journal) -> None:
+    made = await talked(journal, 1, "ann")
+    with pytest.raises(ValueError, match="nobody"):
+        await journal.forget_user("")
+    assert await journal.get(made.task_id) == made
+
+
 async def test_a_user_of_that_name_of_another_tenant_stays(journal: Journal) -> None:
     acme, zoo = of_tenant("acme"), of_tenant("zoo")
     for number, tenant in enumerate((acme, zoo)):
