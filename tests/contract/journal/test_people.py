@@ -13,8 +13,9 @@ from services.runtime.caller import DEFAULT_TENANT, Caller, acting_for, of_tenan
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import TurnClosed, TurnStarted
+from services.task.credentials import ApiKey, Role, Ticket
 from services.task.journal import erasure
-from services.task.ports import Journal, TaskFilter
+from services.task.ports import Journal, Storage, TaskFilter
 from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.schema import migrate
 from services.task.tasks import Task
@@ -170,6 +171,36 @@ async def test_tasks_of_nobody_stay(journal: Journal) -> None:
     await talked(journal, 2, "ann")
     await forget(journal, "ann")
     assert (await journal.get(nobodys.task_id)).task_id == nobodys.task_id
+
+
+async def test_keys_and_tickets_of_a_user_are_removed(storage: Storage) -> None:
+    later = NOW + timedelta(days=1)
+    for user_id in ("ann", "bob", ""):
+        key = ApiKey(
+            key_id=f"key of {user_id}",
+            tenant_id=DEFAULT_TENANT,
+            user_id=user_id,
+            name=f"phone of {user_id}",
+            role=Role.USER,
+            create_time=NOW,
+            expire_time=None,
+        )
+        ticket = Ticket(
+            ticket_id=f"ticket of {user_id}",
+            tenant_id=DEFAULT_TENANT,
+            user_id=user_id,
+            task_id="",
+            is_single_use=False,
+            expire_time=later,
+        )
+        await storage.credentials.add_key(key, f"key {user_id}".encode())
+        await storage.credentials.add_ticket(ticket, f"ticket {user_id}".encode())
+    await forget(storage.journal, "ann")
+    for kind in ("key", "ticket"):
+        with pytest.raises(ServiceError):
+            await storage.credentials.find(f"{kind} ann".encode())
+        for user_id in ("bob", ""):
+            assert (await storage.credentials.find(f"{kind} {user_id}".encode())).user_id == user_id
 
 
 async def test_nobody_cannot_be_removed(journal: Journal) -> None:
