@@ -11,7 +11,7 @@ import psutil
 from numpy.typing import NDArray
 
 from bench.engine_process import SPEECH, MeasuredEngine
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.engine_cloud import make_viewer_token, open_socket, start, stop
 
 FILES = (
@@ -88,7 +88,10 @@ async def measure_times(engine: MeasuredEngine, *, utterances: int) -> dict[str,
     task_id = await engine.open_task("stream-b")
     sound_after: list[float] = []
     offsets: list[float] = []
-    async with browsing(viewport={"width": 512, "height": 512}) as page:
+    async with (
+        Browser.launched() as browser,
+        browser.page(viewport={"width": 512, "height": 512}) as page,
+    ):
         address = f"{engine.engine.base_url}/bench.html"
         await page.route(address, lambda route: route.fulfill(content_type="text/html", body=PAGE))
         await page.goto(address)

@@ -36,6 +36,7 @@ from gateway.routes.tickets import TicketRoutes
 from gateway.routes.usage import UsageRoutes
 from gateway.routes.viewers import ViewerRoutes
 from gateway.routes.voice import VoiceRoutes
+from gateway.routes.webhooks import WebhookRoutes
 from gateway.server.drain import Drain, Drained
 
 VERSION = "0.1.0"
@@ -142,6 +143,7 @@ def _routers(
         ViewerRoutes(backend=backend).router(),
         UsageRoutes(backend=backend).router(),
         PeopleRoutes(backend=backend).router(),
+        WebhookRoutes(backend=backend).router(),
         CallbackRoutes(backend=backend).router(),
         VoiceRoutes(backend=backend, catalogue=catalogue).router(),
         ConfigRoutes(catalogue=catalogue, deployment=deployment).router(),

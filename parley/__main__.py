@@ -5,31 +5,30 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import dotenv
 import typer
-from rich.console import Console
 
 from parley import doctor, people, tasks, usage
 from parley.checks import check_processes
+from parley.command import ApiKey, Tenant, Url, console, fail, with_gateway
 from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
 from parley.findings import examine
-from parley.gateway import Gateway, GatewayError, Question, address, gateway_at, key_of
+from parley.gateway import Gateway, Question
 from parley.keepsakes import complete_with_kept
 from parley.keys import keys_app
 from parley.models import models_app
-from parley.plan import GATEWAY, ROOT, PlanError, processes
-from parley.readiness import base_url
+from parley.plan import ROOT, PlanError, processes
 from parley.supervisor import Supervisor
 from parley.talk import Call
 from parley.terminal import printable
+from parley.webhooks import list_audit, webhooks_app
 
 app = typer.Typer(
     help="Talk with digital humans: run everything, try it out, find problems.",
@@ -44,9 +43,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
-
-console = Console()
-errors = Console(stderr=True)
+app.add_typer(webhooks_app, name="webhooks")
+app.command("audit")(list_audit)
 
 
 class Grouping(StrEnum):
@@ -54,18 +52,6 @@ class Grouping(StrEnum):
 
     user = "user"
     task = "task"
-
-
-Url = Annotated[
-    str | None, typer.Option("--url", help="Address of the gateway; default: this machine's.")
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option("--api-key", help="Key of the gateway; default: the first of GATEWAY_API_KEYS."),
-]
-Tenant = Annotated[
-    str | None, typer.Option("--tenant", help="Act for this tenant; default: that of the key.")
-]
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -92,7 +78,7 @@ def prepare(
         dotenv.load_dotenv(ROOT / ".env", override=False)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        _fail(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
+        fail(PlanError(f"{ROOT / '.env'} cannot be read: {reason}"))
 
 
 @app.command()
@@ -112,7 +98,7 @@ def up(
     try:
         raise typer.Exit(asyncio.run(_up(replicas, database)))
     except (PlanError, OSError) as error:
-        _fail(error)
+        fail(error)
 
 
 async def _up(replicas: int, database: str | None) -> int:
@@ -130,7 +116,7 @@ def print_environment() -> None:
     try:
         completed = complete_with_kept(os.environ)
     except (PlanError, OSError) as error:
-        _fail(error)
+        fail(error)
     # The values of .env were not in the environment before this command.
     needed = dotenv.dotenv_values(ROOT / ".env").keys() | (completed.keys() - os.environ.keys())
     for name in sorted(needed & completed.keys()):
@@ -210,7 +196,7 @@ def talk(
         question = Question(wav=wav, text=text, language_code=lang)
         await call.run(question, persona_id=persona, language_code=lang)
 
-    _with_gateway(url, api_key, hold)
+    with_gateway(url, api_key, hold)
 
 
 @tasks_app.command("list")
@@ -226,7 +212,7 @@ def list_tasks(
         states = () if is_all else tasks.LIVE_STATES
         console.print(tasks.table_of(await gateway.list_tasks(states)))
 
-    _with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show, tenant_id=tenant)
 
 
 @tasks_app.command("stop")
@@ -249,7 +235,7 @@ def stop_task(
         else:
             await tasks.stop(gateway, task_id, console)
 
-    _with_gateway(url, api_key, stop, tenant_id=tenant)
+    with_gateway(url, api_key, stop, tenant_id=tenant)
 
 
 @app.command("usage")
@@ -277,7 +263,7 @@ def report_usage(
         else:
             console.print(usage.table_of(await gateway.usage(params)))
 
-    _with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show, tenant_id=tenant)
 
 
 @app.command()
@@ -293,7 +279,7 @@ def reconcile(
     async def settle(gateway: Gateway) -> None:
         usage.show_findings(await gateway.reconcile(is_dry=is_dry), console, is_dry=is_dry)
 
-    _with_gateway(url, api_key, settle)
+    with_gateway(url, api_key, settle)
 
 
 @app.command("export")
@@ -314,7 +300,7 @@ def export_user(
         else:
             await people.export_to(gateway, user, output)
 
-    _with_gateway(url, api_key, export, tenant_id=tenant)
+    with_gateway(url, api_key, export, tenant_id=tenant)
 
 
 @app.command("erase")
@@ -332,33 +318,7 @@ def erase_user(
     async def erase(gateway: Gateway) -> None:
         await people.erase(gateway, user, console)
 
-    _with_gateway(url, api_key, erase, tenant_id=tenant)
-
-
-def _with_gateway(
-    url: str | None,
-    api_key: str | None,
-    work: Callable[[Gateway], Coroutine[Any, Any, None]],
-    *,
-    tenant_id: str | None = None,
-) -> None:
-    async def run() -> None:
-        where = address(url) if url else base_url(GATEWAY, os.environ)
-        key = api_key or key_of(os.environ)
-        async with gateway_at(where, key, tenant_id=tenant_id) as gateway:
-            await work(gateway)
-
-    try:
-        asyncio.run(run())
-    except (GatewayError, PlanError) as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _fail(error: Exception) -> NoReturn:
-    errors.print(str(error), style="red", markup=False, soft_wrap=True)
-    sys.exit(1)
+    with_gateway(url, api_key, erase, tenant_id=tenant)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from services.runtime.transport import transport_to
 Json: TypeAlias = dict[str, Any]
 
 _API = "/api/digital-human"
+_WEBHOOKS = f"{_API}/webhooks"
 _CALL_TIMEOUT_S = 60.0
 # A turn lasts as long as the reply is spoken; the gateway sends something every 15 s.
 _EVENT_TIMEOUT_S = 60.0
@@ -129,6 +130,48 @@ class Gateway:
         """Remove all that is kept of a user; return how many tasks there were."""
         return await self._call("POST", f"{_API}/erase-user", json={"userId": user_id})
 
+    async def add_webhook(self, body: Json) -> Json:
+        """Add a webhook; return it with its secret."""
+        return await self._call("POST", _WEBHOOKS, json=body)
+
+    async def list_webhooks(self) -> list[Json]:
+        """Return all webhooks."""
+        found: list[Json] = (await self._call("GET", _WEBHOOKS))["webhooks"]
+        return found
+
+    async def remove_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook."""
+        await self._call("DELETE", _webhook(webhook_id))
+
+    async def rotate_webhook_key(self, webhook_id: str, *, overlap_s: int) -> Json:
+        """Give a webhook another secret; return it with that."""
+        path = _webhook(webhook_id, "rotate-key")
+        return await self._call("POST", path, json={"overlap": overlap_s})
+
+    async def try_webhook(self, webhook_id: str) -> Json:
+        """Send a webhook an event to try it out; return what became of it."""
+        return await self._call("POST", _webhook(webhook_id, "test"))
+
+    async def dead_letters(self, webhook_id: str) -> list[Json]:
+        """Return all events that a webhook could not be told."""
+        path = _webhook(webhook_id, "dead-letters")
+        return [each async for each in self._listed(path, "deadLetters", {})]
+
+    async def replay_dead_letters(self, webhook_id: str, event_ids: Sequence[str]) -> int:
+        """Have dead letters delivered anew, all if none are named; return how many they are."""
+        path = _webhook(webhook_id, "dead-letters/replay")
+        replayed: int = (await self._call("POST", path, json={"eventIds": event_ids}))["replayed"]
+        return replayed
+
+    async def audit(self, params: Mapping[str, str], *, limit: int) -> list[Json]:
+        """Return entries of the audit log, the newest first."""
+        found: list[Json] = []
+        async for each in self._listed(f"{_API}/audit", "entries", params):
+            found.append(each)
+            if len(found) == limit:
+                break
+        return found
+
     async def talk(self, task_id: str, question: Question) -> AsyncIterator[Event]:
         """Ask a question and yield the events of the turn as they happen."""
         fields = _present({"taskId": task_id, "lang": question.language_code})
@@ -155,6 +198,19 @@ class Gateway:
                     yield event
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    async def _listed(
+        self, path: str, member: str, params: Mapping[str, str]
+    ) -> AsyncIterator[Json]:
+        """Yield what a member holds, page by page."""
+        token = ""
+        while True:
+            page = await self._call("GET", path, params={**params, "pageToken": token})
+            for each in page[member]:
+                yield each
+            token = page.get("nextPageToken", "")
+            if not token:
+                return
 
     async def _call(self, method: str, path: str, **request: Any) -> Json:
         body: Json = (await self._answer(method, path, **request)).json()
@@ -214,6 +270,11 @@ async def gateway_at(
         raise GatewayError(f"{url} is not an address: use http://HOST:PORT") from error
     async with client:
         yield Gateway(client)
+
+
+def _webhook(webhook_id: str, *below: str) -> str:
+    """Return the path of a webhook, or of what is below it."""
+    return "/".join((_WEBHOOKS, quote(webhook_id, safe=""), *below))
 
 
 async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:

@@ -1,5 +1,6 @@
 """What tests of whole processes share: a running stack, and its words when a test fails."""
 
+import gc
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,11 +21,15 @@ SHARING_FOLDERS = ("browser", "e2e", "models")
 """Their tests share a stack, or loaded models."""
 SHARING_NOTHING = {
     f"tests/browser/{name}.py"
-    for name in ("test_blendshape", "test_layout", "test_page", "test_vendor_player")
+    for name in ("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player")
 }
 """Of those folders, the files whose tests need neither: any worker may run them."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
+
+# What is loaded while tests are collected stays: to look for garbage in it, again and again, takes
+# a third of the time.
+gc.disable()
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -154,6 +159,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for index, file in enumerate(group)
     }
     items.sort(key=lambda item: (not is_sharing(item.nodeid), place[file_of(item.nodeid)]))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, in what the tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

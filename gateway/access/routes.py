@@ -13,6 +13,8 @@ ANY = "*"
 
 _TASKS = "/api/digital-human/tasks"
 _KEYS = "/api/digital-human/keys"
+_WEBHOOKS = "/api/digital-human/webhooks"
+_WEBHOOK = f"{_WEBHOOKS}/{{webhookId}}"
 _TASK = f"{_TASKS}/{{taskId}}"
 
 
@@ -74,6 +76,14 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", _KEYS, Clearance.OPERATOR),
     _route("GET", _KEYS, Clearance.OPERATOR),
     _route("DELETE", f"{_KEYS}/{{keyId}}", Clearance.OPERATOR),
+    _route("GET", _WEBHOOKS, Clearance.OPERATOR),
+    _route("POST", _WEBHOOKS, Clearance.OPERATOR),
+    _route("DELETE", _WEBHOOK, Clearance.OPERATOR),
+    _route("POST", f"{_WEBHOOK}/rotate-key", Clearance.OPERATOR),
+    _route("POST", f"{_WEBHOOK}/test", Clearance.OPERATOR),
+    _route("GET", f"{_WEBHOOK}/dead-letters", Clearance.OPERATOR),
+    _route("POST", f"{_WEBHOOK}/dead-letters/replay", Clearance.OPERATOR),
+    _route("GET", "/api/digital-human/audit", Clearance.OPERATOR),
     # What concerns all tenants.
     _route("POST", "/api/digital-human/reconcile", Clearance.DEPLOYMENT),
     _route("GET", "/metrics", Clearance.DEPLOYMENT),

@@ -11,11 +11,13 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
+from digitalhuman.audit.v1.audit_pb2_grpc import AuditServiceStub
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceStub
 from gateway.backend.conversing import conversing
 from gateway.backend.reach import require_reach
 from gateway.backend.streams import ended, responses_of
@@ -51,6 +53,8 @@ class Backend:
     tasks: Replicas[TaskServiceStub]
     speeches: Replicas[SpeechServiceStub]
     avatars: Replicas[AvatarServiceStub]
+    webhook_replicas: Replicas[WebhookServiceStub]
+    audit_replicas: Replicas[AuditServiceStub]
     service_token: str | None
 
     @property
@@ -62,6 +66,16 @@ class Backend:
     def task(self) -> TaskServiceStub:
         """The stub of the task service, for any replica."""
         return self.tasks.any
+
+    @property
+    def webhooks(self) -> WebhookServiceStub:
+        """The stub of webhooks, which any replica of the task service serves."""
+        return self.webhook_replicas.any
+
+    @property
+    def audit(self) -> AuditServiceStub:
+        """The stub of the audit log, which any replica of the task service serves."""
+        return self.audit_replicas.any
 
     @property
     def speech(self) -> SpeechServiceStub:
@@ -142,12 +156,16 @@ async def connecting(targets: Targets, *, service_token: str | None) -> AsyncIte
         replicas(targets.task, TaskServiceStub) as tasks,
         replicas(targets.speech, SpeechServiceStub) as speeches,
         replicas(targets.avatar, AvatarServiceStub) as avatars,
+        replicas(targets.task, WebhookServiceStub) as webhook_replicas,
+        replicas(targets.task, AuditServiceStub) as audit_replicas,
     ):
         yield Backend(
             accesses=accesses,
             tasks=tasks,
             speeches=speeches,
             avatars=avatars,
+            webhook_replicas=webhook_replicas,
+            audit_replicas=audit_replicas,
             service_token=service_token,
         )
 

@@ -9,11 +9,17 @@ import grpc
 
 from digitalhuman.access.v1 import access_pb2
 from digitalhuman.access.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
+from digitalhuman.audit.v1 import audit_pb2
+from digitalhuman.audit.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
+from digitalhuman.webhooks.v1 import webhooks_pb2
+from digitalhuman.webhooks.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.task.access.servicer import AccessServicer
+from services.task.audit_servicer import AuditServicer
+from services.task.delivery import delivery
 from services.task.ends import Ends
 from services.task.health import report_health
 from services.task.heartbeat import kept_alive
@@ -36,7 +42,7 @@ from services.task.usage import Budget, Period
 
 SERVICES = tuple(
     service.full_name
-    for file in (task_pb2, access_pb2)
+    for file in (task_pb2, access_pb2, webhooks_pb2, audit_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 # Callers give StopTask ten seconds; it answers before that, whatever the cloud does.
@@ -61,6 +67,7 @@ async def running(
     async with (
         open_storage(settings, clock, steady) as storage,
         kept_alive(patient(storage.journal), replica),
+        delivery(settings, storage, clock, replica) as webhooks,
         Jobs() as jobs,
     ):
         journal, pace = patient(storage.journal), _pace(settings)
@@ -126,6 +133,8 @@ async def running(
         retention = Retention(
             replica_id=replica.replica_id,
             journal=journal,
+            webhooks=storage.webhooks,
+            audit=storage.audit,
             credentials=storage.credentials,
             clock=clock,
             keeping=_keeping(settings),
@@ -134,6 +143,8 @@ async def running(
         def register(server: grpc.aio.Server) -> None:
             add_TaskServiceServicer_to_server(servicer, server)
             add_AccessServiceServicer_to_server(access, server)
+            add_WebhookServiceServicer_to_server(webhooks, server)
+            add_AuditServiceServicer_to_server(AuditServicer(storage.audit), server)
 
         jobs.begin(log_jumps(steady), name="clock")
         jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
@@ -178,7 +189,9 @@ def _budget(settings: TaskSettings) -> Budget | None:
 
 def _keeping(settings: TaskSettings) -> Keeping:
     return Keeping(
-        conversations=_days(settings.keep_conversation_days), tasks=_days(settings.keep_days)
+        conversations=_days(settings.keep_conversation_days),
+        tasks=_days(settings.keep_days),
+        audit=_days(settings.keep_audit_days),
     )
 
 

@@ -9,6 +9,7 @@ import structlog
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.retry import RetrySchedule
+from services.task.audit import Action, deed
 from services.task.jobs import Jobs
 from services.task.off_air import UnrecordedStops, is_outage
 from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Journal, Quota, Request
@@ -88,7 +89,10 @@ class LifeCycle:
         """
         try:
             before, after = await self._journal.change(
-                task_id, partial(stopping, reason=reason), request
+                task_id,
+                partial(stopping, reason=reason),
+                request,
+                deed=deed(Action.TASK_STOPPED, task_id),
             )
         except ServiceError as error:
             if is_outage(error):

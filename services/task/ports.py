@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from services.runtime.caller import DEFAULT_TENANT, Caller
+from services.task.audit import AuditLog, Deed
 from services.task.conversation import (
     Conversation,
     ConversationEvent,
@@ -18,6 +19,7 @@ from services.task.conversation import (
 from services.task.credentials import Credentials
 from services.task.tasks import Task, TaskState
 from services.task.usage import Budget, Overspent, Position, UsageFilter, UsageRow, Window
+from services.task.webhooks.ports import WebhookStore
 
 REQUEST_LIFE = timedelta(hours=24)
 """How long a call may be repeated with its request id."""
@@ -199,6 +201,7 @@ class Journal(Protocol):
         request: Request | None = None,
         *,
         lease: Lease | None = None,
+        deed: Deed | None = None,
     ) -> tuple[Task, Task]:
         """Replace a task with what `change` makes of it; return it before and after.
 
@@ -206,7 +209,7 @@ class Journal(Protocol):
         frees its request id, so that a repeated call tries again. A `request` that was answered
         before changes nothing. Raises ServiceError with REQUEST_ID_REUSED, StaleLeaseError when the
         `lease` is no longer held, and whatever `change` raises. `change` must not block, may
-        run in another thread, and more than once.
+        run in another thread, and more than once. A change of state is audited as the `deed`.
         """
 
     async def get(self, task_id: str) -> Task:
@@ -401,12 +404,11 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """One backend: the journal, the notifier that its additions wake, the credentials.
-
-    `probe` finds out whether the journal can be read and written, and raises ServiceError if not.
-    """
+    """One backend, and the notifier that it wakes. `probe` raises ServiceError when it is away."""
 
     journal: Journal
+    webhooks: WebhookStore
+    audit: AuditLog
     notifier: Notifier
     credentials: Credentials
     probe: Callable[[], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Removes what was said, and then tasks, once they are older than the deployment keeps them."""
+"""Removes what was said, tasks and what is told of them, once they are too old to be kept."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.runtime.errors import ServiceError
+from services.task.audit import AuditLog
 from services.task.credentials import Credentials
 from services.task.ports import Journal
 from services.task.tasks import Clock
+from services.task.webhooks.ports import WebhookStore
 
 log = structlog.get_logger(__name__)
 
@@ -23,10 +25,14 @@ PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """How long after its end what was said in a task is kept, and the task; None: for ever."""
+    """How long after its end what was said in a task is kept, and the task; None: for ever.
+
+    `audit` is how long entries of the audit log are kept.
+    """
 
     conversations: timedelta | None = None
     tasks: timedelta | None = None
+    audit: timedelta | None = None
 
 
 class Retention:
@@ -37,12 +43,16 @@ class Retention:
         *,
         replica_id: str,
         journal: Journal,
+        webhooks: WebhookStore,
+        audit: AuditLog,
         credentials: Credentials,
         clock: Clock,
         keeping: Keeping,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
+        self._webhooks = webhooks
+        self._audit = audit
         self._credentials = credentials
         self._clock = clock
         self._keeping = keeping
@@ -76,6 +86,9 @@ class Retention:
         if self._keeping.tasks:
             oldest: datetime = now - self._keeping.tasks
             await _repeat(lambda: self._journal.remove_ended(before=oldest))
+        if self._keeping.audit:
+            await self._audit.forget(before=now - self._keeping.audit)
+        await self._webhooks.clean()
 
 
 def _days(kept: timedelta | None) -> int | None:

@@ -1,12 +1,23 @@
 """The settings of the task service, read from TASK_* and PARLEY_* variables."""
 
+from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
-from services.runtime.values import DatabaseLocation, Host, Port, PostgresUrl, Secret, Targets
+from services.runtime.values import (
+    DatabaseLocation,
+    Host,
+    Port,
+    PostgresUrl,
+    Secret,
+    Secrets,
+    Targets,
+    split_list,
+)
+from services.runtime.vault import is_vault_key
 
 
 class TaskSettings(ProcessSettings):
@@ -79,9 +90,40 @@ class TaskSettings(ProcessSettings):
         description="days after its end for which what was said in a task is kept; 0: as long as"
         " the task",
     )
+    keep_audit_days: int = Field(
+        365, ge=0, le=3650, description="days for which the audit log is kept; 0: for ever"
+    )
+    webhook_networks: str = Field(
+        "",
+        description="networks besides the public internet to which webhooks may lead, such as"
+        " 10.0.0.0/8, separated by commas",
+    )
+    encryption_keys: Secrets = Field(
+        SecretStr(""),
+        validate_default=True,
+        description="keys that encrypt stored secrets, the first of them new ones, separated by"
+        " commas; each 32 random bytes in URL-safe base64; none: they are stored as they are",
+    )
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"
     )
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, networks: str) -> str:
+        try:
+            for each in split_list(networks):
+                ip_network(each)
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8, separated by commas") from None
+        return networks
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, keys: SecretStr) -> SecretStr:
+        if not all(map(is_vault_key, split_list(keys.get_secret_value()))):
+            raise ValueError("must be 32 bytes in URL-safe base64 each, separated by commas")
+        return keys
 
     @property
     def database_url(self) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import browsing, until_heard, until_silent
+from tests.support.browser import Browser, until_heard, until_silent
 from tests.support.page import (
     HOLD_TO_TALK,
     REPLY_TIMEOUT_MS,
@@ -62,7 +62,7 @@ async ([taskId, apiKey]) => {
   return told;
 }
 """
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
 def spoken_words() -> set[str]:
@@ -80,8 +80,8 @@ def spoken_ms() -> float:
         return 1000 * recording.getnframes() / recording.getframerate()
 
 
-async def test_a_written_question_is_answered_aloud(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_written_question_is_answered_aloud(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await until_silent(page)
         await ask(page, "When do you open?")
@@ -98,8 +98,8 @@ async def test_a_written_question_is_answered_aloud(stack: Stack) -> None:
         assert await until_over(stack, task_id) == "REQUESTED"
 
 
-async def test_words_appear_as_they_are_spoken(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_words_appear_as_they_are_spoken(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         await start_call(page, stack)
         await ask(page, LONG_QUESTION)
         words = page.locator("#captions .reply .word")
@@ -111,8 +111,8 @@ async def test_words_appear_as_they_are_spoken(stack: Stack) -> None:
         await expect(words.nth(early)).to_be_visible()
 
 
-async def test_hands_free_the_user_simply_speaks(stack: Stack) -> None:
-    async with browsing(QUESTION, pause_s=15) as page:
+async def test_hands_free_the_user_simply_speaks(browser: Browser, stack: Stack) -> None:
+    async with browser.page(QUESTION, pause_s=15) as page:
         await open_page(page, stack)
         await page.get_by_role("button", name="Call", exact=True).click()
         await expect(page.get_by_role("button", name="Mute")).to_be_visible()
@@ -122,8 +122,8 @@ async def test_hands_free_the_user_simply_speaks(stack: Stack) -> None:
         await until_speaking(page)
 
 
-async def test_a_voice_cuts_the_reply_off(stack: Stack) -> None:
-    async with browsing(QUESTION, pause_s=5) as page:
+async def test_a_voice_cuts_the_reply_off(browser: Browser, stack: Stack) -> None:
+    async with browser.page(QUESTION, pause_s=5) as page:
         # With a button to hold the microphone is deaf until it is wanted.
         await page.add_init_script(HOLD_TO_TALK)
         task_id = await start_call(page, stack)
@@ -138,9 +138,9 @@ async def test_a_voice_cuts_the_reply_off(stack: Stack) -> None:
         assert 0 < len(cut["heard"]) < len(cut["reply"])
 
 
-async def test_what_a_media_recorder_makes_is_understood(stack: Stack) -> None:
+async def test_what_a_media_recorder_makes_is_understood(browser: Browser, stack: Stack) -> None:
     task_id = await create_elsewhere(stack, "recorder")
-    async with browsing(QUESTION, pause_s=6) as page:
+    async with browser.page(QUESTION, pause_s=6) as page:
         await page.goto(stack.gateway_url)
         told = await page.evaluate(RECORD_UNTIL_A_TURN, [task_id, stack.api_key])
     await stop_elsewhere(stack, task_id)
@@ -149,8 +149,8 @@ async def test_what_a_media_recorder_makes_is_understood(stack: Stack) -> None:
     assert len(words & spoken_words()) >= 2
 
 
-async def test_a_held_space_bar_talks(stack: Stack) -> None:
-    async with browsing(QUESTION) as page:
+async def test_a_held_space_bar_talks(browser: Browser, stack: Stack) -> None:
+    async with browser.page(QUESTION) as page:
         await page.add_init_script(HOLD_TO_TALK)
         await start_call(page, stack)
         await page.keyboard.down(" ")
@@ -176,8 +176,10 @@ async def check_question(page: Page) -> None:
     assert len(heard & spoken_words()) >= 2
 
 
-async def test_interrupt_silences_the_reply_and_strikes_what_was_not_heard(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_interrupt_silences_the_reply_and_strikes_what_was_not_heard(
+    browser: Browser, stack: Stack
+) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await ask(page, LONG_QUESTION)
         # Sound alone may still be the end of the greeting.
@@ -195,8 +197,8 @@ async def test_interrupt_silences_the_reply_and_strikes_what_was_not_heard(stack
         await expect(page.get_by_role("button", name="Interrupt")).to_be_disabled()
 
 
-async def test_a_new_question_cuts_the_reply_off(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_new_question_cuts_the_reply_off(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         await start_call(page, stack)
         await ask(page, LONG_QUESTION)
         await until_words_are_spoken(page)
@@ -210,8 +212,8 @@ async def test_a_new_question_cuts_the_reply_off(stack: Stack) -> None:
         await expect(page.get_by_role("alert")).to_be_hidden()
 
 
-async def test_the_transcript_tells_where_the_time_went(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_the_transcript_tells_where_the_time_went(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await ask(page, "When do you open?")
         await until_speaking(page)
@@ -231,8 +233,8 @@ async def test_the_transcript_tells_where_the_time_went(stack: Stack) -> None:
         await expect(page.get_by_role("button", name="Transcript", exact=True)).to_be_focused()
 
 
-async def test_leaving_the_page_stops_the_task(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_leaving_the_page_stops_the_task(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         await open_page(page, stack)
         call = page.get_by_role("button", name="Call", exact=True)
         task_id = await created_by(page, call.click())
@@ -243,8 +245,8 @@ async def test_leaving_the_page_stops_the_task(stack: Stack) -> None:
         assert await until_over(stack, task_id) == "CLIENT_GONE"
 
 
-async def test_a_call_that_others_end_is_told(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_call_that_others_end_is_told(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await stop_elsewhere(stack, task_id)
         await expect(page.get_by_role("alert")).to_contain_text("ended from elsewhere")

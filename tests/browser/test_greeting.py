@@ -3,16 +3,18 @@
 import httpx
 import pytest
 
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.page import GREETING, start_call, turns_of, until_resting
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 GREET = "/api/digital-human/greet"
 
 
-async def test_the_page_is_greeted_once_it_shows_the_digital_human(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_the_page_is_greeted_once_it_shows_the_digital_human(
+    browser: Browser, stack: Stack
+) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await page.reload()
         await until_resting(page)

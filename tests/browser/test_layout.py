@@ -3,13 +3,14 @@
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.gateway import running_gateway
 from tests.support.vendor_sdk import watch_by_sdk
 
 LANDSCAPE = {"width": 844, "height": 390}
 NARROW = {"width": 320, "height": 640}
 USABLE_PX = 150
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def box_of(locator: Locator) -> dict[str, float]:
@@ -47,8 +48,10 @@ async def call(page: Page) -> None:
 
 
 @pytest.mark.parametrize("viewport", [{"width": 1000, "height": 700}, LANDSCAPE])
-async def test_the_transcript_leaves_room_for_the_controls(viewport: dict[str, int]) -> None:
-    async with running_gateway() as gateway, browsing(viewport=viewport) as page:
+async def test_the_transcript_leaves_room_for_the_controls(
+    browser: Browser, viewport: dict[str, int]
+) -> None:
+    async with running_gateway() as gateway, browser.page(viewport=viewport) as page:
         await watch_by_sdk(page, gateway)
         await page.goto(gateway.url)
         await call(page)
@@ -62,8 +65,10 @@ async def test_the_transcript_leaves_room_for_the_controls(viewport: dict[str, i
 
 
 @pytest.mark.parametrize("viewport", [LANDSCAPE, NARROW])
-async def test_the_lobby_shows_all_there_is_to_choose(viewport: dict[str, int]) -> None:
-    async with running_gateway() as gateway, browsing(viewport=viewport) as page:
+async def test_the_lobby_shows_all_there_is_to_choose(
+    browser: Browser, viewport: dict[str, int]
+) -> None:
+    async with running_gateway() as gateway, browser.page(viewport=viewport) as page:
         await page.goto(gateway.url)
         title = page.get_by_role("heading", name="Talk with Guide")
         assert await fits(page, title)
@@ -73,8 +78,8 @@ async def test_the_lobby_shows_all_there_is_to_choose(viewport: dict[str, int]) 
             assert await fits(page, page.get_by_role("button", name=button, exact=True)), button
 
 
-async def test_the_bar_fits_a_narrow_call() -> None:
-    async with running_gateway() as gateway, browsing(viewport=NARROW) as page:
+async def test_the_bar_fits_a_narrow_call(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page(viewport=NARROW) as page:
         await watch_by_sdk(page, gateway)
         await page.goto(gateway.url)
         await call(page)

@@ -1,8 +1,6 @@
 """The page itself: its accessibility, its inputs, and what it loads."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,14 +8,14 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 
-WEB = Path(__file__).parents[2] / "gateway" / "web"
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
@@ -40,9 +38,10 @@ QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael
 SECOND = 32_000
 LOBBY_TEXTS = ("#lobby-title", "#lobby-description", "#personas legend", "#call-text", ".hint")
 CALL_TEXTS = ("#captions .reply", "#captions .user", "#talk-text", "#hangup span", "#status-text")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def gateway() -> AsyncIterator[RunningGateway]:
     """A gateway over scripted services, whose call has no picture."""
     async with running_gateway() as running:
@@ -101,23 +100,8 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
     return linear @ np.array([0.2126, 0.7152, 0.0722])
 
 
-def test_dist_was_built_from_the_sources_as_they_are() -> None:
-    built_from = json.loads((WEB / "dist" / "sources.json").read_text())
-    single = [
-        *("index.html", "openapi.json", "package-lock.json", "package.json"),
-        *("tsconfig.json", "vite.config.ts"),
-    ]
-    folders = [path for name in ("public", "src") for path in (WEB / name).rglob("*")]
-    sources = [WEB / name for name in single] + [path for path in folders if path.is_file()]
-    digests = {
-        path.relative_to(WEB).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sources
-    }
-    assert built_from == digests, "run `make web` and commit gateway/web/dist"
-
-
-async def test_a_call_works_by_keyboard_alone(gateway: RunningGateway) -> None:
-    async with browsing() as page:
+async def test_a_call_works_by_keyboard_alone(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page() as page:
         await page.goto(gateway.url)
         await expect(call_button(page)).to_be_enabled()
         seen = []
@@ -139,9 +123,9 @@ async def test_a_call_works_by_keyboard_alone(gateway: RunningGateway) -> None:
         await expect(call_button(page)).to_be_focused()
 
 
-async def test_escape_interrupts(gateway: RunningGateway) -> None:
+async def test_escape_interrupts(browser: Browser, gateway: RunningGateway) -> None:
     gateway.script.hold_reply = asyncio.Event()
-    async with browsing() as page:
+    async with browser.page() as page:
         await call(page, gateway)
         interrupt = page.get_by_role("button", name="Interrupt")
         await expect(interrupt).to_be_disabled()
@@ -154,9 +138,9 @@ async def test_escape_interrupts(gateway: RunningGateway) -> None:
         await gateway.speech.until(lambda: gateway.speech.interrupts == 1)
 
 
-async def test_a_muted_microphone_sends_silence(gateway: RunningGateway) -> None:
+async def test_a_muted_microphone_sends_silence(browser: Browser, gateway: RunningGateway) -> None:
     heard = gateway.speech.heard
-    async with browsing(QUESTION) as page:
+    async with browser.page(QUESTION) as page:
         await call(page, gateway)
         await gateway.speech.until(lambda: len(heard) > SECOND and any(heard[-SECOND:]))
         await page.get_by_role("button", name="Mute").press(" ")
@@ -168,8 +152,8 @@ async def test_a_muted_microphone_sends_silence(gateway: RunningGateway) -> None
         await gateway.speech.until(lambda: any(heard[-SECOND:]))
 
 
-async def test_only_what_is_held_is_heard(gateway: RunningGateway) -> None:
-    async with browsing(QUESTION) as page:
+async def test_only_what_is_held_is_heard(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page(QUESTION) as page:
         await call(page, gateway)
         await page.get_by_role("switch", name="Hands-free").click()
         await gateway.speech.until(lambda: len(gateway.speech.setups) == 2)
@@ -190,8 +174,8 @@ async def test_only_what_is_held_is_heard(gateway: RunningGateway) -> None:
     assert {each.turn_detection for each in others} == {speech_pb2.TURN_DETECTION_MANUAL}
 
 
-async def test_everything_has_a_name(gateway: RunningGateway) -> None:
-    async with browsing() as page:
+async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page() as page:
         await page.goto(gateway.url)
         await expect(call_button(page)).to_be_enabled()
         await check_names(page, {"button", "radio", "heading", "status"})
@@ -208,9 +192,11 @@ async def check_names(page: Page, expected: set[str]) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_texts_stand_out(gateway: RunningGateway, theme: Literal["light", "dark"]) -> None:
+async def test_texts_stand_out(
+    browser: Browser, gateway: RunningGateway, theme: Literal["light", "dark"]
+) -> None:
     # Narrow screens leave some of the words out.
-    async with browsing(color_scheme=theme, viewport={"width": 1280, "height": 720}) as page:
+    async with browser.page(color_scheme=theme, viewport={"width": 1280, "height": 720}) as page:
         await page.goto(gateway.url)
         await expect(call_button(page)).to_be_enabled()
         ratios = {selector: await contrast_of(page, selector) for selector in LOBBY_TEXTS}
@@ -228,8 +214,8 @@ async def test_texts_stand_out(gateway: RunningGateway, theme: Literal["light", 
         assert {name: ratio for name, ratio in ratios.items() if ratio < LEAST_CONTRAST} == {}
 
 
-async def test_the_user_can_choose_light_or_dark(gateway: RunningGateway) -> None:
-    async with browsing(color_scheme="light") as page:
+async def test_the_user_can_choose_light_or_dark(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page(color_scheme="light") as page:
         await page.goto(gateway.url)
         background = "getComputedStyle(document.body).backgroundColor"
         light = await page.evaluate(background)
@@ -240,8 +226,8 @@ async def test_the_user_can_choose_light_or_dark(gateway: RunningGateway) -> Non
         assert await page.evaluate(background) == dark
 
 
-async def test_it_speaks_the_users_language(gateway: RunningGateway) -> None:
-    async with browsing(locale="zh-CN") as page:
+async def test_it_speaks_the_users_language(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page(locale="zh-CN") as page:
         await page.goto(gateway.url)
         await expect(page.get_by_role("heading", name="和向导聊聊")).to_be_visible()
         await expect(page.get_by_role("radio", name="中文")).to_be_checked()
@@ -250,10 +236,12 @@ async def test_it_speaks_the_users_language(gateway: RunningGateway) -> None:
         assert await page.evaluate("document.documentElement.lang") == "en"
 
 
-async def test_a_character_brings_its_face_which_may_be_changed(gateway: RunningGateway) -> None:
+async def test_a_character_brings_its_face_which_may_be_changed(
+    browser: Browser, gateway: RunningGateway
+) -> None:
     yuna = avatar_pb2.DigitalHuman(digital_human_id="parley_yuna", display_name="Yuna")
     gateway.avatars.people.append(yuna)
-    async with browsing() as page:
+    async with browser.page() as page:
         await page.goto(gateway.url)
         await page.get_by_role("radio", name="mute").check()
         await expect(page.get_by_role("radio", name="Yuna")).to_be_checked()
@@ -263,8 +251,8 @@ async def test_a_character_brings_its_face_which_may_be_changed(gateway: Running
         assert gateway.tasks.creates[0].digital_human_id == "parley_mia"
 
 
-async def test_choices_are_sent_and_remembered(gateway: RunningGateway) -> None:
-    async with browsing() as page:
+async def test_choices_are_sent_and_remembered(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page() as page:
         await page.goto(gateway.url)
         await page.get_by_role("radio", name="中文").check()
         await page.reload()
@@ -281,8 +269,10 @@ async def test_choices_are_sent_and_remembered(gateway: RunningGateway) -> None:
         await expect(page.get_by_role("switch", name="Hands-free")).not_to_be_checked()
 
 
-async def test_a_phone_needs_no_sideways_scrolling(gateway: RunningGateway) -> None:
-    async with browsing(**PHONE) as page:
+async def test_a_phone_needs_no_sideways_scrolling(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    async with browser.page(**PHONE) as page:
         await page.goto(gateway.url)
         await expect(call_button(page)).to_be_in_viewport(ratio=1)
         await call_button(page).tap()
@@ -294,8 +284,10 @@ async def test_a_phone_needs_no_sideways_scrolling(gateway: RunningGateway) -> N
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-async def test_it_asks_nobody_else_and_lets_nobody_in(gateway: RunningGateway) -> None:
-    async with browsing() as page:
+async def test_it_asks_nobody_else_and_lets_nobody_in(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    async with browser.page() as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         answer = await page.goto(gateway.url)
@@ -315,11 +307,12 @@ async def test_it_asks_nobody_else_and_lets_nobody_in(gateway: RunningGateway) -
 
 
 async def test_the_vendors_player_is_loaded_for_the_vendors_cloud_alone(
+    browser: Browser,
     gateway: RunningGateway,
 ) -> None:
     gateway.avatars.playback.protocol = avatar_pb2.PLAYBACK_PROTOCOL_ZEGO_EXPRESS
     gateway.avatars.playback.url = "ws://127.0.0.1:9/ws"
-    async with browsing() as page:
+    async with browser.page() as page:
         # The vendor's own hosts are not to be reached from a test.
         await page.route(lambda url: not url.startswith(gateway.url), lambda route: route.abort())
         await page.goto(gateway.url)
@@ -333,8 +326,8 @@ async def test_the_vendors_player_is_loaded_for_the_vendors_cloud_alone(
         await expect(page.locator("#captions .reply")).to_have_text(REPLY)
 
 
-async def test_the_docs_page_lists_the_endpoints(gateway: RunningGateway) -> None:
-    async with browsing() as page:
+async def test_the_docs_page_lists_the_endpoints(browser: Browser, gateway: RunningGateway) -> None:
+    async with browser.page() as page:
         await page.goto(f"{gateway.url}/docs")
         await expect(page.get_by_text("/api/digital-human/talk-to-ai")).to_be_visible()
         await expect(page.locator(".errors-wrapper")).to_have_count(0)

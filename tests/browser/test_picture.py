@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import browsing, until_heard, until_silent
+from tests.support.browser import Browser, until_heard, until_silent
 from tests.support.page import ask, start_call
 from tests.support.stack import Stack
 
@@ -39,7 +39,7 @@ MOTION = """
   sample();
 })
 """
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
 async def motion(page: Page, selector: str) -> float:
@@ -55,9 +55,9 @@ async def motion(page: Page, selector: str) -> float:
     ids=["video", "blendshape"],
 )
 async def test_the_mouth_moves_with_the_sound(
-    stack: Stack, query: str, picture: str, selector: str
+    browser: Browser, stack: Stack, query: str, picture: str, selector: str
 ) -> None:
-    async with browsing() as page:
+    async with browser.page() as page:
         await start_call(page, stack, f"{stack.gateway_url}/{query}")
         await expect(page.locator("#stage")).to_have_attribute("data-picture", picture)
         await until_silent(page)

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.page import (
     ask,
     last_turn,
@@ -15,11 +15,13 @@ from tests.support.page import (
 )
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
-async def test_a_page_that_is_loaded_again_goes_on_with_its_call(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_page_that_is_loaded_again_goes_on_with_its_call(
+    browser: Browser, stack: Stack
+) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await ask(page, "When do you open?")
         await until_resting(page)
@@ -36,8 +38,10 @@ async def test_a_page_that_is_loaded_again_goes_on_with_its_call(stack: Stack) -
         assert await until_over(stack, task_id) == "REQUESTED"
 
 
-async def test_a_call_that_ended_meanwhile_leads_back_to_the_lobby(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_call_that_ended_meanwhile_leads_back_to_the_lobby(
+    browser: Browser, stack: Stack
+) -> None:
+    async with browser.page() as page:
         task_id = await start_call(page, stack)
         await page.goto("about:blank")
         await stop_elsewhere(stack, task_id)

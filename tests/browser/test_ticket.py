@@ -4,20 +4,20 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.page import REPLY_TIMEOUT_MS, created_by, turns_of, until_resting
 from tests.support.stack import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
-async def test_a_ticket_in_the_fragment_opens_one_call(stack: Stack) -> None:
+async def test_a_ticket_in_the_fragment_opens_one_call(browser: Browser, stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     async with httpx.AsyncClient(base_url=stack.gateway_url, headers=headers) as client:
         made = await client.post("/api/digital-human/tickets", json={"userId": "ada"})
     ticket = made.raise_for_status().json()["ticket"]
     asked: list[str] = []
-    async with browsing() as page:
+    async with browser.page() as page:
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda line: asked.append(line.url))
         await page.goto(f"{stack.gateway_url}#ticket={ticket}")

@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.gateway import REPLY, running_gateway
 from tests.support.page import (
     REPLY_TIMEOUT_MS,
@@ -25,11 +25,11 @@ WITHOUT_MICROPHONE = """
 navigator.mediaDevices.getUserMedia =
   () => Promise.reject(new DOMException("Requested device not found", "NotFoundError"));
 """
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
-async def test_a_wrong_key_is_asked_for_again(stack: Stack) -> None:
-    async with browsing() as page:
+async def test_a_wrong_key_is_asked_for_again(browser: Browser, stack: Stack) -> None:
+    async with browser.page() as page:
         await page.goto(stack.gateway_url)
         await page.get_by_label("API key").fill("wrong")
         await page.get_by_role("button", name="Use it").click()
@@ -37,10 +37,10 @@ async def test_a_wrong_key_is_asked_for_again(stack: Stack) -> None:
         await expect(page.get_by_label("API key")).to_be_focused()
 
 
-async def test_busy_lines_can_be_tried_again(stack: Stack) -> None:
+async def test_busy_lines_can_be_tried_again(browser: Browser, stack: Stack) -> None:
     fault = {"kind": "refuse", "action": "CreateDigitalHumanStreamTask"}
     async with (
-        browsing() as page,
+        browser.page() as page,
         stack.engine_client() as engine,
     ):
         await open_page(page, stack)
@@ -62,7 +62,7 @@ async def test_busy_lines_can_be_tried_again(stack: Stack) -> None:
 
 
 async def test_without_permission_one_can_write(stack: Stack) -> None:
-    async with browsing(allows_microphone=False) as page:
+    async with Browser.launched(allows_microphone=False) as browser, browser.page() as page:
         await open_page(page, stack)
         await page.get_by_role("button", name="Call", exact=True).click()
         await expect(page.get_by_role("alert")).to_contain_text("microphone is not allowed")
@@ -76,8 +76,8 @@ async def test_without_permission_one_can_write(stack: Stack) -> None:
         )
 
 
-async def test_without_a_microphone_one_can_write() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_without_a_microphone_one_can_write(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await page.add_init_script(WITHOUT_MICROPHONE)
         await page.goto(gateway.url)
         await page.get_by_role("button", name="Call", exact=True).click()
@@ -88,8 +88,8 @@ async def test_without_a_microphone_one_can_write() -> None:
         )
 
 
-async def test_a_line_that_breaks_loses_and_doubles_nothing(stack: Stack) -> None:
-    async with proxying(stack.gateway_url) as proxy, browsing() as page:
+async def test_a_line_that_breaks_loses_and_doubles_nothing(browser: Browser, stack: Stack) -> None:
+    async with proxying(stack.gateway_url) as proxy, browser.page() as page:
         task_id = await start_call(page, stack, proxy.url)
         proxy.cut()
         await expect(page.get_by_role("status")).to_contain_text("Reconnecting")
@@ -113,8 +113,8 @@ async def test_a_line_that_breaks_loses_and_doubles_nothing(stack: Stack) -> Non
         await expect(shown.locator(".reply")).to_have_text([turn["reply"] for turn in recorded])
 
 
-async def test_a_question_that_a_breaking_line_lost_is_asked_again() -> None:
-    async with running_gateway() as gateway, proxying(gateway.url) as proxy, browsing() as page:
+async def test_a_question_that_a_breaking_line_lost_is_asked_again(browser: Browser) -> None:
+    async with running_gateway() as gateway, proxying(gateway.url) as proxy, browser.page() as page:
         await page.goto(proxy.url)
         await page.get_by_role("button", name="Call", exact=True).click()
         await expect(page.get_by_role("button", name="Mute")).to_be_visible()
@@ -128,8 +128,8 @@ async def test_a_question_that_a_breaking_line_lost_is_asked_again() -> None:
         assert gateway.speech.texts == ["Hello?"]
 
 
-async def test_a_line_that_is_refused_can_be_opened_again() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_a_line_that_is_refused_can_be_opened_again(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         gateway.script.errors["Converse"] = ServiceError(Reason.RATE_LIMITED, "Too much at once.")
         await page.goto(gateway.url)
         await page.get_by_role("button", name="Call", exact=True).click()
@@ -141,8 +141,8 @@ async def test_a_line_that_is_refused_can_be_opened_again() -> None:
         await expect(page.locator("#captions .reply")).to_have_text(REPLY)
 
 
-async def test_a_gateway_that_is_not_there_is_told() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_a_gateway_that_is_not_there_is_told(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await page.route("**/api/config", lambda route: route.abort())
         await page.goto(gateway.url)
         await expect(page.get_by_role("alert")).to_contain_text("server does not answer")

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from digitalhuman.task.v1 import task_pb2
-from tests.support.browser import browsing
+from tests.support.browser import Browser
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.vendor_sdk import emit, end_tracks, sdk_calls, until_called, watch_by_sdk
 
@@ -19,7 +19,7 @@ window.Date = class extends here {
 """
 LONGER_THAN_ANY_START_MS = 25_000
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
 async def call(page: Page, gateway: RunningGateway) -> None:
@@ -34,8 +34,10 @@ async def until_on_air(page: Page) -> None:
 
 
 @pytest.mark.parametrize("script", [{"login": "never"}, {"playing": "never"}])
-async def test_a_room_that_never_answers_ends_the_call(script: dict[str, str]) -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_a_room_that_never_answers_ends_the_call(
+    browser: Browser, script: dict[str, str]
+) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await watch_by_sdk(page, gateway, **script)
         await page.clock.install()
         await call(page, gateway)
@@ -51,8 +53,8 @@ async def test_a_room_that_never_answers_ends_the_call(script: dict[str, str]) -
         await gateway.tasks.until(lambda tasks: len(tasks.creates) == 2)
 
 
-async def test_a_viewer_who_is_refused_is_told_at_once() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_a_viewer_who_is_refused_is_told_at_once(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await watch_by_sdk(page, gateway, login="refused")
         await call(page, gateway)
         await expect(page.get_by_role("alert")).to_contain_text("picture and sound do not come")
@@ -60,8 +62,8 @@ async def test_a_viewer_who_is_refused_is_told_at_once() -> None:
         assert not gateway.tasks.stops
 
 
-async def test_a_wrong_clock_is_told_and_storms_nothing() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_a_wrong_clock_is_told_and_storms_nothing(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await page.add_init_script(AN_HOUR_AHEAD)
         await watch_by_sdk(page, gateway, clock="wrong")
         await call(page, gateway)
@@ -71,8 +73,8 @@ async def test_a_wrong_clock_is_told_and_storms_nothing() -> None:
         assert len(gateway.avatars.tokens) <= 3
 
 
-async def test_the_sdk_reports_nothing_from_the_first_moment() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_the_sdk_reports_nothing_from_the_first_moment(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await watch_by_sdk(page, gateway)
         await call(page, gateway)
         await until_on_air(page)
@@ -91,9 +93,10 @@ async def _stream_deleted(page: Page) -> None:
 
 @pytest.mark.parametrize("lose", [_no_play, _stream_deleted, end_tracks])
 async def test_lost_playback_is_noticed_and_comes_back(
+    browser: Browser,
     lose: Callable[[Page], Awaitable[None]],
 ) -> None:
-    async with running_gateway() as gateway, browsing() as page:
+    async with running_gateway() as gateway, browser.page() as page:
         await watch_by_sdk(page, gateway)
         await call(page, gateway)
         await until_on_air(page)
@@ -104,8 +107,8 @@ async def test_lost_playback_is_noticed_and_comes_back(
         assert not gateway.tasks.stops
 
 
-async def test_another_stream_in_the_room_is_nobodys_loss() -> None:
-    async with running_gateway() as gateway, browsing() as page:
+async def test_another_stream_in_the_room_is_nobodys_loss(browser: Browser) -> None:
+    async with running_gateway() as gateway, browser.page() as page:
         await watch_by_sdk(page, gateway)
         await call(page, gateway)
         await until_on_air(page)

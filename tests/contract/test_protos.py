@@ -16,9 +16,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from digitalhuman.access.v1 import access_pb2, access_pb2_grpc
+from digitalhuman.audit.v1 import audit_pb2, audit_pb2_grpc
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1 import task_pb2, task_pb2_grpc
+from digitalhuman.webhooks.v1 import webhooks_pb2, webhooks_pb2_grpc
 
 ROOT = Path(__file__).parents[2]
 PROTOS = sorted((ROOT / "protos" / "digitalhuman").rglob("*.proto"))
@@ -30,6 +32,16 @@ SERVICES: list[tuple[ServiceDescriptor, Any, Any]] = [
         access_pb2.DESCRIPTOR.services_by_name["AccessService"],
         access_pb2_grpc.AccessServiceStub,
         access_pb2_grpc.AccessServiceServicer,
+    ),
+    (
+        audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
+        audit_pb2_grpc.AuditServiceStub,
+        audit_pb2_grpc.AuditServiceServicer,
+    ),
+    (
+        webhooks_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+        webhooks_pb2_grpc.WebhookServiceStub,
+        webhooks_pb2_grpc.WebhookServiceServicer,
     ),
     (
         avatar_pb2.DESCRIPTOR.services_by_name["AvatarService"],

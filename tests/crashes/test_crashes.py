@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
@@ -22,18 +23,18 @@ from tests.support.stack import Stack, running_stack
 # Tasks need neither speech nor the gateway.
 PROCESSES = ("engine", "avatar", "task")
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    """Processes of this test's own, to be killed."""
+    """Processes of these tests' own; whoever kills one starts it again."""
     sweeps = {"task": {"TASK_SWEEP_INTERVAL_S": "2"}}
     async with running_stack(processes=PROCESSES, env=sweeps) as started:
         yield started
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def tasks(stack: Stack) -> AsyncIterator["Client"]:
     async with client_of(stack) as client:
         yield client
@@ -140,6 +141,7 @@ async def test_an_unreachable_cloud_is_said(stack: Stack, tasks: Client) -> None
     await stack.restart("engine")
     created = await tasks.create()
     await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+    await tasks.stop(created.task_id)
 
 
 async def test_a_stopped_engine_ends_what_it_showed(stack: Stack, tasks: Client) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.support.compose import LOOPBACK, Service, free_ports
 from tests.support.scripted_speech import ENDLESS_QUESTION, REPLY
@@ -17,12 +19,12 @@ from tests.support.stack import Stack, running_stack
 
 REPLICAS = ("speech-1", "speech-2")
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    """A gateway before two speech processes."""
+    """A gateway before two speech processes; whoever kills one starts it again."""
     ports = free_ports(len(REPLICAS))
     addresses = [f"{LOOPBACK}:{port}" for port in ports]
     gateway = {"GATEWAY_SPEECH_TARGET": ",".join(addresses)}
@@ -51,14 +53,14 @@ async def on_the_line(stack: Stack) -> AsyncIterator[tuple[Caller, str]]:
     async with httpx.AsyncClient(
         base_url=stack.gateway_url, headers=key, timeout=60, trust_env=False
     ) as http:
-        created = await http.post(
-            "/api/digital-human/create-task",
-            json={"roomId": "room", "streamId": "stream", "greeting": ""},
-        )
-        task_id = created.raise_for_status().json()["taskId"]
-    async with another_line(stack, task_id) as caller:
-        await caller.until("ready")
-        yield caller, owner_of(stack)
+        name = secrets.token_hex(8)
+        order = {"roomId": f"room-{name}", "streamId": f"stream-{name}", "greeting": ""}
+        created = await http.post("/api/digital-human/create-task", json=order)
+        task = {"taskId": created.raise_for_status().json()["taskId"]}
+        async with another_line(stack, task["taskId"]) as caller:
+            await caller.until("ready")
+            yield caller, owner_of(stack)
+        (await http.post("/api/digital-human/stop-task", json=task)).raise_for_status()
 
 
 @asynccontextmanager
@@ -111,6 +113,7 @@ async def test_a_line_outlives_the_process_that_speaks(stack: Stack) -> None:
         await check_record(stack, caller)
         kinds = [each["event"] for each in caller.events]
         assert (kinds.count("turn_started"), kinds.count("turn_failed")) == (2, 1)
+    await stack.restart(owner)
 
 
 async def test_a_process_that_was_stopped_neither_writes_nor_speaks_when_it_goes_on(

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.support.compose import LOOPBACK, Service, free_ports
 from tests.support.sockets import Caller, calling
@@ -17,10 +18,10 @@ from tests.support.stack import Stack, running_stack
 TALKERS = 6
 OVER = ("turn_finished", "turn_failed")
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
     """All processes, with a scripted speech service."""
     [port] = free_ports(1)

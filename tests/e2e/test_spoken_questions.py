@@ -22,9 +22,20 @@ from tests.support.stack import Stack
 from tests.support.wer import character_error_rate, word_error_rate
 
 RECORDINGS = ROOT / "tests" / "data" / "speech"
-MANIFEST: list[dict[str, Any]] = json.loads(
-    (RECORDINGS / "manifest.json").read_text(encoding="utf-8")
-)
+# A person and voices, long and short, numbers, both languages; tests/models hears all recordings.
+ASKED = {
+    "librivox_0870.wav",
+    "cards_005.wav",
+    "en_kokoro_bf_emma_3.wav",
+    "en_kokoro_am_puck_7.wav",
+    "zh_kokoro_zf_xiaobei_2.wav",
+    "zh_kokoro_zm_yunxi_8.wav",
+}
+MANIFEST: list[dict[str, Any]] = [
+    each
+    for each in json.loads((RECORDINGS / "manifest.json").read_text(encoding="utf-8"))
+    if each["file"] in ASKED
+]
 # The models work for one at a time; the rest of a call is listening to it.
 AT_ONCE = 3
 # Its replies are short: they are heard to the end.
@@ -95,18 +106,6 @@ class TestRecording:
         transcript = calls[recording["file"]]["told"]["transcript"]
         rate = _error_rate(recording["language_code"], recording["text"], transcript)
         assert rate <= QUESTION_ERROR_LIMITS[recording["language_code"]], transcript
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_questions_are_understood_well_on_the_whole(
-    language: str, calls: Mapping[str, dict[str, Any]]
-) -> None:
-    rates = [
-        _error_rate(language, each["text"], calls[each["file"]]["told"]["transcript"])
-        for each in MANIFEST
-        if each["language_code"] == language
-    ]
-    assert sum(rates) / len(rates) <= 0.12
 
 
 def _error_rate(language: str, reference: str, hypothesis: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -86,8 +87,11 @@ def ask(gateway: RunningGateway, method: str, path: str, **request: Any) -> Any:
     return gateway.client.request(method, address, **request)
 
 
-async def describe(gateway: RunningGateway) -> dict[str, Any]:
-    return dict((await gateway.client.get("/openapi.json")).json())
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def described() -> dict[str, Any]:
+    """The document of a gateway without keys; to make it takes longer than most tests."""
+    async with running_gateway() as gateway:
+        return dict((await gateway.client.get("/openapi.json")).json())
 
 
 def requests(
@@ -116,9 +120,8 @@ def requests(
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 async def test_every_status_that_comes_is_described(
-    gateway: RunningGateway, method: str, path: str
+    gateway: RunningGateway, described: dict[str, Any], method: str, path: str
 ) -> None:
-    described = await describe(gateway)
     operation = described["paths"][path][method]
     rng = random.Random(path)
     seen = set()
@@ -177,9 +180,8 @@ BODIES = [path for method, path in OPERATIONS if method == "post" and "callbacks
 
 @pytest.mark.parametrize("path", BODIES)
 async def test_members_are_checked_as_they_are_described(
-    gateway: RunningGateway, path: str
+    gateway: RunningGateway, described: dict[str, Any], path: str
 ) -> None:
-    described = await describe(gateway)
     properties = body_of(described, described["paths"][path]["post"])["properties"]
     good = {name: GOOD[name] for name in properties if name in GOOD}
     if "taskId" in good:
@@ -198,10 +200,9 @@ async def test_members_are_checked_as_they_are_described(
                 assert name not in fields, (name, value)
 
 
-async def test_parameters_and_forms_are_described_like_the_members_that_they_stand_for(
-    gateway: RunningGateway,
+def test_parameters_and_forms_are_described_like_the_members_that_they_stand_for(
+    described: dict[str, Any],
 ) -> None:
-    described = await describe(gateway)
     ids = [
         each["schema"]
         for path in described["paths"].values()
@@ -218,16 +219,20 @@ async def test_parameters_and_forms_are_described_like_the_members_that_they_sta
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-async def test_every_type_of_an_answer_is_described(gateway: RunningGateway, form: str) -> None:
+async def test_every_type_of_an_answer_is_described(
+    gateway: RunningGateway, described: dict[str, Any], form: str
+) -> None:
     path = "/api/digital-human/tasks/{taskId}/conversation"
-    content = (await describe(gateway))["paths"][path]["get"]["responses"]["200"]["content"]
+    content = described["paths"][path]["get"]["responses"]["200"]["content"]
     task_id = await gateway.create()
     answer = await gateway.client.get(path.format(taskId=task_id), params={"format": form})
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] in content
 
 
-async def test_a_callback_needs_a_body_and_the_document_says_so(gateway: RunningGateway) -> None:
-    callbacks = (await describe(gateway))["paths"]["/api/callbacks/zego"]["post"]
+async def test_a_callback_needs_a_body_and_the_document_says_so(
+    gateway: RunningGateway, described: dict[str, Any]
+) -> None:
+    callbacks = described["paths"]["/api/callbacks/zego"]["post"]
     assert callbacks["requestBody"]["required"]
     assert (await ask(gateway, "post", "/api/callbacks/zego")).status_code == 400

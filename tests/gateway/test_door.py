@@ -21,6 +21,7 @@ from tests.support.gateway import RunningGateway, running_gateway
 
 API = "/api/digital-human"
 TASK = f"{API}/tasks/{{taskId}}"
+WEBHOOK = f"{API}/webhooks/{{webhookId}}"
 REQUEST_ID = str(uuid.uuid4())
 
 
@@ -40,7 +41,13 @@ class Example:
 
     def filled(self, task_id: str) -> dict[str, Any]:
         """Return the arguments of a request about a task."""
-        values = {"taskId": task_id, "turnId": "1", "requestId": REQUEST_ID, "keyId": "key_1"}
+        values = {
+            "taskId": task_id,
+            "turnId": "1",
+            "requestId": REQUEST_ID,
+            "keyId": "key_1",
+            "webhookId": "whk_1",
+        }
         path = self.path.format(**values)
         body = self.body and {**self.body, **({"taskId": task_id} if self.names_task else {})}
         return {"method": self.method, "url": path, "params": self.params, "json": body}
@@ -85,6 +92,19 @@ EXAMPLES = [
     Example(method="GET", path=f"{API}/keys", names_task=False),
     Example(method="POST", path=f"{API}/keys", body={"name": "shop"}, names_task=False),
     Example(method="DELETE", path=f"{API}/keys/{{keyId}}", names_task=False),
+    Example(method="GET", path=f"{API}/webhooks", names_task=False),
+    Example(
+        method="POST",
+        path=f"{API}/webhooks",
+        body={"url": "https://example.com/"},
+        names_task=False,
+    ),
+    Example(method="DELETE", path=WEBHOOK, names_task=False),
+    Example(method="POST", path=f"{WEBHOOK}/rotate-key", body={"": ""}, names_task=False),
+    Example(method="POST", path=f"{WEBHOOK}/test", names_task=False),
+    Example(method="GET", path=f"{WEBHOOK}/dead-letters", names_task=False),
+    Example(method="POST", path=f"{WEBHOOK}/dead-letters/replay", body={"": ""}, names_task=False),
+    Example(method="GET", path=f"{API}/audit", names_task=False),
     Example(method="POST", path=f"{API}/reconcile", body={"dryRun": True}, names_task=False),
     Example(method="GET", path="/metrics", names_task=False),
 ]

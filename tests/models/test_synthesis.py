@@ -184,7 +184,7 @@ async def test_a_text_without_words_is_not_passed_off_as_spoken(
 async def test_closing_stops_the_model(stack: EmbeddedStack) -> None:
     """The next sentence does not wait until the given-up one is spoken to its end."""
     loop = asyncio.get_running_loop()
-    long = " ".join(reversed(ENGLISH))
+    long = " ".join(ENGLISH[1::-1])
     started = loop.time()
     await speak(stack, long, "bf_emma", "en-US")
     whole_s = loop.time() - started

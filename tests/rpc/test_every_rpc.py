@@ -18,10 +18,12 @@ from google.protobuf.message_factory import GetMessageClass
 
 import digitalhuman
 from digitalhuman.access.v1 import access_pb2 as access
+from digitalhuman.audit.v1 import audit_pb2 as audit
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.task.v1 import task_pb2 as task
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from digitalhuman.webhooks.v1 import webhooks_pb2 as webhooks
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
 from services.runtime.caller import Caller, of_tenant, to_metadata
@@ -117,6 +119,25 @@ LISTS_OR_MAKES_OWN = {
 }
 """Limited to the tenant by what they select, or by the names that they make: tested apart."""
 
+OF_A_WHOLE_TENANT = {
+    "digitalhuman.audit.v1.AuditService.ListAuditEntries": audit.ListAuditEntriesRequest(),
+    "digitalhuman.webhooks.v1.WebhookService.AddWebhook": webhooks.AddWebhookRequest(
+        url="https://example.com/"
+    ),
+    "digitalhuman.webhooks.v1.WebhookService.ListWebhooks": webhooks.ListWebhooksRequest(),
+    **{
+        f"digitalhuman.webhooks.v1.WebhookService.{name}": make(webhook_id="w")
+        for name, make in (
+            ("RemoveWebhook", webhooks.RemoveWebhookRequest),
+            ("RotateWebhookKey", webhooks.RotateWebhookKeyRequest),
+            ("TestWebhook", webhooks.TestWebhookRequest),
+            ("ListDeadLetters", webhooks.ListDeadLettersRequest),
+            ("ReplayDeadLetters", webhooks.ReplayDeadLettersRequest),
+        )
+    },
+}
+"""Refused to a caller who is limited to a user; other tenants are tested apart."""
+
 NAMES_NO_TASK = {
     "digitalhuman.access.v1.AccessService.Authenticate",
     "digitalhuman.access.v1.AccessService.RedeemTicket",
@@ -155,7 +176,13 @@ METHODS = {method.full_name: method for method in methods()}
 
 
 def test_of_every_rpc_it_is_known_whether_it_names_a_task() -> None:
-    tables = (set(NAMES_A_TASK), LISTS_OR_MAKES_OWN, NAMES_NO_TASK, BY_AVATAR)
+    tables = (
+        set(NAMES_A_TASK),
+        LISTS_OR_MAKES_OWN,
+        set(OF_A_WHOLE_TENANT),
+        NAMES_NO_TASK,
+        BY_AVATAR,
+    )
     assert sorted(METHODS) == sorted(name for table in tables for name in table)
 
 
@@ -232,6 +259,8 @@ async def services() -> AsyncIterator[Services]:
             for name, address in (
                 ("digitalhuman.access.v1.AccessService", task_address),
                 ("digitalhuman.task.v1.TaskService", task_address),
+                ("digitalhuman.audit.v1.AuditService", task_address),
+                ("digitalhuman.webhooks.v1.WebhookService", task_address),
                 ("digitalhuman.speech.v1.SpeechService", speech_up.address),
                 ("digitalhuman.avatar.v1.AvatarService", avatar_up.address),
             )
@@ -268,3 +297,11 @@ async def test_a_task_of_others_is_not_found_by_any(services: Services) -> None:
     tasks = TaskServiceStub(services.channels["digitalhuman.task.v1.TaskService"])
     found = await tasks.GetTask(get, metadata=credentials(ACME))
     assert found.task.state in (task.TASK_STATE_STARTING, task.TASK_STATE_STREAMING)
+
+
+async def test_what_belongs_to_a_whole_tenant_is_refused_to_one_user(services: Services) -> None:
+    for name, request in OF_A_WHOLE_TENANT.items():
+        user = Caller(tenant_id="acme", user_id="ann")
+        refused = await services.refusal(METHODS[name], request, credentials(user))
+        assert refused is not None, name
+        assert refused.reason is Reason.PERMISSION_DENIED, name

@@ -1,20 +1,15 @@
 """Headless Chromium for tests: a fake microphone, real sound, nothing from the network."""
 
 import asyncio
-import atexit
-import functools
-import re
 import shutil
-import subprocess
-import tempfile
-import threading
 import wave
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
+from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -30,22 +25,8 @@ FLAGS = (
     "--allow-loopback-in-peer-connection",
     "--autoplay-policy=no-user-gesture-required",
 )
-AS_LAUNCHED = (
-    "--headless",
-    "--hide-scrollbars",
-    "--mute-audio",
-    # Pages that are not in front go on, and there is a mouse.
-    "--disable-background-timer-throttling",
-    "--disable-backgrounding-occluded-windows",
-    "--disable-renderer-backgrounding",
-    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,"
-    "primaryPointerType=4,availablePointerTypes=4",
-)
-"""What Playwright adds when it launches a browser itself."""
-
 MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
 MICROPHONE_DENIED = "--deny-permission-prompts"
-_LISTENING = re.compile(r"DevTools listening on (\S+)")
 SMALL = {"width": 800, "height": 600}
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
@@ -59,71 +40,48 @@ def find_browser() -> str:
     raise AssertionError(f"none of {', '.join(NAMES)} is installed: run `make browser`")
 
 
-@asynccontextmanager
-async def browsing(
-    microphone: Path | None = None,
-    *,
-    pause_s: float = 0,
-    allows_microphone: bool = True,
-    **context: Any,
-) -> AsyncIterator[Page]:
-    """Open a page as a new user's, whose microphone hears a WAV file over and over.
+class Browser:
+    """A running Chromium, whose users' microphones hear a file."""
 
-    Without one it hears silence, of which `pause_s` also come after the file each time.
-    `context` are options of the browser's context: colour scheme, locale, viewport and so on.
-    Errors that the page's scripts throw fail the test when the block is left.
-    """
-    errors: list[str] = []
-    async with AsyncExitStack() as stack:
-        playwright = await stack.enter_async_context(async_playwright())
-        if microphone is None and allows_microphone:
-            browser = await playwright.chromium.connect_over_cdp(_shared_browser())
-        else:
-            heard = Path(stack.enter_context(TemporaryDirectory())) / "heard.wav"
-            _write_microphone(heard, microphone, pause_s if microphone else 1)
-            browser = await playwright.chromium.launch(
-                executable_path=find_browser(), args=_flags(heard, allows_microphone)
-            )
-        stack.push_async_callback(browser.close)
-        user = await browser.new_context(**{"viewport": SMALL, **context})
-        stack.push_async_callback(user.close)
-        page = await user.new_page()
-        page.set_default_timeout(ACTION_TIMEOUT_MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-    assert not errors, errors
+    def __init__(self, chromium: Chromium, heard: Path) -> None:
+        self._chromium = chromium
+        self._heard = heard
 
+    @classmethod
+    @asynccontextmanager
+    async def launched(cls, *, allows_microphone: bool = True) -> AsyncIterator[Self]:
+        """Run one until the block is left: to start one for each test costs more than most."""
+        permission = MICROPHONE_ALLOWED if allows_microphone else MICROPHONE_DENIED
+        with TemporaryDirectory() as folder:
+            heard = Path(folder) / "heard.wav"
+            flags = [*FLAGS, permission, f"--use-file-for-fake-audio-capture={heard}"]
+            async with (
+                async_playwright() as driver,
+                await driver.chromium.launch(
+                    executable_path=find_browser(), args=flags
+                ) as chromium,
+            ):
+                yield cls(chromium, heard)
 
-def _flags(heard: Path, allows_microphone: bool) -> list[str]:
-    permission = MICROPHONE_ALLOWED if allows_microphone else MICROPHONE_DENIED
-    return [*FLAGS, permission, f"--use-file-for-fake-audio-capture={heard}"]
+    @asynccontextmanager
+    async def page(
+        self, microphone: Path | None = None, *, pause_s: float = 0, **context: Any
+    ) -> AsyncIterator[Page]:
+        """Open a page as a new user's, whose microphone hears a WAV file over and over.
 
-
-@functools.cache
-def _shared_browser() -> str:
-    """Address of a browser that hears silence; to start one for each test costs more than most."""
-    folder = Path(tempfile.mkdtemp(prefix="parley-browser-"))
-    heard = folder / "heard.wav"
-    _write_microphone(heard, None, 1)
-    flags = [*_flags(heard, True), *AS_LAUNCHED]
-    where = [f"--user-data-dir={folder / 'profile'}", "--remote-debugging-port=0"]
-    process = subprocess.Popen(
-        [find_browser(), *flags, *where, "about:blank"], stderr=subprocess.PIPE, text=True
-    )
-    atexit.register(_end, process, folder)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if address := _LISTENING.search(line):
-            # What it says later must not fill the pipe.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            return address[1]
-    raise AssertionError("the browser ended before it listened")
-
-
-def _end(process: "subprocess.Popen[str]", folder: Path) -> None:
-    process.terminate()
-    process.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+        Without one it hears silence, of which `pause_s` also come after the file each time.
+        `context` are options of the browser's context: colour scheme, locale, viewport and so on.
+        Errors that the page's scripts throw fail the test when the block is left.
+        """
+        errors: list[str] = []
+        # Chromium reads the file when a microphone is opened.
+        _write_microphone(self._heard, microphone, pause_s if microphone else 1)
+        async with await self._chromium.new_context(**{"viewport": SMALL, **context}) as user:
+            page = await user.new_page()
+            page.set_default_timeout(ACTION_TIMEOUT_MS)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            yield page
+        assert not errors, errors
 
 
 def _write_microphone(path: Path, speech: Path | None, pause_s: float) -> None:

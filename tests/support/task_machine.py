@@ -18,10 +18,12 @@ from tests.support.compose import ROOT
 class Machine:
     """A machine on which the task service runs, dies and restarts, in front of one cloud.
 
-    `code` is the folder of the service's version.
+    `code` is the folder of the service's version, `variables` are more of its environment.
     """
 
-    def __init__(self, avatar_target: str, database: Path | str, *, code: Path = ROOT) -> None:
+    def __init__(
+        self, avatar_target: str, database: Path | str, *, code: Path = ROOT, **variables: str
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.target = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -37,6 +39,7 @@ class Machine:
                 "TASK_DATABASE": str(database),
                 "TASK_SWEEP_INTERVAL_S": "0.1",
                 "TASK_POLL_S": "0.01",
+                **variables,
             },
         )
 

@@ -63,7 +63,7 @@ class Vendor:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one request and answer it by the script."""
         try:
-            self.requests.append(await _read_request(reader))
+            self.requests.append(await read_request(reader))
             answering = asyncio.ensure_future(self.behaviour(Answer(writer=writer)))
             hanging_up = asyncio.ensure_future(reader.read())
             await asyncio.wait({answering, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,7 +76,8 @@ class Vendor:
             writer.close()
 
 
-async def _read_request(reader: asyncio.StreamReader) -> VendorRequest:
+async def read_request(reader: asyncio.StreamReader) -> VendorRequest:
+    """Return the next request of a connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {

@@ -28,6 +28,8 @@ _PROMPT_CACHE_MIB = 256
 _REUSED_TOKENS = 32
 """Shortest run of known tokens that is moved in the cache rather than read again."""
 
+_HELLO = ChatMessage(role=Role.USER, content="Hello")
+
 
 class LlamaChatModel:
     """Continues one dialogue at a time; a prefix shared with earlier ones costs nothing."""
@@ -38,23 +40,23 @@ class LlamaChatModel:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def load(cls, path: Path, *, threads: int) -> AsyncIterator[Self]:
-        """Load and warm up a GGUF model."""
+    async def load(
+        cls, path: Path, *, threads: int, read_ahead: Sequence[ChatMessage] = (_HELLO,)
+    ) -> AsyncIterator[Self]:
+        """Load a GGUF model and have it read prompts, which also warms it up.
+
+        Replies to dialogues that start with one of them begin at once.
+        """
         async with open_worker(_PROVIDER) as worker:
             server = await worker.load(_open_server, path, threads)
             model = cls(server, worker=worker)
-            await model.prime([ChatMessage(role=Role.USER, content="Hello")])
+            for prompt in read_ahead:
+                await model._read(prompt)
             yield model
 
     @property
     def name(self) -> str:
         return _PROVIDER
-
-    async def prime(self, messages: Sequence[ChatMessage]) -> None:
-        """Read a prompt ahead, so that replies to dialogues that start with it begin at once."""
-        async with contextlib.aclosing(self._stream(messages, max_tokens=1)) as deltas:
-            async for _ in deltas:
-                pass
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[str, None]:
         """Yield the reply's text; closing the iterator stops the model at its next token.
@@ -79,6 +81,11 @@ class LlamaChatModel:
             generation.cancel()
         with provider_errors(Stage.CHAT, _PROVIDER):
             generation.result()
+
+    async def _read(self, prompt: ChatMessage) -> None:
+        async with contextlib.aclosing(self._stream([prompt], max_tokens=1)) as deltas:
+            async for _ in deltas:
+                pass
 
     async def _next(self, reply: "_Reply") -> str | None:
         with provider_errors(Stage.CHAT, _PROVIDER):

@@ -38,9 +38,7 @@ class EmbeddedModels:
         from services.speech.embedded.llama import LlamaChatModel
 
         path = only_file(self.store, name)
-        async with LlamaChatModel.load(path, threads=self.threads) as llama:
-            for prompt in read_ahead:
-                await llama.prime([prompt])
+        async with LlamaChatModel.load(path, threads=self.threads, read_ahead=read_ahead) as llama:
             yield PunctualChatModel(llama, first_byte_s=settings.first_byte_s)
 
     def open_synthesizer(self) -> AbstractAsyncContextManager[Synthesizer]:

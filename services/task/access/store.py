@@ -5,7 +5,9 @@ from datetime import datetime
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.audit import Action, deed
 from services.task.credentials import ApiKey, Role, Ticket
+from services.task.journal import audit
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.tasks import Clock
@@ -23,6 +25,7 @@ class SqlCredentials:
 
     async def add_key(self, key: ApiKey, digest: bytes) -> None:
         """Add a key."""
+        done = deed(Action.KEY_CREATED, key.key_id)
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute(
@@ -37,6 +40,7 @@ class SqlCredentials:
                 to_micros(key.create_time),
                 to_micros(key.expire_time) if key.expire_time else None,
             )
+            await audit.note(transaction, done)
 
         await self._database.transact(work)
 
@@ -57,15 +61,19 @@ class SqlCredentials:
 
     async def revoke_key(self, tenant_id: str, key_id: str) -> ApiKey:
         """Revoke a key, unless it is; raises ServiceError API_KEY_NOT_FOUND."""
+        done = deed(Action.KEY_REVOKED, key_id)
 
         async def work(transaction: Transaction) -> ApiKey:
-            await transaction.execute(
+            revoked = await transaction.fetch(
                 "UPDATE api_keys SET revoke_time = $3"
-                " WHERE key_id = $1 AND tenant_id = $2 AND revoke_time IS NULL",
+                " WHERE key_id = $1 AND tenant_id = $2 AND revoke_time IS NULL"
+                " RETURNING key_id",
                 key_id,
                 tenant_id,
                 to_micros(self._clock()),
             )
+            if revoked:
+                await audit.note(transaction, done)
             row = await transaction.fetch_one(
                 "SELECT * FROM api_keys WHERE key_id = $1 AND tenant_id = $2", key_id, tenant_id
             )
@@ -102,6 +110,7 @@ class SqlCredentials:
 
     async def add_ticket(self, ticket: Ticket, digest: bytes) -> None:
         """Add a ticket."""
+        done = deed(Action.TICKET_CREATED, ticket.ticket_id)
 
         async def work(transaction: Transaction) -> None:
             await transaction.execute(
@@ -115,6 +124,7 @@ class SqlCredentials:
                 int(ticket.is_single_use),
                 to_micros(ticket.expire_time),
             )
+            await audit.note(transaction, done)
 
         await self._database.transact(work)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.conversation import ConversationEvent, TurnClosed
 from services.task.jobs import Jobs
-from services.task.journal import leases, provider_usage, tables
+from services.task.journal import leases, outbox, provider_usage, tables
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import places, task_from_row, to_micros
 from services.task.journal.turns import turn_change
@@ -134,7 +134,7 @@ class _Log:
         self.task = task
         self.is_erased = is_erased
         self.epoch = epoch
-        self.first_new_sequence = sequence + 1
+        self._first_new_sequence = sequence + 1
         self.added: list[ConversationEvent] = []
         self.is_claimed = task.claim_by is None
         self.last = conversation_sequence
@@ -166,6 +166,10 @@ class _Log:
         # A caller who records speech knows of the task.
         self.is_claimed = True
         return last
+
+    def numbered(self) -> Iterable[tuple[int, ConversationEvent]]:
+        """Return what was added, with the sequences in the task's log."""
+        return enumerate(self.added, start=self._first_new_sequence)
 
     def _check_time(
         self,
@@ -273,7 +277,7 @@ async def _write_rows(transaction: Transaction, logs: Mapping[str, _Log], *, now
         [
             (log.task.task_id, sequence, to_micros(now), event.sequence, event.payload)
             for log in grown
-            for sequence, event in enumerate(log.added, start=log.first_new_sequence)
+            for sequence, event in log.numbered()
         ],
     )
     changes = [
@@ -292,6 +296,16 @@ async def _write_rows(transaction: Transaction, logs: Mapping[str, _Log], *, now
             for event in log.added
             if isinstance(event.change, TurnClosed)
         ],
+    )
+    await outbox.tell(
+        transaction,
+        [
+            notice
+            for log in grown
+            for sequence, event in log.numbered()
+            for notice in outbox.of_conversation(log.task, sequence, event)
+        ],
+        now=now,
     )
     claimed = [
         (log.task.task_id,)

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.journal import facts, usage
+from services.task.audit import Deed
+from services.task.journal import audit, facts, usage
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, SqlValue, places, task_from_row, to_micros
 from services.task.journal.tables import row_for_update
@@ -22,16 +23,18 @@ TASKS = 100
 """Looked at in one step."""
 
 
-async def erase(transaction: Transaction, task_id: str) -> bool:
+async def erase(transaction: Transaction, task_id: str, deed: Deed) -> bool:
     """Remove a part of what was said in a task that has ended; return whether more is left.
 
-    Raises ServiceError with TASK_NOT_ENDED.
+    The deed is noted with the first part. Raises ServiceError with TASK_NOT_ENDED.
     """
     row = await row_for_update(transaction, task_id)
     if not task_from_row(row).state.is_final:
         raise ServiceError(
             Reason.TASK_NOT_ENDED, "task_id: the task has not ended yet", task_id=task_id
         )
+    if not row["erased_events"]:
+        await audit.note(transaction, deed)
     return await _erase(transaction, row) >= ROWS
 
 
@@ -63,7 +66,7 @@ async def erase_rows(transaction: Transaction, rows: Sequence[Row]) -> bool:
 async def remove_tasks(transaction: Transaction, task_ids: Sequence[str]) -> None:
     """Remove erased tasks, with all that leads to them; what they cost is kept."""
     await usage.keep(transaction, task_ids)
-    for table in ("requests", "events", "turns", "call_facts", "tasks"):
+    for table in ("requests", "events", "turns", "call_facts", "webhook_deliveries", "tasks"):
         await transaction.execute(
             f"DELETE FROM {table} WHERE task_id IN ({places(task_ids)})", *task_ids
         )

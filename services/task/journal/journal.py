@@ -7,6 +7,7 @@ from functools import partial
 from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.audit import Action, Deed, deed
 from services.task.conversation import (
     Conversation,
     ConversationEvent,
@@ -16,9 +17,11 @@ from services.task.conversation import (
 )
 from services.task.jobs import Jobs
 from services.task.journal import (
+    audit,
     erasure,
     facts,
     leases,
+    outbox,
     people,
     presence,
     record,
@@ -65,6 +68,7 @@ class SqlJournal:
         call_facts: bytes = b"",
     ) -> Task:
         """Record a new task, or return the one that an earlier call with the request created."""
+        done = deed(Action.TASK_CREATED, task.task_id)
 
         async def work(transaction: Transaction) -> Task:
             # One addition at a time, in all processes: each counts what runs.
@@ -83,6 +87,7 @@ class SqlJournal:
             await leases.record_first(transaction, new, replica_id)
             await requests.note(transaction, request, new.task_id, now=now)
             await self._note_state(transaction, new)
+            await audit.note(transaction, done)
             return new
 
         return await self._database.transact(work)
@@ -105,6 +110,7 @@ class SqlJournal:
         request: Request | None = None,
         *,
         lease: Lease | None = None,
+        deed: Deed | None = None,
     ) -> tuple[Task, Task]:
         """Replace a task with what `change` makes of it; return it before and after."""
 
@@ -122,6 +128,8 @@ class SqlJournal:
                 await tables.update(transaction, after)
             if after.state != before.state:
                 await self._note_state(transaction, after)
+                if deed is not None:
+                    await audit.note(transaction, deed)
             if before.state is TaskState.CREATING and after.state is TaskState.FAILED:
                 await requests.forget(transaction, task_id)
             return before, after
@@ -330,7 +338,8 @@ class SqlJournal:
 
     async def erase(self, task_id: str) -> bool:
         """Remove a part of what was said in a task that has ended; return whether more is left."""
-        has_more = await self._database.transact(partial(erasure.erase, task_id=task_id))
+        done = deed(Action.CONVERSATION_ERASED, task_id)
+        has_more = await self._database.transact(partial(erasure.erase, task_id=task_id, deed=done))
         if not has_more:
             await self._database.purge()
         return has_more
@@ -358,22 +367,7 @@ class SqlJournal:
             return await self._database.read(
                 partial(usage.by_task, wanted=wanted, after=after, size=size, now=self._clock())
             )
-        # A transaction for each day, as all days together may be too much to wait for.
-        rows: list[UsageRow] = []
-        while len(rows) < size:
-            more = await self._database.read(
-                partial(
-                    usage.of_next_day,
-                    wanted=wanted,
-                    after=rows[-1].position if rows else after,
-                    size=size - len(rows),
-                    now=self._clock(),
-                )
-            )
-            if not more:
-                break
-            rows += more
-        return rows
+        return await usage.by_day(self._database, wanted, after=after, size=size, clock=self._clock)
 
     async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
         """Return the live tasks of a period whose users have used up their budgets."""
@@ -392,4 +386,6 @@ class SqlJournal:
         return await self._database.read(work)
 
     async def _note_state(self, transaction: Transaction, task: Task) -> None:
-        await record.note(transaction, task.task_id, task_to_content(task), now=self._clock())
+        now = self._clock()
+        sequence = await record.note(transaction, task.task_id, task_to_content(task), now=now)
+        await outbox.tell(transaction, outbox.of_state(task, sequence), now=now)

@@ -22,7 +22,8 @@ _LEASE_MICROS = int(LEASE_S * 1_000_000)
 _FORGOTTEN_MICROS = 3600 * 1_000_000
 
 
-def _is_alive(column: str) -> str:
+def is_alive(column: str) -> str:
+    """Return the condition that the replica of a column shows signs of life."""
     return (
         f"EXISTS (SELECT 1 FROM replicas WHERE replicas.replica_id = {column}"
         " AND expires_at > now_micros())"
@@ -77,7 +78,7 @@ async def take_due(
     """Take the leases of tasks to look at, but of none that another replica holds, or `busy`."""
     rows = await transaction.fetch_unlocked(
         "SELECT task_id, tenant_id, lease_owner, fence FROM tasks"
-        f" WHERE is_due = 1 AND (lease_owner = $1 OR NOT {_is_alive('lease_owner')})"
+        f" WHERE is_due = 1 AND (lease_owner = $1 OR NOT {is_alive('lease_owner')})"
         " ORDER BY task_id LIMIT $2",
         replica_id,
         limit + len(busy),
@@ -124,7 +125,7 @@ async def lead(transaction: Transaction, duty: str, replica_id: str) -> bool:
     await transaction.execute(
         "INSERT INTO duties (duty, owner) VALUES ($1, $2)"
         " ON CONFLICT (duty) DO UPDATE SET owner = excluded.owner"
-        f" WHERE duties.owner <> excluded.owner AND NOT {_is_alive('duties.owner')}",
+        f" WHERE duties.owner <> excluded.owner AND NOT {is_alive('duties.owner')}",
         duty,
         replica_id,
     )
@@ -164,7 +165,7 @@ async def abandoned_turns(
     transaction: Transaction, *, ended_before: datetime, limit: int
 ) -> Sequence[OpenTurn]:
     """Return the running turns of ended tasks that nobody may or will add to any more."""
-    is_held = _is_alive("tasks.conversation_owner")
+    is_held = is_alive("tasks.conversation_owner")
     rows = await transaction.fetch(
         "SELECT turns.task_id, tenant_id, turn_id, reply_text, stop_time,"
         " (SELECT max(conversation_sequence) FROM events WHERE events.task_id = tasks.task_id"

@@ -11,8 +11,8 @@ from services.task.journal.rows import SqlValue
 from services.task.journal.tables import IS_LIVE, seen
 from services.task.ports import Removal
 
-_CREDENTIALS = ("tickets", "api_keys")
-"""Those of users name them; others have an empty user_id."""
+_OF_USERS = ("tickets", "api_keys", "quota_warnings")
+"""Rows that are a user's name them; others have an empty user_id."""
 
 
 async def forget(transaction: Transaction, user_id: str) -> Removal:
@@ -30,7 +30,7 @@ async def forget(transaction: Transaction, user_id: str) -> Removal:
     if rows:
         await erasure.remove_tasks(transaction, [row["task_id"] for row in rows])
         return Removal(tasks=len(rows), has_more=True)
-    for table in _CREDENTIALS:
+    for table in _OF_USERS:
         parameters = []
         await transaction.execute(
             f"DELETE FROM {table} WHERE {seen(parameters, user_id=user_id)}", *parameters

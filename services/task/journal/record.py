@@ -35,16 +35,18 @@ async def last_sequence(transaction: Transaction, task_id: str) -> int:
     return _last(row)
 
 
-async def note(transaction: Transaction, task_id: str, content: bytes, *, now: datetime) -> None:
-    """Add a change of state to a task's log."""
-    await transaction.execute(
+async def note(transaction: Transaction, task_id: str, content: bytes, *, now: datetime) -> int:
+    """Add a change of state to a task's log; return its sequence."""
+    [row] = await transaction.fetch(
         "INSERT INTO events (task_id, sequence, time, content) VALUES"
-        " ($1, (SELECT coalesce(max(sequence), 0) + 1 FROM events WHERE task_id = $1), $2, $3)",
+        " ($1, (SELECT coalesce(max(sequence), 0) + 1 FROM events WHERE task_id = $1), $2, $3)"
+        " RETURNING sequence",
         task_id,
         to_micros(now),
         content,
     )
     transaction.announce(task_id)
+    return int(row["sequence"])
 
 
 async def events_after(

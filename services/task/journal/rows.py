@@ -24,7 +24,7 @@ class Row(Protocol):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 TASK_COLUMNS = (
     "task_id",
@@ -64,12 +64,12 @@ def places(values: Iterable[object], *, first: int = 1) -> str:
 
 def to_micros(time: datetime) -> int:
     """Return a time as microseconds since 1970."""
-    return (time - _EPOCH) // _MICROSECOND
+    return (time - _EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
     """Return the time that is a number of microseconds after 1970."""
-    return _EPOCH + micros * _MICROSECOND
+    return _EPOCH + micros * MICROSECOND
 
 
 def task_to_row(task: Task) -> dict[str, SqlValue]:
@@ -85,8 +85,8 @@ def task_to_row(task: Task) -> dict[str, SqlValue]:
         "user_id": task.user_id,
         "background_color": task.background_color,
         "avatar_id": task.avatar_id,
-        "max_duration": task.max_duration // _MICROSECOND,
-        "max_idle_duration": task.max_idle_duration // _MICROSECOND,
+        "max_duration": task.max_duration // MICROSECOND,
+        "max_idle_duration": task.max_idle_duration // MICROSECOND,
         "create_time": to_micros(task.create_time),
         "accept_time": _optional_micros(task.accept_time),
         "start_time": _optional_micros(task.start_time),
@@ -117,8 +117,8 @@ def task_from_row(row: Row) -> Task:
         user_id=row["user_id"],
         background_color=row["background_color"],
         avatar_id=row["avatar_id"],
-        max_duration=row["max_duration"] * _MICROSECOND,
-        max_idle_duration=row["max_idle_duration"] * _MICROSECOND,
+        max_duration=row["max_duration"] * MICROSECOND,
+        max_idle_duration=row["max_idle_duration"] * MICROSECOND,
         max_absence=_optional_duration(row["max_absence"]),
         budget=_optional_duration(row["budget"]),
         create_time=from_micros(row["create_time"]),
@@ -170,11 +170,11 @@ def turn_from_row(row: Row) -> Turn:
 
 
 def _optional_duration_micros(duration: timedelta | None) -> int | None:
-    return None if duration is None else duration // _MICROSECOND
+    return None if duration is None else duration // MICROSECOND
 
 
 def _optional_duration(micros: int | None) -> timedelta | None:
-    return None if micros is None else micros * _MICROSECOND
+    return None if micros is None else micros * MICROSECOND
 
 
 def _optional_micros(time: datetime | None) -> int | None:

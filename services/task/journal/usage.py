@@ -6,17 +6,18 @@ A user is one of a tenant: others may have users of the same name.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from services.runtime.caller import DEFAULT_TENANT
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.journal import provider_usage
-from services.task.journal.database import Transaction
+from services.task.journal import outbox, provider_usage
+from services.task.journal.database import Database, Transaction
 from services.task.journal.provider_usage import DAY_MICROS, NOBODY
 from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
 from services.task.journal.tables import IS_LIVE, seen
-from services.task.tasks import Task
+from services.task.tasks import Clock, Task
 from services.task.usage import (
     SHORTEST,
     Budget,
@@ -26,6 +27,7 @@ from services.task.usage import (
     UsageRow,
     Window,
 )
+from services.task.webhooks.webhook import NEARLY, QuotaUse
 
 _User: TypeAlias = tuple[str, str]
 """Tenant and user."""
@@ -58,7 +60,7 @@ _SECONDS = _seconds("coalesce(stop_time, $1)")
 async def within_budget(
     transaction: Transaction, task: Task, budget: Budget | None, *, now: datetime
 ) -> Task:
-    """Return a new task with what is left of its user's budget.
+    """Return a new task with what is left of its user's budget; tell webhooks if that is little.
 
     Raises ServiceError with BUDGET_EXCEEDED if that is too little for any task.
     """
@@ -73,6 +75,17 @@ async def within_budget(
             f"user_id: this user has used the {budget.user_seconds} s of the {budget.period.value}",
             retry_after_s=(window.end - now).total_seconds(),
         )
+    used = budget.user_seconds - int(left.total_seconds())
+    if used >= NEARLY * budget.user_seconds:
+        near = QuotaUse(
+            kind="user_seconds",
+            unit="s",
+            used=used,
+            limit=budget.user_seconds,
+            user_id=task.user_id,
+            renew_time=window.end,
+        )
+        await outbox.tell_quota(transaction, task.tenant_id, near, now=now)
     return replace(task, budget=left)
 
 
@@ -167,6 +180,30 @@ async def by_task(
         )
         for row in rows
     ]
+
+
+async def by_day(
+    database: Database, wanted: UsageFilter, *, after: Position | None, size: int, clock: Clock
+) -> Sequence[UsageRow]:
+    """Return up to `size` rows of users by days that follow a position.
+
+    Each day is a transaction, as all days together may be too much to wait for.
+    """
+    rows: list[UsageRow] = []
+    while len(rows) < size:
+        more = await database.read(
+            partial(
+                of_next_day,
+                wanted=wanted,
+                after=rows[-1].position if rows else after,
+                size=size - len(rows),
+                now=clock(),
+            )
+        )
+        if not more:
+            break
+        rows += more
+    return rows
 
 
 async def of_next_day(

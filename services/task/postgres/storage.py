@@ -6,8 +6,10 @@ from functools import partial
 
 from services.task.access.store import SqlCredentials
 from services.task.jobs import Jobs
+from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Transaction
 from services.task.journal.journal import SqlJournal
+from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
 from services.task.postgres.database import opened
@@ -35,6 +37,8 @@ async def postgres_storage(
         journal = SqlJournal(database, clock, jobs)
         yield Storage(
             journal=journal,
+            webhooks=SqlWebhooks(database),
+            audit=SqlAuditLog(database),
             notifier=notifier,
             credentials=SqlCredentials(database, clock),
             probe=partial(database.read, _look),

@@ -22,6 +22,11 @@ TABLES: Mapping[str, str] = {
     "provider_usage": "task_id, day, user_id, currency",
     "api_keys": "key_id",
     "tickets": "ticket_id",
+    "webhooks": "webhook_id",
+    "webhook_keys": "key_id",
+    "webhook_deliveries": "webhook_id, event_id",
+    "quota_warnings": "tenant_id, kind, user_id, renew_time",
+    "audit": "number",
     "timeline": "rowid",
 }
 

@@ -223,6 +223,84 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         is_additive=True,
     ),
+    # Who is told of what happens, what each is still to be told, and what it never was.
+    # What was said is not copied: `sequence` leads to it in `events`, where it can be erased.
+    Migration(
+        script="""
+        CREATE TABLE webhooks (
+            webhook_id TEXT PRIMARY KEY,
+            tenant_id TEXT NOT NULL,
+            url TEXT NOT NULL,
+            description TEXT NOT NULL,
+            event_types TEXT NOT NULL,
+            create_time INTEGER NOT NULL
+        );
+        CREATE INDEX webhooks_by_tenant ON webhooks (tenant_id, create_time);
+        CREATE TABLE webhook_keys (
+            key_id TEXT PRIMARY KEY,
+            webhook_id TEXT NOT NULL,
+            secret BLOB NOT NULL,
+            create_time INTEGER NOT NULL,
+            expire_time INTEGER
+        );
+        CREATE INDEX keys_by_webhook ON webhook_keys (webhook_id, create_time);
+        CREATE INDEX expiring_keys ON webhook_keys (expire_time) WHERE expire_time IS NOT NULL;
+        CREATE TABLE webhook_deliveries (
+            webhook_id TEXT NOT NULL,
+            event_id TEXT NOT NULL,
+            event_type TEXT NOT NULL,
+            lane TEXT NOT NULL,
+            task_id TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            content BLOB NOT NULL,
+            time INTEGER NOT NULL,
+            is_dead INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            next_time INTEGER NOT NULL,
+            give_up_time INTEGER NOT NULL,
+            owner TEXT NOT NULL DEFAULT '',
+            failure TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (webhook_id, event_id)
+        );
+        CREATE INDEX due_deliveries ON webhook_deliveries (webhook_id, next_time)
+            WHERE is_dead = 0;
+        CREATE INDEX delivery_lanes ON webhook_deliveries (webhook_id, lane, sequence, event_id)
+            WHERE is_dead = 0;
+        CREATE INDEX dead_letters ON webhook_deliveries (webhook_id, time, event_id)
+            WHERE is_dead = 1;
+        CREATE INDEX old_deliveries ON webhook_deliveries (give_up_time);
+        CREATE INDEX deliveries_by_task ON webhook_deliveries (task_id);
+        CREATE TABLE quota_warnings (
+            tenant_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            renew_time INTEGER NOT NULL,
+            PRIMARY KEY (tenant_id, kind, user_id, renew_time)
+        );
+        CREATE INDEX old_quota_warnings ON quota_warnings (renew_time);
+        """,
+        is_additive=True,
+    ),
+    # Who did what: nothing is changed in it, and only what is too old is removed.
+    Migration(
+        script="""
+        CREATE TABLE audit (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            tenant_id TEXT NOT NULL,
+            time INTEGER NOT NULL,
+            actor TEXT NOT NULL,
+            user_id TEXT NOT NULL,
+            action TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            request_id TEXT NOT NULL
+        );
+        CREATE INDEX audit_by_tenant ON audit (tenant_id, number);
+        CREATE INDEX audit_by_time ON audit (time);
+        CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+        """,
+        is_additive=True,
+    ),
 )
 
 

@@ -11,8 +11,10 @@ import structlog
 from services.task.access.store import SqlCredentials
 from services.task.jobs import Jobs
 from services.task.journal import leases
+from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Database
 from services.task.journal.journal import SqlJournal
+from services.task.journal.webhooks import SqlWebhooks
 from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
 from services.task.sqlite.database import opened
@@ -37,6 +39,8 @@ async def sqlite_storage(
         journal = SqlJournal(database, clock, jobs)
         yield Storage(
             journal=journal,
+            webhooks=SqlWebhooks(database),
+            audit=SqlAuditLog(database),
             notifier=notifier,
             credentials=SqlCredentials(database, clock),
             probe=database.probe,

@@ -14,11 +14,14 @@ import pytest
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.audit import Action, AuditFilter, AuditLog, deed
 from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.jobs import Jobs
+from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Database, Transaction, Work
 from services.task.journal.journal import SqlJournal
 from services.task.journal.rows import Row, SqlValue, places, task_to_row, to_micros
+from services.task.journal.webhooks import SqlWebhooks
 from services.task.ports import Journal, Replica, TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
@@ -26,6 +29,8 @@ from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.database import opened as sqlite_opened
 from services.task.tasks import Failure, TaskState, refused
 from services.task.usage import Budget, Grouping, Period, Position, UsageFilter
+from services.task.webhooks.ports import WebhookStore
+from services.task.webhooks.webhook import Failed, StoredKey, Webhook
 from tests.support.journal import (
     GRACE,
     NOW,
@@ -153,6 +158,18 @@ async def fill(transaction: Transaction) -> None:
         " output_tokens, estimated_tokens, characters, recognized_ms, cost_micros)"
         f" {NUMBERS} SELECT 'task_' || number, 'u' || (number % 50), number / 50, 'USD',"
         " 1, 1, 1, 1, 1, 1, 1 FROM numbers",
+        "webhooks (webhook_id, tenant_id, url, description, event_types, create_time)"
+        f" {NUMBERS} SELECT 'w' || number, 't' || number, '', '', '', 1 FROM numbers",
+        "webhook_keys (key_id, webhook_id, secret, create_time)"
+        f" {NUMBERS} SELECT 'k' || number, 'w' || number, '', 1 FROM numbers",
+        "webhook_deliveries (webhook_id, event_id, event_type, lane, task_id, sequence, content,"
+        " time, next_time, give_up_time, is_dead)"
+        f" {NUMBERS} SELECT 'w' || (number % 100), 'e' || number, 'task.ended', 'task_' || number,"
+        f" 'task_' || number, 1, '', 1, {2**52}, {2**52}, number % 2 FROM numbers",
+        "quota_warnings (tenant_id, kind, user_id, renew_time)"
+        f" {NUMBERS} SELECT 'default', 'k', 'u' || number, {2**60} FROM numbers",
+        "audit (tenant_id, time, actor, user_id, action, subject, request_id)"
+        f" {NUMBERS} SELECT 't' || (number % 100), {2**52}, '', '', '', '', '' FROM numbers",
     ):
         await transaction.execute(f"INSERT INTO {insert}")
 
@@ -231,6 +248,42 @@ async def use_usage(journal: Journal) -> None:
                 await journal.usage(wanted, after=after, size=2)
 
 
+async def use_webhooks(webhooks: WebhookStore, journal: Journal) -> None:
+    """Call every method of a store of webhooks."""
+    webhook = Webhook(webhook_id="own", tenant_id="default", url="", create_time=NOW)
+    keys = [StoredKey(key_id=name, secret=b"", create_time=NOW) for name in ("one", "other")]
+    done = deed(Action.WEBHOOK_ADDED, "own")
+    await webhooks.add(webhook, keys[0], done)
+    await webhooks.add_key("default", "own", keys[1], until=NOW, deed=done)
+    await webhooks.of_tenant("default")
+    known = (await journal.add(task(TASKS + 4), None, UNLIMITED)).task_id
+    await put_on_air(journal, known)
+    await end(journal, known)
+    assert await webhooks.due("replica") == ["own"]
+    _, [first] = await webhooks.take("own", "replica", limit=10) or (None, [])
+    failed = Failed(delivery=first, failure="it failed", pause=timedelta(days=2))
+    assert await webhooks.settle("replica", delivered=[], failed=[failed]) == [failed]
+    _, [second] = await webhooks.take("own", "replica", limit=10) or (None, [])
+    postponed = Failed(delivery=second, failure="it failed", pause=timedelta(0))
+    await webhooks.settle("replica", delivered=[], failed=[postponed])
+    for after in (None, Position(time=NOW - timedelta(days=1), key="")):
+        assert await webhooks.dead_letters("default", "own", after=after, size=2)
+    await webhooks.replay("default", "own", [first.event_id], done)
+    await webhooks.replay("default", "own", [], done)
+    _, [first] = await webhooks.take("own", "replica", limit=10) or (None, [])
+    await webhooks.settle("replica", delivered=[first], failed=[])
+    await webhooks.clean()
+    await webhooks.remove("default", "own", done)
+
+
+async def use_audit(audit: AuditLog) -> None:
+    """Call every method of an audit log."""
+    await audit.note(Action.KEY_CREATED, "key")
+    for before in (None, 10):
+        await audit.page(AuditFilter(tenant_id="t1"), before=before, size=10)
+    await audit.forget(before=NOW)
+
+
 async def use_leases(journal: Journal, task_id: str) -> None:
     """Call every method of a journal that is about replicas."""
     for name in ("one", "other"):
@@ -266,11 +319,12 @@ async def open_(kind: str, folder: Path, request: pytest.FixtureRequest) -> Asyn
 
 EXPLAIN = {"sqlite": "EXPLAIN QUERY PLAN", "postgres": "EXPLAIN"}
 # An index of what runs, or is to be looked at, may be read as a whole; replicas are few, and so are
-# the parts of a day's usage, and the users of whom some tasks are removed.
+# the parts of a day's usage, and the users of whom some tasks are removed. Each webhook is looked
+# at for what is due.
 WHOLE_TABLE = {
     "sqlite": r"SCAN (?!\w+ USING .*INDEX (live_tasks|due_tasks|open_turns)"
-    r"|replicas|duties|parts|removed)",
-    "postgres": r"Seq Scan on (?!replicas|duties)",
+    r"|replicas|duties|parts|removed|webhooks|CONSTANT)",
+    "postgres": r"Seq Scan on (?!replicas|duties|webhooks )",
 }
 
 
@@ -286,7 +340,10 @@ async def test_no_statement_reads_a_whole_table(
         await database.transact(fill)
         await database.transact(analyze)
         recording = RecordingDatabase(database)
-        await use(SqlJournal(recording, clock, jobs))
+        journal = SqlJournal(recording, clock, jobs)
+        await use(journal)
+        await use_webhooks(SqlWebhooks(recording), journal)
+        await use_audit(SqlAuditLog(recording))
         assert len(recording.seen) > 30
         plans = {
             sql: await database.transact(partial(explain, sql, parameters))

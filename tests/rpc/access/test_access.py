@@ -10,9 +10,12 @@ from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
+from digitalhuman.audit.v1 import audit_pb2
+from digitalhuman.audit.v1.audit_pb2_grpc import AuditServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.caller import Caller, to_metadata
+from services.runtime.channel import connected
 from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from tests.support.task import ManualClock
@@ -181,3 +184,28 @@ async def test_a_ticket_is_bound_to_one_task(access: AccessServiceStub) -> None:
         await access.BindTicket(
             pb.BindTicketRequest(ticket_id=ticket_id, task_id="task_2"), metadata=ACME
         )
+
+
+async def test_what_is_done_to_keys_and_tickets_is_audited(
+    access: AccessServiceStub, address: str
+) -> None:
+    metadata = to_metadata(Caller(tenant_id="acme", actor="root"))
+    made = await new_key(access, metadata)
+    for _ in range(2):
+        # The second time, nothing is done.
+        request = pb.RevokeApiKeyRequest(key_id=made.key.key_id)
+        await access.RevokeApiKey(request, metadata=metadata)
+    ticket = await new_ticket(access, metadata, user_id="ann")
+    async with connected(address) as channel:
+        stub = AuditServiceStub(channel)
+        listed = await stub.ListAuditEntries(audit_pb2.ListAuditEntriesRequest(), metadata=metadata)
+        theirs = await stub.ListAuditEntries(audit_pb2.ListAuditEntriesRequest(), metadata=RIVAL)
+    assert [(each.action, each.actor) for each in listed.entries] == [
+        ("ticket.created", "root"),
+        ("key.revoked", "root"),
+        ("key.created", "root"),
+    ]
+    assert {each.subject for each in listed.entries[1:]} == {made.key.key_id}
+    for secret in (made.secret, ticket.secret):
+        assert secret not in str(listed)
+    assert not theirs.entries

@@ -1,0 +1,18 @@
+"""Who may see and manage what belongs to a tenant as a whole, and to none of its users."""
+
+from services.runtime.caller import current_caller
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
+
+
+def whole_tenant() -> str:
+    """Return the tenant of the current caller.
+
+    Raises ServiceError with PERMISSION_DENIED for a caller who is limited to a user.
+    """
+    caller = current_caller()
+    if caller.user_id:
+        raise ServiceError(
+            Reason.PERMISSION_DENIED, "The caller is limited to what belongs to one user."
+        )
+    return caller.tenant_id
