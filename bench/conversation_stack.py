@@ -162,6 +162,7 @@ async def running_stack(shape: Shape) -> AsyncIterator[Stack]:
                 "TASK_AVATAR_TARGET": targets["avatar"],
                 "TASK_DATABASE": f"{folder}/tasks.sqlite3",
                 "TASK_MAX_RUNNING": "1000",
+                "TASK_LONGEST_DURATION_S": "86400",
                 "TASK_MAX_DURATION_S": "86400",
                 "TASK_MAX_IDLE_DURATION_S": "86400",
             },

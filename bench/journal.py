@@ -77,6 +77,7 @@ async def _task_service(database: str) -> AsyncIterator[tuple[str, psutil.Proces
             "TASK_AVATAR_TARGET": f"127.0.0.1:{avatar_port}",
             "TASK_DATABASE": database,
             "TASK_MAX_RUNNING": "100000",
+            "TASK_LONGEST_DURATION_S": "86400",
             "TASK_MAX_DURATION_S": "86400",
             "TASK_MAX_IDLE_DURATION_S": "86400",
         },

@@ -85,7 +85,7 @@ class Backend:
     async def _order(self, account: Account) -> Task:
         if self._running >= self._max_running:
             raise ServiceError(
-                Reason.QUOTA_EXCEEDED,
+                Reason.CAPACITY_EXCEEDED,
                 "No more tasks are allowed.",
                 retry_after_s=self._returns.next_s(soonest_s=SHORTEST_WAIT_S),
             )

@@ -8,6 +8,7 @@ from statistics import NormalDist
 from bench.scale_simulation import Simulation
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.admission import Admission
+from services.avatar.vendor.fair_limits import FairRateLimits
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimitedError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -46,7 +47,9 @@ class Account:
         self._simulation = simulation
         self._places = capacity
         self._start = start
-        self._limits = ProcessRateLimits(clock=simulation.now, sleep=simulation.sleep)
+        self._limits = FairRateLimits(
+            ProcessRateLimits(clock=simulation.now, sleep=simulation.sleep)
+        )
         self._admission = Admission(clock=simulation.now, uniform=simulation.dice.uniform)
         self._avatars: set[Avatar] = set()
 

@@ -1,10 +1,11 @@
-"""Simulated time: coroutines, the product's own among them, that wait on SimPy's clock."""
+"""Simulated time: coroutines, the product's own among them, on a loop whose clock jumps."""
 
+import asyncio
 import random
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from typing import Any
 
-import simpy
+from tests.support.virtual_time import VirtualTimeLoop
 
 
 class Simulation:
@@ -12,60 +13,58 @@ class Simulation:
 
     def __init__(self, *, seed: int) -> None:
         self.dice = random.Random(seed)
-        self._environment = simpy.Environment()
+        self._loop = VirtualTimeLoop()
+        self._running: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
         """Return the seconds since the run began."""
-        return float(self._environment.now)
+        return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        await _Occurrence(self._environment.timeout(seconds))
+        await asyncio.sleep(seconds)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside all others; it may wait for simulated time and nothing else."""
-        self._environment.process(_steps(work))
+        self._running.add(self._loop.create_task(work))
 
     def signal(self) -> "Signal":
         """Return something that happens once."""
-        return Signal(self._environment)
+        return Signal()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine and everything that it begins, until nothing is left to happen."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._until_over(work))
+
+    async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         self.begin(work)
-        self._environment.run()
+        while self._running:
+            over, _ = await asyncio.wait(self._running)
+            self._running -= over
+            for each in over:
+                each.result()
 
 
 class Signal:
     """Happens once, for all who wait."""
 
-    def __init__(self, environment: simpy.Environment) -> None:
-        self._environment = environment
-        self._event = environment.event()
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
 
     def give(self) -> None:
         """Let it happen."""
-        self._event.succeed()
+        self._event.set()
 
     async def wait(self) -> None:
         """Wait for it."""
-        await _Occurrence(self._event)
+        await self._event.wait()
 
     async def wait_for(self, seconds: float) -> bool:
         """Wait at most so long, and return whether it has happened."""
-        await _Occurrence(self._event | self._environment.timeout(seconds))
-        return self._event.triggered
-
-
-class _Occurrence:
-    """A SimPy event that a coroutine can await."""
-
-    def __init__(self, event: simpy.Event) -> None:
-        self._event = event
-
-    def __await__(self) -> Generator[simpy.Event, Any, Any]:
-        return (yield self._event)
-
-
-def _steps(work: Coroutine[Any, Any, None]) -> Generator[simpy.Event, Any, None]:
-    yield from work.__await__()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        return True

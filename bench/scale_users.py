@@ -7,6 +7,7 @@ from bench.scale_backend import Backend, Task
 from bench.scale_simulation import Simulation
 from bench.scale_visits import Visit
 from gateway.contract.problems import problem_response
+from services.runtime.caller import acting_for, of_tenant
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import RULES, Reason
 
@@ -52,7 +53,8 @@ class Users:
             await self._simulation.sleep(visit.at - self._simulation.now())
             experience = Experience(visit=visit)
             self.experiences.append(experience)
-            self._simulation.begin(self._visit(experience))
+            with acting_for(of_tenant(visit.tenant)):
+                self._simulation.begin(self._visit(experience))
 
     async def _visit(self, experience: Experience) -> None:
         dice = self._simulation.dice

@@ -52,7 +52,7 @@ class Task(JsonModel):
     stop_time: Instant | None = None
     stop_reason: str | None = Field(
         default=None,
-        description="REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.",
+        description="REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED, BUDGET or QUOTA.",
     )
     failure: Failure | None = None
     usage: Usage | None = None

@@ -14,9 +14,10 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from gateway.contract.problems import refused
-from gateway.decoding.fair_slots import FairSlots
 from gateway.decoding.refusal import Fault
+from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
+from services.runtime.fair_slots import FairSlots
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason
 
@@ -71,7 +72,9 @@ class Decoder:
         await self._running()
 
     async def decode(self, source: BinaryIO, media_type: str, *, caller: str = "") -> bytes:
-        """Return PCM of 16 kHz, mono, signed 16-bit little-endian; callers are served in turn.
+        """Return PCM of 16 kHz, mono, signed 16-bit little-endian.
+
+        Tenants are served in turn, and so are the callers of a tenant.
 
         Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED or
         AUDIO_TOO_LONG.
@@ -81,7 +84,7 @@ class Decoder:
         if size == 0:
             raise _invalid("not_empty", "is empty")
         job = _job(media_type, size, self._limits)
-        async with self._slots.place(caller):
+        async with self._slots.place(current_caller().tenant_id, caller):
             with TemporaryFile() as file:
                 recording = await asyncio.to_thread(_descriptor, source, file)
                 return await self._ask(recording, job)

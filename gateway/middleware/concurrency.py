@@ -26,11 +26,14 @@ class Concurrency:
 
     @contextmanager
     def place(self, caller: str) -> Iterator[None]:
-        """Hold a place for the block; raises ServiceError RATE_LIMITED when there is none."""
+        """Hold a place for the block.
+
+        Raises ServiceError when there is none: RATE_LIMITED for the caller, or CAPACITY_EXCEEDED.
+        """
         if self._held[caller] >= self.ceiling.per_caller:
-            raise _full("One caller has too much going on at once.")
+            raise _full(Reason.RATE_LIMITED, "One caller has too much going on at once.")
         if self._held.total() >= self.ceiling.total:
-            raise _full("Too much goes on at once.")
+            raise _full(Reason.CAPACITY_EXCEEDED, "Too much goes on at once.")
         self._held[caller] += 1
         try:
             yield
@@ -40,5 +43,5 @@ class Concurrency:
                 del self._held[caller]
 
 
-def _full(message: str) -> ServiceError:
-    return ServiceError(Reason.RATE_LIMITED, message, retry_after_s=1)
+def _full(reason: Reason, message: str) -> ServiceError:
+    return ServiceError(reason, message, retry_after_s=1)

@@ -76,6 +76,7 @@ class TalkRoutes:
                 Reason.AUDIO_FORMAT_UNSUPPORTED,
                 Reason.AUDIO_TOO_LONG,
                 Reason.NO_SPEECH,
+                Reason.TALK_RATE_EXCEEDED,
                 Reason.RECOGNITION_UNAVAILABLE,
                 Reason.CHAT_UNAVAILABLE,
             ),

@@ -72,6 +72,7 @@ class TaskRoutes:
                     Reason.STREAM_IN_USE,
                     Reason.REQUEST_ID_REUSED,
                     Reason.DIGITAL_HUMAN_NOT_FOUND,
+                    Reason.CAPACITY_EXCEEDED,
                     Reason.QUOTA_EXCEEDED,
                     Reason.BUDGET_EXCEEDED,
                     Reason.AVATAR_CAPACITY_EXCEEDED,

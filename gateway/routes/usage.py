@@ -25,11 +25,11 @@ from gateway.contract.usage import (
     from_usage_row,
     to_csv,
 )
+from services.runtime.limits import LONGEST_REPORT_DAYS
 from services.runtime.reasons import Reason
 
 GROUPINGS = {"user": pb.USAGE_GROUPING_USER, "task": pb.USAGE_GROUPING_TASK}
 LARGEST_PAGE = 1000
-LONGEST_DAYS = 3660
 LAST_DAY = date.max - timedelta(days=1)
 
 
@@ -158,9 +158,11 @@ def _days(first: date | None, last: date | None) -> tuple[date, date]:
         else:
             field, description = "to", "must not be before `from`"
         raise refused(Reason.INVALID_REQUEST, field, "date.order", description)
-    if (end - start).days >= LONGEST_DAYS:
+    if (end - start).days >= LONGEST_REPORT_DAYS:
         field = "from" if last is None else "to"
-        description = f"must make a report of at most {LONGEST_DAYS} days, both ends included"
+        description = (
+            f"must make a report of at most {LONGEST_REPORT_DAYS} days, both ends included"
+        )
         raise refused(Reason.INVALID_REQUEST, field, "date.window", description)
     return start, end
 

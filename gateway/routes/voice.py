@@ -47,6 +47,7 @@ class VoiceRoutes:
                     Reason.MEDIA_TYPE_UNSUPPORTED,
                     Reason.PAYLOAD_TOO_LARGE,
                     Reason.VOICE_NOT_FOUND,
+                    Reason.TALK_RATE_EXCEEDED,
                     Reason.SYNTHESIS_UNAVAILABLE,
                 ),
             },

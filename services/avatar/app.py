@@ -23,6 +23,7 @@ from services.avatar.vendor.api import CloudApi
 from services.avatar.vendor.callback import CallbackVerifier
 from services.avatar.vendor.client import CallPatience, cloud_client
 from services.avatar.vendor.drives import VendorDrives
+from services.avatar.vendor.fair_limits import FairRateLimits
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimits
 from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
@@ -64,7 +65,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             cloud_client(
                 settings.resolved_cloud_url,
                 credentials=settings.credentials,
-                limits=limits,
+                limits=FairRateLimits(limits),
                 patience=CallPatience(),
                 proxy=_proxy_of(settings)(settings.resolved_cloud_url),
             )

@@ -6,6 +6,7 @@ from services.runtime.advertising import advertised_address
 from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
 from services.runtime.settings import load
+from services.runtime.tenants import read_tenants
 from services.speech.app import open_providers, running, serving_options
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError
@@ -38,6 +39,7 @@ async def main() -> None:
     address = advertised_address(
         settings.advertised_address, host=settings.host, port=settings.port, prefix="SPEECH"
     )
+    tenants = read_tenants(settings.tenants_file)
     profiles = choose_profiles(settings)
     personas = read_personas(settings, profiles)
     async with (
@@ -48,6 +50,7 @@ async def main() -> None:
             personas=personas,
             task_target=settings.task_target,
             avatar_target=settings.avatar_target,
+            tenants=tenants,
             address=address,
             drain_s=settings.drain_s,
         ),

@@ -10,6 +10,7 @@ from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.replicas import replicas
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.tenants import NO_QUOTAS, Tenants
 from services.speech.chinese_words import load_dictionary
 from services.speech.conversation.abandoned import cutting_off
 from services.speech.conversation.clients import noting_clients
@@ -21,6 +22,7 @@ from services.speech.conversation.registry import (
     open_conversations,
 )
 from services.speech.conversation.stream_factory import StreamFactory
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages, StagesOf
 from services.speech.dialogue.call import NOTHING_KNOWN, in_call
@@ -109,6 +111,7 @@ async def running(
     personas: Personas,
     task_target: str,
     avatar_target: str,
+    tenants: Tenants = NO_QUOTAS,
     address: str = "",
     drain_s: float = DRAIN_S,
     task_check_s: float = TASK_CHECK_S,
@@ -130,12 +133,14 @@ async def running(
             service_token=options.service_token,
             start_s=task_start_s,
         )
+        talk_rate = TalkRate(tenants)
         conversations = await enter(
             open_conversations(
                 stages=stages,
                 records=records,
                 replica=replica,
                 cut_off=cutting_off(avatars, service_token=options.service_token),
+                talk_rate=talk_rate,
                 task_check_s=task_check_s,
             )
         )
@@ -155,6 +160,7 @@ async def running(
             recognizer=providers.default.recognizer,
             synthesizer=providers.default.synthesizer,
             longest_utterance_s=providers.listening.rules.longest_s,
+            talk_rate=talk_rate,
         )
         up = await enter(
             serving(

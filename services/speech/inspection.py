@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from services.runtime.check import Finding, Verdict, settings_problems
 from services.runtime.settings import SettingsError, load
+from services.runtime.tenants import read_tenants
 from services.speech.embedded.library import LibrarySettings
 from services.speech.personas.catalogue import load_personas
 from services.speech.personas.format import PersonaError
@@ -24,9 +25,10 @@ _PERSONA_REMEDY = "Fix the file; docs/personas.md describes the format."
 async def inspect() -> Sequence[Finding]:
     """Check the settings' choices and the personas, and ask each vendor once.
 
-    Raises SettingsError when the settings, or the file of providers, cannot be read.
+    Raises SettingsError when the settings, or the files of providers or tenants, cannot be read.
     """
     settings = load(SpeechSettings)
+    read_tenants(settings.tenants_file)
     profiles = choose_profiles(settings)
     return [
         *_choices(settings, profiles),

@@ -1,6 +1,7 @@
 """The speech service's contract on top of its conversations and stages."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias, TypeVar, assert_never
 
@@ -9,6 +10,7 @@ import grpc
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
 from services.runtime.errors import invalid, refused
+from services.runtime.flow import in_flow
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.reasons import Reason
@@ -17,6 +19,7 @@ from services.speech.conversation.event_log import Item, ProducedAudio
 from services.speech.conversation.events import SentenceStarted
 from services.speech.conversation.sentences import sentences
 from services.speech.conversation.stream_factory import StreamFactory
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.wire import to_sentence, to_transcript
 from services.speech.listening.wire import check_input_format, check_pcm
 from services.speech.personas.catalogue import Personas
@@ -61,33 +64,22 @@ class SpeechServicer(SpeechServiceServicer):
         recognizer: Recognizer,
         synthesizer: Synthesizer,
         longest_utterance_s: float,
+        talk_rate: TalkRate,
     ) -> None:
         self._streams = streams
         self._personas = personas
         self._recognizer = recognizer
         self._synthesizer = synthesizer
         self._longest_utterance_s = longest_utterance_s
+        self._talk_rate = talk_rate
 
     async def Converse(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
     ) -> None:
-        """Hold a conversation; this coroutine is the stream's only writer."""
+        """Hold a conversation."""
         setup = (await take_setup(requests)).setup
-        async with self._streams.opened(setup) as stream:
-            await context.write(pb.ConverseResponse(ready=stream.ready))
-            reading = asyncio.create_task(stream.read(after_setup(requests)))
-            try:
-                for event in stream.backlog:
-                    await context.write(pb.ConverseResponse(event=event))
-                async with closing(stream.listener.items()) as items:
-                    async for item in items:
-                        await context.write(_to_response(item))
-            except asyncio.CancelledError:
-                stream.cancel()
-                raise
-            finally:
-                reading.cancel()
-                await asyncio.wait({reading})
+        with in_flow(setup.task_id or uuid.uuid4().hex):
+            await self._converse(setup, requests, context)
 
     async def Transcribe(  # type: ignore[override]  # the coroutine form
         self, requests: AsyncIterator[pb.TranscribeRequest], context: Context
@@ -96,6 +88,7 @@ class SpeechServicer(SpeechServiceServicer):
         setup = (await take_setup(requests)).setup
         check_input_format(setup.format, "setup.format")
         self._check_language(setup.language_code)
+        self._talk_rate.take()
         hypotheses = self._recognizer.transcribe(
             self._audio(after_setup(requests)),
             RecognitionRequest(language_codes=(setup.language_code,)),
@@ -116,6 +109,7 @@ class SpeechServicer(SpeechServiceServicer):
         voice = choose_voice(
             self._synthesizer.voices, request.language_code, wanted=request.voice_id
         )
+        self._talk_rate.take()
         voicing = Voicing(
             synthesizer=self._synthesizer,
             request=SpeechRequest(voice_id=voice.voice_id, language_code=request.language_code),
@@ -147,6 +141,29 @@ class SpeechServicer(SpeechServiceServicer):
         return pb.ListVoicesResponse(
             voices=[to_voice(voice) for voice in page], next_page_token=next_page_token
         )
+
+    async def _converse(
+        self,
+        setup: pb.ConverseSetup,
+        requests: AsyncIterator[pb.ConverseRequest],
+        context: Context,
+    ) -> None:
+        """Hold a conversation; this coroutine is the stream's only writer."""
+        async with self._streams.opened(setup) as stream:
+            await context.write(pb.ConverseResponse(ready=stream.ready))
+            reading = asyncio.create_task(stream.read(after_setup(requests)))
+            try:
+                for event in stream.backlog:
+                    await context.write(pb.ConverseResponse(event=event))
+                async with closing(stream.listener.items()) as items:
+                    async for item in items:
+                        await context.write(_to_response(item))
+            except asyncio.CancelledError:
+                stream.cancel()
+                raise
+            finally:
+                reading.cancel()
+                await asyncio.wait({reading})
 
     def _check_language(self, language_code: str) -> None:
         """Refuse a language that no persona speaks."""

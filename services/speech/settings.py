@@ -223,6 +223,11 @@ class SpeechSettings(ProcessSettings):
         description="file of providers and profiles; default: providers.toml beside .env, if there"
         " is one. With it SPEECH_RECOGNIZER, SPEECH_CHAT and SPEECH_SYNTHESIZER must be unset",
     )
+    tenants_file: Path | None = Field(
+        None,
+        validation_alias="TENANTS_FILE",
+        description="file of what each tenant may use; default: no quotas",
+    )
     default_persona: Name = Field(
         "concierge", description="persona of conversations that name none"
     )

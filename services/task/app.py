@@ -17,6 +17,7 @@ from digitalhuman.webhooks.v1 import webhooks_pb2
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.runtime.clock import SteadyClock, log_jumps
 from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.tenants import Tenants, read_tenants
 from services.task.access.servicer import AccessServicer
 from services.task.audit_servicer import AuditServicer
 from services.task.delivery import delivery
@@ -59,8 +60,10 @@ async def running(
 ) -> AsyncIterator[Serving]:
     """Serve tasks while the block is open; what an earlier process left behind is fixed first.
 
-    Raises DatabaseError, or OSError when the address is taken.
+    Raises DatabaseError, SettingsError for a faulty file of tenants, or OSError when the address is
+    taken.
     """
+    tenants = read_tenants(settings.tenants_file)
     steady = steady or SteadyClock()
     clock = _clock(steady)
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
@@ -86,7 +89,7 @@ async def running(
             notifier=storage.notifier,
             jobs=jobs,
         )
-        quota = _quota(settings)
+        quota = _quota(settings, tenants)
         lifecycle = LifeCycle(
             journal=journal,
             state_machine=state_machine,
@@ -115,6 +118,7 @@ async def running(
             journal=journal,
             end=lifecycle.end,
             budget=quota.budget,
+            tenants=tenants,
             clock=clock,
         )
         presence = Presence(journal, clock)
@@ -124,6 +128,7 @@ async def running(
             notifier=storage.notifier,
             clock=clock,
             durations=_durations(settings),
+            tenants=tenants,
             presence=presence,
             ends=ends,
             reconciler=reconciler,
@@ -172,11 +177,12 @@ def _pace(settings: TaskSettings) -> Pace:
     )
 
 
-def _quota(settings: TaskSettings) -> Quota:
+def _quota(settings: TaskSettings, tenants: Tenants) -> Quota:
     return Quota(
         running=settings.max_running,
         running_per_user=settings.max_running_per_user,
         budget=_budget(settings),
+        tenants=tenants,
     )
 
 
@@ -201,8 +207,9 @@ def _days(number: int) -> timedelta | None:
 
 def _durations(settings: TaskSettings) -> Durations:
     return Durations(
-        longest=timedelta(seconds=settings.max_duration_s),
-        longest_idle=timedelta(seconds=settings.max_idle_duration_s),
+        usual=timedelta(seconds=settings.max_duration_s),
+        usual_idle=timedelta(seconds=settings.max_idle_duration_s),
+        longest=timedelta(seconds=settings.longest_duration_s),
     )
 
 

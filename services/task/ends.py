@@ -1,6 +1,7 @@
-"""Ends tasks whose clients are gone, and tasks whose users have used up their budgets."""
+"""Ends tasks whose clients are gone, and those whose users or tenants have used up their own."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,10 +10,11 @@ import structlog
 
 from services.runtime.caller import acting_for, of_tenant
 from services.runtime.errors import ServiceError
+from services.runtime.tenants import NO_QUOTAS, Tenants
 from services.task.findings import Action, Finding, about
 from services.task.ports import Journal
 from services.task.tasks import Clock, StopReason, Task, left, stopping
-from services.task.usage import Budget, Overspent
+from services.task.usage import Budget, Overspent, Period, Window
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +40,14 @@ class Ends:
         journal: Journal,
         end: Callable[[str, Callable[[Task], Task]], Awaitable[tuple[Task, Task]]],
         budget: Budget | None,
+        tenants: Tenants = NO_QUOTAS,
         clock: Clock,
     ) -> None:
         self._replica_id = replica_id
         self._journal = journal
         self._end_if = end
         self._budget = budget
+        self._tenants = tenants
         self._clock = clock
         self._noted_since = clock()
 
@@ -84,6 +88,10 @@ class Ends:
                 )
                 for each in await self._overspent()
             ),
+            *(
+                about(task, Action.STOP_TASK, f"its tenant has used {used_up}")
+                for task, used_up in await self._over_quota()
+            ),
         ]
 
     async def carry_out(self) -> None:
@@ -92,6 +100,8 @@ class Ends:
             await self._end(task, partial(left, now=self._clock(), noted_since=self._noted_since))
         for each in await self._overspent():
             await self._end(each.task, partial(stopping, reason=StopReason.BUDGET))
+        for task, _ in await self._over_quota():
+            await self._end(task, partial(stopping, reason=StopReason.QUOTA))
 
     async def _absent(self) -> Sequence[Task]:
         return await self._journal.absent(noted_since=self._noted_since)
@@ -105,6 +115,23 @@ class Ends:
             for window in self._budget.period.between(now - LONGEST, now)
             for each in await self._journal.overspent(self._budget, window)
         ]
+
+    async def _over_quota(self) -> Sequence[tuple[Task, str]]:
+        """Return the tasks whose tenants have used up the day of the task, and what of it."""
+        if not self._tenants.are_daily:
+            return ()
+        by_day: defaultdict[Window, list[Task]] = defaultdict(list)
+        for task in await self._journal.live():
+            if self._tenants.quota_of(task.tenant_id).is_daily:
+                by_day[Period.DAY.around(task.create_time)].append(task)
+        found = []
+        for day, tasks in by_day.items():
+            spent = await self._journal.spending({task.tenant_id for task in tasks}, day)
+            for task in tasks:
+                quota = self._tenants.quota_of(task.tenant_id)
+                if used_up := spent[task.tenant_id].used_up(quota):
+                    found.append((task, used_up))
+        return found
 
     async def _end(self, task: Task, change: Callable[[Task], Task]) -> None:
         with acting_for(of_tenant(task.tenant_id)):

@@ -126,7 +126,7 @@ class LifeCycle:
         try:
             known = await self._state_machine.create(task, request, self._quota, call_facts)
         except ServiceError as error:
-            if error.reason is Reason.QUOTA_EXCEEDED and error.retry_after_s is None:
+            if error.reason is Reason.CAPACITY_EXCEEDED:
                 error.retry_after_s = self._returns.next_s(soonest_s=SHORTEST_WAIT_S)
             raise
         if known.task_id == task.task_id:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from services.runtime.caller import DEFAULT_TENANT, Caller
+from services.runtime.tenants import NO_QUOTAS, Tenants
 from services.task.audit import AuditLog, Deed
 from services.task.conversation import (
     Conversation,
@@ -18,7 +19,15 @@ from services.task.conversation import (
 )
 from services.task.credentials import Credentials
 from services.task.tasks import Task, TaskState
-from services.task.usage import Budget, Overspent, Position, UsageFilter, UsageRow, Window
+from services.task.usage import (
+    Budget,
+    Overspent,
+    Position,
+    Spending,
+    UsageFilter,
+    UsageRow,
+    Window,
+)
 from services.task.webhooks.ports import WebhookStore
 
 REQUEST_LIFE = timedelta(hours=24)
@@ -84,11 +93,15 @@ LONGEST_WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many tasks may be live at once, in total and per named user, and what they may cost."""
+    """How many tasks may be live at once, in total and per named user, and what they may cost.
+
+    `tenants` says the same of each tenant.
+    """
 
     running: int
     running_per_user: int
     budget: Budget | None = None
+    tenants: Tenants = NO_QUOTAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +198,7 @@ class Journal(Protocol):
         A task that is recorded already is returned as it is now. A new one is recorded under its
         `first_lease`, which the replica holds, and with what is left of its user's budget;
         `call_facts` is what is known of its call, encoded. Raises ServiceError: REQUEST_ID_REUSED,
-        QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
+        CAPACITY_EXCEEDED, QUOTA_EXCEEDED, BUDGET_EXCEEDED, STREAM_IN_USE.
         """
 
     async def find_created(self, request: Request | None) -> Task:
@@ -374,6 +387,9 @@ class Journal(Protocol):
 
     async def overspent(self, budget: Budget, window: Window) -> Sequence[Overspent]:
         """Return the live tasks of a period, of all tenants, whose users are over their budgets."""
+
+    async def spending(self, tenant_ids: Collection[str], day: Window) -> Mapping[str, Spending]:
+        """Return what each of some tenants has used of a day."""
 
     async def forget_requests(self) -> None:
         """Delete the requests that are too old to be repeated."""

@@ -14,6 +14,7 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceServicer
 from services.runtime.caller import acting_for, current_caller, of_tenant
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.tenants import Tenants
 from services.runtime.wire import to_duration
 from services.task import facts_wire, pages, usage_wire, wire
 from services.task.ends import Ends
@@ -33,10 +34,11 @@ DEFAULT_USAGE_PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long a task may last unless its creator says."""
+    """How long a task lasts and idles unless its creator says, and at most if the creator does."""
 
+    usual: timedelta
+    usual_idle: timedelta
     longest: timedelta
-    longest_idle: timedelta
 
 
 class TaskServicer(TaskServiceServicer):
@@ -50,6 +52,7 @@ class TaskServicer(TaskServiceServicer):
         notifier: Notifier,
         clock: Clock,
         durations: Durations,
+        tenants: Tenants,
         presence: Presence,
         ends: Ends,
         reconciler: Reconciler,
@@ -60,6 +63,7 @@ class TaskServicer(TaskServiceServicer):
         self._notifier = notifier
         self._clock = clock
         self._durations = durations
+        self._tenants = tenants
         self._presence = presence
         self._ends = ends
         self._reconciler = reconciler
@@ -69,12 +73,14 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.CreateTaskRequest, context: Context
     ) -> pb.CreateTaskResponse:
         """Create a task and order its avatar."""
+        longest = self._longest()
+        wire.check_durations(request, longest)
         await facts_wire.check_history(request.facts, self._journal)
         task, is_replayed = await self._lifecycle.create(
             wire.from_create_request(
                 request,
-                max_duration=self._durations.longest,
-                max_idle_duration=self._durations.longest_idle,
+                max_duration=min(self._durations.usual, longest),
+                max_idle_duration=self._durations.usual_idle,
                 now=self._clock(),
             ),
             wire.from_request_id(request),
@@ -291,6 +297,13 @@ class TaskServicer(TaskServiceServicer):
     async def _settle(self) -> None:
         await self._ends.carry_out()
         await self._reconciler.settle()
+
+    def _longest(self) -> timedelta:
+        """Return how long a task of the current caller's tenant may last."""
+        quota = self._tenants.quota_of(current_caller().tenant_id)
+        if quota.longest_task_s is None:
+            return self._durations.longest
+        return min(self._durations.longest, timedelta(seconds=quota.longest_task_s))
 
     def _note(self, task: Task) -> None:
         if task.max_absence is not None:

@@ -1,11 +1,13 @@
 """The settings of the task service, read from TASK_* and PARLEY_* variables."""
 
 from ipaddress import ip_network
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.runtime.limits import LONGEST_TASK_S
 from services.runtime.settings import ProcessSettings
 from services.runtime.values import (
     DatabaseLocation,
@@ -54,14 +56,31 @@ class TaskSettings(ProcessSettings):
     reflection: bool = Field(
         False, validation_alias="PARLEY_REFLECTION", description="whether gRPC reflection is on"
     )
+    longest_duration_s: int = Field(
+        14_400,
+        ge=10,
+        le=LONGEST_TASK_S,
+        description="longest duration, and idle time, that a task may set, 10 to 86400 s",
+    )
     max_duration_s: int = Field(
-        1800, ge=10, le=86400, description="hard limit of tasks that set none, 10 to 86400 s"
+        1800,
+        ge=10,
+        le=LONGEST_TASK_S,
+        description="hard limit of tasks that set none, 10 s to TASK_LONGEST_DURATION_S",
     )
     max_idle_duration_s: int = Field(
-        120, ge=30, le=86400, description="idle time without speech that ends a task, 30 to 86400 s"
+        120,
+        ge=30,
+        le=LONGEST_TASK_S,
+        description="idle time without speech that ends a task, 30 to 86400 s",
     )
     max_running: int = Field(100, ge=1, description="tasks that may run at once")
     max_running_per_user: int = Field(10, ge=1, description="tasks of one user at once")
+    tenants_file: Path | None = Field(
+        None,
+        validation_alias="TENANTS_FILE",
+        description="file of what each tenant may use; default: no quotas",
+    )
     budget_user_seconds: int = Field(
         0, ge=0, description="billable seconds of each named user in a period; 0: no limit"
     )
@@ -107,6 +126,12 @@ class TaskSettings(ProcessSettings):
     sweep_interval_s: float = Field(
         15.0, gt=0, description="seconds between comparisons of the journal with the cloud"
     )
+
+    @model_validator(mode="after")
+    def _check_durations(self) -> Self:
+        if self.max_duration_s > self.longest_duration_s:
+            raise ValueError("TASK_MAX_DURATION_S must be at most TASK_LONGEST_DURATION_S")
+        return self
 
     @field_validator("webhook_networks")
     @classmethod

@@ -65,6 +65,7 @@ class StopReason(StrEnum):
     CLOUD = "CLOUD"
     RECONCILED = "RECONCILED"
     BUDGET = "BUDGET"
+    QUOTA = "QUOTA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

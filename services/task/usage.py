@@ -1,14 +1,15 @@
-"""What tasks cost: budgets of users, and reports on usage.
+"""What tasks cost: budgets of users, days of tenants, and reports on usage.
 
 All of a task counts for the day, in UTC, and the period in which it was created. So sums over
 tasks, days and users agree, and a task that runs past midnight has one budget.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.runtime.tenants import MICROS, TenantQuota
 from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Task
 
@@ -54,6 +55,23 @@ class Budget:
 
     user_seconds: int
     period: Period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What a tenant has used of a day: seconds of tasks, and what providers cost by currency."""
+
+    seconds: int
+    cost_micros: Mapping[str, int]
+
+    def used_up(self, quota: TenantQuota) -> str:
+        """Return what is used up, such as "the 600 minutes of the day"; empty for nothing."""
+        if quota.minutes_per_day is not None and self.seconds >= 60 * quota.minutes_per_day:
+            return f"the {quota.minutes_per_day} minutes of the day"
+        cost = self.cost_micros.get(quota.currency or "", 0)
+        if quota.cost_per_day is not None and cost >= MICROS * quota.cost_per_day:
+            return f"the {quota.cost_per_day:g} {quota.currency} of the day"
+        return ""
 
 
 class Grouping(StrEnum):

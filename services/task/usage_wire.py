@@ -5,22 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import invalid
+from services.runtime.limits import LONGEST_REPORT_DAYS
 from services.runtime.wire import to_duration, to_timestamp
 from services.task import pages
 from services.task.findings import Finding
 from services.task.provider_totals import ProviderTotals
 from services.task.usage import Grouping, Position, UsageFilter, UsageRow, Window
 
-LONGEST_DAYS = 3660
-
 
 def from_usage_request(request: pb.ListUsageRequest) -> UsageFilter:
     """Return which usage a request wants. Raises ServiceError with INVALID_REQUEST."""
     start = request.start_time.ToDatetime(tzinfo=UTC)
     end = request.end_time.ToDatetime(tzinfo=UTC)
-    if not start < end <= start + timedelta(days=LONGEST_DAYS):
+    if not start < end <= start + timedelta(days=LONGEST_REPORT_DAYS):
         raise invalid(
-            "end_time", "timestamp.window", f"must be 1 to {LONGEST_DAYS} days after start_time"
+            "end_time",
+            "timestamp.window",
+            f"must be 1 to {LONGEST_REPORT_DAYS} days after start_time",
         )
     by_task = request.group_by == pb.USAGE_GROUPING_TASK
     return UsageFilter(

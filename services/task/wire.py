@@ -66,6 +66,14 @@ def from_create_request(
     )
 
 
+def check_durations(request: pb.CreateTaskRequest, longest: timedelta) -> None:
+    """Raise ServiceError with INVALID_REQUEST if a task is to last, or to idle, for longer."""
+    for field in ("max_duration", "max_idle_duration"):
+        if _from_whole_seconds(getattr(request, field)) > longest:
+            seconds = f"{longest.total_seconds():g}"
+            raise invalid(field, "duration.longest", f"must be at most {seconds} seconds here")
+
+
 def from_request_id(message: pb.CreateTaskRequest | pb.StopTaskRequest) -> Request | None:
     """Return what makes a call repeatable, or None when it has no request id."""
     if not message.request_id:

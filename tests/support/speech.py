@@ -22,6 +22,7 @@ from services.runtime.reasons import Reason
 from services.runtime.requests import Metadata
 from services.runtime.serving import Serving, ServingOptions, serving
 from services.runtime.streams import after_setup, take_setup
+from services.runtime.tenants import NO_QUOTAS, Tenants
 from services.runtime.wire import to_duration
 from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
@@ -561,6 +562,7 @@ class Script:
     task_start_s: float = 60.0
     drain_s: float = 0.0
     service_token: str | None = None
+    tenants: Tenants = NO_QUOTAS
 
 
 @asynccontextmanager
@@ -624,6 +626,7 @@ async def speech_service(
         ),
         task_target=task_address or neighbours_address,
         avatar_target=neighbours_address,
+        tenants=script.tenants,
         drain_s=script.drain_s,
         task_check_s=script.task_check_s,
         task_start_s=script.task_start_s,

@@ -59,7 +59,7 @@ def test_whoever_comes_back_as_told_finds_room(users: int) -> None:
 @pytest.mark.parametrize(
     ("full", "reason"),
     [
-        (Storm(name="tasks", visits=burst(200), max_running=100), Reason.QUOTA_EXCEEDED),
+        (Storm(name="tasks", visits=burst(200), max_running=100), Reason.CAPACITY_EXCEEDED),
         (Storm(name="avatars", visits=burst(200), capacity=100), Reason.AVATAR_CAPACITY_EXCEEDED),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_rate_below_the_limit_is_never_refused_and_one_above_it_is() -> None:
     assert sum(bool(each.refusals) for each in above.experiences) > 0
 
 
-def test_a_tenant_with_an_account_of_its_own_does_not_feel_the_flood_of_another() -> None:
+def test_a_tenant_does_not_feel_the_flood_of_another() -> None:
     trickle = steady(1, seconds=90, seed=SEED, tenant="trickle")
     flood = burst(1000, at=FLOOD_AT_S, tenant="flood")
 
@@ -145,10 +145,10 @@ def test_a_tenant_with_an_account_of_its_own_does_not_feel_the_flood_of_another(
         )
     )
 
-    assert not any(each.refusals for each in apart.experiences if each.visit.tenant == "trickle")
-    assert _median_s(apart, "trickle") < _median_s(shared, "trickle")
-    assert apart.fairness() > shared.fairness()
-    assert apart.fairness() == pytest.approx(1, abs=0.02)
+    for each in (shared, apart):
+        assert not any(it.refusals for it in each.experiences if it.visit.tenant == "trickle")
+        assert each.fairness() == pytest.approx(1, abs=0.05)
+    assert _median_s(shared, "trickle") == pytest.approx(_median_s(apart, "trickle"), abs=0.5)
 
 
 def test_four_accounts_serve_a_burst_sooner_than_one(burst_of_200: Outcome) -> None:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from services.speech.embedded.worker import open_worker, provider_errors
+from services.runtime.caller import Caller, acting_for
+from services.runtime.flow import in_flow
+from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.ports import ProviderError, Stage
 
 
@@ -37,6 +39,29 @@ async def test_a_call_cancelled_before_its_turn_never_runs() -> None:
         is_first_allowed_to_end.set()
         await asyncio.gather(first, third)
     assert calls == ["third"]
+
+
+async def test_tenants_take_turns_and_so_do_their_conversations() -> None:
+    may_begin = threading.Event()
+    calls: list[tuple[str, str]] = []
+
+    async def ask(worker: Worker, tenant: str, conversation: str) -> None:
+        with acting_for(Caller(tenant_id=tenant)), in_flow(conversation):
+            await worker.run(calls.append, (tenant, conversation))
+
+    async with open_worker("test") as worker:
+        blocking = worker.submit(may_begin.wait, 10)
+        greedy = [("greedy", "one")] * 20 + [("greedy", "two")]
+        asking = [asyncio.create_task(ask(worker, *flow)) for flow in [*greedy, ("modest", "only")]]
+        await asyncio.sleep(0)
+        # What is given up leaves no gap that costs others their turn.
+        asking[0].cancel()
+        await asyncio.wait({asking[0]})
+        may_begin.set()
+        await asyncio.gather(*asking[1:])
+    assert blocking.done()
+    assert calls[:3] == [("greedy", "one"), ("modest", "only"), ("greedy", "two")]
+    assert len(calls) == 21
 
 
 async def test_a_thread_that_hangs_is_abandoned() -> None:

@@ -1068,12 +1068,12 @@ export interface components {
             backgroundColor: string | null;
             /**
              * Maxdurationseconds
-             * @description Hard end, 10 to 86400; default 1800.
+             * @description Hard end, 10 to 86400, where the deployment allows it; default 1800.
              */
             maxDurationSeconds?: number | null;
             /**
              * Maxidleseconds
-             * @description End after so long without speech, 30 to 86400; default 120.
+             * @description End after so long without speech, 30 to 86400, where the deployment allows it; default 120.
              */
             maxIdleSeconds?: number | null;
             /**
@@ -1775,7 +1775,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED, BUDGET or QUOTA.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -1841,7 +1841,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED, BUDGET or QUOTA.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -1899,7 +1899,7 @@ export interface components {
             stopTime?: string;
             /**
              * Stopreason
-             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED or BUDGET.
+             * @description REQUESTED, EXPIRED, IDLE, CLIENT_GONE, CLOUD, RECONCILED, BUDGET or QUOTA.
              */
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
@@ -3341,7 +3341,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description QUOTA_EXCEEDED: Too many tasks at once, BUDGET_EXCEEDED: The user's budget is used up, AVATAR_CAPACITY_EXCEEDED: The account's avatars are all in use, RATE_LIMITED: Too many requests */
+            /** @description CAPACITY_EXCEEDED: All places of this deployment are taken, QUOTA_EXCEEDED: The user or the tenant has too many tasks at once, BUDGET_EXCEEDED: The budget of the user or the tenant is used up, AVATAR_CAPACITY_EXCEEDED: The account's avatars are all in use, RATE_LIMITED: Too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4381,7 +4381,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description RATE_LIMITED: Too many requests */
+            /** @description TALK_RATE_EXCEEDED: The tenant asks too many questions a minute, RATE_LIMITED: Too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -7203,7 +7203,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description RATE_LIMITED: Too many requests */
+            /** @description TALK_RATE_EXCEEDED: The tenant asks too many questions a minute, RATE_LIMITED: Too many requests */
             429: {
                 headers: {
                     [name: string]: unknown;

@@ -6,11 +6,13 @@ import { isKey, t, type Key } from "./language";
 
 const BUSY = new Set([
   "QUOTA_EXCEEDED",
+  "CAPACITY_EXCEEDED",
   "AVATAR_CAPACITY_EXCEEDED",
   "CLOUD_BUSY",
   "CLOUD_NO_CAPACITY",
   "CLOUD_RATE_LIMITED",
   "RATE_LIMITED",
+  "TALK_RATE_EXCEEDED",
 ]);
 
 /** Notices that no longer apply when the next turn begins. */

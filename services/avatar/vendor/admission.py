@@ -64,6 +64,9 @@ class Admission:
                 case Reason.CLOUD_RATE_LIMITED:
                     soonest_s = error.retry_after_s or 0.0
                     error.retry_after_s = self._turns.next_s(soonest_s=soonest_s)
+                case Reason.CLOUD_BUSY | Reason.CLOUD_NO_CAPACITY:
+                    self._probe_at = None
+                    error.retry_after_s = self._places.next_s(soonest_s=PROBE_S)
                 case Reason.CLOUD_UNREACHABLE:
                     pass  # It says nothing about places.
                 case _:

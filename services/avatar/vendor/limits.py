@@ -35,7 +35,7 @@ class Turn(Protocol):
 
 
 class RateLimits(Protocol):
-    """Grants calls in order of arrival, at most `CALLS` of one action within any `WINDOW_S`.
+    """Grants calls of one action, at most `CALLS` within any `WINDOW_S`.
 
     All callers that use the same account share one instance, or the same database.
 

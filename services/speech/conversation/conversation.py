@@ -23,6 +23,7 @@ from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.numbering import Numbering
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.resumption import Resumption
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.turn import StagesOf, Turn
 from services.speech.conversation.turn_input import (
     PreemptiveReply,
@@ -91,6 +92,7 @@ class Conversation:
         stages: StagesOf,
         calls: Calls,
         facts: FactsOfCall,
+        talk_rate: TalkRate,
         request_ids: Sequence[str] = (),
         permit: Permit = always,
     ) -> None:
@@ -101,6 +103,7 @@ class Conversation:
         self.calls = calls
         self._filler_choice = FillerChoice()
         self._facts = facts
+        self._talk_rate = talk_rate
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
@@ -156,8 +159,8 @@ class Conversation:
         return reply_voice.in_call(self._facts.known, voices)
 
     def preempt(self, text: str, *, reply_voice: ReplyVoice) -> PreemptiveReply | None:
-        """Begin a reply to words that may not be all; None while something else is going on."""
-        if not self.is_idle:
+        """Begin a reply to words that may not be all; None while that must wait."""
+        if not self.is_idle or self._talk_rate.wait_s:
             return None
         calls = ReplyCalls(self.calls)
         generation = Generation(self._reply(text, reply_voice, calls), calls)
@@ -327,6 +330,7 @@ class Conversation:
                 usage=self.usage,
                 calls=self.calls,
                 filler_choice=self._filler_choice,
+                talk_rate=self._talk_rate,
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )

@@ -20,6 +20,7 @@ from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.ownership import Claim, Replica
 from services.speech.conversation.record import Record
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.task_records import TASK_ANSWER_S, TaskRecords
 from services.speech.conversation.turn import StagesOf
 from services.speech.dialogue.replies import Exchange, History
@@ -78,12 +79,19 @@ class Conversations:
     """Opens a conversation for its first stream; it goes on until its last turn is over."""
 
     def __init__(
-        self, *, stages: StagesOf, records: TaskRecords, replica: Replica, cut_off: CutOff
+        self,
+        *,
+        stages: StagesOf,
+        records: TaskRecords,
+        replica: Replica,
+        cut_off: CutOff,
+        talk_rate: TalkRate,
     ) -> None:
         self._stages = stages
         self._records = records
         self._replica = replica
         self._cut_off = cut_off
+        self._talk_rate = talk_rate
         self._entries: dict[str, _Entry] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         """By task; one without an entry is over, and its end is being written."""
@@ -248,6 +256,7 @@ class Conversations:
                     stages=self._stages,
                     calls=calls,
                     facts=FactsOfCall(partial(self._records.facts, task_id), known),
+                    talk_rate=self._talk_rate,
                     request_ids=recorded.request_ids,
                     permit=claim.confirmed,
                 )
@@ -284,6 +293,7 @@ class Conversations:
                 stages=self._stages,
                 calls=calls,
                 facts=FactsOfCall.without_task(),
+                talk_rate=self._talk_rate,
             )
             with CONVERSATIONS.track_inprogress():
                 async with held(conversation):
@@ -297,10 +307,13 @@ async def open_conversations(
     records: TaskRecords,
     replica: Replica,
     cut_off: CutOff,
+    talk_rate: TalkRate,
     task_check_s: float = TASK_CHECK_S,
 ) -> AsyncIterator[Conversations]:
     """Conversations that all come to a clean end when the block is left."""
-    conversations = Conversations(stages=stages, records=records, replica=replica, cut_off=cut_off)
+    conversations = Conversations(
+        stages=stages, records=records, replica=replica, cut_off=cut_off, talk_rate=talk_rate
+    )
     ending = asyncio.create_task(conversations.end_with_tasks(task_check_s))
     try:
         yield conversations

@@ -22,6 +22,7 @@ from services.speech.conversation.events import (
 from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.fillers import FillerChoice
 from services.speech.conversation.reply import Reply, ReplyVoice
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.transcription import transcript_of
 from services.speech.conversation.turn_input import (
     ResumedInput,
@@ -96,6 +97,7 @@ class Turn:
         usage: UsageMeter,
         calls: Calls,
         filler_choice: FillerChoice,
+        talk_rate: TalkRate,
         publish: Callable[[Event], None],
         cut: asyncio.Future[None],
     ) -> None:
@@ -109,6 +111,7 @@ class Turn:
         self._usage = usage
         self._calls = calls
         self._filler_choice = filler_choice
+        self._talk_rate = talk_rate
         self._publish = publish
         self._ledger = Ledger(sample_rate_hertz=stages.synthesizer.sample_rate_hertz)
         self._waterfall = Waterfall(turn_input.arrived_at)
@@ -181,6 +184,8 @@ class Turn:
             reading.cancel()
         self._reply_voice = self._reply_voice.in_call(facts, self._stages.synthesizer.voices)
         self._publish(self._started())
+        if isinstance(self._input, SpokenInput | WrittenInput):
+            self._talk_rate.take()
         generation = self._generation = self._generation or self._begun()
         generation.calls.permit(self._tell_client)
         playing = asyncio.create_task(self._reply(generation).play(drive))

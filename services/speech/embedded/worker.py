@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from services.runtime.fair_queue import FairQueue
+from services.runtime.flow import current_flow
 from services.speech.ports import ProviderError, Stage
 
 P = ParamSpec("P")
@@ -20,7 +23,8 @@ STALL_S = 120.0
 class Worker:
     """Runs a model's blocking calls one after another; each caller waits for its own.
 
-    A call that is cancelled before its turn never runs; one that has started runs to its end.
+    Tenants take turns, and so do the conversations of a tenant (see FairQueue). A call that is
+    cancelled before its turn never runs; one that has started runs to its end.
 
     A caller waits as long as the thread makes progress, with its call or with those before it: how
     long that takes depends on the machine's load, and being slow is not a failure.
@@ -30,10 +34,19 @@ class Worker:
         self._executor = executor
         self._stall_s = stall_s
         self._progressed_at = time.monotonic()
+        self._waiting: FairQueue[_Call] = FairQueue()
+        self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queue a call; the caller watches its future itself."""
-        return self._executor.submit(self._call, partial(function, *args, **kwargs))
+        """Queue a call in the current flow; the caller watches its future itself."""
+        flow = current_flow()
+        result = Future[T]()
+        call = _Call(partial(function, *args, **kwargs), result)
+        with self._lock:
+            self._waiting.put(call, flow)
+        result.add_done_callback(lambda _: self._forget(call, flow))
+        self._executor.submit(self._run_next)
+        return result
 
     async def load(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Queue a call and wait for its result, however long a slow disk takes."""
@@ -63,21 +76,55 @@ class Worker:
         finally:
             waiting.cancel()
 
-    def _call(self, function: Callable[[], T]) -> T:
-        self.progress()
-        try:
-            return function()
-        finally:
+    def cancel_waiting(self) -> None:
+        """Cancel the calls that have not begun."""
+        with self._lock:
+            waiting = [self._waiting.take() for _ in range(len(self._waiting))]
+        for call in waiting:
+            call.result.cancel()
+
+    def _run_next(self) -> None:
+        """Run the call whose turn it is; none is left for those that were cancelled."""
+        with self._lock:
+            call = self._waiting.take() if self._waiting else None
+        if call is not None:
             self.progress()
+            call.run()
+            self.progress()
+
+    def _forget(self, call: "_Call", flow: tuple[str, str]) -> None:
+        with self._lock:
+            self._waiting.remove(call, flow)
+
+
+class _Call:
+    """A call that waits for its turn, and the future of its result."""
+
+    def __init__(self, function: Callable[[], Any], result: Future[Any]) -> None:
+        self.result = result
+        self._function = function
+
+    def run(self) -> None:
+        """Make the call, unless it was cancelled."""
+        if not self.result.set_running_or_notify_cancel():
+            return
+        try:
+            returned = self._function()
+        except BaseException as error:
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(returned)
 
 
 @contextlib.asynccontextmanager
 async def open_worker(name: str, *, stall_s: float = STALL_S) -> AsyncIterator[Worker]:
     """A worker whose thread has ended when the context is left."""
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    worker = Worker(executor, stall_s=stall_s)
     try:
-        yield Worker(executor, stall_s=stall_s)
+        yield worker
     finally:
+        worker.cancel_waiting()
         await asyncio.to_thread(executor.shutdown, cancel_futures=True)
 
 

@@ -26,6 +26,7 @@ from services.task.journal import (
     presence,
     record,
     requests,
+    spending,
     tables,
     usage,
 )
@@ -43,7 +44,16 @@ from services.task.ports import (
     TaskFilter,
 )
 from services.task.tasks import Clock, Task, TaskState
-from services.task.usage import Budget, Grouping, Overspent, Position, UsageFilter, UsageRow, Window
+from services.task.usage import (
+    Budget,
+    Grouping,
+    Overspent,
+    Position,
+    Spending,
+    UsageFilter,
+    UsageRow,
+    Window,
+)
 
 
 class SqlJournal:
@@ -81,6 +91,8 @@ class SqlJournal:
                 return recorded
             await tables.check_stream(transaction, task)
             await tables.check_quota(transaction, task, quota)
+            tenant_quota = quota.tenants.quota_of(task.tenant_id)
+            await spending.check(transaction, task, tenant_quota, now=now)
             new = await usage.within_budget(transaction, task, quota.budget, now=now)
             await tables.insert(transaction, new)
             await facts.put(transaction, new.task_id, call_facts)
@@ -373,6 +385,12 @@ class SqlJournal:
         """Return the live tasks of a period whose users have used up their budgets."""
         return await self._database.read(
             partial(usage.overspent, budget=budget, window=window, now=self._clock())
+        )
+
+    async def spending(self, tenant_ids: Collection[str], day: Window) -> Mapping[str, Spending]:
+        """Return what each of some tenants has used of a day."""
+        return await self._database.read(
+            partial(spending.of_tenants, tenant_ids=tenant_ids, day=day, now=self._clock())
         )
 
     async def forget_requests(self) -> None:

@@ -1,7 +1,6 @@
 """The table of tasks, within one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from services.runtime.caller import current_caller
 from services.runtime.errors import ServiceError
@@ -20,6 +19,7 @@ from services.task.tasks import LIVE_STATES, Task
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
 """As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""
+_IS_LIVE_OF_TENANT = f"tenant_id = $1 AND {IS_LIVE}"
 _IS_LIVE_OF_USER = f"tenant_id = $1 AND user_id = $2 AND {IS_LIVE}"
 _SELECT = "SELECT * FROM tasks WHERE task_id = $1"
 # Sorts after every task id.
@@ -124,33 +124,41 @@ async def check_stream(transaction: Transaction, task: Task) -> None:
 
 
 async def check_quota(transaction: Transaction, task: Task, quota: Quota) -> None:
-    """Raise ServiceError with QUOTA_EXCEEDED if no more tasks may run.
+    """Raise ServiceError if no more tasks may run: QUOTA_EXCEEDED, or CAPACITY_EXCEEDED in all.
 
-    A user with too many tasks is told when the first of them ends at the latest.
+    A tenant or user with too many tasks is told when the first of them ends at the latest.
     """
+    of_tenant = quota.tenants.quota_of(task.tenant_id).live_tasks
+    if of_tenant is not None:
+        await _check_own(
+            transaction, task, of_tenant, "This tenant", _IS_LIVE_OF_TENANT, task.tenant_id
+        )
+    if task.user_id:
+        await _check_own(
+            *(transaction, task, quota.running_per_user, "user_id: this user"),
+            *(_IS_LIVE_OF_USER, task.tenant_id, task.user_id),
+        )
     running = await _count(transaction, IS_LIVE)
     if running >= quota.running:
         raise ServiceError(
-            Reason.QUOTA_EXCEEDED, f"{running} tasks are running, no more are allowed"
+            Reason.CAPACITY_EXCEEDED, f"{running} tasks are running, no more are allowed"
         )
-    if not task.user_id:
+
+
+async def _check_own(
+    transaction: Transaction, task: Task, most: int, who: str, condition: str, *parameters: str
+) -> None:
+    own = await _count(transaction, condition, *parameters)
+    if own < most:
         return
-    own = await _count(transaction, _IS_LIVE_OF_USER, task.tenant_id, task.user_id)
-    if own >= quota.running_per_user:
-        left = await _first_expiry(transaction, task) - task.create_time
-        raise ServiceError(
-            Reason.QUOTA_EXCEEDED,
-            f"user_id: {own} tasks of this user are running, no more allowed",
-            retry_after_s=min(max(left.total_seconds(), SHORTEST_WAIT_S), LONGEST_WAIT_S),
-        )
-
-
-async def _first_expiry(transaction: Transaction, of: Task) -> datetime:
-    """Return when the first of the live tasks of a task's user ends at the latest."""
-    rows = await transaction.fetch(
-        f"SELECT * FROM tasks WHERE {_IS_LIVE_OF_USER}", of.tenant_id, of.user_id
+    rows = await transaction.fetch(f"SELECT * FROM tasks WHERE {condition}", *parameters)
+    ends = [task_from_row(row).expire_time for row in rows]
+    left_s = (min(ends, default=task.expire_time) - task.create_time).total_seconds()
+    raise ServiceError(
+        Reason.QUOTA_EXCEEDED,
+        f"{who} has {own} tasks running, no more are allowed",
+        retry_after_s=min(max(left_s, SHORTEST_WAIT_S), LONGEST_WAIT_S),
     )
-    return min(task_from_row(row).expire_time for row in rows)
 
 
 async def _count(transaction: Transaction, condition: str, *parameters: str) -> int:

@@ -44,7 +44,7 @@ def _seconds(end: str) -> str:
     return f"CASE WHEN {end} > accept_time THEN ({end} - accept_time + 999999) / 1000000 ELSE 0 END"
 
 
-def _removed(condition: str) -> str:
+def removed_costs(condition: str) -> str:
     """Return a table of what removed tasks cost, as far as a condition wants it."""
     wanted = (
         f"SELECT tenant_id, user_id, day, {_COSTS} FROM {table} WHERE {condition}"
@@ -54,7 +54,7 @@ def _removed(condition: str) -> str:
 
 
 # $1 is the present: a task that runs costs more by the second.
-_SECONDS = _seconds("coalesce(stop_time, $1)")
+SECONDS = _seconds("coalesce(stop_time, $1)")
 
 
 async def within_budget(
@@ -114,7 +114,7 @@ async def _spent(
     """
     own: tuple[SqlValue, ...] = _user(of) if of else ()
     kept = await transaction.fetch(
-        f"SELECT tenant_id, user_id, sum({_SECONDS}) AS seconds FROM tasks"
+        f"SELECT tenant_id, user_id, sum({SECONDS}) AS seconds FROM tasks"
         f" WHERE create_time >= $2 AND create_time < $3 AND {_whose(of, 4)}"
         " GROUP BY tenant_id, user_id",
         to_micros(now),
@@ -124,10 +124,10 @@ async def _spent(
     )
     removed = await transaction.fetch(
         "SELECT tenant_id, user_id, sum(billable_seconds) AS seconds"
-        f" FROM {_removed(f'day >= $1 AND day < $2 AND {_whose(of, 3)}')}"
+        f" FROM {removed_costs(f'day >= $1 AND day < $2 AND {_whose(of, 3)}')}"
         " GROUP BY tenant_id, user_id",
-        _day(window.start),
-        _day(window.end),
+        day_of(window.start),
+        day_of(window.end),
         *own,
     )
     spent: dict[_User, int] = {}
@@ -162,7 +162,7 @@ async def by_task(
     )
     parameters: list[SqlValue] = [to_micros(now), start, to_micros(wanted.window.end), key, size]
     rows = await transaction.fetch(
-        f"SELECT task_id, user_id, create_time, {_TURNS} AS turns, {_SECONDS} AS seconds"
+        f"SELECT task_id, user_id, create_time, {_TURNS} AS turns, {SECONDS} AS seconds"
         " FROM tasks WHERE (create_time, task_id) > ($2, $4) AND create_time < $3"
         f" AND {seen(parameters, user_id=wanted.user_id)} ORDER BY create_time, task_id LIMIT $5",
         *parameters,
@@ -217,11 +217,11 @@ async def of_next_day(
     """Return up to `size` rows of users after a position, all of one day; none at the end."""
     if after is not None:
         rows = await _of_day(
-            transaction, wanted, _day(after.time), after=after.key, size=size, now=now
+            transaction, wanted, day_of(after.time), after=after.key, size=size, now=now
         )
         if rows:
             return rows
-    start = _day(wanted.window.start) if after is None else _day(after.time) + 1
+    start = day_of(wanted.window.start) if after is None else day_of(after.time) + 1
     day = await _first_day(transaction, wanted, start)
     if day is None:
         return ()
@@ -230,7 +230,7 @@ async def of_next_day(
 
 async def _first_day(transaction: Transaction, wanted: UsageFilter, start: int) -> int | None:
     """Return the first day with usage from a day on; None if there is none."""
-    end = _day(wanted.window.end)
+    end = day_of(wanted.window.end)
     times: list[SqlValue] = [start * DAY_MICROS, end * DAY_MICROS]
     days: list[SqlValue] = [start, end]
     kept = await transaction.fetch_one(
@@ -240,7 +240,7 @@ async def _first_day(transaction: Transaction, wanted: UsageFilter, start: int) 
     )
     removed = await transaction.fetch_one(
         "SELECT min(day) AS first FROM"
-        f" {_removed(f'day >= $1 AND day < $2 AND {seen(days, user_id=wanted.user_id)}')}",
+        f" {removed_costs(f'day >= $1 AND day < $2 AND {seen(days, user_id=wanted.user_id)}')}",
         *days,
     )
     found = [
@@ -269,9 +269,9 @@ async def _of_day(
         whose += f" AND user_id > ${len(parameters)}"
     rows = await transaction.fetch(
         "SELECT user_id, sum(tasks) AS tasks, sum(turns) AS turns, sum(seconds) AS seconds FROM"
-        f" (SELECT user_id, 1 AS tasks, {_TURNS} AS turns, {_SECONDS} AS seconds FROM tasks"
+        f" (SELECT user_id, 1 AS tasks, {_TURNS} AS turns, {SECONDS} AS seconds FROM tasks"
         f" WHERE create_time >= $2 AND create_time < $3{whose} UNION ALL"
-        f" SELECT user_id, {_COSTS} FROM {_removed(f'day = $4{whose}')}) AS parts"
+        f" SELECT user_id, {_COSTS} FROM {removed_costs(f'day = $4{whose}')}) AS parts"
         " GROUP BY user_id ORDER BY user_id LIMIT $5",
         *parameters,
     )
@@ -325,5 +325,5 @@ def _to_those_of(table: str, whose: str) -> str:
     return f"ON CONFLICT ({whose}, day) DO UPDATE SET {', '.join(sums)}"
 
 
-def _day(time: datetime) -> int:
+def day_of(time: datetime) -> int:
     return to_micros(time) // DAY_MICROS

@@ -14,6 +14,7 @@ import pytest
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.runtime.tenants import TenantQuota, Tenants
 from services.task.audit import Action, AuditFilter, AuditLog, deed
 from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.jobs import Jobs
@@ -233,7 +234,11 @@ async def use(journal: Journal) -> None:
 
 async def use_usage(journal: Journal) -> None:
     """Call every method of a journal that is about costs and absent clients."""
-    limited = replace(UNLIMITED, budget=Budget(user_seconds=3600, period=Period.DAY))
+    limited = replace(
+        UNLIMITED,
+        budget=Budget(user_seconds=3600, period=Period.DAY),
+        tenants=Tenants(default=TenantQuota(live_tasks=1_000, minutes_per_day=1_000_000)),
+    )
     watched = task(TASKS + 3, user_id="u2", max_absence=timedelta(minutes=1), seen_time=NOW)
     await journal.add(watched, None, limited)
     await put_on_air(journal, watched.task_id)
@@ -241,6 +246,7 @@ async def use_usage(journal: Journal) -> None:
     await journal.absent(noted_since=NOW)
     window = Period.MONTH.around(NOW)
     await journal.overspent(Budget(user_seconds=0, period=Period.MONTH), window)
+    await journal.spending(("default", "acme"), Period.DAY.around(NOW))
     for grouping in Grouping:
         for user_id in ("", "u1"):
             wanted = UsageFilter(window=window, grouping=grouping, user_id=user_id)

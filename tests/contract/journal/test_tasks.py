@@ -126,7 +126,7 @@ async def test_the_quota_counts_live_tasks(journal: Journal) -> None:
     assert await reason_of(journal.add(third_of_user, None, quota)) is Reason.QUOTA_EXCEEDED
     unnamed = await journal.add(task(4), None, quota)
     one_more = task(5, user_id="another")
-    assert await reason_of(journal.add(one_more, None, quota)) is Reason.QUOTA_EXCEEDED
+    assert await reason_of(journal.add(one_more, None, quota)) is Reason.CAPACITY_EXCEEDED
     assert await journal.live() == [*own, unnamed]
     await end(journal, own[0].task_id)
     assert await journal.add(third_of_user, None, quota) == third_of_user
@@ -154,7 +154,7 @@ async def test_unnamed_users_have_no_quota_of_their_own(journal: Journal) -> Non
 
 async def test_a_refused_addition_leaves_its_request_free(journal: Journal) -> None:
     refusal = journal.add(task(1), request("r"), Quota(running=0, running_per_user=1))
-    assert await reason_of(refusal) is Reason.QUOTA_EXCEEDED
+    assert await reason_of(refusal) is Reason.CAPACITY_EXCEEDED
     assert await reason_of(journal.find_created(request("r"))) is Reason.TASK_NOT_FOUND
     second = task(2)
     assert await journal.add(second, request("r", "other content"), UNLIMITED) == second

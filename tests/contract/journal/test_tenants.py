@@ -85,6 +85,7 @@ OF_ALL_TENANTS = {
     "erase_ended",
     "remove_ended",
     "overspent",
+    "spending",
     "forget_requests",
 }
 ABOUT_NO_TASK = {"keep_replica", "forget_replica", "lead"}

@@ -4,10 +4,12 @@ import asyncio
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
+from services.runtime.tenants import NO_QUOTAS
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.facts_of_call import FactsOfCall
 from services.speech.conversation.hang_up import WARNING_S, hanging_up
+from services.speech.conversation.talk_rate import TalkRate
 from services.speech.dialogue.replies import History
 from services.speech.tools.calls import Calls
 from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text
@@ -85,6 +87,7 @@ class Quiet:
             facts=FactsOfCall.without_task(),
             stages=None,  # type: ignore[arg-type]  # no turn is held
             calls=Calls(),
+            talk_rate=TalkRate(NO_QUOTAS),
         )
         self.calls: list[str] = []
 

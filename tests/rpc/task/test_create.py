@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from services.runtime.caller import Caller, to_metadata
 from services.runtime.reasons import Reason
 from services.task.ports import Avatar, AvatarState
 from services.task.tasks import is_task_id
@@ -296,6 +298,35 @@ async def test_a_stream_belongs_to_one_live_task(tasks: TaskServiceStub) -> None
     assert (await create(tasks)).task_id != task.task_id
 
 
+@pytest.mark.parametrize("field", ["max_duration", "max_idle_duration"])
+async def test_nobody_orders_more_than_the_deployment_allows(
+    open_service: OpenService, cloud: ScriptedCloud, field: str
+) -> None:
+    tasks = await open_service(longest_duration_s=600, max_duration_s=600)
+    task = await create(tasks, "one", **{field: Duration(seconds=600)})
+    assert getattr(task, field).seconds == 600
+    error = await error_of(create(tasks, "two", **{field: Duration(seconds=601)}))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert [(each.field, each.rule) for each in error.violations] == [(field, "duration.longest")]
+    assert len(cloud.orders) == 1
+
+
+async def test_a_tenant_orders_no_more_than_its_quota_allows(
+    open_service: OpenService, tmp_path: Path
+) -> None:
+    file = tmp_path / "tenants.toml"
+    file.write_text("[tenants.small]\nlongest_task_s = 60\n", encoding="utf-8")
+    tasks = await open_service(tenants_file=file)
+    of_small = to_metadata(Caller(tenant_id="small"))
+    order = pb.CreateTaskRequest(room_id="room", stream_id="one")
+    task = (await tasks.CreateTask(order, metadata=of_small)).task
+    assert task.max_duration.seconds == 60
+    order = pb.CreateTaskRequest(room_id="room", stream_id="two", max_duration=Duration(seconds=61))
+    error = await error_of(tasks.CreateTask(order, metadata=of_small))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert (await tasks.CreateTask(order)).task.max_duration.seconds == 61
+
+
 async def test_quotas_count_what_lives(open_service: OpenService) -> None:
     tasks = await open_service(max_running=3, max_running_per_user=2)
     first = await create(tasks, "one", user_id="ann")
@@ -306,7 +337,7 @@ async def test_quotas_count_what_lives(open_service: OpenService) -> None:
     waits = []
     for _ in range(3):
         error = await error_of(create(tasks, "four", user_id="cid"))
-        assert error.reason is Reason.QUOTA_EXCEEDED
+        assert error.reason is Reason.CAPACITY_EXCEEDED
         waits.append(error.retry_after_s or 0.0)
     assert 2 <= waits[0] < waits[1] < waits[2]
     await stop(tasks, first.task_id)

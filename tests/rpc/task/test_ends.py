@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from services.runtime.caller import Caller, to_metadata
 from services.runtime.reasons import Reason
 from tests.support.task import Call, Lost, ManualClock, ScriptedCloud
 from tests.support.task_calls import (
@@ -191,3 +192,42 @@ async def test_a_cloud_that_does_not_list_is_no_difference(
     cloud.scripts[Call.LIST].append(Lost.UNDONE)
     error = await error_of(tasks.Reconcile(pb.ReconcileRequest(dry_run=True)))
     assert error.reason is Reason.DEADLINE_EXCEEDED
+
+
+@pytest.fixture
+def tenants_file(tmp_path: Path) -> Path:
+    file = tmp_path / "tenants.toml"
+    text = "[tenants.small]\nminutes_per_day = 1\n[tenants.closed]\nminutes_per_day = 0\n"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+async def test_tasks_end_with_the_day_of_their_tenant(
+    open_service: OpenService, tenants_file: Path
+) -> None:
+    clock = ManualClock()
+    tasks = await open_service(clock=clock, sweep_interval_s=3600, tenants_file=tenants_file)
+    other = await create_streaming(tasks, "other")
+    small = to_metadata(Caller(tenant_id="small"))
+    order = pb.CreateTaskRequest(room_id="room", stream_id="one")
+    mine = (await tasks.CreateTask(order, metadata=small)).task
+    watch = pb.WatchTaskRequest(task_id=mine.task_id, after_sequence=0)
+    clock.advance(61)
+    async for update in tasks.WatchTask(watch, metadata=small):
+        ended = update.event.state_changed.task
+        if ended.state == pb.TASK_STATE_STOPPED:
+            break
+    assert ended.stop_reason == pb.STOP_REASON_QUOTA
+    assert (await get(tasks, other.task_id)).state == pb.TASK_STATE_STREAMING
+
+
+async def test_a_tenant_without_a_day_is_told_when_the_next_one_begins(
+    open_service: OpenService, cloud: ScriptedCloud, tenants_file: Path
+) -> None:
+    tasks = await open_service(tenants_file=tenants_file)
+    order = pb.CreateTaskRequest(room_id="room", stream_id="one")
+    closed = to_metadata(Caller(tenant_id="closed"))
+    error = await error_of(tasks.CreateTask(order, metadata=closed))
+    assert error.reason is Reason.BUDGET_EXCEEDED
+    assert 0 < (error.retry_after_s or 0) <= 86_400
+    assert not cloud.orders

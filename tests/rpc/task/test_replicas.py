@@ -152,5 +152,5 @@ async def test_the_quota_counts_the_tasks_of_all_replicas(
             return_exceptions=True,
         )
         assert sum(isinstance(each, pb.Task) for each in outcomes) == 3
-        assert (await error_of(create(one, "more"))).reason is Reason.QUOTA_EXCEEDED
+        assert (await error_of(create(one, "more"))).reason is Reason.CAPACITY_EXCEEDED
         assert len(cloud.running) == 3

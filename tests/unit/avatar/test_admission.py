@@ -86,10 +86,15 @@ def test_a_probe_without_an_answer_is_followed_by_another(full: Account) -> None
     assert full.create() is None
 
 
-def test_other_refusals_do_not_make_it_full() -> None:
+@pytest.mark.parametrize("reason", [Reason.CLOUD_BUSY, Reason.CLOUD_NO_CAPACITY])
+def test_a_cloud_without_room_is_not_a_full_account(reason: Reason) -> None:
     account = Account(places=1)
-    with pytest.raises(ServiceError), account.admission.admitted():
-        raise ServiceError(Reason.CLOUD_BUSY, "busy")
+    waits = []
+    for _ in range(2):
+        with pytest.raises(ServiceError) as caught, account.admission.admitted():
+            raise ServiceError(reason, "busy")
+        waits.append(caught.value.retry_after_s or 0.0)
+    assert PROBE_S <= waits[0] < waits[1]
     assert account.create() is None
 
 
