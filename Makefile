@@ -121,6 +121,19 @@ lock: $(DEPENDENCIES) ## Update the pinned dependencies
 	$(BIN)/uv pip compile --group pyproject.toml:deploy --constraints requirements.lock --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  -o deploy/requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --constraints requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  -o deploy/image.lock
+
+# Asks the OSV database about each locked package. Without a network it says that it did not.
+.PHONY: audit
+audit: $(INSTALLED) ## Look for known vulnerabilities in the locked packages
+	$(BIN)/python -m tools.audit requirements.lock deploy/requirements.lock
+
+.PHONY: sbom
+sbom: $(INSTALLED) ## Write sbom.cdx.json: what an image has of others, in CycloneDX
+	$(BIN)/cyclonedx-py requirements deploy/image.lock --pyproject pyproject.toml \
+	  --output-reproducible --output-file sbom.cdx.json
 
 .PHONY: clean
 clean: ## Remove everything that make created, except the models

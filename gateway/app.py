@@ -28,6 +28,7 @@ from gateway.routes.config import ConfigRoutes, Deployment
 from gateway.routes.history import HistoryRoutes
 from gateway.routes.keys import KeyRoutes
 from gateway.routes.pages import OPENAPI_PATH, Pages
+from gateway.routes.people import PeopleRoutes
 from gateway.routes.probes import ProbeRoutes
 from gateway.routes.talk import TalkRoutes
 from gateway.routes.tasks import TaskRoutes
@@ -141,6 +142,7 @@ def _routers(
         KeyRoutes(backend=backend).router(),
         ViewerRoutes(backend=backend).router(),
         UsageRoutes(backend=backend).router(),
+        PeopleRoutes(backend=backend).router(),
         WebhookRoutes(backend=backend).router(),
         CallbackRoutes(backend=backend).router(),
         VoiceRoutes(backend=backend, catalogue=catalogue).router(),

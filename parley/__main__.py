@@ -14,7 +14,7 @@ from typing import Annotated
 import dotenv
 import typer
 
-from parley import doctor, tasks, usage
+from parley import doctor, people, tasks, usage
 from parley.certificates import issue, tls_settings
 from parley.checks import check_processes
 from parley.command import ApiKey, Tenant, Url, console, fail, with_gateway
@@ -28,6 +28,7 @@ from parley.models import models_app
 from parley.plan import ROOT, PlanError, processes
 from parley.supervisor import Supervisor
 from parley.talk import Call
+from parley.terminal import printable
 from parley.webhooks import list_audit, webhooks_app
 
 app = typer.Typer(
@@ -302,6 +303,45 @@ def reconcile(
         usage.show_findings(await gateway.reconcile(is_dry=is_dry), console, is_dry=is_dry)
 
     with_gateway(url, api_key, settle)
+
+
+@app.command("export")
+def export_user(
+    user: Annotated[str, typer.Option(help="Whose data.")],
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="New file to write; default: print.")
+    ] = None,
+    tenant: Tenant = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Hand out all that is kept of a user, one JSON object per line."""
+
+    async def export(gateway: Gateway) -> None:
+        if output is None:
+            await people.export(gateway, user, sys.stdout)
+        else:
+            await people.export_to(gateway, user, output)
+
+    with_gateway(url, api_key, export, tenant_id=tenant)
+
+
+@app.command("erase")
+def erase_user(
+    user: Annotated[str, typer.Option(help="Whose data.")],
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    tenant: Tenant = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Remove all that is kept of a user; what the tasks cost stays, without the user."""
+    if not is_sure:
+        typer.confirm(f"Remove all that is kept of {printable(user)}?", abort=True)
+
+    async def erase(gateway: Gateway) -> None:
+        await people.erase(gateway, user, console)
+
+    with_gateway(url, api_key, erase, tenant_id=tenant)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,24 @@ class Gateway:
         findings: list[Json] = found["findings"]
         return findings
 
+    async def export_user(self, user_id: str) -> AsyncIterator[str]:
+        """Yield all that is kept of a user, a line of JSON at a time; the last says `end`."""
+        try:
+            async with self._client.stream(
+                "POST", f"{_API}/export-user", json={"userId": user_id}
+            ) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _error_of(answer)
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    async def erase_user(self, user_id: str) -> Json:
+        """Remove all that is kept of a user; return how many tasks there were."""
+        return await self._call("POST", f"{_API}/erase-user", json={"userId": user_id})
+
     async def add_webhook(self, body: Json) -> Json:
         """Add a webhook; return it with its secret."""
         return await self._call("POST", _WEBHOOKS, json=body)

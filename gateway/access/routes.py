@@ -71,6 +71,8 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE", f"{_TASK}/conversation", Clearance.SERVER),
     _route("POST", "/api/v1/audio/speech", Clearance.SERVER),
     _route("GET", "/api/digital-human/usage", Clearance.OPERATOR),
+    _route("POST", "/api/digital-human/export-user", Clearance.OPERATOR),
+    _route("POST", "/api/digital-human/erase-user", Clearance.OPERATOR),
     _route("POST", _KEYS, Clearance.OPERATOR),
     _route("GET", _KEYS, Clearance.OPERATOR),
     _route("DELETE", f"{_KEYS}/{{keyId}}", Clearance.OPERATOR),

@@ -89,7 +89,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             max_idle_s=max_idle_s,
         )
         avatar_id = await self._api.create_stream_task(order, within_s=deadline - time.monotonic())
-        log.info("avatar started", avatar_id=avatar_id, stream_id=order.stream_id)
+        log.info("avatar started", avatar_id=avatar_id)
         return pb.StartAvatarResponse(
             avatar=pb.Avatar(
                 avatar_id=avatar_id,

@@ -14,6 +14,8 @@ REDACTED = "[redacted]"
 SECRET_KEYS = frozenset(
     {"authorization", "api_key", "password", "pcm", "prompt", "secret", "server_secret", "token"}
     | {"text", "transcript", "user_text", "reply_text", "heard_text", "wss_address"}
+    # Names that applications choose, often those of people.
+    | {"user_id", "room_id", "stream_id"}
 )
 
 _DOINGS_OF_PEERS = frozenset(("ExecuteBatchError", "UnicodeDecodeError"))

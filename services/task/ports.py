@@ -121,6 +121,14 @@ class Snapshot:
     last_sequence: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """How many tasks a step has removed, and whether more is left."""
+
+    tasks: int
+    has_more: bool
+
+
 LEASE_S = 4.0
 """How long a replica that shows no sign of life keeps what it holds."""
 
@@ -363,6 +371,13 @@ class Journal(Protocol):
         """Remove some erased tasks, of all tenants, that ended before a time.
 
         Return whether more may be left. What they cost stays part of `usage` by user.
+        """
+
+    async def forget_user(self, user_id: str) -> Removal:
+        """Remove a part of all that is kept of a user.
+
+        What the user's tasks cost becomes that of tasks of nobody. Raises ServiceError with
+        TASK_NOT_ENDED while one of them runs.
         """
 
     async def usage(

@@ -143,7 +143,7 @@ class Reconciler:
         if is_stray(avatar, owners, owns_account=self._owns_account):
             leaked_s = _leaked_s(avatar, owners, counted_to=self._counted_to, until=listed_at)
             LEAKED_SECONDS.inc(leaked_s)
-            log.warning("stray avatar found", stream_id=avatar.stream_id, leaked_s=leaked_s)
+            log.warning("stray avatar found", avatar_id=avatar.avatar_id, leaked_s=leaked_s)
             await self._cloud.stop_avatar(avatar.avatar_id)
 
 

@@ -59,6 +59,12 @@ class Retention:
 
     async def run(self) -> None:
         """Remove now and then, until cancelled."""
+        # Nobody shall be surprised: what is removed does not come back.
+        log.info(
+            "what is older is removed",
+            conversation_days=_days(self._keeping.conversations or self._keeping.tasks),
+            task_days=_days(self._keeping.tasks),
+        )
         while True:
             try:
                 if await self._journal.lead(RETENTION, self._replica_id):
@@ -83,6 +89,10 @@ class Retention:
         if self._keeping.audit:
             await self._audit.forget(before=now - self._keeping.audit)
         await self._webhooks.clean()
+
+
+def _days(kept: timedelta | None) -> int | None:
+    return None if kept is None else kept.days
 
 
 async def _repeat(step: Callable[[], Awaitable[bool]]) -> None:

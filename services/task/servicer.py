@@ -254,6 +254,17 @@ class TaskServicer(TaskServiceServicer):
             pass
         return pb.DeleteConversationResponse()
 
+    async def EraseUser(
+        self, request: pb.EraseUserRequest, context: Context
+    ) -> pb.EraseUserResponse:
+        """Remove all that is kept of a user."""
+        removed, has_more = 0, True
+        while has_more:
+            removal = await self._journal.forget_user(request.user_id)
+            removed += removal.tasks
+            has_more = removal.has_more
+        return pb.EraseUserResponse(tasks=removed)
+
     async def NoteClients(
         self, request: pb.NoteClientsRequest, context: Context
     ) -> pb.NoteClientsResponse:

@@ -104,10 +104,10 @@ class TaskSettings(DatabaseSettings, ServiceSettings):
         45.0, ge=20, description="seconds until an order unknown to the cloud counts as lost"
     )
     keep_days: int = Field(
-        0, ge=0, le=3650, description="days after its end for which a task is kept; 0: for ever"
+        365, ge=0, le=3650, description="days after its end for which a task is kept; 0: for ever"
     )
     keep_conversation_days: int = Field(
-        0,
+        30,
         ge=0,
         le=3650,
         description="days after its end for which what was said in a task is kept; 0: as long as"

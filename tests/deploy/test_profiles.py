@@ -44,7 +44,7 @@ def test_nothing_starts_unasked() -> None:
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 def test_images_are_pinned_and_ports_are_this_machines(service: dict[str, Any]) -> None:
-    assert re.fullmatch(r"[\w/-]+:v?\d[\w.-]+", service["image"])
+    assert re.fullmatch(r"[\w/-]+:v?\d[\w.-]+@sha256:[0-9a-f]{64}", service["image"])
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 

@@ -1,11 +1,14 @@
 """docker-compose.yml says the same as the Procfile, and the containers would find each other."""
 
 import re
+import ssl
 from collections import defaultdict
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+from cryptography import x509
 from pydantic_settings import BaseSettings
 
 from engine.settings import EngineSettings
@@ -16,7 +19,7 @@ from services.runtime.tracing import COLLECTOR_VARIABLES
 from services.speech.embedded.library import LibrarySettings
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings
-from tests.support.compose import COMPOSE, lasting_services, localized, required_variables
+from tests.support.compose import COMPOSE, bytes_of, lasting_services, localized, required_variables
 from tests.support.stack import Stack
 from tools.env_example import SECTIONS, variables
 
@@ -132,11 +135,50 @@ async def test_they_show_their_metrics(stack: Stack, http: httpx.AsyncClient) ->
 
 
 @pytest.mark.timeout(300)
-async def test_they_hold_a_conversation_under_their_own_names(
-    stack: Stack, http: httpx.AsyncClient, task_id: str
+async def test_a_question_gets_a_reply_that_is_heard(
+    stack: Stack, http: httpx.AsyncClient, engine: httpx.AsyncClient, task_id: str
 ) -> None:
     question = {"taskId": task_id, "text": "When do you open?"}
     answer = await http.post("/api/digital-human/talk-to-ai", json=question)
     assert answer.status_code == 200, f"{answer.text}\n{stack.tell()}"
-    assert answer.json()["reply"]
+    found = await http.get(f"/api/digital-human/tasks/{task_id}/conversation")
+    [turn] = found.raise_for_status().json()["turns"]
+    assert turn["heard"] == turn["reply"] == answer.json()["reply"] != ""
+    task = (await http.get(f"/api/digital-human/tasks/{task_id}")).raise_for_status().json()
+    played = await engine.get("/recordings", params={"stream_id": task["streamId"]})
+    [drive] = played.raise_for_status().json()["drives"]
+    assert drive["played_samples"] == drive["received_samples"] > 0
+
+
+@pytest.mark.timeout(300)
+def test_drive_sockets_show_the_certificate_of_the_engine_s_name(stack: Stack) -> None:
+    host = stack.target("engine").rpartition(":")[0]
+    port = LASTING["engine"]["environment"]["ENGINE_DRIVE_PORT"]
+    shown = ssl.get_server_certificate((host, int(port)))
+    names = (
+        x509.load_pem_x509_certificate(shown.encode())
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value
+    )
+    # Not for the address, which is another in each network.
+    assert [each.value for each in names] == ["engine"]
+    avatar = LASTING["avatar"]["environment"]["AVATAR_ENGINE_CERTIFICATE"]
+    assert avatar == LASTING["engine"]["environment"]["ENGINE_DRIVE_CERTIFICATE"]
     assert "DRIVE SERVERS ARE NOT VERIFIED" not in "\n".join(stack.logs["avatar"])
+
+
+@pytest.mark.timeout(300)
+async def test_a_conversation_needs_less_than_containers_may_take(
+    stack: Stack, http: httpx.AsyncClient, task_id: str
+) -> None:
+    question = {"taskId": task_id, "text": "When do you open?"}
+    (await http.post("/api/digital-human/talk-to-ai", json=question)).raise_for_status()
+    for name, service in LASTING.items():
+        main = psutil.Process(stack.pid(name))
+        processes = [main, *main.children(recursive=True)]
+        # Half of it is for more conversations, and for larger models.
+        resident = sum(each.memory_info().rss for each in processes)
+        assert resident <= bytes_of(service["mem_limit"]) / 2, name
+        # To the system, a thread is a process.
+        threads = sum(each.num_threads() for each in processes)
+        assert threads <= service["pids_limit"] / 2, name

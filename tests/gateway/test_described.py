@@ -20,6 +20,8 @@ OPERATIONS = [
     ("post", "/api/digital-human/say"),
     ("post", "/api/digital-human/interrupt"),
     ("post", "/api/digital-human/action"),
+    ("post", "/api/digital-human/export-user"),
+    ("post", "/api/digital-human/erase-user"),
     ("post", "/api/v1/audio/speech"),
     ("post", "/api/callbacks/zego"),
     ("get", "/api/v1/audio/voices"),
@@ -64,7 +66,7 @@ FAILURES = [
 RPCS = (
     *("CreateTask", "StopTask", "GetTask", "ListTasks", "GetConversation", "GetTurn"),
     *("Converse", "ListPersonas", "CreateViewerToken", "PerformAction", "ListDigitalHumans"),
-    *("HandleCallback", "ListVoices", "Synthesize"),
+    *("HandleCallback", "ListVoices", "Synthesize", "EraseUser", "ListUsage"),
 )
 
 

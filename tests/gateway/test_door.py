@@ -87,6 +87,8 @@ EXAMPLES = [
     Example(method="GET", path="/api/v1/audio/voices", names_task=False),
     Example(method="POST", path="/api/v1/audio/speech", body={"input": "Hi."}, names_task=False),
     Example(method="GET", path=f"{API}/usage", names_task=False),
+    Example(method="POST", path=f"{API}/export-user", body={"userId": "eve"}, names_task=False),
+    Example(method="POST", path=f"{API}/erase-user", body={"userId": "eve"}, names_task=False),
     Example(method="GET", path=f"{API}/keys", names_task=False),
     Example(method="POST", path=f"{API}/keys", body={"name": "shop"}, names_task=False),
     Example(method="DELETE", path=f"{API}/keys/{{keyId}}", names_task=False),

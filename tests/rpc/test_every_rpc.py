@@ -112,6 +112,7 @@ LISTS_OR_MAKES_OWN = {
     "digitalhuman.task.v1.TaskService.ListTasks",
     "digitalhuman.task.v1.TaskService.ListUsage",
     "digitalhuman.task.v1.TaskService.NoteClients",
+    "digitalhuman.task.v1.TaskService.EraseUser",
     "digitalhuman.task.v1.TaskService.Reconcile",
     "digitalhuman.avatar.v1.AvatarService.CreateViewerToken",
     "digitalhuman.avatar.v1.AvatarService.StartAvatar",

@@ -23,6 +23,7 @@ LOOPBACK = "127.0.0.1"
 # Linux and others give connections the ports above: one of those would soon be taken again.
 UNASSIGNED_PORTS = range(10_000, 32_000)
 ENV_FILE = ".env"
+UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,13 @@ def localized(variables: Mapping[str, str], folders: Mapping[str, Path]) -> Comp
             if variable.endswith("_PORT")
         },
     )
+
+
+def bytes_of(size: str) -> int:
+    """Return how many bytes a size stands for, or its default if a variable may set it."""
+    found = re.fullmatch(r"(?:\$\{\w+:-)?(\d+)([kmg])}?", size)
+    assert found, size
+    return int(found[1]) * UNITS[found[2]]
 
 
 def free_ports(count: int) -> list[str]:

@@ -231,6 +231,21 @@ class ScriptedTasks(TaskServiceServicer):
         self.script.check("GetTask")
         return task_pb2.GetTaskResponse(task=self._find(request.task_id))
 
+    async def EraseUser(
+        self, request: task_pb2.EraseUserRequest, context: Context
+    ) -> task_pb2.EraseUserResponse:
+        self.script.check("EraseUser")
+        theirs = [each for each in self.tasks.values() if each.user_id == request.user_id]
+        for task in theirs:
+            del self.tasks[task.task_id]
+        return task_pb2.EraseUserResponse(tasks=len(theirs))
+
+    async def ListUsage(
+        self, request: task_pb2.ListUsageRequest, context: Context
+    ) -> task_pb2.ListUsageResponse:
+        self.script.check("ListUsage")
+        return task_pb2.ListUsageResponse()
+
     async def ListTasks(
         self, request: task_pb2.ListTasksRequest, context: Context
     ) -> task_pb2.ListTasksResponse:

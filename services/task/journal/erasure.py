@@ -41,12 +41,7 @@ async def erase(transaction: Transaction, task_id: str, deed: Deed) -> bool:
 async def erase_ended(transaction: Transaction, before: datetime) -> bool:
     """Erase a part of the tasks that ended before a time; return whether more may be left."""
     rows = await _ended(transaction, before, is_erased=0)
-    removed = 0
-    for row in rows:
-        removed += await _erase(transaction, row)
-        if removed >= ROWS:
-            return True
-    return len(rows) == TASKS
+    return await erase_rows(transaction, rows) or len(rows) == TASKS
 
 
 async def remove_ended(transaction: Transaction, before: datetime) -> bool:
@@ -54,12 +49,27 @@ async def remove_ended(transaction: Transaction, before: datetime) -> bool:
     task_ids = [row["task_id"] for row in await _ended(transaction, before, is_erased=1)]
     if not task_ids:
         return False
+    await remove_tasks(transaction, task_ids)
+    return len(task_ids) == TASKS
+
+
+async def erase_rows(transaction: Transaction, rows: Sequence[Row]) -> bool:
+    """Erase a part of tasks that have ended; return whether more is left."""
+    removed = 0
+    for row in rows:
+        removed += await _erase(transaction, row)
+        if removed >= ROWS:
+            return True
+    return False
+
+
+async def remove_tasks(transaction: Transaction, task_ids: Sequence[str]) -> None:
+    """Remove erased tasks, with all that leads to them; what they cost is kept."""
     await usage.keep(transaction, task_ids)
     for table in ("requests", "events", "turns", "call_facts", "webhook_deliveries", "tasks"):
         await transaction.execute(
             f"DELETE FROM {table} WHERE task_id IN ({places(task_ids)})", *task_ids
         )
-    return len(task_ids) == TASKS
 
 
 async def _ended(transaction: Transaction, before: datetime, *, is_erased: int) -> Sequence[Row]:

@@ -22,6 +22,7 @@ from services.task.journal import (
     facts,
     leases,
     outbox,
+    people,
     presence,
     record,
     requests,
@@ -31,8 +32,17 @@ from services.task.journal import (
 )
 from services.task.journal.appending import Append, AppendQueue
 from services.task.journal.database import Database, Transaction
-from services.task.journal.rows import SqlValue, places, task_from_row, task_to_content, to_micros
-from services.task.ports import Client, Lease, Quota, Replica, Request, Snapshot, TaskFilter
+from services.task.journal.rows import SqlValue, task_from_row, task_to_content, to_micros
+from services.task.ports import (
+    Client,
+    Lease,
+    Quota,
+    Removal,
+    Replica,
+    Request,
+    Snapshot,
+    TaskFilter,
+)
 from services.task.tasks import Clock, Task, TaskState
 from services.task.usage import (
     Budget,
@@ -44,9 +54,6 @@ from services.task.usage import (
     UsageRow,
     Window,
 )
-
-# Sorts after every task id.
-_AFTER_ALL = "~"
 
 
 class SqlJournal:
@@ -143,11 +150,7 @@ class SqlJournal:
 
     async def get(self, task_id: str) -> Task:
         """Return a task."""
-
-        async def work(transaction: Transaction) -> Task:
-            return await tables.get(transaction, task_id)
-
-        return await self._database.read(work)
+        return await self._database.read(partial(tables.get, task_id=task_id))
 
     async def get_with_facts(self, task_id: str) -> tuple[Task, bytes]:
         """Return a task and what is known of its call."""
@@ -203,20 +206,8 @@ class SqlJournal:
 
     async def page(self, wanted: TaskFilter, *, before: str, size: int) -> Sequence[Task]:
         """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
-        parameters: list[SqlValue] = [before or _AFTER_ALL]
-        conditions = ["task_id < $1", tables.seen(parameters, user_id=wanted.user_id)]
-        if wanted.states:
-            numbered = places(wanted.states, first=len(parameters) + 1)
-            conditions.append(f"state IN ({numbered})")
-            parameters += wanted.states
-        if wanted.avatar_id:
-            parameters.append(wanted.avatar_id)
-            conditions.append(f"avatar_id = ${len(parameters)}")
-        parameters.append(size)
-        return await self._tasks(
-            f"SELECT * FROM tasks WHERE {' AND '.join(conditions)}"
-            f" ORDER BY task_id DESC LIMIT ${len(parameters)}",
-            *parameters,
+        return await self._database.read(
+            partial(tables.page, wanted=wanted, before=before, size=size)
         )
 
     async def snapshot(self, task_id: str) -> Snapshot:
@@ -372,6 +363,13 @@ class SqlJournal:
     async def remove_ended(self, *, before: datetime) -> bool:
         """Remove some erased tasks that ended before a time; return whether more may be left."""
         return await self._database.transact(partial(erasure.remove_ended, before=before))
+
+    async def forget_user(self, user_id: str) -> Removal:
+        """Remove a part of all that is kept of a user."""
+        removal = await self._database.transact(partial(people.forget, user_id=user_id))
+        if not removal.has_more:
+            await self._database.purge()
+        return removal
 
     async def usage(
         self, wanted: UsageFilter, *, after: Position | None, size: int

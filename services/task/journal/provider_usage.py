@@ -9,9 +9,11 @@ from dataclasses import astuple, fields
 from services.runtime.caller import DEFAULT_TENANT, current_caller
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, SqlValue, places
+from services.task.journal.tables import seen
 from services.task.provider_totals import ProviderTotals
 
 DAY_MICROS = 86_400_000_000
+NOBODY = "''"
 _AMOUNTS = tuple(each.name for each in fields(ProviderTotals) if each.name != "currency")
 _COLUMNS = ", ".join(_AMOUNTS)
 _SUMS = ", ".join(f"CAST(sum({each}) AS BIGINT) AS {each}" for each in _AMOUNTS)
@@ -76,6 +78,18 @@ async def keep(transaction: Transaction, task_ids: Sequence[str]) -> None:
         *task_ids,
     )
     await transaction.execute(f"DELETE {chosen}", *task_ids)
+
+
+async def forget_user(transaction: Transaction, user_id: str) -> None:
+    """Move what a user's removed tasks used to nobody's days."""
+    parameters: list[SqlValue] = []
+    mine = seen(parameters, user_id=user_id)
+    chosen = f"FROM provider_usage WHERE task_id = {_REMOVED} AND {mine}"
+    await transaction.execute(
+        f"{_INSERT} SELECT task_id, tenant_id, {NOBODY}, day, currency, {_COLUMNS} {chosen} {_ADD}",
+        *parameters,
+    )
+    await transaction.execute(f"DELETE {chosen}", *parameters)
 
 
 def _by_key(rows: Iterable[Row]) -> dict[str, tuple[ProviderTotals, ...]]:

@@ -14,7 +14,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.task.journal import outbox, provider_usage
 from services.task.journal.database import Database, Transaction
-from services.task.journal.provider_usage import DAY_MICROS
+from services.task.journal.provider_usage import DAY_MICROS, NOBODY
 from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
 from services.task.journal.tables import IS_LIVE, seen
 from services.task.tasks import Clock, Task
@@ -34,6 +34,9 @@ _User: TypeAlias = tuple[str, str]
 _DAY = f"create_time / {DAY_MICROS}"
 _COSTS = "tasks, turns, billable_seconds"
 _TURNS = "erased_turns + (SELECT count(*) FROM turns WHERE turns.task_id = tasks.task_id)"
+
+_REMOVED_DAYS = (("usage_days", "=", "user_id"), ("tenant_usage_days", "<>", "tenant_id, user_id"))
+"""What removed tasks cost, by the days of users: of the default tenant, and of all others."""
 
 
 def _seconds(end: str) -> str:
@@ -289,22 +292,37 @@ async def _of_day(
 
 async def keep(transaction: Transaction, task_ids: Sequence[str]) -> None:
     """Add what ended tasks cost to their users' days, before they are removed."""
-    for table, of, whose in (
-        ("usage_days", "=", "user_id"),
-        ("tenant_usage_days", "<>", "tenant_id, user_id"),
-    ):
+    for table, of, whose in _REMOVED_DAYS:
         await transaction.execute(
             f"INSERT INTO {table} ({whose}, day, {_COSTS})"
             f" SELECT {whose}, {_DAY}, count(*), CAST(sum({_TURNS}) AS BIGINT),"
             f" CAST(sum({_seconds('stop_time')}) AS BIGINT)"
             f" FROM tasks WHERE task_id IN ({places(task_ids)})"
             f" AND tenant_id {of} '{DEFAULT_TENANT}' GROUP BY {whose}, {_DAY}"
-            f" ON CONFLICT ({whose}, day) DO UPDATE SET tasks = {table}.tasks + excluded.tasks,"
-            f" turns = {table}.turns + excluded.turns,"
-            f" billable_seconds = {table}.billable_seconds + excluded.billable_seconds",
+            f" {_to_those_of(table, whose)}",
             *task_ids,
         )
     await provider_usage.keep(transaction, task_ids)
+
+
+async def forget_user(transaction: Transaction, user_id: str) -> None:
+    """Move what a user's removed tasks cost to nobody's days."""
+    for table, _, whose in _REMOVED_DAYS:
+        parameters: list[SqlValue] = []
+        chosen = f"FROM {table} WHERE {seen(parameters, user_id=user_id)}"
+        await transaction.execute(
+            f"INSERT INTO {table} ({whose}, day, {_COSTS})"
+            f" SELECT {whose.replace('user_id', NOBODY)}, day, {_COSTS} {chosen}"
+            f" {_to_those_of(table, whose)}",
+            *parameters,
+        )
+        await transaction.execute(f"DELETE {chosen}", *parameters)
+    await provider_usage.forget_user(transaction, user_id)
+
+
+def _to_those_of(table: str, whose: str) -> str:
+    sums = (f"{each} = {table}.{each} + excluded.{each}" for each in _COSTS.split(", "))
+    return f"ON CONFLICT ({whose}, day) DO UPDATE SET {', '.join(sums)}"
 
 
 def day_of(time: datetime) -> int:

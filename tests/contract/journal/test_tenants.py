@@ -70,7 +70,7 @@ BY_TASK: dict[str, Call] = {
     "release_conversation": lambda journal, task_id: journal.release_conversation(task_id, 1),
     "erase": lambda journal, task_id: journal.erase(task_id),
 }
-OTHERWISE_LIMITED = {"add", "find_created", "page", "usage", "note_seen"}
+OTHERWISE_LIMITED = {"add", "find_created", "page", "usage", "note_seen", "forget_user"}
 """Tested one by one below."""
 OF_ALL_TENANTS = {
     "live",

@@ -1,0 +1,118 @@
+"""The audit of locked packages, by the real scanner, against a small database of our own."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tools.audit import ACCEPTED, Accepted, AuditError, accepted_in, main
+
+KNOWN = {
+    "id": "GHSA-aaaa-bbbb-cccc",
+    "aliases": ["CVE-2026-1"],
+    "summary": "It can be made to hang.",
+    "affected": [
+        {
+            "package": {"name": "jinja2", "ecosystem": "PyPI"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
+        }
+    ],
+}
+FUTURE, PAST = date(9999, 1, 1), date(2020, 1, 1)
+
+
+@contextmanager
+def database(vulnerable: str, *, status: int = 200) -> Iterator[str]:
+    """An OSV database that knows one vulnerability, of one package."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            vulns = {"vulns": [KNOWN]} if query["package"]["name"] == vulnerable else {}
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(vulns).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1/query"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    file = tmp_path / "requirements.lock"
+    pins = ("jinja2==3.1.6", "pyee==13.0.1 ; python_version < '3'", "pyee==16.0.1")
+    file.write_text("".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in pins))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier answer left behind is not asked for."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def accepted(until: date, package: str = "jinja2") -> list[Accepted]:
+    return [Accepted(id="CVE-2026-1", package=package, reason="not called", until=until)]
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [
+        ([], 1),
+        (accepted(FUTURE), 0),
+        (accepted(PAST), 1),
+        (accepted(FUTURE, package="pyee"), 1),
+    ],
+    ids=["unknown", "accepted", "no longer accepted", "accepted of another"],
+)
+def test_what_is_not_accepted_fails(
+    lock: Path, capsys: pytest.CaptureFixture[str], known: list[Accepted], code: int
+) -> None:
+    with database("jinja2") as url:
+        assert main([lock], url, known) == code
+    said = capsys.readouterr().out
+    assert ("VULNERABLE jinja2 3.1.6: CVE-2026-1, GHSA-aaaa-bbbb-cccc (fixed in 9.9)" in said) == (
+        code == 1
+    )
+    assert f"1 known vulnerabilities, {1 - code} of them accepted" in said
+
+
+def test_packages_that_nothing_is_known_of_pass(lock: Path) -> None:
+    with database("other") as url:
+        assert main([lock], url, []) == 0
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["refusing", "away"])
+def test_a_database_that_does_not_answer_is_told_of(
+    lock: Path, capsys: pytest.CaptureFixture[str], is_there: bool
+) -> None:
+    with database("jinja2", status=403) as url:
+        if is_there:
+            assert main([lock], url, []) == 0
+    if not is_there:
+        assert main([lock], url, []) == 0
+    assert capsys.readouterr().out.startswith("NOT AUDITED: ")
+
+
+def test_a_lock_that_cannot_be_read_is_no_success(lock: Path) -> None:
+    lock.write_text("jinja2 is what we want\n")
+    with database("jinja2") as url, pytest.raises(AuditError):
+        main([lock], url, [])
+
+
+def test_the_list_can_be_read() -> None:
+    assert all(each.reason for each in accepted_in(ACCEPTED))

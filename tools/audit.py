@@ -1,0 +1,133 @@
+"""Looks for known vulnerabilities in locked packages: pip-audit, and a list of accepted ones.
+
+It asks the OSV database, or a mirror of it that OSV_URL names. Where that does not answer it says
+so and succeeds, as a machine without a network must still be able to run all checks.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx
+
+ACCEPTED = Path(__file__).parents[1] / "deploy" / "accepted-vulnerabilities.toml"
+OSV_URL = "https://api.osv.dev/v1/query"
+ANSWER_S = 15.0
+AUDIT_S = 600.0
+
+
+class AuditError(Exception):
+    """The packages could not be audited, though the database answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A vulnerability that does not fail the audit before a day."""
+
+    id: str
+    package: str
+    reason: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A vulnerability of a locked package, by all the names that it goes by."""
+
+    package: str
+    version: str
+    ids: frozenset[str]
+    fixed_in: tuple[str, ...]
+
+    def __str__(self) -> str:
+        remedy = f"fixed in {', '.join(self.fixed_in)}" if self.fixed_in else "no fix yet"
+        return f"{self.package} {self.version}: {', '.join(sorted(self.ids))} ({remedy})"
+
+    def is_accepted(self, accepted: Sequence[Accepted], today: date) -> bool:
+        """Whether the list has it, and still holds."""
+        return any(
+            each.id in self.ids and each.package == self.package and today < each.until
+            for each in accepted
+        )
+
+
+def accepted_in(file: Path) -> list[Accepted]:
+    """Return the entries of a list of accepted vulnerabilities; raises TypeError, OSError."""
+    entries = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", [])
+    return [Accepted(**each) for each in entries]
+
+
+def is_reachable(url: str) -> bool:
+    """Whether the database answers."""
+    query = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "26.3"}
+    try:
+        return httpx.post(url, json=query, timeout=ANSWER_S).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def audited(locks: Sequence[Path], url: str) -> list[Found]:
+    """Return what is known of the packages of lock files; raises AuditError."""
+    command = [sys.executable, "-m", "pip_audit"]
+    command += [word for lock in locks for word in ("--requirement", str(lock))]
+    command += ["--disable-pip", "--require-hashes", "--progress-spinner", "off"]
+    command += ["--vulnerability-service", "osv", "--osv-url", url, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=AUDIT_S)
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        raise AuditError(done.stderr) from None
+    return list(_found(report["dependencies"]))
+
+
+def _found(dependencies: Sequence[dict[str, object]]) -> Iterator[Found]:
+    for each in dependencies:
+        if "skip_reason" in each:
+            raise AuditError(str(each["skip_reason"]))
+        vulnerabilities = each["vulns"]
+        assert isinstance(vulnerabilities, list)
+        for known in vulnerabilities:
+            yield Found(
+                package=str(each["name"]),
+                version=str(each["version"]),
+                ids=frozenset([known["id"], *known["aliases"]]),
+                fixed_in=tuple(known["fix_versions"]),
+            )
+
+
+def main(locks: Sequence[Path], url: str, accepted: Sequence[Accepted]) -> int:
+    """Audit and tell; return the exit code, 1 for what is not accepted, or no longer.
+
+    Raises AuditError.
+    """
+    try:
+        found = audited(locks, url) if is_reachable(url) else None
+    except AuditError:
+        if is_reachable(url):
+            raise
+        found = None
+    if found is None:
+        print(f"NOT AUDITED: {url} does not answer, known vulnerabilities may go unnoticed")
+        return 0
+    today = datetime.now(UTC).date()
+    refused = [each for each in found if not each.is_accepted(accepted, today)]
+    for each in refused:
+        print(f"VULNERABLE {each}")
+    print(f"{len(found)} known vulnerabilities, {len(found) - len(refused)} of them accepted")
+    return int(bool(refused))
+
+
+if __name__ == "__main__":
+    sys.exit(
+        main(
+            [Path(each) for each in sys.argv[1:]],
+            os.environ.get("OSV_URL", OSV_URL),
+            accepted_in(ACCEPTED),
+        )
+    )
