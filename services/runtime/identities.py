@@ -48,6 +48,7 @@ CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
             "ClaimTask",
             "CreateTask",
             "DeleteConversation",
+            "EraseUser",
             "FindCreatedTask",
             "GetConversation",
             "GetTask",

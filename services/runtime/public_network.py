@@ -75,21 +75,43 @@ class PublicNetwork(httpcore.AnyIOBackend):
         )
 
 
-class PublicTransport(httpx.AsyncHTTPTransport):
+class PublicTransport(httpx.AsyncBaseTransport):
     """A transport whose connections, of any number, are those of a `PublicNetwork`.
 
-    Authorities are those of SSL_CERT_FILE or SSL_CERT_DIR where these are set.
+    Authorities are those of SSL_CERT_FILE or SSL_CERT_DIR where these are set. They are read for
+    the first request: most processes make none.
     """
 
     def __init__(self, network: PublicNetwork, *, keep_alive: int) -> None:
-        super().__init__(trust_env=False)
+        self._network = network
+        self._keep_alive = keep_alive
+        self._opened: httpx.AsyncHTTPTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass the request on; raises ConnectError when the authorities cannot be read."""
+        if self._opened is None:
+            self._opened = self._open()
+        return await self._opened.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._opened is not None:
+            await self._opened.aclose()
+
+    def _open(self) -> httpx.AsyncHTTPTransport:
+        try:
+            authorities = httpx.create_ssl_context()
+        except OSError:
+            raise httpx.ConnectError("SSL_CERT_FILE or SSL_CERT_DIR cannot be read") from None
+        transport = httpx.AsyncHTTPTransport(verify=authorities, trust_env=False)
         # httpx offers no parameter for it.
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+        transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=authorities,
             max_connections=None,
-            max_keepalive_connections=keep_alive,
-            network_backend=network,
+            max_keepalive_connections=self._keep_alive,
+            network_backend=self._network,
         )
+        return transport
 
 
 async def _resolve(host: str, port: int) -> list[Address]:

@@ -46,6 +46,7 @@ async def test_a_room_that_never_answers_ends_the_call(
             await page.clock.run_for(LONGER_THAN_ANY_START_MS)
         await expect(page.get_by_role("alert")).to_contain_text("the call was ended")
         await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        await gateway.tasks.until(lambda tasks: len(tasks.stops) == 1)
         [stopped] = gateway.tasks.stops
         assert gateway.tasks.tasks[stopped.task_id].state == task_pb2.TASK_STATE_STOPPED
         assert (await sdk_calls(page)).count("destroyEngine") == 2

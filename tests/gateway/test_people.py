@@ -17,12 +17,11 @@ from parley import people
 from parley.gateway import Gateway, GatewayError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import event
 
 API = "/api/digital-human"
-TOKEN = "service"
 CALL: dict[str, Any] = {
     "variables": {"name": "Ann Canary"},
     "context": "She has ordered shoes.",
@@ -37,7 +36,9 @@ LOOKED_UP = talk.ToolCalled(name="orders", call_id="1", arguments='{"of": "Ann C
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    async with task_service(ScriptedCloud(), service_token=TOKEN, sweep_interval_s=3600) as address:
+    async with task_service(
+        ScriptedCloud(), service_token=SERVICE_TOKEN, sweep_interval_s=3600
+    ) as address:
         yield address
 
 
@@ -64,7 +65,7 @@ async def talked(
     async with grpc.aio.insecure_channel(address) as channel:
         await TaskServiceStub(channel).AppendEvents(
             pb.AppendEventsRequest(task_id=task_id, events=said),
-            metadata=(("authorization", f"Bearer {TOKEN}"),),
+            metadata=(("authorization", f"Bearer {SERVICE_TOKEN}"),),
         )
     await gateway.client.post(f"{API}/stop-task", json={"taskId": task_id})
     return task_id
@@ -113,7 +114,7 @@ async def test_a_long_conversation_is_handed_out_whole(real: RunningGateway, add
             ]
             await TaskServiceStub(channel).AppendEvents(
                 pb.AppendEventsRequest(task_id=task_id, events=said),
-                metadata=(("authorization", f"Bearer {TOKEN}"),),
+                metadata=(("authorization", f"Bearer {SERVICE_TOKEN}"),),
             )
     records = [each for each in await export(real, "ann") if each.get("taskId") == task_id]
     assert [each["turn"]["turnId"] for each in records if each["record"] == "turn"] == [1, 2, 3, 4]
