@@ -12,7 +12,7 @@ LONG_QUESTION = "Tell me a short story about a brave little robot."
 # Where the mouth is in a square picture, as shares of its size: left, top, width, height.
 MOUTH = [0.42, 0.46, 0.16, 0.12]
 SAMPLES = 25
-LEAST_SAMPLES = 8
+LEAST_SAMPLES = 4
 # How much the region changes from sample to sample, of 255. A picture that a graphics context drew
 # is gone when it has been shown, so samples are taken within frames, and only while the digital
 # human does what it did at first.

@@ -8,7 +8,7 @@ import pytest
 from bench.chaos.postgres import killable_server
 from bench.chaos.run import Plan, chaos
 
-KILLS = 5
+KILLS = 3
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench.fuzz.run import NAMES, Plan, fuzz
 
-INPUTS = 2_000
+INPUTS = 800
 pytestmark = pytest.mark.timeout(300)
 
 
