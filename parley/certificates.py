@@ -44,13 +44,19 @@ def issue(folder: Path) -> Sequence[Path]:
 
 
 def tls_settings(folder: Path) -> dict[str, str]:
-    """Return the settings by which each service uses its certificate in the folder."""
+    """Return the settings by which each service uses its certificate in the folder.
+
+    Raises OSError if a file is missing.
+    """
     found: dict[str, str] = {}
     for identity in Identity:
         if identity is not Identity.OPERATOR:
             files = (f"{identity.value}.pem", f"{identity.value}.key", f"{AUTHORITY}.pem")
-            paths = (str((folder / each).resolve()) for each in files)
-            found |= dict(zip(tls_variables(identity), paths, strict=True))
+            paths = [(folder / each).resolve() for each in files]
+            for path in paths:
+                if not path.is_file():
+                    raise OSError(f"{path} is missing: make it by `parley certificates {folder}`")
+            found |= dict(zip(tls_variables(identity), map(str, paths), strict=True))
     return found
 
 

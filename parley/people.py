@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -40,6 +42,13 @@ async def erase(gateway: Gateway, user_id: str, console: Console) -> None:
     console.print(f"{erased['tasks']} tasks removed; what they cost is kept without the user.")
 
 
-def _new_private(file: Path) -> TextIO:
+@contextmanager
+def _new_private(file: Path) -> Iterator[TextIO]:
+    """Open a new file, which is removed if the block raises: a part must not pass for the whole."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    return open(handle, "w", encoding="utf-8")
+    try:
+        with open(handle, "w", encoding="utf-8") as sink:
+            yield sink
+    except BaseException:
+        file.unlink()
+        raise

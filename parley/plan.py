@@ -20,6 +20,7 @@ VAR = ROOT / "var"
 LOOPBACK = "127.0.0.1"
 FILE_SUFFIX = "_FILE"
 CALLBACK_SECRETS = ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET")
+_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _SECRET_BYTES = 16
 _REPLICA_STEP = 100
 """How far apart the ports of a service's replicas are."""
@@ -128,6 +129,9 @@ def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1)
     made |= {
         name: ",".join(addresses(each, environment, replicas)) for name, each in TARGETS.items()
     }
+    if _asks_for_credentials(environment):
+        # Of who started it all, and stops it: without a key of its own that could not be done.
+        made["GATEWAY_API_KEYS"] = secrets.token_hex(_SECRET_BYTES)
     made["AVATAR_SIGNATURES"] = str(folder / f"avatar-{AVATAR.port(environment)}.sqlite3")
     if uses_engine(environment):
         own = folder / f"engine-{ENGINE_DRIVE.port(environment)}.pem"
@@ -144,11 +148,17 @@ def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1)
             **_callback_secrets(environment),
             "ENGINE_VOICE_URL": f"http://{GATEWAY.address(environment)}/api/v1",
         }
-        if keys := environment.get("GATEWAY_API_KEYS"):
+        if keys := environment.get("GATEWAY_API_KEYS") or made.get("GATEWAY_API_KEYS"):
             made["ENGINE_VOICE_KEY"] = keys.partition(",")[0].strip()
     given = {name: value for name, value in environment.items() if value}
     wanted = {name: value for name, value in made.items() if not _is_given(name, given)}
     return wanted | given
+
+
+def _asks_for_credentials(environment: Mapping[str, str]) -> bool:
+    """Whether the gateway lets nobody in without credentials, of which it need not hold any."""
+    required = environment.get("GATEWAY_REQUIRE_CREDENTIALS", "").strip().lower()
+    return required in _TRUE or bool(environment.get("GATEWAY_JWKS"))
 
 
 def _callback_secrets(environment: Mapping[str, str]) -> dict[str, str]:

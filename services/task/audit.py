@@ -16,6 +16,7 @@ class Action(StrEnum):
     TASK_CREATED = "task.created"
     TASK_STOPPED = "task.stopped"
     CONVERSATION_ERASED = "conversation.erased"
+    USER_ERASED = "user.erased"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     TICKET_CREATED = "ticket.created"

@@ -1,6 +1,7 @@
 """What is kept of a user is handed out and removed, with a real task service behind."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from io import StringIO
 from pathlib import Path
@@ -181,7 +182,7 @@ async def test_a_user_must_be_named(
     assert [each["field"] for each in answer.json()["violations"]] == ["userId"]
 
 
-async def test_an_export_that_breaks_off_says_so() -> None:
+async def test_an_export_that_breaks_off_says_so(tmp_path: Path) -> None:
     async with running_gateway() as gateway:
         await gateway.create(userId="ann")
         gateway.script.errors["GetConversation"] = ServiceError(
@@ -190,6 +191,9 @@ async def test_an_export_that_breaks_off_says_so() -> None:
         sink = StringIO()
         with pytest.raises(GatewayError, match="not complete: The database is away") as broken:
             await people.export(Gateway(gateway.client), "ann", sink)
+        with pytest.raises(GatewayError):
+            await people.export_to(Gateway(gateway.client), "ann", tmp_path / "ann.jsonl")
+    assert os.listdir(tmp_path) == []
     assert broken.value.reason == "DEPENDENCY_UNAVAILABLE"
     assert [json.loads(line)["record"] for line in sink.getvalue().splitlines()] == [
         "task",

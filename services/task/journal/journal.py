@@ -366,7 +366,16 @@ class SqlJournal:
 
     async def forget_user(self, user_id: str) -> Removal:
         """Remove a part of all that is kept of a user."""
-        removal = await self._database.transact(partial(people.forget, user_id=user_id))
+        # Who it was is forgotten here as well.
+        done = deed(Action.USER_ERASED, "")
+
+        async def work(transaction: Transaction) -> Removal:
+            removal = await people.forget(transaction, user_id=user_id)
+            if not removal.has_more:
+                await audit.note(transaction, done)
+            return removal
+
+        removal = await self._database.transact(work)
         if not removal.has_more:
             await self._database.purge()
         return removal

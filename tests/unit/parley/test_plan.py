@@ -259,3 +259,21 @@ def test_doctor_tells_what_proxies_are_for(
     assert told.verdict == verdict
     assert all(word in told.found for word in words), told.found
     assert "hush" not in told.found
+
+
+@pytest.mark.parametrize(
+    "settings", [{"GATEWAY_REQUIRE_CREDENTIALS": "true"}, {"GATEWAY_JWKS": "keys.json"}]
+)
+def test_who_ends_a_closed_gateway_has_a_key_of_its_own(settings: dict[str, str]) -> None:
+    made = complete(settings, folder=FOLDER)
+    assert len(made["GATEWAY_API_KEYS"]) >= 32
+    assert made["ENGINE_VOICE_KEY"] == made["GATEWAY_API_KEYS"]
+    assert (
+        complete({**settings, "GATEWAY_API_KEYS": "given"}, folder=FOLDER)["GATEWAY_API_KEYS"]
+        == "given"
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"GATEWAY_REQUIRE_CREDENTIALS": "false"}])
+def test_an_open_gateway_stays_open(settings: dict[str, str]) -> None:
+    assert "GATEWAY_API_KEYS" not in complete(settings, folder=FOLDER)
