@@ -204,6 +204,9 @@ async def test_a_decoder_that_was_killed_is_started_again() -> None:
         [server] = fork_servers()
         assert server.environ().keys() <= {"LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
         server.kill()
+        async with asyncio.timeout(20):
+            while psutil.pid_exists(server.pid):  # noqa: ASYNC110  # until it is reaped
+                await asyncio.sleep(0.005)
         assert isinstance(await outcome(decoder, sound), bytes)
     assert fork_servers() == []
 
