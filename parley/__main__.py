@@ -48,6 +48,14 @@ app.add_typer(webhooks_app, name="webhooks")
 app.command("audit")(list_audit)
 
 
+EveryTenant = Annotated[
+    bool,
+    typer.Option(
+        "--every-tenant", help="Those of all tenants, with a key of the default tenant's operator."
+    ),
+]
+
+
 class Grouping(StrEnum):
     """What a row of a report on usage stands for."""
 
@@ -225,6 +233,7 @@ def talk(
 @tasks_app.command("list")
 def list_tasks(
     is_all: Annotated[bool, typer.Option("--all", help="Include tasks that have ended.")] = False,
+    is_of_every_tenant: EveryTenant = False,
     url: Url = None,
     api_key: ApiKey = None,
     tenant: Tenant = None,
@@ -233,7 +242,8 @@ def list_tasks(
 
     async def show(gateway: Gateway) -> None:
         states = () if is_all else tasks.LIVE_STATES
-        console.print(tasks.table_of(await gateway.list_tasks(states)))
+        found = await gateway.list_tasks(states, is_of_every_tenant=is_of_every_tenant)
+        console.print(tasks.table_of(found))
 
     with_gateway(url, api_key, show, tenant_id=tenant)
 
@@ -244,6 +254,7 @@ def stop_task(
         str | None, typer.Argument(help="The task; see `parley tasks list`.")
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="All running tasks.")] = False,
+    is_of_every_tenant: EveryTenant = False,
     url: Url = None,
     api_key: ApiKey = None,
     tenant: Tenant = None,
@@ -254,7 +265,7 @@ def stop_task(
 
     async def stop(gateway: Gateway) -> None:
         if task_id is None:
-            await tasks.stop_all(gateway, console)
+            await tasks.stop_all(gateway, console, is_of_every_tenant=is_of_every_tenant)
         else:
             await tasks.stop(gateway, task_id, console)
 

@@ -78,21 +78,20 @@ class Gateway:
         }
         return await self._call("POST", f"{_API}/create-task", json=_present(body))
 
-    async def stop_task(self, task_id: str) -> Json:
-        """Stop a task; succeeds again if repeated."""
-        return await self._call("POST", f"{_API}/stop-task", json={"taskId": task_id})
+    async def stop_task(self, task_id: str, *, tenant_id: str | None = None) -> Json:
+        """Stop a task, of a tenant if one is named; succeeds again if repeated."""
+        return await self._call(
+            "POST", f"{_API}/stop-task", json={"taskId": task_id}, headers=_of_tenant(tenant_id)
+        )
 
-    async def list_tasks(self, states: tuple[str, ...] = ()) -> list[Json]:
+    async def list_tasks(
+        self, states: Sequence[str] = (), *, is_of_every_tenant: bool = False
+    ) -> list[Json]:
         """Return the tasks in these states, or all, newest first."""
-        found: list[Json] = []
-        token = ""
-        while True:
-            params = [("state", state) for state in states] + [("pageToken", token)] * bool(token)
-            page = await self._call("GET", f"{_API}/tasks", params=params)
-            found += page["tasks"]
-            token = page.get("nextPageToken", "")
-            if not token:
-                return found
+        params: dict[str, Any] = {"state": list(states)}
+        if is_of_every_tenant:
+            params["everyTenant"] = "true"
+        return [each async for each in self._listed(f"{_API}/tasks", "tasks", params)]
 
     async def usage(self, params: Mapping[str, str]) -> list[Json]:
         """Return all rows of a report on usage."""
@@ -206,7 +205,7 @@ class Gateway:
             raise self._unreachable(error) from error
 
     async def _listed(
-        self, path: str, member: str, params: Mapping[str, str]
+        self, path: str, member: str, params: Mapping[str, Any]
     ) -> AsyncIterator[Json]:
         """Yield what a member holds, page by page."""
         token = ""
@@ -260,9 +259,7 @@ async def gateway_at(
 ) -> AsyncIterator[Gateway]:
     """Open a connection to a gateway, to act for a tenant; by default for that of the key."""
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    if tenant_id is not None:
-        # The gateway knows which ids there can be, and is sent any text.
-        headers["Parley-Tenant"] = quote(tenant_id)
+    headers |= _of_tenant(tenant_id)
     try:
         transport = transport_to(url, proxy=proxy_for(url, os.environ))
         client = httpx.AsyncClient(
@@ -276,6 +273,11 @@ async def gateway_at(
         raise GatewayError(f"{url} is not an address: use http://HOST:PORT") from error
     async with client:
         yield Gateway(client)
+
+
+def _of_tenant(tenant_id: str | None) -> dict[str, str]:
+    # The gateway knows which ids there can be, and is sent any text.
+    return {} if tenant_id is None else {"Parley-Tenant": quote(tenant_id)}
 
 
 def _webhook(webhook_id: str, *below: str) -> str:

@@ -139,11 +139,11 @@ class Supervisor:
         self._console.rule(style="green")
 
     async def _take_off_air(self) -> None:
-        """Stop all tasks while the services that can do so live: nobody is left to talk with."""
+        """Stop all tenants' tasks while the services live that can: nobody is left to talk with."""
         try:
             url, key = base_url(GATEWAY, self._environment), key_of(self._environment)
             async with asyncio.timeout(_OFF_AIR_S), gateway_at(url, key) as gateway:
-                await stop_all(gateway, self._console)
+                await stop_all(gateway, self._console, is_of_every_tenant=True)
         except UnreachableError:
             return  # It is not up yet, or a second signal has killed it.
         except (GatewayError, TimeoutError):

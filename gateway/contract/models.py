@@ -56,6 +56,9 @@ class Task(JsonModel):
     )
     failure: Failure | None = None
     usage: Usage | None = None
+    tenant_id: str | None = Field(
+        default=None, description="Whose task it is; absent for the default tenant."
+    )
 
 
 class TaskAnswer(Task):

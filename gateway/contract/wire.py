@@ -14,6 +14,7 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract import models
 from gateway.contract.problems import in_http_names
+from services.runtime.caller import DEFAULT_TENANT
 from services.runtime.errors import ServiceError, from_status
 from services.runtime.reasons import Reason
 
@@ -60,6 +61,7 @@ def from_task(task: task_pb2.Task) -> models.Task:
         stop_reason=enum_name(task_pb2.StopReason, task.stop_reason),
         failure=from_failure(task.failure) if task.HasField("failure") else None,
         usage=_from_usage(task.usage) if task.HasField("usage") else None,
+        tenant_id=None if task.tenant_id in ("", DEFAULT_TENANT) else task.tenant_id,
     )
 
 

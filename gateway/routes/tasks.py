@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 
 from digitalhuman.task.v1 import task_pb2 as pb
+from gateway.access.principal import Clearance, current_principal
 from gateway.backend import creation, greeting
 from gateway.backend.catalogue import Catalogue
 from gateway.backend.creation import CLAIM_MARGIN_S
@@ -191,13 +192,26 @@ class TaskRoutes:
             str,
             Query(alias="userId", json_schema_extra=constraints(pb.ListTasksRequest, "user_id")),
         ] = "",
+        every_tenant: Annotated[
+            bool,
+            Query(
+                alias="everyTenant",
+                description="Those of all tenants: for operators of the default tenant.",
+            ),
+        ] = False,
     ) -> TaskList:
         """Return tasks, newest first."""
+        if every_tenant:
+            current_principal().require(Clearance.DEPLOYMENT)
         states = [pb.TaskState.Value(f"TASK_STATE_{each}") for each in dict.fromkeys(state or ())]
         page = await self._backend.ask(
             self._backend.task.ListTasks,
             pb.ListTasksRequest(
-                page_size=page_size, page_token=page_token, states=states, user_id=user_id
+                page_size=page_size,
+                page_token=page_token,
+                states=states,
+                user_id=user_id,
+                every_tenant=every_tenant,
             ),
         )
         return TaskList(

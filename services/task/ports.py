@@ -111,6 +111,7 @@ class TaskFilter:
     states: tuple[TaskState, ...] = ()
     user_id: str = ""
     avatar_id: str = ""
+    is_of_every_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

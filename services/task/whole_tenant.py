@@ -1,6 +1,6 @@
-"""Who may see and manage what belongs to a tenant as a whole, and to none of its users."""
+"""Who may see and manage what belongs to a tenant as a whole, or to all tenants."""
 
-from services.runtime.caller import current_caller
+from services.runtime.caller import DEFAULT_TENANT, current_caller
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
@@ -16,3 +16,11 @@ def whole_tenant() -> str:
             Reason.PERMISSION_DENIED, "The caller is limited to what belongs to one user."
         )
     return caller.tenant_id
+
+
+def require_deployment() -> None:
+    """Raise ServiceError with PERMISSION_DENIED for a caller who may not see all tenants."""
+    if whole_tenant() != DEFAULT_TENANT:
+        raise ServiceError(
+            Reason.PERMISSION_DENIED, "Only the default tenant sees what belongs to all tenants."
+        )

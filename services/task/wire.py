@@ -31,6 +31,7 @@ from services.task.conversation import (
 from services.task.ports import Request, Snapshot, TaskFilter
 from services.task.provider_totals import ProviderTotals
 from services.task.tasks import Failure, StopReason, Task, TaskState, new_task_id
+from services.task.whole_tenant import require_deployment
 
 
 def from_create_request(
@@ -109,7 +110,9 @@ def from_stop_reason(reason: pb.StopReason.ValueType) -> StopReason:
 
 
 def from_list_request(request: pb.ListTasksRequest) -> TaskFilter:
-    """Return which tasks a request wants."""
+    """Return which tasks a request wants. Raises ServiceError with PERMISSION_DENIED."""
+    if request.every_tenant:
+        require_deployment()
     return TaskFilter(
         states=tuple(
             TaskState(pb.TaskState.Name(state).removeprefix("TASK_STATE_"))
@@ -117,6 +120,7 @@ def from_list_request(request: pb.ListTasksRequest) -> TaskFilter:
         ),
         user_id=request.user_id,
         avatar_id=request.avatar_id,
+        is_of_every_tenant=request.every_tenant,
     )
 
 

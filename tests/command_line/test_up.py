@@ -42,17 +42,25 @@ async def test_up_and_its_end(tmp_path: object) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{url[0]}/readyz")).status_code == 200
             order = {"roomId": "room_1", "streamId": "stream_1", "greeting": ""}
-            created = (await client.post(f"{url[0]}{API}/create-task", json=order)).json()
+            tasks = []
+            for tenant_id in ("default", "acme"):
+                answer = await client.post(
+                    f"{url[0]}{API}/create-task", json=order, headers={"Parley-Tenant": tenant_id}
+                )
+                tasks.append(answer.json()["taskId"])
         children = offspring(process)
         commands = [" ".join(child.cmdline()) for child in children]
         assert all(any(word in each for each in commands) for word in MODULES)
         os.kill(process.pid, signal.SIGTERM)
         assert await process.wait() == 0, said.text
     assert not [child for child in children if child.is_running()]
-    assert f"{created['taskId']} stopped" in said.lines
+    for task_id in tasks:
+        assert f"{task_id} stopped" in said.lines
     with closing(sqlite3.connect(f"{tmp_path}/tasks.sqlite3")) as journal:
-        assert journal.execute("SELECT state, stop_reason FROM tasks").fetchall() == [
-            ("STOPPED", "REQUESTED")
+        found = "SELECT tenant_id, state, stop_reason FROM tasks ORDER BY task_id"
+        assert journal.execute(found).fetchall() == [
+            ("default", "STOPPED", "REQUESTED"),
+            ("acme", "STOPPED", "REQUESTED"),
         ]
     stops = [line for line in said.lines if re.search("down|stopping", line)]
     assert stops[0].startswith("gateway")

@@ -1,11 +1,14 @@
 """The operator of a deployment names the tenant for which the gateway serves a request."""
 
 from collections.abc import AsyncIterator
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from parley.gateway import GatewayError, gateway_at
+from parley.tasks import stop_all
 from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
 from tests.support.task import task_service
 
@@ -53,6 +56,24 @@ async def test_a_task_of_another_tenant_is_not_found(gateway: RunningGateway) ->
     for headers in ({}, {"Parley-Tenant": "zoo"}):
         answer = await gateway.client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["reason"]) == (404, "TASK_NOT_FOUND")
+
+
+async def test_the_deployments_operator_stops_all_that_run(gateway: RunningGateway) -> None:
+    own, acmes = await create(gateway, {}), await create(gateway, ACME)
+    shown = StringIO()
+    async with gateway_at(gateway.url, None) as named:
+        found = await named.list_tasks(is_of_every_tenant=True)
+        assert [each.get("tenantId") for each in found] == ["acme", None]
+        await stop_all(named, Console(file=shown, width=400), is_of_every_tenant=True)
+    stopped = sorted(f"{each['taskId']} stopped" for each in (own, acmes))
+    assert sorted(shown.getvalue().splitlines()) == stopped
+
+
+async def test_who_acts_for_a_tenant_does_not_list_all(gateway: RunningGateway) -> None:
+    async with gateway_at(gateway.url, None, tenant_id="acme") as named:
+        with pytest.raises(GatewayError) as refused:
+            await named.list_tasks(is_of_every_tenant=True)
+    assert refused.value.reason == "PERMISSION_DENIED"
 
 
 @pytest.mark.parametrize("tenant_id", ["No Tenant", "-acme", "張", "a" * 64])

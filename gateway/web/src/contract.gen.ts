@@ -1781,6 +1781,11 @@ export interface components {
             failure?: components["schemas"]["Failure"];
             usage?: components["schemas"]["Usage"];
             /**
+             * Tenantid
+             * @description Whose task it is; absent for the default tenant.
+             */
+            tenantId?: string;
+            /**
              * Success
              * @default true
              * @enum {boolean}
@@ -1846,6 +1851,11 @@ export interface components {
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
             usage?: components["schemas"]["Usage"];
+            /**
+             * Tenantid
+             * @description Whose task it is; absent for the default tenant.
+             */
+            tenantId?: string;
         };
         /**
          * TaskAnswer
@@ -1904,6 +1914,11 @@ export interface components {
             stopReason?: string;
             failure?: components["schemas"]["Failure"];
             usage?: components["schemas"]["Usage"];
+            /**
+             * Tenantid
+             * @description Whose task it is; absent for the default tenant.
+             */
+            tenantId?: string;
             /**
              * Success
              * @default true
@@ -3500,6 +3515,8 @@ export interface operations {
                 pageToken?: string;
                 state?: ("CREATING" | "STARTING" | "STREAMING" | "STOPPING" | "STOPPED" | "FAILED")[];
                 userId?: string;
+                /** @description Those of all tenants: for operators of the default tenant. */
+                everyTenant?: boolean;
             };
             header?: never;
             path?: never;

@@ -84,7 +84,12 @@ async def page(
 ) -> Sequence[Task]:
     """Return up to `size` tasks with ids below `before` (empty: the newest), newest first."""
     parameters: list[SqlValue] = [before or _AFTER_ALL]
-    conditions = ["task_id < $1", seen(parameters, user_id=wanted.user_id)]
+    conditions = ["task_id < $1"]
+    if not wanted.is_of_every_tenant:
+        conditions.append(seen(parameters, user_id=wanted.user_id))
+    elif wanted.user_id:
+        parameters.append(wanted.user_id)
+        conditions.append(f"user_id = ${len(parameters)}")
     if wanted.states:
         conditions.append(f"state IN ({places(wanted.states, first=len(parameters) + 1)})")
         parameters += wanted.states

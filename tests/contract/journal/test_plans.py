@@ -204,6 +204,9 @@ async def use(journal: Journal) -> None:
         TaskFilter(states=(TaskState.STOPPED,)),
         TaskFilter(user_id="u1"),
         TaskFilter(user_id="u1", states=(TaskState.STREAMING,)),
+        TaskFilter(is_of_every_tenant=True),
+        TaskFilter(is_of_every_tenant=True, states=(TaskState.STREAMING, TaskState.STARTING)),
+        TaskFilter(is_of_every_tenant=True, user_id="u1"),
     ):
         for before in ("", known):
             await journal.page(wanted, before=before, size=50)

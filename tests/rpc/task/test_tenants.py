@@ -132,6 +132,24 @@ async def test_lists_have_what_the_caller_sees(tasks: TaskServiceStub) -> None:
             assert len(await listed(tasks, caller, **fields)) == expected
 
 
+async def test_the_default_tenant_may_list_those_of_all(tasks: TaskServiceStub) -> None:
+    made = [await create(tasks, caller) for caller in (ACME, ZOO, NOBODY)]
+    made.append(await create(tasks, ANN, "another"))
+    newest_first = [each.task_id for each in reversed(made)]
+    found = await listed(tasks, NOBODY, every_tenant=True)
+    assert [each.task_id for each in found] == newest_first
+    assert {each.tenant_id for each in found} == {"acme", "zoo", "default"}
+    anns = await listed(tasks, NOBODY, every_tenant=True, user_id="ann")
+    assert [each.task_id for each in anns] == newest_first[:1]
+
+
+@pytest.mark.parametrize("caller", [ACME, ANN, Caller(user_id="ann")])
+async def test_nobody_else_lists_those_of_all(tasks: TaskServiceStub, caller: Caller) -> None:
+    request = pb.ListTasksRequest(every_tenant=True)
+    error: ServiceError = await error_of(tasks.ListTasks(request, metadata=to_metadata(caller)))
+    assert error.reason is Reason.PERMISSION_DENIED
+
+
 async def test_usage_is_that_of_the_tenant(tasks: TaskServiceStub) -> None:
     await create(tasks, ANN)
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
