@@ -1,6 +1,7 @@
 """A server's life: health tells of it, running calls may end, new ones are refused."""
 
 import asyncio
+import gc
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ from services.runtime.serving import ServingOptions, serving
 
 TASK = "digitalhuman.task.v1.TaskService"
 SERVING = health_pb2.HealthCheckResponse.SERVING
+GOAWAY = b"\x07\x00\x00\x00\x00\x00"
+"""Type, flags and stream of the frame by which a server says that it ends."""
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -126,22 +129,45 @@ async def test_a_taken_port_is_said_plainly() -> None:
                 pass
 
 
-async def test_a_path_that_is_no_text_ends_no_service() -> None:
-    """gRPC's own server would shut down."""
+async def call_no_text(address: str) -> None:
+    """Call what has a path that is no text: gRPC's own server would shut down."""
     headers = [
         *((b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a/\xe8b")),
         *((b":authority", b"x"), (b"te", b"trailers"), (b"content-type", b"application/grpc")),
     ]
     block = Encoder().encode(headers)
     call = HeadersFrame(1, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
-    options = ServingOptions(host="127.0.0.1", port=0, drain_s=0)
-    async with serving(options, [], lambda server: None) as up:
-        host, _, port = up.address.rpartition(":")
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize() + call)
+    await reader.readuntil(GOAWAY)
+    writer.close()
+
+
+async def test_a_path_that_is_no_text_ends_no_service() -> None:
+    uncaught: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: uncaught.append(context))
+    async with serving(options(drain_s=0), [], lambda server: None) as up:
         for _ in range(2):
-            reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize() + call)
-            await reader.read()
-            writer.close()
+            await call_no_text(up.address)
             async with connected(up.address) as channel:
                 stub = health_pb2_grpc.HealthStub(channel)
                 await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)
+    gc.collect()
+    assert not uncaught
+
+
+async def test_calls_outlive_the_server_that_accepted_them() -> None:
+    tasks = Tasks()
+    async with serving(options(), [TASK], registered(tasks)) as up:
+        async with connected(up.address) as channel:
+            running = asyncio.ensure_future(
+                rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
+            )
+            await tasks.entered.wait()
+            await call_no_text(up.address)
+            async with connected(up.address) as another:
+                stub = health_pb2_grpc.HealthStub(another)
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)
+            tasks.released.set()
+            assert await running == pb.GetTaskResponse()
