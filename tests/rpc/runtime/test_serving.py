@@ -159,15 +159,17 @@ async def test_a_path_that_is_no_text_ends_no_service() -> None:
 
 async def test_calls_outlive_the_server_that_accepted_them() -> None:
     tasks = Tasks()
-    async with serving(options(), [TASK], registered(tasks)) as up:
-        async with connected(up.address) as channel:
-            running = asyncio.ensure_future(
-                rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
-            )
-            await tasks.entered.wait()
-            await call_no_text(up.address)
-            async with connected(up.address) as another:
-                stub = health_pb2_grpc.HealthStub(another)
-                await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)
-            tasks.released.set()
-            assert await running == pb.GetTaskResponse()
+    async with (
+        serving(options(), [TASK], registered(tasks)) as up,
+        connected(up.address) as channel,
+    ):
+        running = asyncio.ensure_future(
+            rpc.TaskServiceStub(channel).GetTask(pb.GetTaskRequest(task_id="task"))
+        )
+        await tasks.entered.wait()
+        await call_no_text(up.address)
+        async with connected(up.address) as another:
+            stub = health_pb2_grpc.HealthStub(another)
+            await stub.Check(health_pb2.HealthCheckRequest(), timeout=20)
+        tasks.released.set()
+        assert await running == pb.GetTaskResponse()
