@@ -9,16 +9,21 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import structlog
 
 from bench.two_languages import real_speech
+from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from services.runtime.caller import of_tenant, to_metadata
+from services.runtime.errors import from_status
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,
@@ -35,6 +40,7 @@ from tests.support.speech import COMMIT, Talk, audio, setup
 
 QUESTION = "Hello, how are you today?"
 BUSY, QUIET = "busy", "quiet"
+_ENDS = ("turn_finished", "turn_failed", "speech_dismissed")
 
 
 @asynccontextmanager
@@ -45,41 +51,61 @@ async def talking(stub: SpeechServiceStub, tenant_id: str) -> AsyncIterator[Talk
         yield talk
 
 
-async def first_sound_s(talk: Talk, question: bytes) -> float:
-    """Ask, hear the reply to its end, and return after how many seconds it began."""
-    loop = asyncio.get_running_loop()
-    await talk.send(*audio(question), COMMIT)
-    asked_at = loop.time()
-    await talk.until("playback_started")
-    seconds = loop.time() - asked_at
-    await talk.until("turn_finished")
-    return seconds
+@dataclass(slots=True)
+class Waits:
+    """How long replies took to begin, and how many questions had none."""
+
+    seconds: list[float] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    async def ask(self, talk: Talk, question: bytes) -> None:
+        """Ask, and hear the reply to its end."""
+        loop = asyncio.get_running_loop()
+        await talk.send(*audio(question), COMMIT)
+        asked_at = loop.time()
+        told = await talk.until("playback_started", *_ENDS)
+        if told.HasField("playback_started"):
+            self.seconds.append(loop.time() - asked_at)
+            told = await talk.until(*_ENDS)
+        if not told.HasField("turn_finished"):
+            self.failures[_failure(told)] += 1
+
+    def report(self, who: str) -> None:
+        """Print them."""
+        figures: dict[str, Any] = {"replies": len(self.seconds)}
+        if self.seconds:
+            figures |= {
+                "median_s": round(median(self.seconds), 2),
+                "max_s": round(max(self.seconds), 2),
+            }
+        figures |= {"failures": dict(self.failures), "load": round(os.getloadavg()[0], 1)}
+        print(json.dumps({"who": who, **figures}), flush=True)
+
+
+def _failure(told: ConversationEvent) -> str:
+    error = from_status(told.turn_failed.status)
+    return error.reason if error else str(told.WhichOneof("event"))
 
 
 async def ask_on(
-    stub: SpeechServiceStub, question: bytes, all_talk: asyncio.Barrier, waits: list[float]
+    stub: SpeechServiceStub, question: bytes, all_talk: asyncio.Barrier, waits: Waits
 ) -> None:
     """Ask one question after the other, once everybody is there."""
     async with talking(stub, BUSY) as talk:
         await all_talk.wait()
         while True:
-            waits.append(await first_sound_s(talk, question))
+            await waits.ask(talk, question)
 
 
 async def waits_of(
     stub: SpeechServiceStub, tenant_id: str, question: bytes, *, questions: int
-) -> Sequence[float]:
+) -> Waits:
     """Return how long the replies to some questions took to begin."""
+    waits = Waits()
     async with talking(stub, tenant_id) as talk:
-        return [await first_sound_s(talk, question) for _ in range(questions)]
-
-
-def report(who: str, waits: Sequence[float]) -> None:
-    """Print how long the first sound took."""
-    figures: dict[str, float] = {"replies": len(waits)}
-    if waits:
-        figures |= {"median_s": round(median(waits), 2), "max_s": round(max(waits), 2)}
-    print(json.dumps({"who": who, **figures, "load": os.getloadavg()[0]}), flush=True)
+        for _ in range(questions):
+            await waits.ask(talk, question)
+    return waits
 
 
 async def spoken(stack: EmbeddedStack) -> bytes:
@@ -103,17 +129,18 @@ async def measure(sockets: int, questions: int) -> None:
         real_speech(models, chat) as stub,
     ):
         question = await spoken(models)
-        report("alone", await waits_of(stub, QUIET, question, questions=questions))
+        alone = await waits_of(stub, QUIET, question, questions=questions)
+        alone.report("alone")
         all_talk = asyncio.Barrier(sockets + 1)
-        busy_waits: list[float] = []
+        busy_waits = Waits()
         busy = [
             asyncio.create_task(ask_on(stub, question, all_talk, busy_waits))
             for _ in range(sockets)
         ]
         await all_talk.wait()
         quiet_waits = await waits_of(stub, QUIET, question, questions=questions)
-        report(f"beside {sockets} sockets of another tenant", quiet_waits)
-        report("these sockets themselves", busy_waits)
+        quiet_waits.report(f"beside {sockets} sockets of another tenant")
+        busy_waits.report("these sockets themselves")
         for each in busy:
             each.cancel()
         await asyncio.wait(busy)
@@ -122,8 +149,8 @@ async def measure(sockets: int, questions: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sockets", type=int, default=24)
-    parser.add_argument("--questions", type=int, default=5)
+    parser.add_argument("--sockets", type=int, default=8)
+    parser.add_argument("--questions", type=int, default=3)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     asyncio.run(measure(options.sockets, options.questions))

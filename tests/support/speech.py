@@ -749,12 +749,12 @@ class Talk:
         for request in requests:
             await self._call.write(request)
 
-    async def until(self, kind: str, *, count: int = 1) -> events_pb.ConversationEvent:
-        """Read until so many more events of a kind have come; return the last."""
+    async def until(self, *kinds: str, count: int = 1) -> events_pb.ConversationEvent:
+        """Read until so many more events of one of the kinds have come; return the last."""
         while True:
             response = await self._read()
-            assert response is not None, f"the stream ended before {kind}: {self.kinds}"
-            if response.HasField("event") and response.event.WhichOneof("event") == kind:
+            assert response is not None, f"the stream ended before {kinds}: {self.kinds}"
+            if response.HasField("event") and response.event.WhichOneof("event") in kinds:
                 count -= 1
                 if not count:
                     return response.event
