@@ -1,6 +1,6 @@
 """Writes .env.example, every setting of every process, from the settings classes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -58,17 +58,39 @@ def variables(settings: type[BaseSettings]) -> Iterator[Variable]:
         )
 
 
-def example() -> str:
-    """Return the text of the file; a variable of several processes is listed with the first."""
-    lines = [_HEAD]
+def sections() -> Iterator[tuple[str, Sequence[Variable]]]:
+    """Return the variables by section; one of several processes is with the first of them.
+
+    A process that has a name of its own for it is listed with that.
+    """
     listed: set[str] = set()
     for title, settings in SECTIONS:
+        fresh: dict[str, Variable] = {}
+        for each in (*variables(settings), *_of_its_own(settings, listed)):
+            if each.name not in listed:
+                fresh.setdefault(each.name, each)
+        listed |= fresh.keys()
+        yield title, list(fresh.values())
+
+
+def _of_its_own(settings: type[BaseSettings], shared: Collection[str]) -> Iterator[Variable]:
+    """Return a process's own variables for what it shares with others."""
+    for each in read_variables(settings):
+        own, name = each.names[0], each.names[-1]
+        if own != name and name in shared:
+            yield Variable(
+                name=own, default="", description=f"Instead of {name}, for this process alone"
+            )
+
+
+def example() -> str:
+    """Return the text of the file."""
+    lines = [_HEAD]
+    for title, listed in sections():
         lines.append(f"\n# --- {title} ---\n")
-        for variable in variables(settings):
-            if variable.name not in listed:
-                listed.add(variable.name)
-                lines.append(f"\n# {variable.description}\n" if variable.description else "\n")
-                lines.append(f"#{variable.name}={variable.default}\n")
+        for variable in listed:
+            lines.append(f"\n# {variable.description}\n" if variable.description else "\n")
+            lines.append(f"#{variable.name}={variable.default}\n")
     return "".join(lines)
 
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 
 from parley.plan import LISTENERS, TARGETS, Listener
-from tools.env_example import EXAMPLE, SECTIONS, Variable, example, variables
+from tools.env_example import EXAMPLE, Variable, example, sections
 
-ALL = {each.name: each for _, settings in SECTIONS for each in variables(settings)}
+ALL = {each.name: each for _, variables in sections() for each in variables}
 
 
 def test_the_example_is_up_to_date() -> None:
