@@ -146,13 +146,12 @@ class CreateTaskBody(CallBody):
     )
     max_duration_seconds: Seconds | None = Field(
         default=None,
-        description="Hard end, 10 to 86400, where the deployment allows it; default 1800.",
+        description="Hard end, 10 to what the deployment allows, at most 86400; default 1800.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_duration"),
     )
     max_idle_seconds: Seconds | None = Field(
         default=None,
-        description="End after so long without speech, 30 to 86400, where the deployment allows "
-        "it; default 120.",
+        description="End after so long without speech, 30 to the same limit; default 120.",
         json_schema_extra=constraints(task_pb2.CreateTaskRequest, "max_idle_duration"),
     )
     max_absence_seconds: Seconds | None = Field(

@@ -27,7 +27,9 @@ def constraints(message: type[Message], field: str) -> dict[str, Any]:
         case "string":
             schema = _of_text(rules.string, may_be_empty=may_be_empty)
         case "duration":
-            schema = {"minimum": rules.duration.gte.seconds, "maximum": rules.duration.lte.seconds}
+            schema["minimum"] = rules.duration.gte.seconds
+            if rules.duration.HasField("lte"):
+                schema["maximum"] = rules.duration.lte.seconds
     for rule in rules.cel:
         pattern = PATTERN.fullmatch(rule.expression)
         if pattern:

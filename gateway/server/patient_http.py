@@ -1,6 +1,7 @@
 """HTTP connections of limited number, whose clients have limited time for each step."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -15,17 +16,12 @@ from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
-    b"retry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-)
 
-
-def _not_http() -> bytes:
-    """Return the answer to a request that cannot be read."""
-    error = ServiceError(Reason.MALFORMED_MESSAGE, "The request is not well-formed HTTP.")
+def _answer(error: ServiceError) -> bytes:
+    """Return the answer to a request that was not read, after which the connection is closed."""
     problem = problem_response(error, instance="")
-    head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
+    status = HTTPStatus(problem.status_code)
+    head = b"HTTP/1.1 %d %s\r\nconnection: close\r\n" % (status, status.phrase.encode())
     headers = b"".join(b"%s: %s\r\n" % each for each in problem.raw_headers)
     return head + headers + b"\r\n" + bytes(problem.body)
 
@@ -54,8 +50,8 @@ class PatientHttp(H11Protocol):
         """Take the connection if there is room."""
         held = [_address(each) for each in self.connections]
         super().connection_made(transport)
-        if not self._limits.has_room(_address(self), held):
-            transport.write(_FULL)
+        if refusal := self._limits.refusal(_address(self), held):
+            transport.write(_answer(refusal))
             transport.close()
             return
         self._expect_head()
@@ -81,7 +77,8 @@ class PatientHttp(H11Protocol):
         A body may turn out to be broken while its request is already being served.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.write(_not_http())
+            error = ServiceError(Reason.MALFORMED_MESSAGE, "The request is not well-formed HTTP.")
+            self.transport.write(_answer(error))
         self.transport.close()
         if self.cycle is not None:
             self.cycle.disconnected = True

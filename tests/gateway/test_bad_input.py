@@ -133,14 +133,14 @@ CREATE = [
         "create-task",
         ROOM | {"maxDurationSeconds": 0},
         "maxDurationSeconds",
-        "duration.gte_lte",
+        "duration.gte",
     ),
     json_case(
-        "create-long-idle",
+        "create-short-idle",
         "create-task",
-        ROOM | {"maxIdleSeconds": 86_401},
+        ROOM | {"maxIdleSeconds": 29},
         "maxIdleSeconds",
-        "duration.gte_lte",
+        "duration.gte",
     ),
     json_case(
         "create-negative-life",

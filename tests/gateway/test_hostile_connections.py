@@ -1,6 +1,7 @@
 """Connections that never come to the point end, and nobody can hold all that there are."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
@@ -9,6 +10,8 @@ import httpx
 import pytest
 
 from gateway.server.limits import ConnectionLimits
+from services.runtime.errors import ServiceError
+from services.runtime.reasons import Reason
 from tests.support.gateway import RunningGateway, running_gateway
 
 HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -69,16 +72,23 @@ async def test_one_address_has_its_share_of_connections() -> None:
         async with connection(gateway) as (_, second):
             second.write(HEAD)
             async with connection(gateway) as (refused, _):
-                assert b" 503 " in await refused.read()
+                head, _, body = (await refused.read()).partition(b"\r\n\r\n")
+                assert b" 429 Too Many Requests\r\n" in head
+                assert b"\r\nretry-after: 1\r\n" in head
+                assert json.loads(body)["reason"] == "RATE_LIMITED"
         kept.write(HEAD)
         assert b" 200 " in await first.readline()
 
 
+def reason_of(refusal: ServiceError | None) -> Reason | None:
+    return None if refusal is None else refusal.reason
+
+
 def test_proxies_carry_many_clients() -> None:
     limits = ConnectionLimits(total=5, per_address=1, proxies=[ip_network("10.0.0.0/8")])
-    assert limits.has_room("10.1.2.3", ["10.1.2.3"] * 4)
-    assert not limits.has_room("10.1.2.3", ["10.1.2.3"] * 5)
-    assert not limits.has_room("192.0.2.1", ["192.0.2.1"])
+    assert limits.refusal("10.1.2.3", ["10.1.2.3"] * 4) is None
+    assert reason_of(limits.refusal("10.1.2.3", ["10.1.2.3"] * 5)) is Reason.CAPACITY_EXCEEDED
+    assert reason_of(limits.refusal("192.0.2.1", ["192.0.2.1"])) is Reason.RATE_LIMITED
 
 
 @pytest.mark.parametrize(

@@ -1068,12 +1068,12 @@ export interface components {
             backgroundColor: string | null;
             /**
              * Maxdurationseconds
-             * @description Hard end, 10 to 86400, where the deployment allows it; default 1800.
+             * @description Hard end, 10 to what the deployment allows, at most 86400; default 1800.
              */
             maxDurationSeconds?: number | null;
             /**
              * Maxidleseconds
-             * @description End after so long without speech, 30 to 86400, where the deployment allows it; default 120.
+             * @description End after so long without speech, 30 to the same limit; default 120.
              */
             maxIdleSeconds?: number | null;
             /**
