@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -28,7 +29,7 @@ from services.task.jobs import Jobs
 from services.task.lifecycle import LifeCycle
 from services.task.off_air import KnownAvatars, UnrecordedStops
 from services.task.patience import patient
-from services.task.ports import Cloud, Quota, Replica
+from services.task.ports import Cloud, Quota, Replica, Storage
 from services.task.presence import Presence
 from services.task.reconciler import Reconciler
 from services.task.retention import Keeping, Retention
@@ -68,61 +69,119 @@ async def running(
     clock = _clock(steady)
     replica = Replica(replica_id=str(uuid.uuid4()), address="")
     async with (
-        open_storage(settings, clock, steady) as storage,
-        kept_alive(patient(storage.journal), replica),
+        _patiently(open_storage(settings, clock, steady)) as storage,
+        kept_alive(storage.journal, replica),
         delivery(settings, storage, clock, replica) as webhooks,
         Jobs() as jobs,
     ):
-        journal, pace = patient(storage.journal), _pace(settings)
-        avatars = KnownAvatars()
-        state_machine = TaskStateMachine(
-            replica_id=replica.replica_id,
-            steps=Steps(
-                journal=journal,
-                cloud=cloud,
-                starts=Starts(cloud, list_s=pace.list_s),
-                clock=clock,
-                pace=pace,
-                on_change=avatars.note,
-            ),
-            journal=journal,
-            notifier=storage.notifier,
+        tasks = _tasks(
+            settings,
+            tenants=tenants,
+            storage=storage,
+            cloud=cloud,
+            clock=clock,
+            replica=replica,
             jobs=jobs,
         )
-        quota = _quota(settings, tenants)
-        lifecycle = LifeCycle(
-            journal=journal,
-            state_machine=state_machine,
-            jobs=jobs,
-            quota=quota,
-            unrecorded=UnrecordedStops(
-                journal=journal,
-                cloud=cloud,
-                state_machine=state_machine,
-                avatars=avatars,
-                jobs=jobs,
-            ),
-            stop_patience_s=STOP_PATIENCE_S,
+        access = AccessServicer(
+            credentials=storage.credentials, find_task=storage.journal.get, clock=clock
         )
-        reconciler = Reconciler(
-            replica_id=replica.replica_id,
+        audit = AuditServicer(storage.audit)
+
+        def register(server: grpc.aio.Server) -> None:
+            add_TaskServiceServicer_to_server(tasks.servicer, server)
+            add_AccessServiceServicer_to_server(access, server)
+            add_WebhookServiceServicer_to_server(webhooks, server)
+            add_AuditServiceServicer_to_server(audit, server)
+
+        jobs.begin(log_jumps(steady), name="clock")
+        tasks.begin(jobs, sweep_interval_s=settings.sweep_interval_s)
+        async with serving(settings.serving_options, SERVICES, register) as server:
+            health = jobs.begin(report_health(server, storage.probe), name="health")
+            try:
+                yield server
+            finally:
+                health.cancel()
+                storage.notifier.drain()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tasks:
+    """Who answers calls about tasks, and what looks after them without being called."""
+
+    servicer: TaskServicer
+    reconciler: Reconciler
+    ends: Ends
+    presence: Presence
+    retention: Retention
+
+    def begin(self, jobs: Jobs, *, sweep_interval_s: float) -> None:
+        jobs.begin(self.reconciler.run(sweep_interval_s), name="reconciler")
+        jobs.begin(self.ends.run(), name="ends")
+        jobs.begin(self.presence.run(), name="presence")
+        jobs.begin(self.retention.run(), name="retention")
+
+
+def _tasks(
+    settings: TaskSettings,
+    *,
+    tenants: Tenants,
+    storage: Storage,
+    cloud: Cloud,
+    clock: Clock,
+    replica: Replica,
+    jobs: Jobs,
+) -> _Tasks:
+    journal, pace, quota = storage.journal, _pace(settings), _quota(settings, tenants)
+    avatars = KnownAvatars()
+    state_machine = TaskStateMachine(
+        replica_id=replica.replica_id,
+        steps=Steps(
+            journal=journal,
+            cloud=cloud,
+            starts=Starts(cloud, list_s=pace.list_s),
+            clock=clock,
+            pace=pace,
+            on_change=avatars.note,
+        ),
+        journal=journal,
+        notifier=storage.notifier,
+        jobs=jobs,
+    )
+    lifecycle = LifeCycle(
+        journal=journal,
+        state_machine=state_machine,
+        jobs=jobs,
+        quota=quota,
+        unrecorded=UnrecordedStops(
             journal=journal,
             cloud=cloud,
             state_machine=state_machine,
-            clock=clock,
             avatars=avatars,
-            owns_account=settings.owns_account,
-        )
-        ends = Ends(
-            replica_id=replica.replica_id,
-            journal=journal,
-            end=lifecycle.end,
-            budget=quota.budget,
-            tenants=tenants,
-            clock=clock,
-        )
-        presence = Presence(journal, clock)
-        servicer = TaskServicer(
+            jobs=jobs,
+        ),
+        stop_patience_s=STOP_PATIENCE_S,
+    )
+    reconciler = Reconciler(
+        replica_id=replica.replica_id,
+        journal=journal,
+        cloud=cloud,
+        state_machine=state_machine,
+        clock=clock,
+        avatars=avatars,
+        owns_account=settings.owns_account,
+    )
+    ends = Ends(
+        replica_id=replica.replica_id,
+        journal=journal,
+        end=lifecycle.end,
+        budget=quota.budget,
+        tenants=tenants,
+        clock=clock,
+    )
+    presence = Presence(journal, clock)
+    return _Tasks(
+        servicer=TaskServicer(
             journal=journal,
             lifecycle=lifecycle,
             notifier=storage.notifier,
@@ -133,9 +192,11 @@ async def running(
             ends=ends,
             reconciler=reconciler,
             jobs=jobs,
-        )
-        access = AccessServicer(credentials=storage.credentials, find_task=journal.get, clock=clock)
-        retention = Retention(
+        ),
+        reconciler=reconciler,
+        ends=ends,
+        presence=presence,
+        retention=Retention(
             replica_id=replica.replica_id,
             journal=journal,
             webhooks=storage.webhooks,
@@ -143,26 +204,15 @@ async def running(
             credentials=storage.credentials,
             clock=clock,
             keeping=_keeping(settings),
-        )
+        ),
+    )
 
-        def register(server: grpc.aio.Server) -> None:
-            add_TaskServiceServicer_to_server(servicer, server)
-            add_AccessServiceServicer_to_server(access, server)
-            add_WebhookServiceServicer_to_server(webhooks, server)
-            add_AuditServiceServicer_to_server(AuditServicer(storage.audit), server)
 
-        jobs.begin(log_jumps(steady), name="clock")
-        jobs.begin(reconciler.run(settings.sweep_interval_s), name="reconciler")
-        jobs.begin(ends.run(), name="ends")
-        jobs.begin(presence.run(), name="presence")
-        jobs.begin(retention.run(), name="retention")
-        async with serving(settings.serving_options, SERVICES, register) as server:
-            health = jobs.begin(report_health(server, storage.probe), name="health")
-            try:
-                yield server
-            finally:
-                health.cancel()
-                storage.notifier.drain()
+@asynccontextmanager
+async def _patiently(opening: AbstractAsyncContextManager[Storage]) -> AsyncIterator[Storage]:
+    """Open a storage whose journal is asked again while its database does not answer."""
+    async with opening as storage:
+        yield replace(storage, journal=patient(storage.journal))
 
 
 def _clock(steady: SteadyClock) -> Clock:

@@ -8,6 +8,7 @@ from services.runtime.public_network import PublicNetwork
 from services.runtime.values import split_list
 from services.runtime.vault import Vault
 from services.task.jobs import Jobs
+from services.task.patience import patient
 from services.task.ports import Replica, Storage
 from services.task.settings import TaskSettings
 from services.task.tasks import Clock
@@ -26,7 +27,11 @@ async def delivery(
     vault = Vault(split_list(settings.encryption_keys.get_secret_value()))
     async with courier_to(network, vault, clock) as courier, Jobs() as jobs:
         deliverer = Deliverer(
-            replica_id=replica.replica_id, store=storage.webhooks, courier=courier, jobs=jobs
+            replica_id=replica.replica_id,
+            # What it calls may be repeated; what callers ask for, such as another key, may not.
+            store=patient(storage.webhooks),
+            courier=courier,
+            jobs=jobs,
         )
         with storage.notifier.watching(NEWS) as watch:
             jobs.begin(deliverer.run(watch.wait), name="webhooks")

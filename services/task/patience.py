@@ -1,14 +1,15 @@
-"""A journal that is asked again for a moment while its database does not answer."""
+"""Storage that is asked again for a moment while its database does not answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from services.task.ports import Journal
+
+P = TypeVar("P")
 
 log = structlog.get_logger(__name__)
 
@@ -19,23 +20,24 @@ FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
 
 
-def patient(journal: Journal) -> Journal:
-    """Return the journal with every call made again after an answer that did not come.
+def patient(port: P) -> P:
+    """Return a port with every call made again after an answer that did not come.
 
-    Nobody can tell whether such a call took effect, and nobody has to: each may be repeated. What
-    is recorded already is found, and changes from one state to the next are refused.
+    Nobody can tell whether such a call took effect, and nobody has to: only what may be repeated is
+    called this way. What the journal has recorded already is found, and changes from one state to
+    the next are refused.
     """
-    return cast(Journal, _PatientJournal(journal))
+    return cast(P, _Patient(port))
 
 
-class _PatientJournal:
-    """Passes every method of the port on, as all are alike: calls that may be repeated."""
+class _Patient:
+    """Passes every method of a port on, as all are alike: calls that may be repeated."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, port: Any) -> None:
+        self._port = port
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        return _repeated(name, getattr(self._journal, name))
+        return _repeated(name, getattr(self._port, name))
 
 
 def _repeated(name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -50,7 +52,7 @@ def _repeated(name: str, method: Callable[..., Awaitable[Any]]) -> Callable[...,
                 is_away = error.reason is Reason.DEPENDENCY_UNAVAILABLE
                 if not is_away or loop.time() + pause_s > give_up_at:
                     raise
-            log.warning("journal asked again", call=name)
+            log.warning("storage asked again", call=name)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -20,6 +20,7 @@ from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.ports import Avatar, AvatarState, Cloud
 from services.task.settings import TaskSettings
+from services.task.storage import OpenStorage, storage_of
 from services.task.tasks import Task
 
 
@@ -182,6 +183,7 @@ async def task_service(
     avatar_target: str | None = None,
     database: Path | str | None = None,
     clock: ManualClock | None = None,
+    open_storage: OpenStorage = storage_of,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """Serve tasks on a free port; yields the address.
@@ -203,7 +205,7 @@ async def task_service(
         )
         steady = SteadyClock(wall=clock.wall, steady=clock.steady) if clock else SteadyClock()
         serving = await stack.enter_async_context(
-            running(chosen, cloud or ScriptedCloud(), steady=steady)
+            running(chosen, cloud or ScriptedCloud(), steady=steady, open_storage=open_storage)
         )
         yield serving.address
 

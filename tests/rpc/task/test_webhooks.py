@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from digitalhuman.webhooks.v1 import webhooks_pb2 as pb
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.runtime.caller import Caller, to_metadata
+from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from services.task.ports import Storage
+from services.task.storage import storage_of
+from services.task.webhooks.ports import WebhookStore
 from tests.support.avatar_service import scripted_avatar_service
 from tests.support.compose import ROOT
 from tests.support.task import ScriptedCloud, task_service
@@ -103,6 +108,44 @@ async def test_what_happens_is_told_and_signed_by_a_secret_that_is_shown_once(
     listed = await client.webhooks.ListWebhooks(pb.ListWebhooksRequest())
     assert list(listed.webhooks) == [added.webhook]
     assert added.secret not in str(listed)
+
+
+class FirstSettlementLost:
+    """A store of webhooks that is away when the first outcome is to be recorded."""
+
+    def __init__(self, store: WebhookStore) -> None:
+        self._store = store
+        self.is_lost = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def settle(self, *arguments: Any, **options: Any) -> Any:
+        if not self.is_lost.is_set():
+            self.is_lost.set()
+            raise ServiceError(Reason.DEPENDENCY_UNAVAILABLE, "The database does not answer.")
+        return await self._store.settle(*arguments, **options)
+
+
+async def test_what_is_told_while_the_database_is_away_is_told_once() -> None:
+    lost: list[FirstSettlementLost] = []
+
+    @asynccontextmanager
+    async def forgetful(*arguments: Any) -> AsyncIterator[Storage]:
+        async with storage_of(*arguments) as storage:
+            lost.append(FirstSettlementLost(storage.webhooks))
+            yield replace(storage, webhooks=lost[0])
+
+    async with (
+        client_of(open_storage=forgetful) as client,
+        WebhookReceiver.open() as receiver,
+    ):
+        await client.add(receiver.url)
+        task = await create_streaming(client.tasks)
+        await lost[0].is_lost.wait()
+        await stop(client.tasks, task.task_id)
+        await receiver.until(lambda receiver: receiver.taken[-1]["type"] == "task.ended")
+    assert [each["type"] for each in receiver.taken] == ["task.on_air", "task.ended"]
 
 
 async def test_a_webhook_belongs_to_its_tenant(client: Client) -> None:
