@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -18,14 +19,16 @@ from parley import doctor, people, tasks, usage
 from parley.certificates import issue, tls_settings
 from parley.checks import check_processes
 from parley.command import ApiKey, Tenant, Url, console, fail, with_gateway
+from parley.current_run import CurrentRun, beside_run, noted
 from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
 from parley.findings import examine
 from parley.gateway import Gateway, Question
 from parley.keepsakes import complete_with_kept
 from parley.keys import keys_app
+from parley.listing import IsJson, show
 from parley.models import models_app
-from parley.plan import ROOT, PlanError, processes
+from parley.plan import ROOT, PlanError, processes, require_free_ports
 from parley.supervisor import Supervisor
 from parley.talk import Call
 from parley.terminal import printable
@@ -46,6 +49,13 @@ app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(webhooks_app, name="webhooks")
 app.command("audit")(list_audit)
+
+
+def require_user(user: str) -> str:
+    """Return the id of a user; raises typer.BadParameter for none."""
+    if not user:
+        raise typer.BadParameter("must name a user, and is empty")
+    return user
 
 
 EveryTenant = Annotated[
@@ -106,6 +116,7 @@ def up(
         Path | None,
         typer.Option(
             metavar="DIR",
+            file_okay=False,
             help="Encrypt between the processes, with the certificates of `parley certificates`.",
         ),
     ] = None,
@@ -125,7 +136,9 @@ async def _up(replicas: int, database: str | None, tls: Path | None) -> int:
         await require_reachable(shared)
     environment = complete_with_kept(given, replicas=replicas)
     planned = processes(environment, replicas=replicas)
-    return await Supervisor(planned, environment, console).run()
+    require_free_ports(planned)
+    with noted(CurrentRun(tls=tls, replicas=replicas), environment):
+        return await Supervisor(planned, environment, console).run()
 
 
 @app.command("env")
@@ -143,7 +156,9 @@ def print_environment() -> None:
 
 @app.command("certificates")
 def issue_certificates(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where they are kept.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Where they are kept.")
+    ],
 ) -> None:
     """Issue a certificate for each service, by an authority of their own; again to renew them."""
     try:
@@ -157,8 +172,11 @@ def issue_certificates(
 @app.command("doctor")
 def examine_machine() -> None:
     """Report what is wrong on this machine and how to fix it."""
-    with console.status("Examining this machine"):
-        found = asyncio.run(_found())
+    try:
+        with console.status("Examining this machine"):
+            found = asyncio.run(_found(beside_run(os.environ)))
+    except OSError as error:
+        fail(error)
     raise typer.Exit(doctor.show(found, console))
 
 
@@ -201,8 +219,8 @@ def _repair(what: str) -> int:
     return subprocess.run(words, check=False).returncode
 
 
-async def _found() -> list[Finding]:
-    machine, processes = await asyncio.gather(examine(os.environ), check_processes(os.environ))
+async def _found(environment: Mapping[str, str]) -> list[Finding]:
+    machine, processes = await asyncio.gather(examine(environment), check_processes(environment))
     return [*machine, *processes]
 
 
@@ -234,18 +252,19 @@ def talk(
 def list_tasks(
     is_all: Annotated[bool, typer.Option("--all", help="Include tasks that have ended.")] = False,
     is_of_every_tenant: EveryTenant = False,
+    is_json: IsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     tenant: Tenant = None,
 ) -> None:
     """List the running tasks."""
 
-    async def show(gateway: Gateway) -> None:
+    async def show_tasks(gateway: Gateway) -> None:
         states = () if is_all else tasks.LIVE_STATES
         found = await gateway.list_tasks(states, is_of_every_tenant=is_of_every_tenant)
-        console.print(tasks.table_of(found))
+        show(found, tasks.table_of, is_json=is_json)
 
-    with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show_tasks, tenant_id=tenant)
 
 
 @tasks_app.command("stop")
@@ -291,13 +310,13 @@ def report_usage(
     given = {"groupBy": by.value, "from": first, "to": last, "userId": user}
     params = {name: value for name, value in given.items() if value is not None}
 
-    async def show(gateway: Gateway) -> None:
+    async def show_usage(gateway: Gateway) -> None:
         if is_csv:
             console.out((await gateway.usage_csv(params)).rstrip(), highlight=False)
         else:
-            console.print(usage.table_of(await gateway.usage(params)))
+            show(await gateway.usage(params), usage.table_of)
 
-    with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show_usage, tenant_id=tenant)
 
 
 @app.command()
@@ -318,7 +337,7 @@ def reconcile(
 
 @app.command("export")
 def export_user(
-    user: Annotated[str, typer.Option(help="Whose data.")],
+    user: Annotated[str, typer.Option(callback=require_user, help="Whose data.")],
     output: Annotated[
         Path | None, typer.Option(dir_okay=False, help="New file to write; default: print.")
     ] = None,
@@ -339,7 +358,7 @@ def export_user(
 
 @app.command("erase")
 def erase_user(
-    user: Annotated[str, typer.Option(help="Whose data.")],
+    user: Annotated[str, typer.Option(callback=require_user, help="Whose data.")],
     is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     tenant: Tenant = None,
     url: Url = None,

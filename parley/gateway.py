@@ -21,6 +21,9 @@ from services.runtime.transport import transport_to
 
 Json: TypeAlias = dict[str, Any]
 
+DEFAULT_TENANT = "default"
+"""Whose tasks have no `tenantId`."""
+
 _API = "/api/digital-human"
 _WEBHOOKS = f"{_API}/webhooks"
 _CSV_LINE = "\r\n"

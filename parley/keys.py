@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from parley.current_run import current_run
 from parley.keepsakes import complete_with_kept
+from parley.listing import IsJson
 from parley.plan import PlanError
 
 keys_app = typer.Typer(
@@ -44,13 +46,15 @@ def create(
     tenant: Tenant = "default",
 ) -> None:
     """Make a key and print it, once."""
+    if (role is Role.user) != bool(user):
+        raise typer.BadParameter("--user goes with --role user, which needs it")
     _run("create", f"--role={role}", f"--user={user}", f"--days={days}", "--", name, tenant=tenant)
 
 
 @keys_app.command("list")
-def list_keys(tenant: Tenant = "default") -> None:
+def list_keys(is_json: IsJson = False, tenant: Tenant = "default") -> None:
     """List the keys, newest first."""
-    _run("list", tenant=tenant)
+    _run("list", *(["--json"] * is_json), tenant=tenant)
 
 
 @keys_app.command("revoke")
@@ -66,7 +70,8 @@ def _run(what: str, *words: str, tenant: str) -> None:
     """Run the task service's own client, with the secrets of `parley up`."""
     command = (sys.executable, "-m", "services.task.keys", what, f"--tenant={tenant}", *words)
     try:
-        environment = complete_with_kept(os.environ)
+        run = current_run(os.environ)
+        environment = complete_with_kept(run.environment(os.environ), replicas=run.replicas)
     except (PlanError, OSError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None

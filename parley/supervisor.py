@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from parley.gateway import GatewayError, UnreachableError, gateway_at, key_of
-from parley.plan import GATEWAY, Process, require_free_ports
+from parley.plan import GATEWAY, Process
 from parley.processes import Running, running
 from parley.readiness import base_url, until_ready
 from parley.tasks import stop_all
@@ -44,9 +44,8 @@ class Supervisor:
         """Run until told to stop or until a process ends by itself; returns the exit code.
 
         A replica that ends by itself is started again instead, once all have been ready. Raises
-        PlanError when a port is taken or a setting makes no sense.
+        PlanError when a setting makes no sense.
         """
-        require_free_ports(self._planned)
         async with AsyncExitStack() as stack:
             told = stack.enter_context(_signals(self._running))
             # Left in the opposite order: the gateway stops first, the engine last.

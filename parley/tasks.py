@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from parley.gateway import Gateway, GatewayError, Json
+from parley.gateway import DEFAULT_TENANT, Gateway, GatewayError, Json
 from parley.terminal import printable
-from services.runtime.caller import DEFAULT_TENANT
 
 LIVE_STATES = ("CREATING", "STARTING", "STREAMING", "STOPPING")
 _STOPPABLE_STATES = LIVE_STATES[:3]

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from parley.command import ApiKey, Tenant, Url, console, with_gateway
 from parley.gateway import Gateway, GatewayError, Json
+from parley.listing import IsJson, show
 from parley.terminal import printable
 
 webhooks_app = typer.Typer(help="Where events are sent.", no_args_is_help=True)
@@ -37,13 +38,15 @@ def add_webhook(
 
 
 @webhooks_app.command("list")
-def list_webhooks(url: Url = None, api_key: ApiKey = None, tenant: Tenant = None) -> None:
+def list_webhooks(
+    is_json: IsJson = False, url: Url = None, api_key: ApiKey = None, tenant: Tenant = None
+) -> None:
     """List webhooks."""
 
-    async def show(gateway: Gateway) -> None:
-        console.print(table_of(await gateway.list_webhooks()))
+    async def show_webhooks(gateway: Gateway) -> None:
+        show(await gateway.list_webhooks(), table_of, is_json=is_json)
 
-    with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show_webhooks, tenant_id=tenant)
 
 
 @webhooks_app.command("remove")
@@ -101,6 +104,7 @@ def list_dead_letters(
     event_id: Annotated[
         list[str] | None, typer.Option("--event-id", help="Replay only this one; repeat it.")
     ] = None,
+    is_json: IsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     tenant: Tenant = None,
@@ -112,7 +116,7 @@ def list_dead_letters(
             replayed = await gateway.replay_dead_letters(webhook_id, event_id or [])
             console.print(f"{replayed} to be delivered anew")
         else:
-            console.print(letters_of(await gateway.dead_letters(webhook_id)))
+            show(await gateway.dead_letters(webhook_id), letters_of, is_json=is_json)
 
     if event_id and not is_replayed:
         raise typer.BadParameter("--event-id goes with --replay")
@@ -128,6 +132,7 @@ def list_audit(
         str | None, typer.Option(help="Only what was done to this task, key or webhook.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Entries at most.")] = 100,
+    is_json: IsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     tenant: Tenant = None,
@@ -136,10 +141,10 @@ def list_audit(
     given = {"actor": actor, "action": action, "subject": subject}
     params = {name: value for name, value in given.items() if value is not None}
 
-    async def show(gateway: Gateway) -> None:
-        console.print(entries_of(await gateway.audit(params, limit=limit)))
+    async def show_entries(gateway: Gateway) -> None:
+        show(await gateway.audit(params, limit=limit), entries_of, is_json=is_json)
 
-    with_gateway(url, api_key, show, tenant_id=tenant)
+    with_gateway(url, api_key, show_entries, tenant_id=tenant)
 
 
 def table_of(webhooks: Sequence[Json]) -> Table:

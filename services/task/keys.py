@@ -5,12 +5,14 @@ A client of the task service; the exit code is 0 if it did what was asked for.
 
 import argparse
 import asyncio
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import grpc
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -64,7 +66,8 @@ async def _run(asked: argparse.Namespace, settings: KeysSettings) -> None:
                 case "create":
                     await _create(accesses.any, asked, metadata)
                 case "list":
-                    await _list(accesses.any, metadata)
+                    line = _json_line if asked.is_json else _line
+                    await _list(accesses.any, metadata, line)
                 case "revoke":
                     await _revoke(accesses.any, asked.key_id, metadata)
         except grpc.aio.AioRpcError as error:
@@ -88,12 +91,14 @@ async def _create(access: AccessServiceStub, asked: argparse.Namespace, metadata
     print(made.secret)
 
 
-async def _list(access: AccessServiceStub, metadata: Metadata) -> None:
+async def _list(
+    access: AccessServiceStub, metadata: Metadata, line: Callable[[pb.ApiKey], str]
+) -> None:
     request = pb.ListApiKeysRequest()
     while True:
         page = await access.ListApiKeys(request, metadata=metadata)
         for key in page.keys:
-            print(_line(key))
+            print(line(key))
         if not page.next_page_token:
             return
         request.page_token = page.next_page_token
@@ -118,6 +123,12 @@ def _line(key: pb.ApiKey) -> str:
     return "  ".join((key.key_id, state, *shown))
 
 
+def _json_line(key: pb.ApiKey) -> str:
+    """Return a key as the gateway's API has it, on a line."""
+    told = MessageToDict(key) | {"role": pb.Role.Name(key.role).removeprefix("ROLE_")}
+    return json.dumps(told, ensure_ascii=False)
+
+
 def _day(time: Timestamp) -> str:
     return datetime.fromtimestamp(time.seconds, UTC).date().isoformat()
 
@@ -139,7 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--days", type=int, default=0)
     revoke = commands.add_parser("revoke")
     revoke.add_argument("key_id")
-    for command in (create, revoke, commands.add_parser("list")):
+    listing = commands.add_parser("list")
+    listing.add_argument("--json", dest="is_json", action="store_true")
+    for command in (create, revoke, listing):
         command.add_argument("--tenant", type=_tenant, default=DEFAULT_TENANT)
     return parser
 

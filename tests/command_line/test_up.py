@@ -1,6 +1,7 @@
 """The commands that people type: up and its end, doctor's findings."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -68,6 +69,26 @@ async def test_up_and_its_end(tmp_path: object) -> None:
 
 
 @pytest.mark.timeout(240)
+async def test_commands_beside_an_encrypted_run(tmp_path: Path) -> None:
+    issue(tmp_path)
+    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
+    async with parley("up", "--tls", str(tmp_path), env=env) as (_, said):
+        await said.until(UP)
+        code, told = await outcome("keys", "create", "shop", env=env)
+        assert code == 0, told
+        code, told = await outcome("keys", "list", "--json", env=env)
+        (key,) = map(json.loads, told.splitlines())
+        assert (code, key["name"], key["role"]) == (0, "shop", "SERVER")
+        code, told = await outcome("audit", "--json", env=env)
+        (entry,) = map(json.loads, told.splitlines())
+        assert (entry["actor"], entry["subject"]) == ("parley keys", key["keyId"])
+        _, told = await outcome("doctor", env=env)
+        # The vendors of this test answer nobody; our own processes do.
+        for process in ("avatar", "task", "speech", "gateway"):
+            assert re.search(rf"{process} :\d+ +│ running, healthy", told), told
+
+
+@pytest.mark.timeout(240)
 async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
     env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
     async with parley("up", env=env) as (process, said):
@@ -121,6 +142,8 @@ async def test_replicas_stand_in_for_each_other(postgres_url: str, tmp_path: Pat
         for module, count in zip(MODULES, (1, 2, 2, 2, 2), strict=True):
             # The engine runs in one process; a gateway has another one that decodes.
             assert sum(each.endswith(module) for each in commands) >= count, module
+        code, told = await outcome("keys", "list", env=env)
+        assert (code, told) == (0, "")
         (task, _) = [each for each in offspring(process) if "services.task" in each.cmdline()]
         task.kill()
         await said.until(r"task-\d ended by itself with exit code -9; it is started again")

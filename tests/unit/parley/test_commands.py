@@ -1,5 +1,6 @@
 """What the command line says, where nobody looks at a terminal and where somebody slips."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from rich.text import Text
 
 from parley.gateway import address
 from parley.keepsakes import KEPT
+from parley.listing import show
 from parley.plan import ROOT
 from parley.tasks import table_of
+from parley.webhooks import entries_of
 
 PERSONA = """
 display_name = "Host"
@@ -61,7 +64,7 @@ def test_times_are_told_to_the_second() -> None:
 
 def test_names_cannot_command_the_terminal() -> None:
     task = {"taskId": "t", "state": "STREAMING", "roomId": "\x1b[31mRED\x07\u2028[bold]"}
-    [room] = table_of([task]).columns[3].cells
+    [room] = table_of([task]).columns[4].cells
     assert Text.from_markup(str(room)).plain == r"\x1b[31mRED\x07\u2028[bold]"
 
 
@@ -106,3 +109,48 @@ def test_processes_started_by_hand_get_what_they_need() -> None:
     token, other = done.stdout.split()
     assert token == other
     assert f"PARLEY_SERVICE_TOKEN={token}" in KEPT.read_text()
+
+
+ENTRIES = [
+    {
+        "time": "2026-01-31T12:00:05Z",
+        "actor": "key 1",
+        "action": "task.created",
+        "subject": "task_01kdx7c3cn0000000000000000",
+        "requestId": "5f0c7a52-8d3e-4a6b-9a57-0f4b8c2d1e90",
+    }
+]
+
+
+def test_a_list_that_is_piped_is_as_wide_as_its_texts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show(ENTRIES, entries_of)
+    _, _, row = capsys.readouterr().out.splitlines()
+    assert all(text in row for text in ENTRIES[0].values())
+
+
+def test_a_list_for_programs_has_an_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show([*ENTRIES, {"actor": "é"}], entries_of, is_json=True)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        *ENTRIES,
+        {"actor": "é"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("certificates", __file__), "is a file"),
+        (("up", "--tls", __file__), "is a file"),
+        (("erase", "--user", "", "--yes"), "must name a user"),
+        (("export", "--user", ""), "must name a user"),
+        (("keys", "create", "shop", "--role", "user"), "--user goes with --role user"),
+        (("keys", "create", "shop", "--user", "ann"), "--user goes with --role user"),
+    ],
+)
+def test_a_slip_is_told_in_the_words_of_the_command(words: tuple[str, ...], told: str) -> None:
+    ended = parley(*words, COLUMNS="200")
+    assert ended.returncode == 2
+    assert told in ended.stderr
