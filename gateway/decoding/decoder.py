@@ -6,15 +6,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from gateway.contract.problems import refused
-from gateway.decoding.messages import RECORDING, STREAM
+from gateway.decoding.messages import RECORDING, STREAM, TAKEN
 from gateway.decoding.refusal import Fault, Refusal
 from gateway.decoding.stream import LiveStream
 from services.runtime.caller import current_caller
@@ -22,6 +22,8 @@ from services.runtime.errors import ServiceError
 from services.runtime.fair_slots import FairSlots
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
 from services.runtime.reasons import Reason
+
+T = TypeVar("T")
 
 RATE_HERTZ = 16_000
 RAW_RATES = (16_000, 24_000)
@@ -35,6 +37,9 @@ CONTAINER_TYPES = frozenset(
 
 ANSWER_S = 5.0
 """How much longer than the decoding itself an answer is waited for."""
+
+ATTEMPTS = 2
+"""How often a job is given to the process, which may be killed before a child takes it."""
 
 MAX_REFUSAL_BYTES = 4_096
 FAULTS = {
@@ -78,8 +83,8 @@ class Decoder:
 
         Tenants are served in turn, and so are the callers of a tenant.
 
-        Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED or
-        AUDIO_TOO_LONG.
+        Raises ServiceError MEDIA_TYPE_UNSUPPORTED, AUDIO_INVALID, AUDIO_FORMAT_UNSUPPORTED,
+        AUDIO_TOO_LONG or DEPENDENCY_UNAVAILABLE.
         """
         require_audio_type(media_type)
         size = source.seek(0, io.SEEK_END)
@@ -107,23 +112,32 @@ class Decoder:
             self._process = None
 
     async def _answer(self, recording: int, job: dict[str, object]) -> bytes:
-        """Return the process's answer; if the process itself was killed, ask the next one."""
         most_bytes = byte_count(self._limits.duration_s, RATE_HERTZ)
-        try:
-            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
-        except OSError:
-            async with self._starting:
-                await self.close()
-            return await (await self._running()).ask(recording, job, most_bytes=most_bytes)
+        return await self._given(lambda process: process.ask(recording, job, most_bytes=most_bytes))
 
-    async def _connect(self, line: socket.socket) -> None:
-        """Have a child serve a live stream; if the process itself was killed, the next one's."""
-        try:
-            (await self._running()).serve(line)
-        except OSError:
-            async with self._starting:
+    async def _connect(self) -> socket.socket:
+        """Return the socket of a child that serves a live stream."""
+        return await self._given(_Process.serve)
+
+    async def _given(self, give: Callable[["_Process"], Awaitable[T]]) -> T:
+        """Give the process a job, and if it was killed before a child took that, the next one.
+
+        Raises ServiceError DEPENDENCY_UNAVAILABLE.
+        """
+        for _ in range(ATTEMPTS):
+            process = await self._running()
+            try:
+                return await give(process)
+            except OSError:
+                await self._end(process)
+        raise ServiceError(
+            Reason.DEPENDENCY_UNAVAILABLE, "Recordings cannot be decoded at the moment."
+        )
+
+    async def _end(self, process: "_Process") -> None:
+        async with self._starting:
+            if self._process is process:
                 await self.close()
-            (await self._running()).serve(line)
 
     async def _running(self) -> "_Process":
         """Return the process; starts another when it has ended."""
@@ -176,7 +190,7 @@ class _Process:
     async def ask(self, recording: int, job: dict[str, object], *, most_bytes: int) -> bytes:
         """Return the answer to a job; empty when its child was killed.
 
-        Raises OSError when the process is not there.
+        Raises OSError when no child has taken it.
         """
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
@@ -185,6 +199,7 @@ class _Process:
             await loop.sock_sendall(ours, json.dumps(job).encode())
             socket.send_fds(self._line, [RECORDING], [theirs.fileno(), recording])
             theirs.close()
+            await _until_taken(ours)
             answer = bytearray()
             while chunk := await loop.sock_recv(ours, 65_536):
                 answer += chunk
@@ -192,14 +207,29 @@ class _Process:
                     return b""
             return bytes(answer)
 
-    def serve(self, line: socket.socket) -> None:
-        """Have a child serve a live stream; raises OSError when the process is not there."""
-        socket.send_fds(self._line, [STREAM], [line.fileno()])
+    async def serve(self) -> socket.socket:
+        """Return the socket of a child that serves a live stream; raises OSError if none does."""
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            with theirs:
+                socket.send_fds(self._line, [STREAM], [theirs.fileno()])
+            await _until_taken(ours)
+        except BaseException:
+            ours.close()
+            raise
+        return ours
 
     async def close(self) -> None:
         """Close the socket, which ends the process."""
         self._line.close()
         await self._process.wait()
+
+
+async def _until_taken(line: socket.socket) -> None:
+    """Return once a child has a job; raises OSError when the process has ended before."""
+    if await asyncio.get_running_loop().sock_recv(line, len(TAKEN)) != TAKEN:
+        raise ConnectionError("no child has taken the job")
 
 
 @asynccontextmanager

@@ -5,6 +5,9 @@ import struct
 RECORDING, STREAM = b"R", b"S"
 """What a child is to decode: a recording, or a live stream."""
 
+TAKEN = b"T"
+"""What a child says first. Without it a job has been lost, whatever it holds."""
+
 LENGTH = struct.Struct(">I")
 """Before a piece of a live stream: its bytes."""
 

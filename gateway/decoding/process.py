@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gateway.decoding import live
-from gateway.decoding.messages import STREAM
+from gateway.decoding.messages import STREAM, TAKEN
 from gateway.decoding.recording import Job, decode
 from gateway.decoding.refusal import Refusal, damaged
 
@@ -51,6 +51,7 @@ def _work(what: bytes, descriptors: Sequence[int]) -> None:
     """Do one job, or serve one stream, and end."""
     try:
         line = socket.socket(fileno=descriptors[0])
+        line.sendall(TAKEN)
         _confine()
         if what == STREAM:
             live.serve(line)

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from gateway.decoding.messages import ANSWER, LENGTH, PCM, REFUSED
 from gateway.decoding.refusal import Refusal, damaged
 
-Connect = Callable[[socket.socket], Awaitable[None]]
-"""Has a process decode what comes over a socket."""
+Connect = Callable[[], Awaitable[socket.socket]]
+"""Returns a socket; a process decodes what comes over it. Raises ServiceError if none does."""
 
 
 class LiveStream:
@@ -20,7 +20,7 @@ class LiveStream:
         self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def decode(self, piece: bytes) -> AsyncGenerator[bytes, None]:
-        """Yield the PCM that a piece completes, 16 kHz mono; raises Refusal.
+        """Yield the PCM that a piece completes, 16 kHz mono; raises Refusal, or ServiceError.
 
         Whoever does not read to the end cannot go on with the stream.
         """
@@ -46,12 +46,10 @@ class LiveStream:
             self._line[1].transport.abort()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        ours, theirs = socket.socketpair()
+        line = await self._connect()
         try:
-            with theirs:
-                await self._connect(theirs)
-            self._line = await asyncio.open_unix_connection(sock=ours)
+            self._line = await asyncio.open_unix_connection(sock=line)
         except BaseException:
-            ours.close()
+            line.close()
             raise
         return self._line

@@ -204,11 +204,34 @@ async def test_a_decoder_that_was_killed_is_started_again() -> None:
         [server] = fork_servers()
         assert server.environ().keys() <= {"LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}
         server.kill()
-        async with asyncio.timeout(20):
-            while psutil.pid_exists(server.pid):  # noqa: ASYNC110  # until it is reaped
-                await asyncio.sleep(0.005)
         assert isinstance(await outcome(decoder, sound), bytes)
     assert fork_servers() == []
+
+
+async def test_jobs_that_a_killed_decoder_had_not_taken_are_given_to_the_next() -> None:
+    sound, spoken = recording("wav", "pcm_s16le"), recording("webm", "libopus")
+    async with decoding(AudioLimits()) as decoder:
+        await decoder.warm_up()
+        [server] = fork_servers()
+        server.suspend()
+        with decoder.live() as stream:
+            live = asyncio.create_task(anext(stream.decode(spoken)))
+            asked = [asyncio.create_task(outcome(decoder, sound)) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            server.kill()
+            assert all(isinstance(each, bytes) for each in await asyncio.gather(*asked, live))
+
+
+async def test_a_decoder_that_does_not_start_is_no_fault_of_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.decoding.decoder._PROGRAM", "raise SystemExit")
+    sound = recording("wav", "pcm_s16le")
+    async with decoding(AudioLimits()) as decoder:
+        assert await outcome(decoder, sound) is Reason.DEPENDENCY_UNAVAILABLE
+        with decoder.live() as stream, pytest.raises(ServiceError) as told:
+            await anext(stream.decode(sound))
+        assert told.value.reason is Reason.DEPENDENCY_UNAVAILABLE
 
 
 @pytest.mark.parametrize(
