@@ -12,8 +12,8 @@ from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from services.avatar.claims import UndisputedClaims
 from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drives import draining, running_drives
+from services.avatar.other_replicas import OtherReplicas, to_other_replicas
 from services.avatar.pacing import running_clock
-from services.avatar.peers import Peers, connected_peers
 from services.avatar.ports import Claims
 from services.avatar.postgres.claims import PostgresClaims
 from services.avatar.postgres.database import opened
@@ -63,8 +63,8 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             verification=settings.drive_verification.value,
         )
     async with AsyncExitStack() as stack:
-        peers = await stack.enter_async_context(_connected_peers(settings))
-        shared = await stack.enter_async_context(_agreement(settings, peers))
+        others = await stack.enter_async_context(_to_other_replicas(settings))
+        shared = await stack.enter_async_context(_agreement(settings, others))
         client = await stack.enter_async_context(
             cloud_client(
                 settings.resolved_cloud_url,
@@ -90,7 +90,7 @@ async def running(settings: AvatarSettings) -> AsyncIterator[Serving]:
             api=api,
             drives=drives,
             claims=shared.claims,
-            peers=peers,
+            others=others,
             default_digital_human=DefaultDigitalHuman(
                 api, digital_human_id=settings.digital_human_id
             ),
@@ -121,7 +121,7 @@ class _Agreement:
 
 
 @asynccontextmanager
-async def _agreement(settings: AvatarSettings, peers: Peers) -> AsyncIterator[_Agreement]:
+async def _agreement(settings: AvatarSettings, others: OtherReplicas) -> AsyncIterator[_Agreement]:
     """Agree with the other replicas, if there is a database for that."""
     with stored_signatures(settings.signatures) as signatures:
         if settings.database is None:
@@ -129,13 +129,13 @@ async def _agreement(settings: AvatarSettings, peers: Peers) -> AsyncIterator[_A
                 limits=ProcessRateLimits(), claims=UndisputedClaims(), signatures=signatures
             )
             return
-        async with _shared(settings.database, settings, peers, signatures) as agreement:
+        async with _shared(settings.database, settings, others, signatures) as agreement:
             yield agreement
 
 
 @asynccontextmanager
 async def _shared(
-    location: SecretStr, settings: AvatarSettings, peers: Peers, signatures: SeenSignatures
+    location: SecretStr, settings: AvatarSettings, others: OtherReplicas, signatures: SeenSignatures
 ) -> AsyncIterator[_Agreement]:
     async with (
         opened(location.get_secret_value(), connections=settings.database_pool) as database,
@@ -144,7 +144,7 @@ async def _shared(
         alone = ProcessRateLimits(sharers=lambda: replica.count)
         yield _Agreement(
             limits=PostgresRateLimits(database, alone=alone),
-            claims=PostgresClaims(database, replica, give_way=peers.give_way),
+            claims=PostgresClaims(database, replica, give_way=others.give_way),
             signatures=SharedSignatures(database, alone=signatures),
         )
 
@@ -176,8 +176,10 @@ def _callbacks(settings: AvatarSettings, seen: SeenSignatures) -> CallbackVerifi
     )
 
 
-def _connected_peers(settings: AvatarSettings) -> AbstractAsyncContextManager[Peers]:
-    return connected_peers(service_token=settings.sent_token, tls=settings.tls_to(Identity.AVATAR))
+def _to_other_replicas(settings: AvatarSettings) -> AbstractAsyncContextManager[OtherReplicas]:
+    return to_other_replicas(
+        service_token=settings.sent_token, tls=settings.tls_to(Identity.AVATAR)
+    )
 
 
 def _serving_options(settings: AvatarSettings) -> ServingOptions:

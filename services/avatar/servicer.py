@@ -17,7 +17,7 @@ from services.avatar.digital_humans import DefaultDigitalHuman
 from services.avatar.drive import Drive
 from services.avatar.drives import Drives
 from services.avatar.lateness import Lateness
-from services.avatar.peers import PASSED_ON_HEADER, Peers
+from services.avatar.other_replicas import PASSED_ON_HEADER, OtherReplicas
 from services.avatar.ports import Claims
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveCallback
@@ -54,7 +54,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         api: CloudApi,
         drives: Drives,
         claims: Claims,
-        peers: Peers,
+        others: OtherReplicas,
         default_digital_human: DefaultDigitalHuman,
         viewers: Viewers,
         callbacks: CallbackVerifier | None,
@@ -63,7 +63,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         self._api = api
         self._drives = drives
         self._claims = claims
-        self._peers = peers
+        self._others = others
         self._default_digital_human = default_digital_human
         self._viewers = viewers
         self._callbacks = callbacks
@@ -189,7 +189,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
         """Cut off whatever an avatar is saying, and return how much of it was heard."""
         elsewhere = await self._elsewhere(request.avatar_id, context)
         if elsewhere is not None:
-            answer = await self._peers.interrupt(elsewhere, request)
+            answer = await self._others.interrupt(elsewhere, request)
             if answer is not None:
                 return answer
         return wire.to_interrupted(await self._drives.interrupt(request.avatar_id))
@@ -280,7 +280,7 @@ class AvatarServicer(avatar_pb2_grpc.AvatarServiceServicer):
             elsewhere = await self._elsewhere(callback.task_id, context)
             report = wire.from_callback(callback)
             if elsewhere is not None:
-                await self._peers.take_callback(elsewhere, request)
+                await self._others.take_callback(elsewhere, request)
             elif report is not None:
                 self._drives.on_report(callback.task_id, callback.drive_id, report, late_s=late_s)
         return wire.to_callback_response(callback)

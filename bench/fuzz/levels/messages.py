@@ -16,15 +16,21 @@ from bench.fuzz.levels.level import Level, Shot
 from bench.fuzz.mutation import FLOATS, NUMBERS, mutated, noise, text
 from bench.fuzz.target import STREAM, Target
 from digitalhuman.access.v1 import access_pb2
+from digitalhuman.audit.v1 import audit_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
+from digitalhuman.webhooks.v1 import webhooks_pb2
 
 NOBODY = "task_00000000000000000000000000"
 ENDING = ("Stop", "Delete", "Yield")
 """Methods that would end what the other inputs are about."""
 
-_FILES = (("task", task_pb2), ("task", access_pb2), ("speech", speech_pb2), ("avatar", avatar_pb2))
+_FILES = (
+    *(("task", each) for each in (task_pb2, access_pb2, webhooks_pb2, audit_pb2)),
+    ("speech", speech_pb2),
+    ("avatar", avatar_pb2),
+)
 _ODD_CALLERS = ("acme", "Acme", "a" * 64, "", "-", "a;b", "%00", "../default", "default default")
 _WITHIN_S = 0.6
 _OWN_CLIENT = "Internal error from Core"
@@ -78,6 +84,9 @@ class Maker:
             "stream_id": (STREAM, "other"),
             "room_id": ("room",),
             "user_id": ("user",),
+            "webhook_id": ("whk_1",),
+            # Nobody listens there, and no webhook may call it.
+            "url": ("https://127.0.0.1:1/hook", "https://example.invalid/hook"),
             "replica_id": ("replica-1",),
             "language_code": ("en", "zh", "en-US"),
             "request_id": ("request-1", "request-2"),

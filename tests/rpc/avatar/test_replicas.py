@@ -19,7 +19,7 @@ from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from digitalhuman.conversation.v1 import conversation_pb2
 from engine.serving.http import serving_http
 from services.avatar.app import running as running_avatar
-from services.avatar.peers import PASSED_ON_HEADER
+from services.avatar.other_replicas import PASSED_ON_HEADER
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.limits import CALLS, WINDOW_S
 from services.runtime.channel import connected

@@ -43,7 +43,7 @@ class _Link:
     life: AsyncExitStack
 
 
-class Peers:
+class OtherReplicas:
     """The other replicas, by their addresses."""
 
     def __init__(self, *, service_token: str | None, tls: PeerTls | None) -> None:
@@ -105,12 +105,12 @@ class Peers:
 
 
 @asynccontextmanager
-async def connected_peers(
+async def to_other_replicas(
     *, service_token: str | None, tls: PeerTls | None
-) -> AsyncIterator[Peers]:
+) -> AsyncIterator[OtherReplicas]:
     """Calls to other replicas, which end with the block."""
-    peers = Peers(service_token=service_token, tls=tls)
+    others = OtherReplicas(service_token=service_token, tls=tls)
     try:
-        yield peers
+        yield others
     finally:
-        await peers.close()
+        await others.close()
