@@ -28,6 +28,8 @@ _API = "/api/digital-human"
 _WEBHOOKS = f"{_API}/webhooks"
 _CSV_LINE = "\r\n"
 _CALL_TIMEOUT_S = 60.0
+# The gateway answers once all is removed, and the more was said, the longer that takes.
+_ERASE_TIMEOUT_S = 3600.0
 # A turn lasts as long as the reply is spoken; the gateway sends something every 15 s.
 _EVENT_TIMEOUT_S = 60.0
 
@@ -136,7 +138,9 @@ class Gateway:
 
     async def erase_user(self, user_id: str) -> Json:
         """Remove all that is kept of a user; return how many tasks there were."""
-        return await self._call("POST", f"{_API}/erase-user", json={"userId": user_id})
+        return await self._call(
+            "POST", f"{_API}/erase-user", json={"userId": user_id}, timeout=_ERASE_TIMEOUT_S
+        )
 
     async def add_webhook(self, body: Json) -> Json:
         """Add a webhook; return it with its secret."""

@@ -1,4 +1,4 @@
-"""All that is kept of a user, read page by page as it is sent."""
+"""All that is kept of a user, read page by page as it is sent, and removed part by part."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,20 @@ async def kept_of(
     async for row in _usage(backend, user_id):
         yield UsageRecord(usage=from_usage_row(row))
     yield EndRecord(tasks=tasks)
+
+
+async def erase(backend: Backend, user_id: str) -> int:
+    """Remove all that is kept of a user, part by part; return how many tasks there were.
+
+    Raises ServiceError; repeated, it goes on where it ended.
+    """
+    request = pb.EraseUserRequest(user_id=user_id, in_parts=True)
+    tasks = 0
+    while True:
+        erased = await backend.ask(backend.task.EraseUser, request)
+        tasks += erased.tasks
+        if not erased.has_more:
+            return tasks
 
 
 async def _tasks(backend: Backend, user_id: str) -> AsyncIterator[pb.Task]:

@@ -9,8 +9,7 @@ from contextlib import aclosing
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
-from digitalhuman.task.v1 import task_pb2 as pb
-from gateway.backend.people import kept_of
+from gateway.backend.people import erase, kept_of
 from gateway.backend.services import Backend
 from gateway.contract.content_type import requires_json
 from gateway.contract.json_model import JsonModel
@@ -73,10 +72,7 @@ class PeopleRoutes:
         What they cost stays, as that of tasks of nobody. A user who is on air must be stopped
         first.
         """
-        erased = await self._backend.ask(
-            self._backend.task.EraseUser, pb.EraseUserRequest(user_id=body.user_id)
-        )
-        return ErasureAnswer(tasks=erased.tasks)
+        return ErasureAnswer(tasks=await erase(self._backend, body.user_id))
 
 
 async def _lines(

@@ -1,5 +1,6 @@
 """The task service's gRPC contract on top of its life cycle and journal."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from services.task.watch import watch
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DEFAULT_PAGE_SIZE = 50
+PART_S = 5.0
+"""How long EraseUser works before it answers, where that is wanted: callers do not wait forever."""
+
 DEFAULT_USAGE_PAGE_SIZE = 100
 
 
@@ -257,13 +261,16 @@ class TaskServicer(TaskServiceServicer):
     async def EraseUser(
         self, request: pb.EraseUserRequest, context: Context
     ) -> pb.EraseUserResponse:
-        """Remove all that is kept of a user."""
-        removed, has_more = 0, True
-        while has_more:
+        """Remove all that is kept of a user, or a part of it."""
+        loop = asyncio.get_running_loop()
+        answer_at = loop.time() + PART_S
+        removed = 0
+        while True:
             removal = await self._journal.forget_user(request.user_id)
             removed += removal.tasks
-            has_more = removal.has_more
-        return pb.EraseUserResponse(tasks=removed)
+            is_time = request.in_parts and loop.time() >= answer_at
+            if is_time or not removal.has_more:
+                return pb.EraseUserResponse(tasks=removed, has_more=removal.has_more)
 
     async def NoteClients(
         self, request: pb.NoteClientsRequest, context: Context

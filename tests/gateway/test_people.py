@@ -164,6 +164,24 @@ async def test_a_user_is_removed_with_all_that_was_said(real: RunningGateway, ad
     assert [(row.get("userId"), row["turns"]) for row in rows] == [(None, 2), ("bob", 2)]
 
 
+async def test_a_user_of_whom_much_is_kept_is_removed_in_parts(
+    real: RunningGateway, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.task.servicer.PART_S", 0.0)
+    for user_id in ("ann", "bob"):
+        await talked(real, address, user_id, userId=user_id, **CALL)
+    async with grpc.aio.insecure_channel(address) as channel:
+        erased = await TaskServiceStub(channel).EraseUser(
+            pb.EraseUserRequest(user_id="ann", in_parts=True),
+            metadata=(("authorization", f"Bearer {SERVICE_TOKEN}"),),
+        )
+    assert erased.has_more
+    for user_id in ("ann", "bob"):
+        answer = await real.client.post(f"{API}/erase-user", json={"userId": user_id})
+        assert answer.json()["tasks"] == 1 - (user_id == "ann") * erased.tasks
+        assert await export(real, user_id) == [{"record": "end", "tasks": 0}]
+
+
 async def test_a_user_who_is_on_air_is_stopped_first(real: RunningGateway) -> None:
     task_id = await real.create(userId="ann")
     answer = await real.client.post(f"{API}/erase-user", json={"userId": "ann"})
