@@ -4,7 +4,9 @@ import ipaddress
 from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +22,8 @@ from gateway.server.sockets import refuse
 from services.runtime.caller import TENANT_HEADER
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+
+log = structlog.get_logger(__name__)
 
 LIMITED_PREFIX = "/api/"
 
@@ -86,6 +90,8 @@ class Guard:
         address = _address(scope)
         if self._rules.is_open:
             self._require_local(Headers(scope=scope))
+            if presented(scope):
+                tell_that_credentials_are_ignored()
             operator = Principal(credential_id=address, actor="", role=Role.OPERATOR)
             return _named(scope, operator)
         if needed is Clearance.NONE:
@@ -123,6 +129,12 @@ class Guard:
             raise ServiceError(
                 Reason.PERMISSION_DENIED, "Without API keys only local pages may call."
             )
+
+
+@cache
+def tell_that_credentials_are_ignored() -> None:
+    """Log it, once: whoever shows some believes that they limit somebody."""
+    log.warning("credentials ignored: the gateway is open, and whoever calls may do everything")
 
 
 def _named(scope: Scope, principal: Principal) -> Principal:

@@ -9,7 +9,6 @@ from typing import TypeAlias
 from services.runtime.settings import ProcessSettings, SettingsError, load
 
 CHECK_FLAG = "--check"
-_REMEDY = "Correct it in .env or the environment; .env.example tells of every setting."
 
 
 class Verdict(StrEnum):
@@ -57,7 +56,7 @@ def settings_problems(error: SettingsError) -> list[Finding]:
             subject=name if rule else "settings",
             verdict=Verdict.PROBLEM,
             found=rule or name,
-            remedy=_REMEDY,
+            remedy=error.remedy,
         )
         for name, _, rule in lines
     ]

@@ -22,6 +22,7 @@ from services.runtime.values import Host
 S = TypeVar("S", bound="ProcessSettings")
 
 FILE_SUFFIX = "_FILE"
+_REMEDY = "Correct it in .env or the environment; .env.example tells of every setting."
 AUTHORITY_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Name the certificate authorities to trust instead of the system's."""
 
@@ -84,6 +85,11 @@ class ProcessSettings(CheckedTexts, BaseSettings):
 
 class SettingsError(Exception):
     """Settings are missing or wrong; the message has a line for each."""
+
+    def __init__(self, message: str, *, remedy: str = _REMEDY) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+        """What an operator has to do."""
 
 
 def load(settings_type: type[S]) -> S:

@@ -105,9 +105,9 @@ def read_tenants(path: Path | None) -> Tenants:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise SettingsError(f"{path}: must be TOML in UTF-8") from None
+        raise _faulty(f"{path}: must be TOML in UTF-8") from None
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise _faulty(f"{path}: cannot be read: {error.strerror}") from None
     tables, faults = _tables(content)
     quotas: dict[str, TenantQuota] = {}
     for place, table in tables.items():
@@ -119,10 +119,17 @@ def read_tenants(path: Path | None) -> Tenants:
             if (quotas[place].cost_per_day is None) != (quotas[place].currency is None):
                 faults.append(f"{place}: cost_per_day and currency need each other")
     if faults:
-        raise SettingsError("\n".join(f"{path}: {fault}" for fault in faults))
+        raise _faulty("\n".join(f"{path}: {fault}" for fault in faults))
     default = quotas.pop(_DEFAULTS)
     by_id = {place.removeprefix(_TENANTS): quota for place, quota in quotas.items()}
     return Tenants(default=default, by_id=by_id)
+
+
+def _faulty(message: str) -> SettingsError:
+    return SettingsError(
+        message,
+        remedy="Correct the file that TENANTS_FILE names; docs/operations.md describes it.",
+    )
 
 
 def _tables(content: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 import grpc
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from gateway.access.rate_limit import RateLimit
+from gateway.middleware.access import tell_that_credentials_are_ignored
 from gateway.middleware.hosts import is_loopback
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
@@ -39,6 +41,17 @@ OPEN = ["/", "/livez", "/readyz", "/docs", "/docs/swagger-ui.css", "/openapi.jso
 async def locked() -> AsyncIterator[RunningGateway]:
     async with running_gateway(keys=KEYS, origins=("https://app.example",)) as running:
         yield running
+
+
+async def test_an_open_gateway_logs_once_that_it_ignores_credentials() -> None:
+    tell_that_credentials_are_ignored.cache_clear()
+    async with running_gateway() as gateway:
+        with capture_logs() as entries:
+            for headers in ({}, {"X-Api-Key": "wrong"}, {"X-Api-Key": "wrong again"}):
+                answer = await gateway.client.get("/api/digital-human/tasks", headers=headers)
+                assert answer.status_code == 200
+    told = [each["event"] for each in entries if "credentials" in each["event"]]
+    assert told == ["credentials ignored: the gateway is open, and whoever calls may do everything"]
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)

@@ -94,9 +94,9 @@ def _content(path: Path) -> FileTable:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         place = re.search(r"\(at .*\)$", str(error))
         where = f" {place[0]}" if place else ""
-        raise SettingsError(f"{path}: must be TOML in UTF-8{where}") from None
+        raise _faulty(f"{path}: must be TOML in UTF-8{where}") from None
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise _faulty(f"{path}: cannot be read: {error.strerror}") from None
     try:
         return FileTable.model_validate(content)
     except ValidationError as error:
@@ -106,7 +106,7 @@ def _content(path: Path) -> FileTable:
             is_unknown = each["type"] == "extra_forbidden"
             rule = unknown(table.model_fields) if is_unknown else rule_of(each)
             faults.append(f"{path}: {place_of(each['loc'])}: {rule}")
-        raise SettingsError("\n".join(faults)) from None
+        raise _faulty("\n".join(faults)) from None
 
 
 class _File:
@@ -204,9 +204,16 @@ class _File:
 
     def _end_if_faulty(self) -> None:
         if self._faults:
-            raise SettingsError("\n".join(_lines(self._path, self._faults)))
+            raise _faulty("\n".join(_lines(self._path, self._faults)))
 
 
 def _lines(path: Path, faults: Iterable[str]) -> Iterator[str]:
     for fault in faults:
         yield from (f"{path}: {line}" for line in fault.splitlines())
+
+
+def _faulty(message: str) -> SettingsError:
+    return SettingsError(
+        message,
+        remedy="Correct the file that SPEECH_PROVIDERS names; docs/providers.md describes it.",
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.check import settings_problems
 from services.runtime.settings import SettingsError
 from services.runtime.tenants import NO_QUOTAS, TenantQuota, Tenants, read_tenants
 
@@ -67,3 +68,14 @@ def test_a_faulty_file_is_refused_with_place_and_rule(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml: cannot be read"):
         read_tenants(tmp_path / "none.toml")
+
+
+def test_whoever_has_to_correct_a_file_is_told_which(tmp_path: Path) -> None:
+    file = tmp_path / "tenants.toml"
+    file.write_text("[defaults]\nlive_tasks = 'many'\n")
+    with pytest.raises(SettingsError) as told:
+        read_tenants(file)
+    [finding] = settings_problems(told.value)
+    assert finding.subject == str(file)
+    assert finding.found.startswith("defaults.live_tasks: ")
+    assert "TENANTS_FILE" in finding.remedy
