@@ -67,6 +67,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", _TASKS, Clearance.USER),
     # What only a tenant's own server may do.
     _route("POST", "/api/digital-human/tickets", Clearance.SERVER),
+    _route("DELETE", "/api/digital-human/tickets/{ticketId}", Clearance.SERVER),
     _route("PATCH", _TASK, Clearance.SERVER),
     _route("DELETE", f"{_TASK}/conversation", Clearance.SERVER),
     _route("POST", "/api/v1/audio/speech", Clearance.SERVER),

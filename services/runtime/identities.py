@@ -42,6 +42,7 @@ CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
             "ListApiKeys",
             "RedeemTicket",
             "RevokeApiKey",
+            "RevokeTicket",
         ),
         _TASK: (
             "AppendEvents",

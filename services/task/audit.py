@@ -20,6 +20,7 @@ class Action(StrEnum):
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     TICKET_CREATED = "ticket.created"
+    TICKET_REVOKED = "ticket.revoked"
     WEBHOOK_ADDED = "webhook.added"
     WEBHOOK_REMOVED = "webhook.removed"
     WEBHOOK_KEY_ROTATED = "webhook.key_rotated"

@@ -81,6 +81,9 @@ class Credentials(Protocol):
     async def bind(self, tenant_id: str, ticket_id: str, task_id: str) -> None:
         """Bind a ticket to a task, unless it has another one."""
 
+    async def revoke_ticket(self, tenant_id: str, ticket_id: str) -> None:
+        """Have a ticket expire, if a tenant has one with this id."""
+
 
 def new_secret(prefix: str) -> str:
     """Return 256 random bits, which the prefix makes recognisable."""

@@ -46,6 +46,7 @@ class Example:
             "turnId": "1",
             "requestId": REQUEST_ID,
             "keyId": "key_1",
+            "ticketId": "ticket_1",
             "webhookId": "whk_1",
         }
         path = self.path.format(**values)
@@ -92,6 +93,7 @@ EXAMPLES = [
     Example(method="GET", path=f"{API}/keys", names_task=False),
     Example(method="POST", path=f"{API}/keys", body={"name": "shop"}, names_task=False),
     Example(method="DELETE", path=f"{API}/keys/{{keyId}}", names_task=False),
+    Example(method="DELETE", path=f"{API}/tickets/{{ticketId}}", names_task=False),
     Example(method="GET", path=f"{API}/webhooks", names_task=False),
     Example(
         method="POST",

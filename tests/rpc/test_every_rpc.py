@@ -108,6 +108,7 @@ LISTS_OR_MAKES_OWN = {
     "digitalhuman.access.v1.AccessService.ListApiKeys",
     "digitalhuman.access.v1.AccessService.RevokeApiKey",
     "digitalhuman.access.v1.AccessService.BindTicket",
+    "digitalhuman.access.v1.AccessService.RevokeTicket",
     "digitalhuman.task.v1.TaskService.CreateTask",
     "digitalhuman.task.v1.TaskService.ListTasks",
     "digitalhuman.task.v1.TaskService.ListUsage",

@@ -63,6 +63,14 @@ class MemoryCredentials:
             if (ticket.tenant_id, ticket.ticket_id) == (tenant_id, ticket_id):
                 self._tickets[digest] = replace(ticket, task_id=task_id)
 
+    async def revoke_ticket(self, tenant_id: str, ticket_id: str) -> None:
+        """Forget a ticket."""
+        self._tickets = {
+            digest: ticket
+            for digest, ticket in self._tickets.items()
+            if (ticket.tenant_id, ticket.ticket_id) != (tenant_id, ticket_id)
+        }
+
 
 def _invalid() -> ServiceError:
     return ServiceError(Reason.CREDENTIALS_INVALID, "The credential is not valid.")

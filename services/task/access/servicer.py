@@ -125,6 +125,13 @@ class AccessServicer(AccessServiceServicer):
         await self._credentials.bind(current_caller().tenant_id, request.ticket_id, request.task_id)
         return pb.BindTicketResponse()
 
+    async def RevokeTicket(
+        self, request: pb.RevokeTicketRequest, context: Context
+    ) -> pb.RevokeTicketResponse:
+        """Revoke a ticket of the caller's tenant."""
+        await self._credentials.revoke_ticket(current_caller().tenant_id, request.ticket_id)
+        return pb.RevokeTicketResponse()
+
     async def _user_of(self, request: pb.CreateTicketRequest) -> str:
         """Return who will hold a ticket; raises ServiceError if the task is not that user's."""
         if not request.task_id:

@@ -175,6 +175,25 @@ class SqlCredentials:
 
         await self._database.transact(work)
 
+    async def revoke_ticket(self, tenant_id: str, ticket_id: str) -> None:
+        """Have a ticket expire, if the tenant has one with this id."""
+        now = to_micros(self._clock())
+        done = deed(Action.TICKET_REVOKED, ticket_id)
+
+        async def work(transaction: Transaction) -> None:
+            revoked = await transaction.fetch(
+                "UPDATE tickets SET expire_time = $3"
+                " WHERE ticket_id = $1 AND tenant_id = $2 AND expire_time > $3"
+                " RETURNING ticket_id",
+                ticket_id,
+                tenant_id,
+                now,
+            )
+            if revoked:
+                await audit.note(transaction, done)
+
+        await self._database.transact(work)
+
 
 def _key(row: Row) -> ApiKey:
     return ApiKey(

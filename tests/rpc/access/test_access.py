@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -186,6 +187,22 @@ async def test_a_ticket_is_bound_to_one_task(access: AccessServiceStub) -> None:
         )
 
 
+@pytest.mark.parametrize(("is_single", "show"), [(False, holder), (True, redeem)])
+async def test_a_revoked_ticket_is_good_no_more(
+    access: AccessServiceStub,
+    is_single: bool,
+    show: Callable[[AccessServiceStub, str], Awaitable[pb.Principal]],
+) -> None:
+    kept, made = [await new_ticket(access, user_id="ada", single_use=is_single) for _ in range(2)]
+    for ticket, metadata in ((kept, RIVAL), (made, ACME), (made, ACME)):
+        request = pb.RevokeTicketRequest(ticket_id=ticket.principal.credential_id)
+        await access.RevokeTicket(request, metadata=metadata)
+    with refused(Reason.CREDENTIALS_INVALID):
+        await show(access, made.secret)
+    # Another tenant has no ticket of that id.
+    assert (await show(access, kept.secret)).user_id == "ada"
+
+
 async def test_what_is_done_to_keys_and_tickets_is_audited(
     access: AccessServiceStub, address: str
 ) -> None:
@@ -196,16 +213,20 @@ async def test_what_is_done_to_keys_and_tickets_is_audited(
         request = pb.RevokeApiKeyRequest(key_id=made.key.key_id)
         await access.RevokeApiKey(request, metadata=metadata)
     ticket = await new_ticket(access, metadata, user_id="ann")
+    for _ in range(2):
+        revoking = pb.RevokeTicketRequest(ticket_id=ticket.principal.credential_id)
+        await access.RevokeTicket(revoking, metadata=metadata)
     async with connected(address) as channel:
         stub = AuditServiceStub(channel)
         listed = await stub.ListAuditEntries(audit_pb2.ListAuditEntriesRequest(), metadata=metadata)
         theirs = await stub.ListAuditEntries(audit_pb2.ListAuditEntriesRequest(), metadata=RIVAL)
     assert [(each.action, each.actor) for each in listed.entries] == [
+        ("ticket.revoked", "root"),
         ("ticket.created", "root"),
         ("key.revoked", "root"),
         ("key.created", "root"),
     ]
-    assert {each.subject for each in listed.entries[1:]} == {made.key.key_id}
+    assert {each.subject for each in listed.entries[2:]} == {made.key.key_id}
     for secret in (made.secret, ticket.secret):
         assert secret not in str(listed)
     assert not theirs.entries
