@@ -94,7 +94,8 @@ def create_app(
         title="Parley",
         version=VERSION,
         description=DESCRIPTION,
-        openapi_url=OPENAPI_PATH,
+        # Its own route would describe the application in the event loop.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -104,7 +105,7 @@ def create_app(
     )
     for router in _routers(backend, decoder, options, rate, drain):
         app.include_router(router)
-    install_openapi(app, needs_key=not options.access.is_open)
+    install_openapi(app, path=OPENAPI_PATH, needs_key=not options.access.is_open)
     Pages(title=app.title).install(app)
     install_problems(app)
     return app

@@ -1,10 +1,14 @@
 """The OpenAPI document: what FastAPI cannot infer from the handlers' signatures."""
 
+import asyncio
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from gateway.contract import bodies, events, models, problems, turn_models
 from gateway.contract.json_model import JsonModel
@@ -133,15 +137,22 @@ def turn_answers(*reasons: Reason) -> dict[int | str, dict[str, Any]]:
     return {200: spoken, 202: early, **failures(*common, *reasons)}
 
 
-def install_openapi(app: FastAPI, *, needs_key: bool) -> None:
-    """Have the application describe itself in the version that Swagger UI reads."""
+def install_openapi(app: FastAPI, *, path: str, needs_key: bool) -> None:
+    """Have the application describe itself at a path, in the version that Swagger UI reads."""
+    describing = Lock()
 
     def describe() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _describe(app, needs_key)
-        return app.openapi_schema
+        with describing:
+            if app.openapi_schema is None:
+                app.openapi_schema = _describe(app, needs_key)
+            return app.openapi_schema
+
+    async def serve(request: Request) -> JSONResponse:
+        # The first time takes a quarter of a second, in which others are served.
+        return JSONResponse(await asyncio.to_thread(describe))
 
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_route(path, serve, methods=["GET"], include_in_schema=False)
 
 
 def _describe(app: FastAPI, needs_key: bool) -> dict[str, Any]:
