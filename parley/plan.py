@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from parley.front import NOTICED_S
 from parley.processes import Command
 from services.runtime.values import check_host
@@ -20,7 +22,8 @@ VAR = ROOT / "var"
 LOOPBACK = "127.0.0.1"
 FILE_SUFFIX = "_FILE"
 CALLBACK_SECRETS = ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET")
-_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
+_BOOL = TypeAdapter(bool)
+"""Reads a setting as the processes do."""
 _SECRET_BYTES = 16
 _REPLICA_STEP = 100
 """How far apart the ports of a service's replicas are."""
@@ -157,8 +160,12 @@ def complete(environment: Mapping[str, str], *, folder: Path, replicas: int = 1)
 
 def _asks_for_credentials(environment: Mapping[str, str]) -> bool:
     """Whether the gateway lets nobody in without credentials, of which it need not hold any."""
-    required = environment.get("GATEWAY_REQUIRE_CREDENTIALS", "").strip().lower()
-    return required in _TRUE or bool(environment.get("GATEWAY_JWKS"))
+    try:
+        is_required = _BOOL.validate_python(environment.get("GATEWAY_REQUIRE_CREDENTIALS") or False)
+    except ValidationError:
+        # The gateway says itself what is wrong with it.
+        is_required = False
+    return is_required or bool(environment.get("GATEWAY_JWKS"))
 
 
 def _callback_secrets(environment: Mapping[str, str]) -> dict[str, str]:

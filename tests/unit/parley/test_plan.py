@@ -274,6 +274,9 @@ def test_who_ends_a_closed_gateway_has_a_key_of_its_own(settings: dict[str, str]
     )
 
 
-@pytest.mark.parametrize("settings", [{}, {"GATEWAY_REQUIRE_CREDENTIALS": "false"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"GATEWAY_REQUIRE_CREDENTIALS": "false"}, {"GATEWAY_REQUIRE_CREDENTIALS": "perhaps"}],
+)
 def test_an_open_gateway_stays_open(settings: dict[str, str]) -> None:
     assert "GATEWAY_API_KEYS" not in complete(settings, folder=FOLDER)
