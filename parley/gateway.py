@@ -215,14 +215,14 @@ class Gateway:
         self, path: str, member: str, params: Mapping[str, Any]
     ) -> AsyncIterator[Json]:
         """Yield what a member holds, page by page."""
-        token = ""
+        wanted = dict(params)
         while True:
-            page = await self._call("GET", path, params={**params, "pageToken": token})
+            page = await self._call("GET", path, params=wanted)
             for each in page[member]:
                 yield each
-            token = page.get("nextPageToken", "")
-            if not token:
+            if not (token := page.get("nextPageToken")):
                 return
+            wanted["pageToken"] = token
 
     async def _call(self, method: str, path: str, **request: Any) -> Json:
         body: Json = visible_json((await self._answer(method, path, **request)).json())

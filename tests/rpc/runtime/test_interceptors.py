@@ -192,7 +192,7 @@ BROKEN_RULES: list[tuple[dict[str, Any], set[str]]] = [
     (ROOM_AND_STREAM | {"language_code": "en_US"}, {"language_code"}),
     (ROOM_AND_STREAM | {"background_color": "red"}, {"background_color"}),
     (ROOM_AND_STREAM | {"max_duration": {"seconds": 1}}, {"max_duration"}),
-    (ROOM_AND_STREAM | {"max_idle_duration": {"seconds": 86401}}, {"max_idle_duration"}),
+    (ROOM_AND_STREAM | {"max_idle_duration": {"seconds": 29}}, {"max_idle_duration"}),
     (ROOM_AND_STREAM | {"user_id": "u" * 65, "persona_id": "p" * 65}, {"user_id", "persona_id"}),
 ]
 
