@@ -93,7 +93,7 @@ class Gateway:
         self, states: Sequence[str] = (), *, is_of_every_tenant: bool = False
     ) -> list[Json]:
         """Return the tasks in these states, or all, newest first."""
-        params: dict[str, Any] = {"state": list(states)}
+        params: dict[str, Any] = {"state": list(states)} if states else {}
         if is_of_every_tenant:
             params["everyTenant"] = "true"
         return [each async for each in self._listed(f"{_API}/tasks", "tasks", params)]
