@@ -102,6 +102,10 @@ browser: ## Install the Chromium that the browser tests drive
 gen: $(DEPENDENCIES) ## Regenerate gen/ from protos/
 	$(BIN)/python -m tools.gen_protos
 
+.PHONY: protos-bundle
+protos-bundle: $(DEPENDENCIES) ## Pack the protos for other languages: dist/parley-protos-VERSION.tar.gz
+	@$(BIN)/python -m tools.protos_bundle
+
 .PHONY: web
 web: $(INSTALLED) ## Rebuild the page with node: its types from OpenAPI, then gateway/web/dist
 	$(BIN)/python -m tools.openapi

@@ -29,7 +29,7 @@ class Toolchain:
         return f"{self.name}: needs {', '.join(lacks)}" if lacks else ""
 
 
-GO = Toolchain(name="Go", programs={"go version": (1, 25)})
+GO = Toolchain(name="Go", programs={"go version": (1, 26)})
 JAVA = Toolchain(name="Java", programs={"javac -version": (17,), "mvn -version": (3, 8)})
 NODE = Toolchain(name="Node", programs={"node --version": (20,), "npm --version": (10,)})
 RUST = Toolchain(name="Rust", programs={"cargo --version": (1, 88)})
