@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.clients.toolchains import GO, Toolchain
+from tests.clients.toolchains import GO, NODE, Toolchain
 from tests.support.compose import ROOT
 
 CLIENTS = ROOT / "clients"
@@ -40,6 +40,12 @@ PROGRAMS = (
         toolchain=GO,
         builds=(("go", "generate", "./..."), ("go", "vet", "./..."), ("go", "build", "-o", "bin/")),
         runs=("bin/client",),
+    ),
+    Program(
+        name="ts-grpc",
+        toolchain=NODE,
+        builds=(("npm", "ci"), ("npm", "run", "generate"), ("npm", "run", "build")),
+        runs=("node", "dist/src/client.js"),
     ),
 )
 
