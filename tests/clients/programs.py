@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.clients.toolchains import GO, NODE, Toolchain
+from tests.clients.toolchains import GO, JAVA, NODE, RUST, Toolchain
 from tests.support.compose import ROOT
 
 CLIENTS = ROOT / "clients"
@@ -40,6 +40,18 @@ PROGRAMS = (
         toolchain=GO,
         builds=(("go", "generate", "./..."), ("go", "vet", "./..."), ("go", "build", "-o", "bin/")),
         runs=("bin/client",),
+    ),
+    Program(
+        name="java",
+        toolchain=JAVA,
+        builds=(("mvn", "--batch-mode", "--quiet", "package"),),
+        runs=("java", "-jar", "target/client.jar"),
+    ),
+    Program(
+        name="rust",
+        toolchain=RUST,
+        builds=(("cargo", "build", "--quiet"),),
+        runs=("target/debug/client",),
     ),
     Program(
         name="ts-grpc",

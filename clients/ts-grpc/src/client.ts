@@ -15,8 +15,7 @@ import type { WatchTaskResponse } from "../gen/digitalhuman/task/v1/task.js";
 import { BadRequest, ErrorInfo } from "../gen/google/rpc/error_details.js";
 import { Status } from "../gen/google/rpc/status.js";
 
-const CHUNK_BYTES = 3200; // 100 ms at 16 kHz
-const CHUNK_MS = 100;
+const [CHUNK_BYTES, CHUNK_MS] = [3200, 100]; // at 16 kHz
 const REOPEN_MS = 1000;
 const { env } = process;
 
@@ -30,28 +29,25 @@ const speech = new SpeechServiceClient(env["PARLEY_SPEECH"] ?? "127.0.0.1:50052"
 
 type Done<A> = (error: ServiceError | null, answer: A) => void;
 type Method<Q, A> = (request: Q, metadata: Metadata, options: Partial<CallOptions>, done: Done<A>) => unknown;
-
 function call<Q, A>(client: object, method: Method<Q, A>, request: Q): Promise<A> {
   return new Promise((resolve, reject) => {
     method.call(client, request, metadata, {}, (error, answer) => (error ? reject(error) : resolve(answer)));
   });
 }
 
-function tell(event: string, more: object): void {
-  console.log(JSON.stringify({ event, ...more }));
-}
+const tell = (event: string, more: object): void => console.log(JSON.stringify({ event, ...more }));
 
 /** What a failed call's status says: its code, the reason, and the fields that are wrong. */
-function failure(code: number, message: string, details: Status["details"]): object {
+function failure({ code, message, details }: Status): object {
   const find = (type: string) => details.find((each) => each.typeUrl.endsWith(`/google.rpc.${type}`))?.value;
   const [info, request] = [find("ErrorInfo"), find("BadRequest")];
   const fields = request ? BadRequest.decode(request).fieldViolations.map((each) => each.field) : [];
   return { code: status[code], reason: info ? ErrorInfo.decode(info).reason : "", fields, message };
 }
 
-function failureOf(error: ServiceError): object {
-  const [sent] = error.metadata.get("grpc-status-details-bin");
-  return failure(error.code, error.details, sent instanceof Buffer ? Status.decode(sent).details : []);
+function failureOf({ code, details: message, metadata }: ServiceError): object {
+  const [sent] = metadata.get("grpc-status-details-bin");
+  return failure(sent instanceof Buffer ? Status.decode(sent) : { code, message, details: [] });
 }
 
 async function open(): Promise<Task> {
@@ -94,8 +90,8 @@ async function converse(taskId: string, pcm: Buffer): Promise<object | undefined
   const inputFormat = { encoding: AudioEncoding.AUDIO_ENCODING_PCM_S16LE, sampleRateHertz: 16000, channelCount: 1 };
   const [turnDetection, output] = [TurnDetection.TURN_DETECTION_MANUAL, ReplyOutput.REPLY_OUTPUT_AVATAR];
   const setup = ConverseSetup.fromPartial({ taskId, inputFormat, turnDetection, output });
-  let isTaken = false; // Then the question is part of the conversation: it need not be sent again.
-  let outcome: object | undefined = failure(status.UNKNOWN, "the question was not answered", []);
+  let isTaken = false; // Once it is, the question need not be sent again.
+  let outcome: object | undefined = { code: "UNKNOWN", message: "the question was not answered" };
   for (;;) {
     const stream = speech.converse(metadata, { deadline });
     stream.write({ request: { $case: "setup", value: setup } });
@@ -116,8 +112,7 @@ async function converse(taskId: string, pcm: Buffer): Promise<object | undefined
             tell("heard", { text: event.value.heardText });
             outcome = undefined;
           } else if (event?.$case === "turnFailed") {
-            const { code, message, details } = event.value.status!;
-            outcome = failure(code, message, details);
+            outcome = failure(event.value.status!);
           }
         }
       }
