@@ -27,6 +27,8 @@ class Program:
     toolchain: Toolchain
     builds: tuple[tuple[str, ...], ...]
     runs: tuple[str, ...]
+    broken: str = "UNAVAILABLE"
+    """The code that its gRPC library has for a connection that breaks."""
 
     @property
     def folder(self) -> Path:
@@ -52,6 +54,7 @@ PROGRAMS = (
         toolchain=RUST,
         builds=(("cargo", "build", "--quiet"),),
         runs=("target/debug/client",),
+        broken="UNKNOWN",
     ),
     Program(
         name="ts-grpc",
