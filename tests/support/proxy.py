@@ -61,7 +61,6 @@ class Proxy:
         self._target = (host, port)
         self._connections: set[asyncio.Task[None]] = set()
         self._is_cut = False
-        self._refusals = 0
         self._refused = asyncio.Event()
         self.url = ""
         self.up = Way()
@@ -73,11 +72,9 @@ class Proxy:
         for connection in self._connections:
             connection.cancel()
 
-    async def refuses(self, times: int) -> None:
-        """Wait until so many connections were broken as soon as they were made."""
-        while self._refusals < times:
-            self._refused.clear()
-            await self._refused.wait()
+    async def refuses(self) -> None:
+        """Wait until a connection was broken as soon as it was made."""
+        await self._refused.wait()
 
     @property
     def address(self) -> str:
@@ -97,7 +94,6 @@ class Proxy:
         self._connections.add(connection)
         try:
             if self._is_cut:
-                self._refusals += 1
                 self._refused.set()
             else:
                 await self._pass_on(reader, writer)
