@@ -4,23 +4,29 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from services.runtime.retries import SERVICE_CONFIG
 from tests.support.speech import Script, speech_rig
+from tools.protos_bundle import bundle
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+BUNDLED_PAGE = (ROOT / "protos" / "README.md").read_text(encoding="utf-8")
 LINES = [
     line
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", BUNDLED_PAGE, re.DOTALL)
     for line in block.splitlines()
-    if "protoc" in line
+    if "protoc " in line
 ]
+# buf is beside this interpreter.
+PATH = (str(Path(sys.executable).parent), os.environ["PATH"])
+LANGUAGE = r"--([a-z]+)(?:_proto)?_out"
 # Imports that these compilers and libraries bring along.
 BROUGHT = {
     "go": {"buf/validate/validate.proto", "google/rpc/code.proto", "google/rpc/status.proto"},
@@ -33,9 +39,12 @@ from google.protobuf.compiler import plugin_pb2
 request = plugin_pb2.CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
 asked = set(request.file_to_generate)
 imports = {{each for file in request.proto_file if file.name in asked for each in file.dependency}}
-response = plugin_pb2.CodeGeneratorResponse(supported_features=3)
+response = plugin_pb2.CodeGeneratorResponse(
+    supported_features=3, minimum_edition=998, maximum_edition=1000
+)
 told = response.file.add()
-told.name = sys.argv[0].rpartition("/")[2] + ".json"
+# buf asks for one folder at a time.
+told.name = sys.argv[0].rpartition("/")[2] + "." + min(asked).replace("/", ".") + ".json"
 told.content = json.dumps({{"asked": sorted(asked), "imports": sorted(imports)}})
 sys.stdout.buffer.write(response.SerializeToString())
 """
@@ -62,16 +71,23 @@ def tools(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def bundled(tmp_path: Path) -> Path:
+    """A folder that has what the bundle has."""
+    with tarfile.open(bundle(tmp_path)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.glob("parley-protos-*/")
+    return unpacked
+
+
 def generate(line: str, folder: Path, tools: Path) -> None:
-    """Run a line of the page in a folder that has the protos."""
-    for name in ("protos", "third_party"):
-        shutil.copytree(ROOT / name, folder / name)
+    """Run a line of the bundle's page in a folder that has the bundle."""
     for target in re.findall(r"_out=(\S+)", line):
         (folder / target).mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", line],
         cwd=folder,
-        env=dict(os.environ) | {"PATH": f"{tools}:{os.environ['PATH']}"},
+        env=dict(os.environ) | {"PATH": os.pathsep.join([str(tools), *PATH])},
         capture_output=True,
         text=True,
         check=False,
@@ -80,19 +96,19 @@ def generate(line: str, folder: Path, tools: Path) -> None:
 
 
 def test_the_page_has_a_line_for_each_language() -> None:
-    told = {re.findall(r"--([a-z]+)", line)[0] for line in LINES}
+    told = {re.findall(LANGUAGE, line)[0] for line in LINES}
     assert told == {"ts", "java", "csharp", "go", "python"}
 
 
 @pytest.mark.parametrize(
     "line",
     [each for each in LINES if "--python_out" not in each],
-    ids=lambda line: re.findall(r"--([a-z]+)_out", line)[0],
+    ids=lambda line: re.findall(LANGUAGE, line)[0],
 )
-def test_whatever_is_imported_is_generated_too(line: str, tmp_path: Path, tools: Path) -> None:
-    generate(line, tmp_path, tools)
-    language = re.findall(r"--([a-z]+)_out", line)[0]
-    orders = [json.loads(path.read_text()) for path in tmp_path.rglob("*.json")]
+def test_whatever_is_imported_is_generated_too(line: str, bundled: Path, tools: Path) -> None:
+    generate(line, bundled, tools)
+    language = re.findall(LANGUAGE, line)[0]
+    orders = [json.loads(path.read_text()) for path in bundled.rglob("protoc-gen-*.json")]
     assert orders
     for order in orders:
         assert "digitalhuman/task/v1/task.proto" in order["asked"]
@@ -104,15 +120,15 @@ def test_whatever_is_imported_is_generated_too(line: str, tmp_path: Path, tools:
         assert missing <= BROUGHT.get(language, set())
 
 
-async def test_the_client_of_the_page_works_as_it_is_written(tmp_path: Path, tools: Path) -> None:
+async def test_the_client_of_the_page_works_as_it_is_written(bundled: Path, tools: Path) -> None:
     (line,) = (each for each in LINES if "--python_out" in each)
-    generate(line, tmp_path, tools)
+    generate(line, bundled, tools)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     async with speech_rig(Script(service_token="hush")) as rig:
         client = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", code.replace("127.0.0.1:50052", rig.address)),
             env=dict(os.environ)
-            | {"PYTHONPATH": str(tmp_path / "gen" / "py"), "PARLEY_SERVICE_TOKEN": "hush"},
+            | {"PYTHONPATH": str(bundled / "gen" / "py"), "PARLEY_SERVICE_TOKEN": "hush"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -123,11 +139,27 @@ async def test_the_client_of_the_page_works_as_it_is_written(tmp_path: Path, too
     assert refusal == "refused: VOICE_NOT_FOUND"
 
 
-def test_one_file_holds_everything(tmp_path: Path) -> None:
-    image = tmp_path / "parley.binpb"
-    done = subprocess.run(
-        [Path(sys.executable).with_name("buf"), "build", "-o", image], cwd=ROOT, check=False
-    )
+def test_the_bundle_is_the_same_at_any_time(tmp_path: Path) -> None:
+    first, again = (bundle(tmp_path / each).read_bytes() for each in ("first", "again"))
+    assert first == again
+
+
+def test_the_bundle_has_the_policy_that_services_use(bundled: Path) -> None:
+    assert (bundled / "service_config.json").read_bytes() == SERVICE_CONFIG.read_bytes()
+
+
+def test_buf_generates_by_the_example(bundled: Path, tools: Path) -> None:
+    generate("buf generate --path protos/digitalhuman", bundled, tools)
+    orders = [json.loads(path.read_text()) for path in bundled.rglob("protoc-gen-*.json")]
+    asked = {each for order in orders for each in order["asked"]}
+    assert "digitalhuman/speech/v1/speech.proto" in asked
+    assert all(each.startswith("digitalhuman/") for each in asked)
+
+
+def test_one_file_holds_everything(bundled: Path) -> None:
+    image = bundled / "parley.binpb"
+    buf = Path(sys.executable).with_name("buf")
+    done = subprocess.run([buf, "build", "-o", image], cwd=bundled, check=False)
     assert done.returncode == 0
     content = image.read_bytes()
     for name in (b"google/rpc/error_details.proto", b"buf/validate/validate.proto"):

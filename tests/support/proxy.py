@@ -61,6 +61,7 @@ class Proxy:
         self._target = (host, port)
         self._connections: set[asyncio.Task[None]] = set()
         self._is_cut = False
+        self._refused = asyncio.Event()
         self.url = ""
         self.up = Way()
         self.down = Way()
@@ -70,6 +71,15 @@ class Proxy:
         self._is_cut = True
         for connection in self._connections:
             connection.cancel()
+
+    async def refuses(self) -> None:
+        """Wait until a connection was broken as soon as it was made."""
+        await self._refused.wait()
+
+    @property
+    def address(self) -> str:
+        """Where it listens, host:port."""
+        return urlsplit(self.url).netloc
 
     def mend(self) -> None:
         """Pass bytes on again."""
@@ -83,7 +93,9 @@ class Proxy:
         assert connection is not None
         self._connections.add(connection)
         try:
-            if not self._is_cut:
+            if self._is_cut:
+                self._refused.set()
+            else:
                 await self._pass_on(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass
