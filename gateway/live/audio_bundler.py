@@ -95,9 +95,10 @@ class AudioBundler:
             self._held.clear()
 
     def end_utterance(self) -> None:
-        """Pass on what is held; the next sound is an onset."""
+        """Pass on what is held; the next sound is an onset, and no words are to come before it."""
         self.flush()
-        self._quiet_bytes = ONSET_PAUSE_BYTES
+        self._quiet_bytes = WORDS_BYTES
+        self._most_bytes = self._allowed_bytes()
 
     def close(self) -> None:
         """Drop what is held."""
