@@ -33,6 +33,14 @@ class Generation:
             self._generating.add_done_callback(self._end)
         return self._generating
 
+    async def has_text(self, start: int = 0) -> bool:
+        """Wait for text from a character on; False if none comes, whatever the reason."""
+        generating = self.begin()
+        while len(self._text) <= start and not generating.done():
+            self._grown.clear()
+            await self._grown.wait()
+        return len(self._text) > start
+
     async def deltas(self, start: int = 0) -> AsyncIterator[str]:
         """Yield the text from a character on, as it grows; raises what the generation raised."""
         generating = self.begin()
