@@ -164,11 +164,10 @@ class Reply:
         self._ledger.complete()
 
     async def _spoken(self) -> AsyncIterator[Spoken]:
-        """Yield what is spoken; a connection to the voice opens with the first token."""
+        """Yield what is spoken; the voice gets ready from the first token on."""
         own = self._reply_voice.language.language_code
         first = self._sayings[0].language_code if self._sayings else own
-        begins = await self._generation.has_text(self._start)
-        expected = self._voicing_in(first) if begins else None
+        expected = self._voicing_in(first) if await self._generation.is_begun() else None
         spoken = sentences(self._segments(), self._voicing, self._ledger, expected=expected)
         async with closing(spoken) as items:
             async for item in items:
