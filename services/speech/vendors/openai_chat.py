@@ -25,6 +25,7 @@ from services.speech.vendors.http.client import (
     open_client,
     provider_errors,
 )
+from services.speech.vendors.http.endings import Endings
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.http.parameters import Parameters
 from services.speech.vendors.http.requester import Requester
@@ -33,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 USAGE_S = 0.5
 """How long a vendor may take from the end of a reply to its usage; most send both at once."""
-
-END_S = 0.1
-"""How long a vendor may take from there to the end of its answer; most send that at once, too."""
 
 _USAGE = "stream_options"
 
@@ -69,7 +67,7 @@ class OpenAiChatModel:
     """Continues dialogues over HTTP; closing the iterator drops the connection.
 
     It remembers what it learns of the model: which parameters it refuses, whether it thinks aloud,
-    whether it tells its usage, and whether its answers end.
+    and whether it tells its usage.
     """
 
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, body: ChatBody) -> None:
@@ -77,7 +75,7 @@ class OpenAiChatModel:
         self._requester = Requester(client, endpoint, Stage.CHAT, body)
         self._habit = expected_habit(endpoint.model)
         self._tells_usage = _USAGE in body.parameters.values
-        self._ends_answers = True
+        self._endings = Endings()
 
     @classmethod
     @asynccontextmanager
@@ -141,24 +139,13 @@ class OpenAiChatModel:
                 raise malformed_answer(
                     Stage.CHAT, self._endpoint, str(error), error.detail
                 ) from None
-            await self._read_rest(pieces)
+            await self._endings.read(pieces)
         if not reply.is_answer:
             said = redacted(reply.refusal, self._endpoint.api_key)
             raise ProviderMuteError(Stage.CHAT, self.name, reply.silence, vendor_message=said)
         if reply.finish_reason in TOO_LONG | FILTERED:
             log.warning("reply cut", provider=self.name, reason=reply.finish_reason)
         self._habit = reply.habit
-
-    async def _read_rest(self, pieces: AsyncIterator[bytes]) -> None:
-        """Read on to the end, so that the connection serves the next reply."""
-        if not self._ends_answers:
-            return
-        try:
-            async with asyncio.timeout(END_S):
-                async for _ in pieces:
-                    pass
-        except (httpx.HTTPError, TimeoutError):
-            self._ends_answers = False
 
     async def _late_usage(self, documents: AsyncIterator[object]) -> ChatUsage | None:
         """Return the usage that follows a reply's end, None if it does not follow at once."""
