@@ -121,6 +121,10 @@ public final class Gateway: @unchecked Sendable {
                 ]
                 var request = try await request("api/digital-human/talk", query: query, for: silence)
                 request.url = request.url.flatMap(inWebSocket)
+                #if canImport(FoundationNetworking)
+                // Linux's asks to keep the connection alive instead, which gateways take for no upgrade.
+                request.setValue("Upgrade", forHTTPHeaderField: "Connection")
+                #endif
                 return request
             }
         }

@@ -15,8 +15,7 @@ public enum Link: Sendable {
 /// is told, text or JSON. An error's description is told as a failure.
 public typealias Tool = @Sendable (String) async throws -> String
 
-/// Codes from here on are 4000 plus an HTTP status: another try would be refused again.
-private let refused = 4000
+/// A problem with a lesser status is a refusal: another try would be refused again.
 private let serverErrors = 500
 private let defaultReadyTime: TimeInterval = 10
 /// A connection that lives this long ends the outage before it.
@@ -59,7 +58,6 @@ public final class Line: @unchecked Sendable {
     private var told: [Told] = []
     /// Audio since the button was pressed, or audio that could not be sent.
     private var frames: [Data] = []
-    private var problem: Problem?
     private var failures = 0
     private var openedAt = DispatchTime.now()
     private var mostUnsent = mostUnsentBytes
@@ -202,7 +200,7 @@ public final class Line: @unchecked Sendable {
         if connection == nil || attempt != attempts { return }
         switch signal {
         case .message(let text): receive(text)
-        case .closed(let code): closed(code)
+        case .closed: lose()
         case .failed(let error): if isOutage(error) { lose() } else { end(error) }
         }
     }
@@ -211,7 +209,6 @@ public final class Line: @unchecked Sendable {
         connection?.cancel()
         connection = nil
         lastBefore = nil
-        problem = nil
         let lived = DispatchTime.now().uptimeNanoseconds - openedAt.uptimeNanoseconds
         if TimeInterval(lived) / nanosecondsPerSecond > outageOver { failures = 0 }
         setLink(.broken)
@@ -219,13 +216,10 @@ public final class Line: @unchecked Sendable {
         failures += 1
     }
 
-    /// Not every system tells codes of 4000 and more, but a refusal is always told as a problem first.
-    private func closed(_ code: Int) {
-        if let problem, problem.status < serverErrors { return end(problem) }
-        if code < refused { return lose() }
-        let body = ProblemBody(
-            status: code - refused, reason: "INTERNAL", detail: "The line was closed with \(code).")
-        end(Problem(body))
+    /// What the gateway says before it closes the connection; after a failure of its own it may be asked
+    /// again.
+    private func take(_ problem: ProblemBody) {
+        if problem.status < serverErrors { end(Problem(problem)) } else { lose() }
     }
 
     private func end(_ cause: (any Error)? = nil) {
@@ -241,7 +235,7 @@ public final class Line: @unchecked Sendable {
     private func receive(_ text: String) {
         do {
             switch try JSONDecoder().decode(LineMessage.self, from: Data(text.utf8)) {
-            case .problem(let body): problem = Problem(body)
+            case .problem(let problem): take(problem)
             case .event(let event): report(event)
             }
         } catch {

@@ -17,8 +17,8 @@ protocol LineConnection: AnyObject {
 
 enum LineSignal {
     case message(String)
-    /// It is over, with the code of the gateway if there is one.
-    case closed(code: Int)
+    /// It is over.
+    case closed
     /// It never came to be.
     case failed(any Error)
 }
@@ -81,7 +81,7 @@ final class WebSocketConnection: LineConnection, @unchecked Sendable {
                     if case .string(let text) = try await socket.receive() { tell(.message(text)) }
                 }
             } catch {
-                tell(.closed(code: socket.closeCode.rawValue))
+                tell(.closed)
             }
             for other in others { other.cancel() }
             socket.cancel()

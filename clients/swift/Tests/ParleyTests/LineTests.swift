@@ -35,7 +35,7 @@ final class ScriptedConnection: LineConnection, @unchecked Sendable {
 
     func message(_ text: String) { tell(.message(text)) }
     func ready(_ last: Int = 0) { message(#"{"event":"ready","data":{"lastSequence":\#(last)}}"#) }
-    func breakOff(code: Int = 1006) { tell(.closed(code: code)) }
+    func breakOff() { tell(.closed) }
     func event(_ name: String, _ sequence: Int, _ data: String) {
         message(#"{"event":"\#(name)","sequence":\#(sequence),"data":\#(data)}"#)
     }
@@ -165,7 +165,7 @@ final class LineTests: XCTestCase {
         let line = open()
         let first = try await connection()
         first.message(#"{"problem":{"status":404,"reason":"TASK_NOT_FOUND","detail":"There is none."}}"#)
-        first.breakOff(code: 0)
+        first.breakOff()
         do {
             for try await _ in line.events {}
             XCTFail("It was not refused.")
@@ -179,7 +179,7 @@ final class LineTests: XCTestCase {
         let line = open()
         let first = try await connection()
         first.message(#"{"problem":{"status":503,"reason":"DRAINING","detail":"It goes down."}}"#)
-        first.breakOff(code: 1011)
+        first.breakOff()
         let second = try await connection()
         second.ready()
         await until(.connected, line)
