@@ -10,10 +10,12 @@ private let silence: TimeInterval = 45
 /// A gateway of Parley. Calls throw `Problem` when it refuses, and `Unreachable` when it does not
 /// answer, or not in time.
 public final class Gateway: @unchecked Sendable {
-    /// Called before every request and every connection, so that it may fetch a short-lived ticket
-    /// from a server of the app's own; `nil` where the gateway is open. An app must not contain an
-    /// API key. `Unreachable` means that another try may help.
-    public typealias Credential = @Sendable () async throws -> String?
+    /// What an app shows the gateway, by the task that it is for (`nil` where none is made yet, or none
+    /// is meant): a ticket, a user's token; `nil` where the gateway is open. It is called before every
+    /// request and every connection, so that it may fetch a ticket from a server of the app's own, and
+    /// keep it for as long as it is good. An app must not contain an API key. A `URLError` means that
+    /// another try may help.
+    public typealias Credential = @Sendable (_ taskId: String?) async throws -> String?
 
     /// Longer than the gateway waits for a digital human to go on air.
     public static let createTime: TimeInterval = 90
@@ -24,7 +26,7 @@ public final class Gateway: @unchecked Sendable {
     private let credential: Credential
     private let session: URLSession
 
-    public init(baseURL: URL, credential: @escaping Credential = { nil }, session: URLSession = .shared) {
+    public init(baseURL: URL, credential: @escaping Credential = { _ in nil }, session: URLSession = .shared) {
         base = baseURL
         self.credential = credential
         self.session = session
@@ -42,13 +44,13 @@ public final class Gateway: @unchecked Sendable {
     public func createTask(
         _ order: TaskOrder, idempotencyKey: String? = nil, timeout: TimeInterval = Gateway.createTime
     ) async throws -> DigitalHumanTask {
-        var request = try await post("create-task", order, for: timeout)
+        var request = try await post("create-task", of: nil, order, for: timeout)
         request.setValue(idempotencyKey, forHTTPHeaderField: "Idempotency-Key")
         return try await answer(to: request)
     }
 
     public func task(_ taskId: String) async throws -> DigitalHumanTask {
-        try await answer(to: request("api/digital-human/tasks/\(taskId)", for: answerTime))
+        try await answer(to: request("api/digital-human/tasks/\(taskId)", of: taskId, for: answerTime))
     }
 
     /// What happens to a task and its conversation, from now on or after a position, until it is over.
@@ -56,14 +58,14 @@ public final class Gateway: @unchecked Sendable {
         EventStream.events(like: session.configuration) { [self] in
             let query = after.map { ["after": String($0)] } ?? [:]
             let path = "api/digital-human/tasks/\(taskId)/events"
-            return streaming(try await request(path, query: query, for: silence))
+            return streaming(try await request(path, of: taskId, query: query, for: silence))
         }
     }
 
     /// Takes the digital human off air; repeating it is a success.
     @discardableResult
     public func stopTask(_ taskId: String) async throws -> DigitalHumanTask {
-        try await answer(to: post("stop-task", TaskBody(taskId: taskId), for: answerTime))
+        try await answer(to: post("stop-task", of: taskId, TaskBody(taskId: taskId), for: answerTime))
     }
 
     /// A viewer's token for a room and a stream in it, and where to watch.
@@ -92,18 +94,18 @@ public final class Gateway: @unchecked Sendable {
 
     /// Has it say its greeting, unless something was asked or said.
     public func greet(_ taskId: String) async throws {
-        _ = try await send(post("greet", TaskBody(taskId: taskId), for: answerTime))
+        _ = try await send(post("greet", of: taskId, TaskBody(taskId: taskId), for: answerTime))
     }
 
     /// Cuts off what it says; with nothing to cut off it is a success.
     public func interrupt(_ taskId: String) async throws {
-        _ = try await send(post("interrupt", TaskBody(taskId: taskId), for: answerTime))
+        _ = try await send(post("interrupt", of: taskId, TaskBody(taskId: taskId), for: answerTime))
     }
 
     /// Tells what a function of the app returned, or with `failed` why it did not.
     public func answerTool(_ taskId: String, callId: String, result: String, failed: Bool = false) async throws {
         let body = ToolResultBody(taskId: taskId, callId: callId, result: result, failed: failed)
-        _ = try await send(post("tool-result", body, for: answerTime))
+        _ = try await send(post("tool-result", of: taskId, body, for: answerTime))
     }
 
     /// Opens a line, which lives until it is closed or refused.
@@ -119,7 +121,7 @@ public final class Gateway: @unchecked Sendable {
                 let query = [
                     "taskId": taskId, "turnDetection": detection.rawValue, "after": String(position),
                 ]
-                var request = try await request("api/digital-human/talk", query: query, for: silence)
+                var request = try await request("api/digital-human/talk", of: taskId, query: query, for: silence)
                 request.url = request.url.flatMap(inWebSocket)
                 #if canImport(FoundationNetworking)
                 // Linux's asks to keep the connection alive instead, which gateways take for no upgrade.
@@ -137,11 +139,12 @@ public final class Gateway: @unchecked Sendable {
     ) async throws -> URLRequest {
         switch question {
         case .written(let text):
-            return try await post("talk-to-ai", AskBody(taskId: taskId, text: text, lang: lang), for: timeout)
+            return try await post(
+                "talk-to-ai", of: taskId, AskBody(taskId: taskId, text: text, lang: lang), for: timeout)
         case .spoken(let recording, let contentType):
             var query = ["taskId": taskId]
             query["lang"] = lang
-            var asked = try await request("api/digital-human/talk-to-ai", query: query, for: timeout)
+            var asked = try await request("api/digital-human/talk-to-ai", of: taskId, query: query, for: timeout)
             asked.httpMethod = "POST"
             asked.httpBody = recording
             asked.setValue(contentType, forHTTPHeaderField: "Content-Type")
@@ -156,9 +159,9 @@ public final class Gateway: @unchecked Sendable {
     }
 
     private func post(
-        _ call: String, _ body: some Encodable, for timeout: TimeInterval
+        _ call: String, of taskId: String?, _ body: some Encodable, for timeout: TimeInterval
     ) async throws -> URLRequest {
-        var posted = try await request("api/digital-human/\(call)", for: timeout)
+        var posted = try await request("api/digital-human/\(call)", of: taskId, for: timeout)
         posted.httpMethod = "POST"
         posted.httpBody = try JSONEncoder().encode(body)
         posted.setValue("application/json", forHTTPHeaderField: "Content-Type")
@@ -166,13 +169,13 @@ public final class Gateway: @unchecked Sendable {
     }
 
     private func request(
-        _ path: String, query: [String: String] = [:], for timeout: TimeInterval
+        _ path: String, of taskId: String? = nil, query: [String: String] = [:], for timeout: TimeInterval
     ) async throws -> URLRequest {
         var address = URLComponents(url: base.appendingPathComponent(path), resolvingAgainstBaseURL: true)
         if !query.isEmpty { address?.queryItems = query.map(URLQueryItem.init) }
         guard let url = address?.url else { throw URLError(.badURL) }
         var request = URLRequest(url: url, timeoutInterval: timeout)
-        if let shown = try await credential() {
+        if let shown = try await credential(taskId) {
             request.setValue("Bearer \(shown)", forHTTPHeaderField: "Authorization")
         }
         return request

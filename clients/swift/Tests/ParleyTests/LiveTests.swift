@@ -25,7 +25,7 @@ final class LiveTests: XCTestCase {
 
     private func gateway(showing key: String) throws -> Gateway {
         let url = try XCTUnwrap(URL(string: variable("PARLEY_URL")))
-        return Gateway(baseURL: url, credential: { key })
+        return Gateway(baseURL: url, credential: { _ in key })
     }
 
     private func order() throws -> TaskOrder {

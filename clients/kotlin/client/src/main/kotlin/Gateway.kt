@@ -40,18 +40,30 @@ public sealed interface Question {
 }
 
 /**
+ * What an app shows the gateway: a ticket, a user's token; null where the gateway is open. An app must
+ * not contain an API key.
+ */
+public fun interface Credential {
+    /**
+     * Called before every request and every connection, so that it may fetch a ticket from a server
+     * of the app's own, and keep it for as long as it is good. An `IOException` means that another try
+     * may help.
+     *
+     * @param taskId the task that it is for; null where none is made yet, or none is meant.
+     */
+    public suspend fun of(taskId: String?): String?
+}
+
+/**
  * A gateway of Parley. Calls fail with [Problem] when it refuses and with [Unreachable] when it does
  * not answer, or not in time.
  *
  * @param baseUrl such as `https://parley.example.com`.
- * @param credential called before every request and every connection, so that it may fetch a
- * short-lived ticket from a server of the app's own; null where the gateway is open. An app must not
- * contain an API key. An `IOException` means that another try may help.
  * @param http the app's client, whose connections are shared.
  */
 public class Gateway(
     baseUrl: String,
-    private val credential: suspend () -> String? = { null },
+    private val credential: Credential = Credential { null },
     http: OkHttpClient = OkHttpClient(),
 ) {
     private val base = baseUrl.toHttpUrl()
@@ -83,17 +95,17 @@ public class Gateway(
     }
 
     public suspend fun task(taskId: String): Task =
-        read(calls.send(request(human("tasks", taskId)).build(), ANSWER_TIME))
+        read(calls.send(request(human("tasks", taskId), taskId).build(), ANSWER_TIME))
 
     /** What happens to a task and its conversation, from now on or [after] a position, until it is over. */
     public fun watch(taskId: String, after: Long? = null): Flow<Event> = streams.events {
         val address = human("tasks", taskId, "events").newBuilder()
         after?.let { address.addQueryParameter("after", it.toString()) }
-        request(address.build()).header("Accept", EVENT_STREAM).build()
+        request(address.build(), taskId).header("Accept", EVENT_STREAM).build()
     }
 
     /** Takes the digital human off air; repeating it is a success. */
-    public suspend fun stopTask(taskId: String): Task = read(post("stop-task", TaskBody(taskId)))
+    public suspend fun stopTask(taskId: String): Task = read(post("stop-task", taskId, TaskBody(taskId)))
 
     /** A viewer's token for a room and a stream in it, and where to watch. */
     public suspend fun token(userId: String, roomId: String, streamId: String): ViewerToken {
@@ -122,17 +134,17 @@ public class Gateway(
 
     /** Has it say its greeting, unless something was asked or said. */
     public suspend fun greet(taskId: String) {
-        post("greet", TaskBody(taskId))
+        post("greet", taskId, TaskBody(taskId))
     }
 
     /** Cuts off what it says; with nothing to cut off it is a success. */
     public suspend fun interrupt(taskId: String) {
-        post("interrupt", TaskBody(taskId))
+        post("interrupt", taskId, TaskBody(taskId))
     }
 
     /** Tells what a function of the app returned, or with [failed] why it did not. */
     public suspend fun answerTool(taskId: String, callId: String, result: String, failed: Boolean = false) {
-        post("tool-result", ToolResultBody(taskId, callId, result, failed))
+        post("tool-result", taskId, ToolResultBody(taskId, callId, result, failed))
     }
 
     /**
@@ -152,28 +164,28 @@ public class Gateway(
             .addQueryParameter("taskId", taskId)
             .addQueryParameter("turnDetection", detection.name)
             .addQueryParameter("after", position.toString())
-        request(address.build()).build()
+        request(address.build(), taskId).build()
     }
 
     private suspend fun asking(taskId: String, question: Question, lang: String?): Request.Builder {
         val address = human("talk-to-ai")
         return when (question) {
-            is Question.Written -> request(address).post(json(AskBody(taskId, question.text, lang)))
+            is Question.Written -> request(address, taskId).post(json(AskBody(taskId, question.text, lang)))
             is Question.Spoken -> {
                 val spoken = address.newBuilder().addQueryParameter("taskId", taskId)
                 lang?.let { spoken.addQueryParameter("lang", it) }
                 val recording = question.recording.toRequestBody(question.contentType.toMediaType())
-                request(spoken.build()).post(recording)
+                request(spoken.build(), taskId).post(recording)
             }
         }
     }
 
-    private suspend inline fun <reified B> post(call: String, body: B): String =
-        calls.send(request(human(call)).post(json(body)).build(), ANSWER_TIME)
+    private suspend inline fun <reified B> post(call: String, taskId: String, body: B): String =
+        calls.send(request(human(call), taskId).post(json(body)).build(), ANSWER_TIME)
 
-    private suspend fun request(address: HttpUrl): Request.Builder {
+    private suspend fun request(address: HttpUrl, taskId: String? = null): Request.Builder {
         val shown = try {
-            credential()
+            credential.of(taskId)
         } catch (e: IOException) {
             throw Unreachable(e)
         }

@@ -26,7 +26,7 @@ class GatewayTest {
     @AfterTest
     fun end() = server.close()
 
-    private fun gateway(credential: suspend () -> String? = { null }) = Gateway(server.url("/").toString(), credential)
+    private fun gateway(credential: Credential = Credential { null }) = Gateway(server.url("/").toString(), credential)
 
     private fun answer(code: Int, body: String, vararg headers: Pair<String, String>) {
         val response = MockResponse.Builder().code(code).body(body)
@@ -49,6 +49,16 @@ class GatewayTest {
             """{"roomId":"room_1","streamId":"stream_1","lang":"en","maxAbsenceSeconds":60}""",
             request.body!!.utf8(),
         )
+    }
+
+    @Test
+    fun `a credential is asked for by task`() = test {
+        repeat(2) { answer(200, TASK) }
+        val gateway = gateway { taskId -> "ticket of $taskId" }
+        gateway.createTask(TaskOrder("room_1", "stream_1"))
+        gateway.stopTask("task_1")
+        val shown = List(2) { server.takeRequest().headers["Authorization"] }
+        assertEquals(listOf<String?>("Bearer ticket of null", "Bearer ticket of task_1"), shown)
     }
 
     @Test

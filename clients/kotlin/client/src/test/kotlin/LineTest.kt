@@ -37,7 +37,7 @@ class LineTest {
     private fun open(
         detection: TurnDetection = TurnDetection.SERVER,
         tools: Map<String, Tool> = emptyMap(),
-        credential: suspend () -> String? = { null },
+        credential: Credential = Credential { null },
     ): Line = Gateway(gateway.url, credential).openLine(scope, "task_1", detection, tools = tools)
 
     private fun Line.collected(): Channel<Event> =
@@ -241,11 +241,12 @@ class LineTest {
     @Test
     fun `every connection asks for a credential, and survives that it cannot be had`() = test {
         var asked = 0
-        open {
+        open(credential = { taskId ->
+            assertEquals("task_1", taskId)
             asked += 1
             if (asked == 2) throw IOException("The app's server is away.")
             "ticket $asked"
-        }
+        })
         val first = gateway.readyLine()
         assertEquals("Bearer ticket 1", first.request.headers["Authorization"])
         first.breakOff()
@@ -254,7 +255,7 @@ class LineTest {
 
     @Test
     fun `a credential that fails for good ends it`() = test {
-        val line = open { error("Nobody is logged in.") }
+        val line = open(credential = { error("Nobody is logged in.") })
         assertFailsWith<IllegalStateException> { line.events.toList() }
     }
 
