@@ -35,6 +35,10 @@ def test_the_library() -> None:
     maven("test", *LIBRARY)
 
 
+def test_the_android_sample() -> None:
+    maven("compile")
+
+
 def test_the_library_on_a_running_stack(
     stack: Stack, question: Question, portal: BlockingPortal
 ) -> None:
