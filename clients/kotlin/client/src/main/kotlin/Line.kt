@@ -39,8 +39,8 @@ public fun interface Tool {
     public suspend fun call(arguments: JsonObject): String
 }
 
-/** Codes from here on are 4000 plus an HTTP status: another try would be refused again. */
-private const val REFUSED = 4000
+/** A problem with a lesser status is a refusal: another try would be refused again. */
+private const val SERVER_ERRORS = 500
 private val READY_TIME = 10.seconds
 
 /** A socket that lives this long ends the outage before it. */
@@ -95,7 +95,6 @@ public class Line internal constructor(
 
     /** Audio since the button was pressed, or audio that could not be sent. */
     private var frames = ArrayDeque<ByteString>()
-    private var problem: Problem? = null
     private var failures = 0
     private var openedAt = TimeSource.Monotonic.markNow()
     private var mostUnsent = MOST_UNSENT_BYTES
@@ -104,7 +103,7 @@ public class Line internal constructor(
     private val listener = object : LineSocket.Listener {
         override fun onMessage(socket: LineSocket, text: String) = of(socket) { receive(text) }
 
-        override fun onClosed(socket: LineSocket, code: Int) = of(socket) { closed(code) }
+        override fun onClosed(socket: LineSocket) = of(socket) { lose() }
 
         override fun onBroken(socket: LineSocket, cause: Throwable) = of(socket) {
             if (cause is IOException) lose() else end(cause)
@@ -226,10 +225,9 @@ public class Line internal constructor(
         later(backoff(failures++)) { connect() }
     }
 
-    private fun closed(code: Int) {
-        if (code < REFUSED) return lose()
-        val unknown = Problem(code - REFUSED, "INTERNAL", "The line was closed with $code.")
-        end(problem ?: unknown)
+    /** What the gateway says before it closes the line; after a failure of its own it may be asked again. */
+    private fun take(problem: ProblemBody) {
+        if (problem.status < SERVER_ERRORS) end(problem.toProblem()) else lose()
     }
 
     private fun end(cause: Throwable? = null) {
@@ -241,8 +239,7 @@ public class Line internal constructor(
 
     private fun receive(text: String) {
         val message = wire.decodeFromString<LineMessage>(text)
-        problem = message.problem?.toProblem()
-        if (problem != null) return
+        if (message.problem != null) return take(message.problem)
         when (message.event) {
             "conversation_suspended" -> linked.value = Link.SUSPENDED
             "conversation_resumed" -> linked.value = Link.CONNECTED

@@ -26,7 +26,7 @@ internal class LineSocket(
         fun onMessage(socket: LineSocket, text: String)
 
         /** The gateway has closed it. */
-        fun onClosed(socket: LineSocket, code: Int)
+        fun onClosed(socket: LineSocket)
 
         /** It broke, or never came to be. */
         fun onBroken(socket: LineSocket, cause: Throwable)
@@ -78,7 +78,7 @@ internal class LineSocket(
 
     override fun onClosing(webSocket: WebSocket, code: Int, reason: String) {
         webSocket.close(NORMAL_CLOSURE, null)
-        listener.onClosed(this, code)
+        listener.onClosed(this)
     }
 
     override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) =

@@ -169,6 +169,16 @@ class LineTest {
     }
 
     @Test
+    fun `a service that fails is asked again`() = test {
+        val line = open()
+        val first = gateway.lines.receive()
+        first.send("""{"problem":{"status":503,"reason":"SERVICE_UNAVAILABLE","detail":"It is away."}}""")
+        first.close(1011)
+        gateway.readyLine()
+        line.until(Link.CONNECTED)
+    }
+
+    @Test
     fun `a gateway that shuts down is looked for again`() = test {
         val line = open()
         gateway.readyLine().close(1001)
