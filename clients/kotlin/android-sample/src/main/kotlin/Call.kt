@@ -37,7 +37,7 @@ internal suspend fun call(gateway: Gateway, sound: Flow<ByteArray>, view: CallVi
         launch { sound.collect(line::sendAudio) }
         line.events.collect(view::showEvent)
     } finally {
-        withContext(NonCancellable) { gateway.stopTask(task.taskId) }
         line.close()
+        withContext(NonCancellable) { gateway.stopTask(task.taskId) }
     }
 }
