@@ -16,8 +16,11 @@ SMALL_BUNDLE_BYTES = byte_count(0.04, RATE_HERTZ)
 MEASURED_BYTES = byte_count(0.06, RATE_HERTZ)
 """How much audio is measured at a time while nothing is decided."""
 
-HELD_S = 0.3
-"""The longest that audio is held, even when nothing more arrives."""
+SILENT_BUNDLE_BYTES = byte_count(1.0, RATE_HERTZ)
+"""The size of a bundle while nobody speaks and a `commit` ends utterances."""
+
+LATE_S = 0.1
+"""How much later than it would be full a bundle is passed on, if nothing more arrives."""
 
 QUIETEST = 75.0
 """A level, the root mean square of samples up to 32768, that is silence in any room."""
@@ -34,6 +37,9 @@ FINISHED_BYTES = byte_count(0.5, RATE_HERTZ)
 UNFINISHED_BYTES = byte_count(1.5, RATE_HERTZ)
 """After this much quiet, speech ends a finished utterance, and an unfinished one."""
 
+WORDS_BYTES = byte_count(1.0, RATE_HERTZ)
+"""After this much quiet, a recognizer has told all the words before it."""
+
 _PCM16 = np.dtype("<i2")
 
 
@@ -49,7 +55,9 @@ class AudioBundler:
     where that errs, as in noise that has just begun, the delay is a bundle's 180 ms.
 
     When utterances end by `commit`, only onsets matter before it, and that words are shown while
-    they are spoken: all other bundles are full, and the flush before the `commit` leaves no delay.
+    they are spoken: all other bundles are full, with a second of audio once nobody has spoken for a
+    second. The flush before the `commit` leaves no delay; a voice that is too soft to be told from
+    the room is noticed up to a second late.
     """
 
     def __init__(self, pass_on: Callable[[bytes], None], *, ends_by_silence: bool) -> None:
@@ -74,7 +82,8 @@ class AudioBundler:
         if len(self._held) >= self._most_bytes:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HELD_S, self.flush)
+            full_s = duration_s(self._most_bytes, RATE_HERTZ)
+            self._timer = asyncio.get_running_loop().call_later(full_s + LATE_S, self.flush)
 
     def flush(self) -> None:
         """Pass on what is held."""
@@ -86,9 +95,10 @@ class AudioBundler:
             self._held.clear()
 
     def end_utterance(self) -> None:
-        """Pass on what is held; the next sound is an onset."""
+        """Pass on what is held; the next sound is an onset, and no words are to come before it."""
         self.flush()
-        self._quiet_bytes = ONSET_PAUSE_BYTES
+        self._quiet_bytes = WORDS_BYTES
+        self._most_bytes = self._allowed_bytes()
 
     def close(self) -> None:
         """Drop what is held."""
@@ -113,7 +123,9 @@ class AudioBundler:
     def _allowed_bytes(self) -> int:
         if not self._quiet_bytes:
             return 0 if self._loud_bytes <= ONSET_BYTES else BUNDLE_BYTES
-        if not self._ends_by_silence or not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:
+        if not self._ends_by_silence:
+            return BUNDLE_BYTES if self._quiet_bytes < WORDS_BYTES else SILENT_BUNDLE_BYTES
+        if not PAUSE_BYTES <= self._quiet_bytes <= UNFINISHED_BYTES:
             return BUNDLE_BYTES
         return 0 if self._quiet_bytes <= FINISHED_BYTES else SMALL_BUNDLE_BYTES
 

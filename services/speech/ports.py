@@ -37,6 +37,7 @@ class ProviderError(Exception):
     """A provider failed; `transient` says whether the same call may succeed later.
 
     `vendor_message` is the vendor's own message, shortened and without keys, for the log only.
+    `retry_after_s` is how long the vendor asks to be left alone, None where it does not say.
     """
 
     def __init__(
@@ -47,21 +48,36 @@ class ProviderError(Exception):
         *,
         transient: bool,
         vendor_message: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.stage = stage
         self.provider = provider
         self.transient = transient
         self.vendor_message = vendor_message
+        self.retry_after_s = retry_after_s
 
 
 class ProviderQuotaError(ProviderError):
     """A provider refuses more work for now: its quota or rate limit is used up."""
 
     def __init__(
-        self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
+        self,
+        stage: Stage,
+        provider: str,
+        message: str,
+        *,
+        vendor_message: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
+        super().__init__(
+            stage,
+            provider,
+            message,
+            transient=True,
+            vendor_message=vendor_message,
+            retry_after_s=retry_after_s,
+        )
 
 
 class ProviderMuteError(ProviderError):
@@ -314,18 +330,6 @@ class WordTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Viseme:
-    """From when on a mouth shape is seen, in the vendor's own numbering."""
-
-    viseme_id: int
-    start_s: float
-
-    def moved(self, seconds: float) -> Self:
-        """Return the viseme so much later."""
-        return replace(self, start_s=self.start_s + seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechRequest:
     """How a reply is spoken; what a vendor cannot do is left out.
 
@@ -345,22 +349,22 @@ class SpeechChunk:
     """A piece of a reply's audio: whole samples, perhaps none.
 
     Characters count from the beginning of the reply's first text, with all texts joined; times
-    count from the first sample of its audio. `words` and `visemes` are those that became known
-    with this chunk, for audio before or after it. `text_end` says that this chunk ends the audio of
-    all characters before that one.
+    count from the first sample of its audio. `words` are those that became known with this chunk,
+    for audio before or after it. `text_end` says that this chunk ends the audio of all characters
+    before that one.
     """
 
     pcm: bytes
     words: tuple[WordTime, ...] = ()
-    visemes: tuple[Viseme, ...] = ()
     text_end: int | None = None
 
     def moved(self, characters: int, seconds: float) -> Self:
         """Return the chunk as one of a reply that began so much earlier."""
+        if not (characters or seconds):
+            return self
         return replace(
             self,
             words=tuple(each.moved(characters, seconds) for each in self.words),
-            visemes=tuple(each.moved(seconds) for each in self.visemes),
             text_end=None if self.text_end is None else self.text_end + characters,
         )
 
@@ -370,7 +374,6 @@ class SpeechChunk:
             self,
             pcm=self.pcm + following.pcm,
             words=self.words + following.words,
-            visemes=self.visemes + following.visemes,
             text_end=self.text_end if following.text_end is None else following.text_end,
         )
 

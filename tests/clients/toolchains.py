@@ -33,7 +33,8 @@ GO = Toolchain(name="Go", programs={"go version": (1, 26)})
 JAVA = Toolchain(name="Java", programs={"javac -version": (17,), "mvn -version": (3, 8)})
 NODE = Toolchain(name="Node", programs={"node --version": (20,), "npm --version": (10,)})
 RUST = Toolchain(name="Rust", programs={"cargo --version": (1, 88)})
-TOOLCHAINS = (GO, JAVA, NODE, RUST)
+SWIFT = Toolchain(name="Swift", programs={"swift --version": (5, 9)})
+TOOLCHAINS = (GO, JAVA, NODE, RUST, SWIFT)
 
 
 def require(toolchain: Toolchain) -> None:

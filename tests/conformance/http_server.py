@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from tests.conformance.script import KEY, Session, Trouble
+from tests.conformance.script import KEY, RETRY_AFTER_S, Session, Trouble
 from tests.support.vendor import Answer, Vendor, VendorRequest
 
 S = TypeVar("S", bound=Session)
@@ -72,7 +72,8 @@ class HttpServer(Generic[S]):
         self.heads.append(request.headers)
         if self.trouble is not None and (status := self.refusals.get(self.trouble)):
             body = {"error": {"message": f"no, not with {KEY}"}}
-            await answer.whole(status, "application/json", json.dumps(body).encode())
+            headers = {"retry-after": f"{RETRY_AFTER_S:.0f}"}
+            await answer.whole(status, "application/json", json.dumps(body).encode(), headers)
             return
         session, pieces = await self.hear(request)
         self.sessions.append(session)

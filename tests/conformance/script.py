@@ -14,6 +14,9 @@ from services.speech.ports import ToolCall
 
 KEY = "sk-5ecre7-0f-a-c0nf0rmance-tes7"
 """The key that each adapter is given; servers repeat it in their refusals."""
+
+RETRY_AFTER_S = 7.0
+"""How long a server that refuses by a status asks to be left alone."""
 WORD_S = 0.2
 """How long each word of an utterance lasts; the first begins at 0."""
 CHARACTER_S = 0.02

@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from tests.conformance.script import KEY, Session, Trouble
+from tests.conformance.script import KEY, RETRY_AFTER_S, Session, Trouble
 
 REFUSALS: Mapping[Trouble, HTTPStatus] = {
     Trouble.WRONG_KEY: HTTPStatus.UNAUTHORIZED,
@@ -90,7 +90,7 @@ class SocketServer(Generic[S]):
         if self.trouble is None or (status := self.refusals.get(self.trouble)) is None:
             return None
         response = connection.respond(status, f'{{"message": "no, not with {KEY}"}}')
-        response.headers["Retry-After"] = "7"
+        response.headers["Retry-After"] = f"{RETRY_AFTER_S:.0f}"
         return response
 
     def _accept(self, _: ServerConnection, __: Request, response: Response) -> None:

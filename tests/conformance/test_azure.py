@@ -1,4 +1,4 @@
-"""What only Azure's adapters do: phrases and ends of turns, visemes, and addresses."""
+"""What only Azure's adapters do: phrases and ends of turns, and addresses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -76,16 +76,13 @@ async def hearing(
         yield recognizer, server
 
 
-async def test_times_words_and_visemes_and_ends_each_sentence_with_the_last_of_its_sound() -> None:
+async def test_times_words_and_ends_each_sentence_with_the_last_of_its_sound() -> None:
     async with SpeechServer.open() as server, SPEAKER.open(server) as synthesizer:
         chunks = [each async for each in synthesizer.speak(texts_of("Hi you.", " Bye!"), REQUEST)]
     assert b"".join(chunk.pcm for chunk in chunks) == sound_of("Hi you. Bye!", 24_000)
     words = [word for chunk in chunks for word in chunk.words]
     assert [(word.start, word.end) for word in words] == [(0, 2), (3, 7), (8, 12)]
     assert [word.start_s for word in words] == pytest.approx([0, 2 * CHARACTER_S, 6 * CHARACTER_S])
-    visemes = [viseme for chunk in chunks for viseme in chunk.visemes]
-    assert [viseme.viseme_id for viseme in visemes] == [19, 19]
-    assert [viseme.start_s for viseme in visemes] == pytest.approx([0, 6 * CHARACTER_S])
     ends, pcm = [], b""
     for chunk in chunks:
         pcm += chunk.pcm

@@ -7,7 +7,7 @@ import pytest
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.vendors.websocket import client
 from tests.conformance.asking import ask, exchange, until
-from tests.conformance.script import KEY, Trouble
+from tests.conformance.script import KEY, RETRY_AFTER_S, Trouble
 from tests.conformance.subject import SHORT, Subject
 
 STAGES = tuple(Stage)
@@ -40,8 +40,12 @@ async def test_quota(subject: Subject) -> None:
 
 
 async def test_rate_limit(subject: Subject) -> None:
-    """Too many requests are told apart from other refusals."""
-    assert isinstance(await failure(subject, Trouble.RATE_LIMIT), ProviderQuotaError)
+    """Too many requests are told apart from other refusals, with how long to wait if it is said."""
+    error = await failure(subject, Trouble.RATE_LIMIT)
+    assert isinstance(error, ProviderQuotaError)
+    async with subject.server() as server:
+        is_told_by_status = Trouble.RATE_LIMIT in getattr(server, "refusals", ())
+    assert error.retry_after_s == (RETRY_AFTER_S if is_told_by_status else None)
 
 
 async def test_unavailable(subject: Subject) -> None:

@@ -1,9 +1,10 @@
 """A vendor's HTTP server that does exactly what a test's script says, byte by byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 
@@ -22,11 +23,17 @@ class Answer:
 
     writer: asyncio.StreamWriter
 
-    async def begin(self, status: int = 200, content_type: str = "text/event-stream") -> None:
+    async def begin(
+        self,
+        status: int = 200,
+        content_type: str = "text/event-stream",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the head."""
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.writer.write(
             f"HTTP/1.1 {status} Scripted\r\ncontent-type: {content_type}\r\n"
-            "transfer-encoding: chunked\r\nconnection: close\r\n\r\n".encode()
+            f"{more}transfer-encoding: chunked\r\nconnection: close\r\n\r\n".encode()
         )
         await self.writer.drain()
 
@@ -41,9 +48,15 @@ class Answer:
         self.writer.write(b"0\r\n\r\n")
         await self.writer.drain()
 
-    async def whole(self, status: int, content_type: str, body: bytes) -> None:
+    async def whole(
+        self,
+        status: int,
+        content_type: str,
+        body: bytes,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write all at once."""
-        await self.begin(status, content_type)
+        await self.begin(status, content_type, headers)
         await self.piece(body)
         await self.end()
 

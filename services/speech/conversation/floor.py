@@ -37,6 +37,7 @@ class StreamFloor:
         self._recognizer = recognizer
         self._preemptive: PreemptiveReply | None = None
         self._discarded = 0
+        self._noted_words = ""
 
     @property
     def _now_speaking(self) -> ReplyVoice:
@@ -54,13 +55,15 @@ class StreamFloor:
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
+        self._noted_words = ""
         known = self._conversation.in_call(self._now_speaking)
         request = replace(known.recognition, on_usage=self._conversation.usage.add)
         return hear(self._recognizer, request, on_hypothesis, first_s)
 
     def note_words(self, transcript: Transcript) -> None:
-        """The user has said this so far."""
-        if transcript.text:
+        """The user has said this so far, which is news only if it differs from before."""
+        if transcript.text and transcript.text != self._noted_words:
+            self._noted_words = transcript.text
             self._conversation.note_words(transcript.text)
 
     def note_speech(self, start_s: float) -> None:

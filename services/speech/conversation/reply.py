@@ -149,8 +149,7 @@ class Reply:
         await drive.finish()
 
     async def _produce(self, drive: Drive) -> None:
-        spoken = sentences(self._segments(), self._voicing, self._ledger)
-        async with closing(self._covered(spoken, drive)) as items:
+        async with closing(self._covered(self._spoken(), drive)) as items:
             async for item in items:
                 match item:
                     case SentenceStarted():
@@ -163,6 +162,16 @@ class Reply:
                     case _:
                         assert_never(item)
         self._ledger.complete()
+
+    async def _spoken(self) -> AsyncIterator[Spoken]:
+        """Yield what is spoken; the voice gets ready from the first token on."""
+        own = self._reply_voice.language.language_code
+        first = self._sayings[0].language_code if self._sayings else own
+        expected = self._voicing_in(first) if await self._generation.is_begun() else None
+        spoken = sentences(self._segments(), self._voicing, self._ledger, expected=expected)
+        async with closing(spoken) as items:
+            async for item in items:
+                yield item
 
     def _covered(self, items: AsyncIterator[Spoken], drive: Drive) -> AsyncIterator[Spoken]:
         """Return the same items; while a tool keeps them waiting, the drive gets fillers."""

@@ -19,14 +19,18 @@ async def sentences(
     segments: AsyncIterator[Segment],
     voicing_of: Callable[[Segment], Voicing],
     ledger: Ledger,
+    *,
+    expected: Voicing | None = None,
 ) -> AsyncIterator[SentenceStarted | SpeechChunk]:
     """Yield what is spoken for segments, noting it in the ledger; raises ServiceError.
 
     Nothing begins before there is sound. Consecutive segments of one voice are one call of it.
+    `expected` is who will speak the first segment: it gets ready while that is being written.
     """
     source = _Segments(segments, voicing_of, ledger)
     async with closing(segments):
-        while (voicing := await source.next_voicing()) is not None:
+        voicing = expected or await source.next_voicing()
+        while voicing is not None:
             characters, seconds = ledger.spoken_length, ledger.speech_s
             async with closing(voicing.speak(source.texts(voicing))) as chunks:
                 async for chunk in chunks:
@@ -36,6 +40,7 @@ async def sentences(
                     for segment in begun:
                         yield _started(segment, ledger)
                     yield moved
+            voicing = await source.next_voicing()
 
 
 class _Segments:
@@ -61,6 +66,8 @@ class _Segments:
 
     async def texts(self, voicing: Voicing) -> AsyncIterator[str]:
         """Yield the spoken forms of segments up to the first that another voice speaks."""
+        if self._next is None:
+            await self._read()
         while self._next is not None and self._voicing_of(self._next) == voicing:
             while self._ledger.awaited_s > AHEAD_S:
                 self._progress.clear()

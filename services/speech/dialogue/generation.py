@@ -22,6 +22,7 @@ class Generation:
         self._deltas = deltas
         self._text = ""
         self._read = 0
+        self._begun = asyncio.Event()
         self._grown = asyncio.Event()
         self._has_room = asyncio.Event()
         self._generating: asyncio.Task[None] | None = None
@@ -32,6 +33,12 @@ class Generation:
             self._generating = asyncio.create_task(self._generate())
             self._generating.add_done_callback(self._end)
         return self._generating
+
+    async def is_begun(self) -> bool:
+        """Wait for the first word of the model, which may still be checked; False if none comes."""
+        generating = self.begin()
+        await self._begun.wait()
+        return bool(self._text) or not generating.done()
 
     async def deltas(self, start: int = 0) -> AsyncIterator[str]:
         """Yield the text from a character on, as it grows; raises what the generation raised."""
@@ -64,12 +71,14 @@ class Generation:
     def _end(self, generating: asyncio.Task[None]) -> None:
         if not generating.cancelled():
             generating.exception()  # The reader may stop before it comes to the error.
+        self._begun.set()
         self._grown.set()
 
     async def _generate(self) -> None:
         async with closing(self._deltas):
             async for delta in self._deltas:
                 self._text += delta
+                self._begun.set()
                 self._grown.set()
                 while len(self._text) - self._read > AHEAD_CHARACTERS:
                     self._has_room.clear()

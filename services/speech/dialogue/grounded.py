@@ -32,12 +32,14 @@ async def grounded(
 
     A part is what the voice would speak as one segment, so nothing is held beyond its mark, unless
     its beginning cannot be checked on its own. The model is cancelled at the first part that
-    nothing supports.
+    nothing supports. An empty part says that it has begun to write.
     """
     gate = _Gate(grounds_now)
     splitter = Splitter()
     async with closing(deltas):
         async for delta in deltas:
+            if gate.is_empty:
+                yield ""
             gate.add(delta)
             for segment in splitter.feed(delta):
                 passed = gate.release(segment.end)
@@ -61,6 +63,11 @@ class _Gate:
         self._released = 0
         self.ungrounded: Ungrounded | None = None
         self.price_list = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been written."""
+        return not self._text
 
     @property
     def is_closed(self) -> bool:

@@ -193,7 +193,8 @@ class Dialogue:
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails.
 
-        What the model has done for it is noted in `calls`; None allows all tools of the persona.
+        An empty one comes before what must be checked first, as soon as the model writes. What the
+        model has done for it is noted in `calls`; None allows all tools of the persona.
         """
         toolset = self._toolsets.get(persona.persona_id, NO_TOOLS)
         tooling = Tooling(

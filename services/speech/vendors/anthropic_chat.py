@@ -21,6 +21,7 @@ from services.speech.vendors.http.client import (
     open_client,
     provider_errors,
 )
+from services.speech.vendors.http.endings import Endings
 from services.speech.vendors.http.parameters import Parameters
 from services.speech.vendors.http.requester import Requester
 
@@ -62,6 +63,7 @@ class AnthropicChatModel:
     def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, body: MessagesBody) -> None:
         self._endpoint = endpoint
         self._requester = Requester(client, endpoint, Stage.CHAT, body)
+        self._endings = Endings()
 
     @classmethod
     @asynccontextmanager
@@ -106,8 +108,9 @@ class AnthropicChatModel:
             return {"json": body.content(self._endpoint.model, request)}
 
         async with self._requester.post("messages", content_of) as response:
+            pieces = response.aiter_bytes()
             try:
-                async with closing(events(response.aiter_bytes())) as found:
+                async with closing(events(pieces)) as found:
                     async for event in found:
                         for item in message.take(event):
                             yield item
@@ -115,6 +118,7 @@ class AnthropicChatModel:
                 raise malformed_answer(
                     Stage.CHAT, self._endpoint, str(error), error.detail
                 ) from None
+            await self._endings.read(pieces)
         yield message.usage
         if not message.is_answer:
             raise ProviderMuteError(Stage.CHAT, self.name, message.silence)

@@ -1,4 +1,4 @@
-"""Azure's voices, which speak a reply while it is written, with word times and visemes.
+"""Azure's voices, which speak a reply while it is written, with word times.
 
 The texts of a reply are plain pieces of one turn, whose context names voice, style and speed. SSML
 would carry the same, but takes a turn for each text and so cuts the melody and the times of a reply
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from services.runtime.pcm import byte_count
 from services.runtime.values import Name, Names, SocketUrl
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Viseme, Voice, WordTime
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.alignment import TextCursor
@@ -155,7 +155,7 @@ def _context(request: SpeechRequest) -> dict[str, Any]:
                 "metadataOptions": {
                     "wordBoundaryEnabled": True,
                     "sentenceBoundaryEnabled": True,
-                    "visemeEnabled": True,
+                    "visemeEnabled": False,
                     "punctuationBoundaryEnabled": False,
                     "bookmarkEnabled": False,
                     "sessionEndEnabled": False,
@@ -213,7 +213,6 @@ class _Speech:
 
     def _metadata(self, message: Message) -> SpeechChunk:
         words: list[WordTime] = []
-        visemes: list[Viseme] = []
         try:
             for each in self._turn.document(message)["Metadata"]:
                 data = each["Data"]
@@ -222,12 +221,9 @@ class _Speech:
                         words += self._word(data)
                     case "SentenceBoundary":
                         self._sentence(data)
-                    case "Viseme" if "VisemeId" in data:
-                        start_s = data["Offset"] / TICKS_PER_S
-                        visemes.append(Viseme(viseme_id=int(data["VisemeId"]), start_s=start_s))
         except (TypeError, KeyError, AttributeError, ValueError):
             raise self._turn.malformed("metadata of another shape") from None
-        return SpeechChunk(pcm=b"", words=tuple(words), visemes=tuple(visemes))
+        return SpeechChunk(pcm=b"", words=tuple(words))
 
     def _word(self, data: Any) -> Sequence[WordTime]:
         place = self._words.find(str(data["text"]["Text"]))

@@ -25,6 +25,7 @@ from services.speech.vendors.http.client import (
     open_client,
     provider_errors,
 )
+from services.speech.vendors.http.endings import Endings
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.http.parameters import Parameters
 from services.speech.vendors.http.requester import Requester
@@ -74,6 +75,7 @@ class OpenAiChatModel:
         self._requester = Requester(client, endpoint, Stage.CHAT, body)
         self._habit = expected_habit(endpoint.model)
         self._tells_usage = _USAGE in body.parameters.values
+        self._endings = Endings()
 
     @classmethod
     @asynccontextmanager
@@ -117,8 +119,9 @@ class OpenAiChatModel:
             return {"json": body.content(self._endpoint.model, request)}
 
         async with self._requester.post("chat/completions", content_of) as response:
+            pieces = response.aiter_bytes()
             try:
-                async with closing(documents(response.aiter_bytes())) as found:
+                async with closing(documents(pieces)) as found:
                     async for document in found:
                         if text := reply.take(parse_chunk(document)):
                             yield text
@@ -136,6 +139,7 @@ class OpenAiChatModel:
                 raise malformed_answer(
                     Stage.CHAT, self._endpoint, str(error), error.detail
                 ) from None
+            await self._endings.read(pieces)
         if not reply.is_answer:
             said = redacted(reply.refusal, self._endpoint.api_key)
             raise ProviderMuteError(Stage.CHAT, self.name, reply.silence, vendor_message=said)

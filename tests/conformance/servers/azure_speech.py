@@ -1,4 +1,4 @@
-"""Azure's voices: each text is a sentence, of which word times and visemes come first."""
+"""Azure's voices: each text is a sentence, of which word times come first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,10 +48,9 @@ async def _speak(turn: TurnConnection[Spoken], before: str, text: str) -> None:
         place = text.index(word, place)
         words.append(_boundary("WordBoundary", word, start + sounds_at(text, place)))
         place += len(word)
-    viseme = {"Type": "Viseme", "Data": {"Offset": round(start * TICKS_PER_S), "VisemeId": 19}}
     sentence = _boundary("SentenceBoundary", text, start)
     await turn.say("audio.metadata", {"Metadata": [sentence, *words]})
-    await turn.say("audio.metadata", {"Metadata": [viseme, {"Type": "Applause", "Data": {}}]})
+    await turn.say("audio.metadata", {"Metadata": [{"Type": "Applause", "Data": {}}]})
     for pcm in pieces(sound_of(text, SAMPLE_RATE_HERTZ)):
         await turn.sound(pcm)
 

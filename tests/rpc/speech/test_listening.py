@@ -1,14 +1,17 @@
 """An open microphone over real servers: interruptions, false ones, and replies begun ahead."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import ChatMessage, Role
+from services.speech.ports import ChatMessage, RecognitionRequest, Role, Transcript
 from tests.support.speech import (
+    COMMIT,
     Script,
     ScriptedRecognizer,
     SpeechRig,
@@ -30,6 +33,25 @@ def hearing(words: str, *, rules: ListeningRules | None = None) -> Script:
     """Return a script whose recogniser hears these words in the user's voice."""
     recognizer = ScriptedRecognizer(hears=lambda pcm: words if any(pcm) else "")
     return Script(recognizer=recognizer, rules=rules or ListeningRules())
+
+
+@dataclass(slots=True, kw_only=True)
+class RepetitiveRecognizer(ScriptedRecognizer):
+    """Tells each hypothesis twice while the user speaks."""
+
+    is_streaming: bool = True
+
+    async def transcribe(
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
+    ) -> AsyncIterator[Transcript]:
+        """Yield the hypotheses, the last as final at the end of the audio."""
+        await anext(audio)
+        for hypothesis in self.hypotheses:
+            yield Transcript(text=hypothesis, is_final=False)
+            yield Transcript(text=hypothesis, is_final=False)
+        async for _ in audio:
+            pass
+        yield Transcript(text=self.hypotheses[-1], is_final=True)
 
 
 async def interrupted(rig: SpeechRig, talk: Talk) -> None:
@@ -151,6 +173,22 @@ async def test_a_question_cut_in_two_by_a_pause_is_answered_as_a_whole() -> None
             content="I would like an appointment.\nI would like an appointment.",
         )
         assert talk.last("turn_finished").heard_text == "Yes. That is the whole answer to it."
+
+
+async def test_words_are_told_again_only_when_they_change_or_are_final() -> None:
+    recognizer = RepetitiveRecognizer(hypotheses=("Why", "Why is that?"))
+    async with speech_rig(Script(recognizer=recognizer)) as rig, Talk.open(rig) as talk:
+        for _ in range(2):
+            await talk.send(*audio(voiced(1)))
+            await talk.send(COMMIT)
+            await talk.until("turn_finished")
+        await talk.finish()
+        told = [
+            (each.transcript_updated.text, each.transcript_updated.is_final)
+            for each in talk.events
+            if each.HasField("transcript_updated")
+        ]
+        assert told == 2 * [("Why", False), ("Why is that?", False), ("Why is that?", True)]
 
 
 async def test_a_silent_user_is_asked_gently() -> None:

@@ -1,6 +1,8 @@
 """Turns over real servers: order, drives, interruption, failures at every stage."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -13,6 +15,8 @@ from services.speech.ports import (
     ProviderError,
     ProviderQuotaError,
     Role,
+    SpeechChunk,
+    SpeechRequest,
     Stage,
 )
 from services.speech.provider_settings import Price
@@ -35,6 +39,34 @@ from tests.support.speech import (
 )
 
 REPLY = "This is the answer to it. And this is the second sentence."
+
+
+@dataclass(slots=True, kw_only=True)
+class ReadySynthesizer(ScriptedSynthesizer):
+    """Notes that it is asked to get ready."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def speak(
+        self, texts: AsyncIterator[str], request: SpeechRequest
+    ) -> AsyncIterator[SpeechChunk]:
+        """Yield the audio text by text."""
+        self.asked.set()
+        return ScriptedSynthesizer.speak(self, texts, request)
+
+
+async def test_the_voice_gets_ready_while_the_first_sentence_is_written() -> None:
+    gate = asyncio.Event()
+    synthesizer = ReadySynthesizer()
+    chat = ScriptedChat(deltas=("This is", " the answer to it."), gate=gate)
+    script = Script(chat=chat, synthesizer=synthesizer)
+    async with speech_rig(script) as rig, Talk.open(rig) as talk:
+        await talk.send(text("Why?"))
+        await synthesizer.asked.wait()
+        assert not synthesizer.spoken
+        gate.set()
+        await talk.finish()
+        assert talk.last("turn_finished").heard_text == "This is the answer to it."
 
 
 async def test_a_spoken_question_is_answered() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from gateway.live.audio_bundler import BUNDLE_BYTES, AudioBundler
+from gateway.live.audio_bundler import BUNDLE_BYTES, SILENT_BUNDLE_BYTES, AudioBundler
 from gateway.live.uplink import Uplink
 from tests.support.virtual_time import in_virtual_time
 
@@ -61,6 +61,38 @@ async def test_what_came_before_an_onset_goes_on_with_it() -> None:
     assert {len(each) for each in others[7 - noticed :]} == {BUNDLE_BYTES}
     microphone.flush()
     assert b"".join(bundles) == quiet + voice
+
+
+@in_virtual_time
+async def test_a_silent_line_sends_one_bundle_a_second_where_a_commit_ends_utterances() -> None:
+    bundles: list[bytes] = []
+    microphone = AudioBundler(bundles.append, ends_by_silence=False)
+
+    async def hear(pcm: bytes) -> list[int]:
+        before = len(bundles)
+        for at in range(0, len(pcm), FRAME):
+            microphone.push(pcm[at : at + FRAME])
+            await asyncio.sleep(0.02)
+        return [len(each) for each in bundles[before:]]
+
+    await hear(sound(100, loud=False))
+    assert set(await hear(sound(200, loud=False))) == {SILENT_BUNDLE_BYTES}
+    onset = await hear(sound(30, loud=True))
+    assert onset[0] < SILENT_BUNDLE_BYTES + 3 * FRAME
+    assert FRAME in onset
+    assert onset[-1] == BUNDLE_BYTES
+    # The last words are shown although nobody has said that they are the last.
+    assert max(await hear(sound(40, loud=False))) == BUNDLE_BYTES
+
+
+@pytest.mark.parametrize("ends_by_silence", [True, False])
+@in_virtual_time
+async def test_what_is_held_is_passed_on_if_nothing_more_arrives(ends_by_silence: bool) -> None:
+    bundles: list[bytes] = []
+    microphone = AudioBundler(bundles.append, ends_by_silence=ends_by_silence)
+    microphone.push(sound(1, loud=False))
+    await asyncio.sleep(2)
+    assert bundles == [sound(1, loud=False)]
 
 
 @pytest.mark.parametrize("seed", range(5))

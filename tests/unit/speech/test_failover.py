@@ -169,6 +169,26 @@ async def test_an_outage_costs_a_few_tries_then_only_probes_are_sent() -> None:
 
 
 @in_virtual_time
+async def test_a_provider_is_left_alone_for_as_long_as_it_asks() -> None:
+    limited = ProviderQuotaError(Stage.CHAT, "one", "too many requests", retry_after_s=45)
+    one, two = scripted_chats(error=limited)
+    async with FailoverChatModel.open([one, two], RULES) as model:
+        for _ in range(3):
+            assert await reply(model) == "From two."
+        assert len(one.prompts) == 1
+        await asyncio.sleep(44)
+        assert len(one.prompts) == 1
+        await asyncio.sleep(2)
+        assert len(one.prompts) == 2  # The probe is told the same.
+        await asyncio.sleep(40)
+        assert len(one.prompts) == 2
+        one.error = None
+        await asyncio.sleep(10)
+        assert state(Stage.CHAT, "one") == ["closed"]
+        assert await reply(model) == "From one."
+
+
+@in_virtual_time
 async def test_a_probe_that_hangs_proves_nothing() -> None:
     one, two = scripted_chats(first_s=60)
     async with FailoverChatModel.open([one, two], RULES) as model:

@@ -48,6 +48,7 @@ class Breaker:
         self._rules = rules
         self._tries = rules.tries
         self._probe_s = rules.first_probe_s
+        self._rest_s = 0.0
         self._opened = asyncio.Event()
         self._state = State.CLOSED
         self._show()
@@ -63,11 +64,15 @@ class Breaker:
             self._tries = self._rules.tries
             self._probe_s = self._rules.first_probe_s
 
-    def fail(self) -> None:
-        """The provider failed a user's request; during an outage this changes nothing."""
+    def fail(self, retry_after_s: float | None = None) -> None:
+        """The provider failed a user's request; during an outage this changes nothing.
+
+        One that asks to be left alone for so long is out at once, and not probed before.
+        """
         if self._state is not State.CLOSED:
             return
-        self._tries -= 1
+        self._rest_s = retry_after_s or 0.0
+        self._tries = 0 if retry_after_s else self._tries - 1
         if self._tries == 0:
             self._enter(State.OPEN)
             self._opened.set()
@@ -75,19 +80,20 @@ class Breaker:
     async def outage(self) -> float:
         """Wait for an outage; return the seconds until the next probe."""
         await self._opened.wait()
-        return self._probe_s
+        return max(self._probe_s, self._rest_s)
 
     def begin_probe(self) -> None:
         """A probe has started."""
         self._enter(State.HALF_OPEN)
 
-    def end_probe(self, *, is_answered: bool) -> None:
-        """A probe has ended.
+    def end_probe(self, *, is_answered: bool, retry_after_s: float | None = None) -> None:
+        """A probe has ended; one that failed may say for how long to make no other.
 
         The wait for the next one doubles even if this one was answered: only an answer to a user
         proves that the outage is over, and a provider that answers only probes is asked rarely.
         """
         self._probe_s = min(2 * self._probe_s, self._rules.longest_probe_s)
+        self._rest_s = retry_after_s or 0.0
         if is_answered:
             self._tries = self._rules.tries
             self._opened.clear()

@@ -110,7 +110,7 @@ class Relay(Generic[P]):
             else:
                 self._record_call(provider, Outcome.ANSWERED, asked_at)
                 return
-            self._record_call(provider, outcome, asked_at)
+            self._record_call(provider, outcome, asked_at, retry_after_s=error.retry_after_s)
             if is_delivered or successor is None:
                 raise error
             log.warning(
@@ -143,21 +143,30 @@ class Relay(Generic[P]):
         while True:
             await asyncio.sleep(await breaker.outage())
             breaker.begin_probe()
-            is_answered = False
+            is_answered, retry_after_s = False, None
             try:
                 async with asyncio.timeout(self._rules.first_byte_s):
                     await probe(provider)
                 is_answered = True
-            except (ProviderError, TimeoutError):
+            except ProviderError as error:
+                retry_after_s = error.retry_after_s
+            except TimeoutError:
                 pass  # The breaker logs what follows.
             except Exception:
                 log.exception("probe failed unexpectedly", provider=provider.name)
-            breaker.end_probe(is_answered=is_answered)
+            breaker.end_probe(is_answered=is_answered, retry_after_s=retry_after_s)
 
     def _breaker(self, provider: P) -> Breaker:
         return self._breakers[provider.name]
 
-    def _record_call(self, provider: P, outcome: Outcome, asked_at: float) -> None:
+    def _record_call(
+        self,
+        provider: P,
+        outcome: Outcome,
+        asked_at: float,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
         now = time.time()  # noqa: TID251  # spans are placed by it, not measured
         record(
             f"{self._stage} by {provider.name}",
@@ -169,7 +178,7 @@ class Relay(Generic[P]):
         if outcome is Outcome.ANSWERED:
             self._breaker(provider).succeed()
         else:
-            self._breaker(provider).fail()
+            self._breaker(provider).fail(retry_after_s)
 
     def _as_error(self, failure: ProviderError | TimeoutError, provider: P) -> ProviderError:
         if isinstance(failure, ProviderError):

@@ -1,6 +1,7 @@
 """What all vendors on the network share: the endpoint, the HTTP client, and how calls fail."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,12 @@ from services.speech.vendors.http.error_details import ErrorDetail, read_error, 
 
 CONNECT_S = 5.0
 WRITE_S = 20.0
+IDLE_S = 30.0
+"""A connection waits so long for the next request: the user listens, thinks and asks meanwhile."""
 REFUSAL_BYTES = 1 << 16
+LONGEST_REST_S = 3_600.0
+"""For no longer is a vendor left alone, whatever it asks."""
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _UNSPECIFIC_STATUSES = (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN)
 """Some vendors refuse an account without money by these."""
 _QUOTA_STATUSES = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.PAYMENT_REQUIRED)
@@ -71,7 +77,7 @@ async def open_client(
         base_url=endpoint.base_url,
         headers=headers,
         timeout=timeout,
-        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy),
+        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy, idle_s=IDLE_S),
     ) as client:
         yield client
 
@@ -104,15 +110,31 @@ async def read_refusal(response: httpx.Response) -> ErrorDetail | None:
 
 
 def status_error(
-    stage: Stage, endpoint: Endpoint, status: int, detail: ErrorDetail
+    stage: Stage, endpoint: Endpoint, status: int, headers: Mapping[str, str], detail: ErrorDetail
 ) -> ProviderError:
     """Return the error for an answer whose status is not a success."""
+    retry_after_s = retry_after(headers)
     what = f"the provider answers with status {status}"
     said = redacted(detail.message, endpoint.api_key)
     if status in _QUOTA_STATUSES or (status in _UNSPECIFIC_STATUSES and detail.is_quota):
-        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+        return ProviderQuotaError(
+            stage, endpoint.name, what, vendor_message=said, retry_after_s=retry_after_s
+        )
     is_transient = status == httpx.codes.REQUEST_TIMEOUT or status >= 500
-    return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
+    return ProviderError(
+        stage,
+        endpoint.name,
+        what,
+        transient=is_transient,
+        vendor_message=said,
+        retry_after_s=retry_after_s,
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of `Retry-After`; None without it, and for a date, which vendors avoid."""
+    told = headers.get("retry-after", "").strip()
+    return min(float(told), LONGEST_REST_S) if _SECONDS.fullmatch(told) else None
 
 
 def malformed_answer(

@@ -57,17 +57,18 @@ class Requester(Generic[R]):
                     self._request = request
                     yield response
                     return
-            status = response.status_code
+            status, headers = response.status_code, response.headers
             if response.next_request is not None:
                 address = response.next_request.url
                 visited.append(response.url)
                 if status not in _REDIRECTS or not _is_within(visited, address):
-                    raise status_error(self._stage, self._endpoint, status, _redirection(address))
+                    where = _redirection(address)
+                    raise status_error(self._stage, self._endpoint, status, headers, where)
                 path = str(address)
                 continue
             accepted = request.without_refused(detail) if status in _REFUSED_REQUEST else None
             if accepted is None:
-                raise status_error(self._stage, self._endpoint, status, detail)
+                raise status_error(self._stage, self._endpoint, status, headers, detail)
             log.warning(
                 "request changed for a model that refuses some of it",
                 stage=self._stage,

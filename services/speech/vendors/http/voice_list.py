@@ -37,7 +37,9 @@ async def ask_for_voices(
             response = await client.get(url, headers=headers)
     if not response.is_success:
         detail = read_error(response.content)
-        raise status_error(Stage.SYNTHESIS, endpoint, response.status_code, detail)
+        raise status_error(
+            Stage.SYNTHESIS, endpoint, response.status_code, response.headers, detail
+        )
     try:
         voices = list(read(parse_json(response.content)))
     except (ValueError, TypeError, KeyError):

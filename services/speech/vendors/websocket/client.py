@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConcurrencyError,
@@ -159,7 +160,11 @@ async def _connect(
     except InvalidStatus as error:
         response = error.response
         raise status_error(
-            stage, endpoint, response.status_code, read_error(bytes(response.body or b""))
+            stage,
+            endpoint,
+            response.status_code,
+            httpx.Headers(list(response.headers.raw_items())),
+            read_error(bytes(response.body or b"")),
         ) from None
     except (InvalidURI, ValueError):  # whose text repeats the address
         what, is_transient = "the base URL is not an address", False

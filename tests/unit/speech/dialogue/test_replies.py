@@ -1,6 +1,8 @@
 """Curated answers are spoken as written; otherwise the model gets facts and the history."""
 
+import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -146,18 +148,35 @@ async def test_facts_that_do_not_fit_are_left_out() -> None:
 STRICT = dataclasses.replace(HOST, grounding=Grounding.STRICT)
 
 
-async def strict_reply(chat: ChatModel, question: str, history: History | None = None) -> str:
-    """Return what the host replies under strict grounding."""
+async def strict_deltas(
+    chat: ChatModel, question: str, history: History | None = None
+) -> AsyncIterator[str]:
+    """Return the host's reply under strict grounding, as it is written."""
     language = dataclasses.replace(ENGLISH, unknown="I cannot say.", identity="I am software.")
     dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
-    deltas = dialogue.reply(
+    return dialogue.reply(
         question,
         persona=STRICT,
         language=language,
         history=history or History(),
         calls=ReplyCalls(Calls()),
     )
+
+
+async def strict_reply(chat: ChatModel, question: str, history: History | None = None) -> str:
+    """Return what the host replies under strict grounding."""
+    deltas = await strict_deltas(chat, question, history)
     return "".join([delta async for delta in deltas])
+
+
+@in_virtual_time
+async def test_a_model_that_writes_is_told_of_before_its_words_are_checked() -> None:
+    gate = asyncio.Event()
+    chat = ScriptedChat(deltas=("Nice to ", "meet you."), gate=gate)
+    deltas = await strict_deltas(chat, "Let us talk")
+    assert await anext(deltas) == ""
+    gate.set()
+    assert [each async for each in deltas] == ["Nice to meet you."]
 
 
 @in_virtual_time
