@@ -234,8 +234,6 @@ export class Line {
     socket.addEventListener("close", ({ code }) => {
       if (socket === this.#socket) this.#closed(code);
     });
-    // `close` follows. Node ends a process for an error that nobody listens to.
-    socket.addEventListener("error", () => undefined);
   }
 
   /** Closes the socket silently. */
