@@ -25,8 +25,8 @@ PROGRAMS = Path(__file__).parent / "js"
 ROLLDOWN = npm.MODULES / ".bin" / "rolldown"
 COMPILER = npm.MODULES / "typescript-7" / "bin" / "tsc"
 CORE_BYTES = 30_000
-QUESTION_ERROR_LIMIT = 0.3
-ANSWER_ERROR_LIMIT = 0.1
+QUESTION_ERROR_LIMIT = 0.5
+ANSWER_ERROR_LIMIT = 0.2
 KINDS = ["function", "function", "function"]
 # Ten messages of 20 ms.
 FRAMES = [320] * 10
