@@ -95,12 +95,13 @@ gen: $(DEPENDENCIES) ## Regenerate gen/ from protos/
 	$(BIN)/python -m tools.gen_protos
 
 .PHONY: web
-web: $(INSTALLED) ## Rebuild the page with node: its types from OpenAPI, then gateway/web/dist
+web: $(INSTALLED) ## Rebuild what browsers load: clients/js from OpenAPI, then gateway/web/dist
 	$(BIN)/python -m tools.openapi
+	npm --prefix clients ci
+	npm --prefix clients run --workspace js contract
+	npm --prefix clients run --workspace js build
 	npm --prefix gateway/web ci
-	npm --prefix gateway/web run contract
 	npm --prefix gateway/web run build
-	cd gateway/web && node_modules/.bin/rolldown --config blendshape.config.js
 
 .PHONY: docs
 docs: $(INSTALLED) ## Regenerate docs/errors.md, docs/vendors.md, the kinds in docs/providers.md, .env.example

@@ -1,4 +1,4 @@
-"""Writes gateway/web/openapi.json, of which the page's types are generated."""
+"""Writes clients/js/openapi.json, of which the client's types are generated."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import AudioLimits, decoding
 from gateway.middleware.access import AccessRules
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "gateway" / "web" / "openapi.json"
+DOCUMENT = Path(__file__).resolve().parent.parent / "clients" / "js" / "openapi.json"
 # Nothing is asked of the services: a channel connects when it is first used.
 TARGETS = Targets(task="127.0.0.1:1", speech="127.0.0.1:1", avatar="127.0.0.1:1")
 

@@ -5,9 +5,13 @@ import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
+const CLIENT = "../../clients/js";
 const SOURCES = [
+  `${CLIENT}/package.json`,
+  `${CLIENT}/rolldown.config.js`,
+  `${CLIENT}/src`,
+  `${CLIENT}/tsconfig.json`,
   "index.html",
-  "openapi.json",
   "package-lock.json",
   "package.json",
   "public",

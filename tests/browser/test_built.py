@@ -2,25 +2,29 @@
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
 from engine.routes.face_files import MODULE
 
-WEB = Path(__file__).parents[2] / "gateway" / "web"
-BLENDSHAPE = WEB / "src" / "blendshape"
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "gateway" / "web"
+CLIENT = ROOT / "clients" / "js"
+FOLDERS = (CLIENT / "src", WEB / "public", WEB / "src")
+BLENDSHAPE = CLIENT / "src" / "blendshape"
 
 
 def test_the_page() -> None:
     built_from = json.loads((WEB / "dist" / "sources.json").read_text())
-    single = [
-        *("index.html", "openapi.json", "package-lock.json", "package.json"),
-        *("tsconfig.json", "vite.config.ts"),
+    sources = [
+        *(CLIENT / name for name in ("package.json", "rolldown.config.js", "tsconfig.json")),
+        *(WEB / name for name in ("index.html", "package-lock.json", "package.json")),
+        *(WEB / name for name in ("tsconfig.json", "vite.config.ts")),
+        *(path for folder in FOLDERS for path in folder.rglob("*") if path.is_file()),
     ]
-    folders = [path for name in ("public", "src") for path in (WEB / name).rglob("*")]
-    sources = [WEB / name for name in single] + [path for path in folders if path.is_file()]
     digests = {
-        path.relative_to(WEB).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        os.path.relpath(path, WEB): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sources
     }
     assert built_from == digests, "run `make web` and commit gateway/web/dist"

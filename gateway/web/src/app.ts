@@ -1,17 +1,28 @@
 // The page: what the user does, and what the call reports.
 
-import { Call, type CallListener, type Holding } from "./call";
+import {
+  Call,
+  type CallListener,
+  type CallOptions,
+  type Config,
+  Conversation,
+  type ConversationEvent,
+  type ConversationListener,
+  Ended,
+  type Link,
+  type Persona,
+  Problem,
+  type Turn,
+  type TurnDetection,
+} from "@parley/client";
+import { Microphone, type MicrophoneListener } from "@parley/client/microphone";
+import { createPlayer, type Output } from "@parley/client/players";
 import { Captions } from "./captions";
-import type { Config, ConversationEvent, Persona } from "./contract";
-import { Conversation, type ConversationListener, type Turn } from "./conversation";
+import { gateway } from "./credential";
 import { Dock, type MicrophoneState } from "./dock";
 import { find } from "./dom";
-import { getConfig, getTranscript, Problem, type Choice } from "./gateway";
 import { KeyDialog } from "./keys";
-import type { TurnDetection } from "./line";
-import type { Link } from "./link";
-import { Lobby } from "./lobby";
-import { Microphone, type MicrophoneListener } from "./microphone";
+import { Lobby, type Choice } from "./lobby";
 import { Notice } from "./notice";
 import { nameOf } from "./persona";
 import { Stage } from "./stage";
@@ -68,7 +79,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   async load(): Promise<void> {
     this.#show("lobby");
     try {
-      this.#config = await getConfig();
+      this.#config = await gateway.config();
     } catch (error) {
       this.#showError(error, () => void this.load());
       return;
@@ -76,7 +87,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#notice.hide();
     this.#lobby.offer(this.#config);
     const trace = findTrace();
-    if (trace) await this.#begin((holding) => Call.resume(trace, holding), () => void this.load());
+    if (trace) await this.#begin((options) => Call.resume(gateway, trace, options), () => void this.load());
   }
 
   translate(): void {
@@ -104,7 +115,6 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     this.#conversation.forgetVoice();
     if (link === "connected") this.#notice.hide("error.unreachable", "error.unreachable-asked");
     else this.#showOutage();
-    this.#greet();
     this.#showActivity();
   }
 
@@ -120,7 +130,6 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     if (link === "connected") this.#notice.hide("error.player");
     if (link === "broken") this.#notice.show("error.player");
     if (link === "given-up") this.#notice.show("error.player-gone", { retry: () => this.#call?.watchAgain() });
-    this.#greet();
     this.#showActivity();
   }
 
@@ -138,7 +147,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   }
 
   onEnd(reason: string): void {
-    this.#takeCall()?.leave();
+    this.#takeCall();
     this.#lobby.focus();
     this.#notice.showEnd(reason);
   }
@@ -172,11 +181,11 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   }
 
   async #start(choice: Choice): Promise<void> {
-    await this.#begin((holding) => Call.start(choice, holding), () => void this.#start(choice));
+    await this.#begin((options) => Call.start(gateway, choice, options), () => void this.#start(choice));
   }
 
   /** Opens a call, new or resumed; `retry` is offered when that fails. */
-  async #begin(open: (holding: Holding) => Promise<Call | string>, retry?: () => void): Promise<void> {
+  async #begin(open: (options: CallOptions) => Promise<Call>, retry?: () => void): Promise<void> {
     this.#notice.hide();
     this.#transcript.clear();
     this.#captions.clear();
@@ -186,14 +195,23 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     // Asked for in parallel to the call: without a microphone one can still write.
     void this.#openMicrophone();
     try {
-      const opened = await open({ screen: this.#stage.screen, detection: detectionOf(talkMode()), listener: this });
-      if (opened instanceof Call) this.#goLive(opened);
-      else this.onEnd(opened);
+      this.#goLive(await open(this.#callOptions));
     } catch (error) {
       this.#enterLobby();
-      if (error instanceof Problem && OVER.has(error.reason)) this.onEnd("CLOUD");
+      if (error instanceof Ended) this.onEnd(error.reason);
+      else if (error instanceof Problem && OVER.has(error.reason)) this.onEnd("CLOUD");
       else this.#showError(error, retry);
     }
+  }
+
+  get #callOptions(): CallOptions {
+    const { screen } = this.#stage;
+    const output = chosenOutput();
+    return {
+      listener: this,
+      turnDetection: detectionOf(talkMode()),
+      createPlayer: (watching) => createPlayer(watching, { screen, output }),
+    };
   }
 
   #goLive(call: Call): void {
@@ -209,13 +227,6 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
   /** Whom the call is with. */
   get #persona(): Persona | undefined {
     return this.#config?.personas.find(({ personaId }) => personaId === this.#call?.trace.personaId);
-  }
-
-  /** Has the digital human say hello, once it can be seen and heard. */
-  #greet(): void {
-    const { line, picture } = this.#links;
-    if (line !== "connected" || picture !== "connected" || this.#conversation.latest) return;
-    this.#call?.line.greet();
   }
 
   async #hangUp(): Promise<void> {
@@ -327,7 +338,7 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     const taskId = this.#lastTaskId;
     if (!taskId) return;
     await this.#attempt(async () => {
-      const url = URL.createObjectURL(await getTranscript(taskId));
+      const url = URL.createObjectURL(new Blob([await gateway.transcript(taskId)], { type: "text/plain" }));
       Object.assign(document.createElement("a"), { href: url, download: "transcript.txt" }).click();
       setTimeout(() => URL.revokeObjectURL(url), 1000);
     });
@@ -383,6 +394,11 @@ export class App implements CallListener, ConversationListener, MicrophoneListen
     const open = { off: "resting", muted: "muted", on: "listening" } as const;
     return talkMode() === "hands-free" ? open[this.#microphoneState] : "resting";
   }
+}
+
+/** The page's address may ask for the face to be drawn here. */
+function chosenOutput(): Output {
+  return new URLSearchParams(location.search).get("output") === "blendshape" ? "blendshape" : "video";
 }
 
 function detectionOf(mode: TalkMode): TurnDetection {

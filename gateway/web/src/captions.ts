@@ -1,9 +1,8 @@
 // Live captions: the question as it is recognised, the reply word by word as it is spoken.
 
-import { split, type Turn } from "./conversation";
+import { captionOf, split, type Turn } from "@parley/client";
 import { make, markUnheard } from "./dom";
 import { t } from "./language";
-import { toPieces } from "./spoken";
 
 export class Captions {
   readonly #element: HTMLElement;
@@ -77,15 +76,12 @@ export class Captions {
   /** Shows the words that are due, frame by frame; the rest of their sentence keeps its place. */
   #speak(): void {
     this.#frame = requestAnimationFrame(() => this.#speak());
-    const { sentences, spokenSince } = this.#turn ?? {};
-    if (!sentences || spokenSince == null) return;
-    const heardMs = performance.now() - spokenSince;
-    const begun = sentences.filter(({ audioOffsetMs }, index) => index === 0 || audioOffsetMs <= heardMs);
-    const pieces = toPieces(begun);
-    for (const { text } of pieces.slice(this.#reply.childElementCount)) this.#reply.append(make("span", "coming", text));
-    for (const [index, { dueMs }] of pieces.entries()) {
+    if (!this.#turn) return;
+    const words = captionOf(this.#turn);
+    for (const { text } of words.slice(this.#reply.childElementCount)) this.#reply.append(make("span", "coming", text));
+    for (const [index, { isSpoken }] of words.entries()) {
       const word = this.#reply.children[index];
-      if (word && dueMs <= heardMs) word.className = "word";
+      if (word && isSpoken) word.className = "word";
     }
   }
 

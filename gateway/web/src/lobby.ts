@@ -1,8 +1,7 @@
 // Before a call: which digital human, as which character, in which language.
 
-import type { Config, DigitalHuman, Persona } from "./contract";
+import type { Config, DigitalHuman, Persona } from "@parley/client";
 import { find, make } from "./dom";
-import type { Choice } from "./gateway";
 import { language, t } from "./language";
 import { descriptionOf, nameOf } from "./persona";
 import { talkMode } from "./talk_mode";
@@ -14,6 +13,13 @@ interface Option {
   label: string;
   picture?: string;
   lang?: string;
+}
+
+/** What the user has chosen; empty where there is nothing to choose from. */
+export interface Choice {
+  personaId: string;
+  digitalHumanId: string;
+  lang: string;
 }
 
 export class Lobby {

@@ -1,7 +1,7 @@
 // Notices to the user, with what can be done about them.
 
+import { Problem, Unreachable } from "@parley/client";
 import { find } from "./dom";
-import { Problem, Unreachable } from "./gateway";
 import { isKey, t, type Key } from "./language";
 
 const BUSY = new Set([

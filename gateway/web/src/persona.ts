@@ -1,6 +1,6 @@
 // A persona's name and description, in the page's language where it has them.
 
-import type { Persona } from "./contract";
+import type { Persona } from "@parley/client";
 import { language } from "./language";
 
 export function nameOf({ displayNames, displayName, personaId }: Persona): string {

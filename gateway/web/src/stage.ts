@@ -1,8 +1,7 @@
 // The picture that fills the page: the portrait until the live picture is there, and what surrounds it.
 
+import { Loudness, type Screen } from "@parley/client/players";
 import { find } from "./dom";
-import { Loudness } from "./loudness";
-import type { Screen } from "./players/player";
 
 /** What fills the frame. */
 type Picture = "poster" | "video" | "drawing";

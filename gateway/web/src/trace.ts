@@ -1,17 +1,8 @@
 // What a reloaded page needs to resume its call; each tab has its own.
 
-import type { Viewer } from "./players/player";
+import type { Trace } from "@parley/client";
 
 const TRACE = "parley.call";
-
-export interface Trace {
-  readonly taskId: string;
-  readonly personaId: string;
-  readonly lang: string;
-  readonly viewer: Viewer;
-  /** On the page's clock, in milliseconds. */
-  readonly startedAt: number;
-}
 
 export function leaveTrace(trace: Trace): void {
   sessionStorage.setItem(TRACE, JSON.stringify(trace));

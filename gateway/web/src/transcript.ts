@@ -1,6 +1,6 @@
 // The drawer with the transcript and each turn's latency.
 
-import { split, type Turn } from "./conversation";
+import { split, type Turn } from "@parley/client";
 import { find, make, markUnheard } from "./dom";
 import { t } from "./language";
 import { makeWaterfall } from "./waterfall";

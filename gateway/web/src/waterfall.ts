@@ -1,6 +1,6 @@
 // A turn's latency by stage, from the last sound of the question to the first of the reply.
 
-import type { Timings } from "./contract";
+import type { Timings } from "@parley/client";
 import { make } from "./dom";
 import { t, type Key } from "./language";
 

@@ -1,0 +1,127 @@
+// Requests and sockets to one gateway, with the caller's credential.
+
+import type { CredentialProvider, Purpose } from "./credential.js";
+import { problemOf, Unreachable } from "./problem.js";
+import type { Socket, SocketConstructor } from "./socket.js";
+
+/** What tickets begin with that may be used again. */
+const TICKET = "parley_ticket_";
+/** Accepted beside a ticket, which the gateway does not send back. */
+const SUBPROTOCOL = "parley.v1";
+const ANSWER_MS = 20_000;
+
+export interface GatewayOptions {
+  /** Where the gateway is, such as `https://parley.example.com`. Default: where the page comes from. */
+  readonly baseUrl?: string;
+  /** Default: none, for a gateway that is open. */
+  readonly credential?: CredentialProvider;
+  /** Default: the platform's. */
+  readonly fetch?: typeof fetch;
+  /** Default: the platform's. Node before version 22 has none: use that of `ws`. */
+  readonly WebSocket?: SocketConstructor;
+}
+
+export interface Request extends Omit<RequestInit, "signal"> {
+  readonly purpose?: Purpose;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the answer may take; for a stream, how long its beginning may. */
+  readonly deadlineMs?: number;
+}
+
+/** A socket that is opening, and what was shown for it. */
+export interface Opened {
+  readonly socket: Socket;
+  readonly credential: string;
+}
+
+export class Connection {
+  readonly #baseUrl: string;
+  readonly #credential: CredentialProvider;
+  readonly #fetch: typeof fetch;
+  readonly #WebSocket: SocketConstructor | undefined;
+
+  constructor({ baseUrl, credential, fetch, WebSocket }: GatewayOptions) {
+    const page = (globalThis as { location?: { origin: string } }).location;
+    const base = baseUrl ?? page?.origin;
+    if (!base) throw new TypeError("baseUrl: must be given where there is no page");
+    this.#baseUrl = base.replace(/\/+$/, "");
+    this.#credential = credential ?? (() => "");
+    this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#WebSocket = WebSocket;
+  }
+
+  /** Sends a request and reads its answer; throws a Problem or Unreachable. */
+  async send<T>(path: string, request: Request, read: (response: Response) => Promise<T> | T): Promise<T> {
+    const deadline = new Deadline(request.deadlineMs ?? ANSWER_MS, request.signal);
+    try {
+      const response = await this.#authorized(path, request, deadline.signal);
+      if (!response.ok) throw await problemOf(response);
+      return await read(response);
+    } catch (error) {
+      throw deadline.isOver ? deadline.signal.reason : error;
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /** Begins to open a socket; its query must name what it needs. `refused` as for a credential. */
+  async openSocket(path: string, query: Record<string, string>, purpose: Purpose, refused?: string): Promise<Opened> {
+    const credential = await this.#credential({ purpose, ...(refused && { refused }) });
+    const isTicket = credential.startsWith(TICKET);
+    // Without headers, a ticket is a subprotocol and a key stands in the query.
+    const given = new URLSearchParams({ ...query, ...(credential && !isTicket && { apiKey: credential }) });
+    const url = `${this.#baseUrl.replace(/^http/, "ws")}${path}?${given.toString()}`;
+    const Constructor = this.#WebSocket ?? globalThis.WebSocket;
+    const socket = new Constructor(url, isTicket ? [SUBPROTOCOL, `parley.ticket.${credential}`] : []);
+    return { socket, credential };
+  }
+
+  /** Shows a credential, and once more where a newer one may help. */
+  async #authorized(path: string, request: Request, signal: AbortSignal): Promise<Response> {
+    const { purpose = "any" } = request;
+    const credential = await this.#credential({ purpose });
+    const response = await this.#request(path, request, credential, signal);
+    if (response.status !== 401) return response;
+    const next = await this.#credential({ purpose, refused: credential });
+    return next === credential ? response : this.#request(path, request, next, signal);
+  }
+
+  #request(path: string, request: Request, credential: string, signal: AbortSignal): Promise<Response> {
+    const { purpose: _, deadlineMs: __, signal: ___, ...init } = request;
+    const headers = new Headers(init.headers);
+    if (credential) headers.set("Authorization", `Bearer ${credential}`);
+    return this.#fetch(this.#baseUrl + path, { ...init, headers, signal }).catch((error: unknown) => {
+      // What every platform's fetch throws when there is no answer.
+      throw error instanceof TypeError ? new Unreachable(error.message) : error;
+    });
+  }
+}
+
+/** Aborts when the time is over, or when the caller does; not every platform can combine signals. */
+class Deadline {
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #forward = (): void => this.#controller.abort(this.#caller?.reason);
+
+  constructor(milliseconds: number, caller: AbortSignal | undefined) {
+    this.#caller = caller;
+    const late = (): void => this.#controller.abort(new Unreachable("The gateway does not answer in time."));
+    this.#timer = setTimeout(late, milliseconds);
+    if (caller?.aborted) this.#forward();
+    // Stays for as long as the answer is read.
+    else caller?.addEventListener("abort", this.#forward);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get isOver(): boolean {
+    return this.signal.reason instanceof Unreachable;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}

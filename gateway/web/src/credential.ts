@@ -1,0 +1,20 @@
+// What the page shows the gateway: a key or a ticket that the user has brought, kept for this tab.
+
+import { Gateway } from "@parley/client";
+
+const KEY = "parley.key";
+
+/** The gateway that serves the page. */
+export const gateway = new Gateway({ credential: () => sessionStorage.getItem(KEY) ?? "" });
+
+export function useKey(key: string): void {
+  sessionStorage.setItem(KEY, key);
+}
+
+/** Uses the ticket in `#ticket=…` and removes it from the address, which is kept in histories and shared. */
+export function takeTicket(): void {
+  const ticket = new URLSearchParams(location.hash.slice(1)).get("ticket");
+  if (!ticket) return;
+  useKey(ticket);
+  history.replaceState(history.state, "", location.pathname + location.search);
+}
