@@ -54,6 +54,8 @@ const SCRIPT: UserConfig = {
     rollupOptions: {
       input: "src/script.ts",
       external: [SDK],
+      // A script has none; Vite would pass it to a helper that does not need it.
+      transform: { define: { "import.meta": "{}" } },
       output: {
         format: "iife",
         entryFileNames: "parley.js",
@@ -66,7 +68,6 @@ const SCRIPT: UserConfig = {
   plugins: [manifest()],
 };
 
-/** The vendor's SDK as a module, which the script loads where a deployment shows the vendor's faces. */
 const VENDOR: UserConfig = {
   build: {
     target: TARGET,
@@ -74,7 +75,7 @@ const VENDOR: UserConfig = {
     emptyOutDir: false,
     chunkSizeWarningLimit: 2500,
     rollupOptions: {
-      input: SDK,
+      input: "src/vendor.ts",
       preserveEntrySignatures: "strict",
       output: { format: "es", entryFileNames: "zego-express-engine.js" },
     },

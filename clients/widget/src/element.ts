@@ -1,9 +1,9 @@
 // <parley-avatar>: a call with a digital human, in a page of any site.
 
-import { type CredentialProvider, Gateway, type Persona, tickets, type Tools } from "@parley/client";
+import { type CredentialProvider, Gateway, type Persona, tickets, type Tools, type Turn } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
-import { Session, type SessionProblem, type TalkMode, type Turn } from "@parley/client/ui";
+import { Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
 import css from "./style.css?inline";
 import { fetchTicket } from "./ticket.js";
 import { messageOf, textsIn } from "./texts.js";
@@ -106,7 +106,10 @@ export class ParleyAvatar extends HTMLElement {
         tools: this.tools,
       }),
       talkMode: this.#talkMode,
-      microphone: (listener) => new Microphone(listener, { workletUrl: this.origin.worklet }),
+      microphone: (listener) => {
+        const { worklet } = this.origin;
+        return new Microphone(listener, worklet ? { workletUrl: worklet } : {});
+      },
       listener: {
         onConnected: (detail) => this.#tell("parley-connected", detail),
         onTurn: (turn) => this.#tell("parley-turn", turn),
