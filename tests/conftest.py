@@ -21,7 +21,10 @@ SHARING_FOLDERS = ("browser", "e2e", "models")
 """Their tests share a stack, or loaded models."""
 SHARING_NOTHING = {
     f"tests/browser/{name}.py"
-    for name in ("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player")
+    for name in (
+        *("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player"),
+        "test_widget",
+    )
 }
 """Of those folders, the files whose tests need neither: any worker may run them."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")

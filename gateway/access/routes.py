@@ -36,7 +36,7 @@ def _route(method: str, path: str, needed: Clearance) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    # The page, the widget and the docs, which hold no data, probes, and callbacks, which are signed.
+    # The page, the widget and the docs, which hold no data; probes; callbacks, which are signed.
     _route(ANY, "/", Clearance.NONE),
     _route(ANY, "/livez", Clearance.NONE),
     _route(ANY, "/readyz", Clearance.NONE),

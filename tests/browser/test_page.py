@@ -13,6 +13,7 @@ from playwright.async_api import Locator, Page, expect
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
+from tests.support.accessibility import check_names
 from tests.support.browser import Browser
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 
@@ -20,17 +21,6 @@ PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
     "is_mobile": True,
-}
-NAMED_ROLES = {
-    "button",
-    "switch",
-    "textbox",
-    "radio",
-    "link",
-    "dialog",
-    "complementary",
-    "group",
-    "region",
 }
 # Level AA, for text of normal size.
 LEAST_CONTRAST = 4.5
@@ -56,17 +46,6 @@ async def call(page: Page, gateway: RunningGateway) -> None:
     await page.goto(gateway.url)
     await call_button(page).click()
     await expect(page.get_by_label("Write to")).to_be_visible()
-
-
-async def names_by_role(page: Page) -> list[tuple[str, str]]:
-    """The role and name of everything on the page, as a screen reader gets them."""
-    session = await page.context.new_cdp_session(page)
-    tree = await session.send("Accessibility.getFullAXTree")
-    return [
-        (node["role"]["value"], node.get("name", {}).get("value", ""))
-        for node in tree["nodes"]
-        if not node["ignored"]
-    ]
 
 
 async def contrast_of(page: Page, selector: str) -> float:
@@ -183,12 +162,6 @@ async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway) 
         await expect(page.get_by_label("Write to")).to_be_visible()
         await page.get_by_role("button", name="Transcript", exact=True).click()
         await check_names(page, {"button", "switch", "textbox", "complementary", "log", "status"})
-
-
-async def check_names(page: Page, expected: set[str]) -> None:
-    found = await names_by_role(page)
-    assert expected <= {role for role, _ in found}
-    assert [role for role, name in found if role in NAMED_ROLES and not name.strip()] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -58,8 +58,10 @@ declare const en: {
 export type Key = keyof typeof en;
 /** Returns the text for a key, with its `{names}` filled in. */
 export type Translate = (key: Key, values?: Record<string, string>) => string;
-/** Returns the texts of a language; any but Chinese is answered in English. */
-export declare function textsIn(language: string): Translate;
+export type Language = "en" | "zh";
+/** Which of the languages of the texts is best for a language's code: English for all but Chinese. */
+export declare function languageOf(code: string): Language;
+export declare function textsIn(language: Language): Translate;
 /** What the user is told of a problem. */
 export declare function messageOf({ code, reason, detail }: SessionProblem, translate: Translate): string;
 export {};

@@ -6,6 +6,8 @@ export interface Look {
     /** Of the digital human; the empty string where it is not known. */
     readonly name: string;
     readonly portraitUrl: string;
+    /** Of the widget's texts. */
+    readonly language: string;
     readonly translate: Translate;
 }
 export declare class View {

@@ -6,7 +6,7 @@ import { createPlayer, type Output } from "@parley/client/players";
 import { Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
 import css from "./style.css?inline";
 import { fetchTicket } from "./ticket.js";
-import { messageOf, textsIn } from "./texts.js";
+import { languageOf, messageOf, textsIn } from "./texts.js";
 import { View, type Look } from "./view.js";
 
 /** What a script knows of the gateway that it comes from. */
@@ -142,12 +142,13 @@ export class ParleyAvatar extends HTMLElement {
   }
 
   get #look(): Look {
-    const language = this.closest("[lang]")?.getAttribute("lang") || navigator.language;
+    const language = languageOf(this.closest("[lang]")?.getAttribute("lang") || navigator.language);
     const { persona } = this.#session.state;
     return {
       isFloating: this.getAttribute("mode") === "floating",
       name: this.getAttribute("name") ?? nameOf(persona, language),
       portraitUrl: this.getAttribute("poster") ?? "",
+      language,
       translate: textsIn(language),
     };
   }
@@ -167,9 +168,8 @@ function given<T>(element: HTMLElement, name: string): T | undefined {
 }
 
 function nameOf(persona: Persona | null, language: string): string {
-  const base = (code: string): string => code.split("-")[0] ?? "";
   const names = Object.entries(persona?.displayNames ?? {});
-  return names.find(([code]) => base(code) === base(language))?.[1] ?? persona?.displayName ?? "";
+  return names.find(([code]) => code.split("-")[0] === language)?.[1] ?? persona?.displayName ?? "";
 }
 
 function makeSheet(): CSSStyleSheet {

@@ -121,9 +121,15 @@ const zh: Record<Key, string> = {
 /** Returns the text for a key, with its `{names}` filled in. */
 export type Translate = (key: Key, values?: Record<string, string>) => string;
 
-/** Returns the texts of a language; any but Chinese is answered in English. */
-export function textsIn(language: string): Translate {
-  const texts = language.toLowerCase().startsWith("zh") ? zh : en;
+export type Language = "en" | "zh";
+
+/** Which of the languages of the texts is best for a language's code: English for all but Chinese. */
+export function languageOf(code: string): Language {
+  return code.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+export function textsIn(language: Language): Translate {
+  const texts = { en, zh }[language];
   return (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
 }
 

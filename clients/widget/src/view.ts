@@ -11,6 +11,8 @@ export interface Look {
   /** Of the digital human; the empty string where it is not known. */
   readonly name: string;
   readonly portraitUrl: string;
+  /** Of the widget's texts. */
+  readonly language: string;
   readonly translate: Translate;
 }
 
@@ -74,20 +76,19 @@ export class View {
   /** Shows the call, and what may be done about it. */
   render(state: SessionState, look: Look): void {
     const before = this.#state;
-    // Looked at before what has it may be hidden.
-    const hadFocus = this.#root.activeElement !== null;
+    const focused = this.#root.activeElement;
     this.#state = state;
     this.#look = look;
     this.#renderFrame();
     this.#renderTexts();
     this.#renderNotice();
     this.#renderTalk();
-    this.stage.setPortrait(look.portraitUrl || state.portraitUrl);
+    this.stage.setPortrait(this.#portraitUrl);
     if (state.phase === "idle" && before.phase !== "idle") this.stage.showPoster();
     const { line, picture } = state.links;
     const isHeard = picture === "connected" && line !== "suspended";
     this.#captions.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
-    if (hadFocus && state.phase !== before.phase) this.#moveFocus();
+    if (focused && (state.phase !== before.phase || !focused.checkVisibility())) this.#moveFocus();
   }
 
   /** Shows the microphone's level, 0 to 1. */
@@ -100,15 +101,12 @@ export class View {
     const start = (): void => void session.start();
     this.#launcher.addEventListener("click", start);
     this.#call.addEventListener("click", start);
-    this.#close.addEventListener("click", () => this.#collapse());
+    this.#close.addEventListener("click", () => this.#leave());
     this.#soundOn.addEventListener("click", () => void this.stage.play());
     this.#retry.addEventListener("click", () => void session.retry());
     this.#dismiss.addEventListener("click", () => session.dismiss());
     this.#interrupt.addEventListener("click", () => session.interrupt());
-    this.#hangup.addEventListener("click", () => {
-      this.#isOpen = false;
-      void session.stop();
-    });
+    this.#hangup.addEventListener("click", () => this.#leave());
     this.#talk.addEventListener("click", () => {
       if (this.#state.talkMode === "hold") return;
       if (this.#state.microphone === "on") session.mute();
@@ -123,33 +121,41 @@ export class View {
     this.#panel.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       if (this.#state.canInterrupt) session.interrupt();
-      else if (this.#state.phase === "idle" && this.#look.isFloating) this.#collapse();
+      // Nobody should hang up by accident.
+      else if (this.#state.phase !== "live") this.#leave();
     });
   }
 
-  #collapse(): void {
+  #leave(): void {
+    void this.#session.stop();
     this.#isOpen = false;
-    this.#session.dismiss();
-    this.#launcher.focus();
+    this.render(this.#session.state, this.#look);
   }
 
   #renderFrame(): void {
     const { phase, status, problem } = this.#state;
-    const { isFloating, name, translate } = this.#look;
+    const portraitUrl = this.#portraitUrl;
+    const { isFloating, name, language, translate } = this.#look;
     // What ended a call, or kept it from starting, is to be read.
     if (phase !== "idle" || problem) this.#isOpen = true;
     const isShown = !isFloating || this.#isOpen;
     this.#panel.hidden = !isShown;
     this.#launcher.hidden = isShown;
+    for (const element of [this.#launcher, this.#panel]) element.lang = language;
     this.#panel.dataset["status"] = status;
+    this.#panel.dataset["face"] = String(portraitUrl !== "");
     this.#panel.setAttribute("role", isFloating ? "dialog" : "region");
     this.#panel.setAttribute("aria-label", this.#title(name, translate));
-    this.#close.hidden = !isFloating || phase !== "idle";
+    this.#close.hidden = phase === "live" || (phase === "idle" && !isFloating);
     this.#status.hidden = phase === "idle";
     this.#lobby.hidden = phase === "live";
     this.#controls.hidden = phase !== "live";
     this.#call.disabled = phase === "connecting";
     this.#interrupt.disabled = !this.#state.canInterrupt;
+  }
+
+  get #portraitUrl(): string {
+    return this.#look.portraitUrl || this.#state.portraitUrl;
   }
 
   #title(name: string, translate: Translate): string {

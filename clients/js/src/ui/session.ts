@@ -146,6 +146,8 @@ const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
 const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
 /** Problems that no longer apply when the next turn begins. */
 const PASSING = new Set<ProblemCode>(["busy", "unavailable", "no-speech", "audio", "internal"]);
+/** They pass by themselves, and the status shows them too. */
+const HEALING = new Set<ProblemCode>(["unreachable", "player"]);
 const DEFAULT_MAX_AUDIO_S = 60;
 const CONNECTING = { line: "connecting", picture: "connecting" } as const;
 
@@ -458,10 +460,13 @@ export class Session {
     this.#report({ code: codeOf(error), reason, detail, canRetry });
   }
 
-  /** A problem without a choice does not replace one that the user must decide on. */
+  /** A problem does not replace one that asks more of the user. */
   #report(problem: SessionProblem): void {
+    const shown = this.#state.problem;
+    // What is tried again and again fails again and again.
+    if (shown?.code === problem.code && shown.reason === problem.reason) return;
     this.#options.listener?.onProblem?.(problem);
-    if (problem.canRetry || !this.#state.problem?.canRetry) this.#change({ problem });
+    if (!shown || demandOf(problem) >= demandOf(shown)) this.#change({ problem });
   }
 
   #forget(...codes: ProblemCode[]): void {
@@ -498,6 +503,12 @@ export class Session {
 
 function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
   return { code, reason: "", detail: "", canRetry };
+}
+
+/** What a problem asks of the user: to wait, to read, or to decide. */
+function demandOf({ code, canRetry }: SessionProblem): number {
+  if (canRetry) return 2;
+  return HEALING.has(code) ? 0 : 1;
 }
 
 function codeOf(error: unknown): ProblemCode {

@@ -1,0 +1,1 @@
+export { ZegoExpressEngine } from "zego-express-engine-webrtc";
