@@ -16,7 +16,8 @@ from services.runtime.reasons import Reason
 from tests.support.accessibility import check_names
 from tests.support.browser import Browser
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
-from tests.support.site import NO_MICROPHONE, PERMISSIONS, SITE, Site, told
+from tests.support.origins import SITE
+from tests.support.site import NO_MICROPHONE, PERMISSIONS, Site, told, violations
 
 QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael_10.wav"
 KEY = "a-key-of-the-shop"
@@ -68,6 +69,7 @@ async def test_a_call_by_keyboard_alone(browser: Browser, gateway: RunningGatewa
         await page.get_by_role("button", name="End call").press("Enter")
         await expect(page.get_by_role("button", name="Talk with Ada")).to_be_focused()
         await gateway.tasks.until(lambda tasks: tasks.stops)
+        assert not [each for each in await violations(page) if "connect-src" not in each]
         [connected] = await told(page, "connected")
         [turn] = await told(page, "turn")
         assert connected["taskId"] in gateway.tasks.tasks

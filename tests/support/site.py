@@ -6,10 +6,8 @@ from typing import Any
 
 from playwright.async_api import Page, Route
 
-SITE = "http://shop.localhost"
-"""Another origin than any gateway's; what ends in .localhost counts as secure."""
+from tests.support.origins import SITE
 
-FRAMED = "http://frame.localhost"
 PERMISSIONS = ("microphone", "local-network-access")
 """The second is for this machine's addresses only: the site seems to be elsewhere."""
 
@@ -17,6 +15,10 @@ NO_MICROPHONE = PERMISSIONS[1:]
 EVENTS = ("connected", "turn", "ended", "error")
 KEEP_EVENTS = f"""
 window.told = [];
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) => {{
+  window.violations.push(`${{event.violatedDirective}} ${{event.blockedURI}}`);
+}});
 for (const type of {list(EVENTS)}) {{
   addEventListener(`parley-${{type}}`, ({{ detail }}) => window.told.push([type, detail]));
 }}
@@ -92,3 +94,8 @@ async def told(page: Page, event: str) -> list[dict[str, Any]]:
     """The details of an event, each time that the element has told it."""
     kept: list[tuple[str, dict[str, Any]]] = await page.evaluate("window.told")
     return [detail for name, detail in kept if name == event]
+
+
+async def violations(page: Page) -> list[str]:
+    """What the page's policy has kept from happening."""
+    return list(await page.evaluate("window.violations"))
