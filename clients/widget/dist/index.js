@@ -3,7 +3,7 @@ import { Microphone } from "@parley/client/microphone";
 import { createPlayer } from "@parley/client/players";
 import { Session, Stage, holdToTalk } from "@parley/client/ui";
 // src/style.css?inline
-var style_default = "/* Everything lives in the shadow root; a page themes it by --parley-… properties and ::part(…). */\n\n:host {\n  --accent: var(--parley-accent, light-dark(#0b6a53, #83e3c3));\n  --on-accent: var(--parley-on-accent, light-dark(#ffffff, #05251b));\n  --ink: var(--parley-ink, light-dark(#13201c, #f0f5f2));\n  --paper: var(--parley-paper, light-dark(#fcfdfc, #121917));\n  --muted: color-mix(in oklab, var(--ink) 72%, var(--paper));\n  --tint: color-mix(in oklab, var(--ink) 9%, var(--paper));\n  --line: color-mix(in oklab, var(--ink) 16%, transparent);\n  --glass: color-mix(in oklab, var(--paper) 88%, transparent);\n  --danger: var(--parley-danger, light-dark(#b3261e, #ff9d93));\n  --on-danger: var(--parley-on-danger, light-dark(#ffffff, #3d0703));\n  --radius: var(--parley-radius, 1.25rem);\n  --edge: inset 0 0 0 1px var(--line);\n  --lift: 0 1px 2px rgb(8 14 12 / 0.12), 0 12px 36px rgb(8 14 12 / 0.24);\n  --ease: cubic-bezier(0.2, 0.7, 0.2, 1);\n  --gap: var(--parley-inset, 1.25rem);\n  color-scheme: light dark;\n  display: block;\n  color: var(--ink);\n  font: 400 1rem / 1.4\n    var(\n      --parley-font,\n      ui-sans-serif,\n      system-ui,\n      \"PingFang SC\",\n      \"Hiragino Sans GB\",\n      \"Microsoft YaHei\",\n      \"Noto Sans CJK SC\",\n      sans-serif\n    );\n  text-align: start;\n  -webkit-text-size-adjust: 100%;\n}\n\n:host([hidden]) {\n  display: none;\n}\n\n:host([theme=\"light\"]) {\n  color-scheme: light;\n}\n\n:host([theme=\"dark\"]) {\n  color-scheme: dark;\n}\n\n:host([mode=\"floating\"]) {\n  position: fixed;\n  inset: auto max(var(--gap), env(safe-area-inset-right)) max(var(--gap), env(safe-area-inset-bottom)) auto;\n  z-index: var(--parley-z-index, 2147483000);\n}\n\n* {\n  box-sizing: border-box;\n  margin: 0;\n}\n\n[hidden] {\n  display: none !important;\n}\n\nbutton,\ninput {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n}\n\nbutton {\n  display: inline-flex;\n  align-items: center;\n  justify-content: center;\n  gap: 0.5rem;\n  min-height: 2.75rem;\n  padding: 0 1rem;\n  border-radius: 99px;\n  font-weight: 600;\n  cursor: pointer;\n  touch-action: manipulation;\n  user-select: none;\n  -webkit-user-select: none;\n  -webkit-tap-highlight-color: transparent;\n}\n\nbutton:disabled {\n  cursor: default;\n  opacity: 0.45;\n}\n\nsvg {\n  flex: none;\n  width: 1.3rem;\n  height: 1.3rem;\n  fill: none;\n  stroke: currentColor;\n  stroke-width: 1.8;\n  stroke-linecap: round;\n  stroke-linejoin: round;\n}\n\n:focus-visible {\n  outline: 3px solid var(--accent);\n  outline-offset: 2px;\n}\n\n.unseen {\n  position: absolute;\n  width: 1px;\n  height: 1px;\n  overflow: hidden;\n  clip-path: inset(50%);\n  white-space: nowrap;\n}\n\n.launcher,\n.call {\n  min-height: 3.5rem;\n  padding: 0 1.6rem 0 1.35rem;\n  background: var(--accent);\n  color: var(--on-accent);\n  font-size: 1.05rem;\n  box-shadow: var(--lift);\n  transition:\n    transform 0.2s var(--ease),\n    opacity 0.2s;\n}\n\n.launcher:hover,\n.call:hover:not(:disabled) {\n  transform: translateY(-1px);\n}\n\n.launcher:active,\n.call:active:not(:disabled) {\n  transform: scale(0.98);\n}\n\n.panel {\n  container-type: size;\n  position: relative;\n  overflow: hidden;\n  width: 100%;\n  height: 100%;\n  min-height: inherit;\n  border-radius: var(--radius);\n  background: var(--paper);\n  isolation: isolate;\n}\n\n:host(:not([mode=\"floating\"])) {\n  height: 36rem;\n}\n\n:host([mode=\"floating\"]) .panel {\n  width: min(24rem, calc(100vw - 2 * var(--gap)));\n  height: min(40rem, calc(100dvh - 2 * var(--gap)));\n  box-shadow: var(--lift), 0 0 0 1px var(--line);\n  animation: rise 0.3s var(--ease);\n}\n\n.stage {\n  background: var(--tint);\n}\n\n.veil {\n  position: absolute;\n  inset: 0;\n  background: linear-gradient(to top, var(--paper), color-mix(in oklab, var(--paper) 55%, transparent) 9rem, transparent 16rem);\n  pointer-events: none;\n}\n\n.top {\n  position: absolute;\n  inset: 0.75rem 0.75rem auto;\n  display: flex;\n  justify-content: space-between;\n  align-items: flex-start;\n  gap: 0.75rem;\n}\n\n.status {\n  display: inline-flex;\n  align-items: center;\n  gap: 0.45rem;\n  min-height: 1.9rem;\n  padding: 0 0.8rem 0 0.65rem;\n  border-radius: 99px;\n  background: var(--glass);\n  box-shadow: var(--edge);\n  font-size: 0.85rem;\n  font-weight: 550;\n}\n\n.status::before {\n  content: \"\";\n  width: 0.5rem;\n  height: 0.5rem;\n  border-radius: 50%;\n  background: var(--muted);\n}\n\n[data-status=\"listening\"] .status::before,\n[data-status=\"speaking\"] .status::before,\n[data-status=\"resting\"] .status::before {\n  background: var(--accent);\n}\n\n[data-status=\"hearing\"] .status::before,\n[data-status=\"connecting\"] .status::before,\n[data-status=\"thinking\"] .status::before {\n  background: var(--accent);\n  animation: pulse 1s ease-in-out infinite;\n}\n\n[data-status=\"reconnecting\"] .status::before,\n[data-status=\"cut\"] .status::before {\n  background: var(--danger);\n}\n\n.close {\n  min-height: 2.5rem;\n  width: 2.5rem;\n  margin-left: auto;\n  padding: 0;\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.bottom {\n  position: absolute;\n  inset: auto 0 0;\n  display: grid;\n  justify-items: center;\n  gap: 0.75rem;\n  padding: 0 0.75rem 0.75rem;\n}\n\n.lobby {\n  display: grid;\n  justify-items: center;\n  gap: 0.75rem;\n  padding-bottom: 0.75rem;\n  text-align: center;\n}\n\n.hint {\n  max-width: 22rem;\n  color: var(--muted);\n  font-size: 0.9rem;\n  text-wrap: balance;\n}\n\n.captions {\n  display: flex;\n  /* Keeps the newest line in view. */\n  flex-direction: column-reverse;\n  max-width: min(40rem, 100%);\n  max-height: min(11rem, 30cqh);\n  overflow-y: auto;\n  scrollbar-width: none;\n  border-radius: calc(var(--radius) * 0.9);\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.captions:not(:has(p:not(:empty))) {\n  display: none;\n}\n\n.lines {\n  display: grid;\n  gap: 0.25rem;\n  padding: 0.7rem 1.1rem 0.75rem;\n  text-align: center;\n}\n\n.lines p:empty {\n  display: none;\n}\n\n.question {\n  color: var(--muted);\n  font-size: 0.925rem;\n  text-wrap: balance;\n}\n\n.question[data-final=\"false\"] {\n  opacity: 0.75;\n}\n\n.reply {\n  font-size: clamp(1.1rem, 3cqw, 1.35rem);\n  font-weight: 520;\n  letter-spacing: -0.01em;\n  line-height: 1.36;\n  text-wrap: pretty;\n}\n\n.word {\n  animation: appear 0.3s;\n}\n\n.coming {\n  visibility: hidden;\n}\n\ns {\n  color: var(--muted);\n  text-decoration-color: var(--danger);\n  text-decoration-thickness: 1px;\n}\n\n.chip {\n  min-height: 2.5rem;\n  background: var(--glass);\n  box-shadow: var(--edge);\n  font-size: 0.925rem;\n}\n\n.notice {\n  display: flex;\n  align-items: center;\n  gap: 0.5rem;\n  max-width: min(34rem, 100%);\n  padding: 0.35rem 0.4rem 0.35rem 1rem;\n  border-radius: var(--radius);\n  background: var(--paper);\n  box-shadow: inset 0 0 0 1px color-mix(in oklab, var(--danger) 55%, transparent), var(--lift);\n  font-size: 0.925rem;\n}\n\n.notice p {\n  padding-block: 0.4rem;\n}\n\n.retry {\n  min-height: 2.4rem;\n  padding: 0 0.9rem;\n  background: var(--tint);\n  font-size: 0.9rem;\n  white-space: nowrap;\n}\n\n.dismiss {\n  min-height: 2.4rem;\n  width: 2.4rem;\n  margin-left: auto;\n  padding: 0;\n}\n\n.dismiss svg {\n  width: 1.1rem;\n  height: 1.1rem;\n}\n\n.controls {\n  display: grid;\n  grid-template-columns: auto 1fr auto;\n  gap: 0.5rem;\n  width: min(52rem, 100%);\n  padding: 0.5rem;\n  border-radius: calc(var(--radius) + 0.25rem);\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.write {\n  grid-column: 1 / -1;\n  position: relative;\n}\n\n.text {\n  width: 100%;\n  min-height: 2.75rem;\n  padding: 0 3.1rem 0 1rem;\n  border-radius: 99px;\n  background: var(--tint);\n}\n\n.text::placeholder {\n  color: var(--muted);\n  opacity: 1;\n}\n\n.send {\n  position: absolute;\n  inset: 0.25rem 0.25rem 0.25rem auto;\n  min-height: 0;\n  width: 2.25rem;\n  padding: 0;\n  background: var(--paper);\n  box-shadow: var(--edge);\n}\n\n.interrupt,\n.hangup {\n  min-height: 3rem;\n  width: 3.5rem;\n  padding: 0;\n}\n\n.interrupt {\n  background: var(--tint);\n}\n\n.hangup {\n  background: var(--danger);\n  color: var(--on-danger);\n}\n\n.talk {\n  --level: 0;\n  position: relative;\n  min-height: 3rem;\n  min-width: 0;\n  background: var(--accent);\n  color: var(--on-accent);\n  touch-action: none;\n  transition: background-color 0.2s;\n}\n\n.talk[data-microphone=\"muted\"],\n.talk[data-microphone=\"off\"] {\n  background: var(--paper);\n  color: var(--ink);\n  box-shadow: var(--edge);\n}\n\n.talk[aria-pressed=\"true\"] {\n  filter: brightness(0.9);\n}\n\n/* The microphone's level, as a line that grows with the voice. */\n.talk:not([data-microphone=\"muted\"], [data-microphone=\"off\"])::after {\n  content: \"\";\n  position: absolute;\n  inset: auto 1.4rem 0.35rem;\n  height: 3px;\n  border-radius: 3px;\n  background: currentColor;\n  transform: scaleX(calc(0.04 + var(--level) * 0.96));\n}\n\n.talk .deaf,\n.talk:is([data-microphone=\"muted\"], [data-microphone=\"off\"]) .hears {\n  display: none;\n}\n\n.talk:is([data-microphone=\"muted\"], [data-microphone=\"off\"]) .deaf {\n  display: block;\n  color: var(--danger);\n}\n\n@container (width >= 40rem) {\n  .controls {\n    grid-template-columns: 1fr auto auto auto;\n  }\n\n  .write {\n    grid-column: 1;\n  }\n\n  .write .text {\n    min-height: 3rem;\n  }\n\n  .talk {\n    grid-row: 1;\n    grid-column: 2;\n    min-width: 11rem;\n  }\n\n  .bottom {\n    gap: 1rem;\n    padding: 0 1rem 1rem;\n  }\n}\n\n@media (width < 30rem) {\n  :host([mode=\"floating\"]) {\n    --gap: var(--parley-inset, 0.6rem);\n  }\n}\n\n@media (forced-colors: active) {\n  button,\n  .panel,\n  .captions {\n    border: 1px solid;\n  }\n}\n\n@keyframes rise {\n  from {\n    opacity: 0;\n    transform: translateY(0.75rem);\n  }\n}\n\n@keyframes appear {\n  from {\n    opacity: 0;\n  }\n}\n\n@keyframes pulse {\n  50% {\n    opacity: 0.35;\n  }\n}\n\n@media (prefers-reduced-motion: reduce) {\n  * {\n    animation: none !important;\n    transition: none !important;\n  }\n}\n";
+var style_default = "/* Everything lives in the shadow root; a page themes it by --parley-… properties and ::part(…). */\n\n:host {\n  --accent: var(--parley-accent, light-dark(#0b6a53, #83e3c3));\n  --on-accent: var(--parley-on-accent, light-dark(#ffffff, #05251b));\n  --ink: var(--parley-ink, light-dark(#13201c, #f0f5f2));\n  --paper: var(--parley-paper, light-dark(#fcfdfc, #121917));\n  --muted: color-mix(in oklab, var(--ink) 72%, var(--paper));\n  --tint: color-mix(in oklab, var(--ink) 9%, var(--paper));\n  --line: color-mix(in oklab, var(--ink) 16%, transparent);\n  --glass: color-mix(in oklab, var(--paper) 88%, transparent);\n  --danger: var(--parley-danger, light-dark(#b3261e, #ff9d93));\n  --on-danger: var(--parley-on-danger, light-dark(#ffffff, #3d0703));\n  --radius: var(--parley-radius, 1.25rem);\n  --edge: inset 0 0 0 1px var(--line);\n  --lift: 0 1px 2px rgb(8 14 12 / 0.12), 0 12px 36px rgb(8 14 12 / 0.24);\n  --ease: cubic-bezier(0.2, 0.7, 0.2, 1);\n  --gap: var(--parley-inset, 1.25rem);\n  color-scheme: light dark;\n  display: block;\n  color: var(--ink);\n  font: 400 1rem / 1.4\n    var(\n      --parley-font,\n      ui-sans-serif,\n      system-ui,\n      \"PingFang SC\",\n      \"Hiragino Sans GB\",\n      \"Microsoft YaHei\",\n      \"Noto Sans CJK SC\",\n      sans-serif\n    );\n  text-align: start;\n  -webkit-text-size-adjust: 100%;\n}\n\n:host([hidden]) {\n  display: none;\n}\n\n:host([theme=\"light\"]) {\n  color-scheme: light;\n}\n\n:host([theme=\"dark\"]) {\n  color-scheme: dark;\n}\n\n:host([mode=\"floating\"]) {\n  position: fixed;\n  inset: auto max(var(--gap), env(safe-area-inset-right)) max(var(--gap), env(safe-area-inset-bottom)) auto;\n  z-index: var(--parley-z-index, 2147483000);\n}\n\n* {\n  box-sizing: border-box;\n  margin: 0;\n}\n\n[hidden] {\n  display: none !important;\n}\n\nbutton,\ninput {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n}\n\nbutton {\n  display: inline-flex;\n  align-items: center;\n  justify-content: center;\n  gap: 0.5rem;\n  min-height: 2.75rem;\n  padding: 0 1rem;\n  border-radius: 99px;\n  font-weight: 600;\n  cursor: pointer;\n  touch-action: manipulation;\n  user-select: none;\n  -webkit-user-select: none;\n  -webkit-tap-highlight-color: transparent;\n}\n\nbutton:disabled {\n  cursor: default;\n  opacity: 0.45;\n}\n\nsvg {\n  flex: none;\n  width: 1.3rem;\n  height: 1.3rem;\n  fill: none;\n  stroke: currentColor;\n  stroke-width: 1.8;\n  stroke-linecap: round;\n  stroke-linejoin: round;\n}\n\n:focus-visible {\n  outline: 3px solid var(--accent);\n  outline-offset: 2px;\n}\n\n.unseen {\n  position: absolute;\n  width: 1px;\n  height: 1px;\n  overflow: hidden;\n  clip-path: inset(50%);\n  white-space: nowrap;\n}\n\n.launcher,\n.call {\n  min-height: 3.5rem;\n  padding: 0 1.6rem 0 1.35rem;\n  background: var(--accent);\n  color: var(--on-accent);\n  font-size: 1.05rem;\n  box-shadow: var(--lift);\n  transition:\n    transform 0.2s var(--ease),\n    opacity 0.2s;\n}\n\n.launcher:hover,\n.call:hover:not(:disabled) {\n  transform: translateY(-1px);\n}\n\n.launcher:active,\n.call:active:not(:disabled) {\n  transform: scale(0.98);\n}\n\n.panel {\n  container-type: size;\n  position: relative;\n  overflow: hidden;\n  width: 100%;\n  height: 100%;\n  min-height: inherit;\n  border-radius: var(--radius);\n  background: var(--paper);\n  isolation: isolate;\n}\n\n:host(:not([mode=\"floating\"])) {\n  height: 36rem;\n}\n\n:host([mode=\"floating\"]) .panel {\n  width: min(24rem, calc(100vw - 2 * var(--gap)));\n  height: min(40rem, calc(100dvh - 2 * var(--gap)));\n  box-shadow: var(--lift), 0 0 0 1px var(--line);\n  animation: rise 0.3s var(--ease);\n}\n\n.stage {\n  background: var(--tint);\n}\n\n.veil {\n  position: absolute;\n  inset: 0;\n  background: linear-gradient(to top, var(--paper), color-mix(in oklab, var(--paper) 55%, transparent) 9rem, transparent 16rem);\n  pointer-events: none;\n}\n\n.top {\n  position: absolute;\n  inset: 0.75rem 0.75rem auto;\n  display: flex;\n  justify-content: space-between;\n  align-items: flex-start;\n  gap: 0.75rem;\n}\n\n.status {\n  display: inline-flex;\n  align-items: center;\n  gap: 0.45rem;\n  min-height: 1.9rem;\n  padding: 0 0.8rem 0 0.65rem;\n  border-radius: 99px;\n  background: var(--glass);\n  box-shadow: var(--edge);\n  font-size: 0.85rem;\n  font-weight: 550;\n}\n\n.status::before {\n  content: \"\";\n  width: 0.5rem;\n  height: 0.5rem;\n  border-radius: 50%;\n  background: var(--muted);\n}\n\n[data-status=\"listening\"] .status::before,\n[data-status=\"speaking\"] .status::before,\n[data-status=\"resting\"] .status::before {\n  background: var(--accent);\n}\n\n[data-status=\"hearing\"] .status::before,\n[data-status=\"connecting\"] .status::before,\n[data-status=\"thinking\"] .status::before {\n  background: var(--accent);\n  animation: pulse 1s ease-in-out infinite;\n}\n\n[data-status=\"reconnecting\"] .status::before,\n[data-status=\"cut\"] .status::before {\n  background: var(--danger);\n}\n\n.close {\n  min-height: 2.5rem;\n  width: 2.5rem;\n  margin-left: auto;\n  padding: 0;\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.bottom {\n  position: absolute;\n  inset: auto 0 0;\n  display: grid;\n  justify-items: center;\n  gap: 0.75rem;\n  padding: 0 0.75rem 0.75rem;\n}\n\n.lobby {\n  display: grid;\n  justify-items: center;\n  gap: 0.75rem;\n  padding-bottom: 0.75rem;\n  text-align: center;\n}\n\n/* Without a portrait there is nothing above the call button to see. */\n[data-face=\"false\"]:is([data-status=\"idle\"], [data-status=\"connecting\"]) .bottom {\n  inset: 0;\n  align-content: center;\n}\n\n.hint {\n  max-width: 22rem;\n  color: var(--muted);\n  font-size: 0.9rem;\n  text-wrap: balance;\n}\n\n.captions {\n  display: flex;\n  /* Keeps the newest line in view. */\n  flex-direction: column-reverse;\n  max-width: min(40rem, 100%);\n  max-height: min(11rem, 30cqh);\n  overflow-y: auto;\n  scrollbar-width: none;\n  border-radius: calc(var(--radius) * 0.9);\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.captions:not(:has(p:not(:empty))) {\n  display: none;\n}\n\n.lines {\n  display: grid;\n  gap: 0.25rem;\n  padding: 0.7rem 1.1rem 0.75rem;\n  text-align: center;\n}\n\n.lines p:empty {\n  display: none;\n}\n\n.question {\n  color: var(--muted);\n  font-size: 0.925rem;\n  text-wrap: balance;\n}\n\n.question[data-final=\"false\"] {\n  opacity: 0.75;\n}\n\n.reply {\n  font-size: clamp(1.1rem, 3cqw, 1.35rem);\n  font-weight: 520;\n  letter-spacing: -0.01em;\n  line-height: 1.36;\n  text-wrap: pretty;\n}\n\n.word {\n  animation: appear 0.3s;\n}\n\n.coming {\n  visibility: hidden;\n}\n\ns {\n  color: var(--muted);\n  text-decoration-color: var(--danger);\n  text-decoration-thickness: 1px;\n}\n\n.chip {\n  min-height: 2.5rem;\n  background: var(--glass);\n  box-shadow: var(--edge);\n  font-size: 0.925rem;\n}\n\n.notice {\n  display: flex;\n  align-items: center;\n  gap: 0.5rem;\n  max-width: min(34rem, 100%);\n  padding: 0.35rem 0.4rem 0.35rem 1rem;\n  border-radius: var(--radius);\n  background: var(--paper);\n  box-shadow: inset 0 0 0 1px color-mix(in oklab, var(--danger) 55%, transparent), var(--lift);\n  font-size: 0.925rem;\n}\n\n.notice p {\n  padding-block: 0.4rem;\n}\n\n.retry {\n  min-height: 2.4rem;\n  padding: 0 0.9rem;\n  background: var(--tint);\n  font-size: 0.9rem;\n  white-space: nowrap;\n}\n\n.dismiss {\n  min-height: 2.4rem;\n  width: 2.4rem;\n  margin-left: auto;\n  padding: 0;\n}\n\n.dismiss svg {\n  width: 1.1rem;\n  height: 1.1rem;\n}\n\n.controls {\n  display: grid;\n  grid-template-columns: auto 1fr auto;\n  gap: 0.5rem;\n  width: min(52rem, 100%);\n  padding: 0.5rem;\n  border-radius: calc(var(--radius) + 0.25rem);\n  background: var(--glass);\n  box-shadow: var(--edge);\n}\n\n.write {\n  grid-column: 1 / -1;\n  position: relative;\n}\n\n.text {\n  width: 100%;\n  min-height: 2.75rem;\n  padding: 0 3.1rem 0 1rem;\n  border-radius: 99px;\n  background: var(--tint);\n}\n\n.text:focus-visible {\n  outline-offset: -2px;\n}\n\n.text::placeholder {\n  color: var(--muted);\n  opacity: 1;\n}\n\n.send {\n  position: absolute;\n  inset: 0.25rem 0.25rem 0.25rem auto;\n  min-height: 0;\n  width: 2.25rem;\n  padding: 0;\n  background: var(--paper);\n  box-shadow: var(--edge);\n}\n\n.interrupt,\n.hangup {\n  min-height: 3rem;\n  width: 3.5rem;\n  padding: 0;\n}\n\n.interrupt {\n  background: var(--tint);\n}\n\n.hangup {\n  background: var(--danger);\n  color: var(--on-danger);\n}\n\n.talk {\n  --level: 0;\n  position: relative;\n  min-height: 3rem;\n  min-width: 0;\n  background: var(--accent);\n  color: var(--on-accent);\n  touch-action: none;\n  transition: background-color 0.2s;\n}\n\n.talk[data-microphone=\"muted\"],\n.talk[data-microphone=\"off\"] {\n  background: var(--paper);\n  color: var(--ink);\n  box-shadow: var(--edge);\n}\n\n.talk[aria-pressed=\"true\"] {\n  filter: brightness(0.9);\n}\n\n/* The microphone's level, as a line that grows with the voice. */\n.talk:not([data-microphone=\"muted\"], [data-microphone=\"off\"])::after {\n  content: \"\";\n  position: absolute;\n  inset: auto 1.4rem 0.35rem;\n  height: 3px;\n  border-radius: 3px;\n  background: currentColor;\n  transform: scaleX(calc(0.04 + var(--level) * 0.96));\n}\n\n.talk .deaf,\n.talk:is([data-microphone=\"muted\"], [data-microphone=\"off\"]) .hears {\n  display: none;\n}\n\n.talk:is([data-microphone=\"muted\"], [data-microphone=\"off\"]) .deaf {\n  display: block;\n  color: var(--danger);\n}\n\n@container (width >= 40rem) {\n  .controls {\n    grid-template-columns: 1fr auto auto auto;\n  }\n\n  .write {\n    grid-column: 1;\n  }\n\n  .write .text {\n    min-height: 3rem;\n  }\n\n  .talk {\n    grid-row: 1;\n    grid-column: 2;\n    min-width: 11rem;\n  }\n\n  .bottom {\n    gap: 1rem;\n    padding: 0 1rem 1rem;\n  }\n}\n\n@media (width < 30rem) {\n  :host([mode=\"floating\"]) {\n    --gap: var(--parley-inset, 0.6rem);\n  }\n}\n\n@media (forced-colors: active) {\n  button,\n  .panel,\n  .captions {\n    border: 1px solid;\n  }\n}\n\n@keyframes rise {\n  from {\n    opacity: 0;\n    transform: translateY(0.75rem);\n  }\n}\n\n@keyframes appear {\n  from {\n    opacity: 0;\n  }\n}\n\n@keyframes pulse {\n  50% {\n    opacity: 0.35;\n  }\n}\n\n@media (prefers-reduced-motion: reduce) {\n  * {\n    animation: none !important;\n    transition: none !important;\n  }\n}\n";
 // src/ticket.ts
 var ANSWER_MS = 2e4;
 /** For how long a ticket is kept whose end is not told. */
@@ -154,9 +154,15 @@ var zh = {
 	"ended.BUDGET": "您的通话时长已用完，通话已结束。",
 	"ended.FAILED": "数字人出现故障。"
 };
-/** Returns the texts of a language; any but Chinese is answered in English. */
+/** Which of the languages of the texts is best for a language's code: English for all but Chinese. */
+function languageOf(code) {
+	return code.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
 function textsIn(language) {
-	const texts = language.toLowerCase().startsWith("zh") ? zh : en;
+	const texts = {
+		en,
+		zh
+	}[language];
 	return (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 /** What the user is told of a problem. */
@@ -390,14 +396,14 @@ var View = class {
 	/** Shows the call, and what may be done about it. */
 	render(state, look) {
 		const before = this.#state;
-		const hadFocus = this.#root.activeElement !== null;
+		const focused = this.#root.activeElement;
 		this.#state = state;
 		this.#look = look;
 		this.#renderFrame();
 		this.#renderTexts();
 		this.#renderNotice();
 		this.#renderTalk();
-		this.stage.setPortrait(look.portraitUrl || state.portraitUrl);
+		this.stage.setPortrait(this.#portraitUrl);
 		if (state.phase === "idle" && before.phase !== "idle") this.stage.showPoster();
 		const { line, picture } = state.links;
 		const isHeard = picture === "connected" && line !== "suspended";
@@ -405,7 +411,7 @@ var View = class {
 			isHeard,
 			you: look.translate("you")
 		});
-		if (hadFocus && state.phase !== before.phase) this.#moveFocus();
+		if (focused && (state.phase !== before.phase || !focused.checkVisibility())) this.#moveFocus();
 	}
 	/** Shows the microphone's level, 0 to 1. */
 	showLevel(level) {
@@ -416,15 +422,12 @@ var View = class {
 		const start = () => void session.start();
 		this.#launcher.addEventListener("click", start);
 		this.#call.addEventListener("click", start);
-		this.#close.addEventListener("click", () => this.#collapse());
+		this.#close.addEventListener("click", () => this.#leave());
 		this.#soundOn.addEventListener("click", () => void this.stage.play());
 		this.#retry.addEventListener("click", () => void session.retry());
 		this.#dismiss.addEventListener("click", () => session.dismiss());
 		this.#interrupt.addEventListener("click", () => session.interrupt());
-		this.#hangup.addEventListener("click", () => {
-			this.#isOpen = false;
-			session.stop();
-		});
+		this.#hangup.addEventListener("click", () => this.#leave());
 		this.#talk.addEventListener("click", () => {
 			if (this.#state.talkMode === "hold") return;
 			if (this.#state.microphone === "on") session.mute();
@@ -439,30 +442,36 @@ var View = class {
 		this.#panel.addEventListener("keydown", (event) => {
 			if (event.key !== "Escape") return;
 			if (this.#state.canInterrupt) session.interrupt();
-			else if (this.#state.phase === "idle" && this.#look.isFloating) this.#collapse();
+			else if (this.#state.phase !== "live") this.#leave();
 		});
 	}
-	#collapse() {
+	#leave() {
+		this.#session.stop();
 		this.#isOpen = false;
-		this.#session.dismiss();
-		this.#launcher.focus();
+		this.render(this.#session.state, this.#look);
 	}
 	#renderFrame() {
 		const { phase, status, problem } = this.#state;
-		const { isFloating, name, translate } = this.#look;
+		const portraitUrl = this.#portraitUrl;
+		const { isFloating, name, language, translate } = this.#look;
 		if (phase !== "idle" || problem) this.#isOpen = true;
 		const isShown = !isFloating || this.#isOpen;
 		this.#panel.hidden = !isShown;
 		this.#launcher.hidden = isShown;
+		for (const element of [this.#launcher, this.#panel]) element.lang = language;
 		this.#panel.dataset["status"] = status;
+		this.#panel.dataset["face"] = String(portraitUrl !== "");
 		this.#panel.setAttribute("role", isFloating ? "dialog" : "region");
 		this.#panel.setAttribute("aria-label", this.#title(name, translate));
-		this.#close.hidden = !isFloating || phase !== "idle";
+		this.#close.hidden = phase === "live" || phase === "idle" && !isFloating;
 		this.#status.hidden = phase === "idle";
 		this.#lobby.hidden = phase === "live";
 		this.#controls.hidden = phase !== "live";
 		this.#call.disabled = phase === "connecting";
 		this.#interrupt.disabled = !this.#state.canInterrupt;
+	}
+	get #portraitUrl() {
+		return this.#look.portraitUrl || this.#state.portraitUrl;
 	}
 	#title(name, translate) {
 		return name ? translate("launch.name", { name }) : translate("launch");
@@ -630,12 +639,13 @@ var ParleyAvatar = class extends HTMLElement {
 		return this.getAttribute("talk-mode") === "hold" ? "hold" : "open";
 	}
 	get #look() {
-		const language = this.closest("[lang]")?.getAttribute("lang") || navigator.language;
+		const language = languageOf(this.closest("[lang]")?.getAttribute("lang") || navigator.language);
 		const { persona } = this.#session.state;
 		return {
 			isFloating: this.getAttribute("mode") === "floating",
 			name: this.getAttribute("name") ?? nameOf(persona, language),
 			portraitUrl: this.getAttribute("poster") ?? "",
+			language,
 			translate: textsIn(language)
 		};
 	}
@@ -655,8 +665,7 @@ function given(element, name) {
 	return Object.getOwnPropertyDescriptor(element, name)?.value;
 }
 function nameOf(persona, language) {
-	const base = (code) => code.split("-")[0] ?? "";
-	return Object.entries(persona?.displayNames ?? {}).find(([code]) => base(code) === base(language))?.[1] ?? persona?.displayName ?? "";
+	return Object.entries(persona?.displayNames ?? {}).find(([code]) => code.split("-")[0] === language)?.[1] ?? persona?.displayName ?? "";
 }
 function makeSheet() {
 	const made = new CSSStyleSheet();
