@@ -8,7 +8,7 @@ import { defineConfig, type Plugin, type UserConfig } from "vite";
 const SDK = "zego-express-engine-webrtc";
 const SERVED = "../../gateway/web/dist/clients/v1";
 const TARGET = ["chrome123", "edge123", "firefox121", "safari17.5"];
-const SOURCES = ["../js/package.json", "../js/src", "../package-lock.json", "package.json", "src", "tsconfig.json", "vite.config.ts"];
+const SOURCES = ["../js/package.json", "../js/src", "package.json", "src", "tsconfig.json", "vite.config.ts"];
 
 /** Records the digests of what the script is built from, so that a test notices when it is stale. */
 function manifest(): Plugin {

@@ -14,7 +14,7 @@ from tests.support.page import GREETING, REPLY_TIMEOUT_MS, created_by, until_ove
 from tests.support.site import PERMISSIONS
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 EXAMPLE = ROOT / "examples" / "react"
 REACT = {"react": "18.3.1", "react-dom": "18.3.1"}
 """The oldest that is supported; the package's own tests have the newest."""

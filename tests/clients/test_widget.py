@@ -14,7 +14,7 @@ from tests.support.page import GREETING, REPLY_TIMEOUT_MS, turns_of, until_over
 from tests.support.site import KEEP_EVENTS, PERMISSIONS, Site, told
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 PAGE = """<!doctype html><html lang="en"><title>Shop</title>
 <script type="module" src="/main.js"></script>
 <parley-avatar mode="inline" persona="pia" lang="en"></parley-avatar></html>"""
