@@ -25,7 +25,7 @@ async def test_its_components() -> None:
     npm("test", "--workspace", "react", folder=CLIENTS)
 
 
-async def test_the_example_holds_a_call(browser: Browser, stack: Stack, tmp_path: Path) -> None:
+async def test_the_example_holds_a_call(stack: Stack, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE / "src", tmp_path / "src")
     shutil.copy(EXAMPLE / "index.html", tmp_path)
     options = f'baseUrl: "{stack.gateway_url}", credential: () => "{stack.api_key}"'
@@ -33,7 +33,7 @@ async def test_the_example_holds_a_call(browser: Browser, stack: Stack, tmp_path
     called = f'useParley({{ {options}, personaId: "pia" }})'
     concierge.write_text(concierge.read_text().replace("useParley()", called))
     built = bundled(tmp_path, packages=["@parley/client", "@parley/react"], others=REACT)
-    async with browser.page(permissions=PERMISSIONS) as page:
+    async with Browser.launched() as browser, browser.page(permissions=PERMISSIONS) as page:
         await serve(page, built, origin=SITE, policy="script-src 'self'")
         await page.goto(SITE)
         task_id = await created_by(page, page.get_by_role("button", name="Call").click())

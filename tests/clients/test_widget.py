@@ -32,14 +32,14 @@ for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {
 """
 
 
-async def test_packed_installed_and_bundled(browser: Browser, stack: Stack, tmp_path: Path) -> None:
+async def test_packed_installed_and_bundled(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "main.js").write_text(MAIN)
     built = bundled(tmp_path, packages=["@parley/client", "@parley/widget"])
     site = Site(gateway_url=stack.gateway_url, attributes={}, hosts=[stack.engine_url])
     policy = site.policy.replace("script-src", "script-src 'self'").partition("; require")[0]
     ticket = (await ticket_of(stack))["ticket"]
-    async with browser.page(permissions=PERMISSIONS) as page:
+    async with Browser.launched() as browser, browser.page(permissions=PERMISSIONS) as page:
         await page.add_init_script(KEEP_EVENTS)
         await serve(page, built, origin=SITE, policy=policy)
         await page.goto(f"{SITE}/?gateway={stack.gateway_url}&ticket={ticket}")
@@ -55,14 +55,14 @@ async def test_packed_installed_and_bundled(browser: Browser, stack: Stack, tmp_
     assert await until_over(stack, connected["taskId"]) == "REQUESTED"
 
 
-async def test_in_a_frame_without_storage(browser: Browser, stack: Stack) -> None:
+async def test_in_a_frame_without_storage(stack: Stack) -> None:
     site = Site(
         gateway_url=stack.gateway_url,
         attributes={"persona": "pia", "lang": "en", "ticket-url": "/ticket"},
         hosts=[stack.engine_url],
     )
     frame = f'<iframe src="{FRAMED}" allow="{"; ".join((*PERMISSIONS, "autoplay"))}"></iframe>'
-    async with browser.page(permissions=PERMISSIONS) as page:
+    async with Browser.launched() as browser, browser.page(permissions=PERMISSIONS) as page:
         await page.add_init_script(NO_STORAGE)
         await site.serve(page, ticket=await ticket_of(stack), origin=FRAMED)
         await page.route(
