@@ -354,7 +354,6 @@ export class Session {
         this.#conversation.forgetVoice();
         if (link === "connected") this.#forget("unreachable");
         else if (link === "broken") this.#report(problemOf("unreachable"));
-        this.#greet();
       },
       onRefusal: (problem) => {
         this.#change({ links: { ...this.#state.links, line: "given-up" } });
@@ -365,7 +364,6 @@ export class Session {
         if (link === "connected") this.#forget("player");
         if (link === "broken") this.#report(problemOf("player"));
         if (link === "given-up") this.#report(problemOf("player-gone", true));
-        this.#greet();
       },
       onUnseen: () => {
         const call = this.#call;
@@ -402,12 +400,6 @@ export class Session {
       onTurnGone: ({ id }) => replace(this.#state.turns.filter((turn) => turn.id !== id)),
     };
     return new Conversation(listener);
-  }
-
-  /** Has the digital human say hello, once it can be seen and heard. */
-  #greet(): void {
-    const { line, picture } = this.#state.links;
-    if (line === "connected" && picture === "connected" && !this.#conversation.latest) this.#call?.line.greet();
   }
 
   #reopen(call: Call): void {
