@@ -79,7 +79,9 @@ async def test_in_a_frame_without_storage(stack: Stack) -> None:
                 timeout=REPLY_TIMEOUT_MS
             )
             await inside.get_by_role("button", name="End call").click()
-        task_id = (await stopped.value).request.post_data_json["taskId"]
+        asked = (await stopped.value).request.post_data_json
+    assert asked
+    task_id = asked["taskId"]
     assert await until_over(stack, task_id) == "REQUESTED"
     greeting, answer = await turns_of(stack, task_id)
     assert greeting["heard"] == GREETING

@@ -63,7 +63,7 @@ export class View {
     this.#panel = make(
       "section",
       { class: "panel", part: "panel", tabindex: "-1" },
-      this.stage.element,
+      make("div", { class: "frame" }, this.stage.element),
       make("div", { class: "veil", part: "veil" }),
       make("div", { class: "top" }, this.#status, this.#close),
       make("div", { class: "bottom" }, this.#captions.element, this.#soundOn, this.#notice, this.#lobby, this.#controls),

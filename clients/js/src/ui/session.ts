@@ -2,91 +2,15 @@
 // whenever something changes, and the user's actions. It knows no document.
 
 import { Call, type CallListener, type CallRequest } from "../call.js";
-import type { Config, ConversationEvent, Persona } from "../contract.js";
+import type { Config, ConversationEvent } from "../contract.js";
 import { Conversation, type ConversationListener, type Turn } from "../conversation.js";
 import type { Gateway } from "../gateway.js";
 import type { TurnDetection } from "../line.js";
-import type { Link } from "../link.js";
 import type { CreatePlayer } from "../player.js";
-import { Problem, Unreachable } from "../problem.js";
+import { Problem } from "../problem.js";
 import type { Tools } from "../tools.js";
-
-/** How the user talks: into an open microphone, or while holding a button. */
-export type TalkMode = "open" | "hold";
-
-/** `off` when there is none, or none is allowed. */
-export type MicrophoneState = "off" | "muted" | "on";
-
-/** What goes on, in one word. */
-export type Status =
-  | "idle"
-  | "connecting"
-  | "reconnecting"
-  /** The line was refused; `retry` opens it again. */
-  | "cut"
-  | "resting"
-  | "listening"
-  /** The user is speaking. */
-  | "hearing"
-  | "muted"
-  | "thinking"
-  | "speaking";
-
-/** What the user must be told, by what can be done about it. */
-export type ProblemCode =
-  | "microphone-missing"
-  | "microphone-denied"
-  | "microphone-insecure"
-  | "microphone-busy"
-  /** The gateway does not accept the credential. */
-  | "credentials"
-  | "busy"
-  | "unavailable"
-  /** The line is broken, and is tried again by itself. */
-  | "unreachable"
-  /** The call could not be started, because the gateway does not answer. */
-  | "not-reached"
-  | "no-speech"
-  | "audio"
-  /** Picture and sound do not come, and are tried again by themselves. */
-  | "player"
-  | "player-gone"
-  /** They never came, so the call was ended. */
-  | "unseen"
-  | "clock"
-  | "internal"
-  /** The call is over; `reason` says why. */
-  | "ended";
-
-export interface SessionProblem {
-  readonly code: ProblemCode;
-  /** The gateway's reason, as in docs/errors.md, a task's stop reason, or the empty string. */
-  readonly reason: string;
-  /** For developers, in English. */
-  readonly detail: string;
-  /** Whether `retry` may help. */
-  readonly canRetry: boolean;
-}
-
-export interface SessionState {
-  readonly phase: "idle" | "connecting" | "live";
-  readonly status: Status;
-  /** Of the line, and of picture and sound. */
-  readonly links: { readonly line: Link; readonly picture: Link };
-  /** In the order in which they began. */
-  readonly turns: readonly Turn[];
-  readonly canInterrupt: boolean;
-  readonly microphone: MicrophoneState;
-  readonly talkMode: TalkMode;
-  /** Whether the user talks while holding a button. */
-  readonly isHolding: boolean;
-  readonly problem: SessionProblem | null;
-  /** Of the call, or of the one that was last. */
-  readonly taskId: string | null;
-  readonly persona: Persona | null;
-  /** Of the digital human; the empty string until it is known. */
-  readonly portraitUrl: string;
-}
+import { demandOf, OVER, OVERTAKEN, PASSING, type ProblemCode, problemFrom, problemOf, type SessionProblem } from "./problems.js";
+import { type MicrophoneState, type SessionState, statusOf, type TalkMode } from "./state.js";
 
 /** What happened, for those who do not follow the state. */
 export interface SessionListener {
@@ -130,24 +54,6 @@ export interface SessionOptions {
   readonly listener?: SessionListener;
 }
 
-const BUSY = new Set([
-  "QUOTA_EXCEEDED",
-  "CAPACITY_EXCEEDED",
-  "AVATAR_CAPACITY_EXCEEDED",
-  "CLOUD_BUSY",
-  "CLOUD_NO_CAPACITY",
-  "CLOUD_RATE_LIMITED",
-  "RATE_LIMITED",
-  "TALK_RATE_EXCEEDED",
-]);
-/** A reply that a newer question cut off is no failure. */
-const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
-/** The task's own events report these, with the reason. */
-const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
-/** Problems that no longer apply when the next turn begins. */
-const PASSING = new Set<ProblemCode>(["busy", "unavailable", "no-speech", "audio", "internal"]);
-/** They pass by themselves, and the status shows them too. */
-const HEALING = new Set<ProblemCode>(["unreachable", "player"]);
 const DEFAULT_MAX_AUDIO_S = 60;
 const CONNECTING = { line: "connecting", picture: "connecting" } as const;
 
@@ -222,9 +128,10 @@ export class Session {
     }
   }
 
-  /** The page goes away, perhaps for a moment: the task ends unless somebody returns to it. */
+  /** The page goes away, when requests may be dropped, and nobody comes back to the call. */
   goAway(): void {
-    this.#leave()?.goAway();
+    this.#call?.goAway(0);
+    this.#leave();
   }
 
   /** Asks in writing; of no effect without a call. */
@@ -447,9 +354,7 @@ export class Session {
   }
 
   #fail(error: unknown, canRetry = false): void {
-    const reason = error instanceof Problem ? error.reason : "";
-    const detail = error instanceof Error ? error.message : String(error);
-    this.#report({ code: codeOf(error), reason, detail, canRetry });
+    this.#report(problemFrom(error, canRetry));
   }
 
   /** A problem does not replace one that asks more of the user. */
@@ -468,64 +373,15 @@ export class Session {
 
   #change(change: Partial<SessionState>): void {
     const changed = { ...this.#state, ...change, phase: this.#phase };
-    const canInterrupt = changed.phase === "live" && this.#conversation.activity !== "resting";
-    this.#state = { ...changed, canInterrupt, status: this.#statusOf(changed) };
+    const { isUserSpeaking, activity } = this.#conversation;
+    const isAsking = this.#call?.line.isAsking ?? false;
+    const canInterrupt = changed.phase === "live" && activity !== "resting";
+    this.#state = { ...changed, canInterrupt, status: statusOf(changed, { isUserSpeaking, activity, isAsking }) };
     for (const callback of this.#subscribers) callback();
   }
 
   get #phase(): SessionState["phase"] {
     if (this.#call) return "live";
     return this.#attempt ? "connecting" : "idle";
-  }
-
-  #statusOf({ phase, links: { line, picture }, isHolding, talkMode, microphone }: SessionState): Status {
-    if (phase !== "live") return phase;
-    if (line === "given-up") return "cut";
-    if (line === "broken" || line === "suspended" || picture === "broken") return "reconnecting";
-    if (picture === "connecting") return "connecting";
-    if (this.#conversation.isUserSpeaking) return "hearing";
-    if (isHolding) return "listening";
-    const { activity } = this.#conversation;
-    if (activity !== "resting") return activity;
-    if (this.#call?.line.isAsking) return "thinking";
-    const open = { off: "resting", muted: "muted", on: "listening" } as const;
-    return talkMode === "open" ? open[microphone] : "resting";
-  }
-}
-
-function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
-  return { code, reason: "", detail: "", canRetry };
-}
-
-/** What a problem asks of the user: to wait, to read, or to decide. */
-function demandOf({ code, canRetry }: SessionProblem): number {
-  if (canRetry) return 2;
-  return HEALING.has(code) ? 0 : 1;
-}
-
-function codeOf(error: unknown): ProblemCode {
-  if (error instanceof Unreachable) return "not-reached";
-  if (error instanceof DOMException) return codeOfMicrophone(error);
-  if (!(error instanceof Problem)) return "internal";
-  if (error.status === 401 || error.status === 403) return "credentials";
-  if (error.reason === "NO_SPEECH") return "no-speech";
-  if (error.reason.startsWith("AUDIO_")) return "audio";
-  if (BUSY.has(error.reason)) return "busy";
-  return error.status === 503 || error.status === 504 ? "unavailable" : "internal";
-}
-
-function codeOfMicrophone({ name }: DOMException): ProblemCode {
-  switch (name) {
-    case "NotFoundError":
-    case "OverconstrainedError":
-      return "microphone-missing";
-    case "NotAllowedError":
-      return "microphone-denied";
-    case "SecurityError":
-      return "microphone-insecure";
-    case "NotReadableError":
-      return "microphone-busy";
-    default:
-      return "internal";
   }
 }

@@ -1,1 +1,0 @@
-export { ZegoExpressEngine } from "zego-express-engine-webrtc";
