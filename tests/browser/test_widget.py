@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 from gateway.routes.pages import BUILT
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.accessibility import check_names
+from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 from tests.support.origins import SITE
@@ -223,6 +223,20 @@ async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway, 
         await call(page)
         frame = {"floating": "dialog", "inline": "region"}[mode]
         await check_names(page, {"button", "textbox", "log", "status", frame})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_texts_stand_out(browser: Browser, gateway: RunningGateway, theme: str) -> None:
+    async with browser.page(permissions=PERMISSIONS) as page:
+        await site(gateway, theme=theme).open(page, ticket=await ticket_of(gateway))
+        for text in (".call span", ".hint"):
+            assert await contrast_of(page, text) >= LEAST_CONTRAST
+        await call(page)
+        await page.get_by_role("textbox").fill("Hello?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".reply")).to_have_text(REPLY)
+        for text in (".reply", ".question", ".talk span", ".status"):
+            assert await contrast_of(page, text) >= LEAST_CONTRAST
 
 
 async def test_the_files_are_small_and_open_to_other_origins(gateway: RunningGateway) -> None:
