@@ -15,6 +15,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
+from tests.support.compose import ROOT
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 from tests.support.origins import SITE
 from tests.support.site import NO_MICROPHONE, PERMISSIONS, Site, told, violations
@@ -237,6 +238,21 @@ async def test_texts_stand_out(browser: Browser, gateway: RunningGateway, theme:
         await expect(page.locator(".reply")).to_have_text(REPLY)
         for text in (".reply", ".question", ".talk span", ".status"):
             assert await contrast_of(page, text) >= LEAST_CONTRAST
+
+
+async def test_the_example_works_with_an_open_gateway(browser: Browser) -> None:
+    example = (ROOT / "examples" / "widget.html").read_text()
+    async with running_gateway() as gateway, browser.page(permissions=PERMISSIONS) as page:
+        served = example.replace("http://127.0.0.1:8080", gateway.url)
+        await page.route(
+            "http://localhost:8000/**",
+            lambda route: route.fulfill(body=served, content_type="text/html"),
+        )
+        await page.goto("http://localhost:8000/widget.html")
+        await call(page)
+        await page.get_by_role("textbox").fill("Hello?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#log")).to_have_text(f"Hello? {REPLY}")
 
 
 async def test_the_files_are_small_and_open_to_other_origins(gateway: RunningGateway) -> None:

@@ -13,7 +13,7 @@ export interface TalkButtonProps extends Omit<ComponentPropsWithRef<"button">, "
 const LABELS = { on: "Mute", muted: "Unmute", off: "Use microphone" } as const;
 
 /** Disabled without a call. With talk mode `hold`, a tap begins and another one sends, too. */
-export function TalkButton({ parley, children, ...rest }: TalkButtonProps): ReactElement {
+export function TalkButton({ parley, children, style, ...rest }: TalkButtonProps): ReactElement {
   const button = useRef<HTMLButtonElement>(null);
   const latest = useRef(parley);
   useEffect(() => {
@@ -43,6 +43,8 @@ export function TalkButton({ parley, children, ...rest }: TalkButtonProps): Reac
       {...(isHold && { "aria-pressed": isHolding })}
       {...rest}
       ref={button}
+      // On a touch screen, holding must not scroll.
+      style={isHold ? { touchAction: "none", ...style } : style}
       onClick={toggle}
       data-microphone={microphone}
     >
