@@ -30,8 +30,9 @@ const ICONS = {
 const SVG = "http://www.w3.org/2000/svg";
 
 /** A picture beside a text, or within a button that has a name; screen readers skip it. */
-export function icon(name: keyof typeof ICONS): SVGSVGElement {
+export function icon(name: keyof typeof ICONS, className = ""): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
+  if (className) svg.setAttribute("class", className);
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS(SVG, "path");

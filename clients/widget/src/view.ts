@@ -42,7 +42,7 @@ export class View {
   readonly #write = make("form", { class: "write" }, this.#text, this.#send);
   readonly #interrupt = make("button", { class: "interrupt", part: "interrupt", type: "button" }, icon("interrupt"));
   readonly #talkText = make("span");
-  readonly #talk = make("button", { class: "talk", part: "talk", type: "button" }, icon("microphone"), icon("muted"), this.#talkText);
+  readonly #talk = make("button", { class: "talk", part: "talk", type: "button" }, icon("microphone", "hears"), icon("muted", "deaf"), this.#talkText);
   readonly #hangup = make("button", { class: "hangup", part: "hangup", type: "button" }, icon("hangup"));
   readonly #controls = make("div", { class: "controls", part: "controls" }, this.#write, this.#interrupt, this.#talk, this.#hangup);
   readonly #panel: HTMLElement;
@@ -58,8 +58,6 @@ export class View {
     this.#state = session.state;
     this.stage.element.className = "stage";
     this.stage.element.part.add("stage");
-    this.#talk.children[0]?.setAttribute("class", "hears");
-    this.#talk.children[1]?.setAttribute("class", "deaf");
     this.#panel = make(
       "section",
       { class: "panel", part: "panel", tabindex: "-1" },
