@@ -2,10 +2,11 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { defineConfig, type Plugin, type UserConfig } from "vite";
 
 const SDK = "zego-express-engine-webrtc";
+const SERVED_SDK = "zego-express-engine.js";
 const SERVED = "../../gateway/web/dist/clients/v1";
 const TARGET = ["chrome123", "edge123", "firefox121", "safari17.5"];
 const SOURCES = ["../js/package.json", "../js/src", "package.json", "src", "tsconfig.json", "vite.config.ts"];
@@ -31,6 +32,21 @@ function filesOf(path: string): string[] {
     .flatMap((name) => filesOf(join(path, name)));
 }
 
+/** An import() in a script of another origin has nothing to be relative to. */
+function absoluteSdk(): Plugin {
+  const address = JSON.stringify(resolve("src/script_address.ts"));
+  const imported = `import("${SDK}")`;
+  return {
+    name: "absolute-sdk",
+    transform(code, id) {
+      if (!id.endsWith("/players/zego.js")) return undefined;
+      if (!code.includes(imported)) this.error(`there is no ${imported}`);
+      const url = `new URL(${JSON.stringify(SERVED_SDK)}, address).href`;
+      return `import { address } from ${address};\n${code.replace(imported, `import(/* @vite-ignore */ ${url})`)}`;
+    },
+  };
+}
+
 const PACKAGE: UserConfig = {
   build: {
     target: TARGET,
@@ -53,19 +69,16 @@ const SCRIPT: UserConfig = {
     modulePreload: false,
     rollupOptions: {
       input: "src/script.ts",
-      external: [SDK],
       // A script has none; Vite would pass it to a helper that does not need it.
       transform: { define: { "import.meta": "{}" } },
       output: {
         format: "iife",
         entryFileNames: "parley.js",
         assetFileNames: "[name][extname]",
-        // An import() in a script is relative to that script.
-        paths: { [SDK]: "./zego-express-engine.js" },
       },
     },
   },
-  plugins: [manifest()],
+  plugins: [absoluteSdk(), manifest()],
 };
 
 const VENDOR: UserConfig = {
@@ -77,7 +90,7 @@ const VENDOR: UserConfig = {
     rollupOptions: {
       input: "src/vendor.ts",
       preserveEntrySignatures: "strict",
-      output: { format: "es", entryFileNames: "zego-express-engine.js" },
+      output: { format: "es", entryFileNames: SERVED_SDK },
     },
   },
 };

@@ -19,6 +19,7 @@ from tests.support.compose import ROOT
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 from tests.support.origins import SITE
 from tests.support.site import NO_MICROPHONE, PERMISSIONS, Site, told, violations
+from tests.support.vendor_sdk import watch_by_sdk
 
 QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael_10.wav"
 KEY = "a-key-of-the-shop"
@@ -216,6 +217,24 @@ async def test_pages_control_the_element(browser: Browser, gateway: RunningGatew
         assert len(gateway.tasks.creates) == 1
 
 
+@pytest.mark.parametrize("is_vendors", [True, False])
+async def test_the_vendors_sdk_is_loaded_for_the_vendors_cloud_alone(
+    browser: Browser, gateway: RunningGateway, is_vendors: bool
+) -> None:
+    loaded: list[str] = []
+    async with browser.page(permissions=PERMISSIONS) as page:
+        page.on("request", lambda request: loaded.append(request.url))
+        if is_vendors:
+            await watch_by_sdk(page, gateway)
+        await site(gateway).open(page, ticket=await ticket_of(gateway))
+        await call(page)
+        if is_vendors:
+            await expect(page.get_by_role("status")).to_have_text("Listening")
+        else:
+            await expect(page.get_by_role("alert")).to_contain_text("Picture and sound")
+    assert (f"{gateway.url}/clients/v1/zego-express-engine.js" in loaded) == is_vendors
+
+
 @pytest.mark.parametrize("mode", ["floating", "inline"])
 async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway, mode: str) -> None:
     async with browser.page(permissions=PERMISSIONS) as page:
@@ -267,5 +286,7 @@ async def test_the_files_are_small_and_open_to_other_origins(gateway: RunningGat
         again = await gateway.client.get(f"/clients/v1/{name}", headers=etag)
         assert again.status_code == 304
         assert again.headers["Access-Control-Allow-Origin"] == "*"
+    # The script imports it by this name.
+    assert b"as ZegoExpressEngine" in answer.content
     script = (BUILT / "clients" / "v1" / "parley.js").read_bytes()
     assert len(gzip.compress(script)) <= MOST_BYTES
