@@ -97,7 +97,7 @@ export class Gateway {
     return this.#connection.send(`${API}/talk-to-ai`, { ...questionOf(question), deadlineMs: SPEAKING_MS, signal }, json<TurnResult>);
   }
 
-  /** Asks, and yields what happens as it does, to the turn's end. */
+  /** Asks, and yields what happens as it does, to the turn's end; `problem` comes last where the stream itself fails. */
   talk(question: Question, { signal }: Abortable = {}): AsyncGenerator<TurnEvent> {
     return this.#stream(`${API}/talk-to-ai`, { ...questionOf(question), signal }) as AsyncGenerator<TurnEvent>;
   }

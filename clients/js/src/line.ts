@@ -50,6 +50,8 @@ const MOST_UNSENT_BYTES = 160_000;
 /** Of 20 ms each: what the user says in the last five seconds of an outage is sent afterwards. */
 const MOST_WAITING_FRAMES = 250;
 
+/** Takes the place of the newest try: no other follows. */
+const CLOSED = Symbol("closed");
 /** What tells that the network is back; browsers have it. */
 const network = globalThis as Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
 
@@ -210,6 +212,7 @@ export class Line {
   close(): void {
     network.removeEventListener?.("online", this.#hurry);
     this.#drop();
+    this.#attempt = CLOSED;
   }
 
   async #connect(): Promise<void> {
