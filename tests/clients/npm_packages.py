@@ -1,17 +1,20 @@
 """The npm packages as their users get them: packed, installed into an empty project, bundled."""
 
+import asyncio
 import functools
 import json
-import mimetypes
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
-
-from playwright.async_api import Page, Route
+from urllib.parse import urlsplit
 
 from tests.clients.toolchains import NODE, require
 from tests.support.compose import ROOT
+from tests.support.origins import SITE
 
 CLIENTS = ROOT / "clients"
 SCOPE = "@parley/"
@@ -66,20 +69,26 @@ def bundled(
     return project / "dist"
 
 
-async def serve(page: Page, folder: Path, *, origin: str, policy: str) -> None:
-    """Answer requests to a site with the files of a folder, under a security policy."""
+@asynccontextmanager
+async def serving(folder: Path, *, policy: str) -> AsyncIterator[None]:
+    """Serve the files of a folder as the site, under a security policy.
 
-    async def answer(route: Route) -> None:
-        path = route.request.url.removeprefix(origin).partition("?")[0].strip("/") or "index.html"
-        file = folder / path
-        if not file.is_file():
-            await route.fulfill(status=404)
-            return
-        kind, _ = mimetypes.guess_type(file.name)
-        await route.fulfill(
-            body=file.read_bytes(),
-            content_type=kind or "application/octet-stream",
-            headers={"Content-Security-Policy": policy},
-        )
+    By a real server: Chromium asks for a worklet behind the back of those who answer in its place.
+    """
 
-    await page.route(f"{origin}/**", answer)
+    class Handler(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", policy)
+            super().end_headers()
+
+    port = urlsplit(SITE).port
+    assert port is not None
+    handler = functools.partial(Handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            thread.join()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.clients.npm_packages import CLIENTS, bundled, npm, packed, serve
+from tests.clients.npm_packages import CLIENTS, bundled, npm, packed, serving
 from tests.support.browser import Browser
 from tests.support.compose import ROOT
 from tests.support.origins import SITE
@@ -33,8 +33,11 @@ async def test_the_example_holds_a_call(stack: Stack, tmp_path: Path) -> None:
     called = f'useParley({{ {options}, personaId: "pia" }})'
     concierge.write_text(concierge.read_text().replace("useParley()", called))
     built = bundled(tmp_path, packages=["@parley/client", "@parley/react"], others=REACT)
-    async with Browser.launched() as browser, browser.page(permissions=PERMISSIONS) as page:
-        await serve(page, built, origin=SITE, policy="script-src 'self'")
+    async with (
+        serving(built, policy="script-src 'self'"),
+        Browser.launched() as browser,
+        browser.page(permissions=PERMISSIONS) as page,
+    ):
         await page.goto(SITE)
         task_id = await created_by(page, page.get_by_role("button", name="Call").click())
         await expect(page.locator(".captions")).to_have_text(GREETING, timeout=REPLY_TIMEOUT_MS)

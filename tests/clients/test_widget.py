@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.clients.npm_packages import bundled, serve
+from tests.clients.npm_packages import bundled, serving
 from tests.support.browser import Browser
 from tests.support.origins import FRAMED, SITE
 from tests.support.page import GREETING, REPLY_TIMEOUT_MS, turns_of, until_over
@@ -39,9 +39,12 @@ async def test_packed_installed_and_bundled(stack: Stack, tmp_path: Path) -> Non
     site = Site(gateway_url=stack.gateway_url, attributes={}, hosts=[stack.engine_url])
     policy = site.policy.replace("script-src", "script-src 'self'").partition("; require")[0]
     ticket = (await ticket_of(stack))["ticket"]
-    async with Browser.launched() as browser, browser.page(permissions=PERMISSIONS) as page:
+    async with (
+        serving(built, policy=policy),
+        Browser.launched() as browser,
+        browser.page(permissions=PERMISSIONS) as page,
+    ):
         await page.add_init_script(KEEP_EVENTS)
-        await serve(page, built, origin=SITE, policy=policy)
         await page.goto(f"{SITE}/?gateway={stack.gateway_url}&ticket={ticket}")
         await page.get_by_role("button", name="Talk to us").click()
         await expect(page.locator(".stage[data-picture='video']")).to_be_visible(
@@ -72,6 +75,8 @@ async def test_in_a_frame_without_storage(stack: Stack) -> None:
         inside = page.frame_locator("iframe")
         await inside.get_by_role("button", name="Talk to us").click()
         await expect(inside.locator(".reply")).to_have_text(GREETING, timeout=REPLY_TIMEOUT_MS)
+        # Until the greeting has ended, words are elements.
+        await expect(inside.locator(".reply .word")).to_have_count(0, timeout=REPLY_TIMEOUT_MS)
         await inside.get_by_role("textbox").fill("When do you open?")
         await inside.get_by_role("textbox").press("Enter")
         async with page.expect_response("**/stop-task") as stopped:
