@@ -148,6 +148,24 @@ async def test_a_refused_ticket_is_told_and_another_try_helps(
         await expect(page.get_by_role("alert")).to_be_hidden()
 
 
+async def test_a_ticket_that_is_needed_during_a_call_is_for_its_task(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    over = {"expiresAt": "2026-01-01T00:00:00Z"}
+    asked: list[str] = []
+    async with browser.page(permissions=PERMISSIONS) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        await site(gateway).open(page, ticket=await ticket_of(gateway) | over)
+        await call(page)
+        await page.get_by_role("textbox").fill("Hello?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".reply")).to_have_text(REPLY)
+    [task_id] = gateway.tasks.tasks
+    tickets = [url.removeprefix(SITE) for url in asked if url.startswith(f"{SITE}/ticket")]
+    assert set(tickets) == {"/ticket", f"/ticket?taskId={task_id}"}
+    assert tickets == sorted(tickets)
+
+
 async def test_who_is_busy_or_gone_is_told(browser: Browser, gateway: RunningGateway) -> None:
     gateway.script.errors["CreateTask"] = ServiceError(Reason.QUOTA_EXCEEDED, "Full.")
     async with browser.page(permissions=PERMISSIONS) as page:
