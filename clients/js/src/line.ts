@@ -148,17 +148,16 @@ export class Line {
     this.#post({ kind: "spoken", frames, message: { type: "commit" }, isTakenBy });
   }
 
-  /** Asks in writing; returns the `requestId` that the question's `turn_started` will have. */
-  ask(text: string): string {
-    const requestId = newId();
+  /** Asks in writing; returns the `requestId`, a UUID, that the question's `turn_started` will have. */
+  ask(text: string, requestId = newId()): string {
     this.#post({ kind: "written", frames: [], message: { type: "text", text, requestId }, isTakenBy: startOf(requestId) });
     this.#hurry();
     return requestId;
   }
 
   /** Has a text said; returns its `requestId`. One of priority LOW is not repeated after a break. */
-  say(text: string, options: Pick<Say, "priority" | "interruptible"> = {}): string {
-    const requestId = newId();
+  say(text: string, options: Pick<Say, "priority" | "interruptible" | "requestId"> = {}): string {
+    const requestId = options.requestId ?? newId();
     const message = { type: "say", text, ...options, requestId };
     if (options.priority === "LOW") this.#sendControl(message);
     else this.#post({ kind: "said", frames: [], message, isTakenBy: startOf(requestId) });
