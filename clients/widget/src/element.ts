@@ -73,8 +73,10 @@ export class ParleyAvatar extends HTMLElement {
   }
 
   connectedCallback(): void {
-    this.#leaving ??= new AbortController();
-    addEventListener("pagehide", () => this.#session.goAway(), { signal: this.#leaving.signal });
+    if (!this.#leaving) {
+      this.#leaving = new AbortController();
+      addEventListener("pagehide", () => this.#session.goAway(), { signal: this.#leaving.signal });
+    }
     this.#render();
   }
 
