@@ -51,6 +51,7 @@ async def test_packed_installed_and_bundled(stack: Stack, tmp_path: Path) -> Non
             timeout=REPLY_TIMEOUT_MS
         )
         await expect(page.locator(".reply")).to_have_text(GREETING, timeout=REPLY_TIMEOUT_MS)
+        assert await page.locator("audio").evaluate("(it) => !it.paused && it.currentTime > 0")
         # The worklet is loaded from the bundle.
         await expect(page.get_by_role("button", name="Mute")).to_be_visible()
         await page.get_by_role("button", name="End call").click()
