@@ -107,13 +107,14 @@ protos-bundle: $(DEPENDENCIES) ## Pack the protos for other languages: dist/parl
 	@$(BIN)/python -m tools.protos_bundle
 
 .PHONY: web
-web: $(INSTALLED) ## Rebuild what browsers load: clients/js from OpenAPI, then gateway/web/dist
+web: $(INSTALLED) ## Rebuild what browsers load: clients/js from OpenAPI, gateway/web/dist, the widget in it
 	$(BIN)/python -m tools.openapi
 	npm --prefix clients ci
 	npm --prefix clients run --workspace js contract
 	npm --prefix clients run --workspace js build
 	npm --prefix gateway/web ci
 	npm --prefix gateway/web run build
+	npm --prefix clients run --workspace widget script
 
 .PHONY: docs
 docs: $(INSTALLED) ## Regenerate docs/errors.md, docs/vendors.md, the kinds in docs/providers.md, .env.example

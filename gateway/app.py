@@ -52,7 +52,7 @@ QUESTION_BYTES = 512 * 1024
 """A question in writing that is too long is told its limit in characters up to here."""
 
 LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-READABLE_HEADERS = ("Location", "Preference-Applied", "Retry-After", "X-Request-Id")
+READABLE_HEADERS = ("Date", "Location", "Preference-Applied", "Retry-After", "X-Request-Id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.speech.settings import PERSONAS
 from tests.support.collector import Collector, collecting
+from tests.support.origins import FRAMED, SITE
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
@@ -21,7 +22,10 @@ SHARING_FOLDERS = ("browser", "e2e", "models")
 """Their tests share a stack, or loaded models."""
 SHARING_NOTHING = {
     f"tests/browser/{name}.py"
-    for name in ("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player")
+    for name in (
+        *("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player"),
+        "test_widget",
+    )
 }
 """Of those folders, the files whose tests need neither: any worker may run them."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
@@ -121,6 +125,7 @@ def stack(
     env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
     env["speech"] = traced | {"SPEECH_PERSONAS": str(personas)}
     env["task"] = traced | journal
+    env["gateway"] = traced | {"GATEWAY_ALLOWED_ORIGINS": f"{SITE},{FRAMED}"}
     running = running_stack(env=env, is_unfaithful=pytestconfig.getoption("unfaithful"))
     with portal.wrap_async_context_manager(running) as started:
         yield started

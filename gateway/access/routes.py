@@ -36,13 +36,14 @@ def _route(method: str, path: str, needed: Clearance) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    # The page and the docs, which hold no data, probes, and callbacks, which are signed.
+    # The page, the widget and the docs, which hold no data; probes; callbacks, which are signed.
     _route(ANY, "/", Clearance.NONE),
     _route(ANY, "/livez", Clearance.NONE),
     _route(ANY, "/readyz", Clearance.NONE),
     _route(ANY, "/docs", Clearance.NONE),
     _route(ANY, "/docs/{path:path}", Clearance.NONE),
     _route(ANY, "/web/{path:path}", Clearance.NONE),
+    _route(ANY, "/clients/v1/{path:path}", Clearance.NONE),
     _route(ANY, "/openapi.json", Clearance.NONE),
     _route(ANY, "/favicon.ico", Clearance.NONE),
     _route(ANY, CALLBACK_PATH, Clearance.NONE),

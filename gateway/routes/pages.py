@@ -1,4 +1,6 @@
-"""The pages that the gateway serves: the client at `/`, the API's description at `/docs`."""
+"""What browsers load from the gateway: the client at `/`, the API's description at `/docs`, and the
+widget for pages of other sites at `/clients/v1/`.
+"""
 
 import os
 from pathlib import Path
@@ -37,6 +39,15 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 IMMUTABLE = "public, max-age=31536000, immutable"
+WIDGET_PATH = "/clients/v1"
+# Pages of any site load it, also those that isolate themselves from other origins. Its files keep
+# their names for as long as the path keeps its version, so those of two releases fit together.
+WIDGET_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cache-Control": "public, max-age=600, stale-while-revalidate=86400",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class _Assets(StaticFiles):
@@ -56,6 +67,21 @@ class _Assets(StaticFiles):
         return response
 
 
+class _Widget(StaticFiles):
+    """Files of the built widget."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(WIDGET_HEADERS)
+        return response
+
+
 class Pages:
     """Serves the pages; all that they load comes from here."""
 
@@ -68,6 +94,7 @@ class Pages:
         app.add_route("/docs", self.docs, methods=["GET"], include_in_schema=False)
         app.mount("/docs", StaticFiles(directory=swagger_ui_path), name="docs")
         app.mount("/web", _Assets(directory=BUILT), name="web")
+        app.mount(WIDGET_PATH, _Widget(directory=BUILT / "clients" / "v1"), name="widget")
 
     async def home(self, request: Request) -> Response:
         """Return the client."""

@@ -11,6 +11,7 @@ from engine.routes.face_files import MODULE
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "gateway" / "web"
 CLIENT = ROOT / "clients" / "js"
+WIDGET = ROOT / "clients" / "widget"
 FOLDERS = (CLIENT / "src", WEB / "public", WEB / "src")
 BLENDSHAPE = CLIENT / "src" / "blendshape"
 
@@ -38,3 +39,18 @@ def test_the_module_that_engines_serve() -> None:
     found = re.search("sha256 ([0-9a-f]{64})", first_line)
     assert found, "run `make web`"
     assert found[1] == digest.hexdigest(), "run `make web`"
+
+
+def test_the_widget() -> None:
+    built_from = json.loads((WEB / "dist" / "clients" / "v1" / "sources.json").read_text())
+    sources = [
+        CLIENT / "package.json",
+        *(WIDGET / name for name in ("package.json", "tsconfig.json", "vite.config.ts")),
+        *(path for folder in (CLIENT, WIDGET) for path in (folder / "src").rglob("*")),
+    ]
+    digests = {
+        os.path.relpath(path, WIDGET): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sources
+        if path.is_file()
+    }
+    assert built_from == digests, "run `make web` and commit gateway/web/dist"

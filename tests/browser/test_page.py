@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
-import numpy as np
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
+from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
 from tests.support.gateway import REPLY, RunningGateway, running_gateway
 
@@ -21,19 +20,6 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-NAMED_ROLES = {
-    "button",
-    "switch",
-    "textbox",
-    "radio",
-    "link",
-    "dialog",
-    "complementary",
-    "group",
-    "region",
-}
-# Level AA, for text of normal size.
-LEAST_CONTRAST = 4.5
 QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael_10.wav"
 SECOND = 32_000
 LOBBY_TEXTS = ("#lobby-title", "#lobby-description", "#personas legend", "#call-text", ".hint")
@@ -56,48 +42,6 @@ async def call(page: Page, gateway: RunningGateway) -> None:
     await page.goto(gateway.url)
     await call_button(page).click()
     await expect(page.get_by_label("Write to")).to_be_visible()
-
-
-async def names_by_role(page: Page) -> list[tuple[str, str]]:
-    """The role and name of everything on the page, as a screen reader gets them."""
-    session = await page.context.new_cdp_session(page)
-    tree = await session.send("Accessibility.getFullAXTree")
-    return [
-        (node["role"]["value"], node.get("name", {}).get("value", ""))
-        for node in tree["nodes"]
-        if not node["ignored"]
-    ]
-
-
-async def contrast_of(page: Page, selector: str) -> float:
-    """The text's colour against what is behind it, where that is most like it."""
-    text = page.locator(selector).first
-    await expect(text).to_be_visible()
-    colour = await text.evaluate(
-        """(element) => {
-          const colour = getComputedStyle(element).color;
-          element.style.color = "transparent";
-          element.style.transition = "none";
-          return colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
-        }"""
-    )
-    box = await text.bounding_box()
-    assert box is not None
-    png = await page.screenshot(clip=box, animations="disabled")
-    await text.evaluate("(element) => { element.style.color = ''; }")
-    behind = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert behind is not None
-    other = luminance(behind.reshape(-1, 3).astype(np.float64))
-    own = luminance(np.array([colour], np.float64))
-    ratios = (np.maximum(other, own) + 0.05) / (np.minimum(other, own) + 0.05)
-    return float(np.percentile(ratios, 2))
-
-
-def luminance(rgb: np.ndarray) -> np.ndarray:
-    """Relative luminance as the accessibility guidelines define it."""
-    share = rgb / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    return linear @ np.array([0.2126, 0.7152, 0.0722])
 
 
 async def test_a_call_works_by_keyboard_alone(browser: Browser, gateway: RunningGateway) -> None:
@@ -183,12 +127,6 @@ async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway) 
         await expect(page.get_by_label("Write to")).to_be_visible()
         await page.get_by_role("button", name="Transcript", exact=True).click()
         await check_names(page, {"button", "switch", "textbox", "complementary", "log", "status"})
-
-
-async def check_names(page: Page, expected: set[str]) -> None:
-    found = await names_by_role(page)
-    assert expected <= {role for role, _ in found}
-    assert [role for role, name in found if role in NAMED_ROLES and not name.strip()] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -53,6 +53,7 @@ class ZegoExpressEngine {
   #warn() { setTimeout(() => this.emit("tokenWillExpire", this.room), 1); }
 }
 export default { ZegoExpressEngine };
+export { ZegoExpressEngine };
 """
 
 
@@ -64,9 +65,12 @@ async def watch_by_sdk(page: Page, gateway: RunningGateway, **script: str) -> No
     module = _MODULE.replace("__SCRIPT__", json.dumps(script))
 
     async def answer(route: Route) -> None:
-        await route.fulfill(body=module, content_type="text/javascript")
+        open_to_all = {"Access-Control-Allow-Origin": "*"}
+        await route.fulfill(body=module, content_type="text/javascript", headers=open_to_all)
 
+    # For the page, and for the widget.
     await page.route("**/ZegoExpressWebRTC-*.js", answer)
+    await page.route("**/zego-express-engine.js", answer)
 
 
 async def sdk_calls(page: Page) -> list[str]:

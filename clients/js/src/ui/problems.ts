@@ -1,0 +1,97 @@
+// What can go wrong in a session, by what can be done about it.
+
+import { Problem, Unreachable } from "../problem.js";
+
+/** What the user must be told, by what can be done about it. */
+export type ProblemCode =
+  | "microphone-missing"
+  | "microphone-denied"
+  | "microphone-insecure"
+  | "microphone-busy"
+  /** The gateway does not accept the credential. */
+  | "credentials"
+  | "busy"
+  | "unavailable"
+  /** The line is broken, and is tried again by itself. */
+  | "unreachable"
+  /** The call could not be started, because the gateway does not answer. */
+  | "not-reached"
+  | "no-speech"
+  | "audio"
+  /** Picture and sound do not come, and are tried again by themselves. */
+  | "player"
+  | "player-gone"
+  /** They never came, so the call was ended. */
+  | "unseen"
+  | "clock"
+  | "internal"
+  /** The call is over; `reason` says why. */
+  | "ended";
+
+export interface SessionProblem {
+  readonly code: ProblemCode;
+  /** The gateway's reason, as in docs/errors.md, a task's stop reason, or the empty string. */
+  readonly reason: string;
+  /** For developers, in English. */
+  readonly detail: string;
+  /** Whether `retry` may help. */
+  readonly canRetry: boolean;
+}
+
+const BUSY = new Set([
+  "QUOTA_EXCEEDED",
+  "CAPACITY_EXCEEDED",
+  "AVATAR_CAPACITY_EXCEEDED",
+  "CLOUD_BUSY",
+  "CLOUD_NO_CAPACITY",
+  "CLOUD_RATE_LIMITED",
+  "RATE_LIMITED",
+  "TALK_RATE_EXCEEDED",
+]);
+/** A reply that a newer question cut off is no failure. */
+export const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
+/** The task's own events report these, with the reason. */
+export const OVER = new Set(["TASK_ENDED", "TASK_NOT_FOUND"]);
+/** Problems that no longer apply when the next turn begins. */
+export const PASSING = new Set<ProblemCode>(["busy", "unavailable", "no-speech", "audio", "internal"]);
+/** By the names of the errors with which browsers refuse a microphone. */
+const MICROPHONE: Readonly<Record<string, ProblemCode>> = {
+  NotFoundError: "microphone-missing",
+  OverconstrainedError: "microphone-missing",
+  NotAllowedError: "microphone-denied",
+  SecurityError: "microphone-insecure",
+  NotReadableError: "microphone-busy",
+};
+/** They pass by themselves, and the status shows them too. */
+const HEALING = new Set<ProblemCode>(["unreachable", "player"]);
+/** Returns a problem that the session finds itself. */
+export function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
+  return { code, reason: "", detail: "", canRetry };
+}
+
+/** Returns the problem that an error is. */
+export function problemFrom(error: unknown, canRetry = false): SessionProblem {
+  const reason = error instanceof Problem ? error.reason : "";
+  const detail = error instanceof Error ? error.message : String(error);
+  return { code: codeOf(error), reason, detail, canRetry };
+}
+
+/** What a problem asks of the user: to wait, to read, or to decide. */
+export function demandOf({ code, canRetry }: SessionProblem): number {
+  if (canRetry) return 2;
+  return HEALING.has(code) ? 0 : 1;
+}
+
+function codeOf(error: unknown): ProblemCode {
+  if (error instanceof Unreachable) return "not-reached";
+  if (error instanceof Problem) return codeOfProblem(error);
+  return error instanceof Error ? (MICROPHONE[error.name] ?? "internal") : "internal";
+}
+
+function codeOfProblem({ status, reason }: Problem): ProblemCode {
+  if (status === 401 || status === 403) return "credentials";
+  if (reason === "NO_SPEECH") return "no-speech";
+  if (reason.startsWith("AUDIO_")) return "audio";
+  if (BUSY.has(reason)) return "busy";
+  return status === 503 || status === 504 ? "unavailable" : "internal";
+}

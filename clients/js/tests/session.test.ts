@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import type { CallRequest } from "@parley/client";
+import { Session, type SessionMicrophone, type SessionMicrophoneListener, type SessionState, type TalkMode } from "@parley/client/ui";
+import { Queue } from "./support/queue.js";
+import { ScriptedPlayer } from "./support/scripted_player.js";
+import { json, refuse, ServedGateway, stream } from "./support/served_gateway.js";
+import type { ServedLine } from "./support/served_line.js";
+
+const API = "/api/digital-human";
+const TASK = { taskId: "task_1", state: "STREAMING", roomId: "room_1", streamId: "stream_1", personaId: "guide", lang: "en" };
+const CONFIG = {
+  personas: [{ personaId: "guide", displayName: "Guide", languages: ["en"], digitalHumanId: "mia", sampleQuestions: {} }],
+  digitalHumans: [
+    { digitalHumanId: "leo", avatarUrl: "http://engine/leo.jpg" },
+    { digitalHumanId: "mia", avatarUrl: "http://engine/mia.jpg" },
+  ],
+  defaultPersonaId: "guide",
+  languages: ["en"],
+  maxAudioSeconds: 60,
+};
+const FRAME = new Int16Array(320).fill(7);
+
+/** A microphone that is opened or refused as a test says. */
+class ScriptedMicrophone implements SessionMicrophone {
+  isEnabled = false;
+  refusal: DOMException | null = null;
+  listener: SessionMicrophoneListener | null = null;
+
+  async open(): Promise<void> {
+    if (this.refusal) throw this.refusal;
+  }
+
+  async close(): Promise<void> {
+    this.isEnabled = false;
+  }
+}
+
+let served: ServedGateway;
+let microphone: ScriptedMicrophone;
+let player: ScriptedPlayer;
+let ended: string[];
+let sessions: Session[];
+
+beforeEach(async () => {
+  served = await ServedGateway.start();
+  [microphone, player, ended, sessions] = [new ScriptedMicrophone(), new ScriptedPlayer(), [], []];
+  served.on("GET /api/config", (_, response) => json(response, CONFIG));
+  served.on(`POST ${API}/create-task`, (_, response) => json(response, TASK));
+  served.on(`POST ${API}/stop-task`, (_, response) => json(response, TASK));
+  served.on(`GET ${API}/tasks/task_1/events`, (_, response) => stream(response, ["snapshot", { task: TASK, lastSequence: 0 }]));
+  served.on("GET /api/token", (_, response) => {
+    const expiresAt = new Date(Date.now() + 60_000).toISOString();
+    json(response, { token: "04x", expiresAt, appId: 1, playback: { protocol: "WHEP", url: "http://engine/whep" } });
+  });
+});
+
+afterEach(async () => {
+  for (const session of sessions) await session.stop();
+  await served.stop();
+});
+
+function newSession(talkMode: TalkMode = "open", request: CallRequest = {}): Session {
+  const session = new Session({
+    setup: () => ({ gateway: served.client(), request, createPlayer: async () => player }),
+    talkMode,
+    microphone: (listener) => Object.assign(microphone, { listener }),
+    listener: { onEnded: ({ reason }) => ended.push(reason) },
+  });
+  sessions.push(session);
+  return session;
+}
+
+/** Resolves once the state is as it should be. */
+function until(session: Session, isSo: (state: SessionState) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (isSo(session.state)) resolve();
+    };
+    session.subscribe(check);
+    check();
+  });
+}
+
+async function calling(session: Session): Promise<ServedLine> {
+  await session.start();
+  const line = await served.lines.next();
+  line.ready();
+  player.show();
+  await until(session, ({ links }) => links.line === "connected" && links.picture === "connected");
+  return line;
+}
+
+async function untilAsked(path: string): Promise<void> {
+  while ((await served.asked.next()).path !== path);
+}
+
+test("starting twice is one call, which greets once it is seen", async () => {
+  const session = newSession();
+  void session.start();
+  const line = await calling(session);
+  assert.deepEqual(await line.messages.next(), { type: "greet" });
+  const { phase, status, taskId, persona, portraitUrl } = session.state;
+  assert.deepEqual(
+    [phase, status, taskId, persona?.displayName, portraitUrl],
+    ["live", "listening", "task_1", "Guide", "http://engine/mia.jpg"],
+  );
+  assert.equal(served.asked.left.filter(({ path }) => path === `${API}/create-task`).length, 1);
+});
+
+test("a call that is given up while it starts leaves no task behind", async () => {
+  const created = new Queue<() => void>();
+  served.on(`POST ${API}/create-task`, (_, response) => created.push(() => json(response, TASK)));
+  const session = newSession();
+  const starting = session.start();
+  const answer = await created.next();
+  await session.stop();
+  assert.equal(session.state.phase, "idle");
+  answer();
+  await starting;
+  await untilAsked(`${API}/stop-task`);
+  assert.equal(session.state.phase, "idle");
+});
+
+test("a turn is in the state, and a copy of its own for each change", async () => {
+  const session = newSession();
+  const line = await calling(session);
+  line.event(1, "turn_started", { origin: "TEXT", transcript: "Hello?" });
+  await until(session, ({ turns }) => turns.length === 1);
+  const [first] = session.state.turns;
+  assert.deepEqual([session.state.status, session.state.canInterrupt], ["thinking", true]);
+  line.event(2, "turn_finished", { reply: "Hi.", heard: "Hi.", interrupted: false, timings: {}, toolCalls: [] });
+  await until(session, ({ turns }) => turns[0]?.end?.heard === "Hi.");
+  assert.equal(first?.end, null);
+  assert.equal(session.state.canInterrupt, false);
+});
+
+test("the open microphone is sent until it is muted", async () => {
+  const session = newSession();
+  const line = await calling(session);
+  assert.equal(microphone.isEnabled, true);
+  microphone.listener?.onAudio(FRAME);
+  assert.equal((await line.sounds.next()).length, 640);
+  session.mute();
+  assert.deepEqual([microphone.isEnabled, session.state.status], [false, "muted"]);
+  await session.unmute();
+  assert.deepEqual([microphone.isEnabled, session.state.status], [true, "listening"]);
+});
+
+test("only what is said while holding is sent", async () => {
+  const session = newSession("hold");
+  const line = await calling(session);
+  assert.equal(line.query.get("turnDetection"), "MANUAL");
+  microphone.listener?.onAudio(FRAME);
+  await session.press();
+  assert.deepEqual([microphone.isEnabled, session.state.status], [true, "listening"]);
+  microphone.listener?.onAudio(FRAME);
+  session.release();
+  assert.deepEqual([microphone.isEnabled, session.state.isHolding], [false, false]);
+  assert.deepEqual(await line.messages.next(), { type: "greet" });
+  assert.deepEqual(await line.messages.next(), { type: "commit" });
+  assert.equal((await line.sounds.next()).length, 640);
+  assert.equal(line.sounds.left.length, 0);
+});
+
+test("without a microphone one can write; the problem stays while the picture is lost", async () => {
+  microphone.refusal = new DOMException("No.", "NotAllowedError");
+  const session = newSession();
+  const line = await calling(session);
+  assert.deepEqual([session.state.problem?.code, session.state.microphone], ["microphone-denied", "off"]);
+  player.breakOff();
+  await until(session, ({ links }) => links.picture === "broken");
+  assert.equal(session.state.problem?.code, "microphone-denied");
+  session.ask("Hello?");
+  assert.equal(session.state.problem, null);
+  let message = await line.messages.next();
+  while (message["type"] === "greet") message = await line.messages.next();
+  assert.equal(message["text"], "Hello?");
+});
+
+for (const [status, reason, code] of [
+  [401, "UNAUTHENTICATED", "credentials"],
+  [429, "QUOTA_EXCEEDED", "busy"],
+  [503, "CLOUD_UNAVAILABLE", "unavailable"],
+  [500, "INTERNAL", "internal"],
+] as const) {
+  test(`a call refused with ${reason} may be tried again`, async () => {
+    served.on(`POST ${API}/create-task`, (_, response) => refuse(response, status, reason));
+    const session = newSession();
+    await session.start();
+    const { phase, problem } = session.state;
+    assert.deepEqual([phase, problem?.code, problem?.reason, problem?.canRetry], ["idle", code, reason, true]);
+    served.on(`POST ${API}/create-task`, (_, response) => json(response, TASK));
+    await session.retry();
+    assert.deepEqual([session.state.phase, session.state.problem], ["live", null]);
+  });
+}
+
+test("a line that is refused is opened again on request", async () => {
+  const session = newSession();
+  const line = await calling(session);
+  line.refuse(409, "DRIVE_SUPERSEDED");
+  await until(session, ({ status }) => status === "cut");
+  assert.deepEqual([session.state.phase, session.state.problem?.canRetry], ["live", true]);
+  await session.retry();
+  (await served.lines.next()).ready();
+  await until(session, ({ status }) => status === "listening");
+});
+
+test("the end of the task is told with its reason", async () => {
+  const over = { ...TASK, state: "STOPPED", stopReason: "BUDGET" };
+  served.on(`GET ${API}/tasks/task_1/events`, (_, response) => stream(response, ["state_changed", { task: over }]));
+  const session = newSession();
+  await session.start();
+  await until(session, ({ phase }) => phase === "idle");
+  const { code, reason } = session.state.problem ?? {};
+  assert.deepEqual([code, reason, ended], ["ended", "BUDGET", ["BUDGET"]]);
+});

@@ -1,0 +1,181 @@
+// <parley-avatar>: a call with a digital human, in a page of any site.
+
+import { type CredentialProvider, Gateway, type Persona, tickets, type Tools, type Turn } from "@parley/client";
+import { Microphone } from "@parley/client/microphone";
+import { createPlayer, type Output } from "@parley/client/players";
+import { Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
+import css from "./style.css?inline";
+import { fetchTicket } from "./ticket.js";
+import { languageOf, messageOf, textsIn } from "./texts.js";
+import { View, type Look } from "./view.js";
+
+/** What a script knows of the gateway that it comes from. */
+export interface Origin {
+  /** Address of the gateway, for elements without a `gateway` attribute; default: the page's own. */
+  readonly gateway?: string;
+  /** Address of the microphone's worklet; default: beside the package's modules. */
+  readonly worklet?: string;
+}
+
+export interface ParleyAvatarEvents {
+  /** The call is on. */
+  "parley-connected": CustomEvent<{ taskId: string; personaId: string; lang: string }>;
+  /** A turn is over. */
+  "parley-turn": CustomEvent<Turn>;
+  /** The call is over; `reason` is the task's stop reason, FAILED, or UNSEEN. */
+  "parley-ended": CustomEvent<{ taskId: string; reason: string }>;
+  /** Something failed; `message` is what the user is told. */
+  "parley-error": CustomEvent<SessionProblem & { message: string }>;
+}
+
+const OBSERVED = ["lang", "mode", "name", "poster", "talk-mode"];
+
+let sheet: CSSStyleSheet | null = null;
+
+export class ParleyAvatar extends HTMLElement {
+  static readonly observedAttributes = OBSERVED;
+  /** A credential, or what provides one; in place of `ticket-url`. */
+  credential: string | CredentialProvider | null = given<string | CredentialProvider>(this, "credential") ?? null;
+  /** Functions that the digital human may call in the page, by the names of the persona's tools. */
+  tools: Tools = given<Tools>(this, "tools") ?? {};
+  protected readonly origin: Origin = {};
+  readonly #session: Session;
+  readonly #view: View;
+  #leaving: AbortController | null = null;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = [(sheet ??= makeSheet())];
+    this.#session = this.#newSession();
+    this.#view = new View(root, this.#session, this.#look);
+    this.#session.subscribe(() => this.#render());
+  }
+
+  /** Starts the call, unless there is one. Resolves when it is on, or has failed. */
+  start(): Promise<void> {
+    return this.#session.start();
+  }
+
+  /** Ends the call. */
+  stop(): Promise<void> {
+    return this.#session.stop();
+  }
+
+  /** Asks in writing, during a call. */
+  ask(text: string): void {
+    this.#session.ask(text);
+  }
+
+  /** Cuts off what is said. */
+  interrupt(): void {
+    this.#session.interrupt();
+  }
+
+  connectedCallback(): void {
+    if (!this.#leaving) {
+      this.#leaving = new AbortController();
+      addEventListener("pagehide", () => this.#session.goAway(), { signal: this.#leaving.signal });
+    }
+    this.#render();
+  }
+
+  disconnectedCallback(): void {
+    // An element that only moves is connected again at once.
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      this.#leaving?.abort();
+      this.#leaving = null;
+      void this.#session.stop();
+    });
+  }
+
+  attributeChangedCallback(name: string): void {
+    if (name === "talk-mode") this.#session.changeTalkMode(this.#talkMode);
+    if (this.isConnected) this.#render();
+  }
+
+  #newSession(): Session {
+    return new Session({
+      setup: () => ({
+        gateway: new Gateway({ baseUrl: this.#gatewayUrl, credential: this.#credentials }),
+        request: {
+          personaId: this.getAttribute("persona") ?? "",
+          digitalHumanId: this.getAttribute("digital-human") ?? "",
+          lang: this.getAttribute("lang") ?? "",
+        },
+        createPlayer: (watching) => createPlayer(watching, { screen: this.#view.stage.screen, output: this.#output }),
+        tools: this.tools,
+      }),
+      talkMode: this.#talkMode,
+      microphone: (listener) => {
+        const { worklet } = this.origin;
+        return new Microphone(listener, worklet ? { workletUrl: worklet } : {});
+      },
+      listener: {
+        onConnected: (detail) => this.#tell("parley-connected", detail),
+        onTurn: (turn) => this.#tell("parley-turn", turn),
+        onEnded: (detail) => this.#tell("parley-ended", detail),
+        onProblem: (problem) =>
+          this.#tell("parley-error", { ...problem, message: messageOf(problem, this.#look.translate) }),
+        onLevel: (level) => this.#view.showLevel(level),
+      },
+    });
+  }
+
+  get #gatewayUrl(): string {
+    return new URL(this.getAttribute("gateway") ?? this.origin.gateway ?? "/", document.baseURI).href;
+  }
+
+  get #credentials(): CredentialProvider {
+    const { credential } = this;
+    if (typeof credential === "function") return credential;
+    if (credential !== null) return () => credential;
+    const url = this.getAttribute("ticket-url");
+    return url === null ? () => "" : tickets((taskId) => fetchTicket(url, taskId));
+  }
+
+  get #output(): Output {
+    return this.getAttribute("output") === "blendshape" ? "blendshape" : "video";
+  }
+
+  get #talkMode(): TalkMode {
+    return this.getAttribute("talk-mode") === "hold" ? "hold" : "open";
+  }
+
+  get #look(): Look {
+    const language = languageOf(this.closest("[lang]")?.getAttribute("lang") || navigator.language);
+    const { persona } = this.#session.state;
+    return {
+      isFloating: this.getAttribute("mode") === "floating",
+      name: this.getAttribute("name") ?? nameOf(persona, language),
+      portraitUrl: this.getAttribute("poster") ?? "",
+      language,
+      translate: textsIn(language),
+    };
+  }
+
+  #render(): void {
+    this.#view.render(this.#session.state, this.#look);
+  }
+
+  #tell<K extends keyof ParleyAvatarEvents>(type: K, detail: ParleyAvatarEvents[K]["detail"]): void {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+}
+
+/** What the page has set before the script has defined the element. */
+function given<T>(element: HTMLElement, name: string): T | undefined {
+  return Object.getOwnPropertyDescriptor(element, name)?.value as T | undefined;
+}
+
+function nameOf(persona: Persona | null, language: string): string {
+  const names = Object.entries(persona?.displayNames ?? {});
+  return names.find(([code]) => code.split("-")[0] === language)?.[1] ?? persona?.displayName ?? "";
+}
+
+function makeSheet(): CSSStyleSheet {
+  const made = new CSSStyleSheet();
+  made.replaceSync(css);
+  return made;
+}
