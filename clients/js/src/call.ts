@@ -129,9 +129,12 @@ export class Call {
     void this.#play(this.#createPlayer);
   }
 
-  /** Leaves, perhaps for a moment: a digital human without a user would cost money for nothing. */
-  goAway(): void {
-    const isReported = this.line.goAway();
+  /**
+   * Leaves, perhaps for a moment: a digital human without a user would cost money for nothing. It stays
+   * for `lingerSeconds`, 15 unless given, in which `resume` goes on with the call.
+   */
+  goAway(lingerSeconds?: number): void {
+    const isReported = this.line.goAway(lingerSeconds);
     this.leave();
     if (!isReported) this.#gateway.stopTask(this.trace.taskId).catch(() => undefined);
   }

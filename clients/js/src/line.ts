@@ -81,7 +81,7 @@ export class Line {
   /** Names the newest try to connect; null while there is none. */
   #attempt: symbol | null = null;
   /** Reconnects now instead of waiting for the next try. */
-  readonly #reconnect = (): void => {
+  readonly #hurry = (): void => {
     if (!this.#attempt) void this.#connect();
   };
 
@@ -97,7 +97,7 @@ export class Line {
       onOutcome: (outcome) => this.#returnResult(outcome),
       onToolError: (error, call) => listener.onToolError?.(error, call),
     });
-    network.addEventListener?.("online", this.#reconnect);
+    network.addEventListener?.("online", this.#hurry);
     void this.#connect();
   }
 
@@ -150,7 +150,7 @@ export class Line {
   ask(text: string): string {
     const requestId = newId();
     this.#post({ kind: "written", frames: [], message: { type: "text", text, requestId }, isTakenBy: startOf(requestId) });
-    this.#reconnect();
+    this.#hurry();
     return requestId;
   }
 
@@ -191,14 +191,24 @@ export class Line {
     void this.#connect();
   }
 
+  /**
+   * Connects anew where the line is, and keeps what was asked: for a network that has changed, of which
+   * the old socket may not know.
+   */
+  reconnect(): void {
+    this.#drop();
+    this.#setLink("broken");
+    void this.#connect();
+  }
+
   /** Reports that the user leaves, perhaps for a moment; false when the line is not open. */
-  goAway(): boolean {
-    this.#sendControl({ type: "leave", lingerSeconds: LINGER_S });
+  goAway(lingerSeconds = LINGER_S): boolean {
+    this.#sendControl({ type: "leave", lingerSeconds });
     return this.#readySocket !== null;
   }
 
   close(): void {
-    network.removeEventListener?.("online", this.#reconnect);
+    network.removeEventListener?.("online", this.#hurry);
     this.#drop();
   }
 

@@ -1,9 +1,10 @@
 // Plays sound and poses of a WHEP stream, and draws the face in the page: several times cheaper for the engine.
 
 import { attach, type Face, findFace } from "../blendshape/index.js";
+import type { Screen } from "./screen.js";
 import { WhepPlayer } from "./whep.js";
 
-export class BlendshapePlayer extends WhepPlayer {
+export class BlendshapePlayer extends WhepPlayer<Screen> {
   readonly #address = Promise.withResolvers<string>();
   #face: Face | null = null;
 

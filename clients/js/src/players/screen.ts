@@ -1,6 +1,16 @@
 // Where a player puts picture and sound.
 
-export interface Screen {
+/** What plays a stream: an element of a page, or what an app has instead. */
+export interface Outlet {
+  srcObject: MediaProvider | null;
+}
+
+export interface Outlets {
+  readonly video: Outlet;
+  readonly sound: Outlet;
+}
+
+export interface Screen extends Outlets {
   readonly video: HTMLVideoElement;
   /** What the face is drawn on, where the page draws it. */
   readonly canvas: HTMLCanvasElement;

@@ -1,9 +1,9 @@
-// Plays a WHEP stream, as the engine serves it.
+// Plays a WHEP stream, as the engine serves it. Needs WebRTC, and no document.
 
 import { pause } from "../pause.js";
 import type { Player } from "../player.js";
 import type { ViewerToken } from "../viewer_token.js";
-import type { Screen } from "./screen.js";
+import type { Outlets } from "./screen.js";
 
 const GATHERING_MS = 2000;
 /** A connection that is disconnected may recover on its own. */
@@ -12,7 +12,7 @@ const PATIENCE_MS = 4000;
 const FROZEN_MS = 6000;
 const LOOK_MS = 1000;
 
-export class WhepPlayer implements Player {
+export class WhepPlayer<Screen extends Outlets = Outlets> implements Player {
   readonly lost: Promise<void>;
   protected readonly screen: Screen;
   protected readonly connection = new RTCPeerConnection();
