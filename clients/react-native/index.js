@@ -3,6 +3,6 @@ import "./src/platform/globals";
 import { AppRegistry } from "react-native";
 import { name } from "./app.json";
 import { App } from "./src/App";
-import { thisPhone } from "./src/platform/phone";
+import { thisPhone } from "./src/platform/this_phone";
 
 AppRegistry.registerComponent(name, () => () => <App phone={thisPhone} />);

@@ -19,16 +19,12 @@ interface LobbyProps {
 export function Lobby({ call, gateway, onLeave }: LobbyProps) {
   const { config, error, load } = useConfig(call, gateway);
   const notice = noticeOf(useStore(call.state), useStore(call.talk.state));
+  const text = error === null ? notice?.text : textOfFailure(error);
   return (
     <ScrollView contentContainerStyle={styles.lobby}>
       <Text style={shared.title}>Whom would you like to talk to?</Text>
-      {notice && <Text accessibilityRole="alert" style={shared.text}>{notice.text}</Text>}
-      {error !== null && (
-        <>
-          <Text accessibilityRole="alert" style={shared.text}>{textOfFailure(error)}</Text>
-          <Button label="Try again" onPress={load} />
-        </>
-      )}
+      {text !== undefined && <Text accessibilityRole="alert" style={shared.text}>{text}</Text>}
+      {error !== null && <Button label="Try again" onPress={load} />}
       {config?.personas.map((persona) => <Character call={call} key={persona.personaId} persona={persona} />)}
       <Button label="Another gateway" onPress={onLeave} />
     </ScrollView>

@@ -28,7 +28,7 @@ export function TalkButton({ call, isHolding, isDisabled }: TalkButtonProps) {
     <Pressable
       // A screen reader activates; it does not hold.
       accessibilityActions={[{ name: "activate" }]}
-      accessibilityLabel={isHolding ? "Send" : "Hold to talk"}
+      accessibilityLabel={isHolding ? "Stop talking" : "Hold to talk"}
       accessibilityRole="button"
       accessibilityState={{ disabled: isDisabled, selected: isHolding }}
       disabled={isDisabled}

@@ -1,5 +1,5 @@
 // The contract of the app's native module; React Native generates its Kotlin and Objective-C side from
-// this file. Only phone_audio.ts uses it.
+// this file. Only native_audio.ts uses it.
 
 import { TurboModuleRegistry, type CodegenTypes, type TurboModule } from "react-native";
 

@@ -10,22 +10,19 @@ class AbortError extends Error {
   override readonly name = "AbortError";
 }
 
-/** React Native's signals know whether they are aborted, and not why. */
-interface Signal extends AbortSignal {
-  reason?: unknown;
-  throwIfAborted?(): void;
+// React Native's signals know whether they are aborted, and not why.
+if (!("reason" in AbortSignal.prototype)) {
+  const { abort } = AbortController.prototype;
+  AbortController.prototype.abort = function (this: AbortController, reason: unknown = new AbortError("It was aborted.")) {
+    if (!this.signal.aborted) Object.assign(this.signal, { reason });
+    abort.call(this);
+  };
+  Object.assign(AbortSignal.prototype, {
+    throwIfAborted(this: AbortSignal & { readonly reason: unknown }): void {
+      if (this.aborted) throw this.reason;
+    },
+  });
 }
-
-const { abort } = AbortController.prototype;
-AbortController.prototype.abort = function (this: AbortController, reason: unknown = new AbortError("It was aborted.")) {
-  const signal: Signal = this.signal;
-  if (!signal.aborted) signal.reason = reason;
-  abort.call(this);
-};
-
-(AbortSignal.prototype as Signal).throwIfAborted ??= function (this: Signal) {
-  if (this.aborted) throw this.reason;
-};
 
 Promise.withResolvers ??= function withResolvers<T>() {
   let resolve!: (value: T | PromiseLike<T>) => void;
