@@ -73,6 +73,8 @@ export class Connection {
     const url = `${this.#baseUrl.replace(/^http/, "ws")}${path}?${given.toString()}`;
     const Constructor = this.#WebSocket ?? globalThis.WebSocket;
     const socket = new Constructor(url, isTicket ? [SUBPROTOCOL, `parley.ticket.${credential}`] : []);
+    // `close` follows. Node ends a process for an error that nobody listens to.
+    socket.addEventListener("error", () => undefined);
     return { socket, credential };
   }
 

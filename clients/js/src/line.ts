@@ -244,8 +244,6 @@ export class Line {
     socket.addEventListener("close", ({ code }) => {
       if (socket === this.#socket) this.#closed(code);
     });
-    // `close` follows. Node ends a process for an error that nobody listens to.
-    socket.addEventListener("error", () => undefined);
   }
 
   /** Closes the socket silently. */
@@ -303,9 +301,11 @@ export class Line {
     }
   }
 
-  /** Reports an event once: another socket may send it again. */
+  /**
+   * Reports an event. A socket brings what comes after `after`, once each; only behind the gateway
+   * may a sequence be given anew, to an event that replaces one that was never recorded.
+   */
   #report(event: ConversationEvent): void {
-    if (event.sequence <= this.#sequence) return;
     this.#sequence = event.sequence;
     this.#outbox.take(event);
     this.#toolCalls.note(event);

@@ -7,7 +7,7 @@ export interface Player {
   play(token: ViewerToken): Promise<void>;
   /** Resolves when the stream breaks off. */
   readonly lost: Promise<void>;
-  /** Leaves; safe at any time. */
+  /** Leaves, also while `play` is under way, which then rejects; safe at any time. */
   stop(): void;
 }
 
