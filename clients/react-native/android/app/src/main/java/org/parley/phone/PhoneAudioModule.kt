@@ -8,7 +8,7 @@ import com.facebook.react.bridge.ReactApplicationContext
 /** What a call needs of the phone's sound; its contract is `src/platform/NativePhoneAudio.ts`. */
 class PhoneAudioModule(private val context: ReactApplicationContext) : NativePhoneAudioSpec(context) {
     private val session = CallSession(context) { isInterrupted -> emitOnInterruption(isInterrupted) }
-    private var capture: VoiceCapture? = null
+    @Volatile private var capture: VoiceCapture? = null
 
     override fun enter(promise: Promise) {
         keepScreenOn(true)
@@ -24,7 +24,7 @@ class PhoneAudioModule(private val context: ReactApplicationContext) : NativePho
     override fun openMicrophone(promise: Promise) {
         if (capture == null) {
             try {
-                capture = VoiceCapture(::emitFrame) { emitOnMicrophoneGone() }
+                capture = VoiceCapture(::emitFrame, ::endCapture)
             } catch (error: RuntimeException) {
                 promise.reject("MICROPHONE_UNAVAILABLE", error)
                 return
@@ -41,6 +41,12 @@ class PhoneAudioModule(private val context: ReactApplicationContext) : NativePho
     override fun invalidate() {
         leave()
         super.invalidate()
+    }
+
+    /** The microphone has failed, and released itself. */
+    private fun endCapture() {
+        capture = null
+        emitOnMicrophoneGone()
     }
 
     private fun emitFrame(pcm: ByteArray) = emitOnFrame(Base64.encodeToString(pcm, Base64.NO_WRAP))
