@@ -36,7 +36,7 @@ export interface CallOptions extends Omit<LineOptions, "listener"> {
   readonly createPlayer?: CreatePlayer;
 }
 
-/** What is wanted: a member that is absent, or empty, is the deployment's to choose. */
+/** What is wanted: a member that is absent is chosen here or by the deployment. */
 export type CallRequest = Partial<CreateTask>;
 
 /** What a call needs to be resumed, such as by a page that was reloaded. It can be kept as JSON. */
@@ -91,7 +91,7 @@ export class Call {
     { signal }: Abortable = {},
   ): Promise<Call> {
     const id = newId();
-    const given = Object.entries(request).filter(([, value]) => value !== "" && value !== undefined);
+    const given = Object.entries(request).filter(([, value]) => value !== undefined);
     const task = await gateway.createTask(
       {
         roomId: `room_${id}`,

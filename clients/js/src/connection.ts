@@ -58,7 +58,7 @@ export class Connection {
       if (!response.ok) throw await problemOf(response);
       return await read(response);
     } catch (error) {
-      throw deadline.isOver ? deadline.signal.reason : error;
+      throw deadline.outage ?? error;
     } finally {
       deadline.clear();
     }
@@ -101,6 +101,8 @@ export class Connection {
 
 /** Aborts when the time is over, or when the caller does; not every platform can combine signals. */
 class Deadline {
+  /** What the wait has ended with when the time is over; React Native's signals have no reason. */
+  outage: Unreachable | null = null;
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
@@ -108,8 +110,10 @@ class Deadline {
 
   constructor(milliseconds: number, caller: AbortSignal | undefined) {
     this.#caller = caller;
-    const late = (): void => this.#controller.abort(new Unreachable("The gateway does not answer in time."));
-    this.#timer = setTimeout(late, milliseconds);
+    this.#timer = setTimeout(() => {
+      this.outage = new Unreachable("The gateway does not answer in time.");
+      this.#controller.abort(this.outage);
+    }, milliseconds);
     if (caller?.aborted) this.#forward();
     // Stays for as long as the answer is read.
     else caller?.addEventListener("abort", this.#forward);
@@ -117,10 +121,6 @@ class Deadline {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
-  }
-
-  get isOver(): boolean {
-    return this.signal.reason instanceof Unreachable;
   }
 
   clear(): void {

@@ -27,9 +27,10 @@ export interface End {
 export type Activity = "resting" | "thinking" | "speaking";
 
 export interface ConversationListener {
-  onTurn(turn: Turn): void;
+  /** It has changed. */
+  onTurn?(turn: Turn): void;
   /** It was dismissed; the turn before it is the latest again. */
-  onTurnGone(turn: Turn, before: Turn | undefined): void;
+  onTurnGone?(turn: Turn, before: Turn | undefined): void;
 }
 
 /** The turns of a call. */
@@ -63,7 +64,7 @@ export class Conversation {
   apply(event: ConversationEvent): void {
     const ageMs = this.#age(event.data.time);
     const turn = this.#change(event, ageMs);
-    if (turn) this.#listener.onTurn(turn);
+    if (turn) this.#listener.onTurn?.(turn);
   }
 
   /** A line that broke will not report the end of an utterance that it had begun. */
@@ -153,7 +154,7 @@ export class Conversation {
     const turn = this.turns.get(id);
     if (!turn || turn.origin || turn.end) return;
     this.turns.delete(id);
-    this.#listener.onTurnGone(turn, this.latest);
+    this.#listener.onTurnGone?.(turn, this.latest);
   }
 
   #addSentence(id: number, sentence: SentenceData): Turn {

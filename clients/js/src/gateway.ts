@@ -94,10 +94,11 @@ export class Gateway {
 
   /** Asks, and resolves when the reply has been spoken. */
   ask(question: Question, { signal }: Abortable = {}): Promise<TurnResult> {
-    return this.#connection.send(`${API}/talk-to-ai`, { ...questionOf(question), deadlineMs: SPEAKING_MS, signal }, json<TurnResult>);
+    const request = { ...questionOf(question), deadlineMs: SPEAKING_MS, signal };
+    return this.#connection.send(`${API}/talk-to-ai`, request, json<TurnResult>);
   }
 
-  /** Asks, and yields what happens as it does, to the turn's end. */
+  /** Asks, and yields what happens as it does, to the turn's end; `problem` comes last where the stream itself fails. */
   talk(question: Question, { signal }: Abortable = {}): AsyncGenerator<TurnEvent> {
     return this.#stream(`${API}/talk-to-ai`, { ...questionOf(question), signal }) as AsyncGenerator<TurnEvent>;
   }
@@ -200,9 +201,8 @@ export class Gateway {
   /** The voice alone: 16-bit mono PCM at 24 kHz. For servers. */
   speak(input: string, voice?: string): Promise<ArrayBuffer> {
     const body = { input, response_format: "pcm", ...(voice && { voice }) };
-    return this.#connection.send("/api/v1/audio/speech", { ...jsonBody("POST", body), deadlineMs: SPEAKING_MS }, (response) =>
-      response.arrayBuffer(),
-    );
+    const request = { ...jsonBody("POST", body), deadlineMs: SPEAKING_MS };
+    return this.#connection.send("/api/v1/audio/speech", request, (response) => response.arrayBuffer());
   }
 
   /** Opens the socket of a line; see `Line`, which opens as many as it takes. */

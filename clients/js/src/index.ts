@@ -5,7 +5,7 @@ export { Call, Ended } from "./call.js";
 export type { CallListener, CallOptions, CallRequest, Trace } from "./call.js";
 export { captionOf } from "./captions.js";
 export type { CaptionWord } from "./captions.js";
-export type { GatewayOptions } from "./connection.js";
+export type { GatewayOptions, Opened } from "./connection.js";
 export type * from "./contract.js";
 export { Conversation, split } from "./conversation.js";
 export type { Activity, ConversationListener, End, Turn } from "./conversation.js";

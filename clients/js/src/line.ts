@@ -50,6 +50,8 @@ const MOST_UNSENT_BYTES = 160_000;
 /** Of 20 ms each: what the user says in the last five seconds of an outage is sent afterwards. */
 const MOST_WAITING_FRAMES = 250;
 
+/** Takes the place of the newest try: no other follows. */
+const CLOSED = Symbol("closed");
 /** What tells that the network is back; browsers have it. */
 const network = globalThis as Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
 
@@ -146,17 +148,16 @@ export class Line {
     this.#post({ kind: "spoken", frames, message: { type: "commit" }, isTakenBy });
   }
 
-  /** Asks in writing; returns the `requestId` that the question's `turn_started` will have. */
-  ask(text: string): string {
-    const requestId = newId();
+  /** Asks in writing; returns the `requestId`, a UUID, that the question's `turn_started` will have. */
+  ask(text: string, requestId = newId()): string {
     this.#post({ kind: "written", frames: [], message: { type: "text", text, requestId }, isTakenBy: startOf(requestId) });
     this.#hurry();
     return requestId;
   }
 
   /** Has a text said; returns its `requestId`. One of priority LOW is not repeated after a break. */
-  say(text: string, options: Pick<Say, "priority" | "interruptible"> = {}): string {
-    const requestId = newId();
+  say(text: string, options: Pick<Say, "priority" | "interruptible" | "requestId"> = {}): string {
+    const requestId = options.requestId ?? newId();
     const message = { type: "say", text, ...options, requestId };
     if (options.priority === "LOW") this.#sendControl(message);
     else this.#post({ kind: "said", frames: [], message, isTakenBy: startOf(requestId) });
@@ -210,6 +211,7 @@ export class Line {
   close(): void {
     network.removeEventListener?.("online", this.#hurry);
     this.#drop();
+    this.#attempt = CLOSED;
   }
 
   async #connect(): Promise<void> {

@@ -66,7 +66,7 @@ function options(): CallOptions {
 }
 
 async function start(): Promise<Call> {
-  call = await Call.start(client, { personaId: "concierge", lang: "", variables: { name: "Ada" } }, options());
+  call = await Call.start(client, { personaId: "concierge", lang: undefined, greeting: "", variables: { name: "Ada" } }, options());
   return call;
 }
 
@@ -83,8 +83,8 @@ test("it asks for what is wanted, and watches what the answer names", async () =
   const body = JSON.parse((await askedFor("/api/digital-human/create-task")).body) as Record<string, unknown>;
   assert.match(String(body["roomId"]), /^room_[\da-f-]{36}$/);
   assert.deepEqual(
-    [body["personaId"], body["lang"], body["variables"], body["greetWhen"], body["maxAbsenceSeconds"]],
-    ["concierge", undefined, { name: "Ada" }, "WATCHED", 60],
+    [body["personaId"], body["lang"], body["greeting"], body["variables"], body["greetWhen"], body["maxAbsenceSeconds"]],
+    ["concierge", undefined, "", { name: "Ada" }, "WATCHED", 60],
   );
   assert.equal(trace.personaId, "concierge");
   const { viewer } = await watched.next();

@@ -196,3 +196,23 @@ test("the user leaves, perhaps for a moment", async () => {
   await served.closed;
   assert.ok(!line.goAway());
 });
+
+test("a line that is closed stays closed, whatever is asked of it", async () => {
+  await openReady();
+  line.close();
+  line.ask("When do you open?");
+  const other = await open({ lang: "zh" });
+  assert.equal(other.query.get("lang"), "zh");
+});
+
+test("a network that has changed gets another socket, and what was asked is asked again", async () => {
+  const first = await openReady();
+  line.ask("When do you open?");
+  await first.messages.next();
+  line.reconnect();
+  assert.equal(await heard.links.next(), "broken");
+  const second = await gateway.lines.next();
+  await first.closed;
+  second.ready();
+  assert.equal((await second.messages.next())["text"], "When do you open?");
+});

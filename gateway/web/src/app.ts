@@ -18,9 +18,9 @@ import {
 import { Microphone, type MicrophoneListener } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
 import { Captions } from "./captions";
-import { gateway } from "./credential";
 import { Dock, type MicrophoneState } from "./dock";
 import { find } from "./dom";
+import { gateway } from "./gateway";
 import { KeyDialog } from "./keys";
 import { Lobby, type Choice } from "./lobby";
 import { Notice } from "./notice";

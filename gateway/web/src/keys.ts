@@ -1,7 +1,7 @@
 // Asks for the server's API key, if it needs one.
 
-import { useKey } from "./credential";
 import { find } from "./dom";
+import { useKey } from "./gateway";
 
 export class KeyDialog {
   readonly #dialog = find("key-dialog", HTMLDialogElement);

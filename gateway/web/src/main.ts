@@ -2,8 +2,8 @@
 
 import "./style/page.css";
 import { App } from "./app";
-import { takeTicket } from "./credential";
 import { find } from "./dom";
+import { takeTicket } from "./gateway";
 import { onLanguage, toggleLanguage, translateDocument } from "./language";
 import { installTheme } from "./theme";
 

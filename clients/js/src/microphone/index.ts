@@ -19,18 +19,22 @@ export interface MicrophoneOptions {
    * `new URL(…, import.meta.url)`: the package has it as `@parley/client/capture.worklet.js`.
    */
   readonly workletUrl?: string | URL;
+  /** Which microphone, and how it is heard. Default: without echo and noise, at an even level. */
+  readonly constraints?: MediaTrackConstraints;
 }
 
 export class Microphone {
   readonly #listener: MicrophoneListener;
   readonly #worklet: string | URL;
+  readonly #constraints: MediaTrackConstraints;
   readonly #meter: Meter;
   #opening: Promise<Tap> | null = null;
   #isEnabled = false;
 
-  constructor(listener: MicrophoneListener, { workletUrl }: MicrophoneOptions = {}) {
+  constructor(listener: MicrophoneListener, { workletUrl, constraints }: MicrophoneOptions = {}) {
     this.#listener = listener;
     this.#worklet = workletUrl ?? new URL("./capture.worklet.js", import.meta.url);
+    this.#constraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...constraints };
     this.#meter = new Meter((level) => listener.onLevel?.(level));
   }
 
@@ -63,9 +67,7 @@ export class Microphone {
   async #tap(): Promise<Tap> {
     // Pages that are not served securely have no media devices at all.
     if (!navigator.mediaDevices) throw new DOMException("The page is not secure.", "SecurityError");
-    const stream = await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: this.#constraints });
     const tap = { stream, context: new AudioContext() };
     try {
       await this.#connect(tap);

@@ -20,7 +20,7 @@ export interface RenewalActions {
 
 export class Renewal {
   readonly #actions: RenewalActions;
-  #hint = Promise.withResolvers<void>();
+  #wake: () => void = () => undefined;
 
   /** Renews from now on, until `signal` is aborted. */
   constructor(token: ViewerToken, actions: RenewalActions, signal: AbortSignal) {
@@ -30,7 +30,7 @@ export class Renewal {
 
   /** Takes a hint that the token is about to expire, which a wrong clock gives all the time. */
   hint(): void {
-    this.#hint.resolve();
+    this.#wake();
   }
 
   async #run(first: ViewerToken, signal: AbortSignal): Promise<void> {
@@ -38,9 +38,9 @@ export class Renewal {
     let early = 0;
     while (!signal.aborted) {
       const since = performance.now();
-      this.#hint = Promise.withResolvers<void>();
+      const hinted = new Promise<void>((resolve) => (this.#wake = resolve));
       const lifeMs = Math.max(FIRST_GAP_MS, token.lifetimeMs * RENEW_AT);
-      await Promise.race([pause(lifeMs, signal), this.#hint.promise]);
+      await Promise.race([pause(lifeMs, signal), hinted]);
       const ageMs = performance.now() - since;
       if (ageMs < token.lifetimeMs / 2) {
         early++;

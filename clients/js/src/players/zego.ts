@@ -27,7 +27,7 @@ export class ZegoPlayer implements Player {
 
   async play(token: ViewerToken): Promise<void> {
     const { roomId, userId } = this.#viewer;
-    const { ZegoExpressEngine } = await import("zego-express-engine-webrtc");
+    const { ZegoExpressEngine } = await loadSdk();
     this.#leaving.signal.throwIfAborted();
     // Before the engine is made: from its construction on it reports to the vendor, including the token.
     ZegoExpressEngine.presetLogConfig({ logLevel: "disable", remoteLogLevel: "disable" });
@@ -92,5 +92,14 @@ export class ZegoPlayer implements Player {
   #lose(): void {
     this.#start.reject(new Error("The picture did not come."));
     this.#loss.resolve();
+  }
+}
+
+/** Within `try`, without which webpack builds nothing where the optional package is missing. */
+async function loadSdk(): Promise<typeof import("zego-express-engine-webrtc")> {
+  try {
+    return await import("zego-express-engine-webrtc");
+  } catch (cause) {
+    throw new Error("This deployment is watched by zego-express-engine-webrtc, which is not there.", { cause });
   }
 }

@@ -1,10 +1,9 @@
-// What the page shows the gateway: a key or a ticket that the user has brought, kept for this tab.
+// The gateway that serves the page, and what it is shown: a key or a ticket that the user has brought, for this tab.
 
 import { Gateway } from "@parley/client";
 
 const KEY = "parley.key";
 
-/** The gateway that serves the page. */
 export const gateway = new Gateway({ credential: () => sessionStorage.getItem(KEY) ?? "" });
 
 export function useKey(key: string): void {
