@@ -6,20 +6,11 @@ import { registerGlobals } from "react-native-webrtc";
 
 registerGlobals();
 
-class AbortError extends Error {
-  override readonly name = "AbortError";
-}
-
 // React Native's signals know whether they are aborted, and not why.
-if (!("reason" in AbortSignal.prototype)) {
-  const { abort } = AbortController.prototype;
-  AbortController.prototype.abort = function (this: AbortController, reason: unknown = new AbortError("It was aborted.")) {
-    if (!this.signal.aborted) Object.assign(this.signal, { reason });
-    abort.call(this);
-  };
+if (!("throwIfAborted" in AbortSignal.prototype)) {
   Object.assign(AbortSignal.prototype, {
-    throwIfAborted(this: AbortSignal & { readonly reason: unknown }): void {
-      if (this.aborted) throw this.reason;
+    throwIfAborted(this: AbortSignal): void {
+      if (this.aborted) throw new Error("It was aborted.");
     },
   });
 }
