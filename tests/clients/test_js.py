@@ -18,12 +18,15 @@ from tests.clients.conftest import Question
 from tests.clients.firefox import find_firefox, running_firefox
 from tests.support.browser import Browser
 from tests.support.stack import Stack
+from tests.support.wer import word_error_rate
 
 PACKAGE = npm.CLIENTS / "js"
 PROGRAMS = Path(__file__).parent / "js"
 ROLLDOWN = npm.MODULES / ".bin" / "rolldown"
 COMPILER = npm.MODULES / "typescript-7" / "bin" / "tsc"
 CORE_BYTES = 30_000
+QUESTION_ERROR_LIMIT = 0.5
+ANSWER_ERROR_LIMIT = 0.2
 KINDS = ["function", "function", "function"]
 # Ten messages of 20 ms.
 FRAMES = [320] * 10
@@ -117,16 +120,17 @@ def test_a_call_in_node(project: Path, stack: Stack, question: Question) -> None
     lines = npm.run("node", str(program), cwd=project, env=env).splitlines()
     spoken, written, record, end = map(json.loads, lines)
     assert spoken["origin"] == "SPEECH"
-    assert spoken["question"] == question.text
-    assert spoken["heard"] == question.answer
+    # A number may be written in digits.
+    assert word_error_rate(question.text, spoken["question"]) <= QUESTION_ERROR_LIMIT
+    assert word_error_rate(question.answer, spoken["heard"]) <= ANSWER_ERROR_LIMIT
     assert written["origin"] == "TEXT"
     assert written["events"][0] == "ready"
     assert written["events"][-1] == "turn_finished"
-    assert [each["transcript"] for each in record["turns"]] == [
-        *(question.text, "Where is my order?"),
+    assert record["turns"] == [
+        {"transcript": spoken["question"], "heard": spoken["heard"]},
+        {"transcript": "Where is my order?", "heard": written["heard"]},
     ]
-    assert record["turns"][0]["heard"] == question.answer
-    assert end == {"ended": "CLIENT"}
+    assert end == {"ended": "REQUESTED"}
 
 
 async def test_chromium_without_a_bundler(served: str, browser: Browser) -> None:
