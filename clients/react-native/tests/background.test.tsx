@@ -59,6 +59,17 @@ test("A call that is being set up is not waited for", async () => {
   await screen.findByText("Whom would you like to talk to?");
 });
 
+test("A call that is being set up is given up by hanging up", async () => {
+  const { gateway, phone } = await openApp();
+  gateway.onAir = new Promise(() => undefined);
+  press("Call (en)");
+  await next(gateway.created);
+  press("End call");
+  await next(gateway.abandoned);
+  await screen.findByText("Whom would you like to talk to?");
+  expect(phone.audio.isEntered).toBe(false);
+});
+
 test("The system's question about the microphone does not end the call that it is asked for", async () => {
   const opened = await openApp();
   const { gateway, phone } = opened;

@@ -6,6 +6,9 @@ import { createPlayer } from "../players/create_player";
 import { nativeAudio } from "./native_audio";
 import type { Phone } from "./phone";
 
+// Otherwise it asks a server of others, every minute, whether the internet is there.
+NetInfo.configure({ reachabilityShouldRun: () => false });
+
 export const thisPhone: Phone = {
   audio: nativeAudio,
   onNetwork: (listener) => {
