@@ -96,10 +96,12 @@ export class PhoneCall implements CallListener, ConversationListener {
   }
 
   async start(request: CallRequest): Promise<void> {
-    this.#conversation = new Conversation(this);
+    const conversation = (this.#conversation = new Conversation(this));
     this.state.change({ ...IDLE, phase: "connecting" });
     // Before there is a call: the question whether the app may listen takes it from the front.
     await this.talk.enter();
+    // Another call was begun meanwhile.
+    if (this.#conversation !== conversation) return;
     await this.#open((options, signal) => Call.start(this.#gateway, request, options, { signal }));
   }
 
@@ -216,9 +218,11 @@ export class PhoneCall implements CallListener, ConversationListener {
   #fail(error: unknown): void {
     if (error instanceof Ended) this.#end({ ended: error.reason });
     else if (error instanceof Problem && OVER.has(error.reason)) this.#end({ ended: "CLIENT_GONE" });
-    // It may still be there when the gateway answers again.
-    else if (this.#left) this.state.change({ phase: "away", failure: error });
-    else this.#end({ failure: error });
+    else if (this.#left) {
+      // It may still be there when the gateway answers again.
+      this.talk.pause();
+      this.state.change({ phase: "away", failure: error });
+    } else this.#end({ failure: error });
   }
 
   /** Goes back to where a call is begun. */

@@ -48,6 +48,23 @@ test("After too long an absence the call is over", async () => {
   expect(phone.audio.isEntered).toBe(false);
 });
 
+test("A gateway that is down on return is tried again by the user", async () => {
+  const opened = await openApp();
+  const { gateway, phone } = opened;
+  const line = await openCall(opened);
+  act(() => phone.bringToFront(false));
+  await line.closed;
+  gateway.isUnavailable = true;
+  act(() => phone.bringToFront(true));
+  await screen.findByText(/A service that is needed does not answer/);
+  expect(phone.audio.isEntered).toBe(false);
+
+  gateway.isUnavailable = false;
+  press("Try again");
+  await next(gateway.lines);
+  await screen.findByText("Listening");
+});
+
 test("A call that is being set up is not waited for", async () => {
   const opened = await openApp();
   const { gateway, phone } = opened;

@@ -1,6 +1,6 @@
 // A gateway that speaks the contract over real HTTP and WebSockets, and says what a test has it say.
 
-import type { Config, ConversationEvent, LineMessage, Task } from "@parley/client";
+import type { Config, ConversationEvent, LineMessage, ProblemBody, Task } from "@parley/client";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -41,6 +41,8 @@ const TASK: Task = {
   maxIdleSeconds: 120,
 };
 
+const UNAVAILABLE: ProblemBody = { status: 503, reason: "JOURNAL_UNAVAILABLE", detail: "The journal does not answer." };
+
 /** A socket of the line, as the gateway sees it. */
 export class GatewayLine {
   readonly query: URLSearchParams;
@@ -76,6 +78,8 @@ export class FakeGateway {
   readonly created = new Queue<Record<string, unknown>>();
   readonly stopped = new Queue<Record<string, unknown>>();
   readonly lines = new Queue<GatewayLine>();
+  /** Whether what it needs is down, so that nobody learns about tasks. */
+  isUnavailable = false;
   /** What create-task waits for. */
   onAir: Promise<void> = Promise.resolve();
   /** Whether create-task was given up before it was answered. */
@@ -145,6 +149,7 @@ export class FakeGateway {
         this.task = { ...this.task, state: "STOPPED", stopReason: "REQUESTED" };
         return send(response, { success: true, ...this.task });
       case `/api/digital-human/tasks/${this.task.taskId}`:
+        if (this.isUnavailable) return send(response, UNAVAILABLE, 503);
         return send(response, { success: true, ...this.task });
       default:
         response.writeHead(404).end();
@@ -152,8 +157,9 @@ export class FakeGateway {
   }
 }
 
-function send(response: ServerResponse, body: object): void {
-  response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+function send(response: ServerResponse, body: object, status = 200): void {
+  const type = status === 200 ? "application/json" : "application/problem+json";
+  response.writeHead(status, { "Content-Type": type }).end(JSON.stringify(body));
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {

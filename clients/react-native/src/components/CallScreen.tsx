@@ -1,6 +1,6 @@
 // A call: the digital human, what is said, and what the user can do.
 
-import { KeyboardAvoidingView, Platform, StyleSheet, Text, View } from "react-native";
+import { KeyboardAvoidingView, StyleSheet, Text, View } from "react-native";
 import { noticeOf } from "../notice";
 import type { CallState, PhoneCall } from "../phone_call";
 import { useStore } from "../store";
@@ -17,7 +17,7 @@ export function CallScreen({ call }: { readonly call: PhoneCall }) {
   const notice = noticeOf(state, talk);
   const remedies = { retry: () => call.retry(), "take-sound": () => void call.talk.enter() };
   return (
-    <KeyboardAvoidingView behavior={Platform.OS === "ios" ? "padding" : undefined} style={styles.call}>
+    <KeyboardAvoidingView behavior="padding" style={styles.call}>
       <View style={styles.face}>
         {state.picture && <Face picture={state.picture} />}
         <Text accessibilityLiveRegion="polite" style={styles.status}>{statusOf(state, talk)}</Text>
