@@ -1,0 +1,71 @@
+"""What the examples and the console run against: all processes, with scripted models."""
+
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal
+
+from tests.examples import speech
+from tests.support.compose import LOOPBACK, ROOT, Service, free_ports
+from tests.support.stack import Stack, running_stack
+
+PERSONAS = ROOT / "examples" / "personas"
+
+
+@asynccontextmanager
+async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
+    """All processes; the language model and the voice are scripted."""
+    [port] = free_ports(1)
+    address = f"{LOOPBACK}:{port}"
+    env = {
+        "gateway": {"GATEWAY_SPEECH_TARGET": address},
+        "task": {"TASK_WEBHOOK_NETWORKS": "127.0.0.0/8"},
+    }
+    async with running_stack(processes=("engine", "avatar", "task"), env=env) as up:
+        environment = {
+            "SPEECH_PORT": port,
+            "SPEECH_TASK_TARGET": up.target("task"),
+            "SPEECH_AVATAR_TARGET": up.target("avatar"),
+            "SPEECH_PERSONAS": str(personas),
+            "SPEECH_DEFAULT_PERSONA": "baker",
+            "PARLEY_SERVICE_TOKEN": up.service_token,
+        }
+        words = (sys.executable, "-m", speech.__name__)
+        up.add(Service(name="speech", words=words, environment=environment, probe=address))
+        await up.start(["speech", "gateway"])
+        yield up
+
+
+@pytest.fixture(scope="session")
+def stack(portal: BlockingPortal, personas: Path) -> Iterator[Stack]:
+    """The processes, shared by all tests of this folder."""
+    for file in PERSONAS.glob("*.toml"):
+        shutil.copy(file, personas)
+    with portal.wrap_async_context_manager(stack_of_examples(personas)) as started:
+        yield started
+
+
+@pytest.fixture
+async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway that has a key."""
+    async with httpx.AsyncClient(
+        base_url=stack.gateway_url,
+        headers={"Authorization": f"Bearer {stack.api_key}"},
+        timeout=60,
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def nothing_on_air(http: httpx.AsyncClient) -> AsyncIterator[None]:
+    """The test leaves no task on air."""
+    yield
+    states = {"state": ["CREATING", "STARTING", "STREAMING"]}
+    found = (await http.get("/api/digital-human/tasks", params=states)).raise_for_status().json()
+    assert found["tasks"] == []
