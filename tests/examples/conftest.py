@@ -1,6 +1,5 @@
 """What the examples and the console run against: all processes, with scripted models."""
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,20 +14,21 @@ from tests.support.compose import LOOPBACK, ROOT, Service, free_ports
 from tests.support.stack import Stack, running_stack
 
 PERSONAS = ROOT / "examples" / "personas"
+TOOL_PORT, SPEECH_PORT = free_ports(2)
+"""Of the tool of examples/own_tool.py, in place of that which its persona names; of speech."""
+SPEECH_ADDRESS = f"{LOOPBACK}:{SPEECH_PORT}"
 
 
 @asynccontextmanager
 async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
     """All processes; the language model and the voice are scripted."""
-    [port] = free_ports(1)
-    address = f"{LOOPBACK}:{port}"
     env = {
-        "gateway": {"GATEWAY_SPEECH_TARGET": address},
+        "gateway": {"GATEWAY_SPEECH_TARGET": SPEECH_ADDRESS},
         "task": {"TASK_WEBHOOK_NETWORKS": "127.0.0.0/8"},
     }
     async with running_stack(processes=("engine", "avatar", "task"), env=env) as up:
         environment = {
-            "SPEECH_PORT": port,
+            "SPEECH_PORT": SPEECH_PORT,
             "SPEECH_TASK_TARGET": up.target("task"),
             "SPEECH_AVATAR_TARGET": up.target("avatar"),
             "SPEECH_PERSONAS": str(personas),
@@ -36,7 +36,10 @@ async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
             "PARLEY_SERVICE_TOKEN": up.service_token,
         }
         words = (sys.executable, "-m", speech.__name__)
-        up.add(Service(name="speech", words=words, environment=environment, probe=address))
+        speech_service = Service(
+            name="speech", words=words, environment=environment, probe=SPEECH_ADDRESS
+        )
+        up.add(speech_service)
         await up.start(["speech", "gateway"])
         yield up
 
@@ -45,7 +48,8 @@ async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
 def stack(portal: BlockingPortal, personas: Path) -> Iterator[Stack]:
     """The processes, shared by all tests of this folder."""
     for file in PERSONAS.glob("*.toml"):
-        shutil.copy(file, personas)
+        text = file.read_text(encoding="utf-8").replace(":9010/", f":{TOOL_PORT}/")
+        (personas / file.name).write_text(text, encoding="utf-8")
     with portal.wrap_async_context_manager(stack_of_examples(personas)) as started:
         yield started
 
