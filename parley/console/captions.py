@@ -52,7 +52,7 @@ class Captions:
         at = 0
         for character in shown:
             at = heard.index(character, at) + 1
-        return heard[at:]
+        return heard[at:].lstrip() if self._shown[-1:].isspace() else heard[at:]
 
 
 def pieces(sentences: Sequence[Json]) -> Iterator[Piece]:

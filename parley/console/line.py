@@ -13,6 +13,8 @@ from parley.terminal import visible_json
 
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Between attempts to connect again; half a minute in all."""
+_PASSING = ("DRAINING", "DEPENDENCY_UNAVAILABLE")
+"""Why a line ends that can be opened again: a gateway that goes down, one behind which none is."""
 
 
 class Line:
@@ -69,7 +71,10 @@ class Line:
             async for text in connection:
                 message: Json = visible_json(json.loads(text))
                 if "problem" in message:
-                    raise problem_error(message["problem"])
+                    error = problem_error(message["problem"])
+                    if error.reason in _PASSING:
+                        return
+                    raise error
                 event = Event(name=message["event"], data=message["data"])
                 if event.name == "ready":
                     await self._begin(connection)

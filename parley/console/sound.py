@@ -56,34 +56,39 @@ def _opened(stack: ExitStack) -> Sound:
     except OSError:
         reason = "no sound: PortAudio is missing (apt install libportaudio2)"
         return Sound(missing=(reason,))
-    microphone: _Microphone | None = None
-    loudspeaker: _Loudspeaker | None = None
-    missing = []
+    microphone, loudspeaker, missing = None, None, []
     try:
-        microphone = _Microphone(asyncio.get_running_loop())
-        stack.enter_context(
-            sounddevice.RawInputStream(
-                samplerate=MICROPHONE_HZ,
-                blocksize=_FRAME_SAMPLES,
-                channels=1,
-                dtype="int16",
-                callback=microphone.take,
-            )
-        )
+        microphone = _open_microphone(sounddevice, stack)
     except sounddevice.PortAudioError:
-        microphone = None
         missing.append("no microphone")
     try:
-        stream = sounddevice.RawOutputStream(
-            samplerate=LOUDSPEAKER_HZ,
-            channels=LOUDSPEAKER_CHANNELS,
-            dtype="int16",
-            latency=_AHEAD_S,
-        )
-        loudspeaker = _Loudspeaker(stack.enter_context(stream))
+        loudspeaker = _open_loudspeaker(sounddevice, stack)
     except sounddevice.PortAudioError:
         missing.append("no loudspeaker")
     return Sound(microphone=microphone, loudspeaker=loudspeaker, missing=tuple(missing))
+
+
+def _open_microphone(library: Any, stack: ExitStack) -> "_Microphone":
+    microphone = _Microphone(asyncio.get_running_loop())
+    stream = library.RawInputStream(
+        samplerate=MICROPHONE_HZ,
+        blocksize=_FRAME_SAMPLES,
+        channels=1,
+        dtype="int16",
+        callback=microphone.take,
+    )
+    stack.enter_context(stream)
+    return microphone
+
+
+def _open_loudspeaker(library: Any, stack: ExitStack) -> "_Loudspeaker":
+    stream = library.RawOutputStream(
+        samplerate=LOUDSPEAKER_HZ,
+        channels=LOUDSPEAKER_CHANNELS,
+        dtype="int16",
+        latency=_AHEAD_S,
+    )
+    return _Loudspeaker(stack.enter_context(stream))
 
 
 class _Microphone:

@@ -50,8 +50,7 @@ class Turns:
             if error.reason != _ENDED:
                 raise
         finally:
-            for turn in self._turns.values():
-                turn.silence()
+            self._silence()
 
     async def ask_in_turn(self, texts: AsyncIterator[str]) -> None:
         """Ask each text once the one before is answered; raises GatewayError if one is not."""
@@ -75,6 +74,10 @@ class Turns:
                 self._on_screen.add(request_id)
                 await self._line.send(type="text", text=text, requestId=request_id)
 
+    def _silence(self) -> None:
+        for turn in self._turns.values():
+            turn.silence()
+
     async def _take(self, event: Event) -> None:
         data = event.data
         match event.name:
@@ -89,6 +92,9 @@ class Turns:
                 turn.speaking = asyncio.create_task(self._view.speak(turn.captions))
             case "turn_finished" | "turn_failed":
                 self._end(data)
+            case "conversation_suspended":
+                # What was being said may have ended.
+                self._silence()
 
     async def _learn_name(self, ready: Json) -> None:
         for persona in await self._gateway.personas():

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.command_line import environment, outcome
+from tests.support.proxy import proxying
 from tests.support.pseudo_terminal import CTRL_C, CTRL_D, in_terminal
 from tests.support.stack import Stack
 
@@ -86,6 +87,23 @@ async def test_typing_cuts_a_reply_off(stack: Stack) -> None:
         await terminal.until("We open at nine in the morning")
         terminal.type(CTRL_D)
         assert await process.wait() == 0, terminal.text
+
+
+async def test_a_line_that_breaks_goes_on_over_the_next(stack: Stack) -> None:
+    async with proxying(stack.gateway_url) as way:
+        words = ["console", "--url", way.url, "--api-key", stack.api_key, "--text", *STORYTELLER]
+        async with in_terminal(*words, env=environment()) as (process, terminal):
+            await terminal.until("this is Pia")
+            terminal.type(f"{QUESTION}\n")
+            await terminal.until(BEGIN)
+            way.cut()
+            terminal.type("When do you open?\n")
+            way.mend()
+            await terminal.until(r"\(cut off\)")
+            await terminal.until("We open at nine in the morning")
+            terminal.type(CTRL_D)
+            assert await process.wait() == 0, terminal.text
+    assert terminal.text.count("this is Pia") == 1
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
