@@ -1,16 +1,16 @@
-"""A web server that gives its signed-in users tickets, so that no browser holds a key.
+"""A web server whose signed-in users talk with a digital human on its page: no browser holds a key.
 
-PARLEY_KEY=… python examples/ticket_server.py 9020        then open the address that it prints
+GATEWAY_API_KEYS=… GATEWAY_ALLOWED_ORIGINS=http://127.0.0.1:9020 make up     in one terminal
+PARLEY_KEY=… python examples/ticket_server.py 9020                         in another: the same key
 """
 
 import html
-import json
 import os
 import secrets
 import sys
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -23,11 +23,8 @@ users: dict[str, str] = {}
 
 SIGN_IN = """<form method="post" action="/sign-in"><input name="user" placeholder="User">
 <input name="password" type="password" placeholder="Password"><button>Sign in</button></form>"""
-TALK = f"""<p>Hello %s. <button id="call">Call</button></p><script>
-document.getElementById("call").onclick = async () => {{
-  const {{ ticket }} = await (await fetch("/ticket", {{ method: "POST" }})).json();
-  location.href = "{URL}/#ticket=" + encodeURIComponent(ticket);
-}};</script>"""
+TALK = f"""<p>Hello %s.</p><parley-avatar mode="floating" ticket-url="/ticket"></parley-avatar>
+<script src="{URL}/clients/v1/parley.js" async></script>"""
 
 
 class Server(BaseHTTPRequestHandler):
@@ -38,14 +35,15 @@ class Server(BaseHTTPRequestHandler):
         self._answer(200, TALK % html.escape(user) if user else SIGN_IN, "text/html")
 
     def do_POST(self) -> None:
-        if self.path == "/sign-in":
+        address = urlsplit(self.path)
+        if address.path == "/sign-in":
             self._sign_in()
-        elif self.path == "/ticket" and (user := self._user()):
-            # Good for one call, that begins within a minute.
-            wish = {"userId": user, "expiresInSeconds": 60}
+        elif address.path == "/ticket" and (user := self._user()):
+            # A further ticket of a call is for its task; Parley sees that it is the user's.
+            task_id = parse_qs(address.query).get("taskId", [""])[0]
+            wish = {"userId": user, "taskId": task_id, "expiresInSeconds": 60}
             answer = httpx.post(f"{URL}/api/digital-human/tickets", json=wish, headers=KEY)
-            ticket = answer.raise_for_status().json()["ticket"]
-            self._answer(200, json.dumps({"ticket": ticket}), "application/json")
+            self._answer(answer.status_code, answer.text, "application/json")
         else:
             self._answer(401, "Sign in first.", "text/plain")
 

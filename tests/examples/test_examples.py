@@ -53,6 +53,14 @@ async def output(
     return told.decode()
 
 
+def page_with(ticket: str, stack: Stack) -> httpx.AsyncClient:
+    """Return a client that has a ticket."""
+    headers = {"Authorization": f"Bearer {ticket}"}
+    return httpx.AsyncClient(
+        base_url=stack.gateway_url, headers=headers, timeout=60, trust_env=False
+    )
+
+
 @pytest.fixture
 async def task_id(http: httpx.AsyncClient, nothing_on_air: None) -> AsyncIterator[str]:
     """A task on air."""
@@ -108,7 +116,7 @@ async def test_webhook_receiver(stack: Stack, http: httpx.AsyncClient, task_id: 
     await http.delete(f"{API}/webhooks/{added['webhook']['webhookId']}")
 
 
-async def test_ticket_server(stack: Stack, http: httpx.AsyncClient) -> None:
+async def test_ticket_server(stack: Stack) -> None:
     [port] = free_ports(1)
     async with example("ticket_server.py", port, stack=stack) as server:
         assert server.stdout is not None
@@ -119,17 +127,22 @@ async def test_ticket_server(stack: Stack, http: httpx.AsyncClient) -> None:
             assert wrong.status_code == 401
             right = await browser.post("/sign-in", data={"user": "ada", "password": "lovelace"})
             assert right.status_code == 303
-            assert "Hello ada" in (await browser.get("/")).text
-            ticket = (await browser.post("/ticket")).raise_for_status().json()["ticket"]
-    # What the page does with it: a call in the user's name.
-    bearer = {"Authorization": f"Bearer {ticket}"}
-    async with httpx.AsyncClient(
-        base_url=stack.gateway_url, headers=bearer, timeout=60, trust_env=False
-    ) as page:
-        order = {"roomId": "adas", "streamId": "adas", "greeting": ""}
-        task = (await page.post(f"{API}/create-task", json=order)).raise_for_status().json()
-        assert task["userId"] == "ada"
-        await page.post(f"{API}/stop-task", json={"taskId": task["taskId"]})
+            page = (await browser.get("/")).text
+            assert "Hello ada" in page
+            assert f"{stack.gateway_url}/clients/v1/parley.js" in page
+            first = (await browser.post("/ticket")).raise_for_status().json()["ticket"]
+            # What the page does with its tickets: a call in the user's name, and another ticket.
+            async with page_with(first, stack) as calls:
+                order = {"roomId": "adas", "streamId": "adas", "greeting": ""}
+                created = await calls.post(f"{API}/create-task", json=order)
+                task = created.raise_for_status().json()
+                assert task["userId"] == "ada"
+            again = await browser.post("/ticket", params={"taskId": task["taskId"]})
+            async with page_with(again.raise_for_status().json()["ticket"], stack) as calls:
+                stopped = await calls.post(f"{API}/stop-task", json={"taskId": task["taskId"]})
+                assert stopped.status_code == 200
+            refused = await browser.post("/ticket", params={"taskId": "task_none"})
+            assert refused.is_client_error
 
 
 async def test_say_on_schedule(stack: Stack, task_id: str) -> None:
