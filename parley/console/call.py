@@ -53,16 +53,24 @@ async def hold(
         if sound is None:
             await _first_of(turns.follow(), turns.ask_in_turn(texts))
             return
+        access = await gateway.viewer_token(task, user_id=user_id)
+        playing = asyncio.Event()
         await _first_of(
             turns.follow(),
             turns.ask_at_once(texts),
             _speak(line, sound),
-            _listen(gateway, view, line, sound, task, user_id),
+            _listen(view, sound, access, playing),
+            _greet(line, playing),
         )
 
 
 async def _stop(gateway: Gateway, view: View, task_id: str) -> None:
-    await gateway.stop_task(task_id)
+    stopping = asyncio.create_task(gateway.stop_task(task_id))
+    try:
+        await asyncio.shield(stopping)
+    finally:
+        # Whoever hangs up in the middle of it waits.
+        await stopping
     view.note("Off air.")
 
 
@@ -87,31 +95,25 @@ async def _speak(line: Line, sound: Sound) -> None:
     await _forever()
 
 
-async def _listen(
-    gateway: Gateway, view: View, line: Line, sound: Sound, task: Json, user_id: str
-) -> None:
-    """Ask for the greeting once it can be heard or read, and play the stream."""
+async def _listen(view: View, sound: Sound, access: Json, playing: asyncio.Event) -> None:
+    """Play the stream; sets `playing` at its first sound, or where there will be none."""
     if sound.loudspeaker is not None:
         # It takes a second to load, which those without a loudspeaker need not wait.
         from parley.console.stream import NoStreamError, play
 
-        access = await gateway.viewer_token(task, user_id=user_id)
-        playing = asyncio.Event()
-        greeting = asyncio.create_task(_greet(line, playing))
         try:
             await play(access, sound.loudspeaker, playing)
         except NoStreamError as error:
             view.note(str(error))
-        playing.set()
-        await greeting
-    else:
-        await line.send(type="greet")
+    playing.set()
     await _forever()
 
 
 async def _greet(line: Line, playing: asyncio.Event) -> None:
+    """Ask for the greeting once it can be heard, or read."""
     await playing.wait()
     await line.send(type="greet")
+    await _forever()
 
 
 async def _forever() -> None:

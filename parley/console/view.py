@@ -45,15 +45,18 @@ class View:
         """Write a reply word by word from its first sound on, which is now; until cancelled."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        self._begin_reply()
         while True:
-            self._write(_on_one_line(captions.due(loop.time() - begin)))
+            is_first = captions.is_unseen
+            words = captions.due(loop.time() - begin)
+            if words and is_first:
+                self._begin_reply()
+            self._write(_on_one_line(words))
             await asyncio.sleep(_TICK_S)
 
     def end(self, captions: Captions, turn: Json) -> None:
         """Write the rest of what was heard, and how long the user waited."""
         rest = captions.rest(turn["heard"])
-        if rest and captions.is_unseen:
+        if captions.is_unseen:
             self._begin_reply()
         self._write(_on_one_line(rest or ""))
         if turn.get("interrupted"):
