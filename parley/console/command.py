@@ -24,7 +24,7 @@ def open_console(
         typer.Option("--say", help="Say this, wait for the answer, and hang up; repeatable."),
     ] = None,
     persona: Annotated[str | None, typer.Option(help="Who is called.")] = None,
-    lang: Annotated[str | None, typer.Option(help="Language, such as en or zh.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Language, such as en or zh, or auto.")] = None,
     is_silent: Annotated[
         bool, typer.Option("--text", help="Leave microphone and loudspeaker alone.")
     ] = False,
