@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -67,11 +68,17 @@ async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+async def running(http: httpx.AsyncClient) -> list[Any]:
+    """Return the tasks that have not ended."""
+    states = {"state": ["CREATING", "STARTING", "STREAMING"]}
+    found = await http.get("/api/digital-human/tasks", params=states)
+    return found.raise_for_status().json()["tasks"]
+
+
 @pytest.fixture
 async def nothing_on_air(http: httpx.AsyncClient) -> AsyncIterator[None]:
     """The test leaves no task on air: none that only its absence, noticed in a minute, ends."""
     yield
-    states = {"state": ["CREATING", "STARTING", "STREAMING"]}
     async with asyncio.timeout(30):
-        while (await http.get("/api/digital-human/tasks", params=states)).json()["tasks"]:
+        while await running(http):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
