@@ -130,7 +130,7 @@ release: $(DEPENDENCIES) ## Declare this state the release that later ones must 
 
 .PHONY: lock
 lock: $(DEPENDENCIES) ## Update the pinned dependencies
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra console --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	$(BIN)/uv pip compile --group pyproject.toml:deploy --constraints requirements.lock --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -19,6 +19,7 @@ from parley import doctor, people, tasks, usage
 from parley.certificates import issue, tls_settings
 from parley.checks import check_processes
 from parley.command import ApiKey, Tenant, Url, console, fail, with_gateway
+from parley.console.command import open_console
 from parley.current_run import CurrentRun, beside_run, noted
 from parley.database import database_of, require_reachable, with_database
 from parley.finding import Finding
@@ -49,6 +50,7 @@ app.add_typer(persona_app, name="persona")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(webhooks_app, name="webhooks")
 app.command("audit")(list_audit)
+app.command("console")(open_console)
 
 
 def require_user(user: str) -> str:

@@ -17,11 +17,14 @@ console = Console()
 errors = Console(stderr=True)
 
 Url = Annotated[
-    str | None, typer.Option("--url", help="Address of the gateway; default: this machine's.")
+    str | None,
+    typer.Option("--url", "--gateway", help="Address of the gateway; default: this machine's."),
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", help="Key of the gateway; default: the first of GATEWAY_API_KEYS."),
+    typer.Option(
+        "--api-key", "--key", help="Key of the gateway; default: the first of GATEWAY_API_KEYS."
+    ),
 ]
 Tenant = Annotated[
     str | None, typer.Option("--tenant", help="Act for this tenant; default: that of the key.")

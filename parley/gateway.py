@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake
 
 from parley.terminal import visible, visible_json
 from services.runtime.proxies import ProxyError, proxy_for
@@ -27,6 +29,8 @@ DEFAULT_TENANT = "default"
 _API = "/api/digital-human"
 _WEBHOOKS = f"{_API}/webhooks"
 _CSV_LINE = "\r\n"
+_UNGREETED: Json = {"greeting": ""}
+_LINE_HEADERS = ("Authorization", "Parley-Tenant")
 _CALL_TIMEOUT_S = 60.0
 # The gateway answers once all is removed, and the more was said, the longer that takes.
 _ERASE_TIMEOUT_S = 3600.0
@@ -70,24 +74,60 @@ class Gateway:
         self._client = client
 
     async def create_task(
-        self, *, persona_id: str | None = None, language_code: str | None = None
+        self,
+        *,
+        persona_id: str | None = None,
+        language_code: str | None = None,
+        more: Json = _UNGREETED,
     ) -> Json:
-        """Put a digital human on air in a room of its own; return the task."""
+        """Put a digital human on air in a room of its own; return the task.
+
+        `more` are further members of create-task; by default, nothing is said first.
+        """
         name = f"cli-{secrets.token_hex(8)}"
         body = {
             "roomId": name,
             "streamId": name,
             "personaId": persona_id,
             "lang": language_code,
-            "greeting": "",
         }
-        return await self._call("POST", f"{_API}/create-task", json=_present(body))
+        return await self._call("POST", f"{_API}/create-task", json=_present(body) | more)
 
     async def stop_task(self, task_id: str, *, tenant_id: str | None = None) -> Json:
         """Stop a task, of a tenant if one is named; succeeds again if repeated."""
         return await self._call(
             "POST", f"{_API}/stop-task", json={"taskId": task_id}, headers=_of_tenant(tenant_id)
         )
+
+    async def viewer_token(self, task: Json, *, user_id: str) -> Json:
+        """Return a viewer's token for a task, and how and where to watch."""
+        viewer = {"userId": user_id, "roomId": task["roomId"], "streamId": task["streamId"]}
+        return await self._call("GET", "/api/token", params=viewer)
+
+    async def personas(self) -> list[Json]:
+        """Return who can be talked with."""
+        found: list[Json] = (await self._call("GET", "/api/config"))["personas"]
+        return found
+
+    @asynccontextmanager
+    async def open_line(self, params: Mapping[str, str]) -> AsyncIterator[ClientConnection]:
+        """Open a line to a task, as `GET /api/digital-human/talk` describes it.
+
+        Raises UnreachableError if there is no gateway.
+        """
+        address = str(self._client.base_url).rstrip("/").replace("http", "ws", 1)
+        url = f"{address}{_API}/talk?{urlencode(params)}"
+        shown = ((name, self._client.headers.get(name)) for name in _LINE_HEADERS)
+        try:
+            connection = await connect(
+                url,
+                additional_headers=[(name, value) for name, value in shown if value],
+                proxy=proxy_for(url, os.environ),
+            )
+        except (OSError, InvalidHandshake) as error:
+            raise self._unreachable(error) from error
+        async with connection:
+            yield connection
 
     async def list_tasks(
         self, states: Sequence[str] = (), *, is_of_every_tenant: bool = False
@@ -206,7 +246,7 @@ class Gateway:
                     raise _error_of(answer)
                 async for event in _events(answer.aiter_lines()):
                     if event.name == "problem":
-                        raise _error(event.data)
+                        raise problem_error(event.data)
                     yield event
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
@@ -237,7 +277,7 @@ class Gateway:
             raise _error_of(answer)
         return answer
 
-    def _unreachable(self, error: httpx.TransportError) -> UnreachableError:
+    def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(
             f"No answer from {self._client.base_url} ({type(error).__name__}). "
             "Is Parley running? Start it with `make up`, or give its address with --url."
@@ -308,12 +348,13 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
 
 def _error_of(answer: httpx.Response) -> GatewayError:
     try:
-        return _error(visible_json(answer.json()))
+        return problem_error(visible_json(answer.json()))
     except ValueError:
         return GatewayError(f"{answer.url} answered {answer.status_code} without a reason.")
 
 
-def _error(problem: Json) -> GatewayError:
+def problem_error(problem: Json) -> GatewayError:
+    """Return the error that a problem stands for."""
     reason = str(problem.get("reason", "UNKNOWN"))
     text = f"{problem.get('title', 'It failed')} ({reason}): {problem.get('detail', '')}"
     if request_id := problem.get("requestId"):

@@ -7,21 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from parley.gateway import Event, Gateway, GatewayError, Json, Question
-
-_STAGES = {
-    "endpointMs": "end of the question detected",
-    "transcriptMs": "question recognized",
-    "firstTokenMs": "first token generated",
-    "firstSentenceMs": "first clause ready",
-    "firstAudioMs": "first audio synthesized",
-    "driveReadyMs": "avatar ready to speak",
-    "firstPcmSentMs": "first audio sent",
-    "playbackStartedMs": "avatar speaks",
-    "lastTokenMs": "last token generated",
-}
+from parley.waterfall import waterfall
 
 
 class Call:
@@ -56,7 +44,7 @@ class Call:
         if self._is_json:
             self._console.out(json.dumps(result, ensure_ascii=False, indent=2), highlight=False)
         else:
-            self._console.print(_timings(result.get("timings", {})))
+            self._console.print(waterfall(result.get("timings", {})))
 
     async def _stop(self, task_id: str) -> None:
         # Shielded: Ctrl-C ends the call, but not its cleanup.
@@ -92,12 +80,3 @@ class Call:
     def _tell(self, text: str, **style: Any) -> None:
         if not self._is_json:
             self._console.print(text, **style)
-
-
-def _timings(timings: Json) -> Table:
-    table = Table("After the end of the question", "ms", show_edge=False, pad_edge=False)
-    table.columns[1].justify = "right"
-    reached = [(timings[stage], words) for stage, words in _STAGES.items() if stage in timings]
-    for milliseconds, words in sorted(reached):
-        table.add_row(words, f"{milliseconds:.0f}")
-    return table

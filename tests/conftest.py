@@ -18,7 +18,7 @@ from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.stack import Stack, running_stack
 
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
-SHARING_FOLDERS = ("browser", "e2e", "models")
+SHARING_FOLDERS = ("browser", "e2e", "examples", "models")
 """Their tests share a stack, or loaded models."""
 SHARING_NOTHING = {
     f"tests/browser/{name}.py"
