@@ -133,18 +133,24 @@ def test_a_server_that_is_not_there_yet_is_waited_for(
     assert error["reason"] == "TASK_NOT_FOUND"
 
 
-def test_a_server_that_dies_meanwhile_is_asked_again(
+@pytest.mark.parametrize("is_crash", [True, False], ids=["crash", "restart"])
+def test_a_server_that_goes_away_meanwhile_is_asked_again(
     client: Built,
     question: Question,
     environment: dict[str, str],
     stack: Stack,
     portal: BlockingPortal,
+    is_crash: bool,
 ) -> None:
     with client.running(question.wav, environment) as run:
         run.until("ready")
-        portal.call(stack.kill, "speech")
-        assert run.until("reopening")["code"] == client.program.broken
+        portal.call(stack.kill if is_crash else stack.stop, "speech")
         portal.call(stack.start, ["speech"])
         assert run.to_the_end() == 0
+    broken = run.told("reopening")[0]
+    if is_crash:
+        assert broken["code"] == client.program.broken
+    else:
+        assert (broken["code"], broken["reason"]) == ("UNAVAILABLE", "DRAINING")
     (transcript,), (heard,) = run.told("transcript"), run.told("heard")
     check_answer(question, heard, transcript)
