@@ -91,7 +91,7 @@ async def test_in_a_frame_without_storage(stack: Stack) -> None:
     assert await until_over(stack, task_id) == "REQUESTED"
     greeting, answer = await turns_of(stack, task_id)
     assert greeting["heard"] == GREETING
-    assert answer["question"] == "When do you open?"
+    assert answer["transcript"] == "When do you open?"
 
 
 async def ticket_of(stack: Stack) -> dict[str, Any]:
