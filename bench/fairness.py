@@ -34,9 +34,9 @@ from services.speech.embedded.llama import LlamaChatModel
 from services.speech.ports import SpeechRequest
 from services.speech.providers.embedded import only_file
 from services.speech.streams import once
+from tests.support.converse import COMMIT, Talk, audio, setup
 from tests.support.embedded import THREADS, EmbeddedStack, embedded_stack
 from tests.support.resampling import resample
-from tests.support.speech import COMMIT, Talk, audio, setup
 
 QUESTION = "Hello, how are you today?"
 BUSY, QUIET = "busy", "quiet"

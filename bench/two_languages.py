@@ -32,9 +32,11 @@ from services.speech.providers.factory import Trio
 from services.speech.settings import PERSONAS
 from services.speech.streams import once
 from services.speech.text.segmentation import is_cjk
+from tests.support.converse import COMMIT, Talk, audio, setup
 from tests.support.embedded import EmbeddedStack, embedded_stack
+from tests.support.fake_avatars import FakeAvatars
+from tests.support.fake_tasks import FakeTasks
 from tests.support.resampling import resample
-from tests.support.speech import COMMIT, FakeAvatars, FakeTasks, Talk, audio, setup
 
 OPTIONS = ServingOptions(host="127.0.0.1", port=0, drain_s=0.1)
 SILENCE = bytes(16_000)

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.support.browser import Browser
-from tests.support.gateway import running_gateway
+from tests.support.gateway_rig import running_gateway
 from tests.support.vendor_sdk import watch_by_sdk
 
 LANDSCAPE = {"width": 844, "height": 390}

@@ -13,7 +13,8 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
-from tests.support.gateway import REPLY, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import REPLY
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},

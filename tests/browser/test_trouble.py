@@ -6,7 +6,8 @@ from playwright.async_api import expect
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from tests.support.browser import Browser
-from tests.support.gateway import REPLY, running_gateway
+from tests.support.gateway_rig import running_gateway
+from tests.support.gateway_script import REPLY
 from tests.support.page import (
     REPLY_TIMEOUT_MS,
     ask,

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from digitalhuman.task.v1 import task_pb2
 from tests.support.browser import Browser
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.vendor_sdk import emit, end_tracks, sdk_calls, until_called, watch_by_sdk
 
 AN_HOUR_AHEAD = """

@@ -16,7 +16,8 @@ from services.runtime.reasons import Reason
 from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
 from tests.support.compose import ROOT
-from tests.support.gateway import REPLY, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import REPLY
 from tests.support.origins import SITE
 from tests.support.site import NO_MICROPHONE, PERMISSIONS, Site, told, violations
 from tests.support.vendor_sdk import watch_by_sdk

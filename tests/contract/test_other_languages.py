@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.retries import SERVICE_CONFIG
-from tests.support.speech import Script, speech_rig
+from tests.support.speech_rig import Script, speech_rig
 from tools.protos_bundle import bundle
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.caller import of_tenant, to_metadata
 from services.runtime.requests import Metadata
-from tests.support.speech import Talk, text
+from tests.support.converse import Talk, text
 
 ACME, ZOO = (to_metadata(of_tenant(each)) for each in ("acme", "zoo"))
 

@@ -16,12 +16,8 @@ from services.speech.personas.catalogue import load_personas
 from services.speech.ports import ChatItem, ChatRequest
 from services.speech.providers.factory import Trio
 from services.speech.settings import SpeechSettings
-from tests.support.speech import (
-    LetterEmbedder,
-    LoudnessDetector,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-)
+from tests.support.loudness import LoudnessDetector
+from tests.support.scripted_providers import LetterEmbedder, ScriptedRecognizer, ScriptedSynthesizer
 from tests.support.tool_chat import ToolChat, called, results
 
 SPOKEN_QUESTION = "When do you open?"

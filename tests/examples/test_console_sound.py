@@ -16,7 +16,7 @@ from parley.console.sound import Sound, sound_of_machine
 from parley.console.view import View
 from parley.gateway import gateway_at
 from tests.examples.speech import SPOKEN_QUESTION
-from tests.support.speech import silent, voiced
+from tests.support.loudness import silent, voiced
 from tests.support.stack import Stack
 
 FRAME_BYTES = 640

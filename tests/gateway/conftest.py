@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 
 @pytest.fixture

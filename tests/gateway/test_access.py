@@ -22,7 +22,7 @@ from gateway.middleware.hosts import is_loopback
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.settings import SettingsError, load
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 KEYS = ("first-key", "second-key")
 GUARDED = [

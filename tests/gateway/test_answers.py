@@ -7,16 +7,13 @@ import httpx
 import pytest
 
 from gateway.contract.preferences import CreateAnswer, TalkAnswer, prefers_early
-from tests.support.gateway import SENTENCES, RunningGateway, running_gateway
+from tests.support.fake_tasks import TASK_ID
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SENTENCES
+from tests.support.loudness import voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer
 from tests.support.sockets import gateway_before
-from tests.support.speech import (
-    TASK_ID,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    speech_rig,
-    voiced,
-)
+from tests.support.speech_rig import Script, speech_rig
 
 API = "/api/digital-human"
 EARLY = {"prefer": "respond-async"}

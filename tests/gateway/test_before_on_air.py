@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from digitalhuman.task.v1 import task_pb2
-from tests.support.gateway import RunningGateway, read_events
+from tests.support.gateway_rig import RunningGateway, read_events
 from tests.support.sockets import calling, gateway_before
-from tests.support.speech import Script, SpeechRig, speech_rig
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 API = "/api/digital-human"
 TASK = "task_early"

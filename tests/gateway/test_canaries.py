@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from tests.support.access import bearer, channel_to, issuer
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 API = "/api/digital-human"
 KEY = "canary-of-the-settings-0123456789"

@@ -11,7 +11,7 @@ from gateway.middleware.concurrency import Ceiling
 from gateway.server.limits import ConnectionLimits
 from gateway.settings import GatewaySettings
 from services.runtime.settings import SettingsError, load
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 TALK = "/api/digital-human/talk-to-ai"
 LIST = "/api/digital-human/tasks"

@@ -10,8 +10,9 @@ from parley.gateway import Gateway, GatewayError, Question, key_of
 from parley.talk import Call
 from parley.tasks import stop_all
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.speech import Script, ScriptedChat, speech_rig
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.scripted_providers import ScriptedChat
+from tests.support.speech_rig import Script, speech_rig
 
 FIRST_TASK = f"task_{1:026d}"
 QUESTION = "What does it cost [for a child]?"

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 OPERATIONS = [
     ("post", "/api/digital-human/create-task"),

@@ -17,7 +17,7 @@ from digitalhuman.access.v1 import access_pb2 as pb
 from gateway.access.principal import Clearance
 from gateway.access.routes import ANY, ROUTES, SOCKET, needed_for
 from tests.support.access import Issuer, bearer, channel_to, issuer
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 API = "/api/digital-human"
 TASK = f"{API}/tasks/{{taskId}}"

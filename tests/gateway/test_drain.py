@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.server.drain import Drain
-from tests.support.gateway import RunningGateway, Told, read_events, running_gateway
+from tests.support.gateway_rig import RunningGateway, Told, read_events, running_gateway
 
 API = "/api/digital-human"
 EVENTS = {"accept": "text/event-stream"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from digitalhuman.task.v1 import task_pb2
-from tests.support.gateway import RunningGateway
+from tests.support.gateway_rig import RunningGateway
 
 API = "/api/digital-human"
 ROOM = {"roomId": "room", "streamId": "stream"}

@@ -12,7 +12,7 @@ import pytest
 from gateway.server.limits import ConnectionLimits
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
 
 HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 UPGRADE = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.gateway import RunningGateway
+from tests.support.gateway_rig import RunningGateway
 
 TALK = "/api/digital-human/talk-to-ai"
 

@@ -17,7 +17,7 @@ from gateway.decoding.decoder import AudioLimits, Decoder, decoding
 from gateway.decoding.process import MEMORY_BYTES
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway
+from tests.support.gateway_rig import RunningGateway
 from tests.support.recordings import recording
 
 API = "/api/digital-human"

@@ -9,16 +9,11 @@ import httpx
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer
 from tests.support.sockets import gateway_before
-from tests.support.speech import (
-    TASK_ID,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    SpeechRig,
-    speech_rig,
-    voiced,
-)
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 API = "/api/digital-human"
 EVENTS = {"accept": "text/event-stream"}

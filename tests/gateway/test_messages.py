@@ -10,8 +10,10 @@ from websockets.frames import CloseCode, Frame, Opcode
 
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import voiced
 from tests.support.sockets import calling, gateway_before
-from tests.support.speech import TASK_ID, Script, speech_rig, voiced
+from tests.support.speech_rig import Script, speech_rig
 from tests.support.tool_chat import ToolChat, called, results
 
 PROSE = ("detail", "error", "metadata", "violations")

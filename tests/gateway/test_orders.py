@@ -8,7 +8,7 @@ import pytest
 from digitalhuman.avatar.v1 import avatar_pb2
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway
+from tests.support.gateway_rig import RunningGateway
 
 CREATE = "/api/digital-human/create-task"
 ROOM = {"roomId": "room_1", "streamId": "stream_1"}

@@ -14,8 +14,9 @@ from digitalhuman.task.v1 import task_pb2
 from gateway.backend import conversing
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
+from tests.support.fake_tasks import TASK_ID
 from tests.support.sockets import Caller, calling, gateway_before
-from tests.support.speech import TASK_ID, SpeechRig, replica_beside, speech_rig
+from tests.support.speech_rig import SpeechRig, replica_beside, speech_rig
 
 pytestmark = pytest.mark.timeout(90)
 

@@ -18,7 +18,8 @@ from parley import people
 from parley.gateway import Gateway, GatewayError
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import event
 

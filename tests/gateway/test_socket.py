@@ -14,7 +14,10 @@ import pytest
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.wire import to_timestamp
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
 from tests.support.proxy import proxying
+from tests.support.scripted_providers import ScriptedRecognizer
 from tests.support.sockets import (
     ABNORMAL_CLOSURE,
     calling,
@@ -22,15 +25,7 @@ from tests.support.sockets import (
     ignoring,
     until_none,
 )
-from tests.support.speech import (
-    TASK_ID,
-    Script,
-    ScriptedRecognizer,
-    SpeechRig,
-    silent,
-    speech_rig,
-    voiced,
-)
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 NORMAL_CLOSURE = 1000
 IN_TURNS = {"turn_started", "reply_updated", "sentence_started", "playback_started"}

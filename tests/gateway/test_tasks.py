@@ -13,7 +13,7 @@ from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError, to_status
 from services.runtime.reasons import Reason
-from tests.support.gateway import RunningGateway, read_events, running_gateway
+from tests.support.gateway_rig import RunningGateway, read_events, running_gateway
 
 API = "/api/digital-human"
 ROOM = {"roomId": "room_1", "streamId": "stream_1"}

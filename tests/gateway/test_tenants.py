@@ -9,7 +9,8 @@ from rich.console import Console
 
 from parley.gateway import GatewayError, gateway_at
 from parley.tasks import stop_all
-from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import task_service
 
 API = "/api/digital-human"

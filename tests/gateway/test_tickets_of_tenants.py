@@ -9,7 +9,8 @@ from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from services.runtime.channel import connected
 from tests.support.access import Issuer, bearer
-from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import task_service
 
 API = "/api/digital-human"

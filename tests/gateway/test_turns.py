@@ -9,14 +9,8 @@ import pytest
 
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
-from tests.support.gateway import (
-    REPLY,
-    SAMPLE_QUESTIONS,
-    SENTENCES,
-    RunningGateway,
-    Told,
-    read_events,
-)
+from tests.support.gateway_rig import RunningGateway, Told, read_events
+from tests.support.gateway_script import REPLY, SAMPLE_QUESTIONS, SENTENCES
 
 API = "/api/digital-human"
 RECORDING = Path(__file__).parents[1] / "data" / "speech" / "cards_001.wav"

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as conversation_pb
 from digitalhuman.task.v1 import task_pb2
-from tests.support.gateway import RunningGateway, read_events
+from tests.support.gateway_rig import RunningGateway, read_events
 from tests.support.unset import unset_members
 
 API = "/api/digital-human"

@@ -18,7 +18,8 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from gateway.contract.usage import from_usage_row, to_csv
 from parley import usage
 from parley.gateway import Gateway
-from tests.support.gateway import SERVICE_TOKEN, RunningGateway, read_events, running_gateway
+from tests.support.gateway_rig import RunningGateway, read_events, running_gateway
+from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import event
 

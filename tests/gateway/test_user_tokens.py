@@ -18,7 +18,7 @@ from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.runtime.settings import SettingsError, load
 from tests.support.access import bearer
-from tests.support.gateway import running_gateway
+from tests.support.gateway_rig import running_gateway
 from tests.support.vendor import Answer, scripted_vendor
 
 NOW = 1_800_000_000

@@ -14,7 +14,8 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
-from tests.support.gateway import SAMPLE_QUESTIONS, SENTENCES, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SAMPLE_QUESTIONS, SENTENCES
 
 API = "/api/digital-human"
 PAGE = "http://localhost:5173"

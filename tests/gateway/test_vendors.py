@@ -14,8 +14,9 @@ from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.openai_chat import OpenAiChatModel
 from services.speech.vendors.openai_speech import OpenAiSynthesizer
 from services.speech.vendors.openai_transcription import OpenAiRecognizer
-from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.speech import Script, SpeechRig, speech_rig, voiced
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.loudness import voiced
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 from tests.support.vendor import Answer, scripted_vendor
 from tests.support.vendor_answers import CHAT_FAILURES, REPLY, SSE, deltas, wav_file, words
 

@@ -9,8 +9,9 @@ import pytest
 from engine.contract.parameters import TtsConfig
 from engine.sources.plugged_voice import plugged_voice
 from services.speech.ports import ProviderError, Stage
+from tests.support.scripted_providers import ScriptedSynthesizer
 from tests.support.sockets import gateway_before
-from tests.support.speech import Script, ScriptedSynthesizer, speech_rig
+from tests.support.speech_rig import Script, speech_rig
 
 PATH = "/api/v1/audio"
 DOWN = ProviderError(Stage.SYNTHESIS, "scripted", "down", transient=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import SERVICE_TOKEN, RunningGateway, running_gateway
+from tests.support.gateway_rig import RunningGateway, running_gateway
+from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import task_service
 from tests.support.webhooks import LOOPBACK, WebhookReceiver, is_signed
 

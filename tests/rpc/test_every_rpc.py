@@ -31,7 +31,7 @@ from services.runtime.errors import ServiceError, from_rpc_error
 from services.runtime.reasons import Reason
 from services.runtime.requests import AUTHORIZATION_HEADER, Metadata
 from tests.support.avatar_rig import APP_ID, SERVER_SECRET
-from tests.support.speech import Script, speech_rig, speech_service
+from tests.support.speech_rig import Script, speech_rig, speech_service
 from tests.support.task import ScriptedCloud, task_service
 
 pytestmark = pytest.mark.timeout(60)

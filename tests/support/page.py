@@ -8,7 +8,7 @@ import httpx
 from playwright.async_api import Page, expect
 
 from tests.support.browser import listen
-from tests.support.gateway import read_events
+from tests.support.gateway_rig import read_events
 from tests.support.stack import Stack
 
 API = "/api/digital-human"

@@ -13,12 +13,9 @@ from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatItem, ChatRequest
 from services.speech.providers.factory import Trio
 from services.speech.settings import SpeechSettings
-from tests.support.speech import (
-    LoudnessDetector,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    scripted_personas,
-)
+from tests.support.loudness import LoudnessDetector
+from tests.support.scripted_personas import scripted_personas
+from tests.support.scripted_providers import ScriptedRecognizer, ScriptedSynthesizer
 
 ENDLESS_QUESTION = "What comes next?"
 REPLY = ("This is the beginning of it. ", "And this is the end.")

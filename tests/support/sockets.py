@@ -20,7 +20,8 @@ from gateway.middleware.access import AccessRules
 from gateway.server.drain import Drain
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from gateway.server.serving import serving
-from tests.support.speech import TASK_ID, SpeechRig
+from tests.support.fake_tasks import TASK_ID
+from tests.support.speech_rig import SpeechRig
 
 ABNORMAL_CLOSURE = 1006
 PATH = "/api/digital-human/talk"

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.async_api import Page, Route, expect
 
 from digitalhuman.avatar.v1 import avatar_pb2
-from tests.support.gateway import RunningGateway
+from tests.support.gateway_rig import RunningGateway
 
 CALLS = "data-vendor-calls"
 TIMEOUT_MS = 60_000

@@ -10,19 +10,9 @@ from services.runtime.errors import from_rpc_error
 from services.runtime.reasons import Reason
 from services.speech.listening.rules import ListeningRules
 from services.speech.playback.wire import to_format
-from tests.support.speech import (
-    COMMIT,
-    Script,
-    Talk,
-    audio,
-    refusal,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, refusal, say, setup, text
+from tests.support.loudness import silent, voiced
+from tests.support.speech_rig import Script, speech_rig
 
 ODD = pb.ConverseRequest(audio=pb.ConverseAudio(pcm=b"\x00\x00\x00"))
 SERVER = setup(turn_detection=pb.TURN_DETECTION_SERVER)

@@ -28,7 +28,7 @@ from services.speech.vendors.chat.request import ChatBody
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.http.parameters import Parameters
 from services.speech.vendors.openai_chat import OpenAiChatModel
-from tests.support.speech import ScriptedChat, text_of
+from tests.support.scripted_providers import ScriptedChat, text_of
 from tests.support.vendor import Answer, scripted_vendor
 from tests.support.vendor_answers import (
     CHAT_FAILURES,

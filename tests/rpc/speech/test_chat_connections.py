@@ -12,7 +12,7 @@ from services.speech.vendors.anthropic_chat import AnthropicChatModel
 from services.speech.vendors.http import endings
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.openai_chat import OpenAiChatModel
-from tests.support.speech import text_of
+from tests.support.scripted_providers import text_of
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 COMPLETION = (

@@ -12,7 +12,9 @@ from services.speech.conversation.hang_up import WARNING_S, hanging_up
 from services.speech.conversation.talk_rate import TalkRate
 from services.speech.dialogue.replies import History
 from services.speech.tools.calls import Calls
-from tests.support.speech import TASK_ID, SpeechRig, Talk, leave, setup, speech_rig, text
+from tests.support.converse import Talk, leave, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.speech_rig import SpeechRig, speech_rig
 from tests.support.virtual_time import in_virtual_time
 
 LONG_S = 3600

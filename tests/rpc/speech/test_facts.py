@@ -8,20 +8,10 @@ from digitalhuman.task.v1 import task_pb2
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 from services.speech.ports import Role
-from tests.support.speech import (
-    INTERRUPT,
-    TASK_ID,
-    SpeechRig,
-    Talk,
-    audio,
-    replica_beside,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import INTERRUPT, Talk, audio, say, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
+from tests.support.speech_rig import SpeechRig, replica_beside, speech_rig
 
 GREET = pb.ConverseRequest(greet=pb.ConverseGreet())
 

@@ -25,21 +25,10 @@ from services.speech.ports import (
     Stage,
     Transcript,
 )
-from tests.support.speech import (
-    COMMIT,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    SpeechRig,
-    Talk,
-    audio,
-    say,
-    setup,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, say, setup, text
+from tests.support.loudness import voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 GREEDY, MODEST = "greedy", "modest"
 SOCKETS = 24

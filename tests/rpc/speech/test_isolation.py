@@ -16,22 +16,10 @@ from hypothesis import strategies as st
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.ports import ChatItem, ChatRequest, SpeechChunk
-from tests.support.speech import (
-    COMMIT,
-    INTERRUPT,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    SpeechRig,
-    Talk,
-    audio,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-)
+from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, say, setup, text
+from tests.support.loudness import silent
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 LETTERS = "ABC"
 STAMP = re.compile(rf"([{LETTERS}])\1\1\1")

@@ -3,21 +3,10 @@
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime.reasons import Reason
 from services.speech.listening.rules import ListeningRules
-from tests.support.speech import (
-    COMMIT,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    Talk,
-    audio,
-    refusal,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, refusal, say, setup, text
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer
+from tests.support.speech_rig import Script, speech_rig
 
 
 async def test_a_written_question_is_answered_in_its_language() -> None:

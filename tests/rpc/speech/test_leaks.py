@@ -8,17 +8,10 @@ from collections.abc import Iterator
 import grpc
 import psutil
 
-from tests.support.speech import (
-    COMMIT,
-    INTERRUPT,
-    Script,
-    ScriptedChat,
-    Talk,
-    audio,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, text
+from tests.support.loudness import voiced
+from tests.support.scripted_providers import ScriptedChat
+from tests.support.speech_rig import Script, speech_rig
 
 ROUNDS = 75
 SETTLE_S = 10.0

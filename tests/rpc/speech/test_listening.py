@@ -10,19 +10,10 @@ from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import ChatMessage, RecognitionRequest, Role, Transcript
-from tests.support.speech import (
-    COMMIT,
-    Script,
-    ScriptedRecognizer,
-    SpeechRig,
-    Talk,
-    audio,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, setup, text
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedRecognizer
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 
 OPEN = setup(turn_detection=pb.TURN_DETECTION_SERVER)
 REPLY = "This is the answer to it. And this is the second sentence."

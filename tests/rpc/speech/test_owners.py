@@ -12,22 +12,11 @@ from services.runtime import clock
 from services.runtime.errors import ServiceError, from_rpc_error, from_status
 from services.runtime.reasons import Reason
 from services.speech.conversation import ownership
-from tests.support.speech import (
-    TASK_ID,
-    Script,
-    ScriptedChat,
-    SpeechRig,
-    Talk,
-    audio,
-    refusal,
-    replica_beside,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import Talk, audio, refusal, say, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat
+from tests.support.speech_rig import Script, SpeechRig, replica_beside, speech_rig
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -22,20 +22,10 @@ from services.speech.profiles.profile import Profiles
 from services.speech.providers.factory import Trio, open_profiles
 from services.speech.providers.failover.breaker import OutageRules
 from services.speech.streams import once
-from tests.support.speech import (
-    COMMIT,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    Talk,
-    audio,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, setup, text
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.speech_rig import Script, speech_rig
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 LIBRARY = LibrarySettings(llm=LanguageModel.NONE)

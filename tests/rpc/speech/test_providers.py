@@ -32,7 +32,7 @@ from services.speech.vendors.openai_chat import OpenAiChatModel
 from services.speech.vendors.openai_speech import OpenAiSynthesizer
 from services.speech.vendors.openai_transcription import OpenAiRecognizer
 from tests.support.forward_proxy import forward_proxy
-from tests.support.speech import ScriptedRecognizer
+from tests.support.scripted_providers import ScriptedRecognizer
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
 PATIENT = Deadlines(first_s=10, next_s=10, total_s=20)

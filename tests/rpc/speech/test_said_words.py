@@ -5,17 +5,9 @@ import uuid
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from tests.support.speech import (
-    COMMIT,
-    INTERRUPT,
-    Talk,
-    audio,
-    say,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, say, text
+from tests.support.loudness import silent, voiced
+from tests.support.speech_rig import speech_rig
 
 NOTICE = "This call is recorded."
 

@@ -2,7 +2,8 @@
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.playback.wire import to_format
-from tests.support.speech import Script, ScriptedRecognizer, speech_rig
+from tests.support.scripted_providers import ScriptedRecognizer
+from tests.support.speech_rig import Script, speech_rig
 
 
 async def test_an_utterance_is_recognised() -> None:

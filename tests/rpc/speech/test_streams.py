@@ -14,21 +14,11 @@ from services.runtime.reasons import Reason
 from services.runtime.wire import to_duration
 from services.speech.conversation.events import SentenceStarted
 from services.speech.conversation.wire import to_sentence
-from tests.support.speech import (
-    COMMIT,
-    TASK_ID,
-    Script,
-    ScriptedChat,
-    ScriptedSynthesizer,
-    Talk,
-    audio,
-    refusal,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, Talk, audio, refusal, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedSynthesizer
+from tests.support.speech_rig import Script, speech_rig
 
 
 async def test_two_streams_of_a_task_hear_the_same_conversation() -> None:

@@ -26,7 +26,8 @@ from services.speech.conversation import ownership
 from services.speech.conversation.clients import noting_clients
 from services.speech.conversation.ownership import kept_alive
 from services.speech.conversation.task_records import OnAir, TaskRecords
-from tests.support.speech import Script, Talk, setup, speech_rig, speech_service, text
+from tests.support.converse import Talk, setup, text
+from tests.support.speech_rig import Script, speech_rig, speech_service
 from tests.support.task import task_service
 
 pytestmark = pytest.mark.timeout(60)

@@ -16,21 +16,11 @@ from digitalhuman.task.v1 import task_pb2
 from services.speech.dialogue.replies import HISTORY_TURNS
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest, Role
-from tests.support.speech import (
-    COMMIT,
-    INTERRUPT,
-    TASK_ID,
-    Script,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    Talk,
-    audio,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.speech_rig import Script, speech_rig
 from tests.support.tool_chat import ToolChat, called, results
 from tests.support.tool_server import ToolServer
 

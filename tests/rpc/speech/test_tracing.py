@@ -1,6 +1,7 @@
 """A turn is traced below the stream that asked for it, whoever opened the conversation."""
 
-from tests.support.speech import Talk, speech_rig, text
+from tests.support.converse import Talk, text
+from tests.support.speech_rig import speech_rig
 
 
 def traceparent(number: int) -> str:

@@ -20,23 +20,11 @@ from services.speech.ports import (
     Stage,
 )
 from services.speech.provider_settings import Price
-from tests.support.speech import (
-    COMMIT,
-    INTERRUPT,
-    TASK_ID,
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    ScriptedSynthesizer,
-    Talk,
-    audio,
-    say,
-    setup,
-    silent,
-    speech_rig,
-    text,
-    voiced,
-)
+from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, say, setup, text
+from tests.support.fake_tasks import TASK_ID
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.speech_rig import Script, speech_rig
 
 REPLY = "This is the answer to it. And this is the second sentence."
 

@@ -9,16 +9,8 @@ import pytest
 from services.speech.streams import Deadlines
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.openai_chat import OpenAiChatModel
-from tests.support.speech import (
-    INTERRUPT,
-    Script,
-    SpeechRig,
-    Talk,
-    say,
-    setup,
-    speech_rig,
-    text,
-)
+from tests.support.converse import INTERRUPT, Talk, say, setup, text
+from tests.support.speech_rig import Script, SpeechRig, speech_rig
 from tests.support.vendor import Answer, Vendor, scripted_vendor
 from tests.support.vendor_answers import JSON, MARKED, REPLY, SSE, deltas, letters
 

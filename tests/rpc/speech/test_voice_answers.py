@@ -21,7 +21,7 @@ from services.speech.streams import Deadlines, closing, once
 from services.speech.vendors.http.client import Endpoint
 from services.speech.vendors.openai_speech import SAMPLE_RATE_HERTZ, OpenAiSynthesizer
 from services.speech.vendors.sound.decoding import Decoder
-from tests.support.speech import ScriptedSynthesizer
+from tests.support.scripted_providers import ScriptedSynthesizer
 from tests.support.vendor import Answer, Behaviour, scripted_vendor
 from tests.support.vendor_answers import (
     ScriptedBody,

@@ -8,16 +8,10 @@ from google.protobuf.message import Message
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.speech.ports import ProviderError, Stage
-from tests.support.speech import (
-    Script,
-    ScriptedChat,
-    ScriptedRecognizer,
-    Talk,
-    audio,
-    silent,
-    speech_rig,
-    voiced,
-)
+from tests.support.converse import Talk, audio
+from tests.support.loudness import silent, voiced
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer
+from tests.support.speech_rig import Script, speech_rig
 
 ROOT = Path(__file__).parents[3]
 PROTO = ROOT / "protos/digitalhuman/speech/v1/speech.proto"

@@ -27,7 +27,7 @@ from services.speech.providers.counting import (
     estimated_tokens,
 )
 from services.speech.streams import closing, once
-from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 
 ASKED = (ChatMessage(role=Role.USER, content="Why is the sky blue?"),)
 

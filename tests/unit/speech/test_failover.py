@@ -28,7 +28,12 @@ from services.speech.providers.failover.recognizer import FailoverRecognizer
 from services.speech.providers.failover.relay import FailoverRules
 from services.speech.providers.failover.synthesizer import FailoverSynthesizer
 from services.speech.streams import closing, once
-from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer, text_of
+from tests.support.scripted_providers import (
+    ScriptedChat,
+    ScriptedRecognizer,
+    ScriptedSynthesizer,
+    text_of,
+)
 from tests.support.virtual_time import in_virtual_time
 
 RULES = FailoverRules(

@@ -9,7 +9,7 @@ from services.speech.listening.hearing import RepeatedHearing
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import Transcript
-from tests.support.speech import LoudnessDetector, silent, voiced
+from tests.support.loudness import LoudnessDetector, silent, voiced
 from tests.support.virtual_time import in_virtual_time
 
 RULES = ListeningRules(longest_s=5.0)

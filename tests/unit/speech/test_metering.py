@@ -21,7 +21,7 @@ from services.speech.providers.metering import (
     MeteredSynthesizer,
 )
 from services.speech.streams import closing, once
-from tests.support.speech import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
+from tests.support.scripted_providers import ScriptedChat, ScriptedRecognizer, ScriptedSynthesizer
 
 PROMPT: Sequence[ChatMessage] = [ChatMessage(role=Role.USER, content="Why?")]
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.speech.embedded.punctual import PunctualChatModel
 from services.speech.ports import ChatItem, ChatMessage, ChatRequest, ProviderError, Role, Stage
-from tests.support.speech import ScriptedChat
+from tests.support.scripted_providers import ScriptedChat
 from tests.support.virtual_time import in_virtual_time
 
 ASKED = (ChatMessage(role=Role.USER, content="When?"),)

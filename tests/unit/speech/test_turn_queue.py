@@ -20,7 +20,7 @@ from services.speech.conversation.turn_queue import (
 )
 from services.speech.dialogue.generation import Generation
 from services.speech.tools.calls import Calls, ReplyCalls
-from tests.support.speech import scripted_personas
+from tests.support.scripted_personas import scripted_personas
 from tests.support.virtual_time import in_virtual_time
 
 

@@ -12,7 +12,8 @@ from services.speech.dialogue.replies import HISTORY_CHARACTERS, Dialogue, Excha
 from services.speech.personas.format import Grounding
 from services.speech.ports import ChatMessage, ChatModel, Role
 from services.speech.tools.calls import Calls, ReplyCalls
-from tests.support.speech import LetterEmbedder, ScriptedChat, scripted_personas
+from tests.support.scripted_personas import scripted_personas
+from tests.support.scripted_providers import LetterEmbedder, ScriptedChat
 from tests.support.virtual_time import in_virtual_time
 
 PERSONAS = scripted_personas()
