@@ -109,7 +109,8 @@ class Turns:
             self._view.question(data["transcript"])
 
     def _end(self, data: Json) -> None:
-        turn = self._turns.pop(data["turnId"])
+        # One whose words were not recognized fails before it has started.
+        turn = self._turns.pop(data["turnId"], None) or _Turn()
         turn.silence()
         problem = data.get("problem")
         if problem is None or data["heard"]:
