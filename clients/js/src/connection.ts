@@ -23,6 +23,7 @@ export interface GatewayOptions {
 
 export interface Request extends Omit<RequestInit, "signal"> {
   readonly purpose?: Purpose;
+  readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** How long the answer may take; for a stream, how long its beginning may. */
   readonly deadlineMs?: number;
@@ -80,17 +81,19 @@ export class Connection {
 
   /** Shows a credential, and once more where a newer one may help. */
   async #authorized(path: string, request: Request, signal: AbortSignal): Promise<Response> {
-    const { purpose = "any" } = request;
-    const credential = await this.#credential({ purpose });
+    const { purpose = "any", idempotencyKey } = request;
+    const wanted = { purpose, ...(idempotencyKey && { idempotencyKey }) };
+    const credential = await this.#credential(wanted);
     const response = await this.#request(path, request, credential, signal);
     if (response.status !== 401) return response;
-    const next = await this.#credential({ purpose, refused: credential });
+    const next = await this.#credential({ ...wanted, refused: credential });
     return next === credential ? response : this.#request(path, request, next, signal);
   }
 
   #request(path: string, request: Request, credential: string, signal: AbortSignal): Promise<Response> {
-    const { purpose: _, deadlineMs: __, signal: ___, ...init } = request;
+    const { purpose: _, deadlineMs: __, signal: ___, idempotencyKey, ...init } = request;
     const headers = new Headers(init.headers);
+    if (idempotencyKey) headers.set("Idempotency-Key", idempotencyKey);
     if (credential) headers.set("Authorization", `Bearer ${credential}`);
     return this.#fetch(this.#baseUrl + path, { ...init, headers, signal }).catch((error: unknown) => {
       // What every platform's fetch throws when there is no answer.

@@ -7,6 +7,8 @@ export interface CredentialRequest {
   readonly purpose: Purpose;
   /** What the gateway has just refused with 401: asked for once more, in case there is something newer. */
   readonly refused?: string;
+  /** Names a task that is to be created, when the call may be repeated. */
+  readonly idempotencyKey?: string;
 }
 
 /** Returns a key, a ticket or a user's token; "" for a gateway that is open. Asked before each request. */
@@ -45,13 +47,16 @@ class TicketKeeper {
   #fetching: Promise<Kept> | null = null;
   /** The task that the ticket is bound to: it opens no other, and creates none. */
   #taskId: string | undefined;
+  /** The call to create a task that the ticket was given for: it is good for no other. */
+  #creation: string | symbol | undefined;
 
   constructor(fetchTicket: FetchTicket) {
     this.#fetchTicket = fetchTicket;
   }
 
-  async get({ purpose, refused }: CredentialRequest): Promise<string> {
-    this.#bind(purpose);
+  async get({ purpose, refused, idempotencyKey }: CredentialRequest): Promise<string> {
+    if (purpose === "new-task") this.#bindToCreation(idempotencyKey ?? Symbol());
+    else if (purpose !== "any") this.#bindToTask(purpose.taskId);
     const fetching = this.#current();
     const { ticket, usedUntil } = await fetching;
     if (ticket !== refused && performance.now() < usedUntil) return ticket;
@@ -60,9 +65,14 @@ class TicketKeeper {
     return (await this.#current()).ticket;
   }
 
-  #bind(purpose: Purpose): void {
-    if (purpose === "any") return;
-    const taskId = purpose === "new-task" ? undefined : purpose.taskId;
+  #bindToCreation(creation: string | symbol): void {
+    if (this.#creation !== undefined && this.#creation !== creation) this.#fetching = null;
+    if (this.#taskId !== undefined) this.#fetching = null;
+    this.#creation = creation;
+    this.#taskId = undefined;
+  }
+
+  #bindToTask(taskId: string): void {
     if (this.#taskId !== undefined && this.#taskId !== taskId) this.#fetching = null;
     this.#taskId = taskId;
   }

@@ -67,8 +67,7 @@ export class Gateway {
 
   /** Puts a digital human on air; resolves once it is. The key makes a repeated call safe. */
   createTask(task: CreateTask, { signal, idempotencyKey }: Abortable & { idempotencyKey?: string } = {}): Promise<Task> {
-    const headers = idempotencyKey ? { "Idempotency-Key": idempotencyKey } : {};
-    return this.#post("create-task", task, { purpose: "new-task", deadlineMs: CREATING_MS, headers, signal });
+    return this.#post("create-task", task, { purpose: "new-task", deadlineMs: CREATING_MS, idempotencyKey, signal });
   }
 
   task(taskId: string): Promise<Task> {

@@ -71,3 +71,13 @@ test("a server that failed is asked again", async () => {
   await assert.rejects(async () => provide(TASK), /fetch failed/);
   assert.equal(await provide(TASK), "ticket_1");
 });
+
+test("each call that is made needs a ticket of its own, unless it is the same call once more", async () => {
+  const [server, provide] = serving();
+  assert.equal(await provide({ purpose: "new-task" }), "ticket_1");
+  // The first never came on air, or was given up: its task keeps its ticket.
+  assert.equal(await provide({ purpose: "new-task", idempotencyKey: "key" }), "ticket_2");
+  assert.equal(await provide({ purpose: "new-task", idempotencyKey: "key" }), "ticket_2");
+  assert.equal(await provide(TASK), "ticket_2");
+  assert.deepEqual(server.asked, [undefined, undefined]);
+});
