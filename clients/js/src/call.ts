@@ -229,8 +229,8 @@ export class Call {
     const onWrongClock = () => this.#listener.onWrongClock?.();
     const token = await renew();
     const player = await createPlayer({ viewer, token, renew, onWrongClock });
-    if (this.#isLeft) throw new Error("The call is over.");
     this.#player = player;
+    if (this.#isLeft) throw new Error("The call is over.");
     await within(STARTING_MS, player.play(token));
     return player;
   }

@@ -173,3 +173,14 @@ test("a call is resumed by its trace, unless it is over", async () => {
   served.on(`GET ${TASKS}/task_1`, (_, response) => json(response, { ...TASK, state: "STOPPED", stopReason: "BUDGET" }));
   await assert.rejects(Call.resume(client, kept), (error) => error instanceof Ended && error.reason === "BUDGET");
 });
+
+test("a player that is made when the call is over is stopped", async () => {
+  const asked = new Queue<(player: ScriptedPlayer) => void>();
+  const createPlayer = (): Promise<ScriptedPlayer> => new Promise((resolve) => asked.push(resolve));
+  const started = await Call.start(client, {}, { listener, createPlayer });
+  const give = await asked.next();
+  started.leave();
+  const player = new ScriptedPlayer();
+  give(player);
+  await player.stopped;
+});

@@ -4,9 +4,11 @@ import type { Player } from "@parley/client";
 
 export class ScriptedPlayer implements Player {
   readonly lost: Promise<void>;
+  readonly stopped: Promise<void>;
   isStopped = false;
   #show: () => void = () => undefined;
   #lose: () => void = () => undefined;
+  #end: () => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
   readonly #shown: Promise<void>;
 
@@ -15,7 +17,10 @@ export class ScriptedPlayer implements Player {
       this.#show = resolve;
       this.#fail = reject;
     });
+    // It may be stopped before it plays.
+    this.#shown.catch(() => undefined);
     this.lost = new Promise((resolve) => (this.#lose = resolve));
+    this.stopped = new Promise((resolve) => (this.#end = resolve));
   }
 
   play(): Promise<void> {
@@ -32,6 +37,7 @@ export class ScriptedPlayer implements Player {
 
   stop(): void {
     this.isStopped = true;
+    this.#end();
     this.#fail(new Error("The call is over."));
   }
 }
