@@ -24,15 +24,17 @@ const FRAME = new Int16Array(320).fill(7);
 /** A microphone that is opened or refused as a test says. */
 class ScriptedMicrophone implements SessionMicrophone {
   isEnabled = false;
+  isOpen = false;
   refusal: DOMException | null = null;
   listener: SessionMicrophoneListener | null = null;
 
   async open(): Promise<void> {
     if (this.refusal) throw this.refusal;
+    this.isOpen = true;
   }
 
   async close(): Promise<void> {
-    this.isEnabled = false;
+    this.isEnabled = this.isOpen = false;
   }
 }
 
@@ -145,6 +147,19 @@ test("the open microphone is sent until it is muted", async () => {
   assert.deepEqual([microphone.isEnabled, session.state.status], [false, "muted"]);
   await session.unmute();
   assert.deepEqual([microphone.isEnabled, session.state.status], [true, "listening"]);
+});
+
+test("without a call the microphone stays closed", async () => {
+  const session = newSession();
+  await session.unmute();
+  assert.deepEqual([microphone.isOpen, session.state.microphone], [false, "off"]);
+});
+
+test("a call that has ended is neither heard nor seen", async () => {
+  const session = newSession();
+  await calling(session);
+  await session.stop();
+  assert.deepEqual(session.state.links, { line: "connecting", picture: "connecting" });
 });
 
 test("only what is said while holding is sent", async () => {

@@ -151,8 +151,9 @@ export class Session {
     if (this.#state.microphone === "on") this.#setMicrophone("muted");
   }
 
-  /** Unmutes the microphone; opens it where it was not allowed before. */
+  /** Unmutes the microphone; opens it where it was not allowed before. Of no effect without a call. */
   async unmute(): Promise<void> {
+    if (!this.#attempt) return;
     this.#change({ problem: null });
     if (this.#state.microphone === "off") await this.#openMicrophone();
     else this.#setMicrophone("on");
@@ -237,7 +238,7 @@ export class Session {
     this.#stopHolding();
     call?.leave();
     void this.#opened?.close();
-    this.#change({ microphone: "off" });
+    this.#change({ microphone: "off", links: CONNECTING });
     return call;
   }
 
