@@ -93,6 +93,9 @@ public class Line internal constructor(
     private var lastBefore: Long? = null
     private val told = mutableListOf<Told>()
 
+    /** Calls of the app's functions by id, in order, until what was missed is known: it may settle them. */
+    private val waitingCalls = LinkedHashMap<String, ToolCalled>()
+
     /** Audio since the button was pressed, or audio that could not be sent. */
     private var frames = ArrayDeque<ByteString>()
     private var failures = 0
@@ -255,8 +258,13 @@ public class Line internal constructor(
         lastSequence = sequence
         told.firstOrNull { it.isTakenBy(event) }?.let(told::remove)
         reported.trySend(event)
-        if (event.data is ToolCalled) tools[event.data.name]?.let { call(it, event.data) }
+        noteCalls(event.data)
         noteArrival()
+    }
+
+    private fun noteCalls(data: EventData) {
+        if (data is ToolCalled && data.name in tools) waitingCalls[data.callId] = data
+        data.toolCalls.filter { it.outcome != null }.forEach { waitingCalls.remove(it.callId) }
     }
 
     private fun begin(ready: Ready) {
@@ -272,9 +280,14 @@ public class Line internal constructor(
     /** The line is back once what was missed has arrived, which shows what was taken. */
     private fun noteArrival() {
         val missed = lastBefore ?: return
-        if (linked.value == Link.CONNECTED || lastSequence < missed) return
-        told.filter { it.socket !== socket }.forEach(::tellAgain)
-        linked.value = Link.CONNECTED
+        if (lastSequence < missed) return
+        if (linked.value != Link.CONNECTED) {
+            told.filter { it.socket !== socket }.forEach(::tellAgain)
+            linked.value = Link.CONNECTED
+        }
+        val calls = waitingCalls.values.toList()
+        waitingCalls.clear()
+        calls.forEach { called -> tools[called.name]?.let { call(it, called) } }
     }
 
     private fun tellAgain(each: Told) {

@@ -68,7 +68,7 @@ internal class Told(
 }
 
 /** The tools that were called in a turn, where the event ends one. */
-private val EventData.toolCalls: List<MadeToolCall>
+internal val EventData.toolCalls: List<MadeToolCall>
     get() = when (this) {
         is TurnFinished -> toolCalls
         is TurnFailed -> toolCalls

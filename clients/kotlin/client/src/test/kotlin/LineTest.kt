@@ -239,6 +239,29 @@ class LineTest {
     }
 
     @Test
+    fun `a function is not called for a turn of the past`() = test {
+        val calls = Channel<String>(Channel.UNLIMITED)
+        val show = Tool { arguments -> arguments.getValue("page").jsonPrimitive.content.also { calls.send(it) } }
+        open(tools = mapOf("show" to show))
+        val gateway = gateway.readyLine(lastSequence = 3)
+        gateway.event(
+            "tool_called", 1,
+            """{"turnId":1,"callId":"c1","name":"show","arguments":"{\"page\":\"past\"}"}""",
+        )
+        gateway.event(
+            "turn_failed", 2,
+            """{"turnId":1,"problem":{"status":503,"reason":"X","detail":"x"},"reply":"","heard":"",
+                "toolCalls":[{"callId":"c1","name":"show","arguments":"{}","outcome":"SUCCEEDED","durationMs":1}]}""",
+        )
+        gateway.event(
+            "tool_called", 3,
+            """{"turnId":2,"callId":"c2","name":"show","arguments":"{\"page\":\"present\"}"}""",
+        )
+        assertEquals("present", calls.receive())
+        assertEquals("c2", gateway.control().getValue("callId").jsonPrimitive.content)
+    }
+
+    @Test
     fun `a function that fails says why`() = test {
         open(tools = mapOf("show" to Tool { error("There is no such page.") }))
         val first = gateway.readyLine()
