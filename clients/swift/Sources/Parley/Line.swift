@@ -56,6 +56,8 @@ public final class Line: @unchecked Sendable {
     private var lastBefore: Int?
     private var link = Link.connecting
     private var told: [Told] = []
+    /// Calls of the app's functions, in order, until what was missed is known: it may settle them.
+    private var waitingCalls: [ToolCalled] = []
     /// Audio since the button was pressed, or audio that could not be sent.
     private var frames: [Data] = []
     private var failures = 0
@@ -255,8 +257,22 @@ public final class Line: @unchecked Sendable {
         sequence = position
         if let taken = told.firstIndex(where: { $0.isTaken(by: event) }) { told.remove(at: taken) }
         reported.yield(event)
-        if case .toolCalled(let called) = event.data, let tool = tools[called.name] { call(tool, called) }
+        noteCalls(event.data)
         noteArrival()
+    }
+
+    private func noteCalls(_ data: EventData) {
+        switch data {
+        case .toolCalled(let called): waitingCalls.append(called)
+        case .turnFinished(let turn): settle(turn.toolCalls)
+        case .turnFailed(let turn): settle(turn.toolCalls)
+        default: break
+        }
+    }
+
+    private func settle(_ made: [MadeToolCall]?) {
+        let settled = (made ?? []).filter { $0.outcome != nil }.map { $0.callId }
+        waitingCalls.removeAll { settled.contains($0.callId) }
     }
 
     private func begin(_ ready: Ready) {
@@ -270,13 +286,20 @@ public final class Line: @unchecked Sendable {
 
     /// The line is back once what was missed has arrived, which shows what was taken.
     private func noteArrival() {
-        guard link != .connected, let lastBefore, sequence >= lastBefore else { return }
-        for each in told.indices where told[each].connection !== connection {
-            told[each].connection = connection
-            for frame in told[each].frames { connection?.send(frame) }
-            send(told[each].control)
+        guard let lastBefore, sequence >= lastBefore else { return }
+        if link != .connected {
+            for each in told.indices where told[each].connection !== connection {
+                told[each].connection = connection
+                for frame in told[each].frames { connection?.send(frame) }
+                send(told[each].control)
+            }
+            setLink(.connected)
         }
-        setLink(.connected)
+        let calls = waitingCalls
+        waitingCalls = []
+        for called in calls {
+            if let tool = tools[called.name] { call(tool, called) }
+        }
     }
 
     private func setLink(_ changed: Link) {

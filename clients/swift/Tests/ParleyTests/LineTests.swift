@@ -223,6 +223,21 @@ final class LineTests: XCTestCase {
         XCTAssertEqual(sent["type"] as? String, "interrupt")
     }
 
+    func testAFunctionIsNotCalledForATurnOfThePast() async throws {
+        let line = open(tools: ["show": { $0 }])
+        let first = try await connection()
+        first.ready(3)
+        first.event("tool_called", 1, #"{"turnId":1,"callId":"c1","name":"show","arguments":"{}"}"#)
+        let problem = #"{"status":503,"reason":"X","detail":"x"}"#
+        let calls = #"[{"callId":"c1","name":"show","outcome":"SUCCEEDED"}]"#
+        first.event(
+            "turn_failed", 2, #"{"turnId":1,"problem":\#(problem),"reply":"","heard":"","toolCalls":\#(calls)}"#)
+        first.event("tool_called", 3, #"{"turnId":2,"callId":"c2","name":"show","arguments":"{}"}"#)
+        let told = try await first.control()
+        XCTAssertEqual(told["callId"] as? String, "c2")
+        line.close()
+    }
+
     func testAFunctionThatFailsSaysSo() async throws {
         struct Missing: Error {}
         let line = open(tools: ["show": { _ in throw Missing() }])
