@@ -87,10 +87,12 @@ class Line:
             return
 
     async def _begin(self, connection: ClientConnection) -> None:
-        for text in self._unconfirmed.values():
-            await connection.send(text)
+        # What is sent from now on goes over the connection itself.
+        unconfirmed = list(self._unconfirmed.values())
         self._connection = connection
         self._connected.set()
+        for text in unconfirmed:
+            await connection.send(text)
 
     async def _send(self, message: str | bytes) -> None:
         connection = self._connection
