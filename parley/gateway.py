@@ -357,6 +357,8 @@ def problem_error(problem: Json) -> GatewayError:
     """Return the error that a problem stands for."""
     reason = str(problem.get("reason", "UNKNOWN"))
     text = f"{problem.get('title', 'It failed')} ({reason}): {problem.get('detail', '')}"
+    if reason == "CREDENTIALS_INVALID":
+        text += "\nThe key is what --api-key says, or the first of GATEWAY_API_KEYS."
     if request_id := problem.get("requestId"):
         text += f"\nRequest id: {request_id}; docs/errors.md says what to do about {reason}."
     return GatewayError(text, reason=reason)

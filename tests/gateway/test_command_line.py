@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from parley.gateway import Gateway, GatewayError, Question, key_of
+from parley.gateway import Gateway, GatewayError, Question, key_of, problem_error
 from parley.talk import Call
 from parley.tasks import stop_all
 from services.runtime.reasons import Reason
@@ -48,6 +48,12 @@ async def test_tasks_that_cannot_be_stopped_are_told_after_all_were_tried(
     assert str(told.value).startswith("1 of 2 could not be stopped.")
     assert told.value.reason == Reason.DEPENDENCY_UNAVAILABLE
     assert shown.getvalue() == f"{free} stopped\n"
+
+
+def test_who_has_no_key_is_told_where_it_comes_from() -> None:
+    refusal = {"title": "Credentials are missing", "reason": Reason.CREDENTIALS_INVALID}
+    assert "--api-key" in str(problem_error(refusal))
+    assert "--api-key" not in str(problem_error({"reason": Reason.TASK_NOT_FOUND}))
 
 
 def test_a_key_may_stand_in_a_file(tmp_path: Path) -> None:

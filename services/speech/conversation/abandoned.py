@@ -21,7 +21,7 @@ from services.speech.dialogue.replies import Exchange
 from services.speech.playback.ledger import Ledger, LedgerSummary
 from services.speech.playback.wire import from_progress
 from services.speech.ports import Playback
-from services.speech.text.normalization import speakable
+from services.speech.text.normalization import captioned, speakable
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Abandoned:
             ledger.add_segment(
                 text_start=sentence.text_start, text_end=sentence.text_end, spoken=spoken
             )
-            words = sentence.words if spoken.text == sentence.text else ()
+            words = sentence.words if captioned(spoken.text, written) == sentence.text else ()
             ledger.add_audio(
                 byte_count(max(0.0, end_s - sentence.audio_s), RATE_HERTZ),
                 tuple(word.moved(start, ledger.produced_s) for word in words),

@@ -8,6 +8,7 @@ from services.speech.playback.ledger import Ledger, SegmentEntry
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import SpeechChunk
 from services.speech.streams import closing
+from services.speech.text.normalization import captioned
 from services.speech.text.segmentation import Segment
 
 AHEAD_S = 12.0
@@ -38,7 +39,7 @@ async def sentences(
                     begun = ledger.add_audio(len(moved.pcm), moved.words, moved.text_end)
                     source.note_progress()
                     for segment in begun:
-                        yield _started(segment, ledger)
+                        yield _started(segment, source.caption(segment), ledger)
                     yield moved
             voicing = await source.next_voicing()
 
@@ -56,6 +57,8 @@ class _Segments:
         self._voicing_of = voicing_of
         self._ledger = ledger
         self._next: Segment | None = None
+        self._captions: dict[int, str] = {}
+        """By the first character in the reply."""
         self._progress = asyncio.Event()
 
     async def next_voicing(self) -> Voicing | None:
@@ -74,9 +77,14 @@ class _Segments:
                 await self._progress.wait()
             segment, self._next = self._next, None
             spoken = voicing.spoken(segment.text)
+            self._captions[segment.start] = captioned(spoken.text, segment.text)
             self._ledger.add_segment(text_start=segment.start, text_end=segment.end, spoken=spoken)
             yield spoken.text
             await self._read()
+
+    def caption(self, begun: SegmentEntry) -> str:
+        """Return what captions show of a segment that has become audio."""
+        return self._captions[begun.text_start]
 
     def note_progress(self) -> None:
         """More has become audio."""
@@ -89,10 +97,10 @@ class _Segments:
                 return
 
 
-def _started(segment: SegmentEntry, ledger: Ledger) -> SentenceStarted:
+def _started(segment: SegmentEntry, caption: str, ledger: Ledger) -> SentenceStarted:
     audio_s = ledger.seconds_of(segment.audio_start)
     return SentenceStarted(
-        text=segment.spoken.text,
+        text=caption,
         text_start=segment.text_start,
         text_end=segment.text_end,
         audio_s=audio_s,

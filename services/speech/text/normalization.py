@@ -51,6 +51,7 @@ _LEFTOVERS = (
     replace(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
 _SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", _space),)
+_COMMAS = (",", "，")
 _EDGE_CHARACTERS = " ,，"
 
 
@@ -62,6 +63,12 @@ def speakable(text: str, language_code: str) -> SpokenForm:
         for place, language in parts(spoken.text, language_code)
     )
     return _strip(rewrite(rewrite(spoken, _LEFTOVERS), _SPACES))
+
+
+def captioned(spoken: str, written: str) -> str:
+    """Return a spoken form as captions show it: with the comma that parts it from what follows."""
+    mark = written.rstrip()[-1:]
+    return spoken + mark if mark in _COMMAS and spoken[-1:].isalnum() else spoken
 
 
 def _fold_width(spoken: SpokenForm) -> SpokenForm:

@@ -46,6 +46,20 @@ async def test_a_text_is_spoken_sentence_by_sentence() -> None:
         assert len(pcm) == sum(len(each.text) for each in sentences) * 2_400
 
 
+async def test_a_caption_keeps_the_comma_that_the_voice_is_not_given() -> None:
+    async with speech_rig() as rig:
+        request = pb.SynthesizeRequest(
+            text="Welcome to the house by the harbour, I am Nora.", language_code="en"
+        )
+        responses = [each async for each in rig.stub.Synthesize(request)]
+        sentences = [each.sentence for each in responses if each.HasField("sentence")]
+        assert len(sentences) > 1
+        assert " ".join(each.text for each in sentences) == request.text
+        commas = sum(each.text.endswith(",") for each in sentences)
+        spoken = sum(len(each.text) for each in sentences) - commas
+        assert sum(len(each.pcm) for each in responses) == spoken * 2_400
+
+
 async def test_personas_are_listed_without_their_prompts() -> None:
     async with speech_rig() as rig:
         listed = await rig.stub.ListPersonas(pb.ListPersonasRequest())

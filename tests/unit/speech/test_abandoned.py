@@ -5,7 +5,7 @@ import pytest
 from services.runtime.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned
 from services.speech.conversation.events import SentenceStarted
-from services.speech.ports import Playback
+from services.speech.ports import Playback, WordTime
 
 PLAYED = Playback(sent_s=1.0, played_s=1.0)
 REPLY = "We open at nine."
@@ -29,3 +29,18 @@ def test_a_recorded_sentence_is_cut_where_playback_stopped() -> None:
     assert failed.heard_text == "We open at nine"
     failed, _ = turn.closed(Playback(sent_s=1.0, played_s=0.5))
     assert failed.heard_text == "We open"
+
+
+def test_word_times_count_for_a_clause_whose_caption_ends_in_a_comma() -> None:
+    words = (
+        WordTime(start=0, end=3, start_s=0.0, end_s=0.1),
+        WordTime(start=5, end=11, start_s=0.1, end_s=5.0),
+    )
+    sentence = SentenceStarted(
+        text="Yes, indeed,", text_start=0, text_end=12, audio_s=0.0, words=words
+    )
+    turn = Abandoned(
+        turn_id=1, reply_text="Yes, indeed,", language_code="en", sentences=(sentence,)
+    )
+    failed, _ = turn.closed(Playback(sent_s=6.0, played_s=0.2))
+    assert failed.heard_text == "Yes"
