@@ -330,7 +330,10 @@ def test_the_process_says_why_it_does_not_start() -> None:
 
 
 def test_the_process_serves_warns_and_stops() -> None:
-    with start_gateway(PORT="0", GATEWAY_PORT="0", GATEWAY_API_KEYS="") as process:
+    nobody = dict.fromkeys(
+        ("GATEWAY_TASK_TARGET", "GATEWAY_SPEECH_TARGET", "GATEWAY_AVATAR_TARGET"), "127.0.0.1:1"
+    )
+    with start_gateway(PORT="0", GATEWAY_PORT="0", GATEWAY_API_KEYS="", **nobody) as process:
         assert process.stderr is not None
         warned = process.stderr.readline()
         assert "OPEN: no credentials are needed" in warned

@@ -145,7 +145,8 @@ class ModelFloor:
         """Feed audio in messages of 20 ms, and wait for the models after each."""
         microphone = TurnDetector(
             detector=self.stack.make_detector(),
-            rules=ListeningRules(),
+            # On a busy machine the models take longer than audio may stay away.
+            rules=ListeningRules(stalled_s=0),
             turn_end=self,
             floor=self,
             language_code=self.language_code,
