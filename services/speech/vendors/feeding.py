@@ -45,6 +45,8 @@ async def on_session(
 ) -> AsyncIterator[SpeechChunk]:
     """Yield a session's chunks while its texts are sent as they come; `finish` follows the last.
 
+    Where none comes, it is left unfinished: a vendor may take an empty one for an error.
+
     A failure of either ends both, and so does closing. Only while sound is owed does time count:
     `first_s` for the first, `next_s` from the latest text or chunk on. Raises TimeoutError when it
     is late, ProviderError when it ends before its texts, ProviderMuteError when they give no sound.
@@ -60,6 +62,8 @@ async def on_session(
                         chunk = await anext(heard)
                 except StopAsyncIteration:
                     break
+                except _NoTextError:
+                    return
                 debt.pay(chunk)
                 yield chunk
         if not feeding.done():
@@ -81,8 +85,14 @@ async def _feed(
         async for text in texts:
             await send(text)
             debt.owe(text)
+    if not debt.text:
+        raise _NoTextError
     await finish()
     debt.close()
+
+
+class _NoTextError(Exception):
+    """The texts ended before one came."""
 
 
 class _Debt:
