@@ -311,8 +311,11 @@ export class Line {
     this.#sequence = event.sequence;
     this.#outbox.take(event);
     this.#toolCalls.note(event);
-    this.#listener.onEvent?.(event);
-    this.#noteArrival();
+    try {
+      this.#listener.onEvent?.(event);
+    } finally {
+      this.#noteArrival();
+    }
   }
 
   #begin({ lastSequence }: ReadyData): void {

@@ -211,6 +211,13 @@ for (const [status, reason, code] of [
   });
 }
 
+test("what would be refused again is not offered again", async () => {
+  served.on(`POST ${API}/create-task`, (_, response) => refuse(response, 400, "INVALID_REQUEST"));
+  const session = newSession();
+  await session.start();
+  assert.deepEqual([session.state.problem?.reason, session.state.problem?.canRetry], ["INVALID_REQUEST", false]);
+});
+
 test("a line that is refused is opened again on request", async () => {
   const session = newSession();
   const line = await calling(session);

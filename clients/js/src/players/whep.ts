@@ -74,7 +74,8 @@ export class WhepPlayer<Screen extends Outlets = Outlets> implements Player {
       if (response.ok) return response;
       // 409: not on air yet; 503: too many viewers.
       if (response.status !== 409 && response.status !== 503) throw new Error("The picture did not come.");
-      await pause(Number(response.headers.get("Retry-After") ?? 1) * 1000, signal);
+      // Of a proxy it may be a date.
+      await pause((Number(response.headers.get("Retry-After")) || 1) * 1000, signal);
       signal.throwIfAborted();
     }
   }

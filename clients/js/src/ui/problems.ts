@@ -73,7 +73,12 @@ export function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
 export function problemFrom(error: unknown, canRetry = false): SessionProblem {
   const reason = error instanceof Problem ? error.reason : "";
   const detail = error instanceof Error ? error.message : String(error);
-  return { code: codeOf(error), reason, detail, canRetry };
+  return { code: codeOf(error), reason, detail, canRetry: canRetry && !isOfTheRequest(error) };
+}
+
+/** Whether the same again would be refused again. */
+function isOfTheRequest(error: unknown): boolean {
+  return error instanceof Problem && [400, 403, 404].includes(error.status);
 }
 
 /** What a problem asks of the user: to wait, to read, or to decide. */
