@@ -24,7 +24,10 @@ from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import event
 
 API = "/api/digital-human"
-TODAY = datetime.now(UTC).date().isoformat()
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ async def test_usage_is_told_in_pages_per_user_and_per_task(real: RunningGateway
         )
     ).json()
     assert [row["userId"] for row in first["rows"] + second["rows"]] == ["ann", "bob"]
-    assert first["rows"][0] | {"day": TODAY, "tasks": 2, "turns": 0} == first["rows"][0]
+    assert first["rows"][0] | {"day": today(), "tasks": 2, "turns": 0} == first["rows"][0]
     assert first["rows"][0]["billableSeconds"] >= 2
     assert "nextPageToken" not in second
     by_task = await real.client.get(f"{API}/usage", params={"groupBy": "task", "userId": "bob"})
@@ -84,7 +87,7 @@ async def test_usage_comes_as_csv(real: RunningGateway, asking: dict[str, Any]) 
         *("input_tokens", "cached_tokens", "output_tokens", "estimated_tokens", "characters"),
         *("recognized_seconds", "costs"),
     ]
-    assert row[:5] == [TODAY, '\'=cmd("x"),1', "", "1", "0"]
+    assert row[:5] == [today(), '\'=cmd("x"),1', "", "1", "0"]
 
 
 @pytest.mark.parametrize("user_id", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", " =1"])
