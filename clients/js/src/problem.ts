@@ -2,6 +2,17 @@
 
 import type { ProblemBody } from "./contract.js";
 
+const BUSY = new Set([
+  "QUOTA_EXCEEDED",
+  "CAPACITY_EXCEEDED",
+  "AVATAR_CAPACITY_EXCEEDED",
+  "CLOUD_BUSY",
+  "CLOUD_NO_CAPACITY",
+  "CLOUD_RATE_LIMITED",
+  "RATE_LIMITED",
+  "TALK_RATE_EXCEEDED",
+]);
+
 /** The gateway refused, or reported a failure. Go by `reason`; docs/errors.md lists them all. */
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -24,6 +35,11 @@ export class Problem extends Error {
     this.metadata = body.metadata ?? {};
     this.requestId = body.requestId ?? "";
     this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Whether there is no room for now: the same may be granted in a moment. */
+  get isBusy(): boolean {
+    return BUSY.has(this.reason);
   }
 }
 

@@ -1,5 +1,7 @@
 // Reads an answer that is an event stream. `EventSource` cannot show a credential.
 
+import { within } from "./pause.js";
+
 /** The gateway sends something more often than this. */
 const SILENCE_MS = 45_000;
 
@@ -21,7 +23,7 @@ export async function* readEvents(response: Response): AsyncGenerator<ServerEven
   let pending = "";
   try {
     for (;;) {
-      const { done, value } = await inTime(reader.read());
+      const { done, value } = await within(SILENCE_MS, reader.read());
       if (done) return;
       const blocks = (pending + decoder.decode(value, { stream: true })).split("\n\n");
       pending = blocks.pop() ?? "";
@@ -32,18 +34,6 @@ export async function* readEvents(response: Response): AsyncGenerator<ServerEven
     }
   } finally {
     await reader.cancel().catch(() => undefined);
-  }
-}
-
-async function inTime<T>(reading: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("The stream fell silent.")), SILENCE_MS);
-  });
-  try {
-    return await Promise.race([reading, silence]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

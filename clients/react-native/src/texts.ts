@@ -2,17 +2,6 @@
 
 import { Problem, Unreachable } from "@parley/client";
 
-const BUSY = new Set([
-  "QUOTA_EXCEEDED",
-  "CAPACITY_EXCEEDED",
-  "AVATAR_CAPACITY_EXCEEDED",
-  "CLOUD_BUSY",
-  "CLOUD_NO_CAPACITY",
-  "CLOUD_RATE_LIMITED",
-  "RATE_LIMITED",
-  "TALK_RATE_EXCEEDED",
-]);
-
 const ENDS: Readonly<Record<string, string>> = {
   REQUESTED: "The call was ended from elsewhere.",
   EXPIRED: "The call reached its time limit.",
@@ -33,7 +22,7 @@ export function textOfFailure(error: unknown): string {
   if (!(error instanceof Problem)) return "Something went wrong.";
   if (error.status === 401) return "The server does not know this key or ticket, or it has expired.";
   if (error.reason === "NO_SPEECH") return "I did not hear anything. Please say it again, a little closer to the microphone.";
-  if (BUSY.has(error.reason)) return "All lines are busy. Please try again in a moment.";
+  if (error.isBusy) return "All lines are busy. Please try again in a moment.";
   if (error.status === 503 || error.status === 504) return "A service that is needed does not answer. Please try again in a moment.";
   return `Something went wrong: ${error.message}`;
 }

@@ -4,17 +4,6 @@ import { Problem, Unreachable } from "@parley/client";
 import { find } from "./dom";
 import { isKey, t, type Key } from "./language";
 
-const BUSY = new Set([
-  "QUOTA_EXCEEDED",
-  "CAPACITY_EXCEEDED",
-  "AVATAR_CAPACITY_EXCEEDED",
-  "CLOUD_BUSY",
-  "CLOUD_NO_CAPACITY",
-  "CLOUD_RATE_LIMITED",
-  "RATE_LIMITED",
-  "TALK_RATE_EXCEEDED",
-]);
-
 /** Notices that no longer apply when the next turn begins. */
 const PASSING: readonly Key[] = ["error.busy", "error.unavailable", "error.no-speech", "error.audio", "error.internal"];
 
@@ -77,7 +66,7 @@ function keyOf(error: unknown): Key {
   if (!(error instanceof Problem)) return "error.internal";
   if (error.reason === "NO_SPEECH") return "error.no-speech";
   if (error.reason.startsWith("AUDIO_")) return "error.audio";
-  if (BUSY.has(error.reason)) return "error.busy";
+  if (error.isBusy) return "error.busy";
   return error.status === 503 || error.status === 504 ? "error.unavailable" : "error.internal";
 }
 

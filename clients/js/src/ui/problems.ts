@@ -38,16 +38,6 @@ export interface SessionProblem {
   readonly canRetry: boolean;
 }
 
-const BUSY = new Set([
-  "QUOTA_EXCEEDED",
-  "CAPACITY_EXCEEDED",
-  "AVATAR_CAPACITY_EXCEEDED",
-  "CLOUD_BUSY",
-  "CLOUD_NO_CAPACITY",
-  "CLOUD_RATE_LIMITED",
-  "RATE_LIMITED",
-  "TALK_RATE_EXCEEDED",
-]);
 /** A reply that a newer question cut off is no failure. */
 export const OVERTAKEN = new Set(["DRIVE_SUPERSEDED", "CANCELLED", "TASK_ENDED"]);
 /** The task's own events report these, with the reason. */
@@ -64,6 +54,7 @@ const MICROPHONE: Readonly<Record<string, ProblemCode>> = {
 };
 /** They pass by themselves, and the status shows them too. */
 const HEALING = new Set<ProblemCode>(["unreachable", "player"]);
+
 /** Returns a problem that the session finds itself. */
 export function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
   return { code, reason: "", detail: "", canRetry };
@@ -93,10 +84,10 @@ function codeOf(error: unknown): ProblemCode {
   return error instanceof Error ? (MICROPHONE[error.name] ?? "internal") : "internal";
 }
 
-function codeOfProblem({ status, reason }: Problem): ProblemCode {
+function codeOfProblem({ status, reason, isBusy }: Problem): ProblemCode {
   if (status === 401 || status === 403) return "credentials";
   if (reason === "NO_SPEECH") return "no-speech";
   if (reason.startsWith("AUDIO_")) return "audio";
-  if (BUSY.has(reason)) return "busy";
+  if (isBusy) return "busy";
   return status === 503 || status === 504 ? "unavailable" : "internal";
 }
