@@ -5,6 +5,7 @@ gateway and the engine let through, and beyond.
 """
 
 import random
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from bench.fuzz.findings import Findings
 from bench.fuzz.levels.connections import exchange, http_answer, reason_of
 from bench.fuzz.levels.level import Level, Shot
 from bench.fuzz.target import API, STREAM, Target
+from engine.contract.token import Purpose, Tokens
 
 _COUNTS = (3, 100, 3_000, 30_000, 90_000)
 _ANSWER_S = 2.0
@@ -113,7 +115,9 @@ def _pipeline(target: Target, draw: random.Random, count: int) -> Made:
 
 
 def _offer(target: Target, draw: random.Random, count: int) -> Made:
-    """An offer to the engine with many lines."""
+    """An offer with many lines to the engine, of one who may watch."""
+    tokens = Tokens(purpose=Purpose.VIEWER, secret=target.server_secret.encode(), now=time.time)
+    token = tokens.issue({"iss": target.app_id, "sub": "u"}, life_s=60)
     line = draw.choice(
         (
             b"a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n",
@@ -124,7 +128,11 @@ def _offer(target: Target, draw: random.Random, count: int) -> Made:
         )
     )
     head = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"
-    return _request("POST", f"/whep/{STREAM}", head + line * count, kind="application/sdp"), b""
+    return _request(
+        *("POST", f"/whep/{STREAM}", head + line * count),
+        kind="application/sdp",
+        headers=b"Authorization: Bearer %s\r\n" % token.encode(),
+    ), b""
 
 
 def _action(target: Target, draw: random.Random, count: int) -> Made:
