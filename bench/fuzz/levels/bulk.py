@@ -25,7 +25,8 @@ _VALUES = (b"1", b"{}", b"[]", b'"a"', b"null", b'{"role":1}', b'"\\ud800"')
 _LISTS = (b"history", b"hotWords", b"tools", b"variables", b"eventTypes", b"eventIds", b"taskId")
 _BODIES = (
     *(f"{API}/create-task", f"{API}/talk-to-ai", f"{API}/say", f"{API}/tool-result"),
-    *("/api/webhooks", "/api/tickets", "/api/keys", "/api/callbacks/zego"),
+    *(f"{API}/webhooks", f"{API}/tickets", f"{API}/keys", "/api/callbacks/zego"),
+    f"{API}/webhooks/whk_1/dead-letters/replay",
 )
 _NAMES = (
     *(b"Accept", b"Prefer", b"Cookie", b"Content-Type", b"tracestate", b"baggage", b"Origin"),
@@ -73,7 +74,7 @@ def _head(target: Target, draw: random.Random, count: int) -> Made:
 def _address(target: Target, draw: random.Random, count: int) -> Made:
     """A long path, or many parameters."""
     piece = draw.choice(("a&", "a=b&", "state=STREAMING&", "%f0", "a/", "../", "%2e/", ";", "+"))
-    path = draw.choice((f"{API}/tasks?", "/", "/web/", f"{API}/tasks/", "/livez?", "/api/usage?"))
+    path = draw.choice((f"{API}/tasks?", "/", "/web/", f"{API}/tasks/", "/livez?", f"{API}/audit?"))
     return _request("GET", path + piece * count), b""
 
 
