@@ -111,10 +111,11 @@ async def _attack(
 
 
 def _late(waits: dict[str, Any], *, is_timed: bool) -> list[str]:
+    """Return who let others wait, beyond what the machine did."""
     late = [
         f"{address} answered after {wait['longest_ms']} ms"
         for address, wait in waits.items()
-        if is_timed and (wait["longest_ms"] or 0) >= LATE_MS
+        if is_timed and (wait["longest_beyond_the_machine_ms"] or 0) >= LATE_MS
     ]
     return late + [
         f"{address} did not answer" for address, wait in waits.items() if wait["unanswered"]
