@@ -54,6 +54,8 @@ async def exchange(
         with suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
             async with asyncio.timeout(within_s):
                 for part in _parts(content) if pause_s else (content,):
+                    if writer.is_closing():
+                        break
                     writer.write(part)
                     await writer.drain()
                     await asyncio.sleep(pause_s)
