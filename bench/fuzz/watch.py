@@ -42,11 +42,11 @@ def main() -> None:
     for each in askers:
         each.join()
     bare, *addresses = waits
-    of_machine = _longest_by_second(waits[bare])
+    of_machine = longest_by_second(waits[bare])
     # Of itself, the bare server's waits are all the machine's.
-    figures = {"bare server": _figures(waits[bare], of_machine)}
-    figures |= {address: _figures(waits[address], of_machine) for address in addresses}
-    json.dump(figures, sys.stdout)
+    told = {"bare server": figures(waits[bare], of_machine)}
+    told |= {address: figures(waits[address], of_machine) for address in addresses}
+    json.dump(told, sys.stdout)
 
 
 def _ask(address: str, held: list[Wait], has_ended: threading.Event) -> None:
@@ -65,7 +65,7 @@ def _ask(address: str, held: list[Wait], has_ended: threading.Event) -> None:
         held.append(Wait(begun_s=begun, seconds=seconds))
 
 
-def _longest_by_second(waits: Sequence[Wait]) -> Mapping[int, float]:
+def longest_by_second(waits: Sequence[Wait]) -> Mapping[int, float]:
     """Return the longest wait of each second that it was a part of."""
     longest: dict[int, float] = defaultdict(float)
     for wait in waits:
@@ -75,11 +75,11 @@ def _longest_by_second(waits: Sequence[Wait]) -> Mapping[int, float]:
     return longest
 
 
-def _figures(held: Sequence[Wait], of_machine: Mapping[int, float]) -> dict[str, Any]:
+def figures(held: Sequence[Wait], of_machine: Mapping[int, float]) -> dict[str, Any]:
+    """Return what is told of an address; `of_machine`: the longest wait of each second."""
     answered = sorted(each.seconds for each in held if each.seconds < float("inf"))
     own = [
-        seconds - of_machine.get(second, 0.0)
-        for second, seconds in _longest_by_second(held).items()
+        seconds - of_machine.get(second, 0.0) for second, seconds in longest_by_second(held).items()
     ]
     return {
         "asked": len(held),
