@@ -1,6 +1,7 @@
 """`python -m engine`: a self-hosted digital human cloud until SIGTERM or SIGINT."""
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -33,6 +34,8 @@ async def serve(settings: EngineSettings) -> None:
         loop.add_signal_handler(name, stop)
     opening = fronting(settings) if settings.workers > 1 else running(settings)
     async with opening as engine:
+        # What exists by now stays, so garbage collection need not visit it.
+        gc.freeze()
         log.info("engine ready", base_url=engine.base_url, drive_port=engine.drive_port)
         await stopped.wait()
         log.info("engine stopping")

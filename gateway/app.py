@@ -22,6 +22,7 @@ from gateway.middleware.access import AccessRules, Guard
 from gateway.middleware.body import BodyLimit
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
+from gateway.middleware.head import HeadLimit
 from gateway.middleware.tracing import Traced
 from gateway.routes.callbacks import CallbackRoutes
 from gateway.routes.config import ConfigRoutes, Deployment
@@ -166,6 +167,7 @@ def _middleware(
 
     return [
         Middleware(RequestContext),
+        Middleware(HeadLimit),
         Middleware(Traced),
         Middleware(
             CORSMiddleware,

@@ -1,6 +1,7 @@
 """A process that runs while its context is open and leaves nothing behind."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ OnLine: TypeAlias = Callable[[str, str], None]
 
 TAIL_LINES = 20
 LINE_BYTES = 1 << 20
+HELD_BYTES = 1 << 20
+"""What a process can write while we are busy, where the system lets us choose; then it waits."""
+
 _PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 
@@ -101,6 +105,7 @@ async def running(command: Command, *, on_line: OnLine, grace_s: float) -> Async
     with code 1 and says so.
     """
     reading, writing = os.pipe()
+    _widen(writing)
     async with _lines_of(reading) as output:
         # Only the process keeps the writing end, so that its exit ends the output.
         with os.fdopen(writing, "wb", 0) as pipe:
@@ -118,6 +123,14 @@ async def running(command: Command, *, on_line: OnLine, grace_s: float) -> Async
             yield started
         finally:
             await started.stop(grace_s)
+
+
+def _widen(pipe: int) -> None:
+    """Have a pipe hold seconds of log lines: a process that cannot write its log stands still."""
+    if sys.platform == "linux":
+        # Beyond a limit on what all pipes of a user hold, a pipe keeps its size.
+        with suppress(PermissionError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, HELD_BYTES)
 
 
 @asynccontextmanager

@@ -6,8 +6,13 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from engine.serving.bounded_connection import BoundedConnection
+
 HEAD_TIMEOUT_S = 10.0
 """How long a client may take to begin a request, and to send all of its head."""
+
+SLICE_BYTES = 8_192
+"""What is read before it is measured: a head that arrives at once may still be too large."""
 
 _NOT_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n"
@@ -24,6 +29,7 @@ class PatientHttp(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn: BoundedConnection = BoundedConnection()
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -35,6 +41,14 @@ class PatientHttp(H11Protocol):
         """Stop the timer."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle data, a little at a time."""
+        for at in range(0, len(data), SLICE_BYTES):
+            # What has failed is over, and what has become a WebSocket begins with its answer.
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                return
+            super().data_received(data[at : at + SLICE_BYTES])
 
     def handle_events(self) -> None:
         """Handle what arrived, and see to it that a head that has begun also ends."""

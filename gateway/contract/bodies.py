@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, FailFast, Field, model_validator
 
 from digitalhuman.access.v1 import access_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
@@ -50,11 +50,11 @@ class HistoryMessage(JsonRequest):
 class CallBody(JsonRequest):
     """What is known of one call. It is never logged, and removed with what was said."""
 
-    variables: dict[Text, Text] = Field(
+    variables: Annotated[dict[Text, Text], FailFast()] = Field(
         default={},
+        max_length=32,
         description="Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with"
         " names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.",
-        json_schema_extra={"maxProperties": 32},
     )
     context: Text = Field(
         default="",
@@ -72,11 +72,11 @@ class CallBody(JsonRequest):
         default=True,
         description="Whether the user can cut the greeting off; absent: as the persona has it.",
     )
-    hot_words: list[Text] = Field(
+    hot_words: Annotated[list[Text], FailFast()] = Field(
         default=[],
+        max_length=100,
         description="Up to 100 names and terms that the user is likely to say, of 1 to 50"
         " characters.",
-        json_schema_extra={"maxItems": 100},
     )
     voice_id: Text = Field(
         default="",
@@ -84,11 +84,11 @@ class CallBody(JsonRequest):
         " voice.",
         json_schema_extra=constraints(task_pb2.CallFacts, "voice_id"),
     )
-    tools: list[Text] = Field(
+    tools: Annotated[list[Text], FailFast()] = Field(
         default=[],
+        max_length=32,
         description="The only tools of the persona that this call may use, up to 32 names; absent:"
         " all.",
-        json_schema_extra={"maxItems": 32},
     )
 
 
@@ -104,10 +104,10 @@ class CreateTaskBody(CallBody):
         description="Task of an earlier call, which the digital human remembers.",
         json_schema_extra=constraints(task_pb2.CallHistory, "task_id"),
     )
-    history: list[HistoryMessage] = Field(
+    history: Annotated[list[HistoryMessage], FailFast()] = Field(
         default=[],
+        max_length=32,
         description="What was said earlier, up to 32 messages, after those of `historyTaskId`.",
-        json_schema_extra={"maxItems": 32},
     )
     greet_when: Literal["ON_AIR", "WATCHED"] = Field(
         default="ON_AIR",

@@ -20,8 +20,10 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 def _check_unicode(text: str) -> str:
     # JSON can spell a lone surrogate, which UTF-8 cannot encode.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise PydanticCustomError("string_unicode", "must be valid Unicode")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("string_unicode", "must be valid Unicode") from None
     return text
 
 
@@ -34,7 +36,8 @@ def _check_words(text: str) -> str:
 
 def _check_visible(text: str) -> str:
     # Ids are shown in logs, terminals and lists, which control characters would rewrite.
-    if any(unicodedata.category(character) in _UNSEEN for character in text):
+    # What is printable is no control character, and is told at once however long the text is.
+    if not text.isprintable() and any(unicodedata.category(each) in _UNSEEN for each in text):
         raise PydanticCustomError("visible", "must not hold control characters")
     return text
 

@@ -1,4 +1,4 @@
-"""The parameters of an address: few, and each given once."""
+"""The parameters of an address, each given once."""
 
 from collections import Counter
 
@@ -9,20 +9,11 @@ from gateway.contract.problems import refused
 from services.runtime.reasons import Reason
 
 REPEATABLE = frozenset({"state"})
-MAX_PARAMETERS = 64
-"""No endpoint has more, and what a client adds is looked at one by one."""
 
 
 def single(params: QueryParams) -> dict[str, str]:
     """Return parameters by name; raises ServiceError for one that is given more than once."""
     given = Counter(name for name, _ in params.multi_items())
-    if given.total() > MAX_PARAMETERS:
-        raise refused(
-            Reason.INVALID_REQUEST,
-            "query",
-            "max_parameters",
-            f"must have {MAX_PARAMETERS} parameters at most",
-        )
     for name, times in given.items():
         if times > 1 and name not in REPEATABLE:
             raise refused(Reason.INVALID_REQUEST, name, "single", "must be given once")

@@ -86,6 +86,7 @@ RULE_NAMES = {
     "enum": "enum",
     "string_too_long": "max_length",
     "string_too_short": "min_length",
+    "too_long": "max_items",
     "greater_than_equal": "minimum",
     "less_than_equal": "maximum",
 }
@@ -185,7 +186,8 @@ def validated(validate: Callable[[Any], M], given: Any) -> M:
     try:
         return validate(given)
     except ValidationError as error:
-        raise invalid_request(error.errors()) from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid_request(found) from None
 
 
 def problem_response(

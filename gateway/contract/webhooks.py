@@ -1,8 +1,8 @@
 """Webhooks and the audit log, as clients read and write them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from digitalhuman.audit.v1 import audit_pb2
 from digitalhuman.webhooks.v1 import webhooks_pb2 as pb
@@ -36,8 +36,9 @@ class AddWebhookBody(JsonRequest):
         description="What it is for.",
         json_schema_extra=constraints(pb.AddWebhookRequest, "description"),
     )
-    event_types: list[WebhookEventType] = Field(
+    event_types: Annotated[list[WebhookEventType], FailFast()] = Field(
         default=[],
+        max_length=32,
         description="What to be told of; none: everything, also what later versions add.",
         json_schema_extra={"uniqueItems": True},
     )
@@ -56,8 +57,8 @@ class RotateKeyBody(JsonRequest):
 class ReplayBody(JsonRequest):
     """Which dead letters to deliver anew."""
 
-    event_ids: list[Text] = Field(
-        default=[], description="Their events; none: all.", json_schema_extra={"maxItems": 1000}
+    event_ids: Annotated[list[Text], FailFast()] = Field(
+        default=[], max_length=1000, description="Their events; none: all."
     )
 
 

@@ -9,12 +9,17 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.contract.problems import problem_response
+from gateway.server.bounded_connection import BoundedConnection
 from gateway.server.limits import ConnectionLimits
 from gateway.server.send_timeout import SEND_TIMEOUT_S
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
 
 log = structlog.get_logger(__name__)
+
+
+SLICE_BYTES = 8_192
+"""What is read before it is measured: a head that arrives at once may still be too large."""
 
 
 def _answer(error: ServiceError) -> bytes:
@@ -37,10 +42,12 @@ class PatientHttp(H11Protocol):
         self,
         *args: Any,
         limits: ConnectionLimits,
+        max_head_bytes: int,
         send_timeout_s: float = SEND_TIMEOUT_S,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.conn: BoundedConnection = BoundedConnection(max_head_bytes=max_head_bytes)
         self._limits = limits
         self._send_timeout_s = send_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
@@ -61,6 +68,14 @@ class PatientHttp(H11Protocol):
         self._stop_timers()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Handle data, a little at a time."""
+        for at in range(0, len(data), SLICE_BYTES):
+            # What has failed is over, and what has become a WebSocket begins with its answer.
+            if self.transport.is_closing() or self.transport.get_protocol() is not self:
+                return
+            super().data_received(data[at : at + SLICE_BYTES])
+
     def handle_events(self) -> None:
         """Handle what arrived, and see to it that a head that has begun also ends."""
         super().handle_events()
@@ -77,7 +92,9 @@ class PatientHttp(H11Protocol):
         A body may turn out to be broken while its request is already being served.
         """
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            error = ServiceError(Reason.MALFORMED_MESSAGE, "The request is not well-formed HTTP.")
+            error = self.conn.refusal or ServiceError(
+                Reason.MALFORMED_MESSAGE, "The request is not well-formed HTTP."
+            )
             self.transport.write(_answer(error))
         self.transport.close()
         if self.cycle is not None:

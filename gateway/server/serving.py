@@ -56,9 +56,11 @@ async def serving(
         app,
         lifespan="off",
         http=partial(  # type: ignore[arg-type]
-            PatientHttp, limits=limits, send_timeout_s=send_timeout_s
+            PatientHttp,
+            limits=limits,
+            max_head_bytes=HEAD_BYTES,
+            send_timeout_s=send_timeout_s,
         ),
-        h11_max_incomplete_event_size=HEAD_BYTES,
         ws=partial(SoundWebSocket, send_timeout_s=send_timeout_s),  # type: ignore[arg-type]
         ws_max_size=SOCKET_BYTES,
         ws_ping_interval=PING_EVERY_S,

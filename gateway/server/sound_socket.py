@@ -32,7 +32,8 @@ class SoundWebSocket(FrameLimitedWebSocket):
 
     @property
     def _is_between_messages(self) -> bool:
-        return self.conn.state is State.OPEN and not self.conn.reader.buffer and not self.frames
+        is_at_rest = not (self.has_unread or self.conn.reader.buffer or self.frames)
+        return is_at_rest and self.conn.state is State.OPEN
 
 
 def whole_message(data: bytes) -> bytes | None:

@@ -46,6 +46,9 @@ Continuation: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[FoundHan
 NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 ROUTINE = ("Get", "List", "Find", "Keep")
 """The prefixes of methods that change nothing worth a line in the log."""
+EXPLAINED_BYTES = 2_048
+"""Of a longer message only the first fault is told."""
+
 UNGUARDED_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
 
 
@@ -285,7 +288,8 @@ def checked(request: Any) -> Message:
             Reason.MALFORMED_MESSAGE, "The bytes are not a message of the method's request type."
         )
     try:
-        protovalidate.validate(request)
+        # Each of many values may break a rule, and each of them would be told.
+        protovalidate.validate(request, fail_fast=request.ByteSize() > EXPLAINED_BYTES)
     except protovalidate.ValidationError as error:
         violations = [_violation(each) for each in error.violations]
         first = violations[0]

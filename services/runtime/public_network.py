@@ -79,18 +79,20 @@ class PublicTransport(httpx.AsyncBaseTransport):
     """A transport whose connections, of any number, are those of a `PublicNetwork`.
 
     Authorities are those of SSL_CERT_FILE or SSL_CERT_DIR where these are set. They are read for
-    the first request: most processes make none.
+    the first request, in a thread, because they are many: most processes make none.
     """
 
     def __init__(self, network: PublicNetwork, *, keep_alive: int) -> None:
         self._network = network
         self._keep_alive = keep_alive
         self._opened: httpx.AsyncHTTPTransport | None = None
+        self._opening = asyncio.Lock()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Pass the request on; raises ConnectError when the authorities cannot be read."""
-        if self._opened is None:
-            self._opened = self._open()
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(self._open)
         return await self._opened.handle_async_request(request)
 
     async def aclose(self) -> None:

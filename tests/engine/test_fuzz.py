@@ -133,6 +133,45 @@ async def test_garbage_costs_a_line_at_most(
     assert_lines(capsys, caplog)
 
 
+HEAD = b"GET /healthz%s HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD % b"" + b"a: b\r\n" * 101,
+        # It is refused as it comes, even if all of it comes at once.
+        HEAD % b"" + b"a:\n" * 60_000 + b"\r\n",
+        HEAD % (b"?" + b"a&" * 100) + b"\r\n",
+        CHUNKED + b"2\r\nxx\r\n" * 1_001,
+    ],
+    ids=["fields", "all at once", "parameters", "crumbs"],
+)
+async def test_what_costs_more_to_parse_than_to_send_is_refused(cloud: Cloud, raw: bytes) -> None:
+    port = int(cloud.engine.base_url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 400 Bad Request\r\n"
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEAD % b"?a=1&b=2" + b"a: b\r\n" * 60 + b"\r\n",
+        CHUNKED + b"2\r\nxx\r\n" * 1_000 + b"0\r\n\r\n",
+    ],
+    ids=["fields", "crumbs"],
+)
+async def test_what_callers_send_is_taken(cloud: Cloud, raw: bytes) -> None:
+    port = int(cloud.engine.base_url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(raw)
+    assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 200 OK\r\n"
+    writer.close()
+
+
 def assert_lines(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     said = "".join(capsys.readouterr())
     assert "Traceback" not in said

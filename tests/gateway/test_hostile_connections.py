@@ -124,6 +124,52 @@ async def test_what_is_not_http_is_a_problem(gateway: RunningGateway, garbage: b
     assert b'"reason":"MALFORMED_MESSAGE"' in told
 
 
+POST = (
+    b"POST /api/digital-human/talk-to-ai?taskId=nobody HTTP/1.1\r\nhost: localhost\r\n"
+    b"content-type: audio/pcm\r\n"
+)
+CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (HEAD[:-2] + b"a: b\r\n" * 101, b"headers"),
+        # It is refused as it comes, even if all of it comes at once.
+        (HEAD[:-2] + b"a:\n" * 60_000 + b"\r\n", b"headers"),
+        (CHUNKED + b"2\r\nxx\r\n" * 1_001, b"Transfer-Encoding"),
+    ],
+    ids=["fields", "all at once", "crumbs"],
+)
+async def test_what_costs_more_to_parse_than_to_send_is_refused(
+    gateway: RunningGateway, request_: bytes, field: bytes
+) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(request_)
+        told = await reader.readuntil(b"}]")
+    assert b" 400 " in told
+    assert b'"reason":"MALFORMED_MESSAGE"' in told
+    assert b'"violations":[{"field":"%s"' % field in told
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        HEAD[:-2] + b"a: b\r\n" * 60 + b"\r\n",
+        # Lines of a body are no fields.
+        POST + b"content-length: 640\r\n\r\n" + b"\n" * 640,
+        CHUNKED + b"280\r\n" + b"x" * 640 + b"\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\nxx\r\n" * 1_000 + b"0\r\n\r\n",
+    ],
+    ids=["fields", "lines", "chunks", "crumbs"],
+)
+async def test_what_clients_send_is_taken(gateway: RunningGateway, request_: bytes) -> None:
+    async with connection(gateway) as (reader, writer):
+        writer.write(request_)
+        told = await reader.readuntil(b"\r\n\r\n")
+    assert b"400 Bad Request" not in told
+
+
 async def test_a_body_that_breaks_off_is_answered_once(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

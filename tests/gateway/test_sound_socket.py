@@ -14,6 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
+from gateway.server.frame_limit import SLICE_BYTES
 from gateway.server.serving import serving
 from gateway.server.sound_socket import whole_message
 
@@ -129,3 +130,17 @@ async def test_sound_that_is_not_masked_is_refused() -> None:
     async with asyncio.timeout(20), connected() as (writer, got):
         await told(writer, [Frame(Opcode.BINARY, bytes(640)).serialize(mask=False)])
         assert await got.get() == 1002
+
+
+async def test_others_are_served_between_the_slices_of_a_flood() -> None:
+    count = 40_000
+    flood = sound(2) * count
+    async with asyncio.timeout(20), connected() as (writer, got):
+        writer.write(flood)
+        # What has come whenever others had their turn.
+        seen = set()
+        while got.qsize() < count:
+            seen.add(got.qsize())
+            await asyncio.sleep(0)
+    # The application may take what several slices have brought.
+    assert len(seen) >= len(flood) // SLICE_BYTES // 4

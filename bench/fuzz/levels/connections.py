@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 
 ANSWER_S = 0.4
 """How long an answer is waited for: most broken requests get none."""
 
 MOST_BYTES = 1 << 20
+_PARTS = 4
 
 
 def some_address(draw: random.Random) -> str:
@@ -32,11 +34,13 @@ async def exchange(
     draw: random.Random,
     after_head: bytes = b"",
     within_s: float = ANSWER_S,
+    pause_s: float = 0.0,
     tls: ssl.SSLContext | None = None,
 ) -> bytes:
     """Send bytes and return what comes until the other end closes, or for a while.
 
-    What is to be sent `after_head` waits for the head of an answer.
+    With a pause it is sent in parts; what is to be sent `after_head` waits for the head of an
+    answer.
     """
     host, _, port = address.rpartition(":")
     received = bytearray()
@@ -49,8 +53,12 @@ async def exchange(
     try:
         with suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
             async with asyncio.timeout(within_s):
-                writer.write(content)
-                await writer.drain()
+                for part in _parts(content) if pause_s else (content,):
+                    if writer.is_closing():
+                        break
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(pause_s)
                 if after_head:
                     received += await reader.readuntil(b"\r\n\r\n")
                     writer.write(after_head)
@@ -59,6 +67,11 @@ async def exchange(
     finally:
         writer.transport.abort()
     return bytes(received)
+
+
+def _parts(content: bytes) -> Sequence[bytes]:
+    size = len(content) // _PARTS + 1
+    return [content[at : at + size] for at in range(0, len(content), size)]
 
 
 def http_answer(received: bytes) -> tuple[int, bytes] | None:

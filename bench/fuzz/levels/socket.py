@@ -18,7 +18,14 @@ from tests.support.recordings import recording
 _UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    "X-Api-Key: {key}\r\n\r\n"
+    "X-Api-Key: {key}\r\n{more}\r\n"
+)
+_MORE = (
+    *("Sec-WebSocket-Protocol: parley.v1", "Sec-WebSocket-Protocol: ,,", "Upgrade: h2c"),
+    *("Sec-WebSocket-Protocol: parley.ticket.x, parley.v1", "Sec-WebSocket-Version: 99"),
+    *("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99", "Origin: null"),
+    *("Sec-WebSocket-Extensions: permessage-deflate", "Sec-WebSocket-Extensions: x;;=,"),
+    *("Sec-WebSocket-Key: short", "Transfer-Encoding: chunked", "Content-Length: 5"),
 )
 _TEXT, _BINARY, _CLOSE = 1, 2, 8
 _ANSWER_S = 1.0
@@ -113,7 +120,8 @@ def _odd_frame(draw: random.Random) -> bytes:
 
 
 async def _talk(target: Target, shot: Shot, findings: Findings, query: str, frames: bytes) -> None:
-    head = _UPGRADE.format(path=f"{API}/talk?{query}", key=target.api_key)
+    more = f"{shot.draw.choice(_MORE)}\r\n" if shot.draw.random() < 0.2 else ""
+    head = _UPGRADE.format(path=f"{API}/talk?{query}", key=target.api_key, more=more)
     closing = frame(_CLOSE, b"\x03\xe8")
     received = await exchange(
         target.gateway,

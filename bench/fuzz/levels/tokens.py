@@ -30,7 +30,7 @@ _CALLBACK_PATH = "/api/callbacks/zego"
 async def fire(target: Target, shot: Shot, findings: Findings) -> None:
     """Knock at one door with what must not open it."""
     draw = shot.draw
-    door = draw.choice((_api_key, _viewer_token, _drive_token, _callback, _signature))
+    door = draw.choice(_DOORS)
     address, content = door(target, draw)
     is_secure = address == target.drives
     received = await exchange(address, content, draw=draw, tls=_TLS if is_secure else None)
@@ -55,6 +55,25 @@ def _api_key(target: Target, draw: random.Random) -> tuple[str, bytes]:
         path = f"{API}/talk?taskId=x&apiKey={quote(key)}"
         return target.gateway, _request("GET", path, headers=_UPGRADE)
     return target.gateway, _request("GET", f"{API}/tasks", headers=header + _line(key))
+
+
+def _ticket(target: Target, draw: random.Random) -> tuple[str, bytes]:
+    """A ticket that was never issued, where browsers put theirs."""
+    made = (
+        draw.choice((b"parley_ticket_", b"parley_once_", b"parley_key_"))
+        + noise(draw)[:64].hex().encode()
+    )
+    ticket = draw.choice((made, made, _altered(made, draw)))
+    path = f"{API}/talk?taskId=x"
+    match draw.randrange(3):
+        case 0:
+            asked = b"\r\nSec-WebSocket-Protocol: parley.v1, parley.ticket." + _line(ticket)
+            return target.gateway, _request("GET", path, headers=_UPGRADE + asked)
+        case 1:
+            path += f"&ticket={quote(ticket)}"
+            return target.gateway, _request("GET", path, headers=_UPGRADE)
+        case _:
+            return target.gateway, _request("GET", f"{API}/tasks?ticket={quote(ticket)}")
 
 
 def _viewer_token(target: Target, draw: random.Random) -> tuple[str, bytes]:
@@ -147,4 +166,5 @@ def _request(method: str, path: str, body: bytes = b"", *, headers: bytes = b"X-
     return head + f"\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+_DOORS = (_api_key, _ticket, _viewer_token, _drive_token, _callback, _signature)
 TOKENS = Level(name="tokens", share=0.08, fire=fire, at_once=32)

@@ -37,9 +37,11 @@ _HEADERS: tuple[bytes, ...] = (
         b"Cookie: a=b;;=;",
     ),
     *(b"Accept: */*;q=\xe9", b"traceparent: 00-zz-1-01", b"baggage: " + b"a=b," * 400),
+    *(b"Content-Encoding: br, gzip", b"Content-Encoding: zstd", b"Accept-Encoding: gzip;q=nan"),
     *(b"Content-Type: multipart/form-data", b"Content-Type: application/json;charset=\xff"),
     *(b"X-Request-Id: " + b"\x1b[2J" * 9, b"Idempotency-Key: \xc3\xa9", b"If-Match: " + b'"' * 99),
 )
+_PAUSES_S = (0.0,) * 20 + (0.05,)
 _FORM = (
     b'--edge\r\nContent-Disposition: form-data; name="taskId"\r\n\r\nx\r\n'
     b'--edge\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n'
@@ -74,6 +76,13 @@ _GATEWAY = (
     _request("POST", "/api/v1/audio/speech", b'{"input":"Hi","voice":"x","model":"x"}'),
     _request("POST", "/api/callbacks/zego", b'{"EventType":3,"TaskId":"x","Signature":"x"}'),
     _request("DELETE", f"{API}/tasks/nobody/say/x"),
+    _request("PATCH", f"{API}/tasks/nobody", b'{"context":"nobody","variables":{"a":"b"}}'),
+    _request("POST", f"{API}/tickets", b'{"taskId":"@task","expiresInSeconds":60}'),
+    _request("POST", f"{API}/webhooks", b'{"url":"https://example.invalid/nobody"}'),
+    _request("POST", f"{API}/webhooks/nobody/rotate-key", b'{"overlap":0}'),
+    _request("GET", f"{API}/webhooks/nobody/dead-letters?pageSize=2"),
+    _request("GET", f"{API}/audit?pageSize=2"),
+    _request("DELETE", f"{API}/keys/nobody"),
     _UPGRADE % f"{API}/talk?taskId=@task".encode(),
 )
 _ENGINE = (
@@ -95,7 +104,8 @@ async def fire(target: Target, shot: Shot, findings: Findings) -> None:
     credentials = b"X-Api-Key: %s\r\n" % target.api_key.encode() if draw.random() < 0.8 else b""
     content = content.replace(b"@credentials", credentials)
     address = target.engine if is_engine else target.gateway
-    answer = http_answer(await exchange(address, content, draw=draw))
+    pause_s = draw.choice(_PAUSES_S)
+    answer = http_answer(await exchange(address, content, draw=draw, pause_s=pause_s))
     if answer is None:
         findings.note(shot.level, "no answer")
         return

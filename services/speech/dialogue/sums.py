@@ -69,7 +69,7 @@ _NAMED_OPERATIONS = (
 """Operations named before their two numbers, and the words between these."""
 
 _MAX_SIZE = 10**30
-_MAX_DEPTH = 20
+_MAX_DEPTH = 8
 _OPEN, _CLOSE = _pattern(r"[(（]\s*"), _pattern(r"\s*[)）]")
 _BEGIN = _pattern(
     _NUMBER.pattern,

@@ -105,6 +105,7 @@ class Splitter:
         self._scanned = 0
         self._seconds = 0.0
         self._clause_end = 0
+        self._has_words = False
         self._emitted = 0
 
     def feed(self, delta: str) -> list[Segment]:
@@ -127,12 +128,15 @@ class Splitter:
         """Return where the next segment ends, or None while that is undecided."""
         while self._scanned < len(self._pending):
             index = self._scanned
-            boundary = boundary_at(self._pending, index)
+            # Until there is a word, there is nothing that could end.
+            boundary = boundary_at(self._pending, index) if self._has_words else Boundary.NONE
             if boundary is Boundary.OPEN:
                 return None
             self._scanned += 1
             self._seconds += _character_s(self._pending[index])
-            if boundary is not Boundary.NONE and _SPOKEN.search(self._pending, 0, index):
+            if not self._has_words:
+                self._has_words = _SPOKEN.match(self._pending, index) is not None
+            elif boundary is not Boundary.NONE:
                 end = self._after_closers(index + 1)
                 is_sentence = boundary is Boundary.SENTENCE
                 lengths = self._lengths
@@ -174,6 +178,7 @@ class Splitter:
         self._pending = self._pending[end:]
         self._start += end
         self._scanned, self._seconds, self._clause_end = 0, 0.0, 0
+        self._has_words = False
         self._emitted += 1
         return Segment(text=text, start=start, end=start + len(text))
 

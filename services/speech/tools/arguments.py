@@ -12,7 +12,7 @@ def checked_arguments(text: str, schema: Mapping[str, Any]) -> Mapping[str, Any]
     """Return the arguments that a model wrote; raises ToolError that tells it what is wrong."""
     try:
         arguments: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ToolError("the arguments are not JSON") from None
     if not isinstance(arguments, dict):
         raise ToolError("the arguments are not a JSON object")

@@ -209,6 +209,14 @@ async def test_a_broken_rule_names_its_field(fields: dict[str, Any], broken: set
     assert any(text.startswith(f"{field}: ") for field in broken)
 
 
+async def test_of_many_values_that_break_a_rule_one_is_named() -> None:
+    request = pb.CreateTaskRequest()
+    request.facts.hot_words.words.extend([""] * 10_000)
+    async with served() as channel:
+        _, error, _ = await failure(rpc.TaskServiceStub(channel).CreateTask(request))
+    assert (error.reason, len(error.violations)) == (Reason.INVALID_REQUEST, 1)
+
+
 async def test_a_broken_rule_in_a_stream_names_its_path() -> None:
     setup = speech.ConverseSetup(
         turn_detection=speech.TURN_DETECTION_MANUAL, output=speech.REPLY_OUTPUT_AUDIO

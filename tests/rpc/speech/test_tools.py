@@ -94,6 +94,7 @@ async def test_what_was_called_is_remembered() -> None:
     ("call", "outcome", "told"),
     [
         (called("hours", "{"), events_pb.TOOL_OUTCOME_REFUSED, "not JSON"),
+        (called("hours", "[" * 5_000), events_pb.TOOL_OUTCOME_REFUSED, "not JSON"),
         (called("hours", "[]"), events_pb.TOOL_OUTCOME_REFUSED, "not a JSON object"),
         (called("hours", '{"day": 5}'), events_pb.TOOL_OUTCOME_REFUSED, "day: 5 is not of type"),
         (called("hours", "{}"), events_pb.TOOL_OUTCOME_REFUSED, "'day' is a required property"),

@@ -173,3 +173,11 @@ def test_a_paragraph_ends_a_segment_of_any_length() -> None:
     assert [each.text for each in splitter.feed("\n\n")] == ["One moment."]
     assert [each.text for each in splitter.feed("It is nine.")] == []
     assert [(each.text, each.start) for each in splitter.flush()] == [("It is nine.", 13)]
+
+
+@pytest.mark.parametrize("wordless", [" ", "- ", "| |", "...", ":", "🙂 "])
+def test_what_has_no_words_waits_for_some(wordless: str) -> None:
+    splitter = Splitter()
+    # However long it goes on, it is neither said nor looked at again.
+    assert splitter.feed(wordless * 1_000) == []
+    assert splitter.feed("Here they are. ") != []

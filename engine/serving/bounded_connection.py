@@ -1,0 +1,52 @@
+"""HTTP as it is parsed, with bounds on what costs a caller little and the parser much."""
+
+import re
+from typing import Any
+
+import h11
+
+HEAD_BYTES = 16 * 1024
+"""The largest head of a request."""
+
+MAX_FIELDS = 100
+"""The header fields of a request; browsers and proxies together send about forty."""
+
+CRUMB_BYTES = 64
+"""A chunk below this costs more to parse than it brings."""
+
+MAX_CRUMBS = 1_000
+"""The crumbs of one body."""
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+class BoundedConnection(h11.Connection):
+    """Raises RemoteProtocolError also for heads of many fields, and for bodies in crumbs."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, HEAD_BYTES)
+        self._crumbs = 0
+
+    def next_event(self) -> Any:
+        """Return the next event."""
+        # A head is measured before it is parsed.
+        if self.their_state is h11.IDLE and self._awaited_fields() > MAX_FIELDS:
+            raise h11.RemoteProtocolError("too many header fields")
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._crumbs = 0
+        elif isinstance(event, h11.Data) and _is_crumb(event):
+            self._crumbs += 1
+            if self._crumbs > MAX_CRUMBS:
+                raise h11.RemoteProtocolError("too many small chunks")
+        return event
+
+    def _awaited_fields(self) -> int:
+        """Return the number of lines that have come of the next head, without its first."""
+        received, _ = self.trailing_data
+        end = _BLANK_LINE.search(received)
+        return received.count(b"\n", 0, end.start() if end else len(received))
+
+
+def _is_crumb(data: h11.Data) -> bool:
+    return data.chunk_start and data.chunk_end and len(data.data) < CRUMB_BYTES
