@@ -5,6 +5,7 @@ Time is counted in samples: whenever the models are at work, the audio waits for
 
 import asyncio
 import json
+import math
 import statistics
 import wave
 from collections.abc import Awaitable, Sequence
@@ -111,9 +112,16 @@ class ModelFloor:
             self.busy.discard(task)
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
-        """Hear it by repeated recognition."""
+        """Hear it by repeated recognition: while nothing is said, only at its pauses.
+
+        What is heard in between could then only be shown, and costs most of the time.
+        """
+        is_aside = self.speaking is Speaking.ALOUD
         return RepeatedHearing(
-            self.recognise, on_hypothesis, first_s=first_s, clock=lambda: self.at_s
+            self.recognise,
+            on_hypothesis,
+            first_s=first_s if is_aside else math.inf,
+            clock=lambda: self.at_s,
         )
 
     def note_words(self, transcript: Transcript) -> None: ...
