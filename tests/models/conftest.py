@@ -53,6 +53,12 @@ def _read(path: Path) -> bytes:
 
 
 @pytest.fixture(scope="session")
+def is_thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether all is said and heard that there is, and not only a share of it."""
+    return bool(pytestconfig.getoption("thorough"))
+
+
+@pytest.fixture(scope="session")
 def store() -> ModelStore:
     store = open_store(LibrarySettings())
     store.ensure(default_models(LanguageModel.SMALL))
