@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.audio.sound import SAMPLE_BYTES, Resampler, Samples
+from engine.authorities import authorities
 from engine.contract.parameters import TtsConfig
 from engine.sources.speaker import Timbre
 from engine.tasks.stage import FeedError
@@ -130,6 +131,7 @@ async def plugged_voice(url: str, key: str | None) -> AsyncIterator[PluggedVoice
         base_url=url,
         headers=headers,
         timeout=httpx.Timeout(SILENT_S, connect=CONNECT_S),
+        verify=authorities(),
         trust_env=False,
     ) as client:
         yield PluggedVoice(client)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import structlog
 
+from engine.authorities import authorities
 from engine.clock import Clock
 from engine.contract.codes import MESSAGES, Code, Refusal
 from engine.contract.signature import sign_call
@@ -159,6 +160,7 @@ async def running_worker(
             base_url=f"http://{LOOPBACK}:{ready.port}",
             timeout=CALL_S,
             limits=httpx.Limits(max_connections=MAX_CALLS),
+            verify=authorities(),
             trust_env=False,
         ) as client:
             worker = Worker(
