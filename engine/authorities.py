@@ -1,12 +1,12 @@
-"""Whom the engine trusts where it is a client of others."""
+"""Whom the engine believes that a server is the one it was asked for."""
 
-import functools
 import ssl
+from functools import cache
 
 import httpx
 
 
-@functools.cache
+@cache
 def authorities() -> ssl.SSLContext:
-    """Return the context of all clients: to read the authorities takes longer than a call."""
+    """Return what all clients verify servers with; to read it takes 20 ms."""
     return httpx.create_ssl_context(trust_env=False)

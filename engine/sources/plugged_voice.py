@@ -129,9 +129,9 @@ async def plugged_voice(url: str, key: str | None) -> AsyncIterator[PluggedVoice
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(
         base_url=url,
+        verify=authorities(),
         headers=headers,
         timeout=httpx.Timeout(SILENT_S, connect=CONNECT_S),
-        verify=authorities(),
         trust_env=False,
     ) as client:
         yield PluggedVoice(client)

@@ -172,7 +172,7 @@ async def sending_callbacks(
 ) -> AsyncIterator[Callbacks]:
     """Send callbacks; what is queued at the end is flushed for a moment."""
     async with httpx.AsyncClient(
-        timeout=REQUEST_TIMEOUT_S, verify=authorities(), trust_env=False
+        verify=authorities(), timeout=REQUEST_TIMEOUT_S, trust_env=False
     ) as client:
         callbacks = Callbacks(receiver=receiver, client=client, clock=clock, faults=faults)
         try:

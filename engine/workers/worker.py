@@ -158,9 +158,9 @@ async def running_worker(
         log.info("worker ready", pid=process.pid, port=ready.port, drive_port=ready.drive_port)
         async with httpx.AsyncClient(
             base_url=f"http://{LOOPBACK}:{ready.port}",
+            verify=authorities(),
             timeout=CALL_S,
             limits=httpx.Limits(max_connections=MAX_CALLS),
-            verify=authorities(),
             trust_env=False,
         ) as client:
             worker = Worker(
