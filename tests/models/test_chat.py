@@ -80,7 +80,8 @@ async def test_closing_the_stream_stops_the_model(
     for _ in range(2):
         async with contextlib.aclosing(chat.stream(ChatRequest(messages=(ENDLESS,)))) as stream:
             await anext(stream)
-    assert 0 < steps < 50
+    # A whole reply has 120.
+    assert 0 < steps < 100
 
 
 async def test_a_reply_cancelled_in_the_queue_never_runs(chat: LlamaChatModel) -> None:
