@@ -78,6 +78,16 @@ bench: $(INSTALLED) ## Measure conversations, on an otherwise idle machine
 	$(BIN)/python -m bench.journal
 	$(BIN)/python -m bench.scale
 
+# `make test` has them say and hear a share of it.
+.PHONY: eval
+eval: export PARLEY_LLM := small
+eval: $(INSTALLED) ## Have the models say and hear all that there is to test them with
+	@$(BIN)/parley models pull
+	$(BIN)/pytest tests/models --thorough
+	$(BIN)/python -m bench.spoken_numbers
+	$(BIN)/python -m bench.two_languages
+	$(BIN)/python -m bench.heard
+
 # Each run takes some minutes, prints JSON, and fails where anything was violated.
 .PHONY: chaos
 chaos: export GRPC_VERBOSITY := ERROR

@@ -1,7 +1,7 @@
 """`python -m bench.two_languages`: which questions of one call are answered in their language."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -66,11 +66,19 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A spoken question: PCM16 at 16 kHz."""
+
+    language: str
+    text: str
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A question, what was heard of it, and the reply with the languages of both."""
 
-    language: str
-    question: str
+    question: Question
     heard: str
     turn_language: str
     reply: str
@@ -79,7 +87,9 @@ class Answered:
     def is_right(self) -> bool:
         """Whether the turn and its reply are in the language of the question."""
         is_chinese = sum(map(is_cjk, self.reply)) > len(self.reply) / 3
-        return primary(self.turn_language) == self.language == ("zh" if is_chinese else "en")
+        return (
+            primary(self.turn_language) == self.question.language == ("zh" if is_chinese else "en")
+        )
 
 
 @asynccontextmanager
@@ -118,18 +128,17 @@ async def real_speech(
 
 
 async def held(
-    stack: EmbeddedStack, chat: ChatModel, questions: Sequence[tuple[str, str]]
+    stack: EmbeddedStack, chat: ChatModel, questions: Iterable[Question]
 ) -> AsyncIterator[Answered]:
     """Yield what becomes of questions that are asked one after the other in one call."""
     first = setup(language_code="auto")
     async with real_speech(stack, chat) as stub, Talk.on(stub, first) as talk:
-        for language, question in questions:
-            await talk.send(*audio(SILENCE + await _spoken(stack, language, question) + SILENCE))
+        for question in questions:
+            await talk.send(*audio(SILENCE + question.pcm + SILENCE))
             await talk.send(COMMIT)
             started = (await talk.until("turn_started")).turn_started
             finished = (await talk.until("turn_finished")).turn_finished
             yield Answered(
-                language=language,
                 question=question,
                 heard=started.user_text,
                 turn_language=started.language_code,
@@ -137,11 +146,12 @@ async def held(
             )
 
 
-async def _spoken(stack: EmbeddedStack, language: str, text: str) -> bytes:
+async def _spoken(stack: EmbeddedStack, language: str, text: str) -> Question:
     request = SpeechRequest(voice_id=VOICES[language], language_code=language)
     chunks = stack.synthesizer.speak(once(text), request)
     pcm = b"".join([chunk.pcm async for chunk in chunks])
-    return resample(pcm, stack.synthesizer.sample_rate_hertz)
+    heard = resample(pcm, stack.synthesizer.sample_rate_hertz)
+    return Question(language=language, text=text, pcm=heard)
 
 
 async def main() -> None:
@@ -156,9 +166,10 @@ async def main() -> None:
         LlamaChatModel.load(only_file(store, chosen.model), threads=2) as chat,
     ):
         right = 0
-        async for each in held(stack, chat, QUESTIONS):
+        questions = [await _spoken(stack, *each) for each in QUESTIONS]
+        async for each in held(stack, chat, questions):
             right += each.is_right
-            print(each.language, each.turn_language, each.heard, "->", each.reply)
+            print(each.question.language, each.turn_language, each.heard, "->", each.reply)
         print(f"{right} of {len(QUESTIONS)} in the right language")
 
 

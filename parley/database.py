@@ -4,12 +4,14 @@ import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
-
-import asyncpg
 
 from parley.finding import Finding, judged
 from parley.plan import FILE_SUFFIX, PlanError
+
+if TYPE_CHECKING:
+    import asyncpg
 
 SETTINGS = ("TASK_DATABASE", "AVATAR_DATABASE")
 SCHEMES = ("postgresql://", "postgres://")
@@ -61,6 +63,9 @@ def with_database(
 
 async def require_reachable(database: str) -> None:
     """Raise DatabaseError, without any password, if the database cannot be used."""
+    # Most commands need no database.
+    import asyncpg
+
     _check_address(database)
     try:
         connection = await asyncpg.connect(
@@ -111,8 +116,10 @@ def _bad_address(why: str) -> DatabaseError:
     )
 
 
-def _explain(error: asyncpg.PostgresError | OSError) -> tuple[str, str]:
+def _explain(error: "asyncpg.PostgresError | OSError") -> tuple[str, str]:
     """Return what went wrong at the server, and what to do; the setting's name follows it."""
+    import asyncpg
+
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
             return "refuses this user or password", "Correct the user or password in"

@@ -10,14 +10,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grpc
 import httpx
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from parley.plan import LISTENERS, Listener
 from services.runtime.identities import Identity, tls_variables
+
+if TYPE_CHECKING:
+    import grpc
 
 _HEALTH_PATHS = {"engine": "/healthz", "gateway": "/readyz"}
 _WAIT_S = 5.0
@@ -29,7 +30,7 @@ _ANSWER_TIMEOUT_S = 5.0
 class _Credentials:
     """The TLS of a call: what is shown and trusted, and who must answer."""
 
-    channel: grpc.ChannelCredentials
+    channel: "grpc.ChannelCredentials"
     name: str
 
 
@@ -51,6 +52,10 @@ async def until_ready(listener: Listener, environment: Mapping[str, str]) -> Non
 
 async def until_serving(target: str, credentials: _Credentials | None = None) -> None:
     """Return once the gRPC server reports that it is serving."""
+    # Most commands only need an address.
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
     # A server that is starting refuses connections; retry soon.
     options = [
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -77,6 +82,8 @@ def _credentials(process: str, environment: Mapping[str, str]) -> _Credentials |
     variables = tls_variables(Identity(process))
     if not all(environment.get(each) for each in variables):
         return None
+    import grpc
+
     certificate, key, authorities = (Path(environment[each]).read_bytes() for each in variables)
     return _Credentials(
         channel=grpc.ssl_channel_credentials(authorities, key, certificate),
@@ -86,7 +93,9 @@ def _credentials(process: str, environment: Mapping[str, str]) -> _Credentials |
 
 def _channel(
     target: str, credentials: _Credentials | None, options: Sequence[tuple[str, Any]]
-) -> grpc.aio.Channel:
+) -> "grpc.aio.Channel":
+    import grpc
+
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)
     named = [*options, ("grpc.ssl_target_name_override", credentials.name)]

@@ -92,9 +92,10 @@ def personas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Choose on what the shared stack stands."""
+    """Choose on what the shared stack stands, and how much the models are asked."""
     parser.addoption("--journal", choices=("sqlite", "postgres"), default="sqlite")
     parser.addoption("--unfaithful", action="store_true", help="the journal and the cloud fail")
+    parser.addoption("--thorough", action="store_true", help="the models are asked everything")
 
 
 @pytest.fixture(scope="session")

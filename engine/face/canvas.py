@@ -58,25 +58,47 @@ class Canvas:
 
 @lru_cache(maxsize=MAX_KEPT)
 def prepare_canvas(look: Look, layout: Layout, background: Background | None) -> Canvas:
-    """Make a canvas, which takes about a second; recent ones are cached."""
+    """Make a canvas, which takes about a second; recent ones are cached.
+
+    Those of a look in several layouts have the same planes.
+    """
     head = load_head()
-    portrait = paint_portrait(head, look, background)
+    planes = _paint_planes(look, background)
     width, height = layout.size
-    mouth_box, eye_box = _even(head.mouth_box), _even(head.eye_box)
     luma = _find_pixels(look, width, height, scale=1)
     chroma_x, chroma_y = _find_pixels(look, width // 2, height // 2, scale=2)
     return Canvas(
         width=width,
         height=height,
-        picture=_split(portrait.picture),
-        mouths=tuple(_split(mouth_box.cut(whole)) for whole in portrait.mouths()),
-        eyes=tuple(_split(eye_box.cut(whole)) for whole in portrait.eyes()),
-        mouth_box=mouth_box,
-        eye_box=eye_box,
+        picture=planes.picture,
+        mouths=planes.mouths,
+        eyes=planes.eyes,
+        mouth_box=_even(head.mouth_box),
+        eye_box=_even(head.eye_box),
         luma=luma,
         # A pixel of the colour planes covers two of the picture, from its upper left corner.
         chroma=(_halve(chroma_x), _halve(chroma_y)),
         fields=_place_fields(make_fields(head), look, width, height),
+    )
+
+
+class _PortraitPlanes(NamedTuple):
+    """A portrait as a canvas keeps it."""
+
+    picture: Planes
+    mouths: tuple[Planes, ...]
+    eyes: tuple[Planes, ...]
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _paint_planes(look: Look, background: Background | None) -> _PortraitPlanes:
+    head = load_head()
+    portrait = paint_portrait(head, look, background)
+    mouth_box, eye_box = _even(head.mouth_box), _even(head.eye_box)
+    return _PortraitPlanes(
+        picture=_split(portrait.picture),
+        mouths=tuple(_split(mouth_box.cut(whole)) for whole in portrait.mouths()),
+        eyes=tuple(_split(eye_box.cut(whole)) for whole in portrait.eyes()),
     )
 
 

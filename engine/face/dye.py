@@ -1,6 +1,7 @@
 """New colours for parts of the rendered head: skin, hair, eyes, jacket and shirt."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -62,15 +63,10 @@ class Dyes:
         lab = cv2.cvtColor(scaled, cv2.COLOR_BGR2LAB).astype(np.float32)
         parts = _Parts(lab, left, top)
         dyed = lab
-        for dye, mask in (
-            (self.skin, parts.skin),
-            (self.hair, parts.hair),
-            (self.eyes, parts.eyes),
-            (self.jacket, parts.jacket),
-            (self.shirt, parts.shirt),
-        ):
+        for part in ("skin", "hair", "eyes", "jacket", "shirt"):
+            dye: Dye | None = getattr(self, part)
             if dye is not None:
-                share = mask()[..., np.newaxis]
+                share = getattr(parts, part)[..., np.newaxis]
                 dyed = dyed * (1.0 - share) + dye.apply(lab) * share
         coloured = cv2.cvtColor(dyed.astype(np.float32), cv2.COLOR_LAB2BGR)
         result = picture.copy()
@@ -79,7 +75,7 @@ class Dyes:
 
 
 class _Parts:
-    """Return soft masks, 0 to 1, of what a pixel belongs to, by its colour and place."""
+    """Soft masks, 0 to 1, of what a pixel belongs to, by its colour and place; made when needed."""
 
     def __init__(self, lab: Floats, left: int, top: int) -> None:
         height, width = lab.shape[:2]
@@ -89,6 +85,7 @@ class _Parts:
         self._chroma = np.hypot(lab[..., 1], lab[..., 2])
         self._blueness = -lab[..., 2]
 
+    @cached_property
     def jacket(self) -> Floats:
         # Its brightest edges are hardly blue, but nothing else is this far out and low.
         outside = ramp(112.0, 118.0, np.abs(self._x - FACE_CENTRE[0])) * ramp(
@@ -97,12 +94,14 @@ class _Parts:
         blue = ramp(1.0, 4.0, self._blueness) * ramp(480.0, 500.0, self._y)
         return _soft(np.maximum(blue, outside))
 
+    @cached_property
     def shirt(self) -> Floats:
         grey = 1.0 - ramp(12.0, 16.0, self._chroma)
         low = ramp(SHIRT_TOP - 4, SHIRT_TOP + 4, self._y)
         bright = ramp(25.0, 45.0, self._lightness)
-        return _soft(low * grey * bright * (1.0 - self.jacket()))
+        return _soft(low * grey * bright * (1.0 - self.jacket))
 
+    @cached_property
     def eyes(self) -> Floats:
         place = np.zeros_like(self._x)
         for centre in IRISES:
@@ -110,10 +109,12 @@ class _Parts:
         dark = 1.0 - ramp(46.0, 54.0, self._lightness)
         return _soft(place * dark)
 
+    @cached_property
     def skin(self) -> Floats:
-        others = np.stack([self.jacket(), self.hair(), self.eyes(), self.shirt()])
+        others = np.stack([self.jacket, self.hair, self.eyes, self.shirt])
         return _soft(ramp(7.0, 15.0, self._chroma) * np.prod(1.0 - others, axis=0))
 
+    @cached_property
     def hair(self) -> Floats:
         face = self._within(FACE_CENTRE, FACE_RADII, 0.97, 1.03)
         neck = self._within(NECK_CENTRE, NECK_RADII, 0.95, 1.05)
@@ -127,7 +128,7 @@ class _Parts:
         skin = ramp(26.0, 38.0, self._lightness) * ramp(15.0, 21.0, self._chroma)
         bare = skin * np.minimum(near, 1.0)
         covered = (1.0 - inside * (1.0 - edge * face)) * (1.0 - bare)
-        return _soft(above * (1.0 - self.jacket()) * covered)
+        return _soft(above * (1.0 - self.jacket) * covered)
 
     def _within(
         self, centre: tuple[float, float], radii: tuple[float, float], full: float, none: float

@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.audio.sound import SAMPLE_BYTES, Resampler, Samples
+from engine.authorities import authorities
 from engine.contract.parameters import TtsConfig
 from engine.sources.speaker import Timbre
 from engine.tasks.stage import FeedError
@@ -128,6 +129,7 @@ async def plugged_voice(url: str, key: str | None) -> AsyncIterator[PluggedVoice
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(
         base_url=url,
+        verify=authorities(),
         headers=headers,
         timeout=httpx.Timeout(SILENT_S, connect=CONNECT_S),
         trust_env=False,

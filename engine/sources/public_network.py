@@ -13,6 +13,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from engine.authorities import authorities
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -69,10 +71,10 @@ class PublicTransport(httpx.AsyncHTTPTransport):
     """A transport whose connections are those of a `PublicNetwork`."""
 
     def __init__(self, network: PublicNetwork) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=authorities(), trust_env=False)
         # httpx offers no parameter for it.
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False), network_backend=network
+            ssl_context=authorities(), network_backend=network
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx
 import structlog
 
+from engine.authorities import authorities
 from engine.clock import Clock
 from engine.contract.faults import CallbackFault, Faults
 from engine.contract.signature import sign_callback
@@ -170,7 +171,9 @@ async def sending_callbacks(
     *, receiver: Receiver | None, clock: Clock, faults: Faults
 ) -> AsyncIterator[Callbacks]:
     """Send callbacks; what is queued at the end is flushed for a moment."""
-    async with httpx.AsyncClient(timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        verify=authorities(), timeout=REQUEST_TIMEOUT_S, trust_env=False
+    ) as client:
         callbacks = Callbacks(receiver=receiver, client=client, clock=clock, faults=faults)
         try:
             yield callbacks

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import structlog
 
+from engine.authorities import authorities
 from engine.clock import Clock
 from engine.contract.codes import MESSAGES, Code, Refusal
 from engine.contract.signature import sign_call
@@ -157,6 +158,7 @@ async def running_worker(
         log.info("worker ready", pid=process.pid, port=ready.port, drive_port=ready.drive_port)
         async with httpx.AsyncClient(
             base_url=f"http://{LOOPBACK}:{ready.port}",
+            verify=authorities(),
             timeout=CALL_S,
             limits=httpx.Limits(max_connections=MAX_CALLS),
             trust_env=False,

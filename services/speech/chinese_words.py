@@ -5,7 +5,6 @@ They are those of a dictionary with 350,000 words, which a process reads once.
 
 import functools
 import logging
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,12 +41,20 @@ def load_dictionary() -> None:
 
 @functools.cache
 def _segmenter() -> jieba.Tokenizer:
-    # The library keeps what it has read in this folder. By default it is one where other users of
-    # the machine may write.
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        jieba.dt.tmp_dir = folder
-        jieba.dt.initialize()
-    return jieba.dt
+    # The library's own way takes longer, and keeps what it has read in a folder where other users
+    # of the machine may write.
+    words = jieba.dt
+    with words.get_dict_file() as file:
+        fields = file.read().decode().split()
+    counts = list(map(int, fields[1::3]))
+    frequencies = dict(zip(fields[::3], counts, strict=True))
+    # Beginnings of words count as words that never occur.
+    beginnings = (word[:end] for word in frequencies for end in range(1, len(word)))
+    words.FREQ = dict.fromkeys(beginnings, 0)
+    words.FREQ.update(frequencies)
+    words.total = sum(counts)
+    words.initialized = True
+    return words
 
 
 @functools.cache

@@ -254,14 +254,14 @@ async def test_the_face_is_where_the_answer_says(
 ) -> None:
     await cloud.go_on_air(
         DigitalHumanConfig={"DigitalHumanId": "parley_elin", **config},
-        VideoConfig={"Width": 720, "Height": 1280},
+        VideoConfig={"Width": 720, "Height": 720},
     )
     async with following(cloud) as follower:
         await follower.until(lambda now: now.poses)
-        assert follower.link == f'</face/parley_elin/720x1280/{query}>; rel="face"'
-    root = "/face/parley_elin/720x1280"
+        assert follower.link == f'</face/parley_elin/720x720/{query}>; rel="face"'
+    root = "/face/parley_elin/720x720"
     facts = (await cloud.http.get(f"{root}/meta.json")).json()
-    assert facts["frame"] == [720, 1280]
+    assert facts["frame"] == [720, 720]
     grid = await cloud.http.get(f"{root}/grid.f16")
     assert len(grid.content) == 6 * 2 * 2 * facts["grid"]["columns"] * facts["grid"]["rows"]
     for name in ("base.webp", "mouth.webp", "eyes.webp"):
@@ -274,7 +274,7 @@ async def test_the_face_is_where_the_answer_says(
             f"{root}/{name}", headers={"If-None-Match": file.headers["ETag"]}
         )
         assert (again.status_code, again.content) == (304, b"")
-    for path in ("parley_elin/720x1280/x", "parley_elin/1x1/meta.json", "x/512x512/meta.json"):
+    for path in ("parley_elin/720x720/x", "parley_elin/1x1/meta.json", "x/512x512/meta.json"):
         assert (await cloud.http.get(f"/face/{path}")).status_code == 404
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,6 @@ UNKNOWN_TASK = 400000005
 TOO_MANY = 400000008
 RATE_LIMITED = 400010009
 
-OpenFront = Callable[..., Awaitable[Cloud]]
-
 shared = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -65,16 +63,6 @@ async def running_front(
         yield Cloud(engine, http, receiver)
 
 
-@pytest.fixture
-async def open_front(receiver: Receiver, tmp_path: Path) -> AsyncIterator[OpenFront]:
-    async with AsyncExitStack() as stack:
-
-        async def open_(**settings: Any) -> Cloud:
-            return await stack.enter_async_context(running_front(receiver, tmp_path, **settings))
-
-        yield open_
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def started_front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
     async with (
@@ -86,7 +74,7 @@ async def started_front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def front(started_front: Cloud) -> AsyncIterator[Cloud]:
-    """Several processes, shared by the tests that leave all of them alive; without tasks."""
+    """Several processes, shared by the tests that leave as many alive; without tasks."""
     yield started_front
     for task in (await started_front.data("QueryDigitalHumanStreamTasks"))["TaskList"]:
         await started_front.data("StopDigitalHumanStreamTask", TaskId=task["TaskId"])
@@ -138,24 +126,35 @@ async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> Non
         assert told == [{"DriveId": drives[4][0], "Status": 4}]
 
 
-async def test_one_set_of_rules_over_all_workers(open_front: OpenFront) -> None:
-    front = await open_front(max_tasks=3)
-    create = "CreateDigitalHumanStreamTask"
-    both = await asyncio.gather(*(front.call(create, **create_parameters()) for _ in range(2)))
-    assert sorted(envelope["Code"] for envelope in both) == [0, STREAM_ID_IN_USE]
-    await front.create("stream-2")
-    await front.create("stream-3")
-    refused = await front.call(create, **create_parameters(stream_id="stream-4"))
-    assert refused["Code"] == TOO_MANY
+async def test_one_set_of_rules_over_all_workers_and_one_end(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    async with running_front(receiver, tmp_path, max_tasks=3) as front:
+        create = "CreateDigitalHumanStreamTask"
+        both = await asyncio.gather(*(front.call(create, **create_parameters()) for _ in range(2)))
+        assert sorted(envelope["Code"] for envelope in both) == [0, STREAM_ID_IN_USE]
+        task_ids = [await front.go_on_air(f"stream-{number}") for number in (2, 3)]
+        refused = await front.call(create, **create_parameters(stream_id="stream-4"))
+        assert refused["Code"] == TOO_MANY
 
-    unknown = await front.call("InterruptDriveTask", TaskId="none")
-    assert unknown["Code"] == UNKNOWN_TASK
-    wrong = await front.http.post("/", params={**front.query("GetTimbreList"), "Signature": "x"})
-    assert wrong.json()["Code"] == 100000005
+        unknown = await front.call("InterruptDriveTask", TaskId="none")
+        assert unknown["Code"] == UNKNOWN_TASK
+        wrong = await front.http.post(
+            "/", params={**front.query("GetTimbreList"), "Signature": "x"}
+        )
+        assert wrong.json()["Code"] == 100000005
 
-    calls = (front.call("GetDigitalHumanStreamTaskStatus", TaskId="none") for _ in range(11))
-    codes = [envelope["Code"] for envelope in await asyncio.gather(*calls)]
-    assert codes.count(RATE_LIMITED) == 1
+        calls = (front.call("GetDigitalHumanStreamTaskStatus", TaskId="none") for _ in range(11))
+        codes = [envelope["Code"] for envelope in await asyncio.gather(*calls)]
+        assert codes.count(RATE_LIMITED) == 1
+
+        pids = [worker["pid"] for worker in front.engine.health()["workers"]]
+    for task_id in task_ids:
+        assert receiver.task_statuses(task_id) == [1, 3, 4, 5]
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert not os.listdir(tmp_path)
 
 
 @shared
@@ -218,8 +217,8 @@ async def test_viewers_are_refused_like_by_one_engine(front: Cloud) -> None:
     assert preflight.headers["Accept-Post"] == "application/sdp"
 
 
-async def test_a_lost_worker_takes_its_own_tasks_only(open_front: OpenFront) -> None:
-    front = await open_front()
+@shared
+async def test_a_lost_worker_takes_its_own_tasks_only(front: Cloud) -> None:
     task_ids = [await front.go_on_air(f"stream-{number}") for number in range(6)]
     figures = await health(front, lambda told: tasks_by_worker(told) == [3, 3])
     drives = {task_id: await front.begin_drive(task_id) for task_id in task_ids}
@@ -271,29 +270,3 @@ async def test_faults_reach_the_workers(front: Cloud) -> None:
     assert sorted(told) == [[1, 2], [2]]
     assert (await front.http.delete("/faults", headers=DEBUG)).json() == {"faults": []}
     await front.go_on_air("stream-3")
-
-
-async def test_the_end_of_the_front_is_the_end_of_all(
-    receiver: Receiver, open_front: OpenFront, tmp_path: Path
-) -> None:
-    settings = EngineSettings(
-        port=0,
-        drive_port=0,
-        app_id=APP_ID,
-        server_secret=SERVER_SECRET,
-        callback_url=receiver.url,
-        callback_secret=CALLBACK_SECRET,
-        recordings_dir=tmp_path,
-        init_delay_s=0,
-        workers=2,
-    )
-    async with fronting(settings) as engine, httpx.AsyncClient(base_url=engine.base_url) as http:
-        cloud = Cloud(engine, http, receiver)
-        task_ids = [await cloud.go_on_air(f"stream-{number}") for number in range(2)]
-        pids = [worker["pid"] for worker in engine.health()["workers"]]
-    for task_id in task_ids:
-        assert receiver.task_statuses(task_id) == [1, 3, 4, 5]
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-    assert not os.listdir(tmp_path)

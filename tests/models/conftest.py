@@ -20,7 +20,9 @@ from services.speech.ports import RecognitionRequest
 from tests.support.embedded import EmbeddedStack, embedded_stack
 from tests.support.resampling import resample
 
-RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
+DATA = Path(__file__).parents[1] / "data"
+RECORDINGS = DATA / "speech"
+ANSWERS = DATA / "answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +35,33 @@ class Recording:
     pcm: bytes
 
 
-@pytest.fixture(scope="session")
-def recordings() -> Sequence[Recording]:
-    entries = json.loads((RECORDINGS / "manifest.json").read_text(encoding="utf-8"))
+def recordings_in(folder: Path) -> list[Recording]:
+    """The recordings that a folder's manifest lists."""
     return [
         Recording(
             name=entry["file"],
             text=entry["text"],
             language_code=entry["language_code"],
-            pcm=_read(RECORDINGS / entry["file"]),
+            pcm=_read(folder / entry["file"]),
         )
-        for entry in entries
+        for entry in json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     ]
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Sequence[Recording]:
+    return recordings_in(RECORDINGS)
 
 
 def _read(path: Path) -> bytes:
     with wave.open(str(path)) as file:
         return file.readframes(file.getnframes())
+
+
+@pytest.fixture(scope="session")
+def is_thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether all is said and heard that there is, and not only a share of it."""
+    return bool(pytestconfig.getoption("thorough"))
 
 
 @pytest.fixture(scope="session")

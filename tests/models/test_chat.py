@@ -10,6 +10,7 @@ import pytest_asyncio
 from services.speech.embedded.library import LanguageModel
 from services.speech.embedded.llama import LlamaChatModel
 from services.speech.embedded.store import ModelStore
+from services.speech.embedded.worker import Worker
 from services.speech.ports import ChatMessage, ChatRequest, ProviderError, Role
 from services.speech.providers.embedded import only_file
 from tests.support.embedded import THREADS
@@ -63,19 +64,24 @@ async def test_a_long_reply_ends(chat: LlamaChatModel) -> None:
     assert 100 < len(await reply(chat, [ENDLESS])) <= 120
 
 
-async def test_closing_the_stream_stops_the_model(chat: LlamaChatModel) -> None:
-    """Only a stopped model is free for the next reply before its own would have ended."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    whole = len(await reply(chat, [ENDLESS]))
-    whole_s = loop.time() - started
-    async with contextlib.aclosing(chat.stream(ChatRequest(messages=tuple([ENDLESS])))) as stream:
-        await anext(stream)
-    started = loop.time()
-    async with contextlib.aclosing(chat.stream(ChatRequest(messages=tuple([ENDLESS])))) as stream:
-        await anext(stream)
-    assert whole > 100
-    assert loop.time() - started < whole_s / 2
+async def test_closing_the_stream_stops_the_model(
+    chat: LlamaChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next reply begins when the model has stopped: it took few steps until then."""
+    steps = 0
+    progress = Worker.progress
+
+    def counted(worker: Worker) -> None:
+        nonlocal steps
+        steps += 1
+        progress(worker)
+
+    monkeypatch.setattr(Worker, "progress", counted)
+    for _ in range(2):
+        async with contextlib.aclosing(chat.stream(ChatRequest(messages=(ENDLESS,)))) as stream:
+            await anext(stream)
+    # A whole reply has 120.
+    assert 0 < steps < 100
 
 
 async def test_a_reply_cancelled_in_the_queue_never_runs(chat: LlamaChatModel) -> None:

@@ -16,7 +16,7 @@ from services.speech.streams import once
 from services.speech.text.segmentation import Splitter
 from tests.support.alignment import Aligner
 from tests.support.embedded import EmbeddedStack
-from tests.support.heard import CHINESE, ENGLISH, Reply
+from tests.support.heard import CHINESE, ENGLISH, SHORT_CHINESE, SHORT_ENGLISH, Reply
 from tests.support.resampling import resample
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
@@ -24,7 +24,14 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300
 RATE = 24_000
 CUTS = 25
 RECOGNIZED_EVERY = 12
-REPLIES = pytest.mark.parametrize("reply", [ENGLISH, CHINESE], ids=lambda each: each.language_code)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Two replies with numbers of all kinds, and with --thorough two that are twice as long."""
+    replies = {"en": SHORT_ENGLISH, "zh": SHORT_CHINESE}
+    if metafunc.config.getoption("thorough"):
+        replies |= {"long en": ENGLISH, "long zh": CHINESE}
+    metafunc.parametrize("reply", list(replies.values()), ids=list(replies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +76,6 @@ def aligner(store: ModelStore) -> Aligner:
     return Aligner(store.folder(RECOGNITION_MODEL))
 
 
-@REPLIES
 async def test_a_cut_is_where_the_sound_is(
     reply: Reply, stack: EmbeddedStack, aligner: Aligner
 ) -> None:
@@ -91,7 +97,6 @@ async def test_a_cut_is_where_the_sound_is(
         assert max(map(abs, errors)) <= slack
 
 
-@REPLIES
 async def test_a_cut_is_what_is_recognized_of_the_sound_before_it(
     reply: Reply, stack: EmbeddedStack, transcribe: Callable[..., Awaitable[str]]
 ) -> None:

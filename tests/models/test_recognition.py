@@ -11,11 +11,10 @@ import pytest_asyncio
 from services.speech.dialogue.other_language import other_language
 from services.speech.embedded.evidence import weigh
 from services.speech.listening.guard import GuardedRecognizer
-from services.speech.ports import ProviderError, RecognitionRequest, SpeechRequest, Transcript
+from services.speech.ports import ProviderError, RecognitionRequest, Transcript
 from services.speech.streams import once
-from tests.models.conftest import RECORDINGS
+from tests.models.conftest import ANSWERS, RECORDINGS, Recording, recordings_in
 from tests.support.embedded import EmbeddedStack
-from tests.support.resampling import resample
 from tests.support.sounds import SOUNDS, in_noise, sound
 from tests.support.wer import (
     character_error_rate,
@@ -161,21 +160,10 @@ async def test_no_sound_is_taken_for_words(stack: EmbeddedStack, name: str) -> N
 
 async def test_short_answers_are_heard_in_noise(stack: EmbeddedStack) -> None:
     missed = []
-    for text, voice_id, language_code in (
-        ("Yes.", "af_heart", "en"),
-        ("No.", "am_michael", "en"),
-        ("Five.", "bf_emma", "en"),
-        ("Anna.", "af_heart", "en"),
-        ("好。", "zf_xiaoxiao", "zh"),
-        ("不。", "zm_yunxi", "zh"),
-        ("王明。", "zf_xiaoxiao", "zh"),
-    ):
-        chunks = stack.synthesizer.speak(
-            once(text), SpeechRequest(voice_id=voice_id, language_code=language_code)
-        )
-        spoken = resample(b"".join([chunk.pcm async for chunk in chunks]), 24_000)
-        if not (await guarded(stack, in_noise(spoken, snr_db=15), language_code)).text:
-            missed.append(text)
+    for answer in recordings_in(ANSWERS):
+        noisy = in_noise(answer.pcm, snr_db=15)
+        if not (await guarded(stack, noisy, answer.language_code)).text:
+            missed.append(answer.text)
     assert missed == []
 
 
@@ -192,17 +180,11 @@ async def test_another_language_is_told_and_written_down(
         assert other_language(as_asked, recording.language_code) == ""
 
 
-async def test_another_language_is_heard(stack: EmbeddedStack, transcribe: Transcribe) -> None:
-    pcm = b"".join(
-        [
-            chunk.pcm
-            async for chunk in stack.synthesizer.speak(
-                once("Hello, how are you?"),
-                SpeechRequest(voice_id="af_heart", language_code="en-US"),
-            )
-        ]
-    )
-    assert await transcribe(pcm, "de-DE", rate_hertz=24_000)
+async def test_another_language_is_heard(
+    transcribe: Transcribe, recordings: Sequence[Recording]
+) -> None:
+    english = next(each for each in recordings if each.language_code == "en")
+    assert await transcribe(english.pcm, "de-DE")
 
 
 async def test_an_unknown_language_is_refused(transcribe: Transcribe) -> None:

@@ -5,9 +5,10 @@ Time is counted in samples: whenever the models are at work, the audio waits for
 
 import asyncio
 import json
+import math
 import statistics
 import wave
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,9 +112,16 @@ class ModelFloor:
             self.busy.discard(task)
 
     def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
-        """Hear it by repeated recognition."""
+        """Hear it by repeated recognition: while nothing is said, only at its pauses.
+
+        What is heard in between could then only be shown, and costs most of the time.
+        """
+        is_aside = self.speaking is Speaking.ALOUD
         return RepeatedHearing(
-            self.recognise, on_hypothesis, first_s=first_s, clock=lambda: self.at_s
+            self.recognise,
+            on_hypothesis,
+            first_s=first_s if is_aside else math.inf,
+            clock=lambda: self.at_s,
         )
 
     def note_words(self, transcript: Transcript) -> None: ...
@@ -141,8 +149,15 @@ class ModelFloor:
     def prompt(self) -> None:
         pass
 
-    async def listen(self, pcm: bytes) -> None:
-        """Feed audio in messages of 20 ms, and wait for the models after each."""
+    def is_cut(self) -> bool:
+        """Whether the user's voice ended the reply."""
+        return bool(self.yielded_at_s or self.asked_at_s)
+
+    async def listen(self, pcm: bytes, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Feed audio in messages of 20 ms, `until` the rest is of no matter.
+
+        After each it waits for the models.
+        """
         microphone = TurnDetector(
             detector=self.stack.make_detector(),
             # On a busy machine the models take longer than audio may stay away.
@@ -159,6 +174,8 @@ class ModelFloor:
                 while self.busy:
                     await asyncio.wait(set(self.busy))
                     await asyncio.sleep(0)
+                if until():
+                    break
 
 
 def remarks(kind: str) -> list[tuple[str, bytes, str]]:
@@ -210,9 +227,9 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
                 speaking=Speaking.ALOUD,
                 recent_speech="The East Garage is right beside the museum entrance.",
             )
-            await floor.listen(in_noise(noise(0.5), samples_of(pcm), noise(1.6)))
-            is_cut = bool(floor.yielded_at_s or floor.asked_at_s)
-            interrupted.setdefault(kind, []).append((text, is_cut, floor.dismissed))
+            mixed = in_noise(noise(0.5), samples_of(pcm), noise(1.6))
+            await floor.listen(mixed, until=floor.is_cut)
+            interrupted.setdefault(kind, []).append((text, floor.is_cut(), floor.dismissed))
     assert [each for each in interrupted["backchannel"] if each[1]] == []
     assert [each for each in interrupted["interruption"] if not each[1]] == []
     assert {kind: len(each) for kind, each in interrupted.items()} == {

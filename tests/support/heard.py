@@ -89,6 +89,22 @@ def _reply(marked: str, *, language_code: str, voice_id: str, unit: str, toleran
     )
 
 
+SHORT_ENGLISH = _reply(
+    "A ticket costs [$12.50=twelve dollars and fifty cents]. The tower is from"
+    " [1432=fourteen thirty-two], and [Dr.=Doctor] Smith shows its [3=three] bells at"
+    " [4:30 p.m.=four thirty p.m.] in the yard.",
+    language_code="en",
+    voice_id="af_heart",
+    unit=r"[\w']+",
+    tolerance=1,
+)
+SHORT_CHINESE = _reply(
+    "成人票价是[35=三十五]元。古塔建于[1=一][4=四][3=三][2=二]年，有[3=三]口大钟，下午四点半敲响。",
+    language_code="zh",
+    voice_id="zf_xiaoxiao",
+    unit=r"\w",
+    tolerance=2,
+)
 ENGLISH = _reply(
     "Welcome to the city museum. We open at half past nine, and a ticket costs"
     " [$12.50=twelve dollars and fifty cents] for adults. The old tower was built in"

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import platformdirs
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.runtime.settings import ProcessSettings
@@ -44,14 +45,22 @@ class LanguageModel(StrEnum):
 class LibrarySettings(ProcessSettings):
     """Where models are stored, and which language model is used."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix="PARLEY_")
 
-    cache: Path = Path(platformdirs.user_cache_dir("parley"))
-    """Folder of the shared cache; models are in its folder `models`."""
-    models_dir: Path | None = None
-    """A folder with copies of model files, tried before the network."""
-    llm: LanguageModel | None = None
-    """The language model: good, small or none; by default good where memory allows, else small."""
+    cache: Path = Field(
+        Path(platformdirs.user_cache_dir("parley")),
+        description="Folder of the shared cache; models are in its folder `models`.",
+    )
+    models_dir: Path | None = Field(
+        None, description="A folder with copies of model files, tried before the network."
+    )
+    llm: LanguageModel | None = Field(
+        None,
+        description=(
+            "The language model: good, small or none; by default good where memory allows, "
+            "else small."
+        ),
+    )
 
 
 def open_store(settings: LibrarySettings) -> ModelStore:
