@@ -135,7 +135,8 @@ def asked(audio: bytes) -> int:
         return Question.TWO_SENTENCES
     (middle,) = struct.unpack_from("<h", audio, len(audio) // 4 * 2)
     found = middle - _LOUD
-    return found if found % USERS_STEP in REPLIES else Question.TWO_SENTENCES
+    is_known = found > 0 and found % USERS_STEP in REPLIES
+    return found if is_known else Question.TWO_SENTENCES
 
 
 @dataclass(slots=True, kw_only=True)
