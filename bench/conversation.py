@@ -20,7 +20,6 @@ import uvloop
 
 from bench.conversation_client import Detection, Way
 from bench.conversation_figures import (
-    Figures,
     Plan,
     barge_in,
     first_sound,
@@ -29,6 +28,7 @@ from bench.conversation_figures import (
     one_core,
     talk,
 )
+from bench.conversation_lateness import Figures
 from bench.conversation_stack import Shape
 
 

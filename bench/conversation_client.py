@@ -142,6 +142,7 @@ class Client:
     """A user in a conversation of their own."""
 
     stream_id: str
+    user: int
     line: Line
     detection: Detection
     utterances: list[Utterance] = field(default_factory=list)
@@ -185,7 +186,7 @@ class Client:
 
     async def say(self, question: Question, seconds: float) -> Utterance:
         """Ask something, and return once it is said."""
-        pcm = voice_of(question, seconds, RATE_HERTZ)
+        pcm = voice_of(question, seconds, RATE_HERTZ, user=self.user)
         size = len(_QUIET)
         utterance = Utterance(question=question)
         self._speech = _Speech(
@@ -231,6 +232,7 @@ async def connected(
     stack: Stack,
     stream_id: str,
     *,
+    user: int = 0,
     way: Way,
     detection: Detection,
     channel: grpc.aio.Channel,
@@ -246,17 +248,17 @@ async def connected(
                 f"{address}/api/digital-human/talk?{query}", compression=None, proxy=None
             ) as socket:
                 line = SocketLine(socket)
-                async with _present(line, line.read, stream_id, detection, has_microphone) as it:
-                    yield it
+                client = Client(stream_id=stream_id, user=user, line=line, detection=detection)
+                async with _present(client, line.read, has_microphone):
+                    yield client
         case Way.SPEECH:
             call = SpeechServiceStub(channel).Converse()
             await call.write(_setup(task_id, detection))
             direct = CallLine(call)
             try:
-                async with _present(
-                    direct, direct.read, stream_id, detection, has_microphone
-                ) as it:
-                    yield it
+                client = Client(stream_id=stream_id, user=user, line=direct, detection=detection)
+                async with _present(client, direct.read, has_microphone):
+                    yield client
             finally:
                 call.cancel()
                 with suppress(asyncio.CancelledError):
@@ -265,20 +267,15 @@ async def connected(
 
 @asynccontextmanager
 async def _present(
-    line: Line,
-    read: Callable[[OnEvent], Coroutine[Any, Any, None]],
-    stream_id: str,
-    detection: Detection,
-    has_microphone: bool,
-) -> AsyncIterator[Client]:
-    client = Client(stream_id=stream_id, line=line, detection=detection)
+    client: Client, read: Callable[[OnEvent], Coroutine[Any, Any, None]], has_microphone: bool
+) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(read(client.hear))]
     if not await client.until("ready", 1, within_s=30):
         raise RuntimeError("the conversation is not ready")
     if has_microphone:
         tasks.append(asyncio.create_task(client.listen_to_microphone()))
     try:
-        yield client
+        yield
     finally:
         for task in tasks:
             task.cancel()

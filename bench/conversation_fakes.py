@@ -34,8 +34,15 @@ _PLAIN = "I will gladly show you the way to the old garden today."
 _CLAUSE = "With the very greatest pleasure, I will show you the garden tonight."
 
 
+USERS_STEP = 10
+"""Between the numbers of the same question of two users."""
+
+
 class Question(IntEnum):
-    """What a user asks, and so the reply that is wanted, encoded in the loudness of the audio."""
+    """What a user asks, and so the reply that is wanted.
+
+    Question and user are one number, encoded in the loudness of the audio.
+    """
 
     TWO_SENTENCES = 1
     ONE_SENTENCE = 2
@@ -53,9 +60,22 @@ REPLIES = {
 }
 
 
-def voice_of(question: Question, seconds: float, rate_hertz: int) -> bytes:
-    """Return audio in which the question is asked."""
-    return struct.pack("<h", _LOUD + question) * int(seconds * rate_hertz)
+def voice_of(question: Question, seconds: float, rate_hertz: int, *, user: int = 0) -> bytes:
+    """Return audio in which a user asks the question."""
+    number = user * USERS_STEP + question
+    return struct.pack("<h", _LOUD + number) * int(seconds * rate_hertz)
+
+
+def number_in(text: str) -> int:
+    """Return the number that a text ends with; other texts ask for two sentences."""
+    number = text.rstrip(".").rpartition(" ")[2]
+    is_known = number.isdecimal() and int(number) % USERS_STEP in REPLIES
+    return int(number) if is_known else Question.TWO_SENTENCES
+
+
+def reply_to(number: int) -> str:
+    """Return the reply to a number that was asked."""
+    return " ".join(REPLIES[Question(number % USERS_STEP)])
 
 
 def ideal_s(question: Question) -> float:
@@ -110,12 +130,13 @@ class TimedRecognizer:
 
 
 def asked(audio: bytes) -> int:
-    """Return the question that audio asks."""
+    """Return the number that audio asks."""
     if len(audio) < 2:
         return Question.TWO_SENTENCES
     (middle,) = struct.unpack_from("<h", audio, len(audio) // 4 * 2)
     found = middle - _LOUD
-    return found if found in REPLIES else Question.TWO_SENTENCES
+    is_known = found > 0 and found % USERS_STEP in REPLIES
+    return found if is_known else Question.TWO_SENTENCES
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,9 +147,7 @@ class TimedChat:
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply to the last question."""
-        number = request.messages[-1].content.rstrip(".").rpartition(" ")[2]
-        known = [each for each in Question if str(each.value) == number]
-        words = " ".join(REPLIES[known[0] if known else Question.TWO_SENTENCES]).split(" ")
+        words = reply_to(number_in(request.messages[-1].content)).split(" ")
         loop = asyncio.get_running_loop()
         due = loop.time() + FIRST_TOKEN_S
         for index, word in enumerate(words):

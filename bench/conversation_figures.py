@@ -8,32 +8,32 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 import psutil
 
-from bench.conversation_client import Client, Detection, Utterance, Way, connected
+from bench.conversation_client import Client, Detection, Way, connected
 from bench.conversation_fakes import (
     Question,
     ideal_s,
     reply_s,
 )
+from bench.conversation_lateness import (
+    Figures,
+    drives_of,
+    hops,
+    lateness,
+    percentile,
+    spread,
+    vendor_lateness,
+)
 from bench.conversation_stack import MEDIA, Shape, Stack, running_stack
-
-Figures = dict[str, Any]
 
 SPEECH_S = 3.0
 PAUSE_S = 1.5
 """Between a reply and the next question. The cloud grants ten new drives a second."""
 
-PLAYOUT_DELAY_S = 0.1
-"""How long the cloud's player waits after the first audio, as the engine's does."""
-
 SETTLE_S = 3.0
-PROBE_S = 0.2
-"""How long an open microphone waits before it asks the recogniser; the product's choice."""
-
 PARTS = 5
 """The shares of turns after which resources are counted; the first warms up."""
 
@@ -94,6 +94,7 @@ async def crowd(plan: Plan, *, has_microphone: bool = True) -> AsyncIterator[Cro
                     connected(
                         stack,
                         f"bench-{number}",
+                        user=number,
                         way=plan.way,
                         detection=plan.detection,
                         channel=channel,
@@ -129,9 +130,10 @@ async def talk(plan: Plan, *, seconds: float) -> Figures:
         failures = [each for each in await asyncio.gather(*talking) if each]
         await asyncio.sleep(SETTLE_S)
         records = await people.stack.records()
-        rest = _lateness(people.clients, records, began, ended)
+        rest = lateness(people.clients, records, began, ended)
         if plan.shape.has_vendors:
-            rest |= _vendor_lateness(people.clients, await people.stack.vendor_records())
+            told = await people.stack.vendor_records()
+            rest |= vendor_lateness(people.clients, told) | hops(people.clients, records, told)
         return {
             "sessions": plan.sessions,
             "turn_detection": plan.detection,
@@ -167,14 +169,14 @@ async def barge_in(plan: Plan, *, times: int) -> Figures:
                 orders = [order for order in record["interrupts"] if order >= at]
                 if orders and min(orders) < utterance.ended_at:
                     until_order.append(min(orders) - at)
-                if not _drives_of(utterance, record):
+                if not drives_of(utterance, record):
                     without_audio += 1
         return {
             "sessions": plan.sessions,
             "barge_ins": cuts,
             "through": plan.way,
-            "last_pcm_ms": _spread(until_last_pcm),
-            "cloud_interrupted_ms": _spread(until_order),
+            "last_pcm_ms": spread(until_last_pcm),
+            "cloud_interrupted_ms": spread(until_order),
             "cloud_interrupted": len(until_order),
             "lost_replies": sum(lost),
             "replies_without_audio": without_audio,
@@ -228,14 +230,14 @@ async def first_sound(plan: Plan, *, times: int) -> Figures:
         found: dict[Question, list[float]] = {question: [] for question in questions}
         for client in people.clients:
             for utterance in client.utterances[len(questions) :]:
-                for drive in _drives_of(utterance, records[client.stream_id])[:1]:
+                for drive in drives_of(utterance, records[client.stream_id])[:1]:
                     at = drive["arrivals"][0][0] - utterance.ended_at
                     found[utterance.question].append(at)
-        one, eight, clause = (_percentile(found[question], 0.5) for question in questions)
+        one, eight, clause = (percentile(found[question], 0.5) for question in questions)
         return {
-            "one_sentence_ms": _spread(found[Question.ONE_SENTENCE]),
-            "eight_sentences_ms": _spread(found[Question.EIGHT_SENTENCES]),
-            "clause_ms": _spread(found[Question.CLAUSE]),
+            "one_sentence_ms": spread(found[Question.ONE_SENTENCE]),
+            "eight_sentences_ms": spread(found[Question.EIGHT_SENTENCES]),
+            "clause_ms": spread(found[Question.CLAUSE]),
             "ideal_sentence_ms": round(ideal_s(Question.ONE_SENTENCE) * 1000),
             "ideal_clause_ms": round(ideal_s(Question.CLAUSE) * 1000),
             "eight_to_one": round(eight / one, 3),
@@ -330,91 +332,6 @@ def _cpu_s(processes: Sequence[psutil.Process]) -> float:
 def _machine_cpu_s() -> float:
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
-
-
-def _lateness(
-    clients: Sequence[Client], records: dict[str, Any], began: float, ended: float
-) -> Figures:
-    added, whole, glitches, reverse, silent = [], [], 0, 0, 0
-    for client in clients:
-        record = records[client.stream_id]
-        for utterance in client.utterances:
-            if not began < utterance.began_at < utterance.ended_at < ended:
-                continue
-            drives = _drives_of(utterance, record)
-            if not drives:
-                silent += 1
-                continue
-            first = drives[0]["arrivals"][0][0] - utterance.ended_at
-            whole.append(first)
-            added.append(first - _ideal_s(utterance, client.detection))
-            glitches += sum(_glitches(drive) for drive in drives)
-            reverse += sum(
-                utterance.began_at < arrival < utterance.ended_at
-                for drive in record["drives"]
-                for arrival, _ in drive["arrivals"]
-            )
-    return {
-        "turns": len(added),
-        "added_ms": _spread(added),
-        "first_sound_ms": _spread(whole),
-        "glitches": glitches,
-        "reverse_barge_ins": reverse,
-        "turns_without_audio": silent,
-    }
-
-
-def _vendor_lateness(clients: Sequence[Client], records: dict[str, Any]) -> Figures:
-    return {
-        "text_to_voice_after_it_was_written_ms": _spread(records["text_lags_s"]),
-        "partial_words_behind_speech_ms": _spread(
-            [each for client in clients for each in client.words_behind_s]
-        ),
-    }
-
-
-def _ideal_s(utterance: Utterance, detection: Detection) -> float:
-    """Return the providers' own time, plus the silence that an open microphone waits for."""
-    ideal = ideal_s(utterance.question)
-    return ideal if detection is Detection.MANUAL else ideal + PROBE_S
-
-
-def _drives_of(utterance: Utterance, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the next drive after an utterance, if it has audio."""
-    later = [drive for drive in record["drives"] if drive["opened_at"] >= utterance.ended_at]
-    later.sort(key=lambda drive: float(drive["opened_at"]))
-    return [drive for drive in later[:1] if drive["arrivals"]]
-
-
-def _glitches(drive: dict[str, Any]) -> int:
-    """Return how often a player that starts just after the first audio runs dry before the end."""
-    arrivals = drive["arrivals"]
-    ends_at = arrivals[0][0] + PLAYOUT_DELAY_S
-    found = 0
-    for at, size in arrivals:
-        if at > ends_at:
-            found += 1
-            ends_at = at
-        ends_at += size / 2 / drive["rate_hertz"]
-    return found
-
-
-def _spread(seconds: Sequence[float]) -> Figures:
-    return {
-        "n": len(seconds),
-        "p50": round(_percentile(seconds, 0.5) * 1000, 1),
-        "p90": round(_percentile(seconds, 0.9) * 1000, 1),
-        "p99": round(_percentile(seconds, 0.99) * 1000, 1),
-        "max": round(max(seconds, default=math.nan) * 1000, 1),
-    }
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile."""
-    if not values:
-        return math.nan
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def one_core() -> Shape:

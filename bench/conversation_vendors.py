@@ -1,8 +1,9 @@
 """`python -m bench.conversation_vendors`: vendors' servers that take exactly as long as the fakes.
 
 Deepgram hears, OpenAI's chat completions are written, and ElevenLabs speaks, each by its own
-protocol, so that the service's real adapters are measured. When which text was sent and came is
-recorded, in the machine's monotonic time.
+protocol, so that the service's real adapters are measured. It is recorded, in the machine's
+monotonic time, when which text was sent and came, and from when to when each stage had a turn: from
+the last that it waited for to the first that the next one waits for, once that is written.
 """
 
 import asyncio
@@ -23,11 +24,12 @@ from bench.conversation_fakes import (
     FIRST_TOKEN_S,
     OUTPUT_RATE_HERTZ,
     RECOGNITION_S,
-    REPLIES,
     SPEED,
     TOKEN_S,
-    Question,
+    USERS_STEP,
     asked,
+    number_in,
+    reply_to,
 )
 from services.runtime.pcm import byte_count, duration_s
 from services.runtime.process import run, until_stopped
@@ -44,10 +46,27 @@ MARK = "today"
 _LETTERS = "bcdfghklmn"
 
 
+class Holding:
+    """From when to when each stage had the turn of a user."""
+
+    def __init__(self) -> None:
+        self._records: list[tuple[str, int, float, float]] = []
+
+    def note(self, stage: str, user: int, since: float) -> None:
+        """The stage is done with a turn."""
+        self._records.append((stage, user, since, time.monotonic()))
+
+    def take(self) -> list[tuple[str, int, float, float]]:
+        """Return the stages, users, beginnings and ends since the last call."""
+        records, self._records = self._records, []
+        return records
+
+
 @dataclass(slots=True, kw_only=True)
 class Written:
-    """When the last token of each sentence of a reply was sent."""
+    """When the last token of each sentence of a reply to a user was sent."""
 
+    user: int
     sent_at: list[float] = field(default_factory=list)
     spoken: int = 0
     """Of these, how many came back to be spoken."""
@@ -56,8 +75,9 @@ class Written:
 class Hearer(NovaServer):
     """Tells how much voice has come with each packet, and the question when its time is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, holding: Holding) -> None:
         super().__init__()
+        self._holding = holding
         self._questions: dict[Connection[Heard], Heard] = {}
 
     async def _hear(
@@ -70,27 +90,31 @@ class Hearer(NovaServer):
 
     async def finalize(self, connection: Connection[Heard], heard: int) -> None:
         """Tell the question."""
+        since = time.monotonic()
         await asyncio.sleep(RECOGNITION_S)
-        question = asked(self._questions.pop(connection).audio)
+        number = asked(self._questions.pop(connection).audio)
         self.sessions.clear()
-        await self.tell(connection, f"Tell me more about number {question}.", heard, is_final=True)
+        await self.tell(connection, f"Tell me more about number {number}.", heard, is_final=True)
         await self.tell(connection, "", heard, is_final=True, from_finalize=True)
+        self._holding.note("recognizer", number // USERS_STEP, since)
 
 
 class Writer:
     """Writes each reply with a mark of its own, one word a token."""
 
-    def __init__(self) -> None:
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
         self._count = 0
         self._replies: dict[str, Written] = {}
         self.lags_s: list[float] = []
 
-    async def write(self, number: str, send: Callable[[str], Awaitable[None]]) -> None:
-        """Send the reply to a question, token by token."""
+    async def write(self, number: int, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send the reply to a number, token by token."""
+        since = time.monotonic()
         self._count += 1
         mark = "".join(_LETTERS[int(digit)] for digit in f"{self._count:05}")
-        written = self._replies[mark] = Written()
-        words = " ".join(REPLIES[Question(int(number))]).replace(MARK, mark).split(" ")
+        written = self._replies[mark] = Written(user=number // USERS_STEP)
+        words = reply_to(number).replace(MARK, mark).split(" ")
         loop = asyncio.get_running_loop()
         due = loop.time() + FIRST_TOKEN_S
         for index, word in enumerate(words):
@@ -98,26 +122,40 @@ class Writer:
             await send(word if index == 0 else f" {word}")
             if mark in word:
                 written.sent_at.append(time.monotonic())
+                if len(written.sent_at) == 1:
+                    self._holding.note("model", written.user, since)
             due += TOKEN_S
 
-    def came_back(self, text: str) -> None:
-        """Note that a text is to be spoken, if it ends with a mark."""
+    def came_back(self, text: str) -> int | None:
+        """Note that a text is to be spoken, if it ends with a mark; return the user of a first."""
         mark = text.strip().rstrip(".").rpartition(" ")[2]
-        if (written := self._replies.get(mark)) is not None:
-            self.lags_s.append(time.monotonic() - written.sent_at[written.spoken])
-            written.spoken += 1
+        if (written := self._replies.get(mark)) is None:
+            return None
+        self.lags_s.append(time.monotonic() - written.sent_at[written.spoken])
+        written.spoken += 1
+        return written.user if written.spoken == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text to speak; `user` is None but for the first of a reply."""
+
+    text: str
+    user: int | None
+    came_at: float
 
 
 class Talker(SocketServer[Spoken]):
     """Speaks the texts of a context one after the other, and reads on meanwhile."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, holding: Holding) -> None:
         super().__init__()
         self._writer = writer
+        self._holding = holding
 
     async def converse(self, connection: Connection[Spoken]) -> None:
         """Serve one context after the other; cancelling one ends its sound."""
-        texts: asyncio.Queue[str | None] = asyncio.Queue()
+        texts: asyncio.Queue[Text | None] = asyncio.Queue()
         speaking: asyncio.Task[None] | None = None
         is_flushed = False
         try:
@@ -128,8 +166,9 @@ class Talker(SocketServer[Spoken]):
                     texts, is_flushed = asyncio.Queue(), False
                     speaking = asyncio.create_task(self._speak(connection, context_id, texts))
                 elif "text" in message:
-                    self._writer.came_back(message["text"])
-                    texts.put_nowait(message["text"])
+                    user = self._writer.came_back(message["text"])
+                    came_at = time.monotonic()
+                    texts.put_nowait(Text(text=message["text"], user=user, came_at=came_at))
                 elif message.get("flush"):
                     is_flushed = True
                     texts.put_nowait(None)
@@ -142,19 +181,21 @@ class Talker(SocketServer[Spoken]):
                 await asyncio.gather(speaking, return_exceptions=True)
 
     async def _speak(
-        self, connection: Connection[Spoken], context_id: str, texts: "asyncio.Queue[str | None]"
+        self, connection: Connection[Spoken], context_id: str, texts: "asyncio.Queue[Text | None]"
     ) -> None:
         loop = asyncio.get_running_loop()
-        while (text := await texts.get()) is not None:
-            left_s = len(text.rstrip()) * CHARACTER_S
+        while (given := await texts.get()) is not None:
+            left_s = len(given.text.rstrip()) * CHARACTER_S
             due = loop.time() + FIRST_CHUNK_S
-            alignment: dict[str, Any] | None = _alignment(text)
+            alignment: dict[str, Any] | None = _alignment(given.text)
             while left_s > 0:
                 await asyncio.sleep(due - loop.time())
                 pcm = b"\x01" * byte_count(min(CHUNK_S, left_s), OUTPUT_RATE_HERTZ)
                 audio = base64.b64encode(pcm).decode()
                 message = {"audio": audio, "alignment": alignment, "contextId": context_id}
                 await connection.say(json.dumps(message))
+                if alignment is not None and given.user is not None:
+                    self._holding.note("voice", given.user, given.came_at)
                 alignment = None
                 left_s -= CHUNK_S
                 due += CHUNK_S / SPEED
@@ -174,7 +215,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
-def make_app(writer: Writer, addresses: dict[str, str]) -> Any:
+def make_app(writer: Writer, holding: Holding, addresses: dict[str, str]) -> Any:
     """Return the HTTP side: chat completions, and the records."""
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -197,11 +238,11 @@ def make_app(writer: Writer, addresses: dict[str, str]) -> Any:
 
         if is_chat:
             asked_for = json.loads(body)["messages"][-1]["content"]
-            await writer.write(asked_for.rstrip(".").rpartition(" ")[2], token)
+            await writer.write(number_in(asked_for), token)
             end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
             await piece(_event(end) + b"data: [DONE]\n\n", more_body=False)
         else:
-            answer = {**addresses, "text_lags_s": writer.lags_s}
+            answer = {**addresses, "text_lags_s": writer.lags_s, "holding": holding.take()}
             writer.lags_s = []
             await piece(json.dumps(answer).encode(), more_body=False)
 
@@ -214,17 +255,18 @@ def _event(document: Any) -> bytes:
 
 async def main() -> None:
     """Serve until a signal arrives."""
-    writer = Writer()
-    talker = Talker(writer)
+    holding = Holding()
+    hearer, writer = Hearer(holding), Writer(holding)
+    talker = Talker(writer, holding)
     port = int(os.environ[PORT])
-    async with Hearer.open() as hearer, talker.serving():
+    async with hearer.serving(), talker.serving():
         addresses = {
             "recognizer": hearer.url,
             "chat": f"http://127.0.0.1:{port}/v1",
             "synthesizer": talker.url,
         }
         config = uvicorn.Config(
-            make_app(writer, addresses),
+            make_app(writer, holding, addresses),
             host="127.0.0.1",
             port=port,
             lifespan="off",

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 from services.speech.conversation.events import SentenceStarted
 from services.speech.playback.ledger import Ledger, SegmentEntry
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import SpeechChunk
 from services.speech.streams import closing
+from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import captioned
 from services.speech.text.segmentation import Segment
 
@@ -44,6 +46,15 @@ async def sentences(
             voicing = await source.next_voicing()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Speakable:
+    """A segment, who speaks it, and what is said for it."""
+
+    segment: Segment
+    voicing: Voicing
+    spoken: SpokenForm
+
+
 class _Segments:
     """Hands segments to the voices that speak them."""
 
@@ -56,7 +67,7 @@ class _Segments:
         self._segments = segments
         self._voicing_of = voicing_of
         self._ledger = ledger
-        self._next: Segment | None = None
+        self._next: _Speakable | None = None
         self._captions: dict[int, str] = {}
         """By the first character in the reply."""
         self._progress = asyncio.Event()
@@ -65,18 +76,17 @@ class _Segments:
         """Return who speaks the next segment that can be spoken; None at the end."""
         if self._next is None:
             await self._read()
-        return None if self._next is None else self._voicing_of(self._next)
+        return None if self._next is None else self._next.voicing
 
     async def texts(self, voicing: Voicing) -> AsyncIterator[str]:
         """Yield the spoken forms of segments up to the first that another voice speaks."""
         if self._next is None:
             await self._read()
-        while self._next is not None and self._voicing_of(self._next) == voicing:
+        while self._next is not None and self._next.voicing == voicing:
             while self._ledger.awaited_s > AHEAD_S:
                 self._progress.clear()
                 await self._progress.wait()
-            segment, self._next = self._next, None
-            spoken = voicing.spoken(segment.text)
+            segment, spoken, self._next = self._next.segment, self._next.spoken, None
             self._captions[segment.start] = captioned(spoken.text, segment.text)
             self._ledger.add_segment(text_start=segment.start, text_end=segment.end, spoken=spoken)
             yield spoken.text
@@ -92,8 +102,9 @@ class _Segments:
 
     async def _read(self) -> None:
         async for segment in self._segments:
-            if self._voicing_of(segment).spoken(segment.text).text:
-                self._next = segment
+            voicing = self._voicing_of(segment)
+            if (spoken := voicing.spoken(segment.text)).text:
+                self._next = _Speakable(segment=segment, voicing=voicing, spoken=spoken)
                 return
 
 

@@ -15,6 +15,7 @@ from services.speech.conversation.events import (
     PlaybackStarted,
     SpeechDismissed,
     ToolCalled,
+    TranscriptUpdated,
     TurnFailed,
     TurnFinished,
     TurnStarted,
@@ -183,11 +184,7 @@ class Turn:
         finally:
             reading.cancel()
         self._reply_voice = self._reply_voice.in_call(facts, self._stages.synthesizer.voices)
-        self._publish(self._started())
-        if isinstance(self._input, SpokenInput | WrittenInput):
-            self._talk_rate.take()
-        generation = self._generation = self._generation or self._begun()
-        generation.calls.permit(self._tell_client)
+        generation = self._begin()
         playing = asyncio.create_task(self._reply(generation).play(drive))
         try:
             # One that is cut off before it begins shall not begin.
@@ -260,8 +257,26 @@ class Turn:
             request_id=self._input.request_id,
         )
 
-    def _begun(self) -> Generation:
-        """Return a reply that begins with this turn."""
+    def _begin(self) -> Generation:
+        """Begin the reply, unless it has begun or is cut off already, and say what it answers.
+
+        In this order: to tell listeners takes half a millisecond for each event.
+        """
+        started = self._started()
+        try:
+            if isinstance(self._input, SpokenInput | WrittenInput):
+                self._talk_rate.take()
+            generation = self._generation = self._generation or self._new_generation()
+            generation.calls.permit(self._tell_client)
+            if not self._cut.done():
+                generation.begin()
+        finally:
+            if isinstance(self._input, SpokenInput):
+                self._publish(TranscriptUpdated(text=self._user_text, is_final=True))
+            self._publish(started)
+        return generation
+
+    def _new_generation(self) -> Generation:
         calls = ReplyCalls(self._calls)
         return Generation(self._words(calls), calls)
 

@@ -34,7 +34,7 @@ def results(text: str) -> tuple[Fraction, ...]:
 
 def has_sum(text: str) -> bool:
     """Whether a text names a sum: six times seven."""
-    return next(sums(ascii_apostrophes(text)), None) is not None
+    return bool(sums(ascii_apostrophes(text)))
 
 
 def equations(text: str) -> tuple[Sum, ...]:
@@ -76,7 +76,7 @@ def states_wrong_result(sentence: str, question: str) -> bool:
 def computed_answer(question: str) -> str | None:
     """Return the answer to a question that asks for one sum and nothing else."""
     text = _RANGE.sub(" - ", ascii_apostrophes(question))
-    asked = tuple(sums(text))
+    asked = sums(text)
     if len(asked) != 1:
         return None
     words = lexicon_of(question)

@@ -110,7 +110,8 @@ def names(text: str) -> tuple[str, ...]:
         word = re.sub(r"['’]s?$", "", match.group())
         starts = _SENTENCE_START.search(text[: match.start()]) is not None
         goes_on = re.match(r"\s[A-Z][a-z]", text[match.end() : match.end() + 3]) is not None
-        is_common = word.lower() in lexicon("en").common_words | {*_WEEKDAYS, *_MONTHS}
+        lower = word.lower()
+        is_common = lower in lexicon("en").common_words or lower in _WEEKDAYS or lower in _MONTHS
         known = (
             word in lexicon("en").not_names or re.match("I['’]", word) or (starts and not goes_on)
         )

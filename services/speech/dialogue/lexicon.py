@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from services.speech.text.segmentation import is_cjk
+from services.speech.text.segmentation import has_cjk
 
 _LANGUAGES = Path(__file__).parent / "languages"
 
@@ -72,7 +72,7 @@ def lexicon_of(text: str) -> Lexicon:
 
 def is_chinese(text: str) -> bool:
     """Whether a text contains characters of a script that has no spaces."""
-    return any(map(is_cjk, text))
+    return has_cjk(text)
 
 
 def ascii_apostrophes(text: str) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from services.speech.dialogue.claims import parse_number
 
@@ -97,8 +98,16 @@ class Sum:
         return self.steps[-1]
 
 
-def sums(text: str) -> Iterator[Sum]:
-    """Yield the sums in a text in order: six times seven, half of thirty, 三的平方."""
+@lru_cache(maxsize=16)
+def sums(text: str) -> tuple[Sum, ...]:
+    """Return the sums in a text in order: six times seven, half of thirty, 三的平方.
+
+    Several checks of one sentence ask for them, so the latest are kept.
+    """
+    return tuple(_sums(text))
+
+
+def _sums(text: str) -> Iterator[Sum]:
     at = 0
     while (start := _BEGIN.search(text, at)) is not None:
         parser = _Parser(text, start.start())

@@ -160,7 +160,10 @@ class LiveHearing:
         self._more = asyncio.Event()
         self._latest = Transcript(text="", is_final=False)
         self._changed = asyncio.Event()
+        self._said: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
+        """The final transcript, or why there is none."""
         self._hearing = _in_background(self._hear())
+        self._hearing.add_done_callback(self._conclude)
         self._paused: asyncio.Task[Transcript] | None = None
 
     @property
@@ -203,9 +206,24 @@ class LiveHearing:
                 self._latest = each
                 if is_new:
                     self._changed.set()
+                if each.is_final and each.text and not self._said.done():
+                    # Whoever waits for it need not wait until the recogniser is released, too.
+                    self._said.set_result(each)
                 if not each.is_final or each.turn_end is TurnEnd.CERTAIN:
                     self._on_hypothesis(each)
         return self._latest
+
+    def _conclude(self, hearing: "asyncio.Task[Transcript]") -> None:
+        """Nothing more is heard."""
+        if self._said.done():
+            return
+        if hearing.cancelled():
+            self._said.cancel()
+        elif (error := hearing.exception()) is not None:
+            self._said.set_exception(error)
+            self._said.exception()  # Perhaps nobody asks.
+        else:
+            self._said.set_result(hearing.result())
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         while True:
@@ -220,7 +238,7 @@ class LiveHearing:
                 await self._more.wait()
 
     async def _settled(self) -> Transcript:
-        while not self._hearing.done():
+        while not self._said.done():
             self._changed.clear()
             try:
                 async with asyncio.timeout(SETTLED_S):
@@ -231,7 +249,7 @@ class LiveHearing:
 
     async def _final(self, pcm: bytes) -> Transcript:
         try:
-            return await asyncio.shield(self._hearing)
+            return await asyncio.shield(self._said)
         except ServiceError as error:
             if error.reason is not Reason.RECOGNITION_UNAVAILABLE:
                 raise

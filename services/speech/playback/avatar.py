@@ -172,11 +172,8 @@ class AvatarDrive:
 
     async def send(self, pcm: bytes) -> bool:
         """Add whole samples; waits for room. False when the drive is over; raises ServiceError."""
-        try:
-            async with asyncio.timeout(STALL_S):
-                await self._has_room.wait()
-        except TimeoutError:
-            raise ServiceError(Reason.DRIVE_LOST, "The avatar no longer takes audio.") from None
+        if not self._has_room.is_set():
+            await self._room()
         if self._outcome.done():
             self._outcome.result()
             return False
@@ -185,6 +182,13 @@ class AvatarDrive:
         self._changed.set()
         self._update_room()
         return True
+
+    async def _room(self) -> None:
+        try:
+            async with asyncio.timeout(STALL_S):
+                await self._has_room.wait()
+        except TimeoutError:
+            raise ServiceError(Reason.DRIVE_LOST, "The avatar no longer takes audio.") from None
 
     async def finish(self) -> Playback:
         """Wait until all audio is played or cut off; raises ServiceError."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from services.runtime.languages import primary
 from services.speech.text.alignment import Span
-from services.speech.text.segmentation import CJK, is_cjk
+from services.speech.text.segmentation import CJK, has_cjk, is_cjk
 
 _LATIN_WORD = re.compile("[A-Za-z]{2,}")
 _MIN_LATIN_WORDS = 3
@@ -61,7 +61,7 @@ def _is_chinese(text: str, language_code: str) -> bool:
 
 def _runs(text: str, main: str) -> Iterator[tuple[Span, str]]:
     """Yield the changes of language: English clauses, and Chinese words with their numbers."""
-    if not any(map(is_cjk, text)):
+    if not has_cjk(text):
         yield (0, len(text)), main
         return
     end = 0

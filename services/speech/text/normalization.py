@@ -50,7 +50,9 @@ _LEFTOVERS = (
     replace(r"\$(?=[A-Za-z])", ""),
     replace(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
-_SPACES = (rule(r"\s++([.,!?;:，。！？；：、])?", _space),)
+_MARKS = ".,!?;:，。！？；：、"
+# All but a single space between two words, which is one already.
+_SPACES = (rule(rf"(?! (?:[^\s{_MARKS}]|\Z))\s++([{_MARKS}])?", _space),)
 _COMMAS = (",", "，")
 _EDGE_CHARACTERS = " ,，"
 

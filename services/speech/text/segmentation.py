@@ -83,6 +83,11 @@ def is_cjk(character: str) -> bool:
     return _CJK.match(character) is not None
 
 
+def has_cjk(text: str) -> bool:
+    """Whether a text contains a character of a script without spaces."""
+    return _CJK.search(text) is not None
+
+
 def speech_s(text: str) -> float:
     """Return the estimated duration of a text in speech."""
     return sum(_character_s(character) for character in text)

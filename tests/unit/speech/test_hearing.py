@@ -147,3 +147,24 @@ async def test_a_recording_that_comes_at_once_is_heard_once() -> None:
     with pytest.raises(ServiceError):
         await hearing.end(PIECE * 100)
     assert calls == 1
+
+
+class SlowlyReleased(WordPerPiece):
+    """Takes long to be released after its final transcript."""
+
+    async def transcribe(
+        self, audio: AsyncIterator[bytes], request: RecognitionRequest
+    ) -> AsyncIterator[Transcript]:
+        async for transcript in super().transcribe(audio, request):
+            yield transcript
+        await asyncio.sleep(60)
+        self.closed += 1
+
+
+@in_virtual_time
+async def test_the_final_words_do_not_wait_for_the_release_of_the_recogniser() -> None:
+    recognizer = SlowlyReleased()
+    hearing, _ = live(recognizer)
+    await speak(hearing, 2)
+    assert (await hearing.end(b"")).text == "word word."
+    assert recognizer.closed == 1
