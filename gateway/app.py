@@ -105,7 +105,8 @@ def create_app(
         middleware=_middleware(options, authenticator, rate, drain),
     )
     for router in _routers(backend, decoder, options, rate, drain):
-        app.include_router(router)
+        # `include_router` would build each route again, with the first request that looks for it.
+        app.router.routes.extend(router.routes)
     install_openapi(app, path=OPENAPI_PATH, needs_key=not options.access.is_open)
     Pages(title=app.title).install(app)
     install_problems(app)

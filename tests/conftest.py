@@ -12,6 +12,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from services.speech.settings import PERSONAS
+from services.task.settings import DatabaseSettings
+from services.task.storage import migrated
 from tests.support.collector import Collector, collecting
 from tests.support.origins import FRAMED, SITE
 from tests.support.postgres import PostgresServer, postgres_server
@@ -66,6 +68,28 @@ def postgres_url(postgres_database: PostgresServer) -> str:
         " DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
     )
     return postgres_database.url
+
+
+@pytest.fixture(scope="session")
+def journal_database(
+    portal: BlockingPortal, postgres_database: PostgresServer
+) -> Iterator[PostgresServer]:
+    """A database with the journal's tables: to make them takes longer than to empty them."""
+    with postgres_database.database() as database:
+        portal.call(migrated, DatabaseSettings(database=database.url))
+        yield database
+
+
+@pytest.fixture
+def journal_url(journal_database: PostgresServer) -> str:
+    """A database in which the journal's tables are, and nothing is in them."""
+    journal_database.execute(
+        "DO $$ DECLARE name text; BEGIN"
+        " FOR name IN SELECT tablename FROM pg_tables"
+        "   WHERE schemaname = 'public' AND tablename <> 'migrations'"
+        " LOOP EXECUTE format('DELETE FROM %I', name); END LOOP; END $$"
+    )
+    return journal_database.url
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def policies(config: Mapping[str, Any]) -> dict[str, Policy]:
     }
 
 
+@cache
+def published() -> Mapping[str, Policy]:
+    """Return the published policies, which each channel asks for."""
+    return policies(json.loads(SERVICE_CONFIG.read_text()))
+
+
 def _pauses(policy: Mapping[str, Any]) -> tuple[float, ...]:
     first_s, longest_s = _seconds(policy["initialBackoff"]), _seconds(policy["maxBackoff"])
     return tuple(
@@ -60,7 +67,7 @@ class Retries(grpc.aio.UnaryUnaryClientInterceptor):
     """Makes a call again while its peer answers DEPENDENCY_UNAVAILABLE, within its deadline."""
 
     def __init__(self) -> None:
-        self._policies = policies(json.loads(SERVICE_CONFIG.read_text()))
+        self._policies = published()
 
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: Any, request: Any

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import grpc
 import httpx
 import pytest
+import pytest_asyncio
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -34,13 +35,17 @@ GUARDED = [
     ("GET", "/metrics"),
     ("GET", "/api/nothing"),
 ]
+shared = pytest.mark.asyncio(loop_scope="module")
 OPEN = ["/", "/livez", "/readyz", "/docs", "/docs/swagger-ui.css", "/openapi.json"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def locked() -> AsyncIterator[RunningGateway]:
-    async with running_gateway(keys=KEYS, origins=("https://app.example",)) as running:
-        yield running
+    """A gateway with keys that does not count bad ones."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("gateway.access.authenticator.FAILURES_PER_SECOND", 1000.0)
+        async with running_gateway(keys=KEYS, origins=("https://app.example",)) as running:
+            yield running
 
 
 async def test_an_open_gateway_logs_once_that_it_ignores_credentials() -> None:
@@ -55,6 +60,7 @@ async def test_an_open_gateway_logs_once_that_it_ignores_credentials() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
+@shared
 async def test_a_key_is_required(locked: RunningGateway, method: str, path: str) -> None:
     for headers in (
         [],
@@ -78,6 +84,7 @@ async def test_a_key_is_required(locked: RunningGateway, method: str, path: str)
         {"x-api-key": "second-key"},
     ],
 )
+@shared
 async def test_every_key_opens(locked: RunningGateway, headers: dict[str, str]) -> None:
     answer = await locked.client.get("/api/config", headers=headers)
     assert answer.status_code == 200
@@ -85,10 +92,12 @@ async def test_every_key_opens(locked: RunningGateway, headers: dict[str, str]) 
 
 
 @pytest.mark.parametrize("path", OPEN)
+@shared
 async def test_some_paths_are_open(locked: RunningGateway, path: str) -> None:
     assert (await locked.client.get(path)).status_code == 200
 
 
+@shared
 async def test_the_signed_callback_needs_no_key(locked: RunningGateway) -> None:
     answer = await locked.client.post(
         "/api/callbacks/zego", json={"Signature": "good", "TaskId": "avatar-9", "Status": 4}
@@ -97,6 +106,7 @@ async def test_the_signed_callback_needs_no_key(locked: RunningGateway) -> None:
     assert locked.tasks.refreshed == ["avatar-9"]
 
 
+@shared
 async def test_allowed_origins_are_told_to_browsers(locked: RunningGateway) -> None:
     preflight = {
         "origin": "https://app.example",
@@ -122,16 +132,20 @@ async def test_allowed_origins_are_told_to_browsers(locked: RunningGateway) -> N
         {"host": "evil.test:8080", "origin": "http://evil.test:8080"},
     ],
 )
+@shared
 async def test_without_keys_other_sites_are_refused(
-    gateway: RunningGateway, headers: dict[str, str]
+    shared_gateway: RunningGateway, headers: dict[str, str]
 ) -> None:
-    answer = await gateway.client.get("/api/config", headers=headers)
+    answer = await shared_gateway.client.get("/api/config", headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (403, "PERMISSION_DENIED")
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "http://127.0.0.1:3000"])
-async def test_without_keys_local_pages_may_call(gateway: RunningGateway, origin: str) -> None:
-    answer = await gateway.client.get("/api/config", headers={"origin": origin})
+@shared
+async def test_without_keys_local_pages_may_call(
+    shared_gateway: RunningGateway, origin: str
+) -> None:
+    answer = await shared_gateway.client.get("/api/config", headers={"origin": origin})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.json()["needsKey"] is False
@@ -150,12 +164,15 @@ async def test_without_keys_local_pages_may_call(gateway: RunningGateway, origin
         "[0:0:0:0:0:0:0:1]:8080",
     ],
 )
-async def test_every_way_to_write_loopback_is_served(gateway: RunningGateway, host: str) -> None:
-    answer = await gateway.client.get("/api/config", headers={"host": host})
+@shared
+async def test_every_way_to_write_loopback_is_served(
+    shared_gateway: RunningGateway, host: str
+) -> None:
+    answer = await shared_gateway.client.get("/api/config", headers={"host": host})
     assert answer.status_code == 200
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def emulated() -> AsyncIterator[RunningGateway]:
     """A gateway that Android emulators and a test bench know by names of their own."""
     names = "10.0.2.2, 10.0.3.2 ,Bench.Example.,[fd00::0:2]"
@@ -176,6 +193,7 @@ async def emulated() -> AsyncIterator[RunningGateway]:
         "localhost:8080",
     ],
 )
+@shared
 async def test_allowed_names_are_served_too(emulated: RunningGateway, host: str) -> None:
     headers = {"host": host}
     assert (await emulated.client.get("/api/config", headers=headers)).status_code == 200
@@ -202,6 +220,7 @@ async def test_allowed_names_are_served_too(emulated: RunningGateway, host: str)
         {"host": "10.0.2.2", "origin": "file://10.0.2.2"},
     ],
 )
+@shared
 async def test_no_other_name_is_let_in_by_them(
     emulated: RunningGateway, headers: dict[str, str]
 ) -> None:
@@ -209,6 +228,7 @@ async def test_no_other_name_is_let_in_by_them(
     assert (answer.status_code, answer.json()["reason"]) == (403, "PERMISSION_DENIED")
 
 
+@shared
 async def test_an_allowed_name_opens_the_line(emulated: RunningGateway) -> None:
     task_id = await emulated.create()
     address = f"ws://10.0.2.2:8080/api/digital-human/talk?taskId={task_id}"

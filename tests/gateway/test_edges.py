@@ -47,9 +47,13 @@ async def test_metrics_count_requests_turns_and_problems(gateway: RunningGateway
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-async def test_every_reason_has_its_status(gateway: RunningGateway, reason: Reason) -> None:
-    gateway.script.errors["GetTask"] = ServiceError(reason, "Something.", attempt="2")
-    answer = await gateway.client.get(f"{API}/tasks/x")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_reason_has_its_status(
+    shared_gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    failure = ServiceError(reason, "Something.", attempt="2")
+    monkeypatch.setitem(shared_gateway.script.errors, "GetTask", failure)
+    answer = await shared_gateway.client.get(f"{API}/tasks/x")
     assert answer.status_code == RULES[reason].http_status
     problem = answer.json()
     assert (problem["reason"], problem["code"]) == (reason, RULES[reason].code.name)

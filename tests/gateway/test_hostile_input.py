@@ -5,6 +5,7 @@ import pytest
 from tests.support.gateway_rig import RunningGateway
 
 TALK = "/api/digital-human/talk-to-ai"
+shared = pytest.mark.asyncio(loop_scope="module")
 
 
 def form(value: bytes) -> bytes:
@@ -32,8 +33,9 @@ def form(value: bytes) -> bytes:
         "punycode; charset*=utf-8''utf-8",
     ],
 )
-async def test_a_form_is_utf8(gateway: RunningGateway, charset: str) -> None:
-    answer = await gateway.client.post(
+@shared
+async def test_a_form_is_utf8(shared_gateway: RunningGateway, charset: str) -> None:
+    answer = await shared_gateway.client.post(
         TALK,
         content=form(b"a" * 60_000),
         headers={"content-type": f"multipart/form-data; charset={charset}; boundary=edge"},
@@ -62,10 +64,11 @@ async def test_a_form_may_say_that_it_is_utf8(gateway: RunningGateway, charset: 
 )
 # Where nobody reads parameters, nobody parses them either.
 @pytest.mark.parametrize("path", ["/api/digital-human/tasks", "/livez", "/nowhere"])
+@shared
 async def test_an_address_has_few_parameters(
-    gateway: RunningGateway, path: str, query: str
+    shared_gateway: RunningGateway, path: str, query: str
 ) -> None:
-    answer = await gateway.client.get(f"{path}?{query}&a=1")
+    answer = await shared_gateway.client.get(f"{path}?{query}&a=1")
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
     assert answer.json()["violations"][0]["rule"] == "max_parameters"
 
@@ -80,8 +83,9 @@ async def test_a_content_type_is_short(gateway: RunningGateway) -> None:
 
 @pytest.mark.parametrize("name", ["roomId", "userId", "digitalHumanId"])
 @pytest.mark.parametrize("unseen", ["\x1b[2J", "\r\n", "\0", "\u2028", "\u202e", "\x9b", "\u200b"])
-async def test_ids_are_visible(gateway: RunningGateway, name: str, unseen: str) -> None:
-    answer = await gateway.client.post(
+@shared
+async def test_ids_are_visible(shared_gateway: RunningGateway, name: str, unseen: str) -> None:
+    answer = await shared_gateway.client.post(
         "/api/digital-human/create-task",
         json={"roomId": "room", "streamId": "stream", name: f"a{unseen}b"},
     )
@@ -91,10 +95,11 @@ async def test_ids_are_visible(gateway: RunningGateway, name: str, unseen: str) 
         "rule": "visible",
         "description": "must not hold control characters",
     }
-    assert not gateway.tasks.creates
+    assert not shared_gateway.tasks.creates
 
 
-async def test_a_viewer_has_a_visible_name(gateway: RunningGateway) -> None:
-    answer = await gateway.client.get("/api/token", params={"userId": "a\x1b[2Jb"})
+@shared
+async def test_a_viewer_has_a_visible_name(shared_gateway: RunningGateway) -> None:
+    answer = await shared_gateway.client.get("/api/token", params={"userId": "a\x1b[2Jb"})
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
-    assert not gateway.avatars.tokens
+    assert not shared_gateway.avatars.tokens

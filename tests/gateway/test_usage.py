@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 
@@ -46,6 +47,16 @@ async def address(cloud: ScriptedCloud) -> AsyncIterator[str]:
 @pytest.fixture
 async def real(address: str) -> AsyncIterator[RunningGateway]:
     async with running_gateway(task_target=address) as gateway:
+        yield gateway
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def refusing() -> AsyncIterator[RunningGateway]:
+    """A gateway and a task service for what depends on no task."""
+    async with (
+        task_service(ScriptedCloud(), service_token=SERVICE_TOKEN) as address,
+        running_gateway(task_target=address) as gateway,
+    ):
         yield gateway
 
 
@@ -131,10 +142,11 @@ def test_what_providers_were_used_for_is_added_up_and_money_is_not() -> None:
         ({"pageToken": "bm9wZQ"}, "pageToken"),
     ],
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_wrong_is_named(
-    real: RunningGateway, params: dict[str, str], field: str
+    refusing: RunningGateway, params: dict[str, str], field: str
 ) -> None:
-    answer = await real.client.get(f"{API}/usage", params=params)
+    answer = await refusing.client.get(f"{API}/usage", params=params)
     assert answer.status_code == 400
     assert [each["field"] for each in answer.json()["violations"]] == [field]
 
@@ -157,24 +169,27 @@ async def test_what_is_wrong_is_named(
         ),
     ],
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_days_are_refused_in_the_caller_s_terms(
-    real: RunningGateway, params: dict[str, str], violation: str
+    refusing: RunningGateway, params: dict[str, str], violation: str
 ) -> None:
-    answer = await real.client.get(f"{API}/usage", params=params)
+    answer = await refusing.client.get(f"{API}/usage", params=params)
     assert (answer.status_code, answer.json()["detail"]) == (400, violation)
 
 
 @pytest.mark.parametrize("path", ["usage?groupBy=user&groupBy=task", "tasks?userId=a&userId=a"])
-async def test_a_parameter_is_given_once(real: RunningGateway, path: str) -> None:
-    answer = await real.client.get(f"{API}/{path}")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_parameter_is_given_once(refusing: RunningGateway, path: str) -> None:
+    answer = await refusing.client.get(f"{API}/{path}")
     assert answer.status_code == 400
     [violation] = answer.json()["violations"]
     assert (violation["rule"], violation["description"]) == ("single", "must be given once")
 
 
 @pytest.mark.parametrize("first", ["2016-01-01", "2026-01-07"])
-async def test_a_report_is_for_a_day_or_many(real: RunningGateway, first: str) -> None:
-    answer = await real.client.get(f"{API}/usage", params={"from": first, "to": "2026-01-07"})
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_report_is_for_a_day_or_many(refusing: RunningGateway, first: str) -> None:
+    answer = await refusing.client.get(f"{API}/usage", params={"from": first, "to": "2026-01-07"})
     assert answer.status_code == 200
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import ssl
 from collections.abc import Set
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 
@@ -40,9 +41,13 @@ class SocketTrust:
     ) -> None:
         self._verification = verification
         self._certificate = certificate
-        self._verified = ssl.create_default_context()
         self._believed = _context_without_authorities()
         self._pinned = _pinned_context(fingerprints) if fingerprints else None
+
+    @cached_property
+    def _verified(self) -> ssl.SSLContext:
+        """Trusts the system's authorities, which are read when a server needs them."""
+        return ssl.create_default_context()
 
     @property
     def is_exact(self) -> bool:

@@ -26,7 +26,7 @@ def open_storage(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualCl
         case "sqlite":
             return partial(sqlite_storage, tmp_path / "tasks.sqlite3", clock)
         case "postgres":
-            return partial(postgres_storage, request.getfixturevalue("postgres_url"), clock)
+            return partial(postgres_storage, request.getfixturevalue("journal_url"), clock)
         case unknown:
             raise AssertionError(f"no backend {unknown}")
 
@@ -39,7 +39,7 @@ def expire_leases(request: pytest.FixtureRequest, clock: ManualClock) -> ExpireL
         clock.advance(LEASE_S)
 
     async def on_postgres() -> None:
-        connection = await asyncpg.connect(request.getfixturevalue("postgres_url"))
+        connection = await asyncpg.connect(request.getfixturevalue("journal_url"))
         await connection.execute("UPDATE replicas SET expires_at = now_micros()")
         await connection.close()
 

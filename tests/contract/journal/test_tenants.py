@@ -22,8 +22,10 @@ from services.task.journal.rows import to_micros
 from services.task.ports import Journal, Quota, Replica, TaskFilter
 from services.task.postgres import schema as postgres_schema
 from services.task.postgres.database import connected
+from services.task.postgres.storage import postgres_storage
 from services.task.provider_totals import ProviderTotals
 from services.task.sqlite import schema as sqlite_schema
+from services.task.sqlite.storage import sqlite_storage
 from services.task.tasks import Task, TaskState, accepted
 from services.task.usage import Budget, Grouping, Period, UsageFilter
 from tests.support.journal import (
@@ -326,22 +328,24 @@ def before_tenants(migrations: Sequence[Migration]) -> Sequence[Migration]:
     return migrations[: next(at for at, step in enumerate(migrations) if "tenant" in step.script)]
 
 
-@pytest.fixture
+@pytest.fixture(params=["sqlite", "postgres"])
 async def old_storage(
-    open_storage: OpenStorage, request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
 ) -> OpenStorage:
     """A database of a release without tenants, and what opens it."""
-    if request.node.callspec.params["open_storage"] == "sqlite":
-        with closing(sqlite3.connect(tmp_path / "tasks.sqlite3", isolation_level=None)) as file:
+    if request.param == "sqlite":
+        path = tmp_path / "tasks.sqlite3"
+        with closing(sqlite3.connect(path, isolation_level=None)) as file:
             sqlite_schema.migrate(file, before_tenants(sqlite_schema.MIGRATIONS))
             for each in OLD_ROWS:
                 file.execute(each)
-    else:
-        async with connected(request.getfixturevalue("postgres_url")) as connection:
-            await postgres_schema.migrate(connection, before_tenants(postgres_schema.MIGRATIONS))
-            for each in OLD_ROWS:
-                await connection.execute(each)
-    return open_storage
+        return partial(sqlite_storage, path, clock)
+    url = request.getfixturevalue("postgres_url")
+    async with connected(url) as connection:
+        await postgres_schema.migrate(connection, before_tenants(postgres_schema.MIGRATIONS))
+        for each in OLD_ROWS:
+            await connection.execute(each)
+    return partial(postgres_storage, url, clock)
 
 
 async def test_what_there_was_belongs_to_the_default_tenant(old_storage: OpenStorage) -> None:

@@ -18,7 +18,7 @@ def clock() -> ManualClock:
 @pytest.fixture(params=["sqlite", "postgres"])
 async def address(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIterator[str]:
     """Where a task service listens, on each database."""
-    database = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    database = request.getfixturevalue("journal_url") if request.param == "postgres" else None
     async with task_service(database=database, clock=clock, sweep_interval_s=3600) as address:
         yield address
 

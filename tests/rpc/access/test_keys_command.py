@@ -17,7 +17,12 @@ from tests.support.task import task_service
 TOKEN = "a-token-of-the-services-0123456789"
 
 
-async def keys(address: str, *words: str) -> tuple[int, str, str]:
+WHOLE = ("parley", "keys")
+CLIENT = ("services.task.keys",)
+"""What the whole command starts: for what is not decided before."""
+
+
+async def keys(address: str, *words: str, command: tuple[str, ...] = WHOLE) -> tuple[int, str, str]:
     """Return the exit code of the command and what it wrote."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "gen"))),
@@ -27,7 +32,7 @@ async def keys(address: str, *words: str) -> tuple[int, str, str]:
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "parley", "keys", *words),
+        *("-m", *command, *words),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -57,9 +62,10 @@ async def test_a_key_is_made_listed_and_revoked() -> None:
         _, listed, _ = await keys(address, "list", "--tenant", "acme")
         assert found.credential_id in listed
         assert secret.strip() not in listed
-        assert (await keys(address, "list"))[1] == ""
+        assert (await keys(address, "list", command=CLIENT))[1] == ""
 
-        assert (await keys(address, "revoke", found.credential_id))[0] == 1
+        code, _, _ = await keys(address, "revoke", found.credential_id, command=CLIENT)
+        assert code == 1
         code, revoked, _ = await keys(address, "revoke", found.credential_id, "--tenant", "acme")
         assert (code, "revoked" in revoked) == (0, True)
         with pytest.raises(grpc.aio.AioRpcError):
@@ -75,7 +81,7 @@ async def test_a_key_is_made_listed_and_revoked() -> None:
 )
 async def test_what_cannot_be_done_is_said(words: tuple[str, ...]) -> None:
     async with task_service(service_token=TOKEN) as address:
-        code, out, told = await keys(address, *words)
+        code, out, told = await keys(address, *words, command=CLIENT)
     assert code != 0
     assert out == ""
     assert told

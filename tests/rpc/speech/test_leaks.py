@@ -13,7 +13,7 @@ from tests.support.loudness import voiced
 from tests.support.scripted_providers import ScriptedChat
 from tests.support.speech_rig import Script, speech_rig
 
-ROUNDS = 75
+ROUNDS = 20
 SETTLE_S = 10.0
 
 
@@ -21,7 +21,7 @@ async def test_cut_turns_leave_no_tasks_files_or_calls() -> None:
     chat = ScriptedChat(deltas=("One. ",) * 20)
     async with speech_rig(Script(chat=chat)) as rig, Talk.open(rig) as talk:
         rig.avatars.plays_s = 0.3
-        await _cut_off(talk, rounds=10)
+        await _cut_off(talk, rounds=5)
         before = await _settled()
         await _cut_off(talk, rounds=ROUNDS)
         after = await _settled()

@@ -34,10 +34,10 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(cloud: ScriptedCloud, postgres_url: str) -> AsyncIterator[Pair]:
+async def pair(cloud: ScriptedCloud, journal_url: str) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         one, other = [
-            await stack.enter_async_context(serving_tasks(cloud, database=postgres_url))
+            await stack.enter_async_context(serving_tasks(cloud, database=journal_url))
             for _ in range(2)
         ]
         yield Pair(one=one, other=other)
@@ -106,7 +106,7 @@ async def test_a_watcher_sees_what_the_other_replica_does(pair: Pair) -> None:
 
 
 async def test_a_replica_that_was_paused_records_nothing_of_its_step(
-    pair: Pair, cloud: ScriptedCloud, postgres_url: str
+    pair: Pair, cloud: ScriptedCloud, journal_url: str
 ) -> None:
     hold = Hold()
     cloud.scripts[Call.START].append(hold)
@@ -114,7 +114,7 @@ async def test_a_replica_that_was_paused_records_nothing_of_its_step(
     await hold.reached.wait()
     (task,) = (await pair.other.ListTasks(pb.ListTasksRequest())).tasks
     # While the order hangs, the replica loses its lease, and the other one ends the task.
-    await silence_replicas(postgres_url)
+    await silence_replicas(journal_url)
     await pair.other.RefreshTask(pb.RefreshTaskRequest(task_id=task.task_id))
     cloud.scripts[Call.LIST].clear()
     before = await get(pair.other, task.task_id)
@@ -141,11 +141,11 @@ async def test_a_refused_stop_is_carried_out_by_whoever_sweeps(
 
 
 async def test_the_quota_counts_the_tasks_of_all_replicas(
-    cloud: ScriptedCloud, postgres_url: str
+    cloud: ScriptedCloud, journal_url: str
 ) -> None:
     async with (
-        serving_tasks(cloud, database=postgres_url, max_running=3) as one,
-        serving_tasks(cloud, database=postgres_url, max_running=3) as other,
+        serving_tasks(cloud, database=journal_url, max_running=3) as one,
+        serving_tasks(cloud, database=journal_url, max_running=3) as other,
     ):
         outcomes = await asyncio.gather(
             *(create(tasks, f"s{n}-{i}") for n in range(4) for i, tasks in enumerate((one, other))),
