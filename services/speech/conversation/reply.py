@@ -11,7 +11,13 @@ from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.fillers import FillerChoice, Fillers
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentences
-from services.speech.dialogue.call import NOTHING_KNOWN, CallFacts, in_call, values_in_call
+from services.speech.dialogue.call import (
+    NOTHING_KNOWN,
+    CallFacts,
+    in_call,
+    tools_in_call,
+    values_in_call,
+)
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import LocalizedText, language_at, used_language
 from services.speech.personas.catalogue import Persona, PersonaLanguage
@@ -31,6 +37,7 @@ from services.speech.ports import (
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
+from services.speech.tools.tool import ToolsOfCall
 from services.speech.voices import choose_voice, speaks
 
 Spoken: TypeAlias = SentenceStarted | SpeechChunk
@@ -79,6 +86,11 @@ class ReplyVoice:
         """Whether the user can cut off the greeting."""
         chosen = self.facts.is_greeting_interruptible
         return self.persona.is_greeting_interruptible if chosen is None else chosen
+
+    @property
+    def tools(self) -> ToolsOfCall:
+        """What the call says of tools."""
+        return tools_in_call(self.persona, self.facts)
 
     def filled(self, text: str) -> str:
         """Return a text of the persona with what is known of the call."""

@@ -42,7 +42,9 @@ async def _sources(table: ToolsTable, stack: AsyncExitStack) -> tuple[ToolSource
                 _limits(http),
                 method=http.method,
                 url=http.url,
-                headers=_headers(http.headers, http.secret_headers),
+                headers=http.headers,
+                secret_headers=_secrets(http.secret_headers),
+                arguments=http.arguments,
             )
         )
     servers = [await _open_server(each, stack) for each in table.mcp]
@@ -56,13 +58,13 @@ async def _open_server(table: McpServerTable, stack: AsyncExitStack) -> ToolSour
     endpoint = McpEndpoint(
         name=table.name,
         url=table.url or "",
-        headers=_headers(table.headers, table.secret_headers),
+        headers={**table.headers, **_secrets(table.secret_headers)},
         command=table.command or (),
         environment=_variables(table.environment),
     )
     allowed = None if table.allow is None else frozenset(table.allow)
     return await stack.enter_async_context(
-        McpServer.open(endpoint, allowed=allowed, limits=_limits(table))
+        McpServer.open(endpoint, allowed=allowed, arguments=table.arguments, limits=_limits(table))
     )
 
 
@@ -74,12 +76,11 @@ def _limits(table: HttpToolTable | ClientToolTable | McpServerTable) -> Limits:
     return Limits(timeout_s=table.timeout_s, result_characters=table.result_characters)
 
 
-def _headers(plain: Mapping[str, str], secret: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers; one whose variable is not set is left out."""
-    found = {
-        name: os.environ[variable] for name, variable in secret.items() if variable in os.environ
+def _secrets(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return secret headers; one whose variable is not set is left out."""
+    return {
+        name: os.environ[variable] for name, variable in variables.items() if variable in os.environ
     }
-    return {**plain, **found}
 
 
 def _variables(names: Sequence[str]) -> Mapping[str, str]:

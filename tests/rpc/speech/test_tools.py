@@ -409,3 +409,59 @@ async def test_a_call_may_allow_fewer_tools_than_the_persona_has() -> None:
             await talk.send(text("Could you check that?"))
             await talk.until("turn_finished")
             assert [tool.name for tool in chat.requests[-1].tools] == offered
+
+
+async def test_what_is_known_of_a_call_reaches_its_tools_and_not_the_model(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "secret {{customer}}")
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(nine) as server:
+        tools = http_tools(
+            f"{server.url}/{{{{customer}}}}/orders",
+            headers={"X-Customer": "{{customer}}", "Authorization": "{{customer}}"},
+            secret_headers={"authorization": "SHOP_KEY"},
+            arguments={"customer": "{{customer}}", "most": 5},
+        )
+        async with (
+            speech_rig(Script(model=chat, tools=tools)) as rig,
+            Talk.open(rig) as talk,
+        ):
+            known = task_pb2.CallVariables(values={"customer": "a/../b?c=%2F 李"})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            await talk.until("turn_finished")
+    [request] = server.requests
+    assert request.path == "/tool/a%2F..%2Fb%3Fc%3D%252F%20%E6%9D%8E/orders"
+    assert request.headers["x-customer"].encode("latin-1").decode() == "a/../b?c=%2F 李"
+    assert request.headers["authorization"] == "secret {{customer}}"
+    assert server.arguments == [{"day": "monday", "customer": "a/../b?c=%2F 李", "most": 5}]
+    assert "customer" not in str([each.tools for each in chat.requests])
+    assert "李" not in str(talk.events)
+    assert "李" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+async def test_a_value_that_leads_elsewhere_is_not_asked_for(value: str) -> None:
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(nine) as server:
+        tools = http_tools(f"{server.url}/{{{{customer}}}}/orders")
+        async with speech_rig(Script(model=chat, tools=tools)) as rig, Talk.open(rig) as talk:
+            known = task_pb2.CallVariables(values={"customer": value})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            [made] = (await talk.until("turn_finished")).turn_finished.tool_calls
+    assert made.outcome == events_pb.TOOL_OUTCOME_FAILED
+    assert not server.requests
+
+
+async def test_fixed_arguments_are_in_the_query_of_a_get() -> None:
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(lambda _: nine({"day": "monday"})) as server:
+        tools = http_tools(server.url, method="GET", arguments={"customer": "{{customer}}"})
+        async with speech_rig(Script(model=chat, tools=tools)) as rig, Talk.open(rig) as talk:
+            known = task_pb2.CallVariables(values={"customer": "a&b"})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            await talk.finish()
+    assert [each.path for each in server.requests] == ["/tool?day=monday&customer=a%26b"]
