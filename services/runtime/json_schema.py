@@ -1,5 +1,7 @@
 """JSON Schemas of tools: whether they are valid, and whether arguments fit."""
 
+import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,6 +11,16 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 LONGEST_MESSAGE = 300
+MOST_LEVELS = 12
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What vendors of language models accept as the name of an argument."""
+_OTHER_KEYWORDS = frozenset(
+    {"$schema", "type", "required", "enum", "const"}
+    | {"title", "description", "default", "examples", "format"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
+)
+"""Keywords of plain schemas, beside those that hold schemas."""
 _NOTHING_ELSEWHERE: Registry[Any] = Registry()
 """What a schema refers to is in itself: none is fetched."""
 
@@ -22,6 +34,55 @@ def schema_fault(schema: Mapping[str, Any]) -> str:
     except SchemaError as error:
         return f"must be a JSON Schema: {error.message[:LONGEST_MESSAGE]}"
     return ""
+
+
+def plain_schema(text: str) -> Mapping[str, Any]:
+    """Return the schema of arguments that an application wrote; raises ValueError with the rule.
+
+    It has keywords only whose cost is bounded: no references, and no regular expressions.
+    """
+    try:
+        schema = json.loads(text, parse_constant=_no_number)
+        json.dumps(schema, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON") from None
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise ValueError("must be the JSON Schema of an object, with type object")
+    _check_plain(schema, MOST_LEVELS)
+    if fault := schema_fault(schema):
+        raise ValueError(fault)
+    return schema
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check_plain(schema: Any, levels: int) -> None:
+    """Raise ValueError for what an application's schema may not have."""
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
+        raise ValueError("must be a JSON Schema: a schema in it is neither an object nor a boolean")
+    if levels == 0:
+        raise ValueError(f"must be nested at most {MOST_LEVELS} times")
+    for keyword, value in schema.items():
+        if keyword == "properties":
+            if not isinstance(value, dict) or not all(map(_PROPERTY.fullmatch, value)):
+                raise ValueError("must have properties of 1 to 64 letters, digits, _, . and -")
+            inner = list(value.values())
+        elif keyword in ("items", "additionalProperties"):
+            inner = [value]
+        elif keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
+            inner = value if isinstance(value, list) else [value]
+        elif keyword in _OTHER_KEYWORDS:
+            inner = []
+        else:
+            raise ValueError(f"must not have the keyword {keyword[:32]}")
+        for each in inner:
+            _check_plain(each, levels - 1)
 
 
 def argument_fault(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

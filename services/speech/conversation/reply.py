@@ -21,6 +21,7 @@ from services.speech.dialogue.call import (
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import LocalizedText, language_at, used_language
 from services.speech.personas.catalogue import Persona, PersonaLanguage
+from services.speech.personas.tool_format import ToolsTable
 from services.speech.personas.variables import filled
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
@@ -187,9 +188,10 @@ class Reply:
 
     def _covered(self, items: AsyncIterator[Spoken], drive: Drive) -> AsyncIterator[Spoken]:
         """Return the same items; while a tool keeps them waiting, the drive gets fillers."""
-        tools, language = self._reply_voice.persona.tools, self._reply_voice.language
-        if tools is None:
+        persona, language = self._reply_voice.persona, self._reply_voice.language
+        if persona.tools is None and not self._reply_voice.facts.client_tools:
             return items
+        tools = persona.tools or ToolsTable()
         fillers = Fillers(
             calls=self._generation.calls,
             choice=self._filler_choice,

@@ -8,6 +8,7 @@ from services.runtime.languages import primary
 from services.speech.dialogue.replies import Exchange
 from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.personas.variables import filled
+from services.speech.tools.client_tool import ClientTool
 from services.speech.tools.tool import ToolsOfCall
 
 _INTRODUCTION = {
@@ -38,7 +39,9 @@ class CallFacts:
     hot_words: tuple[str, ...] = ()
     voice_id: str = ""
     tools: tuple[str, ...] | None = None
-    """The only tools that the call may use; None: all of the persona."""
+    """The only tools that the call may use; None: all."""
+    client_tools: tuple[ClientTool, ...] = ()
+    """Functions of the app, beside those of the persona."""
 
 
 NOTHING_KNOWN = CallFacts()
@@ -70,6 +73,7 @@ def tools_in_call(persona: Persona, facts: CallFacts) -> ToolsOfCall:
     return ToolsOfCall(
         allowed=None if facts.tools is None else frozenset(facts.tools),
         variables=values_in_call(persona, facts),
+        added=facts.client_tools,
     )
 
 

@@ -1,13 +1,16 @@
 """A tool: what the model is told of it, what bounds it, and how it is called."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from services.speech.ports import Tool, ToolCall
 
 LONGEST_RESULT = 20_000
 """Characters of any result, whatever the persona allows."""
+
+NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+"""The schema of a tool that takes no arguments."""
 
 AskClient: TypeAlias = Callable[[ToolCall], Awaitable[str]]
 """Has the app of this call do something and returns its result; raises ToolError."""
@@ -71,6 +74,8 @@ class ToolsOfCall:
     """The only ones that may be called; None: all."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What is known of the conversation, for the requests of tools."""
+    added: tuple[CallableTool, ...] = ()
+    """Tools beside those of the persona; one of the persona's takes precedence."""
 
 
 NOTHING_SAID = ToolsOfCall()
@@ -96,7 +101,10 @@ class Toolset:
 
     def with_call(self, call: ToolsOfCall) -> "Toolset":
         """Return the tools of one conversation."""
-        return replace(self, allowed=call.allowed, variables=call.variables)
+        added = FixedTools(tools={each.declaration.name: each for each in call.added})
+        return Toolset(
+            sources=(*self.sources, added), allowed=call.allowed, variables=call.variables
+        )
 
     @property
     def declarations(self) -> tuple[Tool, ...]:

@@ -465,3 +465,64 @@ async def test_fixed_arguments_are_in_the_query_of_a_get() -> None:
             await talk.send(text("Could you check that?"))
             await talk.finish()
     assert [each.path for each in server.requests] == ["/tool?day=monday&customer=a%26b"]
+
+
+async def test_the_app_does_what_a_call_says_that_it_can() -> None:
+    show = task_pb2.ClientTool(
+        name="show",
+        description="Shows a product.",
+        parameters='{"type": "object", "properties": {"id": {"type": "integer"}}}',
+    )
+    taken = task_pb2.ClientTool(name="hours", description="Not the persona's.")
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        found = results(request.messages)
+        return [f"I heard: {found[-1]}"] if found else [called("show", '{"id": 7}')]
+
+    chat = ToolChat(script=script)
+    async with (
+        ToolServer.open(nine) as server,
+        speech_rig(Script(model=chat, tools=http_tools(server.url))) as rig,
+        Talk.open(rig) as talk,
+    ):
+        rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(
+            client_tools=task_pb2.ClientTools(tools=[show, taken])
+        )
+        await talk.send(text("Show me that."))
+        call = (await talk.until("tool_called")).tool_called
+        assert (call.name, call.arguments) == ("show", '{"id": 7}')
+        answer = pb.ConverseToolResult(call_id=call.call_id, result="shown")
+        await talk.send(pb.ConverseRequest(tool_result=answer))
+        assert "shown" in (await talk.until("turn_finished")).turn_finished.heard_text
+        descriptions = {each.name: each.description for each in chat.requests[0].tools}
+        assert descriptions == {"hours": "Hours.", "show": "Shows a product."}
+        only = task_pb2.CallFacts(
+            client_tools=task_pb2.ClientTools(tools=[show]),
+            tools=task_pb2.ToolNames(names=["hours"]),
+        )
+        rig.tasks.facts[TASK_ID] = only
+        await talk.send(text("Show me that."))
+        [refused] = (await talk.until("turn_finished")).turn_finished.tool_calls
+        assert refused.outcome == events_pb.TOOL_OUTCOME_REFUSED
+
+
+async def test_a_filler_covers_a_function_of_the_app_that_only_the_call_has() -> None:
+    tool = task_pb2.ClientTool(name="show", description="Shows.")
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        return ["There it is."] if results(request.messages) else [called("show")]
+
+    synthesizer = ScriptedSynthesizer()
+    async with (
+        speech_rig(Script(model=ToolChat(script=script), synthesizer=synthesizer)) as rig,
+        Talk.open(rig) as talk,
+    ):
+        facts = task_pb2.CallFacts(client_tools=task_pb2.ClientTools(tools=[tool]))
+        rig.tasks.facts[TASK_ID] = facts
+        await talk.send(text("Show me that."))
+        call = (await talk.until("tool_called")).tool_called
+        while "One moment." not in synthesizer.spoken:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        answer = pb.ConverseToolResult(call_id=call.call_id)
+        await talk.send(pb.ConverseRequest(tool_result=answer))
+        assert (await talk.until("turn_finished")).turn_finished.heard_text == "There it is."

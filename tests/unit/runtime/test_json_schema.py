@@ -1,10 +1,12 @@
 """Schemas of tools, which others write."""
 
 import asyncio
+import json
+import re
 
 import pytest
 
-from services.runtime.json_schema import argument_fault
+from services.runtime.json_schema import argument_fault, plain_schema
 
 
 async def test_a_schema_fetches_nothing() -> None:
@@ -26,3 +28,44 @@ async def test_a_schema_fetches_nothing() -> None:
 @pytest.mark.parametrize("schema", [{"$ref": "#"}, {"$ref": "#/$defs/none"}])
 def test_a_schema_that_leads_nowhere_refuses(schema: dict[str, object]) -> None:
     assert argument_fault({}, schema)
+
+
+def test_a_plain_schema_is_taken_as_it_is_written() -> None:
+    text = json.dumps(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "ids": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+                "size": {"anyOf": [{"enum": ["大", "小"]}, {"type": "null"}]},
+            },
+            "required": ["ids"],
+            "additionalProperties": False,
+        }
+    )
+    schema = plain_schema(text)
+    assert schema == json.loads(text)
+    assert argument_fault({"ids": [0]}, schema).startswith("ids.0: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("{", "must be JSON"),
+        ("[" * 3000, "must be JSON"),
+        ('{"type": "object", "default": NaN}', "must be JSON"),
+        ('{"type": "object", "title": "\\ud800"}', "must be valid Unicode"),
+        ("[]", "with type object"),
+        ("{}", "with type object"),
+        ('{"type": "object", "properties": {"a": {"$ref": "#"}}}', "keyword $ref"),
+        ('{"type": "object", "properties": {"a": {"pattern": "(a+)+$"}}}', "keyword pattern"),
+        ('{"type": "object", "anyOf": [{"not": {}}]}', "keyword not"),
+        ('{"type": "object", "properties": {"ä": {}}}', "properties of"),
+        ('{"type": "object", "properties": {"a": 1}}', "neither an object nor a boolean"),
+        ('{"type": "object", "properties": {"a": {"type": "whole"}}}', "must be a JSON Schema"),
+        ('{"type": "object", "items": ' + '{"items": ' * 20 + "{}" + "}" * 21, "12 times"),
+    ],
+)
+def test_what_a_plain_schema_may_not_have_is_named(text: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(rule)):
+        plain_schema(text)
