@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -137,13 +137,7 @@ class Call(Generic[Sent, Received]):
     async def _failure(self) -> ProviderError:
         await self._call.code()  # Waits for the end.
         assert self._end is not None
-        code, name = self._end.code, self._endpoint.name
-        what = f"the provider ends the call with {code.name}"
-        said = redacted(self._end.details or "", self._endpoint.api_key)
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return ProviderQuotaError(self._stage, name, what, vendor_message=said)
-        is_transient = code not in _MISUSE
-        return ProviderError(self._stage, name, what, transient=is_transient, vendor_message=said)
+        return _failure(self._end, self._endpoint, self._stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +148,15 @@ class _End:
     details: str | None
 
 
+def _failure(end: _End, endpoint: Endpoint, stage: Stage) -> ProviderError:
+    what = f"the provider ends the call with {end.code.name}"
+    said = redacted(end.details or "", endpoint.api_key)
+    if end.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    is_transient = end.code not in _MISUSE
+    return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
+
+
 def _at_once(known: Coroutine[Any, Any, T]) -> T:
     """Return what a coroutine returns that has nothing to wait for."""
     try:
@@ -162,6 +165,18 @@ def _at_once(known: Coroutine[Any, Any, T]) -> T:
         value: T = end.value
         return value
     raise AssertionError("it waits")
+
+
+async def answered(call: Awaitable[Received], endpoint: Endpoint, stage: Stage) -> Received:
+    """Return the answer to a call with one; raises ProviderError."""
+    try:
+        answer: Received | None = await call
+    except grpc.aio.AioRpcError as error:
+        end = _End(code=error.code(), details=error.details())
+        raise _failure(end, endpoint, stage) from None
+    if answer is None:
+        raise malformed_answer(stage, endpoint, "an answer of another shape")
+    return answer
 
 
 @asynccontextmanager
