@@ -35,6 +35,8 @@ async def example(
         sys.executable, str(EXAMPLES / name), *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **given},
+        # Ctrl-C ends it, also where the tests run in a shell's background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
@@ -98,11 +100,13 @@ async def test_own_tool(stack: Stack) -> None:
     assert "out for delivery" in told
 
 
-@pytest.mark.parametrize("words", [("own_tool.py",), ("app_function.py", "Show me order 4729.")])
+@pytest.mark.parametrize(
+    "words", [("own_tool.py", TOOL_PORT), ("app_function.py", "Show me order 4729.")]
+)
 async def test_a_tool_says_what_is_wrong_and_how_it_was_stopped(
     stack: Stack, words: tuple[str, ...]
 ) -> None:
-    name, *rest = (*words, *free_ports(1)) if words[1:] == () else words
+    name, *rest = words
     [nobody] = free_ports(1)
     away = {"PARLEY_URL": f"http://127.0.0.1:{nobody}"}
     told = await output(name, *rest, stack=stack, env=away, code=1)
@@ -110,8 +114,8 @@ async def test_a_tool_says_what_is_wrong_and_how_it_was_stopped(
     told = await output(name, *rest, stack=stack, env={"PARLEY_KEY": "wrong"}, code=1)
     assert told.startswith("Parley refuses: ")
     assert "Traceback" not in told
-    silent = await asyncio.start_server(lambda *_: reached.set(), "127.0.0.1", int(nobody))
     reached = asyncio.Event()
+    silent = await asyncio.start_server(lambda *_: reached.set(), "127.0.0.1", int(nobody))
     async with silent, example(name, *rest, stack=stack, env=away) as process:
         await reached.wait()
         process.send_signal(signal.SIGINT)

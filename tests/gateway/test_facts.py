@@ -65,6 +65,26 @@ async def test_what_a_client_gives_is_handed_on_and_nothing_else(gateway: Runnin
     )
 
 
+async def test_all_that_may_be_known_fits_into_a_body(gateway: RunningGateway) -> None:
+    schema = {"type": "object", "title": "字" * 3900}
+    most = {
+        "variables": {"name": "字" * 500},
+        "context": "字" * 2000,
+        "history": [{"role": "USER", "text": "字" * 2000}] * 32,
+        "greeting": "字" * 1000,
+        "hotWords": ["字" * 50] * 100,
+        "clientTools": [
+            {"name": f"show_{at}", "description": "字" * 1000, "parameters": schema}
+            for at in range(16)
+        ],
+    }
+    body = json.dumps(ROOM | most)  # Which escapes each of these characters.
+    answer = await gateway.client.post(
+        f"{API}/create-task", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_call_of_which_nothing_is_said_has_no_facts(gateway: RunningGateway) -> None:
     await gateway.client.post(f"{API}/create-task", json=ROOM)
     assert not gateway.tasks.creates[-1].HasField("facts")
