@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 
+import structlog
+
 from services.speech.personas.catalogue import Personas
 from services.speech.personas.tool_format import (
     ClientToolTable,
@@ -16,6 +18,8 @@ from services.speech.ports import Tool
 from services.speech.tools.client_tool import ClientTool
 from services.speech.tools.http_function import HttpFunction
 from services.speech.tools.tool import CallableTool, FixedTools, Limits, Toolset, ToolSource
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -43,7 +47,7 @@ async def _sources(table: ToolsTable, stack: AsyncExitStack) -> tuple[ToolSource
                 method=http.method,
                 url=http.url,
                 headers=http.headers,
-                secret_headers=_secrets(http.secret_headers),
+                secret_headers=_secrets(http),
                 arguments=http.arguments,
             )
         )
@@ -58,7 +62,7 @@ async def _open_server(table: McpServerTable, stack: AsyncExitStack) -> ToolSour
     endpoint = McpEndpoint(
         name=table.name,
         url=table.url or "",
-        headers={**table.headers, **_secrets(table.secret_headers)},
+        headers={**table.headers, **_secrets(table)},
         command=table.command or (),
         environment=_variables(table.environment),
     )
@@ -76,10 +80,15 @@ def _limits(table: HttpToolTable | ClientToolTable | McpServerTable) -> Limits:
     return Limits(timeout_s=table.timeout_s, result_characters=table.result_characters)
 
 
-def _secrets(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """Return secret headers; one whose variable is not set is left out."""
+def _secrets(table: HttpToolTable | McpServerTable) -> Mapping[str, str]:
+    """Return secret headers; one whose variable is not set is left out, and told."""
+    for name, variable in table.secret_headers.items():
+        if variable not in os.environ:
+            log.warning("secret header left out", tool=table.name, header=name, variable=variable)
     return {
-        name: os.environ[variable] for name, variable in variables.items() if variable in os.environ
+        name: os.environ[variable]
+        for name, variable in table.secret_headers.items()
+        if variable in os.environ
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
@@ -16,9 +17,11 @@ from digitalhuman.task.v1 import task_pb2
 from services.speech.dialogue.replies import HISTORY_TURNS
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest, Role
+from services.speech.tools.toolbox import open_toolsets
 from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, setup, text
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import silent, voiced
+from tests.support.scripted_personas import scripted_personas
 from tests.support.scripted_providers import ScriptedRecognizer, ScriptedSynthesizer
 from tests.support.speech_rig import Script, speech_rig
 from tests.support.tool_chat import ToolChat, called, results
@@ -526,3 +529,13 @@ async def test_a_filler_covers_a_function_of_the_app_that_only_the_call_has() ->
         answer = pb.ConverseToolResult(call_id=call.call_id)
         await talk.send(pb.ConverseRequest(tool_result=answer))
         assert (await talk.until("turn_finished")).turn_finished.heard_text == "There it is."
+
+
+async def test_a_secret_header_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_KEY", raising=False)
+    tools = http_tools("http://127.0.0.1:9/tool", secret_headers={"authorization": "SHOP_KEY"})
+    with capture_logs() as told:
+        async with open_toolsets(scripted_personas(tools=tools)):
+            pass
+    [line] = [each for each in told if each["event"] == "secret header left out"]
+    assert (line["tool"], line["variable"]) == ("hours", "SHOP_KEY")
