@@ -90,8 +90,8 @@ def argument_fault(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> s
     validator = Draft202012Validator(schema, registry=_NOTHING_ELSEWHERE)
     try:
         error = best_match(validator.iter_errors(arguments))
-    except (Unresolvable, RecursionError):
-        return "the arguments cannot be checked: the tool's schema refers to what is not in it"
+    except (Unresolvable, RecursionError, OverflowError):
+        return "the arguments cannot be checked against the tool's schema"
     if error is None:
         return ""
     place = ".".join(map(str, error.absolute_path)) or "the arguments"
