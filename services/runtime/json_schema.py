@@ -11,7 +11,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 LONGEST_MESSAGE = 300
-MOST_LEVELS = 12
+MOST_LEVELS = 24
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """What vendors of language models accept as the name of an argument."""
 _OTHER_KEYWORDS = frozenset(
@@ -50,7 +50,8 @@ def plain_schema(text: str) -> Mapping[str, Any]:
         raise ValueError("must be JSON") from None
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise ValueError("must be the JSON Schema of an object, with type object")
-    _check_plain(schema, MOST_LEVELS)
+    _check_levels(schema, MOST_LEVELS)
+    _check_plain(schema)
     if fault := schema_fault(schema):
         raise ValueError(fault)
     return schema
@@ -60,14 +61,12 @@ def _no_number(name: str) -> None:
     raise ValueError(name)
 
 
-def _check_plain(schema: Any, levels: int) -> None:
+def _check_plain(schema: Any) -> None:
     """Raise ValueError for what an application's schema may not have."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
         raise ValueError("must be a JSON Schema: a schema in it is neither an object nor a boolean")
-    if levels == 0:
-        raise ValueError(f"must be nested at most {MOST_LEVELS} times")
     for keyword, value in schema.items():
         if keyword == "properties":
             if not isinstance(value, dict) or not all(map(_PROPERTY.fullmatch, value)):
@@ -82,7 +81,17 @@ def _check_plain(schema: Any, levels: int) -> None:
         else:
             raise ValueError(f"must not have the keyword {keyword[:32]}")
         for each in inner:
-            _check_plain(each, levels - 1)
+            _check_plain(each)
+
+
+def _check_levels(value: Any, levels: int) -> None:
+    """Raise ValueError for a value with more levels of objects and lists."""
+    if not isinstance(value, dict | list):
+        return
+    if levels == 0:
+        raise ValueError(f"must have at most {MOST_LEVELS} levels of objects and lists")
+    for each in value.values() if isinstance(value, dict) else value:
+        _check_levels(each, levels - 1)
 
 
 def argument_fault(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
