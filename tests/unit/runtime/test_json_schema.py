@@ -72,7 +72,7 @@ def test_a_plain_schema_is_taken_as_it_is_written() -> None:
         ('{"type": "object", "properties": {"a": 1}}', "neither an object nor a boolean"),
         ('{"type": "object", "properties": {"a": {"type": "whole"}}}', "must be a JSON Schema"),
         ('{"type": "object", "default": ' + "[" * 200 + "]" * 200 + "}", "24 levels"),
-        ('{"type": "object", "items": ' + '{"items": ' * 20 + "{}" + "}" * 21, "24 levels"),
+        ('{"type": "object", "items": ' + '{"items": ' * 30 + "{}" + "}" * 31, "24 levels"),
     ],
 )
 def test_what_a_plain_schema_may_not_have_is_named(text: str, rule: str) -> None:
