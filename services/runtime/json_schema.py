@@ -1,14 +1,12 @@
-"""JSON Schemas of tools: whether they are valid, and whether arguments fit."""
+"""JSON Schemas of tools: whether they are valid, and whether arguments fit.
+
+The library is loaded with the first schema: that takes long, and most processes meet none.
+"""
 
 import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 LONGEST_MESSAGE = 300
 MOST_LEVELS = 24
@@ -21,14 +19,15 @@ _OTHER_KEYWORDS = frozenset(
     | {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 )
 """Keywords of plain schemas, beside those that hold schemas."""
-_NOTHING_ELSEWHERE: Registry[Any] = Registry()
-"""What a schema refers to is in itself: none is fetched."""
 
 
 def schema_fault(schema: Mapping[str, Any]) -> str:
     """Return what is wrong with the schema of a tool's arguments; empty if nothing is."""
     if schema.get("type", "object") != "object":
         return "must be the JSON Schema of an object"
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -96,7 +95,13 @@ def _check_levels(value: Any, levels: int) -> None:
 
 def argument_fault(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """Return what is wrong with arguments, and where; empty if they fit."""
-    validator = Draft202012Validator(schema, registry=_NOTHING_ELSEWHERE)
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    # What a schema refers to is in itself: nothing is fetched.
+    validator = Draft202012Validator(schema, registry=Registry())
     try:
         error = best_match(validator.iter_errors(arguments))
     except (Unresolvable, RecursionError, OverflowError):
