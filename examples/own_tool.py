@@ -57,5 +57,13 @@ def ask(question: str) -> None:
 if __name__ == "__main__":
     with ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Tool) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ask("Where is order 4729?")
-        server.shutdown()
+        try:
+            ask("Where is order 4729?")
+        except httpx.HTTPStatusError as refusal:
+            sys.exit(f"Parley refuses: {refusal.response.json()['detail']}")
+        except httpx.HTTPError as error:
+            sys.exit(f"Parley at {URL} does not answer: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            server.shutdown()

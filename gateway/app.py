@@ -45,10 +45,14 @@ DESCRIPTION = (
     "Talk with digital humans. The first four endpoints keep the shapes of the vendor's sample. "
     "Failures are `application/problem+json` with a `reason`."
 )
+CREATE_PATH = "/api/digital-human/create-task"
+TASKS_PATH = "/api/digital-human/tasks/"
 UPLOAD_PATH = "/api/digital-human/talk-to-ai"
 UPLOADS_AT_ONCE = Ceiling(per_caller=16, total=32)
 """Recordings that are received or decoded; each may lie in a temporary file."""
 JSON_BYTES = 64 * 1024
+CALL_BYTES = 1024 * 1024
+"""All that may be known of a call, each character escaped."""
 QUESTION_BYTES = 512 * 1024
 """A question in writing that is too long is told its limit in characters up to here."""
 
@@ -161,6 +165,8 @@ def _middleware(
     """Return the middleware, outermost first."""
 
     def limit_of(path: str, content_type: str) -> int:
+        if path == CREATE_PATH or path.startswith(TASKS_PATH):
+            return CALL_BYTES
         if path != UPLOAD_PATH:
             return JSON_BYTES
         is_written = media_kind(content_type) == "application/json"

@@ -9,7 +9,7 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend.catalogue import Catalogue, DigitalHumans, Personas
 from gateway.backend.services import Backend
-from services.runtime.errors import ServiceError, refused
+from services.runtime.errors import ServiceError, invalid, refused
 from services.runtime.interceptors import checked
 from services.runtime.languages import AUTO, nearest
 from services.runtime.reasons import Reason
@@ -64,8 +64,8 @@ class Orders:
         """
         persona = _persona(await self._catalogue.personas(), order.persona_id)
         _require_language(persona, order.language_code)
-        _require_variables(persona, order.facts)
-        await self.require_voice(order.facts.voice_id)
+        _require_facts(persona, order.facts)
+        await self._require_voice(order.facts.voice_id)
         admitted = task_pb2.CreateTaskRequest()
         admitted.CopyFrom(order)
         if order.digital_human_id:
@@ -76,7 +76,22 @@ class Orders:
                 admitted.default_digital_human_id = persona.digital_human_id
         return admitted
 
-    async def require_voice(self, voice_id: str) -> None:
+    async def change(self, task_id: str, facts: task_pb2.CallFacts) -> task_pb2.Task:
+        """Return a task of whose call other things are known now; raises ServiceError."""
+        update = task_pb2.UpdateTaskRequest(task_id=task_id, facts=facts)
+        checked(update)
+        await self._require_voice(facts.voice_id)
+        # The others need not fit the persona.
+        if facts.HasField("variables") or facts.HasField("greeting") or facts.client_tools.tools:
+            asked = task_pb2.GetTaskRequest(task_id=task_id, with_facts=True)
+            known = await self._backend.ask(self._backend.task.GetTask, asked)
+            personas = await self._catalogue.personas()
+            persona = personas.find(known.task.persona_id or personas.default_id)
+            if persona is not None:
+                _require_facts(persona, facts, known=known.facts)
+        return (await self._backend.ask(self._backend.task.UpdateTask, update)).task
+
+    async def _require_voice(self, voice_id: str) -> None:
         """Raise ServiceError if a call names a voice that there is not."""
         if voice_id and all(each.voice_id != voice_id for each in await self._catalogue.voices()):
             raise refused(
@@ -134,15 +149,38 @@ def _require_language(persona: speech_pb2.Persona, language_code: str) -> None:
         )
 
 
-def _require_variables(persona: speech_pb2.Persona, facts: task_pb2.CallFacts) -> None:
-    known = {*facts.variables.values, *persona.variable_names}
-    for name in _VARIABLE.findall(facts.greeting):
-        if name not in known:
-            raise refused(
-                Reason.INVALID_REQUEST,
+def _require_facts(
+    persona: speech_pb2.Persona,
+    facts: task_pb2.CallFacts,
+    *,
+    known: task_pb2.CallFacts | None = None,
+) -> None:
+    """Refuse facts that do not fit the persona, or what is known of the call beside them."""
+    known = known or task_pb2.CallFacts()
+    variables = (facts if facts.HasField("variables") else known).variables.values
+    greeting = (facts if facts.HasField("greeting") else known).greeting
+    greeted = _VARIABLE.findall(greeting)
+    for name in greeted if facts.HasField("greeting") else ():
+        if name not in {*variables, *persona.variable_names}:
+            raise invalid(
                 "facts.greeting",
                 "known",
-                "uses a variable that neither the call nor the persona has",
+                f"uses {{{{{name[:32]}}}}}, of which neither the call nor the persona has a value",
+            )
+    for name in facts.variables.values:
+        if name not in {*greeted, *persona.variable_names}:
+            raise invalid(
+                "facts.variables.values",
+                "known",
+                f"{persona.persona_id} has no variable {name}, only"
+                f" {_listed(persona.variable_names) or 'none'}",
+            )
+    for tool in facts.client_tools.tools:
+        if tool.name in persona.tool_names:
+            raise invalid(
+                "facts.client_tools.tools.name",
+                "unique",
+                f"{persona.persona_id} has a tool {tool.name} of its own",
             )
 
 

@@ -9,7 +9,16 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import constraints
-from gateway.contract.fields import Id, Lang, RequestId, Seconds, TaskId, Text, Words
+from gateway.contract.fields import (
+    Id,
+    JsonObject,
+    Lang,
+    RequestId,
+    Seconds,
+    TaskId,
+    Text,
+    Words,
+)
 from gateway.contract.json_model import JsonModel
 from services.runtime.requests import new_request_id
 
@@ -47,14 +56,39 @@ class HistoryMessage(JsonRequest):
     )
 
 
+class ClientTool(JsonRequest):
+    """A function of the app that the model may call; it answers with `tool_result`."""
+
+    name: Text = Field(
+        description="Up to 64 letters, digits, `_` and `-`, a letter or `_` first.",
+        json_schema_extra=constraints(task_pb2.ClientTool, "name"),
+    )
+    description: Text = Field(
+        description="What it does, and when to call it, as the model is told; 1 to 1000"
+        " characters.",
+        json_schema_extra=constraints(task_pb2.ClientTool, "description"),
+    )
+    parameters: JsonObject = Field(
+        default={},
+        description="JSON Schema of its arguments, an object of type `object`, up to 4000"
+        " characters and without references and patterns; absent: it takes none.",
+    )
+    timeout_seconds: Seconds | None = Field(
+        default=None,
+        description="How long the reply waits for its result, 1 to 300; default 20.",
+        json_schema_extra=constraints(task_pb2.ClientTool, "timeout"),
+    )
+
+
 class CallBody(JsonRequest):
     """What is known of one call. It is never logged, and removed with what was said."""
 
     variables: Annotated[dict[Text, Text], FailFast()] = Field(
         default={},
         max_length=32,
-        description="Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with"
-        " names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.",
+        description="Values for `{{name}}` in the persona's texts and tools and in `greeting`, of"
+        " which one has to know the name: up to 32, with names of 1 to 32 lower-case letters,"
+        " digits and `_`, and up to 500 characters each.",
     )
     context: Text = Field(
         default="",
@@ -87,8 +121,14 @@ class CallBody(JsonRequest):
     tools: Annotated[list[Text], FailFast()] = Field(
         default=[],
         max_length=32,
-        description="The only tools of the persona that this call may use, up to 32 names; absent:"
-        " all.",
+        description="The only tools that this call may use, of the persona's and of `clientTools`,"
+        " up to 32 names; absent: all.",
+    )
+    client_tools: Annotated[list[ClientTool], FailFast()] = Field(
+        default=[],
+        max_length=16,
+        description="Functions of the app that the model may call in this call, beside those of the"
+        " persona; up to 16.",
     )
 
 

@@ -1,7 +1,11 @@
 """What is known of a call, from the members that a client gave."""
 
+import json
+
 from digitalhuman.task.v1 import task_pb2 as pb
-from gateway.contract.bodies import CallBody, CreateTaskBody, HistoryMessage
+from gateway.contract.bodies import CallBody, ClientTool, CreateTaskBody, HistoryMessage
+from gateway.contract.fields import json_text
+from gateway.contract.wire import to_duration
 
 _SPEAKERS = {"USER": pb.SPEAKER_USER, "ASSISTANT": pb.SPEAKER_DIGITAL_HUMAN}
 
@@ -24,6 +28,9 @@ def to_call_facts(body: CallBody) -> pb.CallFacts:
         facts.voice_id = body.voice_id
     if "tools" in given:
         facts.tools.CopyFrom(pb.ToolNames(names=body.tools))
+    if "client_tools" in given:
+        tools = map(_to_client_tool, body.client_tools)
+        facts.client_tools.CopyFrom(pb.ClientTools(tools=tools))
     return facts
 
 
@@ -34,6 +41,26 @@ def to_new_call_facts(body: CreateTaskBody) -> pb.CallFacts | None:
         messages = map(_to_message, body.history)
         facts.history.CopyFrom(pb.CallHistory(task_id=body.history_task_id, messages=messages))
     return facts if facts.ListFields() else None
+
+
+def _to_client_tool(tool: ClientTool) -> pb.ClientTool:
+    return pb.ClientTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=json_text(tool.parameters) if tool.parameters else "",
+        timeout=to_duration(tool.timeout_seconds),
+    )
+
+
+def from_client_tool(tool: pb.ClientTool) -> ClientTool:
+    """Return a function of the app as the client described it."""
+    given = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": json.loads(tool.parameters or "{}"),
+        "timeoutSeconds": tool.timeout.seconds or None,
+    }
+    return ClientTool.model_validate(given)
 
 
 def _to_message(message: HistoryMessage) -> pb.SpokenMessage:

@@ -1,9 +1,10 @@
 """The types of values in the JSON bodies of the contract, and their rules."""
 
+import json
 import re
 import unicodedata
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -18,6 +19,11 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
+def json_text(value: dict[str, Any]) -> str:
+    """Return an object as JSON text in as few characters as it takes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _check_unicode(text: str) -> str:
     # JSON can spell a lone surrogate, which UTF-8 cannot encode.
     try:
@@ -25,6 +31,14 @@ def _check_unicode(text: str) -> str:
     except UnicodeEncodeError:
         raise PydanticCustomError("string_unicode", "must be valid Unicode") from None
     return text
+
+
+def _check_text_of(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        _check_unicode(json_text(value))
+    except RecursionError:
+        raise PydanticCustomError("nesting", "must not be nested so deep") from None
+    return value
 
 
 def _check_words(text: str) -> str:
@@ -97,4 +111,5 @@ Lang = Annotated[
 Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
 Day = Annotated[date, BeforeValidator(_check_day)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_check_text_of)]
 Milliseconds = Annotated[int, Field(description="Milliseconds.")]

@@ -162,7 +162,7 @@ class Persona(JsonModel):
     digital_human_id: str | None = Field(
         default=None, description="Who is shown when create-task names nobody."
     )
-    variables: list[str] = Field(description="The variables that its texts use.")
+    variables: list[str] = Field(description="The variables that its texts and tools use.")
     greetings: dict[str, str]
     sample_questions: dict[str, str]
 

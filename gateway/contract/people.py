@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny
 
 from digitalhuman.task.v1 import task_pb2 as pb
-from gateway.contract.bodies import HistoryMessage, JsonRequest
+from gateway.contract.bodies import ClientTool, HistoryMessage, JsonRequest
+from gateway.contract.call_wire import from_client_tool
 from gateway.contract.constraints import constraints
 from gateway.contract.conversation_events import Event
 from gateway.contract.fields import Id
@@ -45,6 +46,7 @@ class Call(JsonModel):
     hot_words: list[str] | None = None
     voice_id: str | None = None
     tools: list[str] | None = None
+    client_tools: list[ClientTool] | None = None
     history_task_id: str | None = None
     history: list[HistoryMessage] | None = None
 
@@ -123,6 +125,9 @@ def from_call_facts(facts: pb.CallFacts) -> Call | None:
         hot_words=list(facts.hot_words.words) if facts.HasField("hot_words") else None,
         voice_id=facts.voice_id if facts.HasField("voice_id") else None,
         tools=list(facts.tools.names) if facts.HasField("tools") else None,
+        client_tools=list(map(from_client_tool, facts.client_tools.tools))
+        if facts.HasField("client_tools")
+        else None,
         history_task_id=facts.history.task_id or None,
         history=history or None,
     )

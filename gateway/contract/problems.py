@@ -37,6 +37,11 @@ RETRY_AFTER_S = 1.0
 HTTP_NAMES = {
     "after_sequence": "after",
     "end_time": "to",
+    "facts.client_tools.tools": "clientTools",
+    "facts.client_tools.tools.description": "clientTools",
+    "facts.client_tools.tools.name": "clientTools",
+    "facts.client_tools.tools.parameters": "clientTools",
+    "facts.client_tools.tools.timeout": "clientTools",
     "facts.history.messages": "history",
     "facts.history.messages.speaker": "history",
     "facts.history.messages.text": "history",

@@ -164,12 +164,7 @@ class TaskRoutes:
 
     async def update_task(self, task_id: TaskIdInPath, body: UpdateTaskBody) -> TaskAnswer:
         """Change what is known of a call that has not ended; its next turn knows it."""
-        facts = to_call_facts(body)
-        await self._orders.require_voice(facts.voice_id)
-        updated = await self._backend.ask(
-            self._backend.task.UpdateTask, pb.UpdateTaskRequest(task_id=task_id, facts=facts)
-        )
-        return from_task_answer(updated.task)
+        return from_task_answer(await self._orders.change(task_id, to_call_facts(body)))
 
     async def stop_task(self, body: TaskBody) -> StopAnswer:
         """Stop a task; repeating it is a success."""

@@ -162,6 +162,7 @@ async def running(
         servicer = SpeechServicer(
             streams=streams,
             personas=personas,
+            toolsets=toolsets,
             recognizer=providers.default.recognizer,
             synthesizer=providers.default.synthesizer,
             longest_utterance_s=providers.listening.rules.longest_s,

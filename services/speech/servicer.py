@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 import grpc
@@ -39,6 +39,7 @@ from services.speech.ports import (
 from services.speech.providers.failures import provider_failures, provider_late
 from services.speech.streams import Deadlines, closing, once, timely
 from services.speech.text.segmentation import split
+from services.speech.tools.tool import NO_TOOLS, Toolset
 from services.speech.voices import choose_voice, voices_for
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -61,6 +62,7 @@ class SpeechServicer(SpeechServiceServicer):
         *,
         streams: StreamFactory,
         personas: Personas,
+        toolsets: Mapping[str, Toolset],
         recognizer: Recognizer,
         synthesizer: Synthesizer,
         longest_utterance_s: float,
@@ -68,6 +70,7 @@ class SpeechServicer(SpeechServiceServicer):
     ) -> None:
         self._streams = streams
         self._personas = personas
+        self._toolsets = toolsets
         self._recognizer = recognizer
         self._synthesizer = synthesizer
         self._longest_utterance_s = longest_utterance_s
@@ -125,7 +128,10 @@ class SpeechServicer(SpeechServiceServicer):
         personas = tuple(self._personas.by_id.values())
         page, next_page_token = _page(personas, request.page_size, request.page_token)
         return pb.ListPersonasResponse(
-            personas=[to_persona(persona) for persona in page],
+            personas=[
+                to_persona(each, self._toolsets.get(each.persona_id, NO_TOOLS).tools)
+                for each in page
+            ],
             next_page_token=next_page_token,
             default_persona_id=self._personas.default_id,
         )

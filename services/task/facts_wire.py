@@ -4,6 +4,7 @@ from google.protobuf.message import Message
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.runtime.errors import ServiceError, invalid
+from services.runtime.json_schema import plain_schema
 from services.runtime.reasons import Reason
 from services.task.ports import Journal
 
@@ -25,6 +26,23 @@ def changed(encoded: bytes, update: pb.CallFacts) -> bytes:
         facts.ClearField(field.name)
     facts.MergeFrom(update)
     return facts.SerializeToString(deterministic=True)
+
+
+def check_client_tools(facts: pb.CallFacts) -> None:
+    """Refuse functions of the app that cannot be told from each other, or called."""
+    names: set[str] = set()
+    for at, tool in enumerate(facts.client_tools.tools):
+        place = f"facts.client_tools.tools[{at}]"
+        if tool.name in names:
+            raise invalid(f"{place}.name", "unique", f"there are two tools {tool.name}")
+        names.add(tool.name)
+        if tool.parameters:
+            try:
+                plain_schema(tool.parameters)
+            except ValueError as error:
+                raise invalid(
+                    f"{place}.parameters", "json_schema", f"{error} (tool {tool.name})"
+                ) from None
 
 
 async def check_history(facts: pb.CallFacts, journal: Journal) -> None:

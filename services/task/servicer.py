@@ -79,6 +79,7 @@ class TaskServicer(TaskServiceServicer):
         """Create a task and order its avatar."""
         longest = self._longest()
         wire.check_durations(request, longest)
+        facts_wire.check_client_tools(request.facts)
         await facts_wire.check_history(request.facts, self._journal)
         task, is_replayed = await self._lifecycle.create(
             wire.from_create_request(
@@ -123,6 +124,7 @@ class TaskServicer(TaskServiceServicer):
         self, request: pb.UpdateTaskRequest, context: Context
     ) -> pb.UpdateTaskResponse:
         """Change what is known of a call."""
+        facts_wire.check_client_tools(request.facts)
         task = await self._journal.change_facts(
             request.task_id, partial(facts_wire.changed, update=request.facts)
         )

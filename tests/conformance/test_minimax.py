@@ -19,7 +19,7 @@ def speaker(server: Any, **options: Any) -> Any:
     settings = minimax_speech.MiniMaxSpeechSettings(
         setting="SPEECH_SYNTHESIZER", base_url=server.url, api_key=SecretStr(KEY), **options
     )
-    return minimax_speech.open(settings, PATIENT)
+    return minimax_speech.VENDOR.open(settings, PATIENT)
 
 
 async def test_asks_for_voice_speed_language_and_emotion() -> None:

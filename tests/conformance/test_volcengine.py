@@ -38,7 +38,7 @@ def speaker(server: Any, **options: Any) -> Any:
     settings = volcengine_speech.VolcengineSpeechSettings(
         setting="SPEECH_SYNTHESIZER", base_url=server.url, api_key=SecretStr(KEY), **options
     )
-    return volcengine_speech.open(settings, PATIENT)
+    return volcengine_speech.VENDOR.open(settings, PATIENT)
 
 
 def account(head: Mapping[str, str]) -> dict[str, str]:

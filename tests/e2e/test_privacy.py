@@ -44,7 +44,7 @@ async def test_people_and_their_words_are_in_the_journal_alone(
     known: dict[str, Any] = {
         "variables": {"name": f"{canary} of variables"},
         "context": f"The user is {canary}.",
-        "greeting": f"Hello, {canary}.",
+        "greeting": f"Hello, {canary}, {{{{name}}}}.",
         "hotWords": [canary],
         "history": [{"role": "USER", "text": f"I am {canary}."}],
     }

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import wave
 from collections.abc import AsyncIterator, Mapping
@@ -34,6 +35,8 @@ async def example(
         sys.executable, str(EXAMPLES / name), *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **given},
+        # Ctrl-C ends it, also where the tests run in a shell's background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
@@ -94,6 +97,35 @@ async def test_own_persona(stack: Stack) -> None:
 async def test_own_tool(stack: Stack) -> None:
     told = await output("own_tool.py", TOOL_PORT, stack=stack)
     assert "called with {'number': '4729'}" in told
+    assert "out for delivery" in told
+
+
+@pytest.mark.parametrize(
+    "words", [("own_tool.py", TOOL_PORT), ("app_function.py", "Show me order 4729.")]
+)
+async def test_a_tool_says_what_is_wrong_and_how_it_was_stopped(
+    stack: Stack, words: tuple[str, ...]
+) -> None:
+    name, *rest = words
+    [nobody] = free_ports(1)
+    away = {"PARLEY_URL": f"http://127.0.0.1:{nobody}"}
+    told = await output(name, *rest, stack=stack, env=away, code=1)
+    assert told.startswith(f"Parley at {away['PARLEY_URL']} does not answer: ")
+    told = await output(name, *rest, stack=stack, env={"PARLEY_KEY": "wrong"}, code=1)
+    assert told.startswith("Parley refuses: ")
+    assert "Traceback" not in told
+    reached = asyncio.Event()
+    silent = await asyncio.start_server(lambda *_: reached.set(), "127.0.0.1", int(nobody))
+    async with silent, example(name, *rest, stack=stack, env=away) as process:
+        await reached.wait()
+        process.send_signal(signal.SIGINT)
+        told_bytes, _ = await process.communicate()
+        assert (process.returncode, told_bytes) == (130, b"")
+
+
+async def test_app_function(stack: Stack) -> None:
+    told = await output("app_function.py", "Show me order 4729, please.", stack=stack)
+    assert told.splitlines()[0] == "[order 4729 is on the screen]"
     assert "out for delivery" in told
 
 

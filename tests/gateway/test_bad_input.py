@@ -192,7 +192,7 @@ CREATE = [
     raw_json_case(
         "create-too-large",
         "create-task",
-        json.dumps({"roomId": "r" * 70_000}).encode(),
+        json.dumps({"roomId": "r" * 1_100_000}).encode(),
         status=413,
         reason="PAYLOAD_TOO_LARGE",
     ),

@@ -1,15 +1,23 @@
 """What clients say of a call, who is greeted, and words that are taken back."""
 
+import json
 import uuid
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.task.v1 import task_pb2
 from tests.support.gateway_rig import RunningGateway
 
 API = "/api/digital-human"
 ROOM = {"roomId": "room", "streamId": "stream"}
+SHOW = {
+    "name": "show",
+    "description": "Shows a product.",
+    "parameters": {"type": "object", "properties": {"id": {"type": "integer"}}},
+    "timeoutSeconds": 5,
+}
 
 
 async def test_what_a_client_gives_is_handed_on_and_nothing_else(gateway: RunningGateway) -> None:
@@ -25,6 +33,7 @@ async def test_what_a_client_gives_is_handed_on_and_nothing_else(gateway: Runnin
             "greetingInterruptible": False,
             "hotWords": ["Parley"],
             "tools": [],
+            "clientTools": [SHOW, {"name": "hide", "description": "Hides all."}],
             "voiceId": None,
         },
     )
@@ -42,7 +51,38 @@ async def test_what_a_client_gives_is_handed_on_and_nothing_else(gateway: Runnin
         greeting_interruptible=False,
         hot_words=task_pb2.HotWords(words=["Parley"]),
         tools=task_pb2.ToolNames(),
+        client_tools=task_pb2.ClientTools(
+            tools=[
+                task_pb2.ClientTool(
+                    name="show",
+                    description="Shows a product.",
+                    parameters='{"type":"object","properties":{"id":{"type":"integer"}}}',
+                    timeout=Duration(seconds=5),
+                ),
+                task_pb2.ClientTool(name="hide", description="Hides all."),
+            ]
+        ),
     )
+
+
+async def test_all_that_may_be_known_fits_into_a_body(gateway: RunningGateway) -> None:
+    schema = {"type": "object", "title": "字" * 3900}
+    most = {
+        "variables": {"name": "字" * 500},
+        "context": "字" * 2000,
+        "history": [{"role": "USER", "text": "字" * 2000}] * 32,
+        "greeting": "字" * 1000,
+        "hotWords": ["字" * 50] * 100,
+        "clientTools": [
+            {"name": f"show_{at}", "description": "字" * 1000, "parameters": schema}
+            for at in range(16)
+        ],
+    }
+    body = json.dumps(ROOM | most)  # Which escapes each of these characters.
+    answer = await gateway.client.post(
+        f"{API}/create-task", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_call_of_which_nothing_is_said_has_no_facts(gateway: RunningGateway) -> None:
@@ -71,7 +111,19 @@ async def test_a_running_call_is_changed(gateway: RunningGateway) -> None:
         ({"variables": {"name": 1}}, "variables", "INVALID_REQUEST"),
         ({"context": "x" * 2001}, "context", "INVALID_REQUEST"),
         ({"greeting": "x" * 1001}, "greeting", "INVALID_REQUEST"),
-        ({"greeting": "Hi {{name}}"}, "greeting", "INVALID_REQUEST"),
+        ({"greeting": "Hi {{nobody}}"}, "greeting", "INVALID_REQUEST"),
+        ({"variables": {"nmae": "Ada"}}, "variables", "INVALID_REQUEST"),
+        ({"clientTools": [SHOW | {"name": "no name"}]}, "clientTools", "INVALID_REQUEST"),
+        ({"clientTools": [SHOW | {"name": "hours"}]}, "clientTools", "INVALID_REQUEST"),
+        ({"clientTools": [SHOW | {"description": ""}]}, "clientTools", "INVALID_REQUEST"),
+        ({"clientTools": [SHOW | {"parameters": []}]}, "clientTools", "INVALID_REQUEST"),
+        ({"clientTools": [SHOW | {"timeoutSeconds": 301}]}, "clientTools", "INVALID_REQUEST"),
+        (
+            {"clientTools": [SHOW | {"parameters": {"a": "\ud800"}}]},
+            "clientTools",
+            "INVALID_REQUEST",
+        ),
+        ({"clientTools": [SHOW] * 17}, "clientTools", "INVALID_REQUEST"),
         ({"hotWords": [""]}, "hotWords", "INVALID_REQUEST"),
         ({"tools": ["no tool"]}, "tools", "INVALID_REQUEST"),
         ({"history": [{"role": "USER", "text": ""}]}, "history", "INVALID_REQUEST"),
@@ -83,10 +135,47 @@ async def test_a_running_call_is_changed(gateway: RunningGateway) -> None:
 async def test_a_fault_is_named_as_the_client_named_it_and_nothing_is_ordered(
     gateway: RunningGateway, members: dict[str, Any], field: str, reason: str
 ) -> None:
-    answer = await gateway.client.post(f"{API}/create-task", json=ROOM | members)
+    answer = await gateway.client.post(
+        f"{API}/create-task",
+        content=json.dumps(ROOM | members),
+        headers={"content-type": "application/json"},
+    )
     problem = answer.json()
     assert (problem["reason"], problem["violations"][0]["field"]) == (reason, field)
     assert not gateway.tasks.creates
+
+
+@pytest.mark.parametrize(
+    ("members", "violation"),
+    [
+        ({"variables": {"seat": "4"}}, ("variables", "guide has no variable seat, only name")),
+        (
+            {"greeting": "Hi {{nobody}}"},
+            ("greeting", "uses {{nobody}}, of which neither the call nor the persona has a value"),
+        ),
+        (
+            {"clientTools": [SHOW | {"name": "hours"}]},
+            ("clientTools", "guide has a tool hours of its own"),
+        ),
+    ],
+)
+async def test_a_change_that_does_not_fit_the_persona_is_refused_by_name(
+    gateway: RunningGateway, members: dict[str, Any], violation: tuple[str, str]
+) -> None:
+    task_id = await gateway.create()
+    answer = await gateway.client.patch(f"{API}/tasks/{task_id}", json=members)
+    [found] = answer.json()["violations"]
+    assert (found["field"], found["description"]) == violation
+    assert not gateway.tasks.updates
+
+
+async def test_a_change_fits_what_is_known_of_the_call(gateway: RunningGateway) -> None:
+    task_id = await gateway.create()
+    gateway.tasks.facts = task_pb2.CallFacts(greeting="Your seat is {{seat}}.")
+    answer = await gateway.client.patch(
+        f"{API}/tasks/{task_id}", json={"variables": {"seat": "4"}, "clientTools": [SHOW]}
+    )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_voice_that_there_is_not_is_refused_while_a_call_runs(

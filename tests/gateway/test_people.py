@@ -28,6 +28,13 @@ CALL: dict[str, Any] = {
     "variables": {"name": "Ann Canary"},
     "context": "She has ordered shoes.",
     "hotWords": ["Canary"],
+    "clientTools": [
+        {
+            "name": "show",
+            "description": "Shows shoes.",
+            "parameters": {"type": "object", "properties": {"size": {"type": "number"}}},
+        }
+    ],
     "history": [{"role": "USER", "text": "Hello again."}],
 }
 USED = talk.ProviderUsage(

@@ -53,6 +53,8 @@ class ScriptedSpeech(SpeechServiceServicer):
                 language_codes=LANGUAGES,
                 greetings={"en": "Hello."},
                 sample_questions=SAMPLE_QUESTIONS,
+                variable_names=["name"],
+                tool_names=["hours"],
             ),
             speech_pb2.Persona(
                 persona_id="mute", language_codes=["en"], digital_human_id="parley_yuna"

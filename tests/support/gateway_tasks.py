@@ -33,6 +33,7 @@ class ScriptedTasks(TaskServiceServicer):
         self.refreshed: list[str] = []
         self.claimed: list[str] = []
         self.updates: list[task_pb2.UpdateTaskRequest] = []
+        self.facts: task_pb2.CallFacts | None = None
         self.turns: list[task_pb2.Turn] = []
         self.segments: dict[int, list[conversation_pb.LedgerSegment]] = {}
         self.watchers = 0
@@ -161,7 +162,9 @@ class ScriptedTasks(TaskServiceServicer):
         self, request: task_pb2.GetTaskRequest, context: Context
     ) -> task_pb2.GetTaskResponse:
         self.script.check("GetTask")
-        return task_pb2.GetTaskResponse(task=self._find(request.task_id))
+        task = self._find(request.task_id)
+        facts = self.facts if request.with_facts else None
+        return task_pb2.GetTaskResponse(task=task, facts=facts)
 
     async def EraseUser(
         self, request: task_pb2.EraseUserRequest, context: Context

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
 
-from tests.support.vendor import Answer, Vendor
+from tests.support.vendor import Answer, Vendor, VendorRequest
 
 Work: TypeAlias = Callable[[dict[str, Any]], Awaitable[str]]
 
@@ -19,6 +19,7 @@ class ToolServer:
         self.url = ""
         self.keys: Counter[str] = Counter()
         """How often each call came."""
+        self.requests: list[VendorRequest] = []
         self.arguments: list[dict[str, Any]] = []
         self.status = 200
         self._work = work
@@ -36,8 +37,9 @@ class ToolServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def behave(answer: Answer) -> None:
             request = vendor.requests[-1]
+            self.requests.append(request)
             self.keys[request.headers["idempotency-key"]] += 1
-            arguments = json.loads(request.body)
+            arguments = json.loads(request.body or b"{}")
             self.arguments.append(arguments)
             result = await self._work(arguments)
             await answer.whole(self.status, "text/plain", result.encode())

@@ -919,6 +919,35 @@ export interface components {
             requestId: string;
         };
         /**
+         * ClientTool
+         * @description A function of the app that the model may call; it answers with `tool_result`.
+         */
+        ClientTool: {
+            /**
+             * Name
+             * @description Up to 64 letters, digits, `_` and `-`, a letter or `_` first.
+             */
+            name: string;
+            /**
+             * Description
+             * @description What it does, and when to call it, as the model is told; 1 to 1000 characters.
+             */
+            description: string;
+            /**
+             * Parameters
+             * @description JSON Schema of its arguments, an object of type `object`, up to 4000 characters and without references and patterns; absent: it takes none.
+             * @default {}
+             */
+            parameters: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Timeoutseconds
+             * @description How long the reply waits for its result, 1 to 300; default 20.
+             */
+            timeoutSeconds?: number | null;
+        };
+        /**
          * ConfigAnswer
          * @description What a client needs to know before a call.
          */
@@ -985,7 +1014,7 @@ export interface components {
         CreateTaskBody: {
             /**
              * Variables
-             * @description Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
+             * @description Values for `{{name}}` in the persona's texts and tools and in `greeting`, of which one has to know the name: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
              * @default {}
              */
             variables: {
@@ -1023,10 +1052,16 @@ export interface components {
             voiceId: string | null;
             /**
              * Tools
-             * @description The only tools of the persona that this call may use, up to 32 names; absent: all.
+             * @description The only tools that this call may use, of the persona's and of `clientTools`, up to 32 names; absent: all.
              * @default []
              */
             tools: string[] | null;
+            /**
+             * Clienttools
+             * @description Functions of the app that the model may call in this call, beside those of the persona; up to 16.
+             * @default []
+             */
+            clientTools: components["schemas"]["ClientTool"][] | null;
             /**
              * Historytaskid
              * @description Task of an earlier call, which the digital human remembers.
@@ -1594,7 +1629,7 @@ export interface components {
             digitalHumanId?: string;
             /**
              * Variables
-             * @description The variables that its texts use.
+             * @description The variables that its texts and tools use.
              */
             variables: string[];
             /** Greetings */
@@ -2199,7 +2234,7 @@ export interface components {
         UpdateTaskBody: {
             /**
              * Variables
-             * @description Values for `{{name}}` in the persona's texts and in `greeting`: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
+             * @description Values for `{{name}}` in the persona's texts and tools and in `greeting`, of which one has to know the name: up to 32, with names of 1 to 32 lower-case letters, digits and `_`, and up to 500 characters each.
              * @default {}
              */
             variables: {
@@ -2237,10 +2272,16 @@ export interface components {
             voiceId: string | null;
             /**
              * Tools
-             * @description The only tools of the persona that this call may use, up to 32 names; absent: all.
+             * @description The only tools that this call may use, of the persona's and of `clientTools`, up to 32 names; absent: all.
              * @default []
              */
             tools: string[] | null;
+            /**
+             * Clienttools
+             * @description Functions of the app that the model may call in this call, beside those of the persona; up to 16.
+             * @default []
+             */
+            clientTools: components["schemas"]["ClientTool"][] | null;
         };
         /**
          * Usage

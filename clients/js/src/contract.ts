@@ -7,10 +7,12 @@ type Schemas = components["schemas"];
 /** `success` says nothing that the status does not. */
 type Answer<T> = Omit<T, "success" | "message">;
 /** In a request, null counts as absent. */
-type Body<T> = { [Name in keyof T as null extends T[Name] ? never : Name]: T[Name] } & {
-  [Name in keyof T as null extends T[Name] ? Name : never]?: Exclude<T[Name], null> | undefined;
+type Body<T> = { [Name in keyof T as null extends T[Name] ? never : Name]: Given<T[Name]> } & {
+  [Name in keyof T as null extends T[Name] ? Name : never]?: Given<Exclude<T[Name], null>> | undefined;
 };
+type Given<T> = T extends object[] ? Body<T[number]>[] : T;
 
+export type ClientTool = Body<Schemas["ClientTool"]>;
 export type Config = Schemas["ConfigAnswer"];
 export type CreateTask = Body<Schemas["CreateTaskBody"]>;
 export type DigitalHuman = Schemas["DigitalHuman"];

@@ -8,7 +8,7 @@ import type { ConversationEvent, ToolCalledData } from "./contract.js";
  */
 export type Tool = (parameters: Record<string, unknown>, call: ToolCalledData) => unknown;
 
-/** By the names that the persona has them under; calls of others are left to other clients. */
+/** By the names that the persona, or `clientTools`, has them under; calls of others are left to other clients. */
 export type Tools = Readonly<Record<string, Tool>>;
 
 /** Its message is told to the model; of any other error the model learns nothing but that there was one. */

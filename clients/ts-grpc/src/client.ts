@@ -19,10 +19,20 @@ const [CHUNK_BYTES, CHUNK_MS] = [3200, 100]; // at 16 kHz
 const REOPEN_MS = 1000;
 const { env } = process;
 
+/** The policy that comes with the protos: retries and timeouts. */
+function policy(): string {
+  const folder = env["PARLEY_PROTOS"] ?? "";
+  try {
+    return readFileSync(`${folder}/service_config.json`, "utf-8");
+  } catch {
+    console.error(`PARLEY_PROTOS is "${folder}", where no service_config.json is: set it to the folder of the unpacked bundle`);
+    process.exit(2);
+  }
+}
+
 const metadata = new Metadata({ waitForReady: true }); // Node's library does not read this from the policy.
 metadata.set("authorization", `Bearer ${env["PARLEY_SERVICE_TOKEN"]}`);
-// The policy that comes with the protos: retries and timeouts.
-const options = { "grpc.service_config": readFileSync(`${env["PARLEY_PROTOS"]}/service_config.json`, "utf-8") };
+const options = { "grpc.service_config": policy() };
 const plain = credentials.createInsecure();
 const tasks = new TaskServiceClient(env["PARLEY_TASK"] ?? "127.0.0.1:50051", plain, options);
 const speech = new SpeechServiceClient(env["PARLEY_SPEECH"] ?? "127.0.0.1:50052", plain, options);

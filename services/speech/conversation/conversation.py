@@ -362,7 +362,7 @@ class Conversation:
             history=self._history,
             on_usage=self.usage.add,
             calls=calls,
-            allowed_tools=voice.facts.tools,
+            of_call=voice.tools,
         )
         async with closing(deltas):
             async for delta in deltas:

@@ -1,10 +1,14 @@
 """What is known of a call, as the task service keeps it."""
 
+import json
 from collections.abc import Iterable
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from services.speech.dialogue.call import CallFacts
 from services.speech.dialogue.replies import Exchange
+from services.speech.ports import Tool
+from services.speech.tools.client_tool import ClientTool
+from services.speech.tools.tool import NO_PARAMETERS, Limits
 
 
 def from_call_facts(facts: pb.CallFacts) -> CallFacts:
@@ -21,6 +25,17 @@ def from_call_facts(facts: pb.CallFacts) -> CallFacts:
         hot_words=tuple(facts.hot_words.words),
         voice_id=facts.voice_id,
         tools=tuple(facts.tools.names) if facts.HasField("tools") else None,
+        client_tools=tuple(map(_client_tool, facts.client_tools.tools)),
+    )
+
+
+def _client_tool(tool: pb.ClientTool) -> ClientTool:
+    """Return a function of the app, which the task service has checked."""
+    schema = json.loads(tool.parameters) if tool.parameters else NO_PARAMETERS
+    limits = Limits(timeout_s=tool.timeout.ToTimedelta().total_seconds())
+    return ClientTool(
+        declaration=Tool(name=tool.name, description=tool.description, parameters=schema),
+        limits=limits if tool.HasField("timeout") else Limits(),
     )
 
 

@@ -11,10 +11,17 @@ from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.fillers import FillerChoice, Fillers
 from services.speech.conversation.reply_updates import ReplyUpdates
 from services.speech.conversation.sentences import sentences
-from services.speech.dialogue.call import NOTHING_KNOWN, CallFacts, in_call, values_in_call
+from services.speech.dialogue.call import (
+    NOTHING_KNOWN,
+    CallFacts,
+    in_call,
+    tools_in_call,
+    values_in_call,
+)
 from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.other_language import LocalizedText, language_at, used_language
 from services.speech.personas.catalogue import Persona, PersonaLanguage
+from services.speech.personas.tool_format import ToolsTable
 from services.speech.personas.variables import filled
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing
@@ -31,6 +38,7 @@ from services.speech.ports import (
 from services.speech.streams import closing
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.text.segmentation import Segment, split
+from services.speech.tools.tool import ToolsOfCall
 from services.speech.voices import choose_voice, speaks
 
 Spoken: TypeAlias = SentenceStarted | SpeechChunk
@@ -79,6 +87,11 @@ class ReplyVoice:
         """Whether the user can cut off the greeting."""
         chosen = self.facts.is_greeting_interruptible
         return self.persona.is_greeting_interruptible if chosen is None else chosen
+
+    @property
+    def tools(self) -> ToolsOfCall:
+        """What the call says of tools."""
+        return tools_in_call(self.persona, self.facts)
 
     def filled(self, text: str) -> str:
         """Return a text of the persona with what is known of the call."""
@@ -175,9 +188,10 @@ class Reply:
 
     def _covered(self, items: AsyncIterator[Spoken], drive: Drive) -> AsyncIterator[Spoken]:
         """Return the same items; while a tool keeps them waiting, the drive gets fillers."""
-        tools, language = self._reply_voice.persona.tools, self._reply_voice.language
-        if tools is None:
+        persona, language = self._reply_voice.persona, self._reply_voice.language
+        if persona.tools is None and not self._reply_voice.facts.client_tools:
             return items
+        tools = persona.tools or ToolsTable()
         fillers = Fillers(
             calls=self._generation.calls,
             choice=self._filler_choice,

@@ -292,7 +292,7 @@ class Turn:
             history=self._history,
             on_usage=self._usage.add,
             calls=calls,
-            allowed_tools=self._reply_voice.facts.tools,
+            of_call=self._reply_voice.tools,
         )
 
     def _tell_client(self, call: ToolCall) -> None:

@@ -37,7 +37,7 @@ from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS
 from services.speech.tools.calls import ReplyCalls
-from services.speech.tools.tool import NO_TOOLS, Toolset
+from services.speech.tools.tool import NO_TOOLS, NOTHING_SAID, Toolset, ToolsOfCall
 
 log = structlog.get_logger(__name__)
 
@@ -188,17 +188,17 @@ class Dialogue:
         language: PersonaLanguage,
         history: History,
         calls: ReplyCalls,
-        allowed_tools: Sequence[str] | None = None,
+        of_call: ToolsOfCall = NOTHING_SAID,
         on_usage: OnUsage = ignore_usage,
     ) -> AsyncIterator[str]:
         """Yield the reply's deltas; raises ServiceError when the model fails.
 
         An empty one comes before what must be checked first, as soon as the model writes. What the
-        model has done for it is noted in `calls`; None allows all tools of the persona.
+        model has done for it is noted in `calls`.
         """
         toolset = self._toolsets.get(persona.persona_id, NO_TOOLS)
         tooling = Tooling(
-            toolset=toolset if allowed_tools is None else toolset.only(allowed_tools),
+            toolset=toolset.with_call(of_call),
             calls=calls,
             on_usage=on_usage,
         )

@@ -5,7 +5,7 @@ docs/personas.md describes the format for authors.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
@@ -164,15 +164,22 @@ class PersonaTable(StrictTable):
     @property
     def faults(self) -> Sequence[str]:
         """What is wrong with its use of variables."""
-        found = []
+        return [
+            f"{place}: uses {{{{{name}}}}}, which [variables] lacks"
+            for place, text in self._templates
+            for name in variables.names_in([text])
+            if name not in self.variables
+        ]
+
+    @property
+    def _templates(self) -> Iterator[tuple[str, str]]:
+        """The texts that may have variables, by their places."""
         for code, language in self.languages.items():
             for field, value in language.model_dump(exclude=_WITHOUT_VARIABLES).items():
-                found += [
-                    f"languages.{code}.{field}: uses {{{{{name}}}}}, which [variables] lacks"
-                    for name in variables.names_in([value or ""])
-                    if name not in self.variables
-                ]
-        return found
+                yield f"languages.{code}.{field}", value or ""
+        if self.tools is not None:
+            for place, text in self.tools.templates:
+                yield f"tools.{place}", text
 
     @property
     def thresholds(self) -> Mapping[str, float]:

@@ -1,7 +1,7 @@
 """The format of the tools in persona files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
@@ -12,9 +12,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from services.runtime.json_schema import schema_fault
 from services.runtime.tables import StrictTable
 from services.runtime.values import check_url
-from services.speech.json_schema import schema_fault
+from services.speech.personas.variables import stand_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,6 +43,24 @@ def _url(url: str) -> str:
         raise PydanticCustomError("url", "{rule}", {"rule": str(error)}) from None
 
 
+def _url_template(template: str) -> str:
+    # What a call says chooses what is asked for, and never who is asked.
+    before, braces, _ = template.partition("{{")
+    if braces and before.count("/") < 3:
+        raise PydanticCustomError("url_variable", "may have variables in its path only")
+    _url(stand_in(template, "x"))
+    return template.rstrip("/")
+
+
+def _constant(text: str) -> str:
+    if "{{" in text:
+        raise PydanticCustomError(
+            "constant",
+            "must be without variables: there is one connection for all calls; use arguments",
+        )
+    return text
+
+
 def _schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if fault := schema_fault(schema):
         raise PydanticCustomError("schema", "{fault}", {"fault": fault})
@@ -57,7 +76,11 @@ def _method(method: str) -> str:
 Text: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 ToolName: TypeAlias = Annotated[str, AfterValidator(_name)]
 VariableName: TypeAlias = Annotated[str, AfterValidator(_variable)]
-Url: TypeAlias = Annotated[str, AfterValidator(_url)]
+Url: TypeAlias = Annotated[str, AfterValidator(_constant), AfterValidator(_url)]
+UrlTemplate: TypeAlias = Annotated[str, AfterValidator(_url_template)]
+Constant: TypeAlias = Annotated[Text, AfterValidator(_constant)]
+FixedArgument: TypeAlias = str | bool | int | float
+"""A text may have variables."""
 
 
 class _ToolTable(StrictTable):
@@ -76,12 +99,33 @@ class _DeclaredTool(_ToolTable):
 
 
 class HttpToolTable(_DeclaredTool):
-    """An HTTP endpoint; `secret_headers` are read from environment variables."""
+    """An HTTP endpoint; `secret_headers` are read from environment variables.
 
-    url: Url
+    The texts of `url`, `headers` and `arguments` may have variables of the persona.
+    """
+
+    url: UrlTemplate
     method: Annotated[str, AfterValidator(_method)] = "POST"
     headers: Mapping[str, Text] = Field(default_factory=dict)
     secret_headers: Mapping[str, VariableName] = Field(default_factory=dict)
+    arguments: Mapping[str, FixedArgument] = Field(default_factory=dict)
+    """Sent with those that the model chooses; it is not told of them."""
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Self:
+        for name in self.arguments.keys() & self.parameters.get("properties", {}).keys():
+            raise PydanticCustomError(
+                "argument", "has {name} both in arguments and in parameters", {"name": name}
+            )
+        return self
+
+    @property
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """The texts that may have variables, by their places."""
+        yield "url", self.url
+        for name, header in self.headers.items():
+            yield f"headers.{name}", header
+        yield from _texts_of(self.arguments)
 
 
 class ClientToolTable(_DeclaredTool):
@@ -94,8 +138,11 @@ class McpServerTable(_ToolTable):
     name: ToolName
     url: Url | None = None
     command: Annotated[list[Text], Field(min_length=1)] | None = None
-    headers: Mapping[str, Text] = Field(default_factory=dict)
+    headers: Mapping[str, Constant] = Field(default_factory=dict)
     secret_headers: Mapping[str, VariableName] = Field(default_factory=dict)
+    arguments: Mapping[str, FixedArgument] = Field(default_factory=dict)
+    """Sent to the tools that have parameters of these names; the model is not told of them. The
+    texts may have variables of the persona."""
     environment: list[VariableName] = Field(default_factory=list)
     """The environment variables that the program gets."""
     allow: Annotated[list[Text], Field(min_length=1)] | None = None
@@ -106,6 +153,17 @@ class McpServerTable(_ToolTable):
         if (self.url is None) == (self.command is None):
             raise PydanticCustomError("place", "must have either a url or a command")
         return self
+
+    @property
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """The texts that may have variables, by their places."""
+        yield from _texts_of(self.arguments)
+
+
+def _texts_of(arguments: Mapping[str, FixedArgument]) -> Iterator[tuple[str, str]]:
+    for name, value in arguments.items():
+        if isinstance(value, str):
+            yield f"arguments.{name}", value
 
 
 class ToolsTable(StrictTable):
@@ -118,3 +176,13 @@ class ToolsTable(StrictTable):
     """Seconds of a call after which a filler is said."""
     gesture: Text | None = None
     """A gesture of the digital human, made with each filler."""
+
+    @property
+    def templates(self) -> Iterator[tuple[str, str]]:
+        """The texts that may have variables, by their places."""
+        for at, http in enumerate(self.http):
+            for place, text in http.templates:
+                yield f"http[{at}].{place}", text
+        for at, mcp in enumerate(self.mcp):
+            for place, text in mcp.templates:
+                yield f"mcp[{at}].{place}", text

@@ -1,12 +1,14 @@
 """Personas and voices as callers see them."""
 
+from collections.abc import Iterable
+
 from digitalhuman.speech.v1 import speech_pb2
 from services.speech.personas.catalogue import Persona
 from services.speech.personas.variables import filled
 from services.speech.ports import Voice
 
 
-def to_persona(persona: Persona) -> speech_pb2.Persona:
+def to_persona(persona: Persona, tool_names: Iterable[str] = ()) -> speech_pb2.Persona:
     """Return a persona as callers see it: without its prompt and knowledge."""
     languages = persona.languages
     return speech_pb2.Persona(
@@ -29,6 +31,7 @@ def to_persona(persona: Persona) -> speech_pb2.Persona:
         },
         digital_human_id=persona.digital_human_id,
         variable_names=persona.variables,
+        tool_names=tool_names,
     )
 
 

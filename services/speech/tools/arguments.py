@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from services.speech.json_schema import argument_fault
+from services.runtime.json_schema import argument_fault
 from services.speech.tools.tool import ToolError
 
 

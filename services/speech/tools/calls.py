@@ -45,13 +45,14 @@ class Outcome(StrEnum):
 
 
 class Call:
-    """One call, from the model's words to its end."""
+    """One call of one of these tools, from the model's words to its end."""
 
-    def __init__(self, written: ToolCall) -> None:
+    def __init__(self, written: ToolCall, toolset: Toolset) -> None:
         letters = (secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
         self.request = ToolCall(
             call_id="".join(letters), name=written.name, arguments=written.arguments
         )
+        self.toolset = toolset
         self.outcome: Outcome | None = None
         self.result = ""
         self.over = asyncio.Event()
@@ -82,9 +83,10 @@ class Call:
         self.over.set()
 
     def repeats(self, other: "Call") -> bool:
-        """Whether it asks for the same as another."""
+        """Whether it asks for the same as another, of the same user."""
         own, its = self.request, other.request
-        return (own.name, own.arguments) == (its.name, its.arguments)
+        is_same = (own.name, own.arguments) == (its.name, its.arguments)
+        return is_same and self.toolset.variables == other.toolset.variables
 
 
 class Calls:
@@ -105,19 +107,17 @@ class Calls:
         finally:
             await self._close()
 
-    def begin(self, call: Call, toolset: Toolset, tell_client: Callable[[ToolCall], None]) -> None:
+    def begin(self, call: Call, tell_client: Callable[[ToolCall], None]) -> None:
         """Begin a call; one that repeats a running call waits for that one's result instead."""
         twin = next((each for each in self._running if call.repeats(each)), None)
-        work = _joined(call, twin) if twin else self._run(call, toolset, tell_client)
+        work = _joined(call, twin) if twin else self._run(call, tell_client)
         task = self._running[call] = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._running.pop(call))
 
-    async def _run(
-        self, call: Call, toolset: Toolset, tell_client: Callable[[ToolCall], None]
-    ) -> None:
+    async def _run(self, call: Call, tell_client: Callable[[ToolCall], None]) -> None:
         outcome, result = Outcome.CANCELLED, "the conversation ended"
         try:
-            outcome, result = await self._outcome(call.request, toolset, tell_client)
+            outcome, result = await self._outcome(call.request, call.toolset, tell_client)
         finally:
             call.end(outcome, result)
             TOOL_CALLS.labels(outcome=outcome).inc()
@@ -141,6 +141,7 @@ class Calls:
         invocation = Invocation(
             call=request,
             arguments=arguments,
+            variables=toolset.variables,
             key=f"{self._key}-{request.call_id}",
             ask_client=partial(self.client.ask, tell=tell_client),
         )
@@ -231,10 +232,10 @@ class ReplyCalls:
         """Make a round's calls at once and return them when all are over; those beyond so many are
         refused."""
         await self._permitted.wait()
-        made = tuple(map(Call, written))
+        made = tuple(Call(each, toolset) for each in written)
         self.rounds.append(made)
         for call in made[:most]:
-            self._calls.begin(call, toolset, self._tell_client)
+            self._calls.begin(call, self._tell_client)
         for call in made[most:]:
             call.end(Outcome.REFUSED, _TOO_MANY)
         for call in made:

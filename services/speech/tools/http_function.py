@@ -12,6 +12,7 @@ import httpx
 from services.runtime.proxies import proxy_for
 from services.runtime.transport import transport_to
 from services.speech.ports import Tool
+from services.speech.tools.request import filled_arguments, filled_headers, filled_url
 from services.speech.tools.tool import LONGEST_RESULT, Invocation, Limits, ToolError
 
 CONNECT_S = 5.0
@@ -24,13 +25,17 @@ KEY_HEADER = "idempotency-key"
 class HttpFunction:
     """An endpoint that gets the arguments as its JSON body, with GET as its query.
 
-    It is asked once: a call whose answer is lost has failed. Redirects are not followed.
+    It is asked once: a call whose answer is lost has failed. Redirects are not followed. Variables
+    in the path of its URL, in its headers and in its fixed arguments are filled for each call.
     """
 
     declaration: Tool
     limits: Limits
     method: str
     url: str
+    headers: Mapping[str, str]
+    secret_headers: Mapping[str, str]
+    arguments: Mapping[str, Any]
     client: httpx.AsyncClient
 
     @classmethod
@@ -43,27 +48,39 @@ class HttpFunction:
         method: str,
         url: str,
         headers: Mapping[str, str],
+        secret_headers: Mapping[str, str],
+        arguments: Mapping[str, Any],
     ) -> AsyncIterator[Self]:
         """A function with its own client."""
         async with httpx.AsyncClient(
-            headers=headers,
             # How long an answer may take is the caller's to limit.
             timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
             transport=transport_to(url, proxy=proxy_for(url, os.environ)),
         ) as client:
-            yield cls(declaration=declaration, limits=limits, method=method, url=url, client=client)
+            yield cls(
+                declaration=declaration,
+                limits=limits,
+                method=method,
+                url=url,
+                headers=headers,
+                secret_headers=secret_headers,
+                arguments=arguments,
+                client=client,
+            )
 
     async def call(self, invocation: Invocation) -> str:
         """Return the body of the answer; raises ToolError."""
+        variables = invocation.variables
+        url = filled_url(self.url, variables)
+        arguments = {**invocation.arguments, **filled_arguments(self.arguments, variables)}
+        headers = httpx.Headers(filled_headers(self.headers, variables))
+        headers.update(self.secret_headers)
+        headers[KEY_HEADER] = invocation.key
         content: dict[str, Any] = (
-            {"params": _query(invocation.arguments)}
-            if self.method == "GET"
-            else {"json": invocation.arguments}
+            {"params": _query(arguments)} if self.method == "GET" else {"json": arguments}
         )
         try:
-            async with self.client.stream(
-                self.method, self.url, headers={KEY_HEADER: invocation.key}, **content
-            ) as response:
+            async with self.client.stream(self.method, url, headers=headers, **content) as response:
                 body = await _body(response)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ToolError(f"the tool cannot be reached: {type(error).__name__}") from None

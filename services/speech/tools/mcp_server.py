@@ -18,9 +18,10 @@ from mcp.client.stdio import get_default_environment, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED, CallToolResult, RequestParamsMeta, TextContent
 
+from services.runtime.json_schema import schema_fault, without_properties
 from services.runtime.proxies import proxy_for
-from services.speech.json_schema import schema_fault
 from services.speech.ports import Tool
+from services.speech.tools.request import filled_arguments
 from services.speech.tools.tool import CallableTool, Invocation, Limits, ToolError
 
 log = structlog.get_logger(__name__)
@@ -75,10 +76,16 @@ class McpServer:
     """Keeps a session with a server; while there is none, it has no tools."""
 
     def __init__(
-        self, endpoint: McpEndpoint, *, allowed: frozenset[str] | None, limits: Limits
+        self,
+        endpoint: McpEndpoint,
+        *,
+        allowed: frozenset[str] | None,
+        arguments: Mapping[str, Any],
+        limits: Limits,
     ) -> None:
         self._endpoint = endpoint
         self._allowed = allowed
+        self._arguments = arguments
         self._limits = limits
         self._tools: Mapping[str, CallableTool] = {}
         self._is_listed = asyncio.Event()
@@ -92,10 +99,15 @@ class McpServer:
         *,
         allowed: frozenset[str] | None,
         limits: Limits,
+        arguments: Mapping[str, Any] | None = None,
         first_list_s: float = FIRST_LIST_S,
     ) -> AsyncIterator[Self]:
-        """A server that is kept connected until the block ends."""
-        self = cls(endpoint, allowed=allowed, limits=limits)
+        """A server that is kept connected until the block ends.
+
+        Each tool gets those of `arguments` that it has parameters for; the model does not choose
+        them.
+        """
+        self = cls(endpoint, allowed=allowed, arguments=arguments or {}, limits=limits)
         keeping = asyncio.create_task(self._keep_connected())
         try:
             try:
@@ -152,18 +164,20 @@ class McpServer:
             for each in page.tools:
                 if self._allowed is not None and each.name not in self._allowed:
                     continue
+                if schema_fault(each.input_schema):
+                    log.warning("mcp tool left out", server=self._endpoint.name, tool=each.name)
+                    continue
+                fixed = self._arguments.keys() & each.input_schema.get("properties", {}).keys()
                 declaration = Tool(
                     name=_NOT_IN_NAMES.sub("_", each.name)[:LONGEST_NAME],
                     description=each.description or each.name,
-                    parameters=each.input_schema,
+                    parameters=without_properties(each.input_schema, fixed),
                 )
-                if schema_fault(declaration.parameters):
-                    log.warning("mcp tool left out", server=self._endpoint.name, tool=each.name)
-                    continue
                 found[declaration.name] = _McpTool(
                     name=each.name,
                     declaration=declaration,
                     limits=self._limits,
+                    arguments={name: self._arguments[name] for name in fixed},
                     client=client,
                     server=self,
                 )
@@ -179,12 +193,14 @@ class _McpTool:
     name: str
     declaration: Tool
     limits: Limits
+    arguments: Mapping[str, Any]
     client: Client
     server: McpServer
 
     async def call(self, invocation: Invocation) -> str:
         """Return the text of the result; raises ToolError."""
-        arguments: dict[str, Any] = dict(invocation.arguments)
+        fixed = filled_arguments(self.arguments, invocation.variables)
+        arguments: dict[str, Any] = {**invocation.arguments, **fixed}
         try:
             result = await self.client.call_tool(
                 self.name,

@@ -1,13 +1,16 @@
 """A tool: what the model is told of it, what bounds it, and how it is called."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from services.speech.ports import Tool, ToolCall
 
 LONGEST_RESULT = 20_000
 """Characters of any result, whatever the persona allows."""
+
+NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+"""The schema of a tool that takes no arguments."""
 
 AskClient: TypeAlias = Callable[[ToolCall], Awaitable[str]]
 """Has the app of this call do something and returns its result; raises ToolError."""
@@ -29,11 +32,13 @@ class Limits:
 class Invocation:
     """A call that is being made, with arguments that fit the tool's schema.
 
-    Should it reach a server twice, `key` says that it is one call.
+    `variables` are what the application says of the conversation. Should the call reach a server
+    twice, `key` says that it is one call.
     """
 
     call: ToolCall
     arguments: Mapping[str, Any]
+    variables: Mapping[str, str]
     key: str
     ask_client: AskClient
 
@@ -62,12 +67,27 @@ class ToolSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolsOfCall:
+    """What an application says of the tools in one conversation."""
+
+    allowed: frozenset[str] | None = None
+    """The only ones that may be called; None: all."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What is known of the conversation, for the requests of tools."""
+    added: tuple[CallableTool, ...] = ()
+    """Tools beside those of the persona; one of the persona's takes precedence."""
+
+
+NOTHING_SAID = ToolsOfCall()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolset:
-    """The tools of a persona, perhaps only those that a call is allowed."""
+    """The tools of a persona, perhaps with what is known of one conversation."""
 
     sources: tuple[ToolSource, ...] = ()
     allowed: frozenset[str] | None = None
-    """None: all of them."""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tools(self) -> Mapping[str, CallableTool]:
@@ -79,9 +99,12 @@ class Toolset:
                     found.setdefault(name, tool)
         return found
 
-    def only(self, names: Collection[str]) -> "Toolset":
-        """Return the tools of these names."""
-        return replace(self, allowed=frozenset(names))
+    def with_call(self, call: ToolsOfCall) -> "Toolset":
+        """Return the tools of one conversation."""
+        added = FixedTools(tools={each.declaration.name: each for each in call.added})
+        return Toolset(
+            sources=(*self.sources, added), allowed=call.allowed, variables=call.variables
+        )
 
     @property
     def declarations(self) -> tuple[Tool, ...]:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 
+import structlog
+
 from services.speech.personas.catalogue import Personas
 from services.speech.personas.tool_format import (
     ClientToolTable,
@@ -16,6 +18,8 @@ from services.speech.ports import Tool
 from services.speech.tools.client_tool import ClientTool
 from services.speech.tools.http_function import HttpFunction
 from services.speech.tools.tool import CallableTool, FixedTools, Limits, Toolset, ToolSource
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -42,7 +46,9 @@ async def _sources(table: ToolsTable, stack: AsyncExitStack) -> tuple[ToolSource
                 _limits(http),
                 method=http.method,
                 url=http.url,
-                headers=_headers(http.headers, http.secret_headers),
+                headers=http.headers,
+                secret_headers=_secrets(http),
+                arguments=http.arguments,
             )
         )
     servers = [await _open_server(each, stack) for each in table.mcp]
@@ -56,13 +62,13 @@ async def _open_server(table: McpServerTable, stack: AsyncExitStack) -> ToolSour
     endpoint = McpEndpoint(
         name=table.name,
         url=table.url or "",
-        headers=_headers(table.headers, table.secret_headers),
+        headers={**table.headers, **_secrets(table)},
         command=table.command or (),
         environment=_variables(table.environment),
     )
     allowed = None if table.allow is None else frozenset(table.allow)
     return await stack.enter_async_context(
-        McpServer.open(endpoint, allowed=allowed, limits=_limits(table))
+        McpServer.open(endpoint, allowed=allowed, arguments=table.arguments, limits=_limits(table))
     )
 
 
@@ -74,12 +80,16 @@ def _limits(table: HttpToolTable | ClientToolTable | McpServerTable) -> Limits:
     return Limits(timeout_s=table.timeout_s, result_characters=table.result_characters)
 
 
-def _headers(plain: Mapping[str, str], secret: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers; one whose variable is not set is left out."""
-    found = {
-        name: os.environ[variable] for name, variable in secret.items() if variable in os.environ
+def _secrets(table: HttpToolTable | McpServerTable) -> Mapping[str, str]:
+    """Return secret headers; one whose variable is not set is left out, and told."""
+    for name, variable in table.secret_headers.items():
+        if variable not in os.environ:
+            log.warning("secret header left out", tool=table.name, header=name, variable=variable)
+    return {
+        name: os.environ[variable]
+        for name, variable in table.secret_headers.items()
+        if variable in os.environ
     }
-    return {**plain, **found}
 
 
 def _variables(names: Sequence[str]) -> Mapping[str, str]:

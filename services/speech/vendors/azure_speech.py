@@ -7,8 +7,8 @@ into pieces.
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ClassVar, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from pydantic import Field
@@ -23,19 +23,16 @@ from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import Turn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
-from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.http.voice_list import ask_for_voices
 from services.speech.vendors.locales import locale_of
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.sound.samples import WholeSamples
-from services.speech.vendors.websocket.client import open_socket
-from services.speech.vendors.websocket.pool import SocketPool
-from services.speech.voices import any_language
+from services.speech.vendors.websocket.client import VendorSocket, open_socket
 
 PATH = "/cognitiveservices/websocket/v2"
 """The version that takes texts piece by piece."""
 VOICES_PATH = "/cognitiveservices/voices/list"
-SAMPLE_RATE_HERTZ = 24_000
 OUTPUT_FORMAT = "raw-24khz-16bit-mono-pcm"
 SLOWEST, FASTEST = 0.5, 2.0
 TEXT = "text/plain"
@@ -56,13 +53,6 @@ class AzureSpeechSettings(AzureSettings, SynthesizerVendorSettings):
     )
 
 
-def open(
-    settings: AzureSpeechSettings, deadlines: Deadlines
-) -> AbstractAsyncContextManager["AzureSynthesizer"]:
-    """The synthesizer that the settings describe."""
-    return AzureSynthesizer.open(settings, deadlines)
-
-
 async def list_voices(settings: AzureSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
     """Return the voices of the key's region; raises ProviderError."""
     url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
@@ -79,40 +69,18 @@ def _read_voices(listed: Any) -> Iterator[Voice]:
         )
 
 
-class AzureSynthesizer:
+class AzureSynthesizer(PooledSynthesizer[AzureSpeechSettings]):
     """Speaks each reply in one turn."""
 
-    sample_rate_hertz = SAMPLE_RATE_HERTZ
-
-    def __init__(self, settings: AzureSpeechSettings, endpoint: Endpoint, pool: SocketPool) -> None:
-        self._endpoint = endpoint
-        self._pool = pool
-        self._voices = any_language(settings.voice_ids)
-
     @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: AzureSpeechSettings, deadlines: Deadlines) -> AsyncIterator[Self]:
-        """A synthesizer with its own connections."""
-        endpoint = Endpoint.of(settings, deadlines)
+    def connect(
+        cls, settings: AzureSpeechSettings, endpoint: Endpoint
+    ) -> AbstractAsyncContextManager[VendorSocket]:
+        """A connection that takes turns; raises ProviderError."""
         custom = settings.custom_model
         query = f"?{urlencode({'deploymentId': custom})}" if custom else ""
         url = f"{settings.base_url}{PATH}{query}"
-
-        def connect() -> AbstractAsyncContextManager[Any]:
-            return open_socket(endpoint, Stage.SYNTHESIS, url=url, headers=settings.headers)
-
-        async with SocketPool.open(connect) as pool:
-            yield cls(settings, endpoint, pool)
-
-    @property
-    def name(self) -> str:
-        """The provider's name in logs and metrics."""
-        return self._endpoint.name
-
-    @property
-    def voices(self) -> Sequence[Voice]:
-        """The voices that the settings name; each speaks any language."""
-        return self._voices
+        return open_socket(endpoint, Stage.SYNTHESIS, url=url, headers=settings.headers)
 
     async def speak(
         self, texts: AsyncIterator[str], request: SpeechRequest
@@ -123,19 +91,13 @@ class AzureSynthesizer:
             opening = open_turn(
                 self._pool, self._endpoint, Stage.SYNTHESIS, "synthesis.context", context
             )
-            async with closing(texts), opening as turn:
-                speech = _Speech(turn)
-                chunks = on_session(
-                    texts,
-                    speech.chunks(),
-                    send=speech.send,
-                    finish=speech.finish,
-                    deadlines=self._endpoint.deadlines,
-                    provider=self.name,
-                )
-                async with closing(chunks):
-                    async for chunk in chunks:
-                        yield chunk
+            async with (
+                closing(texts),
+                opening as turn,
+                closing(self._spoken(texts, _Speech(turn))) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield chunk
 
 
 def _context(request: SpeechRequest) -> dict[str, Any]:
@@ -240,4 +202,6 @@ class _Speech:
             self._ends.append((byte_count(end_s, SAMPLE_RATE_HERTZ), place[1]))
 
 
-VENDOR = SynthesizerVendor(settings=AzureSpeechSettings, open=open, list_voices=list_voices)
+VENDOR = SynthesizerVendor(
+    settings=AzureSpeechSettings, open=AzureSynthesizer.open, list_voices=list_voices
+)

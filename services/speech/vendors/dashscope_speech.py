@@ -1,30 +1,27 @@
 """DashScope's voices: CosyVoice, which speaks a reply while it is written."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal, Self
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
 
 from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
 from services.runtime.values import Name, Names
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice, WordTime
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
-from services.speech.streams import Deadlines, closing
+from services.speech.streams import closing
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.dashscope.settings import DashScopeSettings
 from services.speech.vendors.dashscope.tasks import Payload, Task, open_task
 from services.speech.vendors.declaration import SynthesizerVendor
-from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.vendors.text_runs import TextRuns
-from services.speech.vendors.websocket.client import open_socket
-from services.speech.vendors.websocket.pool import SocketPool
-from services.speech.voices import any_language
+from services.speech.vendors.websocket.client import VendorSocket, open_socket
 
-SAMPLE_RATE_HERTZ = 24_000
 SLOWEST, FASTEST = 0.5, 2.0
 _HINTED = frozenset(("zh", "en", "fr", "de", "ja", "ko", "ru", "pt", "th", "id", "vi"))
 
@@ -53,51 +50,17 @@ class DashScopeSpeechSettings(DashScopeSettings, SynthesizerVendorSettings):
     volume: int = Field(50, ge=0, le=100, description="loudness")
 
 
-def open(
-    settings: DashScopeSpeechSettings, deadlines: Deadlines
-) -> AbstractAsyncContextManager["DashScopeSynthesizer"]:
-    """The synthesizer that the settings describe."""
-    return DashScopeSynthesizer.open(settings, deadlines)
-
-
-class DashScopeSynthesizer:
+class DashScopeSynthesizer(PooledSynthesizer[DashScopeSpeechSettings]):
     """Speaks each reply in one task, or one after each long pause in its text."""
 
-    sample_rate_hertz = SAMPLE_RATE_HERTZ
-
-    def __init__(
-        self, settings: DashScopeSpeechSettings, endpoint: Endpoint, pool: SocketPool
-    ) -> None:
-        self._settings = settings
-        self._endpoint = endpoint
-        self._pool = pool
-        self._voices = any_language(settings.voice_ids)
-
     @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, settings: DashScopeSpeechSettings, deadlines: Deadlines
-    ) -> AsyncIterator[Self]:
-        """A synthesizer with its own connections."""
-        endpoint = Endpoint.of(settings, deadlines)
-
-        def connect() -> AbstractAsyncContextManager[Any]:
-            return open_socket(
-                endpoint, Stage.SYNTHESIS, url=settings.base_url, headers=settings.headers
-            )
-
-        async with SocketPool.open(connect) as pool:
-            yield cls(settings, endpoint, pool)
-
-    @property
-    def name(self) -> str:
-        """The provider's name in logs and metrics."""
-        return self._endpoint.name
-
-    @property
-    def voices(self) -> Sequence[Voice]:
-        """The voices that the settings name; each speaks any language."""
-        return self._voices
+    def connect(
+        cls, settings: DashScopeSpeechSettings, endpoint: Endpoint
+    ) -> AbstractAsyncContextManager[VendorSocket]:
+        """A connection that takes tasks; raises ProviderError."""
+        return open_socket(
+            endpoint, Stage.SYNTHESIS, url=settings.base_url, headers=settings.headers
+        )
 
     async def speak(
         self, texts: AsyncIterator[str], request: SpeechRequest
@@ -108,34 +71,22 @@ class DashScopeSynthesizer:
         with provider_errors(Stage.SYNTHESIS, self.name):
             async with TextRuns.open(texts, pause_s=self._settings.text_pause_s) as runs:
                 while True:
-                    speech = _Speech(is_timed_from_start=self._settings.word_times_from == "reply")
                     offset_s = duration_s(pcm_bytes, SAMPLE_RATE_HERTZ)
-                    async with closing(self._speak(runs.run(), run, speech)) as chunks:
-                        async for chunk in chunks:
-                            pcm_bytes += len(chunk.pcm)
-                            yield chunk.moved(characters, offset_s)
+                    async with (
+                        closing(runs.run()) as part,
+                        open_task(self._pool, self._endpoint, Stage.SYNTHESIS, run) as task,
+                    ):
+                        speech = _Speech(
+                            task,
+                            is_timed_from_start=self._settings.word_times_from == "reply",
+                        )
+                        async with closing(self._spoken(part, speech)) as chunks:
+                            async for chunk in chunks:
+                                pcm_bytes += len(chunk.pcm)
+                                yield chunk.moved(characters, offset_s)
                     characters += speech.characters
                     if not await runs.has_more():
                         return
-
-    async def _speak(
-        self, texts: AsyncIterator[str], run: Payload, speech: "_Speech"
-    ) -> AsyncIterator[SpeechChunk]:
-        async with (
-            closing(texts),
-            open_task(self._pool, self._endpoint, Stage.SYNTHESIS, run) as task,
-        ):
-            chunks = on_session(
-                texts,
-                speech.chunks(task),
-                send=lambda text: speech.send(task, text),
-                finish=task.finish,
-                deadlines=self._endpoint.deadlines,
-                provider=self.name,
-            )
-            async with closing(chunks):
-                async for chunk in chunks:
-                    yield chunk
 
     def _run(self, request: SpeechRequest) -> Payload:
         parameters: dict[str, Any] = {
@@ -171,7 +122,8 @@ def _instruction(request: SpeechRequest) -> str:
 class _Speech:
     """The audio of one task, and where in it and in its text the sentences and words are."""
 
-    def __init__(self, *, is_timed_from_start: bool) -> None:
+    def __init__(self, task: Task, *, is_timed_from_start: bool) -> None:
+        self._task = task
         self._is_timed_from_start = is_timed_from_start
         self._text = ""
         self._cursor = TextCursor()
@@ -184,16 +136,20 @@ class _Speech:
         """The length of the text so far."""
         return len(self._text)
 
-    async def send(self, task: Task, text: str) -> None:
+    async def send(self, text: str) -> None:
         """Add text."""
         self._text += text
         self._cursor.add(text)
-        await task.send_text(text)
+        await self._task.send_text(text)
 
-    async def chunks(self, task: Task) -> AsyncIterator[SpeechChunk]:
+    async def finish(self) -> None:
+        """End the texts."""
+        await self._task.finish()
+
+    async def chunks(self) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, with the words of each sentence at its end."""
         samples = WholeSamples()
-        async with closing(task.results()) as results:
+        async with closing(self._task.results()) as results:
             async for result in results:
                 if isinstance(result, bytes):
                     pcm = samples.add(result)
@@ -205,10 +161,10 @@ class _Speech:
                     try:
                         chunk = self._end(result, self._sentence)
                     except (TypeError, KeyError, AttributeError, ValueError):
-                        raise task.malformed("a sentence of another shape") from None
+                        raise self._task.malformed("a sentence of another shape") from None
                     yield chunk
         if samples.is_incomplete:
-            raise task.malformed("it ends within a sample")
+            raise self._task.malformed("it ends within a sample")
 
     def _begin(self, result: Payload) -> None:
         self._sentence = self._cursor.find(str(result.get("original_text", "")))
@@ -231,4 +187,4 @@ class _Speech:
         return SpeechChunk(pcm=b"", words=words, text_end=end)
 
 
-VENDOR = SynthesizerVendor(settings=DashScopeSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=DashScopeSpeechSettings, open=DashScopeSynthesizer.open)

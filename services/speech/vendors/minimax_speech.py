@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Self
 
 import structlog
@@ -20,25 +20,21 @@ from services.speech.ports import (
     SpeechChunk,
     SpeechRequest,
     Stage,
-    Voice,
     WordTime,
 )
 from services.speech.provider_settings import SynthesizerVendorSettings
-from services.speech.streams import Deadlines, closing
+from services.speech.streams import closing
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.documents import parse_json
-from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, malformed_answer, provider_errors
 from services.speech.vendors.http.error_details import redacted
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.websocket.client import VendorSocket, open_socket
-from services.speech.vendors.websocket.pool import SocketPool
 from services.speech.vendors.word_times import Span, TimedText, placed
-from services.speech.voices import any_language
 
 log = structlog.get_logger(__name__)
 
-SAMPLE_RATE_HERTZ = 24_000
 SLOWEST, FASTEST = 0.5, 2.0
 _QUOTA = frozenset((1002, 1008, 1039, 1041, 2045, 2056))
 _TEMPORARY = frozenset((1000, 1001, 1013, 1024, 1033))
@@ -100,60 +96,26 @@ class MiniMaxSpeechSettings(SynthesizerVendorSettings):
         return self
 
 
-def open(
-    settings: MiniMaxSpeechSettings, deadlines: Deadlines
-) -> AbstractAsyncContextManager["MiniMaxSynthesizer"]:
-    """The synthesizer that the settings describe."""
-    return MiniMaxSynthesizer.open(settings, deadlines)
-
-
-class MiniMaxSynthesizer:
+class MiniMaxSynthesizer(PooledSynthesizer[MiniMaxSpeechSettings]):
     """Speaks each reply in one task, on a connection of its own that is open before it is needed.
 
     MiniMax closes the connection with the task; closing it early cancels the task.
     """
 
-    sample_rate_hertz = SAMPLE_RATE_HERTZ
-
-    def __init__(
-        self, settings: MiniMaxSpeechSettings, endpoint: Endpoint, pool: SocketPool
-    ) -> None:
-        self._settings = settings
-        self._endpoint = endpoint
-        self._pool = pool
-        self._voices = any_language(settings.voice_ids)
-
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, settings: MiniMaxSpeechSettings, deadlines: Deadlines
-    ) -> AsyncIterator[Self]:
-        """A synthesizer with its own connections."""
-        endpoint = Endpoint.of(settings, deadlines)
-
-        @asynccontextmanager
-        async def connect() -> AsyncIterator[VendorSocket]:
-            opening = open_socket(
-                endpoint, Stage.SYNTHESIS, url=settings.base_url, headers=settings.headers
-            )
-            async with opening as socket:
-                with provider_errors(Stage.SYNTHESIS, endpoint.name):
-                    async with asyncio.timeout(deadlines.first_s):
-                        await _Task(socket, endpoint).wait_for("connected_success")
-                yield socket
-
-        async with SocketPool.open(connect) as pool:
-            yield cls(settings, endpoint, pool)
-
-    @property
-    def name(self) -> str:
-        """The provider's name in logs and metrics."""
-        return self._endpoint.name
-
-    @property
-    def voices(self) -> Sequence[Voice]:
-        """The voices that the settings name; each speaks any language."""
-        return self._voices
+    async def connect(
+        cls, settings: MiniMaxSpeechSettings, endpoint: Endpoint
+    ) -> AsyncIterator[VendorSocket]:
+        """A connection that takes a task; raises ProviderError."""
+        opening = open_socket(
+            endpoint, Stage.SYNTHESIS, url=settings.base_url, headers=settings.headers
+        )
+        async with opening as socket:
+            with provider_errors(Stage.SYNTHESIS, endpoint.name):
+                async with asyncio.timeout(endpoint.deadlines.first_s):
+                    await _Task(socket, endpoint).wait_for("connected_success")
+            yield socket
 
     async def speak(
         self, texts: AsyncIterator[str], request: SpeechRequest
@@ -165,16 +127,7 @@ class MiniMaxSynthesizer:
                 async with asyncio.timeout(self._endpoint.deadlines.first_s):
                     await task.send("task_start", self._start(request))
                     await task.wait_for("task_started")
-                speech = _Speech(task)
-                chunks = on_session(
-                    texts,
-                    speech.chunks(),
-                    send=speech.send,
-                    finish=task.finish,
-                    deadlines=self._endpoint.deadlines,
-                    provider=self.name,
-                )
-                async with closing(chunks):
+                async with closing(self._spoken(texts, _Speech(task))) as chunks:
                     async for chunk in chunks:
                         yield chunk
 
@@ -212,10 +165,6 @@ class _Task:
     async def send(self, event: str, members: Mapping[str, Any]) -> None:
         """Send an event; raises ProviderError."""
         await self._socket.send(json.dumps({"event": event, **members}, ensure_ascii=False))
-
-    async def finish(self) -> None:
-        """End the texts."""
-        await self.send("task_finish", {})
 
     async def wait_for(self, event: str) -> None:
         """Receive up to an event; raises ProviderError."""
@@ -288,6 +237,10 @@ class _Speech:
             self._ends.append(self._text_length)
             await self._task.send("task_continue", {"text": text})
 
+    async def finish(self) -> None:
+        """End the texts."""
+        await self._task.send("task_finish", {})
+
     async def chunks(self) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, with its words."""
         while (document := await self._task.receive()).get("event") != "task_finished":
@@ -333,4 +286,4 @@ class _Speech:
         return duration_s(self._pcm_bytes, SAMPLE_RATE_HERTZ)
 
 
-VENDOR = SynthesizerVendor(settings=MiniMaxSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=MiniMaxSpeechSettings, open=MiniMaxSynthesizer.open)

@@ -1,6 +1,7 @@
 """Riva's voices, over gRPC: all texts of a reply in one call, or each in its own."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,9 +30,9 @@ from services.speech.streams import Deadlines, closing, once
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import clause_by_clause, on_session
-from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.http.client import Endpoint, malformed_answer, provider_errors
 from services.speech.vendors.locales import locale_of
-from services.speech.vendors.riva.calls import Call, open_call, open_channel
+from services.speech.vendors.riva.calls import Call, answered, open_call, open_channel
 from services.speech.vendors.riva.settings import RivaSettings
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.voices import any_language
@@ -67,6 +68,34 @@ def open(
 ) -> AbstractAsyncContextManager["RivaSynthesizer"]:
     """The synthesizer that the settings describe."""
     return RivaSynthesizer.open(settings, deadlines)
+
+
+async def list_voices(settings: RivaSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
+    """Return the voices of the models that the server has loaded; raises ProviderError."""
+    endpoint = Endpoint.of(settings, deadlines)
+    with provider_errors(Stage.SYNTHESIS, endpoint.name):
+        async with (
+            asyncio.timeout(deadlines.total_s),
+            open_channel(settings, endpoint) as channel,
+        ):
+            stub = riva_tts_pb2_grpc.RivaSpeechSynthesisStub(channel)
+            asking = stub.GetRivaSynthesisConfig(
+                riva_tts_pb2.RivaSynthesisConfigRequest(), metadata=settings.metadata
+            )
+            listed = await answered(asking, endpoint, Stage.SYNTHESIS)
+    voices = [voice for each in listed.model_config for voice in _voices_of(each.parameters)]
+    if not voices:
+        raise malformed_answer(Stage.SYNTHESIS, endpoint, "it lists no voices")
+    return voices
+
+
+def _voices_of(model: Mapping[str, str]) -> Iterator[Voice]:
+    """Yield the voices of a model, which lists them as `EN-US.Aria:0,EN-US.Jason:1`."""
+    languages = tuple(filter(None, model.get("language_code", "").split(",")))
+    for each in filter(None, model.get("subvoices", "").split(",")):
+        name = each.partition(":")[0].strip()
+        voice_id = ".".join(filter(None, (model.get("voice_name", ""), name)))
+        yield Voice(voice_id=voice_id, display_name=name, language_codes=languages)
 
 
 class RivaSynthesizer:
@@ -249,4 +278,4 @@ class _Speech:
         )
 
 
-VENDOR = SynthesizerVendor(settings=RivaSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=RivaSpeechSettings, open=open, list_voices=list_voices)

@@ -2,22 +2,22 @@
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
 from services.runtime.values import Name, Names, SocketUrl
-from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
+from services.speech.ports import SpeechChunk, SpeechRequest, Stage
 from services.speech.provider_settings import SynthesizerVendorSettings
-from services.speech.streams import Deadlines, closing
+from services.speech.streams import closing
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.declaration import SynthesizerVendor
-from services.speech.vendors.feeding import on_session
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.volcengine.frames import Frame, FrameType
 from services.speech.vendors.volcengine.sessions import (
     Event,
@@ -27,11 +27,8 @@ from services.speech.vendors.volcengine.sessions import (
 )
 from services.speech.vendors.volcengine.settings import VolcengineSettings
 from services.speech.vendors.websocket.client import VendorSocket
-from services.speech.vendors.websocket.pool import SocketPool
 from services.speech.vendors.word_times import Span, TimedText, placed
-from services.speech.voices import any_language
 
-SAMPLE_RATE_HERTZ = 24_000
 SLOWEST, FASTEST = 0.5, 2.0
 _NAMED = {"ja": "ja", "es": "es-mx", "id": "id", "pt": "pt-br", "de": "de", "fr": "fr"}
 """Languages that the voices must be told: they read Chinese and English mixed."""
@@ -67,49 +64,15 @@ class VolcengineSpeechSettings(VolcengineSettings, SynthesizerVendorSettings):
     loudness: float = Field(1.0, ge=0.5, le=2, description="factor of the loudness")
 
 
-def open(
-    settings: VolcengineSpeechSettings, deadlines: Deadlines
-) -> AbstractAsyncContextManager["VolcengineSynthesizer"]:
-    """The synthesizer that the settings describe."""
-    return VolcengineSynthesizer.open(settings, deadlines)
-
-
-class VolcengineSynthesizer:
+class VolcengineSynthesizer(PooledSynthesizer[VolcengineSpeechSettings]):
     """Speaks each reply in one session, on connections that serve many."""
 
-    sample_rate_hertz = SAMPLE_RATE_HERTZ
-
-    def __init__(
-        self, settings: VolcengineSpeechSettings, endpoint: Endpoint, pool: SocketPool
-    ) -> None:
-        self._settings = settings
-        self._endpoint = endpoint
-        self._pool = pool
-        self._voices = any_language(settings.voice_ids)
-
     @classmethod
-    @asynccontextmanager
-    async def open(
-        cls, settings: VolcengineSpeechSettings, deadlines: Deadlines
-    ) -> AsyncIterator[Self]:
-        """A synthesizer with its own connections."""
-        endpoint = Endpoint.of(settings, deadlines)
-
-        def connect() -> AbstractAsyncContextManager[VendorSocket]:
-            return open_connection(settings, endpoint)
-
-        async with SocketPool.open(connect) as pool:
-            yield cls(settings, endpoint, pool)
-
-    @property
-    def name(self) -> str:
-        """The provider's name in logs and metrics."""
-        return self._endpoint.name
-
-    @property
-    def voices(self) -> Sequence[Voice]:
-        """The voices that the settings name; each speaks any language."""
-        return self._voices
+    def connect(
+        cls, settings: VolcengineSpeechSettings, endpoint: Endpoint
+    ) -> AbstractAsyncContextManager[VendorSocket]:
+        """A connection that takes sessions; raises ProviderError."""
+        return open_connection(settings, endpoint)
 
     async def speak(
         self, texts: AsyncIterator[str], request: SpeechRequest
@@ -122,19 +85,13 @@ class VolcengineSynthesizer:
             cancel_s=self._settings.cancel_s,
         )
         with provider_errors(Stage.SYNTHESIS, self.name):
-            async with closing(texts), opening as session:
-                speech = _Speech(session)
-                chunks = on_session(
-                    texts,
-                    speech.chunks(),
-                    send=speech.send,
-                    finish=session.finish,
-                    deadlines=self._endpoint.deadlines,
-                    provider=self.name,
-                )
-                async with closing(chunks):
-                    async for chunk in chunks:
-                        yield chunk
+            async with (
+                closing(texts),
+                opening as session,
+                closing(self._spoken(texts, _Speech(session))) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield chunk
 
     def _start(self, request: SpeechRequest) -> Mapping[str, Any]:
         audio: dict[str, Any] = {
@@ -187,6 +144,10 @@ class _Speech:
         self._words.add(text)
         self._sentences.add(text)
         await self._session.send_text(text)
+
+    async def finish(self) -> None:
+        """End the texts."""
+        await self._session.finish()
 
     async def chunks(self) -> AsyncIterator[SpeechChunk]:
         """Yield the audio in whole samples, with the words of each sentence after it."""
@@ -259,4 +220,4 @@ def _timed(document: Mapping[str, Any]) -> list[TimedText]:
     ]
 
 
-VENDOR = SynthesizerVendor(settings=VolcengineSpeechSettings, open=open)
+VENDOR = SynthesizerVendor(settings=VolcengineSpeechSettings, open=VolcengineSynthesizer.open)

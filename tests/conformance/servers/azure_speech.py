@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from services.speech.vendors.azure_speech import SAMPLE_RATE_HERTZ, VENDOR
+from services.speech.vendors.azure_speech import VENDOR
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ
 from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.servers.azure_turns import TICKS_PER_S, TurnConnection, TurnServer
 from tests.conformance.subject import Subject

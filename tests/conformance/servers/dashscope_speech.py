@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from services.speech.vendors.dashscope_speech import SAMPLE_RATE_HERTZ, VENDOR
+from services.speech.vendors.dashscope_speech import VENDOR
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ
 from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.servers.dashscope_tasks import TaskConnection, TaskServer
 from tests.conformance.subject import Subject

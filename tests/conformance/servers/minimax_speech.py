@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from services.speech.vendors.minimax_speech import SAMPLE_RATE_HERTZ, VENDOR
+from services.speech.vendors.minimax_speech import VENDOR
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ
 from tests.conformance.script import KEY, Spoken, Trouble, pieces, sound_of, sounds_at
 from tests.conformance.socket_server import Connection, SocketServer
 from tests.conformance.subject import Subject

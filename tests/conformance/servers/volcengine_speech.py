@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ
 from services.speech.vendors.volcengine.frames import Frame, FrameType
 from services.speech.vendors.volcengine.sessions import Event
-from services.speech.vendors.volcengine_speech import SAMPLE_RATE_HERTZ, VENDOR
+from services.speech.vendors.volcengine_speech import VENDOR
 from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.servers.volcengine_frames import UNKNOWN_TYPE, FrameServer, received
 from tests.conformance.socket_server import Connection

@@ -3,13 +3,16 @@
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 import structlog
 
+from riva.proto.riva_tts_pb2 import RivaSynthesisConfigRequest, RivaSynthesisConfigResponse
 from services.runtime.check import Finding, Verdict, tell
 from services.runtime.settings import load
 from services.speech.__main__ import read_personas
@@ -20,8 +23,9 @@ from services.speech.provider_settings import VendorSettings
 from services.speech.providers.round_trips import PATIENCE
 from services.speech.settings import SpeechSettings
 from services.speech.streams import Deadlines
-from services.speech.vendors import registry
+from services.speech.vendors import registry, riva_speech
 from services.speech.vendors.registry import SYNTHESIZERS
+from services.speech.vendors.riva_speech import RivaSpeechSettings
 from services.speech.voices import any_language
 from tests.support.vendor import Answer, Behaviour, Vendor, scripted_vendor
 
@@ -328,4 +332,66 @@ async def test_a_vendor_may_list_no_voices(
 
 def test_each_vendor_that_lists_voices_is_tried() -> None:
     listing = {kind for kind, each in SYNTHESIZERS.items() if each.list_voices is not None}
-    assert listing == {each.kind for each in LISTINGS}
+    assert listing == {"riva", *(each.kind for each in LISTINGS)}
+
+
+@asynccontextmanager
+async def riva_listing(answer: Any) -> AsyncIterator[RivaSpeechSettings]:
+    """Settings for a server of Riva that lists its voices by a handler."""
+    handler = grpc.unary_unary_rpc_method_handler(
+        answer,
+        request_deserializer=RivaSynthesisConfigRequest.FromString,
+        response_serializer=RivaSynthesisConfigResponse.SerializeToString,
+    )
+    server = grpc.aio.server()
+    service = "nvidia.riva.tts.RivaSpeechSynthesis"
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {"GetRivaSynthesisConfig": handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield RivaSpeechSettings.model_validate(
+        {
+            "setting": "synthesizers.a",
+            "base_url": f"http://127.0.0.1:{port}",
+            "api_key": "key-of-a",
+        }
+    )
+    await server.stop(grace=0)
+
+
+async def test_riva_lists_the_voices_of_its_models(stack: AsyncExitStack) -> None:
+    model = {
+        "language_code": "en-US,de-DE",
+        "voice_name": "Magpie-Multilingual",
+        "subvoices": "EN-US.Aria:0,EN-US.Jason:1",
+    }
+
+    async def answer(_: Any, context: Any) -> RivaSynthesisConfigResponse:
+        assert ("authorization", "Bearer key-of-a") in context.invocation_metadata()
+        return RivaSynthesisConfigResponse(
+            model_config=[RivaSynthesisConfigResponse.Config(parameters=model)]
+        )
+
+    settings = await stack.enter_async_context(riva_listing(answer))
+    voices = await riva_speech.list_voices(settings, PATIENCE)
+    assert [each.voice_id for each in voices] == list(settings.voice_ids)
+    assert {each.language_codes for each in voices} == {("en-US", "de-DE")}
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [(grpc.StatusCode.OK, "it lists no voices"), (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENT")],
+)
+async def test_riva_may_list_no_voices(
+    stack: AsyncExitStack, code: grpc.StatusCode, fault: str
+) -> None:
+    async def answer(_: Any, context: Any) -> RivaSynthesisConfigResponse:
+        if code is not grpc.StatusCode.OK:
+            await context.abort(code, "no, not with key-of-a")
+        return RivaSynthesisConfigResponse()
+
+    settings = await stack.enter_async_context(riva_listing(answer))
+    with pytest.raises(ProviderError, match=fault) as failure:
+        await riva_speech.list_voices(settings, PATIENCE)
+    assert "key-of-a" not in failure.value.vendor_message

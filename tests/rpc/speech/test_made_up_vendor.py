@@ -62,10 +62,14 @@ async def speaking(answer: Answer) -> None:
     await answer.whole(200, "audio/pcm", b"\1\0" * 16_000)
 
 
+async def refusing(answer: Answer) -> None:
+    await answer.whole(401, "application/json", b"{}")
+
+
 async def test_the_recipe_s_vendor_is_chosen_asked_and_refused_where_it_does_not_serve(
     copy: Path,
 ) -> None:
-    async with scripted_vendor(speaking) as first, scripted_vendor(speaking) as fallback:
+    async with scripted_vendor(speaking) as first, scripted_vendor(refusing) as fallback:
         checked = await found(
             copy,
             *("-m", "services.speech", "--check"),
@@ -77,8 +81,9 @@ async def test_the_recipe_s_vendor_is_chosen_asked_and_refused_where_it_does_not
             SPEECH_SYNTHESIZER_FALLBACK_VOICES="kea",
             SPEECH_SYNTHESIZER_FALLBACK_VOICE_PAIRS="polly=kea",
         )
-    for subject in ("SPEECH_SYNTHESIZER", "SPEECH_SYNTHESIZER_FALLBACK"):
-        assert checked[subject]["verdict"] == "fine", checked
+    assert checked["SPEECH_SYNTHESIZER"]["verdict"] == "fine", checked
+    assert checked["SPEECH_SYNTHESIZER_FALLBACK"]["verdict"] == "problem", checked
+    assert "the key is not accepted" in checked["SPEECH_SYNTHESIZER_FALLBACK"]["found"]
     [asked], [asked_again] = first.requests, fallback.requests
     assert asked.path == "/v1/say"
     assert asked.headers["authorization"] == "Bearer key-of-parrot"

@@ -25,6 +25,11 @@ def clock() -> MCPServer:
         return f"{12 + hours} o'clock"
 
     @server.tool()
+    def weather(city: str, day: str) -> str:
+        """Forecast."""
+        return f"rain in {city} on {day}"
+
+    @server.tool()
     def secret() -> str:
         """Nobody may call this."""
         return "secret"
@@ -53,8 +58,8 @@ async def serving(port: int = 0) -> AsyncIterator[int]:
 async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[Outcome | None, str]:
     """Call the tool."""
     written = ToolCall(call_id="", name="add_hours", arguments=f'{{"hours": {hours}}}')
-    call = Call(written)
-    calls.begin(call, toolset, lambda call: None)
+    call = Call(written, toolset)
+    calls.begin(call, lambda call: None)
     await call.over.wait()
     return call.outcome, call.result
 
@@ -79,3 +84,26 @@ async def test_a_server_that_is_away_has_no_tools() -> None:
     endpoint = McpEndpoint(name="clock", url="http://127.0.0.1:9/mcp")
     async with McpServer.open(endpoint, allowed=None, limits=Limits(), first_list_s=0.2) as server:
         assert server.tools == {}
+
+
+async def test_fixed_arguments_are_given_to_the_tools_that_take_them() -> None:
+    async with serving() as port:
+        endpoint = McpEndpoint(name="clock", url=f"http://127.0.0.1:{port}/mcp")
+        async with (
+            Calls.open() as calls,
+            McpServer.open(
+                endpoint,
+                allowed=None,
+                arguments={"city": "{{city}}", "unknown": 1},
+                limits=Limits(timeout_s=5),
+            ) as server,
+        ):
+            toolset = Toolset(sources=(server,), variables={"city": "Oslo"})
+            declared = {each.name: each.parameters for each in toolset.declarations}
+            assert declared["weather"]["properties"].keys() == {"day"}
+            assert declared["weather"]["required"] == ["day"]
+            written = ToolCall(call_id="", name="weather", arguments='{"day": "monday"}')
+            call = Call(written, toolset)
+            calls.begin(call, lambda call: None)
+            await call.over.wait()
+            assert (call.outcome, call.result) == (Outcome.SUCCEEDED, "rain in Oslo on monday")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
@@ -16,9 +17,11 @@ from digitalhuman.task.v1 import task_pb2
 from services.speech.dialogue.replies import HISTORY_TURNS
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.ports import ChatItem, ChatRequest, Role
+from services.speech.tools.toolbox import open_toolsets
 from tests.support.converse import COMMIT, INTERRUPT, Talk, audio, setup, text
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import silent, voiced
+from tests.support.scripted_personas import scripted_personas
 from tests.support.scripted_providers import ScriptedRecognizer, ScriptedSynthesizer
 from tests.support.speech_rig import Script, speech_rig
 from tests.support.tool_chat import ToolChat, called, results
@@ -409,3 +412,132 @@ async def test_a_call_may_allow_fewer_tools_than_the_persona_has() -> None:
             await talk.send(text("Could you check that?"))
             await talk.until("turn_finished")
             assert [tool.name for tool in chat.requests[-1].tools] == offered
+
+
+async def test_what_is_known_of_a_call_reaches_its_tools_and_not_the_model(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "secret {{customer}}")
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(nine) as server:
+        tools = http_tools(
+            f"{server.url}/{{{{customer}}}}/orders",
+            headers={"X-Customer": "{{customer}}", "Authorization": "{{customer}}"},
+            secret_headers={"authorization": "SHOP_KEY"},
+            arguments={"customer": "{{customer}}", "most": 5},
+        )
+        async with (
+            speech_rig(Script(model=chat, tools=tools)) as rig,
+            Talk.open(rig) as talk,
+        ):
+            known = task_pb2.CallVariables(values={"customer": "a/../b?c=%2F 李"})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            await talk.until("turn_finished")
+    [request] = server.requests
+    assert request.path == "/tool/a%2F..%2Fb%3Fc%3D%252F%20%E6%9D%8E/orders"
+    assert request.headers["x-customer"].encode("latin-1").decode() == "a/../b?c=%2F 李"
+    assert request.headers["authorization"] == "secret {{customer}}"
+    assert server.arguments == [{"day": "monday", "customer": "a/../b?c=%2F 李", "most": 5}]
+    assert "customer" not in str([each.tools for each in chat.requests])
+    assert "李" not in str(talk.events)
+    logged = capfd.readouterr()
+    assert "tool called" in logged.out + logged.err
+    assert "李" not in logged.out + logged.err
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+async def test_a_value_that_leads_elsewhere_is_not_asked_for(value: str) -> None:
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(nine) as server:
+        tools = http_tools(f"{server.url}/{{{{customer}}}}/orders")
+        async with speech_rig(Script(model=chat, tools=tools)) as rig, Talk.open(rig) as talk:
+            known = task_pb2.CallVariables(values={"customer": value})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            [made] = (await talk.until("turn_finished")).turn_finished.tool_calls
+    assert made.outcome == events_pb.TOOL_OUTCOME_FAILED
+    assert not server.requests
+
+
+async def test_fixed_arguments_are_in_the_query_of_a_get() -> None:
+    chat = ToolChat(script=asks)
+    async with ToolServer.open(lambda _: nine({"day": "monday"})) as server:
+        tools = http_tools(server.url, method="GET", arguments={"customer": "{{customer}}"})
+        async with speech_rig(Script(model=chat, tools=tools)) as rig, Talk.open(rig) as talk:
+            known = task_pb2.CallVariables(values={"customer": "a&b"})
+            rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(variables=known)
+            await talk.send(text("Could you check that?"))
+            await talk.finish()
+    assert [each.path for each in server.requests] == ["/tool?day=monday&customer=a%26b"]
+
+
+async def test_the_app_does_what_a_call_says_that_it_can() -> None:
+    show = task_pb2.ClientTool(
+        name="show",
+        description="Shows a product.",
+        parameters='{"type": "object", "properties": {"id": {"type": "integer"}}}',
+    )
+    taken = task_pb2.ClientTool(name="hours", description="Not the persona's.")
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        found = results(request.messages)
+        return [f"I heard: {found[-1]}"] if found else [called("show", '{"id": 7}')]
+
+    chat = ToolChat(script=script)
+    async with (
+        ToolServer.open(nine) as server,
+        speech_rig(Script(model=chat, tools=http_tools(server.url))) as rig,
+        Talk.open(rig) as talk,
+    ):
+        rig.tasks.facts[TASK_ID] = task_pb2.CallFacts(
+            client_tools=task_pb2.ClientTools(tools=[show, taken])
+        )
+        await talk.send(text("Show me that."))
+        call = (await talk.until("tool_called")).tool_called
+        assert (call.name, call.arguments) == ("show", '{"id": 7}')
+        answer = pb.ConverseToolResult(call_id=call.call_id, result="shown")
+        await talk.send(pb.ConverseRequest(tool_result=answer))
+        assert "shown" in (await talk.until("turn_finished")).turn_finished.heard_text
+        descriptions = {each.name: each.description for each in chat.requests[0].tools}
+        assert descriptions == {"hours": "Hours.", "show": "Shows a product."}
+        only = task_pb2.CallFacts(
+            client_tools=task_pb2.ClientTools(tools=[show]),
+            tools=task_pb2.ToolNames(names=["hours"]),
+        )
+        rig.tasks.facts[TASK_ID] = only
+        await talk.send(text("Show me that."))
+        [refused] = (await talk.until("turn_finished")).turn_finished.tool_calls
+        assert refused.outcome == events_pb.TOOL_OUTCOME_REFUSED
+
+
+async def test_a_filler_covers_a_function_of_the_app_that_only_the_call_has() -> None:
+    tool = task_pb2.ClientTool(name="show", description="Shows.")
+
+    def script(request: ChatRequest) -> Sequence[ChatItem]:
+        return ["There it is."] if results(request.messages) else [called("show")]
+
+    synthesizer = ScriptedSynthesizer()
+    async with (
+        speech_rig(Script(model=ToolChat(script=script), synthesizer=synthesizer)) as rig,
+        Talk.open(rig) as talk,
+    ):
+        facts = task_pb2.CallFacts(client_tools=task_pb2.ClientTools(tools=[tool]))
+        rig.tasks.facts[TASK_ID] = facts
+        await talk.send(text("Show me that."))
+        call = (await talk.until("tool_called")).tool_called
+        while "One moment." not in synthesizer.spoken:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        answer = pb.ConverseToolResult(call_id=call.call_id)
+        await talk.send(pb.ConverseRequest(tool_result=answer))
+        assert (await talk.until("turn_finished")).turn_finished.heard_text == "There it is."
+
+
+async def test_a_secret_header_that_is_not_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_KEY", raising=False)
+    tools = http_tools("http://127.0.0.1:9/tool", secret_headers={"authorization": "SHOP_KEY"})
+    with capture_logs() as told:
+        async with open_toolsets(scripted_personas(tools=tools)):
+            pass
+    [line] = [each for each in told if each["event"] == "secret header left out"]
+    assert (line["tool"], line["variable"]) == ("hours", "SHOP_KEY")

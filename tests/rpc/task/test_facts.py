@@ -10,6 +10,7 @@ from services.runtime.reasons import Reason
 from tests.support.task import ScriptedCloud
 from tests.support.task_calls import create, error_of, stop
 
+SHOW = {"name": "show", "description": "Shows."}
 VARIABLES = pb.CallVariables(values={"name": "Ada", "plan": "Gold"})
 
 
@@ -97,6 +98,12 @@ async def test_the_same_request_with_other_facts_is_another_request(
         ({"hot_words": {"words": [""]}}, "facts.hot_words.words[0]"),
         ({"tools": {"names": ["show product"]}}, "facts.tools.names[0]"),
         ({"tools": {"names": ["show"] * 33}}, "facts.tools.names"),
+        ({"client_tools": {"tools": [SHOW, SHOW]}}, "facts.client_tools.tools[1].name"),
+        ({"client_tools": {"tools": [{"name": "x"}]}}, "facts.client_tools.tools[0].description"),
+        (
+            {"client_tools": {"tools": [SHOW | {"parameters": '{"type": "object", "$ref": "#"}'}]}},
+            "facts.client_tools.tools[0].parameters",
+        ),
         ({"history": {"messages": [{"text": "Hi"}]}}, "facts.history.messages[0].speaker"),
         ({"history": {"messages": [{"speaker": 1}]}}, "facts.history.messages[0].text"),
         (
@@ -114,6 +121,17 @@ async def test_facts_are_checked_before_anything_is_ordered(
     assert [each.field for each in error.violations] == [field]
     assert not cloud.running
     assert not (await tasks.ListTasks(pb.ListTasksRequest())).tasks
+
+
+async def test_functions_of_the_app_replace_those_before(tasks: TaskServiceStub) -> None:
+    show, hide = (pb.ClientTool(name=each, description="Does.") for each in ("show", "hide"))
+    made = await create(tasks, facts=pb.CallFacts(client_tools=pb.ClientTools(tools=[show])))
+    await update(tasks, made.task_id, pb.CallFacts(client_tools=pb.ClientTools(tools=[hide])))
+    assert (await facts_of(tasks, made.task_id)).client_tools.tools == [hide]
+    again = update(
+        tasks, made.task_id, pb.CallFacts(client_tools=pb.ClientTools(tools=[hide, hide]))
+    )
+    assert (await error_of(again)).violations[0].field == "facts.client_tools.tools[1].name"
 
 
 async def test_the_history_of_a_call_that_has_begun_is_fixed(tasks: TaskServiceStub) -> None:

@@ -301,3 +301,62 @@ def test_a_variable_without_a_default_is_a_fault(tmp_path: Path) -> None:
     path.write_text('variables = { Name = "x" }\n' + GOOD)
     with pytest.raises(PersonaError, match="must be a name of up to 32"):
         load_persona(path)
+
+
+def test_variables_have_their_places_in_tools(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        GOOD
+        + """
+[variables]
+customer = ""
+[[tools.http]]
+name = "orders"
+description = "Orders."
+url = "https://shop.example.com/{{ customer }}/orders"
+headers = { "x-customer" = "{{customer}}", "x-shop" = "{{shop}}" }
+arguments = { customer = "{{customer}}", most = 5, shop = "{{shop}}" }
+[[tools.mcp]]
+name = "crm"
+url = "https://crm.example.com/mcp"
+arguments = { customer = "{{who}}" }
+"""
+    )
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    assert [fault.removeprefix(f"{path}: tools.") for fault in failure.value.faults] == [
+        "http[0].headers.x-shop: uses {{shop}}, which [variables] lacks",
+        "http[0].arguments.shop: uses {{shop}}, which [variables] lacks",
+        "mcp[0].arguments.customer: uses {{who}}, which [variables] lacks",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "fault"),
+    [
+        ('http = [{ url = "https://{{shop}}.example.com/orders" }]', "in its path only"),
+        ('http = [{ url = "https://example.com{{shop}}" }]', "in its path only"),
+        ('http = [{ url = "{{shop}}/orders" }]', "in its path only"),
+        ('http = [{ url = "https://example.com/?shop={{shop}}" }]', "before any ? or #"),
+        (
+            'http = [{ url = "https://example.com/", arguments = { day = 1 },'
+            ' parameters = { type = "object", properties = { day = {} } } }]',
+            "has day both in arguments and in parameters",
+        ),
+        ('mcp = [{ url = "https://example.com/{{shop}}" }]', "must be without variables"),
+        (
+            'mcp = [{ url = "https://example.com/", headers = { shop = "{{shop}}" } }]',
+            "must be without variables",
+        ),
+    ],
+)
+def test_variables_do_not_choose_who_is_asked(tmp_path: Path, tool: str, fault: str) -> None:
+    path = tmp_path / "host.toml"
+    tool = tool.replace("{ url", '{ name = "orders", url', 1)
+    if tool.startswith("http"):
+        tool = tool.replace("{ name", '{ description = "Orders.", name', 1)
+    path.write_text(GOOD + f'[variables]\nshop = "x"\n[tools]\n{tool}\n')
+    with pytest.raises(PersonaError) as failure:
+        load_persona(path)
+    [found] = failure.value.faults
+    assert fault in found

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import grpc
 import structlog
 from google.protobuf.message import Message
-from grpc._cython import cygrpc  # type: ignore[attr-defined]
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.vendors.http.client import CONNECT_S, WRITE_S, Endpoint, malformed_answer
@@ -52,6 +52,7 @@ _MISUSE = frozenset(
     )
 )
 
+T = TypeVar("T")
 Sent = TypeVar("Sent", bound=Message)
 Received = TypeVar("Received", bound=Message)
 
@@ -94,8 +95,8 @@ class Call(Generic[Sent, Received]):
         stage: Stage,
     ) -> None:
         self._call = call
-        # Its own `write`, when the server has just ended the call, forgets how the server did.
-        self._inner: Any = call._cython_call  # type: ignore[attr-defined]
+        self._end: _End | None = None
+        call.add_done_callback(self._note_end)
         self._endpoint = endpoint
         self._stage = stage
 
@@ -103,9 +104,8 @@ class Call(Generic[Sent, Received]):
         """Send a request; raises ProviderError, or TimeoutError, if the server takes no more."""
         try:
             async with asyncio.timeout(WRITE_S):
-                await self._call.wait_for_connection()
-                await self._inner.send_serialized_message(request.SerializeToString())
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, cygrpc.InternalError):
+                await self._call.write(request)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             raise await self._failure() from None
         except asyncio.CancelledError:
             self._call.cancel()
@@ -129,15 +129,54 @@ class Call(Generic[Sent, Received]):
         """Return the error for a response that breaks the protocol."""
         return malformed_answer(self._stage, self._endpoint, what)
 
+    def _note_end(self, call: "grpc.aio.StreamStreamCall[Sent, Received]") -> None:
+        """Note how the server ended the call: a write that fails then makes gRPC forget it."""
+        if self._end is None:
+            self._end = _End(code=_at_once(call.code()), details=_at_once(call.details()))
+
     async def _failure(self) -> ProviderError:
-        code, details = await self._call.code(), await self._call.details() or ""
-        name = self._endpoint.name
-        what = f"the provider ends the call with {code.name}"
-        said = redacted(details, self._endpoint.api_key)
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return ProviderQuotaError(self._stage, name, what, vendor_message=said)
-        is_transient = code not in _MISUSE
-        return ProviderError(self._stage, name, what, transient=is_transient, vendor_message=said)
+        await self._call.code()  # Waits for the end.
+        assert self._end is not None
+        return _failure(self._end, self._endpoint, self._stage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """How a call ended."""
+
+    code: grpc.StatusCode
+    details: str | None
+
+
+def _failure(end: _End, endpoint: Endpoint, stage: Stage) -> ProviderError:
+    what = f"the provider ends the call with {end.code.name}"
+    said = redacted(end.details or "", endpoint.api_key)
+    if end.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ProviderQuotaError(stage, endpoint.name, what, vendor_message=said)
+    is_transient = end.code not in _MISUSE
+    return ProviderError(stage, endpoint.name, what, transient=is_transient, vendor_message=said)
+
+
+def _at_once(known: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that has nothing to wait for."""
+    try:
+        known.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    raise AssertionError("it waits")
+
+
+async def answered(call: Awaitable[Received], endpoint: Endpoint, stage: Stage) -> Received:
+    """Return the answer to a call with one; raises ProviderError."""
+    try:
+        answer: Received | None = await call
+    except grpc.aio.AioRpcError as error:
+        end = _End(code=error.code(), details=error.details())
+        raise _failure(end, endpoint, stage) from None
+    if answer is None:
+        raise malformed_answer(stage, endpoint, "an answer of another shape")
+    return answer
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@ package parley.client
 import kotlinx.serialization.ExperimentalSerializationApi
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
 
 /** What the gateway's answers and events are read with: members that are not known are ignored. */
 @OptIn(ExperimentalSerializationApi::class)
@@ -23,6 +24,7 @@ internal val wire = Json {
  * @property greeting what is said first; `""`: nothing. `null`: what the persona says.
  * @property greetWhen [WATCHED] where the app says when its user sees the digital human, by
  * [Line.greet].
+ * @property clientTools what the model may have the app do in this call, beside what the persona has.
  */
 @Serializable
 public data class TaskOrder(
@@ -43,12 +45,27 @@ public data class TaskOrder(
     public val hotWords: List<String>? = null,
     public val voiceId: String? = null,
     public val tools: List<String>? = null,
+    public val clientTools: List<ClientTool>? = null,
 ) {
     public companion object {
         public const val ON_AIR: String = "ON_AIR"
         public const val WATCHED: String = "WATCHED"
     }
 }
+
+/**
+ * A function of the app; its calls are [ToolCalled].
+ *
+ * @property parameters JSON Schema of its arguments, an object of type `object`; `null`: it takes none.
+ * @property timeoutSeconds how long the reply waits for its result, 1 to 300; `null`: 20.
+ */
+@Serializable
+public data class ClientTool(
+    public val name: String,
+    public val description: String,
+    public val parameters: JsonObject? = null,
+    public val timeoutSeconds: Int? = null,
+)
 
 /**
  * A digital human on air for one room and stream.
