@@ -39,6 +39,13 @@ _STATES = re.compile(
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
     "|T[NX]|UT|V[AT]|W[AIVY]"
 )
+_SCRIPTURE = re.compile(
+    r"\b(?:Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra"
+    r"|Nehemiah|Esther|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Lamentations|Ezekiel|Daniel"
+    r"|Hosea|Joel|Amos|Obadiah|Jonah|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|Malachi"
+    r"|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians"
+    r"|Thessalonians|Timothy|Titus|Philemon|Hebrews|James|Peter|Jude|Revelation|Quran|Surah) $"
+)
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 _SIGNS = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
 
@@ -190,7 +197,7 @@ def _plain_digits(match: re.Match[str]) -> Reading:
 
 
 def _ordinal(match: re.Match[str]) -> str:
-    return numerals.english_ordinal(int(match[1]))
+    return numerals.english_ordinal(int(match[1].replace(",", "")))
 
 
 def _with_separators(match: re.Match[str]) -> str:
@@ -207,7 +214,19 @@ def _one_by_one(match: re.Match[str]) -> str:
     return " ".join(numerals.english_digits(each) if each.isdigit() else each for each in match[0])
 
 
-ADDRESSES = (rule(ADDRESS, _address),)
+def _verse(match: re.Match[str]) -> Reading | None:
+    if not _SCRIPTURE.search(before(match)):
+        return None
+    verses = [(f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))]
+    if match[4]:
+        verses.append((f" to {number(match[4])}", (match.end(3), match.end())))
+    return [(number(match[1]), match.span(1)), *verses]
+
+
+ADDRESSES = (
+    rule(ADDRESS, _address),
+    rule(r"(?<=[a-z] )(\d{1,3})(:)(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|[.,]\d)", _verse),
+)
 
 RULES = (
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
@@ -242,7 +261,7 @@ RULES = (
 )
 
 CODES = (
-    rule(r"\b(\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
+    rule(r"\b(\d{1,15}|\d{1,3}(?:,\d{3})+)(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
     rule(r"\b([1-9]\d{2,3})([pi])\b", _resolution),
     rule(r"\b[A-Z]{1,6}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)\b", _code),
     rule(r"\b(?:[A-Za-z]+\d|\d+[A-Za-z])[A-Za-z0-9]*(?:-(?=[A-Za-z0-9]*\d)[A-Za-z0-9]+)*\b", _code),

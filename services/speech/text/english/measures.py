@@ -12,7 +12,7 @@ nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sq
 sq. m: square meter, sq. ft: square foot, pt: point
 sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
 ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
-tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
+tsp: teaspoon, Tbsp: tablespoon, Tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
 mcg: microgram, lb: pound, lbs: pound, oz: ounce, t: ton, mol: mole, mmol: millimole
 h: hour, hr: hour, hrs: hour, min: minute, mins: minute, s: second, sec: second, secs: second
 ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
@@ -29,7 +29,7 @@ MW: megawatt, GW: gigawatt, V: volt, mV: millivolt, kV: kilovolt, mA: milliamp
 Wh: watt hour, kWh: kilowatt hour, MWh: megawatt hour, mAh: milliamp hour, Ah: amp hour
 J: joule, kJ: kilojoule, cal: calorie, kcal: kilocalorie, N: newton, Pa: pascal
 hPa: hectopascal, kPa: kilopascal, MPa: megapascal, psi: pound per square inch, dB: decibel
-hp: horsepower, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
+hp: horsepower, atm: atmosphere, mbar: millibar, lm: lumen, Ω: ohm, kΩ: kilohm, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
 ºC: degree Celsius, ℃: degree Celsius, °F: degree Fahrenheit, ° F: degree Fahrenheit
 ºF: degree Fahrenheit, ℉: degree Fahrenheit, °: degree, º: degree, %: percent, ‰: per mille
 """
@@ -51,6 +51,7 @@ _ONLY_AFTER_SLASH = {
 
 _ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
 _NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
+_FEET = frozenset("'′’")
 _IRREGULAR = {"foot": "feet", "inch": "inches"}
 _UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
 
@@ -124,7 +125,7 @@ def _is_adjective(match: re.Match[str]) -> bool:
 def _size(match: re.Match[str]) -> str:
     """Read a size of two or three lengths in one unit."""
     numbers = [number(each) for each in match.group(1, 2, 3) if each]
-    return f"{' by '.join(numbers)} {_plural(_UNITS.get(match[4], 'inch'))}"
+    return f"{' by '.join(numbers)} {_plural('foot' if match[4] in _FEET else _UNITS.get(match[4], 'inch'))}"
 
 
 _PER_NAMES = {**_UNITS, **_ONLY_AFTER_SLASH}
@@ -147,6 +148,8 @@ SIZES = (
         r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
         _size,
     ),
+    rule(rf"{ALONE}({NUMBER})['′’]\s?[x×]\s?({NUMBER})()(['′’])(?!\w)", _size),
+    rule(rf"{ALONE}({NUMBER})[\"″”]?\s?[x×]\s?({NUMBER})()([\"″”])(?!\w)", _size),
 )
 RULES = (
     rule(
@@ -158,7 +161,7 @@ RULES = (
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
-    rule(rf"{ALONE}({NUMBER})\s?in\.(?=\s[a-z])", _inches),
+    rule(rf"{ALONE}({NUMBER})\s?in(?:\.(?=\s[a-z])|(?=\.$)|(?=\s(?:wide|long|tall|deep|high|thick|by|x)\b))", _inches),
     replace(rf"(?:{_AFTER_FRACTION})[\"″](?!\w)", " inch"),
     rule(rf"{ALONE}({NUMBER})′", _feet),
     rule(rf"(?:{_AFTER_FRACTION})\s?{_UNIT}", _parts),
