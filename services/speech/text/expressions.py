@@ -16,7 +16,7 @@ GREEK = "(?<![Ͱ-Ͽ])[Α-Ωα-ω](?![Ͱ-Ͽ])"
 
 _LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
 _TERM = rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|{_LETTER})"
-_OPERAND = rf"(?>√?\(?√?{_TERM}(?:{SUPERSCRIPT})?\)?(?:{SUPERSCRIPT})?|\?)"
+_OPERAND = rf"(?>√?\(?[-−]?√?{_TERM}(?:{SUPERSCRIPT})?\)?(?:{SUPERSCRIPT})?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 EXPRESSION = (
     rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
@@ -28,9 +28,7 @@ _EXPONENTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√⁰¹²³⁴-⁹]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_SIGNS_AND_OPERANDS = (
-    rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|(?P<exponent>{SUPERSCRIPT})|\*\*|[<>!=]=|[^\s\w]|π"
-)
+_SIGNS_AND_OPERANDS = rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|(?P<exponent>{SUPERSCRIPT})|\*\*|[<>!=]=|[^\s\w]|π"
 _TOKEN = re.compile(rf"(?P<fraction>{_FRACTION})|{_SIGNS_AND_OPERANDS}", re.ASCII)
 _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
 
@@ -64,7 +62,9 @@ class ExpressionReader:
                 is_power = True
                 continue
             words = self.negative if is_operand and token[0] in _MINUS else self._words(token)
-            is_operand = token[0] in self.signs and token[0] not in _AFTER_OPERANDS
+            is_operand = (
+                token[0] == "(" or token[0] in self.signs and token[0] not in _AFTER_OPERANDS
+            )
             if is_power:
                 words = self.squares.get(token[0]) or self.power(words)
             is_power = False
@@ -93,6 +93,11 @@ class ExpressionReader:
         if text[0].isdecimal():
             return self.number(text)
         return self.signs.get(text, text if text.isalpha() or text in "()" else "")
+
+
+def subscript(written: str) -> int:
+    """Return the value of digits that are written as subscripts."""
+    return int(unicodedata.normalize("NFKC", written))
 
 
 def read_symbol(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from services.speech.text.markdown import without_markup
 from services.speech.text.mixture import parts
 
 _GRAMMARS = {"en": english.RULES, "zh": chinese.RULES}
+_FOLDED = re.compile("[^\x00-\x7f₀-₉]+|[₀-₉]+(?![₀-₉0-9])")
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
 
@@ -74,8 +75,12 @@ def captioned(spoken: str, written: str) -> str:
 
 
 def _fold_width(spoken: SpokenForm) -> SpokenForm:
-    """Replace digits, letters, signs and spaces of another width or script with plain ones."""
-    return SpokenForm(text="".join(map(_fold_character, spoken.text)), spans=spoken.spans)
+    """Replace digits, letters, signs and spaces of another width or script with plain ones.
+
+    A subscript before a digit stays one: log₂8 is not log 28.
+    """
+    text = _FOLDED.sub(lambda match: "".join(map(_fold_character, match[0])), spoken.text)
+    return SpokenForm(text=text, spans=spoken.spans)
 
 
 def _fold_character(character: str) -> str:

@@ -15,6 +15,7 @@ from services.speech.text.expressions import (
     ExpressionReader,
     read_series,
     read_symbol,
+    subscript,
 )
 
 _SIGNS = {
@@ -27,7 +28,7 @@ _POWERS = {"2": "的平方", "3": "的立方"}
 _SYMBOLS = {
     "∈": "属于", "∉": "不属于", "⊂": "包含于", "⊆": "包含于", "∪": "并", "∩": "交", "∅": "空集",
     "∑": "求和", "∏": "求积", "∫": "积分", "∂": "偏", "∀": "任意", "∃": "存在", "∝": "正比于",
-    "≡": "恒等于", "∴": "所以", "∵": "因为",
+    "≡": "恒等于", "∴": "所以", "∵": "因为", "∠": "角", "⊥": "垂直于", "∥": "平行于",
 }  # fmt: skip
 _SCORE = re.compile(
     r"(?:比分|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
@@ -71,6 +72,14 @@ def _pair(match: re.Match[str], between: str) -> Reading:
     return [
         (number(match[1]), match.span(1)),
         (between, match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
+def _numbered_figure(match: re.Match[str]) -> Reading:
+    return [
+        (number(match[1].strip()), match.span(1)),
+        ("杠", match.span(2)),
         (number(match[3]), match.span(3)),
     ]
 
@@ -138,15 +147,21 @@ RULES = (
         r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
         lambda m: read_series(m, number, "比"),
     ),
+    rule(r"(?<=[图表式])(\s?\d{1,3})(-)(\d{1,3})(?!\d)", _numbered_figure),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
-    rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
+    rule(
+        rf"{ALONE}(\d+(?:\.\d+)?)(\s?[:：]\s?)(\d+(?:\.\d+)?)(?![A-Za-z0-9:：]|[.,]\d)",
+        lambda m: _pair(m, "比"),
+    ),
+    rule(r"(?<=[a-z])[₀-₉]+(?=\d)", lambda match: f"{numerals.chinese(subscript(match[0]))}，"),
     rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9%％])", lambda m: _pair(m, "乘")),
     replace(rf"(?<=[{_SERIES}])-(?=\d)", ""),
     rule(r"(?<![A-Za-z0-9.])[-−](?=\d)", _minus),
     replace(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
     replace("§", "第"),
+    replace(r"(?<=\d)\s?[~～]\s?(?=[-−]\d)", "到"),
     replace(r"(?<=\d[一-龥%％℃°])\s?[~～]\s?(?=[\d¥￥$])", "到"),
-    replace(r"[~～≈]\s?(?=\d)", "约"),
+    replace(r"(?<![\w一-龥])[~～≈]\s?(?=\d)|(?<=[\w一-龥])[~～]\s?(?=\d)", "约"),
     replace(r"\s?≈\s?", "约等于"),
     replace("³√|∛", "立方根号"),
     replace("√", "根号"),
@@ -157,7 +172,7 @@ RULES = (
     replace(r"\s?<\s?(?=\d)", "小于"),
     replace(r"\s?≠\s?", "不等于"),
     replace(r"\s?∞", "无穷大"),
-    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵]\s?", lambda match: _SYMBOLS[match[0].strip()]),
+    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥∥]\s?", lambda match: _SYMBOLS[match[0].strip()]),
     replace("π", "派"),
     rule(GREEK, read_symbol),
     replace(r"\s?÷\s?", "除以"),
@@ -171,9 +186,11 @@ RULES = (
     replace(r"\bC\+\+", "C加加"),
     rule(r"(?<![A-Za-z])([CF])#(?!\d)", lambda match: f"{match[1]} sharp"),
     replace(r"(?<=\d)\+(?=[元块个人位名种件条款家年])", "多"),
-    replace(r"(?<=[\d十百千万亿])\+(?![\d(（])", "以上"),
+    replace(r"(?<=[\d十百千万亿])\+(?![A-Za-z\d(（])", "以上"),
     replace(r"\s?\+\s?", "加"),
     replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
+    replace(r"(?<=[A-Za-z\d一-龥])\s?\b(?:vs|VS)\b\.?\s?(?=[A-Za-z\d一-龥])", "对"),
+    replace(r"(?<!\S)\.(?=[A-Za-z]{2})", "点"),
     replace(r"(?<=[A-Za-z])\s?&\s?(?=[A-Za-z])", " and "),
     replace(r"\s?&\s?", "和"),
     replace(r"#(?=\w|[一-龥])", ""),

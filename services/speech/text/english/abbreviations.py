@@ -16,7 +16,7 @@ _TITLES = {
 
 _PLACES = {
     "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
-    "Sq": "Square", "Pl": "Place", "Ct": "Court", "Hwy": "Highway", "Dr": "Drive",
+    "Sq": "Square", "Pl": "Place", "Ct": "Court", "Dr": "Drive",
 }  # fmt: skip
 """Words that follow the name of a place."""
 
@@ -35,7 +35,8 @@ _BEFORE_NUMBERS = {
     "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
     "Art": "article", "fig": "figure", "figs": "figures", "vol": "volume", "ch": "chapter",
     "sec": "section", "eq": "equation", "Apt": "apartment", "apt": "apartment", "Ste": "suite",
-    "Bldg": "building", "Rm": "room", "min": "minimum", "Min": "minimum", "c": "circa",
+    "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version", "Rev": "revision",
+    "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum", "c": "circa",
 }  # fmt: skip
 
 _REGNANT = (
@@ -103,7 +104,9 @@ RULES = (
     replace(r"\bb/c\b", "because"),
     replace(r"\bc/o\b", "care of"),
     replace(r"\ba\.k\.a\.|\ba\.?k\.?a\b", "also known as"),
-    rule(rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]),
+    rule(
+        rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]
+    ),
     rule(rf"\b({_alternatives(_PLACES)})(?:\.|(?=,|$))", _place),
     rule(
         rf"\b({_alternatives(_ABBREVIATIONS)})\.",
@@ -122,7 +125,9 @@ RULES = (
     rule(r"\b([CF])#", lambda match: f"{match[1]} sharp"),
     replace(r"(?<!\S)\.(?=[A-Za-z]{2})", "dot "),
     replace(r"(?<=\d)\.(?=[xX]\b)", " point "),
-    rule(r"(?<![\w-])([A-DF])-(?=[.,;:!?)]|$| (?:grade|average|on|in)\b)", lambda m: f"{m[1]} minus"),
+    rule(
+        r"(?<![\w-])([A-DF])-(?=[.,;:!?)]|$| (?:grade|average|on|in)\b)", lambda m: f"{m[1]} minus"
+    ),
     replace(r"(?<=[A-Za-z])\.(?=\d)", " point "),
     replace("&{1,2}", " and "),
     replace(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),

@@ -149,7 +149,10 @@ _HEADS = (
 _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
-    rule(rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|(?P<thousands>\d{{1,3}}(?:\.\d{{3}})+)(?![\d,]))", _continental),
+    rule(
+        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|(?P<thousands>\d{{1,3}}(?:\.\d{{3}})+)(?![\d,]))",
+        _continental,
+    ),
     rule(rf"(?<![\w.,]){_CONTINENTAL}\s?(?:€|EUR\b)", _continental),
     rule(rf"(?<=\bbetween )(?P<minus>(?!))?(?P<sign>{_SIGN})\s?{_TWO_NUMBERS}(?!\d)", _amount),
     rule(

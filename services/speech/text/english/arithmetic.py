@@ -15,6 +15,7 @@ from services.speech.text.expressions import (
     ExpressionReader,
     read_series,
     read_symbol,
+    subscript,
 )
 
 _SIGNS = {
@@ -31,7 +32,8 @@ _SYMBOLS = {
     "∈": "is in", "∉": "is not in", "⊂": "is a subset of", "⊆": "is a subset of", "∪": "union",
     "∩": "intersection", "∅": "the empty set", "∑": "the sum", "∏": "the product",
     "∫": "the integral of", "∂": "partial", "∀": "for all", "∃": "there exists",
-    "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
+    "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because", "∠": "angle",
+    "⊥": "is perpendicular to", "∥": "is parallel to",
 }  # fmt: skip
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
 _MONTHS = (
@@ -72,6 +74,8 @@ def _fraction(match: re.Match[str]) -> str | None:
         numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end())
     ):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
+    if numerator > denominator and numerator + denominator == 100:  # A split: 60/40.
+        return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     return fraction(numerator, denominator)
 
 
@@ -163,8 +167,10 @@ RULES = (
     rule(
         r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_series(match, number, " to ")
     ),
-    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
-    rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
+    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w½⅓⅔¼¾-]|[.,]\d)", _range),
+    rule(r"(?<![\w.,:])(\d+(?:\.\d+)?)(\s?:\s?)(\d+(?:\.\d+)?)(?![\w:]|[.,]\d)", _range),
+    rule(r"(?<=[a-z])[₀-₉]+(?=\d)", lambda match: f" {numerals.english(subscript(match[0]))},"),
+    replace(r"(?<=\d)\s?~\s?(?=[-−]\d)", " to "),
     replace(r"(?<![\w.])[-−–](?=[\d.])", "minus "),
     replace(r"(?<=\b[1-7])\*(?!\w)", " star"),
     replace(r"[#№]\s?(?=\d)", "number "),
@@ -179,7 +185,7 @@ RULES = (
     replace(r"<\s?(?=[\d$€£¥])", " less than "),
     replace("≠", " does not equal "),
     replace("∞", " infinity"),
-    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
+    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥∥]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
     rule(GREEK, read_symbol),
     replace("÷", " divided by "),
     replace("×", " times "),

@@ -189,7 +189,25 @@ def _years(match: re.Match[str]) -> Reading | None:
     ]
 
 
+def _slashed_dates(match: re.Match[str]) -> Reading | None:
+    """Read a range of days: 12/24-12/26."""
+    days = [(int(match[month]), int(match[month + 1])) for month in (1, 4)]
+    if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
+        return None
+    first, last = (f"{_MONTHS[month - 1]} {numerals.english_ordinal(day)}" for month, day in days)
+    return [
+        (first, (match.start(), match.end(2))),
+        (" to ", match.span(3)),
+        (last, (match.start(4), match.end())),
+    ]
+
+
 RULES = (
+    rule(
+        r"(?<![\w./-])(\d{1,2})/(\d{1,2})(\s?[-–]\s?)(\d{1,2})/(\d{1,2})(?![\w/-]|[.,]\d)",
+        _slashed_dates,
+    ),
+    replace(r"(?<=\dst|\dnd|\drd|\dth)\s?[-–]\s?(?=\d+(?:st|nd|rd|th)\b)", " to "),
     rule(
         r"(?<![\w.-])(?P<year>[12]\d{3})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})"
         r"(?![\w-]|\.\d)",
@@ -251,5 +269,8 @@ YEARS = (
     rule(r"(?<!\w)['’]0(\d)(?![\w'’])", lambda match: f"oh {numerals.english_digits(match[1])}"),
     rule(rf"{UNSIGNED}((?:19|20)\d\d)[-/](0[1-9])(?![\w/-]|[.,]\d)", _month_of_year),
     rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?|/)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
-    rule(r"(?:(?<![\w.,$€£¥+*/=-])|(?<=\bpre-|\bmid-)|(?<=\bpost-))(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])", _plain_year),
+    rule(
+        r"(?:(?<![\w.,$€£¥+*/=-])|(?<=\bpre-|\bmid-)|(?<=\bpost-))(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])",
+        _plain_year,
+    ),
 )

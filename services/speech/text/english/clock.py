@@ -120,7 +120,7 @@ RULES = (
     ),
     rule(
         r"(?<![\w.,$])(?<!\d:)(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
-        rf"(?:{_HALF}|\s?h\b|(?![\w:]|[.,]\d))",
+        rf"(?:{_HALF}|\s?h\b|(?=ish\b)|(?![\w:]|[.,]\d))",
         _time,
     ),
     rule(rf"{ALONE}(?P<hour>1?\d)\.(?P<minute>[0-5]\d)(?P<second>(?!))?{_HALF}", _time),

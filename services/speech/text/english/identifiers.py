@@ -17,9 +17,9 @@ _PHONE = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:account|acct|card|code|pin|password|passcode|order|ticket|invoice|tracking|reference"
-    r"|ref|booking|confirmation|reservation|serial|id|isbn|ssn|flight|gate|room|suite|apartment"
+    r"|ref|booking|confirmation|reservation|serial|id|isbn|ssn|flight|gate|room|rm|suite|ste|hwy|apartment"
     r"|apt|bus|train|tram|route|line|highway|port|zip|postal|postcode|po box|box|locker|badge"
-    r"|case|extension|ext|model|boeing|airbus|sku|vin|imei|rtx|gtx|iso|rfc|ieee|otp|error|ending|ends)\b"
+    r"|case|meeting|passcode|extension|ext|model|boeing|airbus|sku|vin|imei|rtx|gtx|iso|rfc|ieee|otp|error|ending|ends)\b"
     r"(?: (?:number|no|code|id|line|digits|box|key|in|with|is|was|are|of|to|the|your))*"
     r"\.?[ :#]*(?:[A-Z]{1,3} )?$",
     re.IGNORECASE,
@@ -116,6 +116,22 @@ def _named(match: re.Match[str]) -> Reading | None:
     return digits_of(match.string, match.span())
 
 
+def _named_groups(match: re.Match[str]) -> Reading | None:
+    """Read a code that is written in groups: 123 456."""
+    is_long = sum(map(str.isdigit, match[0])) > 5
+    return (
+        digits_of(match.string, match.span()) if is_long and _NAMED.search(before(match)) else None
+    )
+
+
+def _episode(match: re.Match[str]) -> str:
+    return f"season {numerals.english(int(match[1]))} episode {numerals.english(int(match[2]))}"
+
+
+def _standard(match: re.Match[str]) -> str:
+    return " point eleven" if match[0].startswith(".") else "eight oh two"
+
+
 def _numbered(match: re.Match[str]) -> Reading | None:
     is_named = re.search(r"\bnumber(?! of)\b[^.\d]{0,12}$", before(match), re.IGNORECASE)
     return digits_of(match.string, match.span()) if is_named else None
@@ -166,7 +182,8 @@ def _code(match: re.Match[str]) -> Reading:
     start = end = match.start()
     for run in _RUNS.finditer(match[0]):
         stop = match.start() + run.end()
-        if run[0] == "s" and said and stop == match.end():  # A plural: MP3s.
+        is_plural = run[0] == "s" and said and stop == match.end() and match[0][0].isupper()
+        if is_plural:  # MP3s, but k8s.
             words = numerals.english_plural(said.pop()[0])
             said.append((words, (start, stop)))
             break
@@ -217,7 +234,9 @@ def _one_by_one(match: re.Match[str]) -> str:
 def _verse(match: re.Match[str]) -> Reading | None:
     if not _SCRIPTURE.search(before(match)):
         return None
-    verses = [(f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))]
+    verses = [
+        (f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))
+    ]
     if match[4]:
         verses.append((f" to {number(match[4])}", (match.end(3), match.end())))
     return [(number(match[1]), match.span(1)), *verses]
@@ -229,6 +248,10 @@ ADDRESSES = (
 )
 
 RULES = (
+    rule(r"(?<=\b802)\.11(?=[a-z]{0,2}\b)|\b802(?=\.11)", _standard),
+    rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![\w-]| \d|[.,]\d)", _named_groups),
+    rule(r"(?<=\b[Pp]ress )[#*](?!\w)", lambda match: {"#": "pound", "*": "star"}[match[0]]),
+    rule(r"\bS(\d{1,2})\s?E(\d{1,2})\b", _episode),
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _with_separators),

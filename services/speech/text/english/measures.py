@@ -45,7 +45,7 @@ _ONLY_AFTER_SLASH = {
     "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "month": "month",
     "yr": "year", "year": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "user": "user", "seat": "seat", "item": "item",
-    "in": "inch", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
+    "in": "inch", "min": "minute", "sec": "second", "hr": "hour", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
 }  # fmt: skip
 """Units that are recognised only after a slash."""
 
@@ -82,7 +82,8 @@ def _quantity(match: re.Match[str]) -> str:
     first, last = match["first"], match["last"]
     is_adjective = match["joint"] == "-" or _is_adjective(match)
     name = _name(match["unit"], match["per"], is_one=(first == "1" and not last) or is_adjective)
-    words = f"{number(first)} to {number(last)}" if last else number(first)
+    minus_last = "minus " if match.groupdict().get("minus_last") else ""
+    words = f"{number(first)} to {minus_last}{number(last)}" if last else number(first)
     return f"{'minus ' if match['minus'] else ''}{words} {name}"
 
 
@@ -161,14 +162,17 @@ RULES = (
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
-    rule(rf"{ALONE}({NUMBER})\s?in(?:\.(?=\s[a-z])|(?=\.$)|(?=\s(?:wide|long|tall|deep|high|thick|by|x)\b))", _inches),
+    rule(
+        rf"{ALONE}({NUMBER})\s?in(?:\.(?=\s[a-z])|(?=\.$)|(?=\s(?:wide|long|tall|deep|high|thick|by|x)\b))",
+        _inches,
+    ),
     replace(rf"(?:{_AFTER_FRACTION})[\"″](?!\w)", " inch"),
     rule(rf"{ALONE}({NUMBER})′", _feet),
     rule(rf"(?:{_AFTER_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
-        rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
+        rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<minus_last>{MINUS})?(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
         _quantity,
     ),
     rule(
