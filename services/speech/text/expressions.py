@@ -28,7 +28,10 @@ _EXPONENTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _DIGITS = re.compile(r"\d+", re.ASCII)
 _SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√⁰¹²³⁴-⁹]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
-_SIGNS_AND_OPERANDS = rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|(?P<exponent>{SUPERSCRIPT})|\*\*|[<>!=]=|[^\s\w]|π"
+_SIGNS_AND_OPERANDS = (
+    rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|(?P<exponent>{SUPERSCRIPT})"
+    r"|\*\*|[<>!=]=|[^\s\w]|π"
+)
 _TOKEN = re.compile(rf"(?P<fraction>{_FRACTION})|{_SIGNS_AND_OPERANDS}", re.ASCII)
 _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
 
@@ -62,8 +65,8 @@ class ExpressionReader:
                 is_power = True
                 continue
             words = self.negative if is_operand and token[0] in _MINUS else self._words(token)
-            is_operand = (
-                token[0] == "(" or token[0] in self.signs and token[0] not in _AFTER_OPERANDS
+            is_operand = token[0] == "(" or (
+                token[0] in self.signs and token[0] not in _AFTER_OPERANDS
             )
             if is_power:
                 words = self.squares.get(token[0]) or self.power(words)

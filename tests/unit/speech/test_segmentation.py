@@ -70,6 +70,11 @@ def test_the_first_segment_ends_at_a_clause_and_later_ones_at_sentences() -> Non
         "Ask at 192.168.1.1 or at the desk in front of it.",
         "The good old films of Tom &amp; Jerry are on in this hall.",
         "It was painted in 1503—1506 by a man from Vinci.",
+        "Have a look at docs.example.com/a/b.html?id=5#top about it.",
+        "Open the file /etc/nginx/nginx.conf on the server of ours.",
+        "Read the [long guide](docs/guide.html) that tells it all.",
+        "It is shown by [![badge](b.png)](https://a.example.com) here.",
+        "He lives at 123 Main St. in Apt. 4B on the second floor.",
         "展览明天上午9：30在一楼的大厅里开始。",
         "紧急时请拨打110、119或者120求助。",
     ],
@@ -100,6 +105,16 @@ def test_a_long_text_is_not_cut_beside_a_number() -> None:
     assert not any(each[-1].isdigit() or each[0].isdigit() for each in segments)
     segments = texts(*("这里在2026年有120万人来过" * 20))
     assert not any(each[-1].isdigit() for each in segments)
+
+
+@pytest.mark.parametrize("name", ["example.com", "readme.md", "Node.js", "image.png"])
+def test_a_name_with_a_point_is_whole_even_if_it_comes_in_characters(name: str) -> None:
+    assert texts(
+        "Everything that there is to be known is there. ", *f"It is all in {name} now."
+    ) == [
+        "Everything that there is to be known is there.",
+        f"It is all in {name} now.",
+    ]
 
 
 def test_list_numbers_stay_with_their_items() -> None:

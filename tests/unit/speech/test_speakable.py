@@ -129,7 +129,11 @@ PARTS = st.tuples(
     st.lists(WRITTEN, min_size=1, max_size=3).map(" ".join), st.integers(0, 20), st.integers(0, 60)
 ).map(lambda part: part[0][part[1] : part[1] + part[2]])
 TEXTS = st.lists(PIECES, max_size=25).map("".join) | PARTS | st.text(st.characters(), max_size=80)
-UNSAID = re.compile(r"\]\(|\]\[|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|@", re.IGNORECASE)
+UNSAID = re.compile(
+    r"\]\(|\]\[|\[\^|†|[\w.!?…。！？，)）”\"]\[\d|\]:"
+    r"|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|@",
+    re.IGNORECASE,
+)
 """Where there may be a link's address, a code language or a tag, which are not spoken."""
 
 

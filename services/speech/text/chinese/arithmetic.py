@@ -172,6 +172,8 @@ RULES = (
     replace(r"\s?<\s?(?=\d)", "小于"),
     replace(r"\s?≠\s?", "不等于"),
     replace(r"\s?∞", "无穷大"),
+    replace("[↑▲](?=\\s?\\d)", "上升"),
+    replace("[↓▼](?=\\s?\\d)", "下降"),
     rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥∥]\s?", lambda match: _SYMBOLS[match[0].strip()]),
     replace("π", "派"),
     rule(GREEK, read_symbol),

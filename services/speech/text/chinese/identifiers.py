@@ -92,8 +92,9 @@ def _named(match: re.Match[str]) -> Reading | None:
 
 def _named_groups(match: re.Match[str]) -> Reading | None:
     """Read a code that is written in groups: 123 456."""
-    is_long = sum(map(str.isdigit, match[0])) > 5
-    return code(match.string, match.span()) if is_long and _NAMED.search(before(match)) else None
+    if sum(map(str.isdigit, match[0])) < 6 or not _NAMED.search(before(match)):
+        return None
+    return code(match.string, match.span())
 
 
 def _emergency(match: re.Match[str]) -> Reading | None:

@@ -35,8 +35,9 @@ _BEFORE_NUMBERS = {
     "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
     "Art": "article", "fig": "figure", "figs": "figures", "vol": "volume", "ch": "chapter",
     "sec": "section", "eq": "equation", "Apt": "apartment", "apt": "apartment", "Ste": "suite",
-    "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version", "Rev": "revision",
-    "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum", "c": "circa",
+    "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version",
+    "Rev": "revision", "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum",
+    "c": "circa",
 }  # fmt: skip
 
 _REGNANT = (

@@ -140,6 +140,7 @@ _NUMBERS = rf"{_FIRST}(?:(?P<scale_first>{_SCALE_WORD})?(?P<between>{RANGE}){_LA
 _TWO_NUMBERS = rf"{_FIRST}(?P<scale_first>(?!))?(?P<between> and ){_LAST}(?P<scale>{_SCALE_WORD})"
 _CONTINENTAL = r"(?P<whole>\d{1,3}(?:[. ]\d{3})++|\d++),(?P<cents>\d\d)(?!\d|,\d)"
 """A decimal comma, as the euro's countries write it: 1.200,50."""
+_THOUSANDS = r"(?P<thousands>\d{1,3}(?:\.\d{3})+)(?![\d,])"
 _AGAIN = r"(?: (?:US )?(?:dollars?|euros?|pounds?|yuan|yen|rupees?)\b|,[-–—](?!\w))?"
 """The currency's name although its sign is there, or a dash for no cents."""
 _HEADS = (

@@ -32,8 +32,8 @@ _SYMBOLS = {
     "∈": "is in", "∉": "is not in", "⊂": "is a subset of", "⊆": "is a subset of", "∪": "union",
     "∩": "intersection", "∅": "the empty set", "∑": "the sum", "∏": "the product",
     "∫": "the integral of", "∂": "partial", "∀": "for all", "∃": "there exists",
-    "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because", "∠": "angle",
-    "⊥": "is perpendicular to", "∥": "is parallel to",
+    "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
+    "∠": "angle", "⊥": "is perpendicular to", "∥": "is parallel to",
 }  # fmt: skip
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
 _MONTHS = (
@@ -151,7 +151,7 @@ EXPRESSIONS = (
 RULES = (
     rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
     rule(
-        rf"(?<![\w.,/])(\d+\.\d+)(\s?/\s?)(\d{{1,3}})(?![\w/]|[.,]\d)",
+        r"(?<![\w.,/])(\d+\.\d+)(\s?/\s?)(\d{1,3})(?![\w/]|[.,]\d)",
         lambda match: [
             (number(match[1]), match.span(1)),
             (" out of ", match.span(2)),
@@ -185,6 +185,8 @@ RULES = (
     replace(r"<\s?(?=[\d$€£¥])", " less than "),
     replace("≠", " does not equal "),
     replace("∞", " infinity"),
+    replace("[↑▲](?=\\s?\\d)", " up "),
+    replace("[↓▼](?=\\s?\\d)", " down "),
     rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥∥]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
     rule(GREEK, read_symbol),
     replace("÷", " divided by "),

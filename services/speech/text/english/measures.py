@@ -12,7 +12,8 @@ nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sq
 sq. m: square meter, sq. ft: square foot, pt: point
 sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
 ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
-tsp: teaspoon, Tbsp: tablespoon, Tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
+tsp: teaspoon, Tbsp: tablespoon, Tsp: teaspoon, kg: kilogram, g: gram, mg: milligram
+µg: microgram, μg: microgram
 mcg: microgram, lb: pound, lbs: pound, oz: ounce, t: ton, mol: mole, mmol: millimole
 h: hour, hr: hour, hrs: hour, min: minute, mins: minute, s: second, sec: second, secs: second
 ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
@@ -29,7 +30,8 @@ MW: megawatt, GW: gigawatt, V: volt, mV: millivolt, kV: kilovolt, mA: milliamp
 Wh: watt hour, kWh: kilowatt hour, MWh: megawatt hour, mAh: milliamp hour, Ah: amp hour
 J: joule, kJ: kilojoule, cal: calorie, kcal: kilocalorie, N: newton, Pa: pascal
 hPa: hectopascal, kPa: kilopascal, MPa: megapascal, psi: pound per square inch, dB: decibel
-hp: horsepower, atm: atmosphere, mbar: millibar, lm: lumen, Ω: ohm, kΩ: kilohm, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
+hp: horsepower, atm: atmosphere, mbar: millibar, lm: lumen, Ω: ohm
+kΩ: kilohm, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
 ºC: degree Celsius, ℃: degree Celsius, °F: degree Fahrenheit, ° F: degree Fahrenheit
 ºF: degree Fahrenheit, ℉: degree Fahrenheit, °: degree, º: degree, %: percent, ‰: per mille
 """
@@ -45,7 +47,8 @@ _ONLY_AFTER_SLASH = {
     "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "month": "month",
     "yr": "year", "year": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "user": "user", "seat": "seat", "item": "item",
-    "in": "inch", "min": "minute", "sec": "second", "hr": "hour", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
+    "in": "inch", "min": "minute", "sec": "second", "hr": "hour", "piece": "piece", "unit": "unit",
+    "head": "head", "acre": "acre",
 }  # fmt: skip
 """Units that are recognised only after a slash."""
 
@@ -126,7 +129,8 @@ def _is_adjective(match: re.Match[str]) -> bool:
 def _size(match: re.Match[str]) -> str:
     """Read a size of two or three lengths in one unit."""
     numbers = [number(each) for each in match.group(1, 2, 3) if each]
-    return f"{' by '.join(numbers)} {_plural('foot' if match[4] in _FEET else _UNITS.get(match[4], 'inch'))}"
+    name = "foot" if match[4] in _FEET else _UNITS.get(match[4], "inch")
+    return f"{' by '.join(numbers)} {_plural(name)}"
 
 
 _PER_NAMES = {**_UNITS, **_ONLY_AFTER_SLASH}
