@@ -9,7 +9,7 @@ _DOMAINS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|app|dev|me|tv|cloud|shop|site|online|tech|xyz"
     "|cn|hk|tw|jp|kr|sg|in|uk|eu|de|fr|es|it|nl|ch|at|se|no|ru|us|ca|au|nz|br|mx|za"
 )
-_FILES = (
+FILES = (
     "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
     "|ya?ml|ini|cfg|conf|log|sh|bat|sql|css|svg|mp[34]|wav|mov|avi|rar|gz|tar|iso|epub|rtf|tsv"
     "|rs|rb|cpp|php|swift|ipynb|webp|apk|dmg"
@@ -23,7 +23,7 @@ ADDRESS = (
 """With or without a scheme; what follows the host is not spoken."""
 
 _HOST_PART = re.compile(r"\d+|[@.+_-]|[A-Za-z]+", re.ASCII)
-_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
+_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{FILES})$", re.IGNORECASE)
 
 
 def _is_address(match: re.Match[str]) -> bool:

@@ -26,7 +26,8 @@ CLOSERS = frozenset("\"'”’)）]】」』》*_")
 ABBREVIATIONS = frozenset(
     ("mr", "mrs", "ms", "messrs", "dr", "prof", "sr", "jr", "st", "vs", "etc", "approx", "dept",
      "capt", "gen", "sgt", "lt", "col", "rev", "gov", "sen", "hon", "mt", "ft", "ave", "blvd", "rd",
-     "inc", "ltd", "corp", "tel", "ext", "est", "bldg", "cf", "viz", "incl", "excl", "esp")
+     "inc", "ltd", "corp", "tel", "ext", "est", "bldg", "cf", "viz", "incl", "excl", "esp",
+     "ph", "tsp", "tbsp", "oz", "lb", "lbs")
 )  # fmt: skip
 ABBREVIATIONS_OF_NUMBERS = frozenset(
     ("no", "nos", "p", "pp", "fig", "figs", "vol", "ch", "sec", "eq", "art", "apt", "ste", "rm",

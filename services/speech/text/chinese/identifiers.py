@@ -182,7 +182,7 @@ RULES = (
     rule(r"(?<=按)[#*](?![A-Za-z0-9])", lambda match: {"#": "井号键", "*": "星号键"}[match[0]]),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
     rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![A-Za-z0-9*#])", _dialled_with_signs),
-    rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
+    rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?!\d|,\d)", _version),
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
     rule(

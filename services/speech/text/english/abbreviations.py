@@ -83,6 +83,10 @@ def _with_full_stop(match: re.Match[str], name: str) -> str:
     return f"{name}." if match.end() == len(match.string) and match[0].endswith(".") else name
 
 
+def _side(match: re.Match[str]) -> str:
+    return {"N": "North", "S": "South", "E": "East", "W": "West"}[match[1]]
+
+
 def _place(match: re.Match[str]) -> str | None:
     follows_name = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th)) $", before(match))
     return _with_full_stop(match, _PLACES[match[1]]) if follows_name else None
@@ -98,7 +102,12 @@ RULES = (
     replace(r"(?<![/\w])etc\.(?=\s+[A-Z]|\s*$)", "and so on."),
     replace(r"(?<![/\w])etc\b(?!/)\.?", "and so on"),
     replace(r"\bw/o\b", "without"),
-    replace(r"\bw/\s?(?=[A-Za-z])", "with "),
+    replace(r"\bw/(?:\s(?=[\w$£€])|(?=[A-Za-z]))", "with "),
+    replace(r"(?<=\d )c\.(?=\s[a-z])", "cups"),
+    rule(
+        r"(?<=\d )([NSEW])\.?(?= [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)", _side
+    ),
+    replace(r"\bM[-–]F\b(?=[\s,:]{1,2}\d)", "Monday to Friday"),
     replace(r"\band/or\b", "and or"),
     replace(r"\best\.(?=\s(?:1\d|20)\d\d\b)", "established"),
     replace(r"\best\.(?=\s\d)", "estimated"),
@@ -115,7 +124,7 @@ RULES = (
     ),
     replace(r"\bvs\b", "versus"),
     rule(
-        rf"\b({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
+        rf"(?<![\w-])({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=#?\d(?!\d*:))",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),

@@ -33,7 +33,7 @@ _SYMBOLS = {
     "∩": "intersection", "∅": "the empty set", "∑": "the sum", "∏": "the product",
     "∫": "the integral of", "∂": "partial", "∀": "for all", "∃": "there exists",
     "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
-    "∠": "angle", "⊥": "is perpendicular to", "∥": "is parallel to",
+    "∠": "angle", "⊥": "is perpendicular to", "⟂": "is perpendicular to", "∥": "is parallel to",
 }  # fmt: skip
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
 _MONTHS = (
@@ -151,7 +151,7 @@ EXPRESSIONS = (
 RULES = (
     rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
     rule(
-        r"(?<![\w.,/])(\d+\.\d+)(\s?/\s?)(\d{1,3})(?![\w/]|[.,]\d)",
+        r"(?<![\w.,/])(\d{1,3}\.\d{1,2})(\s?/\s?)(\d{1,3})(?![\w/]|[.,]\d)",
         lambda match: [
             (number(match[1]), match.span(1)),
             (" out of ", match.span(2)),
@@ -187,7 +187,7 @@ RULES = (
     replace("∞", " infinity"),
     replace("[↑▲](?=\\s?\\d)", " up "),
     replace("[↓▼](?=\\s?\\d)", " down "),
-    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥∥]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
+    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥⟂∥]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
     rule(GREEK, read_symbol),
     replace("÷", " divided by "),
     replace("×", " times "),

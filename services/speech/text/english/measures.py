@@ -9,7 +9,7 @@ from services.speech.text.expressions import NUMBER
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
 nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sqft: square foot
-sq. m: square meter, sq. ft: square foot, pt: point
+sq. m: square meter, sq. ft: square foot, pt: point, pts: point
 sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
 ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
 tsp: teaspoon, Tbsp: tablespoon, Tsp: teaspoon, kg: kilogram, g: gram, mg: milligram
@@ -138,6 +138,7 @@ UNIT = _alternatives(_UNITS)
 _UNIT = (
     rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_alternatives(_PER_NAMES)})(?![\w/]))?"
     r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
+    r"(?!(?<=[NW])\.? [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)"
 )
 
 _AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
@@ -161,6 +162,10 @@ RULES = (
         rf"{ALONE}(?P<minus>(?!))?(?P<first>{NUMBER})\s?(?P<once>{UNIT}){RANGE}(?P<last>{NUMBER})"
         rf"(?P<joint>\s?)(?=(?P=once)(?![A-Za-z])){_UNIT}",
         _quantity,
+    ),
+    rule(
+        rf"(?:(?<=[⁰¹²³⁴-⁹])\s?(?={UNIT})|(?<=[mbr]illion )(?!\w\b))({UNIT})(?![\w/²³])",
+        lambda match: f" {_plural(_UNITS[match[1]])}",
     ),
     rule(r"(?<=mm|cm|km|ft|\dm)\s?[x×]\s?(?=\d)", lambda _: " by "),
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
