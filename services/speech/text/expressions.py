@@ -15,12 +15,12 @@ GREEK = "(?<![Ͱ-Ͽ])[Α-Ωα-ω](?![Ͱ-Ͽ])"
 """A single Greek letter, not a Greek word."""
 
 _LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
-_TERM = rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|{_LETTER})"
+_TERM = rf"(?:{NUMBER}(?:(?!x\s?\d|k?m/[sh])[A-Za-z])?(?!(?!k?m/[sh])[A-Za-z])|π|{_LETTER})"
 _OPERAND = rf"(?>√?\(?[-−]?√?{_TERM}(?:{SUPERSCRIPT})?\)?(?:{SUPERSCRIPT})?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 EXPRESSION = (
     rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
-    r"(?![A-Za-z0-9_$€£¥￥%％‰°℃]|[.,]\d)"
+    r"(?!(?!k?m/[sh])[A-Za-z0-9_$€£¥￥%％‰°℃]|[.,]\d)"
 )
 _MINUS = frozenset("-−–")
 _AFTER_OPERANDS = frozenset("π")

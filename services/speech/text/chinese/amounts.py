@@ -105,7 +105,7 @@ RULES = (
     rule(rf"{ALONE}({NUMBER})W(\+)|(?<=[薪入算资价款])({NUMBER})W(?![A-Za-z0-9])", _ten_thousands),
     rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
     rule(
-        r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本秒]|分(?![之母])))",
+        r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本秒片粒颗支枚包袋杯箱批桌亩顿]|分(?![之母])))",
         lambda _: "每",
     ),
 )

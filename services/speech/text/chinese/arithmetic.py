@@ -31,7 +31,7 @@ _SYMBOLS = {
     "≡": "恒等于", "∴": "所以", "∵": "因为", "∠": "角", "⊥": "垂直于", "⟂": "垂直于", "∥": "平行于",
 }  # fmt: skip
 _SCORE = re.compile(
-    r"(?:比分|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
+    r"(?:比分|点球|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
 )
 _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战平|落败|告负")
 
@@ -47,7 +47,7 @@ def _fraction(numerator: int, denominator: int) -> str:
 def _written_fraction(match: re.Match[str]) -> str:
     above, below = int(match[2]), int(match[3])
     if not match[1] and above >= below:  # Odds, or a blood pressure.
-        if above == below:
+        if above == below and behind(match, 1) != "拍":
             return f"{number(match[2])}比{number(match[3])}"
         if below >= 40:
             return f"{number(match[2])}，{number(match[3])}"

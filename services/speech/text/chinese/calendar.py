@@ -68,6 +68,8 @@ def _one_by_one(match: re.Match[str]) -> Reading:
 
 
 def _named_day(match: re.Match[str]) -> str:
+    if re.fullmatch(r"10\D1", match[0]):  # The national day is said as 十一.
+        return "十一"
     return numerals.chinese_digits(re.sub("[·.]", "", match[0]))
 
 
@@ -186,7 +188,7 @@ RULES = (
         _days,
     ),
     rule(r"(?<![\dh])(\d{1,2})h(\d{1,2})m(?:in)?(?![A-Za-z0-9])", _hours_and_minutes),
-    rule(r"(?<=\d秒)\d\d(?![\d.])", _one_by_one),
+    rule(r"(?<=\d[秒米])\d\d(?![\d.])", _one_by_one),
     rule(
         rf"{ALONE}(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
         r"(?![A-Za-z0-9-]|\.\d)日?",
@@ -214,7 +216,7 @@ RULES = (
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
     rule(
-        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠)))\d{{1,2}}(?!\d)",
+        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))\d{{1,2}}(?!\d)",
         _named_day,
     ),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),

@@ -97,6 +97,11 @@ def _named_groups(match: re.Match[str]) -> Reading | None:
     return code(match.string, match.span())
 
 
+def _masked(match: re.Match[str]) -> Reading:
+    """Read the digits that are shown of a number: 6222 **** **** 1234."""
+    return [("，", match.span(1)), *code(match.string, match.span(2))]
+
+
 def _emergency(match: re.Match[str]) -> Reading | None:
     is_alone = not re.match(r"\s?[\w%.,:：/℃°+*=-]", behind(match), re.ASCII)
     is_called = re.match(
@@ -148,7 +153,7 @@ def _code(match: re.Match[str]) -> Reading:
             words = number(run[0])
         elif _is_size(match[0]):
             words = numerals.chinese(int(run[0]))
-        elif len(run[0]) > 2 or run[0].startswith("0"):
+        elif len(run[0]) > 2 or run[0].startswith("0") or len(match[0]) > 9:
             words = numerals.chinese_code(run[0])
         else:
             words = numerals.chinese(int(run[0]))
@@ -179,6 +184,7 @@ RULES = (
         _phone,
     ),
     rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![A-Za-z0-9-]| \d|[.,]\d)", _named_groups),
+    rule(r"(\s?[*•]{2,20}\s?(?:[*•]{2,20}\s?){0,3})(\d{2,4})(?![A-Za-z0-9])", _masked),
     rule(r"(?<=按)[#*](?![A-Za-z0-9])", lambda match: {"#": "井号键", "*": "星号键"}[match[0]]),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
     rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![A-Za-z0-9*#])", _dialled_with_signs),

@@ -269,7 +269,10 @@ RULES = (
     rule(r"\bS(\d{1,2})\s?E(\d{1,2})\b", _episode),
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
-    rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d|,\d\d\b)", _with_separators),
+    rule(
+        rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d|,\d\d\b)",
+        _with_separators,
+    ),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:\.\d{{3}})+,\d\d(?![\d.,])", _with_decimal_comma),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"

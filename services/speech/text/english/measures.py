@@ -164,7 +164,8 @@ RULES = (
         _quantity,
     ),
     rule(
-        rf"(?:(?<=[⁰¹²³⁴-⁹])\s?(?={UNIT})|(?<=[mbr]illion )(?!\w\b))({UNIT})(?![\w/²³])",
+        rf"(?:(?:(?<=[⁰¹²³⁴-⁹])|(?<=\^\d)|(?<=\^\d\d))\s?(?={UNIT})"
+        rf"|(?<=[mbr]illion )(?!\w\b))({UNIT})(?![\w/²³])",
         lambda match: f" {_plural(_UNITS[match[1]])}",
     ),
     rule(r"(?<=mm|cm|km|ft|\dm)\s?[x×]\s?(?=\d)", lambda _: " by "),
@@ -190,7 +191,7 @@ RULES = (
         lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
     ),
     rule(
-        r"(?<=\w)\s?(?:km/h|m/s)\b",
+        r"(?<=[\w⁰¹²³⁴-⁹])\s?(?:km/h|m/s)\b",
         lambda match: {"km/h": " kilometers per hour", "m/s": " meters per second"}[
             match[0].strip()
         ],
