@@ -15,7 +15,9 @@ GREEK = "(?<![Ͱ-Ͽ])[Α-Ωα-ω](?![Ͱ-Ͽ])"
 """A single Greek letter, not a Greek word."""
 
 _LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
-_TERM = rf"(?:{NUMBER}(?:(?!x\s?\d|k?m/[sh])[A-Za-z])?(?!(?!k?m/[sh])[A-Za-z])|π|{_LETTER})"
+_VARIABLES = r"(?:[abcnxyz]{2,3}|(?!x\s?\d|k?m/[sh])[A-Za-z])"
+"""What a number multiplies: 2x, 4ac, but not the unit of 5 m/s."""
+_TERM = rf"(?:{NUMBER}{_VARIABLES}?(?!(?!k?m/[sh])[A-Za-z])|π|{_LETTER})"
 _OPERAND = rf"(?>√?\(?[-−]?√?{_TERM}(?:{SUPERSCRIPT})?\)?(?:{SUPERSCRIPT})?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 EXPRESSION = (

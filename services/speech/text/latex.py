@@ -60,14 +60,16 @@ def _greek(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> Reading:
+    parts = [_grouped(match[1]), _grouped(match[2])]
+    line = "/" if all(map(str.isdigit, parts)) else " ÷ "
     return [
-        (_grouped(match[1]), (match.start(), match.end(1))),
-        (f"/{_grouped(match[2])}", (match.end(1), match.end())),
+        (parts[0], (match.start(), match.end(1))),
+        (f"{line}{parts[1]}", (match.end(1), match.end())),
     ]
 
 
 def _root(match: re.Match[str]) -> str:
-    return f" √{_grouped(match[1])}"
+    return f"√{_grouped(match[1])}"
 
 
 def _raised(match: re.Match[str]) -> str:

@@ -42,6 +42,7 @@ _ADDRESS = re.compile(
 """The beginning of an address or a path."""
 _LINK = re.compile(r"\]\([^\s)]*$")
 """Where a link of Markdown leads."""
+_OPEN_LINK = re.compile(r"\[[^\[\]\n]{0,200}$|\]\([^()\n]{0,2000}$")
 _ENTITY = re.compile(r"&#?\w{1,10}$")
 _SPOKEN = re.compile(r"\w")
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -175,7 +176,11 @@ class Splitter:
 
     def _last_space(self, index: int) -> int:
         """Return the start of the last word without a number next to it, else of the last word."""
-        spaces = [at for at in range(index) if self._pending[at] == " "]
+        spaces = [
+            at
+            for at in range(index)
+            if self._pending[at] == " " and not _OPEN_LINK.search(self._pending, 0, at)
+        ]
         plain = [at for at in spaces if not _has_digit(self._pending[at - 1 : at + 2])]
         for at in (*plain[-1:], *spaces[-1:]):
             if _SPOKEN.search(self._pending, 0, at):
@@ -185,7 +190,9 @@ class Splitter:
     def _hard_cut(self, index: int) -> int:
         """Cut between two characters of a script without spaces, or within an absurd word."""
         is_between = is_cjk(self._pending[index]) and not _has_digit(self._pending[index - 1])
-        is_absurd = self._seconds > 2 * self._lengths.longest_s
+        is_absurd = self._seconds > 2 * self._lengths.longest_s and not _OPEN_LINK.search(
+            self._pending, 0, index
+        )
         return index if is_between or is_absurd else 0
 
     def _take(self, end: int) -> Segment:

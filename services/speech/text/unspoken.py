@@ -41,6 +41,21 @@ def without_directions(text: str) -> str:
     return DIRECTION.sub(lambda match: "\u200b" * len(match[0]), text)
 
 
+def _unescaped(match: re.Match[str]) -> str | None:
+    character = html.unescape(match[0])
+    return character if character != match[0] else None
+
+
+def _cited(match: re.Match[str]) -> str | None:
+    """Leave out a citation behind a space, but not what the sentence needs: see [1]."""
+    return None if _REFERRING.search(match.string, 0, match.start()) else ""
+
+
+_REFERRING = re.compile(
+    r"\b(?:see|in|by|to|of|from|and|or|with|is|the|ref\w*|note|cf\.?|item|option|step|number|section"
+    r"|figure|table|equation)$",
+    re.IGNORECASE,
+)
 _CITATIONS = r"(?:\[\d{1,2}(?:[,–-] ?\d{1,2}){0,9}\]){1,9}"
 
 UNSPOKEN = (
@@ -53,8 +68,8 @@ UNSPOKEN = (
     replace(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
     replace(r"<[|｜]\w{0,40}[|｜]?$|\[/?(?:INST|SYS)\]|<</?SYS>>", ""),
     replace(r"\[(?:BOS|EOS|PAD|UNK|SEP|CLS|DONE)\]|<0x[0-9A-F]{2}>", ""),
-    # An entity that was escaped twice.
-    rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
+    # An entity within HTML, or one that was escaped twice.
+    rule(r"&(?:[A-Za-z][A-Za-z0-9]{1,7}|#\d{1,6}|#x[0-9A-Fa-f]{1,5});", _unescaped),
     # Where a link leads, and what a text refers to.
     replace(r"(?<![^\n. ])\[[^\[\]\n]{1,40}\]:\s{0,9}(?:https?://|www\.)[^\s]{1,500}", ""),
     replace(r"\[\^[^\[\]\s]{1,20}\]:?|【[^【】\n]{0,20}†[^【】\n]{0,60}】", ""),
@@ -64,6 +79,7 @@ UNSPOKEN = (
         rf"|(?<=[一-龥])(?<!文献)(?<![图表式例见]){_CITATIONS}(?=[\s。，；：！？]|$)",
         "",
     ),
+    rule(rf"(?<=[a-z0-9)%][a-z0-9)%]) {_CITATIONS}(?=[.,;!?]|$| [a-z])", _cited),
     # The line below a table's header, when it was cut off from the header.
     replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
     # Highlights and subscripts of Markdown's dialects.
@@ -79,6 +95,11 @@ UNSPOKEN = (
         ", ",
     ),
     replace(r"(?<![^\s])[-=]{1,2}>\s?", ""),
+    replace(r"(?<=[A-Za-z][A-Za-z]) > (?=[A-Za-z][A-Za-z])|(?<=[一-龥])\s?>\s?(?=[一-龥])", ", "),
+    # Digits on keys number the items of a list.
+    rule(
+        "(?:^|(?<=[:：。！] )|(?<=[:：。！]))([0-9])\ufe0f?\u20e3 ", lambda match: f"{match[1]}. "
+    ),
     # Pictograms, except digits in circles, which are numbers, and arrows up or down to a number.
     replace(
         "(?:(?![↑↓▲▼]\\s?\\d)[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf"

@@ -138,6 +138,14 @@ def test_text_without_marks_is_cut_at_a_space() -> None:
     assert {word for segment in segments for word in segment.text.split()} == {"word"}
 
 
+def test_a_long_text_is_not_cut_within_a_link() -> None:
+    link = f"[the page of ours](https://www.example.com/{'a-long-path/' * 9})"
+    assert (
+        sum(link in each for each in texts(*f"You can find all of this on {link} if you like."))
+        == 1
+    )
+
+
 def test_chinese_without_marks_is_cut_between_characters() -> None:
     segments = cut("好" * 200)
     assert all(speech_s(segment.text) < 10 for segment in segments)
