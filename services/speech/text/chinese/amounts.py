@@ -75,6 +75,8 @@ _AMOUNT = (
     rf"(?P<first>{NUMBER})(?:{TO}(?:{_SIGN})?(?P<last>{NUMBER}))?"
     rf"(?P<scale>{_ENGLISH_SCALE}|{SCALE})?"
 )
+_POWERED = "快充|充电|灯|功率|音箱|电|适配|无线"
+"""What w is a watt of; elsewhere it is 万."""
 
 RULES = (
     rule(
@@ -101,7 +103,8 @@ RULES = (
         ),
     ),
     rule(rf"{ALONE}({NUMBER})\s?円", lambda match: f"{count(match[1])}日元"),
-    rule(rf"{ALONE}({NUMBER})[wW](\+)?(?![A-Za-z0-9])(?<!\dW)", _ten_thousands),
+    rule(rf"{ALONE}({NUMBER})w(?=\s?(?:{_POWERED}))", lambda match: f"{count(match[1])}瓦"),
+    rule(rf"{ALONE}({NUMBER})w(\+)?(?![A-Za-z0-9])", _ten_thousands),
     rule(rf"{ALONE}({NUMBER})W(\+)|(?<=[薪入算资价款])({NUMBER})W(?![A-Za-z0-9])", _ten_thousands),
     rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
     rule(

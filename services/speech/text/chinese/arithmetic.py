@@ -147,7 +147,7 @@ RULES = (
         r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
         lambda m: read_series(m, number, "比"),
     ),
-    rule(r"(?<=[图表式])(\s?\d{1,3})(-)(\d{1,3})(?!\d)", _numbered_figure),
+    rule(r"(?:(?<=[图表])|(?<=公式))(\s?\d{1,3})(-)(\d{1,3})(?!\d)", _numbered_figure),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
     rule(
         rf"{ALONE}(\d+(?:\.\d+)?)(\s?[:：]\s?)(\d+(?:\.\d+)?)(?![A-Za-z0-9:：]|[.,]\d)",

@@ -188,7 +188,7 @@ RULES = (
         _days,
     ),
     rule(r"(?<![\dh])(\d{1,2})h(\d{1,2})m(?:in)?(?![A-Za-z0-9])", _hours_and_minutes),
-    rule(r"(?<=\d[秒米])\d\d(?![\d.])", _one_by_one),
+    rule(r"(?<=\d[秒米])\d\d(?![\d.]|\s?[厘毫分米cm])", _one_by_one),
     rule(
         rf"{ALONE}(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
         r"(?![A-Za-z0-9-]|\.\d)日?",

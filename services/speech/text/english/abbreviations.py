@@ -26,7 +26,7 @@ _ABBREVIATIONS = {
     "incl": "including", "excl": "excluding",
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
     "Co": "Company", "govt": "government", "resp": "respectively", "Bros": "Brothers",
-    "max": "maximum", "Max": "Maximum", "avg": "average", "esp": "especially",
+    "esp": "especially",
     "cf": "compare", "viz": "namely", "ca": "circa", "misc": "miscellaneous", "Univ": "University",
 }  # fmt: skip
 _BEFORE_NUMBERS = {
@@ -37,7 +37,7 @@ _BEFORE_NUMBERS = {
     "sec": "section", "eq": "equation", "Apt": "apartment", "apt": "apartment", "Ste": "suite",
     "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version",
     "Rev": "revision", "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum",
-    "c": "circa",
+    "max": "maximum", "Max": "maximum", "avg": "average",
 }  # fmt: skip
 
 _REGNANT = (
@@ -109,6 +109,7 @@ RULES = (
     ),
     replace(r"\bM[-–]F\b(?=[\s,:]{1,2}\d)", "Monday to Friday"),
     replace(r"\band/or\b", "and or"),
+    replace(r"\bc\.\s?(?=(?:1\d|20)\d\d\b)", "circa "),
     replace(r"\best\.(?=\s(?:1\d|20)\d\d\b)", "established"),
     replace(r"\best\.(?=\s\d)", "estimated"),
     replace(r"\bb/c\b", "because"),

@@ -170,7 +170,7 @@ RULES = (
         lambda m: f"{number(m[1])} {'cent' if m[1] == '1' else 'cents'}",
     ),
     rule(
-        r"(?<![\w.,])(\d{1,2})p\b",
+        r"(?<![\w.,])(?!24p|25p|30p|60p)(\d{1,2})p\b",
         lambda m: f"{number(m[1])} {'penny' if m[1] == '1' else 'pence'}",
     ),
     rule(

@@ -35,6 +35,7 @@ _BEFORE_YEAR = re.compile(
     re.IGNORECASE,
 )
 _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
+_SEASON = re.compile(r" (?:season|school|academic|fiscal|campaign|term|budget)\b")
 _THE = re.compile(r"\bthe $", re.IGNORECASE)
 _COUNTED = re.compile(
     r" (?:people|men|women|children|more|other|(?!was\b|is\b|has\b|this\b|as\b|us\b|does\b"
@@ -132,6 +133,8 @@ def _next_month(match: re.Match[str]) -> Reading:
 
 
 def _month_of_year(match: re.Match[str]) -> str:
+    if _SEASON.match(match.string, match.end()):
+        return f"{numerals.english_year(int(match[1]))} to oh {number(match[2].lstrip('0'))}"
     return f"{_MONTHS[int(match[2]) - 1]} {numerals.english_year(int(match[1]))}"
 
 

@@ -264,7 +264,7 @@ RULES = (
     rule(r"(?<=\b802)\.11(?=[a-z]{0,2}\b)|\b802(?=\.11)", _standard),
     rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![\w-]| \d|[.,]\d)", _named_groups),
     rule(r"(?<=\b[Pp]ress )[#*](?!\w)", lambda match: {"#": "pound", "*": "star"}[match[0]]),
-    rule(r"(?:[*•]{2,4}[ -]?){1,4}(\d{2,4})(?![\w-])", _masked),
+    rule(r"(?:(?:\*{3,20}|•{2,20})[ -]?){1,4}(\d{2,4})(?![\w-])", _masked),
     rule(r"#(?=[A-Z]{1,3}-?\d)", _number_sign),
     rule(r"\bS(\d{1,2})\s?E(\d{1,2})\b", _episode),
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
