@@ -134,7 +134,7 @@ RULES = (
     replace(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
     rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
     rule(
-        rf"{ALONE}(\d{{1,3}}\.\d{{1,2}})/(\d{{1,3}})(?![A-Za-z0-9/]|[.,]\d)",
+        rf"{ALONE}(\d{{1,3}}\.\d{{1,2}})/(4|5|6|10|20|100)(?![A-Za-z0-9/]|[.,]\d)",
         lambda match: f"{number(match[2])}分之{number(match[1])}",
     ),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
