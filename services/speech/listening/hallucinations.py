@@ -106,8 +106,8 @@ _CREDITS = re.compile(
     r"|merci d'avoir regardé|danke fürs zuschauen"
 )
 _LOOP = re.compile(
-    r"((?![\d零一二三四五六七八九十]).{2,24}?|(?![\d零一二三四五六七八九十])\w)(?:\W*\1){3,}"
-    r"|((?![\d零一二三四五六七八九十]).{12,80}?)(?:\W*\2){2,}|[啊呃哈呵]{2,}"
+    r"((?![\d零一二三四五六七八九十])\w.{0,23}?)(?:\W*\1){3,}"
+    r"|((?![\d零一二三四五六七八九十])\w.{11,79}?)(?:\W*\2){2,}|[啊呃哈呵]{2,}"
 )
 """The same words four times or more and nothing else, or a sentence three times: a recogniser is
 caught in them."""

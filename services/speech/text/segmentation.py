@@ -42,7 +42,8 @@ _ADDRESS = re.compile(
 """The beginning of an address or a path."""
 _LINK = re.compile(r"\]\([^\s)]*$")
 """Where a link of Markdown leads."""
-_OPEN_LINK = re.compile(r"\[[^\[\]\n]{0,200}$|\]\([^()\n]{0,2000}$")
+_LONGEST_LINK = 500
+"""Characters of a link within which no segment ends."""
 _ENTITY = re.compile(r"&#?\w{1,10}$")
 _SPOKEN = re.compile(r"\w")
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -179,7 +180,7 @@ class Splitter:
         spaces = [
             at
             for at in range(index)
-            if self._pending[at] == " " and not _OPEN_LINK.search(self._pending, 0, at)
+            if self._pending[at] == " " and not _is_in_link(self._pending, at)
         ]
         plain = [at for at in spaces if not _has_digit(self._pending[at - 1 : at + 2])]
         for at in (*plain[-1:], *spaces[-1:]):
@@ -190,9 +191,8 @@ class Splitter:
     def _hard_cut(self, index: int) -> int:
         """Cut between two characters of a script without spaces, or within an absurd word."""
         is_between = is_cjk(self._pending[index]) and not _has_digit(self._pending[index - 1])
-        is_absurd = self._seconds > 2 * self._lengths.longest_s and not _OPEN_LINK.search(
-            self._pending, 0, index
-        )
+        most = 4 if _is_in_link(self._pending, index) else 2
+        is_absurd = self._seconds > most * self._lengths.longest_s
         return index if is_between or is_absurd else 0
 
     def _take(self, end: int) -> Segment:
@@ -271,6 +271,14 @@ def clause_start(text: str, at: int) -> int:
                 end += 1
             return end
     return 0
+
+
+def _is_in_link(text: str, at: int) -> bool:
+    """Whether a link of Markdown is open before a character: its words, or its address."""
+    start = max(0, at - _LONGEST_LINK)
+    words, address = text.rfind("[", start, at), text.rfind("](", start, at)
+    is_in_words = words >= 0 and text.find("]", words, at) < 0
+    return is_in_words or (address >= 0 and text.find(")", address, at) < 0)
 
 
 def _has_digit(text: str) -> bool:

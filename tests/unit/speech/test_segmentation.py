@@ -146,6 +146,11 @@ def test_a_long_text_is_not_cut_within_a_link() -> None:
     )
 
 
+@pytest.mark.parametrize("unit", ["[a](b ", "[a ", "](", "a "])
+def test_no_text_takes_long_to_split(unit: str) -> None:
+    assert sum(len(segment.text) for segment in cut(*(unit * 500))) > 0
+
+
 def test_chinese_without_marks_is_cut_between_characters() -> None:
     segments = cut("好" * 200)
     assert all(speech_s(segment.text) < 10 for segment in segments)
