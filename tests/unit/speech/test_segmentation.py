@@ -146,7 +146,7 @@ def test_a_long_text_is_not_cut_within_a_link() -> None:
     )
 
 
-@pytest.mark.parametrize("unit", ["[a](b ", "[a ", "](", "a "])
+@pytest.mark.parametrize("unit", ["[a](b ", "[a ", "](a", "a "])
 def test_no_text_takes_long_to_split(unit: str) -> None:
     assert sum(len(segment.text) for segment in cut(*(unit * 500))) > 0
 
