@@ -23,6 +23,7 @@ from gateway.middleware.body import BodyLimit
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
 from gateway.middleware.head import HeadLimit
+from gateway.middleware.head_as_get import HeadAsGet
 from gateway.middleware.tracing import Traced
 from gateway.routes.callbacks import CallbackRoutes
 from gateway.routes.config import ConfigRoutes, Deployment
@@ -173,6 +174,7 @@ def _middleware(
         return QUESTION_BYTES if is_written else options.max_upload_bytes
 
     return [
+        Middleware(HeadAsGet),
         Middleware(RequestContext),
         Middleware(HeadLimit),
         Middleware(Traced),

@@ -27,6 +27,15 @@ async def test_readyz_names_what_is_missing(gateway: RunningGateway) -> None:
     assert (await gateway.client.get("/readyz")).json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/", "/openapi.json", "/docs"])
+async def test_a_monitor_may_ask_with_head(gateway: RunningGateway, path: str) -> None:
+    got = await gateway.client.get(path)
+    answer = await gateway.client.head(path)
+    assert (answer.status_code, answer.content) == (got.status_code, b"")
+    assert answer.headers["content-type"] == got.headers["content-type"]
+    assert (await gateway.client.head(f"{API}/tasks")).status_code == 405
+
+
 async def test_metrics_count_requests_turns_and_problems(gateway: RunningGateway) -> None:
     task_id = await gateway.create()
     await gateway.client.post(f"{API}/talk-to-ai", json={"taskId": task_id, "text": "Hi"})

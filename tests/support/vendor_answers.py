@@ -89,6 +89,28 @@ MARKED = {
     "the other side's turn": f"{REPLY}<|im_end|>\n<|im_start|>user\nThanks!<|im_end|>",
     "what follows the end": f"{REPLY}<|endoftext|>Human: and on Sundays?",
     "another instruction": f"{REPLY}</s>[INST] Thanks! [/INST] You are welcome.",
+    "a monologue": f"<inner_monologue>{THOUGHT}</inner_monologue>{REPLY}",
+    "a plan": f"<planning>{THOUGHT}</planning>{REPLY}",
+    "escaped": f"&lt;think&gt;{THOUGHT}&lt;/think&gt;{REPLY}",
+    "in a prefix": f"<|inner_prefix|>{THOUGHT}<|inner_suffix|>{REPLY}",
+    "in unused tokens": f"<unused94>thought\n{THOUGHT}<unused95>{REPLY}",
+    "in details": f'<details type="reasoning" done="true">\n{THOUGHT}</details>\n{REPLY}',
+    "a solution": f"<|begin_of_thought|>{THOUGHT}<|end_of_thought|><solution>{REPLY}</solution>",
+    "a header that starts": f"<|header_start|>assistant<|header_end|>\n\n{REPLY}<|eot|>"
+    "<|header_start|>user<|header_end|>Thanks!",
+    "bars in brackets": f"[|assistant|]{REPLY}[|endofturn|]\n[|user|]Thanks!",
+    "a role in a tag": f"<role>ASSISTANT</role>{REPLY}<|role_end|>",
+    "brackets that turn": f"]~b]ai\n{REPLY}[e~[\n]~b]user",
+    "an utterance's end": f"{REPLY}<end_of_utterance>\nUser: thanks",
+    "a script": f"### Response:\n{REPLY}\n\n### Human: Thanks!",
+    "a label": f"Assistant: {REPLY}\n\nHuman: Thanks!",
+    "a token of no use": f"{REPLY}<reserved_106>",
+    "a call with a type": f'{REPLY}\n{{"type": "function", "name": "hours", "parameters": {{}}}}',
+    "calls in a member": f'{REPLY}\n{{"tool_calls": [{{"name": "hours"}}]}}',
+    "a call's prefix": f'{REPLY} functools[{{"name": "hours", "arguments": {{}}}}]',
+    "an action": f"{REPLY}\nAction: hours\nAction Input: {{}}",
+    "code of a tool": f"{REPLY}\n```tool_code\nprint(hours())\n```",
+    "an invocation": f'{REPLY}<invoke name="hours"></invoke>',
     "a call after words": f'{REPLY}<tool_call>{{"name": "hours"}}</tool_call>',
 }
 """What a model wrote whose reply is `REPLY`."""
@@ -184,6 +206,38 @@ CHAT_REPLIES: dict[str, tuple[str, bytes]] = {
     "signs of life": (
         SSE,
         b": alive\n\ndata:\n\nevent: ping\ndata: {}\n\nretry: 9\n\n" + deltas(*words(REPLY)),
+    ),
+    "two replies, mixed": (
+        SSE,
+        b"".join(
+            sse({"choices": [{"index": index, "delta": {"content": each}}]})
+            for each in words(REPLY)
+            for index in (1, 0)
+        )
+        + sse({"choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}]})
+        + DONE,
+    ),
+    "two replies in an event": (
+        SSE,
+        sse(
+            {
+                "choices": [
+                    {"index": 1, "delta": {"content": "No."}},
+                    {"index": 0, "delta": {"content": REPLY}, "finish_reason": "stop"},
+                ]
+            }
+        ),
+    ),
+    "no choice at first": (SSE, sse({"choices": [None]}) + deltas(*words(REPLY))),
+    "signs of life in words": (
+        SSE,
+        b"event: keep-alive\ndata: still here\n\n" + deltas(*words(REPLY)),
+    ),
+    "a quoted end": (SSE, stream({"delta": {"content": REPLY}}, end=b'data: "[DONE]"\n\n')),
+    "no blank lines": (SSE, deltas(*words(REPLY)).replace(b"\n\n", b"\n")),
+    "a document over two lines": (
+        SSE,
+        b'data: {"choices":\ndata: [{"delta": {"content": "' + REPLY.encode() + b'"}}]}\n\n' + DONE,
     ),
     "a byte order mark, lone carriage returns": (
         SSE,

@@ -7,7 +7,9 @@ from services.speech.text.segmentation import is_cjk
 
 _TAGS = re.compile(
     r"^\s*language \w+\s*(?=<asr_text>)"  # Before the mark that says which language it is.
-    r"|<[^<>]{0,60}>"  # <|zh|>, <unk>, <sil>
+    r"|<(?!\s)[^<>]{0,60}(?<!\s)>"  # <|zh|>, <unk>, <sil>
+    r"|\d\d:\d\d:\d\d[.,]\d{3}\s*-->\s*\d\d:\d\d:\d\d[.,]\d{3}"  # When a subtitle is shown
+    r"|%[a-z]{2,12}%"
     r"|\[[^\[\]]*(?:\]|$)"  # [BLANK_AUDIO]; a recogniser may break off within one
     r"|【[^【】]*(?:】|$)|［[^［］]*(?:］|$)|〔[^〔〕]*(?:〕|$)|\{[^{}]*(?:\}|$)"
     r"|\((?![\d\s+./-]+\))[^()]*(?:\)|$)"  # (laughter), but not the (555) of a number

@@ -9,23 +9,29 @@ _DOMAINS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|co|app|dev|me|tv|cloud|shop|site|online|tech|xyz"
     "|cn|hk|tw|jp|kr|sg|in|uk|eu|de|fr|es|it|nl|ch|at|se|no|ru|us|ca|au|nz|br|mx|za"
 )
-_FILES = "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
+FILES = (
+    "pdf|txt|md|csv|json|xml|html?|js|ts|py|java|docx?|xlsx?|pptx?|png|jpe?g|gif|zip|exe|toml"
+    "|ya?ml|ini|cfg|conf|log|sh|bat|sql|css|svg|mp[34]|wav|mov|avi|rar|gz|tar|iso|epub|rtf|tsv"
+    "|rs|rb|cpp|php|swift|ipynb|webp|apk|dmg"
+)
 _HOST = r"[\w-]{1,63}+(?:\.[\w-]{1,63}+)"
 ADDRESS = (
-    rf"(?:(?P<scheme>https?://)|(?<![\w@./-]))(?P<www>www\.)?"
+    rf"(?:(?P<scheme>(?:https?|s?ftp|wss?|ssh|git|file)://|mailto:)|(?<![\w@./-]))(?P<www>www\.)?"
     rf"(?P<host>(?P<user>[\w.+-]{{1,64}}+@)?(?(scheme){_HOST}{{0,8}}+|{_HOST}{{1,8}}+))(?![\w@])"
     r"(?P<path>(?::\d{1,5})?(?:[/?#](?:[\w/?#%&=+.,:;~@!$*'()-]{0,2000}[\w/=])?)?)"
 )
 """With or without a scheme; what follows the host is not spoken."""
 
 _HOST_PART = re.compile(r"\d+|[@.+_-]|[A-Za-z]+", re.ASCII)
-_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{_FILES})$", re.IGNORECASE)
+_KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{FILES})$", re.IGNORECASE)
 
 
 def _is_address(match: re.Match[str]) -> bool:
     """Whether a match of ADDRESS is an address, not two sentences without a space between them."""
     has_sign = match["scheme"] or match["www"] or match["user"]
-    return bool(has_sign or _KNOWN_ENDING.search(match["host"]))
+    ending = _KNOWN_ENDING.search(match["host"])
+    is_known = ending and (ending[0].islower() or match["host"].isupper())
+    return bool(has_sign or is_known)
 
 
 def read_address(

@@ -1,29 +1,38 @@
 """Arithmetic expressions in any language: operands, signs and powers."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from services.speech.text.alignment import Reading, Span
 
-NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?+"
-"""With or without thousands separators, with or without decimals."""
+NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d{1,2}(?:,\d\d(?=,))++,\d{3}(?!\d)|\d++)(?:\.\d++)?+"
+"""With or without thousands separators, those of India too (1,50,000), and decimals."""
+SUPERSCRIPT = "⁻?[⁰¹²³⁴-⁹]{1,4}"
+"""An exponent."""
+GREEK = "(?<![Ͱ-Ͽ])[Α-Ωα-ω](?![Ͱ-Ͽ])"
+"""A single Greek letter, not a Greek word."""
 
 _LETTER = "(?<![A-Za-z])(?:[A-Za-z]|mc)(?![A-Za-z])"
-_TERM = rf"(?:{NUMBER}(?:(?!x\s?\d)[A-Za-z])?(?![A-Za-z])|π|{_LETTER})"
-_OPERAND = rf"(?>√?\(?√?{_TERM}[²³]?\)?[²³]?|\?)"
+_VARIABLES = r"(?:[abcnxyz]{2,3}|(?!x\s?\d|k?m/[sh])[A-Za-z])"
+"""What a number multiplies: 2x, 4ac, but not the unit of 5 m/s."""
+_TERM = rf"(?:{NUMBER}{_VARIABLES}?(?!(?!k?m/[sh])[A-Za-z])|π|{_LETTER})"
+_OPERAND = rf"(?>√?\(?[-−]?√?{_TERM}(?:{SUPERSCRIPT})?\)?(?:{SUPERSCRIPT})?|\?)"
 _OPERATOR = r"(?:\*\*|\*|×|·|÷|/|\+|-|−|–|\^|==?|≠|!=|≈|≤|≥|<=|>=|<|>|±|x(?=\s?\d))"
 EXPRESSION = (
     rf"(?<![A-Za-z0-9_.,$€£¥￥+*/^=-])-?{_OPERAND}(?:\s?{_OPERATOR}\s?[-−–]?{_OPERAND}){{1,40}}+"
-    r"(?![A-Za-z0-9_$€£¥￥]|[.,]\d)"
+    r"(?!(?!k?m/[sh])[A-Za-z0-9_$€£¥￥%％‰°℃]|[.,]\d)"
 )
 _MINUS = frozenset("-−–")
-_AFTER_OPERANDS = frozenset("²³π")
+_AFTER_OPERANDS = frozenset("π")
+_EXPONENTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _DIGITS = re.compile(r"\d+", re.ASCII)
-_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√²³]")
+_SURE = re.compile(r"[*×÷+^=≠≈≤≥<>±√⁰¹²³⁴-⁹]")
 _FRACTION = r"(?<![\d.,/])\d{1,2}/\d{1,3}(?![\d.,/])"
 _SIGNS_AND_OPERANDS = (
-    rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|[²³]|\*\*|[<>!=]=|[^\s\w]|π"
+    rf"{NUMBER}|(?P<times>(?<=\d)\s?x(?=\s?\d))|[A-Za-z]+|(?P<exponent>{SUPERSCRIPT})"
+    r"|\*\*|[<>!=]=|[^\s\w]|π"
 )
 _TOKEN = re.compile(rf"(?P<fraction>{_FRACTION})|{_SIGNS_AND_OPERANDS}", re.ASCII)
 _TOKEN_WITHOUT_FRACTIONS = re.compile(_SIGNS_AND_OPERANDS, re.ASCII)
@@ -58,7 +67,9 @@ class ExpressionReader:
                 is_power = True
                 continue
             words = self.negative if is_operand and token[0] in _MINUS else self._words(token)
-            is_operand = token[0] in self.signs and token[0] not in _AFTER_OPERANDS
+            is_operand = token[0] == "(" or (
+                token[0] in self.signs and token[0] not in _AFTER_OPERANDS
+            )
             if is_power:
                 words = self.squares.get(token[0]) or self.power(words)
             is_power = False
@@ -67,8 +78,18 @@ class ExpressionReader:
                 end = token.end()
         return [*said, ("", (end, match.end()))] if end < match.end() else said
 
+    def raised(self, superscript: str) -> str:
+        """Return the words of an exponent that is written as a superscript."""
+        exponent = superscript.translate(_EXPONENTS)
+        if exponent in self.squares:
+            return self.squares[exponent]
+        sign = f"{self.negative}{self.space}" if exponent.startswith("-") else ""
+        return self.power(sign + self.number(exponent.lstrip("-")))
+
     def _words(self, token: re.Match[str]) -> str:
         text = token[0]
+        if token.lastgroup == "exponent":
+            return self.raised(text)
         if token.lastgroup == "times":
             return self.signs["×"]
         if token.lastgroup == "fraction":
@@ -77,6 +98,16 @@ class ExpressionReader:
         if text[0].isdecimal():
             return self.number(text)
         return self.signs.get(text, text if text.isalpha() or text in "()" else "")
+
+
+def subscript(written: str) -> int:
+    """Return the value of digits that are written as subscripts."""
+    return int(unicodedata.normalize("NFKC", written))
+
+
+def read_symbol(match: re.Match[str]) -> str:
+    """Return the name of a Greek letter."""
+    return unicodedata.name(match[0]).rsplit(" ", 1)[-1].lower().replace("lamda", "lambda")
 
 
 def read_series(match: re.Match[str], number: Callable[[str], str], between: str) -> Reading:

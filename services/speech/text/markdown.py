@@ -18,8 +18,17 @@ _PAUSES = {"TableCell": ","} | dict.fromkeys(
 _LIST_NUMBER = re.compile(r"\s*(\d{1,9}[.)])\s?", re.ASCII)
 _MORE_THAN = re.compile(r">(?= ?=|[0-9$€£¥])")
 """Not a quotation: >100, >= 5."""
-_TAG = re.compile(r"<!--.*?(?:-->|$)|</?[A-Za-z][^<>]*>|<[!?][^>]*>", re.DOTALL)
-_BREAK = re.compile(r"<br\b", re.IGNORECASE)
+_TAG = re.compile(
+    r"<!--.*?(?:-->|$)|<(script|style)\b.*?(?:</\1>|$)|</?[A-Za-z][^<>]*>|<[!?][^>]*>",
+    re.DOTALL | re.IGNORECASE,
+)
+_BLOCK = re.compile(
+    r"</?(?:br|p|div|li|ul|ol|dl|d[dt]|h[1-6]|tr|table|section|article|header|footer|main|hr"
+    r"|blockquote|details|summary|pre|figure|figcaption)\b",
+    re.IGNORECASE,
+)
+_CELL = re.compile(r"</?t[dh]\b", re.IGNORECASE)
+_SUPERSCRIPT = re.compile(r"<sup>(?=\d{1,3}</sup>)", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"\w")
 _OPERATOR = re.compile(r"\*{1,2}")
@@ -74,9 +83,8 @@ def _pieces(text: str) -> Iterator[_Piece]:
             case {"Html": str()}:
                 yield from _outside_tags(text, (start, stop))
                 end = stop
-            case {"InlineHtml": str(tag)}:
-                if _BREAK.match(tag):
-                    yield ".", _NOWHERE
+            case {"InlineHtml": str()}:
+                yield from _tag(text, (start, stop))
                 end = stop
             case "SoftBreak":
                 yield " ", (start, stop)
@@ -124,9 +132,20 @@ def _outside_tags(text: str, place: Span) -> Iterator[_Piece]:
     for tag in _TAG.finditer(text, start, stop):
         if start < tag.start():
             yield text[start : tag.start()], (start, tag.start())
+        yield from _tag(text, tag.span())
         start = tag.end()
     if start < stop:
         yield text[start:stop], (start, stop)
+
+
+def _tag(text: str, place: Span) -> Iterator[_Piece]:
+    """Yield what an HTML tag sounds like: the pause between blocks, or the sign of a power."""
+    if _BLOCK.match(text, *place):
+        yield ".", _NOWHERE
+    elif _CELL.match(text, *place):
+        yield ",", _NOWHERE
+    elif _SUPERSCRIPT.match(text, place[0]):
+        yield "^", place
 
 
 def _is_operator(text: str, gap: Span) -> bool:

@@ -21,6 +21,8 @@ _GLUED_AFTER = re.compile(r"(?<![A-Za-z\d.,])[$€£¥￥+-]?\d[\d.,:/-]*%?$", r
 
 _ADDRESS = re.compile(r"\S*[@/]\S*|\w+(?:\.\w+)+", re.ASCII)
 _WORD = re.compile(r"(?<![A-Za-z\d])[a-z]+(?:'[a-z]+)?(?![A-Za-z\d])", re.ASCII | re.IGNORECASE)
+_VARIABLE = re.compile(r"(?<![A-Za-z])[A-Za-z](?!['’A-Za-z]| [A-Za-z]{2})")
+"""A letter that stands for a number, not a word of one letter."""
 _FUNCTION_WORDS = frozenset(
     ("a", "an", "the", "of", "at", "in", "on", "is", "are", "was", "were", "be", "to", "and", "or",
      "for", "with", "by", "from", "about", "have", "has", "had", "it", "its", "i", "you", "he",
@@ -90,7 +92,7 @@ def _english(text: str, place: Span) -> Span:
 
 def _is_english(run: str, main: str) -> bool:
     """Whether words between Chinese characters are a clause, not a name or a unit."""
-    words = _WORD.findall(_ADDRESS.sub(" ", run))
+    words = _WORD.findall(_ADDRESS.sub(" ", _VARIABLE.sub(" ", run)))
     plain = [each for each in words if each.islower() and len(each) > 1 and each not in _UNITS]
     if main == "en":
         return any(each not in _UNITS for each in words)

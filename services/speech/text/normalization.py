@@ -1,15 +1,17 @@
 """Text normalization for speech: removes markup and emoji, turns numbers and signs into words."""
 
-import html
 import re
 import unicodedata
 
 from services.speech.text import chinese, english
 from services.speech.text.alignment import Reading, SpokenForm, join, replace, rewrite, rule
+from services.speech.text.latex import without_latex
 from services.speech.text.markdown import without_markup
 from services.speech.text.mixture import parts
+from services.speech.text.unspoken import UNSPOKEN, without_directions
 
 _GRAMMARS = {"en": english.RULES, "zh": chinese.RULES}
+_FOLDED = re.compile("[^\x00-\x7f₀-₉]+|[₀-₉]+(?![₀-₉0-9])")
 _FULL_WIDTH_SIGNS = frozenset("％＋－＝＊／＄＆＠＃＜＞｜．")
 
 
@@ -25,29 +27,11 @@ def _space(match: re.Match[str]) -> Reading:
     return [("" if match[1] else " ", (match.start(), end))]
 
 
-_UNSPEAKABLE = (
-    # A model's control tokens.
-    replace(r"<[|｜][^<>\s]{1,40}[|｜]>(?:(?:system|user|assistant)(?=\s|$))?", ""),
-    replace(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
-    replace(r"<[|｜]\w{0,40}$|\[/?(?:INST|SYS)\]|<</?SYS>>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]", ""),
-    # An entity that was escaped twice.
-    rule(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6});", lambda match: html.unescape(match[0])),
-    # The line below a table's header, when it was cut off from the header.
-    replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
-    # Faces written with marks: at the end of a word, or alone.
-    replace(r"(?<![\w:;])[:;]-?[()DP](?!\w)", ""),
-    # Pictograms, except digits in circles, which are numbers.
-    replace(
-        "[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf\u2b00-\u2bff"
-        "\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]+",
-        "",
-    ),
-)
 _LEFTOVERS = (
     rule(r"(?<!\s)\s*[|•·][|•·\s]*", _pause),
     replace(r"\s--+\s", ", "),
     replace(r"/+", " "),
-    replace(r"\$(?=[A-Za-z])", ""),
+    replace(r"\$(?!\d)", ""),
     replace(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )
 _MARKS = ".,!?;:，。！？；：、"
@@ -59,7 +43,8 @@ _EDGE_CHARACTERS = " ,，"
 
 def speakable(text: str, language_code: str) -> SpokenForm:
     """Return the spoken form of a piece of text, which may be empty."""
-    spoken = rewrite(_fold_width(without_markup(text)), _UNSPEAKABLE)
+    spoken = without_latex(_fold_width(without_markup(without_directions(text))))
+    spoken = rewrite(spoken, UNSPOKEN)
     spoken = join(
         rewrite(spoken.part(*place), _GRAMMARS[language])
         for place, language in parts(spoken.text, language_code)
@@ -74,8 +59,12 @@ def captioned(spoken: str, written: str) -> str:
 
 
 def _fold_width(spoken: SpokenForm) -> SpokenForm:
-    """Replace digits, letters, signs and spaces of another width or script with plain ones."""
-    return SpokenForm(text="".join(map(_fold_character, spoken.text)), spans=spoken.spans)
+    """Replace digits, letters, signs and spaces of another width or script with plain ones.
+
+    A subscript before a digit stays one: log₂8 is not log 28.
+    """
+    text = _FOLDED.sub(lambda match: "".join(map(_fold_character, match[0])), spoken.text)
+    return SpokenForm(text=text, spans=spoken.spans)
 
 
 def _fold_character(character: str) -> str:

@@ -1,8 +1,9 @@
 """Splits a reply into speakable segments while it is being written.
 
-A segment is emitted at the mark that ends it: whether a full stop ends a sentence is decided by the
-text before it and the rest of its own token. Only after a number, which the mark may be part of,
-does the splitter wait for the next character.
+The first segment is emitted at the mark that ends it: whether a full stop ends a sentence is
+decided by the text before it and the rest of its own token. Only after a number or within an
+address, which the mark may be part of, does the splitter wait for the next character. Later
+segments are not urgent: there a full stop always waits for it.
 """
 
 import re
@@ -23,17 +24,26 @@ NUMBER_MARKS = frozenset(".,:：、—")
 CLOSERS = frozenset("\"'”’)）]】」』》*_")
 
 ABBREVIATIONS = frozenset(
-    ("mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "approx", "dept", "capt",
-     "gen", "sgt", "lt", "col", "rev", "gov", "sen", "mt", "ft", "ave", "blvd", "rd", "inc", "ltd",
-     "corp", "tel", "ext", "est")
+    ("mr", "mrs", "ms", "messrs", "dr", "prof", "sr", "jr", "st", "vs", "etc", "approx", "dept",
+     "capt", "gen", "sgt", "lt", "col", "rev", "gov", "sen", "hon", "mt", "ft", "ave", "blvd", "rd",
+     "inc", "ltd", "corp", "tel", "ext", "est", "bldg", "cf", "viz", "incl", "excl", "esp",
+     "ph", "tsp", "tbsp", "oz", "lb", "lbs")
 )  # fmt: skip
 ABBREVIATIONS_OF_NUMBERS = frozenset(
-    ("no", "nos", "p", "pp", "fig", "figs", "vol", "ch", "sec", "jan", "feb", "mar", "apr", "jun",
+    ("no", "nos", "p", "pp", "fig", "figs", "vol", "ch", "sec", "eq", "art", "apt", "ste", "rm",
+     "hwy", "ver", "pt", "ep", "max", "min", "avg", "ca", "jan", "feb", "mar", "apr", "jun",
      "jul", "aug", "sep", "sept", "oct", "nov", "dec")
 )  # fmt: skip
 """Also words of their own, so it depends on a number that follows: No. 5, but: The answer is no."""
 _LAST_WORD = re.compile(r"[^\s(\[\"“]+$")
-_ADDRESS = re.compile(r"@|://|^www", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"@|://|^www|^(?:https?|mailto|ftp)$|^[~./\\]|\w[/\\]\w+[/\\.]|\w\.[a-z]{2,}", re.IGNORECASE
+)
+"""The beginning of an address or a path."""
+_LINK = re.compile(r"\]\([^\s)]*$")
+"""Where a link of Markdown leads."""
+_LONGEST_LINK = 500
+"""Characters of a link within which no segment ends."""
 _ENTITY = re.compile(r"&#?\w{1,10}$")
 _SPOKEN = re.compile(r"\w")
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -135,7 +145,7 @@ class Splitter:
             index = self._scanned
             # Until there is a word, there is nothing that could end.
             boundary = boundary_at(self._pending, index) if self._has_words else Boundary.NONE
-            if boundary is Boundary.OPEN:
+            if boundary is Boundary.OPEN or self._can_wait(index):
                 return None
             self._scanned += 1
             self._seconds += _character_s(self._pending[index])
@@ -156,6 +166,10 @@ class Splitter:
                     return cut
         return None
 
+    def _can_wait(self, index: int) -> bool:
+        """Whether a full stop may prove a point of a name, and nobody waits for its segment."""
+        return self._emitted > 0 and self._pending[index:] == "."
+
     def _after_closers(self, end: int) -> int:
         while end < len(self._pending) and self._pending[end] in CLOSERS:
             end += 1
@@ -163,7 +177,11 @@ class Splitter:
 
     def _last_space(self, index: int) -> int:
         """Return the start of the last word without a number next to it, else of the last word."""
-        spaces = [at for at in range(index) if self._pending[at] == " "]
+        spaces = [
+            at
+            for at in range(index)
+            if self._pending[at] == " " and not _is_in_link(self._pending, at)
+        ]
         plain = [at for at in spaces if not _has_digit(self._pending[at - 1 : at + 2])]
         for at in (*plain[-1:], *spaces[-1:]):
             if _SPOKEN.search(self._pending, 0, at):
@@ -173,7 +191,8 @@ class Splitter:
     def _hard_cut(self, index: int) -> int:
         """Cut between two characters of a script without spaces, or within an absurd word."""
         is_between = is_cjk(self._pending[index]) and not _has_digit(self._pending[index - 1])
-        is_absurd = self._seconds > 2 * self._lengths.longest_s
+        most = 4 if _is_in_link(self._pending, index) else 2
+        is_absurd = self._seconds > most * self._lengths.longest_s
         return index if is_between or is_absurd else 0
 
     def _take(self, end: int) -> Segment:
@@ -203,12 +222,14 @@ def boundary_at(text: str, index: int) -> Boundary:
         return _boundary_after_number(character, line, following, boundary)
     if not character.isascii():
         return boundary
-    if _ADDRESS.search(word):
+    if _ADDRESS.search(word) or _LINK.search(line):
         return _unless_continued(following, boundary)
     if character in ASCII_INNER_MARKS and following and _continues(following[0]):
         return Boundary.NONE
     if character == ";" and _ENTITY.search(word):
         return Boundary.NONE
+    if character == "!" and not word.strip("[(*_"):
+        return _unless_continued(following, boundary)  # An image of Markdown may begin.
     if character == "." and word.lower() in ABBREVIATIONS_OF_NUMBERS:
         return _unless_a_number_follows(following, boundary)
     return Boundary.NONE if character == "." and _is_abbreviated(word) else boundary
@@ -250,6 +271,14 @@ def clause_start(text: str, at: int) -> int:
                 end += 1
             return end
     return 0
+
+
+def _is_in_link(text: str, at: int) -> bool:
+    """Whether a link of Markdown is open before a character: its words, or its address."""
+    start = max(0, at - _LONGEST_LINK)
+    words, address = text.rfind("[", start, at), text.rfind("](", start, at)
+    is_in_words = words >= 0 and text.find("]", words, at) < 0
+    return is_in_words or (address >= 0 and text.find(")", address, at) < 0)
 
 
 def _has_digit(text: str) -> bool:

@@ -22,7 +22,7 @@ from services.speech.vendors.anthropic.body import MessagesBody
 from services.speech.vendors.anthropic_chat import AnthropicChatModel
 from services.speech.vendors.http.parameters import Parameters
 from tests.rpc.speech.test_chat_answers import ENDPOINT, answer, refusal
-from tests.support.vendor_answers import sse
+from tests.support.vendor_answers import MARKED, REPLY, sse
 
 CALLS = (
     ToolCall(call_id="a1", name="hours", arguments='{"day": "monday"}'),
@@ -113,6 +113,12 @@ async def test_the_dialogue_has_the_form_that_the_api_wants() -> None:
     assert [each.get("cache_control") for each in sent["tools"]] == [None, CACHED]
     assert sent["tools"][0]["input_schema"] == {"type": "object"}
     assert (sent["max_tokens"], sent["temperature"], sent["top_k"]) == (300, 0.5, 5)
+
+
+@pytest.mark.parametrize("name", ["think", "escaped", "a header that starts", "between words"])
+async def test_thinking_and_tokens_within_the_text_are_no_reply(name: str) -> None:
+    items = await ScriptedMessages(answer(said(*MARKED[name]))).items()
+    assert "".join(each for each in items if isinstance(each, str)).strip() == REPLY
 
 
 async def test_a_temperature_that_is_refused_is_not_sent_again() -> None:

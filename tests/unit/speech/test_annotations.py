@@ -12,7 +12,8 @@ NO_WORDS = [
     *("【音乐】", "（笑声）", "［掌声］", "（音乐）。", "〔噪音〕"),
     *("<|nospeech|>", "<|zh|><|NEUTRAL|><|BGM|><|woitn|>", "<sil>", "<unk>", "<unk> <unk>"),
     *("[UNK]", "[NOISE]", "{noise}", "<blank>", "</s>", "⁇", "[[noise]]", "<eps> [UNK] ."),
-    *("language None<asr_text>", "😊", "🎼🎼", "🤧"),
+    *("language None<asr_text>", "😊", "🎼🎼", "🤧", "%noise%"),
+    *("00:00:00,000 --> 00:00:02,000", "[00:00.000 --> 00:02.000]", "(no audible dialogue)"),
 ]
 KEPT = [
     ("When do you open?", "When do you open?"),
@@ -37,6 +38,7 @@ KEPT = [
     ("Call (555) 123-4567.", "Call (555) 123-4567."),
     ("It is 20 °C.", "It is 20 °C."),
     ("What is 2*3*4?", "What is 2*3*4?"),
+    ("Is x < 3 and y > 2?", "Is x < 3 and y > 2?"),
     ("C++ or C#?", "C++ or C#?"),
     ("¿Qué hora es?", "¿Qué hora es?"),
     ("don't", "don't"),

@@ -52,6 +52,28 @@ MADE_UP = [
     "喜欢的话请点赞订阅",
     "明镜需要您的支持 欢迎订阅明镜",
     "小編字幕由 Amara.org 社群提供",
+    "Thank you for watching this video.",
+    "Hey guys, welcome back to my channel.",
+    "Check out the link in the description below.",
+    "Let me know in the comments.",
+    "Smash the like button!",
+    "Follow me on Instagram.",
+    "To be continued...",
+    "No speech detected.",
+    "Translated by Releska",
+    "Copyright © 2020",
+    "For more information visit www.example.org",
+    "I'm going to the next one. I'm going to the next one. I'm going to the next one.",
+    "作词：李宗盛",
+    "词曲 李宗盛",
+    "大家好，欢迎来到我的频道",
+    "以上就是本期视频的全部内容",
+    "订阅我的频道",
+    "欢迎收看",
+    "啊啊啊",
+    "Субтитры сделал DimaTorzok",
+    "Gracias por ver el video",
+    "Vielen Dank.",
     "ご視聴ありがとうございました",
     "시청해주셔서 감사합니다",
     "Untertitel der Amara.org-Community",
@@ -72,6 +94,12 @@ SAID = [
     "you are right",
     "谢谢，几点",
     "Please.",
+    "Welcome back",
+    "What does the channel cost?",
+    "I left a comment.",
+    "作曲是谁",
+    "嗯嗯",
+    "欢迎",
     "Okay.",
     "Today.",
     "Comment.",
@@ -110,7 +138,7 @@ def test_answers_are_no_inventions(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["subscribe ", "thank you for watching ", "点赞", "好了", "a ", "ab"]
+    "unit", ["subscribe ", "thank you for watching ", "点赞", "好了", "a ", "ab", "[!"]
 )
 def test_no_text_takes_long_to_judge(unit: str) -> None:
     # With a pattern that backtracks this takes minutes, and so hits the time-out.

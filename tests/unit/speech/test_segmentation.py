@@ -70,6 +70,11 @@ def test_the_first_segment_ends_at_a_clause_and_later_ones_at_sentences() -> Non
         "Ask at 192.168.1.1 or at the desk in front of it.",
         "The good old films of Tom &amp; Jerry are on in this hall.",
         "It was painted in 1503—1506 by a man from Vinci.",
+        "Have a look at docs.example.com/a/b.html?id=5#top about it.",
+        "Open the file /etc/nginx/nginx.conf on the server of ours.",
+        "Read the [long guide](docs/guide.html) that tells it all.",
+        "It is shown by [![badge](b.png)](https://a.example.com) here.",
+        "He lives at 123 Main St. in Apt. 4B on the second floor.",
         "展览明天上午9：30在一楼的大厅里开始。",
         "紧急时请拨打110、119或者120求助。",
     ],
@@ -102,6 +107,16 @@ def test_a_long_text_is_not_cut_beside_a_number() -> None:
     assert not any(each[-1].isdigit() for each in segments)
 
 
+@pytest.mark.parametrize("name", ["example.com", "readme.md", "Node.js", "image.png"])
+def test_a_name_with_a_point_is_whole_even_if_it_comes_in_characters(name: str) -> None:
+    assert texts(
+        "Everything that there is to be known is there. ", *f"It is all in {name} now."
+    ) == [
+        "Everything that there is to be known is there.",
+        f"It is all in {name} now.",
+    ]
+
+
 def test_list_numbers_stay_with_their_items() -> None:
     assert texts(*"1. Apples are good for you.\n2. Pears are better for you.") == [
         "1. Apples are good for you.",
@@ -121,6 +136,19 @@ def test_text_without_marks_is_cut_at_a_space() -> None:
     assert len(segments) > 3
     assert all(speech_s(segment.text) < 10 for segment in segments)
     assert {word for segment in segments for word in segment.text.split()} == {"word"}
+
+
+def test_a_long_text_is_not_cut_within_a_link() -> None:
+    link = f"[the page of ours](https://www.example.com/{'a-long-path/' * 9})"
+    assert (
+        sum(link in each for each in texts(*f"You can find all of this on {link} if you like."))
+        == 1
+    )
+
+
+@pytest.mark.parametrize("unit", ["[a](b ", "[a ", "](a", "a "])
+def test_no_text_takes_long_to_split(unit: str) -> None:
+    assert sum(len(segment.text) for segment in cut(*(unit * 500))) > 0
 
 
 def test_chinese_without_marks_is_cut_between_characters() -> None:

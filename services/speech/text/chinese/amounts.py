@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from services.speech.text import numerals
-from services.speech.text.alignment import rule
+from services.speech.text.alignment import Reading, rule
 from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
 from services.speech.text.expressions import NUMBER
 
@@ -14,18 +14,20 @@ _SIGNS = {
     "£": "英镑", "JP¥": "日元", "CN¥": "元", "RMB¥": "元", "¥": "元", "￥": "元", "₩": "韩元",
     "₹": "卢比", "₽": "卢布", "฿": "泰铢",
     "R$": "雷亚尔", "₫": "越南盾", "₺": "里拉", "₱": "比索", "₴": "格里夫纳", "₪": "谢克尔",
-    "zł": "兹罗提",
+    "zł": "兹罗提", "RM": "令吉", "MOP$": "澳门元", "USD$": "美元",
 }  # fmt: skip
 _CODES = {
     "USD": "美元", "HKD": "港元", "TWD": "新台币", "AUD": "澳元", "CAD": "加元", "NZD": "新西兰元",
     "SGD": "新加坡元", "EUR": "欧元", "GBP": "英镑", "CNY": "元人民币", "RMB": "元人民币",
     "JPY": "日元", "KRW": "韩元", "INR": "卢比", "CHF": "瑞士法郎", "RUB": "卢布", "THB": "泰铢",
+    "BRL": "雷亚尔", "TRY": "里拉", "VND": "越南盾", "PHP": "比索", "MXN": "比索", "MYR": "令吉",
+    "SEK": "瑞典克朗", "NOK": "挪威克朗", "DKK": "丹麦克朗", "AED": "迪拉姆", "MOP": "澳门元",
 }  # fmt: skip
 _ENGLISH_SCALES = {
     "k": 10**3, "thousand": 10**3, "m": 10**6, "mn": 10**6, "million": 10**6, "b": 10**9,
-    "bn": 10**9, "billion": 10**9, "t": 10**12, "tn": 10**12, "trillion": 10**12,
+    "w": 10**4, "bn": 10**9, "billion": 10**9, "t": 10**12, "tn": 10**12, "trillion": 10**12,
 }  # fmt: skip
-_ENGLISH_SCALE = r"\s?(?:thousand|million|billion|trillion|[kK]|[mM]n?|[bB]n?|[tT]n?)(?![A-Za-z])"
+_ENGLISH_SCALE = r"\s?(?:thousand|million|billion|trillion|[kKwW]|[mM]n?|[bB]n?|[tT]n?)(?![A-Za-z])"
 _SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
 _CODE = "|".join(_CODES)
 
@@ -50,6 +52,20 @@ def _scaled(written: str, scale: str) -> str:
     return count(str(int(value))) if value == int(value) else number(str(value.normalize()))
 
 
+def _ten_thousands(match: re.Match[str]) -> str:
+    """Read w as 万, as people abbreviate it: 2w, 10W+."""
+    return f"{count(match[1] or match[3])}万{'以上' if match[2] else ''}"
+
+
+def _thousands(match: re.Match[str]) -> Reading:
+    """Read a range of thousands: 8k-12k."""
+    return [
+        (_scaled(match[1], "k"), (match.start(), match.start(2))),
+        ("到", match.span(2)),
+        (_scaled(match[3], "k"), (match.end(2), match.end())),
+    ]
+
+
 def _without_zeros(written: str) -> str:
     """Return an amount without the zeros at the end of its decimals."""
     return re.sub(r"\.?0+$", "", written) if "." in written else written
@@ -59,6 +75,8 @@ _AMOUNT = (
     rf"(?P<first>{NUMBER})(?:{TO}(?:{_SIGN})?(?P<last>{NUMBER}))?"
     rf"(?P<scale>{_ENGLISH_SCALE}|{SCALE})?"
 )
+_POWERED = "快充|充电|灯|功率|音箱|电|适配|无线"
+"""What w is a watt of; elsewhere it is 万."""
 
 RULES = (
     rule(
@@ -72,7 +90,7 @@ RULES = (
         _amount,
     ),
     rule(
-        rf"{ALONE}(?P<minus>{MINUS})?{_AMOUNT}\s?(?:(?P<sign>[€£$])|(?P<code>{_CODE}))(?![A-Za-z])",
+        rf"{ALONE}(?P<minus>{MINUS})?{_AMOUNT}\s?(?:(?P<sign>[€£$¥￥])(?!\s?\d)|(?P<code>{_CODE}))(?![A-Za-z])",
         _amount,
     ),
     rule(
@@ -84,5 +102,13 @@ RULES = (
             + count(_without_zeros(match[4] or match[2]), match[5])
         ),
     ),
-    rule(r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本]))", lambda _: "每"),
+    rule(rf"{ALONE}({NUMBER})\s?円", lambda match: f"{count(match[1])}日元"),
+    rule(rf"{ALONE}({NUMBER})w(?=\s?(?:{_POWERED}))", lambda match: f"{count(match[1])}瓦"),
+    rule(rf"{ALONE}({NUMBER})w(\+)?(?![A-Za-z0-9])", _ten_thousands),
+    rule(rf"{ALONE}({NUMBER})W(\+)|(?<=[薪入算资价款])({NUMBER})W(?![A-Za-z0-9])", _ten_thousands),
+    rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
+    rule(
+        r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本秒片粒颗支枚包袋杯箱批桌亩顿]|分(?![之母])))",
+        lambda _: "每",
+    ),
 )

@@ -7,20 +7,33 @@ from fractions import Fraction
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.chinese.numbers import ALONE, TO, before, behind, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, ExpressionReader, read_series
+from services.speech.text.expressions import (
+    EXPRESSION,
+    GREEK,
+    NUMBER,
+    SUPERSCRIPT,
+    ExpressionReader,
+    read_series,
+    read_symbol,
+    subscript,
+)
 
 _SIGNS = {
     "*": "乘", "×": "乘", "·": "乘", "÷": "除以", "/": "除以", "+": "加", "-": "减", "−": "减",
     "–": "减", "=": "等于", "==": "等于", "≠": "不等于", "!=": "不等于", "≈": "约等于",
     "≤": "小于等于", "<=": "小于等于", "≥": "大于等于", ">=": "大于等于", "<": "小于", ">": "大于",
-    "±": "正负", "²": "的平方", "³": "的立方", "√": "根号",
+    "±": "正负", "√": "根号", "π": "派",
 }  # fmt: skip
 _POWERS = {"2": "的平方", "3": "的立方"}
+_SYMBOLS = {
+    "∈": "属于", "∉": "不属于", "⊂": "包含于", "⊆": "包含于", "∪": "并", "∩": "交", "∅": "空集",
+    "∑": "求和", "∏": "求积", "∫": "积分", "∂": "偏", "∀": "任意", "∃": "存在", "∝": "正比于",
+    "≡": "恒等于", "∴": "所以", "∵": "因为", "∠": "角", "⊥": "垂直于", "⟂": "垂直于", "∥": "平行于",
+}  # fmt: skip
 _SCORE = re.compile(
-    r"(?:比分|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
+    r"(?:比分|点球|得分|战胜|击败|击溃|大胜|险胜|胜|负|赢|输|逆转|打平|战平|平|领先|落后|以)[^。，]{0,4}$"
 )
 _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战平|落败|告负")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 def _power(exponent: str) -> str:
@@ -32,8 +45,12 @@ def _fraction(numerator: int, denominator: int) -> str:
 
 
 def _written_fraction(match: re.Match[str]) -> str:
-    if not match[1] and int(match[2]) > int(match[3]):  # A blood pressure, for example.
-        return f"{number(match[2])}，{number(match[3])}"
+    above, below = int(match[2]), int(match[3])
+    if not match[1] and above >= below:  # Odds, or a blood pressure.
+        if above == below and behind(match, 1) != "拍":
+            return f"{number(match[2])}比{number(match[3])}"
+        if below >= 40:
+            return f"{number(match[2])}，{number(match[3])}"
     whole = f"{number(match[1].strip())}又" if match[1] else ""
     return whole + _fraction(int(match[2]), int(match[3]))
 
@@ -59,6 +76,14 @@ def _pair(match: re.Match[str], between: str) -> Reading:
     ]
 
 
+def _numbered_figure(match: re.Match[str]) -> Reading:
+    return [
+        (number(match[1].strip()), match.span(1)),
+        ("杠", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
 def _range(match: re.Match[str]) -> Reading:
     return _pair(match, "比" if _is_score(match) else "到")
 
@@ -76,9 +101,9 @@ def _minus(match: re.Match[str]) -> str:
     return "零下" if re.match(r"\d+(?:\.\d+)?\s?度", behind(match)) else "负"
 
 
-def _power_of(match: re.Match[str]) -> str:
-    exponent = match[0].translate(_SUPERSCRIPTS)
-    return _POWERS.get(exponent) or f"的{number(exponent)}次方"
+def _scientific(match: re.Match[str]) -> str:
+    sign = "负" if match[2] == "-" else ""
+    return f"{number(match[1])}乘十的{sign}{number(match[3])}次方"
 
 
 def _leading(match: re.Match[str]) -> Reading:
@@ -102,11 +127,16 @@ EXPRESSIONS = (
     rule(rf"{ALONE}(\d{{2,3}})/(\d{{2,3}})(?=\s?mmHg)", _blood_pressure),
     rule(r"(?<![A-Za-z0-9.,])24/7(?![\d/])", lambda _: "二十四小时七天"),
     rule(EXPRESSION, _EXPRESSIONS.read),
+    rule(rf"{ALONE}({NUMBER})[eE]([+-]?)(\d{{1,3}})(?![A-Za-z0-9])", _scientific),
 )
 RULES = (
     rule(rf"{ALONE}(\d+)(\.\s++)(?=[一-龥])", _leading),
     replace(r"(?<=[1-7])\*(?![A-Za-z0-9])", "星"),
     rule(rf"{ALONE}(\d+\s)?(\d{{1,4}})[/⁄](\d{{1,4}})(?![A-Za-z0-9/]|[.,]\d)", _written_fraction),
+    rule(
+        rf"{ALONE}(\d{{1,3}}\.\d{{1,2}})/(4|5|6|10|20|100)(?![A-Za-z0-9/]|[.,]\d)",
+        lambda match: f"{number(match[2])}分之{number(match[1])}",
+    ),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"{ALONE}({NUMBER})(\s[-−–]\s)({NUMBER})(?!\d)", _difference),
     rule(
@@ -117,15 +147,23 @@ RULES = (
         r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
         lambda m: read_series(m, number, "比"),
     ),
+    rule(r"(?:(?<=[图表])|(?<=公式))(\s?\d{1,3})(-)(\d{1,3})(?!\d)", _numbered_figure),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
-    rule(rf"{ALONE}(\d+)(\s?[:：]\s?)(\d+)(?![A-Za-z0-9:：]|[.,]\d)", lambda m: _pair(m, "比")),
-    rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9])", lambda m: _pair(m, "乘")),
+    rule(
+        rf"{ALONE}(\d+(?:\.\d+)?)(\s?[:：]\s?)(\d+(?:\.\d+)?)(?![A-Za-z0-9:：]|[.,]\d)",
+        lambda m: _pair(m, "比"),
+    ),
+    rule(r"(?<=[a-z])[₀-₉]+(?=\d)", lambda match: f"{numerals.chinese(subscript(match[0]))}，"),
+    rule(rf"{ALONE}({NUMBER})(\s?[×x]\s?)({NUMBER})(?![A-Za-z0-9%％])", lambda m: _pair(m, "乘")),
     replace(rf"(?<=[{_SERIES}])-(?=\d)", ""),
     rule(r"(?<![A-Za-z0-9.])[-−](?=\d)", _minus),
     replace(r"(?:№|[Nn][Oo]\.?|#)\s?(?=\d)", "第"),
     replace("§", "第"),
-    replace(r"[~～≈]\s?(?=\d)", "约"),
+    replace(r"(?<=\d)\s?[~～]\s?(?=[-−]\d)", "到"),
+    replace(r"(?<=\d[一-龥%％℃°])\s?[~～]\s?(?=[\d¥￥$])", "到"),
+    replace(r"(?<![\w一-龥])[~～≈]\s?(?=\d)|(?<=[\w一-龥])[~～]\s?(?=\d)", "约"),
     replace(r"\s?≈\s?", "约等于"),
+    replace("³√|∛", "立方根号"),
     replace("√", "根号"),
     replace("±", "正负"),
     replace(r"\s?(?:≥|>\s?=)\s?", "大于等于"),
@@ -134,19 +172,27 @@ RULES = (
     replace(r"\s?<\s?(?=\d)", "小于"),
     replace(r"\s?≠\s?", "不等于"),
     replace(r"\s?∞", "无穷大"),
+    replace("[↑▲](?=\\s?\\d)", "上升"),
+    replace("[↓▼](?=\\s?\\d)", "下降"),
+    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥⟂∥]\s?", lambda match: _SYMBOLS[match[0].strip()]),
+    replace("π", "派"),
+    rule(GREEK, read_symbol),
     replace(r"\s?÷\s?", "除以"),
     replace(r"(?<=[A-Za-z0-9一-龥])\s?×\s?(?=\d)", "乘"),
     replace(r"(?<=[A-Za-z0-9])\s?×\s?", "乘"),
-    rule(r"(?<=[A-Za-z0-9])[⁰¹²³⁴-⁹]+", _power_of),
+    rule(rf"(?<=[A-Za-z0-9)）]){SUPERSCRIPT}", lambda match: _EXPRESSIONS.raised(match[0])),
     rule(
         r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]",
         lambda match: numerals.chinese(int(unicodedata.numeric(match[0]))),
     ),
     replace(r"\bC\+\+", "C加加"),
     rule(r"(?<![A-Za-z])([CF])#(?!\d)", lambda match: f"{match[1]} sharp"),
-    replace(r"(?<=\d)\+(?![\d(（])", "以上"),
+    replace(r"(?<=\d)\+(?=[元块个人位名种件条款家年])", "多"),
+    replace(r"(?<=[\d十百千万亿])\+(?![A-Za-z\d(（])", "以上"),
     replace(r"\s?\+\s?", "加"),
     replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
+    replace(r"(?<=[A-Za-z\d一-龥])\s?\b(?:vs|VS)\b\.?\s?(?=[A-Za-z\d一-龥])", "对"),
+    replace(r"(?<!\S)\.(?=[A-Za-z]{2})", "点"),
     replace(r"(?<=[A-Za-z])\s?&\s?(?=[A-Za-z])", " and "),
     replace(r"\s?&\s?", "和"),
     replace(r"#(?=\w|[一-龥])", ""),

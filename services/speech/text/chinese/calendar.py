@@ -4,7 +4,7 @@ import re
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, rule
-from services.speech.text.chinese.numbers import ALONE, before, behind, digits
+from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digits
 
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
 _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
@@ -68,6 +68,8 @@ def _one_by_one(match: re.Match[str]) -> Reading:
 
 
 def _named_day(match: re.Match[str]) -> str:
+    if re.fullmatch(r"10\D1", match[0]):  # The national day is said as 十一.
+        return "十一"
     return numerals.chinese_digits(re.sub("[·.]", "", match[0]))
 
 
@@ -80,6 +82,14 @@ def _rest(match: re.Match[str], group: int) -> Reading:
 def _years(match: re.Match[str]) -> Reading | None:
     if not 1000 <= int(match[1]) < int(match[3]) < 2200:
         return None
+    return [
+        *digits(match.string, match.span(1)),
+        ("到", match.span(2)),
+        *digits(match.string, match.span(3)),
+    ]
+
+
+def _season(match: re.Match[str]) -> Reading:
     return [
         *digits(match.string, match.span(1)),
         ("到", match.span(2)),
@@ -124,6 +134,14 @@ def _padded(value: int) -> str:
     return f"{'零' if 0 < value < 10 else ''}{numerals.chinese(value)}"
 
 
+def _hours_and_minutes(match: re.Match[str]) -> Reading:
+    hours = f"{_hour(int(match[1]))}小时"
+    return [
+        (hours, (match.start(), match.end(1) + 1)),
+        (f"{numerals.chinese(int(match[2]))}分钟", (match.end(1) + 1, match.end())),
+    ]
+
+
 def _half_day(match: re.Match[str]) -> str:
     hour = int(match["hour"])
     is_said = _HALF_IS_SAID.search(before(match))
@@ -148,7 +166,29 @@ def _day(match: re.Match[str]) -> Reading:
 
 _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
+
+def _days(match: re.Match[str]) -> Reading | None:
+    """Read a range of days: 10/1-10/7, 10.1-10.7放假."""
+    days = [(int(match[at]), int(match[at + 1])) for at in (1, 4)]
+    if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
+        return None
+    first, last = (f"{numerals.chinese(month)}月{numerals.chinese(day)}日" for month, day in days)
+    return [
+        (first, (match.start(), match.end(2))),
+        ("到", match.span(3)),
+        (last, (match.start(4), match.end())),
+    ]
+
+
 RULES = (
+    rule(rf"{ALONE}(\d{{1,2}})/(\d{{1,2}})({TO})(\d{{1,2}})/(\d{{1,2}})(?![\d/]|\.\d)", _days),
+    rule(
+        rf"{ALONE}(\d{{1,2}})\.(\d{{1,2}})({TO})(\d{{1,2}})\.(\d{{1,2}})"
+        r"(?=\s?(?:放假|休[假息]|期间|活动|假期|停[业运]))",
+        _days,
+    ),
+    rule(r"(?<![\dh])(\d{1,2})h(\d{1,2})m(?:in)?(?![A-Za-z0-9])", _hours_and_minutes),
+    rule(r"(?<=\d[秒米])\d\d(?![\d.]|\s?[厘毫分米cm])", _one_by_one),
     rule(
         rf"{ALONE}(?P<year>[12]\d{{3}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})"
         r"(?![A-Za-z0-9-]|\.\d)日?",
@@ -163,6 +203,8 @@ RULES = (
         rf"{ALONE}(\d{{4}})({_RANGE}|至|到)(\d{{4}})(?!\d)(?=年|学年|赛季|财年|\)|）|，|。|$)",
         _years,
     ),
+    rule(rf"{ALONE}((?:19|20)\d\d)([/-])(\d\d)(?=\s?(?:赛季|学年|财年|年度))", _season),
+    rule(r"(?<=《)\d{3,4}(?=》)", _one_by_one),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
     rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
@@ -174,7 +216,7 @@ RULES = (
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
     rule(
-        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠)))\d{{1,2}}(?!\d)",
+        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))\d{{1,2}}(?!\d)",
         _named_day,
     ),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),
@@ -184,7 +226,10 @@ RULES = (
         _time,
     ),
     rule(rf"{ALONE}(?P<hour>\d{{1,2}}){_AM_PM}", _half_day),
-    rule(rf"{ALONE}(?P<two>2)(?=\s?点(?!\d|[零一二三四五六七八九]))", lambda _: "两"),
+    rule(
+        rf"{ALONE}(?P<two>2)(?=\s?点(?:\d{{1,2}}分|[一三]刻|(?!\d|[零一二三四五六七八九])))",
+        lambda _: "两",
+    ),
     rule(r"(?<=UTC|GMT)([+−-])(\d{1,2})(?!\d)", _zone),
     rule(rf"(?<=[日月号点分半年])({_RANGE})(?=\d|[一-龥])", _to),
     rule(r"(?:(?<=[周期]一)|(?<=[周期][二三四五六日天]))(\s?[-–—~～]{1,2}\s?)(?=[周星])", _to),

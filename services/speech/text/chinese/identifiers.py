@@ -9,18 +9,18 @@ from services.speech.text.chinese.measures import UNIT
 from services.speech.text.chinese.numbers import UNSIGNED, before, behind, code, digits, number
 
 _CALLED = re.compile(
-    r"(?:拨打|拨通|拨|致电|电话|热线|来电|打给|打|手机|座机|传真|客服|报警|急救|分机|转|联系|呼叫|短信|号码|call|tel)"
+    r"(?:拨打|拨通|拨|致电|电话|热线|来电|打给|打|手机|座机|传真|客服|报警|急救|分机|内线|短号|转|联系|呼叫|短信|号码|call|tel)"
     r"[^0-9。！？]{0,10}(?:[\d\s()（）+-]+(?:[、，,或和或者及以及/]|报警|急救)+[^0-9。！？]{0,6}){0,4}$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"(?:订单|编号|单号|序列号|账号|账户|帐号|卡号|尾号|验证码|密码|学号|工号|证号|证件|身份证|邮编|邮政编码|代码|编码|号码"
+    r"(?:订单|会议|编号|单号|序列号|账号|账户|帐号|卡号|尾号|验证码|密码|学号|工号|证号|证件|身份证|邮编|邮政编码|代码|编码|号码"
     r"|房号|房间|门牌|车牌|车次|航班|班次|公交|线路|端口|股票|QQ|微信|群号|流水号|快递|口令|口令码|取件码|识别码|批号|工单|工号"
     r"|波音|空客|ISBN|ISO|IEEE|RFC|RTX|GTX|ID|PIN)(?:号码?|号?(?:是|为|：|:|#|的|尾数)|号)?[^0-9一-龥。！？]{0,4}$",
     re.IGNORECASE,
 )
 _EMERGENCY = re.compile(
-    r"(?:火警|匪警|盗警|报警|急救|救护车?|消防|交警|交通事故|查号|投诉|举报)(?:台|是|为)?[\s：:]?$"
+    r"(?:(?:110|119|120|122)[、和或/]|火警|匪警|盗警|报警|急救|救护车?|消防|交警|交通事故|查号|投诉|举报)(?:台|是|为)?[\s：:]?$"
 )
 _COUNTED = re.compile(
     r"\s?(?:[个位人名天年月日元块次种件条张家层岁分秒米克斤吨公里万亿千百%％℃°倍度本台辆架座间套份只项页章起例宗桩周]|小时|多|余|美元|欧元"
@@ -60,6 +60,10 @@ def _mobile(match: re.Match[str]) -> Reading:
     return code(match.string, match.span())
 
 
+def _digits(match: re.Match[str]) -> Reading:
+    return digits(match.string, match.span())
+
+
 def _dialled_with_signs(match: re.Match[str]) -> Reading | None:
     """Read a code for a telephone's keys: *100#."""
     if not _CALLED.search(before(match, 48)):
@@ -86,10 +90,22 @@ def _named(match: re.Match[str]) -> Reading | None:
     return [*code(match.string, (start, end - 1)), (" X", (end - 1, end))]
 
 
+def _named_groups(match: re.Match[str]) -> Reading | None:
+    """Read a code that is written in groups: 123 456."""
+    if sum(map(str.isdigit, match[0])) < 6 or not _NAMED.search(before(match)):
+        return None
+    return code(match.string, match.span())
+
+
+def _masked(match: re.Match[str]) -> Reading:
+    """Read the digits that are shown of a number: 6222 **** **** 1234."""
+    return [("，", match.span(1)), *code(match.string, match.span(2))]
+
+
 def _emergency(match: re.Match[str]) -> Reading | None:
     is_alone = not re.match(r"\s?[\w%.,:：/℃°+*=-]", behind(match), re.ASCII)
     is_called = re.match(
-        r"\s?(?:报警|报案|急救|火警|匪警|查询|查号|投诉|举报|咨询|电话|热线|网站|官网|客服|服务|平台|、|或|和|接线|中心|指挥|来)",
+        r"\s?(?:报警|报案|急救|火警|匪警|查询|查号|投诉|举报|咨询|电话|热线|网站|官网|客服|服务|平台|、|或|和|接线|中心|指挥|来|(?:就|都)?是[^。，]{0,8}(?:电话|号码|热线|报警|急救|火警|求助))",
         behind(match),
     )
     is_named = not _COUNTED.match(behind(match)) and _EMERGENCY.search(before(match))
@@ -137,7 +153,7 @@ def _code(match: re.Match[str]) -> Reading:
             words = number(run[0])
         elif _is_size(match[0]):
             words = numerals.chinese(int(run[0]))
-        elif len(run[0]) > 2 or run[0].startswith("0"):
+        elif len(run[0]) > 2 or run[0].startswith("0") or len(match[0]) > 9:
             words = numerals.chinese_code(run[0])
         else:
             words = numerals.chinese(int(run[0]))
@@ -167,9 +183,12 @@ RULES = (
         r"(?![.,]?\d|[万亿年月元])",
         _phone,
     ),
+    rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![A-Za-z0-9-]| \d|[.,]\d)", _named_groups),
+    rule(r"((?:\s?(?:\*{3,20}|•{2,20})\s?){1,4})(\d{2,4})(?![A-Za-z0-9])", _masked),
+    rule(r"(?<=按)[#*](?![A-Za-z0-9])", lambda match: {"#": "井号键", "*": "星号键"}[match[0]]),
     rule(rf"{UNSIGNED}1[3-9]\d{{9}}(?!\d)", _mobile),
     rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![A-Za-z0-9*#])", _dialled_with_signs),
-    rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
+    rule(r"(?<![A-Za-z0-9.,])([vV]\.?\s?)?(\d+(?:\.\d+){2,})(?!\d|,\d)", _version),
     rule(r"(?<![A-Za-z0-9.,])([vV])(\d+(?:\.\d+)*)(?![A-Za-z0-9])", _version),
     rule(rf"{UNSIGNED}\d{{3,6}}(?![A-Za-z0-9-]|[.,]\d)", _dialled),
     rule(
@@ -183,7 +202,14 @@ RULES = (
     ),
     rule(r"(?:(?<=号楼)|(?<=单元)|(?<=[栋座]))\d{3,4}(?![A-Za-z0-9]|[.,]\d|[人个户元名])", _mobile),
     rule(rf"([{_PROVINCES}])([A-Z])[·•]?([A-Z0-9]{{5,6}})(?![A-Za-z0-9])", _plate),
-    rule(r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物)", _mobile),
+    rule(
+        r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物)|[1-9]{2}(?=折)|996(?=工作|加班|制)",
+        _mobile,
+    ),
+    rule(
+        r"(?<![A-Za-z0-9.])(?:58(?=同城)|51(?=job|社保)|1(?:63|26|39)(?=邮箱)|360(?=安全|杀毒|浏览|搜索))",
+        _digits,
+    ),
     rule(rf"{UNSIGNED}\d{{3,4}}(?!\d){_PLACE}", _mobile),
     rule(rf"{UNSIGNED}\d{{9,}}(?!\d|[.,]\d|[万亿元个人])(?<!0000)", _mobile),
 )

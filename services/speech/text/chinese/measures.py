@@ -29,6 +29,7 @@ _PER = rf"(?:/(?P<per>{UNIT}|[天月年人次斤]))?"
 _COUNTERS = (
     "小时|分钟|公里|公斤|千米|厘米|毫米|毫升|平方|立方|英里|英尺|英寸|海里|星期|礼拜|世纪(?!\\d)|[个位人名种次天周年只条张家"
     "杯本件间份台辆架套座倍米斤吨升克岁瓶盒袋把双对栋篇首句届场趟遍顿匹头朵片颗块根支枝艘列部门级步秒晚代封册幅棵株滴圈道面群站口节课堂章页元角]"
+    "|[成亩顷枚碗轮局票夜桶串桌笔项处户款盘筐捆包罐勺幢扇盏顶段]|公顷|回合|平米|[胜负]|平(?=[\\d，。、]|$)"
 )
 _NOT_COUNTED = "(?!年级|月份|级|代码|次方|次元)"
 
@@ -39,7 +40,8 @@ def _quantity(match: re.Match[str]) -> str:
     first, last = match["first"], match["last"]
     is_degree = unit in ("摄氏度", "华氏度", "度")
     say = number if is_degree else count
-    said = f"{say(first)}到{say(last)}" if last else say(first)
+    minus_last = "负" if match["minus_last"] else ""
+    said = f"{say(first)}到{minus_last}{say(last)}" if last else say(first)
     return f"{'负' if match['minus'] else ''}{said}{match['scale'] or ''}{unit}{per}"
 
 
@@ -48,7 +50,9 @@ def _share(match: re.Match[str]) -> str:
     minus, last = "负" if match["minus"] else "", number(match["last"])
     if not match["first"]:
         return f"{minus}{name}{last}"
-    return f"{minus}{name}{number(match['first'])}到{name if match['sign_first'] else ''}{last}"
+    minus_last = "负" if match["minus_last"] else ""
+    again = name if match["sign_first"] or minus_last else ""
+    return f"{minus}{name}{number(match['first'])}到{minus_last}{again}{last}"
 
 
 def _counted(match: re.Match[str]) -> Reading:
@@ -80,6 +84,10 @@ def _arc(match: re.Match[str]) -> str:
 
 SIZES = (
     rule(
+        rf"{ALONE}({NUMBER})(/)({NUMBER})(?=\s?(?:℃|°C))",
+        lambda match: f"{number(match[1])}到{number(match[3])}",
+    ),
+    rule(
         rf"{ALONE}({NUMBER})\s?[x×*]\s?({NUMBER})(?:\s?[x×*]\s?({NUMBER}))?\s?(cm|mm|km|m|px)"
         r"(?![A-Za-z²³0-9])",
         _size,
@@ -90,12 +98,12 @@ RULES = (
     rule(rf"{ALONE}({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
     rule(rf"{ALONE}({NUMBER})\s?[\"″](?![A-Za-z0-9一-龥])", lambda match: f"{count(match[1])}英寸"),
     rule(
-        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?:(?P<first>{NUMBER})\s?(?P<sign_first>[%％‰])?{TO})?"
+        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?:(?P<first>{NUMBER})\s?(?P<sign_first>[%％‰])?{TO}(?P<minus_last>{MINUS})?)?"
         rf"(?P<last>{NUMBER})\s?(?P<sign>[%％‰])",
         _share,
     ),
     rule(
-        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})(?:\s?(?:°C?|℃)?{TO}(?P<last>{NUMBER}))?"
+        rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})(?:\s?(?:°C?|℃)?{TO}(?P<minus_last>{MINUS})?(?P<last>{NUMBER}))?"
         rf"(?P<scale>{SCALE})?\s?(?P<unit>{UNIT}){_PER}(?![A-Za-z0-9²³]|/[A-Za-z])",
         _quantity,
     ),
@@ -103,9 +111,17 @@ RULES = (
         rf"{ALONE}({NUMBER})({TO})({NUMBER})(?={SCALE}?\s?(?:{_COUNTERS})){_NOT_COUNTED}",
         _counted_range,
     ),
-    rule(rf"{ALONE}(?<![第周期])(2)(?=\s?(?:{_COUNTERS})){_NOT_COUNTED}", _counted),
+    rule(
+        rf"{ALONE}(?<![第期])(?<!公元)(?<!公元前)(?:(?<!周)|(?<=[每一]周))(2)(?=\s?(?:{_COUNTERS})){_NOT_COUNTED}",
+        _counted,
+    ),
+    rule(rf"{ALONE}(2)(?=室\d)|(?<=\d[室厅])(2)(?=[厅卫])", lambda match: "两"),
     rule(rf"{ALONE}({NUMBER})(?={SCALE})", _counted),
+    rule(
+        rf"(?:(?<=\^\d)|(?<=\^\d\d)|(?<=[⁰¹²³⁴-⁹]))\s?({UNIT})(?![A-Za-z0-9²³/])",
+        lambda match: _UNITS[match[1]],
+    ),
     rule(r"(?<=\d)\s?mmHg(?![A-Za-z])", lambda _: "毫米汞柱"),
-    rule(r"(?<=元)\s?/\s?(?:m²|㎡)", lambda _: "每平方米"),
+    rule(r"(?<=[元万])\s?/\s?(?:m²|㎡)", lambda _: "每平方米"),
     rule(r"[%％]", lambda _: "百分号"),
 )

@@ -13,7 +13,7 @@ ALONE = r"(?<![A-Za-z0-9.,_])"
 UNSIGNED = r"(?<![A-Za-z0-9.,$€£¥￥-])"
 """Nor a sign of money, nor a hyphen."""
 MINUS = "[-−–]"
-TO = r"\s?(?:[–—−~～-]{1,2}|至|到)\s?"
+TO = r"\s?(?:--|––|——|[–—−~～-]|至|到)\s?"
 
 _SHORT_CODES = {4: ((2, 2),), 5: ((2, 3), (3, 2)), 6: ((3, 3), (2, 2, 2))}
 """The groups of a short code: the first of these in which no digit stands three times in a row.

@@ -10,13 +10,13 @@ _TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor",
     "Capt": "Captain", "Gen": "General", "Sgt": "Sergeant", "Lt": "Lieutenant", "Col": "Colonel",
     "Rev": "Reverend", "Gov": "Governor", "Sen": "Senator", "Pres": "President", "Mt": "Mount",
-    "Ft": "Fort", "St": "Saint",
+    "Ft": "Fort", "St": "Saint", "Messrs": "Messieurs", "Hon": "Honorable", "Rep": "Representative",
 }  # fmt: skip
 """Titles that stand before a name."""
 
 _PLACES = {
     "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane",
-    "Sq": "Square", "Pl": "Place", "Ct": "Court", "Hwy": "Highway", "Apt": "Apartment",
+    "Sq": "Square", "Pl": "Place", "Ct": "Court", "Dr": "Drive",
 }  # fmt: skip
 """Words that follow the name of a place."""
 
@@ -25,13 +25,19 @@ _ABBREVIATIONS = {
     "Est": "Established", "dept": "department", "tel": "telephone",
     "incl": "including", "excl": "excluding",
     "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
-    "Co": "Company", "govt": "government", "resp": "respectively",
+    "Co": "Company", "govt": "government", "resp": "respectively", "Bros": "Brothers",
+    "esp": "especially",
+    "cf": "compare", "viz": "namely", "ca": "circa", "misc": "miscellaneous", "Univ": "University",
 }  # fmt: skip
 _BEFORE_NUMBERS = {
     "No": "number", "no": "number", "Nos": "numbers",
     "Fig": "figure", "Figs": "figures", "Vol": "volume",
     "p": "page", "pp": "pages", "Ch": "chapter", "Sec": "section", "Eq": "equation",
-    "Art": "article",
+    "Art": "article", "fig": "figure", "figs": "figures", "vol": "volume", "ch": "chapter",
+    "sec": "section", "eq": "equation", "Apt": "apartment", "apt": "apartment", "Ste": "suite",
+    "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version",
+    "Rev": "revision", "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum",
+    "max": "maximum", "Max": "maximum", "avg": "average",
 }  # fmt: skip
 
 _REGNANT = (
@@ -77,6 +83,10 @@ def _with_full_stop(match: re.Match[str], name: str) -> str:
     return f"{name}." if match.end() == len(match.string) and match[0].endswith(".") else name
 
 
+def _side(match: re.Match[str]) -> str:
+    return {"N": "North", "S": "South", "E": "East", "W": "West"}[match[1]]
+
+
 def _place(match: re.Match[str]) -> str | None:
     follows_name = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th)) $", before(match))
     return _with_full_stop(match, _PLACES[match[1]]) if follows_name else None
@@ -92,17 +102,30 @@ RULES = (
     replace(r"(?<![/\w])etc\.(?=\s+[A-Z]|\s*$)", "and so on."),
     replace(r"(?<![/\w])etc\b(?!/)\.?", "and so on"),
     replace(r"\bw/o\b", "without"),
-    replace(r"\bw/\s?(?=[A-Za-z])", "with "),
+    replace(r"\bw/(?:\s(?=[\w$£€])|(?=[A-Za-z]))", "with "),
+    replace(r"(?<=\d )c\.(?=\s[a-z])", "cups"),
+    rule(
+        r"(?<=\d )([NSEW])\.?(?= [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)", _side
+    ),
+    replace(r"\bM[-–]F\b(?=[\s,:]{1,2}\d)", "Monday to Friday"),
     replace(r"\band/or\b", "and or"),
+    replace(r"\bc\.\s?(?=(?:1\d|20)\d\d\b)", "circa "),
+    replace(r"\best\.(?=\s(?:1\d|20)\d\d\b)", "established"),
+    replace(r"\best\.(?=\s\d)", "estimated"),
+    replace(r"\bb/c\b", "because"),
+    replace(r"\bc/o\b", "care of"),
+    replace(r"\ba\.k\.a\.|\ba\.?k\.?a\b", "also known as"),
+    rule(
+        rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]
+    ),
     rule(rf"\b({_alternatives(_PLACES)})(?:\.|(?=,|$))", _place),
-    rule(rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b))", lambda match: _TITLES[match[1]]),
     rule(
         rf"\b({_alternatives(_ABBREVIATIONS)})\.",
         lambda match: _with_full_stop(match, _ABBREVIATIONS[match[1]]),
     ),
     replace(r"\bvs\b", "versus"),
     rule(
-        rf"\b({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=\d)",
+        rf"(?<![\w-])({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=#?\d(?!\d*:))",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),
@@ -110,7 +133,12 @@ RULES = (
     rule(rf"\b{_ROMAN}(?= century\b)", lambda match: numerals.english_ordinal(_roman(match[0]))),
     rule(r"(?<=[a-z] )(?:II|III|IV|VI{1,3}|IX|XI{1,3}|XIV|XVI{0,3}|XIX)\b(?! drip)", _titled),
     replace(r"\bC\+\+", "C plus plus"),
-    replace(r"\b([CF])#", "C sharp"),
+    rule(r"\b([CF])#", lambda match: f"{match[1]} sharp"),
+    replace(r"(?<!\S)\.(?=[A-Za-z]{2})", "dot "),
+    replace(r"(?<=\d)\.(?=[xX]\b)", " point "),
+    rule(
+        r"(?<![\w-])([A-DF])-(?=[.,;:!?)]|$| (?:grade|average|on|in)\b)", lambda m: f"{m[1]} minus"
+    ),
     replace(r"(?<=[A-Za-z])\.(?=\d)", " point "),
     replace("&{1,2}", " and "),
     replace(r"(?<=\w)\+(?=[\s.,!?;:)]|$)", " plus"),

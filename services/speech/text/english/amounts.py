@@ -43,6 +43,7 @@ _ZLOTY = _Currency(one="zloty", many="zlotys", small_one="grosz", small_many="gr
 _KRONA = _Currency(one="krona", many="kronor", small_one="ore", small_many="ore")
 _KRONE = _Currency(one="krone", many="kroner", small_one="ore", small_many="ore")
 
+_RINGGIT = _Currency(one="ringgit", many="ringgit", small_one="sen", small_many="sen")
 _SIGNS = {
     "US$": _dollar("US "), "HK$": _dollar("Hong Kong "), "NT$": _dollar("New Taiwan "),
     "AU$": _dollar("Australian "), "A$": _dollar("Australian "), "CA$": _dollar("Canadian "),
@@ -50,7 +51,10 @@ _SIGNS = {
     "SG$": _dollar("Singapore "), "$": _dollar(), "€": _EURO, "£": _POUND, "JP¥": _YEN,
     "CN¥": _YUAN, "RMB¥": _YUAN, "¥": _YUAN, "￥": _YUAN, "₩": _WON, "₹": _RUPEE, "₽": _RUBLE,
     "Rs.": _RUPEE, "R$": _REAL, "₺": _LIRA, "₫": _same("dong", "xu"), "฿": _same("baht", "satang"),
-    "₱": _PESO, "₴": _HRYVNIA, "₪": _SHEKEL, "zł": _ZLOTY, "MX$": _PESO,
+    "₱": _PESO, "₴": _HRYVNIA, "₪": _SHEKEL, "zł": _ZLOTY, "MX$": _PESO, "Rs": _RUPEE,
+    "RM": _RINGGIT, "₦": _same("naira", "kobo"), "USD$": _dollar("US "),
+    "AUD$": _dollar("Australian "), "CAD$": _dollar("Canadian "),
+    "NZD$": _dollar("New Zealand "), "HKD$": _dollar("Hong Kong "), "SGD$": _dollar("Singapore "),
 }  # fmt: skip
 _CODES = {
     "USD": _dollar("US "), "HKD": _dollar("Hong Kong "), "TWD": _dollar("New Taiwan "),
@@ -61,14 +65,16 @@ _CODES = {
     "TRY": _LIRA, "VND": _same("dong", "xu"), "THB": _same("baht", "satang"), "PHP": _PESO,
     "MXN": _PESO, "UAH": _HRYVNIA, "ILS": _SHEKEL, "PLN": _ZLOTY, "SEK": _KRONA, "DKK": _KRONE,
     "NOK": _KRONE, "AED": _Currency(one="dirham", many="dirhams", small_one="fils",
-    small_many="fils"), "ZAR": _Currency(one="rand", many="rand"),
+    small_many="fils"), "ZAR": _Currency(one="rand", many="rand"), "MYR": _RINGGIT,
+    "SAR": _Currency(one="riyal", many="riyals", small_one="halala", small_many="halalas"),
+    "IDR": _Currency(one="rupiah", many="rupiah"), "CZK": _Currency(one="koruna", many="koruna"),
 }  # fmt: skip
 _SCALES = {
     "k": "thousand", "m": "million", "mn": "million", "mm": "million", "b": "billion",
     "bn": "billion", "t": "trillion", "tn": "trillion",
 }  # fmt: skip
 _SCALE_WORD = (
-    r"\s?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
+    r"[\s-]?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
 )
 _SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
 _CODE = "|".join(_CODES)
@@ -82,19 +88,27 @@ _NOUN = re.compile(
 def _amount(match: re.Match[str]) -> str:
     sign = match["sign"]
     currency = _SIGNS[sign] if sign else _CODES[match["code"]]
-    first, last, scale = match["first"], match["last"], (match["scale"] or "").strip()
+    first, last, scale = match["first"], match["last"], (match["scale"] or "").strip(" -")
     is_negative = match["minus"] or match.groupdict().get("inner_minus")
     minus = "minus " if is_negative else ""
     is_adjective = _ADJECTIVE.search(before(match, 12)) and _NOUN.match(match.string, match.end())
     if last:
         scale_first = (match["scale_first"] or "").strip()
         between = "and" if match["between"] == " and " else "to"
+        if not scale and not scale_first and "." in first + last:
+            return f"{minus}{_coins(first, currency)} {between} {_coins(last, currency)}"
         words = f"{_scaled(first, scale_first)} {between} {_scaled(last, scale)}"
         return f"{minus}{words} {currency.many}"
     if scale or is_adjective:
         name = currency.one if is_adjective else currency.many
         return f"{minus}{_scaled(first, scale)} {name}"
     return minus + _coins(first, currency)
+
+
+def _continental(match: re.Match[str]) -> str:
+    if whole := match.groupdict().get("thousands"):
+        return _coins(whole.replace(".", ""), _EURO)
+    return _coins(f"{re.sub('[. ]', '', match['whole'])}.{match['cents']}", _EURO)
 
 
 def _scaled(written: str, scale: str) -> str:
@@ -116,14 +130,19 @@ def _coins(written: str, currency: _Currency) -> str:
     if not currency.small_one:
         return f"{number(written)} {currency.many}"
     coins = f"{numerals.english(small)} {currency.small_one if small == 1 else currency.small_many}"
-    return coins if whole == "0" else f"{large} and {coins}"
+    return coins if whole in ("", "0") else f"{large} and {coins}"
 
 
-_FIRST = rf"(?P<first>{NUMBER})"
+_FIRST = rf"(?P<first>{NUMBER}|(?<=[$€£])\.\d\d(?!\d))"
 _LAST = rf"(?:{_SIGN})?(?P<last>{NUMBER})"
 _SCALE = rf"(?P<scale>{_SCALE_WORD})?"
 _NUMBERS = rf"{_FIRST}(?:(?P<scale_first>{_SCALE_WORD})?(?P<between>{RANGE}){_LAST})?{_SCALE}"
 _TWO_NUMBERS = rf"{_FIRST}(?P<scale_first>(?!))?(?P<between> and ){_LAST}(?P<scale>{_SCALE_WORD})"
+_CONTINENTAL = r"(?P<whole>\d{1,3}(?:[. ]\d{3})++|\d++),(?P<cents>\d\d)(?!\d|,\d)"
+"""A decimal comma, as the euro's countries write it: 1.200,50."""
+_THOUSANDS = r"(?P<thousands>\d{1,3}(?:\.\d{3})+)(?![\d,])"
+_AGAIN = r"(?: (?:US )?(?:dollars?|euros?|pounds?|yuan|yen|rupees?)\b|,[-–—](?!\w))?"
+"""The currency's name although its sign is there, or a dash for no cents."""
 _HEADS = (
     r"(?= (?:people|users|residents|inhabitants|customers|subscribers|followers|views|downloads"
     r"|visitors|copies|jobs|members|households|children|tourists|passengers|players)\b)"
@@ -131,10 +150,15 @@ _HEADS = (
 _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
+    rule(
+        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|(?P<thousands>\d{{1,3}}(?:\.\d{{3}})+)(?![\d,]))",
+        _continental,
+    ),
+    rule(rf"(?<![\w.,]){_CONTINENTAL}\s?(?:€|EUR\b)", _continental),
     rule(rf"(?<=\bbetween )(?P<minus>(?!))?(?P<sign>{_SIGN})\s?{_TWO_NUMBERS}(?!\d)", _amount),
     rule(
         rf"(?<![\w.])(?P<minus>{MINUS}\s?)?(?:(?P<sign>{_SIGN})|(?P<code>{_CODE}))\s?"
-        rf"(?P<inner_minus>{MINUS})?{_NUMBERS}(?![\d])",
+        rf"(?P<inner_minus>{MINUS})?{_NUMBERS}(?![\d]){_AGAIN}",
         _amount,
     ),
     rule(
@@ -144,6 +168,10 @@ RULES = (
     rule(
         rf"(?<![\w.,])({NUMBER})\s?¢",
         lambda m: f"{number(m[1])} {'cent' if m[1] == '1' else 'cents'}",
+    ),
+    rule(
+        r"(?<![\w.,])(?!24p|25p|30p|60p)(\d{1,2})p\b",
+        lambda m: f"{number(m[1])} {'penny' if m[1] == '1' else 'pence'}",
     ),
     rule(
         r"(?<![\w.,])(\d+\.\d+)([kKMB])(?![\w.]*\d|\w)",

@@ -7,7 +7,16 @@ from fractions import Fraction
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.english.numbers import RANGE, before, number
-from services.speech.text.expressions import EXPRESSION, NUMBER, ExpressionReader, read_series
+from services.speech.text.expressions import (
+    EXPRESSION,
+    GREEK,
+    NUMBER,
+    SUPERSCRIPT,
+    ExpressionReader,
+    read_series,
+    read_symbol,
+    subscript,
+)
 
 _SIGNS = {
     "/": "divided by", "*": "times", "×": "times", "·": "times", "÷": "divided by", "+": "plus",
@@ -15,10 +24,17 @@ _SIGNS = {
     "!=": "does not equal", "≈": "is approximately", "≤": "is less than or equal to",
     "<=": "is less than or equal to", "≥": "is greater than or equal to",
     ">=": "is greater than or equal to", "<": "is less than", ">": "is greater than",
-    "±": "plus or minus", "²": "squared", "³": "cubed", "√": "the square root of",
+    "±": "plus or minus", "√": "the square root of",
     "π": "pi",
 }  # fmt: skip
 _POWERS = {"2": "squared", "3": "cubed"}
+_SYMBOLS = {
+    "∈": "is in", "∉": "is not in", "⊂": "is a subset of", "⊆": "is a subset of", "∪": "union",
+    "∩": "intersection", "∅": "the empty set", "∑": "the sum", "∏": "the product",
+    "∫": "the integral of", "∂": "partial", "∀": "for all", "∃": "there exists",
+    "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
+    "∠": "angle", "⊥": "is perpendicular to", "⟂": "is perpendicular to", "∥": "is parallel to",
+}  # fmt: skip
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -58,6 +74,8 @@ def _fraction(match: re.Match[str]) -> str | None:
         numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end())
     ):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
+    if numerator > denominator and numerator + denominator == 100:  # A split: 60/40.
+        return f"{numerals.english(numerator)} {numerals.english(denominator)}"
     return fraction(numerator, denominator)
 
 
@@ -96,11 +114,6 @@ def _enclosed(match: re.Match[str]) -> str:
     return numerals.english(int(unicodedata.numeric(match[0])))
 
 
-def _power_of(match: re.Match[str]) -> str:
-    exponent = match[0].translate(_SUPERSCRIPTS)
-    return " " + (_POWERS.get(exponent) or f"to the power of {number(exponent)}")
-
-
 def _scientific(match: re.Match[str]) -> str:
     sign = "minus " if match[2] == "-" else ""
     return f"{number(match[1])} times ten to the power of {sign}{number(match[3])}"
@@ -108,7 +121,6 @@ def _scientific(match: re.Match[str]) -> str:
 
 _OF = re.compile(r" of\b|ths?\b")
 _POINTS = re.compile(r" (?:stars?|points?|correct|marks?)\b")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 _EXPRESSIONS = ExpressionReader(
     signs=_SIGNS,
@@ -138,6 +150,14 @@ EXPRESSIONS = (
 )
 RULES = (
     rule(r"(?<![\w.,/])(\d+[ -])?(\d{1,4})[/⁄](\d{1,4})(?![\w/]|[.,]\d)", _fraction),
+    rule(
+        r"(?<![\w.,/])(\d{1,3}\.\d{1,2})(/)(4|5|6|10|20|100)(?![\w/]|[.,]\d)",
+        lambda match: [
+            (number(match[1]), match.span(1)),
+            (" out of ", match.span(2)),
+            (number(match[3]), match.span(3)),
+        ],
+    ),
     rule(r"((?<!\d)\d++\s?)?([¼-¾⅐-⅞])", _vulgar),
     rule(rf"(?<![\w.,])({NUMBER})(\s[-−–]\s)({NUMBER})(?![\d])", _difference),
     rule(
@@ -147,13 +167,16 @@ RULES = (
     rule(
         r"(?<![\w.,:])\d+(?::\d+){2,}+(?![\w:])", lambda match: read_series(match, number, " to ")
     ),
-    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w-]|[.,]\d)", _range),
-    rule(r"(?<![\w.,:])(\d+)(\s?:\s?)(\d+)(?![\w:]|[.,]\d)", _range),
-    replace(r"(?<![\w.])[-−](?=[\d.])", "minus "),
+    rule(rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(?![\w½⅓⅔¼¾-]|[.,]\d)", _range),
+    rule(r"(?<![\w.,:])(\d+(?:\.\d+)?)(\s?:\s?)(\d+(?:\.\d+)?)(?![\w:]|[.,]\d)", _range),
+    rule(r"(?<=[a-z])[₀-₉]+(?=\d)", lambda match: f" {numerals.english(subscript(match[0]))},"),
+    replace(r"(?<=\d)\s?~\s?(?=[-−]\d)", " to "),
+    replace(r"(?<![\w.])[-−–](?=[\d.])", "minus "),
     replace(r"(?<=\b[1-7])\*(?!\w)", " star"),
     replace(r"[#№]\s?(?=\d)", "number "),
     replace("§", "section "),
     replace(r"[~≈]\s?(?=[\d$€£¥])", "about "),
+    replace("³√|∛", "the cube root of "),
     replace("√", "the square root of "),
     replace("±", "plus or minus "),
     replace(r"≥|>\s?=", " greater than or equal to "),
@@ -162,10 +185,13 @@ RULES = (
     replace(r"<\s?(?=[\d$€£¥])", " less than "),
     replace("≠", " does not equal "),
     replace("∞", " infinity"),
-    replace(r"(?<![\w.])π(?!\w)", "pi"),
+    replace("[↑▲](?=\\s?\\d)", " up "),
+    replace("[↓▼](?=\\s?\\d)", " down "),
+    rule(r"\s?[∈∉⊂⊆∪∩∅∑∏∫∂∀∃∝≡∴∵∠⊥⟂∥]\s?", lambda match: f" {_SYMBOLS[match[0].strip()]} "),
+    rule(GREEK, read_symbol),
     replace("÷", " divided by "),
     replace("×", " times "),
-    rule(r"(?<=\w)[⁰¹²³⁴-⁹]+", _power_of),
+    rule(rf"(?<=[\w)]){SUPERSCRIPT}", lambda match: f" {_EXPRESSIONS.raised(match[0])}"),
     rule(r"[\u2460-\u2473\u2776-\u277f\u2780-\u2793\u24ea]", _enclosed),
     rule(NUMBER, lambda match: number(match[0])),
     rule(r"(?<!\w)\.\d+", lambda match: f"point {numerals.english_digits(match[0][1:])}"),

@@ -20,6 +20,13 @@ _DAY = "Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun"
 _YEAR = r"(?:1\d|20)\d\d(?![\d-]|[.,]\d)"
 _DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _DASH = r"\s?[-–—]\s?"
+_JOINT = r"\s?(?:[-–—/&]|,(?: (?:and|or|&))?|and|or|to|thru|through)\s?"
+"""Between the names of days, and of months."""
+_PLAIN_DAY = "Mon|Tues?|Thu(?:rs?)?|Fri"
+_WORD_LIKE_DAY = "Wed|Sat|Sun"
+_SHORT_MONTH = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
+_OTHER_NAME = r"(?! (?!(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b)[A-Z][a-z])"
+"""What follows does not make it a person's or a place's name: Jan Smith, Mon Repos."""
 
 _BEFORE_YEAR = re.compile(
     r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|c\.|est\.|early|late"
@@ -28,6 +35,7 @@ _BEFORE_YEAR = re.compile(
     re.IGNORECASE,
 )
 _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
+_SEASON = re.compile(r" (?:season|school|academic|fiscal|campaign|term|budget)\b")
 _THE = re.compile(r"\bthe $", re.IGNORECASE)
 _COUNTED = re.compile(
     r" (?:people|men|women|children|more|other|(?!was\b|is\b|has\b|this\b|as\b|us\b|does\b"
@@ -114,9 +122,20 @@ def _weekday(written: str) -> str:
 def _weekdays(match: re.Match[str]) -> Reading:
     return [
         (_weekday(match[1]), match.span(1)),
-        (" to ", match.span(2)),
+        (" to ", (match.end(1), match.end(2))),
         (_weekday(match[3]), match.span(3)),
     ]
+
+
+def _next_month(match: re.Match[str]) -> Reading:
+    joint = " to " if match[1].strip() in ("-", "–", "—") else match[1]
+    return [(joint, match.span(1)), (_month(match[2]), match.span(2))]
+
+
+def _month_of_year(match: re.Match[str]) -> str:
+    if _SEASON.match(match.string, match.end()):
+        return f"{numerals.english_year(int(match[1]))} to oh {number(match[2].lstrip('0'))}"
+    return f"{_MONTHS[int(match[2]) - 1]} {numerals.english_year(int(match[1]))}"
 
 
 def _plain_year(match: re.Match[str]) -> str | None:
@@ -144,7 +163,10 @@ def _business_year(match: re.Match[str]) -> Reading:
     year = int(match[2])
     words = numerals.english_year(year) if year >= 1000 else numerals.english(year)
     kind = "fiscal" if match[1] == "FY" else "calendar"
-    return [(f"{kind} year", match.span(1)), (f" {words}", (match.end(1), match.end()))]
+    said = [(f"{kind} year", match.span(1)), (f" {words}", (match.end(1), match.end(2)))]
+    if match[3]:
+        said.append((f" to {numerals.english(int(match[3]))}", (match.end(2), match.end())))
+    return said
 
 
 def _era(match: re.Match[str]) -> str:
@@ -158,6 +180,8 @@ def _years(match: re.Match[str]) -> Reading | None:
     if len(last) == 4 and not int(first) < int(last) < 2200:
         return None
     short = int(last)
+    if "/" in match[2] and short % 100 != (int(first) + 1) % 100:
+        return None
     words = numerals.english_year(short) if len(last) == 4 else numerals.english(short)
     if len(last) == 2 and (short < 10 or short <= int(first) % 100):
         return None
@@ -168,7 +192,25 @@ def _years(match: re.Match[str]) -> Reading | None:
     ]
 
 
+def _slashed_dates(match: re.Match[str]) -> Reading | None:
+    """Read a range of days: 12/24-12/26."""
+    days = [(int(match[month]), int(match[month + 1])) for month in (1, 4)]
+    if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
+        return None
+    first, last = (f"{_MONTHS[month - 1]} {numerals.english_ordinal(day)}" for month, day in days)
+    return [
+        (first, (match.start(), match.end(2))),
+        (" to ", match.span(3)),
+        (last, (match.start(4), match.end())),
+    ]
+
+
 RULES = (
+    rule(
+        r"(?<![\w./-])(\d{1,2})/(\d{1,2})(\s?[-–]\s?)(\d{1,2})/(\d{1,2})(?![\w/-]|[.,]\d)",
+        _slashed_dates,
+    ),
+    replace(r"(?<=\dst|\dnd|\drd|\dth)\s?[-–]\s?(?=\d+(?:st|nd|rd|th)\b)", " to "),
     rule(
         r"(?<![\w.-])(?P<year>[12]\d{3})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})"
         r"(?![\w-]|\.\d)",
@@ -195,9 +237,30 @@ RULES = (
         _day_and_month,
     ),
     rule(rf"\b(?P<month>{_MONTH})\.?,?\s(?P<year>{_YEAR})", _month_and_year),
-    rule(r"\b(FY|CY)\s?['’]?([12]\d{3}|\d\d)(?![\w-]|[.,]\d)", _business_year),
+    rule(r"\b(FY|CY)\s?['’]?([12]\d{3}|\d\d)(?:[-–/](\d\d))?(?![\w-]|[.,]\d)", _business_year),
     rule(rf"(?:(?<=\d)|(?<=\d[snrt][tdh]))({_DASH})(?=(?:{_MONTH})\.?\s\d)", lambda _: " to "),
     rule(rf"\b({_DAY})\.?({_DASH})({_DAY})\b\.?", _weekdays),
+    rule(rf"\b({_PLAIN_DAY})\b{_OTHER_NAME}(?:\.(?=,|\s[a-z\d]))?", lambda m: _weekday(m[1])),
+    rule(rf"\b({_WORD_LIKE_DAY})(?={_JOINT}(?:{_DAY})\b)", lambda m: _weekday(m[1])),
+    rule(
+        rf"(?:(?<=[a-z]day)|(?<=Mon|Tue|Wed|Thu|Fri|Sat|Sun)|(?<=ues|urs))({_JOINT})"
+        rf"({_WORD_LIKE_DAY})\b",
+        lambda m: [(m[1], m.span(1)), (_weekday(m[2]), m.span(2))],
+    ),
+    rule(
+        rf"(?:(?<=\bon )|(?<=\bby )|(?<=very |each |ntil |next ))({_WORD_LIKE_DAY})\b{_OTHER_NAME}",
+        lambda m: _weekday(m[1]),
+    ),
+    rule(rf"\b({_SHORT_MONTH})\b(?={_JOINT}(?:{_MONTH})\b)", lambda m: _month(m[1])),
+    rule(
+        rf"(?<=Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|ept|Oct|Nov|Dec)({_JOINT})({_SHORT_MONTH})\b",
+        _next_month,
+    ),
+    rule(
+        rf"(?:(?<=\b(?:in|of|by) )|(?<=since |until |early )|(?<=\b(?:from|this|next|last|late) )"
+        rf"|(?<=mid-))({_SHORT_MONTH})\b(?:\.(?=[ ,]))?{_OTHER_NAME}",
+        lambda m: _month(m[1]),
+    ),
     rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
     replace(r"(?<=0s)\s?[-–]\s?(?=['’‘]?\d)", " to "),
     rule(r"(?<![\w.,$])(?P<century>1\d|20)(?P<tens>\d0)['’]?s\b", _decade),
@@ -207,6 +270,10 @@ RULES = (
 
 YEARS = (
     rule(r"(?<!\w)['’]0(\d)(?![\w'’])", lambda match: f"oh {numerals.english_digits(match[1])}"),
-    rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
-    rule(r"(?<![\w.,$€£¥+*/=-])(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])", _plain_year),
+    rule(rf"{UNSIGNED}((?:19|20)\d\d)[-/](0[1-9])(?![\w/-]|[.,]\d)", _month_of_year),
+    rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?|/)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
+    rule(
+        r"(?:(?<![\w.,$€£¥+*/=-])|(?<=\bpre-|\bmid-)|(?<=\bpost-))(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])",
+        _plain_year,
+    ),
 )

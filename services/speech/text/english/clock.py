@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.numbers import ALONE, before, behind
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
@@ -110,6 +110,8 @@ def _duration(match: re.Match[str]) -> Reading:
 
 
 RULES = (
+    rule(r"(?<![\w.,])([1-5])h([0-5]\d)()(?!\w)", _duration),
+    replace(r"\bT-(?=\d+ (?:second|minute|hour|day)s?\b)", "T minus "),
     rule(r"(?<![\w.,])(\d{1,3})h(?:rs?)?\s?(\d{1,2})m(?:in)?(?:\s?(\d{1,2})s)?(?!\w)", _duration),
     rule(
         rf"(?<![\w.,$])(?<!\d:)(?P<first>1?\d)(?::(?P<first_minute>[0-5]\d))?(?P<to>{_TO})"
@@ -118,7 +120,7 @@ RULES = (
     ),
     rule(
         r"(?<![\w.,$])(?<!\d:)(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?"
-        rf"(?:{_HALF}|\s?h\b|(?![\w:]|[.,]\d))",
+        rf"(?:{_HALF}|\s?h\b|(?=ish\b)|(?![\w:]|[.,]\d))",
         _time,
     ),
     rule(rf"{ALONE}(?P<hour>1?\d)\.(?P<minute>[0-5]\d)(?P<second>(?!))?{_HALF}", _time),

@@ -3,8 +3,8 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.addresses import ADDRESS, read_address, spelled
-from services.speech.text.alignment import Reading, Span, rule
+from services.speech.text.addresses import ADDRESS, FILES, read_address, spelled
+from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.measures import UNIT
 from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
 
@@ -17,11 +17,11 @@ _PHONE = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:account|acct|card|code|pin|password|passcode|order|ticket|invoice|tracking|reference"
-    r"|ref|booking|confirmation|reservation|serial|id|isbn|ssn|flight|gate|room|suite|apartment"
+    r"|ref|booking|confirmation|reservation|serial|id|isbn(?:-1[03])?|pmid|ssn|flight|gate|room|rm|suite|ste|hwy|apartment"
     r"|apt|bus|train|tram|route|line|highway|port|zip|postal|postcode|po box|box|locker|badge"
-    r"|case|extension|ext|model|boeing|airbus|sku|vin|imei|rtx|gtx|iso|rfc|ieee|otp|error|ending|ends)\b"
+    r"|case|meeting|passcode|extension|ext|model|boeing|airbus|sku|vin|imei|rtx|gtx|iso|rfc|ieee|otp|error|ending|ends)\b"
     r"(?: (?:number|no|code|id|line|digits|box|key|in|with|is|was|are|of|to|the|your))*"
-    r"\.?[ :#]*(?:[A-Z]{1,3} )?$",
+    r"\.?[ :#*•]*(?:[A-Z]{1,3} )?$",
     re.IGNORECASE,
 )
 _COUNTED_THINGS = re.compile(
@@ -38,6 +38,16 @@ _COUNTED = re.compile(
 _STATES = re.compile(
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
     "|T[NX]|UT|V[AT]|W[AIVY]"
+)
+_ORDERED = re.compile(r"\b(?:order|ticket|invoice|case|part|item|model|serial) $", re.IGNORECASE)
+_SCRIPTURE = re.compile(
+    r"\b(?:Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra"
+    r"|Nehemiah|Esther|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Lamentations|Ezekiel|Daniel"
+    r"|Hosea|Joel|Amos|Obadiah|Jonah|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|Malachi"
+    r"|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians"
+    r"|Thessalonians|Timothy|Titus|Philemon|Hebrews|James|Peter|Jude|Revelation|Quran|Surah"
+    r"|(?:Gen|Exod?|Lev|Num|Deut|Josh|Judg|Sam|Chron|Neh|Ps|Prov|Eccl|Isa|Jer|Ezek|Dan|Matt|Rom"
+    r"|Cor|Gal|Eph|Phil|Thess|Tim|Heb|Pet|Rev)\.?) $"
 )
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 _SIGNS = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
@@ -109,6 +119,31 @@ def _named(match: re.Match[str]) -> Reading | None:
     return digits_of(match.string, match.span())
 
 
+def _named_groups(match: re.Match[str]) -> Reading | None:
+    """Read a code that is written in groups: 123 456."""
+    is_long = sum(map(str.isdigit, match[0])) > 5
+    return (
+        digits_of(match.string, match.span()) if is_long and _NAMED.search(before(match)) else None
+    )
+
+
+def _masked(match: re.Match[str]) -> Reading:
+    """Read the digits that are shown of a number: •••• 4242."""
+    return [("", (match.start(), match.start(1))), *digits_of(match.string, match.span(1))]
+
+
+def _number_sign(match: re.Match[str]) -> str | None:
+    return "number " if _ORDERED.search(before(match)) else None
+
+
+def _episode(match: re.Match[str]) -> str:
+    return f"season {numerals.english(int(match[1]))} episode {numerals.english(int(match[2]))}"
+
+
+def _standard(match: re.Match[str]) -> str:
+    return " point eleven" if match[0].startswith(".") else "eight oh two"
+
+
 def _numbered(match: re.Match[str]) -> Reading | None:
     is_named = re.search(r"\bnumber(?! of)\b[^.\d]{0,12}$", before(match), re.IGNORECASE)
     return digits_of(match.string, match.span()) if is_named else None
@@ -159,7 +194,8 @@ def _code(match: re.Match[str]) -> Reading:
     start = end = match.start()
     for run in _RUNS.finditer(match[0]):
         stop = match.start() + run.end()
-        if run[0] == "s" and said and stop == match.end():  # A plural: MP3s.
+        is_plural = run[0] == "s" and said and stop == match.end() and match[0][0].isupper()
+        if is_plural:  # MP3s, but k8s.
             words = numerals.english_plural(said.pop()[0])
             said.append((words, (start, stop)))
             break
@@ -190,7 +226,7 @@ def _plain_digits(match: re.Match[str]) -> Reading:
 
 
 def _ordinal(match: re.Match[str]) -> str:
-    return numerals.english_ordinal(int(match[1]))
+    return numerals.english_ordinal(int(match[1].replace(",", "")))
 
 
 def _with_separators(match: re.Match[str]) -> str:
@@ -207,12 +243,36 @@ def _one_by_one(match: re.Match[str]) -> str:
     return " ".join(numerals.english_digits(each) if each.isdigit() else each for each in match[0])
 
 
-ADDRESSES = (rule(ADDRESS, _address),)
+def _verse(match: re.Match[str]) -> Reading | None:
+    if not _SCRIPTURE.search(before(match)):
+        return None
+    verses = [
+        (f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))
+    ]
+    if match[4]:
+        verses.append((f" to {number(match[4])}", (match.end(3), match.end())))
+    return [(number(match[1]), match.span(1)), *verses]
+
+
+ADDRESSES = (
+    replace(rf"(?<=[\w-])\.(?=(?:{FILES})(?![\w.]))", " dot "),
+    rule(ADDRESS, _address),
+    rule(r"(?<=[a-z.] )(\d{1,3})(:)(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|[.,]\d)", _verse),
+)
 
 RULES = (
+    rule(r"(?<=\b802)\.11(?=[a-z]{0,2}\b)|\b802(?=\.11)", _standard),
+    rule(rf"{UNSIGNED}\d{{2,4}}(?: \d{{2,4}}){{1,5}}(?![\w-]| \d|[.,]\d)", _named_groups),
+    rule(r"(?<=\b[Pp]ress )[#*](?!\w)", lambda match: {"#": "pound", "*": "star"}[match[0]]),
+    rule(r"(?:(?:\*{3,20}|•{2,20})[ -]?){1,4}(\d{2,4})(?![\w-])", _masked),
+    rule(r"#(?=[A-Z]{1,3}-?\d)", _number_sign),
+    rule(r"\bS(\d{1,2})\s?E(\d{1,2})\b", _episode),
     rule(r"\b0[xX][0-9A-Fa-f]++\b", _one_by_one),
     rule(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\w.]*\d)", _internet_address),
-    rule(rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d)", _with_separators),
+    rule(
+        rf"{UNSIGNED}\d{{1,3}}(?:(?: 000)+|(?:\.\d{{3}}){{2,}})(?![\d.]*\d|,\d\d\b)",
+        _with_separators,
+    ),
     rule(rf"{UNSIGNED}\d{{1,3}}(?:\.\d{{3}})+,\d\d(?![\d.,])", _with_decimal_comma),
     rule(
         r"(?<![\w.,$€£¥+-])(?:\+ ?)?\(?\d{1,5}\)?"
@@ -229,7 +289,7 @@ RULES = (
     rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{1,6})\b", _extension),
     rule(r"(?<![\w.,-])(\d{3})-(\d{2})-(\d{4})(?![\d-])", _plain_digits),
     rule(r"(?<=\b[A-Z]{2})( )(\d{5}(?:-\d{4})?)(?![\d,-])", _postal),
-    rule(r"\b(v\.? ?)?(\d+(?:\.\d+){2,})(?![\d,])", _version),
+    rule(r"\b(v\.? ?)?(\d+(?:\.\d+){2,})(?!\d|,\d)", _version),
     rule(r"\b([vV])(\d+(?:\.\d+)*)\b", _version),
     rule(rf"{UNSIGNED}(?:\d{{3,6}})(?![\w-]|[.,]\d)", _dialled),
     rule(
@@ -242,7 +302,7 @@ RULES = (
 )
 
 CODES = (
-    rule(r"\b(\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
+    rule(r"\b(\d{1,15}|\d{1,3}(?:,\d{3})+)(?:st|nd|rd|th|ST|ND|RD|TH)\b", _ordinal),
     rule(r"\b([1-9]\d{2,3})([pi])\b", _resolution),
     rule(r"\b[A-Z]{1,6}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)\b", _code),
     rule(r"\b(?:[A-Za-z]+\d|\d+[A-Za-z])[A-Za-z0-9]*(?:-(?=[A-Za-z0-9]*\d)[A-Za-z0-9]+)*\b", _code),

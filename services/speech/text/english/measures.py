@@ -9,10 +9,11 @@ from services.speech.text.expressions import NUMBER
 _NAMES = """
 km: kilometer, m: meter, cm: centimeter, mm: millimeter, µm: micrometer, μm: micrometer
 nm: nanometer, mi: mile, yd: yard, ft: foot, ha: hectare, sq ft: square foot, sqft: square foot
-sq. m: square meter, sq. ft: square foot, pt: point
+sq. m: square meter, sq. ft: square foot, pt: point, pts: point
 sq m: square meter, sq km: square kilometer, sq mi: square mile, l: liter, L: liter
 ml: milliliter, mL: milliliter, dL: deciliter, cl: centiliter, gal: gallon, tbsp: tablespoon
-tsp: teaspoon, kg: kilogram, g: gram, mg: milligram, µg: microgram, μg: microgram
+tsp: teaspoon, Tbsp: tablespoon, Tsp: teaspoon, kg: kilogram, g: gram, mg: milligram
+µg: microgram, μg: microgram
 mcg: microgram, lb: pound, lbs: pound, oz: ounce, t: ton, mol: mole, mmol: millimole
 h: hour, hr: hour, hrs: hour, min: minute, mins: minute, s: second, sec: second, secs: second
 ms: millisecond, µs: microsecond, μs: microsecond, ns: nanosecond
@@ -29,7 +30,8 @@ MW: megawatt, GW: gigawatt, V: volt, mV: millivolt, kV: kilovolt, mA: milliamp
 Wh: watt hour, kWh: kilowatt hour, MWh: megawatt hour, mAh: milliamp hour, Ah: amp hour
 J: joule, kJ: kilojoule, cal: calorie, kcal: kilocalorie, N: newton, Pa: pascal
 hPa: hectopascal, kPa: kilopascal, MPa: megapascal, psi: pound per square inch, dB: decibel
-hp: horsepower, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
+hp: horsepower, atm: atmosphere, mbar: millibar, lm: lumen, Ω: ohm
+kΩ: kilohm, mmHg: millimeter of mercury, °C: degree Celsius, ° C: degree Celsius
 ºC: degree Celsius, ℃: degree Celsius, °F: degree Fahrenheit, ° F: degree Fahrenheit
 ºF: degree Fahrenheit, ℉: degree Fahrenheit, °: degree, º: degree, %: percent, ‰: per mille
 """
@@ -45,12 +47,14 @@ _ONLY_AFTER_SLASH = {
     "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "month": "month",
     "yr": "year", "year": "year", "hour": "hour", "minute": "minute", "second": "second",
     "night": "night", "person": "person", "user": "user", "seat": "seat", "item": "item",
-    "in": "inch", "piece": "piece", "unit": "unit", "head": "head", "acre": "acre",
+    "in": "inch", "min": "minute", "sec": "second", "hr": "hour", "piece": "piece", "unit": "unit",
+    "head": "head", "acre": "acre",
 }  # fmt: skip
 """Units that are recognised only after a slash."""
 
 _ARTICLE = re.compile(r"(?:^|[^A-Za-z])an? $", re.IGNORECASE)
 _NOUN = re.compile(r" (?!(?:of|in|on|at|to|or|and|is|was|per|from|long|away|for)\b)[a-z]")
+_FEET = frozenset("'′’")
 _IRREGULAR = {"foot": "feet", "inch": "inches"}
 _UNCHANGED = frozenset(("hertz", "horsepower", "percent", "per mille"))
 
@@ -81,7 +85,8 @@ def _quantity(match: re.Match[str]) -> str:
     first, last = match["first"], match["last"]
     is_adjective = match["joint"] == "-" or _is_adjective(match)
     name = _name(match["unit"], match["per"], is_one=(first == "1" and not last) or is_adjective)
-    words = f"{number(first)} to {number(last)}" if last else number(first)
+    minus_last = "minus " if match.groupdict().get("minus_last") else ""
+    words = f"{number(first)} to {minus_last}{number(last)}" if last else number(first)
     return f"{'minus ' if match['minus'] else ''}{words} {name}"
 
 
@@ -124,7 +129,8 @@ def _is_adjective(match: re.Match[str]) -> bool:
 def _size(match: re.Match[str]) -> str:
     """Read a size of two or three lengths in one unit."""
     numbers = [number(each) for each in match.group(1, 2, 3) if each]
-    return f"{' by '.join(numbers)} {_plural(_UNITS.get(match[4], 'inch'))}"
+    name = "foot" if match[4] in _FEET else _UNITS.get(match[4], "inch")
+    return f"{' by '.join(numbers)} {_plural(name)}"
 
 
 _PER_NAMES = {**_UNITS, **_ONLY_AFTER_SLASH}
@@ -132,6 +138,7 @@ UNIT = _alternatives(_UNITS)
 _UNIT = (
     rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_alternatives(_PER_NAMES)})(?![\w/]))?"
     r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
+    r"(?!(?<=[NW])\.? [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)"
 )
 
 _AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
@@ -147,6 +154,8 @@ SIZES = (
         r"\s?-?(cm|mm|km|m|ft|in|px)\b(?![²³])",
         _size,
     ),
+    rule(rf"{ALONE}({NUMBER})['′’]\s?[x×]\s?({NUMBER})()(['′’])(?!\w)", _size),
+    rule(rf"{ALONE}({NUMBER})[\"″”]?\s?[x×]\s?({NUMBER})()([\"″”])(?!\w)", _size),
 )
 RULES = (
     rule(
@@ -154,18 +163,26 @@ RULES = (
         rf"(?P<joint>\s?)(?=(?P=once)(?![A-Za-z])){_UNIT}",
         _quantity,
     ),
+    rule(
+        rf"(?:(?:(?<=[⁰¹²³⁴-⁹])|(?<=\^\d)|(?<=\^\d\d))\s?(?={UNIT})"
+        rf"|(?<=[mbr]illion )(?!\w\b))({UNIT})(?![\w/²³])",
+        lambda match: f" {_plural(_UNITS[match[1]])}",
+    ),
     rule(r"(?<=mm|cm|km|ft|\dm)\s?[x×]\s?(?=\d)", lambda _: " by "),
     rule(r"(?<=°)\s?(\d{1,2})[′’']\s?(?:(\d{1,2}(?:\.\d+)?)[″”\"])?", _arc),
     rule(rf"{ALONE}(\d{{1,2}})['’′]\s?(\d{{1,2}}(?:\.\d)?)([\"”″]|'')?(?!\d)", _height),
     rule(rf"{ALONE}(\d++)\s?(?:ft|feet|foot)\.?\s(\d{{1,2}})(\s?in)\b\.?(?!\s[a-z])", _height),
-    rule(rf"{ALONE}({NUMBER})\s?in\.(?=\s[a-z])", _inches),
+    rule(
+        rf"{ALONE}({NUMBER})\s?in(?:\.(?=\s[a-z])|(?=\.$)|(?=\s(?:wide|long|tall|deep|high|thick|by|x)\b))",
+        _inches,
+    ),
     replace(rf"(?:{_AFTER_FRACTION})[\"″](?!\w)", " inch"),
     rule(rf"{ALONE}({NUMBER})′", _feet),
     rule(rf"(?:{_AFTER_FRACTION})\s?{_UNIT}", _parts),
     rule(rf"(?<![\w.,\"“])({NUMBER})(?:[\"″](?![\w\"]))", _inches),
     rule(
         rf"{ALONE}(?P<minus>{MINUS}\s?)?(?P<first>{NUMBER})"
-        rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
+        rf"(?:\s?(?:°|%|℃|°C|°F)?{RANGE}(?P<minus_last>{MINUS})?(?P<last>{NUMBER}))?(?P<joint>[\s-]?){_UNIT}",
         _quantity,
     ),
     rule(
@@ -174,7 +191,7 @@ RULES = (
         lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
     ),
     rule(
-        r"(?<=\w)\s?(?:km/h|m/s)\b",
+        r"(?<=[\w⁰¹²³⁴-⁹])\s?(?:km/h|m/s)\b",
         lambda match: {"km/h": " kilometers per hour", "m/s": " meters per second"}[
             match[0].strip()
         ],

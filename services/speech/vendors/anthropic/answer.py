@@ -7,6 +7,7 @@ from typing import Any
 
 from services.speech.answers import has_words
 from services.speech.ports import ChatItem, ChatUsage, ToolCall
+from services.speech.vendors.chat.markup import Habit, Markup
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.error_details import (
     ErrorDetail,
@@ -74,6 +75,8 @@ class Message:
         self._has_calls = False
         self._has_thoughts = False
         self._usage: dict[str, int] = {}
+        # Other models behind this API think in tags of their own.
+        self._markup = Markup(Habit.REPLIES)
 
     @property
     def usage(self) -> ChatUsage:
@@ -103,7 +106,8 @@ class Message:
             return "the model refuses to reply"
         if self._has_calls:
             return "the model calls tools that it was not given"
-        where = " while the model thinks" if self._has_thoughts else ""
+        is_thinking = self._has_thoughts or self._markup.is_thinking
+        where = " while the model thinks" if is_thinking else ""
         if self.is_cut:
             return f"the reply is cut by its length{where} before a word"
         return f"the reply ends{where} without a word"
@@ -125,6 +129,7 @@ class Message:
                 yield from self._end(index)
             case {"type": "message_delta", "delta": dict() as delta}:
                 self.stop_reason = str(delta.get("stop_reason") or "")
+                yield from self._passed(self._markup.flush(is_cut=self.is_cut))
                 self._count(event.get("usage") or {})
             case {"type": "content_block_start" | "content_block_delta" | "message_delta" as kind}:
                 raise AnswerError(f"an event {kind} without its content")
@@ -159,6 +164,9 @@ class Message:
                 yield use.call()
 
     def _say(self, text: str) -> Iterator[str]:
+        yield from self._passed(self._markup.feed(text))
+
+    def _passed(self, text: str) -> Iterator[str]:
         if text:
             self._has_words = self._has_words or has_words(text)
             yield text

@@ -18,7 +18,9 @@ from services.speech.vendors.http.sse import SseError, server_events
 LONGEST_DOCUMENT = 1 << 20
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 """What may precede a document, the byte order mark included."""
-_DONE = "[DONE]"
+_DONE = frozenset(("[done]", "done"))
+_SIGNS_OF_LIFE = frozenset(("ping", "keep-alive", "keepalive", "heartbeat"))
+"""Names of events whose data means nothing."""
 _ERROR_KEYS = ("error", "base_resp")
 """Where an event may report an error although it has a choice."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
@@ -71,14 +73,15 @@ async def documents(chunks: AsyncIterator[bytes]) -> AsyncIterator[object]:
     try:
         async for event in server_events(_following(head, chunks)):
             is_empty = False
-            if not event.data.strip():
-                continue  # A keep-alive.
-            if event.data.strip() == _DONE:
-                return
+            if not event.data.strip() or event.name in _SIGNS_OF_LIFE:
+                continue
             if event.name == "error":
                 detail = read_error(event.data)
                 raise AnswerError("the provider reports an error in its answer", detail)
-            yield _parsed(event.data)
+            for data in _parts(event.data):
+                if data.strip(' \t\r\n"').lower() in _DONE:
+                    return
+                yield _parsed(data)
     except SseError as error:
         raise AnswerError(str(error)) from None
     if is_empty:
@@ -91,14 +94,12 @@ def parse_chunk(document: object) -> Chunk:
     if not isinstance(document, dict):
         raise AnswerError("an event is not an object")
     found = document.get("choices")
-    choices = found if isinstance(found, list) else []
+    choices = [each for each in found if each is not None] if isinstance(found, list) else []
     if not choices or any(map(document.get, _ERROR_KEYS)):
         detail = find_error(document)
         if detail is not None:
             raise AnswerError("the provider reports an error in its answer", detail)
-    choice = choices[0] if choices else document
-    if not isinstance(choice, dict):
-        raise AnswerError("a choice is not an object")
+    choice = _first(choices) if choices else document
     reason = str(choice.get("finish_reason") or "").lower()
     if reason in _FAILED or choice.get("error"):
         raise _reported(choice.get("error") or choice)
@@ -114,6 +115,16 @@ def parse_chunk(document: object) -> Chunk:
         usage=usage_of(document),
         finish_reason="" if reason in _NO_REASON else reason,
     )
+
+
+def _first(choices: list[object]) -> dict[str, object]:
+    """Return the first of several replies, which may come mixed; empty if it is not there."""
+    for choice in choices:
+        if not isinstance(choice, dict):
+            raise AnswerError("a choice is not an object")
+        if not choice.get("index"):
+            return choice
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +168,20 @@ def _message(choice: dict[str, object]) -> tuple[dict[str, object], bool]:
 def _reported(value: object) -> AnswerError:
     detail = find_error({"error": value}) or ErrorDetail(message="")
     return AnswerError("the provider reports an error in its answer", detail)
+
+
+def _parts(data: str) -> list[str]:
+    """Return the documents of an event: one, or one per line where blank lines are missing."""
+    lines = [line for line in data.splitlines() if line.strip()]
+    return lines if len(lines) > 1 and all(map(_is_json, lines[:-1])) else [data]
+
+
+def _is_json(line: str) -> bool:
+    try:
+        parse_json(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _parsed(data: str) -> object:

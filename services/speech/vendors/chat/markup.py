@@ -12,12 +12,16 @@ from services.speech.answers import has_words
 
 # Tags whose content is not spoken, with or without a namespace.
 _ASIDE = (
-    "(?:(?:seed|mm|antml):)?"
-    "(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad"
-    "|tool_calls?|tool_response|function_calls?)"
+    "(?:[a-z]{2,12}:)?"
+    "(?:(?:ant|longcat_)?think|(?:ant)?thinking|thoughts?|reason(?:ing)?|reflection|analysis"
+    "|scratchpad|planning|chain_of_thought|cot|rationale|inner_(?:monologue|thoughts?)"
+    "|internal(?:_thoughts?)?|(?:longcat_)?tool_calls?|tool_(?:response|result|use)"
+    "|function_?calls?|invoke)"
 )
+_LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
+"""Some servers escape what looks like HTML."""
 _ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
-_HEADERS = "start|im_start|start_header_id|start_of_role"
+_HEADERS = "start|im_start|start_header_id|start_of_role|header_start"
 _LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
 """Tokens that are markers only with what follows them."""
 
@@ -29,6 +33,8 @@ class _Kind(StrEnum):
     """Thinking or a tool call begins."""
     CLOSE = "close"
     """It ends."""
+    END_OF_DETAILS = "end_of_details"
+    """An element ends that holds thinking or text."""
     CHANNEL = "channel"
     """What follows is the reply if the channel's name says so."""
     ROLE = "role"
@@ -45,34 +51,51 @@ class _Kind(StrEnum):
 # Every repetition is bounded, which bounds what is held back.
 _MARKER = regex.compile(
     rf"""
-      (?P<open> <{_ASIDE}{_ATTRIBUTES}(?<!/)> | \[THINK\] | ◁think▷ | <\|channel>[a-z]{{0,40}}
-              | <\|(?:begin_of_thought|START_THINKING|START_ACTION)\|> )
-    | (?P<close> </{_ASIDE}\s{{0,9}}> | \[/THINK\] | ◁/think▷ | <channel\|> | assistantfinal
-               | <\|(?:end_of_thought|END_THINKING|END_ACTION)\|> )
+      (?P<open> {_LT}{_ASIDE}{_ATTRIBUTES}(?<!/){_GT} | \[THINK\] | ◁think▷
+              | <\|channel>[a-z]{{0,40}} | <unused94>
+              | <\|(?:begin_of_thought|START_THINKING|START_ACTION|thinking|inner_prefix)\|>
+              | <details\s{{1,9}}type="reasoning"{_ATTRIBUTES}> )
+    | (?P<close> {_LT}/{_ASIDE}\s{{0,9}}{_GT} | \[/THINK\] | ◁/think▷ | <channel\|>
+               | assistantfinal | <unused95>
+               | <\|(?:end_of_thought|END_THINKING|END_ACTION|/thinking|inner_suffix)\|> )
+    | (?P<end_of_details> </details> )
     | <\|channel\|>\s{{0,9}}(?P<channel>[a-z]{{1,40}})(?=[^a-z])
     | (?: <\|(?:{_HEADERS})\|>\s{{0,9}} | <start_of_turn> | <\|turn> )
       (?P<role>[a-z]{{1,40}})(?=[^a-z])
-      (?:\s{{1,9}}to=[\w.]{{1,80}})? (?:<\|(?:end_header_id|end_of_role)\|>)? \s{{0,9}}
+      (?:\s{{1,9}}to=[\w.]{{1,80}})? (?:<\|(?:end_header_id|end_of_role|header_end)\|>)? \s{{0,9}}
     | <\|im_(?P<role>user|assistant|system)\|>[^<]{{0,40}}<\|im_middle\|>
-    | <[|｜](?P<role>user|assistant|system|observation|human)[|｜]>
+    | [<\[][|｜](?P<role>user|assistant|system|observation|human)[|｜][>\]]
+    | <role>(?P<role>[a-z]{{1,40}})</role> | \]~b\](?P<role>user|ai|system)
     | (?P<channel_end> <\|end\|> )
     | (?P<call> <[|｜]tool[^<>|｜]{{0,40}}[|｜]> | <\|(?:call|python_tag)\|> | \[TOOL_CALLS\]
-              | <function= )
-    | (?P<call> (?:```(?:json)?\s{{0,9}})? \[?
+              | <function= | ```tool_(?:code|calls?)
+              | \n\s{{0,9}}action:[^\n]{{1,80}}\n\s{{0,9}}action\ input: )
+    | (?P<call> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
+                (?: {{\s{{0,9}}"type"\s{{0,9}}:\s{{0,9}}"function"\s{{0,9}},
+                  | {{\s{{0,9}}"(?:tool_calls?|function_call)"\s{{0,9}}: ) )
+    | (?P<call> (?:```(?:json)?\s{{0,9}})? (?:(?<!\w)functools)? \[?
                 \{{\s{{0,9}}"(?:name|function|tool|tool_name|action)"\s{{0,9}}:\s{{0,9}}
                 "[\w.-]{{1,80}}"\s{{0,9}},\s{{0,9}}
                 "(?:arguments|parameters|args|input|action_input)"\s{{0,9}}: )
-    | (?P<end> </s> | <eos> | <end_of_turn> | <turn\|> | <｜end▁of▁sentence｜> | \[INST\]
-             | <\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|endofturn|end_of_turn|return
-                   |end_response|end_of_turn_token)\|> )
-    | (?P<nothing> <{_ASIDE}{_ATTRIBUTES}/> | </?(?:final_answer|answer|response)>
-                 | <s> | <bos> | <pad> | <unk> | \[/INST\] | <</?SYS>>
+    | (?P<end> </s> | <(?:seed:)?eos> | <eot> | <end_of_(?:turn|utterance)> | <turn\|>
+             | <｜end▁of▁sentence｜> | \[INST\] | \[\|endofturn\|\] | \[e~\[
+             | <\|(?:im_end|eo[tms](?:_id)?|endoftext|end_of_text|endofturn|end_of_turn|return
+                   |endofresponse|end_response|end_of_turn_token|end_of_sentence|role_end)\|>
+             | \n\s{{0,9}}(?:\#{{2,4}}\s{{0,3}}(?:human|user|instruction|input)|human):\s )
+    | (?P<nothing> {_LT}{_ASIDE}{_ATTRIBUTES}/{_GT}
+                 | </?(?:final_answer|answer|response|final|reply|output|assistant|solution)>
+                 | <(?:seed:)?bos> | <s> | <pad> | <unk> | \[/INST\] | <</?SYS>>
+                 | <(?:reserved|unused|extra_id|special)_?\d{{1,4}}>
                  | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
     """,
     regex.VERBOSE | regex.IGNORECASE,
 )
+_CALLS = regex.compile("call|tool|invoke", regex.IGNORECASE)
 _CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
 """Only markers begin like this: at the end of a reply, it is one that was cut off."""
+
+_LABEL = regex.compile(r"(?:\#{2,4}\s{0,3})?(?:assistant|response)\s?:\s*", regex.IGNORECASE)
+"""What models that continue a script write before their reply."""
 
 _SOMEBODY = "(?:user|visitor|customer|guest|caller|client|person|question)"
 _MUSING = regex.compile(
@@ -166,19 +189,24 @@ class Markup:
     def flush(self, *, is_cut: bool) -> str:
         """Return the rest; text held back as thinking is the reply, unless it was cut off."""
         rest = "" if self.is_over or _CUT_MARKER.match(self._pending) else self._pending
-        said = self._say(rest)
+        said = self._say(rest, is_last=True)
         if is_cut:
             return said
         self._is_certain = True
-        return said + self._say("")
+        return said + self._say("", is_last=True)
 
-    def _say(self, text: str) -> str:
+    def _say(self, text: str, *, is_last: bool = False) -> str:
         if self._depth or self._is_aside:
             self._has_thought = self._has_thought or has_words(text)
             return ""
         text, self._held = self._held + text, ""
         if not self._is_begun:
             text = text.lstrip()
+            label = _LABEL.match(text, partial=not is_last)
+            if label is not None and label.partial:
+                self._held = text
+                return ""
+            text = text[label.end() :] if label else text
         if not self._is_certain:
             if self._habit is Habit.THINKS or _MUSING.match(text, partial=True):
                 self._held = text
@@ -196,8 +224,8 @@ class Markup:
             case _Kind.OPEN:
                 self._is_certain, self._has_thought = True, False
                 self._depth += 1
-                self.is_call = self.is_call or "call" in marker["open"].lower()
-            case _Kind.CLOSE if self._depth:
+                self.is_call = self.is_call or _CALLS.search(marker["open"]) is not None
+            case _Kind.CLOSE | _Kind.END_OF_DETAILS if self._depth:
                 self._depth -= 1
             case _Kind.CLOSE:
                 # All before it was thinking, but what was returned already cannot be taken back.
@@ -209,7 +237,7 @@ class Markup:
                 self._is_certain = True
                 self._is_aside = not marker["channel"].lower().startswith("final")
             case _Kind.ROLE:
-                is_reply = marker["role"].lower() in ("assistant", "model")
+                is_reply = marker["role"].lower() in ("assistant", "model", "ai")
                 self.is_over = not is_reply and self._has_words
                 self._is_aside = not is_reply
             case _Kind.CHANNEL_END if self._is_aside:
@@ -218,6 +246,8 @@ class Markup:
                 self.is_over = self._has_words or self._depth > 0
             case _Kind.CALL:
                 self.is_over = self.is_call = True
+            case _Kind.END_OF_DETAILS:
+                said += self._say(marker[0])
             case _Kind.NOTHING:
                 pass
         return said

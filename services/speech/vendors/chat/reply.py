@@ -8,8 +8,11 @@ from services.speech.vendors.chat.calls import Calls
 from services.speech.vendors.chat.chunks import Chunk
 from services.speech.vendors.chat.markup import Habit, Markup
 
-TOO_LONG = frozenset(("length", "max_tokens", "model_length"))
-FILTERED = frozenset(("content_filter", "sensitive", "safety"))
+TOO_LONG = frozenset(("length", "max_tokens", "model_length", "max_output_tokens", "token_limit"))
+FILTERED = frozenset(
+    ("content_filter", "contentfilter", "sensitive", "safety", "recitation", "blocklist", "spii",
+     "prohibited_content", "guardrail_intervened", "moderation", "refusal")
+)  # fmt: skip
 
 
 class Reply:

@@ -1,0 +1,110 @@
+"""What a reply writes but nobody says: control tokens, citations, stage directions, pictograms."""
+
+import html
+import re
+
+from services.speech.text.alignment import replace, rule
+
+_ACTS = (
+    "smil(?:es?|ing)|laugh(?:s|ing|ter)?|chuckl(?:es?|ing)|giggl(?:es?|ing)|grin(?:s|ning)?"
+    "|sigh(?:s|ing)?|nod(?:s|ding)?|wink(?:s|ing)?|wav(?:es?|ing)|paus(?:es?|ing)|cough(?:s|ing)?"
+    "|shrug(?:s|ging)?|gasp(?:s|ing)?|whisper(?:s|ing)?|blink(?:s|ing)?|frown(?:s|ing)?"
+    "|bow(?:s|ing)?|clap(?:s|ping)?|applau(?:ds|se)|beam(?:s|ing)|blush(?:es|ing)?|yawn(?:s|ing)?"
+    "|gestur(?:es?|ing)|smirk(?:s|ing)?|groan(?:s|ing)?|sniff(?:s|ing)?|snort(?:s|ing)?|hug(?:s|ging)?"
+    r"|clear(?:s|ing) (?:(?:his|her|their|my|its) )?throat|tak(?:es|ing) a (?:deep )?breath"
+    r"|lean(?:s|ing) (?:in|forward|back|closer)|look(?:s|ing) (?:around|away|up|down|at you)"
+    r"|tilt(?:s|ing) (?:(?:his|her|their|my|its|the) )?head|rais(?:es|ing) (?:an )?eyebrows?"
+)
+_EN_DIRECTION = (
+    rf"(?i:(?:[a-z]{{2,12}}ly )?(?:{_ACTS})"
+    r"(?:,? (?:[a-z]{2,12}ly|and|at|to|with|in|for|his|her|their|my|your|a)\b"
+    r"[^*()\[\]{}\n]{0,50})?)"
+)
+_ZH_ACTS = (
+    "微笑|(?:哈哈)?大笑|轻笑|苦笑|笑了?笑|点头|点了?点头|摇头|摇了?摇头|叹气|叹了?口气|停顿|挥手|招手|鼓掌|眨眼|眨了?眨眼"
+    "|咳嗽|清了?清嗓子|耸肩|鞠躬|皱眉|挠头|沉默|沉思|思考|哽咽|脸红|笑"
+)
+_ZH_DIRECTION = (
+    rf"(?:(?:[一-龥]{{1,4}}[地着的]|轻轻|微微)?(?:{_ZH_ACTS})(?:着|了|一下|片刻|中|道)?|笑声|掌声)"
+)
+_ACT = rf"(?:{_EN_DIRECTION}|{_ZH_DIRECTION})"
+DIRECTION = re.compile(
+    r"(?:^|(?<=[.!?…。！？\n\"”])|(?<=[.!?…。！？\"”] ))"
+    rf"(\*{{1,2}}|_){_ACT}[.。…]{{0,3}}\1(?![A-Za-z0-9])"
+    rf"|\({_ACT}\)|（{_ACT}）|\[{_ACT}\](?!\()|【{_ACT}】|\{{{_ACT}\}}"
+)
+"""What a speaker does rather than says. With emphasis only between sentences: he *laughs* at it."""
+
+
+def without_directions(text: str) -> str:
+    """Return a text of the same length with silent characters for its stage directions."""
+    return DIRECTION.sub(lambda match: "\u200b" * len(match[0]), text)
+
+
+def _unescaped(match: re.Match[str]) -> str | None:
+    character = html.unescape(match[0])
+    return character if character != match[0] else None
+
+
+def _cited(match: re.Match[str]) -> str | None:
+    """Leave out a citation behind a space, but not what the sentence needs: see [1]."""
+    return None if _REFERRING.search(match.string, 0, match.start()) else ""
+
+
+_REFERRING = re.compile(
+    r"\b(?:see|in|by|to|of|from|and|or|with|is|the|ref\w*|note|cf\.?|item|option|step|number|section"
+    r"|figure|table|equation)$",
+    re.IGNORECASE,
+)
+_CITATIONS = r"(?:\[\d{1,2}(?:[,–-] ?\d{1,2}){0,9}\]){1,9}"
+
+UNSPOKEN = (
+    # A model's control tokens, and the names within them.
+    replace(
+        r"<[|｜][^<>\s]{1,40}[|｜]>"
+        r"(?:(?:system|user|assistant|final|analysis|commentary)(?=\s|$|<[|｜]))?",
+        "",
+    ),
+    replace(r"</?(?:s|eos|bos|pad|unk|(?:start|end)_of_(?:turn|text))>(?:(?:user|model)\b)?", ""),
+    replace(r"<[|｜]\w{0,40}[|｜]?$|\[/?(?:INST|SYS)\]|<</?SYS>>", ""),
+    replace(r"\[(?:BOS|EOS|PAD|UNK|SEP|CLS|DONE)\]|<0x[0-9A-F]{2}>", ""),
+    # An entity within HTML, or one that was escaped twice.
+    rule(r"&(?:[A-Za-z][A-Za-z0-9]{1,7}|#\d{1,6}|#x[0-9A-Fa-f]{1,5});", _unescaped),
+    # Where a link leads, and what a text refers to.
+    replace(r"(?<![^\n. ])\[[^\[\]\n]{1,40}\]:\s{0,9}(?:https?://|www\.)[^\s]{1,500}", ""),
+    replace(r"\[\^[^\[\]\s]{1,20}\]:?|【[^【】\n]{0,20}†[^【】\n]{0,60}】", ""),
+    replace(
+        rf"(?<=[.!?…\])”\"。！？，）]){_CITATIONS}"
+        rf"|(?<=[A-Za-z][A-Za-z]){_CITATIONS}(?=[.,;:!?]|$)|(?<=[A-Za-z]{{4}}){_CITATIONS}(?=\s)"
+        rf"|(?<=[一-龥])(?<!文献)(?<![图表式例见]){_CITATIONS}(?=[\s。，；：！？]|$)",
+        "",
+    ),
+    rule(rf"(?<=[a-z0-9)%][a-z0-9)%]) {_CITATIONS}(?=[.,;!?]|$| [a-z])", _cited),
+    # The line below a table's header, when it was cut off from the header.
+    replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
+    # Highlights and subscripts of Markdown's dialects.
+    replace(r"(?<!\S)==(?=[^\s=])|(?<=[^\s=])==(?!\S)", ""),
+    rule(r"(?<=[A-Za-z])~(\d{1,3})~", lambda match: match[1]),
+    # Faces written with marks, at the end of a word or alone, and the names of pictograms.
+    replace(r"(?<![\w:;])[:;]-?[()DP](?!\w)", ""),
+    replace(r"(?<![\w:]):[a-z][a-z_]{1,30}:(?![\w:])", ""),
+    # An arrow leads from one step to the next.
+    replace(
+        r"(?<=\S)\s{0,9}(?:[\u2190\u2192\u21d2\u27f6\u27a1]\ufe0f?|<?[-=]{1,2}>)\s{0,9}"
+        r"(?=[\w一-龥])",
+        ", ",
+    ),
+    replace(r"(?<![^\s])[-=]{1,2}>\s?", ""),
+    replace(r"(?<=[A-Za-z][A-Za-z]) > (?=[A-Za-z][A-Za-z])|(?<=[一-龥])\s?>\s?(?=[一-龥])", ", "),
+    # Digits on keys number the items of a list.
+    rule(
+        "(?:^|(?<=[:：。！] )|(?<=[:：。！]))([0-9])\ufe0f?\u20e3 ", lambda match: f"{match[1]}. "
+    ),
+    # Pictograms, except digits in circles, which are numbers, and arrows up or down to a number.
+    replace(
+        "(?:(?![↑↓▲▼]\\s?\\d)[\U0001f000-\U0001faff\u2190-\u21ff\u2300-\u23ff\u2500-\u2775\u2794-\u27bf"
+        "\u2b00-\u2bff\u200b-\u200f\u2060\ufeff\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f])+",
+        "",
+    ),
+)
+"""Read after Markdown, and before the grammars."""
