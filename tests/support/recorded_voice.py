@@ -19,7 +19,7 @@ from engine.serving.http import serving_http
 from services.speech.vendors.openai_speech import SAMPLE_RATE_HERTZ
 
 RECORDING = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_af_heart_2.wav"
-CHARACTER_S = 0.06
+CHARACTER_S = 0.04
 
 
 def recorded() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
