@@ -24,7 +24,7 @@ from tests.support.browser import Browser
 from tests.support.engine_cloud import Cloud, Receiver, make_viewer_token
 
 SPEECH = Path(__file__).parents[2] / "tests" / "data" / "speech" / "en_kokoro_af_heart_2.wav"
-# Half as many pixels each way as it is laid out with: a program draws each of them.
+# Half as many pixels each way as it is laid out with: without a GPU, each costs CPU time.
 SCREEN: dict[str, Any] = {"viewport": {"width": 512, "height": 512}, "device_scale_factor": 0.5}
 # Where Mia's mouth is, and a part of the background, in a picture of 512 by 512.
 MOUTH = {"x": 215, "y": 240, "width": 85, "height": 70}

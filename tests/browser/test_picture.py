@@ -13,7 +13,7 @@ LONG_QUESTION = "Tell me a short story about a brave little robot."
 MOUTH = [0.42, 0.46, 0.16, 0.12]
 SAMPLES = 25
 LEAST_SAMPLES = 4
-# The browser of a test draws each pixel of a drawing by program.
+# Without a GPU, each pixel of a drawing costs CPU time.
 SCREEN = {"width": 320, "height": 240}
 # How much the region changes from sample to sample, of 255. A picture that a graphics context drew
 # is gone when it has been shown, so samples are taken within frames, and only while the digital

@@ -27,7 +27,7 @@ FLAGS = (
 )
 MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
 MICROPHONE_DENIED = "--deny-permission-prompts"
-# Who looks on in a test is a program: what moves for the eye alone, and each pixel, costs time.
+# Without a GPU, each pixel costs CPU time, and so does what moves for the eye alone.
 PLAIN: dict[str, Any] = {"viewport": {"width": 560, "height": 420}, "reduced_motion": "reduce"}
 ACTION_TIMEOUT_MS = 30_000
 MICROPHONE_RATE_HERTZ = 16_000
