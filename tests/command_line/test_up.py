@@ -95,23 +95,6 @@ async def test_commands_beside_an_encrypted_run_that_leaves_nothing_when_it_is_k
 
 
 @pytest.mark.timeout(240)
-async def test_a_second_signal_waits_for_nothing(tmp_path: object) -> None:
-    env = environment(TASK_DATABASE=f"{tmp_path}/tasks.sqlite3", **WITHOUT_MODELS)
-    async with parley("up", env=env) as (process, said):
-        await said.until(UP)
-        children = offspring(process)
-        (task,) = [child for child in children if "services.task" in child.cmdline()]
-        task.suspend()
-        os.kill(process.pid, signal.SIGINT)
-        await said.until("Stopping")
-        os.kill(process.pid, signal.SIGINT)
-        assert await process.wait() == 0, said.text
-        assert await all_gone(children)
-    # It would have said so in the end.
-    assert "could be taken off air" not in said.text
-
-
-@pytest.mark.timeout(240)
 async def test_replicas_stand_in_for_each_other(postgres_url: str, tmp_path: Path) -> None:
     env = environment(**WITHOUT_MODELS, **free_ports(replicas=2))
     issue(tmp_path)
