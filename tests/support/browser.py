@@ -12,7 +12,8 @@ from typing import Any, Self
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, async_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+# That without a user interface takes a third of the time.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
