@@ -27,7 +27,7 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 MICROPHONE_ALLOWED = "--use-fake-ui-for-media-stream"
-MICROPHONE_DENIED = "--deny-permission-prompts"
+MICROPHONE_DENIED = f"{MICROPHONE_ALLOWED}=deny"
 # Without a GPU, each pixel costs CPU time, and so does what moves for the eye alone.
 PLAIN: dict[str, Any] = {"viewport": {"width": 560, "height": 420}, "reduced_motion": "reduce"}
 ACTION_TIMEOUT_MS = 30_000
