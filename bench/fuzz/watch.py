@@ -1,8 +1,8 @@
 """`python -m bench.fuzz.watch SECONDS BARE ADDRESS…`: another client, which only asks who lives.
 
-It asks each every so many seconds. It runs in a process of its own, so that what it measures is not the load. At the end of its input
-it prints, as JSON, how long each address has let it wait, and how much of that was not the
-machine: what a bare server let it wait in the same seconds.
+It asks each every so many seconds, in a process of its own, so that what it measures is not the
+load. At the end of its input it prints, as JSON, how long each address has let it wait, and how
+much of that was not the machine: what a bare server let it wait in the same seconds.
 """
 
 import json
