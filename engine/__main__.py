@@ -9,10 +9,8 @@ import sys
 import structlog
 import uvloop
 
-from engine.app import running
 from engine.logs import configure_logs
 from engine.settings import EngineSettings, SettingsError, read_settings
-from engine.workers.front import fronting
 
 log = structlog.get_logger()
 
@@ -22,6 +20,10 @@ REMEDY = "Correct it in .env or the environment."
 
 async def serve(settings: EngineSettings) -> None:
     """Serve until the first signal; a second one exits immediately."""
+    # Half a second of imports that a check of the settings does without.
+    from engine.app import running
+    from engine.workers.front import fronting
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 

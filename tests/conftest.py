@@ -148,7 +148,9 @@ def stack(
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
     env = {name: traced for name in ("gateway", "task", "speech", "avatar")}
-    env["speech"] = traced | {"SPEECH_PERSONAS": str(personas)}
+    # What is asked of nobody in particular is answered by who says little.
+    own = {"SPEECH_PERSONAS": str(personas), "SPEECH_DEFAULT_PERSONA": "terse"}
+    env["speech"] = traced | own
     env["task"] = traced | journal
     env["gateway"] = traced | {"GATEWAY_ALLOWED_ORIGINS": f"{SITE},{FRAMED}"}
     running = running_stack(env=env, is_unfaithful=pytestconfig.getoption("unfaithful"))

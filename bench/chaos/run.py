@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -39,22 +39,27 @@ async def chaos(plan: Plan, server: KillableServer | None, *, kills: int) -> Fig
     async def trouble(cluster: Cluster) -> Toll:
         return await assault(cluster, kills=kills, rng=random.Random(f"blows {plan.seed}"))
 
-    losses = Losses(answer=CHAOTIC.losing)
-    account, toll, verdict, faults = await _run(plan, server, trouble, CHAOTIC, losses)
+    async with _cluster(plan, server, Losses(answer=CHAOTIC.losing)) as cluster:
+        account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
     return {
         "kills": dict(sorted(toll.kills.items())),
         "pauses": dict(sorted(toll.pauses.items())),
         **_figures(account, toll, verdict),
-        "violations": [*faults, *verdict.violations][:_SHOWN],
+        "violations": [*cluster.faults, *verdict.violations][:_SHOWN],
     }
 
 
-async def rolling(
-    plan: Plan, server: KillableServer | None, *, minutes: float, step: int = 1
-) -> Figures:
-    """Restart every replica in turn, or every `step`-th, once at least.
+async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
+    """Restart every replica in turn, once at least; `violations` is empty where nobody noticed."""
+    async with _cluster(plan, server, FAITHFUL) as cluster:
+        figures = await roll(plan, cluster, minutes=minutes)
+    return {**figures, "violations": [*figures["violations"], *cluster.faults][:_SHOWN]}
 
-    `violations` is empty where nobody noticed.
+
+async def roll(plan: Plan, cluster: Cluster, *, minutes: float, step: int = 1) -> Figures:
+    """Restart every replica of a cluster in turn, or every `step`-th, once at least.
+
+    The cluster's own `faults` are not among the violations.
     """
 
     async def trouble(cluster: Cluster) -> Toll:
@@ -68,13 +73,13 @@ async def rolling(
                 toll.restarts_s[name].append(time.monotonic() - stopped_at)
         return toll
 
-    account, toll, verdict, faults = await _run(plan, server, trouble, PATIENT, FAITHFUL)
+    account, toll, verdict = await _run(plan, cluster, trouble, PATIENT)
     wrong = [f"{count} × {each}" for each, count in account.failures.items()]
     return {
         "restarts": sum(map(len, toll.restarts_s.values())),
         **_figures(account, toll, verdict),
         "failed_calls": sum(account.failures.values()),
-        "violations": [*wrong, *faults, *verdict.violations][:_SHOWN],
+        "violations": [*wrong, *verdict.violations],
     }
 
 
@@ -85,42 +90,41 @@ async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: floa
         await asyncio.sleep(60 * minutes)
         return Toll()
 
-    account, toll, verdict, faults = await _run(
-        plan, server, trouble, CHAOTIC, UNRELIABLE, modules=UNFAITHFUL
-    )
+    async with _cluster(plan, server, UNRELIABLE, modules=UNFAITHFUL) as cluster:
+        account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
     return {
         **_figures(account, toll, verdict),
-        "violations": [*faults, *verdict.violations][:_SHOWN],
+        "violations": [*cluster.faults, *verdict.violations][:_SHOWN],
     }
 
 
-async def _run(
+def _cluster(
     plan: Plan,
     server: KillableServer | None,
-    trouble: Trouble,
-    manners: Manners,
     losses: Losses,
     *,
     modules: Mapping[str, str] = LIGHT_SPEECH,
-) -> tuple[Account, Toll, Verdict, list[str]]:
+) -> AbstractAsyncContextManager[Cluster]:
+    return running_cluster(
+        replicas=plan.replicas,
+        database=server.dsn if server else None,
+        server=server,
+        losses=losses,
+        modules=modules,
+        seed=plan.seed,
+    )
+
+
+async def _run(
+    plan: Plan, cluster: Cluster, trouble: Trouble, manners: Manners
+) -> tuple[Account, Toll, Verdict]:
     account = Account()
-    async with AsyncExitStack() as life:
-        cluster = await life.enter_async_context(
-            running_cluster(
-                replicas=plan.replicas,
-                database=server.dsn if server else None,
-                server=server,
-                losses=losses,
-                modules=modules,
-                seed=plan.seed,
-            )
-        )
-        meter = await life.enter_async_context(measuring_leaks(cluster, account))
+    async with measuring_leaks(cluster, account) as meter:
         toll = await _endure(plan, cluster, account, trouble, manners)
         async with connected(cluster.task_targets[0]) as channel:
             verdict = await Judge(cluster, account, channel).judge()
         verdict.leaked_s = meter.leaked_s
-        return account, toll, verdict, cluster.faults
+        return account, toll, verdict
 
 
 async def _endure(

@@ -34,6 +34,8 @@ WARM_UP_ROUNDS = 2
 """After these, memory should no longer grow."""
 GROWN_MB = 64.0
 YIELDING = 10
+ASKED_EVERY_S = {True: 0.02, False: 0.5}
+"""How often another client asks: often where it is measured how long it waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ async def fuzz(plan: Plan, *, is_timed: bool = True) -> dict[str, Any]:
     seconds: dict[str, float] = defaultdict(float)
     begun = time.monotonic()
     async with under_fire(plan.seed) as target:
-        async with _watched(target) as waits:
+        async with _watched(target, every_s=ASKED_EVERY_S[is_timed]) as waits:
             if is_timed:
                 # Others are measured: from here on they go first.
                 os.nice(YIELDING)
@@ -127,13 +129,13 @@ def _grown(memory: _Memory) -> list[str]:
 
 
 @asynccontextmanager
-async def _watched(target: Target) -> AsyncIterator[dict[str, Any]]:
+async def _watched(target: Target, *, every_s: float) -> AsyncIterator[dict[str, Any]]:
     """Have another client ask all the while; its figures are there when the block is left."""
     bare = await _started("bench.fuzz.bare")
     assert bare.stdout is not None
     address = (await bare.stdout.readline()).decode().strip()
     addresses = (address, f"{target.gateway}/livez", f"{target.engine}/healthz")
-    asking = await _started("bench.fuzz.watch", *addresses)
+    asking = await _started("bench.fuzz.watch", str(every_s), *addresses)
     waits: dict[str, Any] = {}
     try:
         yield waits

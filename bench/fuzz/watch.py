@@ -1,8 +1,8 @@
-"""`python -m bench.fuzz.watch BARE ADDRESS…`: another client, which only asks whether they live.
+"""`python -m bench.fuzz.watch SECONDS BARE ADDRESS…`: another client, which only asks who lives.
 
-It runs in a process of its own, so that what it measures is not the load. At the end of its input
-it prints, as JSON, how long each address has let it wait, and how much of that was not the
-machine: what a bare server let it wait in the same seconds.
+It asks each every so many seconds, in a process of its own, so that what it measures is not the
+load. At the end of its input it prints, as JSON, how long each address has let it wait, and how
+much of that was not the machine: what a bare server let it wait in the same seconds.
 """
 
 import json
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-EVERY_S = 0.02
 WITHIN_S = 10.0
 
 
@@ -29,10 +28,11 @@ class Wait:
 
 def main() -> None:
     """Ask until the input ends."""
-    waits: dict[str, list[Wait]] = {address: [] for address in sys.argv[1:]}
+    every_s = float(sys.argv[1])
+    waits: dict[str, list[Wait]] = {address: [] for address in sys.argv[2:]}
     has_ended = threading.Event()
     askers = [
-        threading.Thread(target=_ask, args=(address, held, has_ended))
+        threading.Thread(target=_ask, args=(address, every_s, held, has_ended))
         for address, held in waits.items()
     ]
     for each in askers:
@@ -49,9 +49,9 @@ def main() -> None:
     json.dump(told, sys.stdout)
 
 
-def _ask(address: str, held: list[Wait], has_ended: threading.Event) -> None:
+def _ask(address: str, every_s: float, held: list[Wait], has_ended: threading.Event) -> None:
     place, _, path = address.partition("/")
-    while not has_ended.wait(EVERY_S):
+    while not has_ended.wait(every_s):
         begun = time.perf_counter()
         connection = HTTPConnection(place, timeout=WITHIN_S)
         try:

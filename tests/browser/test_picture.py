@@ -13,6 +13,8 @@ LONG_QUESTION = "Tell me a short story about a brave little robot."
 MOUTH = [0.42, 0.46, 0.16, 0.12]
 SAMPLES = 25
 LEAST_SAMPLES = 4
+# Without a GPU, each pixel of a drawing costs CPU time.
+SCREEN = {"width": 320, "height": 240}
 # How much the region changes from sample to sample, of 255. A picture that a graphics context drew
 # is gone when it has been shown, so samples are taken within frames, and only while the digital
 # human does what it did at first.
@@ -57,7 +59,7 @@ async def motion(page: Page, selector: str) -> float:
 async def test_the_mouth_moves_with_the_sound(
     browser: Browser, stack: Stack, query: str, picture: str, selector: str
 ) -> None:
-    async with browser.page() as page:
+    async with browser.page(viewport=SCREEN) as page:
         await start_call(page, stack, f"{stack.gateway_url}/{query}")
         await expect(page.locator("#stage")).to_have_attribute("data-picture", picture)
         await until_silent(page)

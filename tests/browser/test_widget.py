@@ -26,6 +26,7 @@ QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_am_michael
 KEY = "a-key-of-the-shop"
 MOST_BYTES = 60_000
 """Compressed, and without the vendor's SDK."""
+ROOMY = {"width": 800, "height": 600}
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -266,7 +267,7 @@ async def test_everything_has_a_name(browser: Browser, gateway: RunningGateway, 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_texts_stand_out(browser: Browser, gateway: RunningGateway, theme: str) -> None:
-    async with browser.page(permissions=PERMISSIONS) as page:
+    async with browser.page(permissions=PERMISSIONS, viewport=ROOMY) as page:
         await site(gateway, theme=theme).open(page, ticket=await ticket_of(gateway))
         for text in (".call span", ".hint"):
             assert await contrast_of(page, text) >= LEAST_CONTRAST

@@ -15,7 +15,8 @@ from tests.support.command_line import UP, environment, outcome, parley
 from tests.support.confinement import Confinement, confining
 from tests.support.forward_proxy import forward_proxy
 
-QUESTION = Path(__file__).parents[1] / "data" / "speech" / "en_kokoro_af_heart_2.wav"
+DATA = Path(__file__).parents[1] / "data"
+QUESTION = DATA / "speech" / "en_kokoro_af_heart_2.wav"
 NOWHERE = "192.0.2.1"  # an address for examples (RFC 5737)
 
 CONNECT = f"import socket; socket.create_connection(('{NOWHERE}', 443))"
@@ -66,6 +67,9 @@ async def test_nothing_leaves_and_no_proxy_is_asked(tmp_path: Path) -> None:
     async with forward_proxy() as proxy:
         env = environment(
             PARLEY_LLM="small",
+            # Who says little: what leaves does not depend on how long a reply is.
+            SPEECH_PERSONAS=str(DATA / "personas"),
+            SPEECH_DEFAULT_PERSONA="terse",
             PARLEY_CACHE=str(LibrarySettings().cache),
             HOME=str(home),
             LC_ALL="C",

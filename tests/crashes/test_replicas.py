@@ -3,30 +3,39 @@
 import asyncio
 import itertools
 import secrets
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
-from bench.chaos.cluster import running_cluster
+from bench.chaos.cluster import Cluster, running_cluster
 from bench.chaos.postgres import killable_server
-from bench.chaos.run import Plan, rolling
+from bench.chaos.run import Plan, roll
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"
 CALLS = 50
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
-async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster() -> AsyncIterator[Cluster]:
+    """Two of each service; whoever kills one starts it again."""
+    with killable_server() as server:
+        async with running_cluster(replicas=2, database=server.dsn) as running:
+            yield running
+    assert not running.faults
+
+
+async def test_equal_creates_order_one_avatar(cluster: Cluster) -> None:
     """Over two gateways and two task services, and again after these were killed."""
     name = secrets.token_hex(8)
     order = {"roomId": name, "streamId": name, "lang": "en", "greeting": ""}
-    async with (
-        running_cluster(replicas=2, database=postgres_url) as cluster,
-        httpx.AsyncClient(timeout=60, trust_env=False) as http,
-    ):
+    ordered = cluster.cloud.calls[CREATE]
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
         gateways = itertools.cycle(cluster.gateways)
 
         async def create() -> dict[str, Any]:
@@ -46,7 +55,7 @@ async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
             await cluster.start(service)
         again = await asyncio.gather(*(create() for _ in range(CALLS)))
         assert again == [first] * CALLS
-        assert cluster.cloud.calls[CREATE] == 1
+        assert cluster.cloud.calls[CREATE] == ordered + 1
         assert [each["StreamId"] for each in await cluster.on_air()] == [name]
         stopped = await http.post(
             f"{next(gateways)}{API}/stop-task", json={"taskId": first["taskId"]}
@@ -55,10 +64,8 @@ async def test_equal_creates_order_one_avatar(postgres_url: str) -> None:
         assert await cluster.on_air() == []
 
 
-async def test_nobody_notices_that_one_of_each_is_restarted() -> None:
-    with killable_server() as server:
-        plan = Plan(replicas=2, users=4, seed=3)
-        figures = await rolling(plan, server, minutes=0, step=2)
+async def test_nobody_notices_that_one_of_each_is_restarted(cluster: Cluster) -> None:
+    figures = await roll(Plan(replicas=2, users=4, seed=3), cluster, minutes=0, step=2)
     assert not figures["violations"]
     assert figures["restarts"] == 4
     assert figures["turns_acknowledged"] > 0

@@ -1,9 +1,11 @@
 """docker-compose.yml says the same as the Procfile, and the containers would find each other."""
 
+import asyncio
 import re
 import ssl
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -134,6 +136,17 @@ async def test_they_show_their_metrics(stack: Stack, http: httpx.AsyncClient) ->
         assert "# TYPE parley_" in answer.text, stack.tell()
 
 
+async def ended_drive(engine: httpx.AsyncClient, stream_id: str) -> dict[str, Any]:
+    """The one drive of a stream when it is over; what was heard is known a moment before."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await engine.get("/recordings", params={"stream_id": stream_id})
+            [drive] = found.raise_for_status().json()["drives"]
+            if drive["ended_time"]:
+                return dict(drive)
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.timeout(300)
 async def test_a_question_gets_a_reply_that_is_heard(
     stack: Stack, http: httpx.AsyncClient, engine: httpx.AsyncClient, task_id: str
@@ -145,8 +158,7 @@ async def test_a_question_gets_a_reply_that_is_heard(
     [turn] = found.raise_for_status().json()["turns"]
     assert turn["heard"] == turn["reply"] == answer.json()["reply"] != ""
     task = (await http.get(f"/api/digital-human/tasks/{task_id}")).raise_for_status().json()
-    played = await engine.get("/recordings", params={"stream_id": task["streamId"]})
-    [drive] = played.raise_for_status().json()["drives"]
+    drive = await ended_drive(engine, task["streamId"])
     assert drive["played_samples"] == drive["received_samples"] > 0
 
 

@@ -1,4 +1,7 @@
-"""Speech processes that are killed, stopped or restarted: the line to the client outlives them."""
+"""Speech processes and the engine are killed, stopped or restarted while clients are on the line.
+
+The line outlives a speech process; with the engine its task ends. What was told is on record.
+"""
 
 import asyncio
 import os
@@ -6,7 +9,8 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +22,8 @@ from tests.support.sockets import Caller, calling
 from tests.support.stack import Stack, running_stack
 
 REPLICAS = ("speech-1", "speech-2")
+TALKERS = 6
+OVER = ("turn_finished", "turn_failed")
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
@@ -27,10 +33,11 @@ async def stack() -> AsyncIterator[Stack]:
     """A gateway before two speech processes; whoever kills one starts it again."""
     ports = free_ports(len(REPLICAS))
     addresses = [f"{LOOPBACK}:{port}" for port in ports]
-    gateway = {"GATEWAY_SPEECH_TARGET": ",".join(addresses)}
-    async with running_stack(
-        processes=("engine", "avatar", "task"), env={"gateway": gateway}
-    ) as up:
+    env = {
+        "task": {"TASK_SWEEP_INTERVAL_S": "1"},
+        "gateway": {"GATEWAY_SPEECH_TARGET": ",".join(addresses)},
+    }
+    async with running_stack(processes=("engine", "avatar", "task"), env=env) as up:
         for name, port, address in zip(REPLICAS, ports, addresses, strict=True):
             environment = {
                 "SPEECH_PORT": port,
@@ -169,3 +176,52 @@ async def until_said(stack: Stack, name: str, words: str) -> None:
 def moments(caller: Caller) -> list[tuple[int, str, str]]:
     """Return what was told of, and when it happened."""
     return [(each["sequence"], each["event"], each["data"]["time"]) for each in caller.events]
+
+
+async def talk_on(caller: Caller, told: list[int]) -> None:
+    """Ask, cut off and ask again until the line ends; note the turns that are said to be over."""
+    await caller.send(type="text", text="Why?")
+    while (message := await caller.read()) is not None:
+        if message.get("event") in OVER:
+            told.append(message["data"]["turnId"])
+            await caller.send(type="text", text="And why that?")
+        elif message.get("event") == "playback_started" and len(told) % 2:
+            await caller.send(type="interrupt")
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_turns_that_are_told_to_be_over_are_on_record(stack: Stack, how: str) -> None:
+    key = {"X-Api-Key": stack.api_key}
+    url = stack.gateway_url.replace("http", "ws", 1)
+    async with AsyncExitStack() as life:
+        http = await life.enter_async_context(
+            httpx.AsyncClient(
+                base_url=f"{stack.gateway_url}/api/digital-human",
+                headers=key,
+                timeout=60,
+                trust_env=False,
+            )
+        )
+        told: dict[str, list[int]] = {}
+        talking = []
+        for _ in range(TALKERS):
+            name = secrets.token_hex(8)
+            ids = {"roomId": f"room-{name}", "streamId": f"stream-{name}", "greeting": ""}
+            created = await http.post("/create-task", json=ids)
+            task_id = created.raise_for_status().json()["taskId"]
+            caller = await life.enter_async_context(calling(url, headers=key, taskId=task_id))
+            talking.append(asyncio.create_task(talk_on(caller, told.setdefault(task_id, []))))
+        while not all(len(turns) > 1 for turns in told.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await (stack.kill if how == "kill" else stack.stop)("engine")
+        await stack.restart("engine")
+        # The tasks are over with it, and so are the lines.
+        await asyncio.gather(*talking)
+        for task_id, turns in told.items():
+            recorded = (await http.get(f"/tasks/{task_id}/conversation")).json()["turns"]
+            assert set(turns) <= {each["turnId"] for each in recorded if is_over(each)}
+
+
+def is_over(turn: dict[str, Any]) -> bool:
+    """Whether a recorded turn has its end."""
+    return "finishTime" in turn
