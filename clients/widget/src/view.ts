@@ -1,9 +1,9 @@
 // What the widget looks like: builds its elements once, and renders a session's state into them.
 
-import { holdToTalk, type Session, type SessionState, Stage } from "@parley/client/ui";
+import { holdToTalk, messageOf, type Session, type SessionState, Stage } from "@parley/client/ui";
 import { Captions } from "./captions.js";
 import { icon, make, setName, setText } from "./dom.js";
-import { messageOf, type Translate } from "./texts.js";
+import type { Translate } from "./texts.js";
 
 /** What the page's author has chosen. */
 export interface Look {
@@ -82,7 +82,7 @@ export class View {
     this.#renderNotice();
     this.#renderTalk();
     this.stage.setPortrait(this.#portraitUrl);
-    if (state.phase === "idle" && before.phase !== "idle") this.stage.showPoster();
+    if (before.phase !== state.phase && state.phase !== "live") this.stage.showPoster();
     const { line, picture } = state.links;
     const isHeard = picture === "connected" && line !== "suspended";
     this.#captions.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
@@ -144,7 +144,7 @@ export class View {
     this.#panel.dataset["face"] = String(portraitUrl !== "");
     this.#panel.setAttribute("role", isFloating ? "dialog" : "region");
     this.#panel.setAttribute("aria-label", this.#title(name, translate));
-    this.#close.hidden = phase === "live" || (phase === "idle" && !isFloating);
+    this.#close.hidden = phase === "live" || (phase !== "connecting" && !isFloating);
     this.#status.hidden = phase === "idle";
     this.#lobby.hidden = phase === "live";
     this.#controls.hidden = phase !== "live";
@@ -180,10 +180,10 @@ export class View {
   }
 
   #renderNotice(): void {
-    const { problem, phase } = this.#state;
+    const { problem, phase, isAsking } = this.#state;
     this.#notice.hidden = !problem;
     if (!problem) return;
-    setText(this.#noticeText, messageOf(problem, this.#look.translate));
+    setText(this.#noticeText, messageOf(problem, this.#look.translate, isAsking));
     // Without a call, the call button is the way to try again.
     this.#retry.hidden = !problem.canRetry || phase === "idle";
   }
@@ -211,6 +211,6 @@ export class View {
     const writes = talkMode === "open" && matchMedia("(hover: hover) and (pointer: fine)").matches;
     if (phase === "connecting") this.#panel.focus();
     if (phase === "live") (writes ? this.#text : this.#talk).focus();
-    if (phase === "idle") (this.#launcher.hidden ? this.#call : this.#launcher).focus();
+    if (phase === "idle" || phase === "away") (this.#launcher.hidden ? this.#call : this.#launcher).focus();
   }
 }
