@@ -1,7 +1,6 @@
 // What the widget looks like: builds its elements once, and renders a session's state into them.
 
-import { holdToTalk, messageOf, type Session, type SessionState, Stage } from "@parley/client/ui";
-import { Captions } from "./captions.js";
+import { Captions, holdToTalk, messageOf, type Session, type SessionState, Stage } from "@parley/client/ui";
 import { icon, make, setName, setText } from "./dom.js";
 import type { Translate } from "./texts.js";
 
@@ -22,7 +21,11 @@ export class View {
   });
   readonly #root: ShadowRoot;
   readonly #session: Session;
-  readonly #captions = new Captions();
+  readonly #question = make("p", { class: "question", part: "question" });
+  readonly #reply = make("p", { class: "reply", part: "reply" });
+  readonly #captions = make("div", { class: "captions", part: "captions" }, make("div", { class: "lines" }, this.#question, this.#reply));
+  readonly #log = make("div", { class: "unseen", role: "log", "aria-live": "polite" });
+  readonly #spoken = new Captions({ question: this.#question, reply: this.#reply, log: this.#log });
   readonly #launcherText = make("span");
   readonly #launcher = make("button", { class: "launcher", part: "launcher", type: "button" }, icon("call"), this.#launcherText);
   readonly #status = make("p", { class: "status", part: "status", role: "status" });
@@ -64,8 +67,8 @@ export class View {
       make("div", { class: "frame" }, this.stage.element),
       make("div", { class: "veil", part: "veil" }),
       make("div", { class: "top" }, this.#status, this.#close),
-      make("div", { class: "bottom" }, this.#captions.element, this.#soundOn, this.#notice, this.#lobby, this.#controls),
-      this.#captions.log,
+      make("div", { class: "bottom" }, this.#captions, this.#soundOn, this.#notice, this.#lobby, this.#controls),
+      this.#log,
     );
     root.append(this.#launcher, this.#panel);
     this.#listen();
@@ -85,7 +88,7 @@ export class View {
     if (before.phase !== state.phase && state.phase !== "live") this.stage.showPoster();
     const { line, picture } = state.links;
     const isHeard = picture === "connected" && line !== "suspended";
-    this.#captions.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
+    this.#spoken.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
     if (focused && (state.phase !== before.phase || !focused.checkVisibility())) this.#moveFocus();
   }
 

@@ -1,14 +1,14 @@
 // The page: shows a session's state, and does what the user wants.
 
-import type { Config } from "@parley/client";
+import type { Config, Turn } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
-import { keepThroughReloads, problemFrom, Session, type SessionProblem, type SessionState } from "@parley/client/ui";
-import { Captions } from "./captions";
+import { Captions, keepThroughReloads, problemFrom, Session, type SessionProblem, type SessionState } from "@parley/client/ui";
 import { Dock } from "./dock";
-import { find } from "./dom";
+import { find, make } from "./dom";
 import { gateway } from "./gateway";
 import { KeyDialog } from "./keys";
+import { t } from "./language";
 import { Lobby } from "./lobby";
 import { Notice } from "./notice";
 import { nameOf } from "./persona";
@@ -25,7 +25,14 @@ const WRONG_KEY = "CREDENTIALS_INVALID";
 export class App {
   readonly #stage = new Stage();
   readonly #status = new StatusLine();
-  readonly #captions = new Captions(find("captions", HTMLElement), find("announcements", HTMLElement));
+  readonly #question = make("p", "user");
+  readonly #reply = make("p", "reply");
+  readonly #lines = make("div", "lines", this.#question, this.#reply);
+  readonly #captions = new Captions({
+    question: this.#question,
+    reply: this.#reply,
+    log: find("announcements", HTMLElement),
+  });
   readonly #transcript = new Transcript(() => void this.#download());
   readonly #lobby = new Lobby(
     () => this.#call(),
@@ -58,6 +65,7 @@ export class App {
   #endKeeping: (() => void) | null = null;
 
   constructor() {
+    find("captions", HTMLElement).append(this.#lines);
     this.#session.subscribe(() => this.#render());
     this.#render();
   }
@@ -101,7 +109,9 @@ export class App {
     this.#transcript.show(turns);
     // The speech service may be lost while the picture is still there.
     const isHeard = links.picture === "connected" && links.line !== "suspended";
-    this.#captions.show((isLive && turns.at(-1)) || null, isHeard);
+    this.#captions.show(shownOf(state), { isHeard, you: t("captions.you") });
+    // Restarts the entrance animation.
+    if (shownOf(state)?.id !== shownOf(before)?.id) find("captions", HTMLElement).replaceChildren(this.#lines);
     this.#dock.render(state, persona ? nameOf(persona) : "");
     this.#showProblem();
     if (talkMode !== before.talkMode) chooseTalkMode(talkMode);
@@ -147,6 +157,11 @@ export class App {
       this.#report(problemFrom(error));
     }
   }
+}
+
+/** The turn that captions are of. */
+function shownOf({ phase, turns }: SessionState): Turn | null {
+  return (phase === "live" && turns.at(-1)) || null;
 }
 
 /** The page's address may ask for the face to be drawn here. */

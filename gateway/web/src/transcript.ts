@@ -1,7 +1,8 @@
 // The drawer with the transcript and each turn's latency.
 
-import { split, type Turn } from "@parley/client";
-import { find, make, markUnheard } from "./dom";
+import type { Turn } from "@parley/client";
+import { markUnheard } from "@parley/client/ui";
+import { find, make } from "./dom";
 import { t } from "./language";
 import { makeWaterfall } from "./waterfall";
 
@@ -95,6 +96,5 @@ function makeItem(turn: Turn): HTMLLIElement {
 
 function makeReply({ sentences, end }: Turn): HTMLElement {
   if (!end) return make("p", "reply", sentences.map((sentence) => sentence.text).join(" "));
-  const [heard, unheard] = split(end);
-  return make("p", "reply", ...markUnheard(heard, unheard));
+  return make("p", "reply", ...markUnheard(end));
 }

@@ -1,5 +1,6 @@
-// What user interfaces share in browsers: a session with its texts, the face, and a button to hold.
+// What user interfaces share in browsers: a session with its texts, the face, captions, and a button to hold.
 
+export { type CaptionElements, Captions, markUnheard, type Shown } from "./captions.js";
 export { holdToTalk, type HoldKeys, type Talk } from "./hold.js";
 export * from "./portable.js";
 export { Stage } from "./stage.js";
