@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from digitalhuman.task.v1 import task_pb2
 from gateway.routes.pages import BUILT
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -215,6 +216,62 @@ async def test_an_element_may_move_and_its_call_ends_when_it_is_removed(
         await gateway.tasks.until(lambda tasks: tasks.stops)
 
 
+async def test_a_page_that_is_loaded_again_goes_on_with_its_call(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    async with browser.page(permissions=PERMISSIONS) as page:
+        await site(gateway, mode="floating").open(page, ticket=await ticket_of(gateway))
+        await call(page)
+        for _ in range(2):
+            await page.reload()
+            await expect(page.get_by_role("button", name="End call")).to_be_visible()
+        await page.get_by_role("textbox").fill("Hello?")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".reply")).to_have_text(REPLY)
+        assert len(gateway.tasks.creates) == 1
+        assert not gateway.tasks.stops
+        await page.get_by_role("button", name="End call").click()
+        await gateway.tasks.until(lambda tasks: tasks.stops)
+        await page.reload()
+        await expect(page.get_by_role("button", name="Talk to us")).to_be_visible()
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_call_that_ended_while_its_page_was_loaded_is_told_once(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    async with browser.page(permissions=PERMISSIONS) as page:
+        await site(gateway).open(page, ticket=await ticket_of(gateway))
+        await call(page)
+        [task_id] = gateway.tasks.tasks
+        await page.goto("about:blank")
+        await gateway.tasks.move(
+            task_id,
+            task_pb2.TASK_STATE_STOPPED,
+            stop_reason=task_pb2.STOP_REASON_CLIENT_GONE,
+        )
+        await page.goto(SITE)
+        await expect(page.get_by_role("alert")).to_contain_text("ended while you were away")
+        await page.reload()
+        await expect(page.get_by_role("button", name="Talk to us")).to_be_visible()
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_site_that_may_not_call_is_told_what_to_set(browser: Browser) -> None:
+    async with (
+        running_gateway(keys=(KEY,)) as gateway,
+        browser.page(permissions=PERMISSIONS) as page,
+    ):
+        await site(gateway).open(page, ticket=await ticket_of(gateway))
+        await page.get_by_role("button", name="Talk to us").click()
+        await expect(page.get_by_role("alert")).to_contain_text(
+            f"must add {SITE} to GATEWAY_ALLOWED_ORIGINS"
+        )
+        [problem] = await told(page, "error")
+        assert (problem["code"], problem["detail"]) == ("origin", SITE)
+
+
 async def test_pages_control_the_element(browser: Browser, gateway: RunningGateway) -> None:
     async with browser.page(permissions=PERMISSIONS) as page:
         at = site(gateway)
@@ -251,7 +308,7 @@ async def test_the_vendors_sdk_is_loaded_for_the_vendors_cloud_alone(
         if is_vendors:
             await expect(page.get_by_role("status")).to_have_text("Listening")
         else:
-            await expect(page.get_by_role("alert")).to_contain_text("Picture and sound")
+            await expect(page.get_by_role("alert")).to_contain_text("picture and sound")
     assert (f"{gateway.url}/clients/v1/zego-express-engine.js" in loaded) == is_vendors
 
 

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from websockets.asyncio.client import connect
 
+from gateway.access.presented import TICKET_SUBPROTOCOL
 from gateway.access.published_keys import PublishedKeys, published_keys
 from gateway.access.users import SignedUsers, TokenRules
+from gateway.server.sockets import SUBPROTOCOL
 from gateway.settings import GatewaySettings
 from services.runtime.errors import ServiceError
 from services.runtime.reasons import Reason
@@ -253,6 +256,18 @@ async def test_a_users_token_opens_the_users_own_tasks(of_file: SignedUsers) -> 
         ):
             answer = await gateway.client.get(path, headers=bearer(token(**claims)))
             assert answer.status_code == status
+
+
+async def test_a_page_shows_a_users_token_to_a_socket_as_a_subprotocol(
+    of_file: SignedUsers,
+) -> None:
+    async with running_gateway(is_closed=True, users=of_file) as gateway:
+        url = f"{gateway.url.replace('http', 'ws')}/api/digital-human/talk?taskId=task_unknown"
+        for claims, reason in (({}, "TASK_NOT_FOUND"), ({"aud": "x"}, "CREDENTIALS_INVALID")):
+            offers = [SUBPROTOCOL, f"{TICKET_SUBPROTOCOL}{token(**claims)}"]
+            async with connect(url, subprotocols=offers) as line:  # type: ignore[arg-type]
+                assert json.loads(await line.recv())["problem"]["reason"] == reason
+                assert line.subprotocol == SUBPROTOCOL
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,6 @@ async def watch_by_sdk(page: Page, gateway: RunningGateway, **script: str) -> No
         open_to_all = {"Access-Control-Allow-Origin": "*"}
         await route.fulfill(body=module, content_type="text/javascript", headers=open_to_all)
 
-    # For the page, and for the widget.
-    await page.route("**/ZegoExpressWebRTC-*.js", answer)
     await page.route("**/zego-express-engine.js", answer)
 
 

@@ -1,13 +1,14 @@
 // Requests and sockets to one gateway, with the caller's credential.
 
 import type { CredentialProvider, Purpose } from "./credential.js";
-import { problemOf, Unreachable } from "./problem.js";
+import { OriginRefused, problemOf, Unreachable } from "./problem.js";
 import type { Socket, SocketConstructor } from "./socket.js";
+import { readEvents, type ServerEvent } from "./sse.js";
 
-/** What tickets begin with that may be used again. */
-const TICKET = "parley_ticket_";
-/** Accepted beside a ticket, which the gateway does not send back. */
+/** Accepted beside a credential, which the gateway does not send back. */
 const SUBPROTOCOL = "parley.v1";
+/** What may be a subprotocol: a token of HTTP. All but some keys of the gateway's settings are. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const ANSWER_MS = 20_000;
 
 export interface GatewayOptions {
@@ -40,11 +41,14 @@ export class Connection {
   readonly #credential: CredentialProvider;
   readonly #fetch: typeof fetch;
   readonly #WebSocket: SocketConstructor | undefined;
+  /** Of the page; undefined where there is none. */
+  readonly #origin: string | undefined;
 
   constructor({ baseUrl, credential, fetch, WebSocket }: GatewayOptions) {
     const page = (globalThis as { location?: { origin: string } }).location;
     const base = baseUrl ?? page?.origin;
     if (!base) throw new TypeError("baseUrl: must be given where there is no page");
+    this.#origin = page?.origin;
     this.#baseUrl = base.replace(/\/+$/, "");
     this.#credential = credential ?? (() => "");
     this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init));
@@ -55,28 +59,46 @@ export class Connection {
   async send<T>(path: string, request: Request, read: (response: Response) => Promise<T> | T): Promise<T> {
     const deadline = new Deadline(request.deadlineMs ?? ANSWER_MS, request.signal);
     try {
-      const response = await this.#authorized(path, request, deadline.signal);
-      if (!response.ok) throw await problemOf(response);
-      return await read(response);
+      return await read(await this.#answer(path, request, deadline.signal));
     } catch (error) {
       throw deadline.outage ?? error;
     } finally {
-      deadline.clear();
+      deadline.release();
+    }
+  }
+
+  /** Sends a request and yields the events of its answer; throws as `send` does. */
+  async *stream(path: string, request: Request): AsyncGenerator<ServerEvent> {
+    const deadline = new Deadline(request.deadlineMs ?? ANSWER_MS, request.signal);
+    try {
+      const response = await this.#answer(path, request, deadline.signal);
+      deadline.meet();
+      yield* readEvents(response);
+    } catch (error) {
+      throw deadline.outage ?? error;
+    } finally {
+      deadline.release();
     }
   }
 
   /** Begins to open a socket; its query must name what it needs. `refused` as for a credential. */
   async openSocket(path: string, query: Record<string, string>, purpose: Purpose, refused?: string): Promise<Opened> {
     const credential = await this.#credential({ purpose, ...(refused && { refused }) });
-    const isTicket = credential.startsWith(TICKET);
-    // Without headers, a ticket is a subprotocol and a key stands in the query.
-    const given = new URLSearchParams({ ...query, ...(credential && !isTicket && { apiKey: credential }) });
+    // Browsers set no headers here, and addresses are kept in logs and histories.
+    const isToken = TOKEN.test(credential);
+    const given = new URLSearchParams({ ...query, ...(credential && !isToken && { apiKey: credential }) });
     const url = `${this.#baseUrl.replace(/^http/, "ws")}${path}?${given.toString()}`;
     const Constructor = this.#WebSocket ?? globalThis.WebSocket;
-    const socket = new Constructor(url, isTicket ? [SUBPROTOCOL, `parley.ticket.${credential}`] : []);
+    const socket = new Constructor(url, isToken ? [SUBPROTOCOL, `parley.ticket.${credential}`] : []);
     // `close` follows. Node ends a process for an error that nobody listens to.
     socket.addEventListener("error", () => undefined);
     return { socket, credential };
+  }
+
+  async #answer(path: string, request: Request, signal: AbortSignal): Promise<Response> {
+    const response = await this.#authorized(path, request, signal);
+    if (!response.ok) throw await problemOf(response);
+    return response;
   }
 
   /** Shows a credential, and once more where a newer one may help. */
@@ -95,10 +117,25 @@ export class Connection {
     const headers = new Headers(init.headers);
     if (idempotencyKey) headers.set("Idempotency-Key", idempotencyKey);
     if (credential) headers.set("Authorization", `Bearer ${credential}`);
-    return this.#fetch(this.#baseUrl + path, { ...init, headers, signal }).catch((error: unknown) => {
-      // What every platform's fetch throws when there is no answer.
-      throw error instanceof TypeError ? new Unreachable(error.message) : error;
+    return this.#fetch(this.#baseUrl + path, { ...init, headers, signal }).catch(async (error: unknown) => {
+      // What every platform's fetch throws when there is no answer, or none that the page may read.
+      if (!(error instanceof TypeError)) throw error;
+      const refused = await this.#refusedOrigin(signal);
+      throw refused ? new OriginRefused(refused) : new Unreachable(error.message);
     });
+  }
+
+  /** Returns the page's origin if the gateway answers, but not to pages of it. */
+  async #refusedOrigin(signal: AbortSignal): Promise<string | undefined> {
+    if (!this.#origin || this.#origin === new URL(this.#baseUrl).origin) return undefined;
+    const look = (mode: "no-cors" | "cors"): Promise<unknown> => this.#fetch(`${this.#baseUrl}/livez`, { mode, signal });
+    try {
+      // Whatever it says, it is there; and nothing of it may be read.
+      await look("no-cors");
+    } catch {
+      return undefined;
+    }
+    return look("cors").then(() => undefined, () => this.#origin);
   }
 }
 
@@ -118,7 +155,6 @@ class Deadline {
       this.#controller.abort(this.outage);
     }, milliseconds);
     if (caller?.aborted) this.#forward();
-    // Stays for as long as the answer is read.
     else caller?.addEventListener("abort", this.#forward);
   }
 
@@ -126,7 +162,14 @@ class Deadline {
     return this.#controller.signal;
   }
 
-  clear(): void {
+  /** The answer has begun, and may take as long as it likes. */
+  meet(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** Lets go of the caller's signal, which may live much longer than the request. */
+  release(): void {
+    this.meet();
+    this.#caller?.removeEventListener("abort", this.#forward);
   }
 }

@@ -22,7 +22,7 @@ import type {
   WrittenQuestion,
 } from "./contract.js";
 import { pause } from "./pause.js";
-import { canStream, readEvents } from "./sse.js";
+import { canStream } from "./sse.js";
 import type { Viewer, ViewerToken } from "./viewer_token.js";
 
 const API = "/api/digital-human";
@@ -218,9 +218,9 @@ export class Gateway {
     }
   }
 
-  async *#stream(path: string, { headers, ...request }: Request): AsyncGenerator<unknown> {
+  #stream(path: string, { headers, ...request }: Request): AsyncGenerator<unknown> {
     const accepting = { ...(headers as Record<string, string>), Accept: "text/event-stream" };
-    yield* readEvents(await this.#connection.send(path, { ...request, headers: accepting }, (response) => response));
+    return this.#connection.stream(path, { ...request, headers: accepting });
   }
 
   #get<T>(path: string, request: Request = {}): Promise<T> {

@@ -18,7 +18,7 @@ export type { LineListener, LineOptions, TurnDetection } from "./line.js";
 export type { Link } from "./link.js";
 export { Meter } from "./meter.js";
 export type { CreatePlayer, Player, Watching } from "./player.js";
-export { Problem, Unreachable } from "./problem.js";
+export { OriginRefused, Problem, Unreachable } from "./problem.js";
 export type { Violation } from "./problem.js";
 export type { Socket, SocketConstructor } from "./socket.js";
 export { ToolFailure } from "./tools.js";

@@ -47,7 +47,18 @@ export type Violation = NonNullable<ProblemBody["violations"]>[number];
 
 /** The gateway does not answer. */
 export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+  override readonly name: string = "Unreachable";
+}
+
+/** The browser keeps the gateway's answers from this page: pages of its origin may not call. */
+export class OriginRefused extends Unreachable {
+  override readonly name = "OriginRefused";
+  readonly origin: string;
+
+  constructor(origin: string) {
+    super(`Pages of ${origin} may not call: the gateway's GATEWAY_ALLOWED_ORIGINS must have this origin.`);
+    this.origin = origin;
+  }
 }
 
 /** Returns the problem that an answer reports, also where something else than the gateway answered. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
 import { type CredentialRequest, Gateway, Problem, Unreachable } from "@parley/client";
 import { Connection } from "../dist/connection.js";
@@ -91,6 +92,19 @@ test("a caller that gives up is told what it gave up with", async () => {
   await gateway.asked.next();
   leaving.abort(new Error("The user has left."));
   assert.equal(String(await failureOf(creating)), "Error: The user has left.");
+});
+
+test("a signal that lives on holds nothing of requests that are over", async () => {
+  const { signal } = new AbortController();
+  gateway.on("GET /api/digital-human/tasks/task_1/events", (_, response) => {
+    stream(response, ["snapshot", { task: TASK }], ["state_changed", { task: TASK }]);
+  });
+  for await (const _ of gateway.client().events("task_1", { signal })) {
+    assert.equal(getEventListeners(signal, "abort").length, 1);
+    break;
+  }
+  await assert.rejects(gateway.client().ask({ taskId: "task_1", text: "Hello?" }, { signal }), Problem);
+  assert.deepEqual(getEventListeners(signal, "abort"), []);
 });
 
 test("without a page, it must be said where the gateway is", () => {

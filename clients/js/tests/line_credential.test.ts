@@ -22,18 +22,20 @@ function open(credential: CredentialProvider): void {
   line = new Line(gateway.client({ credential }), "task_1", { listener: heard });
 }
 
-test("a key stands in the query", async () => {
-  open(() => "a-key-of-the-settings");
-  const { query, protocols } = await gateway.lines.next();
-  assert.equal(query.get("apiKey"), "a-key-of-the-settings");
-  assert.deepEqual(protocols, []);
-});
+for (const credential of ["parley_ticket_1", "parley_key_1", "eyJh.eyJz-_.c2ln"]) {
+  test(`${credential} is a subprotocol, and in no address`, async () => {
+    open(() => credential);
+    const { query, protocols } = await gateway.lines.next();
+    assert.equal(query.get("apiKey"), null);
+    assert.deepEqual(protocols, ["parley.v1", `parley.ticket.${credential}`]);
+  });
+}
 
-test("a ticket is a subprotocol, and in no address", async () => {
-  open(() => "parley_ticket_1");
+test("a key that cannot be a subprotocol stands in the query", async () => {
+  open(() => "a key = the settings'");
   const { query, protocols } = await gateway.lines.next();
-  assert.equal(query.get("apiKey"), null);
-  assert.deepEqual(protocols, ["parley.v1", "parley.ticket.parley_ticket_1"]);
+  assert.equal(query.get("apiKey"), "a key = the settings'");
+  assert.deepEqual(protocols, []);
 });
 
 test("a ticket that has expired is replaced once", async () => {

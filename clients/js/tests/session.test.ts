@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import type { CallRequest } from "@parley/client";
-import { Session, type SessionMicrophone, type SessionMicrophoneListener, type SessionState, type TalkMode } from "@parley/client/ui";
+import { messageOf, Session, type SessionMicrophone, type SessionMicrophoneListener, type SessionState, type TalkMode } from "@parley/client/ui";
 import { Queue } from "./support/queue.js";
 import { ScriptedPlayer } from "./support/scripted_player.js";
 import { json, refuse, ServedGateway, stream } from "./support/served_gateway.js";
-import type { ServedLine } from "./support/served_line.js";
+import type { Message, ServedLine } from "./support/served_line.js";
 
 const API = "/api/digital-human";
 const TASK = { taskId: "task_1", state: "STREAMING", roomId: "room_1", streamId: "stream_1", personaId: "guide", lang: "en" };
@@ -93,6 +93,14 @@ async function calling(session: Session): Promise<ServedLine> {
   return line;
 }
 
+/** The message with which the user leaves. */
+async function left(line: ServedLine): Promise<Message> {
+  for (;;) {
+    const message = await line.messages.next();
+    if (message["type"] === "leave") return message;
+  }
+}
+
 async function untilAsked(path: string): Promise<void> {
   while ((await served.asked.next()).path !== path);
 }
@@ -122,6 +130,21 @@ test("a call that is given up while it starts leaves no task behind", async () =
   await starting;
   await untilAsked(`${API}/stop-task`);
   assert.equal(session.state.phase, "idle");
+});
+
+test("a call that is being set up is not waited for by a user who goes away", async () => {
+  const abandoned = new Queue<true>();
+  const asked = new Queue<true>();
+  served.on(`POST ${API}/create-task`, (_, response) => {
+    response.on("close", () => abandoned.push(true));
+    asked.push(true);
+  });
+  const session = newSession();
+  void session.start();
+  await asked.next();
+  session.goAway(60);
+  await abandoned.next();
+  assert.deepEqual([session.state.phase, session.trace], ["idle", null]);
 });
 
 test("a turn is in the state, and a copy of its own for each change", async () => {
@@ -227,6 +250,79 @@ test("a line that is refused is opened again on request", async () => {
   await session.retry();
   (await served.lines.next()).ready();
   await until(session, ({ status }) => status === "listening");
+});
+
+test("a call that was left goes on where it was", async () => {
+  served.on(`GET ${API}/tasks/task_1`, (_, response) => json(response, TASK));
+  const session = newSession();
+  const line = await calling(session);
+  line.event(1, "turn_started", { origin: "TEXT", transcript: "Hello?" });
+  await until(session, ({ turns }) => turns.length === 1);
+  session.goAway(60);
+  assert.deepEqual(await left(line), { type: "leave", lingerSeconds: 60 });
+  assert.deepEqual([session.state.phase, session.state.status, microphone.isOpen], ["away", "away", false]);
+  await session.resume();
+  const second = await served.lines.next();
+  assert.equal(second.query.get("after"), "1");
+  second.ready(1);
+  await until(session, ({ status }) => status === "thinking");
+  assert.deepEqual(session.state.turns.map(({ question }) => question), ["Hello?"]);
+});
+
+test("another session goes on with the trace, and is told all that was said", async () => {
+  served.on(`GET ${API}/tasks/task_1`, (_, response) => json(response, TASK));
+  const first = newSession();
+  await calling(first);
+  const { trace } = first;
+  assert.ok(trace);
+  first.goAway(15);
+  player = new ScriptedPlayer();
+  const second = newSession();
+  await second.resume(trace);
+  assert.equal((await served.lines.next()).query.get("after"), "0");
+  const { phase, taskId, startedAt, persona } = second.state;
+  assert.deepEqual([phase, taskId, startedAt, persona?.displayName], ["live", "task_1", trace.startedAt, "Guide"]);
+});
+
+test("a call that was left for good is over, and is not resumed", async () => {
+  const session = newSession();
+  const line = await calling(session);
+  session.goAway();
+  assert.deepEqual(await left(line), { type: "leave", lingerSeconds: 0 });
+  await session.resume();
+  assert.deepEqual([session.state.phase, session.trace], ["idle", null]);
+});
+
+test("a call that ended meanwhile is told, and one that cannot be reached may be tried again", async () => {
+  const session = newSession();
+  await calling(session);
+  session.goAway(60);
+  served.on(`GET ${API}/tasks/task_1`, (_, response) => refuse(response, 503, "TASK_UNAVAILABLE"));
+  await session.resume();
+  assert.deepEqual([session.state.phase, session.state.problem?.canRetry], ["away", true]);
+  const over = { ...TASK, state: "STOPPED", stopReason: "CLIENT_GONE" };
+  served.on(`GET ${API}/tasks/task_1`, (_, response) => json(response, over));
+  await session.retry();
+  assert.deepEqual([session.state.phase, session.state.problem?.reason, ended], ["idle", "CLIENT_GONE", ["CLIENT_GONE"]]);
+});
+
+test("a call that was left can be ended", async () => {
+  const session = newSession();
+  await calling(session);
+  session.goAway(60);
+  await session.stop();
+  await untilAsked(`${API}/stop-task`);
+  assert.equal(session.state.phase, "idle");
+});
+
+test("a question waits for a line that is broken, and the state says so", async () => {
+  const session = newSession();
+  const line = await calling(session);
+  line.cut();
+  await until(session, ({ problem }) => problem?.code === "unreachable");
+  session.ask("Hello?");
+  assert.deepEqual([session.state.isAsking, session.state.problem?.code], [true, "unreachable"]);
+  assert.match(messageOf(session.state.problem!, (key) => key, true), /unreachable-asked/);
 });
 
 test("the end of the task is told with its reason", async () => {

@@ -10,7 +10,7 @@ import { Lobby } from "./components/Lobby";
 import { colors } from "./components/style";
 import { PhoneCall } from "./phone_call";
 import type { Phone } from "./platform/phone";
-import { useStore } from "./store";
+import { useSession } from "./store";
 
 export function App({ phone }: { readonly phone: Phone }) {
   const [access, setAccess] = useState<Access | null>(null);
@@ -48,7 +48,7 @@ interface RoomsProps {
 }
 
 function Rooms({ call, gateway, onLeave }: RoomsProps) {
-  const { phase } = useStore(call.state);
+  const { phase } = useSession(call.session);
   return phase === "idle" ? <Lobby call={call} gateway={gateway} onLeave={onLeave} /> : <CallScreen call={call} />;
 }
 

@@ -1,5 +1,6 @@
 // A value that components follow.
 
+import type { Session, SessionState } from "@parley/client/ui/portable";
 import { useSyncExternalStore } from "react";
 
 export class Store<T extends object> {
@@ -28,4 +29,8 @@ export class Store<T extends object> {
 
 export function useStore<T extends object>(store: Store<T>): T {
   return useSyncExternalStore(store.subscribe, () => store.value);
+}
+
+export function useSession(session: Session): SessionState {
+  return useSyncExternalStore(session.subscribe, () => session.state);
 }

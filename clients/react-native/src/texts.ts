@@ -1,28 +1,19 @@
-// What the app says, in words.
+// What the app says of a call, in words.
 
-import { Problem, Unreachable } from "@parley/client";
+import { messageOf, type SessionProblem, type SharedKey, TEXTS } from "@parley/client/ui/portable";
 
-const ENDS: Readonly<Record<string, string>> = {
-  REQUESTED: "The call was ended from elsewhere.",
-  EXPIRED: "The call reached its time limit.",
-  IDLE: "The call ended because nothing was said for a while.",
-  CLIENT_GONE: "The call ended while you were away.",
-  BUDGET: "The call ended because your time is used up.",
-  QUOTA: "The call ended because its time is used up.",
-  FAILED: "The digital human failed.",
-  UNSEEN: "Picture and sound did not come, so the call was ended.",
+const texts: Readonly<Record<SharedKey, string>> = {
+  ...TEXTS.en,
+  "error.credentials": "The server does not know this key or ticket, or it has expired.",
+  "error.microphone-busy": "The microphone does not start. Another app may be using it; you can write instead.",
+  "error.microphone-denied": "The microphone is not allowed. Allow it in the settings of the phone, or write instead.",
+  "error.microphone-missing": "The microphone does not start. Another app may be using it; you can write instead.",
 };
 
-export function textOfEnd(reason: string): string {
-  return ENDS[reason] ?? "The digital human went off air.";
+export function translate(key: SharedKey, values: Record<string, string> = {}): string {
+  return texts[key].replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
 }
 
-export function textOfFailure(error: unknown): string {
-  if (error instanceof Unreachable) return "The server does not answer.";
-  if (!(error instanceof Problem)) return "Something went wrong.";
-  if (error.status === 401) return "The server does not know this key or ticket, or it has expired.";
-  if (error.reason === "NO_SPEECH") return "I did not hear anything. Please say it again, a little closer to the microphone.";
-  if (error.isBusy) return "All lines are busy. Please try again in a moment.";
-  if (error.status === 503 || error.status === 504) return "A service that is needed does not answer. Please try again in a moment.";
-  return `Something went wrong: ${error.message}`;
+export function textOf(problem: SessionProblem, isAsking = false): string {
+  return messageOf(problem, translate, isAsking);
 }

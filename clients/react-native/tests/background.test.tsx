@@ -76,15 +76,30 @@ test("A call that is being set up is not waited for", async () => {
   await screen.findByText("Whom would you like to talk to?");
 });
 
-test("A call that is being set up is given up by hanging up", async () => {
+test("A call that is given up while it is set up is stopped once it is on air", async () => {
   const { gateway, phone } = await openApp();
-  gateway.onAir = new Promise(() => undefined);
+  const onAir = Promise.withResolvers<void>();
+  gateway.onAir = onAir.promise;
   press("Call (en)");
   await next(gateway.created);
   press("End call");
-  await next(gateway.abandoned);
   await screen.findByText("Whom would you like to talk to?");
   expect(phone.audio.isEntered).toBe(false);
+  onAir.resolve();
+  expect(await next(gateway.stopped)).toEqual({ taskId: "task_1" });
+});
+
+test("A microphone that was muted is muted on return", async () => {
+  const opened = await openApp();
+  const { gateway, phone } = opened;
+  await openCall(opened);
+  press("Mute");
+  act(() => phone.bringToFront(false));
+  await screen.findByText("On hold");
+  act(() => phone.bringToFront(true));
+  await next(gateway.lines);
+  await screen.findByText("Muted");
+  expect(phone.audio.isListening).toBe(false);
 });
 
 test("The system's question about the microphone does not end the call that it is asked for", async () => {

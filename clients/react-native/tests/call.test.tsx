@@ -1,6 +1,6 @@
 // A call as a user has it.
 
-import { act, fireEvent, screen } from "@testing-library/react-native";
+import { act, fireEvent, screen, waitFor } from "@testing-library/react-native";
 import { next, nextMessage, openApp, openCall, press } from "./app";
 
 const LEDGER = { sentenceCount: 1, producedMs: 1000, sentMs: 1000, playedMs: 1000 } as never;
@@ -50,6 +50,7 @@ test("Sends what the user writes, and interrupts", async () => {
   expect(text).toBe("Where is the café?");
 
   line.send(gateway.event("turn_started", { turnId: 1, origin: "TEXT", isPreemptive: false, discardedReplies: 0, requestId: requestId as string }));
+  await waitFor(() => expect(screen.getByRole("button", { name: "Interrupt" })).toBeEnabled());
   await screen.findByText("Thinking");
   press("Interrupt");
   await nextMessage(line, "interrupt");
@@ -79,7 +80,7 @@ test("Says that the gateway does not answer", async () => {
   const { gateway, phone } = await openApp();
   await act(() => gateway.close());
   press("Call (en)");
-  await screen.findByText("The server does not answer.");
+  await screen.findByText(/The server does not answer/);
   expect(phone.audio.isEntered).toBe(false);
 });
 

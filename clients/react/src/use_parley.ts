@@ -3,7 +3,7 @@
 import { type CredentialProvider, Gateway, type Tools } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
-import { Session, type SessionListener, type SessionState, Stage, type TalkMode } from "@parley/client/ui";
+import { keepThroughReloads, Session, type SessionListener, type SessionState, Stage, type TalkMode } from "@parley/client/ui";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 export interface ParleyOptions extends SessionListener {
@@ -75,8 +75,11 @@ class BrowserCall {
   #stage: Stage | null = null;
   #onSilenced: (isSilenced: boolean) => void = () => undefined;
   #ending: ReturnType<typeof setTimeout> | undefined;
+  readonly #options: () => ParleyOptions;
+  #endKeeping: (() => void) | null = null;
 
   constructor(options: () => ParleyOptions) {
+    this.#options = options;
     const session = new Session({
       setup: () => {
         const { baseUrl, credential, personaId = "", digitalHumanId = "", lang = "", output = "video", tools = {} } = options();
@@ -104,7 +107,7 @@ class BrowserCall {
     session.subscribe(() => {
       const { phase, portraitUrl } = session.state;
       this.#stage?.setPortrait(portraitUrl);
-      if (phase === "idle") this.#stage?.showPoster();
+      if (phase === "idle" || phase === "away") this.#stage?.showPoster();
     });
     this.actions = {
       start: () => session.start(),
@@ -127,12 +130,19 @@ class BrowserCall {
   keep(onSilenced: (isSilenced: boolean) => void): () => void {
     clearTimeout(this.#ending);
     this.#onSilenced = onSilenced;
-    const goAway = (): void => this.session.goAway();
-    addEventListener("pagehide", goAway);
+    this.#endKeeping ??= keepThroughReloads(this.session, () => this.#key);
     return () => {
-      removeEventListener("pagehide", goAway);
-      this.#ending = setTimeout(() => void this.session.stop());
+      this.#ending = setTimeout(() => {
+        void this.session.stop();
+        this.#endKeeping?.();
+        this.#endKeeping = null;
+      });
     };
+  }
+
+  get #key(): string {
+    const { baseUrl = "", personaId = "" } = this.#options();
+    return ["parley.call", baseUrl, personaId].join(" ");
   }
 
   get #shown(): Stage {

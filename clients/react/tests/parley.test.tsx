@@ -94,6 +94,21 @@ test("the call ends with its component", async () => {
   await asked("/api/digital-human/stop-task");
 });
 
+test("a page that is loaded again goes on with the call", async () => {
+  served.on("GET /api/digital-human/tasks/task_1", (_, response) => json(response, TASK));
+  const line = await calling();
+  fireEvent(window, new Event("pagehide"));
+  await waitFor(() => expect(screen.getByTestId("phase").textContent).toBe("away"));
+  expect(await line.closed).toBeGreaterThan(0);
+  // What the next page in the tab does.
+  render(<Phone />);
+  expect((await served.lines.next()).query.get("taskId")).toBe("task_1");
+  expect(countOf("/api/digital-human/create-task")).toBe(1);
+  cleanup();
+  await asked("/api/digital-human/stop-task");
+  await waitFor(() => expect(sessionStorage.length).toBe(0));
+});
+
 test("a turn is shown as it is heard", async () => {
   const line = await calling();
   fireEvent.click(screen.getByText("Ask"));

@@ -3,10 +3,10 @@
 import { type CredentialProvider, Gateway, type Persona, tickets, type Tools, type Turn } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
-import { Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
+import { keepThroughReloads, languageOf, messageOf, Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
 import css from "./style.css?inline";
 import { fetchTicket } from "./ticket.js";
-import { languageOf, messageOf, textsIn } from "./texts.js";
+import { textsIn } from "./texts.js";
 import { View, type Look } from "./view.js";
 
 /** What a script knows of the gateway that it comes from. */
@@ -41,7 +41,7 @@ export class ParleyAvatar extends HTMLElement {
   protected readonly origin: Origin = {};
   readonly #session: Session;
   readonly #view: View;
-  #leaving: AbortController | null = null;
+  #keeping: AbortController | null = null;
 
   constructor() {
     super();
@@ -73,20 +73,23 @@ export class ParleyAvatar extends HTMLElement {
   }
 
   connectedCallback(): void {
-    if (!this.#leaving) {
-      this.#leaving = new AbortController();
-      addEventListener("pagehide", () => this.#session.goAway(), { signal: this.#leaving.signal });
-    }
     this.#render();
+    if (this.#keeping) return;
+    const keeping = (this.#keeping = new AbortController());
+    void untilParsed().then(() => {
+      if (keeping.signal.aborted) return;
+      const end = keepThroughReloads(this.#session, () => this.#memoryKey);
+      keeping.signal.addEventListener("abort", end);
+    });
   }
 
   disconnectedCallback(): void {
     // An element that only moves is connected again at once.
     queueMicrotask(() => {
       if (this.isConnected) return;
-      this.#leaving?.abort();
-      this.#leaving = null;
       void this.#session.stop();
+      this.#keeping?.abort();
+      this.#keeping = null;
     });
   }
 
@@ -121,6 +124,11 @@ export class ParleyAvatar extends HTMLElement {
         onLevel: (level) => this.#view.showLevel(level),
       },
     });
+  }
+
+  /** Each element of a page has a call of its own. */
+  get #memoryKey(): string {
+    return ["parley.call", this.#gatewayUrl, this.getAttribute("persona") ?? "", this.id].join(" ");
   }
 
   get #gatewayUrl(): string {
@@ -162,6 +170,14 @@ export class ParleyAvatar extends HTMLElement {
   #tell<K extends keyof ParleyAvatarEvents>(type: K, detail: ParleyAvatarEvents[K]["detail"]): void {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
+}
+
+/** The page's own scripts, which may set properties, have run by then. */
+function untilParsed(): Promise<void> {
+  return new Promise((resolve) => {
+    if (document.readyState !== "loading") resolve();
+    else addEventListener("DOMContentLoaded", () => resolve(), { once: true });
+  });
 }
 
 /** What the page has set before the script has defined the element. */

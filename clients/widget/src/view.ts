@@ -1,9 +1,8 @@
 // What the widget looks like: builds its elements once, and renders a session's state into them.
 
-import { holdToTalk, type Session, type SessionState, Stage } from "@parley/client/ui";
-import { Captions } from "./captions.js";
+import { Captions, holdToTalk, messageOf, type Session, type SessionState, Stage } from "@parley/client/ui";
 import { icon, make, setName, setText } from "./dom.js";
-import { messageOf, type Translate } from "./texts.js";
+import type { Translate } from "./texts.js";
 
 /** What the page's author has chosen. */
 export interface Look {
@@ -22,7 +21,11 @@ export class View {
   });
   readonly #root: ShadowRoot;
   readonly #session: Session;
-  readonly #captions = new Captions();
+  readonly #question = make("p", { class: "question", part: "question" });
+  readonly #reply = make("p", { class: "reply", part: "reply" });
+  readonly #captions = make("div", { class: "captions", part: "captions" }, make("div", { class: "lines" }, this.#question, this.#reply));
+  readonly #log = make("div", { class: "unseen", role: "log", "aria-live": "polite" });
+  readonly #spoken = new Captions({ question: this.#question, reply: this.#reply, log: this.#log });
   readonly #launcherText = make("span");
   readonly #launcher = make("button", { class: "launcher", part: "launcher", type: "button" }, icon("call"), this.#launcherText);
   readonly #status = make("p", { class: "status", part: "status", role: "status" });
@@ -64,8 +67,8 @@ export class View {
       make("div", { class: "frame" }, this.stage.element),
       make("div", { class: "veil", part: "veil" }),
       make("div", { class: "top" }, this.#status, this.#close),
-      make("div", { class: "bottom" }, this.#captions.element, this.#soundOn, this.#notice, this.#lobby, this.#controls),
-      this.#captions.log,
+      make("div", { class: "bottom" }, this.#captions, this.#soundOn, this.#notice, this.#lobby, this.#controls),
+      this.#log,
     );
     root.append(this.#launcher, this.#panel);
     this.#listen();
@@ -82,10 +85,10 @@ export class View {
     this.#renderNotice();
     this.#renderTalk();
     this.stage.setPortrait(this.#portraitUrl);
-    if (state.phase === "idle" && before.phase !== "idle") this.stage.showPoster();
+    if (before.phase !== state.phase && state.phase !== "live") this.stage.showPoster();
     const { line, picture } = state.links;
     const isHeard = picture === "connected" && line !== "suspended";
-    this.#captions.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
+    this.#spoken.show(state.turns.at(-1) ?? null, { isHeard, you: look.translate("you") });
     if (focused && (state.phase !== before.phase || !focused.checkVisibility())) this.#moveFocus();
   }
 
@@ -144,7 +147,7 @@ export class View {
     this.#panel.dataset["face"] = String(portraitUrl !== "");
     this.#panel.setAttribute("role", isFloating ? "dialog" : "region");
     this.#panel.setAttribute("aria-label", this.#title(name, translate));
-    this.#close.hidden = phase === "live" || (phase === "idle" && !isFloating);
+    this.#close.hidden = phase === "live" || (phase !== "connecting" && !isFloating);
     this.#status.hidden = phase === "idle";
     this.#lobby.hidden = phase === "live";
     this.#controls.hidden = phase !== "live";
@@ -180,10 +183,10 @@ export class View {
   }
 
   #renderNotice(): void {
-    const { problem, phase } = this.#state;
+    const { problem, phase, isAsking } = this.#state;
     this.#notice.hidden = !problem;
     if (!problem) return;
-    setText(this.#noticeText, messageOf(problem, this.#look.translate));
+    setText(this.#noticeText, messageOf(problem, this.#look.translate, isAsking));
     // Without a call, the call button is the way to try again.
     this.#retry.hidden = !problem.canRetry || phase === "idle";
   }
@@ -211,6 +214,6 @@ export class View {
     const writes = talkMode === "open" && matchMedia("(hover: hover) and (pointer: fine)").matches;
     if (phase === "connecting") this.#panel.focus();
     if (phase === "live") (writes ? this.#text : this.#talk).focus();
-    if (phase === "idle") (this.#launcher.hidden ? this.#call : this.#launcher).focus();
+    if (phase === "idle" || phase === "away") (this.#launcher.hidden ? this.#call : this.#launcher).focus();
   }
 }

@@ -20,10 +20,3 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   element.append(...children);
   return element;
 }
-
-/** Returns a reply's nodes, with the words that were not heard struck out. */
-export function markUnheard(heard: string, unheard: string): Child[] {
-  const words = heard ? unheard.replace(/^[\s\p{Po}]+/u, "") : unheard.trimStart();
-  if (!words) return [heard + unheard];
-  return [heard + unheard.slice(0, unheard.length - words.length), make("s", "", words)];
-}

@@ -1,10 +1,10 @@
 // Before a call: which digital human, as which character, in which language.
 
 import type { Config, DigitalHuman, Persona } from "@parley/client";
+import type { TalkMode } from "@parley/client/ui";
 import { find, make } from "./dom";
 import { language, t } from "./language";
 import { descriptionOf, nameOf } from "./persona";
-import { talkMode } from "./talk_mode";
 
 const CHOICE = "parley.choice";
 
@@ -35,12 +35,13 @@ export class Lobby {
   readonly #onChoice: (person: DigitalHuman | undefined) => void;
   #config: Config | null = null;
   #isCalling = false;
+  #talkMode: TalkMode = "open";
 
-  constructor(onCall: (choice: Choice) => void, onChoice: (person: DigitalHuman | undefined) => void) {
+  constructor(onCall: () => void, onChoice: (person: DigitalHuman | undefined) => void) {
     this.#onChoice = onChoice;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      onCall(this.choice);
+      onCall();
     });
     this.#form.addEventListener("change", (event) => this.#changed(event.target));
   }
@@ -68,9 +69,11 @@ export class Lobby {
     this.#onChoice(this.#person);
   }
 
-  showCalling(isCalling: boolean): void {
+  /** Shows whether a call is being set up, and how the user will talk. */
+  show({ isCalling, talkMode }: { isCalling: boolean; talkMode: TalkMode }): void {
     this.#isCalling = isCalling;
-    this.translate();
+    this.#talkMode = talkMode;
+    this.#showCall();
   }
 
   focus(): void {
@@ -83,10 +86,14 @@ export class Lobby {
     const { persona } = this;
     this.#title.textContent = persona ? t("lobby.title", { name: nameOf(persona) }) : t("app.title");
     this.#description.textContent = persona ? descriptionOf(persona) : "";
+    this.#showCall();
+  }
+
+  #showCall(): void {
     this.#call.disabled = !this.#config || this.#isCalling;
     const words = this.#isCalling ? "lobby.calling" : this.#config ? "lobby.call" : "lobby.loading";
     this.#callText.textContent = t(words);
-    this.#hint.textContent = t(`lobby.hint.${talkMode()}`);
+    this.#hint.textContent = t(`lobby.hint.${this.#talkMode}`);
   }
 
   get #person(): DigitalHuman | undefined {

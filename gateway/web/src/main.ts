@@ -13,9 +13,4 @@ onLanguage(translateDocument);
 takeTicket();
 const app = new App();
 onLanguage(() => app.translate());
-addEventListener("pagehide", () => app.goAway());
-// The line of a page from the back-forward cache is dead.
-addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) location.reload();
-});
 void app.load();

@@ -1,31 +1,23 @@
-// The status line: connection, activity, and duration of the call.
+// The status line: what goes on, and the duration of the call.
 
+import type { Status } from "@parley/client/ui";
 import { find } from "./dom";
 import { t } from "./language";
-
-export type Status =
-  | "lobby"
-  | "connecting"
-  | "reconnecting"
-  | "cut"
-  | "resting"
-  | "listening"
-  | "hearing"
-  | "muted"
-  | "thinking"
-  | "speaking";
 
 export class StatusLine {
   readonly #element = find("status", HTMLElement);
   readonly #text = find("status-text", HTMLSpanElement);
   readonly #clock = find("clock", HTMLTimeElement);
-  #status: Status = "lobby";
+  #status: Status = "idle";
+  #startedAt: number | null = null;
   #timer = 0;
 
-  show(status: Status): void {
+  /** `startedAt` is when the call began, on the page's clock in milliseconds; null without one. */
+  show(status: Status, startedAt: number | null): void {
     this.#status = status;
     this.#element.dataset["status"] = status;
     this.translate();
+    if (startedAt !== this.#startedAt) this.#count(startedAt);
   }
 
   translate(): void {
@@ -34,19 +26,16 @@ export class StatusLine {
     if (this.#text.textContent !== text) this.#text.textContent = text;
   }
 
-  /** Shows how long ago a time of the page's clock was, in milliseconds. */
-  startClock(startedAt: number): void {
+  #count(startedAt: number | null): void {
+    this.#startedAt = startedAt;
+    clearInterval(this.#timer);
+    this.#clock.hidden = startedAt === null;
+    if (startedAt === null) return;
     const tick = (): void => {
       const seconds = Math.floor((Date.now() - startedAt) / 1000);
       this.#clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     };
     tick();
-    this.#clock.hidden = false;
     this.#timer = window.setInterval(tick, 1000);
-  }
-
-  stopClock(): void {
-    clearInterval(this.#timer);
-    this.#clock.hidden = true;
   }
 }

@@ -1,17 +1,14 @@
-// How the user talks: hands-free into an open microphone, or while holding a button.
+// How the user likes to talk, as the browser keeps it.
 
-// Kept in browsers under the name that it has always had.
+import type { TalkMode } from "@parley/client/ui";
+
+// The name that it has always had.
 const KEY = "parley.manner";
 
-export type TalkMode = "hands-free" | "hold";
-
-let chosen: TalkMode = localStorage.getItem(KEY) === "hold" ? "hold" : "hands-free";
-
 export function talkMode(): TalkMode {
-  return chosen;
+  return localStorage.getItem(KEY) === "hold" ? "hold" : "open";
 }
 
 export function chooseTalkMode(mode: TalkMode): void {
-  chosen = mode;
   localStorage.setItem(KEY, mode);
 }

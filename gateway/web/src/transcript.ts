@@ -1,7 +1,8 @@
 // The drawer with the transcript and each turn's latency.
 
-import { split, type Turn } from "@parley/client";
-import { find, make, markUnheard } from "./dom";
+import type { Turn } from "@parley/client";
+import { markUnheard } from "@parley/client/ui";
+import { find, make } from "./dom";
 import { t } from "./language";
 import { makeWaterfall } from "./waterfall";
 
@@ -11,7 +12,8 @@ export class Transcript {
   readonly #closer = find("transcript-close", HTMLButtonElement);
   readonly #download = find("transcript-download", HTMLButtonElement);
   readonly #list = find("turns", HTMLOListElement);
-  readonly #items = new Map<number, HTMLLIElement>();
+  readonly #items = new Map<number, { turn: Turn; item: HTMLLIElement }>();
+  #turns: readonly Turn[] = [];
 
   constructor(onDownload: () => void) {
     this.#opener.addEventListener("click", () => (this.#isOpen ? this.close() : this.#open()));
@@ -29,29 +31,22 @@ export class Transcript {
     return !this.#drawer.inert;
   }
 
-  /** Shows a turn once there is something to read. */
-  show(turn: Turn): void {
-    if (!turn.question && !turn.origin && !turn.end) return;
-    const known = this.#items.get(turn.id);
-    const item = makeItem(turn);
-    // A chart that was opened stays open.
-    if (known?.querySelector("details")?.open) item.querySelector("details")?.setAttribute("open", "");
-    if (known) known.replaceWith(item);
-    else this.#list.append(item);
-    this.#items.set(turn.id, item);
-    this.#download.disabled = false;
-    this.#list.parentElement?.scrollTo({ top: this.#list.parentElement.scrollHeight });
+  /** Shows the turns in which there is something to read. */
+  show(turns: readonly Turn[]): void {
+    if (turns === this.#turns) return;
+    this.#turns = turns;
+    const readable = turns.filter(({ question, origin, end }) => question || origin || end);
+    const gone = new Set(this.#items.keys());
+    for (const turn of readable) {
+      gone.delete(turn.id);
+      if (this.#items.get(turn.id)?.turn !== turn) this.#draw(turn);
+    }
+    for (const id of gone) this.#remove(id);
+    this.#download.disabled = readable.length === 0;
   }
 
-  takeBack({ id }: Turn): void {
-    this.#items.get(id)?.remove();
-    this.#items.delete(id);
-  }
-
-  clear(): void {
-    this.#items.clear();
-    this.#list.replaceChildren();
-    this.#download.disabled = true;
+  translate(): void {
+    for (const { turn } of this.#items.values()) this.#draw(turn);
   }
 
   close(): void {
@@ -61,6 +56,22 @@ export class Transcript {
     this.#opener.setAttribute("aria-expanded", "false");
     document.body.classList.remove("has-drawer");
     if (hadFocus) this.#opener.focus();
+  }
+
+  #draw(turn: Turn): void {
+    const known = this.#items.get(turn.id)?.item;
+    const item = makeItem(turn);
+    // A chart that was opened stays open.
+    if (known?.querySelector("details")?.open) item.querySelector("details")?.setAttribute("open", "");
+    if (known) known.replaceWith(item);
+    else this.#list.append(item);
+    this.#items.set(turn.id, { turn, item });
+    this.#list.parentElement?.scrollTo({ top: this.#list.parentElement.scrollHeight });
+  }
+
+  #remove(id: number): void {
+    this.#items.get(id)?.item.remove();
+    this.#items.delete(id);
   }
 
   #open(): void {
@@ -85,6 +96,5 @@ function makeItem(turn: Turn): HTMLLIElement {
 
 function makeReply({ sentences, end }: Turn): HTMLElement {
   if (!end) return make("p", "reply", sentences.map((sentence) => sentence.text).join(" "));
-  const [heard, unheard] = split(end);
-  return make("p", "reply", ...markUnheard(heard, unheard));
+  return make("p", "reply", ...markUnheard(end));
 }

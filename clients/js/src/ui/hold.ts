@@ -8,10 +8,20 @@ export interface Talk {
   press(): void | Promise<void>;
   release(): void;
   cancel(): void;
+  /** The button was tapped: the next press sends. */
+  latch?(): void;
+}
+
+/** By default the button's own: the space bar and Enter, while it has the focus. */
+export interface HoldKeys {
+  /** Where keys are listened to. */
+  readonly target: EventTarget;
+  /** Whether a key is meant for the button. */
+  isMeant(event: KeyboardEvent): boolean;
 }
 
 /** Makes a button one to hold while talking; returns what undoes that. */
-export function holdToTalk(button: HTMLElement, talk: Talk, isHolding: () => boolean): () => void {
+export function holdToTalk(button: HTMLElement, talk: Talk, isHolding: () => boolean, keys?: HoldKeys): () => void {
   const leaving = new AbortController();
   const { signal } = leaving;
   let pressedAt = 0;
@@ -26,8 +36,11 @@ export function holdToTalk(button: HTMLElement, talk: Talk, isHolding: () => boo
   };
   const release = (): void => {
     if (performance.now() - pressedAt >= TAP_MS) talk.release();
+    else if (isHolding()) talk.latch?.();
   };
-  const isKey = ({ key }: KeyboardEvent): boolean => key === " " || key === "Enter";
+  const { target, isMeant } = keys ?? { target: button, isMeant: ({ key }: KeyboardEvent) => key === " " || key === "Enter" };
+  const onKey = (type: "keydown" | "keyup", listener: (event: KeyboardEvent) => void): void =>
+    target.addEventListener(type, (event) => listener(event as KeyboardEvent), { signal });
   button.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     button.setPointerCapture(event.pointerId);
@@ -36,20 +49,20 @@ export function holdToTalk(button: HTMLElement, talk: Talk, isHolding: () => boo
   button.addEventListener("pointerup", release, { signal });
   button.addEventListener("pointercancel", () => talk.cancel(), { signal });
   button.addEventListener("contextmenu", (event) => event.preventDefault(), { signal });
-  button.addEventListener("keydown", (event) => {
+  onKey("keydown", (event) => {
     if (event.key === "Escape" && isHolding()) {
-      event.stopPropagation();
+      event.stopImmediatePropagation();
       talk.cancel();
     }
-    if (!isKey(event)) return;
+    if (!isMeant(event)) return;
     event.preventDefault();
     if (!event.repeat) press();
-  }, { signal });
-  button.addEventListener("keyup", (event) => {
-    if (!isKey(event)) return;
+  });
+  onKey("keyup", (event) => {
+    if (!isMeant(event)) return;
     event.preventDefault();
     release();
-  }, { signal });
+  });
   addEventListener("blur", () => talk.cancel(), { signal });
   return () => leaving.abort();
 }

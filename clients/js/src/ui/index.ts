@@ -1,14 +1,7 @@
-// What user interfaces share: a session's state and actions, the face, and a button to hold while talking.
+// What user interfaces share in browsers: a session with its texts, the face, captions, and a button to hold.
 
-export { holdToTalk, type Talk } from "./hold.js";
-export type { ProblemCode, SessionProblem } from "./problems.js";
-export { Session } from "./session.js";
-export type {
-  SessionListener,
-  SessionMicrophone,
-  SessionMicrophoneListener,
-  SessionOptions,
-  Setup,
-} from "./session.js";
+export { type CaptionElements, Captions, markUnheard, type Shown } from "./captions.js";
+export { holdToTalk, type HoldKeys, type Talk } from "./hold.js";
+export * from "./portable.js";
 export { Stage } from "./stage.js";
-export type { MicrophoneState, SessionState, Status, TalkMode } from "./state.js";
+export { keepThroughReloads } from "./tab.js";

@@ -1,6 +1,6 @@
 // What can go wrong in a session, by what can be done about it.
 
-import { Problem, Unreachable } from "../problem.js";
+import { OriginRefused, Problem, Unreachable } from "../problem.js";
 
 /** What the user must be told, by what can be done about it. */
 export type ProblemCode =
@@ -10,6 +10,8 @@ export type ProblemCode =
   | "microphone-busy"
   /** The gateway does not accept the credential. */
   | "credentials"
+  /** The gateway does not let pages of this site call; `detail` names its origin. */
+  | "origin"
   | "busy"
   | "unavailable"
   /** The line is broken, and is tried again by itself. */
@@ -63,8 +65,13 @@ export function problemOf(code: ProblemCode, canRetry = false): SessionProblem {
 /** Returns the problem that an error is. */
 export function problemFrom(error: unknown, canRetry = false): SessionProblem {
   const reason = error instanceof Problem ? error.reason : "";
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = detailOf(error);
   return { code: codeOf(error), reason, detail, canRetry: canRetry && !isOfTheRequest(error) };
+}
+
+function detailOf(error: unknown): string {
+  if (error instanceof OriginRefused) return error.origin;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether the same again would be refused again. */
@@ -79,6 +86,7 @@ export function demandOf({ code, canRetry }: SessionProblem): number {
 }
 
 function codeOf(error: unknown): ProblemCode {
+  if (error instanceof OriginRefused) return "origin";
   if (error instanceof Unreachable) return "not-reached";
   if (error instanceof Problem) return codeOfProblem(error);
   return error instanceof Error ? (MICROPHONE[error.name] ?? "internal") : "internal";

@@ -1,88 +1,68 @@
 // What a user interface shows of a call and can do in it: one immutable state, which is replaced
 // whenever something changes, and the user's actions. It knows no document.
 
-import { Call, type CallListener, type CallRequest } from "../call.js";
+import { Call, type CallListener, type CallOptions, Ended, type Trace } from "../call.js";
 import type { Config, ConversationEvent } from "../contract.js";
-import { Conversation, type ConversationListener, type Turn } from "../conversation.js";
-import type { Gateway } from "../gateway.js";
+import { Conversation } from "../conversation.js";
+import type { Abortable } from "../gateway.js";
 import type { TurnDetection } from "../line.js";
-import type { CreatePlayer } from "../player.js";
 import { Problem } from "../problem.js";
-import type { Tools } from "../tools.js";
+import type { SessionOptions, Setup } from "./options.js";
 import { demandOf, OVER, OVERTAKEN, PASSING, type ProblemCode, problemFrom, problemOf, type SessionProblem } from "./problems.js";
 import { type MicrophoneState, type SessionState, statusOf, type TalkMode } from "./state.js";
-
-/** What happened, for those who do not follow the state. */
-export interface SessionListener {
-  onConnected?(call: { taskId: string; personaId: string; lang: string }): void;
-  /** A turn is over. */
-  onTurn?(turn: Turn): void;
-  /** `reason` is the task's stop reason, or FAILED. */
-  onEnded?(call: { taskId: string; reason: string }): void;
-  onProblem?(problem: SessionProblem): void;
-  /** The microphone's level, 0 to 1. */
-  onLevel?(level: number): void;
-}
-
-export interface SessionMicrophone {
-  /** Throws a DOMException when there is none or it is not allowed. */
-  open(): Promise<void>;
-  close(): Promise<void>;
-  isEnabled: boolean;
-}
-
-export interface SessionMicrophoneListener {
-  onAudio(pcm: Int16Array<ArrayBuffer>): void;
-  onLevel(level: number): void;
-  onGone(): void;
-}
-
-/** What a call is made of; asked for anew with each. */
-export interface Setup {
-  readonly gateway: Gateway;
-  readonly request: CallRequest;
-  readonly createPlayer: CreatePlayer;
-  readonly tools?: Tools;
-}
-
-export interface SessionOptions {
-  readonly setup: () => Setup;
-  /** Default: `open`. */
-  readonly talkMode?: TalkMode;
-  /** Called once, when the first call starts. */
-  readonly microphone: (listener: SessionMicrophoneListener) => SessionMicrophone;
-  readonly listener?: SessionListener;
-}
+import { listing } from "./turns.js";
+import { Voice } from "./voice.js";
 
 const DEFAULT_MAX_AUDIO_S = 60;
 const CONNECTING = { line: "connecting", picture: "connecting" } as const;
+
+/** Where a call was left. */
+interface Bookmark {
+  readonly trace: Trace;
+  /** The last event that the conversation has. */
+  readonly after: number;
+  readonly microphone: MicrophoneState;
+}
+
+/** Starts or resumes a call. */
+type Opening = (setup: Setup, options: CallOptions, abortable: Abortable) => Promise<Call>;
 
 /** Holds one call at a time, as a user interface shows it. */
 export class Session {
   readonly #options: SessionOptions;
   readonly #subscribers = new Set<() => void>();
-  /** Of the call that is being started or held. */
+  readonly #voice: Voice;
+  /** Of the call that is being opened or held. */
   #attempt: AbortController | null = null;
+  /** Its request, of which the answer is waited for when the call is given up: it names the task to stop. */
+  #request: AbortController | null = null;
   #call: Call | null = null;
-  #opened: SessionMicrophone | null = null;
-  #conversation = new Conversation({ onTurn: () => undefined, onTurnGone: () => undefined });
+  #left: Bookmark | null = null;
+  #setup: Setup | null = null;
+  #conversation = new Conversation({});
   #config: Config | null = null;
-  #limit: ReturnType<typeof setTimeout> | undefined;
   #state: SessionState;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#voice = new Voice(options.microphone, options.talkMode ?? "open", {
+      onAudio: (pcm) => this.#call?.line.sendAudio(pcm),
+      onLevel: (level) => options.listener?.onLevel?.(level),
+      onGone: () => this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." }),
+      onVoice: (voice) => this.#change(voice),
+    });
     this.#state = {
+      ...this.#voice.state,
       phase: "idle",
       status: "idle",
       links: CONNECTING,
       turns: [],
       canInterrupt: false,
-      microphone: "off",
-      talkMode: options.talkMode ?? "open",
-      isHolding: false,
+      isAsking: false,
       problem: null,
       taskId: null,
+      lang: "",
+      startedAt: null,
       persona: null,
       portraitUrl: "",
     };
@@ -90,6 +70,11 @@ export class Session {
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /** Of the call that is on, or was left: what `resume` needs after a reload. */
+  get trace(): Trace | null {
+    return this.#call?.trace ?? this.#left?.trace ?? null;
   }
 
   /** Calls back whenever the state is replaced, until what it returns is called. */
@@ -101,44 +86,68 @@ export class Session {
   /** Starts a call, unless there is one. Resolves when it is on, or has failed with a `problem`. */
   async start(): Promise<void> {
     if (this.#attempt) return;
-    const attempt = (this.#attempt = new AbortController());
-    this.#conversation = this.#newConversation();
-    this.#change({ turns: [], problem: null, taskId: null, links: CONNECTING });
-    // Asked for in parallel to the call: without a microphone one can still write.
-    void this.#openMicrophone();
-    try {
-      const call = await this.#open(attempt.signal);
-      if (attempt.signal.aborted) await call.stop().catch(() => undefined);
-      else this.#goLive(call);
-    } catch (error) {
-      if (attempt.signal.aborted) return;
-      this.#leave();
-      this.#fail(error, true);
+    this.#left = null;
+    this.#begin();
+    await this.#open(({ gateway, request }, options, abortable) => Call.start(gateway, request, options, abortable));
+  }
+
+  /**
+   * Goes on with a call that was left, if there is one: by this session, or by a page of which `trace`
+   * is what is left. Resolves as `start` does.
+   */
+  async resume(trace?: Trace): Promise<void> {
+    if (this.#attempt) return;
+    if (trace) {
+      this.#left = { trace, after: 0, microphone: "on" };
+      this.#begin();
     }
+    const left = this.#left;
+    if (!left) return;
+    this.#change({ problem: null });
+    await this.#open(
+      ({ gateway }, options) => Call.resume(gateway, left.trace, { ...options, after: left.after }),
+      left.microphone,
+    );
   }
 
   /** Ends the call, and takes the digital human off air. */
   async stop(): Promise<void> {
+    const left = this.#left;
+    this.#left = null;
     const call = this.#leave();
     this.#change({ problem: null });
     try {
-      await call?.stop();
+      if (call) await call.stop();
+      else if (left) await (this.#setup ?? (await this.#options.setup())).gateway.stopTask(left.trace.taskId);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  /** The page goes away, when requests may be dropped, and nobody comes back to the call. */
-  goAway(): void {
-    this.#call?.goAway(0);
+  /**
+   * The user goes away, such as from the page, when requests may be dropped. The call ends unless it is
+   * resumed within `lingerSeconds`.
+   */
+  goAway(lingerSeconds = 0): void {
+    const call = this.#call;
+    const { microphone } = this.#state;
+    call?.goAway(lingerSeconds);
+    this.#request?.abort();
+    if (call && lingerSeconds) this.#left = { trace: call.trace, after: call.line.sequence, microphone };
     this.#leave();
+    this.#conversation.forgetVoice();
+  }
+
+  /** The network is another one: the sockets over the last one are dead, and may not know it. */
+  reconnect(): void {
+    this.#call?.line.reconnect();
+    if (this.#state.links.picture === "given-up") this.#call?.watchAgain();
   }
 
   /** Asks in writing; of no effect without a call. */
   ask(text: string): void {
-    this.#change({ problem: null });
     this.#call?.line.ask(text);
-    this.#change({});
+    this.#change({ problem: this.#state.links.line === "broken" ? problemOf("unreachable") : null });
   }
 
   /** Cuts off what is said, and all that was asked before. */
@@ -148,7 +157,7 @@ export class Session {
 
   /** Mutes the open microphone. */
   mute(): void {
-    if (this.#state.microphone === "on") this.#setMicrophone("muted");
+    if (this.#state.microphone === "on") this.#voice.change({ microphone: "muted" });
   }
 
   /** Unmutes the microphone; opens it where it was not allowed before. Of no effect without a call. */
@@ -156,45 +165,43 @@ export class Session {
     if (!this.#attempt) return;
     this.#change({ problem: null });
     if (this.#state.microphone === "off") await this.#openMicrophone();
-    else this.#setMicrophone("on");
+    else this.#voice.change({ microphone: "on" });
   }
 
   /** Changes how the user talks, also during a call. */
   changeTalkMode(talkMode: TalkMode): void {
     if (talkMode === this.#state.talkMode) return;
     this.cancel();
-    this.#change({ talkMode });
-    this.#setMicrophone(this.#state.microphone === "off" ? "off" : "on");
+    this.#voice.change({ talkMode, microphone: this.#state.microphone === "off" ? "off" : "on" });
     if (this.#call) this.#reopen(this.#call);
   }
 
   /** The user has pressed the button and begins to talk: cuts a reply off. */
   async press(): Promise<void> {
     if (!this.#call || this.#state.isHolding) return;
-    this.#change({ isHolding: true, problem: null });
     if (this.#state.canInterrupt) this.interrupt();
-    const seconds = (this.#config?.maxAudioSeconds ?? DEFAULT_MAX_AUDIO_S) - 1;
-    this.#limit = setTimeout(() => this.release(), seconds * 1000);
+    this.#change({ problem: null });
+    this.#voice.hold((this.#config?.maxAudioSeconds ?? DEFAULT_MAX_AUDIO_S) - 1, () => this.release());
     if (this.#state.microphone === "off") await this.#openMicrophone();
     if (this.#state.microphone === "off") this.cancel();
-    else this.#setMicrophone("on");
+    else this.#voice.change({ microphone: "on" });
   }
 
   /** The user has let the button go: asks what was said. */
   release(): void {
-    if (this.#stopHolding()) this.#call?.line.commit();
+    if (this.#voice.stopHolding()) this.#call?.line.commit();
     this.#change({});
   }
 
   /** Forgets what is said while the button is held. */
   cancel(): void {
-    if (this.#stopHolding()) this.#call?.line.reopen("MANUAL");
+    if (this.#voice.stopHolding()) this.#call?.line.reopen("MANUAL");
   }
 
-  /** Does what may solve the problem: starts the call, or opens again what was given up. */
+  /** Does what may solve the problem: opens the call, or again what was given up of it. */
   async retry(): Promise<void> {
     this.#change({ problem: null });
-    if (!this.#call) return this.start();
+    if (!this.#call) return this.#left ? this.resume() : this.start();
     const { line, picture } = this.#state.links;
     if (line === "given-up") this.#reopen(this.#call);
     if (picture === "given-up") this.#call.watchAgain();
@@ -205,27 +212,68 @@ export class Session {
     this.#change({ problem: null });
   }
 
-  async #open(signal: AbortSignal): Promise<Call> {
-    const { gateway, request, createPlayer, tools = {} } = this.#options.setup();
-    const config = await gateway.config();
+  /** Forgets the last call, before another one. */
+  #begin(): void {
+    this.#conversation = listing({
+      onTurns: (turns) => this.#change({ turns }),
+      onEnd: (turn) => this.#options.listener?.onTurn?.(turn),
+    });
+    this.#change({ turns: [], taskId: null, startedAt: null });
+  }
+
+  async #open(open: Opening, microphone: MicrophoneState = "on"): Promise<void> {
+    const attempt = (this.#attempt = new AbortController());
+    const request = (this.#request = new AbortController());
+    const { signal } = attempt;
+    const left = this.#left;
+    this.#change({ problem: null, links: CONNECTING });
+    // Asked for in parallel to the call: without a microphone one can still write.
+    if (microphone !== "off") void this.#openMicrophone(microphone);
+    try {
+      const setup = await this.#prepare(signal);
+      const call = await open(setup, this.#callOptions(setup), request);
+      if (!signal.aborted) this.#goLive(call);
+      else if (left) call.leave();
+      else await call.stop().catch(() => undefined);
+    } catch (error) {
+      if (!signal.aborted) this.#failToOpen(error);
+    }
+  }
+
+  /** Finds out whom the call is with. */
+  async #prepare(signal: AbortSignal): Promise<Setup> {
+    const setup = (this.#setup = await this.#options.setup());
+    signal.throwIfAborted();
+    const config = setup.config ?? (await setup.gateway.config());
     signal.throwIfAborted();
     this.#config = config;
-    const personaId = request.personaId || config.defaultPersonaId;
+    const personaId = this.#left?.trace.personaId || setup.request.personaId || config.defaultPersonaId;
     const persona = config.personas.find((each) => each.personaId === personaId) ?? null;
-    const digitalHumanId = request.digitalHumanId || persona?.digitalHumanId;
+    const digitalHumanId = setup.request.digitalHumanId || persona?.digitalHumanId;
     const face = config.digitalHumans.find((each) => each.digitalHumanId === digitalHumanId) ?? config.digitalHumans[0];
     this.#change({ persona, portraitUrl: face?.avatarUrl ?? "" });
-    return Call.start(
-      gateway,
-      { ...request, personaId },
-      { createPlayer, tools, turnDetection: this.#detection, listener: this.#callListener },
-    );
+    return { ...setup, request: { ...setup.request, personaId } };
+  }
+
+  #callOptions({ createPlayer, tools = {} }: Setup): CallOptions {
+    return { createPlayer, tools, turnDetection: this.#detection, listener: this.#callListener };
+  }
+
+  #failToOpen(error: unknown): void {
+    if (error instanceof Ended) return this.#endWith(error.reason);
+    // It may still be there when the same is tried again.
+    const problem = problemFrom(error, true);
+    if (this.#left && OVER.has(problem.reason)) return this.#endWith("CLIENT_GONE");
+    if (!problem.canRetry) this.#left = null;
+    this.#leave();
+    this.#report(problem);
   }
 
   #goLive(call: Call): void {
     this.#call = call;
-    const { taskId, personaId, lang } = call.trace;
-    this.#change({ taskId });
+    this.#left = null;
+    const { taskId, personaId, lang, startedAt } = call.trace;
+    this.#change({ taskId, lang, startedAt });
     this.#options.listener?.onConnected?.({ taskId, personaId, lang });
   }
 
@@ -235,19 +283,23 @@ export class Session {
     this.#attempt?.abort();
     this.#attempt = null;
     this.#call = null;
-    this.#stopHolding();
     call?.leave();
-    void this.#opened?.close();
-    this.#change({ microphone: "off", links: CONNECTING });
+    this.#voice.close();
+    this.#change({ links: CONNECTING });
     return call;
   }
 
   #end(reason: string, problem: SessionProblem): void {
-    const { taskId } = this.#state;
+    const taskId = this.trace?.taskId;
+    this.#left = null;
     this.#leave();
     this.#change({ problem: null });
     this.#report(problem);
     if (taskId) this.#options.listener?.onEnded?.({ taskId, reason });
+  }
+
+  #endWith(reason: string): void {
+    this.#end(reason, { code: "ended", reason, detail: "", canRetry: true });
   }
 
   get #detection(): TurnDetection {
@@ -278,7 +330,7 @@ export class Session {
         this.#end("UNSEEN", problemOf("unseen", true));
         call?.stop().catch(() => undefined);
       },
-      onEnd: (reason) => this.#end(reason, { code: "ended", reason, detail: "", canRetry: true }),
+      onEnd: (reason) => this.#endWith(reason),
       onWrongClock: () => this.#report(problemOf("clock")),
     };
   }
@@ -296,62 +348,19 @@ export class Session {
     if (!isNoise && !OVERTAKEN.has(problem.reason)) this.#fail(problem);
   }
 
-  #newConversation(): Conversation {
-    const replace = (turns: Iterable<Turn>): void => this.#change({ turns: [...turns] });
-    const listener: ConversationListener = {
-      onTurn: (turn) => {
-        // A copy: the conversation goes on changing its own.
-        const others = this.#state.turns.filter(({ id }) => id !== turn.id);
-        replace([...others, { ...turn }].sort((one, other) => one.id - other.id));
-        if (turn.end) this.#options.listener?.onTurn?.({ ...turn });
-      },
-      onTurnGone: ({ id }) => replace(this.#state.turns.filter((turn) => turn.id !== id)),
-    };
-    return new Conversation(listener);
-  }
-
   #reopen(call: Call): void {
     this.#change({ links: { ...this.#state.links, line: "connecting" }, problem: null });
     call.line.reopen(this.#detection);
   }
 
-  get #microphone(): SessionMicrophone {
-    return (this.#opened ??= this.#options.microphone({
-      onAudio: (pcm) => {
-        const { talkMode, isHolding } = this.#state;
-        if (talkMode === "open" || isHolding) this.#call?.line.sendAudio(pcm);
-      },
-      onLevel: (level) => this.#options.listener?.onLevel?.(level),
-      onGone: () => {
-        this.#setMicrophone("off");
-        this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." });
-      },
-    }));
-  }
-
-  async #openMicrophone(): Promise<void> {
+  async #openMicrophone(microphone: MicrophoneState = "on"): Promise<void> {
     const attempt = this.#attempt;
     try {
-      await this.#microphone.open();
-      if (attempt && attempt === this.#attempt) this.#setMicrophone("on");
+      await this.#voice.open();
+      if (attempt && attempt === this.#attempt) this.#voice.change({ microphone });
     } catch (error) {
       if (attempt === this.#attempt) this.#fail(error);
     }
-  }
-
-  #setMicrophone(microphone: MicrophoneState): void {
-    this.#change({ microphone });
-    const { talkMode, isHolding } = this.#state;
-    if (this.#opened) this.#opened.isEnabled = microphone === "on" && (talkMode === "open" || isHolding);
-  }
-
-  /** Returns whether the button was held. */
-  #stopHolding(): boolean {
-    if (!this.#state.isHolding) return false;
-    clearTimeout(this.#limit);
-    this.#change({ isHolding: false });
-    this.#setMicrophone(this.#state.microphone);
-    return true;
   }
 
   #fail(error: unknown, canRetry = false): void {
@@ -373,16 +382,18 @@ export class Session {
   }
 
   #change(change: Partial<SessionState>): void {
-    const changed = { ...this.#state, ...change, phase: this.#phase };
+    const phase = this.#phase;
     const { isUserSpeaking, activity } = this.#conversation;
+    const canInterrupt = phase === "live" && activity !== "resting";
     const isAsking = this.#call?.line.isAsking ?? false;
-    const canInterrupt = changed.phase === "live" && activity !== "resting";
-    this.#state = { ...changed, canInterrupt, status: statusOf(changed, { isUserSpeaking, activity, isAsking }) };
+    const changed = { ...this.#state, ...change, phase, canInterrupt, isAsking };
+    this.#state = { ...changed, status: statusOf(changed, { isUserSpeaking, activity }) };
     for (const callback of this.#subscribers) callback();
   }
 
   get #phase(): SessionState["phase"] {
     if (this.#call) return "live";
-    return this.#attempt ? "connecting" : "idle";
+    if (this.#attempt) return "connecting";
+    return this.#left ? "away" : "idle";
   }
 }

@@ -14,6 +14,8 @@ export type MicrophoneState = "off" | "muted" | "on";
 /** What goes on, in one word. */
 export type Status =
   | "idle"
+  /** The call was left, and waits a moment to be resumed. */
+  | "away"
   | "connecting"
   | "reconnecting"
   /** The line was refused; `retry` opens it again. */
@@ -27,13 +29,16 @@ export type Status =
   | "speaking";
 
 export interface SessionState {
-  readonly phase: "idle" | "connecting" | "live";
+  /** `away`: the call was left; `resume` goes on with it, `start` begins another one. */
+  readonly phase: "idle" | "connecting" | "live" | "away";
   readonly status: Status;
   /** Of the line, and of picture and sound. */
   readonly links: { readonly line: Link; readonly picture: Link };
   /** In the order in which they began. */
   readonly turns: readonly Turn[];
   readonly canInterrupt: boolean;
+  /** Whether a question waits to be taken. */
+  readonly isAsking: boolean;
   readonly microphone: MicrophoneState;
   readonly talkMode: TalkMode;
   /** Whether the user talks while holding a button. */
@@ -41,6 +46,10 @@ export interface SessionState {
   readonly problem: SessionProblem | null;
   /** Of the call, or of the one that was last. */
   readonly taskId: string | null;
+  /** Of the conversation; the empty string where the persona's own was taken. */
+  readonly lang: string;
+  /** On this machine's clock, in milliseconds. */
+  readonly startedAt: number | null;
   readonly persona: Persona | null;
   /** Of the digital human; the empty string until it is known. */
   readonly portraitUrl: string;
@@ -50,12 +59,10 @@ export interface SessionState {
 export interface Goings {
   readonly isUserSpeaking: boolean;
   readonly activity: Activity;
-  /** Whether a question waits to be taken. */
-  readonly isAsking: boolean;
 }
 
-export function statusOf(state: SessionState, { isUserSpeaking, activity, isAsking }: Goings): Status {
-  const { phase, links, isHolding, talkMode, microphone } = state;
+export function statusOf(state: SessionState, { isUserSpeaking, activity }: Goings): Status {
+  const { phase, links, isAsking, isHolding, talkMode, microphone } = state;
   if (phase !== "live") return phase;
   if (links.line === "given-up") return "cut";
   if (links.line === "broken" || links.line === "suspended" || links.picture === "broken") return "reconnecting";

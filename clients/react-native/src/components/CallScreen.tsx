@@ -2,9 +2,9 @@
 
 import { KeyboardAvoidingView, StyleSheet, Text, View } from "react-native";
 import { noticeOf } from "../notice";
-import type { CallState, PhoneCall } from "../phone_call";
-import { useStore } from "../store";
-import type { TalkState } from "../talk";
+import type { PhoneCall } from "../phone_call";
+import { useSession, useStore } from "../store";
+import { translate } from "../texts";
 import { Button } from "./Button";
 import { Captions } from "./Captions";
 import { Dock } from "./Dock";
@@ -12,15 +12,19 @@ import { Face } from "./Face";
 import { colors, shared } from "./style";
 
 export function CallScreen({ call }: { readonly call: PhoneCall }) {
-  const state = useStore(call.state);
-  const talk = useStore(call.talk.state);
-  const notice = noticeOf(state, talk);
-  const remedies = { retry: () => call.retry(), "take-sound": () => void call.talk.enter() };
+  const { session, microphone } = call;
+  const state = useSession(session);
+  const { picture } = useStore(call.screen);
+  const sound = useStore(microphone.sound);
+  const notice = noticeOf(state, sound);
+  const remedies = { retry: () => void session.retry(), "take-sound": () => void microphone.retake() };
+  const isListening = state.status === "listening" || state.status === "muted";
+  const status = isListening && sound.isInterrupted ? "resting" : state.status;
   return (
     <KeyboardAvoidingView behavior="padding" style={styles.call}>
       <View style={styles.face}>
-        {state.picture && <Face picture={state.picture} />}
-        <Text accessibilityLiveRegion="polite" style={styles.status}>{statusOf(state, talk)}</Text>
+        {picture && <Face picture={picture} />}
+        <Text accessibilityLiveRegion="polite" style={styles.status}>{translate(`status.${status}`)}</Text>
       </View>
       {notice && (
         <View style={styles.notice}>
@@ -28,24 +32,10 @@ export function CallScreen({ call }: { readonly call: PhoneCall }) {
           {notice.remedy && <Button label="Try again" onPress={remedies[notice.remedy]} />}
         </View>
       )}
-      <Captions hasSound={state.sight === "connected" && state.line !== "suspended"} turn={state.turns.at(-1)} />
-      <Dock call={call} state={state} talk={talk} />
+      <Captions hasSound={state.links.picture === "connected" && state.links.line !== "suspended"} turn={state.turns.at(-1)} />
+      <Dock call={call} isInterrupted={sound.isInterrupted} state={state} />
     </KeyboardAvoidingView>
   );
-}
-
-function statusOf({ phase, line, sight, activity, isUserSpeaking }: CallState, talk: TalkState): string {
-  if (phase === "away") return "On hold";
-  if (phase !== "live" || (line === "connecting" && sight === "connecting")) return "Connecting";
-  if (line === "given-up") return "Cut off";
-  if (line === "broken" || line === "suspended" || sight === "broken") return "Reconnecting";
-  if (sight === "connecting" || line === "connecting") return "Connecting";
-  if (isUserSpeaking) return "Hearing you";
-  if (talk.isHolding) return "Listening";
-  if (activity === "thinking") return "Thinking";
-  if (activity === "speaking") return "Speaking";
-  if (talk.mode === "hold" || talk.isInterrupted) return "On air";
-  return talk.microphone === "on" ? "Listening" : talk.microphone === "muted" ? "Muted" : "On air";
 }
 
 const styles = StyleSheet.create({

@@ -1,45 +1,46 @@
 // What the user can do during a call: talk, write, interrupt, hang up.
 
+import type { SessionState } from "@parley/client/ui/portable";
 import { useState } from "react";
 import { StyleSheet, TextInput, View } from "react-native";
-import type { CallState, PhoneCall } from "../phone_call";
-import type { TalkState } from "../talk";
+import type { PhoneCall } from "../phone_call";
 import { Button } from "./Button";
 import { colors, shared } from "./style";
 import { TalkButton } from "./TalkButton";
 
 interface DockProps {
   readonly call: PhoneCall;
-  readonly state: CallState;
-  readonly talk: TalkState;
+  readonly state: SessionState;
+  readonly isInterrupted: boolean;
 }
 
-export function Dock({ call, state, talk }: DockProps) {
+export function Dock({ call, state, isInterrupted }: DockProps) {
+  const { session } = call;
   const isLive = state.phase === "live";
-  const isHandsFree = talk.mode === "hands-free";
+  const isHandsFree = state.talkMode === "open";
   return (
     <View style={styles.dock}>
-      <Question onAsk={(text) => call.ask(text)} isDisabled={!isLive} />
+      <Question onAsk={(text) => session.ask(text)} isDisabled={!isLive} />
       <View style={styles.row}>
         {isHandsFree ? (
           <Button
-            isDisabled={!isLive || talk.isInterrupted}
-            label={talk.microphone === "on" ? "Mute" : "Unmute"}
-            onPress={() => void call.talk.toggle()}
+            isDisabled={!isLive || isInterrupted}
+            label={state.microphone === "on" ? "Mute" : "Unmute"}
+            onPress={() => call.toggle()}
           />
         ) : (
-          <TalkButton call={call} isDisabled={!isLive || talk.isInterrupted} isHolding={talk.isHolding} />
+          <TalkButton isDisabled={!isLive || isInterrupted} isHolding={state.isHolding} session={session} />
         )}
         <Button
           isDisabled={!isLive}
           isSelected={isHandsFree}
           label="Hands-free"
-          onPress={() => call.talk.changeMode(isHandsFree ? "hold" : "hands-free")}
+          onPress={() => session.changeTalkMode(isHandsFree ? "hold" : "open")}
         />
       </View>
       <View style={styles.row}>
-        <Button isDisabled={!isLive || state.activity === "resting"} label="Interrupt" onPress={() => call.interrupt()} />
-        <Button kind="danger" label="End call" onPress={() => void call.hangUp()} />
+        <Button isDisabled={!state.canInterrupt} label="Interrupt" onPress={() => session.interrupt()} />
+        <Button kind="danger" label="End call" onPress={() => void session.stop()} />
       </View>
     </View>
   );

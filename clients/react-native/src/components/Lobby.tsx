@@ -1,12 +1,13 @@
 // Whom to call, and in which language.
 
 import type { Config, Gateway, Persona } from "@parley/client";
+import { problemFrom } from "@parley/client/ui/portable";
 import { useCallback, useEffect, useState } from "react";
 import { ScrollView, StyleSheet, Text, View } from "react-native";
 import { noticeOf } from "../notice";
 import type { PhoneCall } from "../phone_call";
-import { useStore } from "../store";
-import { textOfFailure } from "../texts";
+import { useSession, useStore } from "../store";
+import { textOf } from "../texts";
 import { Button } from "./Button";
 import { shared } from "./style";
 
@@ -18,8 +19,8 @@ interface LobbyProps {
 
 export function Lobby({ call, gateway, onLeave }: LobbyProps) {
   const { config, error, load } = useConfig(call, gateway);
-  const notice = noticeOf(useStore(call.state), useStore(call.talk.state));
-  const text = error === null ? notice?.text : textOfFailure(error);
+  const notice = noticeOf(useSession(call.session), useStore(call.microphone.sound));
+  const text = error === null ? notice?.text : textOf(problemFrom(error));
   return (
     <ScrollView contentContainerStyle={styles.lobby}>
       <Text style={shared.title}>Whom would you like to talk to?</Text>
@@ -52,7 +53,7 @@ function useConfig(call: PhoneCall, gateway: Gateway) {
   const load = useCallback(() => {
     setError(null);
     const take = (answer: Config): void => {
-      call.talk.maxSeconds = answer.maxAudioSeconds;
+      call.config = answer;
       setConfig(answer);
     };
     gateway.config().then(take, setError);

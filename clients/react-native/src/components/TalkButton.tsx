@@ -1,28 +1,28 @@
 // Push-to-talk: hold the button, or tap it once to begin and again to send.
 
+import type { Session } from "@parley/client/ui/portable";
 import { useRef } from "react";
 import { Pressable, StyleSheet, Text } from "react-native";
-import type { PhoneCall } from "../phone_call";
 import { colors } from "./style";
 
 const TAP_MS = 300;
 
 interface TalkButtonProps {
-  readonly call: PhoneCall;
+  readonly session: Session;
   readonly isHolding: boolean;
   readonly isDisabled: boolean;
 }
 
-export function TalkButton({ call, isHolding, isDisabled }: TalkButtonProps) {
+export function TalkButton({ session, isHolding, isDisabled }: TalkButtonProps) {
   const pressedAt = useRef(-Infinity);
   const press = (): void => {
     // Pressed again after a tap: that is what a tap waits for.
-    if (isHolding) return call.talk.send();
+    if (isHolding) return session.release();
     pressedAt.current = performance.now();
-    call.beginTalking();
+    void session.press();
   };
   const release = (): void => {
-    if (performance.now() - pressedAt.current >= TAP_MS) call.talk.send();
+    if (performance.now() - pressedAt.current >= TAP_MS) session.release();
   };
   return (
     <Pressable

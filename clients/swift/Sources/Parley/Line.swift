@@ -262,16 +262,8 @@ public final class Line: @unchecked Sendable {
     }
 
     private func noteCalls(_ data: EventData) {
-        switch data {
-        case .toolCalled(let called): waitingCalls.append(called)
-        case .turnFinished(let turn): settle(turn.toolCalls)
-        case .turnFailed(let turn): settle(turn.toolCalls)
-        default: break
-        }
-    }
-
-    private func settle(_ made: [MadeToolCall]?) {
-        let settled = (made ?? []).filter { $0.outcome != nil }.map { $0.callId }
+        if case .toolCalled(let called) = data { waitingCalls.append(called) }
+        let settled = data.settledCalls.map(\.callId)
         waitingCalls.removeAll { settled.contains($0.callId) }
     }
 

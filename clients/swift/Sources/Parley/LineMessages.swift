@@ -59,13 +59,21 @@ struct Told {
         switch event.data {
         case .speechEnded: return isSpoken
         case .turnStarted(let turn): return control.requestId != nil && turn.requestId == control.requestId
-        case .turnFinished(let turn): return isAmong(turn.toolCalls)
-        case .turnFailed(let turn): return isAmong(turn.toolCalls)
+        case .turnFinished, .turnFailed: return event.data.settledCalls.contains { $0.callId == control.callId }
         default: return false
         }
     }
+}
 
-    private func isAmong(_ calls: [MadeToolCall]?) -> Bool {
-        calls?.contains { $0.callId == control.callId } ?? false
+extension EventData {
+    /// The calls of tools that an event settles: a turn's end may also name some that still run.
+    var settledCalls: [MadeToolCall] {
+        let made: [MadeToolCall]?
+        switch self {
+        case .turnFinished(let turn): made = turn.toolCalls
+        case .turnFailed(let turn): made = turn.toolCalls
+        default: made = nil
+        }
+        return (made ?? []).filter { $0.outcome != nil }
     }
 }

@@ -216,10 +216,21 @@ final class LineTests: XCTestCase {
         for _ in 0..<2 { _ = try await events.next() }
         second.breakOff()
 
+        // That turn's end only said that the function still ran.
         let third = try await connection()
         third.ready(2)
+        let onceMore = try await third.control()
+        XCTAssertEqual(onceMore["callId"] as? String, "c1")
+        let settled = #"[{"callId":"c1","name":"show","outcome":"SUCCEEDED"}]"#
+        third.event(
+            "turn_failed", 3, #"{"turnId":2,"problem":\#(problem),"reply":"","heard":"","toolCalls":\#(settled)}"#)
+        _ = try await events.next()
+        third.breakOff()
+
+        let fourth = try await connection()
+        fourth.ready(3)
         line.interrupt()
-        let sent = try await third.control()
+        let sent = try await fourth.control()
         XCTAssertEqual(sent["type"] as? String, "interrupt")
     }
 

@@ -264,7 +264,7 @@ public class Line internal constructor(
 
     private fun noteCalls(data: EventData) {
         if (data is ToolCalled && data.name in tools) waitingCalls[data.callId] = data
-        data.toolCalls.filter { it.outcome != null }.forEach { waitingCalls.remove(it.callId) }
+        data.settledCalls.forEach { waitingCalls.remove(it.callId) }
     }
 
     private fun begin(ready: Ready) {

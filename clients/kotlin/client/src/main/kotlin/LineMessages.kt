@@ -62,17 +62,17 @@ internal class Told(
     fun isTakenBy(event: Event): Boolean = when (control) {
         is Control.Commit -> event.data is SpeechEnded
         is Control.Text -> (event.data as? TurnStarted)?.requestId == control.requestId
-        is Control.ToolResult -> event.data.toolCalls.any { it.callId == control.callId }
+        is Control.ToolResult -> event.data.settledCalls.any { it.callId == control.callId }
         else -> true
     }
 }
 
-/** The tools that were called in a turn, where the event ends one. */
-internal val EventData.toolCalls: List<MadeToolCall>
+/** The calls of tools that an event settles: a turn's end may also name some that still run. */
+internal val EventData.settledCalls: List<MadeToolCall>
     get() = when (this) {
         is TurnFinished -> toolCalls
         is TurnFailed -> toolCalls
         else -> emptyList()
-    }
+    }.filter { it.outcome != null }
 
 internal fun newId(): String = UUID.randomUUID().toString()

@@ -231,10 +231,21 @@ class LineTest {
         assertIs<ToolCalled>(events.receive().data)
         assertIs<TurnFailed>(events.receive().data)
         second.breakOff()
+
+        // That turn's end only said that the function still ran.
         val third = gateway.readyLine(lastSequence = 2)
+        assertEquals("c1", third.control().getValue("callId").jsonPrimitive.content)
+        third.event(
+            "turn_failed", 3,
+            """{"turnId":2,"problem":{"status":503,"reason":"X","detail":"x"},"reply":"","heard":"",
+                "toolCalls":[{"callId":"c1","name":"show","arguments":"{}","outcome":"SUCCEEDED","durationMs":1}]}""",
+        )
+        assertIs<TurnFailed>(events.receive().data)
+        third.breakOff()
+        val fourth = gateway.readyLine(lastSequence = 3)
         line.until(Link.CONNECTED)
         line.interrupt()
-        assertEquals("interrupt", third.type())
+        assertEquals("interrupt", fourth.type())
         assertNull(calls.tryReceive().getOrNull())
     }
 
