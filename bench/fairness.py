@@ -22,8 +22,8 @@ from bench.two_languages import real_speech
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
-from services.runtime.caller import of_tenant, to_metadata
-from services.runtime.errors import from_status
+from services.runtime.callers.caller import of_tenant, to_metadata
+from services.runtime.failures.errors import from_status
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,

@@ -19,8 +19,8 @@ import grpc
 import httpx
 import psutil
 
-from services.runtime.channel import connected
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
+from services.runtime.channels.channel import connected
 from tests.support.heard import CHINESE, ENGLISH, Reply
 from tests.support.interruption import Caller, CutReply, synthesize, transcribe
 from tests.support.stack import Stack, running_stack

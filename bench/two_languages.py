@@ -11,7 +11,7 @@ from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from digitalhuman.speech.v1 import speech_pb2_grpc
 from digitalhuman.task.v1 import task_pb2_grpc
 from services.runtime.languages import primary
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.serving.server import ServingOptions, serving
 from services.speech.app import Providers, running
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.evidence import weigh

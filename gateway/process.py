@@ -15,10 +15,10 @@ from gateway.server.drain import Drain
 from gateway.server.serving import serving
 from gateway.settings import GatewaySettings
 from services.runtime.clock import SteadyClock
-from services.runtime.logs import configure_logs
 from services.runtime.process import until_stopped
-from services.runtime.settings import load
-from services.runtime.telemetry import metrics_served
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
+from services.runtime.telemetry.metrics import metrics_served
 
 log = structlog.get_logger("gateway")
 

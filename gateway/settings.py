@@ -11,10 +11,10 @@ from gateway.access.users import ALGORITHMS, TokenRules
 from gateway.contract.preferences import CreateAnswer, TalkAnswer
 from gateway.middleware.hosts import is_loopback, name_alone
 from gateway.server.limits import ConnectionLimits
-from services.runtime.identities import Identity
 from services.runtime.links import LinkSettings
-from services.runtime.proxies import is_outside
-from services.runtime.values import (
+from services.runtime.network.proxies import is_outside
+from services.runtime.security.identities import Identity
+from services.runtime.settings.values import (
     Host,
     Names,
     Origins,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.runtime.identities import Identity, tls_variables
+from services.runtime.security.identities import Identity, tls_variables
 
 AUTHORITY = "authority"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parley.certificates import tls_settings
 from parley.plan import TASK, VAR, PlanError
-from services.runtime.identities import Identity, tls_variables
+from services.runtime.security.identities import Identity, tls_variables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from parley.finding import Finding, Verdict, judged
 from parley.plan import ENGINE, Listener, PlanError, is_free, listeners, uses_engine
 from parley.readiness import base_url, until_ready
 from parley.surroundings import callbacks, cloud_url, proxies
-from services.runtime.proxies import ProxyError, proxy_for
-from services.runtime.settings import SettingsError, load
-from services.runtime.transport import transport_to
+from services.runtime.network.proxies import ProxyError, proxy_for
+from services.runtime.network.transport import transport_to
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,

@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake
 
 from parley.terminal import visible, visible_json
-from services.runtime.proxies import ProxyError, proxy_for
-from services.runtime.transport import transport_to
+from services.runtime.network.proxies import ProxyError, proxy_for
+from services.runtime.network.transport import transport_to
 
 Json: TypeAlias = dict[str, Any]
 

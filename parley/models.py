@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import (
     LibrarySettings,
     choose_language_model,

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from parley.front import NOTICED_S
 from parley.processes import Command
-from services.runtime.values import check_host
+from services.runtime.settings.values import check_host
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"

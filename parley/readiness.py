@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from parley.plan import LISTENERS, Listener
-from services.runtime.identities import Identity, tls_variables
+from services.runtime.security.identities import Identity, tls_variables
 
 if TYPE_CHECKING:
     import grpc

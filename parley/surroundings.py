@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from parley.finding import Finding, Verdict, judged
 from parley.plan import CALLBACK_SECRETS, FILE_SUFFIX, uses_engine
-from services.runtime.proxies import (
+from services.runtime.network.proxies import (
     NO_PROXY,
     PROXY_VARIABLES,
     ProxyError,
     proxy_for,
     value_of,
 )
-from services.runtime.values import split_list
+from services.runtime.settings.values import split_list
 
 MAINLAND_URL = "https://aigc-digitalhuman-api.zegotech.cn"
 _STAGES = ("RECOGNIZER", "CHAT", "SYNTHESIZER")

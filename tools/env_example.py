@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 from engine.settings import EngineSettings
 from gateway.settings import GatewaySettings
 from services.avatar.settings import AvatarSettings
-from services.runtime.settings import variables as read_variables
+from services.runtime.settings.environment import variables as read_variables
 from services.speech.embedded.library import LibrarySettings
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.runtime.reasons import RULES, Recovery
+from services.runtime.failures.reasons import RULES, Recovery
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 

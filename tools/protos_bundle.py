@@ -18,7 +18,7 @@ PAGES = {
     "README.md": "protos/README.md",
     "buf.gen.yaml": "protos/buf.gen.yaml",
     "buf.yaml": "buf.yaml",
-    "service_config.json": "services/runtime/service_config.json",
+    "service_config.json": "services/runtime/channels/service_config.json",
 }
 """Files that are not protos, by their path in the bundle."""
 

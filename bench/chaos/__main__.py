@@ -31,7 +31,7 @@ def _chosen(
 
 def main() -> None:
     """Run and print; the exit code is 1 where anything was violated."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--users", type=int, default=6)

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import httpx
 
 from bench.chaos.lossy_proxy import FAITHFUL, Losses, LossyProxy, lossy_proxy
-from bench.conversation_stack import ROOT, SYSTEM_VARIABLES
+from bench.conversation.stack import ROOT, SYSTEM_VARIABLES
 from parley.plan import ENGINE, GATEWAY, LISTENERS, Process, complete, is_free, processes
 from parley.processes import Running, running
 from parley.readiness import until_ready
@@ -53,7 +53,7 @@ _SETTINGS = {
 }
 _FRONT = "front"
 _AGAIN_S = 0.5
-LIGHT_SPEECH = {"speech": "bench.conversation_speech"}
+LIGHT_SPEECH = {"speech": "bench.conversation.speech"}
 UNFAITHFUL = {**LIGHT_SPEECH, "task": "bench.chaos.unfaithful_task"}
 """Modules that run in place of a service's own."""
 _PORTS = range(10_000, 31_000)

@@ -15,7 +15,7 @@ from bench.chaos.lossy_proxy import FAITHFUL, UNRELIABLE, Losses
 from bench.chaos.postgres import KillableServer
 from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
 from bench.chaos.verdict import Judge, Verdict, measuring_leaks
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 
 _SHOWN = 50
 

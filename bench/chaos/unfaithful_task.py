@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any, cast
 
 from services.runtime.clock import SteadyClock
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.process import run
-from services.runtime.reasons import Reason
 from services.task.__main__ import main
+from services.task.domain.tasks import Clock
 from services.task.ports import Journal, Storage
 from services.task.settings import DatabaseSettings
 from services.task.storage import storage_of
-from services.task.tasks import Clock
 
 SHARE = 0.05
 """Of the journal's calls each are refused, time out, and time out although they were done."""

@@ -12,7 +12,7 @@ import httpx
 from bench.chaos.account import UNANSWERED, Account, KnownTask
 from bench.chaos.calls import Calls, LosingTransport, Refused
 from bench.chaos.lines import Line, TaskOver
-from bench.conversation_fakes import Question
+from bench.conversation.fakes import Question
 
 _QUESTIONS = (Question.ONE_SENTENCE, Question.ONE_SENTENCE, Question.TWO_SENTENCES)
 _READ_TIMEOUT_S = 40.0

@@ -15,7 +15,7 @@ from bench.fuzz.run import NAMES, Plan, fuzz
 
 def main() -> None:
     """Run and print; the exit code is 1 where anything was violated."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--levels", nargs="+", choices=NAMES, default=NAMES)

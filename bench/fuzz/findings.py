@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 
-from services.runtime.errors import from_status
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.errors import from_status
+from services.runtime.failures.reasons import RULES, Reason
 
 MOST_SHOWN = 20
 """How many violations of a level are kept; all are counted."""

@@ -8,8 +8,8 @@ from typing import Protocol
 from gateway.access.presented import KEY_PREFIX, ONCE_PREFIX, TICKET_PREFIX
 from gateway.access.principal import Principal, Role
 from gateway.access.rate_limit import RateLimit
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 FAILURES_PER_SECOND = 5.0
 """Wrong credentials of one address that are answered as such, and looked up at all."""

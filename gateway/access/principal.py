@@ -6,15 +6,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from services.runtime.caller import (
+from services.runtime.callers.caller import (
     DEFAULT_TENANT,
     TENANT_HEADER,
     Caller,
     acting_for,
     check_tenant_id,
 )
-from services.runtime.errors import ServiceError, invalid
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, invalid
+from services.runtime.failures.reasons import Reason
 
 
 class Role(IntEnum):

@@ -13,10 +13,10 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from services.runtime.errors import ServiceError
-from services.runtime.proxies import proxy_for
-from services.runtime.reasons import Reason
-from services.runtime.transport import transport_to
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.network.proxies import proxy_for
+from services.runtime.network.transport import transport_to
 
 log = structlog.get_logger(__name__)
 

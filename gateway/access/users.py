@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 
 from gateway.access.authenticator import invalid_credentials
 from gateway.access.principal import Principal, Role
-from services.runtime.caller import DEFAULT_TENANT, LONGEST_USER_BYTES, check_tenant_id
+from services.runtime.callers.caller import DEFAULT_TENANT, LONGEST_USER_BYTES, check_tenant_id
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 """Those that check with a public key."""

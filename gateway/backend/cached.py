@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.speech.v1 import speech_pb2
 from gateway.backend.cached import Cached
 from gateway.backend.services import Backend
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.languages import nearest
 
 MAX_PAGES = 10

@@ -14,11 +14,11 @@ from grpc_status import rpc_status
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from gateway.backend.streams import ended, responses_of
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason, Recovery
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
-from services.runtime.values import is_address
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason, Recovery
+from services.runtime.settings.values import is_address
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,8 @@ from gateway.backend.watching import updates
 from gateway.contract.bodies import CreateTaskBody
 from gateway.contract.call_wire import to_new_call_facts
 from gateway.contract.wire import from_failed_status, to_duration
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

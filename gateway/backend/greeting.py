@@ -7,7 +7,7 @@ import structlog
 from digitalhuman.conversation.v1 import conversation_pb2
 from gateway.backend import turns
 from gateway.backend.services import Backend
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 

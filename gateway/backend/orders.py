@@ -9,10 +9,10 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend.catalogue import Catalogue, DigitalHumans, Personas
 from gateway.backend.services import Backend
-from services.runtime.errors import ServiceError, invalid, refused
-from services.runtime.interceptors import checked
+from services.runtime.failures.errors import ServiceError, invalid, refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.languages import AUTO, nearest
-from services.runtime.reasons import Reason
+from services.runtime.serving.interceptors import checked
 
 _VARIABLE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 """As in the texts of personas."""

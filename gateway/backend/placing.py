@@ -8,7 +8,7 @@ from gateway.access.principal import Principal, bind_to_task, current_principal
 from gateway.backend.orders import Orders
 from gateway.backend.services import Backend
 from gateway.contract.problems import refused
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 TICKET_NAMESPACE = uuid.UUID("0b7c1d0e-93a4-5c0e-8a39-52f3f7f3f1a6")
 

@@ -21,11 +21,11 @@ from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceStub
 from gateway.backend.conversing import conversing
 from gateway.backend.reach import require_reach
 from gateway.backend.streams import ended, responses_of
-from services.runtime.errors import from_rpc_error
-from services.runtime.identities import Identity
-from services.runtime.replicas import Replicas, replicas
-from services.runtime.requests import outgoing_metadata
-from services.runtime.tls import Tls, peer_tls
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas, replicas
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import Tls, peer_tls
 
 Req = TypeVar("Req", bound=Message)
 Res = TypeVar("Res")

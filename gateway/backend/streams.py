@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import grpc
 
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 
 Res = TypeVar("Res")
 

@@ -12,8 +12,8 @@ from gateway.backend.services import CALL_TIMEOUT_S, Backend
 from gateway.contract.wire import from_failed_status
 from gateway.decoding.decoder import RATE_HERTZ
 from gateway.telemetry import FIRST_SOUND_SECONDS, INTERRUPTIONS, TURNS
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import to_duration
 
 log = structlog.get_logger(__name__)

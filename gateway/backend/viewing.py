@@ -7,9 +7,9 @@ from gateway.access.principal import Clearance, current_principal
 from gateway.backend.reach import task_not_found
 from gateway.backend.services import Backend
 from gateway.contract.problems import refused
-from services.runtime.caller import current_caller
-from services.runtime.names import in_cloud
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import current_caller
+from services.runtime.callers.names import in_cloud
+from services.runtime.failures.reasons import Reason
 
 LIVE_STATES = (
     pb.TASK_STATE_CREATING,

@@ -7,8 +7,8 @@ import structlog
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Recovery
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Recovery
 
 log = structlog.get_logger(__name__)
 

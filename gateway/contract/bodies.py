@@ -20,7 +20,7 @@ from gateway.contract.fields import (
     Words,
 )
 from gateway.contract.json_model import JsonModel
-from services.runtime.requests import new_request_id
+from services.runtime.callers.requests import new_request_id
 
 
 def _allow_nulls(schema: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from gateway.contract.problems import refused
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 
 def media_kind(content_type: str) -> str:

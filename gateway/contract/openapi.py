@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from gateway.contract import bodies, events, models, problems, turn_models
 from gateway.contract.json_model import JsonModel
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.reasons import RULES, Reason
 
 # What the bundled Swagger UI reads.
 OPENAPI_VERSION = "3.0.3"

@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.datastructures import QueryParams
 
 from gateway.contract.problems import refused
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 REPEATABLE = frozenset({"state"})
 

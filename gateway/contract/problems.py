@@ -21,9 +21,9 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.models import Problem, ProblemViolation
 from gateway.telemetry import PROBLEMS
-from services.runtime.errors import ServiceError, Violation, from_exception
-from services.runtime.reasons import RULES, Reason
-from services.runtime.requests import current_request_id
+from services.runtime.callers.requests import current_request_id
+from services.runtime.failures.errors import ServiceError, Violation, from_exception
+from services.runtime.failures.reasons import RULES, Reason
 
 M = TypeVar("M")
 

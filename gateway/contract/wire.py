@@ -14,9 +14,9 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract import models
 from gateway.contract.problems import in_http_names
-from services.runtime.caller import DEFAULT_TENANT
-from services.runtime.errors import ServiceError, from_status
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import DEFAULT_TENANT
+from services.runtime.failures.errors import ServiceError, from_status
+from services.runtime.failures.reasons import Reason
 
 
 def to_duration(seconds: int | None) -> Duration | None:

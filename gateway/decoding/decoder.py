@@ -17,11 +17,11 @@ from gateway.contract.problems import refused
 from gateway.decoding.messages import RECORDING, STREAM, TAKEN
 from gateway.decoding.refusal import Fault, Refusal
 from gateway.decoding.stream import LiveStream
-from services.runtime.caller import current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.fair_slots import FairSlots
+from services.runtime.callers.caller import current_caller
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
-from services.runtime.reasons import Reason
+from services.runtime.queues.fair_slots import FairSlots
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from gateway.decoding.decoder import FIELD, RATE_HERTZ, Decoder, refusal_error
 from gateway.decoding.refusal import Refusal
 from gateway.decoding.stream import LiveStream
 from gateway.live.audio_bundler import AudioBundler
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
-from services.runtime.reasons import Reason
 
 AUDIO_RATE = 2.0
 """Audio may arrive this many times faster than it is spoken, after a burst of the size below."""

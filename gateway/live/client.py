@@ -26,7 +26,7 @@ from gateway.live.resumable_stream import ResumableStream
 from gateway.live.uplink import Uplink
 from gateway.middleware.access import caller_of
 from gateway.server.sockets import MESSAGE_BYTES, message_too_large
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 
 class LineClient:

@@ -22,8 +22,8 @@ from gateway.live.resumable_stream import ResumableStream
 from gateway.live.uplink import Uplink
 from gateway.server.drain import Drain
 from gateway.server.sockets import close_with, offered
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class DuplexRoutes:

@@ -14,9 +14,9 @@ from digitalhuman.task.v1 import task_pb2
 from gateway.backend.services import Backend
 from gateway.contract.events import ConversationResumed, ConversationSuspended, NoData
 from gateway.live.uplink import Uplink
-from services.runtime.batches import batches
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason, Recovery
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason, Recovery
+from services.runtime.queues.batches import batches
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from gateway.backend.turns import CHUNK_BYTES, request_id_of
-from services.runtime.bounded_queue import BoundedQueue
+from services.runtime.queues.bounded_queue import BoundedQueue
 
 WAITING_REQUESTS = 64
 WAITING_BYTES = 320_000

@@ -19,9 +19,9 @@ from gateway.contract.problems import problem_response
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.hosts import is_loopback, name_of_host, name_of_origin
 from gateway.server.sockets import refuse
-from services.runtime.caller import TENANT_HEADER
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import TENANT_HEADER
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

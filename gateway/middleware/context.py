@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 from gateway.contract.problems import problem_response, visible_error
 from gateway.server.sockets import close_with, refuse
 from gateway.telemetry import REQUEST_SECONDS, REQUESTS
-from services.runtime.requests import REQUEST_ID_HEADER, new_request_id
+from services.runtime.callers.requests import REQUEST_ID_HEADER, new_request_id
 
 log = structlog.get_logger(__name__)
 

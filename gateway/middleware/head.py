@@ -5,8 +5,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.contract.problems import problem_response, refused
 from gateway.server.sockets import refuse
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 MAX_PARAMETERS = 64
 """No endpoint has more, and what a client adds is looked at one by one."""

@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.middleware.context import METHODS, QUIET_ROUTES
-from services.runtime.tracing import TRACE_HEADERS, mark_failed, served
+from services.runtime.telemetry.tracing import TRACE_HEADERS, mark_failed, served
 
 
 class Traced:

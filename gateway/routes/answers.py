@@ -12,7 +12,7 @@ from gateway.contract.preferences import TalkAnswer
 from gateway.contract.turn_models import TurnAnswer
 from gateway.contract.turn_wire import from_latency, from_ledger
 from gateway.contract.wire import from_failed_status
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from digitalhuman.task.v1 import task_pb2
 from gateway.backend.services import Backend
 from gateway.contract.models import Done
 from gateway.contract.openapi import failures
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 SIGNED = {
     "required": True,

@@ -24,7 +24,7 @@ from gateway.contract.turn_models import Conversation, LedgerAnswer
 from gateway.contract.turn_wire import from_recorded_turn, from_turn
 from gateway.server.drain import Drain
 from gateway.server.sse import EventStream
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 STREAM_ENDED = 204
 FINAL_STATES = ("STOPPED", "FAILED")

@@ -13,7 +13,7 @@ from gateway.contract.models import KeyAnswer, KeyList, NewKeyAnswer
 from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
 from gateway.contract.wire import from_api_key, from_new_key, from_revoked_key, to_duration
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 DAY_S = 86_400
 

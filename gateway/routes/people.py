@@ -17,8 +17,8 @@ from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
 from gateway.contract.people import JSON_LINES, ErasureAnswer, ProblemRecord, UserBody, to_line
 from gateway.contract.problems import to_problem
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class PeopleRoutes:

@@ -7,8 +7,8 @@ from gateway.backend.services import Backend
 from gateway.contract.models import Health
 from gateway.contract.openapi import failures
 from gateway.server.drain import Drain
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class ProbeRoutes:

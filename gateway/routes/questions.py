@@ -15,8 +15,8 @@ from gateway.contract.problems import refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
 from gateway.middleware.access import caller_of
 from gateway.middleware.concurrency import Concurrency
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 16

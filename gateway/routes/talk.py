@@ -32,9 +32,9 @@ from gateway.routes.questions import Question, read_question
 from gateway.server.disconnection import unless_gone
 from gateway.server.drain import Drain
 from gateway.server.sse import EventStream
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.requests import new_request_id
+from services.runtime.callers.requests import new_request_id
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class TalkRoutes:

@@ -26,7 +26,7 @@ from gateway.contract.parameters import requires_single
 from gateway.contract.preferences import APPLIED, CreateAnswer, Prefer, prefers_early
 from gateway.contract.wire import from_stopped_task, from_task, from_task_answer
 from gateway.server.disconnection import unless_gone
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 PREFIX = "/api/digital-human"
 MAX_KEY_LENGTH = 255

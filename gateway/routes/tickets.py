@@ -14,7 +14,7 @@ from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
 from gateway.contract.problems import refused
 from gateway.contract.wire import from_ticket, to_duration
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 
 class TicketRoutes:

@@ -25,8 +25,8 @@ from gateway.contract.usage import (
     from_usage_row,
     to_csv,
 )
+from services.runtime.failures.reasons import Reason
 from services.runtime.limits import LONGEST_REPORT_DAYS
-from services.runtime.reasons import Reason
 
 GROUPINGS = {"user": pb.USAGE_GROUPING_USER, "task": pb.USAGE_GROUPING_TASK}
 LARGEST_PAGE = 1000

@@ -13,7 +13,7 @@ from gateway.contract.models import TokenAnswer
 from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
 from gateway.contract.wire import from_viewer_token
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 
 class ViewerRoutes:

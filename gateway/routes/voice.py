@@ -14,8 +14,8 @@ from gateway.contract.content_type import requires_json
 from gateway.contract.models import Voices
 from gateway.contract.openapi import failures
 from gateway.contract.wire import from_voice
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class VoiceRoutes:

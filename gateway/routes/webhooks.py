@@ -28,7 +28,7 @@ from gateway.contract.webhooks import (
     from_dead_letter,
     from_webhook,
 )
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 LARGEST_PAGE = 1000
 CREATED = 201

@@ -6,8 +6,8 @@ from typing import Any
 import h11
 
 from gateway.contract.problems import refused
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 MAX_FIELDS = 100
 """The header fields of a request; browsers and proxies together send about forty."""

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 T = TypeVar("T")
 

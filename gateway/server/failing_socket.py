@@ -14,9 +14,9 @@ from gateway.contract.problems import to_problem
 from gateway.server.send_timeout import PatientWebSocket
 from gateway.server.sockets import message_too_large
 from gateway.telemetry import PROBLEMS
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.requests import REQUEST_ID_HEADER
+from services.runtime.callers.requests import REQUEST_ID_HEADER
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 SEND_ON_S = 5.0
 """How long a client may go on sending before it is cut off."""

@@ -4,8 +4,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 HEAD_TIMEOUT_S = 10.0
 """How long a client may take to begin a request, and to send all of its head."""

@@ -12,8 +12,8 @@ from gateway.contract.problems import problem_response
 from gateway.server.bounded_connection import BoundedConnection
 from gateway.server.limits import ConnectionLimits
 from gateway.server.send_timeout import SEND_TIMEOUT_S
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

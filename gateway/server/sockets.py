@@ -8,8 +8,8 @@ from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 from gateway.contract.events import LineProblem
 from gateway.contract.problems import to_problem
 from gateway.telemetry import PROBLEMS
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason
 
 SUBPROTOCOL = "parley.v1"
 """What browsers offer beside a credential: they give up unless some offer is accepted, and a

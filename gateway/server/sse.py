@@ -13,7 +13,7 @@ from gateway.contract.problems import to_problem, visible_error
 from gateway.server.disconnection import unless_gone
 from gateway.server.drain import Drain
 from gateway.telemetry import EVENT_STREAMS
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": keep-alive\n\n"

@@ -11,8 +11,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from parley.console.sound import LOUDSPEAKER_HZ, Loudspeaker
 from parley.gateway import Json
-from services.runtime.proxies import proxy_for
-from services.runtime.transport import transport_to
+from services.runtime.network.proxies import proxy_for
+from services.runtime.network.transport import transport_to
 
 _CONNECT_S = 20.0
 

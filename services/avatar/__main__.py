@@ -6,9 +6,9 @@ from services.avatar.app import running
 from services.avatar.postgres.database import DatabaseError
 from services.avatar.settings import AvatarSettings
 from services.runtime.check import settings_checked
-from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
 
 
 async def main() -> None:

@@ -33,9 +33,9 @@ from services.avatar.vendor.socket import ProxyOf, SocketPatience
 from services.avatar.vendor.trust import SocketTrust, Verification
 from services.avatar.viewers import CloudTokens, EngineTokens, Stage, TokenFormat, Viewers
 from services.runtime.clock import SteadyClock
-from services.runtime.identities import Identity
-from services.runtime.proxies import proxy_for
-from services.runtime.serving import Serving, ServingOptions, serving
+from services.runtime.network.proxies import proxy_for
+from services.runtime.security.identities import Identity
+from services.runtime.serving.server import Serving, ServingOptions, serving
 
 log = structlog.get_logger(__name__)
 

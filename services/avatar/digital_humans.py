@@ -3,8 +3,8 @@
 import asyncio
 
 from services.avatar.vendor.api import CloudApi
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class DefaultDigitalHuman:

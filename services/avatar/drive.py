@@ -11,8 +11,8 @@ import structlog
 from services.avatar.pacing import Pacer, PacingClock, PacingProfile
 from services.avatar.ports import AudioSink, Claim, DriveCloud, DriveLostError
 from services.avatar.telemetry import DRIVES
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 log = structlog.get_logger(__name__)
 

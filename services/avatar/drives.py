@@ -10,7 +10,7 @@ from uuid import UUID
 from services.avatar.drive import Drive, DriveFinished, DriveReport, Position
 from services.avatar.pacing import PacingClock, PacingProfile
 from services.avatar.ports import Claims, DriveCloud
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 REMEMBERED_DRIVES = 1_000
 """For how many avatars the position of the last reply is kept."""

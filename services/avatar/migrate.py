@@ -7,9 +7,9 @@ import structlog
 
 from services.avatar.postgres.database import DatabaseError, migrated
 from services.avatar.settings import DatabaseSettings
-from services.runtime.logs import configure_logs
 from services.runtime.process import run
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
+from services.runtime.telemetry.logs import configure_logs
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ import structlog
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.requests import outgoing_metadata
-from services.runtime.tls import PeerTls
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.security.tls import PeerTls
 
 log = structlog.get_logger(__name__)
 

@@ -22,13 +22,13 @@ from services.avatar.ports import Claims
 from services.avatar.vendor.api import MAX_PAGE_SIZE, CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.callback import CallbackRefusedError, CallbackVerifier, DriveCallback
 from services.avatar.viewers import Viewers
-from services.runtime.caller import DEFAULT_TENANT, current_caller
+from services.runtime.callers.caller import DEFAULT_TENANT, current_caller
+from services.runtime.callers.names import in_cloud
 from services.runtime.clock import SteadyClock
-from services.runtime.errors import ServiceError, invalid, refused
-from services.runtime.names import in_cloud
+from services.runtime.failures.errors import ServiceError, invalid, refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import SAMPLE_BYTES
-from services.runtime.reasons import Reason
-from services.runtime.streams import after_setup, out_of_order, take_setup
+from services.runtime.serving.streams import after_setup, out_of_order, take_setup
 from services.runtime.wire import to_timestamp
 
 log = structlog.get_logger(__name__)

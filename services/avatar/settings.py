@@ -13,10 +13,10 @@ from services.avatar.profiles import load_profile
 from services.avatar.vendor.signature import Credentials
 from services.avatar.vendor.token import Mode
 from services.avatar.vendor.trust import Verification
-from services.runtime.identities import Identity
 from services.runtime.links import ServiceSettings
-from services.runtime.settings import ProcessSettings
-from services.runtime.values import (
+from services.runtime.security.identities import Identity
+from services.runtime.settings.environment import ProcessSettings
+from services.runtime.settings.values import (
     HttpUrl,
     Port,
     PostgresUrl,

@@ -24,7 +24,7 @@ from services.avatar.vendor.messages import (
     Timbre,
 )
 from services.avatar.viewers import Stage
-from services.runtime.errors import invalid
+from services.runtime.failures.errors import invalid
 from services.runtime.wire import to_timestamp
 
 _STATES = {

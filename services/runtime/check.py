@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from services.runtime.settings import ProcessSettings, SettingsError, load
+from services.runtime.settings.environment import ProcessSettings, SettingsError, load
 
 CHECK_FLAG = "--check"
 

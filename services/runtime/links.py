@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from services.runtime.identities import Identity
-from services.runtime.serving import ServingOptions
-from services.runtime.settings import ProcessSettings
-from services.runtime.tls import Part, PeerTls, Tls, TlsError, TlsFiles, peer_tls
-from services.runtime.values import (
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import Part, PeerTls, Tls, TlsError, TlsFiles, peer_tls
+from services.runtime.serving.server import ServingOptions
+from services.runtime.settings.environment import ProcessSettings
+from services.runtime.settings.values import (
     Host,
     Port,
     Secrets,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from services.runtime.check import CHECK_FLAG, Check, tell
-from services.runtime.proxies import ProxyError
-from services.runtime.settings import SettingsError
-from services.runtime.tracing import tracing
+from services.runtime.network.proxies import ProxyError
+from services.runtime.settings.environment import SettingsError
+from services.runtime.telemetry.tracing import tracing
 
 CANNOT_START = 1
 WRONG_SETTINGS = 2

@@ -2,11 +2,11 @@
 
 import structlog
 
-from services.runtime.advertising import advertised_address
-from services.runtime.logs import configure_logs
+from services.runtime.callers.tenants import read_tenants
 from services.runtime.process import run, until_stopped
-from services.runtime.settings import load
-from services.runtime.tenants import read_tenants
+from services.runtime.serving.advertising import advertised_address
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
 from services.speech.app import open_providers, running
 from services.speech.embedded.library import LibrarySettings
 from services.speech.embedded.store import ModelStoreError

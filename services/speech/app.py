@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.identities import Identity
-from services.runtime.replicas import replicas
-from services.runtime.serving import Serving, ServingOptions, serving
-from services.runtime.tenants import NO_QUOTAS, Tenants
-from services.runtime.tls import peer_tls
+from services.runtime.callers.tenants import NO_QUOTAS, Tenants
+from services.runtime.channels.replicas import replicas
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import peer_tls
+from services.runtime.serving.server import Serving, ServingOptions, serving
 from services.speech.chinese_words import load_dictionary
 from services.speech.conversation.abandoned import cutting_off
 from services.speech.conversation.clients import noting_clients

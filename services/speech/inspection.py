@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
+from services.runtime.callers.tenants import read_tenants
 from services.runtime.check import Finding, Verdict, settings_problems
-from services.runtime.settings import SettingsError, load
-from services.runtime.tenants import read_tenants
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import LibrarySettings
 from services.speech.personas.catalogue import load_personas
 from services.speech.personas.format import PersonaError

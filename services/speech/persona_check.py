@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import PersonaError
 from services.speech.profiles.choice import choose_profiles

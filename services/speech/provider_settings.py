@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from services.runtime.groups import Option
-from services.runtime.values import ApiUrl, Name, Names, Secret, split_list
+from services.runtime.settings.groups import Option
+from services.runtime.settings.values import ApiUrl, Name, Names, Secret, split_list
 
 OPENAI_URL = "https://api.openai.com/v1"
 EMBEDDED = "embedded"

@@ -9,12 +9,12 @@ import grpc
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceServicer
-from services.runtime.errors import invalid, refused
-from services.runtime.flow import in_flow
+from services.runtime.callers.flow import in_flow
+from services.runtime.failures.errors import invalid, refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count, duration_s
-from services.runtime.reasons import Reason
-from services.runtime.streams import after_setup, take_setup
+from services.runtime.serving.streams import after_setup, take_setup
 from services.speech.conversation.event_log import Item, ProducedAudio
 from services.speech.conversation.events import SentenceStarted
 from services.speech.conversation.sentences import sentences

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Self, TypeAlias,
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.groups import NONE, Choice, Option, SettingsGroup
-from services.runtime.identities import Identity
 from services.runtime.links import ServiceSettings
-from services.runtime.values import Name, Port, Target, Targets
+from services.runtime.security.identities import Identity
+from services.runtime.settings.groups import NONE, Choice, Option, SettingsGroup
+from services.runtime.settings.values import Name, Port, Target, Targets
 from services.speech.provider_settings import (
     EMBEDDED,
     ChatVendorSettings,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.runtime.errors import refused
+from services.runtime.failures.errors import refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.languages import primary
-from services.runtime.reasons import Reason
 from services.speech.ports import Voice
 
 

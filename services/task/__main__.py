@@ -3,12 +3,12 @@
 from functools import partial
 
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
+from services.runtime.channels.replicas import replicas
 from services.runtime.check import settings_checked
-from services.runtime.identities import Identity
-from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
-from services.runtime.replicas import replicas
-from services.runtime.settings import load
+from services.runtime.security.identities import Identity
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
 from services.task.app import running
 from services.task.cloud import AvatarCloud
 from services.task.journal.database import DatabaseError

@@ -16,31 +16,31 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import add_TaskServiceServicer_to_server
 from digitalhuman.webhooks.v1 import webhooks_pb2
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
+from services.runtime.callers.tenants import Tenants, read_tenants
 from services.runtime.clock import SteadyClock, log_jumps
-from services.runtime.serving import Serving, serving
-from services.runtime.tenants import Tenants, read_tenants
+from services.runtime.serving.server import Serving, serving
 from services.task.access.servicer import AccessServicer
-from services.task.audit_servicer import AuditServicer
+from services.task.contract.audit_servicer import AuditServicer
+from services.task.contract.servicer import Durations, TaskServicer
 from services.task.delivery import delivery
-from services.task.ends import Ends
+from services.task.domain.tasks import Clock
+from services.task.domain.usage import Budget, Period
 from services.task.health import report_health
-from services.task.heartbeat import kept_alive
 from services.task.jobs import Jobs
-from services.task.lifecycle import LifeCycle
-from services.task.off_air import KnownAvatars, UnrecordedStops
+from services.task.lifecycle.heartbeat import kept_alive
+from services.task.lifecycle.off_air import KnownAvatars, UnrecordedStops
+from services.task.lifecycle.requests import LifeCycle
+from services.task.lifecycle.starts import Starts
+from services.task.lifecycle.state_machine import TaskStateMachine
+from services.task.lifecycle.step import Pace, Steps
 from services.task.patience import patient
 from services.task.ports import Cloud, Quota, Replica, Storage
-from services.task.presence import Presence
-from services.task.reconciler import Reconciler
+from services.task.reconciliation.ends import Ends
+from services.task.reconciliation.presence import Presence
+from services.task.reconciliation.reconciler import Reconciler
 from services.task.retention import Keeping, Retention
-from services.task.servicer import Durations, TaskServicer
 from services.task.settings import TaskSettings
-from services.task.starts import Starts
-from services.task.state_machine import TaskStateMachine
-from services.task.step import Pace, Steps
 from services.task.storage import OpenStorage, storage_of
-from services.task.tasks import Clock
-from services.task.usage import Budget, Period
 
 SERVICES = tuple(
     service.full_name

@@ -9,13 +9,13 @@ from google.protobuf.message import Message
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import from_timestamp, to_duration
+from services.task.domain.tasks import Task
 from services.task.ports import Avatar, AvatarState
-from services.task.tasks import Task
 
 # Shorter than the time that callers give CreateTask, so that they get an answer.
 START_TIMEOUT_S = 12.0

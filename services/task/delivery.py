@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
-from services.runtime.public_network import PublicNetwork
-from services.runtime.values import split_list
-from services.runtime.vault import Vault
+from services.runtime.network.public_network import PublicNetwork
+from services.runtime.security.vault import Vault
+from services.runtime.settings.values import split_list
+from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
 from services.task.patience import patient
 from services.task.ports import Replica, Storage
 from services.task.settings import TaskSettings
-from services.task.tasks import Clock
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Deliverer
 from services.task.webhooks.ports import NEWS

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.runtime.serving import Serving
+from services.runtime.failures.errors import ServiceError
+from services.runtime.serving.server import Serving
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 

@@ -19,14 +19,14 @@ from pydantic_settings import SettingsConfigDict
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
-from services.runtime.caller import DEFAULT_TENANT, Caller, acting_for, check_tenant_id
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.identities import Identity
+from services.runtime.callers.caller import DEFAULT_TENANT, Caller, acting_for, check_tenant_id
+from services.runtime.callers.requests import Metadata, outgoing_metadata
+from services.runtime.channels.replicas import replicas
+from services.runtime.failures.errors import ServiceError, from_rpc_error
 from services.runtime.links import LinkSettings
-from services.runtime.replicas import replicas
-from services.runtime.requests import Metadata, outgoing_metadata
-from services.runtime.settings import SettingsError, load
-from services.runtime.values import Targets
+from services.runtime.security.identities import Identity
+from services.runtime.settings.environment import SettingsError, load
+from services.runtime.settings.values import Targets
 from services.runtime.wire import to_duration
 
 FAILED = 1

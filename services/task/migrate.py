@@ -4,9 +4,9 @@ The service does so itself when it starts. As a job before that, this may have r
 database that the service does not need.
 """
 
-from services.runtime.logs import configure_logs
 from services.runtime.process import run
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
 from services.task.journal.database import DatabaseError
 from services.task.settings import DatabaseSettings
 from services.task.storage import migrated

@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 P = TypeVar("P")
 

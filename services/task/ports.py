@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from services.runtime.caller import DEFAULT_TENANT, Caller
-from services.runtime.tenants import NO_QUOTAS, Tenants
-from services.task.audit import AuditLog, Deed
-from services.task.conversation import (
+from services.runtime.callers.caller import DEFAULT_TENANT, Caller
+from services.runtime.callers.tenants import NO_QUOTAS, Tenants
+from services.task.domain.audit import AuditLog, Deed
+from services.task.domain.conversation import (
     Conversation,
     ConversationEvent,
     OpenTurn,
     RecordedTurn,
     TaskEvent,
 )
-from services.task.credentials import Credentials
-from services.task.tasks import Task, TaskState
-from services.task.usage import (
+from services.task.domain.credentials import Credentials
+from services.task.domain.tasks import Task, TaskState
+from services.task.domain.usage import (
     Budget,
     Overspent,
     Position,

@@ -6,7 +6,7 @@ The task service must be stopped. The exit code is 0 if all is well, or again.
 import sys
 from pathlib import Path
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.task.journal.database import DatabaseError
 from services.task.settings import DatabaseSettings
 from services.task.sqlite.recovery import faults, recover

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.task.audit import AuditLog
-from services.task.credentials import Credentials
+from services.runtime.failures.errors import ServiceError
+from services.task.domain.audit import AuditLog
+from services.task.domain.credentials import Credentials
+from services.task.domain.tasks import Clock
 from services.task.ports import Journal
-from services.task.tasks import Clock
 from services.task.webhooks.ports import WebhookStore
 
 log = structlog.get_logger(__name__)

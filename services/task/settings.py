@@ -7,11 +7,12 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.identities import Identity
 from services.runtime.limits import LONGEST_TASK_S
 from services.runtime.links import ServiceSettings
-from services.runtime.settings import ProcessSettings
-from services.runtime.values import (
+from services.runtime.security.identities import Identity
+from services.runtime.security.vault import is_vault_key
+from services.runtime.settings.environment import ProcessSettings
+from services.runtime.settings.values import (
     DatabaseLocation,
     Port,
     PostgresUrl,
@@ -19,7 +20,6 @@ from services.runtime.values import (
     Targets,
     split_list,
 )
-from services.runtime.vault import is_vault_key
 
 
 class DatabaseSettings(ProcessSettings):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from services.runtime.clock import SteadyClock
+from services.task.domain.tasks import Clock
 from services.task.ports import Storage
 from services.task.postgres.database import connected
 from services.task.postgres.schema import migrate
@@ -13,7 +14,6 @@ from services.task.postgres.storage import postgres_storage
 from services.task.settings import DatabaseSettings
 from services.task.sqlite.database import opened
 from services.task.sqlite.storage import sqlite_storage
-from services.task.tasks import Clock
 
 OpenStorage: TypeAlias = Callable[
     [DatabaseSettings, Clock, SteadyClock], AbstractAsyncContextManager[Storage]

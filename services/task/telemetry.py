@@ -6,7 +6,7 @@ from datetime import datetime
 
 from prometheus_client import Counter, Gauge
 
-from services.task.tasks import LIVE_STATES, Task, TaskState
+from services.task.domain.tasks import LIVE_STATES, Task, TaskState
 
 TASK_MOVES = Counter("parley_task_moves_total", "Tasks that came to a state, by state.", ["state"])
 TASKS = Gauge(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from services.task.conversation import TaskEvent, check_range
+from services.task.domain.conversation import TaskEvent, check_range
 from services.task.ports import Journal, Notifier, Snapshot
 
 BATCH = 200

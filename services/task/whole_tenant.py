@@ -1,8 +1,8 @@
 """Who may see and manage what belongs to a tenant as a whole, or to all tenants."""
 
-from services.runtime.caller import DEFAULT_TENANT, current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import DEFAULT_TENANT, current_caller
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 def whole_tenant() -> str:

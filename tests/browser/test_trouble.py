@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.browser import Browser
 from tests.support.gateway_rig import running_gateway
 from tests.support.gateway_script import REPLY

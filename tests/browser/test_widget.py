@@ -12,8 +12,8 @@ from playwright.async_api import Page, expect
 
 from digitalhuman.task.v1 import task_pb2
 from gateway.routes.pages import BUILT
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.accessibility import LEAST_CONTRAST, check_names, contrast_of
 from tests.support.browser import Browser
 from tests.support.compose import ROOT

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from digitalhuman.errors.v1 import errors_pb2 as pb
-from services.runtime.reasons import RULES, Reason, Recovery
+from services.runtime.failures.reasons import RULES, Reason, Recovery
 from tools.errors_page import PAGE, page
 
 ROOT = Path(__file__).parents[2]

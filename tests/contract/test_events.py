@@ -10,8 +10,8 @@ from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.conversation_events import ConversationEvent
 from gateway.contract.event_wire import from_conversation_event
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation import events
 from services.speech.conversation.wire import to_event
 from services.speech.listening.interruption import UtteranceKind

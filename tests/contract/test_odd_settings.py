@@ -9,7 +9,7 @@ import engine.settings
 from engine.settings import EngineSettings, read_settings
 from gateway.settings import GatewaySettings
 from services.avatar.settings import AvatarSettings
-from services.runtime.settings import ProcessSettings, SettingsError, load, variables
+from services.runtime.settings.environment import ProcessSettings, SettingsError, load, variables
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings
 from tools.env_example import SECTIONS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.retries import SERVICE_CONFIG
+from services.runtime.channels.retries import SERVICE_CONFIG
 from tests.support.speech_rig import Script, speech_rig
 from tools.protos_bundle import bundle
 

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import LONGEST_S, FactTable, LanguageTable, PersonaTable

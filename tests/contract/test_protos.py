@@ -147,7 +147,7 @@ def test_every_rpc_has_messages_of_its_own(method: MethodDescriptor, stub: Any) 
 
 
 def test_the_service_config_names_real_methods() -> None:
-    config = json.loads((ROOT / "services/runtime/service_config.json").read_text())
+    config = json.loads((ROOT / "services/runtime/channels/service_config.json").read_text())
     services = {service.full_name: service for service, _, _ in SERVICES}
     named = [name for each in config["methodConfig"] for name in each["name"]]
     assert {name["service"] for name in named} == set(services)
@@ -160,7 +160,7 @@ def test_the_service_config_names_real_methods() -> None:
 
 
 def test_every_unary_method_has_a_deadline() -> None:
-    config = json.loads((ROOT / "services/runtime/service_config.json").read_text())
+    config = json.loads((ROOT / "services/runtime/channels/service_config.json").read_text())
     bounded = {
         (name["service"], name.get("method"))
         for each in config["methodConfig"]

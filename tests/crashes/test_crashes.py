@@ -14,10 +14,10 @@ import pytest_asyncio
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
 from engine.tasks.task import TaskStatus
-from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.stack import Stack, running_stack
 
 # Tasks need neither speech nor the gateway.

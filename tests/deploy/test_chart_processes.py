@@ -17,9 +17,9 @@ from gateway.settings import GatewaySettings
 from parley.plan import PROCFILE
 from services.avatar.app import CUT_OFF_S
 from services.avatar.settings import AvatarSettings
-from services.runtime.identities import Identity
-from services.runtime.serving import ServingOptions
-from services.runtime.settings import ProcessSettings, load, variables
+from services.runtime.security.identities import Identity
+from services.runtime.serving.server import ServingOptions
+from services.runtime.settings.environment import ProcessSettings, load, variables
 from services.speech.conversation.conversation import LAST_TURN_S
 from services.speech.conversation.task_records import LAST_WRITE_S
 from services.speech.embedded.library import LibrarySettings

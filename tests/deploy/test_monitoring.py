@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.task.tasks import TaskState
+from services.task.domain.tasks import TaskState
 from tests.support.alerts import BY_NAME, RULES, Alert
 from tests.support.promql import PROCESSES, registered_labels, selections
 

@@ -7,8 +7,8 @@ import grpc
 import httpx
 import pytest
 
-from services.runtime.channel import connected
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
+from services.runtime.channels.channel import connected
 from tests.support.stack import Stack
 
 API = "/api/digital-human"

@@ -16,8 +16,8 @@ from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2 as avatar
 from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.task.v1 import task_pb2 as task
-from services.runtime.errors import from_rpc_error
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
+from services.runtime.failures.errors import from_rpc_error
 
 # The first of these tests starts the stack.
 pytestmark = pytest.mark.timeout(300)

@@ -17,7 +17,7 @@ from engine.settings import EngineSettings
 from gateway.settings import GatewaySettings
 from parley.plan import LISTENERS, PROCFILE
 from services.avatar.settings import AvatarSettings
-from services.runtime.tracing import COLLECTOR_VARIABLES
+from services.runtime.telemetry.tracing import COLLECTOR_VARIABLES
 from services.speech.embedded.library import LibrarySettings
 from services.speech.settings import SpeechSettings
 from services.task.settings import TaskSettings

@@ -6,7 +6,7 @@ import grpc
 import httpx
 import pytest
 
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
 from tests.support.heard import CHINESE, ENGLISH
 from tests.support.interruption import Caller, CutReply, synthesize, transcribe
 

@@ -16,7 +16,7 @@ from anyio.from_thread import start_blocking_portal
 
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.compose import ROOT
 from tests.support.stack import Stack
 from tests.support.wer import character_error_rate, word_error_rate

@@ -12,8 +12,8 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import SpeechServiceStub
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import of_tenant, to_metadata
-from services.runtime.requests import Metadata
+from services.runtime.callers.caller import of_tenant, to_metadata
+from services.runtime.callers.requests import Metadata
 from tests.support.converse import Talk, text
 
 ACME, ZOO = (to_metadata(of_tenant(each)) for each in ("acme", "zoo"))

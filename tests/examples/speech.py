@@ -6,9 +6,9 @@ says what came of it.
 
 from collections.abc import Sequence
 
-from services.runtime.logs import configure_logs
 from services.runtime.process import run, until_stopped
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
+from services.runtime.telemetry.logs import configure_logs
 from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules

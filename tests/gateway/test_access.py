@@ -21,8 +21,8 @@ from gateway.access.rate_limit import RateLimit
 from gateway.middleware.access import tell_that_credentials_are_ignored
 from gateway.middleware.hosts import is_loopback
 from gateway.settings import GatewaySettings
-from services.runtime.errors import ServiceError
-from services.runtime.settings import SettingsError, load
+from services.runtime.failures.errors import ServiceError
+from services.runtime.settings.environment import SettingsError, load
 from tests.support.gateway_rig import RunningGateway, running_gateway
 
 KEYS = ("first-key", "second-key")

@@ -10,7 +10,7 @@ import pytest
 from gateway.middleware.concurrency import Ceiling
 from gateway.server.limits import ConnectionLimits
 from gateway.settings import GatewaySettings
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from tests.support.gateway_rig import RunningGateway, running_gateway
 
 TALK = "/api/digital-human/talk-to-ai"

@@ -9,7 +9,7 @@ from rich.console import Console
 from parley.gateway import Gateway, GatewayError, Question, key_of, problem_error
 from parley.talk import Call
 from parley.tasks import stop_all
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.scripted_providers import ScriptedChat
 from tests.support.speech_rig import Script, speech_rig

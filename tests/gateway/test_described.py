@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from fastapi.openapi.utils import get_openapi
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 
 OPERATIONS = [

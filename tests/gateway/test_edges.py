@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from gateway.contract.problems import visible_error
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 
 API = "/api/digital-human"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from gateway.server.limits import ConnectionLimits
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 
 HEAD = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"

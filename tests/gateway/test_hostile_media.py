@@ -15,8 +15,8 @@ import pytest
 
 from gateway.decoding.decoder import AudioLimits, Decoder, decoding
 from gateway.decoding.process import MEMORY_BYTES
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway
 from tests.support.recordings import recording
 

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.decoding.decoder import AudioLimits, Decoder, decoding
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway
 
 CREATE = "/api/digital-human/create-task"

@@ -12,8 +12,8 @@ import pytest
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
 from gateway.backend import conversing
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.fake_tasks import TASK_ID
 from tests.support.sockets import Caller, calling, gateway_before
 from tests.support.speech_rig import SpeechRig, replica_beside, speech_rig

@@ -16,8 +16,8 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from parley import people
 from parley.gateway import Gateway, GatewayError
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import ScriptedCloud, task_service
@@ -175,7 +175,7 @@ async def test_a_user_is_removed_with_all_that_was_said(real: RunningGateway, ad
 async def test_a_user_of_whom_much_is_kept_is_removed_in_parts(
     real: RunningGateway, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.task.servicer.PART_S", 0.0)
+    monkeypatch.setattr("services.task.contract.servicer.PART_S", 0.0)
     for user_id in ("ann", "bob"):
         await talked(real, address, user_id, userId=user_id, **CALL)
     async with grpc.aio.insecure_channel(address) as channel:

@@ -11,8 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import ServiceError, to_status
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, to_status
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, read_events, running_gateway
 
 API = "/api/digital-human"

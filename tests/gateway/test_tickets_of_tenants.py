@@ -7,7 +7,7 @@ import pytest
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.access import Issuer, bearer
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.gateway_script import SERVICE_TOKEN

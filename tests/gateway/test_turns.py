@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, Told, read_events
 from tests.support.gateway_script import REPLY, SAMPLE_QUESTIONS, SENTENCES
 

@@ -17,9 +17,9 @@ from gateway.access.published_keys import PublishedKeys, published_keys
 from gateway.access.users import SignedUsers, TokenRules
 from gateway.server.sockets import SUBPROTOCOL
 from gateway.settings import GatewaySettings
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.settings import SettingsError, load
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.settings.environment import SettingsError, load
 from tests.support.access import bearer
 from tests.support.gateway_rig import running_gateway
 from tests.support.vendor import Answer, scripted_vendor

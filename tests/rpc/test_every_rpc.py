@@ -26,10 +26,10 @@ from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from digitalhuman.webhooks.v1 import webhooks_pb2 as webhooks
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
-from services.runtime.caller import Caller, of_tenant, to_metadata
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.requests import AUTHORIZATION_HEADER, Metadata
+from services.runtime.callers.caller import Caller, of_tenant, to_metadata
+from services.runtime.callers.requests import AUTHORIZATION_HEADER, Metadata
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import APP_ID, SERVER_SECRET
 from tests.support.speech_rig import Script, speech_rig, speech_service
 from tests.support.task import ScriptedCloud, task_service

@@ -7,8 +7,8 @@ import grpc
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
-from services.runtime.caller import Caller, to_metadata
-from services.runtime.channel import connected
+from services.runtime.callers.caller import Caller, to_metadata
+from services.runtime.channels.channel import connected
 from tests.support.gateway_rig import RunningGateway
 from tests.support.gateway_script import SERVICE_TOKEN
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import trustme
 
-from services.runtime.identities import Identity
-from services.runtime.tls import Tls, TlsFiles
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import Tls, TlsFiles
 
 
 class Authority:

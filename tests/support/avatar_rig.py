@@ -19,8 +19,8 @@ from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from engine.app import Engine
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.engine_cloud import DEBUG
 
 APP_ID = 1234567890

@@ -9,11 +9,11 @@ import grpc
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import add_AvatarServiceServicer_to_server
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import ServingOptions, serving
+from services.task.domain.tasks import Task
 from services.task.ports import Avatar
-from services.task.tasks import Task
 from tests.support.task import ScriptedCloud
 
 

@@ -10,8 +10,8 @@ import grpc
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.speech.v1 import speech_pb2_grpc
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
+from services.runtime.failures.errors import ServiceError, from_rpc_error
 from services.speech.playback.wire import to_format
 from tests.support.fake_tasks import TASK_ID
 from tests.support.loudness import RATE

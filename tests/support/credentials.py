@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.credentials import ApiKey, Ticket
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.credentials import ApiKey, Ticket
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from digitalhuman.avatar.v1 import avatar_pb2, avatar_pb2_grpc
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import duration_s
-from services.runtime.streams import after_setup, take_setup
+from services.runtime.serving.streams import after_setup, take_setup
 from services.runtime.wire import to_duration
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceServicer
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_script import Context, Script
 
 

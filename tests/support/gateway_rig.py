@@ -26,7 +26,7 @@ from gateway.middleware.concurrency import Ceiling
 from gateway.server.drain import Drain
 from gateway.server.limits import ConnectionLimits
 from gateway.server.serving import serving as serving_http
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.serving.server import ServingOptions, serving
 from services.task.access.servicer import AccessServicer
 from tests.support.credentials import MemoryCredentials
 from tests.support.gateway_avatars import ScriptedAvatars

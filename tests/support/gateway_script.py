@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 SERVICE_TOKEN = "the-service-token"
 LANGUAGES = ("en", "zh")

@@ -12,8 +12,8 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.speech.v1.speech_pb2_grpc import (
     SpeechServiceServicer,
 )
-from services.runtime.errors import ServiceError, to_status
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, to_status
+from services.runtime.failures.reasons import Reason
 from tests.support.gateway_script import (
     FINAL_STATES,
     LANGUAGES,

@@ -13,11 +13,11 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import (
     TaskServiceServicer,
 )
-from services.runtime.caller import Caller, current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.names import in_cloud
-from services.runtime.reasons import Reason
-from services.task.tasks import Task
+from services.runtime.callers.caller import Caller, current_caller
+from services.runtime.callers.names import in_cloud
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import Task
 from tests.support.gateway_script import FINAL_STATES, Context, Script, now
 
 

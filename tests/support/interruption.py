@@ -14,7 +14,7 @@ import httpx
 
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
-from services.runtime.requests import Metadata
+from services.runtime.callers.requests import Metadata
 from tests.support.heard import Reply
 from tests.support.resampling import resample
 

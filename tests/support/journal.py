@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
-from services.runtime.caller import current_caller
-from services.task.conversation import ConversationEvent, TurnChange
+from services.runtime.callers.caller import current_caller
+from services.task.domain.conversation import ConversationEvent, TurnChange
+from services.task.domain.tasks import StopReason, Task, accepted, on_air, stopped, stopping
 from services.task.ports import Client, Journal, Quota, Request, Storage
-from services.task.tasks import StopReason, Task, accepted, on_air, stopped, stopping
 
 OpenStorage: TypeAlias = Callable[[], AbstractAsyncContextManager[Storage]]
 

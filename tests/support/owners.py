@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.task.v1 import task_pb2 as pb
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import to_duration
 
 

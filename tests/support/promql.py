@@ -12,12 +12,12 @@ import services.avatar.app
 import services.speech.app
 import services.task.app
 from services.avatar.vendor.codes import MEANINGS, Code
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from services.speech.ports import Stage
 from services.speech.providers.failover.breaker import State
 from services.speech.providers.failover.relay import Outcome
 from services.speech.telemetry.waterfall import Mark
-from services.task.tasks import TaskState
+from services.task.domain.tasks import TaskState
 
 # Importing a process's composition registers its metrics.
 PROCESSES = (gateway.app, services.task.app, services.speech.app, services.avatar.app)

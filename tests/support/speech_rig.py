@@ -9,8 +9,8 @@ import grpc
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from digitalhuman.speech.v1 import speech_pb2_grpc
 from digitalhuman.task.v1 import task_pb2_grpc
-from services.runtime.serving import Serving, ServingOptions, serving
-from services.runtime.tenants import NO_QUOTAS, Tenants
+from services.runtime.callers.tenants import NO_QUOTAS, Tenants
+from services.runtime.serving.server import Serving, ServingOptions, serving
 from services.speech.app import Providers, running
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.rules import ListeningRules

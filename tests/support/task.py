@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
+from services.runtime.channels.replicas import replicas
 from services.runtime.clock import SteadyClock
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.replicas import replicas
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.app import running
 from services.task.cloud import AvatarCloud
+from services.task.domain.tasks import Task
 from services.task.ports import Avatar, AvatarState, Cloud
 from services.task.settings import TaskSettings
 from services.task.storage import OpenStorage, storage_of
-from services.task.tasks import Task
 
 
 class Call(StrEnum):

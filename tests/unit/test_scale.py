@@ -4,15 +4,15 @@ from statistics import median
 
 import pytest
 
-from bench.scale_cloud import CALL_S, Account, StartTime
-from bench.scale_figures import fair_shares
-from bench.scale_replies import Rhythm, reply_figures
-from bench.scale_simulation import Simulation
-from bench.scale_starts import Polls
-from bench.scale_storms import FLOOD_AT_S, Assignment, Outcome, Storm, run
-from bench.scale_visits import burst, steady
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from bench.scale.cloud import CALL_S, Account, StartTime
+from bench.scale.figures import fair_shares
+from bench.scale.replies import Rhythm, reply_figures
+from bench.scale.simulation import Simulation
+from bench.scale.starts import Polls
+from bench.scale.storms import FLOOD_AT_S, Assignment, Outcome, Storm, run
+from bench.scale.visits import burst, steady
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 SEED = 7
 START = StartTime(median_s=2.5, p99_s=8.0)

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from services.runtime.caller import Caller, acting_for
-from services.runtime.flow import in_flow
+from services.runtime.callers.caller import Caller, acting_for
+from services.runtime.callers.flow import in_flow
 from services.speech.embedded.worker import Worker, open_worker, provider_errors
 from services.speech.ports import ProviderError, Stage
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.avatar.vendor.limits import CALLS, WINDOW_S
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.retry import RetrySchedule
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.failures.retry import RetrySchedule
 
 PROBE_S = 2.0
 """How often a create is tried while the account is full."""

@@ -22,7 +22,7 @@ from services.avatar.vendor.messages import (
     TimbrePage,
     parse_stream_tasks,
 )
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 
 _Answer = TypeVar("_Answer", bound=Message)
 

@@ -20,10 +20,10 @@ from services.avatar.vendor.codes import MEANINGS, UNKNOWN, Code, Retry
 from services.avatar.vendor.limits import RateLimitedError, RateLimits, Turn
 from services.avatar.vendor.messages import Envelope
 from services.avatar.vendor.signature import Credentials, signed_query
-from services.runtime.errors import ServiceError, Violation
-from services.runtime.reasons import Reason
-from services.runtime.tracing import called, mark_failed
-from services.runtime.transport import transport_to
+from services.runtime.failures.errors import ServiceError, Violation
+from services.runtime.failures.reasons import Reason
+from services.runtime.network.transport import transport_to
+from services.runtime.telemetry.tracing import called, mark_failed
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 
 class Code(IntEnum):

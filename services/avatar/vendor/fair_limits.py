@@ -5,8 +5,8 @@ from collections import defaultdict
 
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.limits import CALLS, WINDOW_S, RateLimitedError, RateLimits, Turn
-from services.runtime.caller import current_caller
-from services.runtime.fair_slots import FairSlots
+from services.runtime.callers.caller import current_caller
+from services.runtime.queues.fair_slots import FairSlots
 
 
 class FairRateLimits:

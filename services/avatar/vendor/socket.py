@@ -18,11 +18,11 @@ from websockets.protocol import State
 from services.avatar.ports import DriveLostError
 from services.avatar.vendor.messages import OpenedDrive
 from services.avatar.vendor.trust import SocketTrust, UntrustedServerError
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.network.proxies import ProxyError
 from services.runtime.pcm import SAMPLE_BYTES
-from services.runtime.proxies import ProxyError
-from services.runtime.reasons import Reason
-from services.runtime.values import is_loopback
+from services.runtime.settings.values import is_loopback
 
 ProxyOf: TypeAlias = Callable[[str], str | None]
 """Returns the proxy for a URL, None for a direct connection; raises ProxyError."""

@@ -10,11 +10,11 @@ import structlog
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
-from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import RULES, Reason
 from services.runtime.pcm import byte_count
-from services.runtime.reasons import RULES, Reason
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
 from services.speech.conversation.events import SentenceStarted, TurnFailed
 from services.speech.conversation.wire import from_sentence
 from services.speech.dialogue.replies import Exchange

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.conversation.event_log import Listener, ProducedAudio
 from services.speech.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import structlog
 
-from services.runtime.caller import acting_for, current_caller, of_tenant
-from services.runtime.errors import ServiceError
+from services.runtime.callers.caller import acting_for, current_caller, of_tenant
+from services.runtime.failures.errors import ServiceError
 from services.speech.conversation.task_records import OnAir, TaskRecords
 
 _Client: TypeAlias = tuple[str, str]

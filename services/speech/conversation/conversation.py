@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from services.runtime import tracing
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.telemetry import tracing
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.events import (
     Event,

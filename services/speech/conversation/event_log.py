@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
-from services.runtime.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.queues.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
 from services.speech.conversation.events import Event
 from services.speech.conversation.wire import to_event
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
 from services.speech.ports import PlaybackMethod, ToolCall, Usage, WordTime

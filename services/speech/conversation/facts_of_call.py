@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.speech.dialogue.call import NOTHING_KNOWN, CallFacts
 
 log = structlog.get_logger(__name__)

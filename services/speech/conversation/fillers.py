@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import structlog
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.playback.ledger import Ledger
 from services.speech.playback.voicing import Voicing

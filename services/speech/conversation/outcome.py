@@ -5,8 +5,8 @@ from typing import assert_never
 
 import structlog
 
-from services.runtime.errors import ServiceError, from_exception
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_exception
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.events import Latency, MadeCall, TurnFailed, TurnFinished
 from services.speech.playback.ledger import HeardMethod, Ledger
 from services.speech.ports import Playback

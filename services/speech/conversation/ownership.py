@@ -16,12 +16,12 @@ import structlog
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import acting_for, current_caller
+from services.runtime.callers.caller import acting_for, current_caller
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
 from services.runtime.clock import since_boot
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import RULES, Reason, Recovery
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import RULES, Reason, Recovery
 from services.runtime.wire import from_duration
 
 log = structlog.get_logger(__name__)

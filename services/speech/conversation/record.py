@@ -9,10 +9,10 @@ import structlog
 
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.task.v1 import task_pb2 as pb
-from services.runtime.batches import batches
-from services.runtime.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason
+from services.runtime.queues.batches import batches
+from services.runtime.queues.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
 from services.speech.conversation.event_log import CLOSING
 
 log = structlog.get_logger(__name__)

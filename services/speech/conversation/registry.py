@@ -11,9 +11,9 @@ import structlog
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.caller import Caller, acting_for, current_caller, of_tenant
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, acting_for, current_caller, of_tenant
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned, CutOff
 from services.speech.conversation.conversation import Conversation, held
 from services.speech.conversation.event_log import EventLog

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, assert_never
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.languages import primary
 from services.speech.conversation.events import Event, SentenceStarted
 from services.speech.conversation.fillers import FillerChoice, Fillers

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.runtime.errors import invalid
+from services.runtime.failures.errors import invalid
 from services.runtime.wire import from_duration
 from services.speech.conversation.conversation import Conversation, Priority
 from services.speech.conversation.event_log import Listener

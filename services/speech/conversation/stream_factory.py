@@ -8,9 +8,9 @@ from functools import partial
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import fields_within, invalid
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import fields_within, invalid
 from services.runtime.languages import AUTO
-from services.runtime.replicas import Replicas
 from services.speech.conversation.caller import AccompaniedSpeaker, CallerSpeaker
 from services.speech.conversation.clients import Clients
 from services.speech.conversation.conversation import Conversation

@@ -4,10 +4,10 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 
-from services.runtime.caller import current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.tenants import Tenants
+from services.runtime.callers.caller import current_caller
+from services.runtime.callers.tenants import Tenants
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 MINUTE_S = 60.0
 

@@ -11,10 +11,10 @@ import structlog
 from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import from_duration
 from services.speech.conversation.facts_wire import from_call_facts
 from services.speech.conversation.record import Record

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.events import TranscriptUpdated
 from services.speech.conversation.turn_input import SpokenInput
 from services.speech.listening.recognition import transcripts

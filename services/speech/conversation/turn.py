@@ -7,8 +7,8 @@ from typing import TypeAlias, assert_never
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation import outcome
 from services.speech.conversation.events import (
     Event,

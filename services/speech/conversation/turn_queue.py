@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from services.runtime import tracing
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.telemetry import tracing
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.turn_input import TurnInput
 from services.speech.ports import Speaker

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.clock import steady_time
-from services.runtime.errors import to_status
+from services.runtime.failures.errors import to_status
 from services.runtime.wire import from_duration, to_duration, to_timestamp
 from services.speech.conversation.events import (
     Event,

@@ -8,7 +8,7 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import ProcessSettings
+from services.runtime.settings.environment import ProcessSettings
 from services.speech.embedded.manifest import load_manifest
 from services.speech.embedded.sources import FolderSource, PackageSource, Source, UrlSource
 from services.speech.embedded.store import ModelStore

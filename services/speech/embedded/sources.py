@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httpx
 
-from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.network.proxies import ProxyError, proxy_for
 from services.speech.embedded.digest import file_sha256
 from services.speech.embedded.manifest import Carrier, Manifest, ModelFile, Part
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from services.runtime.fair_queue import FairQueue
-from services.runtime.flow import current_flow
+from services.runtime.callers.flow import current_flow
+from services.runtime.queues.fair_queue import FairQueue
 from services.speech.ports import ProviderError, Stage
 
 P = ParamSpec("P")

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.listening.recognition import recognise, transcripts
 from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEnd
 from services.speech.streams import closing

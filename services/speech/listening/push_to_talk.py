@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from services.runtime.errors import refused
+from services.runtime.failures.errors import refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
-from services.runtime.reasons import Reason
 from services.speech.listening.detector import Onset, Utterance, UtteranceDetector
 from services.speech.listening.hearing import Hear, Hearing, OnHypothesis
 from services.speech.listening.rules import ListeningRules

@@ -1,8 +1,8 @@
 """The audio that callers send, checked."""
 
 from digitalhuman.audio.v1 import audio_pb2
-from services.runtime.errors import refused
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import refused
+from services.runtime.failures.reasons import Reason
 from services.speech.ports import LISTENING_RATE_HERTZ
 
 

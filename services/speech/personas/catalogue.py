@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from services.runtime.errors import ServiceError, refused
+from services.runtime.failures.errors import ServiceError, refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.languages import nearest, primary
-from services.runtime.reasons import Reason
 from services.speech.personas.format import (
     FactTable,
     Grounding,

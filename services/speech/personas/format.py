@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from services.runtime.tables import StrictTable, place_of, rule_of, unknown
+from services.runtime.settings.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas import variables
 from services.speech.personas.tool_format import (

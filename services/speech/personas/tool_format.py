@@ -13,8 +13,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from services.runtime.json_schema import schema_fault
-from services.runtime.tables import StrictTable
-from services.runtime.values import check_url
+from services.runtime.settings.tables import StrictTable
+from services.runtime.settings.values import check_url
 from services.speech.personas.variables import stand_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

@@ -21,11 +21,11 @@ from grpc_status import rpc_status
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.avatar.v1.avatar_pb2_grpc import AvatarServiceStub
-from services.runtime.errors import ServiceError, from_rpc_error
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
-from services.runtime.reasons import Reason
-from services.runtime.replicas import Replicas
-from services.runtime.requests import outgoing_metadata
 from services.speech.playback import wire
 from services.speech.ports import DriveWatcher, Playback
 

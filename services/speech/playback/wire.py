@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.wire import from_duration, from_timestamp
 from services.speech.ports import Playback, PlaybackMethod
 

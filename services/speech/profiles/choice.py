@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from services.runtime.settings import SettingsError, require_ways, variables
+from services.runtime.settings.environment import SettingsError, require_ways, variables
 from services.speech.profiles.file import read_providers_file
 from services.speech.profiles.profile import DEFAULT, Chain, Profile, Profiles
 from services.speech.settings import SpeechSettings

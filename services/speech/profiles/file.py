@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from services.runtime.groups import Option
-from services.runtime.settings import SettingsError
-from services.runtime.tables import StrictTable, place_of, rule_of, unknown
+from services.runtime.settings.environment import SettingsError
+from services.runtime.settings.groups import Option
+from services.runtime.settings.tables import StrictTable, place_of, rule_of, unknown
 from services.speech.profiles.profile import Chain, Profile, Profiles
 from services.speech.profiles.tables import ProviderTables
 from services.speech.provider_settings import (

@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from services.runtime.groups import Option
+from services.runtime.settings.groups import Option
 from services.speech.profiles.tables import fields, is_secret
 from services.speech.provider_settings import (
     EmbeddedChatSettings,

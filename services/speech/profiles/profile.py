@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Generic, Self, TypeVar
 
-from services.runtime.groups import Option
+from services.runtime.settings.groups import Option
 from services.speech.provider_settings import VendorSettings
 from services.speech.settings import ChatProvider, RecognizerProvider, SynthesizerProvider
 

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar, get_args
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from services.runtime.groups import Option
-from services.runtime.settings import FILE_SUFFIX
-from services.runtime.tables import place_of, rule_of, unknown
+from services.runtime.settings.environment import FILE_SUFFIX
+from services.runtime.settings.groups import Option
+from services.runtime.settings.tables import place_of, rule_of, unknown
 
 P = TypeVar("P", bound=Option)
 

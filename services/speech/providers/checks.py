@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from services.runtime.settings import SettingsError
+from services.runtime.settings.environment import SettingsError
 from services.speech.embedded.library import LibrarySettings, choose_language_model
 from services.speech.embedded.voices import VOICES
 from services.speech.ports import Voice

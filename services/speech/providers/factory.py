@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from services.runtime.groups import Option
+from services.runtime.settings.groups import Option
 from services.speech.embedded.library import LibrarySettings, choose_language_model
 from services.speech.embedded.store import ModelStore
 from services.speech.ports import ChatMessage, ChatModel, Recognizer, Synthesizer

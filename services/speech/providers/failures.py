@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import RULES, Reason
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 
 log = structlog.get_logger(__name__)

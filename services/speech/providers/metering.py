@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from services.runtime.tracing import record
+from services.runtime.telemetry.tracing import record
 from services.speech.ports import (
     ChatItem,
     ChatModel,

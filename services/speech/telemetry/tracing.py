@@ -1,6 +1,6 @@
 """A finished turn as spans: the turn, and each stage from the one that it waited for."""
 
-from services.runtime.tracing import record
+from services.runtime.telemetry.tracing import record
 from services.speech.telemetry.waterfall import Mark, Waterfall
 
 _WAITED_FOR = {

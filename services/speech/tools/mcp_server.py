@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED, CallToolResult, RequestParamsMeta, TextContent
 
 from services.runtime.json_schema import schema_fault, without_properties
-from services.runtime.proxies import proxy_for
+from services.runtime.network.proxies import proxy_for
 from services.speech.ports import Tool
 from services.speech.tools.request import filled_arguments
 from services.speech.tools.tool import CallableTool, Invocation, Limits, ToolError

@@ -8,7 +8,7 @@ import httpx
 import structlog
 from pydantic import Field
 
-from services.runtime.values import ApiUrl, JsonObject, Name
+from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ProviderMuteError, Stage
 from services.speech.provider_settings import ChatVendorSettings
 from services.speech.streams import Deadlines, closing, timely

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from pydantic import Field
 
 from services.runtime.pcm import byte_count
-from services.runtime.values import Name, Names, SocketUrl
+from services.runtime.settings.values import Name, Names, SocketUrl
 from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import SAMPLE_BYTES, byte_count
-from services.runtime.values import SocketUrl
+from services.runtime.settings.values import SocketUrl
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,

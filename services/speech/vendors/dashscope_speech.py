@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
-from services.runtime.values import Name, Names
+from services.runtime.settings.values import Name, Names
 from services.speech.ports import SpeechChunk, SpeechRequest, Stage, WordTime
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import closing

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count
-from services.runtime.values import Name
+from services.runtime.settings.values import Name
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from pydantic import Field, model_validator
 
 from services.runtime.languages import primary
-from services.runtime.values import Name, Names, SocketUrl
+from services.runtime.settings.values import Name, Names, SocketUrl
 from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
-from services.runtime.values import Name, Names, SocketUrl
+from services.runtime.settings.values import Name, Names, SocketUrl
 from services.speech.answers import has_words
 from services.speech.ports import (
     ProviderError,

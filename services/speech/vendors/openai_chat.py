@@ -9,7 +9,7 @@ import httpx
 import structlog
 from pydantic import Field
 
-from services.runtime.values import ApiUrl, JsonObject, Name
+from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, Stage
 from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely

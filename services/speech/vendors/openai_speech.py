@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import httpx
 from pydantic import Field
 
-from services.runtime.values import ApiUrl, Name, Names
+from services.runtime.settings.values import ApiUrl, Name, Names
 from services.speech.ports import SpeechChunk, SpeechRequest, Stage, Voice
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings, SynthesizerVendorSettings
 from services.speech.streams import Deadlines, closing, once, timely

@@ -11,7 +11,7 @@ import httpx
 from pydantic import Field
 
 from services.runtime.languages import primary
-from services.runtime.values import ApiUrl, Name
+from services.runtime.settings.values import ApiUrl, Name
 from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
 from services.speech.provider_settings import OPENAI_URL, OpenAiSettings
 from services.speech.streams import Deadlines, closing, timely

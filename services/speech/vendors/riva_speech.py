@@ -15,7 +15,7 @@ from riva.proto import riva_tts_pb2, riva_tts_pb2_grpc
 from riva.proto.riva_audio_pb2 import LINEAR_PCM
 from riva.proto.riva_common_pb2 import RequestId
 from services.runtime.pcm import duration_s
-from services.runtime.values import Names
+from services.runtime.settings.values import Names
 from services.speech.answers import has_words
 from services.speech.ports import (
     ProviderError,

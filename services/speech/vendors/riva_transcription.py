@@ -17,7 +17,7 @@ from riva.proto.riva_audio_pb2 import LINEAR_PCM
 from riva.proto.riva_common_pb2 import RequestId
 from services.runtime.languages import primary
 from services.runtime.pcm import byte_count
-from services.runtime.values import Name
+from services.runtime.settings.values import Name
 from services.speech.ports import LISTENING_RATE_HERTZ, RecognitionRequest, Stage, Transcript
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.declaration import RecognizerVendor

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
-from services.runtime.values import Name, Names, SocketUrl
+from services.runtime.settings.values import Name, Names, SocketUrl
 from services.speech.ports import SpeechChunk, SpeechRequest, Stage
 from services.speech.provider_settings import SynthesizerVendorSettings
 from services.speech.streams import closing

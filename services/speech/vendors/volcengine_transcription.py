@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from services.runtime.pcm import byte_count
-from services.runtime.values import Name, SocketUrl
+from services.runtime.settings.values import Name, SocketUrl
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,
     RecognitionRequest,

@@ -9,11 +9,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceServicer
-from services.runtime.caller import current_caller
-from services.runtime.errors import ServiceError, invalid
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import current_caller
+from services.runtime.failures.errors import ServiceError, invalid
+from services.runtime.failures.reasons import Reason
 from services.task.access import wire
-from services.task.credentials import (
+from services.task.domain.credentials import (
     KEY_PREFIX,
     ONCE_PREFIX,
     TICKET_PREFIX,
@@ -26,7 +26,7 @@ from services.task.credentials import (
     new_secret,
     new_ticket_id,
 )
-from services.task.tasks import Clock, Task
+from services.task.domain.tasks import Clock, Task
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.audit import Action, deed
-from services.task.credentials import ApiKey, Role, Ticket
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.audit import Action, deed
+from services.task.domain.credentials import ApiKey, Role, Ticket
+from services.task.domain.tasks import Clock
 from services.task.journal import audit
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
-from services.task.tasks import Clock
 
 # Sorts after every key id.
 _AFTER_ALL = "~"

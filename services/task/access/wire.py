@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from services.runtime.wire import to_timestamp
-from services.task.credentials import ApiKey, Role, Ticket
+from services.task.domain.credentials import ApiKey, Role, Ticket
 
 
 def from_role(role: "pb.Role.ValueType") -> Role:

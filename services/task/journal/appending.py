@@ -10,16 +10,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
 
-from services.runtime.caller import Caller
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import ConversationEvent, TurnClosed
+from services.runtime.callers.caller import Caller
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ConversationEvent, TurnClosed
+from services.task.domain.tasks import Clock, Task
 from services.task.jobs import Jobs
 from services.task.journal import leases, outbox, provider_usage, tables
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import places, task_from_row, to_micros
 from services.task.journal.turns import turn_change
-from services.task.tasks import Clock, Task
 
 MOST_AT_ONCE = 100
 """Appends in one transaction: what follows should not wait long."""

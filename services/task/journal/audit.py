@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.task.audit import Action, AuditFilter, Deed, Entry, deed
+from services.task.domain.audit import Action, AuditFilter, Deed, Entry, deed
 from services.task.journal.database import Database, Transaction
 from services.task.journal.rows import Row, SqlValue, from_micros, to_micros
 

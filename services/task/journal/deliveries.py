@@ -6,6 +6,7 @@ which is a task, only the first is taken, so that they arrive in order.
 
 from collections.abc import Collection, Sequence
 
+from services.task.domain.tasks import Task
 from services.task.journal import provider_usage
 from services.task.journal.database import Transaction
 from services.task.journal.leases import is_alive
@@ -18,7 +19,6 @@ from services.task.journal.rows import (
     places,
     turn_from_row,
 )
-from services.task.tasks import Task
 from services.task.webhooks.webhook import Delivery, EndedTask, EventType, Failed, Subject
 
 # $1 is the replica, $2 the present.

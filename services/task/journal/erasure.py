@@ -9,9 +9,9 @@ outlive what was said in it, and its cost outlives the task.
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.audit import Deed
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.audit import Deed
 from services.task.journal import audit, facts, usage
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, SqlValue, places, task_from_row, to_micros

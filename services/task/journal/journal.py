@@ -4,16 +4,27 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from services.runtime.caller import current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.audit import Action, Deed, deed
-from services.task.conversation import (
+from services.runtime.callers.caller import current_caller
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.audit import Action, Deed, deed
+from services.task.domain.conversation import (
     Conversation,
     ConversationEvent,
     OpenTurn,
     RecordedTurn,
     TaskEvent,
+)
+from services.task.domain.tasks import Clock, Task, TaskState
+from services.task.domain.usage import (
+    Budget,
+    Grouping,
+    Overspent,
+    Position,
+    Spending,
+    UsageFilter,
+    UsageRow,
+    Window,
 )
 from services.task.jobs import Jobs
 from services.task.journal import (
@@ -42,17 +53,6 @@ from services.task.ports import (
     Request,
     Snapshot,
     TaskFilter,
-)
-from services.task.tasks import Clock, Task, TaskState
-from services.task.usage import (
-    Budget,
-    Grouping,
-    Overspent,
-    Position,
-    Spending,
-    UsageFilter,
-    UsageRow,
-    Window,
 )
 
 

@@ -7,14 +7,14 @@ counts, so the replicas' clocks need not agree.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import OpenTurn
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import OpenTurn
+from services.task.domain.tasks import Task
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, from_micros, to_micros
 from services.task.journal.tables import row_for_update
 from services.task.ports import LEASE_S, Lease, Replica, StaleLeaseError, first_lease
-from services.task.tasks import Task
 from services.task.telemetry import LEASE_MOVES
 
 _LEASE_MICROS = int(LEASE_S * 1_000_000)

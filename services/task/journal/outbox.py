@@ -12,12 +12,12 @@ from datetime import datetime
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
-from services.runtime.errors import from_status
-from services.runtime.reasons import Reason
-from services.task.conversation import ConversationEvent, TurnClosed
+from services.runtime.failures.errors import from_status
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ConversationEvent, TurnClosed
+from services.task.domain.tasks import Task, TaskState
 from services.task.journal.database import Transaction
 from services.task.journal.rows import MICROSECOND, Row, from_micros, places, to_micros
-from services.task.tasks import Task, TaskState
 from services.task.webhooks.ports import NEWS
 from services.task.webhooks.webhook import (
     GIVE_UP_AFTER,

@@ -3,8 +3,8 @@
 A step is one transaction, short enough that nobody notices.
 """
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.journal import erasure, usage
 from services.task.journal.database import Transaction
 from services.task.journal.rows import SqlValue

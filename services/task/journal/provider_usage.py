@@ -6,11 +6,11 @@ The rows of removed tasks have an empty task_id, or that of a tenant other than 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 
-from services.runtime.caller import DEFAULT_TENANT, current_caller
+from services.runtime.callers.caller import DEFAULT_TENANT, current_caller
+from services.task.domain.provider_totals import ProviderTotals
 from services.task.journal.database import Transaction
 from services.task.journal.rows import Row, SqlValue, places
 from services.task.journal.tables import seen
-from services.task.provider_totals import ProviderTotals
 
 DAY_MICROS = 86_400_000_000
 NOBODY = "''"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import (
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import (
     PAGE_BYTES,
     Conversation,
     RecordedTurn,

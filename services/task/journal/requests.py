@@ -5,9 +5,9 @@ An id is kept with its tenant before it, but for the default tenant, as before t
 
 from datetime import datetime
 
-from services.runtime.caller import DEFAULT_TENANT
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import DEFAULT_TENANT
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.journal.database import Transaction
 from services.task.journal.rows import to_micros
 from services.task.ports import REQUEST_LIFE, Request

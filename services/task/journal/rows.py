@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
-from services.runtime.caller import DEFAULT_TENANT
-from services.runtime.reasons import Reason
-from services.task.conversation import TaskEvent, Turn
-from services.task.tasks import Failure, StopReason, Task, TaskState
+from services.runtime.callers.caller import DEFAULT_TENANT
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TaskEvent, Turn
+from services.task.domain.tasks import Failure, StopReason, Task, TaskState
 
 SqlValue: TypeAlias = str | int | bytes | None
 

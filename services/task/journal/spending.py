@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.tenants import TenantQuota
+from services.runtime.callers.tenants import TenantQuota
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import Task
+from services.task.domain.usage import Period, Spending, Window
 from services.task.journal.database import Transaction
 from services.task.journal.rows import places, to_micros
 from services.task.journal.usage import SECONDS, day_of, removed_costs
-from services.task.tasks import Task
-from services.task.usage import Period, Spending, Window
 
 
 async def check(transaction: Transaction, task: Task, quota: TenantQuota, *, now: datetime) -> None:

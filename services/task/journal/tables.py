@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from services.runtime.caller import current_caller
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import current_caller
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import LIVE_STATES, Task
 from services.task.journal.database import Transaction
 from services.task.journal.rows import (
     TASK_COLUMNS,
@@ -15,7 +16,6 @@ from services.task.journal.rows import (
     task_to_row,
 )
 from services.task.ports import LONGEST_WAIT_S, SHORTEST_WAIT_S, Quota, TaskFilter
-from services.task.tasks import LIVE_STATES, Task
 
 IS_LIVE = f"state IN ({', '.join(repr(state.value) for state in sorted(LIVE_STATES))})"
 """As in the schemas' partial indexes, word for word: SQLite uses one for nothing else."""

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from services.task.conversation import ConversationEvent, ReplyUpdated, TurnClosed, TurnStarted
+from services.task.domain.conversation import (
+    ConversationEvent,
+    ReplyUpdated,
+    TurnClosed,
+    TurnStarted,
+)
 from services.task.journal.rows import SqlValue, places, to_micros
 
 _KEY = ("task_id", "turn_id", "start_time")

@@ -9,16 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
-from services.runtime.caller import DEFAULT_TENANT
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.journal import outbox, provider_usage
-from services.task.journal.database import Database, Transaction
-from services.task.journal.provider_usage import DAY_MICROS, NOBODY
-from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
-from services.task.journal.tables import IS_LIVE, seen
-from services.task.tasks import Clock, Task
-from services.task.usage import (
+from services.runtime.callers.caller import DEFAULT_TENANT
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import Clock, Task
+from services.task.domain.usage import (
     SHORTEST,
     Budget,
     Overspent,
@@ -27,6 +22,11 @@ from services.task.usage import (
     UsageRow,
     Window,
 )
+from services.task.journal import outbox, provider_usage
+from services.task.journal.database import Database, Transaction
+from services.task.journal.provider_usage import DAY_MICROS, NOBODY
+from services.task.journal.rows import SqlValue, from_micros, places, task_from_row, to_micros
+from services.task.journal.tables import IS_LIVE, seen
 from services.task.webhooks.webhook import NEARLY, QuotaUse
 
 _User: TypeAlias = tuple[str, str]

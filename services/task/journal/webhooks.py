@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.audit import Deed
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.audit import Deed
+from services.task.domain.usage import Position
 from services.task.journal import audit, deliveries
 from services.task.journal.database import Database, Transaction
 from services.task.journal.outbox import webhook_from_row
@@ -17,7 +18,6 @@ from services.task.journal.rows import (
     places,
     to_micros,
 )
-from services.task.usage import Position
 from services.task.webhooks.ports import NEWS
 from services.task.webhooks.webhook import (
     DEAD_LETTERS_KEPT,

@@ -2,8 +2,8 @@
 
 import asyncpg
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 RETRY_AFTER_S = 1.0
 

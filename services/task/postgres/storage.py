@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from services.task.access.store import SqlCredentials
+from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
 from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Transaction
@@ -14,7 +15,6 @@ from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
 from services.task.postgres.database import opened
 from services.task.postgres.news import Listener, Sender
-from services.task.tasks import Clock
 
 
 @asynccontextmanager

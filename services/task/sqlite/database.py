@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import Clock
 from services.task.journal.database import DatabaseError, Transaction, Work
 from services.task.journal.rows import SqlValue, to_micros
 from services.task.sqlite.file import COMPANIONS, DatabaseFile, Place, create_private, held
 from services.task.sqlite.schema import migrate
-from services.task.tasks import Clock
 
 log = structlog.get_logger(__name__)
 

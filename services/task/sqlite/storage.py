@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from services.task.access.store import SqlCredentials
+from services.task.domain.tasks import Clock
 from services.task.jobs import Jobs
 from services.task.journal import leases
 from services.task.journal.audit import SqlAuditLog
@@ -19,7 +20,6 @@ from services.task.notifier import TaskNotifier
 from services.task.ports import Storage
 from services.task.sqlite.database import opened
 from services.task.sqlite.timeline import Timeline, boot_id, continue_from
-from services.task.tasks import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from services.runtime.errors import ServiceError, invalid
-from services.runtime.public_network import PublicNetwork
+from services.runtime.failures.errors import ServiceError, invalid
+from services.runtime.network.public_network import PublicNetwork
 
 _LOOPBACK_NAME = "localhost"
 _FORM = "must be like https://host/path"

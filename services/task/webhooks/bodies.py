@@ -7,10 +7,10 @@ from typing import Any
 
 from google.rpc.status_pb2 import Status
 
-from services.runtime.errors import from_status
-from services.task.conversation import Turn
-from services.task.provider_totals import ProviderTotals
-from services.task.tasks import Task
+from services.runtime.failures.errors import from_status
+from services.task.domain.conversation import Turn
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task
 from services.task.webhooks.webhook import TEST, Delivery, EndedTask, QuotaUse, Subject, Webhook
 
 VERSION = 1

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from services.runtime.public_network import PrivateAddress, PublicNetwork, PublicTransport
-from services.runtime.vault import UnreadableSecret, Vault
-from services.task.tasks import Clock
+from services.runtime.network.public_network import PrivateAddress, PublicNetwork, PublicTransport
+from services.runtime.security.vault import UnreadableSecret, Vault
+from services.task.domain.tasks import Clock
 from services.task.webhooks.signature import SigningKey, signed
 from services.task.webhooks.webhook import Receiver
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.task.jobs import Jobs
 from services.task.webhooks.bodies import body_of
 from services.task.webhooks.courier import Courier

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from services.task.audit import Deed
-from services.task.usage import Position
+from services.task.domain.audit import Deed
+from services.task.domain.usage import Position
 from services.task.webhooks.webhook import (
     DeadLetter,
     Delivery,

@@ -8,11 +8,11 @@ import grpc
 
 from digitalhuman.webhooks.v1 import webhooks_pb2 as pb
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceServicer
-from services.runtime.public_network import PublicNetwork
-from services.runtime.vault import Vault
+from services.runtime.network.public_network import PublicNetwork
+from services.runtime.security.vault import Vault
 from services.runtime.wire import from_duration
-from services.task.audit import Action, deed
-from services.task.tasks import Clock
+from services.task.domain.audit import Action, deed
+from services.task.domain.tasks import Clock
 from services.task.webhooks import wire
 from services.task.webhooks.address import check_url
 from services.task.webhooks.bodies import test_body

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from services.task.conversation import Turn
-from services.task.provider_totals import ProviderTotals
-from services.task.tasks import Task
+from services.task.domain.conversation import Turn
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task
 
 MOST_WEBHOOKS = 20
 """Of one tenant."""

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from digitalhuman.webhooks.v1 import webhooks_pb2 as pb
-from services.runtime.errors import invalid
+from services.runtime.failures.errors import invalid
 from services.runtime.wire import to_timestamp
-from services.task.usage import Position
+from services.task.domain.usage import Position
 from services.task.webhooks.webhook import DeadLetter, Receiver, StoredKey
 
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2
-from services.runtime.errors import from_status
-from services.runtime.reasons import Reason
-from services.task.abandoned import close_abandoned_turns
-from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.runtime.failures.errors import from_status
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.ports import CLOSING_GRACE, Journal, Replica
+from services.task.reconciliation.abandoned import close_abandoned_turns
 from tests.support.journal import GRACE, NOW, ExpireLeases, add, end, event, put_on_air
 from tests.support.task import ManualClock
 

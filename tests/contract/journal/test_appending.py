@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import ConversationEvent, TurnStarted
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ConversationEvent, TurnStarted
 from services.task.jobs import Jobs
 from services.task.journal.database import Database, Work
 from services.task.journal.journal import SqlJournal

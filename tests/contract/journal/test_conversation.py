@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import (
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import (
     PAGE_BYTES,
     Conversation,
     ConversationEvent,

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.credentials import Ticket, digest_of, new_ticket_id
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.credentials import Ticket, digest_of, new_ticket_id
 from services.task.ports import Storage
 from tests.support.task import ManualClock
 

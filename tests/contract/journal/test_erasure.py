@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import TurnClosed, TurnStarted
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TurnClosed, TurnStarted
+from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.journal import erasure
 from services.task.ports import Journal
-from services.task.tasks import StopReason, Task, stopping
 from tests.support.journal import (
     GRACE,
     NOW,

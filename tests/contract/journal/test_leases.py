@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import TaskState, accepted
 from services.task.ports import Journal, Lease, Replica, StaleLeaseError, first_lease
-from services.task.tasks import TaskState, accepted
 from tests.support.journal import NOW, UNLIMITED, ExpireLeases, add, task
 
 ONE = Replica(replica_id="one", address="")

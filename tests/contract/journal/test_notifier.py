@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import StopReason, Task, on_air, stopping
 from services.task.ports import Journal, Notifier, Quota, Storage, TaskFilter, Watch
-from services.task.tasks import StopReason, Task, on_air, stopping
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, event, request, task
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.ports import Journal, Replica
 from tests.support.journal import GRACE, ExpireLeases, add, event
 

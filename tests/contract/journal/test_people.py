@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.caller import DEFAULT_TENANT, Caller, acting_for, of_tenant
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import TurnClosed, TurnStarted
-from services.task.credentials import ApiKey, Role, Ticket
+from services.runtime.callers.caller import DEFAULT_TENANT, Caller, acting_for, of_tenant
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TurnClosed, TurnStarted
+from services.task.domain.credentials import ApiKey, Role, Ticket
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task
+from services.task.domain.usage import Grouping, UsageFilter, UsageRow, Window
 from services.task.journal import erasure
 from services.task.ports import Journal, Storage, TaskFilter
-from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.schema import migrate
-from services.task.tasks import Task
-from services.task.usage import Grouping, UsageFilter, UsageRow, Window
 from tests.support.journal import (
     GRACE,
     NOW,

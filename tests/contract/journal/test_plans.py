@@ -12,11 +12,14 @@ from typing import TypeVar
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.tenants import TenantQuota, Tenants
-from services.task.audit import Action, AuditFilter, AuditLog, deed
-from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.runtime.callers.tenants import TenantQuota, Tenants
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.audit import Action, AuditFilter, AuditLog, deed
+from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Failure, TaskState, refused
+from services.task.domain.usage import Budget, Grouping, Period, Position, UsageFilter
 from services.task.jobs import Jobs
 from services.task.journal.audit import SqlAuditLog
 from services.task.journal.database import Database, Transaction, Work
@@ -26,10 +29,7 @@ from services.task.journal.webhooks import SqlWebhooks
 from services.task.ports import Journal, Replica, TaskFilter
 from services.task.postgres.database import opened as postgres_opened
 from services.task.postgres.news import Sender
-from services.task.provider_totals import ProviderTotals
 from services.task.sqlite.database import opened as sqlite_opened
-from services.task.tasks import Failure, TaskState, refused
-from services.task.usage import Budget, Grouping, Period, Position, UsageFilter
 from services.task.webhooks.ports import WebhookStore
 from services.task.webhooks.webhook import Failed, StoredKey, Webhook
 from tests.support.journal import (

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from services.task.domain.tasks import Task
 from services.task.ports import Journal
-from services.task.tasks import Task
 from tests.support.journal import NOW, add, client, put_on_air
 from tests.support.task import ManualClock
 

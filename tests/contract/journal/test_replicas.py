@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import ReplyUpdated, TaskEvent
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ReplyUpdated, TaskEvent
+from services.task.domain.tasks import StopReason, Task, stopping
 from services.task.jobs import Jobs
 from services.task.journal.journal import SqlJournal
 from services.task.ports import Journal, Quota, Request, Snapshot, Storage
@@ -21,7 +22,6 @@ from services.task.postgres import news
 from services.task.postgres.database import opened
 from services.task.postgres.news import Sender
 from services.task.postgres.storage import postgres_storage
-from services.task.tasks import StopReason, Task, stopping
 from services.task.watch import watch
 from tests.support.journal import GRACE, UNLIMITED, add, end, event, request, task
 from tests.support.pooler import pooler

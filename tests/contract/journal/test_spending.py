@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from services.runtime.caller import acting_for, of_tenant
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.tenants import TenantQuota, Tenants
-from services.task.conversation import TurnClosed
+from services.runtime.callers.caller import acting_for, of_tenant
+from services.runtime.callers.tenants import TenantQuota, Tenants
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TurnClosed
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task, accepted
+from services.task.domain.usage import Period, Spending
 from services.task.ports import Journal
-from services.task.provider_totals import ProviderTotals
-from services.task.tasks import Task, accepted
-from services.task.usage import Period, Spending
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, end, event, task
 from tests.support.task import ManualClock
 

@@ -7,10 +7,9 @@ from functools import partial
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.ports import REQUEST_LIFE, Journal, Quota, Request, TaskFilter
-from services.task.tasks import (
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import (
     Failure,
     IllegalTransition,
     StopReason,
@@ -22,6 +21,7 @@ from services.task.tasks import (
     refused,
     stopping,
 )
+from services.task.ports import REQUEST_LIFE, Journal, Quota, Request, TaskFilter
 from tests.support.journal import (
     GRACE,
     NOW,

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.caller import Caller, acting_for, of_tenant
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import TurnClosed, TurnStarted
+from services.runtime.callers.caller import Caller, acting_for, of_tenant
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TurnClosed, TurnStarted
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task, TaskState, accepted
+from services.task.domain.usage import Budget, Grouping, Period, UsageFilter
 from services.task.journal.migrations import Migration
 from services.task.journal.provider_usage import DAY_MICROS
 from services.task.journal.rows import to_micros
@@ -23,11 +26,8 @@ from services.task.ports import Journal, Quota, Replica, TaskFilter
 from services.task.postgres import schema as postgres_schema
 from services.task.postgres.database import connected
 from services.task.postgres.storage import postgres_storage
-from services.task.provider_totals import ProviderTotals
 from services.task.sqlite import schema as sqlite_schema
 from services.task.sqlite.storage import sqlite_storage
-from services.task.tasks import Task, TaskState, accepted
-from services.task.usage import Budget, Grouping, Period, UsageFilter
 from tests.support.journal import (
     GRACE,
     NOW,

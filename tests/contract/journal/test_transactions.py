@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import ReplyUpdated, TurnStarted
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import ReplyUpdated, TurnStarted
+from services.task.domain.tasks import Task, TaskState
 from services.task.ports import Journal, Quota, TaskFilter
-from services.task.tasks import Task, TaskState
 from tests.support.journal import (
     GRACE,
     UNLIMITED,

@@ -7,13 +7,12 @@ from functools import partial
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.conversation import TurnClosed
-from services.task.ports import Journal, Quota
-from services.task.provider_totals import ProviderTotals
-from services.task.tasks import Task, accepted
-from services.task.usage import (
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.conversation import TurnClosed
+from services.task.domain.provider_totals import ProviderTotals
+from services.task.domain.tasks import Task, accepted
+from services.task.domain.usage import (
     Budget,
     Grouping,
     Overspent,
@@ -23,6 +22,7 @@ from services.task.usage import (
     UsageRow,
     Window,
 )
+from services.task.ports import Journal, Quota
 from tests.support.journal import GRACE, NOW, UNLIMITED, add, end, event, request, task
 from tests.support.task import ManualClock
 

@@ -8,16 +8,16 @@ from ipaddress import ip_network
 
 import pytest
 
-from services.runtime.caller import Caller, acting_for
-from services.runtime.errors import ServiceError, to_status
-from services.runtime.public_network import PublicNetwork
-from services.runtime.reasons import Reason
-from services.runtime.vault import Vault
-from services.task.audit import Action, Deed, deed
-from services.task.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.runtime.callers.caller import Caller, acting_for
+from services.runtime.failures.errors import ServiceError, to_status
+from services.runtime.failures.reasons import Reason
+from services.runtime.network.public_network import PublicNetwork
+from services.runtime.security.vault import Vault
+from services.task.domain.audit import Action, Deed, deed
+from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStarted
+from services.task.domain.usage import Budget, Period
 from services.task.jobs import Jobs
 from services.task.ports import Journal, Replica, Storage
-from services.task.usage import Budget, Period
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Backoff, Deliverer
 from services.task.webhooks.ports import NEWS

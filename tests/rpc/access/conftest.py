@@ -6,7 +6,7 @@ import pytest
 
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.task import ManualClock, task_service
 
 

@@ -15,10 +15,10 @@ from digitalhuman.audit.v1 import audit_pb2
 from digitalhuman.audit.v1.audit_pb2_grpc import AuditServiceStub
 from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import Caller, to_metadata
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, to_metadata
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.task import ManualClock
 
 ACME = to_metadata(Caller(tenant_id="acme"))

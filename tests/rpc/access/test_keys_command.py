@@ -11,7 +11,7 @@ import pytest
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
 from parley.plan import ROOT
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.task import task_service
 
 TOKEN = "a-token-of-the-services-0123456789"

@@ -16,7 +16,7 @@ from engine.settings import EngineSettings
 from engine.sources.speaker import Speaker
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET, OpenRig, Relay, Rig
 from tests.support.engine_cloud import DEBUG_TOKEN
 

@@ -14,7 +14,7 @@ from engine.contract.parameters import TtsConfig
 from engine.contract.token import Purpose, derive_key
 from engine.sources.speaker import Timbre
 from services.avatar.vendor.callback import sign_callback
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import (
     APP_ID,
     CALLBACK_SECRET,

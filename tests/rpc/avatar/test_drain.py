@@ -8,7 +8,7 @@ import pytest
 
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
-from services.runtime.channel import connected
+from services.runtime.channels.channel import connected
 from tests.support.avatar_rig import (
     APP_ID,
     CALLBACK_SECRET,

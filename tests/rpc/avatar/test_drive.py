@@ -11,7 +11,7 @@ from digitalhuman.conversation.v1.conversation_pb2 import (
     PLAYBACK_METHOD_CONFIRMED,
     PLAYBACK_METHOD_ESTIMATED,
 )
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import RATE, OpenRig, Rig, make_tone
 
 LEAD_MS = 600

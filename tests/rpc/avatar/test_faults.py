@@ -7,8 +7,8 @@ import grpc
 import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
-from services.runtime.errors import from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import Rig, fail, start_request
 
 REFUSALS = [

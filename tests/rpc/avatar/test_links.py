@@ -9,10 +9,10 @@ import pytest
 from digitalhuman.avatar.v1 import avatar_pb2_grpc
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.rendezvous import ranked
-from services.runtime.replicas import replicas
+from services.runtime.channels.rendezvous import ranked
+from services.runtime.channels.replicas import replicas
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
 from services.speech.ports import Playback, PlaybackMethod
 from tests.support.avatar_rig import (

@@ -22,8 +22,8 @@ from services.avatar.app import running as running_avatar
 from services.avatar.other_replicas import PASSED_ON_HEADER
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.limits import CALLS, WINDOW_S
-from services.runtime.channel import connected
-from services.runtime.reasons import Reason
+from services.runtime.channels.channel import connected
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import (
     APP_ID,
     CALLBACK_SECRET,

@@ -18,8 +18,8 @@ from services.avatar.ports import DriveLostError
 from services.avatar.vendor.messages import OpenedDrive
 from services.avatar.vendor.socket import DriveSocket, ProxyOf, SocketPatience, drive_socket
 from services.avatar.vendor.trust import SocketTrust, Verification
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.avatar_rig import make_tone
 from tests.support.forward_proxy import forward_proxy
 

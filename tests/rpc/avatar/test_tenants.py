@@ -9,8 +9,8 @@ from joserfc.jwk import OctKey
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from engine.contract.token import Purpose, derive_key
-from services.runtime.caller import Caller, of_tenant, to_metadata
-from services.runtime.errors import from_rpc_error
+from services.runtime.callers.caller import Caller, of_tenant, to_metadata
+from services.runtime.failures.errors import from_rpc_error
 from tests.support.avatar_rig import SERVER_SECRET, Rig, start_request
 
 ACME = of_tenant("acme")

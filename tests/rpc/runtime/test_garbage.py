@@ -10,10 +10,10 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, Violation, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import ServiceError, Violation, from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import ServingOptions, serving
 from tests.support.proxy import Proxy, proxying
 
 GET = pb.GetTaskRequest(task_id="task" * 15)

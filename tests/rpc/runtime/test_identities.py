@@ -15,12 +15,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import digitalhuman
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.identities import CALLS, Identity, may_call
-from services.runtime.reasons import Reason
-from services.runtime.serving import Serving, ServingOptions, serving
-from services.runtime.tls import PeerTls
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.security.identities import CALLS, Identity, may_call
+from services.runtime.security.tls import PeerTls
+from services.runtime.serving.server import Serving, ServingOptions, serving
 from tests.support.authority import Authority
 
 PEER = Identity.TASK

@@ -12,10 +12,10 @@ from digitalhuman.speech.v1 import speech_pb2 as speech
 from digitalhuman.speech.v1 import speech_pb2_grpc as speech_grpc
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from services.runtime.caller import TENANT_HEADER, Caller, current_caller, to_metadata
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.callers.caller import TENANT_HEADER, Caller, current_caller, to_metadata
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import ServingOptions, serving
 
 TASK = "digitalhuman.task.v1.TaskService"
 SPEECH = "digitalhuman.speech.v1.SpeechService"

@@ -9,8 +9,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from parley.gateway import GatewayError, gateway_at
 from parley.readiness import until_answering, until_serving
-from services.runtime.channel import connected
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.channels.channel import connected
+from services.runtime.serving.server import ServingOptions, serving
 from tests.support.forward_proxy import ForwardProxy, forward_proxy
 
 EVERY_PROXY = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")

@@ -12,11 +12,11 @@ from digitalhuman.task.v1 import task_pb2_grpc as rpc
 from gateway.server.serving import PING_EVERY_S, PONG_WITHIN_S
 from services.avatar.vendor.client import CallPatience
 from services.avatar.vendor.socket import SocketPatience
-from services.runtime.channel import connected
-from services.runtime.errors import from_rpc_error
+from services.runtime.channels.channel import connected
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
 from services.runtime.liveness import FOUND_DEAD_S
-from services.runtime.reasons import Reason
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.serving.server import ServingOptions, serving
 from tests.support.proxy import proxying
 
 LONGEST_S = 10.0

@@ -5,8 +5,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.runtime.serving import ServingOptions, serving
-from services.runtime.telemetry import metrics_served
+from services.runtime.serving.server import ServingOptions, serving
+from services.runtime.telemetry.metrics import metrics_served
 from tests.support.compose import LOOPBACK, free_ports
 
 

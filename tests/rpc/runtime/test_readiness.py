@@ -4,9 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.runtime.identities import Identity, tls_variables
-from services.runtime.serving import ServingOptions, serving
-from services.runtime.tls import Tls
+from services.runtime.security.identities import Identity, tls_variables
+from services.runtime.security.tls import Tls
+from services.runtime.serving.server import ServingOptions, serving
 from tests.support.authority import Authority
 
 

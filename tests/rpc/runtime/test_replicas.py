@@ -11,9 +11,9 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc
-from services.runtime.rendezvous import ranked
-from services.runtime.replicas import GUESTS, replicas
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.channels.rendezvous import ranked
+from services.runtime.channels.replicas import GUESTS, replicas
+from services.runtime.serving.server import ServingOptions, serving
 
 pytestmark = pytest.mark.timeout(60)
 

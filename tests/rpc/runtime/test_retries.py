@@ -14,11 +14,11 @@ from digitalhuman.avatar.v1.avatar_pb2_grpc import (
     AvatarServiceStub,
     add_AvatarServiceServicer_to_server,
 )
-from services.runtime.channel import connected
-from services.runtime.errors import ServiceError, from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.retries import Retries
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.channels.channel import connected
+from services.runtime.channels.retries import Retries
+from services.runtime.failures.errors import ServiceError, from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import ServingOptions, serving
 
 AWAY = Reason.DEPENDENCY_UNAVAILABLE
 ATTEMPTS = 5

@@ -13,12 +13,12 @@ from structlog.testing import capture_logs
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from services.runtime.channel import connected
-from services.runtime.identities import Identity
-from services.runtime.replicas import Replicas, replicas
-from services.runtime.requests import outgoing_metadata
-from services.runtime.serving import ServingOptions, serving
-from services.runtime.tls import PeerTls, Tls, TlsError, TlsFiles
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.channels.channel import connected
+from services.runtime.channels.replicas import Replicas, replicas
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import PeerTls, Tls, TlsError, TlsFiles
+from services.runtime.serving.server import ServingOptions, serving
 from tests.support.authority import Authority, replace
 
 pytestmark = pytest.mark.timeout(60)

@@ -13,8 +13,8 @@ from hyperframe.frame import HeadersFrame, SettingsFrame
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
-from services.runtime.channel import connected
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.channels.channel import connected
+from services.runtime.serving.server import ServingOptions, serving
 
 TASK = "digitalhuman.task.v1.TaskService"
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.runtime.errors import from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
 from services.speech.listening.rules import ListeningRules
 from services.speech.playback.wire import to_format
 from tests.support.converse import COMMIT, Talk, audio, refusal, say, setup, text

@@ -4,7 +4,7 @@ import asyncio
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.tenants import NO_QUOTAS
+from services.runtime.callers.tenants import NO_QUOTAS
 from services.speech.conversation.conversation import Conversation
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.facts_of_call import FactsOfCall

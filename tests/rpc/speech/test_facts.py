@@ -5,8 +5,8 @@ from typing import Any
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.ports import Role
 from tests.support.converse import INTERRUPT, Talk, audio, say, setup, text
 from tests.support.fake_tasks import TASK_ID

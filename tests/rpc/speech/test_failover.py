@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings, open_store
 from services.speech.ports import ChatMessage, ChatRequest, RecognitionRequest, Role, SpeechRequest
 from services.speech.profiles.choice import choose_profiles

@@ -12,10 +12,10 @@ import grpc
 import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.runtime.caller import Caller, current_caller, to_metadata
-from services.runtime.errors import from_rpc_error, from_status
-from services.runtime.reasons import Reason
-from services.runtime.tenants import TenantQuota, Tenants
+from services.runtime.callers.caller import Caller, current_caller, to_metadata
+from services.runtime.callers.tenants import TenantQuota, Tenants
+from services.runtime.failures.errors import from_rpc_error, from_status
+from services.runtime.failures.reasons import Reason
 from services.speech.embedded.worker import Worker, open_worker
 from services.speech.ports import (
     ChatItem,

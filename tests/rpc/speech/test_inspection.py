@@ -14,7 +14,7 @@ import structlog
 
 from riva.proto.riva_tts_pb2 import RivaSynthesisConfigRequest, RivaSynthesisConfigResponse
 from services.runtime.check import Finding, Verdict, tell
-from services.runtime.settings import load
+from services.runtime.settings.environment import load
 from services.speech.__main__ import read_personas
 from services.speech.inspection import inspect
 from services.speech.ports import ProviderError, Voice

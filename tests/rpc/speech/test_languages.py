@@ -1,7 +1,7 @@
 """With `auto`, every turn is held in the language in which the user speaks or writes."""
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from services.speech.listening.rules import ListeningRules
 from tests.support.converse import COMMIT, Talk, audio, refusal, say, setup, text
 from tests.support.loudness import silent, voiced

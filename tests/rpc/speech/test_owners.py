@@ -9,8 +9,8 @@ import pytest
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from services.runtime import clock
-from services.runtime.errors import ServiceError, from_rpc_error, from_status
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_rpc_error, from_status
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation import ownership
 from tests.support.converse import Talk, audio, refusal, say, setup, text
 from tests.support.fake_tasks import TASK_ID

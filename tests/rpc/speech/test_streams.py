@@ -9,8 +9,8 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
 from digitalhuman.task.v1 import task_pb2
-from services.runtime.errors import ServiceError, from_rpc_error, from_status
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_rpc_error, from_status
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import to_duration
 from services.speech.conversation.events import SentenceStarted
 from services.speech.conversation.wire import to_sentence

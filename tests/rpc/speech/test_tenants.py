@@ -17,11 +17,17 @@ from digitalhuman.task.v1.task_pb2_grpc import (
     add_TaskServiceServicer_to_server,
 )
 from services.runtime import clock
-from services.runtime.caller import Caller, acting_for, current_caller, of_tenant, to_metadata
-from services.runtime.errors import from_rpc_error
-from services.runtime.reasons import Reason
-from services.runtime.replicas import replicas
-from services.runtime.serving import ServingOptions, serving
+from services.runtime.callers.caller import (
+    Caller,
+    acting_for,
+    current_caller,
+    of_tenant,
+    to_metadata,
+)
+from services.runtime.channels.replicas import replicas
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import ServingOptions, serving
 from services.speech.conversation import ownership
 from services.speech.conversation.clients import noting_clients
 from services.speech.conversation.ownership import kept_alive

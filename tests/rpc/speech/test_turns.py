@@ -8,8 +8,8 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as events_pb
 from digitalhuman.speech.v1 import speech_pb2 as pb
-from services.runtime.errors import ServiceError, from_status
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError, from_status
+from services.runtime.failures.reasons import Reason
 from services.speech.ports import (
     ChatMessage,
     ProviderError,

@@ -10,7 +10,7 @@ from engine.app import running as running_engine
 from engine.settings import EngineSettings
 from services.avatar.app import running as running_avatar
 from services.avatar.settings import AvatarSettings
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from services.task.ports import AvatarState
 from tests.support.avatar_rig import APP_ID, CALLBACK_SECRET, SERVER_SECRET
 from tests.support.avatar_service import scripted_avatar_service

@@ -12,8 +12,8 @@ from google.rpc import status_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.reasons import Reason
-from services.runtime.replicas import Replicas
+from services.runtime.channels.replicas import Replicas
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.task_records import TaskRecords
 from tests.support.task import ManualClock, ScriptedCloud
 from tests.support.task_calls import (

@@ -9,10 +9,10 @@ from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import Caller, to_metadata
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, to_metadata
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import is_task_id
 from services.task.ports import Avatar, AvatarState
-from services.task.tasks import is_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     FINAL,

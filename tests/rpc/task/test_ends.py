@@ -10,8 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import Caller, to_metadata
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, to_metadata
+from services.runtime.failures.reasons import Reason
 from tests.support.task import Call, Lost, ManualClock, ScriptedCloud
 from tests.support.task_calls import (
     OpenService,

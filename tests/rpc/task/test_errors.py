@@ -9,8 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.errors import from_rpc_error
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import from_rpc_error
+from services.runtime.failures.reasons import Reason
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import create, create_streaming, error_of, event, serving_tasks
 

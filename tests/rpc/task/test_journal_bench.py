@@ -6,11 +6,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bench.conversation_stack import free_ports
-from bench.journal_avatars import serving_avatars
-from bench.journal_database import opened
-from bench.journal_load import Conversations, RecordedTurn, turns_of
-from bench.journal_recording import recorded
+from bench.conversation.stack import free_ports
+from bench.journal.avatars import serving_avatars
+from bench.journal.database import opened
+from bench.journal.load import Conversations, RecordedTurn, turns_of
+from bench.journal.recording import recorded
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub

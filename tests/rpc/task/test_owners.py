@@ -7,7 +7,7 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from tests.support.task_calls import append, create_streaming, error_of, event
 
 

@@ -10,9 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from digitalhuman.conversation.v1.conversation_pb2 import TurnStarted
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.caller import Caller, of_tenant, to_metadata
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, of_tenant, to_metadata
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.wire import to_timestamp
 from services.task.ports import AvatarState
 from tests.support.task import Call, Hold, ManualClock, ScriptedCloud

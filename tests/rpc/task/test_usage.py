@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from tests.support.task import ManualClock
 from tests.support.task_calls import (
     OpenService,

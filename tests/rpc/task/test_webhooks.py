@@ -21,9 +21,9 @@ from digitalhuman.task.v1 import task_pb2
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from digitalhuman.webhooks.v1 import webhooks_pb2 as pb
 from digitalhuman.webhooks.v1.webhooks_pb2_grpc import WebhookServiceStub
-from services.runtime.caller import Caller, to_metadata
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.callers.caller import Caller, to_metadata
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.ports import Storage
 from services.task.storage import storage_of
 from services.task.webhooks.ports import WebhookStore

@@ -3,8 +3,8 @@
 import pytest
 
 from services.avatar.vendor.admission import PROBE_S, Admission
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 
 class Account:

@@ -14,8 +14,8 @@ from services.avatar.vendor.api import CloudApi, SpokenText, StreamOrder
 from services.avatar.vendor.client import CallPatience, CloudClient
 from services.avatar.vendor.limits import ProcessRateLimits
 from services.avatar.vendor.signature import Credentials, sign
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 CREDENTIALS = Credentials(app_id=42, server_secret="0123456789abcdef0123456789abcdef")
 IMPATIENT = CallPatience(attempt_s=0.2, first_pause_s=0.001, longest_pause_s=0.05)

@@ -3,7 +3,7 @@
 import pytest
 
 from services.avatar.vendor.codes import MEANINGS, Retry
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 
 GATEWAY = set(range(100000000, 100000018))
 SERVICE = {*range(400000001, 400000011), 400000015, 400000016}

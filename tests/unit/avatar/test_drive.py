@@ -23,8 +23,8 @@ from services.avatar.drives import Drives, running_drives
 from services.avatar.pacing import PacingClock, PacingProfile, running_clock
 from services.avatar.ports import AudioSink, Claims, DriveLostError
 from services.avatar.profiles import load_profile
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 RATE = 16_000
 AVATAR = "avatar-1"

@@ -8,7 +8,7 @@ import pytest
 from services.avatar.vendor.actions import Action
 from services.avatar.vendor.fair_limits import FairRateLimits
 from services.avatar.vendor.limits import ProcessRateLimits, RateLimitedError
-from services.runtime.caller import Caller, acting_for
+from services.runtime.callers.caller import Caller, acting_for
 from tests.support.virtual_time import in_virtual_time
 
 CREATE = Action.CREATE_STREAM_TASK

@@ -6,7 +6,7 @@ import pytest
 
 from services.avatar.profiles import COMMITTED, ProfileError, load_profile
 from services.avatar.settings import AvatarSettings
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 
 GOOD = COMMITTED.read_text(encoding="utf-8").partition("[conservative]")[2]
 

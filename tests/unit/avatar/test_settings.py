@@ -4,7 +4,7 @@ import pytest
 
 from services.avatar.settings import AvatarSettings
 from services.avatar.vendor.token import Mode
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CLOUD = {"APP_ID": "42", "SERVER_SECRET": SECRET}

@@ -7,8 +7,8 @@ import pytest
 from gateway.access.authenticator import Authenticator
 from gateway.access.principal import Principal, Role
 from gateway.access.rate_limit import RateLimit
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 
 GUESSER, OTHER = "192.0.2.1", "192.0.2.2"
 ADA = Principal(credential_id="key_1", actor="key test", role=Role.SERVER)

@@ -6,8 +6,8 @@ from collections import deque
 import pytest
 
 from gateway.backend.cached import FAILED_S, FRESH_S, OLDEST_S, PATIENCE_S, Cached
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from tests.support.virtual_time import in_virtual_time
 
 

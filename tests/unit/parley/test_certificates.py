@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from parley.__main__ import app
 from parley.certificates import issue, tls_settings
-from services.runtime.identities import Identity, tls_variables
-from services.runtime.tls import Tls, TlsFiles
+from services.runtime.security.identities import Identity, tls_variables
+from services.runtime.security.tls import Tls, TlsFiles
 
 
 def files_of(folder: Path, identity: Identity) -> TlsFiles:

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from services.runtime.advertising import advertised_address
-from services.runtime.settings import SettingsError
+from services.runtime.serving.advertising import advertised_address
+from services.runtime.settings.environment import SettingsError
 
 
 def advertised(host: str, given: str | None = None) -> str:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
+from services.runtime.queues.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
 from tests.support.virtual_time import in_virtual_time
 
 

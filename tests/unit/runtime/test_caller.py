@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.caller import (
+from services.runtime.callers.caller import (
     ACTOR_HEADER,
     TENANT_HEADER,
     USER_HEADER,
@@ -12,8 +12,8 @@ from services.runtime.caller import (
     from_metadata,
     to_metadata,
 )
-from services.runtime.errors import ServiceError
-from services.runtime.requests import outgoing_metadata
+from services.runtime.callers.requests import outgoing_metadata
+from services.runtime.failures.errors import ServiceError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.errors import (
+from services.runtime.failures.errors import (
     ServiceError,
     Violation,
     from_exception,
@@ -17,7 +17,7 @@ from services.runtime.errors import (
     invalid,
     to_status,
 )
-from services.runtime.reasons import RULES, Reason
+from services.runtime.failures.reasons import RULES, Reason
 
 NO_METADATA = grpc.aio.Metadata()
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)

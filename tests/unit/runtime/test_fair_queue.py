@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.fair_queue import FairQueue
+from services.runtime.queues.fair_queue import FairQueue
 
 Flow = tuple[str, str]
 flows = st.tuples(st.sampled_from("ABC"), st.sampled_from("xyz"))

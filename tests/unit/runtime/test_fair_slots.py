@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.runtime.fair_slots import FairSlots
+from services.runtime.queues.fair_slots import FairSlots
 
 
 async def test_callers_are_served_in_turn() -> None:

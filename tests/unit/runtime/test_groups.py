@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.groups import NONE, Choice, Option, SettingsGroup
-from services.runtime.settings import ProcessSettings, SettingsError, load, variables
+from services.runtime.settings.environment import ProcessSettings, SettingsError, load, variables
+from services.runtime.settings.groups import NONE, Choice, Option, SettingsGroup
 
 
 class Kind(StrEnum):

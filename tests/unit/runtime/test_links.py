@@ -7,10 +7,10 @@ import pytest
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.identities import Identity
 from services.runtime.links import ServiceSettings
-from services.runtime.settings import SettingsError, load
-from services.runtime.values import Port
+from services.runtime.security.identities import Identity
+from services.runtime.settings.environment import SettingsError, load
+from services.runtime.settings.values import Port
 from tests.support.authority import Authority, replace
 
 TOKEN = "0123456789abcdef"

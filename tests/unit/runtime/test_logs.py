@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[3]
 
 # What a process does before it logs; the engine has its own way, since it imports nothing of ours.
 SERVICES = """
-from services.runtime.logs import configure_logs
-from services.runtime.settings import ProcessSettings, load
+from services.runtime.telemetry.logs import configure_logs
+from services.runtime.settings.environment import ProcessSettings, load
 configure_logs("task", load(ProcessSettings))
 """
 ENGINE = """

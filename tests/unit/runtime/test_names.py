@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.runtime.caller import Caller, of_tenant
-from services.runtime.errors import ServiceError
-from services.runtime.names import LONGEST_BYTES, in_cloud
+from services.runtime.callers.caller import Caller, of_tenant
+from services.runtime.callers.names import LONGEST_BYTES, in_cloud
+from services.runtime.failures.errors import ServiceError
 
 ACME = of_tenant("acme")
 

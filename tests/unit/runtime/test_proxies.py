@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.proxies import ProxyError, proxy_for
+from services.runtime.network.proxies import ProxyError, proxy_for
 
 PROXY = "http://proxy.example:3128"
 BOTH = {"http_proxy": PROXY, "https_proxy": PROXY}

@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from services.runtime.public_network import PrivateAddress, PublicNetwork
+from services.runtime.network.public_network import PrivateAddress, PublicNetwork
 
 PRIVATE = [
     "127.0.0.1",

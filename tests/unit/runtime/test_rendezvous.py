@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from services.runtime.rendezvous import ranked
+from services.runtime.channels.rendezvous import ranked
 
 ADDRESSES = [f"10.0.0.{number}:50052" for number in range(1, 6)]
 KEYS = [f"task_{number}" for number in range(2_000)]

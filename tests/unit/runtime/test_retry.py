@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.runtime.retry import RetrySchedule
+from services.runtime.failures.retry import RetrySchedule
 
 
 class FakeTime:

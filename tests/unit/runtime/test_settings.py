@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import ProcessSettings, SettingsError, load
+from services.runtime.settings.environment import ProcessSettings, SettingsError, load
 
 
 class Settings(ProcessSettings):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from services.runtime.callers.tenants import NO_QUOTAS, TenantQuota, Tenants, read_tenants
 from services.runtime.check import settings_problems
-from services.runtime.settings import SettingsError
-from services.runtime.tenants import NO_QUOTAS, TenantQuota, Tenants, read_tenants
+from services.runtime.settings.environment import SettingsError
 
 
 def read(folder: Path, text: str) -> Tenants:

@@ -3,7 +3,7 @@
 import pytest
 from opentelemetry import trace
 
-from services.runtime.tracing import COLLECTOR_VARIABLES, served, trace_headers, tracing
+from services.runtime.telemetry.tracing import COLLECTOR_VARIABLES, served, trace_headers, tracing
 
 COLLECTOR = {COLLECTOR_VARIABLES[0]: "http://127.0.0.1:9"}
 

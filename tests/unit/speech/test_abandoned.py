@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.reasons import Reason
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.abandoned import Abandoned
 from services.speech.conversation.events import SentenceStarted
 from services.speech.ports import Playback, WordTime

@@ -9,9 +9,9 @@ import pytest
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
 from digitalhuman.conversation.v1.conversation_pb2 import PLAYBACK_METHOD_ESTIMATED
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import byte_count, duration_s
-from services.runtime.reasons import Reason
 from services.runtime.wire import to_duration, to_timestamp
 from services.speech.playback.avatar import (
     LEAD_S,

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.event_log import (
     ROOM_S,
     WAITING_AUDIO,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.listening.detector import Onset
 from services.speech.listening.hearing import RepeatedHearing
 from services.speech.listening.push_to_talk import PushToTalk

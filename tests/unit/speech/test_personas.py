@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.tasks.digital_humans import DIGITAL_HUMANS
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.settings import load
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.settings.environment import load
 from services.speech.dialogue.call import CallFacts, in_call
 from services.speech.personas.catalogue import load_persona, load_personas
 from services.speech.personas.format import Grounding, PersonaError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.embedded.library import LanguageModel, LibrarySettings
 from services.speech.personas.catalogue import load_persona
 from services.speech.personas.format import PersonaError

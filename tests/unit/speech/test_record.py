@@ -8,9 +8,9 @@ import pytest
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.serving import MAX_MESSAGE_BYTES
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.runtime.serving.server import MAX_MESSAGE_BYTES
 from services.speech.conversation.record import BATCH_EVENTS, BATCH_S, WAITING_EVENTS, Record
 from tests.support.virtual_time import in_virtual_time
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.settings import SettingsError, load
+from services.runtime.settings.environment import SettingsError, load
 from services.speech.provider_settings import EMBEDDED
 from services.speech.settings import SpeechSettings
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.runtime.caller import Caller, acting_for
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.runtime.tenants import NO_QUOTAS, TenantQuota, Tenants
+from services.runtime.callers.caller import Caller, acting_for
+from services.runtime.callers.tenants import NO_QUOTAS, TenantQuota, Tenants
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.talk_rate import TalkRate
 
 TENANTS = Tenants(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import byte_count
-from services.runtime.reasons import Reason
 from services.speech.listening.detector import Utterance
 from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.conversation.caller import CallerSpeaker
 from services.speech.conversation.event_log import Listener
 from services.speech.conversation.reply import ReplyVoice

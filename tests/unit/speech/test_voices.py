@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.speech.ports import Voice
 from services.speech.voices import choose_voice
 

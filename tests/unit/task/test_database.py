@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
 from services.task.journal.database import DatabaseError, Transaction, Work
 from services.task.journal.migrations import Migration
 from services.task.sqlite.database import opened

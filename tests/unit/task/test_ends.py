@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.task.ends import LONGEST_PAUSE_S, Ends
+from services.task.domain.tasks import StopReason, TaskState
+from services.task.domain.usage import Budget, Period
 from services.task.ports import Journal
+from services.task.reconciliation.ends import LONGEST_PAUSE_S, Ends
 from services.task.sqlite.storage import sqlite_storage
-from services.task.tasks import StopReason, TaskState
-from services.task.usage import Budget, Period
 from tests.support.journal import NOW, add, put_on_air
 from tests.support.task import ManualClock
 

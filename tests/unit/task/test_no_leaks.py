@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task.heartbeat import kept_alive
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from services.task.jobs import Jobs
-from services.task.lifecycle import LifeCycle
-from services.task.off_air import KnownAvatars, UnrecordedStops
+from services.task.lifecycle.heartbeat import kept_alive
+from services.task.lifecycle.off_air import KnownAvatars, UnrecordedStops
+from services.task.lifecycle.requests import LifeCycle
+from services.task.lifecycle.starts import Starts
+from services.task.lifecycle.state_machine import TaskStateMachine
+from services.task.lifecycle.step import Pace, Steps
 from services.task.ports import Avatar, AvatarState, Journal, Quota, Replica, Request, TaskFilter
-from services.task.reconciler import Reconciler
+from services.task.reconciliation.reconciler import Reconciler
 from services.task.sqlite.storage import sqlite_storage
-from services.task.starts import Starts
-from services.task.state_machine import TaskStateMachine
-from services.task.step import Pace, Steps
-from services.task.tasks import TRANSITIONS, StopReason, Task, TaskState, new_task_id
 from tests.support.task import Call, Hold, Lost, ManualClock, ScriptedCloud
 
 STREAMS = ("one", "two", "three")

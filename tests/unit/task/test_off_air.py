@@ -1,7 +1,7 @@
 """Which avatars may be stopped when the journal cannot be asked whose they are."""
 
-from services.runtime.caller import Caller, acting_for
-from services.task.off_air import KnownAvatars
+from services.runtime.callers.caller import Caller, acting_for
+from services.task.lifecycle.off_air import KnownAvatars
 from tests.support.journal import task
 
 OF_ANN = task(1, avatar_id="avatar", tenant_id="acme", user_id="ann")

@@ -4,11 +4,11 @@ import base64
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
-from services.task import pages
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.contract import pages
+from services.task.domain.tasks import TaskState
 from services.task.ports import TaskFilter
-from services.task.tasks import TaskState
 
 TASK_ID = "task_001k0xfwjqfj8d9qydsterqw8c"
 ALL = TaskFilter()

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import StopReason, TaskState, stopping
 from services.task.patience import patient
 from services.task.ports import Journal
 from services.task.sqlite.storage import sqlite_storage
-from services.task.tasks import StopReason, TaskState, stopping
 from tests.support.journal import GRACE, UNLIMITED, event, task
 from tests.support.task import ManualClock
 

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.runtime.errors import ServiceError
-from services.runtime.reasons import Reason
+from services.runtime.failures.errors import ServiceError
+from services.runtime.failures.reasons import Reason
+from services.task.lifecycle.starts import Starts
 from services.task.ports import Avatar, AvatarState
-from services.task.starts import Starts
 from tests.support.task import Call, Hold, ScriptedCloud
 from tests.support.virtual_time import in_virtual_time
 

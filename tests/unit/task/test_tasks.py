@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.reasons import Reason
-from services.task.tasks import (
+from services.runtime.failures.reasons import Reason
+from services.task.domain.tasks import (
     LIVE_STATES,
     TRANSITIONS,
     Failure,

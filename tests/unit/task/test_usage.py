@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.task.usage import Period
+from services.task.domain.usage import Period
 
 
 @pytest.mark.parametrize(

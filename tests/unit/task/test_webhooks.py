@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.runtime.public_network import PublicNetwork
-from services.runtime.vault import UnreadableSecret, Vault
+from services.runtime.network.public_network import PublicNetwork
+from services.runtime.security.vault import UnreadableSecret, Vault
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Backoff
 from services.task.webhooks.signature import SigningKey, new_key, signed

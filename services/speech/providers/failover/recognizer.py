@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-from services.runtime.errors import refused
+from services.runtime.failures.errors import refused
+from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
-from services.runtime.reasons import Reason
 from services.speech.answers import concluded
 from services.speech.ports import (
     LISTENING_RATE_HERTZ,

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from services.runtime.tracing import record
+from services.runtime.telemetry.tracing import record
 from services.speech.ports import ProviderError, ProviderMuteError, ProviderQuotaError, Stage
 from services.speech.providers.failover.breaker import Breaker, OutageRules, State
 from services.speech.streams import closing

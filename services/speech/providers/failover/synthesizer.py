@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Self
 
-from services.runtime.errors import ServiceError
+from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import duration_s
 from services.speech.answers import audible
 from services.speech.ports import (

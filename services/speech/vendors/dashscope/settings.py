@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from services.runtime.values import SocketUrl
+from services.runtime.settings.values import SocketUrl
 from services.speech.provider_settings import VendorSettings
 
 DASHSCOPE_URL = "wss://dashscope.aliyuncs.com/api-ws/v1/inference"

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from services.runtime.values import Name, SocketUrl
+from services.runtime.settings.values import Name, SocketUrl
 from services.speech.provider_settings import VendorSettings
 
 

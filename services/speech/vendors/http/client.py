@@ -10,8 +10,8 @@ from typing import Self
 import httpx
 from pydantic import SecretStr
 
-from services.runtime.proxies import proxy_for
-from services.runtime.transport import transport_to
+from services.runtime.network.proxies import proxy_for
+from services.runtime.network.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines

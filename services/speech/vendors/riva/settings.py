@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from services.runtime.values import HttpUrl, Name
+from services.runtime.settings.values import HttpUrl, Name
 from services.speech.provider_settings import VendorSettings
 
 CLOUD_URL = "https://grpc.nvcf.nvidia.com:443"

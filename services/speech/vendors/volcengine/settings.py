@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from pydantic import Field, model_validator
 
-from services.runtime.values import SocketUrl
+from services.runtime.settings.values import SocketUrl
 from services.speech.provider_settings import VendorSettings
 
 
