@@ -1,7 +1,6 @@
 """The task service as a process that may be killed."""
 
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ import grpc
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from parley.processes import Command, Running, running
 from parley.readiness import until_serving
-from tests.support.compose import ROOT
+from tests.support.compose import LOOPBACK, ROOT, free_ports
 
 
 class Machine:
@@ -24,9 +23,8 @@ class Machine:
     def __init__(
         self, avatar_target: str, database: Path | str, *, code: Path = ROOT, **variables: str
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.target = f"127.0.0.1:{probe.getsockname()[1]}"
+        [port] = free_ports(1)
+        self.target = f"{LOOPBACK}:{port}"
         self._command = Command(
             name="task",
             # Not the code of the folder that the tests run in.
@@ -34,7 +32,7 @@ class Machine:
             environment={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join([str(code), str(code / "gen")]),
-                "TASK_PORT": self.target.rpartition(":")[2],
+                "TASK_PORT": port,
                 "TASK_AVATAR_TARGET": avatar_target,
                 "TASK_DATABASE": str(database),
                 "TASK_SWEEP_INTERVAL_S": "0.1",

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +27,7 @@ from services.task.ports import Storage
 from services.task.storage import storage_of
 from services.task.webhooks.ports import WebhookStore
 from tests.support.avatar_service import scripted_avatar_service
-from tests.support.compose import ROOT
+from tests.support.compose import ROOT, free_ports
 from tests.support.task import ScriptedCloud, task_service
 from tests.support.task_calls import create, create_streaming, error_of, stop
 from tests.support.task_machine import Machine
@@ -322,15 +321,13 @@ async def test_a_removed_webhook_is_told_nothing_more(client: Client) -> None:
 
 
 async def test_the_example_takes_what_is_signed_once_and_nothing_else(client: Client) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}/"
     added = await client.add(url, "task.on_air")
     example = await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "examples" / "webhook_receiver.py"),
-        str(port),
+        port,
         env={**os.environ, "WEBHOOK_SECRET": added.secret},
         stdout=asyncio.subprocess.PIPE,
     )
