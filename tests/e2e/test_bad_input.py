@@ -61,7 +61,7 @@ HTTP: list[tuple[str, str, str, dict[str, Any], int, str, str | None]] = [
     ("not-utf8", "POST", CREATE, raw(b'{"roomId":"\xff"}'), 400, "MALFORMED_MESSAGE", None),
     ("array", "POST", CREATE, raw(b"[]"), 400, "INVALID_REQUEST", "body"),
     ("deep-json", "POST", CREATE, raw("[" * 20_000), 400, "MALFORMED_MESSAGE", None),
-    ("big-json", "POST", CREATE, raw(b" " * 70_000), 413, "PAYLOAD_TOO_LARGE", None),
+    ("big-json", "POST", CREATE, raw(b" " * 1_100_000), 413, "PAYLOAD_TOO_LARGE", None),
     ("text-body", "POST", CREATE, raw(b"hello", "text/plain"), 415, "MEDIA_TYPE_UNSUPPORTED", None),
     ("no-fields", "POST", CREATE, body(), 400, "INVALID_REQUEST", "roomId"),
     ("no-stream", "POST", CREATE, body(roomId="room"), 400, "INVALID_REQUEST", "streamId"),

@@ -1,6 +1,7 @@
 """Each of the examples, as its first lines say that it is run."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -114,13 +115,23 @@ async def test_a_tool_says_what_is_wrong_and_how_it_was_stopped(
     told = await output(name, *rest, stack=stack, env={"PARLEY_KEY": "wrong"}, code=1)
     assert told.startswith("Parley refuses: ")
     assert "Traceback" not in told
-    reached = asyncio.Event()
-    silent = await asyncio.start_server(lambda *_: reached.set(), "127.0.0.1", int(nobody))
+    reached, left = asyncio.Event(), asyncio.Event()
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65_536):
+                pass
+        writer.close()
+        left.set()
+
+    silent = await asyncio.start_server(keep_silent, "127.0.0.1", int(nobody))
     async with silent, example(name, *rest, stack=stack, env=away) as process:
         await reached.wait()
         process.send_signal(signal.SIGINT)
         told_bytes, _ = await process.communicate()
         assert (process.returncode, told_bytes) == (130, b"")
+        await left.wait()
 
 
 async def test_app_function(stack: Stack) -> None:

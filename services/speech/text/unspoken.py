@@ -56,7 +56,7 @@ _REFERRING = re.compile(
     r"|figure|table|equation)$",
     re.IGNORECASE,
 )
-_CITATIONS = r"(?:\[\d{1,2}(?:[,–-] ?\d{1,2}){0,9}\]){1,9}"
+_CITATIONS = r"(?:\[[1-9]\d?(?:[,–-] ?[1-9]\d?){0,9}\]){1,9}"
 
 UNSPOKEN = (
     # A model's control tokens, and the names within them.

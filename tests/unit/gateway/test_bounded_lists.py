@@ -16,7 +16,9 @@ def collections_of(model: type[JsonRequest]) -> Iterator[tuple[type[JsonRequest]
     """Yield the members of a model, and of all that extend it, that hold any number of values."""
     described = model.model_json_schema()["properties"]
     for name, member in described.items():
-        if member.get("type") in ("array", "object"):
+        # A schema's length is bounded, and nobody looks at its members one by one.
+        is_schema = member.get("additionalProperties") is True
+        if member.get("type") in ("array", "object") and not is_schema:
             yield model, name
     for extended in model.__subclasses__():
         yield from collections_of(extended)

@@ -62,7 +62,9 @@ def supervised(told: Told, task: str, gateway: str) -> asyncio.Task[int]:
 async def children(told: Told) -> dict[str, psutil.Process]:
     """The processes, when they have begun, by name."""
     await told.until("task    │ here", "gateway │ here")
-    return {each.cmdline()[-1]: each for each in psutil.Process().children()}
+    commands = {tuple(each.cmdline()): each for each in psutil.Process().children()}
+    # Other tests' processes may run beside them.
+    return {words[-1]: each for words, each in commands.items() if words[1:2] == ("-c",)}
 
 
 async def test_a_process_that_dies_stops_the_rest() -> None:

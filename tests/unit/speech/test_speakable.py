@@ -130,7 +130,7 @@ PARTS = st.tuples(
 ).map(lambda part: part[0][part[1] : part[1] + part[2]])
 TEXTS = st.lists(PIECES, max_size=25).map("".join) | PARTS | st.text(st.characters(), max_size=80)
 UNSAID = re.compile(
-    r"\]\(|\]\[|\[\^|†|[\w.!?…。！？，)）”\"]\[\d|\]:"
+    r"\]\(|\]\[|\[\^|†|[\w.!?…。！？，)）”\"%\]] ?\[\d|\]:"
     r"|```|~~~|<[A-Za-z/!?]|<\||://|www|\.[a-z]{2,}|&#|@",
     re.IGNORECASE,
 )
