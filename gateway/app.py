@@ -176,7 +176,6 @@ def _middleware(
     return [
         Middleware(HeadAsGet),
         Middleware(RequestContext),
-        Middleware(HeadLimit),
         Middleware(Traced),
         Middleware(
             CORSMiddleware,
@@ -186,6 +185,7 @@ def _middleware(
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
         ),
+        Middleware(HeadLimit),
         Middleware(Guard, rules=options.access, authenticator=authenticator, rate=rate),
         Middleware(Drained, drain=drain),
         Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),

@@ -18,11 +18,12 @@ async def transcript_of(
 ) -> Transcript:
     """Recognise an utterance, or wait for its recognition if that has begun.
 
-    Hypotheses are published but for the last, which is returned. Raises ServiceError, NO_SPEECH
-    when there are no words.
+    Publishes every hypothesis. Raises ServiceError, NO_SPEECH when there are no words.
     """
     if spoken.transcript is not None:
-        return _with_words(await spoken.transcript)
+        transcript = _with_words(await spoken.transcript)
+        publish(TranscriptUpdated(text=transcript.text, is_final=True))
+        return transcript
     if not spoken.utterance.pcm:
         raise ServiceError(Reason.NO_SPEECH, "No speech was heard.")
     final = Transcript(text="", is_final=True)
@@ -30,8 +31,8 @@ async def transcript_of(
     async with closing(hypotheses):
         async for transcript in hypotheses:
             final = transcript
-            if transcript.text and not transcript.is_final:
-                publish(TranscriptUpdated(text=transcript.text, is_final=False))
+            if transcript.text:
+                publish(TranscriptUpdated(text=transcript.text, is_final=transcript.is_final))
     return _with_words(final)
 
 

@@ -15,7 +15,6 @@ from services.speech.conversation.events import (
     PlaybackStarted,
     SpeechDismissed,
     ToolCalled,
-    TranscriptUpdated,
     TurnFailed,
     TurnFinished,
     TurnStarted,
@@ -260,7 +259,7 @@ class Turn:
     def _begin(self) -> Generation:
         """Begin the reply, unless it has begun or is cut off already, and say what it answers.
 
-        In this order: to tell listeners takes half a millisecond for each event.
+        In this order: to tell listeners takes half a millisecond.
         """
         started = self._started()
         try:
@@ -271,8 +270,6 @@ class Turn:
             if not self._cut.done():
                 generation.begin()
         finally:
-            if isinstance(self._input, SpokenInput):
-                self._publish(TranscriptUpdated(text=self._user_text, is_final=True))
             self._publish(started)
         return generation
 
