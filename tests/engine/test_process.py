@@ -125,8 +125,8 @@ async def test_what_the_system_refuses_is_one_line() -> None:
     assert b"Traceback" not in said
 
 
-async def test_process_starts_and_stops_cleanly() -> None:
-    """By what a terminal sends; a front is stopped as a supervisor stops it, below."""
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+async def test_process_starts_and_stops_cleanly(name: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine", env={**os.environ, **GOOD}, stderr=asyncio.subprocess.PIPE
     )
@@ -136,7 +136,7 @@ async def test_process_starts_and_stops_cleanly() -> None:
         assert ready["event"] == "engine ready"
         async with httpx.AsyncClient(base_url=ready["base_url"]) as http:
             assert (await http.get("/healthz")).json()["status"] == "ok"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         _, rest = await process.communicate()
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in rest.splitlines()] == ["engine stopping"]

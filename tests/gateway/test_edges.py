@@ -171,6 +171,16 @@ async def test_the_description_is_openapi_3_0(gateway: RunningGateway) -> None:
     }
 
 
+async def test_only_files_named_by_their_digest_are_kept_for_good(gateway: RunningGateway) -> None:
+    page = (await gateway.client.get("/")).text
+    [script] = re.findall(r'<script [^>]*src="(/web/assets/[^"]+)"', page)
+    kept = {
+        path: "immutable" in (await gateway.client.get(path)).headers["cache-control"]
+        for path in (script, "/", "/clients/v1/parley.js")
+    }
+    assert kept == {script: True, "/": False, "/clients/v1/parley.js": False}
+
+
 async def test_pages_load_nothing_from_elsewhere(gateway: RunningGateway) -> None:
     for path in ("/", "/docs"):
         page = (await gateway.client.get(path)).text

@@ -350,14 +350,16 @@ async def riva_listing(answer: Any) -> AsyncIterator[RivaSpeechSettings]:
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    yield RivaSpeechSettings.model_validate(
-        {
-            "setting": "synthesizers.a",
-            "base_url": f"http://127.0.0.1:{port}",
-            "api_key": "key-of-a",
-        }
-    )
-    await server.stop(grace=0)
+    try:
+        yield RivaSpeechSettings.model_validate(
+            {
+                "setting": "synthesizers.a",
+                "base_url": f"http://127.0.0.1:{port}",
+                "api_key": "key-of-a",
+            }
+        )
+    finally:
+        await server.stop(grace=0)
 
 
 async def test_riva_lists_the_voices_of_its_models(stack: AsyncExitStack) -> None:

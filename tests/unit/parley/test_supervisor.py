@@ -5,6 +5,8 @@ import io
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psutil
 from rich.console import Console
@@ -41,7 +43,8 @@ class Told(io.StringIO):
                 await self._more.wait()
 
 
-def supervised(told: Told, task: str, gateway: str) -> asyncio.Task[int]:
+@asynccontextmanager
+async def supervised(told: Told, task: str, gateway: str) -> AsyncIterator[asyncio.Task[int]]:
     """Two processes that run such code under a supervisor; none of them is ever ready."""
     task_port, gateway_port = free_ports(2)
     environment = dict(os.environ) | {"TASK_PORT": task_port, "GATEWAY_PORT": gateway_port}
@@ -56,7 +59,12 @@ def supervised(told: Told, task: str, gateway: str) -> asyncio.Task[int]:
 
     planned = [process(task, TASK), process(gateway, GATEWAY)]
     supervisor = Supervisor(planned, environment, Console(file=told, width=200))
-    return asyncio.create_task(supervisor.run())
+    run = asyncio.create_task(supervisor.run())
+    try:
+        yield run
+    finally:
+        run.cancel()
+        await asyncio.wait({run})
 
 
 async def children(told: Told) -> dict[str, psutil.Process]:
@@ -69,22 +77,22 @@ async def children(told: Told) -> dict[str, psutil.Process]:
 
 async def test_a_process_that_dies_stops_the_rest() -> None:
     told = Told()
-    run = supervised(told, WAIT, WAIT)
-    started = await children(told)
-    started["task"].kill()
-    assert await run == 1
+    async with supervised(told, WAIT, WAIT) as run:
+        started = await children(told)
+        started["task"].kill()
+        assert await run == 1
     assert not started["gateway"].is_running()
     assert "task ended by itself with exit code -9, so all was stopped" in told.getvalue()
 
 
 async def test_a_second_signal_waits_for_nothing() -> None:
     told = Told()
-    run = supervised(told, WAIT, DEAF)
-    started = await children(told)
-    os.kill(os.getpid(), signal.SIGINT)
-    await told.until("Stopping")
-    os.kill(os.getpid(), signal.SIGINT)
-    assert await run == 0
+    async with supervised(told, WAIT, DEAF) as run:
+        started = await children(told)
+        os.kill(os.getpid(), signal.SIGINT)
+        await told.until("Stopping")
+        os.kill(os.getpid(), signal.SIGINT)
+        assert await run == 0
     assert not any(each.is_running() for each in started.values())
     # It would have said so in the end.
     assert "could be taken off air" not in told.getvalue()
