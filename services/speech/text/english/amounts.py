@@ -76,9 +76,14 @@ _SCALES = {
 _SCALE_WORD = (
     r"[\s-]?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
 )
-_SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
+_SIGN = "|".join(map(re.escape, sorted(_SIGNS.keys() - {"RM"}, key=len, reverse=True)))
+_SIGN += r"|RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d|(?<=,\d\d\d))(?!\d))"
+"""RM 204 is a room, and RM50 or RM 50.00 an amount."""
 _CODE = "|".join(_CODES)
 _PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
+_RATE = re.compile(r"\s?/|\s(?:per|an? (?:lit(?:er|re)|kilo|unit|share))\b")
+"""A price by the unit may well have three decimals: €1.459 per litre."""
+_DECIMALS = re.compile(r"(?<![\d.,])\d+\.\d{1,2}(?![\d,]|\.\d)")
 _ADJECTIVE = re.compile(r"(?:^|[^A-Za-z])(?:an?|another) $", re.IGNORECASE)
 _NOUN = re.compile(
     r"-an?-[a-z]|(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of)\b)[a-z]"
@@ -105,9 +110,10 @@ def _amount(match: re.Match[str]) -> str:
     return minus + _coins(first, currency)
 
 
-def _continental(match: re.Match[str]) -> str:
+def _continental(match: re.Match[str]) -> str | None:
     if whole := match.groupdict().get("thousands"):
-        return _coins(whole.replace(".", ""), _EURO)
+        is_decimal = _RATE.match(match.string, match.end()) or _DECIMALS.search(match.string)
+        return None if is_decimal else _coins(whole.replace(".", ""), _EURO)
     return _coins(f"{re.sub('[. ]', '', match['whole'])}.{match['cents']}", _EURO)
 
 
@@ -151,7 +157,7 @@ _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
     rule(
-        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|(?P<thousands>\d{{1,3}}(?:\.\d{{3}})+)(?![\d,]))",
+        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|{_THOUSANDS})",
         _continental,
     ),
     rule(rf"(?<![\w.,]){_CONTINENTAL}\s?(?:€|EUR\b)", _continental),
