@@ -15,10 +15,8 @@ _SIGNS = {
     "exists": "∃", "to": "→", "rightarrow": "→", "Rightarrow": "→", "therefore": "∴",
     "because": "∵", "angle": "∠", "perp": "⊥", "circ": "°", "degree": "°", "percent": "%",
 }  # fmt: skip
-_SILENT = (
-    "left|right|big|Big|displaystyle|quad|qquad|limits|text|textbf|textit|mathrm|mathbf|mathit"
-    "|mathbb|operatorname|boxed|begin|end"
-)
+_SILENT = "text|textbf|textit|mathrm|mathbf|mathit|mathbb|operatorname|boxed|begin|end"
+_SPACING = "left|right|big|Big|displaystyle|quad|qquad|limits"
 _ENVIRONMENT = r"\{(?:equation|aligned?|cases|gather|matrix|[bpv]matrix|array)\*?\}"
 _GREEK = (
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau"
@@ -102,8 +100,8 @@ _COMMANDS = (
     rule(rf"\\[dt]?frac{_ARGUMENT}{_ARGUMENT}", _fraction),
     rule(rf"\\sqrt{_ARGUMENT}", _root),
     replace(rf"\\(?:begin|end){_ENVIRONMENT}", " "),
-    rule(rf"\\(?:{_SILENT})\s?{_ARGUMENT}", _argument),
-    replace(rf"(?<!:)\\(?:{_SILENT})(?![A-Za-z{{])", " "),
+    rule(rf"\\(?:{_SILENT}|{_SPACING})\s?{_ARGUMENT}", _argument),
+    replace(rf"(?:(?<![\w:])\\(?:{_SILENT})|(?<!:)\\(?:{_SPACING}))(?![A-Za-z{{])", " "),
     rule(rf"\s?\\((?i:{_GREEK}))(?![A-Za-z])\s?", _greek),
     rule(r"(?:\^\{?|\s)?\\([A-Za-z]{2,12})(?![A-Za-z])(?:\}|\s)?", _sign),
     rule(rf"\^{_ARGUMENT}", _raised),

@@ -77,7 +77,8 @@ _SCALE_WORD = (
     r"[\s-]?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
 )
 _SIGN = "|".join(map(re.escape, sorted(_SIGNS.keys() - {"RM"}, key=len, reverse=True)))
-_SIGN += r"|RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d|(?<=,\d\d\d))(?!\d))"
+_SIGN += r"|RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d(?!\d)|(?<=,\d\d\d)(?!\d)"
+_SIGN += r"|\s?(?:k|thousand|million|billion)\b))"
 """RM 204 is a room, and RM50 or RM 50.00 an amount."""
 _CODE = "|".join(_CODES)
 _PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
@@ -112,7 +113,9 @@ def _amount(match: re.Match[str]) -> str:
 
 def _continental(match: re.Match[str]) -> str | None:
     if whole := match.groupdict().get("thousands"):
-        is_decimal = _RATE.match(match.string, match.end()) or _DECIMALS.search(match.string)
+        is_decimal = whole.count(".") == 1 and (
+            _RATE.match(match.string, match.end()) or _DECIMALS.search(match.string)
+        )
         return None if is_decimal else _coins(whole.replace(".", ""), _EURO)
     return _coins(f"{re.sub('[. ]', '', match['whole'])}.{match['cents']}", _EURO)
 
@@ -146,7 +149,7 @@ _NUMBERS = rf"{_FIRST}(?:(?P<scale_first>{_SCALE_WORD})?(?P<between>{RANGE}){_LA
 _TWO_NUMBERS = rf"{_FIRST}(?P<scale_first>(?!))?(?P<between> and ){_LAST}(?P<scale>{_SCALE_WORD})"
 _CONTINENTAL = r"(?P<whole>\d{1,3}(?:[. ]\d{3})++|\d++),(?P<cents>\d\d)(?!\d|,\d)"
 """A decimal comma, as the euro's countries write it: 1.200,50."""
-_THOUSANDS = r"(?P<thousands>\d{1,3}(?:\.\d{3})+)(?![\d,])"
+_THOUSANDS = r"(?P<thousands>[1-9]\d{0,2}(?:\.\d{3})+)(?![\d,])"
 _AGAIN = r"(?: (?:US )?(?:dollars?|euros?|pounds?|yuan|yen|rupees?)\b|,[-–—](?!\w))?"
 """The currency's name although its sign is there, or a dash for no cents."""
 _HEADS = (

@@ -42,7 +42,7 @@ _DENOMINATORS = (*range(2, 11), 12, 16)
 _DATED = re.compile(
     r"[^.!?;\n]{0,20}\b(?:closed|dates?|trip|vacation|holidays?|week(?:end)? of|event|festival|sale"
     r"|conference|camp|meeting|booked|check-in|exhibition|exams?"
-    r"|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)\b",
+    r"|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)\b|\bon $",
     re.IGNORECASE,
 )
 _MEASURED = re.compile(r"\s?(?:\"|″|of\b|(?:an? )?(?:cups?|inch(?:es)?|tsp|tbsp|miles?|full)\b)")
@@ -212,7 +212,7 @@ def _slashed_dates(match: re.Match[str]) -> Reading | None:
     crosses_new_year = days[0][0] >= 11 and days[1][0] <= 2
     if days[1] <= days[0] and not crosses_new_year:
         return None
-    are_fractions = all(over < under and under in _DENOMINATORS for over, under in days)
+    are_fractions = all(over <= under and under in _DENOMINATORS for over, under in days)
     is_dated = _DATED.search(before(match)) or _DATED.match(match.string, match.end())
     if _MEASURED.match(match.string, match.end()) or (are_fractions and not is_dated):
         return None
@@ -267,7 +267,8 @@ RULES = (
         lambda m: [(m[1], m.span(1)), (_weekday(m[2]), m.span(2))],
     ),
     rule(
-        r"(?:(?<=\bon )|(?<=\bby )(?!Thu)|(?<=very |each |ntil |next |osed |this |last ))"
+        r"(?:(?<=\bon )|(?<=\bby )(?!Thu)|(?<=very |each |ntil |next |osed |this |last )"
+        r"|(?<=[Ss]ee you )|(?=[A-Z][a-z]{2}: (?:open|closed)\b))"
         rf"({_WORD_LIKE_DAY})\b{_OTHER_NAME}{_NO_NAME}(?:\.(?=,|\s[a-z\d]))?",
         lambda m: _weekday(m[1]),
     ),

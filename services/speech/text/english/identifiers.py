@@ -56,7 +56,8 @@ _SCRIPTURE = re.compile(
     rf"\b(?:{_SURELY_BOOKS}) $"
     r"|(?<![\w.])(?:[1-3]|I{1,3})"
     r" (?:Samuel|Kings|Chronicles|Timothy|Peter|John|(?:Sam|Chron|Cor|Tim|Pet)\.?) $"
-    rf"|\b(?:[Ss]ee|[Rr]ead|[Ii]n|[Gg]ospel of|[Vv]erses?|[Pp]assage|[Qq]uotes?) (?:{_NAMES}) $"
+    rf"|(?:(?:^|[(,;:] ?)(?:[Ss]ee|[Rr]ead|cf\.)|\b[Ii]n|\b[Gg]ospel of|\b[Vv]erses?|\b[Pp]assage)"
+    rf" (?:{_NAMES}) $"
 )
 _NAME = re.compile(rf"\b(?:{_NAMES}) $")
 _SCRIPTURAL = re.compile(
