@@ -13,7 +13,8 @@ _ACTS = (
     "|gestur(?:es|ing)|smirk(?:s|ing)|groan(?:s|ing)|sniff(?:s|ing)|snort(?:s|ing)|hug(?:s|ging)"
     r"|clear(?:s|ing) (?:(?:his|her|their|my|its) )?throat|tak(?:es|ing) a (?:deep )?breath"
     r"|lean(?:s|ing) (?:in|forward|back|closer)|look(?:s|ing) (?:around|away|up|down|at you)"
-    r"|tilt(?:s|ing)|shak(?:es|ing) (?:his|her|their|my|its) head|rais(?:es|ing) (?:an )?eyebrows?"
+    r"|(?:tilt(?:s|ing)|shak(?:es|ing)) (?:his|her|their|my|its|the) head"
+    r"|rais(?:es|ing) (?:an )?eyebrows?"
 )
 _MANNER = (
     r"[a-z]{2,12}ly|at (?:you|him|her|them|me|us)|to (?:you|him|her|my|them)sel(?:f|ves)"
@@ -43,7 +44,7 @@ DIRECTION = re.compile(
     rf"(?:([*_]){_ACT}[.。…]{{0,3}}\1"
     rf"|\({_ACT}\)|（{_ACT}）|\[{_ACT}\]|【{_ACT}】|\{{{_ACT}\}})"
     r"(?=\s*(?:$|\n)|\s+(?:\*\*)?[A-Z\"“]"
-    r"|(?:(?<![】\]])|\s+)(?:(?=是[的啊呀]|不(?:客气|用|是|行|会)|有的|可以|会的)"
+    r"|(?:(?<![】\]])|\s+)(?:(?<=）)(?![是为的键按等表代意])|(?=是[的啊呀]|不(?:客气|用|是|行|会)|有的|可以|会的)"
     r"|(?![是为的键按和与或等可能会有也不在让使了着过就都需表代意并来]))[一-龥])"
 )
 """What a speaker does rather than says: alone between sentences, never bold.

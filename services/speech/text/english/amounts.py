@@ -76,10 +76,13 @@ _SCALES = {
 _SCALE_WORD = (
     r"[\s-]?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
 )
-_SIGN = "|".join(map(re.escape, sorted(_SIGNS.keys() - {"RM"}, key=len, reverse=True)))
-_SIGN += r"|RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d(?!\d)|(?<=,\d\d\d)(?!\d)"
-_SIGN += r"|\s?(?:k|thousand|million|billion)\b))"
+_RINGGIT_SIGN = (
+    r"RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d(?!\d)|(?<=,\d\d\d)(?!\d)|\s?(?:k|[mb]illion)\b))"
+)
 """RM 204 is a room, and RM50 or RM 50.00 an amount."""
+_SIGN = "|".join(
+    (*map(re.escape, sorted(_SIGNS.keys() - {"RM"}, key=len, reverse=True)), _RINGGIT_SIGN)
+)
 _CODE = "|".join(_CODES)
 _PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
 _RATE = re.compile(r"\s?/|\s(?:per|an? (?:lit(?:er|re)|kilo|unit|share))\b")

@@ -265,8 +265,8 @@ def _one_by_one(match: re.Match[str]) -> str:
 
 def _verse(match: re.Match[str]) -> Reading | None:
     context = before(match)
-    is_book = _SCRIPTURE.search(context) and not follows(match, _TIMED)
-    if not is_book and not (_NAME.search(context) and _SCRIPTURAL.search(match.string)):
+    is_in_text = _NAME.search(context) and _SCRIPTURAL.search(match.string)
+    if follows(match, _TIMED) or not (is_in_text or _SCRIPTURE.search(context)):
         return None
     verses = [
         (f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))
