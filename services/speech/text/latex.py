@@ -15,10 +15,8 @@ _SIGNS = {
     "exists": "∃", "to": "→", "rightarrow": "→", "Rightarrow": "→", "therefore": "∴",
     "because": "∵", "angle": "∠", "perp": "⊥", "circ": "°", "degree": "°", "percent": "%",
 }  # fmt: skip
-_SILENT = (
-    "left|right|big|Big|displaystyle|quad|qquad|limits|text|textbf|textit|mathrm|mathbf|mathit"
-    "|mathbb|operatorname|boxed|begin|end"
-)
+_SILENT = "text|textbf|textit|mathrm|mathbf|mathit|mathbb|operatorname|boxed|begin|end"
+_SPACING = "left|right|big|Big|displaystyle|quad|qquad|limits"
 _ENVIRONMENT = r"\{(?:equation|aligned?|cases|gather|matrix|[bpv]matrix|array)\*?\}"
 _GREEK = (
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau"
@@ -76,6 +74,10 @@ def _raised(match: re.Match[str]) -> str:
     return f"^{_grouped(match[1])}"
 
 
+def _path(match: re.Match[str]) -> str:
+    return match[0].replace("\\", " ")
+
+
 def _grouped(argument: str) -> str:
     argument = argument.strip()
     return argument if _SIMPLE.fullmatch(argument) else f"({argument})"
@@ -93,11 +95,13 @@ def _inner(match: re.Match[str], group: int) -> Reading:
 
 _DELIMITERS = (rule(r"(\${1,2})([^$\n]{1,300})\1(?!\d)", _formula),)
 _COMMANDS = (
+    # The folders of a path are no commands.
+    rule(r"\b[A-Z]:\\[\w-]*[\\.][\w\\.-]*+(?!\{)", _path),
     rule(rf"\\[dt]?frac{_ARGUMENT}{_ARGUMENT}", _fraction),
     rule(rf"\\sqrt{_ARGUMENT}", _root),
     replace(rf"\\(?:begin|end){_ENVIRONMENT}", " "),
-    rule(rf"\\(?:{_SILENT})\s?{_ARGUMENT}", _argument),
-    replace(rf"\\(?:{_SILENT})(?![A-Za-z{{])", " "),
+    rule(rf"\\(?:{_SILENT}|{_SPACING})\s?{_ARGUMENT}", _argument),
+    replace(rf"(?:(?<![\w:])\\(?:{_SILENT})|(?<!:)\\(?:{_SPACING}))(?![A-Za-z{{])", " "),
     rule(rf"\s?\\((?i:{_GREEK}))(?![A-Za-z])\s?", _greek),
     rule(r"(?:\^\{?|\s)?\\([A-Za-z]{2,12})(?![A-Za-z])(?:\}|\s)?", _sign),
     rule(rf"\^{_ARGUMENT}", _raised),

@@ -30,7 +30,7 @@ def _space(match: re.Match[str]) -> Reading:
 _LEFTOVERS = (
     rule(r"(?<!\s)\s*[|•·][|•·\s]*", _pause),
     replace(r"\s--+\s", ", "),
-    replace(r"/+", " "),
+    replace(r"/+|(?<=[\w:])\\+(?=\w)", " "),
     replace(r"\$(?!\d)", ""),
     replace(r"(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|[*`~^\\#<>{}=]+|-{2,}", ""),
 )

@@ -6,34 +6,51 @@ import re
 from services.speech.text.alignment import replace, rule
 
 _ACTS = (
-    "smil(?:es?|ing)|laugh(?:s|ing|ter)?|chuckl(?:es?|ing)|giggl(?:es?|ing)|grin(?:s|ning)?"
-    "|sigh(?:s|ing)?|nod(?:s|ding)?|wink(?:s|ing)?|wav(?:es?|ing)|paus(?:es?|ing)|cough(?:s|ing)?"
-    "|shrug(?:s|ging)?|gasp(?:s|ing)?|whisper(?:s|ing)?|blink(?:s|ing)?|frown(?:s|ing)?"
-    "|bow(?:s|ing)?|clap(?:s|ping)?|applau(?:ds|se)|beam(?:s|ing)|blush(?:es|ing)?|yawn(?:s|ing)?"
-    "|gestur(?:es?|ing)|smirk(?:s|ing)?|groan(?:s|ing)?|sniff(?:s|ing)?|snort(?:s|ing)?|hug(?:s|ging)?"
+    "smil(?:es|ing)|laugh(?:s|ing)|chuckl(?:es|ing)|giggl(?:es|ing)|grin(?:s|ning)"
+    "|sigh(?:s|ing)|nod(?:s|ding)|wink(?:s|ing)|wav(?:es|ing)|paus(?:es|ing)|cough(?:s|ing)"
+    "|shrug(?:s|ging)|gasp(?:s|ing)|whisper(?:s|ing)|blink(?:s|ing)|frown(?:s|ing)"
+    "|bow(?:s|ing)|clap(?:s|ping)|applau(?:ds|ding)|beam(?:s|ing)|blush(?:es|ing)|yawn(?:s|ing)"
+    "|gestur(?:es|ing)|smirk(?:s|ing)|groan(?:s|ing)|sniff(?:s|ing)|snort(?:s|ing)|hug(?:s|ging)"
     r"|clear(?:s|ing) (?:(?:his|her|their|my|its) )?throat|tak(?:es|ing) a (?:deep )?breath"
     r"|lean(?:s|ing) (?:in|forward|back|closer)|look(?:s|ing) (?:around|away|up|down|at you)"
-    r"|tilt(?:s|ing) (?:(?:his|her|their|my|its|the) )?head|rais(?:es|ing) (?:an )?eyebrows?"
+    r"|(?:tilt(?:s|ing)|shak(?:es|ing)) (?:his|her|their|my|its|the) head"
+    r"|rais(?:es|ing) (?:an )?eyebrows?"
+)
+_MANNER = (
+    r"[a-z]{2,12}ly|at (?:you|him|her|them|me|us)|to (?:you|him|her|my|them)sel(?:f|ves)"
+    r"|(?:his|her|their|my|its|the) (?:head|hands?|shoulders|eyes?)|for a (?:moment|second|beat)"
+    r"|in (?:agreement|approval|surprise|relief|amusement|thought|understanding|return)"
+    rf"|a (?:bit|little)|with a (?:smile|grin|wink|laugh|sigh)|and (?:{_ACTS})"
 )
 _EN_DIRECTION = (
-    rf"(?i:(?:[a-z]{{2,12}}ly )?(?:{_ACTS})"
-    r"(?:,? (?:[a-z]{2,12}ly|and|at|to|with|in|for|his|her|their|my|your|a)\b"
-    r"[^*()\[\]{}\n]{0,50})?)"
+    # A sentence may begin with "Smiling" or "Waves", but not in lower case.
+    r"(?![A-Z][a-z]*ing\b(?! )|(?:Waves|Beams|Bows)\b(?! ))"
+    rf"(?i:(?:[a-z]{{2,12}}ly )?(?:{_ACTS})(?:,? (?:{_MANNER})){{0,2}})"
 )
 _ZH_ACTS = (
-    "微笑|(?:哈哈)?大笑|轻笑|苦笑|笑了?笑|点头|点了?点头|摇头|摇了?摇头|叹气|叹了?口气|停顿|挥手|招手|鼓掌|眨眼|眨了?眨眼"
-    "|咳嗽|清了?清嗓子|耸肩|鞠躬|皱眉|挠头|沉默|沉思|思考|哽咽|脸红|笑"
+    "微笑|(?:哈哈)?大笑|轻笑|苦笑|笑了?笑|点头|点了?点头|摇头|摇了?摇头|叹气|叹了?口气|挥手|招手|鼓掌|眨眼|眨了?眨眼"
+    "|清了?清嗓子|耸肩|鞠躬|皱眉|挠头|哽咽|脸红|笑"
 )
+_ZH_NOUNS = "停顿|咳嗽|沉默|沉思|思考"
+"""Acts whose names are those of things as well: only what follows tells that one does them."""
 _ZH_DIRECTION = (
-    rf"(?:(?:[一-龥]{{1,4}}[地着的]|轻轻|微微)?(?:{_ZH_ACTS})(?:着|了|一下|片刻|中|道)?|笑声|掌声)"
+    r"(?:(?:[一-龥]{1,4}[地着的]|轻轻|微微)?"
+    rf"(?:(?:{_ZH_ACTS})(?:着|了|一下|片刻|中|道)?|(?:{_ZH_NOUNS})(?:了(?:一下|片刻)?|一下|片刻)))"
 )
 _ACT = rf"(?:{_EN_DIRECTION}|{_ZH_DIRECTION})"
 DIRECTION = re.compile(
-    r"(?:^|(?<=[.!?…。！？\n\"”])|(?<=[.!?…。！？\"”] ))"
-    rf"(\*{{1,2}}|_){_ACT}[.。…]{{0,3}}\1(?![A-Za-z0-9])"
-    rf"|\({_ACT}\)|（{_ACT}）|\[{_ACT}\](?!\()|【{_ACT}】|\{{{_ACT}\}}"
+    r"(?:^|(?<=[!?…。！？\"”])|(?<=[^\d\n]\.)|(?<=[!?…。！？\"”]\s)|(?<=[^\d\n]\.\s)"
+    r"|(?<=[.!?…。！？\"”]\n\n))"
+    rf"(?:([*_]){_ACT}[.。…]{{0,3}}\1"
+    rf"|\({_ACT}\)|（{_ACT}）|\[{_ACT}\]|【{_ACT}】|\{{{_ACT}\}})"
+    r"(?=\s*(?:$|\n)|\s+(?:\*\*)?[A-Z\"“]"
+    r"|(?:(?<![】\]])|\s+)(?:(?<=）)(?![是为的键按等表代意])|(?=是[的啊呀]|不(?:客气|用|是|行|会)|有的|可以|会的)"
+    r"|(?![是为的键按和与或等可能会有也不在让使了着过就都需表代意并来]))[一-龥])"
 )
-"""What a speaker does rather than says. With emphasis only between sentences: he *laughs* at it."""
+"""What a speaker does rather than says: alone between sentences, never bold.
+
+He *laughs* at it, and *Laughter* is the best medicine.
+"""
 
 
 def without_directions(text: str) -> str:
@@ -47,15 +64,32 @@ def _unescaped(match: re.Match[str]) -> str | None:
 
 
 def _cited(match: re.Match[str]) -> str | None:
-    """Leave out a citation behind a space, but not what the sentence needs: see [1]."""
-    return None if _REFERRING.search(match.string, 0, match.start()) else ""
+    """Leave out a citation, but not what the sentence needs, see [1], nor an index: arr[1]."""
+    before = match.string[max(0, match.start() - 200) : match.start()]
+    sentence = re.split(r"[.!?;]\s|\n", before)[-1]
+    is_needed = _REFERRING.search(sentence) or _CODE.search(sentence)
+    return "" if _WORDS.search(sentence) and not is_needed else None
 
 
 _REFERRING = re.compile(
-    r"\b(?:see|in|by|to|of|from|and|or|with|is|the|ref\w*|note|cf\.?|item|option|step|number|section"
-    r"|figure|table|equation)$",
+    r"\b(?:see|in|by|to|of|from|and|or|with|between|than|at|on|the|a|is|are|was|be|equals?|gives"
+    r"|returns?|prints?|contains|say|ref\w*|note|cf\.?|press|type|enter|select|choose|click|push|dial"
+    r"|reply|hit|tap|pick|array|list|vector|tuple|set|range|interval|items?|options?|steps?|numbers?"
+    r"|sections?|figures?|tables?|equations?|pages?|rooms?|chapters?|lines?|questions?|answers?|slides?"
+    r"|levels?|gates?|parts?|verses?|volumes?|units?|lessons?|examples?|rules?|points?|boxes|box|row"
+    r"|columns?|cells?|keys?|buttons?|grades?|cases?|sources?|footnotes?|appendix|paragraphs?"
+    r"|exercises?|problems?|tasks?|choices?|versions?|floors?|seats?|platforms?|no|it|bus|train|tram"
+    r"|route|flight|track|lane|exit|day|week|year|groups?|teams?|players?|sizes?|types?|class)$",
     re.IGNORECASE,
 )
+_CODE = re.compile(
+    r"[_={}(]\w*$|(?-i:[a-z][A-Z])\w*$|\w\.\w+$|(?<!\s)\(\w*\)$"
+    r"|\b(?:arr\w*|lists?|lst|tuples?|vec\w*|matrix|dicts?|maps?|idx|index(?:es)?|indices|elements?"
+    r"|items?|args|argv|nums|vals?|values?|variables?|str|strings?|buf\w*|dp|memo|df|obj|params"
+    r"|code|functions?|loops?|python|javascript|java|print\w*|access\w*|assign\w*|slot|entry)\b",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"\w\W+\w+\W+(?:[A-Za-z]+[)\"”]?|\d[\d.,]*%?)$")
 _CITATIONS = r"(?:\[[1-9]\d?(?:[,–-] ?[1-9]\d?){0,9}\]){1,9}"
 
 UNSPOKEN = (
@@ -74,12 +108,17 @@ UNSPOKEN = (
     replace(r"(?<![^\n. ])\[[^\[\]\n]{1,40}\]:\s{0,9}(?:https?://|www\.)[^\s]{1,500}", ""),
     replace(r"\[\^[^\[\]\s]{1,20}\]:?|【[^【】\n]{0,20}†[^【】\n]{0,60}】", ""),
     replace(
-        rf"(?<=[.!?…\])”\"。！？，）]){_CITATIONS}"
-        rf"|(?<=[A-Za-z][A-Za-z]){_CITATIONS}(?=[.,;:!?]|$)|(?<=[A-Za-z]{{4}}){_CITATIONS}(?=\s)"
-        rf"|(?<=[一-龥])(?<!文献)(?<![图表式例见]){_CITATIONS}(?=[\s。，；：！？]|$)",
+        rf"(?:(?<=[.!?…”。！？，）])|(?<=[.!?]\")){_CITATIONS}"
+        r"|(?<=[一-龥])(?<!文献)(?<![图表式例见按选择是题页章节步为用到于入复号在和或与及考如组间层楼座位行列课条项])"
+        rf"{_CITATIONS}(?=[\s。，；：！？]|$)",
         "",
     ),
-    rule(rf"(?<=[a-z0-9)%][a-z0-9)%]) {_CITATIONS}(?=[.,;!?]|$| [a-z])", _cited),
+    rule(rf"(?<=[A-Za-z][A-Za-z)\"]){_CITATIONS}(?=[.!?][\s\"”]|[.!?]?$)", _cited),
+    rule(
+        rf"(?<=[a-z0-9)%][a-z0-9)%]) {_CITATIONS}"
+        r"(?=[.,;!?]|$| (?:and|but|or|while|although|which|whereas|because|so)\b)",
+        _cited,
+    ),
     # The line below a table's header, when it was cut off from the header.
     replace(r"\|[ |:-]*-[ |:-]*\||^[|:-]*--[|:-]*$", " "),
     # Highlights and subscripts of Markdown's dialects.

@@ -125,7 +125,7 @@ RULES = (
     ),
     replace(r"\bvs\b", "versus"),
     rule(
-        rf"(?<![\w-])({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)\s?)(?=#?\d(?!\d*:))",
+        rf"(?<![\w-])({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)(?<!Art)(?<!Max)(?<!Min)\s?)(?=#?\d(?!\d*:))",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),

@@ -76,9 +76,18 @@ _SCALES = {
 _SCALE_WORD = (
     r"[\s-]?(?:hundred|thousand|million|billion|trillion)\b|\s?(?:[kK]|[mM][mn]?|[bB]n?|[tT]n?)\b"
 )
-_SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
+_RINGGIT_SIGN = (
+    r"RM(?=\d|\s\d{1,3}(?:,\d{3})*(?:\.\d\d(?!\d)|(?<=,\d\d\d)(?!\d)|\s?(?:k|[mb]illion)\b))"
+)
+"""RM 204 is a room, and RM50 or RM 50.00 an amount."""
+_SIGN = "|".join(
+    (*map(re.escape, sorted(_SIGNS.keys() - {"RM"}, key=len, reverse=True)), _RINGGIT_SIGN)
+)
 _CODE = "|".join(_CODES)
 _PER = re.compile(r"\s?/\s?(?=[A-Za-z])")
+_RATE = re.compile(r"\s?/|\s(?:per|an? (?:lit(?:er|re)|kilo|unit|share))\b")
+"""A price by the unit may well have three decimals: €1.459 per litre."""
+_DECIMALS = re.compile(r"(?<![\d.,])\d+\.\d{1,2}(?![\d,]|\.\d)")
 _ADJECTIVE = re.compile(r"(?:^|[^A-Za-z])(?:an?|another) $", re.IGNORECASE)
 _NOUN = re.compile(
     r"-an?-[a-z]|(?:-| )(?!(?:per|a|an|each|for|in|to|on|or|and|is|was|at|of)\b)[a-z]"
@@ -105,9 +114,12 @@ def _amount(match: re.Match[str]) -> str:
     return minus + _coins(first, currency)
 
 
-def _continental(match: re.Match[str]) -> str:
+def _continental(match: re.Match[str]) -> str | None:
     if whole := match.groupdict().get("thousands"):
-        return _coins(whole.replace(".", ""), _EURO)
+        is_decimal = whole.count(".") == 1 and (
+            _RATE.match(match.string, match.end()) or _DECIMALS.search(match.string)
+        )
+        return None if is_decimal else _coins(whole.replace(".", ""), _EURO)
     return _coins(f"{re.sub('[. ]', '', match['whole'])}.{match['cents']}", _EURO)
 
 
@@ -140,7 +152,7 @@ _NUMBERS = rf"{_FIRST}(?:(?P<scale_first>{_SCALE_WORD})?(?P<between>{RANGE}){_LA
 _TWO_NUMBERS = rf"{_FIRST}(?P<scale_first>(?!))?(?P<between> and ){_LAST}(?P<scale>{_SCALE_WORD})"
 _CONTINENTAL = r"(?P<whole>\d{1,3}(?:[. ]\d{3})++|\d++),(?P<cents>\d\d)(?!\d|,\d)"
 """A decimal comma, as the euro's countries write it: 1.200,50."""
-_THOUSANDS = r"(?P<thousands>\d{1,3}(?:\.\d{3})+)(?![\d,])"
+_THOUSANDS = r"(?P<thousands>[1-9]\d{0,2}(?:\.\d{3})+)(?![\d,])"
 _AGAIN = r"(?: (?:US )?(?:dollars?|euros?|pounds?|yuan|yen|rupees?)\b|,[-–—](?!\w))?"
 """The currency's name although its sign is there, or a dash for no cents."""
 _HEADS = (
@@ -151,7 +163,7 @@ _COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
     rule(
-        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|(?P<thousands>\d{{1,3}}(?:\.\d{{3}})+)(?![\d,]))",
+        rf"(?:€|EUR)\s?(?:{_CONTINENTAL}|{_THOUSANDS})",
         _continental,
     ),
     rule(rf"(?<![\w.,]){_CONTINENTAL}\s?(?:€|EUR\b)", _continental),

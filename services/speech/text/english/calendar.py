@@ -22,8 +22,10 @@ _DAY_NUMBER = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
 _DASH = r"\s?[-–—]\s?"
 _JOINT = r"\s?(?:[-–—/&]|,(?: (?:and|or|&))?|and|or|to|thru|through)\s?"
 """Between the names of days, and of months."""
-_PLAIN_DAY = "Mon|Tues?|Thu(?:rs?)?|Fri"
-_WORD_LIKE_DAY = "Wed|Sat|Sun"
+_PLAIN_DAY = "Tues?|Thurs?|Fri"
+_WORD_LIKE_DAY = "Mon|Wed|Thu|Sat|Sun"
+"""Words or names as well: Mon ami, Thu is a name."""
+_NO_NAME = r"(?![’']s|, (?:my|our|your|his|her|their|an?|the|who)\b| (?:is|was|has|said|says)\b)"
 _SHORT_MONTH = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 _OTHER_NAME = r"(?! (?!(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b)[A-Z][a-z])"
 """What follows does not make it a person's or a place's name: Jan Smith, Mon Repos."""
@@ -36,6 +38,14 @@ _BEFORE_YEAR = re.compile(
 )
 _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
 _SEASON = re.compile(r" (?:season|school|academic|fiscal|campaign|term|budget)\b")
+_DENOMINATORS = (*range(2, 11), 12, 16)
+_DATED = re.compile(
+    r"[^.!?;\n]{0,20}\b(?:closed|dates?|trip|vacation|holidays?|week(?:end)? of|event|festival|sale"
+    r"|conference|camp|meeting|booked|check-in|exhibition|exams?"
+    r"|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day)\b|\bon $",
+    re.IGNORECASE,
+)
+_MEASURED = re.compile(r"\s?(?:\"|″|of\b|(?:an? )?(?:cups?|inch(?:es)?|tsp|tbsp|miles?|full)\b)")
 _THE = re.compile(r"\bthe $", re.IGNORECASE)
 _COUNTED = re.compile(
     r" (?:people|men|women|children|more|other|(?!was\b|is\b|has\b|this\b|as\b|us\b|does\b"
@@ -133,9 +143,11 @@ def _next_month(match: re.Match[str]) -> Reading:
 
 
 def _month_of_year(match: re.Match[str]) -> str:
-    if _SEASON.match(match.string, match.end()):
-        return f"{numerals.english_year(int(match[1]))} to oh {number(match[2].lstrip('0'))}"
-    return f"{_MONTHS[int(match[2]) - 1]} {numerals.english_year(int(match[1]))}"
+    """Read 2005-07 as a month, but 2005-06 as two years; with a slash those only of a season."""
+    is_next = int(match[3]) == (int(match[1]) + 1) % 100
+    if _SEASON.match(match.string, match.end()) or (is_next and match[2] == "-"):
+        return f"{numerals.english_year(int(match[1]))} to oh {number(match[3].lstrip('0'))}"
+    return f"{_MONTHS[int(match[3]) - 1]} {numerals.english_year(int(match[1]))}"
 
 
 def _plain_year(match: re.Match[str]) -> str | None:
@@ -193,9 +205,16 @@ def _years(match: re.Match[str]) -> Reading | None:
 
 
 def _slashed_dates(match: re.Match[str]) -> Reading | None:
-    """Read a range of days: 12/24-12/26."""
+    """Read a range of days, 12/24-12/26, but not one of fractions: 1/2-3/4 cup."""
     days = [(int(match[month]), int(match[month + 1])) for month in (1, 4)]
     if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
+        return None
+    crosses_new_year = days[0][0] >= 11 and days[1][0] <= 2
+    if days[1] <= days[0] and not crosses_new_year:
+        return None
+    are_fractions = all(over <= under and under in _DENOMINATORS for over, under in days)
+    is_dated = _DATED.search(before(match)) or _DATED.match(match.string, match.end())
+    if _MEASURED.match(match.string, match.end()) or (are_fractions and not is_dated):
         return None
     first, last = (f"{_MONTHS[month - 1]} {numerals.english_ordinal(day)}" for month, day in days)
     return [
@@ -248,7 +267,9 @@ RULES = (
         lambda m: [(m[1], m.span(1)), (_weekday(m[2]), m.span(2))],
     ),
     rule(
-        rf"(?:(?<=\bon )|(?<=\bby )|(?<=very |each |ntil |next ))({_WORD_LIKE_DAY})\b{_OTHER_NAME}",
+        r"(?:(?<=\bon )|(?<=\bby )(?!Thu)|(?<=very |each |ntil |next |osed |this |last )"
+        r"|(?<=[Ss]ee you )|(?=[A-Z][a-z]{2}: (?:open|closed)\b))"
+        rf"({_WORD_LIKE_DAY})\b{_OTHER_NAME}{_NO_NAME}(?:\.(?=,|\s[a-z\d]))?",
         lambda m: _weekday(m[1]),
     ),
     rule(rf"\b({_SHORT_MONTH})\b(?={_JOINT}(?:{_MONTH})\b)", lambda m: _month(m[1])),
@@ -257,8 +278,10 @@ RULES = (
         _next_month,
     ),
     rule(
-        rf"(?:(?<=\b(?:in|of|by) )|(?<=since |until |early )|(?<=\b(?:from|this|next|last|late) )"
-        rf"|(?<=mid-))({_SHORT_MONTH})\b(?:\.(?=[ ,]))?{_OTHER_NAME}",
+        r"(?:(?<=\bin )|(?<=mid-)|(?<=early )|(?<=(?<!the )late )|(?<=\bthis |\bnext |\blast )"
+        r"|(?:(?<=\bof |\bby )|(?<=since |until )|(?<=\bfrom ))(?!Jan|Jun)"
+        r"|(?<=\bend of )|(?<=start of )|(?<=nning of ))"
+        rf"({_SHORT_MONTH})\b(?:\.(?=[ ,]))?{_OTHER_NAME}{_NO_NAME}",
         lambda m: _month(m[1]),
     ),
     rule(rf"\b({_DAY})(?=[,:]? (?:{_MONTH})\b|[,:]? \d)", lambda match: _weekday(match[1])),
@@ -270,7 +293,7 @@ RULES = (
 
 YEARS = (
     rule(r"(?<!\w)['’]0(\d)(?![\w'’])", lambda match: f"oh {numerals.english_digits(match[1])}"),
-    rule(rf"{UNSIGNED}((?:19|20)\d\d)[-/](0[1-9])(?![\w/-]|[.,]\d)", _month_of_year),
+    rule(rf"{UNSIGNED}((?:19|20)\d\d)([-/])(0[1-9])(?![\w/-]|[.,]\d)", _month_of_year),
     rule(rf"{UNSIGNED}(1\d{{3}}|20\d\d)(\s?[-–—]\s?|/)(\d{{4}}|\d{{2}})(?![\w-]|[.,]\d)", _years),
     rule(
         r"(?:(?<![\w.,$€£¥+*/=-])|(?<=\bpre-|\bmid-)|(?<=\bpost-))(?:1\d|20)\d\d(?![\w-]|[.,]\d|\s?[*/=+])",

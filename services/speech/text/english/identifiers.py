@@ -40,14 +40,34 @@ _STATES = re.compile(
     "|T[NX]|UT|V[AT]|W[AIVY]"
 )
 _ORDERED = re.compile(r"\b(?:order|ticket|invoice|case|part|item|model|serial) $", re.IGNORECASE)
+_SURELY_BOOKS = (
+    "Genesis|Exodus|Leviticus|Deuteronomy|Nehemiah|Psalms?|Proverbs|Ecclesiastes|Lamentations|Obadiah"
+    "|Habakkuk|Zephaniah|Haggai|Corinthians|Galatians|Ephesians|Philippians|Colossians|Thessalonians"
+    "|Philemon|Hebrews|Quran|Surah|(?:Exod|Deut|Neh|Eccl|Ezek|Eph|Thess)\\.?"
+)
+_NAMES = (
+    "Numbers|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Esther|Job|Isaiah|Jeremiah|Ezekiel|Daniel"
+    "|Hosea|Joel|Amos|Jonah|Micah|Nahum|Zechariah|Malachi|Matthew|Mark|Luke|John|Acts|Romans|Timothy"
+    "|Titus|James|Peter|Jude|Revelation|(?:Gen|Lev|Num|Josh|Judg|Sam|Chron|Ps|Prov|Isa|Jer|Dan|Matt"
+    "|Rom|Cor|Gal|Phil|Tim|Heb|Pet|Rev)\\.?"
+)
+"""Of books of the Bible, but of people and things as well."""
 _SCRIPTURE = re.compile(
-    r"\b(?:Genesis|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra"
-    r"|Nehemiah|Esther|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Lamentations|Ezekiel|Daniel"
-    r"|Hosea|Joel|Amos|Obadiah|Jonah|Micah|Nahum|Habakkuk|Zephaniah|Haggai|Zechariah|Malachi"
-    r"|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians|Ephesians|Philippians|Colossians"
-    r"|Thessalonians|Timothy|Titus|Philemon|Hebrews|James|Peter|Jude|Revelation|Quran|Surah"
-    r"|(?:Gen|Exod?|Lev|Num|Deut|Josh|Judg|Sam|Chron|Neh|Ps|Prov|Eccl|Isa|Jer|Ezek|Dan|Matt|Rom"
-    r"|Cor|Gal|Eph|Phil|Thess|Tim|Heb|Pet|Rev)\.?) $"
+    rf"\b(?:{_SURELY_BOOKS}) $"
+    r"|(?<![\w.])(?:[1-3]|I{1,3})"
+    r" (?:Samuel|Kings|Chronicles|Timothy|Peter|John|(?:Sam|Chron|Cor|Tim|Pet)\.?) $"
+    rf"|(?:(?:^|[(,;:] ?)(?:[Ss]ee|[Rr]ead|cf\.)|\b[Ii]n|\b[Gg]ospel of|\b[Vv]erses?|\b[Pp]assage)"
+    rf" (?:{_NAMES}) $"
+)
+_NAME = re.compile(rf"\b(?:{_NAMES}) $")
+_SCRIPTURAL = re.compile(
+    rf"\b(?:(?:{_SURELY_BOOKS}) \d|Bibles?\b|[Bb]iblical|[Gg]ospels?\b|[Ss]criptures?\b|Testament\b"
+    r"|Jesus\b|Christ\b|[Aa]postles?\b)"
+)
+"""What a text says that is about the Bible."""
+_TIMED = re.compile(
+    r" (?:today|tomorrow|tonight|yesterday|sharp|on|at|this|next|win|loss|[ap]\.?m\b)",
+    re.IGNORECASE,
 )
 _RUNS = re.compile(r"[A-Za-z]+|\d+(?:\.\d+)?", re.ASCII)
 _SIGNS = {"@": " at ", ".": " dot ", "-": " dash ", "+": " plus ", "_": " underscore "}
@@ -244,7 +264,9 @@ def _one_by_one(match: re.Match[str]) -> str:
 
 
 def _verse(match: re.Match[str]) -> Reading | None:
-    if not _SCRIPTURE.search(before(match)):
+    context = before(match)
+    is_in_text = _NAME.search(context) and _SCRIPTURAL.search(match.string)
+    if follows(match, _TIMED) or not (is_in_text or _SCRIPTURE.search(context)):
         return None
     verses = [
         (f", verse{'s' if match[4] else ''} {number(match[3])}", (match.end(1), match.end(3)))
