@@ -38,11 +38,13 @@ _ZH_DIRECTION = (
     rf"(?:(?:{_ZH_ACTS})(?:着|了|一下|片刻|中|道)?|(?:{_ZH_NOUNS})(?:了(?:一下|片刻)?|一下|片刻)))"
 )
 _ACT = rf"(?:{_EN_DIRECTION}|{_ZH_DIRECTION})"
+_SOUNDS = "laughter|laugh|chuckle|applause|sigh|gasp|cough|music|pause|silence|笑声|掌声"
+"""What is heard, in square brackets, as in transcripts."""
 DIRECTION = re.compile(
     r"(?:^|(?<=[!?…。！？\"”])|(?<=[^\d\n]\.)|(?<=[!?…。！？\"”]\s)|(?<=[^\d\n]\.\s)"
     r"|(?<=[.!?…。！？\"”]\n\n))"
     rf"(?:([*_]){_ACT}[.。…]{{0,3}}\1"
-    rf"|\({_ACT}\)|（{_ACT}）|\[{_ACT}\]|【{_ACT}】|\{{{_ACT}\}})"
+    rf"|\({_ACT}\)|（{_ACT}）|\[(?:{_ACT}|{_SOUNDS})\]|【{_ACT}】|\{{{_ACT}\}})"
     r"(?=\s*(?:$|\n)|\s+(?:\*\*)?[A-Z\"“]"
     r"|(?:(?<![】\]])|\s+)(?:(?<=）)(?![是为的键按等表代意])|(?=是[的啊呀]|不(?:客气|用|是|行|会)|有的|可以|会的)"
     r"|(?![是为的键按和与或等可能会有也不在让使了着过就都需表代意并来]))[一-龥])"
