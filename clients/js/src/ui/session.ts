@@ -90,12 +90,20 @@ export class Session {
     return () => this.#subscribers.delete(callback);
   };
 
-  /** Starts a call, unless there is one. Resolves when it is on, or has failed with a `problem`. */
+  /**
+   * Starts a call, unless there is one; ends one that was left. Resolves when it is on, or has failed with
+   * a `problem`.
+   */
   async start(): Promise<void> {
     if (this.#attempt) return;
+    const left = this.#left;
     this.#left = null;
     this.#begin();
-    await this.#open(({ gateway, request }, options, abortable) => Call.start(gateway, request, options, abortable));
+    await this.#open(async ({ gateway, request }, options, abortable) => {
+      // First: there may be a limit to how many are on air.
+      if (left) await gateway.stopTask(left.trace.taskId).catch(() => undefined);
+      return Call.start(gateway, request, options, abortable);
+    });
   }
 
   /**
