@@ -49,7 +49,7 @@ export class App {
     microphone: (listener) => new Microphone(listener),
     listener: {
       onLevel: (level) => this.#dock.showLevel(level),
-      onProblem: (problem) => this.#askForKey(problem),
+      onProblem: (problem) => this.#giveWay(problem),
     },
   });
   readonly #dock = new Dock(this.#session);
@@ -140,6 +140,13 @@ export class App {
 
   #report(problem: SessionProblem): void {
     this.#problem = problem;
+    this.#askForKey(problem);
+    this.#showProblem();
+  }
+
+  /** The session's problem is newer than the page's own. */
+  #giveWay(problem: SessionProblem): void {
+    this.#problem = null;
     this.#askForKey(problem);
     this.#showProblem();
   }
