@@ -18,6 +18,7 @@ export class PhoneCall {
   /** What there is to choose from, once it is known. */
   config: Config | null = null;
   #request: CallRequest = {};
+  #isInFront = true;
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(gateway: Gateway, phone: Phone) {
@@ -37,9 +38,16 @@ export class PhoneCall {
     this.#unsubscribe = [
       phone.audio.listen(microphone),
       phone.onNetwork(() => session.reconnect()),
-      phone.onFront((isInFront) => (isInFront ? void session.resume() : this.#goAway())),
+      phone.onFront((isInFront) => {
+        this.#isInFront = isInFront;
+        if (isInFront) void session.resume();
+        else this.#goAway();
+      }),
       session.subscribe(() => {
+        const { phase, links } = session.state;
         if (session.state.microphone === "muted") microphone.rest();
+        // Only now it can be left for a while: before there is a line, leaving would end it.
+        if (!this.#isInFront && phase === "live" && links.line === "connected") session.goAway(LINGER_S);
       }),
     ];
   }
@@ -61,8 +69,10 @@ export class PhoneCall {
     else void this.session.unmute();
   }
 
+  /** The question about the microphone takes the app from the front before a new call, which waits for the answer. */
   #goAway(): void {
-    const isAsked = this.session.state.phase === "connecting" && this.microphone.opening;
+    const { state, trace } = this.session;
+    const isAsked = state.phase === "connecting" && !trace && this.microphone.opening;
     if (!isAsked) this.session.goAway(LINGER_S);
   }
 
