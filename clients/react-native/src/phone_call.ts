@@ -2,7 +2,7 @@
 // or the phone changes its network.
 
 import type { CallRequest, Config, Gateway } from "@parley/client";
-import { Session } from "@parley/client/ui/portable";
+import { type MicrophoneState, Session } from "@parley/client/ui/portable";
 import { PhoneMicrophone } from "./phone_microphone";
 import type { Phone } from "./platform/phone";
 import type { Picture } from "./players/screen";
@@ -19,6 +19,7 @@ export class PhoneCall {
   config: Config | null = null;
   #request: CallRequest = {};
   #isInFront = true;
+  #microphone: MicrophoneState = "off";
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(gateway: Gateway, phone: Phone) {
@@ -45,7 +46,7 @@ export class PhoneCall {
       }),
       session.subscribe(() => {
         const { phase, links } = session.state;
-        if (session.state.microphone === "muted") microphone.rest();
+        this.#follow(session.state.microphone);
         // Only now it can be left for a while: before there is a line, leaving would end it.
         if (!this.#isInFront && phase === "live" && links.line === "connected") session.goAway(LINGER_S);
       }),
@@ -67,6 +68,12 @@ export class PhoneCall {
   toggle(): void {
     if (this.session.state.microphone === "on") this.session.mute();
     else void this.session.unmute();
+  }
+
+  #follow(state: MicrophoneState): void {
+    if (state === this.#microphone) return;
+    this.#microphone = state;
+    if (state === "muted") this.microphone.rest();
   }
 
   /** The question about the microphone takes the app from the front before a new call, which waits for the answer. */

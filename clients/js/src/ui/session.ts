@@ -50,7 +50,10 @@ export class Session {
     this.#voice = new Voice(options.microphone, options.talkMode ?? "open", {
       onAudio: (pcm) => this.#call?.line.sendAudio(pcm),
       onLevel: (level) => options.listener?.onLevel?.(level),
-      onGone: () => this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." }),
+      onGone: (error) => {
+        if (error) this.#fail(error);
+        else this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." });
+      },
       onVoice: (voice) => this.#change(voice),
     });
     this.#state = {
