@@ -126,6 +126,14 @@ test("of two sessions with one key, one resumes the call, and the other does not
   assert.equal(kept()?.trace.taskId, "task_2");
 });
 
+test("a session does not go on with a call that another one of its page ends", async () => {
+  const first = await calling();
+  const second = loaded();
+  await first.stop();
+  await settled();
+  assert.deepEqual([second.trace, second.state.problem], [null, null]);
+});
+
 test("a page from the back-forward cache goes on with its call", async () => {
   const session = await calling();
   const goBack = tab.leave();

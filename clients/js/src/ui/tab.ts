@@ -76,6 +76,8 @@ class Keeping {
     const taskId = other?.trace.taskId ?? session.trace?.taskId;
     if (!taskId) return;
     const resume = (): void => {
+      // The page before, or another session of this one, may have ended it meanwhile.
+      if (other && !this.#isKept(taskId)) return;
       void (other ? session.resume(other.trace, other.microphone) : session.resume());
       this.#follow();
     };
@@ -104,8 +106,12 @@ class Keeping {
 
   /** Another session may have stored its own call since. */
   #forget(): void {
-    if (this.#taskId && this.#read()?.trace.taskId === this.#taskId) this.#storage?.removeItem(this.#key);
+    if (this.#taskId && this.#isKept(this.#taskId)) this.#storage?.removeItem(this.#key);
     this.#unlock();
+  }
+
+  #isKept(taskId: string): boolean {
+    return this.#read()?.trace.taskId === taskId;
   }
 
   #read(): Left | null {
