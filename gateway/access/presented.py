@@ -24,7 +24,7 @@ def presented(scope: Scope) -> str:
 
 
 def _of_socket(scope: Scope) -> str:
-    """Return the ticket that a browser sends as a subprotocol, as it cannot set headers."""
+    """Return the credential that a browser sends as a subprotocol, as it cannot set headers."""
     for name in scope.get("subprotocols", ()):
         if name.startswith(TICKET_SUBPROTOCOL):
             return str(name.removeprefix(TICKET_SUBPROTOCOL))

@@ -315,6 +315,19 @@ test("a call that was left can be ended", async () => {
   assert.equal(session.state.phase, "idle");
 });
 
+test("another call ends the one that was left", async () => {
+  const session = newSession();
+  await calling(session);
+  session.goAway(60);
+  served.on(`POST ${API}/create-task`, (_, response) => json(response, { ...TASK, taskId: "task_2" }));
+  await session.start();
+  const paths = served.asked.left.map(({ path, body }) => (path === `${API}/stop-task` ? JSON.parse(body).taskId : path));
+  assert.deepEqual(paths.filter((path) => path === "task_1" || path === `${API}/create-task`), [
+    `${API}/create-task`, "task_1", `${API}/create-task`,
+  ]);
+  assert.equal(session.state.taskId, "task_2");
+});
+
 test("a question waits for a line that is broken, and the state says so", async () => {
   const session = newSession();
   const line = await calling(session);

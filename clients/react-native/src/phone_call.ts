@@ -2,7 +2,7 @@
 // or the phone changes its network.
 
 import type { CallRequest, Config, Gateway } from "@parley/client";
-import { Session } from "@parley/client/ui/portable";
+import { type MicrophoneState, Session } from "@parley/client/ui/portable";
 import { PhoneMicrophone } from "./phone_microphone";
 import type { Phone } from "./platform/phone";
 import type { Picture } from "./players/screen";
@@ -18,6 +18,8 @@ export class PhoneCall {
   /** What there is to choose from, once it is known. */
   config: Config | null = null;
   #request: CallRequest = {};
+  #isInFront = true;
+  #microphone: MicrophoneState = "off";
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(gateway: Gateway, phone: Phone) {
@@ -37,9 +39,16 @@ export class PhoneCall {
     this.#unsubscribe = [
       phone.audio.listen(microphone),
       phone.onNetwork(() => session.reconnect()),
-      phone.onFront((isInFront) => (isInFront ? void session.resume() : this.#goAway())),
+      phone.onFront((isInFront) => {
+        this.#isInFront = isInFront;
+        if (isInFront) void session.resume();
+        else this.#goAway();
+      }),
       session.subscribe(() => {
-        if (session.state.microphone === "muted") microphone.rest();
+        const { phase, links } = session.state;
+        this.#follow(session.state.microphone);
+        // Only now it can be left for a while: before there is a line, leaving would end it.
+        if (!this.#isInFront && phase === "live" && links.line === "connected") session.goAway(LINGER_S);
       }),
     ];
   }
@@ -61,8 +70,16 @@ export class PhoneCall {
     else void this.session.unmute();
   }
 
+  #follow(state: MicrophoneState): void {
+    if (state === this.#microphone) return;
+    this.#microphone = state;
+    if (state === "muted") this.microphone.rest();
+  }
+
+  /** The question about the microphone takes the app from the front before a new call, which waits for the answer. */
   #goAway(): void {
-    const isAsked = this.session.state.phase === "connecting" && this.microphone.opening;
+    const { state, trace } = this.session;
+    const isAsked = state.phase === "connecting" && !trace && this.microphone.opening;
     if (!isAsked) this.session.goAway(LINGER_S);
   }
 

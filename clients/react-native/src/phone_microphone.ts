@@ -33,21 +33,24 @@ export class PhoneMicrophone implements SessionMicrophone, PhoneAudioListener {
   set isEnabled(value: boolean) {
     this.#isEnabled = value;
     // Closed while it was muted.
-    if (value && !this.#isListening) this.open().catch(() => this.onMicrophoneGone());
+    if (value && !this.#isListening) this.open().catch((error: unknown) => this.#lose(error));
   }
 
   /** Takes the phone's sound, unless the call has it. */
   async enter(): Promise<void> {
-    if (!this.#stay) await this.retake();
+    if (!this.#stay) await this.#take();
   }
 
-  /** Takes the phone's sound again, of which the system has changed the routes meanwhile. */
+  /**
+   * Takes the phone's sound again, of which the system has changed the routes meanwhile; the microphone is
+   * gone where that fails.
+   */
   async retake(): Promise<void> {
-    const stay = (this.#stay = Symbol());
-    const isInterrupted = !(await this.#audio.enter());
-    if (this.#stay !== stay) return;
-    this.sound.change({ isInterrupted });
-    if (this.#isEnabled) await this.open();
+    try {
+      await this.#take();
+    } catch (error) {
+      this.#lose(error);
+    }
   }
 
   /** Asks the user, where the system does. Nothing is heard while another app has the sound. */
@@ -79,29 +82,41 @@ export class PhoneMicrophone implements SessionMicrophone, PhoneAudioListener {
 
   onInterruption(isInterrupted: boolean): void {
     if (!this.#stay) return;
-    if (!isInterrupted) return void this.retake().catch(() => this.onMicrophoneGone());
+    if (!isInterrupted) return void this.retake();
     this.rest();
     this.sound.change({ isInterrupted: true });
     this.#onInterrupted();
   }
 
   onMicrophoneGone(): void {
+    this.#lose();
+  }
+
+  #lose(error?: unknown): void {
     this.#isListening = false;
-    this.listener?.onGone();
+    this.listener?.onGone(error);
+  }
+
+  async #take(): Promise<void> {
+    const stay = (this.#stay = Symbol());
+    const isInterrupted = !(await this.#audio.enter().catch(refuse));
+    if (this.#stay !== stay) return;
+    this.sound.change({ isInterrupted });
+    if (this.#isEnabled) await this.open();
   }
 
   async #open(): Promise<void> {
     await this.enter();
     const stay = this.#stay;
     if (this.sound.value.isInterrupted) return;
-    try {
-      await this.#audio.openMicrophone();
-    } catch (error) {
-      // By the names that browsers use, which a session knows.
-      const name = error instanceof MicrophoneDenied ? "NotAllowedError" : "NotReadableError";
-      throw Object.assign(new Error(String(error)), { name });
-    }
+    await this.#audio.openMicrophone().catch(refuse);
     if (this.#stay === stay) this.#isListening = true;
     else this.#audio.closeMicrophone();
   }
+}
+
+/** Throws an error by the names that browsers use, which a session knows. */
+function refuse(error: unknown): never {
+  const name = error instanceof MicrophoneDenied ? "NotAllowedError" : "NotReadableError";
+  throw Object.assign(new Error(String(error)), { name });
 }

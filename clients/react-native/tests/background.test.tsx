@@ -1,7 +1,21 @@
 // The app leaves the front: for another app, or because the screen goes off.
 
-import { act, screen } from "@testing-library/react-native";
+import { act, screen, waitFor } from "@testing-library/react-native";
 import { next, nextMessage, openApp, openCall, press } from "./app";
+import type { FakePhone } from "./fake_phone";
+
+/** Has the microphone open only once the user has answered a question. */
+function askForMicrophone({ audio }: FakePhone): { asked: Promise<void>; answer: () => void } {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
+  const open = audio.openMicrophone.bind(audio);
+  audio.openMicrophone = async () => {
+    asked.resolve();
+    await answered.promise;
+    return open();
+  };
+  return { asked: asked.promise, answer: answered.resolve };
+}
 
 test("In the background the call waits: microphone closed, picture stopped, line left for a minute", async () => {
   const opened = await openApp();
@@ -105,21 +119,43 @@ test("A microphone that was muted is muted on return", async () => {
 test("The system's question about the microphone does not end the call that it is asked for", async () => {
   const opened = await openApp();
   const { gateway, phone } = opened;
-  const asked = Promise.withResolvers<void>();
-  const answered = Promise.withResolvers<void>();
-  const open = phone.audio.openMicrophone.bind(phone.audio);
-  phone.audio.openMicrophone = async () => {
-    asked.resolve();
-    await answered.promise;
-    return open();
-  };
+  const { asked, answer } = askForMicrophone(phone);
   press("Call (en)");
-  await act(() => asked.promise);
+  await act(() => asked);
   act(() => phone.bringToFront(false));
   act(() => phone.bringToFront(true));
-  answered.resolve();
+  answer();
   const line = await next(gateway.lines);
   await screen.findByText("Listening");
   phone.audio.hear(9);
   await next(line.sound);
+});
+
+test("A call that is left again while it is resumed stays left", async () => {
+  const opened = await openApp();
+  const { gateway, phone } = opened;
+  const line = await openCall(opened);
+  act(() => phone.bringToFront(false));
+  await line.closed;
+  const { asked, answer } = askForMicrophone(phone);
+  act(() => phone.bringToFront(true));
+  await act(() => asked);
+  act(() => phone.bringToFront(false));
+  answer();
+  await screen.findByText("On hold");
+  await waitFor(() => expect(phone.audio.isEntered).toBe(false));
+  expect([phone.audio.isListening, gateway.lines.size]).toEqual([false, 0]);
+});
+
+test("A call that begins after the user has gone is left for a minute", async () => {
+  const { gateway, phone } = await openApp();
+  const { asked, answer } = askForMicrophone(phone);
+  press("Call (en)");
+  await act(() => asked);
+  act(() => phone.bringToFront(false));
+  answer();
+  const line = await next(gateway.lines);
+  expect(await nextMessage(line, "leave")).toEqual({ type: "leave", lingerSeconds: 60 });
+  await screen.findByText("On hold");
+  expect([phone.audio.isEntered, gateway.stopped.size]).toEqual([false, 0]);
 });

@@ -110,3 +110,26 @@ test("A microphone that fails is reported, and can be opened again", async () =>
   press("Unmute");
   await screen.findByText("Listening");
 });
+
+test("A permission that is withdrawn meanwhile is told as such", async () => {
+  const opened = await openApp();
+  const { phone } = opened;
+  await openCall(opened);
+  press("Mute");
+  await screen.findByText("Muted");
+  phone.audio.isAllowed = false;
+  press("Unmute");
+  await screen.findByText(/The microphone is not allowed/);
+});
+
+test("A microphone that cannot be taken back is told, and nobody is said to be listening", async () => {
+  const opened = await openApp();
+  const { phone } = opened;
+  await openCall(opened);
+  act(() => phone.audio.interrupt(true));
+  await screen.findByText("Another app has the phone's sound.");
+  phone.audio.isTaken = phone.audio.isAllowed = false;
+  press("Try again");
+  await screen.findByText(/The microphone is not allowed/);
+  expect(screen.queryByText("Listening")).toBeNull();
+});

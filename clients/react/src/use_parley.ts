@@ -23,6 +23,11 @@ export interface ParleyOptions extends SessionListener {
   readonly output?: Output;
   /** Functions that the digital human may call, by the names of the persona's tools. */
   readonly tools?: Tools;
+  /**
+   * Tells calls of one page apart that go on when it is loaded again; needed where there are several.
+   * Read when the component is mounted.
+   */
+  readonly callKey?: string;
   /** Where the microphone's worklet is, if a bundler or a policy needs it elsewhere. */
   readonly workletUrl?: string;
 }
@@ -130,7 +135,7 @@ class BrowserCall {
   keep(onSilenced: (isSilenced: boolean) => void): () => void {
     clearTimeout(this.#ending);
     this.#onSilenced = onSilenced;
-    this.#endKeeping ??= keepThroughReloads(this.session, () => this.#key);
+    this.#endKeeping ??= keepThroughReloads(this.session, this.#key);
     return () => {
       this.#ending = setTimeout(() => {
         void this.session.stop();
@@ -141,8 +146,8 @@ class BrowserCall {
   }
 
   get #key(): string {
-    const { baseUrl = "", personaId = "" } = this.#options();
-    return ["parley.call", baseUrl, personaId].join(" ");
+    const { baseUrl = "", callKey = "" } = this.#options();
+    return ["parley.call", baseUrl, callKey].join(" ");
   }
 
   get #shown(): Stage {

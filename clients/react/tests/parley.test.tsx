@@ -103,8 +103,11 @@ test("a page that is loaded again goes on with the call", async () => {
   // What the next page in the tab does.
   render(<Phone />);
   expect((await served.lines.next()).query.get("taskId")).toBe("task_1");
+  await waitFor(() => expect(screen.getAllByTestId("phase").map(({ textContent }) => textContent)).toEqual(["away", "live"]));
   expect(countOf("/api/digital-human/create-task")).toBe(1);
   cleanup();
+  // Each ends the call as it has it: left, or live.
+  await asked("/api/digital-human/stop-task");
   await asked("/api/digital-human/stop-task");
   await waitFor(() => expect(sessionStorage.length).toBe(0));
 });

@@ -78,7 +78,7 @@ export class ParleyAvatar extends HTMLElement {
     const keeping = (this.#keeping = new AbortController());
     void untilParsed().then(() => {
       if (keeping.signal.aborted) return;
-      const end = keepThroughReloads(this.#session, () => this.#memoryKey);
+      const end = keepThroughReloads(this.#session, this.#memoryKey);
       keeping.signal.addEventListener("abort", end);
     });
   }
@@ -126,9 +126,9 @@ export class ParleyAvatar extends HTMLElement {
     });
   }
 
-  /** Each element of a page has a call of its own. */
+  /** Each element of a page has a call of its own, whoever answers it. */
   get #memoryKey(): string {
-    return ["parley.call", this.#gatewayUrl, this.getAttribute("persona") ?? "", this.id].join(" ");
+    return ["parley.call", this.#gatewayUrl, this.id].join(" ");
   }
 
   get #gatewayUrl(): string {

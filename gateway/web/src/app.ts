@@ -49,7 +49,7 @@ export class App {
     microphone: (listener) => new Microphone(listener),
     listener: {
       onLevel: (level) => this.#dock.showLevel(level),
-      onProblem: (problem) => this.#askForKey(problem),
+      onProblem: (problem) => this.#giveWay(problem),
     },
   });
   readonly #dock = new Dock(this.#session);
@@ -62,7 +62,6 @@ export class App {
   #config: Config | null = null;
   /** What has failed besides the session. */
   #problem: SessionProblem | null = null;
-  #endKeeping: (() => void) | null = null;
 
   constructor() {
     find("captions", HTMLElement).append(this.#lines);
@@ -73,14 +72,17 @@ export class App {
   /** Asks the gateway what there is to choose from, and goes on with the call that this tab had. */
   async load(): Promise<void> {
     this.#dismiss();
+    let config: Config;
     try {
-      this.#config = await gateway.config();
+      config = await gateway.config();
     } catch (error) {
       this.#report(problemFrom(error, true));
       return;
     }
-    this.#lobby.offer(this.#config);
-    this.#endKeeping ??= keepThroughReloads(this.#session, () => CALL);
+    const isFirst = !this.#config;
+    this.#config = config;
+    this.#lobby.offer(config);
+    if (isFirst) keepThroughReloads(this.#session, CALL);
     if (this.#state.phase === "away") await this.#session.resume();
   }
 
@@ -138,6 +140,13 @@ export class App {
 
   #report(problem: SessionProblem): void {
     this.#problem = problem;
+    this.#askForKey(problem);
+    this.#showProblem();
+  }
+
+  /** The session's problem is newer than the page's own. */
+  #giveWay(problem: SessionProblem): void {
+    this.#problem = null;
     this.#askForKey(problem);
     this.#showProblem();
   }

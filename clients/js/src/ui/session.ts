@@ -38,6 +38,8 @@ export class Session {
   #request: AbortController | null = null;
   #call: Call | null = null;
   #left: Bookmark | null = null;
+  /** As which the microphone is being opened. */
+  #opening: MicrophoneState | null = null;
   #setup: Setup | null = null;
   #conversation = new Conversation({});
   #config: Config | null = null;
@@ -48,7 +50,10 @@ export class Session {
     this.#voice = new Voice(options.microphone, options.talkMode ?? "open", {
       onAudio: (pcm) => this.#call?.line.sendAudio(pcm),
       onLevel: (level) => options.listener?.onLevel?.(level),
-      onGone: () => this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." }),
+      onGone: (error) => {
+        if (error) this.#fail(error);
+        else this.#report({ ...problemOf("microphone-missing"), detail: "The microphone was unplugged." });
+      },
       onVoice: (voice) => this.#change(voice),
     });
     this.#state = {
@@ -77,28 +82,41 @@ export class Session {
     return this.#call?.trace ?? this.#left?.trace ?? null;
   }
 
+  /** As which the microphone of that call is to be opened when it is resumed. */
+  get microphone(): MicrophoneState {
+    return this.#left?.microphone ?? this.#opening ?? this.#state.microphone;
+  }
+
   /** Calls back whenever the state is replaced, until what it returns is called. */
   readonly subscribe = (callback: () => void): (() => void) => {
     this.#subscribers.add(callback);
     return () => this.#subscribers.delete(callback);
   };
 
-  /** Starts a call, unless there is one. Resolves when it is on, or has failed with a `problem`. */
+  /**
+   * Starts a call, unless there is one; ends one that was left. Resolves when it is on, or has failed with
+   * a `problem`.
+   */
   async start(): Promise<void> {
     if (this.#attempt) return;
+    const left = this.#left;
     this.#left = null;
     this.#begin();
-    await this.#open(({ gateway, request }, options, abortable) => Call.start(gateway, request, options, abortable));
+    await this.#open(async ({ gateway, request }, options, abortable) => {
+      // First: there may be a limit to how many are on air.
+      if (left) await gateway.stopTask(left.trace.taskId).catch(() => undefined);
+      return Call.start(gateway, request, options, abortable);
+    });
   }
 
   /**
    * Goes on with a call that was left, if there is one: by this session, or by a page of which `trace`
-   * is what is left. Resolves as `start` does.
+   * is what is left, with its microphone as it was. Resolves as `start` does.
    */
-  async resume(trace?: Trace): Promise<void> {
+  async resume(trace?: Trace, microphone: MicrophoneState = "on"): Promise<void> {
     if (this.#attempt) return;
     if (trace) {
-      this.#left = { trace, after: 0, microphone: "on" };
+      this.#left = { trace, after: 0, microphone };
       this.#begin();
     }
     const left = this.#left;
@@ -130,7 +148,7 @@ export class Session {
    */
   goAway(lingerSeconds = 0): void {
     const call = this.#call;
-    const { microphone } = this.#state;
+    const { microphone } = this;
     call?.goAway(lingerSeconds);
     this.#request?.abort();
     if (call && lingerSeconds) this.#left = { trace: call.trace, after: call.line.sequence, microphone };
@@ -282,6 +300,7 @@ export class Session {
     const call = this.#call;
     this.#attempt?.abort();
     this.#attempt = null;
+    this.#opening = null;
     this.#call = null;
     call?.leave();
     this.#voice.close();
@@ -355,11 +374,14 @@ export class Session {
 
   async #openMicrophone(microphone: MicrophoneState = "on"): Promise<void> {
     const attempt = this.#attempt;
+    this.#opening = microphone;
     try {
       await this.#voice.open();
       if (attempt && attempt === this.#attempt) this.#voice.change({ microphone });
     } catch (error) {
       if (attempt === this.#attempt) this.#fail(error);
+    } finally {
+      if (attempt === this.#attempt) this.#opening = null;
     }
   }
 

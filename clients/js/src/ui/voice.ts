@@ -12,7 +12,8 @@ export interface SessionMicrophone {
 export interface SessionMicrophoneListener {
   onAudio(pcm: Int16Array<ArrayBuffer>): void;
   onLevel(level: number): void;
-  onGone(): void;
+  /** `error` says why, where that is known; by default it was unplugged. */
+  onGone(error?: unknown): void;
 }
 
 export type NewMicrophone = (listener: SessionMicrophoneListener) => SessionMicrophone;
@@ -54,9 +55,9 @@ export class Voice {
         if (this.#isWanted) this.#listener.onAudio(pcm);
       },
       onLevel: (level) => this.#listener.onLevel(level),
-      onGone: () => {
+      onGone: (error) => {
         this.change({ microphone: "off" });
-        this.#listener.onGone();
+        this.#listener.onGone(error);
       },
     });
     await this.#microphone.open();
