@@ -1,4 +1,7 @@
-"""Messages about conversations to values of the domain, and back."""
+"""Messages about conversations to values of the domain, and back.
+
+Below the contract, because what closes abandoned turns writes such messages too.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime

@@ -93,9 +93,9 @@ _SOUNDS = r"""
 _CREDITS = re.compile(
     r"字幕(?:by|志愿者|制作|组\W*$|由|提供|翻译|校对|[:：])|(?:中文|繁体|简体)字幕\s+\w"
     r"|^by ?索兰娅|subtitles? (?:made )?by |captions? by |captioned by |^subs by "
-    r"|translated by |^(?:copyright|©)\W*(?:\d{4}|$)|^(?:[a-z]{2,4}\W+)?www\.[\w.-]+\W*$"
+    r"|^translated by \w+(?: \w+)?\W*$|^(?:copyright|©)\W*(?:\d{4}|$)"
     r"|^(?:please )?visit www\.|^for more [\w ]{1,30} visit |明镜与点点|优优独播剧场"
-    r"|^(?:作?词|作?曲|词曲|作词作曲|编曲|校对|翻译|监制|演唱)(?:[:：]\W*|\s+)[\u4e00-\u9fff]{1,4}$"
+    r"|^(?:作?词|作?曲|词曲|作词作曲|编曲|监制|演唱)(?:[:：]\W*|\s+)[\u4e00-\u9fff]{1,4}$"
     r"|transcri(?:bed|ption) by |amara\.org|otter\.ai|castingwords|mooji\.org|yoyo television"
     r"|transcript emily beynon|^copyright (?:wdr|bbc|zdf|swr|ard)|untertitel(?: der| von| im)"
     r"|sous-titr\w+ (?:par|réalis)|subtítulos (?:por|realizados)"
@@ -107,7 +107,7 @@ _CREDITS = re.compile(
 )
 _LOOP = re.compile(
     r"((?![\d零一二三四五六七八九十])\w.{0,23}?)(?:\W*\1){3,}"
-    r"|((?![\d零一二三四五六七八九十])\w.{11,79}?)(?:\W*\2){2,}|[啊呃哈呵]{2,}"
+    r"|((?![\d零一二三四五六七八九十])\w.{11,79}?)(?:\W*\2){2,}|[啊呃]{3,}|[哈呵]{4,}"
 )
 """The same words four times or more and nothing else, or a sentence three times: a recogniser is
 caught in them."""

@@ -79,6 +79,10 @@ MADE_UP = [
     "Untertitel der Amara.org-Community",
 ]
 SAID = [
+    "The book was translated by John.",
+    "翻译：你好",
+    "www.example.com",
+    "哈哈",
     "Yes.",
     "No.",
     "Five.",

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, rule
+from services.speech.text.alignment import Reading, replace, rule
 from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
 from services.speech.text.expressions import NUMBER
 
@@ -54,7 +54,7 @@ def _scaled(written: str, scale: str) -> str:
 
 def _ten_thousands(match: re.Match[str]) -> str:
     """Read w as 万, as people abbreviate it: 2w, 10W+."""
-    return f"{count(match[1] or match[3])}万{'以上' if match[2] else ''}"
+    return f"{count(match[1] or match[3] or match[4])}万{'以上' if match[2] else ''}"
 
 
 def _thousands(match: re.Match[str]) -> Reading:
@@ -75,8 +75,10 @@ _AMOUNT = (
     rf"(?P<first>{NUMBER})(?:{TO}(?:{_SIGN})?(?P<last>{NUMBER}))?"
     rf"(?P<scale>{_ENGLISH_SCALE}|{SCALE})?"
 )
-_POWERED = "快充|充电|灯|功率|音箱|电|适配|无线"
-"""What w is a watt of; elsewhere it is 万."""
+_POWERED = "快充|闪充|充电|灯|功率|音箱|电|适配|无线"
+"""What w is a watt of."""
+_COUNTED = "粉|播放|点赞|赞|阅读|浏览|用户|人|元|块|年薪|存款|字|票|公里|订单"
+"""What w is 万 of."""
 
 RULES = (
     rule(
@@ -103,12 +105,20 @@ RULES = (
         ),
     ),
     rule(rf"{ALONE}({NUMBER})\s?円", lambda match: f"{count(match[1])}日元"),
-    rule(rf"{ALONE}({NUMBER})w(?=\s?(?:{_POWERED}))", lambda match: f"{count(match[1])}瓦"),
-    rule(rf"{ALONE}({NUMBER})w(\+)?(?![A-Za-z0-9])", _ten_thousands),
-    rule(rf"{ALONE}({NUMBER})W(\+)|(?<=[薪入算资价款])({NUMBER})W(?![A-Za-z0-9])", _ten_thousands),
-    rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
+    rule(rf"{ALONE}({NUMBER})w(?=\s?的?(?:{_POWERED}))", lambda match: f"{count(match[1])}瓦"),
     rule(
-        r"/(?=(?:[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本秒片粒颗支枚包袋杯箱批桌亩顿]|分(?![之母])))",
-        lambda _: "每",
+        rf"(?:(?<=功率)|(?<=功率[是为约]))({NUMBER})w(?![A-Za-z0-9])",
+        lambda match: f"{count(match[1])}瓦",
+    ),
+    rule(
+        rf"{ALONE}({NUMBER})[wW](\+)|{ALONE}({NUMBER})w(?=\s?(?:{_COUNTED}))"
+        rf"|(?<=[薪入算资价款丝])({NUMBER})[wW](?![A-Za-z0-9])",
+        _ten_thousands,
+    ),
+    rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
+    replace("/(?=[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本])", "每"),
+    # Words may begin with these: 微信/支付宝.
+    replace(
+        r"(?<=[\da-z元块圆万角毛次克升])/(?=[秒片粒颗支枚包袋杯箱批桌亩顿]|分(?![之母]))", "每"
     ),
 )

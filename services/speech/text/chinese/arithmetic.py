@@ -47,7 +47,7 @@ def _fraction(numerator: int, denominator: int) -> str:
 def _written_fraction(match: re.Match[str]) -> str:
     above, below = int(match[2]), int(match[3])
     if not match[1] and above >= below:  # Odds, or a blood pressure.
-        if above == below and behind(match, 1) != "拍":
+        if above == below in (1, 50) and behind(match, 1) != "拍":
             return f"{number(match[2])}比{number(match[3])}"
         if below >= 40:
             return f"{number(match[2])}，{number(match[3])}"
@@ -147,7 +147,11 @@ RULES = (
         r"(?<![A-Za-z0-9.,:])\d+(?::\d+){2,}+(?![A-Za-z0-9:])",
         lambda m: read_series(m, number, "比"),
     ),
-    rule(r"(?:(?<=[图表])|(?<=公式))(\s?\d{1,3})(-)(\d{1,3})(?!\d)", _numbered_figure),
+    rule(
+        r"(?:(?<=[图表])(?<![手电代水报地外]表)|(?<=公式))(\s?\d{1,2})(-)(\d{1,2})"
+        r"(?!\d|\s?[元块度人个只件名天年月岁分秒米页%])",
+        _numbered_figure,
+    ),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),
     rule(
         rf"{ALONE}(\d+(?:\.\d+)?)(\s?[:：]\s?)(\d+(?:\.\d+)?)(?![A-Za-z0-9:：]|[.,]\d)",
@@ -188,7 +192,7 @@ RULES = (
     replace(r"\bC\+\+", "C加加"),
     rule(r"(?<![A-Za-z])([CF])#(?!\d)", lambda match: f"{match[1]} sharp"),
     replace(r"(?<=\d)\+(?=[元块个人位名种件条款家年])", "多"),
-    replace(r"(?<=[\d十百千万亿])\+(?![A-Za-z\d(（])", "以上"),
+    replace(r"(?<=[\d十百千万亿])\+(?![A-Za-z\d(（零一二两三四五六七八九十])", "以上"),
     replace(r"\s?\+\s?", "加"),
     replace(r"(?<=[^\s=])\s?={1,3}\s?(?=[^\s=])", "等于"),
     replace(r"(?<=[A-Za-z\d一-龥])\s?\b(?:vs|VS)\b\.?\s?(?=[A-Za-z\d一-龥])", "对"),

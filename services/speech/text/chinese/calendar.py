@@ -168,9 +168,12 @@ _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 
 def _days(match: re.Match[str]) -> Reading | None:
-    """Read a range of days: 10/1-10/7, 10.1-10.7放假."""
+    """Read a range of days, 10/1-10/7, 10.1-10.7放假, but not one of fractions: 1/2-3/4杯."""
     days = [(int(match[at]), int(match[at + 1])) for at in (1, 4)]
     if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
+        return None
+    is_later = days[0] < days[1] or (days[0][0], days[1][0]) == (12, 1)
+    if not is_later or all(month < day <= 10 for month, day in days):
         return None
     first, last = (f"{numerals.chinese(month)}月{numerals.chinese(day)}日" for month, day in days)
     return [

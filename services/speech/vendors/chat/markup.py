@@ -81,9 +81,9 @@ _MARKER = regex.compile(
              | <｜end▁of▁sentence｜> | \[INST\] | \[\|endofturn\|\] | \[e~\[
              | <\|(?:im_end|eo[tms](?:_id)?|endoftext|end_of_text|endofturn|end_of_turn|return
                    |endofresponse|end_response|end_of_turn_token|end_of_sentence|role_end)\|>
-             | \n\s{{0,9}}(?:\#{{2,4}}\s{{0,3}}(?:human|user|instruction|input)|human):\s )
+             | \n\s{{0,9}}\#{{2,4}}\s{{0,3}}(?:human|user|instruction):?\s{{0,3}}\n | \n\nhuman:\s )
     | (?P<nothing> {_LT}{_ASIDE}{_ATTRIBUTES}/{_GT}
-                 | </?(?:final_answer|answer|response|final|reply|output|assistant|solution)>
+                 | </?(?:final_answer|answer|response|final|assistant)>
                  | <(?:seed:)?bos> | <s> | <pad> | <unk> | \[/INST\] | <</?SYS>>
                  | <(?:reserved|unused|extra_id|special)_?\d{{1,4}}>
                  | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
@@ -94,7 +94,9 @@ _CALLS = regex.compile("call|tool|invoke", regex.IGNORECASE)
 _CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
 """Only markers begin like this: at the end of a reply, it is one that was cut off."""
 
-_LABEL = regex.compile(r"(?:\#{2,4}\s{0,3})?(?:assistant|response)\s?:\s*", regex.IGNORECASE)
+_LABEL = regex.compile(
+    r"(?:\#{2,4}\s{0,3}(?:assistant|response)|assistant)\s?:\s*", regex.IGNORECASE
+)
 """What models that continue a script write before their reply."""
 
 _SOMEBODY = "(?:user|visitor|customer|guest|caller|client|person|question)"
