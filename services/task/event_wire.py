@@ -1,4 +1,8 @@
-"""Messages about conversations to values of the domain, and back."""
+"""Messages about conversations to values of the domain, and back.
+
+It does not lie in `contract/`: the reconciler and the journal's readers need it too, and they are
+below the gRPC contract.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
