@@ -40,6 +40,9 @@ def pronouncer() -> Pronouncer:
         ("多长时间", 1, "chang2"), ("他还了解", 1, "hai2"), ("他还了书", 1, "huan2"),
         ("背着包", 0, "bei1"), ("朝鲜冷面", 1, "xian3"), ("内蒙古", 1, "meng3"),
         ("教我唱歌", 0, "jiao1"), ("请教您", 1, "jiao4"), ("打的去机场", 1, "di1"),
+        ("佛教我不懂", 1, "jiao4"), ("宗教他们信", 1, "jiao4"), ("基督教我不懂", 2, "jiao4"),
+        ("大家教我唱歌", 2, "jiao1"), ("多读书多长见识", 4, "zhang3"),
+        ("这是我打的到家电话", 4, "de5"),
     ],
 )  # fmt: skip
 def test_characters_are_read_as_their_words_ask(

@@ -190,6 +190,12 @@ ORDINARY = (
     "Ends with <",
     "The thinking of <thinkers> is free.",
     "一 < 二，[思考]◁",
+    "Here is how it works.\n### Input: the text.\n### Output: its sum.",
+    "It has two parts.\n## User rights\nAll may look.\n### Instruction: sit.",
+    "A short play.\nHuman: Hello!\nRobot: Hi!",
+    "Response: this is one word.",
+    "The <output> element, and </output>, hold a result.",
+    "<output> is an element of HTML.",
 )
 
 

@@ -128,6 +128,20 @@ SAID = [
     "我们下次见面在哪",
     "好了",
     "Do you translate subtitles?",
+    "The book was translated by John.",
+    "翻译：你好",
+    "翻译 苹果",
+    "www.example.com",
+    "哈哈",
+    "你们提供字幕制作吗",
+    "打开中文字幕 谢谢",
+    "Are subtitles by default on?",
+    "subtítulos por favor",
+    "对对对对",
+    "好好好好",
+    "演唱 青花瓷",
+    "作曲 是谁",
+    "It was transcribed by hand.",
 ]
 
 

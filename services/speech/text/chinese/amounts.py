@@ -4,8 +4,17 @@ import re
 from decimal import Decimal
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, replace, rule
-from services.speech.text.chinese.numbers import ALONE, MINUS, SCALE, TO, count, number
+from services.speech.text.alignment import Reading, rule
+from services.speech.text.chinese.numbers import (
+    ALONE,
+    MINUS,
+    SCALE,
+    TO,
+    before,
+    behind,
+    count,
+    number,
+)
 from services.speech.text.expressions import NUMBER
 
 _SIGNS = {
@@ -52,9 +61,21 @@ def _scaled(written: str, scale: str) -> str:
     return count(str(int(value))) if value == int(value) else number(str(value.normalize()))
 
 
-def _ten_thousands(match: re.Match[str]) -> str:
-    """Read w as 万, as people abbreviate it: 2w, 10W+."""
-    return f"{count(match[1] or match[3] or match[4])}万{'以上' if match[2] else ''}"
+def _ten_thousands_or_watts(match: re.Match[str]) -> str | None:
+    """Read w as 万 where people abbreviate it, as 瓦 of what has power: 粉丝2w, 10W+, 65w快充."""
+    said, rest = count(match[1]), behind(match)
+    if _POWER.search(before(match)) or (
+        _POWERED.match(rest) and not _COUNTED_BEFORE.search(before(match))
+    ):
+        return f"{said}瓦{'以上' if match[3] else ''}"
+    is_counted = match[3] or _COUNTED_BEFORE.search(before(match))
+    if is_counted or (match[2] == "w" and _COUNTED_BEHIND.match(rest)):
+        return f"{said}万{'以上' if match[3] else ''}"
+    return None
+
+
+def _each(match: re.Match[str]) -> str | None:
+    return "每" if _PRICED.search(before(match)) else None
 
 
 def _thousands(match: re.Match[str]) -> Reading:
@@ -75,10 +96,32 @@ _AMOUNT = (
     rf"(?P<first>{NUMBER})(?:{TO}(?:{_SIGN})?(?P<last>{NUMBER}))?"
     rf"(?P<scale>{_ENGLISH_SCALE}|{SCALE})?"
 )
-_POWERED = "快充|闪充|充电|灯|功率|音箱|电|适配|无线"
-"""What w is a watt of."""
-_COUNTED = "粉|播放|点赞|赞|阅读|浏览|用户|人|元|块|年薪|存款|字|票|公里|订单"
-"""What w is 万 of."""
+_POWER = re.compile(r"(?:功率|瓦数|功耗|快充|闪充)[^，。,\d]{0,5}$")
+_POWERED = re.compile(
+    r"\s?(?:以上)?的?\s?(?:(?:超级|双向|有线)?[快闪]充|充(?![值足满实分])|灯|大?功率|音[箱响]|电(?![影商台话费])"
+    "|适配|无线|搅拌机|榨汁机|破壁机|吹风机|风扇|烤箱|微波炉|马达|显卡|热水|加热|太阳能|光伏"
+    "|激光|功放|喇叭|氮化镓|取暖|空调|吸尘器|洗衣机|冰箱|LED)"
+)
+_COUNTED_BEFORE = re.compile(
+    "(?:粉丝|播放|阅读|点赞|浏览|转发|收藏|销量|销售额|票房|观看|[年月]薪|[薪工]资|[年月收投]入|存款|贷款|预算"
+    "|[售房车总标底]价|价格|首付|奖金|身价|赚|[入算资薪价款])[^，。,0-9]{0,3}$"
+)
+_COUNTED_BEHIND = re.compile(
+    r"\s?(?:多?[元块粉赞字]|多?人(?![工造])|次|播放|阅读|点赞|浏览|用户|公里|彩礼|年薪)"
+)
+"""What w is a watt of, and what it is 万 of."""
+
+_MEASURE = (
+    "(?:小时|分钟|[公千]?[斤里米克]|公顷|平方[千公]?[米里]|平米|立方米?|人次|个?月|季度?|学期|课时"
+    "|[个人天年次晚位件份张分时平吨升瓶盒本秒片粒颗支枚包袋杯箱批桌亩顿周])"
+)
+_PRICED = re.compile(
+    r"(?:\d\s?[万千百亿]?(?:[a-zA-Z]{1,4}|[元块角分次个粒片克吨升米斤件份张本瓶盒袋包杯人位字步页条枚支台公里千毫卡"
+    rf"度转圈万]{{0,3}})|[元块钱币镑]|[$€£¥￥])(?:/{_MEASURE})?$"
+)
+"""A number or a currency, before a measure."""
+_IS_LAST = "(?![一-龥])|(?=[的起左以计算收不就还或及与和为是优限送也都才])"
+"""A longer word does not begin here: 分, not 分期."""
 
 RULES = (
     rule(
@@ -105,20 +148,7 @@ RULES = (
         ),
     ),
     rule(rf"{ALONE}({NUMBER})\s?円", lambda match: f"{count(match[1])}日元"),
-    rule(rf"{ALONE}({NUMBER})w(?=\s?的?(?:{_POWERED}))", lambda match: f"{count(match[1])}瓦"),
-    rule(
-        rf"(?:(?<=功率)|(?<=功率[是为约]))({NUMBER})w(?![A-Za-z0-9])",
-        lambda match: f"{count(match[1])}瓦",
-    ),
-    rule(
-        rf"{ALONE}({NUMBER})[wW](\+)|{ALONE}({NUMBER})w(?=\s?(?:{_COUNTED}))"
-        rf"|(?<=[薪入算资价款丝])({NUMBER})[wW](?![A-Za-z0-9])",
-        _ten_thousands,
-    ),
+    rule(rf"{ALONE}({NUMBER})([wW])(\+)?(?![A-Za-z0-9])", _ten_thousands_or_watts),
     rule(rf"{ALONE}({NUMBER})[kK]({TO})({NUMBER})[kK](?![A-Za-z0-9])", _thousands),
-    replace("/(?=[斤个人月天年次晚位件份张小时公克千米平吨升瓶盒本])", "每"),
-    # Words may begin with these: 微信/支付宝.
-    replace(
-        r"(?<=[\da-z元块圆万角毛次克升])/(?=[秒片粒颗支枚包袋杯箱批桌亩顿]|分(?![之母]))", "每"
-    ),
+    rule(rf"/(?={_MEASURE}(?:{_IS_LAST}))", _each),
 )

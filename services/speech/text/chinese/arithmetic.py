@@ -36,6 +36,11 @@ _SCORE = re.compile(
 _WON = re.compile("险胜|获胜|取胜|大胜|战胜|击败|逆转|领先|战平|落败|告负")
 
 
+_ODDS = re.compile(r"(?:赔率|比)[^。，]{0,3}$")
+_COUNTED = re.compile(r"[分步第页题关][^。，]{0,4}$")
+"""What is counted up to its last: 评分50/50."""
+
+
 def _power(exponent: str) -> str:
     return f"的{exponent}次方"
 
@@ -47,7 +52,8 @@ def _fraction(numerator: int, denominator: int) -> str:
 def _written_fraction(match: re.Match[str]) -> str:
     above, below = int(match[2]), int(match[3])
     if not match[1] and above >= below:  # Odds, or a blood pressure.
-        if above == below in (1, 50) and behind(match, 1) != "拍":
+        is_even = above == 50 and not _COUNTED.search(before(match))
+        if above == below and (is_even or (above == 1 and _ODDS.search(before(match)))):
             return f"{number(match[2])}比{number(match[3])}"
         if below >= 40:
             return f"{number(match[2])}，{number(match[3])}"
@@ -113,6 +119,12 @@ def _leading(match: re.Match[str]) -> Reading:
 _SERIES = "歼轰运直教风征舟宫娥旗击浪苏图格音客"
 """The last characters of series names that are hyphenated with a number: 歼-20, 长征-5."""
 
+_UNITS = (
+    "[元块万个人位名篇条张次本度年月日天号周小秒米公斤克吨升寸岁层页]"
+    "|[%％℃°只台件份套种款点级倍折班]|分(?!别)"
+)
+"""What a range is of, and the number of a figure is not: 代表10-20人."""
+
 _EXPRESSIONS = ExpressionReader(
     signs=_SIGNS,
     number=number,
@@ -148,8 +160,8 @@ RULES = (
         lambda m: read_series(m, number, "比"),
     ),
     rule(
-        r"(?:(?<=[图表])(?<![手电代水报地外]表)|(?<=公式))(\s?\d{1,2})(-)(\d{1,2})"
-        r"(?!\d|\s?[元块度人个只件名天年月岁分秒米页%])",
+        r"(?:(?<=[图表])(?<![手电代水报地发钟仪外课程间意企试截拼列怀秒气油][图表])|(?<=公式))(\s?\d{1,2})(-)(\d{1,2})"
+        rf"(?!\d|\s?(?:{_UNITS}))",
         _numbered_figure,
     ),
     rule(rf"{ALONE}({NUMBER})({TO})({NUMBER})(?![A-Za-z0-9-]|[.,]\d)", _range),

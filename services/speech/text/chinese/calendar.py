@@ -167,13 +167,20 @@ def _day(match: re.Match[str]) -> Reading:
 _AM_PM = r"(?:\s?(?P<half>[aApP])\.?\s?[mM]\b\.?)"
 
 
+_DATED = re.compile("[号日月休假展]|活动|期间|营业|开放|停业|入住|出差|国庆|春节")
+_MEASURED = re.compile(r"\s?(?:英?寸|英里|[杯勺磅圈]|[茶汤]匙)")
+
+
 def _days(match: re.Match[str]) -> Reading | None:
-    """Read a range of days, 10/1-10/7, 10.1-10.7放假, but not one of fractions: 1/2-3/4杯."""
+    """Read a range of days: 10/1-10/7, 10.1-10.7放假."""
     days = [(int(match[at]), int(match[at + 1])) for at in (1, 4)]
     if not all(1 <= month <= 12 and 1 <= day <= 31 for month, day in days):
         return None
-    is_later = days[0] < days[1] or (days[0][0], days[1][0]) == (12, 1)
-    if not is_later or all(month < day <= 10 for month, day in days):
+    is_dated = _DATED.search(before(match)[-8:] + "|" + behind(match, 6)) is not None
+    is_over_new_year = is_dated and days[0][0] == 12 and days[1][0] == 1
+    if not (days[0] < days[1] or is_over_new_year) or _MEASURED.match(behind(match)):
+        return None
+    if not is_dated and all(above < below <= 10 for above, below in days):  # Fractions.
         return None
     first, last = (f"{numerals.chinese(month)}月{numerals.chinese(day)}日" for month, day in days)
     return [

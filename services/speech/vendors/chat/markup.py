@@ -21,6 +21,7 @@ _ASIDE = (
 _LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
 """Some servers escape what looks like HTML."""
 _ATTRIBUTES = r"(?:\s[^<>]{0,200})?"
+_WRAPPER = "(?:final_answer|answer|response|final|reply|output|assistant|solution)"
 _HEADERS = "start|im_start|start_header_id|start_of_role|header_start"
 _LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
 """Tokens that are markers only with what follows them."""
@@ -45,6 +46,10 @@ class _Kind(StrEnum):
     """The reply ends."""
     CALL = "call"
     """Nothing but tool calls follows."""
+    WRAP = "wrap"
+    """A tag around the whole reply opens, if none of the reply stands before."""
+    UNWRAP = "unwrap"
+    """It closes, if it was opened."""
     NOTHING = "nothing"
 
 
@@ -81,9 +86,11 @@ _MARKER = regex.compile(
              | <｜end▁of▁sentence｜> | \[INST\] | \[\|endofturn\|\] | \[e~\[
              | <\|(?:im_end|eo[tms](?:_id)?|endoftext|end_of_text|endofturn|end_of_turn|return
                    |endofresponse|end_response|end_of_turn_token|end_of_sentence|role_end)\|>
-             | \n\s{{0,9}}\#{{2,4}}\s{{0,3}}(?:human|user|instruction):?\s{{0,3}}\n | \n\nhuman:\s )
+             | \n\s{{0,9}}\#{{2,4}}[ ]{{0,3}}(?:human|user|instruction)[ ]{{0,3}}:?[ ]{{0,3}}\n
+             | \n[ ]{{0,3}}\n\s{{0,9}}human:\s )
+    | (?P<wrap> <{_WRAPPER}>(?=(?-i:\S|\n|[ ][^a-z])) )
+    | (?P<unwrap> </{_WRAPPER}> )
     | (?P<nothing> {_LT}{_ASIDE}{_ATTRIBUTES}/{_GT}
-                 | </?(?:final_answer|answer|response|final|assistant)>
                  | <(?:seed:)?bos> | <s> | <pad> | <unk> | \[/INST\] | <</?SYS>>
                  | <(?:reserved|unused|extra_id|special)_?\d{{1,4}}>
                  | <｜[^<>｜]{{1,40}}｜> | <\|(?!(?:{_LONGER})\|>)[\w/-]{{1,40}}\|> )
@@ -91,11 +98,15 @@ _MARKER = regex.compile(
     regex.VERBOSE | regex.IGNORECASE,
 )
 _CALLS = regex.compile("call|tool|invoke", regex.IGNORECASE)
-_CUT_MARKER = regex.compile(r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}", regex.IGNORECASE)
+_CUT_MARKER = regex.compile(
+    r"<[|｜/]|</?th|◁/?t|\[/?[A-Z]{2}"
+    r"|\n\s*(?:#{2,4} {0,3}(?:human|user|instruction) {0,3}:?|\n\s*human:)\s*\Z",
+    regex.IGNORECASE,
+)
 """Only markers begin like this: at the end of a reply, it is one that was cut off."""
 
 _LABEL = regex.compile(
-    r"(?:\#{2,4}\s{0,3}(?:assistant|response)|assistant)\s?:\s*", regex.IGNORECASE
+    r"(?:\#{2,4}\s{0,3})?(?:assistant\s?:\s*|response\s?:[^\S\n]*\n\s*)", regex.IGNORECASE
 )
 """What models that continue a script write before their reply."""
 
@@ -149,6 +160,7 @@ class Markup:
         self._pending = ""
         self._depth = 0
         self._is_aside = False
+        self._is_wrapped = False
         self._has_stray_end = False
         self._has_thought = False
         self._is_begun = False
@@ -248,7 +260,11 @@ class Markup:
                 self.is_over = self._has_words or self._depth > 0
             case _Kind.CALL:
                 self.is_over = self.is_call = True
-            case _Kind.END_OF_DETAILS:
+            case _Kind.WRAP if not (self._is_begun or self._held or self._depth):
+                self._is_wrapped = True
+            case _Kind.UNWRAP if self._is_wrapped and not self._depth:
+                self._is_wrapped = False
+            case _Kind.END_OF_DETAILS | _Kind.WRAP | _Kind.UNWRAP:
                 said += self._say(marker[0])
             case _Kind.NOTHING:
                 pass
