@@ -17,6 +17,7 @@ from services.task.domain.audit import Action, Deed, deed
 from services.task.domain.conversation import ReplyUpdated, TurnClosed, TurnStarted
 from services.task.domain.usage import Budget, Period
 from services.task.jobs import Jobs
+from services.task.lifecycle.heartbeat import kept_alive
 from services.task.ports import Journal, Replica, Storage
 from services.task.webhooks.courier import courier_to
 from services.task.webhooks.deliverer import Backoff, Deliverer
@@ -77,8 +78,11 @@ async def delivering(
 ) -> AsyncIterator[None]:
     """Deliver as one replica does."""
     network = PublicNetwork([ip_network(LOOPBACK)])
-    await storage.journal.keep_replica(Replica(replica_id=replica_id, address=replica_id))
-    async with courier_to(network, VAULT, clock, timeout_s=timeout_s) as courier, Jobs() as jobs:
+    async with (
+        kept_alive(storage.journal, Replica(replica_id=replica_id, address=replica_id)),
+        courier_to(network, VAULT, clock, timeout_s=timeout_s) as courier,
+        Jobs() as jobs,
+    ):
         deliverer = Deliverer(
             replica_id=replica_id,
             store=storage.webhooks,
