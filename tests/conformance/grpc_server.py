@@ -1,6 +1,7 @@
 """What the servers of vendors with gRPC share: calls, connections, and what goes wrong."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -31,7 +32,7 @@ CANCEL_S = 0.02
 S = TypeVar("S", bound=Session)
 
 
-class GrpcServer(Generic[S]):
+class GrpcServer(ABC, Generic[S]):
     """A server whose subclass answers the calls of one method in `answer`.
 
     Connections pass through a relay, which can break them.
@@ -95,9 +96,9 @@ class GrpcServer(Generic[S]):
         for connection in self._connections:
             connection.transport.abort()
 
+    @abstractmethod
     async def converse(self, call: "ServedCall[S]") -> None:
         """Answer the requests of a call until the last."""
-        raise NotImplementedError
 
     async def _serve(self, requests: AsyncIterator[Any], context: Any) -> None:
         self.heads.append({key: str(value) for key, value in context.invocation_metadata()})

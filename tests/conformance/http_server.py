@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -12,7 +13,7 @@ from tests.support.vendor import Answer, Vendor, VendorRequest
 S = TypeVar("S", bound=Session)
 
 
-class HttpServer(Generic[S]):
+class HttpServer(ABC, Generic[S]):
     """A server whose subclass answers a request in `answer`."""
 
     refusals: ClassVar[Mapping[Trouble, int]] = {
@@ -57,9 +58,9 @@ class HttpServer(Generic[S]):
     def lose_idle(self) -> None:
         """Nothing idles: each request has its own connection."""
 
+    @abstractmethod
     async def hear(self, request: VendorRequest) -> tuple[S, list[bytes]]:
         """Return the session that a request is, and the pieces of its answer."""
-        raise NotImplementedError
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         vendor = Vendor(behaviour=lambda answer: self._answer(answer, vendor.requests[-1]))

@@ -1,5 +1,6 @@
 """What the servers of vendors with WebSockets share: connections, and what goes wrong on them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,7 +24,7 @@ REFUSALS: Mapping[Trouble, HTTPStatus] = {
 S = TypeVar("S", bound=Session)
 
 
-class SocketServer(Generic[S]):
+class SocketServer(ABC, Generic[S]):
     """A server whose subclass speaks a vendor's protocol in `converse`."""
 
     path: ClassVar[str] = ""
@@ -80,9 +81,9 @@ class SocketServer(Generic[S]):
         for connection in self._connections:
             connection.transport.pause_reading()
 
+    @abstractmethod
     async def converse(self, connection: "Connection[S]") -> None:
         """Speak the protocol until the connection ends."""
-        raise NotImplementedError
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.heads.append({key.lower(): value for key, value in request.headers.raw_items()})

@@ -7,6 +7,7 @@ CallerInterceptor, ValidationInterceptor.
 import asyncio
 import hmac
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -170,8 +171,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         await context.abort(status.code, status.details, metadata)
 
 
-class IdentityInterceptor(grpc.aio.ServerInterceptor):
-    """Admits only whom the table of calls names; health and reflection are open to all peers."""
+class GuardInterceptor(grpc.aio.ServerInterceptor, ABC):
+    """Wraps what is served, except health and reflection, which are open to all peers."""
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
@@ -180,6 +181,18 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
             return handler
+        return _surrounded(handler, self.around(details))
+
+    @abstractmethod
+    def around(self, details: grpc.HandlerCallDetails) -> Around:
+        """Return what wraps a call of such details."""
+
+
+class IdentityInterceptor(GuardInterceptor):
+    """Admits only whom the table of calls names."""
+
+    def around(self, details: grpc.HandlerCallDetails) -> Around:
+        """Return what wraps a call of such details."""
         method = details.method
 
         async def around(request: Any, context: Context, call: Call) -> Any:
@@ -189,7 +202,7 @@ class IdentityInterceptor(grpc.aio.ServerInterceptor):
                 raise ServiceError(Reason.PERMISSION_DENIED, f"{known}: may not call {method}")
             return await call(request)
 
-        return _surrounded(handler, around)
+        return around
 
 
 def _peers(context: Context) -> frozenset[Identity]:
@@ -197,19 +210,14 @@ def _peers(context: Context) -> frozenset[Identity]:
     return identities(name.decode(errors="replace") for name in names)
 
 
-class AuthInterceptor(grpc.aio.ServerInterceptor):
-    """Admits only callers with one of the service tokens; health and reflection are open."""
+class AuthInterceptor(GuardInterceptor):
+    """Admits only callers with one of the service tokens."""
 
     def __init__(self, service_tokens: Sequence[str]) -> None:
         self._expected = [f"Bearer {each}".encode() for each in service_tokens]
 
-    async def intercept_service(
-        self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> FoundHandler:
-        """Wrap the method that the call names."""
-        handler = await continuation(details)
-        if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
-            return handler
+    def around(self, details: grpc.HandlerCallDetails) -> Around:
+        """Return what wraps a call of such details."""
         metadata = dict(details.invocation_metadata or ())
         given = str(metadata.get(AUTHORIZATION_HEADER, "")).encode()
         is_allowed = any([hmac.compare_digest(given, each) for each in self._expected])
@@ -221,26 +229,21 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
                 )
             return await call(request)
 
-        return _surrounded(handler, around)
+        return around
 
 
-class CallerInterceptor(grpc.aio.ServerInterceptor):
+class CallerInterceptor(GuardInterceptor):
     """Binds for whom the call is made, which those who were admitted may say."""
 
-    async def intercept_service(
-        self, continuation: Continuation, details: grpc.HandlerCallDetails
-    ) -> FoundHandler:
-        """Wrap the method that the call names."""
-        handler = await continuation(details)
-        if handler is None or details.method.startswith(UNGUARDED_PREFIXES):
-            return handler
+    def around(self, details: grpc.HandlerCallDetails) -> Around:
+        """Return what wraps a call of such details."""
         metadata = dict(details.invocation_metadata or ())
 
         async def around(request: Any, context: Context, call: Call) -> Any:
             with acting_for(from_metadata(metadata)):
                 return await call(request)
 
-        return _surrounded(handler, around)
+        return around
 
 
 @dataclass(frozen=True, slots=True)

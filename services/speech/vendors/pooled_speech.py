@@ -3,6 +3,7 @@
 Connections are kept in a pool: they are open before a reply needs one, and may serve many.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -35,7 +36,7 @@ class Speech(Protocol):
         """Yield the audio in whole samples, to its end; raises ProviderError."""
 
 
-class PooledSynthesizer(Generic[S]):
+class PooledSynthesizer(ABC, Generic[S]):
     """What such synthesizers share; each says how a connection is opened, and how it speaks."""
 
     sample_rate_hertz = SAMPLE_RATE_HERTZ
@@ -55,9 +56,9 @@ class PooledSynthesizer(Generic[S]):
             yield cls(settings, endpoint, pool)
 
     @classmethod
+    @abstractmethod
     def connect(cls, settings: S, endpoint: Endpoint) -> AbstractAsyncContextManager[VendorSocket]:
         """A connection that a reply can begin on; raises ProviderError."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """What the servers of Azure share: messages with headers, in turns."""
 
 import json
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -21,13 +22,13 @@ class TurnServer(SocketServer[S], Generic[S]):
         self.contexts: list[dict[str, Any]] = []
         self.addresses: list[tuple[str, Mapping[str, list[str]]]] = []
 
+    @abstractmethod
     def begin(self, context: Mapping[str, Any], query: Mapping[str, list[str]]) -> S:
         """Return what is remembered of a turn."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def perform(self, turn: "TurnConnection[S]") -> None:
         """Answer the inputs of a turn until the last."""
-        raise NotImplementedError
 
     async def converse(self, connection: Connection[S]) -> None:
         """Run one turn after the other."""

@@ -1,6 +1,7 @@
 """What the servers of DashScope share: its task protocol."""
 
 import json
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Generic, TypeVar
@@ -40,13 +41,13 @@ class TaskServer(SocketServer[S], Generic[S]):
         self.failure: tuple[str, str] | None = None
         self.runs: list[dict[str, Any]] = []
 
+    @abstractmethod
     def begin(self, run: Mapping[str, Any]) -> S:
         """Return what is remembered of a task."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def perform(self, task: "TaskConnection[S]") -> None:
         """Answer the inputs of a task until the last."""
-        raise NotImplementedError
 
     async def converse(self, connection: Connection[S]) -> None:
         """Run one task after the other."""
