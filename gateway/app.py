@@ -19,7 +19,7 @@ from gateway.contract.problems import install_problems
 from gateway.decoding.decoder import AudioLimits, Decoder
 from gateway.live.duplex import DuplexRoutes
 from gateway.middleware.access import AccessRules, Guard
-from gateway.middleware.body import BodyLimit
+from gateway.middleware.body import BodyBounds, BodyLimit
 from gateway.middleware.concurrency import Ceiling, Concurrency
 from gateway.middleware.context import RequestContext
 from gateway.middleware.head import HeadLimit
@@ -165,13 +165,14 @@ def _middleware(
 ) -> list[Middleware]:
     """Return the middleware, outermost first."""
 
-    def limit_of(path: str, content_type: str) -> int:
+    def bounds_of(path: str, content_type: str) -> BodyBounds:
         if path == CREATE_PATH or path.startswith(TASKS_PATH):
-            return CALL_BYTES
+            return BodyBounds(byte_count=CALL_BYTES, is_json=True)
         if path != UPLOAD_PATH:
-            return JSON_BYTES
+            return BodyBounds(byte_count=JSON_BYTES, is_json=True)
         is_written = media_kind(content_type) == "application/json"
-        return QUESTION_BYTES if is_written else options.max_upload_bytes
+        most = QUESTION_BYTES if is_written else options.max_upload_bytes
+        return BodyBounds(byte_count=most, is_json=is_written)
 
     return [
         Middleware(HeadAsGet),
@@ -188,5 +189,5 @@ def _middleware(
         Middleware(HeadLimit),
         Middleware(Guard, rules=options.access, authenticator=authenticator, rate=rate),
         Middleware(Drained, drain=drain),
-        Middleware(BodyLimit, limit_of=limit_of, idle_s=options.body_idle_s),
+        Middleware(BodyLimit, bounds_of=bounds_of, idle_s=options.body_idle_s),
     ]

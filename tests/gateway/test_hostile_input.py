@@ -1,5 +1,7 @@
 """What a client chooses costs the others nothing: charsets, numbers of parameters and of frames."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.support.gateway_rig import RunningGateway
@@ -103,3 +105,24 @@ async def test_a_viewer_has_a_visible_name(shared_gateway: RunningGateway) -> No
     answer = await shared_gateway.client.get("/api/token", params={"userId": "a\x1b[2Jb"})
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_REQUEST")
     assert not shared_gateway.avatars.tokens
+
+
+@pytest.mark.parametrize("piece", [1 << 20, 4_096])
+@shared
+async def test_a_body_of_many_values_is_refused_unparsed(
+    shared_gateway: RunningGateway, piece: int
+) -> None:
+    # It is no JSON, which nobody finds out.
+    body = b'{"x":[' + b'{"a":[]},' * 76_000
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), piece):
+            yield body[at : at + piece]
+
+    answer = await shared_gateway.client.post(
+        "/api/digital-human/create-task",
+        content=pieces(),
+        headers={"content-type": "application/json"},
+    )
+    [violation] = answer.json()["violations"]
+    assert (answer.status_code, violation["field"], violation["rule"]) == (400, "body", "max_items")
