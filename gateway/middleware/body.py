@@ -32,7 +32,7 @@ class BodyLimit:
 
     JSON with too many members and items is refused with MALFORMED_MESSAGE before anybody parses it,
     and so is a body of which no more arrives for `idle_s`. The rest of a refused body is read and
-    dropped for a while, because most clients look for an answer only when they have sent everything.
+    dropped for a while, as most clients look for an answer only when they have sent everything.
     """
 
     def __init__(

@@ -273,7 +273,7 @@ TALK = [
     ),
     json_case("talk-array", "talk-to-ai", [1], "body", "object"),
     raw_json_case("talk-malformed", "talk-to-ai", b"{", reason="MALFORMED_MESSAGE"),
-    raw_json_case("talk-nested", "talk-to-ai", b"[" * 100_000, reason="MALFORMED_MESSAGE"),
+    raw_json_case("talk-nested", "talk-to-ai", b"[" * 25_000, reason="MALFORMED_MESSAGE"),
     raw_json_case("talk-not-utf8", "talk-to-ai", b"\xff\xfe{", reason="MALFORMED_MESSAGE"),
     Case(
         id="talk-untyped",
