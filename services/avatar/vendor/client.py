@@ -40,10 +40,11 @@ _RETRY_AFTER_S: Mapping[int, float] = {Code.RATE_LIMIT: _HOLD_S, Code.TASK_NOT_O
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPatience:
-    """How long one attempt may take, and how the pauses between attempts grow."""
+    """How long an attempt may take, how little time makes another one useless, how pauses grow."""
 
     connect_s: float = 2
     attempt_s: float = 4
+    shortest_attempt_s: float = 0.25
     first_pause_s: float = 0.2
     longest_pause_s: float = 2
 
@@ -134,13 +135,18 @@ class CloudClient:
                 turn = await self._take_turn(action, within_s=deadline - time.monotonic())
             except RateLimitedError as error:
                 raise failure or _rate_limited(action, error) from error
+            within_s = deadline - time.monotonic()
+            if failure is not None and within_s < self._patience.shortest_attempt_s:
+                # An answer that comes too late would leave in doubt what is certain now.
+                await turn.refund()
+                raise failure
             with called(f"cloud {action}") as span:
                 try:
                     return await self._attempt(
                         action,
                         body,
                         read=read,
-                        within_s=deadline - time.monotonic(),
+                        within_s=within_s,
                         attempt=attempt,
                     )
                 except (CloudRefusedError, AnswerLostError) as error:

@@ -307,6 +307,23 @@ async def test_an_attempt_that_is_cut_short_does_not_hide_the_refusal_before_it(
     assert refused.reason is Reason.CLOUD_BUSY
 
 
+async def test_what_was_refused_is_not_tried_again_without_time_for_an_answer(
+    cloud: ScriptedCloud,
+) -> None:
+    cloud.script = [BUSY] * 5
+    transport = httpx.MockTransport(cloud.answer)
+    async with httpx.AsyncClient(base_url="https://cloud.example", transport=transport) as http:
+        client = CloudClient(
+            http,
+            credentials=CREDENTIALS,
+            limits=ProcessRateLimits(calls=1000),
+            patience=CallPatience(shortest_attempt_s=60, first_pause_s=0.001),
+        )
+        refused = await failure(CloudApi(client).create_stream_task(ORDER, within_s=30))
+    assert refused.reason is Reason.CLOUD_BUSY
+    assert len(cloud.calls) == 1
+
+
 async def test_the_wait_for_the_rate_limit_is_measured(cloud: ScriptedCloud) -> None:
     def measured(sample: str) -> float:
         labels = {"action": str(Action.STOP_STREAM_TASK)}
