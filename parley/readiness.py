@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from parley.plan import LISTENERS, Listener
+from parley.plan.listeners import LISTENERS, Listener
 from services.runtime.security.identities import Identity, tls_variables
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ class _Credentials:
     name: str
 
 
-def base_url(listener: Listener, environment: Mapping[str, str]) -> str:
-    """Return the address of an HTTP process, as seen from this machine."""
-    return f"http://{listener.address(environment)}"
-
-
 async def until_ready(listener: Listener, environment: Mapping[str, str]) -> None:
     """Return once the process that listens there is ready; the caller sets the deadline."""
     path = _HEALTH_PATHS.get(listener.process)
@@ -47,7 +42,7 @@ async def until_ready(listener: Listener, environment: Mapping[str, str]) -> Non
             listener.address(environment), _credentials(listener.process, environment)
         )
     else:
-        await until_answering(base_url(listener, environment) + path)
+        await until_answering(listener.url(environment) + path)
 
 
 async def until_serving(target: str, credentials: _Credentials | None = None) -> None:

@@ -3,13 +3,41 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
-from parley.gateway import Event, Gateway, GatewayError, Json, Question
-from parley.waterfall import waterfall
+from parley.gateway_client.answers import Event, GatewayError, Json
+from parley.gateway_client.command import ApiKey, Url, with_gateway
+from parley.gateway_client.gateway import Gateway, Question
+from parley.terminal.console import console
+from parley.terminal.waterfall import waterfall
+
+
+def talk(
+    wav: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A recorded question.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="A written question.")] = None,
+    persona: Annotated[str | None, typer.Option(help="Who replies.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Language, such as en or zh.")] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Hold a complete call: put on air, ask, hear the reply, stop."""
+    if wav is not None and text is not None:
+        raise typer.BadParameter("give --wav or --text, not both")
+
+    async def hold(gateway: Gateway) -> None:
+        call = Call(gateway, console, is_json=is_json)
+        question = Question(wav=wav, text=text, language_code=lang)
+        await call.run(question, persona_id=persona, language_code=lang)
+
+    with_gateway(url, api_key, hold)
 
 
 class Call:

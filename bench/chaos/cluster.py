@@ -22,8 +22,10 @@ import httpx
 
 from bench.chaos.lossy_proxy import FAITHFUL, Losses, LossyProxy, lossy_proxy
 from bench.conversation.stack import ROOT, SYSTEM_VARIABLES
-from parley.plan import ENGINE, GATEWAY, LISTENERS, Process, complete, is_free, processes
-from parley.processes import Running, running
+from parley.plan.environment import complete
+from parley.plan.listeners import ENGINE, GATEWAY, LISTENERS, is_free
+from parley.plan.processes import Process, processes
+from parley.processes.running import Running, running
 from parley.readiness import until_ready
 from services.avatar.vendor.signature import Credentials, signed_query
 

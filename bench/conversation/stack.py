@@ -20,7 +20,7 @@ from bench.conversation.cloud import DRIVE_PORT, PORT, RECORDS_PATH
 from bench.conversation.speech import EARS, VENDORS
 from bench.conversation.vendors import PORT as VENDORS_PORT
 from bench.conversation.vendors import RECORDS_PATH as VENDORS_RECORDS_PATH
-from parley.processes import Command, Running, running
+from parley.processes.running import Command, Running, running
 from parley.readiness import until_answering, until_serving
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import grpc
 import httpx
 
 from bench.chaos.cluster import Cluster, running_cluster
-from parley.plan import AVATAR, ENGINE, ENGINE_DRIVE, GATEWAY, SPEECH, TASK
+from parley.plan.listeners import AVATAR, ENGINE, ENGINE_DRIVE, GATEWAY, SPEECH, TASK
 
 API = "/api/digital-human"
 STREAM = "fuzz"

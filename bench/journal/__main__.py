@@ -28,7 +28,7 @@ from bench.journal.load import Conversations, turns_of
 from bench.journal.recording import recorded
 from bench.scale.figures import spread
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from parley.processes import Command, running
+from parley.processes.running import Command, running
 from parley.readiness import until_serving
 from services.runtime.channels.channel import connected
 

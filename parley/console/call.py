@@ -11,7 +11,8 @@ from parley.console.line import Line
 from parley.console.sound import Sound
 from parley.console.turns import Turns
 from parley.console.view import View
-from parley.gateway import Gateway, Json
+from parley.gateway_client.answers import Json
+from parley.gateway_client.gateway import Gateway
 
 _ABSENCE_S = 60
 """A console that was killed leaves nothing on air for longer."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parley.gateway import Json
+from parley.gateway_client.answers import Json
 
 # For voices that give no times.
 _WORD_CHARACTERS_PER_S = 15.0

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from parley.command import ApiKey, Tenant, Url, console, with_gateway
 from parley.console.call import Wishes, hold
 from parley.console.sound import Sound, sound_of_machine
 from parley.console.typed import typed_lines
 from parley.console.view import View
-from parley.gateway import Gateway
+from parley.gateway_client.command import ApiKey, Tenant, Url, with_gateway
+from parley.gateway_client.gateway import Gateway
+from parley.terminal.console import console
 
 _HANGING_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -8,8 +8,9 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from parley.gateway import Event, Gateway, Json, UnreachableError, problem_error
-from parley.terminal import visible_json
+from parley.gateway_client.answers import Event, Json, UnreachableError, problem_error
+from parley.gateway_client.gateway import Gateway
+from parley.terminal.escaping import visible_json
 
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Between attempts to connect again; half a minute in all."""

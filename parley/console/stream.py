@@ -10,7 +10,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from parley.console.sound import LOUDSPEAKER_HZ, Loudspeaker
-from parley.gateway import Json
+from parley.gateway_client.answers import Json
 from services.runtime.network.proxies import proxy_for
 from services.runtime.network.transport import transport_to
 

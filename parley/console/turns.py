@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from parley.console.captions import Captions
 from parley.console.line import Line
 from parley.console.view import View
-from parley.gateway import Event, Gateway, GatewayError, Json, problem_error
+from parley.gateway_client.answers import Event, GatewayError, Json, problem_error
+from parley.gateway_client.gateway import Gateway
 
 _LONGEST_TEXT = 4000
 _ENDED = "TASK_ENDED"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from parley.console.captions import Captions
-from parley.gateway import Json
-from parley.waterfall import waterfall
+from parley.gateway_client.answers import Json
+from parley.terminal.waterfall import waterfall
 
 _TICK_S = 0.02
 

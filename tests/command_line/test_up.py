@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from bench.chaos.cluster import free_ports
-from parley.certificates import issue
-from parley.processes import Running
+from parley.certificates.issuing import issue
+from parley.processes.running import Running
 from tests.support.command_line import UP, WITHOUT_MODELS, environment, outcome, parley
 
 API = "/api/digital-human"

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from parley.plan import LISTENERS, TARGETS, Listener
+from parley.plan.listeners import LISTENERS, TARGETS, Listener
 from tools.env_example import EXAMPLE, Variable, example, sections
 
 ALL = {each.name: each for _, variables in sections() for each in variables}

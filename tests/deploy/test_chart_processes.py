@@ -14,7 +14,7 @@ from gateway.access.principal import Clearance
 from gateway.access.routes import needed_for
 from gateway.server import drain, serving
 from gateway.settings import GatewaySettings
-from parley.plan import PROCFILE
+from parley.plan.paths import PROCFILE
 from services.avatar.app import CUT_OFF_S
 from services.avatar.settings import AvatarSettings
 from services.runtime.security.identities import Identity

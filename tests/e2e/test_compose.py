@@ -15,7 +15,8 @@ from pydantic_settings import BaseSettings
 
 from engine.settings import EngineSettings
 from gateway.settings import GatewaySettings
-from parley.plan import LISTENERS, PROCFILE
+from parley.plan.listeners import LISTENERS
+from parley.plan.paths import PROCFILE
 from services.avatar.settings import AvatarSettings
 from services.runtime.telemetry.tracing import COLLECTOR_VARIABLES
 from services.speech.embedded.library import LibrarySettings

@@ -14,7 +14,7 @@ from rich.console import Console
 from parley.console.call import Wishes, hold
 from parley.console.sound import Sound, sound_of_machine
 from parley.console.view import View
-from parley.gateway import gateway_at
+from parley.gateway_client.connection import gateway_at
 from tests.examples.speech import SPOKEN_QUESTION
 from tests.support.loudness import silent, voiced
 from tests.support.stack import Stack

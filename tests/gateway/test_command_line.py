@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from parley.gateway import Gateway, GatewayError, Question, key_of, problem_error
+from parley.gateway_client.answers import GatewayError, problem_error
+from parley.gateway_client.connection import key_of
+from parley.gateway_client.gateway import Gateway, Question
+from parley.gateway_client.stopping import stop_all
 from parley.talk import Call
-from parley.tasks import stop_all
 from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.scripted_providers import ScriptedChat

@@ -14,8 +14,9 @@ from rich.console import Console
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from parley import people
-from parley.gateway import Gateway, GatewayError
+from parley.administration import user_data
+from parley.gateway_client.answers import GatewayError
+from parley.gateway_client.gateway import Gateway
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from tests.support.gateway_rig import RunningGateway, running_gateway
@@ -82,7 +83,7 @@ async def talked(
 
 async def export(gateway: RunningGateway, user_id: str) -> list[dict[str, Any]]:
     sink = StringIO()
-    await people.export(Gateway(gateway.client), user_id, sink)
+    await user_data.export(Gateway(gateway.client), user_id, sink)
     return [json.loads(line) for line in sink.getvalue().splitlines()]
 
 
@@ -136,11 +137,11 @@ async def test_a_file_of_somebody_s_data_is_for_its_owner_alone(
 ) -> None:
     file = tmp_path / "ann.jsonl"
     gateway = Gateway(real.client)
-    await people.export_to(gateway, "ann", file)
+    await user_data.export_to(gateway, "ann", file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(file.read_text()) == {"record": "end", "tasks": 0}
     with pytest.raises(GatewayError, match="cannot be written: File exists"):
-        await people.export_to(gateway, "ann", file)
+        await user_data.export_to(gateway, "ann", file)
 
 
 async def test_no_character_ends_a_line_or_rules_a_terminal(
@@ -163,7 +164,7 @@ async def test_a_user_is_removed_with_all_that_was_said(real: RunningGateway, ad
     task_id = await talked(real, address, "one", userId="ann", **CALL)
     other = await talked(real, address, "two", userId="bob")
     shown = StringIO()
-    await people.erase(Gateway(real.client), "ann", Console(file=shown, width=200))
+    await user_data.erase(Gateway(real.client), "ann", Console(file=shown, width=200))
     assert shown.getvalue().startswith("1 tasks removed")
     assert (await real.client.get(f"{API}/tasks/{task_id}")).status_code == 404
     assert await export(real, "ann") == [{"record": "end", "tasks": 0}]
@@ -216,9 +217,9 @@ async def test_an_export_that_breaks_off_says_so(tmp_path: Path) -> None:
         )
         sink = StringIO()
         with pytest.raises(GatewayError, match="not complete: The database is away") as broken:
-            await people.export(Gateway(gateway.client), "ann", sink)
+            await user_data.export(Gateway(gateway.client), "ann", sink)
         with pytest.raises(GatewayError):
-            await people.export_to(Gateway(gateway.client), "ann", tmp_path / "ann.jsonl")
+            await user_data.export_to(Gateway(gateway.client), "ann", tmp_path / "ann.jsonl")
     assert os.listdir(tmp_path) == []
     assert broken.value.reason == "DEPENDENCY_UNAVAILABLE"
     assert [json.loads(line)["record"] for line in sink.getvalue().splitlines()] == [

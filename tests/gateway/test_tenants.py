@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from parley.gateway import GatewayError, gateway_at
-from parley.tasks import stop_all
+from parley.gateway_client.answers import GatewayError
+from parley.gateway_client.connection import gateway_at
+from parley.gateway_client.stopping import stop_all
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import task_service

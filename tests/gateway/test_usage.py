@@ -17,8 +17,9 @@ from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from gateway.contract.usage import from_usage_row, to_csv
-from parley import usage
-from parley.gateway import Gateway
+from parley.administration.reconcile import show_findings
+from parley.administration.usage import table_of
+from parley.gateway_client.gateway import Gateway
 from tests.support.gateway_rig import RunningGateway, read_events, running_gateway
 from tests.support.gateway_script import SERVICE_TOKEN
 from tests.support.task import ScriptedCloud, task_service
@@ -230,11 +231,11 @@ async def test_differences_are_told_and_settled(real: RunningGateway, cloud: Scr
     await ended(real, "stray")
     shown = StringIO()
     gateway, console = Gateway(real.client), Console(file=shown, width=200)
-    usage.show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
+    show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
     assert shown.getvalue() == "Nothing differs.\n"
     [kept] = cloud.running.values()
     cloud.put(replace(kept, avatar_id="stray", stream_id="stray"))
-    usage.show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
+    show_findings(await gateway.reconcile(is_dry=True), console, is_dry=True)
     assert "stop avatar" in shown.getvalue()
     assert "stray" in cloud.running
     await gateway.reconcile(is_dry=False)
@@ -247,7 +248,7 @@ async def test_the_command_line_shows_usage(real: RunningGateway) -> None:
     await ended(real, "stream_1", userId="[red]ann")
     shown = StringIO()
     gateway = Gateway(real.client)
-    Console(file=shown, width=200).print(usage.table_of(await gateway.usage({"groupBy": "user"})))
+    Console(file=shown, width=200).print(table_of(await gateway.usage({"groupBy": "user"})))
     assert "[red]ann" in shown.getvalue()
     assert (await gateway.usage_csv({})).startswith("day,user_id,")
 
@@ -267,7 +268,7 @@ def test_the_command_line_adds_money_up_by_currency() -> None:
         for user in ("ann", "bob")
     ]
     shown = StringIO()
-    Console(file=shown, width=200).print(usage.table_of(rows))
+    Console(file=shown, width=200).print(table_of(rows))
     *_, total_in_euros, total_in_dollars = shown.getvalue().splitlines()
     assert "180" in total_in_euros
     assert "2.5000 EUR" in total_in_euros

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from parley.plan import LISTENERS
-from parley.processes import Command, Running, running
+from parley.plan.listeners import LISTENERS
+from parley.processes.running import Command, Running, running
 from tests.support.compose import ROOT, free_ports
 from tests.support.confinement import Confinement
 from tests.support.stack import SHARING

@@ -16,7 +16,7 @@ import httpx
 
 from bench.chaos import unfaithful_task
 from bench.chaos.lossy_proxy import UNRELIABLE, lossy_proxy
-from parley.processes import Command, Running, running
+from parley.processes.running import Command, Running, running
 from parley.readiness import until_answering, until_serving
 from services.speech.embedded.library import LibrarySettings
 from tests.support.compose import ROOT, Composition, Service, localized, required_variables

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from parley.processes import Command, Running, running
+from parley.processes.running import Command, Running, running
 from parley.readiness import until_serving
 from tests.support.compose import LOOPBACK, ROOT, free_ports
 

@@ -10,7 +10,7 @@ import pytest
 
 from digitalhuman.access.v1 import access_pb2 as pb
 from digitalhuman.access.v1.access_pb2_grpc import AccessServiceStub
-from parley.plan import ROOT
+from parley.plan.paths import ROOT
 from services.runtime.channels.channel import connected
 from tests.support.task import task_service
 

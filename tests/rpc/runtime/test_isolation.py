@@ -7,7 +7,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from parley.gateway import GatewayError, gateway_at
+from parley.gateway_client.answers import GatewayError
+from parley.gateway_client.connection import gateway_at
 from parley.readiness import until_answering, until_serving
 from services.runtime.channels.channel import connected
 from services.runtime.serving.server import ServingOptions, serving

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
-from parley.processes import Command, Running, running
+from parley.processes.running import Command, Running, running
 from tests.support.avatar_service import scripted_avatar_service
 from tests.support.compose import ROOT
 from tests.support.task import Call, Hold, ScriptedCloud

@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from digitalhuman.task.v1 import task_pb2 as pb
-from parley.processes import Running
+from parley.processes.running import Running
 from services.runtime.failures.reasons import Reason
 from services.task.journal.database import DatabaseError
 from services.task.ports import Avatar, AvatarState

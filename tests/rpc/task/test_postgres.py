@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from parley.processes import Command, running
+from parley.processes.running import Command, running
 from services.task.journal.database import DatabaseError
 from services.task.journal.migrations import Migration
 from services.task.postgres.database import connected

@@ -16,7 +16,7 @@ import pytest
 
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
-from parley.processes import Running
+from parley.processes.running import Running
 from services.task.postgres.database import connected
 from services.task.postgres.schema import migrate
 from services.task.sqlite.database import opened

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from typer.testing import CliRunner
 
 from parley.__main__ import app
-from parley.certificates import issue, tls_settings
+from parley.certificates.issuing import issue, tls_settings
 from services.runtime.security.identities import Identity, tls_variables
 from services.runtime.security.tls import Tls, TlsFiles
 

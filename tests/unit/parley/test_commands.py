@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from parley.gateway import address
-from parley.keepsakes import KEPT
-from parley.listing import show
-from parley.plan import ROOT
-from parley.tasks import table_of
-from parley.webhooks import entries_of
+from parley.administration.audit import entries_of
+from parley.administration.tasks import table_of
+from parley.gateway_client.connection import address
+from parley.plan.paths import ROOT
+from parley.plan.saved_secrets import SAVED
+from parley.terminal.listing import show
 
 PERSONA = """
 display_name = "Host"
@@ -108,7 +108,7 @@ def test_processes_started_by_hand_get_what_they_need() -> None:
     # Nothing is found wrong, and both share what is kept for all terminals.
     token, other = done.stdout.split()
     assert token == other
-    assert f"PARLEY_SERVICE_TOKEN={token}" in KEPT.read_text()
+    assert f"PARLEY_SERVICE_TOKEN={token}" in SAVED.read_text()
 
 
 ENTRIES = [

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from parley.processes import Command, running
+from parley.processes.running import Command, running
 from tests.support.processes import await_end
 
 READY = "ready"
@@ -84,7 +84,7 @@ async def test_a_process_ends_when_its_starter_is_killed() -> None:
     lines = Lines()
     code = (
         "import asyncio, os, sys\n"
-        "from parley.processes import Command, running\n"
+        "from parley.processes.running import Command, running\n"
         "child = '''import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('told', file=sys.stderr)))\n"
         "print('ready', flush=True)\n"

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 import psutil
 from rich.console import Console
 
-from parley.plan import GATEWAY, TASK, Listener, Process
-from parley.supervisor import Supervisor
+from parley.plan.listeners import GATEWAY, TASK, Listener
+from parley.plan.processes import Process
+from parley.supervision.supervisor import Supervisor
 from tests.support.compose import free_ports
 
 WAIT = "import signal; print('here', flush=True); signal.pause()"

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from parley.doctor import show
-from parley.finding import Finding, Verdict
-from parley.gateway import Gateway, GatewayError, Question
-from parley.terminal import visible, visible_json, visible_line
+from parley.doctor.command import show
+from parley.doctor.finding import Finding, Verdict
+from parley.gateway_client.answers import GatewayError
+from parley.gateway_client.gateway import Gateway, Question
+from parley.terminal.escaping import visible, visible_json, visible_line
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\r\x08\u202eb\u2028c\x00\x7f\u200b"
 SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]")

@@ -1,0 +1,45 @@
+"""A certificate for each service, and the settings by which it is used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.runtime.security.identities import Identity, tls_variables
+
+AUTHORITY = "authority"
+
+
+def issue(folder: Path) -> Sequence[Path]:
+    """Write a new certificate for each identity and return the files of the certificates.
+
+    The authority in the folder issues them, and is made if there is none. Keys are readable by
+    their owner alone, and every file is replaced at once, so that running processes may take them.
+    Raises OSError, and ValueError for a broken authority.
+    """
+    # To use certificates takes nothing of what makes them.
+    from parley.certificates.authority import open_authority
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    authority = open_authority(folder, AUTHORITY)
+    issued = []
+    for identity in Identity:
+        pair = authority.issue(identity)
+        pair.write(folder, identity.value)
+        issued.append(folder / f"{identity.value}.pem")
+    return issued
+
+
+def tls_settings(folder: Path) -> dict[str, str]:
+    """Return the settings by which each service uses its certificate in the folder.
+
+    Raises OSError if a file is missing.
+    """
+    found: dict[str, str] = {}
+    for identity in Identity:
+        if identity is not Identity.OPERATOR:
+            files = (f"{identity.value}.pem", f"{identity.value}.key", f"{AUTHORITY}.pem")
+            paths = [(folder / each).resolve() for each in files]
+            for path in paths:
+                if not path.is_file():
+                    raise OSError(f"{path} is missing: make it by `parley certificates {folder}`")
+            found |= dict(zip(tls_variables(identity), map(str, paths), strict=True))
+    return found

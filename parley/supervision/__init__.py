@@ -1,0 +1,1 @@
+"""`parley up`: runs the planned processes as one."""

@@ -1,0 +1,1 @@
+"""What is printed: texts that a terminal only shows, lists, waterfalls, errors."""

@@ -1,0 +1,287 @@
+"""What `parley up` gives the processes that it starts."""
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from parley.doctor.credentials import callbacks
+from parley.doctor.databases import examine_databases
+from parley.doctor.network import proxies
+from parley.load_balancer import NOTICED_S
+from parley.plan.database import require_reachable, with_database
+from parley.plan.environment import complete
+from parley.plan.errors import PlanError
+from parley.plan.listeners import TARGETS
+from parley.plan.processes import processes, require_free_ports
+
+FOLDER = Path("/run/parley")
+
+
+def test_one_secret_signs_and_checks_callbacks_by_default() -> None:
+    made = complete({}, folder=FOLDER)
+    assert made["CALLBACK_SECRET"] == made["ENGINE_CALLBACK_SECRET"] != ""
+    assert complete({}, folder=FOLDER)["CALLBACK_SECRET"] != made["CALLBACK_SECRET"]
+
+
+@pytest.mark.parametrize("name", ["CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET"])
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_secret_that_is_set_is_taken_by_both(name: str, suffix: str) -> None:
+    found = complete({f"{name}{suffix}": "given"}, folder=FOLDER)
+    for each in ("CALLBACK_SECRET", "ENGINE_CALLBACK_SECRET"):
+        assert found[f"{each}{suffix}"] == "given"
+        assert suffix == "" or each not in found
+
+
+def test_two_secrets_stay_as_they_are_and_doctor_tells() -> None:
+    given = {"CALLBACK_SECRET": "one", "ENGINE_CALLBACK_SECRET": "two"}
+    assert complete(given, folder=FOLDER).items() >= given.items()
+    [told] = callbacks(given)
+    assert told.verdict == "problem"
+    assert "one" not in told.found + told.remedy
+
+
+def test_doctor_tells_that_the_cloud_s_callbacks_are_refused() -> None:
+    [told] = callbacks({"APP_ID": "1", "SERVER_SECRET": "s" * 32})
+    assert (told.verdict, "CALLBACK_SECRET" in told.found) == ("warning", True)
+    [told] = callbacks({"APP_ID": "1", "CALLBACK_SECRET": "given"})
+    assert told.verdict == "fine"
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")],
+)
+def test_processes_find_each_other_where_they_listen(host: str, reached: str) -> None:
+    hosts = {f"{name}_HOST": host for name in ("TASK", "SPEECH", "AVATAR", "ENGINE", "GATEWAY")}
+    made = complete(hosts, folder=FOLDER)
+    assert made["GATEWAY_TASK_TARGET"] == f"{reached}:50051"
+    assert made["ENGINE_PUBLIC_HOST"] == reached.strip("[]")
+    assert made["AVATAR_ENGINE_URL"] == f"http://{reached}:8090"
+    assert made["ENGINE_CALLBACK_URL"] == f"http://{reached}:8080/api/callbacks/zego"
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [
+        *(("TASK_HOST", each) for each in ("a b", "http://host", "host:80", "999.1.1.1", "käse")),
+        *(("SPEECH_PORT", each) for each in ("80a", "0", "65536", "-1", "８０", "8080.0")),
+    ],
+)
+def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
+    with pytest.raises(PlanError, match=name):
+        require_free_ports(processes({name: odd}))
+
+
+def test_the_engine_is_verified_by_its_own_certificate() -> None:
+    made = complete({}, folder=FOLDER)
+    assert made["AVATAR_ENGINE_CERTIFICATE"] == made["ENGINE_DRIVE_CERTIFICATE"]
+    assert complete({"APP_ID": "1"}, folder=FOLDER).get("ENGINE_DRIVE_CERTIFICATE") is None
+
+
+def test_signatures_are_remembered_beside_the_secrets() -> None:
+    made = complete({"AVATAR_PORT": "50153"}, folder=FOLDER)
+    names = [made[name] for name in ("AVATAR_SIGNATURES", "ENGINE_SIGNATURES")]
+    assert names == [str(FOLDER / each) for each in ("avatar-50153.sqlite3", "engine-8090.sqlite3")]
+
+
+def test_each_replica_has_its_own_ports_and_callers_know_all() -> None:
+    environment = complete({"TASK_METRICS_PORT": "9100"}, folder=FOLDER, replicas=2)
+    assert environment["GATEWAY_TASK_TARGET"] == "127.0.0.1:50151,127.0.0.1:50251"
+    assert environment["ENGINE_CALLBACK_URL"] == "http://127.0.0.1:8080/api/callbacks/zego"
+    planned = {each.name: each for each in processes(environment, replicas=2)}
+    assert list(planned) == [
+        "engine",
+        *("avatar-1", "avatar-2", "task-1", "task-2", "speech-1", "speech-2"),
+        *("front", "gateway-1", "gateway-2"),
+    ]
+    second = planned["task-2"].environment
+    assert second["TASK_PORT"] == "50251"
+    assert second["TASK_METRICS_PORT"] == "9300"
+    assert second["TASK_ADVERTISED_ADDRESS"] == "127.0.0.1:50251"
+    assert planned["front"].words[-3:] == ("127.0.0.1:8080", "127.0.0.1:8180", "127.0.0.1:8280")
+    assert float(planned["gateway-1"].environment["GATEWAY_NOTICE_S"]) == NOTICED_S
+    ports = [
+        listener.port(each.environment) for each in planned.values() for listener in each.listeners
+    ]
+    assert len(set(ports)) == len(ports) == 11
+    assert [name for name, each in planned.items() if not each.is_replica] == ["engine", "front"]
+
+
+def test_without_replicas_nothing_stands_in_front() -> None:
+    environment = complete({}, folder=FOLDER)
+    names = [each.name for each in processes(environment)]
+    assert names == ["engine", "avatar", "task", "speech", "gateway"]
+    assert not any("ADVERTISED" in name for name in environment)
+
+
+def test_a_replica_listens_where_its_callers_look() -> None:
+    given = {"PORT": "8000", "TASK_HOST": "::", "SPEECH_PORT": "6000", "APP_ID": "1"}
+    environment = complete(given, folder=FOLDER, replicas=3)
+    for process in processes(environment, replicas=3):
+        for listener in process.listeners if process.is_replica else ():
+            address = listener.address(process.environment)
+            found = [name for name, each in TARGETS.items() if each is listener]
+            assert all(address in environment[name].split(",") for name in found)
+            if found:
+                variable = f"{listener.process.upper()}_ADVERTISED_ADDRESS"
+                assert process.environment[variable] == address
+    assert environment["GATEWAY_TASK_TARGET"].startswith("[::1]:50151,")
+
+
+def test_a_replica_needs_a_port_as_well() -> None:
+    with pytest.raises(PlanError, match="TASK_PORT"):
+        complete({"TASK_PORT": "65500"}, folder=FOLDER, replicas=2)
+
+
+DATABASE = "postgresql://me:hush@db.example/parley"
+
+
+def test_one_database_is_for_all_services() -> None:
+    given = with_database({"TASK_DATABASE": "own.sqlite3"}, DATABASE, replicas=1)
+    assert (given["TASK_DATABASE"], given["AVATAR_DATABASE"]) == (DATABASE, DATABASE)
+    given = with_database({"TASK_DATABASE": DATABASE}, None, replicas=2)
+    assert given["AVATAR_DATABASE"] == DATABASE
+    assert with_database({"TASK_DATABASE": DATABASE}, None, replicas=1) == {
+        "TASK_DATABASE": DATABASE
+    }
+
+
+def test_a_database_may_be_named_by_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text(f"{DATABASE}\n")
+    given = {"TASK_DATABASE_FILE": str(file)}
+    assert with_database(given, None, replicas=2)["TASK_DATABASE"] == DATABASE
+    with pytest.raises(PlanError, match="TASK_DATABASE_FILE"):
+        with_database({"TASK_DATABASE_FILE": "/nowhere"}, None, replicas=2)
+
+
+@pytest.mark.parametrize("given", [{}, {"TASK_DATABASE": "var/tasks.sqlite3"}])
+def test_several_replicas_need_a_database(given: dict[str, str]) -> None:
+    with pytest.raises(PlanError, match="--replicas 2 needs --database"):
+        with_database(given, None, replicas=2)
+    with pytest.raises(PlanError, match="--database must be like"):
+        with_database(given, "var/tasks.sqlite3", replicas=1)
+
+
+@pytest.mark.parametrize(
+    "database", [f"postgresql://me:hush@127.0.0.1:{port}/x" for port in (1, 0)]
+)
+async def test_a_database_that_cannot_be_used_is_named_without_its_password(database: str) -> None:
+    with pytest.raises(PlanError, match="PostgreSQL") as caught:
+        await require_reachable(database)
+    assert "hush" not in str(caught.value)
+    [told] = await examine_databases({"TASK_DATABASE": database})
+    assert (told.subject, told.verdict) == ("database", "problem")
+    assert "hush" not in told.found + told.remedy
+
+
+@pytest.fixture
+async def without_tls() -> AsyncIterator[int]:
+    """Return the port of a server that answers as PostgreSQL does when it has no TLS."""
+
+    async def decline(reader: StreamReader, writer: StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"N")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(decline, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("rest", "told", "remedy"),
+    [
+        (":hush@127.0.0.1:{port}/x?sslmode=require", "offers no TLS", "Have it offer TLS"),
+        (":hu@hush@127.0.0.1:{port}/x", "@, /, ? and # in a password", "Correct the address"),
+        (":1/hush@127.0.0.1:{port}/x", "@, /, ? and # in a password", "Correct the address"),
+        (
+            ":hush@127.0.0.1:{port}/x?sslmode=verify-ca&sslrootcert=/nowhere",
+            "there is no file that sslrootcert names",
+            "Correct the address",
+        ),
+        (":hush@nowhere.invalid/x", "no host has this name", "Correct the host"),
+    ],
+)
+async def test_a_wrong_address_is_no_server_that_is_away(
+    rest: str, told: str, remedy: str, without_tls: int
+) -> None:
+    database = "postgresql://me" + rest.format(port=without_tls)
+    [found] = await examine_databases({"TASK_DATABASE": database})
+    assert told in found.found
+    assert found.remedy.startswith(remedy)
+    assert "hush" not in found.found + found.remedy
+
+
+async def test_what_the_server_refuses_is_told(postgres_url: str) -> None:
+    joint = "&" if "?" in postgres_url else "?"
+    for setting in ("foo=hush", "timezone=hush", "server_version=hush"):
+        [found] = await examine_databases({"TASK_DATABASE": f"{postgres_url}{joint}{setting}"})
+        assert "refuses a setting after ? in the address" in found.found
+        assert "hush" not in found.found + found.remedy
+
+
+async def test_a_user_that_the_server_refuses_is_to_be_corrected(postgres_url: str) -> None:
+    parts = urlsplit(postgres_url)
+    host = parts.netloc.rpartition("@")[2]
+    database = parts._replace(netloc=f"nobody_{uuid4().hex}:hush@{host}").geturl()
+    [found] = await examine_databases({"TASK_DATABASE": database})
+    assert "refuses this user or password" in found.found
+    assert found.remedy == "Correct the user or password in TASK_DATABASE."
+    assert "hush" not in found.found
+
+
+SOCKS = {"ALL_PROXY": "socks5://me:hush@proxy.example"}
+HTTP = {"https_proxy": "http://me:hush@proxy.example"}
+OPENAI = {"SPEECH_CHAT": "openai", "SPEECH_RECOGNIZER_FALLBACK": "openai"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "verdict", "words"),
+    [
+        ({}, "fine", ["none"]),
+        (SOCKS, "fine", ["ALL_PROXY", "nothing", "never between our processes"]),
+        (HTTP | OPENAI, "fine", ["SPEECH_CHAT", "SPEECH_RECOGNIZER_FALLBACK"]),
+        (HTTP | {"APP_ID": "1"}, "fine", ["HTTPS_PROXY", "cloud"]),
+        (HTTP | {"NO_PROXY": "*"} | OPENAI, "fine", ["nothing", "NO_PROXY"]),
+        (SOCKS | OPENAI, "problem", ["ALL_PROXY", "SPEECH_CHAT"]),
+        (
+            SOCKS | OPENAI | {"SPEECH_CHAT_BASE_URL": "http://127.0.0.1:8000/v1"},
+            "problem",
+            ["SPEECH_RECOGNIZER_FALLBACK: ALL_PROXY"],
+        ),
+    ],
+)
+def test_doctor_tells_what_proxies_are_for(
+    environment: dict[str, str], verdict: str, words: list[str]
+) -> None:
+    [told] = proxies(environment)
+    assert told.verdict == verdict
+    assert all(word in told.found for word in words), told.found
+    assert "hush" not in told.found
+
+
+@pytest.mark.parametrize(
+    "settings", [{"GATEWAY_REQUIRE_CREDENTIALS": "true"}, {"GATEWAY_JWKS": "keys.json"}]
+)
+def test_who_ends_a_closed_gateway_has_a_key_of_its_own(settings: dict[str, str]) -> None:
+    made = complete(settings, folder=FOLDER)
+    assert len(made["GATEWAY_API_KEYS"]) >= 32
+    assert made["ENGINE_VOICE_KEY"] == made["GATEWAY_API_KEYS"]
+    assert (
+        complete({**settings, "GATEWAY_API_KEYS": "given"}, folder=FOLDER)["GATEWAY_API_KEYS"]
+        == "given"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"GATEWAY_REQUIRE_CREDENTIALS": "false"}, {"GATEWAY_REQUIRE_CREDENTIALS": "perhaps"}],
+)
+def test_an_open_gateway_stays_open(settings: dict[str, str]) -> None:
+    assert "GATEWAY_API_KEYS" not in complete(settings, folder=FOLDER)
