@@ -237,6 +237,31 @@ async def test_a_page_that_is_loaded_again_goes_on_with_its_call(
         assert await page.evaluate("sessionStorage.length") == 0
 
 
+async def test_of_several_elements_each_goes_on_with_its_own_call(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    async with browser.page(permissions=PERMISSIONS) as page:
+        await page.add_init_script(
+            f"""addEventListener("DOMContentLoaded", () => {{
+              document.body.append(document.createElement("parley-avatar"));
+              for (const each of document.querySelectorAll("parley-avatar")) {{
+                each.credential = () => "{KEY}";
+              }}
+            }});"""
+        )
+        await site(gateway).open(page)
+        elements = page.locator("parley-avatar")
+        for number in range(2):
+            await elements.nth(number).get_by_role("button", name="Talk").click()
+            await expect(elements.nth(number).get_by_role("textbox")).to_be_visible()
+        await page.reload()
+        for number in range(2):
+            await expect(elements.nth(number).get_by_role("textbox")).to_be_visible()
+        await elements.nth(1).get_by_role("button", name="End call").click()
+        await gateway.tasks.until(lambda tasks: tasks.stops)
+        assert [each.task_id for each in gateway.tasks.stops] == [*gateway.tasks.tasks][1:]
+
+
 async def test_a_call_that_ended_while_its_page_was_loaded_is_told_once(
     browser: Browser, gateway: RunningGateway
 ) -> None:
@@ -278,7 +303,9 @@ async def test_pages_control_the_element(browser: Browser, gateway: RunningGatew
         # Before the script has defined it.
         await page.add_init_script(
             f"""addEventListener("DOMContentLoaded", () => {{
-              document.querySelector("parley-avatar").credential = () => "{KEY}";
+              const avatar = document.querySelector("parley-avatar");
+              avatar.credential = () => "{KEY}";
+              avatar.clientTools = [{{ name: "show", description: "Shows.", handler() {{}} }}];
             }});"""
         )
         await at.open(page)
@@ -291,7 +318,9 @@ async def test_pages_control_the_element(browser: Browser, gateway: RunningGatew
         await expect(page.locator(".reply")).to_have_text(REPLY)
         await element.evaluate("(it) => it.stop()")
         await expect(page.get_by_role("button", name="Call again")).to_be_visible()
-        assert len(gateway.tasks.creates) == 1
+        [created] = gateway.tasks.creates
+        declared = task_pb2.ClientTool(name="show", description="Shows.")
+        assert list(created.facts.client_tools.tools) == [declared]
 
 
 @pytest.mark.parametrize("is_vendors", [True, False])

@@ -22,5 +22,5 @@ export { OriginRefused, Problem, Unreachable } from "./problem.js";
 export type { Violation } from "./problem.js";
 export type { Socket, SocketConstructor } from "./socket.js";
 export { ToolFailure } from "./tools.js";
-export type { Tool, Tools } from "./tools.js";
+export type { AppTool, Tool, Tools } from "./tools.js";
 export type { Viewer, ViewerToken } from "./viewer_token.js";

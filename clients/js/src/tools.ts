@@ -1,6 +1,6 @@
 // Functions of the app that the model calls.
 
-import type { ConversationEvent, ToolCalledData } from "./contract.js";
+import type { ClientTool, ConversationEvent, ToolCalledData } from "./contract.js";
 
 /**
  * Does what the model asks for. What it returns is told to the model, as text or as JSON of up to
@@ -10,6 +10,21 @@ export type Tool = (parameters: Record<string, unknown>, call: ToolCalledData) =
 
 /** By the names that the persona, or `clientTools`, has them under; calls of others are left to other clients. */
 export type Tools = Readonly<Record<string, Tool>>;
+
+/** A function that an app declares for its calls: what the model is told of it, and what does it. */
+export interface AppTool extends ClientTool {
+  readonly handler: Tool;
+}
+
+/** What the gateway is told of an app's functions. */
+export function declarationsOf(appTools: readonly AppTool[]): ClientTool[] {
+  return appTools.map(({ handler: _, ...declaration }) => declaration);
+}
+
+/** What does them, by name. */
+export function handlersOf(appTools: readonly AppTool[]): Tools {
+  return Object.fromEntries(appTools.map(({ name, handler }) => [name, handler]));
+}
 
 /** Its message is told to the model; of any other error the model learns nothing but that there was one. */
 export class ToolFailure extends Error {

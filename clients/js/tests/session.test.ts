@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import type { CallRequest } from "@parley/client";
+import type { AppTool, CallRequest } from "@parley/client";
 import { messageOf, Session, type SessionMicrophone, type SessionMicrophoneListener, type SessionState, type TalkMode } from "@parley/client/ui";
 import { Queue } from "./support/queue.js";
 import { ScriptedPlayer } from "./support/scripted_player.js";
-import { json, refuse, ServedGateway, stream } from "./support/served_gateway.js";
+import { type Asked, json, refuse, ServedGateway, stream } from "./support/served_gateway.js";
 import type { Message, ServedLine } from "./support/served_line.js";
 
 const API = "/api/digital-human";
@@ -62,9 +62,9 @@ afterEach(async () => {
   await served.stop();
 });
 
-function newSession(talkMode: TalkMode = "open", request: CallRequest = {}): Session {
+function newSession(talkMode: TalkMode = "open", request: CallRequest = {}, clientTools: AppTool[] = []): Session {
   const session = new Session({
-    setup: () => ({ gateway: served.client(), request, createPlayer: async () => player }),
+    setup: () => ({ gateway: served.client(), request, createPlayer: async () => player, clientTools }),
     talkMode,
     microphone: (listener) => Object.assign(microphone, { listener }),
     listener: { onEnded: ({ reason }) => ended.push(reason) },
@@ -93,16 +93,20 @@ async function calling(session: Session): Promise<ServedLine> {
   return line;
 }
 
-/** The message with which the user leaves. */
-async function left(line: ServedLine): Promise<Message> {
+/** The first message of a type; those before it are dropped. */
+async function sent(line: ServedLine, type: string): Promise<Message> {
   for (;;) {
     const message = await line.messages.next();
-    if (message["type"] === "leave") return message;
+    if (message["type"] === type) return message;
   }
 }
 
-async function untilAsked(path: string): Promise<void> {
-  while ((await served.asked.next()).path !== path);
+/** The first request for a path; those before it are dropped. */
+async function untilAsked(path: string): Promise<Asked> {
+  for (;;) {
+    const asked = await served.asked.next();
+    if (asked.path === path) return asked;
+  }
 }
 
 test("starting twice is one call, which greets once it is seen", async () => {
@@ -116,6 +120,20 @@ test("starting twice is one call, which greets once it is seen", async () => {
     ["live", "listening", "task_1", "Guide", "http://engine/mia.jpg"],
   );
   assert.equal(served.asked.left.filter(({ path }) => path === `${API}/create-task`).length, 1);
+});
+
+test("a call declares functions of the app, and their handlers are called", async () => {
+  const shown: unknown[] = [];
+  const declaration = { name: "show", description: "Shows a product.", parameters: { type: "object" } };
+  const session = newSession("open", { clientTools: [{ name: "hide", description: "Hides it." }] }, [
+    { ...declaration, handler: ({ id }) => void shown.push(id) },
+  ]);
+  const line = await calling(session);
+  const { body } = await untilAsked(`${API}/create-task`);
+  assert.deepEqual(JSON.parse(body).clientTools, [{ name: "hide", description: "Hides it." }, declaration]);
+  line.event(1, "tool_called", { callId: "a", name: "show", arguments: '{"id": 7}' });
+  assert.deepEqual(await sent(line, "tool_result"), { type: "tool_result", callId: "a", result: "done" });
+  assert.deepEqual(shown, [7]);
 });
 
 test("a call that is given up while it starts leaves no task behind", async () => {
@@ -259,7 +277,7 @@ test("a call that was left goes on where it was", async () => {
   line.event(1, "turn_started", { origin: "TEXT", transcript: "Hello?" });
   await until(session, ({ turns }) => turns.length === 1);
   session.goAway(60);
-  assert.deepEqual(await left(line), { type: "leave", lingerSeconds: 60 });
+  assert.deepEqual(await sent(line, "leave"), { type: "leave", lingerSeconds: 60 });
   assert.deepEqual([session.state.phase, session.state.status, microphone.isOpen], ["away", "away", false]);
   await session.resume();
   const second = await served.lines.next();
@@ -288,7 +306,7 @@ test("a call that was left for good is over, and is not resumed", async () => {
   const session = newSession();
   const line = await calling(session);
   session.goAway();
-  assert.deepEqual(await left(line), { type: "leave", lingerSeconds: 0 });
+  assert.deepEqual(await sent(line, "leave"), { type: "leave", lingerSeconds: 0 });
   await session.resume();
   assert.deepEqual([session.state.phase, session.trace], ["idle", null]);
 });

@@ -1,6 +1,6 @@
 // One call as a component's state, with what the user can do in it.
 
-import { type CredentialProvider, Gateway, type Tools } from "@parley/client";
+import { type AppTool, type CredentialProvider, Gateway, type Tools } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
 import { keepThroughReloads, Session, type SessionListener, type SessionState, Stage, type TalkMode } from "@parley/client/ui";
@@ -23,6 +23,8 @@ export interface ParleyOptions extends SessionListener {
   readonly output?: Output;
   /** Functions that the digital human may call, by the names of the persona's tools. */
   readonly tools?: Tools;
+  /** Functions that the digital human may call beside those of the persona, each with what the model is told of it. */
+  readonly clientTools?: readonly AppTool[];
   /**
    * Tells calls of one page apart that go on when it is loaded again; needed where there are several.
    * Read when the component is mounted.
@@ -87,12 +89,14 @@ class BrowserCall {
     this.#options = options;
     const session = new Session({
       setup: () => {
-        const { baseUrl, credential, personaId = "", digitalHumanId = "", lang = "", output = "video", tools = {} } = options();
+        const { baseUrl, credential, personaId = "", digitalHumanId = "", lang = "", output = "video" } = options();
+        const { tools = {}, clientTools = [] } = options();
         return {
           gateway: new Gateway({ ...(baseUrl !== undefined && { baseUrl }), ...(credential && { credential }) }),
           request: { personaId, digitalHumanId, lang },
           createPlayer: (watching) => createPlayer(watching, { screen: this.#shown.screen, output }),
           tools,
+          clientTools,
         };
       },
       talkMode: options().talkMode ?? "open",

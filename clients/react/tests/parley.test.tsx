@@ -2,7 +2,7 @@ import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-libra
 import { type ReactElement, StrictMode, useEffect } from "react";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { json, refuse, ServedGateway, stream } from "../../js/tests/support/served_gateway.js";
+import { type Asked, json, refuse, ServedGateway, stream } from "../../js/tests/support/served_gateway.js";
 import type { ServedLine } from "../../js/tests/support/served_line.js";
 import { Captions, ParleyAvatar, type ParleyOptions, TalkButton, useParley } from "../src/index.js";
 
@@ -35,8 +35,11 @@ afterEach(async () => {
 });
 
 /** Resolves with the first request for a path; the requests before it are dropped. */
-async function asked(path: string): Promise<void> {
-  while ((await served.asked.next()).path !== path);
+async function asked(path: string): Promise<Asked> {
+  for (;;) {
+    const request = await served.asked.next();
+    if (request.path === path) return request;
+  }
 }
 
 function countOf(path: string): number {
@@ -124,6 +127,14 @@ test("a turn is shown as it is heard", async () => {
   line.send(event(2, "turn_finished", { ...end, timings: {}, toolCalls: [] }));
   await waitFor(() => expect(captions.querySelector("s")?.textContent).toBe(" We close at six."));
   expect(captions.querySelector("[data-role=reply]")?.textContent).toBe(end.reply);
+});
+
+test("the digital human calls functions that the app declares", async () => {
+  const declaration = { name: "show", description: "Shows a product.", parameters: { type: "object" } };
+  const line = await calling({ clientTools: [{ ...declaration, handler: ({ id }) => `Shows ${id}.` }] });
+  expect(JSON.parse((await asked("/api/digital-human/create-task")).body).clientTools).toEqual([declaration]);
+  line.send(event(1, "tool_called", { callId: "a", name: "show", arguments: '{"id": 7}' }));
+  expect(await line.messages.next()).toMatchObject({ type: "tool_result", callId: "a", result: "Shows 7." });
 });
 
 test("without a microphone one is told so, and the call goes on", async () => {

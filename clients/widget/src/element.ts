@@ -1,6 +1,6 @@
 // <parley-avatar>: a call with a digital human, in a page of any site.
 
-import { type CredentialProvider, Gateway, type Persona, tickets, type Tools, type Turn } from "@parley/client";
+import { type AppTool, type CredentialProvider, Gateway, type Persona, tickets, type Tools, type Turn } from "@parley/client";
 import { Microphone } from "@parley/client/microphone";
 import { createPlayer, type Output } from "@parley/client/players";
 import { keepThroughReloads, languageOf, messageOf, Session, type SessionProblem, type TalkMode } from "@parley/client/ui";
@@ -38,6 +38,8 @@ export class ParleyAvatar extends HTMLElement {
   credential: string | CredentialProvider | null = given<string | CredentialProvider>(this, "credential") ?? null;
   /** Functions that the digital human may call in the page, by the names of the persona's tools. */
   tools: Tools = given<Tools>(this, "tools") ?? {};
+  /** Functions of the page that a call declares itself, beside the persona's tools. */
+  clientTools: readonly AppTool[] = given<readonly AppTool[]>(this, "clientTools") ?? [];
   protected readonly origin: Origin = {};
   readonly #session: Session;
   readonly #view: View;
@@ -109,6 +111,7 @@ export class ParleyAvatar extends HTMLElement {
         },
         createPlayer: (watching) => createPlayer(watching, { screen: this.#view.stage.screen, output: this.#output }),
         tools: this.tools,
+        clientTools: this.clientTools,
       }),
       talkMode: this.#talkMode,
       microphone: (listener) => {
@@ -128,7 +131,13 @@ export class ParleyAvatar extends HTMLElement {
 
   /** Each element of a page has a call of its own, whoever answers it. */
   get #memoryKey(): string {
-    return ["parley.call", this.#gatewayUrl, this.id].join(" ");
+    return ["parley.call", this.#gatewayUrl, this.id || this.#place].join(" ");
+  }
+
+  /** Which of the page's elements without an id this is; empty for the first, which may be the only one. */
+  get #place(): string {
+    const before = [...document.querySelectorAll(`${this.localName}:not([id])`)].indexOf(this);
+    return before > 0 ? String(before) : "";
   }
 
   get #gatewayUrl(): string {

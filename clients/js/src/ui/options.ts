@@ -5,7 +5,7 @@ import type { Config } from "../contract.js";
 import type { Turn } from "../conversation.js";
 import type { Gateway } from "../gateway.js";
 import type { CreatePlayer } from "../player.js";
-import type { Tools } from "../tools.js";
+import type { AppTool, Tools } from "../tools.js";
 import type { SessionProblem } from "./problems.js";
 import type { TalkMode } from "./state.js";
 import type { NewMicrophone } from "./voice.js";
@@ -27,7 +27,10 @@ export interface Setup {
   readonly gateway: Gateway;
   readonly request: CallRequest;
   readonly createPlayer: CreatePlayer;
+  /** Functions of the app, by the names under which the persona declares them. */
   readonly tools?: Tools;
+  /** Functions of the app that the call declares itself, beside those of the persona. */
+  readonly clientTools?: readonly AppTool[];
   /** Where it is known already; default: the gateway is asked. */
   readonly config?: Config | null;
 }

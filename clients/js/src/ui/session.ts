@@ -1,12 +1,13 @@
 // What a user interface shows of a call and can do in it: one immutable state, which is replaced
 // whenever something changes, and the user's actions. It knows no document.
 
-import { Call, type CallListener, type CallOptions, Ended, type Trace } from "../call.js";
+import { Call, type CallListener, type CallOptions, type CallRequest, Ended, type Trace } from "../call.js";
 import type { Config, ConversationEvent } from "../contract.js";
 import { Conversation } from "../conversation.js";
 import type { Abortable } from "../gateway.js";
 import type { TurnDetection } from "../line.js";
 import { Problem } from "../problem.js";
+import { declarationsOf, handlersOf } from "../tools.js";
 import type { SessionOptions, Setup } from "./options.js";
 import { demandOf, OVER, OVERTAKEN, PASSING, type ProblemCode, problemFrom, problemOf, type SessionProblem } from "./problems.js";
 import { type MicrophoneState, type SessionState, statusOf, type TalkMode } from "./state.js";
@@ -270,11 +271,11 @@ export class Session {
     const digitalHumanId = setup.request.digitalHumanId || persona?.digitalHumanId;
     const face = config.digitalHumans.find((each) => each.digitalHumanId === digitalHumanId) ?? config.digitalHumans[0];
     this.#change({ persona, portraitUrl: face?.avatarUrl ?? "" });
-    return { ...setup, request: { ...setup.request, personaId } };
+    return { ...setup, request: { ...setup.request, personaId, ...declared(setup) } };
   }
 
-  #callOptions({ createPlayer, tools = {} }: Setup): CallOptions {
-    return { createPlayer, tools, turnDetection: this.#detection, listener: this.#callListener };
+  #callOptions({ createPlayer, tools, clientTools = [] }: Setup): CallOptions {
+    return { createPlayer, tools: { ...tools, ...handlersOf(clientTools) }, turnDetection: this.#detection, listener: this.#callListener };
   }
 
   #failToOpen(error: unknown): void {
@@ -418,4 +419,9 @@ export class Session {
     if (this.#attempt) return "connecting";
     return this.#left ? "away" : "idle";
   }
+}
+
+/** What a call declares of the app's functions. */
+function declared({ clientTools, request }: Setup): CallRequest {
+  return clientTools?.length ? { clientTools: [...(request.clientTools ?? []), ...declarationsOf(clientTools)] } : {};
 }

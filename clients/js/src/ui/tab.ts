@@ -23,6 +23,9 @@ interface Left {
  * Has a session keep what it takes to resume its call, where the tab may store anything, and resumes
  * what is kept under this key, unless another page has that call. Where nothing may be stored, nobody
  * could come back: the call ends with the page. Returns what ends that, when the session does.
+ *
+ * Sessions that are in a page at once need a key each: of two calls under one key, that which was stored
+ * last is resumed, by whichever session comes first, and the other one ends.
  */
 export function keepThroughReloads(session: Session, key: string): () => void {
   const keeping = new Keeping(session, key, storageOfTab());
