@@ -17,6 +17,7 @@ from gateway.contract.fields import (
     Seconds,
     TaskId,
     Text,
+    Whole,
     Words,
 )
 from gateway.contract.json_model import JsonModel
@@ -217,7 +218,7 @@ class KeyBody(JsonRequest):
         description="Whose tasks it is limited to: required with USER, absent with others.",
         json_schema_extra=constraints(access_pb2.CreateApiKeyRequest, "user_id"),
     )
-    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+    expires_in_days: Annotated[Whole, Field(ge=1, le=3650)] | None = Field(
         default=None, description="How long it is good for; default: until it is revoked."
     )
 

@@ -73,7 +73,13 @@ def _check_day(text: str) -> date:
     raise PydanticCustomError("date", "must be a day such as 2026-01-31")
 
 
+def _read_whole(value: Any) -> Any:
+    # JSON has one kind of number, and libraries with one type for all of them write 60 as 60.0.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Text = Annotated[str, AfterValidator(_check_unicode)]
+Whole = Annotated[int, BeforeValidator(_read_whole)]
 Id = Annotated[Text, AfterValidator(_check_visible)]
 TaskId = Annotated[
     str,
@@ -108,7 +114,7 @@ Lang = Annotated[
     ),
 ]
 # The services have the real limits; these bounds are what a protobuf Duration can hold.
-Seconds = Annotated[int, Field(ge=0, le=315_576_000_000)]
+Seconds = Annotated[Whole, Field(ge=0, le=315_576_000_000)]
 Day = Annotated[date, BeforeValidator(_check_day)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_check_text_of)]

@@ -44,7 +44,8 @@ class CallbackRoutes:
         taken = await self._backend.ask(
             self._backend.avatar.HandleCallback, avatar_pb2.HandleCallbackRequest(body=body)
         )
-        if taken.avatar_id and taken.avatar_state:
+        # Of a state that is not known yet, too: the true one is looked up.
+        if taken.avatar_id and not taken.drive_id:
             await self._refresh(taken.avatar_id)
         return Done(message="Callback taken")
 

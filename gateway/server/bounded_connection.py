@@ -6,6 +6,7 @@ from typing import Any
 import h11
 
 from gateway.contract.problems import refused
+from gateway.server.origin_form import in_origin_form
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 
@@ -38,7 +39,8 @@ class BoundedConnection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._crumbs = 0
-        elif isinstance(event, h11.Data) and _is_crumb(event):
+            return in_origin_form(event)
+        if isinstance(event, h11.Data) and _is_crumb(event):
             self._crumbs += 1
             if self._crumbs > MAX_CRUMBS:
                 rule = f"must not cut a body into more than {MAX_CRUMBS} chunks this small"

@@ -134,11 +134,14 @@ async def test_a_token_is_bound_as_asked(gateway: RunningGateway) -> None:
 
 
 async def test_callbacks_refresh_only_what_they_tell_of(gateway: RunningGateway) -> None:
-    about_drive = {"Signature": "good", "TaskId": "avatar-1"}
-    for body in (about_drive, about_drive | {"Status": 2}):
+    signed = {"Signature": "good", "TaskId": "avatar-1"}
+    refreshed = []
+    for body in (signed | {"DriveId": "d"}, signed | {"Status": 2}, signed, signed | {"TaskId": ""}):
         answer = await gateway.client.post("/api/callbacks/zego", json=body)
         assert answer.json()["success"] is True
-    assert gateway.tasks.refreshed == ["avatar-1"]
+        refreshed.append(len(gateway.tasks.refreshed))
+    # A state that is not known is looked up as well.
+    assert refreshed == [0, 1, 2, 2]
 
 
 async def test_a_callback_that_cannot_be_confirmed_is_sent_again(gateway: RunningGateway) -> None:

@@ -63,5 +63,7 @@ class ScriptedAvatars(AvatarServiceServicer):
         if told.get("Signature") != "good":
             raise ServiceError(Reason.CALLBACK_INVALID, "The signature does not fit.")
         return avatar_pb2.HandleCallbackResponse(
-            avatar_id=told["TaskId"], avatar_state=told.get("Status", 0)
+            avatar_id=told["TaskId"],
+            avatar_state=told.get("Status", 0),
+            drive_id=told.get("DriveId", ""),
         )

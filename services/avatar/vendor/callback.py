@@ -10,11 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import Field, ValidationError
 
-from services.avatar.vendor.messages import DriveStatus, Message, TaskStatus
+from services.avatar.vendor.messages import FIRST_IN_MILLISECONDS, DriveStatus, Message, TaskStatus
 from services.avatar.vendor.replays import SeenSignatures
 
-_FIRST_IN_MILLISECONDS = 10**11
-"""Timestamps this large are milliseconds: in seconds they would be after the year 5000."""
 _MAX_DIGITS = 16
 
 
@@ -87,7 +85,7 @@ class _Body(Message):
 
 
 class _TaskDetail(Message):
-    status: TaskStatus
+    status: TaskStatus = TaskStatus.UNKNOWN
     room_id: str = ""
     stream_id: str = ""
     fail_reason: str = ""
@@ -165,7 +163,7 @@ class CallbackVerifier:
 
 def _parse_body(body: bytes) -> _Body:
     # Sibling products of the cloud send the JSON percent-encoded.
-    text = unquote_to_bytes(body) if body.lstrip().startswith(b"%7B") else body
+    text = unquote_to_bytes(body) if body.lstrip()[:3].upper() == b"%7B" else body
     try:
         return _Body.model_validate_json(text)
     except ValidationError as error:
@@ -177,7 +175,7 @@ def _parse_timestamp(timestamp: str) -> float:
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS):
         raise CallbackRefusedError(Refusal.MALFORMED)
     count = int(timestamp)
-    return count / 1000 if count >= _FIRST_IN_MILLISECONDS else float(count)
+    return count / 1000 if count >= FIRST_IN_MILLISECONDS else float(count)
 
 
 def _parse_report(callback: _Body) -> Callback:

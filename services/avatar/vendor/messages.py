@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic.alias_generators import to_pascal
+
+FIRST_IN_MILLISECONDS = 10**11
+"""Times this large are milliseconds: in seconds they would be after the year 5000."""
 
 
 class TaskStatus(IntEnum):
-    """Where a stream task is in its life; unknown numbers are UNKNOWN."""
+    """Where a stream task is in its life; whatever this version does not know is UNKNOWN."""
 
     UNKNOWN = 0
     INITIALISING = 1
@@ -19,8 +22,8 @@ class TaskStatus(IntEnum):
     STOPPED = 5
 
     @classmethod
-    def _missing_(cls, value: object) -> "TaskStatus | None":
-        return cls.UNKNOWN if isinstance(value, int) else None
+    def _missing_(cls, value: object) -> "TaskStatus":
+        return cls.UNKNOWN
 
 
 class DriveStatus(IntEnum):
@@ -37,8 +40,21 @@ class DriveStatus(IntEnum):
         return cls.INTERRUPTED if isinstance(value, int) and value > cls.INTERRUPTED else None
 
 
+def _read_time(value: object) -> float:
+    """Return Unix seconds, of seconds or milliseconds; 0 for what cannot be a time."""
+    try:
+        time = float(value) if isinstance(value, str | int | float) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    seconds = time / 1000 if time >= FIRST_IN_MILLISECONDS else time
+    return seconds if 0 <= seconds < FIRST_IN_MILLISECONDS else 0.0
+
+
+Id = Annotated[str, Field(min_length=1)]
+
+
 class Message(BaseModel):
-    """An object of the cloud's API: members in PascalCase, unknown ones ignored."""
+    """An object of the cloud's API: members in PascalCase, unknown ones ignored, null is absent."""
 
     model_config = ConfigDict(
         alias_generator=to_pascal,
@@ -47,6 +63,14 @@ class Message(BaseModel):
         # Ids and timestamps are numbers or text, depending on the page of the manual.
         coerce_numbers_to_str=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, members: Any) -> Any:
+        """Servers in Go write null for an empty list."""
+        if isinstance(members, dict):
+            return {name: value for name, value in members.items() if value is not None}
+        return members
 
 
 class Envelope(Message):
@@ -100,24 +124,30 @@ class TimbrePage(Message):
 class CreatedTask(Message):
     """The answer to a creation."""
 
-    task_id: str
+    task_id: Id
 
 
 class StreamTask(Message):
-    """A digital human on air; `create_time` is in Unix seconds."""
+    """A digital human on air; `create_time` is in Unix seconds, 0 when it is not known."""
 
     task_id: str = ""
     room_id: str = ""
     stream_id: str = ""
     status: TaskStatus = TaskStatus.UNKNOWN
     fail_reason: str = ""
-    create_time: int = 0
+    create_time: Annotated[float, BeforeValidator(_read_time)] = 0
+
+
+class ListedTask(StreamTask):
+    """One of the running tasks, which can be told only by its id."""
+
+    task_id: Id
 
 
 class OpenedDrive(Message):
     """A WebSocket drive, ready for its connection; the address holds a token: never log it."""
 
-    drive_id: str
+    drive_id: Id
     wss_address: str = Field(repr=False)
 
 
@@ -127,7 +157,7 @@ class StartedDrive(Message):
     drive_id: str = ""
 
 
-_STREAM_TASKS = TypeAdapter(tuple[StreamTask, ...])
+_STREAM_TASKS = TypeAdapter(tuple[ListedTask, ...])
 
 
 def parse_stream_tasks(data: object) -> tuple[StreamTask, ...]:

@@ -227,6 +227,8 @@ GARBAGE: dict[str, object] = {
     "unknown code": httpx.Response(200, json={"Code": 7}),
     "success denied": httpx.Response(500, json={"Code": 0, "Data": {"TaskId": "t-9"}}),
     "other data": httpx.Response(200, json={"Code": 0, "Data": {"message": "hello"}}),
+    "no id": httpx.Response(200, json={"Code": 0, "Data": {"TaskId": ""}}),
+    "a task without an id": httpx.Response(200, json={"Code": 0, "Data": [{"TaskId": None}]}),
 }
 
 
@@ -254,6 +256,41 @@ async def test_running_tasks_come_in_three_shapes(
     cloud.script = [data]
     (task,) = await api.query_stream_tasks(within_s=1)
     assert task.task_id == "t"
+
+
+async def test_null_is_absent(api: CloudApi, cloud: ScriptedCloud) -> None:
+    nothing = {"Message": None, "RequestId": None}
+    data = {"Total": None, "DigitalHumans": None}
+    cloud.script = [httpx.Response(200, json={"Code": 0, "Data": data} | nothing)]
+    page = await api.get_digital_human_list(offset=0, limit=20, within_s=1)
+    assert page.digital_humans == ()
+    cloud.script = [{"DigitalHumanId": "mia", "Name": None, "IsPublic": None, "Actions": None}]
+    assert (await api.get_digital_human_info("mia", within_s=1)).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "create_time"),
+    [
+        ({"Status": "3", "CreateTime": "1700000000"}, 3, 1.7e9),
+        ({"Status": 3.0, "CreateTime": 1_700_000_000_000}, 3, 1.7e9),
+        ({"Status": 3, "CreateTime": "2026-01-31T12:00:00Z", "RoomId": None}, 3, 0),
+        ({"Status": 3, "CreateTime": 10**400, "FailReason": None}, 3, 0),
+        ({"Status": 3, "CreateTime": -62135596800}, 3, 0),
+        ({"Status": "PUBLISHING", "CreateTime": None}, 0, 0),
+        ({"Status": 99}, 0, 0),
+        ({"Status": None}, 0, 0),
+    ],
+)
+async def test_one_odd_task_hides_no_other(
+    api: CloudApi,
+    cloud: ScriptedCloud,
+    members: dict[str, object],
+    status: int,
+    create_time: float,
+) -> None:
+    cloud.script = [[TASK | members, {"TaskId": "t-2", "Status": 3}]]
+    odd, other = await api.query_stream_tasks(within_s=1)
+    assert (odd.status, odd.create_time, other.task_id) == (status, create_time, "t-2")
 
 
 @pytest.mark.parametrize("code", [400000005, 400000007])

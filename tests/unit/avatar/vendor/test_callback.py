@@ -102,6 +102,7 @@ def test_a_task_report_is_read() -> None:
         {"Detail": {"DriveId": "drive-1", "Status": 2, "Duration": 3}},
         {"AppId": str(APP_ID)},
         {"EventTime": str(NOW * 1000 + 250)},
+        {"EventType": 4.0, "Detail": {"DriveId": "drive-1", "Status": "2", "FailReason": None}},
     ],
 )
 def test_members_may_be_added_and_numbers_be_text(changes: dict[str, Any]) -> None:
@@ -116,13 +117,21 @@ def test_a_status_that_is_new_means_that_the_drive_is_over() -> None:
     assert report.status is DriveStatus.INTERRUPTED
 
 
+@pytest.mark.parametrize("status", [9, -1, "Streaming", None])
+def test_a_state_of_a_task_that_is_new_is_unknown(status: object) -> None:
+    report = verify(make_verifier(), make_body(EventType=3, Detail={"Status": status}))
+    assert isinstance(report, TaskCallback)
+    assert report.status is TaskStatus.UNKNOWN
+
+
 def test_an_event_of_a_new_kind_is_let_through() -> None:
     report = verify(make_verifier(), make_body(EventType=7, Detail={"x": 1}), now=NOW)
     assert report == OtherCallback(task_id="task-1", event_time_s=NOW + 0.25, event_type=7)
 
 
-def test_a_percent_encoded_body_is_read() -> None:
-    encoded = "".join(f"%{byte:02X}" for byte in make_body()).encode()
+@pytest.mark.parametrize("style", ["%{:02X}", "%{:02x}"])
+def test_a_percent_encoded_body_is_read(style: str) -> None:
+    encoded = "".join(style.format(byte) for byte in make_body()).encode()
     assert isinstance(verify(make_verifier(), encoded, now=NOW), DriveCallback)
 
 
