@@ -185,6 +185,7 @@ def _middleware(
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=list(READABLE_HEADERS),
+            allow_private_network=True,
         ),
         Middleware(HeadLimit),
         Middleware(Guard, rules=options.access, authenticator=authenticator, rate=rate),

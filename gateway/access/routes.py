@@ -47,6 +47,8 @@ ROUTES: tuple[Route, ...] = (
     _route(ANY, "/openapi.json", Clearance.NONE),
     _route(ANY, "/favicon.ico", Clearance.NONE),
     _route(ANY, CALLBACK_PATH, Clearance.NONE),
+    # Where it is no WebSocket it is nothing, and says so.
+    _route("GET", "/api/digital-human/talk", Clearance.NONE),
     # What a call needs.
     _route("GET", "/api/config", Clearance.TICKET),
     _route("GET", "/api/token", Clearance.TICKET),

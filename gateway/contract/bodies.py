@@ -10,14 +10,15 @@ from digitalhuman.speech.v1 import speech_pb2
 from digitalhuman.task.v1 import task_pb2
 from gateway.contract.constraints import constraints
 from gateway.contract.fields import (
+    Days,
     Id,
     JsonObject,
     Lang,
+    Position,
     RequestId,
     Seconds,
     TaskId,
     Text,
-    Whole,
     Words,
 )
 from gateway.contract.json_model import JsonModel
@@ -218,7 +219,7 @@ class KeyBody(JsonRequest):
         description="Whose tasks it is limited to: required with USER, absent with others.",
         json_schema_extra=constraints(access_pb2.CreateApiKeyRequest, "user_id"),
     )
-    expires_in_days: Annotated[Whole, Field(ge=1, le=3650)] | None = Field(
+    expires_in_days: Days | None = Field(
         default=None, description="How long it is good for; default: until it is revoked."
     )
 
@@ -363,7 +364,7 @@ class TalkQuery(JsonRequest):
     lang: Lang = ""
     turn_detection: Literal["SERVER", "MANUAL"] = "SERVER"
     audio: Literal["pcm", "webm"] = "pcm"
-    after: Annotated[int, Field(strict=False, ge=0, lt=2**63)] | None = None
+    after: Position = None
 
 
 class Control(JsonRequest):

@@ -78,8 +78,15 @@ def _read_whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _empty_is_absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
 Text = Annotated[str, AfterValidator(_check_unicode)]
-Whole = Annotated[int, BeforeValidator(_read_whole)]
+_Sequence = Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)]
+Position = Annotated[_Sequence | None, BeforeValidator(_empty_is_absent)]
+"""The sequence of the last event that a client has; it may be empty as long as there is none."""
+
 Id = Annotated[Text, AfterValidator(_check_visible)]
 TaskId = Annotated[
     str,
@@ -114,7 +121,8 @@ Lang = Annotated[
     ),
 ]
 # The services have the real limits; these bounds are what a protobuf Duration can hold.
-Seconds = Annotated[Whole, Field(ge=0, le=315_576_000_000)]
+Seconds = Annotated[int, Field(ge=0, le=315_576_000_000), BeforeValidator(_read_whole)]
+Days = Annotated[int, Field(ge=1, le=3650), BeforeValidator(_read_whole)]
 Day = Annotated[date, BeforeValidator(_check_day)]
 Instant = Annotated[str, Field(description="RFC 3339, UTC.", examples=["2026-01-31T12:00:00Z"])]
 JsonObject = Annotated[dict[str, Any], AfterValidator(_check_text_of)]

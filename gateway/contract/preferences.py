@@ -1,5 +1,6 @@
-"""When a client is answered: as it prefers (RFC 7240), else as the deployment is set."""
+"""How and when a client is answered: as it asks (RFC 9110, RFC 7240), else as deployed."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -32,6 +33,15 @@ class TalkAnswer(StrEnum):
 
     FINISHED = "finished"
     PLAYING = "playing"
+
+
+def accepts(media_type: str, accept: Sequence[str]) -> bool:
+    """Whether a client names a media type in its `Accept` headers, and does not exclude it."""
+    for offer in (each for line in accept for each in line.lower().split(",")):
+        name, *parameters = (each.strip() for each in offer.split(";"))
+        if name == media_type:
+            return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", each) for each in parameters)
+    return False
 
 
 def prefers_early(prefer: Sequence[str] | None) -> bool | None:

@@ -146,10 +146,15 @@ def violations_of(errors: Sequence[Any]) -> list[Violation]:
     return found
 
 
+def malformed_json() -> ServiceError:
+    """Return the error for a body that cannot be read as JSON, in whatever encoding it is."""
+    return ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON in UTF-8.")
+
+
 def invalid_request(errors: Sequence[Any]) -> ServiceError:
     """Return the error for a request that pydantic rejected."""
     if any(error["type"] == "json_invalid" for error in errors):
-        return ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.")
+        return malformed_json()
     found = violations_of(errors)
     first = found[0]
     return ServiceError(
@@ -253,5 +258,7 @@ def _of_http_error(error: HTTPException) -> ServiceError:
     # FastAPI wraps every exception that is raised while it reads a body.
     if isinstance(error.__cause__, ServiceError):
         return error.__cause__
+    if isinstance(error.__cause__, ValueError | RecursionError):
+        return malformed_json()
     reason = HTTP_REASONS.get(error.status_code, Reason.INTERNAL)
     return ServiceError(reason, RULES[reason].title + ".")

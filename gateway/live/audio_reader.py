@@ -42,8 +42,10 @@ def reading(
     allowance = _Allowance()
 
     def on_pcm(pcm: bytes) -> None:
+        # Recorders send empty pieces, too: they count, and say nothing.
         allowance.take(len(pcm))
-        bundler.push(pcm)
+        if pcm:
+            bundler.push(pcm)
 
     try:
         with decoder.live() as stream:
@@ -59,7 +61,7 @@ class _PcmReader:
         self._on_pcm = on_pcm
 
     async def feed(self, chunk: bytes) -> None:
-        if not chunk or len(chunk) % SAMPLE_BYTES:
+        if len(chunk) % SAMPLE_BYTES:
             raise refused(
                 Reason.AUDIO_INVALID, FIELD, "whole_samples", "must be whole samples of two bytes"
             )

@@ -1,10 +1,10 @@
-"""The open line to a digital human: `/api/digital-human/talk`, a WebSocket in both directions."""
+"""The open line to a digital human, a WebSocket in both directions."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from digitalhuman.speech.v1 import speech_pb2 as pb
@@ -25,6 +25,8 @@ from gateway.server.sockets import close_with, offered
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 
+PATH = "/api/digital-human/talk"
+
 
 class DuplexRoutes:
     """Holds a conversation over each line until its client leaves, or the gateway shuts down."""
@@ -41,7 +43,8 @@ class DuplexRoutes:
         """Return the endpoint."""
         router = APIRouter()
         # Plain routes: FastAPI's own keep per-call state for as long as the line is open.
-        router.add_websocket_route("/api/digital-human/talk", self.talk)
+        router.add_websocket_route(PATH, self.talk)
+        router.add_route(PATH, self.not_upgraded, methods=["GET"])
         router.add_websocket_route("/{path:path}", self.not_found)
         return router
 
@@ -57,6 +60,13 @@ class DuplexRoutes:
             return
         except Exception as error:
             await close_with(visible_error(error), socket.scope, socket.send)
+
+    async def not_upgraded(self, request: Request) -> Response:
+        """Refuse a plain request, such as a proxy makes of a WebSocket's."""
+        raise ServiceError(
+            Reason.ROUTE_NOT_FOUND,
+            "This address takes WebSockets. A proxy before it has to pass `Upgrade` on.",
+        )
 
     async def not_found(self, socket: WebSocket) -> None:
         """Refuse a WebSocket at any other address."""

@@ -1,4 +1,4 @@
-"""Limits what the head of a request makes others parse: parameters, and the type of its body."""
+"""Limits what the head of a request makes others parse: parameters, and the kind of its body."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,7 +41,16 @@ def _refusal(scope: Scope) -> ServiceError | None:
             "max_parameters",
             f"must have {MAX_PARAMETERS} parameters at most",
         )
-    if len(Headers(scope=scope).get("content-type", "")) > CONTENT_TYPE_BYTES:
+    headers = Headers(scope=scope)
+    if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+        # Compressed, a body of any size fits into any limit.
+        return refused(
+            Reason.MEDIA_TYPE_UNSUPPORTED,
+            "Content-Encoding",
+            "identity",
+            "must be absent: bodies are taken as they are, not compressed",
+        )
+    if len(headers.get("content-type", "")) > CONTENT_TYPE_BYTES:
         return refused(
             Reason.MEDIA_TYPE_UNSUPPORTED,
             "Content-Type",

@@ -15,7 +15,7 @@ from gateway.backend.watching import updates
 from gateway.contract.conversation_events import Event
 from gateway.contract.event_wire import from_snapshot, from_task_event
 from gateway.contract.events import Snapshot
-from gateway.contract.fields import TaskIdInPath
+from gateway.contract.fields import Position, TaskIdInPath
 from gateway.contract.models import Done
 from gateway.contract.openapi import failures
 from gateway.contract.parameters import requires_single
@@ -29,9 +29,7 @@ from services.runtime.failures.reasons import Reason
 STREAM_ENDED = 204
 FINAL_STATES = ("STOPPED", "FAILED")
 
-AfterSequence = Annotated[
-    int | None, Query(ge=0, le=2**63 - 1, description="Events after this one.")
-]
+AfterSequence = Annotated[Position, Query(description="Events after this one.")]
 TurnIdInPath = Annotated[int, Path(alias="turnId", ge=1, le=2**63 - 1)]
 
 
@@ -125,13 +123,8 @@ class HistoryRoutes:
         task_id: TaskIdInPath,
         after: AfterSequence = None,
         last_event_id: Annotated[
-            int | None,
-            Header(
-                alias="Last-Event-ID",
-                ge=0,
-                le=2**63 - 1,
-                description="As `after`, and before it.",
-            ),
+            Position,
+            Header(alias="Last-Event-ID", description="As `after`, and before it."),
         ] = None,
     ) -> Response:
         """Tell the task as it is, then its events as they happen, until its final state."""

@@ -11,11 +11,10 @@ from starlette.requests import Request
 
 from gateway.contract.bodies import TalkBody, TalkFields
 from gateway.contract.content_type import media_kind, require_utf8
-from gateway.contract.problems import refused, validated
+from gateway.contract.problems import malformed_json, refused, validated
 from gateway.decoding.decoder import FIELD, Decoder, require_audio_type
 from gateway.middleware.access import caller_of
 from gateway.middleware.concurrency import Concurrency
-from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 
 MAX_FIELD_BYTES = 64 * 1024
@@ -69,7 +68,7 @@ async def _json(request: Request) -> Any:
     try:
         return await request.json()
     except (ValueError, RecursionError) as error:
-        raise ServiceError(Reason.MALFORMED_MESSAGE, "The body is not well-formed JSON.") from error
+        raise malformed_json() from error
 
 
 async def _read_form(request: Request, decoder: Decoder, find_task: FindTask) -> Question:

@@ -22,7 +22,13 @@ from gateway.contract.fields import RequestIdInPath, TaskIdInPath
 from gateway.contract.models import Done
 from gateway.contract.openapi import TALK_REQUEST, failures, turn_answers
 from gateway.contract.parameters import requires_single
-from gateway.contract.preferences import APPLIED, Prefer, TalkAnswer, prefers_early
+from gateway.contract.preferences import (
+    APPLIED,
+    Prefer,
+    TalkAnswer,
+    accepts,
+    prefers_early,
+)
 from gateway.contract.problems import RETRY_AFTER_S, refused
 from gateway.contract.turn_models import TurnAnswer
 from gateway.decoding.decoder import Decoder
@@ -224,7 +230,7 @@ class TalkRoutes:
         """
         cut_on_leave = asked[0].setup.cut_on_cancel
         responses = turns.converse(self._backend, asked, timeout_s=self._turn_timeout_s)
-        if EventStream.media_type in request.headers.get("accept", ""):
+        if accepts(EventStream.media_type, request.headers.getlist("accept")):
             events = _events(responses, request.url.path, may_be_unspoken=unspoken is not None)
             first = await anext(events)
             return EventStream(first, events, drain=self._drain, goes_on=not cut_on_leave)

@@ -31,6 +31,16 @@ class BoundedConnection(h11.Connection):
         self.refusal: ServiceError | None = None
         """Which bound the client has broken."""
 
+    def receive_data(self, data: bytes) -> None:
+        """Take data, without empty lines before a request (RFC 9112, section 2.2)."""
+        if self.their_state is h11.IDLE and not self.trailing_data[0]:
+            request = data.lstrip(b"\r\n")
+            # Nothing at all would be the end of the connection.
+            if data and not request:
+                return
+            data = request
+        super().receive_data(data)
+
     def next_event(self) -> Any:
         """Return the next event."""
         # A head is measured before it is parsed.

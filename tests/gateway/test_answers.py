@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.contract.preferences import CreateAnswer, TalkAnswer, prefers_early
+from gateway.contract.preferences import CreateAnswer, TalkAnswer, accepts, prefers_early
 from tests.support.fake_tasks import TASK_ID
 from tests.support.gateway_rig import RunningGateway, running_gateway
 from tests.support.gateway_script import SENTENCES
@@ -46,6 +46,23 @@ SPOKEN = {
 )
 def test_what_a_client_prefers(prefer: list[str] | None, early: bool | None) -> None:
     assert prefers_early(prefer) is early
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_named"),
+    [
+        ([], False),
+        (["text/event-stream"], True),
+        (["Text/Event-Stream; charset=utf-8"], True),
+        (["application/json", "text/event-stream"], True),
+        (["application/json, text/event-stream;q=0.9"], True),
+        (["application/json, text/event-stream; q=0.0"], False),
+        (["text/*, */*"], False),
+        (["x-text/event-stream, text/event-stream-x"], False),
+    ],
+)
+def test_which_media_type_a_client_names(accept: list[str], is_named: bool) -> None:
+    assert accepts("text/event-stream", accept) is is_named
 
 
 def preferring(request: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every error in a request is answered with a problem that names field and rule, never 5xx."""
 
 import dataclasses
+import gzip
 import io
 import json
 import wave
@@ -181,6 +182,26 @@ CREATE = [
     ),
     raw_json_case("create-malformed", "create-task", b'{"roomId":', reason="MALFORMED_MESSAGE"),
     raw_json_case("create-not-utf8", "create-task", b'{"a":"\xff"}', reason="MALFORMED_MESSAGE"),
+    raw_json_case("create-gbk", "create-task", "房".encode("gbk"), reason="MALFORMED_MESSAGE"),
+    Case(
+        id="create-compressed",
+        path=f"{API}/create-task",
+        request={
+            "content": gzip.compress(b"{}"),
+            "headers": {"content-type": "application/json", "content-encoding": "gzip"},
+        },
+        status=415,
+        reason="MEDIA_TYPE_UNSUPPORTED",
+        field="Content-Encoding",
+        rule="identity",
+    ),
+    json_case(
+        "create-broken-life",
+        "create-task",
+        ROOM | {"maxDurationSeconds": 60.5},
+        "maxDurationSeconds",
+        "integer",
+    ),
     raw_json_case("create-nested", "create-task", b"[" * 30_000, reason="MALFORMED_MESSAGE"),
     raw_json_case(
         "create-surrogate",

@@ -112,6 +112,12 @@ def test_a_client_that_leaves_within_its_body_is_no_fault_of_ours() -> None:
     assert visible_error(ClientDisconnect()).reason is Reason.CANCELLED
 
 
+async def test_a_proxy_that_keeps_websockets_out_is_told_of(gateway: RunningGateway) -> None:
+    answer = await gateway.client.get(f"{API}/talk", params={"taskId": "task_1"})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "ROUTE_NOT_FOUND")
+    assert "`Upgrade`" in answer.json()["detail"]
+
+
 async def test_config_tells_what_there_is_to_choose(gateway: RunningGateway) -> None:
     config = (await gateway.client.get("/api/config")).json()
     assert config["languages"] == ["en", "zh"]
@@ -136,8 +142,8 @@ async def test_a_token_is_bound_as_asked(gateway: RunningGateway) -> None:
 async def test_callbacks_refresh_only_what_they_tell_of(gateway: RunningGateway) -> None:
     signed = {"Signature": "good", "TaskId": "avatar-1"}
     refreshed = []
-    for body in (signed | {"DriveId": "d"}, signed | {"Status": 2}, signed, signed | {"TaskId": ""}):
-        answer = await gateway.client.post("/api/callbacks/zego", json=body)
+    for told in ({"DriveId": "d"}, {"Status": 2}, {}, {"TaskId": ""}):
+        answer = await gateway.client.post("/api/callbacks/zego", json=signed | told)
         assert answer.json()["success"] is True
         refreshed.append(len(gateway.tasks.refreshed))
     # A state that is not known is looked up as well.

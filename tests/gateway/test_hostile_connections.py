@@ -160,8 +160,23 @@ async def test_what_costs_more_to_parse_than_to_send_is_refused(
         (POST + b"content-length: 640\r\n\r\n" + b"\n" * 640, b"404"),
         (CHUNKED + b"280\r\n" + b"x" * 640 + b"\r\n0\r\n\r\n", b"404"),
         (CHUNKED + b"2\r\nxx\r\n" * 1_000 + b"0\r\n\r\n", b"404"),
+        (CHUNKED + b'280;a="b"\r\n' + b"x" * 640 + b"\r\n0\r\nx-sum: 1\r\n\r\n", b"404"),
+        (b"\r\n\r\n" + HEAD, b"200"),
+        (b"GET HTTP://LOCALHOST/livez?x=http://y HTTP/1.1\r\nhost: x\r\n\r\n", b"200"),
+        (b"GET http://localhost HTTP/1.1\r\nhost: localhost\r\n\r\n", b"200"),
+        (b"GET http://evil.example/livez HTTP/1.1\r\nhost: localhost\r\n\r\n", b"403"),
     ],
-    ids=["fields", "lines", "chunks", "crumbs"],
+    ids=[
+        "fields",
+        "lines",
+        "chunks",
+        "crumbs",
+        "trailers",
+        "empty lines",
+        "whole address",
+        "address without a path",
+        "address elsewhere",
+    ],
 )
 async def test_what_clients_send_is_taken(
     gateway: RunningGateway, request_: bytes, status: bytes
