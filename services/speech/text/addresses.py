@@ -1,4 +1,4 @@
-"""Internet addresses, and letters next to digits, in any language."""
+"""Addresses of hosts, devices and documents, and letters next to digits, in any language."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +22,16 @@ ADDRESS = (
 )
 """With or without a scheme; what follows the host is not spoken."""
 
+DEVICE = (
+    r"(?<![\w.:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}"
+    r"|(?=[\d.]*[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![\w:-]|\.\w)"
+)
+"""Of a network's device: 00:1A:2B:3C:4D:5E, or 001a.2b3c.4d5e."""
+
+DOCUMENT = r"(?<![\w./])10\.\d{4,9}/(?=[\w./()-]*[A-Za-z])(?=[\w./()-]*\d)[\w./()-]*\w"
+"""A digital object identifier (DOI), whose second part has letters and digits."""
+
+_IDENTIFIER_PART = re.compile(r"\d+|[A-Za-z]+|[^\w]|_", re.ASCII)
 _HOST_PART = re.compile(r"\d+|[@.+_-]|[A-Za-z]+", re.ASCII)
 _KNOWN_ENDING = re.compile(rf"\.(?:{_DOMAINS}|{FILES})$", re.IGNORECASE)
 
@@ -54,6 +64,40 @@ def read_address(
             said.append((signs.get(run[0], run[0]), run.span()))
     if end < match.end():
         said.append(("", (end, match.end())))
+    return said
+
+
+def read_device(
+    match: re.Match[str], *, digit: Callable[[str], str], space: str, pause: str
+) -> Reading:
+    """Read a match of DEVICE sign by sign, with a space before digits and a pause before groups."""
+    said: list[tuple[str, Span]] = []
+    end = match.start()
+    lead: str | None = ""
+    for at, sign in enumerate(match[0], start=match.start()):
+        if not sign.isalnum():
+            lead = pause
+            continue
+        words = digit(sign) if sign.isdigit() else sign.upper()
+        gap = space if sign.isdigit() else " "
+        said.append(((gap if lead is None else lead) + words, (end, at + 1)))
+        end, lead = at + 1, None
+    return said
+
+
+def read_document(
+    match: re.Match[str],
+    *,
+    signs: Mapping[str, str],
+    digits: Callable[[str, Span], Reading],
+) -> Reading:
+    """Read a match of DOCUMENT with its signs."""
+    said: list[tuple[str, Span]] = []
+    for run in _IDENTIFIER_PART.finditer(match.string, *match.span()):
+        if run[0].isdigit():
+            said.extend(digits(match.string, run.span()))
+        else:
+            said.append((signs.get(run[0]) or spelled(run[0]), run.span()))
     return said
 
 

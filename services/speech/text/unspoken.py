@@ -69,7 +69,8 @@ def _cited(match: re.Match[str]) -> str | None:
     """Leave out a citation, but not what the sentence needs, see [1], nor an index: arr[1]."""
     before = match.string[max(0, match.start() - 200) : match.start()]
     sentence = re.split(r"[.!?;]\s|\n", before)[-1]
-    is_needed = _REFERRING.search(sentence) or _CODE.search(sentence)
+    is_code = _CODE.search(sentence) or _INDEXED.search(match.string)
+    is_needed = is_code or _REFERRING.search(sentence)
     return "" if _WORDS.search(sentence) and not is_needed else None
 
 
@@ -85,12 +86,16 @@ _REFERRING = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"[_={}(]\w*$|(?-i:[a-z][A-Z])\w*$|\w\.\w+$|(?<!\s)\(\w*\)$"
+    # One thing is no plural of prose: the second day is days[1].
+    r"(?-i:\b(?:is|returns?|prints?|equals?) (?!always)[a-z]+[^uis]s$)|"
+    r"[_={}(]\w*$|= ?\w+$|(?-i:[a-z][A-Z])\w*$|\w\.\w+$|(?<!\s)\(\w*\)$"
     r"|\b(?:arr\w*|lists?|lst|tuples?|vec\w*|matrix|dicts?|maps?|idx|index(?:es)?|indices|elements?"
     r"|items?|args|argv|nums|vals?|values?|variables?|str|strings?|buf\w*|dp|memo|df|obj|params"
     r"|code|functions?|loops?|python|javascript|java|print\w*|access\w*|assign\w*|slot|entry)\b",
     re.IGNORECASE,
 )
+_INDEXED = re.compile(r"\w\[(?:0|-\d{1,3}|[a-z]|-?\d{0,3}:-?\d{0,3})\]")
+"""What no citation is: the first of a list, one from its end, a slice."""
 _WORDS = re.compile(r"\w\W+\w+\W+(?:[A-Za-z]+[)\"”]?|\d[\d.,]*%?)$")
 _CITATIONS = r"(?:\[[1-9]\d?(?:[,–-] ?[1-9]\d?){0,9}\]){1,9}"
 

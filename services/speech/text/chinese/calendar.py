@@ -9,6 +9,8 @@ from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digi
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
 _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
 _NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比|配比|比值)[^。]{0,6}$")
+_LASTING = re.compile(r"(?:成绩|用时|耗时|历时|时长|全长|片长|纪录|跑出|完赛)[^。，]{0,4}$")
+"""What takes the hours, minutes and seconds that follow."""
 _DAY_HALVES = {"a": "上午", "p": "下午"}
 _HALF_IS_SAID = re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|清晨|傍晚|早|晚)\s?$")
 
@@ -89,6 +91,15 @@ def _years(match: re.Match[str]) -> Reading | None:
     ]
 
 
+def _reign(match: re.Match[str]) -> Reading:
+    return [
+        (match[1], match.span(1)),
+        *digits(match.string, match.span(2)),
+        ("到", match.span(3)),
+        *digits(match.string, match.span(4)),
+    ]
+
+
 def _season(match: re.Match[str]) -> Reading:
     return [
         *digits(match.string, match.span(1)),
@@ -105,6 +116,8 @@ def _time(match: re.Match[str]) -> Reading | None:
     if _NOT_A_TIME.search(before(match)):
         return None
     hour, minute, second = match["hour"], match["minute"], match["second"]
+    if second and not match["half"] and _LASTING.search(before(match)):
+        return _lasting(match)
     said: list[tuple[str, Span]] = []
     half = (match["half"] or "").lower()
     lead = "" if _HALF_IS_SAID.search(before(match)) else _half(half, int(hour))
@@ -118,6 +131,14 @@ def _time(match: re.Match[str]) -> Reading | None:
         end = match.end("second")
     last, (start, _) = said[-1]
     return [*said[:-1], (last, (start, match.end()))]
+
+
+def _lasting(match: re.Match[str]) -> Reading:
+    return [
+        (f"{_hour(int(match['hour']))}小时", match.span("hour")),
+        (f"{_padded(int(match['minute']))}分", (match.end("hour"), match.end("minute"))),
+        (f"{_padded(int(match['second']))}秒", (match.end("minute"), match.end())),
+    ]
 
 
 def _half(half: str, hour: int) -> str:
@@ -215,6 +236,7 @@ RULES = (
     ),
     rule(rf"{ALONE}((?:19|20)\d\d)([/-])(\d\d)(?=\s?(?:赛季|学年|财年|年度))", _season),
     rule(r"(?<=《)\d{3,4}(?=》)", _one_by_one),
+    rule(rf"(?<=[代朝国])([（(])(\d{{3,4}})({_RANGE})(\d{{3,4}})(?=年[)）])", _reign),
     rule(rf"{ALONE}(\d{{4}})(?:\s?s(?![A-Za-z])|\s?年代)", _decade),
     rule(r"(?:(?<=公元)|(?<=公元前)|(?<=前))(\d{3,4})\s?年", _year_of_era),
     rule(rf"{ALONE}(\d{{4}})\s?年(?!级)", _year),
@@ -226,7 +248,7 @@ RULES = (
     rule(rf"{ALONE}(\d{{2}})\s?年(?!级|代)", _short_year),
     rule(rf"{ALONE}(\d0)(?=后(?![来天面方]))", _one_by_one),
     rule(
-        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))\d{{1,2}}(?!\d)",
+        rf"{ALONE}\d{{1,2}}(?:·|\.(?=\d\d?(?:晚会|消费者|行动|事件|特惠|放假|假期|黄金周|长假|节(?![能电约])|儿童节|劳动节|妇女节|国庆)))\d{{1,2}}(?!\d)",
         _named_day,
     ),
     rule(rf"{ALONE}(\d{{1,2}})(?:({_RANGE})(\d{{1,2}}))?(?=\s?[月日号](?![楼线门]))", _day),

@@ -3,7 +3,15 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.addresses import ADDRESS, read_address, spelled
+from services.speech.text.addresses import (
+    ADDRESS,
+    DEVICE,
+    DOCUMENT,
+    read_address,
+    read_device,
+    read_document,
+    spelled,
+)
 from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.chinese.measures import UNIT
 from services.speech.text.chinese.numbers import UNSIGNED, before, behind, code, digits, number
@@ -39,6 +47,15 @@ _SIGNS = {"@": " at ", ".": "点", "-": "杠", "+": "加", "_": "下划线"}
 
 def _address(match: re.Match[str]) -> Reading | None:
     return read_address(match, signs=_SIGNS, digits=code)
+
+
+def _device(match: re.Match[str]) -> Reading:
+    return read_device(match, digit=numerals.chinese_code, space="", pause="，")
+
+
+def _document(match: re.Match[str]) -> Reading:
+    signs = {**_SIGNS, "/": "斜杠", "(": " ", ")": " "}
+    return read_document(match, signs=signs, digits=digits)
 
 
 def _phone(match: re.Match[str]) -> Reading | None:
@@ -173,7 +190,7 @@ def _plate(match: re.Match[str]) -> Reading:
     ]
 
 
-ADDRESSES = (rule(ADDRESS, _address),)
+ADDRESSES = (rule(DEVICE, _device), rule(DOCUMENT, _document), rule(ADDRESS, _address))
 
 RULES = (
     rule(r"(?<![A-Za-z0-9.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?(?![\d.]*\d)", _internet_address),
@@ -203,7 +220,7 @@ RULES = (
     rule(r"(?:(?<=号楼)|(?<=单元)|(?<=[栋座]))\d{3,4}(?![A-Za-z0-9]|[.,]\d|[人个户元名])", _mobile),
     rule(rf"([{_PROVINCES}])([A-Z])[·•]?([A-Z0-9]{{5,6}})(?![A-Za-z0-9])", _plate),
     rule(
-        r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物)|[1-9]{2}(?=折)|996(?=工作|加班|制)",
+        r"(?<![A-Za-z0-9.])(?:985|211)(?=[高大工院名])|618(?=大促|购物|活动|[、和]双)|(?<=双11、)618|[1-9]{2}(?=折)|996(?=工作|加班|制|是(?!多少))|520(?=那天|表白|情人)|(?:10086|10010|12306)(?=发来|订票|查询|提醒|推送)",
         _mobile,
     ),
     rule(

@@ -82,6 +82,10 @@ def _arc(match: re.Match[str]) -> str:
     return f"{number(match[1])}度{number(match[2])}分{seconds}"
 
 
+def _consumption(match: re.Match[str]) -> str:
+    return f"{count(match[1])}升每百公里"
+
+
 SIZES = (
     rule(
         rf"{ALONE}({NUMBER})(/)({NUMBER})(?=\s?(?:℃|°C))",
@@ -94,6 +98,7 @@ SIZES = (
     ),
 )
 RULES = (
+    rule(rf"{ALONE}({NUMBER})\s?(?:L|升)/100\s?(?:km|公里)(?![A-Za-z])", _consumption),
     rule(r"(?<!\d)(\d{1,3})°\s?(\d{1,2})[′']\s?(?:(\d{1,2}(?:\.\d+)?)[″\"])?", _arc),
     rule(rf"{ALONE}({NUMBER})['’′]\s?(?:({NUMBER})(?:[\"”″]|''))", _height),
     rule(rf"{ALONE}({NUMBER})\s?[\"″](?![A-Za-z0-9一-龥])", lambda match: f"{count(match[1])}英寸"),

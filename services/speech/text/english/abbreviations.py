@@ -37,7 +37,7 @@ _BEFORE_NUMBERS = {
     "sec": "section", "eq": "equation", "Apt": "apartment", "apt": "apartment", "Ste": "suite",
     "Bldg": "building", "Rm": "room", "Hwy": "highway", "ver": "version", "Ver": "version",
     "Rev": "revision", "Pt": "part", "Ep": "episode", "min": "minimum", "Min": "minimum",
-    "max": "maximum", "Max": "maximum", "avg": "average",
+    "Op": "opus", "max": "maximum", "Max": "maximum", "avg": "average",
 }  # fmt: skip
 
 _REGNANT = (

@@ -190,8 +190,13 @@ RULES = (
         lambda match: _scaled(match[1], match[2]),
     ),
     rule(rf"(?<![\w.,])({NUMBER})(m){_HEADS}", lambda match: _scaled(match[1], match[2])),
+    rule(rf"(?<![\w.,])({NUMBER})\s?(bn)\b", lambda match: _scaled(match[1], match[2])),
     rule(
-        rf"(?<![\w.,])({NUMBER})([kKMB]|bn|mn){_COUNTED}",
+        rf"(?<![\w.,])({NUMBER})({RANGE})({NUMBER})(k|mn){_COUNTED}",
+        lambda match: f"{number(match[1])} to {_scaled(match[3], match[4])}",
+    ),
+    rule(
+        rf"(?<![\w.,])({NUMBER})([kKMB]|mn){_COUNTED}",
         lambda match: _scaled(match[1], match[2]),
     ),
 )

@@ -35,6 +35,9 @@ _SYMBOLS = {
     "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
     "∠": "angle", "⊥": "is perpendicular to", "⟂": "is perpendicular to", "∥": "is parallel to",
 }  # fmt: skip
+_ASKED = re.compile(
+    r"\b(?:what(?:'s|’s| is)|how much is|calculate|compute|work out) $", re.IGNORECASE
+)
 _ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -110,6 +113,16 @@ def _difference(match: re.Match[str]) -> Reading | None:
     ]
 
 
+def _product(match: re.Match[str]) -> Reading:
+    """Read 4 x 100 as a size, but as a product where its value is asked for."""
+    is_size = "x" in match[2] and not _ASKED.search(before(match))
+    return [
+        (number(match[1]), match.span(1)),
+        (" by " if is_size else " times ", match.span(2)),
+        (number(match[3]), match.span(3)),
+    ]
+
+
 def _enclosed(match: re.Match[str]) -> str:
     return numerals.english(int(unicodedata.numeric(match[0])))
 
@@ -140,11 +153,7 @@ EXPRESSIONS = (
     rule(EXPRESSION, _EXPRESSIONS.read),
     rule(
         rf"(?<![\w.,])({NUMBER})(\s?×\s?|\s?x\s?)({NUMBER})(?!\w)",
-        lambda match: [
-            (number(match[1]), match.span(1)),
-            (" by " if "x" in match[2] else " times ", match.span(2)),
-            (number(match[3]), match.span(3)),
-        ],
+        _product,
     ),
     rule(rf"(?<![\w.,])({NUMBER})[x×](?!\w)", lambda match: f"{number(match[1])} times"),
 )

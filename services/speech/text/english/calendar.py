@@ -38,6 +38,12 @@ _BEFORE_YEAR = re.compile(
 )
 _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)
 _SEASON = re.compile(r" (?:season|school|academic|fiscal|campaign|term|budget)\b")
+_TAKING = re.compile(
+    r"\b(?:wait|hold|pause|sleep|rest|plank|sprint|boil|stir|microwave|within|every|after|takes?|took"
+    r"|lasts?|lasted)(?: (?:for|about|at least|another))? $",
+    re.IGNORECASE,
+)
+"""What takes seconds: 30s."""
 _DENOMINATORS = (*range(2, 11), 12, 16)
 _DATED = re.compile(
     r"[^.!?;\n]{0,20}\b(?:closed|dates?|trip|vacation|holidays?|week(?:end)? of|event|festival|sale"
@@ -161,7 +167,9 @@ def _plain_year(match: re.Match[str]) -> str | None:
     return None
 
 
-def _decade(match: re.Match[str]) -> str:
+def _decade(match: re.Match[str]) -> str | None:
+    if not match["century"] and _TAKING.search(before(match)):
+        return None
     century, rest = match["century"] or "", int(match["tens"])
     if rest:
         words = numerals.english_plural(numerals.english(rest))

@@ -4,10 +4,17 @@ import re
 
 from services.speech.text import numerals
 from services.speech.text.alignment import Reading, Span, replace, rule
-from services.speech.text.english.numbers import ALONE, before, behind
+from services.speech.text.english.numbers import ALONE, before, behind, number
 
 _HALF = r"(?:\s?(?P<half>[apAP])(?:\.\s?[mM]\.|[mM]\b\.?))"
 _NOT_A_TIME = re.compile(r"\b(?:ratio|odds|scale|aspect|score|proportion|mix)\b[^.]{0,20}$", re.I)
+_LASTING = re.compile(
+    r"\b(?:in|took|takes|lasted|lasts|ran|clocked) $"
+    r"|\b(?:records?|marathon|length|duration|runtime|running time|personal best)\b[^.;]{0,30}$",
+    re.IGNORECASE,
+)
+"""What takes the hours, minutes and seconds that follow."""
+
 _O_CLOCK = "o'clock"
 _TO = r"\s?[-–—−~]\s?"
 
@@ -23,6 +30,9 @@ def _time(match: re.Match[str]) -> str | None:
         return None
     hour, minute, half = int(match["hour"]), int(match["minute"]), _half(match)
     seconds = int(match["second"] or 0)
+    if match["second"] and not half and _LASTING.search(before(match)):
+        parts = ((hour, "hour"), (minute, "minute"), (seconds, "second"))
+        return ", ".join(_named(count, name) for count, name in parts if count)
     if not half and not seconds:
         return _without_second_stop(time_of_day(hour, minute), match)
     if not half:
@@ -96,6 +106,16 @@ def _zone(match: re.Match[str]) -> Reading:
     return [(sign, match.span("sign")), (hours, (match.end("sign"), match.end()))]
 
 
+def _race(match: re.Match[str]) -> str:
+    """Read what a stopwatch shows: 2:08.92."""
+    whole, decimals = str(int(match[2])), match[3]
+    return f"{_named(int(match[1]), 'minute')} {number(f'{whole}.{decimals}')} seconds"
+
+
+def _named(count: int, name: str) -> str:
+    return f"{numerals.english(count)} {name}{'' if count == 1 else 's'}"
+
+
 def _duration(match: re.Match[str]) -> Reading:
     names = (("hour", 1), ("minute", 2), ("second", 3))
     said: list[tuple[str, Span]] = []
@@ -103,13 +123,13 @@ def _duration(match: re.Match[str]) -> Reading:
     for name, group in names:
         if match[group]:
             count = int(match[group])
-            words = f"{numerals.english(count)} {name}{'' if count == 1 else 's'}"
-            said.append(((" " if said else "") + words, (end, match.end(group) + 1)))
+            said.append(((" " if said else "") + _named(count, name), (end, match.end(group) + 1)))
             end = match.end(group) + 1
     return [*said, ("", (end, match.end()))] if end < match.end() else said
 
 
 RULES = (
+    rule(rf"{ALONE}(?<!\d:)(\d{{1,2}}):([0-5]\d)\.(\d{{1,3}})(?![\w:]|[.,]\d)", _race),
     rule(r"(?<![\w.,])([1-5])h([0-5]\d)()(?!\w)", _duration),
     replace(r"\bT-(?=\d+ (?:second|minute|hour|day)s?\b)", "T minus "),
     rule(r"(?<![\w.,])(\d{1,3})h(?:rs?)?\s?(\d{1,2})m(?:in)?(?:\s?(\d{1,2})s)?(?!\w)", _duration),

@@ -3,7 +3,16 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.addresses import ADDRESS, FILES, read_address, spelled
+from services.speech.text.addresses import (
+    ADDRESS,
+    DEVICE,
+    DOCUMENT,
+    FILES,
+    read_address,
+    read_device,
+    read_document,
+    spelled,
+)
 from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.measures import UNIT
 from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
@@ -77,6 +86,15 @@ def _address(match: re.Match[str]) -> Reading | None:
     return read_address(match, signs=_SIGNS, digits=digits_of)
 
 
+def _device(match: re.Match[str]) -> Reading:
+    return read_device(match, digit=numerals.english_digits, space=" ", pause=", ")
+
+
+def _document(match: re.Match[str]) -> Reading:
+    signs = {**_SIGNS, "/": " slash ", "(": " ", ")": " "}
+    return read_document(match, signs=signs, digits=digits_of)
+
+
 def _phone(match: re.Match[str]) -> Reading | None:
     text = match[0]
     count = sum(each.isdigit() for each in text)
@@ -125,6 +143,10 @@ def _airliner(match: re.Match[str]) -> Reading:
         (", ", match.span(2)),
         (variant, match.span(3)),
     ]
+
+
+def _airliners(match: re.Match[str]) -> str:
+    return f"{numerals.english_digits(match[1])}s"
 
 
 def _dialled(match: re.Match[str]) -> Reading | None:
@@ -277,6 +299,8 @@ def _verse(match: re.Match[str]) -> Reading | None:
 
 
 ADDRESSES = (
+    rule(DEVICE, _device),
+    rule(DOCUMENT, _document),
     replace(rf"(?<=[\w-])\.(?=(?:{FILES})(?![\w.]))", " dot "),
     rule(ADDRESS, _address),
     rule(r"(?<=[a-z.] )(\d{1,3})(:)(\d{1,3})(?:[-–](\d{1,3}))?(?![\w:]|[.,]\d)", _verse),
@@ -308,6 +332,7 @@ RULES = (
     rule(rf"{UNSIGNED}1-(?:800|888|877|866)(?!\d)", _plain_digits),
     rule(r"(?<![\w*#])(?:[*#]{1,2}\d{2,5}#?|\d{2,5}#)(?![\w*#])", _dialled_with_signs),
     rule(rf"{UNSIGNED}(7[0-8]7)(-)([1-9]00|[1-9])(?![\w-]|[.,]\d)", _airliner),
+    rule(rf"{UNSIGNED}(7[0-8]7)s\b", _airliners),
     rule(r"(\s?\bext\.?\s?|(?<=\d{4})\s?x)(\d{1,6})\b", _extension),
     rule(r"(?<![\w.,-])(\d{3})-(\d{2})-(\d{4})(?![\d-])", _plain_digits),
     rule(r"(?<=\b[A-Z]{2})( )(\d{5}(?:-\d{4})?)(?![\d,-])", _postal),

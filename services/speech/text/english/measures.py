@@ -126,6 +126,13 @@ def _is_adjective(match: re.Match[str]) -> bool:
     return bool(_ARTICLE.search(before(match, 8)) and _NOUN.match(match.string, match.end()))
 
 
+def _heat(match: re.Match[str]) -> str | None:
+    """Read the temperature of an oven, 180C or 350F, but not a seat or a house."""
+    if not _HEATED.search(before(match)):
+        return None
+    return f"{number(match[1])} degrees {'Celsius' if match[2] == 'C' else 'Fahrenheit'}"
+
+
 def _size(match: re.Match[str]) -> str:
     """Read a size of two or three lengths in one unit."""
     numbers = [number(each) for each in match.group(1, 2, 3) if each]
@@ -141,6 +148,11 @@ _UNIT = (
     r"(?!(?<=[NW])\.? [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)"
 )
 
+_HEATED = re.compile(
+    r"\b(?:bak\w+|roast\w*|cook\w*|(?:pre)?heat\w*|ovens?|temperatures?|fry\w*|grill\w*)\b"
+    r"[^.]{0,30}\b(?:at|to|of|is|about|around|from) $",
+    re.IGNORECASE,
+)
 _AFTER_FRACTION = r"(?<=/\d)|(?<=/\d\d)|(?<=/\d{3})|(?<=/\d{4})|(?<=[¼-¾⅐-⅞])"
 _MIXED_NUMBER = re.compile(r"\d\s?(?:[¼-¾⅐-⅞]| \d+/\d+)$")
 
@@ -158,6 +170,7 @@ SIZES = (
     rule(rf"{ALONE}({NUMBER})[\"″”]?\s?[x×]\s?({NUMBER})()([\"″”])(?!\w)", _size),
 )
 RULES = (
+    rule(rf"{ALONE}([1-9]\d\d)\s?([CF])(?![\w°-])", _heat),
     rule(
         rf"{ALONE}(?P<minus>(?!))?(?P<first>{NUMBER})\s?(?P<once>{UNIT}){RANGE}(?P<last>{NUMBER})"
         rf"(?P<joint>\s?)(?=(?P=once)(?![A-Za-z])){_UNIT}",
