@@ -8,9 +8,11 @@ from services.speech.text.chinese.numbers import ALONE, TO, before, behind, digi
 
 _RANGE = r"\s?[-–—−~～]{1,2}\s?"
 _DURATION = re.compile(r"(?:的)?(?:历史|前|来|以[上前后来内]|间隔|寿命|之久|时间|期)|多|余")
-_NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比|配比|比值)[^。]{0,6}$")
+_NOT_A_TIME = re.compile(r"(?:比例|比分|比率|赔率|比(?![赛较如])|配比|比值)[^。]{0,6}$")
 _LASTING = re.compile(r"(?:成绩|用时|耗时|历时|时长|全长|片长|纪录|跑出|完赛)[^。，]{0,4}$")
 """What takes the hours, minutes and seconds that follow."""
+_STOPPED = re.compile(r"(?:[跑游骑]了|还剩|剩余)$")
+"""What takes the minutes and seconds that follow."""
 _DAY_HALVES = {"a": "上午", "p": "下午"}
 _HALF_IS_SAID = re.compile(r"(?:上午|下午|早上|晚上|凌晨|中午|清晨|傍晚|早|晚)\s?$")
 
@@ -118,6 +120,8 @@ def _time(match: re.Match[str]) -> Reading | None:
     hour, minute, second = match["hour"], match["minute"], match["second"]
     if second and not match["half"] and _LASTING.search(before(match)):
         return _lasting(match)
+    if not second and not match["half"] and _STOPPED.search(before(match)):
+        return _minutes_and_seconds(match)
     said: list[tuple[str, Span]] = []
     half = (match["half"] or "").lower()
     lead = "" if _HALF_IS_SAID.search(before(match)) else _half(half, int(hour))
@@ -138,6 +142,13 @@ def _lasting(match: re.Match[str]) -> Reading:
         (f"{_hour(int(match['hour']))}小时", match.span("hour")),
         (f"{_padded(int(match['minute']))}分", (match.end("hour"), match.end("minute"))),
         (f"{_padded(int(match['second']))}秒", (match.end("minute"), match.end())),
+    ]
+
+
+def _minutes_and_seconds(match: re.Match[str]) -> Reading:
+    return [
+        (f"{_hour(int(match['hour']))}分", match.span("hour")),
+        (f"{_padded(int(match['minute']))}秒", (match.end("hour"), match.end())),
     ]
 
 

@@ -14,7 +14,15 @@ from services.speech.text.addresses import (
 )
 from services.speech.text.alignment import Reading, Span, rule
 from services.speech.text.chinese.measures import UNIT
-from services.speech.text.chinese.numbers import UNSIGNED, before, behind, code, digits, number
+from services.speech.text.chinese.numbers import (
+    UNSIGNED,
+    YEARS,
+    before,
+    behind,
+    code,
+    digits,
+    number,
+)
 
 _CALLED = re.compile(
     r"(?:拨打|拨通|拨|致电|电话|热线|来电|打给|打|手机|座机|传真|客服|报警|急救|分机|内线|短号|转|联系|呼叫|短信|号码|call|tel)"
@@ -66,6 +74,8 @@ def _phone(match: re.Match[str]) -> Reading | None:
     if not 7 <= count <= 19 or not (is_marked or len(groups) > 2 or _CALLED.search(before(match))):
         return None
     if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):
+        return None
+    if YEARS.fullmatch(text) and not _CALLED.search(before(match)):
         return None
     start, end = match.span()
     if text.startswith("+"):
@@ -179,6 +189,15 @@ def _code(match: re.Match[str]) -> Reading:
     return said
 
 
+def _pages(match: re.Match[str]) -> Reading:
+    return [
+        (match[1], match.span(1)),
+        (number(match[2]), match.span(2)),
+        ("到", match.span(3)),
+        (number(match[4]), match.span(4)),
+    ]
+
+
 def _plate(match: re.Match[str]) -> Reading:
     """Read a number plate letter by letter."""
     said = " ".join(each for each in match[3] if each)
@@ -232,6 +251,7 @@ RULES = (
 )
 
 CODES = (
+    rule(r"(?<![A-Za-z0-9])([Pp])(\d{1,3})(\s?[-–—~～]\s?)(\d{1,3})(?![A-Za-z0-9]|[.,]\d)", _pages),
     rule(
         r"(?<![A-Za-z0-9])(?!N[oO]\.)[A-Za-z]{1,10}(?:[-.]\d+(?:\.\d+)?[A-Za-z]?|\d+\.\d+)(?![A-Za-z0-9]|\.\d)",
         _code,

@@ -13,6 +13,8 @@ ALONE = r"(?<![A-Za-z0-9.,_])"
 UNSIGNED = r"(?<![A-Za-z0-9.,$€£¥￥-])"
 """Nor a sign of money, nor a hyphen."""
 MINUS = "[-−–]"
+YEARS = re.compile(r"[(（](?:1\d|20)\d\d-(?:1\d|20)\d\d[)）]")
+"""When somebody lived, or something was: （1840-1926）."""
 TO = r"\s?(?:--|––|——|[–—−~～-]|至|到)\s?"
 
 _SHORT_CODES = {4: ((2, 2),), 5: ((2, 3), (3, 2)), 6: ((3, 3), (2, 2, 2))}

@@ -159,7 +159,8 @@ _HEADS = (
     r"(?= (?:people|users|residents|inhabitants|customers|subscribers|followers|views|downloads"
     r"|visitors|copies|jobs|members|households|children|tourists|passengers|players)\b)"
 )
-_COUNTED = r"(?= (?:[a-z]+s|people|men|women|children)\b)"
+_VERBS = "has|is|was|does|as|its|always|holds|meets|needs|leaves|stays|starts"
+_COUNTED = rf"(?= (?:(?!(?:{_VERBS})\b)[a-z]+s|people|men|women|children)\b)"
 
 RULES = (
     rule(

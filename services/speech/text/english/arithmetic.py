@@ -35,10 +35,15 @@ _SYMBOLS = {
     "∝": "is proportional to", "≡": "is equivalent to", "∴": "therefore", "∵": "because",
     "∠": "angle", "⊥": "is perpendicular to", "⟂": "is perpendicular to", "∥": "is parallel to",
 }  # fmt: skip
+_SCORED = re.compile(
+    r"\b(?:got|gets?|scor(?:es?|ed|ing)|marks?|earned|received)(?: (?:an?|is|was|of|only|just))? $",
+    re.IGNORECASE,
+)
+_FULL_MARKS = (15, 20, 25, 30, 40, 50, 60, 80)
 _ASKED = re.compile(
     r"\b(?:what(?:'s|’s| is)|how much is|calculate|compute|work out) $", re.IGNORECASE
 )
-_ON = re.compile(r"\b(?:on|until|by|dated?) $", re.IGNORECASE)
+_ON = re.compile(r"\b(?:on|until|by|due|expires|dated?) $", re.IGNORECASE)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
@@ -73,8 +78,11 @@ def _fraction(match: re.Match[str]) -> str | None:
     is_date = 1 <= numerator <= 12 and 1 <= denominator <= 31
     if is_date and _ON.search(before(match)):
         return f"{_MONTHS[numerator - 1]} {numerals.english_ordinal(denominator)}"
-    if _POINTS.match(match.string, match.end()) or (
-        numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end())
+    is_score = denominator in _FULL_MARKS and _SCORED.search(before(match))
+    if (
+        _POINTS.match(match.string, match.end())
+        or is_score
+        or (numerator > 1 and denominator in (10, 100) and not _OF.match(match.string, match.end()))
     ):
         return f"{numerals.english(numerator)} out of {numerals.english(denominator)}"
     if numerator > denominator and numerator + denominator == 100:  # A split: 60/40.

@@ -32,8 +32,8 @@ _OTHER_NAME = r"(?! (?!(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*
 
 _BEFORE_YEAR = re.compile(
     r"\b(?:in|since|of|from|until|till|by|year|before|after|during|around|circa|ca\.?|c\.|est\.|early|late"
-    r"|mid|spring|summer|autumn|fall|winter|born|died|founded|established|copyright|©|class of"
-    r"|to|between|and|AD|CE) (?:the )?(?:year |early |late |spring |summer |of )?[(]?$",
+    r"|mid|spring|summer|autumn|fall|winter|born|died|[bdr]\.|fl\.|founded|established|copyright|©"
+    r"|class of|to|between|and|AD|CE) (?:the )?(?:year |early |late |spring |summer |of )?[(]?$",
     re.IGNORECASE,
 )
 _SURELY_BEFORE_YEAR = re.compile(r"\b(?:in|since|year|during|circa) (?:the )?[(]?$", re.IGNORECASE)

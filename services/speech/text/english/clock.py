@@ -15,6 +15,9 @@ _LASTING = re.compile(
 )
 """What takes the hours, minutes and seconds that follow."""
 
+_WITHIN = re.compile(r"\b(?:in|clocked) $")
+"""Before minutes and seconds, or hours and minutes, which are no time of day."""
+
 _O_CLOCK = "o'clock"
 _TO = r"\s?[-–—−~]\s?"
 
@@ -33,6 +36,8 @@ def _time(match: re.Match[str]) -> str | None:
     if match["second"] and not half and _LASTING.search(before(match)):
         parts = ((hour, "hour"), (minute, "minute"), (seconds, "second"))
         return ", ".join(_named(count, name) for count, name in parts if count)
+    if not half and _WITHIN.search(before(match)):
+        return _hour_and_minute(hour, match["minute"])
     if not half and not seconds:
         return _without_second_stop(time_of_day(hour, minute), match)
     if not half:
@@ -112,6 +117,11 @@ def _race(match: re.Match[str]) -> str:
     return f"{_named(int(match[1]), 'minute')} {number(f'{whole}.{decimals}')} seconds"
 
 
+def _stopped(match: re.Match[str]) -> str:
+    """Read minutes and seconds: thirty minutes, thirty-one oh five."""
+    return f"{numerals.english(int(match[1]))} {_minutes(int(match[2])) or 'minutes'}"
+
+
 def _named(count: int, name: str) -> str:
     return f"{numerals.english(count)} {name}{'' if count == 1 else 's'}"
 
@@ -129,6 +139,7 @@ def _duration(match: re.Match[str]) -> Reading:
 
 
 RULES = (
+    rule(r"(?:(?<=\bin )|(?<=clocked ))(2[5-9]|[3-5]\d):([0-5]\d)(?![\w:]|[.,]\d)", _stopped),
     rule(rf"{ALONE}(?<!\d:)(\d{{1,2}}):([0-5]\d)\.(\d{{1,3}})(?![\w:]|[.,]\d)", _race),
     rule(r"(?<![\w.,])([1-5])h([0-5]\d)()(?!\w)", _duration),
     replace(r"\bT-(?=\d+ (?:second|minute|hour|day)s?\b)", "T minus "),

@@ -15,7 +15,7 @@ from services.speech.text.addresses import (
 )
 from services.speech.text.alignment import Reading, Span, replace, rule
 from services.speech.text.english.measures import UNIT
-from services.speech.text.english.numbers import UNSIGNED, before, digits_of, follows, number
+from services.speech.text.english.numbers import UNSIGNED, YEARS, before, digits_of, follows, number
 
 _PHONE = re.compile(
     r"\b(?:call|dial|ring|phone|text|fax|tel|telephone|mobile|cell|hotline|helpline|whatsapp"
@@ -106,6 +106,8 @@ def _phone(match: re.Match[str]) -> Reading | None:
     if len(groups) < 3 and not is_marked:
         return None
     if re.fullmatch(r"\d{4}[-.]\d{1,2}[-.]\d{1,2}|\d{1,3}(?: \d{3})+", text):
+        return None
+    if YEARS.fullmatch(text) and not is_dialled:
         return None
     if " " in text and not is_marked and max(map(len, groups)) < 3:
         return None

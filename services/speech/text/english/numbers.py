@@ -12,6 +12,8 @@ UNSIGNED = r"(?<![\w.,$€£¥-])"
 """Nor by a currency sign or a hyphen."""
 RANGE = r"(?:\s?[–—−~-]\s?|\sto\s)"
 MINUS = "[-−–]"
+YEARS = re.compile(r"\((?:1\d|20)\d\d-(?:1\d|20)\d\d\)")
+"""When somebody lived, or something was: (1840-1926)."""
 
 _DIGIT_RUNS = re.compile(r"\d+")
 
