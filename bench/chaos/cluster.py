@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from bench.chaos.lossy_proxy import FAITHFUL, Losses, LossyProxy, lossy_proxy
+from bench.chaos.lossy_proxy import FAITHFUL, LossyProxy, lossy_proxy
 from bench.conversation.stack import ROOT, SYSTEM_VARIABLES
 from parley.plan.environment import complete
 from parley.plan.listeners import ENGINE, GATEWAY, LISTENERS, is_free
@@ -279,7 +279,6 @@ async def running_cluster(
     replicas: int,
     database: str | None = None,
     server: Server | None = None,
-    losses: Losses = FAITHFUL,
     modules: Mapping[str, str] = LIGHT_SPEECH,
     settings: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -293,7 +292,7 @@ async def running_cluster(
         chosen = _system() | _SETTINGS | dict(settings or {}) | free_ports(replicas)
         engine = ENGINE.address(chosen)
         cloud = await life.enter_async_context(
-            lossy_proxy(engine, losses=losses, rng=random.Random(f"calls {seed}"))
+            lossy_proxy(engine, losses=FAITHFUL, rng=random.Random(f"calls {seed}"))
         )
         chosen["AVATAR_ENGINE_URL"] = f"http://{cloud.address}"
         chosen |= _databases(database, folder, replicas)

@@ -5,8 +5,8 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from engine.contract.codes import Code
@@ -42,6 +42,15 @@ class LossyProxy:
         self._rng = rng
         self.address = ""
         self.calls: Counter[str] = Counter()
+
+    @contextmanager
+    def losing(self, losses: Losses) -> Iterator[None]:
+        """Lose as much as this while the block is open."""
+        self._losses, before = losses, self._losses
+        try:
+            yield
+        finally:
+            self._losses = before
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass the calls of one connection on, one after the other."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from bench.chaos.account import Account
 from bench.chaos.assault import Toll, assault
 from bench.chaos.cluster import LIGHT_SPEECH, UNFAITHFUL, Cluster, running_cluster
-from bench.chaos.lossy_proxy import FAITHFUL, UNRELIABLE, Losses
+from bench.chaos.lossy_proxy import UNRELIABLE, Losses
 from bench.chaos.postgres import KillableServer
 from bench.chaos.users import CHAOTIC, PATIENT, Manners, make_users
 from bench.chaos.verdict import Judge, Verdict, measuring_leaks
@@ -35,25 +35,32 @@ class Plan:
 
 async def chaos(plan: Plan, server: KillableServer | None, *, kills: int) -> Figures:
     """Kill processes; `violations` is empty where everything held."""
+    async with _cluster(plan, server) as cluster:
+        figures = await strike(plan, cluster, kills=kills)
+    return _with_faults(figures, cluster)
+
+
+async def strike(plan: Plan, cluster: Cluster, *, kills: int) -> Figures:
+    """Kill processes of a cluster, whose own `faults` are not among the violations."""
 
     async def trouble(cluster: Cluster) -> Toll:
         return await assault(cluster, kills=kills, rng=random.Random(f"blows {plan.seed}"))
 
-    async with _cluster(plan, server, Losses(answer=CHAOTIC.losing)) as cluster:
+    with cluster.cloud.losing(Losses(answer=CHAOTIC.losing)):
         account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
     return {
         "kills": dict(sorted(toll.kills.items())),
         "pauses": dict(sorted(toll.pauses.items())),
         **_figures(account, toll, verdict),
-        "violations": [*cluster.faults, *verdict.violations][:_SHOWN],
+        "violations": verdict.violations,
     }
 
 
 async def rolling(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
     """Restart every replica in turn, once at least; `violations` is empty where nobody noticed."""
-    async with _cluster(plan, server, FAITHFUL) as cluster:
+    async with _cluster(plan, server) as cluster:
         figures = await roll(plan, cluster, minutes=minutes)
-    return {**figures, "violations": [*figures["violations"], *cluster.faults][:_SHOWN]}
+    return _with_faults(figures, cluster)
 
 
 async def roll(plan: Plan, cluster: Cluster, *, minutes: float, step: int = 1) -> Figures:
@@ -90,18 +97,22 @@ async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: floa
         await asyncio.sleep(60 * minutes)
         return Toll()
 
-    async with _cluster(plan, server, UNRELIABLE, modules=UNFAITHFUL) as cluster:
-        account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
-    return {
-        **_figures(account, toll, verdict),
-        "violations": [*cluster.faults, *verdict.violations][:_SHOWN],
-    }
+    async with _cluster(plan, server, modules=UNFAITHFUL) as cluster:
+        with cluster.cloud.losing(UNRELIABLE):
+            account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
+    return _with_faults(
+        {**_figures(account, toll, verdict), "violations": verdict.violations}, cluster
+    )
+
+
+def _with_faults(figures: Figures, cluster: Cluster) -> Figures:
+    """Return the figures of a cluster that has ended, its faults among the violations."""
+    return {**figures, "violations": [*cluster.faults, *figures["violations"]][:_SHOWN]}
 
 
 def _cluster(
     plan: Plan,
     server: KillableServer | None,
-    losses: Losses,
     *,
     modules: Mapping[str, str] = LIGHT_SPEECH,
 ) -> AbstractAsyncContextManager[Cluster]:
@@ -109,7 +120,6 @@ def _cluster(
         replicas=plan.replicas,
         database=server.dsn if server else None,
         server=server,
-        losses=losses,
         modules=modules,
         seed=plan.seed,
     )

@@ -80,7 +80,9 @@ def spoken_ms() -> float:
         return 1000 * recording.getnframes() / recording.getframerate()
 
 
-async def test_a_written_question_is_answered_aloud(browser: Browser, stack: Stack) -> None:
+async def test_a_written_question_is_answered_aloud_and_on_record(
+    browser: Browser, stack: Stack
+) -> None:
     async with browser.page() as page:
         task_id = await start_call(page, stack)
         await until_silent(page)
@@ -93,36 +95,77 @@ async def test_a_written_question_is_answered_aloud(browser: Browser, stack: Sta
         await expect(page.locator("#captions .reply")).to_have_text(turn["reply"])
         await expect(page.get_by_role("log")).to_contain_text(turn["reply"])
         await until_silent(page)
+        await check_transcript(page, turn["reply"])
         await page.get_by_role("button", name="End call").click()
         await expect(page.get_by_role("status")).to_have_text("Ready")
         assert await until_over(stack, task_id) == "REQUESTED"
 
 
-async def test_words_appear_as_they_are_spoken(browser: Browser, stack: Stack) -> None:
+async def check_transcript(page: Page, reply: str) -> None:
+    """The transcript tells where the time went, and can be taken away."""
+    transcript = page.get_by_role("button", name="Transcript", exact=True)
+    await transcript.click()
+    last = page.locator("#turns > li").last
+    await last.get_by_text("First sound after").click()
+    stages = last.get_by_role("listitem")
+    for name in ("Answer begins", "Voice ready", "Speaking"):
+        await expect(stages.filter(has_text=name)).to_contain_text("ms")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download").click()
+    text = await asyncio.to_thread((await (await download.value).path()).read_text)
+    assert "User: When do you open?" in text
+    assert reply in text
+    await page.keyboard.press("Escape")
+    await expect(transcript).to_be_focused()
+
+
+async def test_a_reply_appears_as_it_is_spoken_until_it_is_cut_off(
+    browser: Browser, stack: Stack
+) -> None:
+    """Cut off by a button, and by a new question."""
     async with browser.page() as page:
-        await start_call(page, stack)
+        task_id = await start_call(page, stack)
         await ask(page, LONG_QUESTION)
-        words = page.locator("#captions .reply .word")
-        coming = page.locator("#captions .reply .coming")
-        await expect(words).not_to_have_count(0, timeout=REPLY_TIMEOUT_MS)
-        await expect(coming).not_to_have_count(0)
-        early = await words.count()
-        await expect(coming.first).to_be_hidden()
-        await expect(words.nth(early)).to_be_visible()
+        await check_words_appear(page)
+        # Sound alone may still be the end of the greeting.
+        await until_words_are_spoken(page)
+        await page.get_by_role("button", name="Interrupt").click()
+        await until_silent(page)
+        await until_resting(page)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        turn = await last_turn(stack, task_id)
+        assert turn["interrupted"] is True
+        assert 0 < len(turn["heard"]) < len(turn["reply"])
+        unheard = turn["reply"].removeprefix(turn["heard"]).lstrip(" ,.:;!?").rstrip()
+        await expect(page.locator("#captions .reply s")).to_have_text(unheard)
+        await expect(page.locator("#turns > li").last.locator("s")).to_have_text(unheard)
+        await expect(page.get_by_role("button", name="Interrupt")).to_be_disabled()
+
+        await ask(page, LONG_QUESTION)
+        await until_words_are_spoken(page)
+        await ask(page, "When do you open?")
+        await expect(page.locator("#captions .user")).to_have_text("When do you open?")
+        await page.get_by_role("button", name="Transcript", exact=True).click()
+        turns = page.locator("#turns > li")
+        await expect(turns).to_have_count(4)
+        await expect(turns.nth(2).locator("s")).not_to_be_empty()
+        await expect(turns.nth(3).locator(".user")).to_have_text("When do you open?")
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def check_words_appear(page: Page) -> None:
+    """Words of the running reply are to come first, and then are there."""
+    words = page.locator("#captions .reply .word")
+    coming = page.locator("#captions .reply .coming")
+    await expect(words).not_to_have_count(0, timeout=REPLY_TIMEOUT_MS)
+    await expect(coming).not_to_have_count(0)
+    early = await words.count()
+    await expect(coming.first).to_be_hidden()
+    await expect(words.nth(early)).to_be_visible()
 
 
 async def test_hands_free_the_user_simply_speaks(browser: Browser, stack: Stack) -> None:
-    async with browser.page(QUESTION, pause_s=15) as page:
-        await open_page(page, stack)
-        await page.get_by_role("button", name="Call", exact=True).click()
-        await expect(page.get_by_role("button", name="Mute")).to_be_visible()
-        await page.evaluate(UNTIL_METER_SHOWS)
-        await expect(page.get_by_role("status")).to_contain_text("Hearing you")
-        await check_question(page)
-        await until_speaking(page)
-
-
-async def test_a_voice_cuts_the_reply_off(browser: Browser, stack: Stack) -> None:
+    """The voice is heard, cuts the reply off, and is answered."""
     async with browser.page(QUESTION, pause_s=5) as page:
         # With a button to hold the microphone is deaf until it is wanted.
         await page.add_init_script(HOLD_TO_TALK)
@@ -130,12 +173,16 @@ async def test_a_voice_cuts_the_reply_off(browser: Browser, stack: Stack) -> Non
         await ask(page, LONG_QUESTION)
         await until_words_are_spoken(page)
         await page.get_by_role("switch", name="Hands-free").click()
+        await expect(page.get_by_role("button", name="Mute")).to_be_visible()
+        await page.evaluate(UNTIL_METER_SHOWS)
+        await expect(page.get_by_role("status")).to_contain_text("Hearing you")
         await expect(page.locator("#turns > li")).to_have_count(3, timeout=REPLY_TIMEOUT_MS)
         await check_question(page)
         await expect(page.locator("#turns > li").nth(1).locator("s")).not_to_be_empty()
         cut = (await turns_of(stack, task_id))[1]
         assert cut["interrupted"] is True
         assert 0 < len(cut["heard"]) < len(cut["reply"])
+        await until_speaking(page)
 
 
 async def test_what_a_media_recorder_makes_is_understood(browser: Browser, stack: Stack) -> None:
@@ -174,63 +221,6 @@ async def check_question(page: Page) -> None:
     )
     heard = set((await caption.inner_text()).lower().replace("?", "").replace(".", "").split())
     assert len(heard & spoken_words()) >= 2
-
-
-async def test_interrupt_silences_the_reply_and_strikes_what_was_not_heard(
-    browser: Browser, stack: Stack
-) -> None:
-    async with browser.page() as page:
-        task_id = await start_call(page, stack)
-        await ask(page, LONG_QUESTION)
-        # Sound alone may still be the end of the greeting.
-        await until_words_are_spoken(page)
-        await page.get_by_role("button", name="Interrupt").click()
-        await until_silent(page)
-        await until_resting(page)
-        await expect(page.get_by_role("alert")).to_be_hidden()
-        turn = await last_turn(stack, task_id)
-        assert turn["interrupted"] is True
-        assert 0 < len(turn["heard"]) < len(turn["reply"])
-        unheard = turn["reply"].removeprefix(turn["heard"]).lstrip(" ,.:;!?").rstrip()
-        await expect(page.locator("#captions .reply s")).to_have_text(unheard)
-        await expect(page.locator("#turns > li").last.locator("s")).to_have_text(unheard)
-        await expect(page.get_by_role("button", name="Interrupt")).to_be_disabled()
-
-
-async def test_a_new_question_cuts_the_reply_off(browser: Browser, stack: Stack) -> None:
-    async with browser.page() as page:
-        await start_call(page, stack)
-        await ask(page, LONG_QUESTION)
-        await until_words_are_spoken(page)
-        await ask(page, "When do you open?")
-        await expect(page.locator("#captions .user")).to_have_text("When do you open?")
-        await page.get_by_role("button", name="Transcript", exact=True).click()
-        turns = page.locator("#turns > li")
-        await expect(turns).to_have_count(3)
-        await expect(turns.nth(1).locator("s")).not_to_be_empty()
-        await expect(turns.nth(2).locator(".user")).to_have_text("When do you open?")
-        await expect(page.get_by_role("alert")).to_be_hidden()
-
-
-async def test_the_transcript_tells_where_the_time_went(browser: Browser, stack: Stack) -> None:
-    async with browser.page() as page:
-        task_id = await start_call(page, stack)
-        await ask(page, "When do you open?")
-        await until_speaking(page)
-        await until_resting(page)
-        await page.get_by_role("button", name="Transcript", exact=True).click()
-        last = page.locator("#turns > li").last
-        await last.get_by_text("First sound after").click()
-        stages = last.get_by_role("listitem")
-        for name in ("Answer begins", "Voice ready", "Speaking"):
-            await expect(stages.filter(has_text=name)).to_contain_text("ms")
-        async with page.expect_download() as download:
-            await page.get_by_role("button", name="Download").click()
-        text = await asyncio.to_thread((await (await download.value).path()).read_text)
-        assert "User: When do you open?" in text
-        assert (await last_turn(stack, task_id))["reply"] in text
-        await page.keyboard.press("Escape")
-        await expect(page.get_by_role("button", name="Transcript", exact=True)).to_be_focused()
 
 
 async def test_leaving_the_page_stops_the_task(browser: Browser, stack: Stack) -> None:

@@ -104,23 +104,18 @@ async def played(stack: Stack, stream_id: str) -> dict[str, Any]:
         return dict(found.raise_for_status().json())
 
 
-async def test_a_task_outlives_the_service_that_keeps_it(stack: Stack, tasks: Client) -> None:
-    created = await tasks.create()
-    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
+async def test_tasks_outlive_the_service_that_keeps_them(stack: Stack, tasks: Client) -> None:
+    """One that is on air, and one that is about to be."""
+    on_air = await tasks.create()
+    await tasks.until(on_air.task_id, [pb.TASK_STATE_STREAMING])
+    starting = await tasks.create()
     await stack.kill("task")
     await stack.restart("task")
-    assert (await tasks.get(created.task_id)).state == pb.TASK_STATE_STREAMING
-    stopped = await tasks.stop(created.task_id)
-    assert stopped.state == pb.TASK_STATE_STOPPED
-
-
-async def test_a_start_goes_on_after_a_crash(stack: Stack, tasks: Client) -> None:
-    created = await tasks.create()
-    await stack.kill("task")
-    await stack.restart("task")
-    streaming = await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
-    assert streaming.stream_id == created.stream_id
-    assert (await tasks.stop(created.task_id)).state == pb.TASK_STATE_STOPPED
+    assert (await tasks.get(on_air.task_id)).state == pb.TASK_STATE_STREAMING
+    streaming = await tasks.until(starting.task_id, [pb.TASK_STATE_STREAMING])
+    assert streaming.stream_id == starting.stream_id
+    for created in (on_air, starting):
+        assert (await tasks.stop(created.task_id)).state == pb.TASK_STATE_STOPPED
 
 
 async def test_a_restarted_avatar_service_knows_its_avatars(stack: Stack, tasks: Client) -> None:
@@ -132,25 +127,22 @@ async def test_a_restarted_avatar_service_knows_its_avatars(stack: Stack, tasks:
     assert (await played(stack, created.stream_id))["status"] == TaskStatus.STOPPED
 
 
-async def test_an_unreachable_cloud_is_said(stack: Stack, tasks: Client) -> None:
-    await stack.kill("engine")
+async def test_a_stopped_engine_cannot_be_reached_and_ends_what_it_showed(
+    stack: Stack, tasks: Client
+) -> None:
+    shown = await tasks.create()
+    await tasks.until(shown.task_id, [pb.TASK_STATE_STREAMING])
+    assert await stack.stop("engine") == 0
     async with asyncio.timeout(60):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await tasks.create()
     assert from_rpc_error(caught.value).reason is Reason.CLOUD_UNREACHABLE
     await stack.restart("engine")
+    ended = await tasks.until(shown.task_id, [pb.TASK_STATE_STOPPED])
+    assert ended.stop_reason == pb.STOP_REASON_CLOUD
     created = await tasks.create()
     await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
     await tasks.stop(created.task_id)
-
-
-async def test_a_stopped_engine_ends_what_it_showed(stack: Stack, tasks: Client) -> None:
-    created = await tasks.create()
-    await tasks.until(created.task_id, [pb.TASK_STATE_STREAMING])
-    assert await stack.stop("engine") == 0
-    await stack.restart("engine")
-    ended = await tasks.until(created.task_id, [pb.TASK_STATE_STOPPED])
-    assert ended.stop_reason == pb.STOP_REASON_CLOUD
 
 
 async def test_a_rolling_restart_fails_nobody(stack: Stack, tasks: Client) -> None:

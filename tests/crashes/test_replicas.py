@@ -12,11 +12,12 @@ import pytest_asyncio
 
 from bench.chaos.cluster import Cluster, running_cluster
 from bench.chaos.postgres import killable_server
-from bench.chaos.run import Plan, roll
+from bench.chaos.run import Plan, roll, strike
 
 API = "/api/digital-human"
 CREATE = "CreateDigitalHumanStreamTask"
 CALLS = 50
+KILLS = 3
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 async def cluster() -> AsyncIterator[Cluster]:
     """Two of each service; whoever kills one starts it again."""
     with killable_server() as server:
-        async with running_cluster(replicas=2, database=server.dsn) as running:
+        async with running_cluster(replicas=2, database=server.dsn, server=server) as running:
             yield running
     assert not running.faults
 
@@ -69,3 +70,10 @@ async def test_nobody_notices_that_one_of_each_is_restarted(cluster: Cluster) ->
     assert not figures["violations"]
     assert figures["restarts"] == 4
     assert figures["turns_acknowledged"] > 0
+
+
+async def test_kills(cluster: Cluster) -> None:
+    """As in test_chaos, but others are there, and the database may be killed too."""
+    figures = await strike(Plan(replicas=2, users=4, seed=2), cluster, kills=KILLS)
+    assert not figures["violations"]
+    assert sum(figures["kills"].values()) == KILLS

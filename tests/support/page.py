@@ -103,6 +103,12 @@ async def say_elsewhere(stack: Stack, task_id: str, text: str) -> None:
     answer.raise_for_status()
 
 
+async def greet_elsewhere(stack: Stack, task_id: str) -> None:
+    """Ask for a task's greeting as another client."""
+    async with _client(stack) as client:
+        (await client.post(f"{API}/greet", json={"taskId": task_id})).raise_for_status()
+
+
 async def until_over(stack: Stack, task_id: str) -> str:
     """Return why a task ended, when it has."""
     path = f"{API}/tasks/{task_id}/events"
