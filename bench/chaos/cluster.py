@@ -328,7 +328,7 @@ def free_ports(replicas: int) -> dict[str, str]:
     """Return settings with which all processes find their ports free, as far as one can know."""
     while True:
         first = random.choice(_PORTS)
-        settings = {each.variable: str(first + index) for index, each in enumerate(LISTENERS)}
+        settings = {each.variables[-1]: str(first + index) for index, each in enumerate(LISTENERS)}
         wanted = [
             listener.port(each.environment)
             for each in processes(settings | {"PYTHONPATH": ""}, replicas=replicas)

@@ -19,6 +19,7 @@ async def ports(environment: Mapping[str, str]) -> list[Finding]:
 async def _port(listener: Listener, environment: Mapping[str, str]) -> Finding:
     port, host = listener.port(environment), listener.host(environment)
     subject = f"{listener.process} :{port}"
+    setting = listener.setting(environment)
     if is_free(host, port):
         return Finding(subject=subject, verdict=Verdict.FINE, found="free, not running")
     if listener.process == "engine" and listener is not ENGINE:
@@ -31,6 +32,6 @@ async def _port(listener: Listener, environment: Mapping[str, str]) -> Finding:
             subject,
             False,
             "in use, but not by a healthy Parley",
-            f"See its log; or stop what listens there; or set {listener.variable} to another port.",
+            f"See its log; or stop what listens there; or set {setting} to another port.",
         )
     return Finding(subject=subject, verdict=Verdict.FINE, found="running, healthy")

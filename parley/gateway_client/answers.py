@@ -55,7 +55,10 @@ def error_of(answer: httpx.Response) -> GatewayError:
     try:
         return problem_error(visible_json(answer.json()))
     except ValueError:
-        return GatewayError(f"{answer.url} answered {answer.status_code} without a reason.")
+        return GatewayError(
+            f"{answer.url} answered {answer.status_code} without a reason. Is that Parley, or "
+            "another server or a proxy?"
+        )
 
 
 def problem_error(problem: Json) -> GatewayError:

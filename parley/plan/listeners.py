@@ -18,21 +18,20 @@ class Listener:
 
     process: str
     variables: tuple[str, ...]
-    """Settings of the port; the first that is set wins, and messages name the last."""
+    """Settings of the port; the first that is set wins."""
     default: int
     host_variable: str
 
-    @property
-    def variable(self) -> str:
-        """The setting that messages name."""
-        return self.variables[-1]
+    def setting(self, environment: Mapping[str, str]) -> str:
+        """The setting that decides about the port, or that would."""
+        return next((name for name in self.variables if environment.get(name)), self.variables[-1])
 
     def port(self, environment: Mapping[str, str]) -> int:
         """The port in this environment; raises PlanError if it is not a port."""
-        found = (environment[name] for name in self.variables if environment.get(name))
-        text = next(found, str(self.default))
+        setting = self.setting(environment)
+        text = environment.get(setting) or str(self.default)
         if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
-            raise PlanError(f"{self.variable} must be a port from 1 to 65535, not {text!r}")
+            raise PlanError(f"{setting} must be a port from 1 to 65535, not {text!r}")
         return int(text)
 
     def host(self, environment: Mapping[str, str]) -> str:
@@ -107,10 +106,15 @@ def addresses(listener: Listener, environment: Mapping[str, str], replicas: int)
 
 def is_free(host: str, port: int) -> bool:
     """Whether a process could listen there."""
+    return obstacle(host, port) is None
+
+
+def obstacle(host: str, port: int) -> OSError | None:
+    """Return why nobody could listen there, if so."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from parley.load_balancer import NOTICED_S
@@ -14,7 +14,6 @@ from parley.plan.listeners import (
     TARGETS,
     Listener,
     addresses,
-    is_free,
     listener_of,
 )
 from parley.plan.paths import PROCFILE
@@ -67,7 +66,7 @@ def _replica(process: Process, number: int) -> Process:
         prefix = process.name.upper()
         environment[f"{prefix}_ADVERTISED_ADDRESS"] = listener.address(environment)
         metrics = listener_of(process.name, 0, f"{prefix}_METRICS_PORT")
-        if environment.get(metrics.variable, "0") != "0":
+        if environment.get(metrics.setting(environment), "0") != "0":
             environment = metrics.replicated(environment, number)
     return replace(
         process, name=f"{process.name}-{number}", environment=environment, is_replica=True
@@ -87,16 +86,3 @@ def _load_balancer(environment: Mapping[str, str], replicas: int) -> Process:
 def listeners(environment: Mapping[str, str]) -> tuple[Listener, ...]:
     """The listeners of the processes that run in an environment."""
     return tuple(each for each in LISTENERS if each.process != "engine" or uses_engine(environment))
-
-
-def require_free_ports(planned: Iterable[Process]) -> None:
-    """Raise PlanError naming every port that is taken and the setting that moves it."""
-    taken = [
-        f"port {each.port(process.environment)} for {process.name} is taken: "
-        f"stop what listens there, or set {each.variable} to another port"
-        for process in planned
-        for each in process.listeners
-        if not is_free(each.host(process.environment), each.port(process.environment))
-    ]
-    if taken:
-        raise PlanError("\n".join(taken))

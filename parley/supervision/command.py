@@ -14,7 +14,8 @@ from parley.plan.current_run import CurrentRun, noted
 from parley.plan.database import database_of, require_reachable, with_database
 from parley.plan.errors import PlanError
 from parley.plan.paths import ROOT
-from parley.plan.processes import processes, require_free_ports
+from parley.plan.ports import require_free_ports
+from parley.plan.processes import processes
 from parley.plan.saved_secrets import complete_with_saved
 from parley.supervision.supervisor import Supervisor
 from parley.terminal.console import console, fail

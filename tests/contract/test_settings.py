@@ -30,9 +30,9 @@ def test_every_variable_is_explained(variable: Variable) -> None:
     assert re.match(r"# \w.{5,}", explained[0])
 
 
-@pytest.mark.parametrize("listener", LISTENERS, ids=lambda listener: listener.variable)
+@pytest.mark.parametrize("listener", LISTENERS, ids=lambda listener: listener.variables[-1])
 def test_the_command_line_knows_the_ports(listener: Listener) -> None:
-    assert ALL[listener.variable].default == str(listener.default)
+    assert ALL[listener.variables[-1]].default == str(listener.default)
     assert ALL[listener.host_variable].default == "127.0.0.1"
 
 

@@ -65,7 +65,7 @@ class Said:
 def environment(**changes: str) -> dict[str, str]:
     """This environment with ports of its own, wide lines, and no settings of anyone's .env."""
     ports = free_ports(len(LISTENERS))
-    settings = {each.variable: port for each, port in zip(LISTENERS, ports, strict=True)}
+    settings = {each.variables[-1]: port for each, port in zip(LISTENERS, ports, strict=True)}
     path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}", "COLUMNS": "200"}
     # Nobody talks with what `parley up` starts here; the language model takes longest to load.
     models = {"PARLEY_LLM": "none", **SHARING["speech"]}

@@ -17,7 +17,8 @@ from parley.plan.database import require_reachable, with_database
 from parley.plan.environment import complete
 from parley.plan.errors import PlanError
 from parley.plan.listeners import TARGETS
-from parley.plan.processes import processes, require_free_ports
+from parley.plan.ports import require_free_ports
+from parley.plan.processes import processes
 
 FOLDER = Path("/run/parley")
 
@@ -75,6 +76,25 @@ def test_processes_find_each_other_where_they_listen(host: str, reached: str) ->
 def test_where_nothing_can_listen_is_named(name: str, odd: str) -> None:
     with pytest.raises(PlanError, match=name):
         require_free_ports(processes({name: odd}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"PORT": "80a"}, "PORT must be a port"),
+        ({"GATEWAY_PORT": "80a", "PORT": "8080"}, "GATEWAY_PORT must be a port"),
+        ({"GATEWAY_HOST": "203.0.113.7"}, "GATEWAY_HOST must be an address of this machine"),
+        (
+            {"GATEWAY_PORT": "50651", "TASK_PORT": "50651"},
+            "50651 is for task as well as for gateway: set GATEWAY_PORT",
+        ),
+    ],
+)
+def test_where_nothing_can_listen_the_setting_is_named(settings: dict[str, str], told: str) -> None:
+    elsewhere = {"ENGINE_PORT": "50600", "ENGINE_DRIVE_PORT": "50601", "AVATAR_PORT": "50602",
+                 "SPEECH_PORT": "50603", "TASK_PORT": "50604"}  # fmt: skip
+    with pytest.raises(PlanError, match=f"(?m)^.*{told}"):
+        require_free_ports(processes(elsewhere | settings))
 
 
 def test_the_engine_is_verified_by_its_own_certificate() -> None:
