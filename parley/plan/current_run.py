@@ -44,6 +44,11 @@ def noted(run: CurrentRun, environment: Mapping[str, str], folder: Path = VAR) -
         path.unlink(missing_ok=True)
 
 
+def is_noted(environment: Mapping[str, str], folder: Path = VAR) -> bool:
+    """Whether a run is noted for these ports; raises PlanError."""
+    return _path(environment, folder).exists()
+
+
 def current_run(environment: Mapping[str, str], folder: Path = VAR) -> CurrentRun:
     """Return the run that is noted for these ports; raises PlanError."""
     try:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from parley.load_balancer import NOTICED_S
 from parley.plan.environment import uses_engine
-from parley.plan.errors import PlanError
 from parley.plan.listeners import (
     GATEWAY,
     LISTENERS,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,12 @@ import dotenv
 import typer
 
 from parley.certificates.issuing import tls_settings
-from parley.plan.current_run import CurrentRun, noted
+from parley.plan.current_run import CurrentRun, is_noted, noted
 from parley.plan.database import database_of, require_reachable, with_database
 from parley.plan.errors import PlanError
 from parley.plan.paths import ROOT
 from parley.plan.ports import require_free_ports
-from parley.plan.processes import processes
+from parley.plan.processes import Process, processes
 from parley.plan.saved_secrets import complete_with_saved
 from parley.supervision.supervisor import Supervisor
 from parley.terminal.console import console, fail
@@ -56,9 +57,19 @@ async def _up(replicas: int, database: str | None, tls: Path | None) -> int:
         await require_reachable(shared)
     environment = complete_with_saved(given, replicas=replicas)
     planned = processes(environment, replicas=replicas)
-    require_free_ports(planned)
+    _require_ports(planned, environment)
     with noted(CurrentRun(tls=tls, replicas=replicas), environment):
         return await Supervisor(planned, environment, console).run()
+
+
+def _require_ports(planned: Sequence[Process], environment: Mapping[str, str]) -> None:
+    try:
+        require_free_ports(planned)
+    except PlanError as error:
+        if not is_noted(environment):
+            raise
+        running = "Parley runs here already: stop it there by Ctrl-C, or move a second one's ports."
+        raise PlanError(f"{running}\n{error}") from None
 
 
 def print_environment() -> None:
