@@ -15,6 +15,12 @@ INSTALLED := $(VENV)/.installed
 # What renders and validates deploy/: large, and of no use to those who only run Parley.
 DEPLOY_TOOLS := $(VENV)/.deploy-tools
 
+# Where the environment was made, and for a Python that is still there; else it is made anew.
+MADE_IN := $(shell test -x $(BIN)/python && { cat $(VENV)/.checkout 2>/dev/null || pwd -P; })
+ifneq ($(MADE_IN),$(shell pwd -P))
+.PHONY: $(BIN)/python $(DEPENDENCIES) $(INSTALLED) $(DEPLOY_TOOLS)
+endif
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -166,7 +172,7 @@ clean: ## Remove everything that make created, except the models
 $(BIN)/python:
 	@for name in $(PYTHON); do \
 	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    "$$name" -m venv $(VENV) && exit 0; \
+	    "$$name" -m venv --clear $(VENV) && pwd -P > $(VENV)/.checkout && exit 0; \
 	    rm -rf $(VENV); \
 	    echo "$$name cannot create a virtual environment: install its venv package" >&2; \
 	    exit 1; \

@@ -181,7 +181,7 @@ def _plain_errors() -> Iterator[None]:
     """Exit with the reason instead of a traceback."""
     try:
         yield
-    except ModelStoreError as error:
+    except (ModelStoreError, OSError) as error:
         _errors.print(str(error), style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
     except SettingsError as error:

@@ -1,6 +1,7 @@
 """What a `parley up` that runs here was told, for the commands that people type beside it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,16 +38,22 @@ def noted(run: CurrentRun, environment: Mapping[str, str], folder: Path = VAR) -
     path = _path(environment, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     tls = None if run.tls is None else str(run.tls.resolve())
-    path.write_text(json.dumps({"tls": tls, "replicas": run.replicas}), encoding="utf-8")
+    path.write_text(
+        json.dumps({"pid": os.getpid(), "tls": tls, "replicas": run.replicas}), encoding="utf-8"
+    )
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
 
 
-def is_noted(environment: Mapping[str, str], folder: Path = VAR) -> bool:
-    """Whether a run is noted for these ports; raises PlanError."""
-    return _path(environment, folder).exists()
+def is_running(environment: Mapping[str, str], folder: Path = VAR) -> bool:
+    """Whether a run that is noted for these ports still goes on; raises PlanError."""
+    try:
+        os.kill(json.loads(_path(environment, folder).read_text(encoding="utf-8"))["pid"], 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def current_run(environment: Mapping[str, str], folder: Path = VAR) -> CurrentRun:

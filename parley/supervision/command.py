@@ -11,7 +11,7 @@ import dotenv
 import typer
 
 from parley.certificates.issuing import tls_settings
-from parley.plan.current_run import CurrentRun, is_noted, noted
+from parley.plan.current_run import CurrentRun, is_running, noted
 from parley.plan.database import database_of, require_reachable, with_database
 from parley.plan.errors import PlanError
 from parley.plan.paths import ROOT
@@ -66,7 +66,7 @@ def _require_ports(planned: Sequence[Process], environment: Mapping[str, str]) -
     try:
         require_free_ports(planned)
     except PlanError as error:
-        if not is_noted(environment):
+        if not is_running(environment):
             raise
         running = "Parley runs here already: stop it there by Ctrl-C, or move a second one's ports."
         raise PlanError(f"{running}\n{error}") from None

@@ -108,7 +108,7 @@ class ModelStore:
         """Return the file's state without reading it."""
         try:
             stat = self.path(file).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return FileState.MISSING
         if stat.st_size != file.size:
             return FileState.CORRUPT
@@ -244,8 +244,15 @@ class ModelStore:
     @contextlib.contextmanager
     def _exclusive(self, file: ModelFile, progress: OnProgress) -> Iterator[None]:
         """Hold the store's pull lock; the system releases it if the process dies."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        with (self._root / ".lock").open("w") as lock:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            lock_file = (self._root / ".lock").open("w")
+        except OSError as error:
+            raise ModelStoreError(
+                f"the models cannot be kept in {self._root}: {error.strerror}. Set PARLEY_CACHE to"
+                " a folder that can be written to"
+            ) from None
+        with lock_file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,32 @@ def test_a_slip_is_told_in_the_words_of_the_command(words: tuple[str, ...], told
     ended = parley(*words, COLUMNS="200")
     assert ended.returncode == 2
     assert told in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("made_in", "python", "is_made_anew"),
+    [
+        ("{here}", sys.executable, False),
+        ("{here}/elsewhere", sys.executable, True),
+        ("{here}", "/no/python", True),
+    ],
+    ids=["here", "moved", "python gone"],
+)
+def test_an_environment_that_runs_no_more_is_made_anew(
+    tmp_path: Path, made_in: str, python: str, is_made_anew: bool
+) -> None:
+    here = tmp_path / "a checkout"
+    for name in ("tools/install_dependencies.py", "tools/gen_protos.py", "requirements.lock",
+                 "pyproject.toml", "hatch_build.py", ".venv/bin/python",
+                 ".venv/.dependencies", ".venv/.installed"):  # fmt: skip
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).touch()
+    (here / ".venv/bin/python").unlink()
+    (here / ".venv/bin/python").symlink_to(python)
+    (here / ".venv/.checkout").write_text(made_in.format(here=here.resolve()))
+    shutil.copy(ROOT / "Makefile", here)
+    planned = subprocess.run(
+        ["make", "-n", "install"], cwd=here, capture_output=True, text=True, check=True
+    )
+    assert ("-m venv --clear" in planned.stdout) == is_made_anew
+    assert ("install_dependencies.py" in planned.stdout) == is_made_anew
