@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger()
+
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS signatures (
         signature TEXT PRIMARY KEY, valid_until REAL NOT NULL
@@ -15,18 +19,44 @@ _LOCKED_S = 1.0
 
 
 class UsedSignatures:
-    """Remembers signatures for as long as they would be valid."""
+    """Remembers signatures for as long as they would be valid.
+
+    What cannot be written, as the disk is full, is remembered by this process alone: a task must
+    be stopped all the same.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._unwritten: dict[str, float] = {}
+        """Until when they are valid."""
 
     def use(self, signature: str, *, now: float, valid_s: float) -> bool:
         """Whether a signature is used for the first time; times in Unix seconds."""
+        self._unwritten = {name: end for name, end in self._unwritten.items() if end >= now}
+        if signature in self._unwritten:
+            return False
+        try:
+            return self._write(signature, now=now, valid_until=now + valid_s)
+        except sqlite3.DatabaseError as error:
+            log.warning("signature not written", error=error.sqlite_errorname)
+        if self._is_written(signature):
+            return False
+        self._unwritten[signature] = now + valid_s
+        return True
+
+    def _write(self, signature: str, *, now: float, valid_until: float) -> bool:
         self._connection.execute("DELETE FROM signatures WHERE valid_until < ?", (now,))
         cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO signatures VALUES (?, ?)", (signature, now + valid_s)
+            "INSERT OR IGNORE INTO signatures VALUES (?, ?)", (signature, valid_until)
         )
         return cursor.rowcount == 1
+
+    def _is_written(self, signature: str) -> bool:
+        ask = "SELECT 1 FROM signatures WHERE signature = ?"
+        try:
+            return self._connection.execute(ask, (signature,)).fetchone() is not None
+        except sqlite3.DatabaseError:
+            return False
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """The API's envelope, signature rules in their order, codes and parameter rules."""
 
 import json
+import sqlite3
 import stat
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.contract.codes import Code, Refusal
-from engine.contract.replays import used_signatures
+from engine.contract.replays import UsedSignatures, used_signatures
 from engine.contract.signature import CallVerifier, sign_call, sign_callback
 from tests.engine.conftest import OpenCloud
 from tests.support.engine_cloud import (
@@ -135,6 +136,22 @@ def test_signatures_are_remembered_while_they_are_valid(tmp_path: Path) -> None:
         assert not used.use("a", now=1200, valid_s=1200)
         assert used.use("b", now=1201, valid_s=1200)
         assert used.use("a", now=1201, valid_s=1200)
+
+
+@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "DROP TABLE signatures"])
+def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
+    tmp_path: Path, trouble: str
+) -> None:
+    path = tmp_path / "signatures.sqlite3"
+    with used_signatures(path) as used:
+        assert used.use("a", now=0, valid_s=1200)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        used = UsedSignatures(connection)
+        connection.execute(trouble)
+        assert used.use("a", now=1, valid_s=1200) == ("DROP" in trouble)
+        assert used.use("b", now=1, valid_s=1200)
+        assert not used.use("b", now=1201, valid_s=1200)
+        assert used.use("b", now=1202, valid_s=1200)
 
 
 def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS callbacks (
         signature TEXT PRIMARY KEY, digest BLOB NOT NULL, kept_until REAL NOT NULL
@@ -28,21 +32,45 @@ class SeenSignatures(Protocol):
 
 
 class StoredSignatures:
-    """Those that this process has seen, and the ones before it that had the same file."""
+    """Those that this process has seen, and the ones before it that had the same file.
+
+    What cannot be written, as the disk is full, is remembered by this process alone: what the cloud
+    tells of playback is wanted all the same.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._unwritten: dict[str, tuple[bytes, float]] = {}
+        """Their digests, and until when they are kept."""
 
     async def first_digest(
         self, signature: str, digest: bytes, *, now: float, kept_s: float
     ) -> bytes:
         """Return the digest of the first body with this signature."""
+        self._unwritten = {
+            name: (known, end) for name, (known, end) in self._unwritten.items() if end >= now
+        }
+        if signature in self._unwritten:
+            return self._unwritten[signature][0]
         ask = self._connection.execute
-        ask("DELETE FROM callbacks WHERE kept_until < ?", (now,))
-        ask("INSERT OR IGNORE INTO callbacks VALUES (?, ?, ?)", (signature, digest, now + kept_s))
-        found = ask("SELECT digest FROM callbacks WHERE signature = ?", (signature,)).fetchone()
-        first: bytes = found[0]
-        return first
+        try:
+            ask("DELETE FROM callbacks WHERE kept_until < ?", (now,))
+            row = (signature, digest, now + kept_s)
+            ask("INSERT OR IGNORE INTO callbacks VALUES (?, ?, ?)", row)
+        except sqlite3.DatabaseError as error:
+            log.warning("signature not written", error=error.sqlite_errorname)
+        first = self._written(signature)
+        if first is None:
+            self._unwritten[signature] = (digest, now + kept_s)
+        return first or digest
+
+    def _written(self, signature: str) -> bytes | None:
+        ask = "SELECT digest FROM callbacks WHERE signature = ?"
+        try:
+            found = self._connection.execute(ask, (signature,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return found and bytes(found[0])
 
 
 @contextmanager

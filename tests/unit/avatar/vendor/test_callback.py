@@ -23,7 +23,7 @@ from services.avatar.vendor.callback import (
     sign_callback,
 )
 from services.avatar.vendor.messages import DriveStatus, TaskStatus
-from services.avatar.vendor.replays import stored_signatures
+from services.avatar.vendor.replays import StoredSignatures, stored_signatures
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[3] / "data" / "zego_vectors.json").read_text(encoding="utf-8")
@@ -217,6 +217,23 @@ def test_signatures_that_are_stale_are_forgotten(tmp_path: Path) -> None:
         verify(verifier, make_body(timestamp=str(at)), now=at)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM callbacks").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("trouble", ["PRAGMA query_only = ON", "DROP TABLE callbacks"])
+def test_a_signature_that_cannot_be_written_is_remembered_meanwhile(
+    tmp_path: Path, trouble: str
+) -> None:
+    path = tmp_path / "signatures.sqlite3"
+    verify(make_verifier(path), make_body())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(trouble)
+        seen = StoredSignatures(connection)
+        verifier = CallbackVerifier(app_id=APP_ID, secrets=[SECRET], seen=seen)
+        if "DROP" not in trouble:
+            assert refusal(verifier, make_body(TaskId="task-2")) is Refusal.REPLAYED
+        for _ in "once", "again":
+            verify(verifier, make_body(nonce="n2"))
+        assert refusal(verifier, make_body(nonce="n2", TaskId="task-2")) is Refusal.REPLAYED
 
 
 def test_a_file_that_cannot_remember_is_told(tmp_path: Path) -> None:
