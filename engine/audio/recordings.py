@@ -3,13 +3,17 @@
 import wave
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+import structlog
+
 from engine.audio.sound import SAMPLE_BYTES, Samples
+
+log = structlog.get_logger()
 
 # No single drive may displace all others.
 SHARE = 4
@@ -28,35 +32,44 @@ class Recording:
         self._file: BinaryIO | None = None
 
     def write(self, samples: Samples, sample_rate: int) -> None:
-        """Append; anything beyond the budget of one drive is dropped."""
+        """Append; anything beyond the budget of one drive, or of the disk, is dropped."""
         pcm = samples.tobytes()
         if self.size + len(pcm) > self._limit:
             return
-        if self._file is None:
-            self.sample_rate = sample_rate
-            self._path.touch(mode=0o600)
-            self._file = self._path.open("wb", buffering=256 * 1024)
-        self._file.write(pcm)
+        try:
+            if self._file is None:
+                self.sample_rate = sample_rate
+                self._path.touch(mode=0o600)
+                self._file = self._path.open("wb", buffering=256 * 1024)
+            self._file.write(pcm)
+        except OSError as error:
+            # Whoever watches sees and hears the drive all the same.
+            log.warning("recording not kept", error=error.strerror)
+            self.delete()
+            return
         self.size += len(pcm)
 
     def read_wav(self) -> bytes:
         """Return what was played so far as a WAV file."""
         if self._file is not None:
-            self._file.flush()
+            with suppress(OSError):
+                self._file.flush()
         if not self.size:
             return write_wav(b"", EMPTY_SAMPLE_RATE)
         return write_wav(self._path.read_bytes(), self.sample_rate)
 
     def close(self) -> None:
         """Record that nothing more will be played."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
     def delete(self) -> None:
         """Delete the file, and keep nothing further."""
         self.close()
         self._limit = 0
+        self.size = 0
         self._path.unlink(missing_ok=True)
 
 

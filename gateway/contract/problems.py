@@ -1,5 +1,6 @@
 """Failures as `application/problem+json` (RFC 9457), in the names that the client used."""
 
+import errno
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -226,6 +227,11 @@ def visible_error(error: BaseException) -> ServiceError:
     """Return what a caller may see of any exception; an unexpected one is logged, not shown."""
     if isinstance(error, ClientDisconnect):
         return ServiceError(Reason.CANCELLED, "The client went away.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("disk full", error=error.strerror)
+        return ServiceError(
+            Reason.CAPACITY_EXCEEDED, "There is no room for this here at the moment."
+        )
     known = from_exception(error)
     if known is None:
         log.error("request failed unexpectedly", exc_info=error)

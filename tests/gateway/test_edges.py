@@ -1,6 +1,7 @@
 """What surrounds the calls: request ids, probes, metrics, the docs, failures behind."""
 
 import asyncio
+import errno
 import json
 import re
 
@@ -110,6 +111,13 @@ async def test_a_body_that_stops_is_given_up(content_type: str) -> None:
 
 def test_a_client_that_leaves_within_its_body_is_no_fault_of_ours() -> None:
     assert visible_error(ClientDisconnect()).reason is Reason.CANCELLED
+
+
+def test_a_full_disk_is_a_lack_of_room() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "/secret/path")
+    seen = visible_error(error)
+    assert seen.reason is Reason.CAPACITY_EXCEEDED
+    assert "secret" not in seen.message
 
 
 async def test_a_proxy_that_keeps_websockets_out_is_told_of(gateway: RunningGateway) -> None:
