@@ -24,6 +24,7 @@ import (
 	taskv1 "parley.example/client/gen/digitalhuman/task/v1"
 )
 
+//go:generate sh -c "test -f '$PARLEY_PROTOS/service_config.json' || { echo 'PARLEY_PROTOS must be the folder of the unpacked bundle, which make protos-bundle packs' >&2; exit 1; }"
 //go:generate buf generate $PARLEY_PROTOS --path $PARLEY_PROTOS/protos/digitalhuman
 
 type line map[string]any
@@ -74,9 +75,11 @@ func run(ctx context.Context, path string) error {
 
 // connect opens a channel with the policy that comes with the protos: retries, timeouts, patience.
 func connect(variable, target string) *grpc.ClientConn {
-	policy, err := os.ReadFile(os.Getenv("PARLEY_PROTOS") + "/service_config.json")
+	bundle := os.Getenv("PARLEY_PROTOS")
+	policy, err := os.ReadFile(bundle + "/service_config.json")
 	if err != nil {
-		log.Fatal(err)
+		log.Printf("PARLEY_PROTOS is %q, where no service_config.json is: set it to the folder of the unpacked bundle, which make protos-bundle packs", bundle)
+		os.Exit(2)
 	}
 	channel, err := grpc.NewClient(cmp.Or(os.Getenv(variable), target),
 		grpc.WithDefaultServiceConfig(string(policy)), grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -1,6 +1,8 @@
 """Small gRPC clients in several languages, made from the bundle of protos, on a running stack."""
 
+import os
 import secrets
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,16 @@ def test_a_spoken_question_is_answered(
     assert states[-1] == "STOPPED"
     assert "STREAMING" in states
     assert not run.told("error")
+
+
+def test_a_bundle_that_is_missing_is_named(client: Built, question: Question) -> None:
+    environment = os.environ | {"PARLEY_PROTOS": "", "PARLEY_SERVICE_TOKEN": "none"}
+    words = [*client.program.runs, str(question.wav)]
+    ended = subprocess.run(
+        words, cwd=client.program.folder, env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "set it to the folder of the unpacked bundle" in ended.stderr
 
 
 def test_an_unknown_task_is_named(

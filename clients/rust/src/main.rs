@@ -44,14 +44,20 @@ type Calls = InterceptedService<Channel, Credentials>;
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let wav = fs::read(env::args().nth(1).ok_or("usage: client question.wav")?)?;
-    let credentials = Credentials(format!("Bearer {}", env::var("PARLEY_SERVICE_TOKEN")?).parse()?);
+    let credentials = Credentials(format!("Bearer {}", setting("PARLEY_SERVICE_TOKEN", "")).parse()?);
     let connect = |name, target| -> Result<Calls, tonic::transport::Error> {
         let endpoint = Endpoint::from_shared(format!("http://{}", setting(name, target)))?;
         Ok(InterceptedService::new(endpoint.connect_lazy(), credentials.clone()))
     };
     let tasks = TaskServiceClient::new(connect("PARLEY_TASK", "127.0.0.1:50051")?);
     let speech = SpeechServiceClient::new(connect("PARLEY_SPEECH", "127.0.0.1:50052")?);
-    let policy = Policy::read(&format!("{}/service_config.json", env::var("PARLEY_PROTOS")?))?;
+    let bundle = setting("PARLEY_PROTOS", "");
+    let Ok(policy) = Policy::read(&format!("{bundle}/service_config.json")) else {
+        eprintln!(
+            "PARLEY_PROTOS is {bundle:?}, where no service_config.json is: set it to the folder of the unpacked bundle, which make protos-bundle packs"
+        );
+        return Ok(ExitCode::from(2));
+    };
     let limit = Duration::from_secs_f64(setting("PARLEY_DEADLINE_S", "120").parse()?);
     let Err(error) = run(tasks, speech, policy, wav, limit).await else { return Ok(ExitCode::SUCCESS) };
     tell("error", failure(&error));

@@ -25,7 +25,7 @@ function policy(): string {
   try {
     return readFileSync(`${folder}/service_config.json`, "utf-8");
   } catch {
-    console.error(`PARLEY_PROTOS is "${folder}", where no service_config.json is: set it to the folder of the unpacked bundle`);
+    console.error(`PARLEY_PROTOS is "${folder}", where no service_config.json is: set it to the folder of the unpacked bundle, which make protos-bundle packs`);
     process.exit(2);
   }
 }

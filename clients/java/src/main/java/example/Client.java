@@ -67,19 +67,32 @@ public final class Client {
   }
 
   /** Opens a channel with the policy that comes with the protos: retries, timeouts, patience. */
-  private static ManagedChannel connect(String target) throws IOException {
-    var policy = Files.readString(Path.of(System.getenv("PARLEY_PROTOS"), "service_config.json"));
+  private static ManagedChannel connect(String target) {
     var headers = new Metadata();
     headers.put(
         Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER),
         "Bearer " + System.getenv("PARLEY_SERVICE_TOKEN"));
     @SuppressWarnings("unchecked")
-    Map<String, ?> config = JSON.fromJson(policy, Map.class);
+    Map<String, ?> config = JSON.fromJson(policy(), Map.class);
     return ManagedChannelBuilder.forTarget(target)
         .usePlaintext()
         .defaultServiceConfig(config)
         .intercept(MetadataUtils.newAttachHeadersInterceptor(headers))
         .build();
+  }
+
+  private static String policy() {
+    String bundle = setting("PARLEY_PROTOS", "");
+    try {
+      return Files.readString(Path.of(bundle, "service_config.json"));
+    } catch (IOException unreadable) {
+      System.err.printf(
+          "PARLEY_PROTOS is \"%s\", where no service_config.json is:"
+              + " set it to the folder of the unpacked bundle, which make protos-bundle packs%n",
+          bundle);
+      System.exit(2);
+      throw new AssertionError(unreadable);
+    }
   }
 
   private static Task open(TaskServiceBlockingStub tasks) {
