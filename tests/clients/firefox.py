@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-NAMES = ("firefox-esr", "firefox")
 # A microphone that hears a tone and that every page may use; nothing from the network.
 PREFERENCES = {
     "media.navigator.streams.fake": True,
@@ -30,11 +28,6 @@ PREFERENCES = {
 START_TIMEOUT_S = 60
 LISTENING = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
 MESSAGE_BYTES = 32 * 1024 * 1024
-
-
-def find_firefox() -> str | None:
-    """Path of the browser, if there is one."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Firefox:
@@ -91,7 +84,7 @@ class Firefox:
 
 
 @asynccontextmanager
-async def running_firefox(path: str) -> AsyncIterator[Firefox]:
+async def running_firefox() -> AsyncIterator[Firefox]:
     """Run one, with a profile of its own, until the block is left."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         lines = (f"user_pref({json.dumps(n)}, {json.dumps(v)});" for n, v in PREFERENCES.items())
@@ -99,7 +92,7 @@ async def running_firefox(path: str) -> AsyncIterator[Firefox]:
             (Path(profile) / "user.js").write_text, "\n".join(lines), encoding="utf-8"
         )
         process = await asyncio.create_subprocess_exec(
-            path,
+            "firefox",
             *("--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0"),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from tests.clients import npm, toolchains
 from tests.clients.conftest import Question
-from tests.clients.firefox import find_firefox, running_firefox
+from tests.clients.firefox import running_firefox
 from tests.support.browser import Browser
 from tests.support.stack import Stack
 from tests.support.wer import word_error_rate
@@ -143,10 +143,8 @@ async def test_chromium_without_a_bundler(served: str, browser: Browser) -> None
 
 async def test_firefox_without_a_bundler(served: str) -> None:
     """Its audio thread runs only where there is a loudspeaker: no frames are waited for."""
-    path = find_firefox()
-    if path is None:
-        pytest.skip("Firefox is not installed")
-    async with running_firefox(path) as firefox:
+    toolchains.require(toolchains.FIREFOX)
+    async with running_firefox() as firefox:
         await firefox.open(served)
         told = json.loads(await firefox.until("document.title.startsWith('{') && document.title"))
         assert (told["kinds"], told["opened"]) == (KINDS, True)

@@ -1,4 +1,4 @@
-"""What the clients are built with, and what of it a machine lacks."""
+"""What the clients are built with and run in, and what of it a machine lacks."""
 
 import os
 import re
@@ -13,7 +13,7 @@ CONTINUOUS_INTEGRATION = "CI"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """The programs that build and run clients in one language."""
+    """The programs that build and run clients in one language, or a browser for all."""
 
     name: str
     programs: Mapping[str, tuple[int, ...]]
@@ -29,12 +29,13 @@ class Toolchain:
         return f"{self.name}: needs {', '.join(lacks)}" if lacks else ""
 
 
+FIREFOX = Toolchain(name="Firefox", programs={"firefox --version": (128,)})
 GO = Toolchain(name="Go", programs={"go version": (1, 26)})
 JAVA = Toolchain(name="Java", programs={"javac -version": (17,), "mvn -version": (3, 8)})
 NODE = Toolchain(name="Node", programs={"node --version": (20,), "npm --version": (10,)})
 RUST = Toolchain(name="Rust", programs={"cargo --version": (1, 88)})
 SWIFT = Toolchain(name="Swift", programs={"swift --version": (5, 9)})
-TOOLCHAINS = (GO, JAVA, NODE, RUST, SWIFT)
+TOOLCHAINS = (FIREFOX, GO, JAVA, NODE, RUST, SWIFT)
 
 
 def require(toolchain: Toolchain) -> None:
