@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from rich.text import Text
+from typer.testing import CliRunner
 
+from parley.__main__ import app
 from parley.administration.audit import entries_of
 from parley.administration.tasks import table_of
 from parley.gateway_client.connection import address
@@ -37,6 +39,22 @@ def parley(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_every_command_is_found_and_a_slip_is_helped() -> None:
+    # Help has a line of each, for which all are imported.
+    helped = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"})
+    assert helped.exit_code == 0, helped.exception
+    assert "Run everything here until Ctrl-C." in helped.output
+    assert "Did you mean 'usage'?" in CliRunner().invoke(app, ["usag"]).output
+
+
+def test_no_command_waits_for_what_others_need() -> None:
+    needed = "import sys, parley.__main__; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", needed], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"httpx", "pydantic", "grpc", "websockets"} & set(told.stdout.split())
 
 
 def test_the_version_is_said() -> None:
