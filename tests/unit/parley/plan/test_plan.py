@@ -1,19 +1,11 @@
 """What `parley up` gives the processes that it starts."""
 
-import asyncio
-from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import pytest
 
 from parley.doctor.credentials import callbacks
-from parley.doctor.databases import examine_databases
-from parley.doctor.network import proxies
 from parley.load_balancer import NOTICED_S
-from parley.plan.database import require_reachable, with_database
 from parley.plan.environment import complete
 from parley.plan.errors import PlanError
 from parley.plan.listeners import TARGETS
@@ -44,13 +36,6 @@ def test_two_secrets_stay_as_they_are_and_doctor_tells() -> None:
     [told] = callbacks(given)
     assert told.verdict == "problem"
     assert "one" not in told.found + told.remedy
-
-
-def test_doctor_tells_that_the_cloud_s_callbacks_are_refused() -> None:
-    [told] = callbacks({"APP_ID": "1", "SERVER_SECRET": "s" * 32})
-    assert (told.verdict, "CALLBACK_SECRET" in told.found) == ("warning", True)
-    [told] = callbacks({"APP_ID": "1", "CALLBACK_SECRET": "given"})
-    assert told.verdict == "fine"
 
 
 @pytest.mark.parametrize(
@@ -156,134 +141,6 @@ def test_a_replica_listens_where_its_callers_look() -> None:
 def test_a_replica_needs_a_port_as_well() -> None:
     with pytest.raises(PlanError, match="TASK_PORT"):
         complete({"TASK_PORT": "65500"}, folder=FOLDER, replicas=2)
-
-
-DATABASE = "postgresql://me:hush@db.example/parley"
-
-
-def test_one_database_is_for_all_services() -> None:
-    given = with_database({"TASK_DATABASE": "own.sqlite3"}, DATABASE, replicas=1)
-    assert (given["TASK_DATABASE"], given["AVATAR_DATABASE"]) == (DATABASE, DATABASE)
-    given = with_database({"TASK_DATABASE": DATABASE}, None, replicas=2)
-    assert given["AVATAR_DATABASE"] == DATABASE
-    assert with_database({"TASK_DATABASE": DATABASE}, None, replicas=1) == {
-        "TASK_DATABASE": DATABASE
-    }
-
-
-def test_a_database_may_be_named_by_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "database"
-    file.write_text(f"{DATABASE}\n")
-    given = {"TASK_DATABASE_FILE": str(file)}
-    assert with_database(given, None, replicas=2)["TASK_DATABASE"] == DATABASE
-    with pytest.raises(PlanError, match="TASK_DATABASE_FILE"):
-        with_database({"TASK_DATABASE_FILE": "/nowhere"}, None, replicas=2)
-
-
-@pytest.mark.parametrize("given", [{}, {"TASK_DATABASE": "var/tasks.sqlite3"}])
-def test_several_replicas_need_a_database(given: dict[str, str]) -> None:
-    with pytest.raises(PlanError, match="--replicas 2 needs --database"):
-        with_database(given, None, replicas=2)
-    with pytest.raises(PlanError, match="--database must be like"):
-        with_database(given, "var/tasks.sqlite3", replicas=1)
-
-
-@pytest.mark.parametrize(
-    "database", [f"postgresql://me:hush@127.0.0.1:{port}/x" for port in (1, 0)]
-)
-async def test_a_database_that_cannot_be_used_is_named_without_its_password(database: str) -> None:
-    with pytest.raises(PlanError, match="PostgreSQL") as caught:
-        await require_reachable(database)
-    assert "hush" not in str(caught.value)
-    [told] = await examine_databases({"TASK_DATABASE": database})
-    assert (told.subject, told.verdict) == ("database", "problem")
-    assert "hush" not in told.found + told.remedy
-
-
-@pytest.fixture
-async def without_tls() -> AsyncIterator[int]:
-    """Return the port of a server that answers as PostgreSQL does when it has no TLS."""
-
-    async def decline(reader: StreamReader, writer: StreamWriter) -> None:
-        await reader.readexactly(8)
-        writer.write(b"N")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(decline, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@pytest.mark.parametrize(
-    ("rest", "told", "remedy"),
-    [
-        (":hush@127.0.0.1:{port}/x?sslmode=require", "offers no TLS", "Have it offer TLS"),
-        (":hu@hush@127.0.0.1:{port}/x", "@, /, ? and # in a password", "Correct the address"),
-        (":1/hush@127.0.0.1:{port}/x", "@, /, ? and # in a password", "Correct the address"),
-        (
-            ":hush@127.0.0.1:{port}/x?sslmode=verify-ca&sslrootcert=/nowhere",
-            "there is no file that sslrootcert names",
-            "Correct the address",
-        ),
-        (":hush@nowhere.invalid/x", "no host has this name", "Correct the host"),
-    ],
-)
-async def test_a_wrong_address_is_no_server_that_is_away(
-    rest: str, told: str, remedy: str, without_tls: int
-) -> None:
-    database = "postgresql://me" + rest.format(port=without_tls)
-    [found] = await examine_databases({"TASK_DATABASE": database})
-    assert told in found.found
-    assert found.remedy.startswith(remedy)
-    assert "hush" not in found.found + found.remedy
-
-
-async def test_what_the_server_refuses_is_told(postgres_url: str) -> None:
-    joint = "&" if "?" in postgres_url else "?"
-    for setting in ("foo=hush", "timezone=hush", "server_version=hush"):
-        [found] = await examine_databases({"TASK_DATABASE": f"{postgres_url}{joint}{setting}"})
-        assert "refuses a setting after ? in the address" in found.found
-        assert "hush" not in found.found + found.remedy
-
-
-async def test_a_user_that_the_server_refuses_is_to_be_corrected(postgres_url: str) -> None:
-    parts = urlsplit(postgres_url)
-    host = parts.netloc.rpartition("@")[2]
-    database = parts._replace(netloc=f"nobody_{uuid4().hex}:hush@{host}").geturl()
-    [found] = await examine_databases({"TASK_DATABASE": database})
-    assert "refuses this user or password" in found.found
-    assert found.remedy == "Correct the user or password in TASK_DATABASE."
-    assert "hush" not in found.found
-
-
-SOCKS = {"ALL_PROXY": "socks5://me:hush@proxy.example"}
-HTTP = {"https_proxy": "http://me:hush@proxy.example"}
-OPENAI = {"SPEECH_CHAT": "openai", "SPEECH_RECOGNIZER_FALLBACK": "openai"}
-
-
-@pytest.mark.parametrize(
-    ("environment", "verdict", "words"),
-    [
-        ({}, "fine", ["none"]),
-        (SOCKS, "fine", ["ALL_PROXY", "nothing", "never between our processes"]),
-        (HTTP | OPENAI, "fine", ["SPEECH_CHAT", "SPEECH_RECOGNIZER_FALLBACK"]),
-        (HTTP | {"APP_ID": "1"}, "fine", ["HTTPS_PROXY", "cloud"]),
-        (HTTP | {"NO_PROXY": "*"} | OPENAI, "fine", ["nothing", "NO_PROXY"]),
-        (SOCKS | OPENAI, "problem", ["ALL_PROXY", "SPEECH_CHAT"]),
-        (
-            SOCKS | OPENAI | {"SPEECH_CHAT_BASE_URL": "http://127.0.0.1:8000/v1"},
-            "problem",
-            ["SPEECH_RECOGNIZER_FALLBACK: ALL_PROXY"],
-        ),
-    ],
-)
-def test_doctor_tells_what_proxies_are_for(
-    environment: dict[str, str], verdict: str, words: list[str]
-) -> None:
-    [told] = proxies(environment)
-    assert told.verdict == verdict
-    assert all(word in told.found for word in words), told.found
-    assert "hush" not in told.found
 
 
 @pytest.mark.parametrize(
