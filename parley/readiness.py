@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from parley.plan.listeners import LISTENERS, Listener
 from services.runtime.security.identities import Identity, tls_variables
 
@@ -99,6 +97,9 @@ def _channel(
 
 async def until_answering(url: str) -> None:
     """Return once a GET succeeds; over HTTP one can only poll."""
+    # Probes of gRPC do without.
+    import httpx
+
     async with httpx.AsyncClient(timeout=_ANSWER_TIMEOUT_S, trust_env=False) as client:
         while True:
             try:
