@@ -195,7 +195,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage from now on, in what the tests make."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

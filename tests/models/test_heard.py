@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from services.speech.embedded.library import RECOGNITION_MODEL
 from services.speech.embedded.store import ModelStore
@@ -31,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     replies = {"en": SHORT_ENGLISH, "zh": SHORT_CHINESE}
     if metafunc.config.getoption("thorough"):
         replies |= {"long en": ENGLISH, "long zh": CHINESE}
-    metafunc.parametrize("reply", list(replies.values()), ids=list(replies))
+    metafunc.parametrize("reply", list(replies.values()), ids=list(replies), scope="module")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +72,19 @@ async def speak(stack: EmbeddedStack, reply: Reply) -> Spoken:
     return Spoken(pcm=pcm, timed=timed, untimed=untimed)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def spoken(reply: Reply, stack: EmbeddedStack) -> Spoken:
+    """The reply, spoken once for all that is measured of it."""
+    return await speak(stack, reply)
+
+
 @pytest.fixture(scope="module")
 def aligner(store: ModelStore) -> Aligner:
     return Aligner(store.folder(RECOGNITION_MODEL))
 
 
-async def test_a_cut_is_where_the_sound_is(
-    reply: Reply, stack: EmbeddedStack, aligner: Aligner
-) -> None:
+async def test_a_cut_is_where_the_sound_is(reply: Reply, spoken: Spoken, aligner: Aligner) -> None:
     """At 25 moments: within one word, or two characters, of what is said until then."""
-    spoken = await speak(stack, reply)
     samples = np.frombuffer(resample(spoken.pcm, RATE), "<i2").astype(np.float32) / np.float32(
         32768
     )
@@ -98,9 +102,8 @@ async def test_a_cut_is_where_the_sound_is(
 
 
 async def test_a_cut_is_what_is_recognized_of_the_sound_before_it(
-    reply: Reply, stack: EmbeddedStack, transcribe: Callable[..., Awaitable[str]]
+    reply: Reply, spoken: Spoken, transcribe: Callable[..., Awaitable[str]]
 ) -> None:
-    spoken = await speak(stack, reply)
     for at_s in spoken.cuts_s()[RECOGNIZED_EVERY // 2 :: RECOGNIZED_EVERY]:
         sound = spoken.pcm[: 2 * int(at_s * RATE)]
         transcript = await transcribe(sound, reply.language_code, rate_hertz=RATE)

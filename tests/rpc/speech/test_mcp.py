@@ -3,18 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from mcp.server import MCPServer
+from starlette.applications import Starlette
 
 from services.speech.ports import ToolCall
 from services.speech.tools.calls import Call, Calls, Outcome
-from services.speech.tools.mcp_server import McpEndpoint, McpServer
 from services.speech.tools.tool import Limits, Toolset
 
+if TYPE_CHECKING:
+    # The library takes half a second, which workers that do not run these tests should not spend.
+    from services.speech.tools.mcp_server import McpServer
 
-def clock() -> MCPServer:
-    """A server with two tools."""
+
+def clock() -> Starlette:
+    """A server with three tools."""
+    from mcp.server import MCPServer
+
     server = MCPServer("clock")
 
     @server.tool(name="add.hours")
@@ -34,15 +40,13 @@ def clock() -> MCPServer:
         """Nobody may call this."""
         return "secret"
 
-    return server
+    return server.streamable_http_app()
 
 
 @asynccontextmanager
 async def serving(port: int = 0) -> AsyncIterator[int]:
     """The server on a port."""
-    config = uvicorn.Config(
-        clock().streamable_http_app(), host="127.0.0.1", port=port, log_config=None
-    )
+    config = uvicorn.Config(clock(), host="127.0.0.1", port=port, log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:
@@ -55,6 +59,17 @@ async def serving(port: int = 0) -> AsyncIterator[int]:
             await task
 
 
+@asynccontextmanager
+async def connected(port: int, **options: Any) -> AsyncIterator["McpServer"]:
+    """A client that keeps a session with the server on a port."""
+    from services.speech.tools.mcp_server import McpEndpoint, McpServer
+
+    endpoint = McpEndpoint(name="clock", url=f"http://127.0.0.1:{port}/mcp")
+    chosen = {"allowed": None, "limits": Limits(timeout_s=5), **options}
+    async with McpServer.open(endpoint, **chosen) as server:
+        yield server
+
+
 async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[Outcome | None, str]:
     """Call the tool."""
     written = ToolCall(call_id="", name="add_hours", arguments=f'{{"hours": {hours}}}')
@@ -65,45 +80,35 @@ async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[Outcome |
 
 
 async def test_a_server_over_http_is_called() -> None:
-    async with serving() as port:
-        endpoint = McpEndpoint(name="clock", url=f"http://127.0.0.1:{port}/mcp")
-        async with (
-            Calls.open() as calls,
-            McpServer.open(
-                endpoint, allowed=frozenset(["add.hours"]), limits=Limits(timeout_s=5)
-            ) as server,
-        ):
-            toolset = Toolset(sources=(server,))
-            [declared] = toolset.declarations
-            assert (declared.name, declared.description) == ("add_hours", "Add hours to noon.")
-            assert await outcome(calls, toolset, 3) == (Outcome.SUCCEEDED, "15 o'clock")
-            assert (await outcome(calls, toolset, 20))[0] is Outcome.FAILED
+    async with (
+        serving() as port,
+        Calls.open() as calls,
+        connected(port, allowed=frozenset(["add.hours"])) as server,
+    ):
+        toolset = Toolset(sources=(server,))
+        [declared] = toolset.declarations
+        assert (declared.name, declared.description) == ("add_hours", "Add hours to noon.")
+        assert await outcome(calls, toolset, 3) == (Outcome.SUCCEEDED, "15 o'clock")
+        assert (await outcome(calls, toolset, 20))[0] is Outcome.FAILED
 
 
 async def test_a_server_that_is_away_has_no_tools() -> None:
-    endpoint = McpEndpoint(name="clock", url="http://127.0.0.1:9/mcp")
-    async with McpServer.open(endpoint, allowed=None, limits=Limits(), first_list_s=0.2) as server:
+    async with connected(9, first_list_s=0.2) as server:
         assert server.tools == {}
 
 
 async def test_fixed_arguments_are_given_to_the_tools_that_take_them() -> None:
-    async with serving() as port:
-        endpoint = McpEndpoint(name="clock", url=f"http://127.0.0.1:{port}/mcp")
-        async with (
-            Calls.open() as calls,
-            McpServer.open(
-                endpoint,
-                allowed=None,
-                arguments={"city": "{{city}}", "unknown": 1},
-                limits=Limits(timeout_s=5),
-            ) as server,
-        ):
-            toolset = Toolset(sources=(server,), variables={"city": "Oslo"})
-            declared = {each.name: each.parameters for each in toolset.declarations}
-            assert declared["weather"]["properties"].keys() == {"day"}
-            assert declared["weather"]["required"] == ["day"]
-            written = ToolCall(call_id="", name="weather", arguments='{"day": "monday"}')
-            call = Call(written, toolset)
-            calls.begin(call, lambda call: None)
-            await call.over.wait()
-            assert (call.outcome, call.result) == (Outcome.SUCCEEDED, "rain in Oslo on monday")
+    async with (
+        serving() as port,
+        Calls.open() as calls,
+        connected(port, arguments={"city": "{{city}}", "unknown": 1}) as server,
+    ):
+        toolset = Toolset(sources=(server,), variables={"city": "Oslo"})
+        declared = {each.name: each.parameters for each in toolset.declarations}
+        assert declared["weather"]["properties"].keys() == {"day"}
+        assert declared["weather"]["required"] == ["day"]
+        written = ToolCall(call_id="", name="weather", arguments='{"day": "monday"}')
+        call = Call(written, toolset)
+        calls.begin(call, lambda call: None)
+        await call.over.wait()
+        assert (call.outcome, call.result) == (Outcome.SUCCEEDED, "rain in Oslo on monday")
