@@ -120,6 +120,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--journal", choices=("sqlite", "postgres"), default="sqlite")
     parser.addoption("--unfaithful", action="store_true", help="the journal and the cloud fail")
     parser.addoption("--thorough", action="store_true", help="the models are asked everything")
+    parser.addoption("--record", action="store_true", help="what models hear is recorded anew")
 
 
 @pytest.fixture(scope="session")

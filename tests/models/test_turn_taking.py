@@ -1,6 +1,8 @@
 """Whose turn it is, with the real models: over recordings, and mixes of them with noise and pauses.
 
-Time is counted in samples: whenever the models are at work, the audio waits for them.
+Time is counted in samples: whenever the models are at work, the audio waits for them. What the
+recognizer hears in each utterance is recorded, by `pytest tests/models/test_turn_taking.py
+--record`; one test hears some of it itself, and with --thorough all do.
 """
 
 import asyncio
@@ -8,8 +10,8 @@ import json
 import math
 import statistics
 import wave
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,13 +27,16 @@ from services.speech.listening.turn_detector import Speaking, TurnDetector
 from services.speech.ports import RecognitionRequest, Transcript
 from tests.models.conftest import Recording
 from tests.support.embedded import EmbeddedStack
+from tests.support.recalled import recalling
 
 T = TypeVar("T")
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 RATE = 16_000
-REMARKS = Path(__file__).parents[1] / "data" / "remarks"
+DATA = Path(__file__).parents[1] / "data"
+REMARKS = DATA / "remarks"
+HEARD = DATA / "heard" / "turn_taking.json"
 NOISE_DB = -55.0
 """Of full scale: a quiet room."""
 PAUSE_S = 0.7
@@ -61,6 +66,19 @@ VOICES = {
     "zh_kokoro_zm_yunxi_4.wav",
 }
 """Recordings of voices that replies are spoken in."""
+
+
+@pytest.fixture(scope="module")
+def recalled(
+    stack: EmbeddedStack, is_thorough: bool, pytestconfig: pytest.Config
+) -> Iterator[EmbeddedStack]:
+    """The models, of which the recognizer recalls what it once heard here."""
+    if is_thorough:
+        yield stack
+        return
+    is_recording = pytestconfig.getoption("record")
+    with recalling(stack.recognizer, HEARD, is_recording=is_recording) as recognizer:
+        yield replace(stack, recognizer=recognizer)
 
 
 def noise(seconds: float, *, seed: int = 1) -> np.ndarray:
@@ -190,11 +208,11 @@ def remarks(kind: str) -> list[tuple[str, bytes, str]]:
 
 
 async def test_finished_sentences_are_answered_soon(
-    stack: EmbeddedStack, recordings: Sequence[Recording]
+    recalled: EmbeddedStack, recordings: Sequence[Recording]
 ) -> None:
     delays_s = []
     for recording in recordings:
-        floor = ModelFloor(stack=stack, language_code=recording.language_code)
+        floor = ModelFloor(stack=recalled, language_code=recording.language_code)
         await floor.listen(in_noise(noise(0.3), samples_of(recording.pcm), noise(1.6)))
         assert floor.utterances, recording.name
         delays_s.append(floor.asked_at_s[-1] - floor.utterances[-1].end_s)
@@ -203,32 +221,38 @@ async def test_finished_sentences_are_answered_soon(
 
 
 async def test_a_pause_in_an_unfinished_sentence_is_waited_for(
-    stack: EmbeddedStack, recordings: Sequence[Recording]
+    recalled: EmbeddedStack, recordings: Sequence[Recording]
 ) -> None:
     by_name = {recording.name: recording for recording in recordings}
     for name, share in UNFINISHED.items():
         recording = by_name[name]
-        before, after = _halves(stack, samples_of(recording.pcm), share)
-        floor = ModelFloor(stack=stack, language_code=recording.language_code)
+        before, after = _halves(recalled, samples_of(recording.pcm), share)
+        floor = ModelFloor(stack=recalled, language_code=recording.language_code)
         await floor.listen(in_noise(noise(0.3), before, noise(PAUSE_S), after, noise(1.6)))
         resumed_s = 0.3 + len(before) / RATE + PAUSE_S
         assert min(floor.asked_at_s) > resumed_s, name
 
 
+async def remarked(stack: EmbeddedStack, pcm: bytes, language_code: str) -> ModelFloor:
+    """Say something while a reply is heard."""
+    floor = ModelFloor(
+        stack=stack,
+        language_code=language_code,
+        speaking=Speaking.ALOUD,
+        recent_speech="The East Garage is right beside the museum entrance.",
+    )
+    mixed = in_noise(noise(0.5), samples_of(pcm), noise(1.6))
+    await floor.listen(mixed, until=floor.is_cut)
+    return floor
+
+
 async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
-    stack: EmbeddedStack,
+    recalled: EmbeddedStack,
 ) -> None:
     interrupted: dict[str, Any] = {}
     for kind in ("backchannel", "interruption"):
         for text, pcm, language_code in remarks(kind):
-            floor = ModelFloor(
-                stack=stack,
-                language_code=language_code,
-                speaking=Speaking.ALOUD,
-                recent_speech="The East Garage is right beside the museum entrance.",
-            )
-            mixed = in_noise(noise(0.5), samples_of(pcm), noise(1.6))
-            await floor.listen(mixed, until=floor.is_cut)
+            floor = await remarked(recalled, pcm, language_code)
             interrupted.setdefault(kind, []).append((text, floor.is_cut(), floor.dismissed))
     assert [each for each in interrupted["backchannel"] if each[1]] == []
     assert [each for each in interrupted["interruption"] if not each[1]] == []
@@ -238,14 +262,23 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
     }
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("kind", "is_cut"), [("backchannel", False), ("interruption", True)])
+async def test_so_it_is_with_what_is_heard_now(
+    stack: EmbeddedStack, kind: str, is_cut: bool, language: str
+) -> None:
+    text, pcm = next(each[:2] for each in remarks(kind) if each[2] == language)
+    assert (await remarked(stack, pcm, language)).is_cut() is is_cut, text
+
+
 async def test_the_replys_own_sound_is_not_answered_and_hardly_ever_cuts_it_off(
-    stack: EmbeddedStack, recordings: Sequence[Recording]
+    recalled: EmbeddedStack, recordings: Sequence[Recording]
 ) -> None:
     voices = [recording for recording in recordings if recording.name in VOICES]
     cut_off = []
     for recording in voices:
         floor = ModelFloor(
-            stack=stack,
+            stack=recalled,
             language_code=recording.language_code,
             speaking=Speaking.ALOUD,
             recent_speech=recording.text,

@@ -16,7 +16,7 @@ from services.speech.embedded.store import ModelStore
 from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
-from services.speech.ports import Synthesizer, VoiceDetector
+from services.speech.ports import Recognizer, Synthesizer, VoiceDetector
 from services.speech.providers.embedded import only_file
 
 THREADS = 1
@@ -27,7 +27,7 @@ THREADS = 1
 class EmbeddedStack:
     """Loaded providers; a detector is made for each audio stream."""
 
-    recognizer: WhisperRecognizer
+    recognizer: Recognizer
     synthesizer: Synthesizer
     embedder: E5Embedder
     turn_end: SmartTurnModel
