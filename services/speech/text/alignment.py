@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.speech.text.needs import Characters, characters_of, needed_by
 from services.speech.text.segmentation import is_cjk
 
 Span: TypeAlias = tuple[int, int]
@@ -42,9 +43,13 @@ SILENCE = SpokenForm(text="", spans=())
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, and how its matches are read; None declines a match."""
+    """A pattern, and how its matches are read; None declines a match.
+
+    A text without any of the characters in `needs` does not match.
+    """
 
     pattern: re.Pattern[str]
+    needs: Characters
     read: Callable[[re.Match[str]], Reading | None]
 
     def next(self, text: str, at: int) -> "tuple[re.Match[str], Reading] | None":
@@ -62,7 +67,8 @@ def rule(pattern: str, say: Callable[[re.Match[str]], str | Reading | None]) -> 
         said = say(match)
         return [(said, match.span())] if isinstance(said, str) else said
 
-    return Rule(re.compile(pattern, re.ASCII), read)
+    compiled = re.compile(pattern, re.ASCII)
+    return Rule(compiled, needed_by(compiled), read)
 
 
 def replace(pattern: str, said: str) -> Rule:
@@ -75,9 +81,13 @@ def rewrite(spoken: SpokenForm, rules: Sequence[Rule]) -> SpokenForm:
 
     The output of a rule is never read again, so no rule can match another's words.
     """
+    present = characters_of(spoken.text)
+    possible = [rule for rule in rules if rule.needs & present]
+    if not possible:
+        return spoken
     pieces: list[SpokenForm] = []
     end = 0
-    for said, (start, stop) in _readings(spoken.text, rules):
+    for said, (start, stop) in _readings(spoken.text, possible):
         pieces.append(spoken.part(end, start))
         pieces.append(_aligned(spoken.part(start, stop), said))
         end = stop
