@@ -1,7 +1,7 @@
 """For each turn: which text became which audio, and how much of it was heard."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
 
@@ -206,8 +206,13 @@ class Ledger:
     def _time(self, word: WordTime) -> None:
         for segment in self._segments:
             if segment.spoken_start <= word.start < segment.spoken_end:
-                own = word.moved(-segment.spoken_start, self._fillers_before(word.start_s))
-                own = replace(own, end=min(own.end, len(segment.spoken.text)))
+                later_s = self._fillers_before(word.start_s)
+                own = WordTime(
+                    start=word.start - segment.spoken_start,
+                    end=min(word.end, segment.spoken_end) - segment.spoken_start,
+                    start_s=word.start_s + later_s,
+                    end_s=word.end_s + later_s,
+                )
                 segment.words = (*segment.words, own)
 
     def _fillers_before(self, speech_s: float) -> float:

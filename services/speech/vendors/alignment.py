@@ -42,6 +42,8 @@ def _spoken(text: str) -> int:
 
 def _fold(text: str) -> str:
     """Return a text of the same length without differences of case and width."""
+    if text.isascii():
+        return text.lower()
     return "".join(map(_fold_character, text))
 
 
