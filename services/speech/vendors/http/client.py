@@ -11,16 +11,14 @@ import httpx
 from pydantic import SecretStr
 
 from services.runtime.network.proxies import proxy_for
-from services.runtime.network.transport import transport_to
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
 from services.speech.provider_settings import VendorSettings
 from services.speech.streams import Deadlines
 from services.speech.vendors.http.error_details import ErrorDetail, read_error, redacted
+from services.speech.vendors.http.transport import VendorTransport
 
 CONNECT_S = 5.0
 WRITE_S = 20.0
-IDLE_S = 30.0
-"""A connection waits so long for the next request: the user listens, thinks and asks meanwhile."""
 REFUSAL_BYTES = 1 << 16
 LONGEST_REST_S = 3_600.0
 """For no longer is a vendor left alone, whatever it asks."""
@@ -77,7 +75,7 @@ async def open_client(
         base_url=endpoint.base_url,
         headers=headers,
         timeout=timeout,
-        transport=transport_to(endpoint.base_url, proxy=endpoint.proxy, idle_s=IDLE_S),
+        transport=VendorTransport.to(endpoint.base_url, proxy=endpoint.proxy),
     ) as client:
         yield client
 

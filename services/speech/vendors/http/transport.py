@@ -1,0 +1,119 @@
+"""Sends the requests of httpx by aiohttp, whose parser is in C.
+
+Between the user's last word and the first sound of a reply there is at least one request, and each
+of the model's tokens is a chunk of its answer.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+IDLE_S = 30.0
+"""A connection waits so long for the next request: the user listens, thinks and asks meanwhile."""
+_OWN_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
+"""Which aiohttp would add, where httpx has chosen to send none."""
+
+
+class VendorTransport(httpx.AsyncBaseTransport):
+    """Connections to one server; obeys the timeouts `connect` and `write` of each request.
+
+    Nothing of the environment applies but SSL_CERT_FILE and SSL_CERT_DIR; `proxy` is an HTTP proxy.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, proxy: str | None) -> None:
+        self._session = session
+        self._proxy = proxy
+
+    @classmethod
+    def to(cls, url: str, *, proxy: str | None) -> Self:
+        """A transport for the server at a URL; raises OSError if certificates cannot be read.
+
+        Without TLS no authority is read, which takes 20 ms, and none is trusted.
+        """
+        has_tls = url.startswith("https:")
+        context = httpx.create_ssl_context() if has_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        connector = aiohttp.TCPConnector(ssl=context, keepalive_timeout=IDLE_S)
+        session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_OWN_HEADERS,
+        )
+        return cls(session, proxy)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return the response once its head has come."""
+        limits = request.extensions["timeout"]
+        body = await request.aread()
+        with _errors():
+            response = await self._session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=request.headers.multi_items(),
+                data=_Body(body, within_s=limits["write"]) if body else None,
+                timeout=aiohttp.ClientTimeout(connect=limits["connect"]),
+                allow_redirects=False,
+                proxy=self._proxy,
+            )
+        return httpx.Response(
+            response.status, headers=response.raw_headers, stream=_Answer(response)
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+class _Body(aiohttp.BytesPayload):
+    """The body of a request; TimeoutError if the server does not take it in time."""
+
+    def __init__(self, body: bytes, *, within_s: float) -> None:
+        super().__init__(body)
+        self._within_s = within_s
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        async with asyncio.timeout(self._within_s):
+            await super().write_with_length(writer, content_length)
+
+
+class _Answer(httpx.AsyncByteStream):
+    """The body of a response, as it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors():
+            async for piece in self._response.content.iter_any():
+                yield piece
+
+    async def aclose(self) -> None:
+        self._response.close()
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn aiohttp's errors into httpx's."""
+    try:
+        yield
+    except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError) as error:
+        raise httpx.ConnectTimeout(str(error)) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx.ConnectError(str(error)) from error
+    except aiohttp.InvalidURL as error:
+        raise httpx.InvalidURL(str(error)) from error
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+    except aiohttp.ClientConnectionError as error:
+        raise httpx.ReadError(str(error)) from error
+    except aiohttp.ClientError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
