@@ -24,11 +24,14 @@ _OPENING = regex.compile(
     """,
     regex.VERBOSE,
 )
+_BRACKETS = "<＜[◁"
 _DESCRIPTIONS = frozenset(("description", "title"))
 
 
 def without_control_tokens(text: str) -> str:
     """Return a text with a blank in each bracket that could open a control token."""
+    if not any(each in text for each in _BRACKETS):
+        return text
     return _OPENING.sub(r"\g<0> ", text)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from services.speech.chinese_words import tag_words
 from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
@@ -22,6 +23,9 @@ _DENOMINATORS = {"half": 2, "halve": 2, "quarter": 4} | {
     word: value for word, value in _ORDINALS.items() if value > 2
 }
 _DOZENS = {"half": Fraction("0.5"), "dozen": Fraction(12)}
+_NUMBER_WORDS = frozenset(("a", "an", *_ONES, *_TENS, *_ORDINALS, *_DOZENS))
+"""With one of these, or a digit, a number begins."""
+_NO_NUMBER = (0, Fraction(0), False)
 MONEY = frozenset(("dollar", "euro", "pound", "yuan", "cent", "percent", "discount"))
 SPANS = frozenset(("second", "minute", "hour", "day", "week", "month", "year", "century"))
 LENGTHS = frozenset(("mile", "kilometre", "metre", "foot", "inch"))
@@ -80,8 +84,12 @@ class Value:
         return self.amount == other.amount and units_agree
 
 
+@lru_cache(maxsize=16)
 def values(text: str) -> tuple[Value, ...]:
-    """Return the numbers, prices, times and days in a text, in English or Chinese."""
+    """Return the numbers, prices, times and days in a text, in English or Chinese.
+
+    Several checks of one sentence ask for them, so the latest are kept.
+    """
     if is_chinese(text):
         return (*_english(_CHINESE_NUMBER.sub("，", text)), *_chinese(text))
     return tuple(_english(text))
@@ -176,6 +184,8 @@ def _fraction_length(tokens: list[str], at: int, counted: int) -> int:
 def _parse_tokens(tokens: list[str], at: int) -> tuple[int, Fraction, bool]:
     """Return how many tokens make up a number, its amount, and whether it is an ordinal word."""
     token = tokens[at].lower()
+    if token not in _NUMBER_WORDS and not token[0].isdigit():
+        return _NO_NUMBER
     following = [each.lower() for each in tokens[at + 1 : at + 5]]
     if "/" in token:
         return 1, Fraction(token), False

@@ -96,10 +96,9 @@ class Grounds:
         Which of several prices applies to the user is beyond these checks: half for seniors, free
         with a plan. The list is right for everybody.
         """
-        picked = prices(sentence)
-        return (
-            next((each for each in self.price_lists if picked < prices(each)), "") if picked else ""
-        )
+        if not self.price_lists or not (picked := prices(sentence)):
+            return ""
+        return next((each for each in self.price_lists if picked < prices(each)), "")
 
     def can_check(self, text: str) -> bool:
         """Whether part of a sentence can be checked without the rest.

@@ -11,6 +11,8 @@ from services.speech.chinese_words import split_words
 from services.speech.dialogue.lexicon import ascii_apostrophes, is_chinese, lexicon
 from services.speech.text.segmentation import CLOSERS, SENTENCE_MARKS, Boundary, boundary_at, is_cjk
 
+_SENTENCE_MARK = re.compile(f"[{re.escape(''.join(SENTENCE_MARKS))}]")
+_AFTER_SENTENCES = CLOSERS | SENTENCE_MARKS
 _ENGLISH = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
 _SUFFIXES = ("ing", "ed", "es", "s", "ly", "er", "est")
 _MIN_STEM_LENGTH = 3
@@ -27,12 +29,13 @@ their own."""
 def sentences(text: str) -> list[str]:
     """Return a text split after each sentence; joined together they are the text again."""
     found, start, at = [], 0, 0
-    while at < len(text):
-        is_end = boundary_at(text, at) is Boundary.SENTENCE
-        at += 1
-        while is_end and at < len(text) and text[at] in CLOSERS | SENTENCE_MARKS:
+    while mark := _SENTENCE_MARK.search(text, at):
+        at = mark.end()
+        if boundary_at(text, mark.start()) is not Boundary.SENTENCE:
+            continue
+        while at < len(text) and text[at] in _AFTER_SENTENCES:
             at += 1
-        if is_end and text[start:at].strip():
+        if text[start:at].strip():
             found.append(text[start:at])
             start = at
     return [*found, text[start:]] if text[start:] else found
