@@ -163,7 +163,6 @@ class SpeechServicer(SpeechServiceServicer):
                     await context.write(pb.ConverseResponse(event=event))
                 async with closing(stream.listener.items()) as items:
                     async for item in items:
-                        await asyncio.sleep(0)  # The sound that an event is about leaves first.
                         await context.write(_to_response(item))
             except asyncio.CancelledError:
                 stream.cancel()

@@ -1,6 +1,7 @@
 """Numbers what happens in a conversation, and delivers it to the record and to all listeners."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,18 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.queues.bounded_queue import BoundedQueue, QueueClosedError, QueueFullError
 from services.speech.conversation.events import Event
 from services.speech.conversation.wire import to_event
+from services.speech.streams import closing
 
 WAITING_ITEMS = 2_048
 """What may wait for a slow listener before it is sent away: minutes of a conversation."""
 
 WAITING_AUDIO = 8
 """Chunks of audio that may wait; their producer waits for room."""
+
+BEHIND_S = 0.005
+"""How much later than it happens a listener is told of an event, where no sound is behind it. To
+tell one takes each process on the way about half a millisecond, in which the turn goes on: the
+language model is asked, a voice is given its text, and sound leaves."""
 
 ROOM_S = 20.0
 """A listener that takes no audio for so long has left."""
@@ -35,11 +42,21 @@ class ProducedAudio:
 Item: TypeAlias = pb.ConversationEvent | ProducedAudio
 
 
-class Listener:
-    """One stream's view of a conversation; iterating ends when it is closed."""
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    item: Item
+    due_at: float = 0.0
 
-    def __init__(self) -> None:
-        self._queue: BoundedQueue[Item] = BoundedQueue(
+
+class Listener:
+    """One stream's view of a conversation; iterating ends when it is closed.
+
+    Each event is told `behind_s` later than it happens.
+    """
+
+    def __init__(self, *, behind_s: float) -> None:
+        self._behind_s = behind_s
+        self._queue: BoundedQueue[_Waiting] = BoundedQueue(
             max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
         )
         self.is_leaving = False
@@ -48,7 +65,7 @@ class Listener:
     def put(self, event: pb.ConversationEvent) -> None:
         """Add an event; a listener that is too slow is sent away."""
         try:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(_Waiting(event, time.monotonic() + self._behind_s))
         except QueueClosedError:
             pass
         except QueueFullError:
@@ -63,7 +80,7 @@ class Listener:
         """Add audio; waits for room. Raises ServiceError when the listener has left."""
         try:
             async with asyncio.timeout(ROOM_S):
-                await self._queue.put(audio)
+                await self._queue.put(_Waiting(audio))
         except TimeoutError:
             self.fail(
                 ServiceError(Reason.RATE_LIMITED, "The stream is read too slowly: audio waits.")
@@ -80,14 +97,17 @@ class Listener:
         """Add nothing more; the error follows what waits."""
         self._queue.close(error)
 
-    def items(self) -> AsyncIterator[Item]:
-        """Events and audio in order; raises ServiceError when the listener was sent away."""
-        return self._queue.items()
+    async def items(self) -> AsyncIterator[Item]:
+        """Yield events and audio in order; raises ServiceError when the listener was sent away."""
+        async with closing(self._queue.items()) as items:
+            async for waiting in items:
+                await asyncio.sleep(waiting.due_at - time.monotonic())
+                yield waiting.item
 
 
-def _audio_count(item: Item) -> int:
+def _audio_count(waiting: _Waiting) -> int:
     """Events have no size: they are bounded in number alone."""
-    return 1 if isinstance(item, ProducedAudio) else 0
+    return 1 if isinstance(waiting.item, ProducedAudio) else 0
 
 
 def _left() -> ServiceError:
@@ -180,11 +200,11 @@ class EventLog:
                 listener.fail(error)
 
     @contextmanager
-    def attached(self) -> Iterator[Listener]:
+    def attached(self, *, behind_s: float = 0.0) -> Iterator[Listener]:
         """A listener that gets every event from now on; raises ServiceError after a failure."""
         if self._failure is not None:
             raise self._failure
-        listener = Listener()
+        listener = Listener(behind_s=behind_s)
         self._listeners[listener] = self.last_sequence
         try:
             yield listener
