@@ -39,6 +39,8 @@ class Requester(Generic[R]):
         self._endpoint = endpoint
         self._stage = stage
         self._request = request
+        self._addresses: dict[str, httpx.URL] = {}
+        """By path: httpx takes long to put them together."""
 
     @asynccontextmanager
     async def post(
@@ -49,9 +51,10 @@ class Requester(Generic[R]):
         Raises ProviderError.
         """
         request = self._request
+        address = self._address(path)
         visited: list[httpx.URL] = []
         while True:
-            async with self._client.stream("POST", path, **content_of(request)) as response:
+            async with self._client.stream("POST", address, **content_of(request)) as response:
                 detail = await read_refusal(response)
                 if detail is None:
                     self._request = request
@@ -64,7 +67,6 @@ class Requester(Generic[R]):
                 if status not in _REDIRECTS or not _is_within(visited, address):
                     where = _redirection(address)
                     raise status_error(self._stage, self._endpoint, status, headers, where)
-                path = str(address)
                 continue
             accepted = request.without_refused(detail) if status in _REFUSED_REQUEST else None
             if accepted is None:
@@ -76,6 +78,11 @@ class Requester(Generic[R]):
                 vendor_message=redacted(detail.message, self._endpoint.api_key),
             )
             request = accepted
+
+    def _address(self, path: str) -> httpx.URL:
+        if path not in self._addresses:
+            self._addresses[path] = self._client.build_request("POST", path).url
+        return self._addresses[path]
 
 
 def _is_within(visited: Sequence[httpx.URL], address: httpx.URL) -> bool:
