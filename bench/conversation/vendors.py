@@ -79,13 +79,16 @@ class Hearer(NovaServer):
         super().__init__()
         self._holding = holding
         self._questions: dict[Connection[Heard], Heard] = {}
+        self._voice_bytes: dict[Connection[Heard], int] = {}
 
     async def _hear(
         self, connection: Connection[Heard], session: Heard, packet: bytes, heard: int
     ) -> None:
         session.audio += packet
         self._questions[connection] = session
-        voice_s = duration_s(len(session.audio.replace(b"\0\0", b"")), LISTENING_RATE_HERTZ)
+        voice_bytes = self._voice_bytes.get(connection, 0) + len(packet.replace(b"\0\0", b""))
+        self._voice_bytes[connection] = voice_bytes
+        voice_s = duration_s(voice_bytes, LISTENING_RATE_HERTZ)
         await self.tell(connection, f"I have heard {round(voice_s * 1000)} so far", heard)
 
     async def finalize(self, connection: Connection[Heard], heard: int) -> None:
@@ -93,6 +96,7 @@ class Hearer(NovaServer):
         since = time.monotonic()
         await asyncio.sleep(RECOGNITION_S)
         number = asked(self._questions.pop(connection).audio)
+        self._voice_bytes.pop(connection)
         self.sessions.clear()
         await self.tell(connection, f"Tell me more about number {number}.", heard, is_final=True)
         await self.tell(connection, "", heard, is_final=True, from_finalize=True)
