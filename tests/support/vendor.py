@@ -57,7 +57,8 @@ class Answer:
     ) -> None:
         """Write all at once."""
         await self.begin(status, content_type, headers)
-        await self.piece(body)
+        if body:  # An empty chunk would end it, and the end follow as what no client expects.
+            await self.piece(body)
         await self.end()
 
 

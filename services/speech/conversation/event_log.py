@@ -54,7 +54,7 @@ class Listener:
     Each event is told `behind_s` later than it happens.
     """
 
-    def __init__(self, *, behind_s: float) -> None:
+    def __init__(self, *, behind_s: float = 0.0) -> None:
         self._behind_s = behind_s
         self._queue: BoundedQueue[_Waiting] = BoundedQueue(
             max_items=WAITING_ITEMS, max_size=WAITING_AUDIO, size_of=_audio_count
