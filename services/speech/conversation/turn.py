@@ -63,6 +63,10 @@ from services.speech.voices import speaks
 
 log = structlog.get_logger(__name__)
 
+RECOGNIZER_S = 0.005
+"""For how long a recognizer goes first that is told of the end of an utterance: to open a drive
+and to read what is known of the call wakes three more processes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
@@ -147,6 +151,8 @@ class Turn:
         """
         rest = None
         try:
+            if isinstance(self._input, SpokenInput) and self._input.transcript is not None:
+                await asyncio.wait({self._input.transcript}, timeout=RECOGNIZER_S)
             # The drive opens while the user's words are recognised and the reply is begun.
             async with self._speaker.open(
                 turn_id=self._turn_id,

@@ -77,9 +77,10 @@ class AlignedSound:
         """Yield words as they are complete; those of scripts without blanks are characters."""
         for character in characters:
             text = character[0]
-            if text.isspace() or _is_wide(text):
+            is_blank = text.isspace()
+            if self._word and (is_blank or _is_wide(text)):
                 yield from self._complete()
-            if not text.isspace():
+            if not is_blank:
                 self._word.append(character)
 
     def _complete(self) -> Iterator[WordTime]:
