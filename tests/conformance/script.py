@@ -76,6 +76,8 @@ class Spoken(Session):
     voice_id: str = ""
     language: str = ""
     speed: float = 1.0
+    delivery: str = ""
+    """What it was told of style and emotion, wherever the vendor takes that."""
     texts: list[str] = field(default_factory=list)
 
 

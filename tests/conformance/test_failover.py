@@ -1,5 +1,6 @@
 """Between any two vendors of a stage the second takes over, with the same wishes as the first."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -66,13 +67,18 @@ async def test_synthesis(first: Subject, second: Subject) -> None:
             [one, two], RULES, voices_of={two.name: {wanted: paired}}
         ) as synthesizer:
             down.trouble = Trouble.UNAVAILABLE
-            chunks = await spoken(synthesizer, TEXTS, speaking(synthesizer, "en-US", speed=1.1))
+            wanted_by_first = replace(
+                speaking(synthesizer, "en-US", speed=1.1), style="chat", emotion="cheerful"
+            )
+            chunks = await spoken(synthesizer, TEXTS, wanted_by_first)
     assert any(b"".join(chunk.pcm for chunk in chunks))
     assert {session.voice_id for session in up.sessions} == {paired}
     if "language" not in second.without:
         assert {session.language for session in up.sessions} == {"en"}
     if "speed" not in second.without:
         assert all(session.speed == pytest.approx(1.1) for session in up.sessions)
+    # A style and an emotion are the first vendor's own names.
+    assert not any(session.delivery for session in up.sessions)
     said = "".join("".join(session.texts) for session in up.sessions)
     assert [word.strip(" ,.?") for word in said.split()] == [
         word.strip(" ,.?") for word in "".join(TEXTS).split()

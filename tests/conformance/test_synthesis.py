@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,26 @@ async def test_speed(subject: Subject) -> None:
             await server.close_idle()
             await spoken(synthesizer, TEXTS[:1], speaking(synthesizer, speed=speed))
     assert [session.speed for session in server.sessions] == pytest.approx([1.1, 1.1, 1.0, 1.0])
+
+
+async def test_style(subject: Subject) -> None:
+    """The persona's style is named for each reply that has one."""
+    async with subject.synthesizer() as (synthesizer, server):
+        wanted = speaking(synthesizer)
+        for request in (replace(wanted, style="chat"), wanted):
+            await spoken(synthesizer, TEXTS[:1], request)
+    assert [session.delivery for session in server.sessions] == ["chat", ""]
+
+
+async def test_emotion(subject: Subject) -> None:
+    """The persona's emotion is named for each reply that has one."""
+    async with subject.synthesizer() as (synthesizer, server):
+        wanted = speaking(synthesizer)
+        for request in (replace(wanted, emotion="sad"), wanted):
+            await spoken(synthesizer, TEXTS[:1], request)
+    sad, plain = (session.delivery for session in server.sessions)
+    assert "sad" in sad
+    assert not plain
 
 
 async def test_language(subject: Subject) -> None:

@@ -74,18 +74,18 @@ def _language_code(code: str) -> str:
     return code
 
 
-def _voices(value: Any) -> dict[str, str]:
-    """Return voices by synthesizer; a plain string is the voice for all of them."""
-    by_synthesizer = value if isinstance(value, dict) else dict.fromkeys(SYNTHESIZERS, value)
-    if not by_synthesizer.keys() <= set(SYNTHESIZERS) or not all(
-        isinstance(each, str) and each.strip() for each in by_synthesizer.values()
+def _by_synthesizer(value: Any) -> dict[str, str]:
+    """Return names of vendors by synthesizer; a plain string is the name for all of them."""
+    names = value if isinstance(value, dict) else dict.fromkeys(SYNTHESIZERS, value)
+    if not names.keys() <= set(SYNTHESIZERS) or not all(
+        isinstance(each, str) and each.strip() for each in names.values()
     ):
         raise PydanticCustomError(
-            "voice",
-            "must be the name of a voice, or a table with the name for each synthesizer: "
+            "by_synthesizer",
+            "must be a name, or a table with the name for each synthesizer: "
             + ", ".join(SYNTHESIZERS),
         )
-    return {str(name): voice.strip() for name, voice in by_synthesizer.items()}
+    return {str(synthesizer): name.strip() for synthesizer, name in names.items()}
 
 
 def _variable(name: str) -> str:
@@ -100,7 +100,7 @@ def _variable(name: str) -> str:
 Text: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Code: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 VariableName: TypeAlias = Annotated[str, AfterValidator(_variable)]
-Voices: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_voices)]
+NameBySynthesizer: TypeAlias = Annotated[Mapping[str, str], BeforeValidator(_by_synthesizer)]
 
 
 class FactTable(StrictTable):
@@ -114,14 +114,14 @@ class DeliveryTable(StrictTable):
     """How the persona speaks, as far as its synthesizer can; styles are the vendor's own names."""
 
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
-    style: Text | None = None
-    emotion: Text | None = None
+    style: NameBySynthesizer = Field(default_factory=dict)
+    emotion: NameBySynthesizer = Field(default_factory=dict)
 
 
 class LanguageTable(StrictTable):
     """The persona in one language."""
 
-    voice: Voices
+    voice: NameBySynthesizer
     prompt: Text
     greeting: Text
     sample_question: Text

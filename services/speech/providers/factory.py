@@ -124,16 +124,7 @@ class _Opener:
                 self._synthesizer,
                 counted=CountedSynthesizer,
                 metered=MeteredSynthesizer,
-                failover=lambda synthesizers, rules: FailoverSynthesizer.open(
-                    synthesizers,
-                    rules,
-                    voices_of={
-                        each.name: voices.get(settings.setting, {})
-                        for each, settings in zip(
-                            synthesizers, profile.synthesizer.providers, strict=True
-                        )
-                    },
-                ),
+                failover=partial(_failover_synthesizer, profile),
                 key=tuple((name, tuple(pairs.items())) for name, pairs in voices.items()),
             ),
         )
@@ -209,6 +200,25 @@ class _Opener:
 async def _plain(opening: AbstractAsyncContextManager[ChatModel]) -> AsyncIterator[ChatModel]:
     async with opening as model:
         yield PlainChatModel(model)
+
+
+def _failover_synthesizer(
+    profile: Profile, synthesizers: Sequence[Synthesizer], rules: FailoverRules
+) -> AbstractAsyncContextManager[Synthesizer]:
+    chain = profile.synthesizer
+    named = {
+        each.name: settings for each, settings in zip(synthesizers, chain.providers, strict=True)
+    }
+    return FailoverSynthesizer.open(
+        synthesizers,
+        rules,
+        voices_of={
+            name: profile.voices.get(settings.setting, {}) for name, settings in named.items()
+        },
+        of_first_vendor={
+            name for name, settings in named.items() if settings.kind == chain.first.kind
+        },
+    )
 
 
 def _price(provider: Option) -> Price | None:

@@ -144,8 +144,8 @@ class OpenAiSynthesizer:
         }
         if request.speed != 1:
             fixed["speed"] = request.speed
-        if manner := ", ".join(filter(None, (request.style, request.emotion))):
-            fixed["instructions"] = manner
+        if delivery := ", ".join(filter(None, (request.style, request.emotion))):
+            fixed["instructions"] = delivery
 
         def content_of(parameters: Parameters) -> dict[str, Any]:
             return {"json": {**fixed, **parameters.values}}

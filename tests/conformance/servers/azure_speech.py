@@ -28,6 +28,7 @@ class SpeechServer(TurnServer[Spoken]):
             voice_id=voice["voiceName"],
             language=voice["language"].partition("-")[0],
             speed=float(voice.get("rate", 1)),
+            delivery=voice.get("style", ""),
         )
 
     async def perform(self, turn: TurnConnection[Spoken]) -> None:

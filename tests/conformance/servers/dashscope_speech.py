@@ -25,6 +25,7 @@ class SpeechServer(TaskServer[Spoken]):
             voice_id=parameters["voice"],
             language=(parameters.get("language_hints") or [""])[0],
             speed=parameters["rate"],
+            delivery=parameters.get("instruction", ""),
         )
 
     async def perform(self, task: TaskConnection[Spoken]) -> None:

@@ -103,5 +103,6 @@ SUBJECTS = (
         name="elevenlabs",
         vendor=VENDOR,
         server=ContextServer.open,
+        without=dict.fromkeys(("style", "emotion"), "the text and the voice decide how it sounds"),
     ),
 )

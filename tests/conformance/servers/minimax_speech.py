@@ -53,6 +53,7 @@ class SpeechServer(SocketServer[Spoken]):
                 voice_id=voice["voice_id"],
                 speed=voice["speed"],
                 language=LANGUAGES[start["language_boost"]],
+                delivery=voice.get("emotion", ""),
             )
         )
         failure = FAILURES.get(self.trouble) if self.trouble else self.failure
@@ -111,4 +112,11 @@ def _words(text: str) -> list[dict[str, Any]]:
     ]
 
 
-SUBJECTS = (Subject(name="minimax", vendor=VENDOR, server=SpeechServer.open),)
+SUBJECTS = (
+    Subject(
+        name="minimax",
+        vendor=VENDOR,
+        server=SpeechServer.open,
+        without={"style": "it has emotions alone"},
+    ),
+)

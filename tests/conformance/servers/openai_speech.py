@@ -23,6 +23,7 @@ class SpeechServer(HttpServer[Spoken]):
         session = Spoken(
             voice_id=document["voice"],
             speed=document.get("speed", 1.0),
+            delivery=document.get("instructions", ""),
             texts=[document["input"]],
             is_finished=True,
         )

@@ -64,7 +64,11 @@ def _words(text: str) -> list[WordTiming]:
     ]
 
 
-_WITHOUT = {"speed": "its calls have no speed", **ONLY_TCP_NOTICES}
+_WITHOUT = {
+    "speed": "its calls have no speed",
+    **dict.fromkeys(("style", "emotion"), "an emotion is a voice of its own"),
+    **ONLY_TCP_NOTICES,
+}
 
 SUBJECTS = (
     Subject(name="riva", vendor=VENDOR, server=SpeechServer.open, without=_WITHOUT),

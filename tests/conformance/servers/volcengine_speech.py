@@ -61,8 +61,7 @@ class SpeechServer(FrameServer[Spoken]):
             assert start.event == Event.START_SESSION
             wanted = start.document["req_params"]
             self.starts.append(wanted)
-            speed = 1 + wanted["audio_params"]["speech_rate"] / 100
-            spoken = connection.begin(Spoken(voice_id=wanted["speaker"], speed=speed))
+            spoken = connection.begin(_begun(wanted))
             if await self.refuses(connection):
                 return
             if self.failing == Event.SESSION_FAILED:
@@ -71,6 +70,16 @@ class SpeechServer(FrameServer[Spoken]):
             session = SessionConnection(self, connection, start.subject_id, spoken)
             await connection.say(session.event(Event.SESSION_STARTED, {}))
             await session.run()
+
+
+def _begun(wanted: Mapping[str, Any]) -> Spoken:
+    audio = wanted["audio_params"]
+    additions = json.loads(wanted.get("additions", "{}"))
+    return Spoken(
+        voice_id=wanted["speaker"],
+        speed=1 + audio["speech_rate"] / 100,
+        delivery="".join([*additions.get("context_texts", ()), audio.get("emotion", "")]),
+    )
 
 
 class SessionConnection:

@@ -133,10 +133,12 @@ async def test_profiles_share_what_they_have_in_common(
     assert trios["a"].synthesizer is not trios["c"].synthesizer
     assert [await asked(trios[name].chat, []) for name in "abc"] == ["One.", "One.", "Two."]
     for name in "ac":
-        request = SpeechRequest(voice_id="anna", language_code="en")
+        request = SpeechRequest(voice_id="anna", language_code="en", emotion="sad")
         assert [each async for each in trios[name].synthesizer.speak(once("Hi."), request)]
-    voices = [json.loads(each.body)["voice"] for each in vendors["mouth2"].requests]
-    assert voices == ["anna", "bert"]
+    spoken = [json.loads(each.body) for each in vendors["mouth2"].requests]
+    assert [each["voice"] for each in spoken] == ["anna", "bert"]
+    # Another synthesizer of the same vendor knows the names of emotions.
+    assert [each["instructions"] for each in spoken] == ["sad", "sad"]
 
 
 async def test_a_profile_that_no_persona_chooses_is_not_opened(

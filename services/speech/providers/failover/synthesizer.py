@@ -1,6 +1,6 @@
 """Synthesizers in order: the next one speaks on from a text at which one fails."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import accumulate
@@ -30,16 +30,21 @@ class FailoverSynthesizer:
     """One synthesizer made of several, with the sample rate and the voices of the first.
 
     Another one speaks with its own voice: the one that `voices_of` names for the wanted voice, by
-    the synthesizer's name, else its first for the language. A text that was heard in part is not
-    started again.
+    the synthesizer's name, else its first for the language. Styles and emotions are names of the
+    first one's vendor, which only those `of_first_vendor` understand; others would refuse them. A
+    text that was heard in part is not started again.
     """
 
     def __init__(
-        self, relay: Relay[Synthesizer], voices_of: Mapping[str, Mapping[str, str]]
+        self,
+        relay: Relay[Synthesizer],
+        voices_of: Mapping[str, Mapping[str, str]],
+        of_first_vendor: Set[str],
     ) -> None:
         self._relay = relay
         self._first = relay.providers[0]
         self._voices_of = voices_of
+        self._of_first_vendor = of_first_vendor
 
     @classmethod
     @asynccontextmanager
@@ -49,11 +54,12 @@ class FailoverSynthesizer:
         rules: FailoverRules,
         *,
         voices_of: Mapping[str, Mapping[str, str]],
+        of_first_vendor: Set[str] = frozenset(),
     ) -> AsyncIterator[Self]:
         """A synthesizer whose members are probed during outages."""
         relay = Relay(Stage.SYNTHESIS, synthesizers, rules)
         async with relay.probed(probe_synthesizer):
-            yield cls(relay, voices_of)
+            yield cls(relay, voices_of, of_first_vendor)
 
     @property
     def name(self) -> str:
@@ -119,7 +125,7 @@ class FailoverSynthesizer:
         )
 
     def _request(self, synthesizer: Synthesizer, wanted: SpeechRequest) -> SpeechRequest | None:
-        """Return the request with the synthesizer's voice; None if none speaks the language."""
+        """Return the request in the synthesizer's terms; None if no voice speaks the language."""
         if synthesizer is self._first:
             return wanted
         pairs = self._voices_of.get(synthesizer.name, {})
@@ -128,7 +134,10 @@ class FailoverSynthesizer:
             voice = choose_voice(synthesizer.voices, wanted.language_code, preferred=preferred)
         except ServiceError:
             return None
-        return replace(wanted, voice_id=voice.voice_id)
+        own = replace(wanted, voice_id=voice.voice_id)
+        if synthesizer.name in self._of_first_vendor:
+            return own
+        return replace(own, style="", emotion="")
 
     def _at_own_rate(
         self, chunks: AsyncIterator[SpeechChunk], synthesizer: Synthesizer

@@ -16,7 +16,7 @@ from services.speech.ports import Voice
 from services.speech.profiles.choice import choose_profiles
 from services.speech.providers.checks import voice_offer
 from services.speech.settings import PERSONAS, SpeechSettings
-from services.speech.voices import VoiceOffer
+from services.speech.voices import VoiceOffer, any_language
 
 GOOD = """
 display_name = "Host"
@@ -222,6 +222,11 @@ def test_a_persona_says_how_it_speaks_and_what_it_expects_to_hear(tmp_path: Path
     [language] = load_persona(path).languages
     assert (language.speed, language.style, language.emotion) == (1.2, "chat", "")
     assert language.hot_words == ("Parley",)
+    offer = VoiceOffer(synthesizer="azure", voices=any_language(["anna"]))
+    by_vendor = 'style = { azure = "chat" }, emotion = { minimax = "sad" }'
+    path.write_text(GOOD.replace("prompt =", f"delivery = {{ {by_vendor} }}\nprompt =", 1))
+    [language] = load_persona(path, offer=offer).languages
+    assert (language.style, language.emotion) == ("chat", "")
     path.write_text(GOOD.replace("prompt =", "delivery = { speed = 3, sytle = 1 }\nprompt =", 1))
     with pytest.raises(PersonaError) as failure:
         load_persona(path)
