@@ -1,6 +1,10 @@
-"""`python -m bench.two_languages`: which questions of one call are answered in their language."""
+"""`python -m bench.two_languages`: which questions of one call are answered in their language.
+
+Exits with 1 if one is not.
+"""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -154,8 +158,8 @@ async def _spoken(stack: EmbeddedStack, language: str, text: str) -> Question:
     return Question(language=language, text=text, pcm=heard)
 
 
-async def main() -> None:
-    """Print what was heard and answered, and how much of it in the right language."""
+async def main() -> bool:
+    """Print what was heard and answered; return whether all of it was in the right language."""
     library = LibrarySettings()
     store = open_store(library)
     chosen = choose_language_model(library)
@@ -169,9 +173,11 @@ async def main() -> None:
         questions = [await _spoken(stack, *each) for each in QUESTIONS]
         async for each in held(stack, chat, questions):
             right += each.is_right
-            print(each.question.language, each.turn_language, each.heard, "->", each.reply)
+            mark = "right" if each.is_right else "WRONG"
+            print(mark, each.question.language, each.turn_language, each.heard, "->", each.reply)
         print(f"{right} of {len(QUESTIONS)} in the right language")
+        return right == len(QUESTIONS)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(not asyncio.run(main()))
