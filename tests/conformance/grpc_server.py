@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import Message
 
 from tests.conformance.script import KEY, Session, Trouble
+from tests.conformance.subject import NO_OLD_CONNECTIONS
 
 REFUSALS: Mapping[Trouble, grpc.StatusCode] = {
     Trouble.WRONG_KEY: grpc.StatusCode.UNAUTHENTICATED,
@@ -21,11 +22,14 @@ UNKNOWN_FIELD = b"\xda\x07\x08applause"
 """A field of number 123."""
 GARBAGE = b"\xff"
 
-ONLY_TCP_NOTICES = dict.fromkeys(
-    ("connection_lost", "idle_connection_lost"),
-    "pings are rare, since gRPC's servers refuse them, and TCP notices what nobody acknowledges,"
-    " which a server on the same machine always does",
-)
+OVER_GRPC = {
+    **NO_OLD_CONNECTIONS,
+    **dict.fromkeys(
+        ("connection_lost", "idle_connection_lost"),
+        "pings are rare, since gRPC's servers refuse them, and TCP notices what nobody"
+        " acknowledges, which a server on the same machine always does",
+    ),
+}
 
 CANCEL_S = 0.02
 

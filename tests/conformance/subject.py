@@ -26,6 +26,10 @@ PATIENT = Deadlines(first_s=20, next_s=20, total_s=60)
 SHORT = Deadlines(first_s=0.3, next_s=0.3, total_s=5)
 """For what must be late: a server that is silent."""
 
+NO_OLD_CONNECTIONS = {
+    "old_connection": "a connection serves one request, or its protocol ends it between two"
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:

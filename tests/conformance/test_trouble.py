@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from services.speech.ports import ProviderError, ProviderQuotaError, Stage
-from services.speech.vendors.websocket import client
+from services.speech.vendors.websocket import client, pool
 from tests.conformance.asking import ask, exchange, until
 from tests.conformance.script import KEY, RETRY_AFTER_S, Trouble
 from tests.conformance.subject import SHORT, Subject
@@ -119,3 +119,12 @@ async def test_nothing_open_afterwards(subject: Subject) -> None:
         async with subject.open(server) as provider:
             await ask(subject, provider, server)
         await until(lambda: server.connection_count == 0)
+
+
+async def test_old_connection(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection serves no request at an age at which the vendor may end it in the middle."""
+    async with exchange(subject) as (request, server):
+        await request()
+        monkeypatch.setattr(pool, "OLDEST_S", 0.0)
+        await request()
+        assert len(server.heads) == 2

@@ -6,7 +6,7 @@ from typing import Any
 from services.speech.vendors.anthropic_chat import VENDOR
 from tests.conformance.http_server import HttpServer
 from tests.conformance.script import KEY, Asked, Reply
-from tests.conformance.subject import Subject
+from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 from tests.support.vendor import VendorRequest
 from tests.support.vendor_answers import sse
 
@@ -71,4 +71,8 @@ def _block(index: int, block: dict[str, Any], deltas: list[dict[str, Any]]) -> l
     ]
 
 
-SUBJECTS = (Subject(name="anthropic", vendor=VENDOR, server=MessagesServer.open),)
+SUBJECTS = (
+    Subject(
+        name="anthropic", vendor=VENDOR, server=MessagesServer.open, without=NO_OLD_CONNECTIONS
+    ),
+)

@@ -8,7 +8,7 @@ from services.speech.ports import LISTENING_RATE_HERTZ
 from services.speech.vendors.deepgram_transcription import VENDOR
 from tests.conformance.script import WORD_S, Heard, Utterance
 from tests.conformance.socket_server import Connection, SocketServer
-from tests.conformance.subject import Subject
+from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 
 UNKNOWN = (json.dumps({"type": "Applause", "channel": 5}), json.dumps({"applause": True}))
 
@@ -151,6 +151,7 @@ SUBJECTS = (
         server=FluxServer.open,
         options={"model": "flux-general-multi"},
         without={
+            **NO_OLD_CONNECTIONS,
             "early_end": "the end of the connection is the end of the answer",
         },
     ),

@@ -6,7 +6,7 @@ from typing import Any
 from services.speech.vendors.openai_chat import VENDOR
 from tests.conformance.http_server import HttpServer, events
 from tests.conformance.script import Asked, Reply
-from tests.conformance.subject import Subject
+from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 from tests.support.vendor import VendorRequest
 
 
@@ -66,5 +66,6 @@ SUBJECTS = (
         name="openai",
         vendor=VENDOR,
         server=ChatCompletionsServer.open,
+        without=NO_OLD_CONNECTIONS,
     ),
 )

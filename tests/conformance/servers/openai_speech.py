@@ -5,7 +5,7 @@ import json
 from services.speech.vendors.openai_speech import VENDOR
 from tests.conformance.http_server import HttpServer
 from tests.conformance.script import Spoken, pieces, sound_of
-from tests.conformance.subject import Subject
+from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 from tests.support.vendor import VendorRequest
 
 RATE_HERTZ = 24_000
@@ -37,6 +37,7 @@ SUBJECTS = (
         server=SpeechServer.open,
         options={"voices": "alloy,echo"},
         without={
+            **NO_OLD_CONNECTIONS,
             "text_ahead": "each text is its own request, and the next follows the sound of it",
             "connection_lost": "no connection is open while a text is written",
             "word_times": "plain sound has no times",

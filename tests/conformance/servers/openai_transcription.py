@@ -10,7 +10,7 @@ from typing import Any
 from services.speech.vendors.openai_transcription import VENDOR
 from tests.conformance.http_server import HttpServer
 from tests.conformance.script import Heard, Trouble, Utterance
-from tests.conformance.subject import Subject
+from tests.conformance.subject import NO_OLD_CONNECTIONS, Subject
 from tests.support.vendor import VendorRequest
 
 _AT_ONCE = "the vendor takes a whole recording, and answers with its text"
@@ -56,6 +56,7 @@ SUBJECTS = (
         vendor=VENDOR,
         server=TranscriptionServer.open,
         without={
+            **NO_OLD_CONNECTIONS,
             "hypotheses_while_speaking": _AT_ONCE,
             "cancel": _AT_ONCE,
             "connection_lost": _AT_ONCE,

@@ -9,7 +9,7 @@ from riva.proto.riva_tts_pb2 import (
 )
 from services.runtime.languages import primary
 from services.speech.vendors.riva_speech import SAMPLE_RATE_HERTZ, VENDOR
-from tests.conformance.grpc_server import ONLY_TCP_NOTICES, GrpcServer, ServedCall
+from tests.conformance.grpc_server import OVER_GRPC, GrpcServer, ServedCall
 from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.subject import Subject
 
@@ -67,7 +67,7 @@ def _words(text: str) -> list[WordTiming]:
 _WITHOUT = {
     "speed": "its calls have no speed",
     **dict.fromkeys(("style", "emotion"), "an emotion is a voice of its own"),
-    **ONLY_TCP_NOTICES,
+    **OVER_GRPC,
 }
 
 SUBJECTS = (

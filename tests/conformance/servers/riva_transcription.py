@@ -13,7 +13,7 @@ from riva.proto.riva_asr_pb2 import (
 from riva.proto.riva_audio_pb2 import LINEAR_PCM
 from services.runtime.languages import primary
 from services.speech.vendors.riva_transcription import VENDOR
-from tests.conformance.grpc_server import ONLY_TCP_NOTICES, GrpcServer, ServedCall
+from tests.conformance.grpc_server import OVER_GRPC, GrpcServer, ServedCall
 from tests.conformance.script import WORD_S, Heard, Utterance
 from tests.conformance.subject import Subject
 
@@ -109,6 +109,6 @@ SUBJECTS = (
         name="riva",
         vendor=VENDOR,
         server=TranscriptionServer.open,
-        without=ONLY_TCP_NOTICES,
+        without=OVER_GRPC,
     ),
 )

@@ -9,6 +9,10 @@ from typing import Self, TypeAlias
 from services.speech.ports import ProviderError
 from services.speech.vendors.websocket.client import VendorSocket
 
+OLDEST_S = 480.0
+"""Vendors end connections that have lasted long, in the middle of a reply if need be: Azure after
+ten minutes. One that has lasted so long serves no further task."""
+
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[VendorSocket]]
 Idle: TypeAlias = Callable[[VendorSocket], Awaitable[None]]
 
@@ -25,6 +29,13 @@ class Loan:
 class _Connection:
     socket: VendorSocket
     lifetime: AsyncExitStack
+    opened_at: float
+
+    @property
+    def can_serve(self) -> bool:
+        """Whether it may be kept for another task."""
+        age_s = asyncio.get_running_loop().time() - self.opened_at
+        return self.socket.is_open and age_s < OLDEST_S
 
 
 class SocketPool:
@@ -65,7 +76,7 @@ class SocketPool:
         try:
             yield loan
         finally:
-            if loan.can_be_reused and loan.socket.is_open and not self._is_closed:
+            if loan.can_be_reused and connection.can_serve and not self._is_closed:
                 self._keep(connection)
             else:
                 self._drop(connection)
@@ -76,7 +87,7 @@ class SocketPool:
             connection = self._pop()
             is_alive = False
             try:
-                is_alive = await connection.socket.is_alive()
+                is_alive = connection.can_serve and await connection.socket.is_alive()
             finally:
                 if not is_alive:
                     self._drop(connection)
@@ -85,8 +96,8 @@ class SocketPool:
         return None
 
     def _keep(self, connection: _Connection) -> None:
-        closed = [each for each in self._idle if not each.socket.is_open]
-        for each in closed:
+        spent = [each for each in self._idle if not each.can_serve]
+        for each in spent:
             self._idle.remove(each)
             self._waiting.pop(each.socket, None)
             self._drop(each)
@@ -110,7 +121,8 @@ class SocketPool:
 
     async def _opened(self) -> _Connection:
         lifetime = AsyncExitStack()
-        return _Connection(await lifetime.enter_async_context(self._connect()), lifetime)
+        socket = await lifetime.enter_async_context(self._connect())
+        return _Connection(socket, lifetime, opened_at=asyncio.get_running_loop().time())
 
     def _drop(self, connection: _Connection) -> None:
         task = asyncio.create_task(connection.lifetime.aclose())
