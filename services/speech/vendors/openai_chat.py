@@ -113,7 +113,7 @@ class OpenAiChatModel:
                     yield item
 
     async def _answer(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
-        reply = Reply(self._habit, has_tools=bool(request.tools))
+        reply = Reply(self._habit, tool_names={each.name for each in request.tools})
 
         def content_of(body: ChatBody) -> dict[str, Any]:
             return {"json": body.content(self._endpoint.model, request)}

@@ -20,6 +20,8 @@ from services.speech.ports import (
     ProviderQuotaError,
     Role,
     Stage,
+    Tool,
+    ToolCall,
 )
 from services.speech.providers.failover.chat import FailoverChatModel
 from services.speech.providers.failover.relay import FailoverRules
@@ -263,6 +265,52 @@ async def test_a_model_that_thinks_before_its_first_tag_is_remembered() -> None:
     bodies = [deltas(*words(f"{each}\n</think>\n{REPLY}")) for each in (THOUGHT, strange, strange)]
     scripted = ScriptedModel(*map(answer, bodies))
     assert [await scripted.reply() for _ in bodies] == [REPLY] * 3
+
+
+HOURS = Tool(name="hours", description="Tells the hours.", parameters={"type": "object"})
+CALL = '{"name": "hours", "arguments": {"day": "Monday"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "arguments"),
+    [
+        (CALL, "", [{"day": "Monday"}]),
+        (f"One moment. {CALL}.", "One moment. ", [{"day": "Monday"}]),
+        (f"<tool_call>\n{CALL}\n</tool_call>" * 2, "", [{"day": "Monday"}] * 2),
+        ('```json\n[{"name": "hours", "parameters": {}}]\n```', "", [{}]),
+        ('{"tool_calls": [{"function": {"name": "hours", "arguments": "{}"}}]}', "", [{}]),
+        ('<|python_tag|>{"name": "hours"}', "", [{}]),
+        (f'<tool_call>{{"name": "doors"}}</tool_call><tool_call>{CALL}', "", [{"day": "Monday"}]),
+    ],
+)
+async def test_calls_that_are_written_into_the_text_are_made(
+    text: str, said: str, arguments: list[object]
+) -> None:
+    model = ScriptedModel(answer(deltas(*text)))
+    request = ChatRequest(messages=tuple(QUESTION), tools=(HOURS,))
+    items = [item async for item in model.model.stream(request)]
+    assert "".join(item for item in items if isinstance(item, str)) == said
+    calls = [item for item in items if isinstance(item, ToolCall)]
+    assert [(each.name, json.loads(each.arguments)) for each in calls] == [
+        ("hours", each) for each in arguments
+    ]
+    assert len({each.call_id for each in calls}) == len(calls)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "why"),
+    [
+        ("<tool_call>{", "length", "cut by its length in a call"),
+        ('<tool_call>{"name": "doors"}', "stop", "in no known form"),
+        ("<tool_call>" + '{"a":' * 9_000, "stop", "in no known form"),
+    ],
+    ids=("cut", "unknown", "endless"),
+)
+async def test_a_call_that_cannot_be_read_is_a_failure(text: str, finish: str, why: str) -> None:
+    model = ScriptedModel(answer(deltas(text, finish=finish)))
+    request = ChatRequest(messages=tuple(QUESTION), tools=(HOURS,))
+    with pytest.raises(ProviderMuteError, match=why):
+        _ = [item async for item in model.model.stream(request)]
 
 
 @pytest.mark.parametrize("name", ["deepseek-ai/DeepSeek-R1-0528", "qwq:32b", "qwen3-thinking"])

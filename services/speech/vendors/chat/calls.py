@@ -9,6 +9,7 @@ from services.speech.ports import ToolCall
 from services.speech.vendors.documents import parse_json
 
 _NO_ARGUMENTS = "{}"
+_ARGUMENTS = ("arguments", "parameters", "args", "input")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,12 @@ def _delta(call: Mapping[str, object]) -> CallDelta:
         index=index if isinstance(index, int) else None,
         call_id=call_id if isinstance(call_id, str) else "",
         name=name if isinstance(name, str) else "",
-        arguments=_json(function.get("arguments")),
+        arguments=_json(_arguments(function)),
     )
+
+
+def _arguments(function: Mapping[str, object]) -> object:
+    return next((function[key] for key in _ARGUMENTS if key in function), None)
 
 
 def _json(arguments: object) -> str:

@@ -1,12 +1,13 @@
 """A reply put together from the chunks of its answer: what is said, called and used."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from services.speech.answers import has_words
 from services.speech.ports import ChatUsage, ToolCall
 from services.speech.vendors.chat.calls import Calls
 from services.speech.vendors.chat.chunks import Chunk
 from services.speech.vendors.chat.markup import Habit, Markup
+from services.speech.vendors.chat.written_calls import written_calls
 
 TOO_LONG = frozenset(("length", "max_tokens", "model_length", "max_output_tokens", "token_limit"))
 FILTERED = frozenset(
@@ -18,10 +19,11 @@ FILTERED = frozenset(
 class Reply:
     """Assembles a reply from the chunks of its answer.
 
-    Calls count only if the model was given tools.
+    Calls count only if the model was given tools; those in its text only if it makes no others, and
+    only of `tool_names`.
     """
 
-    def __init__(self, habit: Habit, *, has_tools: bool) -> None:
+    def __init__(self, habit: Habit, *, tool_names: Collection[str]) -> None:
         self.finish_reason = ""
         self.refusal = ""
         self.has_words = False
@@ -30,12 +32,14 @@ class Reply:
         self._has_deltas = False
         self.usage: ChatUsage | None = None
         self._calls = Calls()
-        self._has_tools = has_tools
+        self._tool_names = tool_names
         self._has_reasoning = False
 
     @property
     def is_over(self) -> bool:
         """Whether the rest can be ignored: some vendors never end their stream."""
+        if self._markup.is_call and self._tool_names:
+            return bool(self.finish_reason)  # The call is written after what shows that it is one.
         return bool(self.finish_reason) or self._markup.is_over
 
     @property
@@ -54,7 +58,7 @@ class Reply:
         if self.refusal:
             return "the model refuses to reply"
         if self._calls or self._markup.is_call:
-            return "the model calls tools that it was not given"
+            return self._unread_call
         is_thinking = self._has_reasoning or self._markup.is_thinking
         where = " while the model thinks" if is_thinking else ""
         if self.finish_reason in FILTERED:
@@ -83,8 +87,19 @@ class Reply:
 
     def calls(self) -> Iterator[ToolCall]:
         """Yield the calls that the reply makes."""
-        if self._has_tools:
-            yield from self._calls.made()
+        if not self._tool_names:
+            return
+        if self._markup.is_call and not self._calls:
+            self._calls.add_whole(written_calls(self._written, self._tool_names))
+        yield from self._calls.made()
+
+    @property
+    def _unread_call(self) -> str:
+        if not self._tool_names:
+            return "the model calls tools that it was not given"
+        if self.finish_reason in TOO_LONG:
+            return "the reply is cut by its length in a call of a tool"
+        return "the model calls tools in no known form"
 
     def _news(self, chunk: Chunk) -> str:
         """Return the text without what the vendor repeats, at the end or in every chunk."""
