@@ -68,6 +68,9 @@ def _price(given: Any) -> Any:
 class VendorSettings(Option):
     """A provider on the network."""
 
+    needs_key: ClassVar[bool] = False
+    """Whether the vendor takes nothing without a key."""
+
     base_url: ApiUrl
     model: Name
     api_key: Secret | None = Field(None, description="key of the API")
@@ -101,6 +104,12 @@ class VendorSettings(Option):
         """The key to send; None for an API that wants none."""
         return self.api_key
 
+    @model_validator(mode="after")
+    def _check_needed_key(self) -> Self:
+        if self.needs_key and self.key is None:
+            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
+        return self
+
 
 class ChatVendorSettings(VendorSettings):
     """A language model on the network; the first and its fallback share these settings."""
@@ -120,6 +129,27 @@ class ChatVendorSettings(VendorSettings):
         validation_alias="SPEECH_CHAT_TEMPERATURE",
         description="how freely they choose their words; not sent again to a model that refuses it",
     )
+
+
+class PauseSettings(VendorSettings):
+    """A recognizer on the network that hears pauses, which may end turns."""
+
+    ends_turns: bool = Field(
+        True,
+        description="whether its pauses end turns; otherwise the service judges, by sound and"
+        " words",
+    )
+    turn_silence_ms: int = Field(
+        300,
+        ge=50,
+        le=60_000,
+        description="how much more silence makes the end of the turn certain, in milliseconds",
+    )
+
+    @property
+    def turn_silence_s(self) -> float | None:
+        """The silence that makes a likely end certain; None if no pause ends a turn."""
+        return self.turn_silence_ms / 1000 if self.ends_turns else None
 
 
 class SynthesizerVendorSettings(VendorSettings):

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
+from services.speech.listening.background import in_background
 from services.speech.listening.recognition import recognise, transcripts
 from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEnd
 from services.speech.streams import closing
@@ -96,12 +97,12 @@ class RepeatedHearing:
         self._audio += pcm
         if self._paused is None and self._is_due(voiced_s):
             self._heard_s = voiced_s
-            self._glance = _in_background(self._glance_at(bytes(self._audio)))
+            self._glance = in_background(self._glance_at(bytes(self._audio)))
 
     def pause(self) -> "asyncio.Task[Transcript]":
         """Hear all so far."""
         self._stop_glancing()
-        self._paused = self._paused or _in_background(self._whole(bytes(self._audio)))
+        self._paused = self._paused or in_background(self._whole(bytes(self._audio)))
         return self._paused
 
     def resume(self) -> None:
@@ -113,7 +114,7 @@ class RepeatedHearing:
     def end(self, pcm: bytes) -> "asyncio.Task[Transcript]":
         """What was heard at the last pause is all, else hear the whole."""
         self._stop_glancing()
-        return self._paused or _in_background(self._whole(pcm))
+        return self._paused or in_background(self._whole(pcm))
 
     def drop(self) -> None:
         """Hear no more."""
@@ -162,7 +163,7 @@ class LiveHearing:
         self._changed = asyncio.Event()
         self._said: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
         """The final transcript, or why there is none."""
-        self._hearing = _in_background(self._hear())
+        self._hearing = in_background(self._hear())
         self._hearing.add_done_callback(self._conclude)
         self._paused: asyncio.Task[Transcript] | None = None
 
@@ -178,7 +179,7 @@ class LiveHearing:
 
     def pause(self) -> "asyncio.Task[Transcript]":
         """Return the hypothesis once it has settled."""
-        self._paused = self._paused or _in_background(self._settled())
+        self._paused = self._paused or in_background(self._settled())
         return self._paused
 
     def resume(self) -> None:
@@ -191,7 +192,7 @@ class LiveHearing:
         """Send the end; where the stream broke, the whole is heard again."""
         self._is_over = True
         self._more.set()
-        return _in_background(self._final(pcm))
+        return in_background(self._final(pcm))
 
     def drop(self) -> None:
         """Break off."""
@@ -254,10 +255,3 @@ class LiveHearing:
             if error.reason is not Reason.RECOGNITION_UNAVAILABLE:
                 raise
         return await recognise(self._recognizer, pcm, self._request)
-
-
-def _in_background(work: Any) -> "asyncio.Task[Any]":
-    """Start a task; a failure whose result nobody needs is ignored."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task

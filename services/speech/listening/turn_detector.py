@@ -2,13 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from services.runtime.pcm import duration_s
+from services.speech.listening.background import in_background
 from services.speech.listening.detector import Utterance, UtteranceDetector
 from services.speech.listening.endpointing import Pause, patience_s
 from services.speech.listening.hearing import Hearing, OnHypothesis
@@ -218,7 +219,7 @@ class TurnDetector:
         completion = None
         if self._turn_end is not None:
             pcm = self._detector.audio()
-            completion = _in_background(self._turn_end.completion_probability(pcm))
+            completion = in_background(self._turn_end.completion_probability(pcm))
         assessment = _Assessment(transcript=transcript, completion=completion)
         transcript.add_done_callback(lambda _: self._preempt(assessment))
         return assessment
@@ -317,10 +318,3 @@ class TurnDetector:
             self._quiet_s = 0.0
             self._prompts += 1
             self._floor.prompt()
-
-
-def _in_background(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Start a task; a failure whose result nobody needs is ignored."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task

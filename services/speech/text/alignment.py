@@ -76,6 +76,11 @@ def replace(pattern: str, said: str) -> Rule:
     return rule(pattern, lambda _: said)
 
 
+def alternatives(texts: Iterable[str]) -> str:
+    """Return the pattern of any of these texts; of those that begin alike, the longest matches."""
+    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+
+
 def rewrite(spoken: SpokenForm, rules: Sequence[Rule]) -> SpokenForm:
     """Read a text from left to right, each place by the first rule that matches.
 

@@ -11,15 +11,15 @@ from pydantic import Field
 from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ProviderMuteError, Stage
 from services.speech.provider_settings import ChatVendorSettings
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.streams import Deadlines, closing
 from services.speech.vendors.anthropic.answer import AnswerError, Message, events
 from services.speech.vendors.anthropic.body import MessagesBody
 from services.speech.vendors.declaration import ChatVendor
+from services.speech.vendors.http.answers import in_time
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
-    provider_errors,
 )
 from services.speech.vendors.http.endings import Endings
 from services.speech.vendors.http.parameters import Parameters
@@ -93,13 +93,9 @@ class AnthropicChatModel:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply as it is written; raises ProviderError."""
-        with provider_errors(Stage.CHAT, self.name):
-            answer = self._answer(request)
-            async with closing(timely(answer, self._endpoint.deadlines)) as items:
-                async for item in items:
-                    yield item
+        return in_time(self._answer(request), Stage.CHAT, self._endpoint)
 
     async def _answer(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         message = Message(has_tools=bool(request.tools))

@@ -55,9 +55,8 @@ class AzureSpeechSettings(AzureSettings, SynthesizerVendorSettings):
 
 async def list_voices(settings: AzureSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
     """Return the voices of the key's region; raises ProviderError."""
-    url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
     endpoint = Endpoint.of(settings, deadlines)
-    return await ask_for_voices(endpoint, url, settings.headers, deadlines, _read_voices)
+    return await ask_for_voices(endpoint, VOICES_PATH, settings.headers, _read_voices)
 
 
 def _read_voices(listed: Any) -> Iterator[Voice]:

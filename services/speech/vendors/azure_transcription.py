@@ -21,6 +21,7 @@ from services.speech.ports import (
     Stage,
     Transcript,
 )
+from services.speech.provider_settings import PauseSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.azure.hearing import Hearing
 from services.speech.vendors.azure.settings import AzureSettings
@@ -49,7 +50,7 @@ _WAV_HEADER = struct.pack(
 """Of PCM whose length is not known."""
 
 
-class AzureTranscriptionSettings(AzureSettings):
+class AzureTranscriptionSettings(AzureSettings, PauseSettings):
     """A recognizer of Azure AI Speech."""
 
     service: ClassVar[str] = "stt"
@@ -63,17 +64,6 @@ class AzureTranscriptionSettings(AzureSettings):
         le=5000,
         description="silence that ends a phrase, and makes the end of the turn likely, in"
         " milliseconds",
-    )
-    ends_turns: bool = Field(
-        True,
-        description="whether its pauses end turns; otherwise the service judges, by sound and"
-        " words",
-    )
-    turn_silence_ms: int = Field(
-        300,
-        ge=50,
-        le=60_000,
-        description="how much more silence makes the end of the turn certain, in milliseconds",
     )
 
 
@@ -126,7 +116,7 @@ class AzureRecognizer:
             pool = await self._pool(locales)
             opening = open_turn(pool, self._endpoint, Stage.RECOGNITION, "speech.context", context)
             async with closing(audio), opening as turn:
-                hearing = Hearing(turn, self.name, silence_s=self._silence_s)
+                hearing = Hearing(turn, self.name, silence_s=self._settings.turn_silence_s)
                 await turn.send_sound(_WAV_HEADER)
                 transcripts = on_stream(
                     audio,
@@ -140,10 +130,6 @@ class AzureRecognizer:
                 async with closing(transcripts):
                     async for transcript in transcripts:
                         yield transcript
-
-    @property
-    def _silence_s(self) -> float | None:
-        return self._settings.turn_silence_ms / 1000 if self._settings.ends_turns else None
 
     async def _pool(self, locales: tuple[str, ...]) -> SocketPool:
         """Return the connections for a language; those that detect it serve any."""

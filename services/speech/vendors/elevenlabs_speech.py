@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote, urlencode
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.settings.values import Name, Names, SocketUrl
@@ -33,6 +33,7 @@ class ElevenLabsSpeechSettings(SynthesizerVendorSettings):
     """ElevenLabs' voices."""
 
     kind: ClassVar[str] = "elevenlabs"
+    needs_key: ClassVar[bool] = True
     base_url: SocketUrl = Field(
         "wss://api.elevenlabs.io/v1", description="the API before /text-to-speech"
     )
@@ -59,12 +60,6 @@ class ElevenLabsSpeechSettings(SynthesizerVendorSettings):
         """The headers of a connection, the key among them."""
         return {"xi-api-key": self.key.get_secret_value()} if self.key else {}
 
-    @model_validator(mode="after")
-    def _check_key(self) -> Self:
-        if self.key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
-        return self
-
 
 def open(
     settings: ElevenLabsSpeechSettings, deadlines: Deadlines
@@ -75,9 +70,8 @@ def open(
 
 async def list_voices(settings: ElevenLabsSpeechSettings, deadlines: Deadlines) -> Sequence[Voice]:
     """Return the voices of the account, each of which speaks any language; raises ProviderError."""
-    url = settings.base_url.replace("ws", "http", 1) + VOICES_PATH
     endpoint = Endpoint.of(settings, deadlines)
-    return await ask_for_voices(endpoint, url, settings.headers, deadlines, _read_voices)
+    return await ask_for_voices(endpoint, VOICES_PATH, settings.headers, _read_voices)
 
 
 def _read_voices(listed: Any) -> Iterator[Voice]:

@@ -5,10 +5,10 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import structlog
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.runtime.languages import primary
 from services.runtime.pcm import duration_s
@@ -70,6 +70,7 @@ class MiniMaxSpeechSettings(SynthesizerVendorSettings):
     """MiniMax's voices."""
 
     kind: ClassVar[str] = "minimax"
+    needs_key: ClassVar[bool] = True
     base_url: SocketUrl = Field(
         "wss://api.minimaxi.com/ws/v1/t2a_v2",
         description="the address of the synthesizer: api.minimaxi.com for accounts of mainland"
@@ -88,12 +89,6 @@ class MiniMaxSpeechSettings(SynthesizerVendorSettings):
         """The headers of a connection, the key among them."""
         assert self.key is not None
         return {"Authorization": f"Bearer {self.key.get_secret_value()}"}
-
-    @model_validator(mode="after")
-    def _check_key(self) -> Self:
-        if self.api_key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
-        return self
 
 
 class MiniMaxSynthesizer(PooledSynthesizer[MiniMaxSpeechSettings]):

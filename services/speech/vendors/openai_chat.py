@@ -12,18 +12,18 @@ from pydantic import Field
 from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, Stage
 from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
-from services.speech.streams import Deadlines, closing, timely
+from services.speech.streams import Deadlines, closing
 from services.speech.vendors.chat.chunks import AnswerError, documents, parse_chunk
 from services.speech.vendors.chat.markup import expected_habit
 from services.speech.vendors.chat.reply import FILTERED, TOO_LONG, Reply
 from services.speech.vendors.chat.request import ChatBody
 from services.speech.vendors.chat.usage import usage_of
 from services.speech.vendors.declaration import ChatVendor
+from services.speech.vendors.http.answers import in_time
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
     open_client,
-    provider_errors,
 )
 from services.speech.vendors.http.endings import Endings
 from services.speech.vendors.http.error_details import redacted
@@ -104,13 +104,9 @@ class OpenAiChatModel:
         """The provider's name in logs and metrics."""
         return self._endpoint.name
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         """Yield the reply as it is written; raises ProviderError."""
-        with provider_errors(Stage.CHAT, self.name):
-            answer = self._answer(request)
-            async with closing(timely(answer, self._endpoint.deadlines)) as items:
-                async for item in items:
-                    yield item
+        return in_time(self._answer(request), Stage.CHAT, self._endpoint)
 
     async def _answer(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
         reply = Reply(self._habit, tool_names={each.name for each in request.tools})

@@ -18,6 +18,7 @@ from services.speech.ports import (
     Transcript,
     TurnEnd,
 )
+from services.speech.provider_settings import PauseSettings
 from services.speech.streams import Deadlines, closing
 from services.speech.vendors.declaration import RecognizerVendor
 from services.speech.vendors.hearing import on_stream
@@ -37,7 +38,7 @@ MOST_HOT_WORDS = 50
 """The service takes 100 tokens of hot words with a request."""
 
 
-class VolcengineTranscriptionSettings(VolcengineSettings):
+class VolcengineTranscriptionSettings(VolcengineSettings, PauseSettings):
     """The big model of Doubao."""
 
     base_url: SocketUrl = Field(
@@ -60,17 +61,6 @@ class VolcengineTranscriptionSettings(VolcengineSettings):
         le=5000,
         description="silence that ends a sentence, and makes the end of the turn likely, in"
         " milliseconds",
-    )
-    ends_turns: bool = Field(
-        True,
-        description="whether its pauses end turns; otherwise the service judges, by sound and"
-        " words",
-    )
-    turn_silence_ms: int = Field(
-        300,
-        ge=50,
-        le=5000,
-        description="how much more silence makes the end of the turn certain, in milliseconds",
     )
 
 
@@ -129,7 +119,7 @@ class VolcengineRecognizer:
         with provider_errors(Stage.RECOGNITION, self.name):
             async with closing(audio), self._pool.lend() as loan:
                 frames = FrameSocket(loan.socket, self._endpoint, Stage.RECOGNITION)
-                utterance = _Utterance(frames, silence_s=self._silence_s)
+                utterance = _Utterance(frames, silence_s=self._settings.turn_silence_s)
                 await frames.send(Frame.of(self._request(request)))
                 transcripts = on_stream(
                     audio,
@@ -143,10 +133,6 @@ class VolcengineRecognizer:
                 async with closing(transcripts):
                     async for transcript in transcripts:
                         yield transcript
-
-    @property
-    def _silence_s(self) -> float | None:
-        return self._settings.turn_silence_ms / 1000 if self._settings.ends_turns else None
 
     def _request(self, request: RecognitionRequest) -> dict[str, Any]:
         wanted: dict[str, Any] = {

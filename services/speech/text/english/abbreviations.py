@@ -3,7 +3,7 @@
 import re
 
 from services.speech.text import numerals
-from services.speech.text.alignment import Reading, replace, rule
+from services.speech.text.alignment import Reading, alternatives, replace, rule
 from services.speech.text.english.numbers import before
 
 _TITLES = {
@@ -92,10 +92,6 @@ def _place(match: re.Match[str]) -> str | None:
     return _with_full_stop(match, _PLACES[match[1]]) if follows_name else None
 
 
-def _alternatives(names: dict[str, str]) -> str:
-    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-
-
 RULES = (
     replace(r"\be\.\s?g\.", "for example"),
     replace(r"\bi\.\s?e\.", "that is"),
@@ -115,17 +111,15 @@ RULES = (
     replace(r"\bb/c\b", "because"),
     replace(r"\bc/o\b", "care of"),
     replace(r"\ba\.k\.a\.|\ba\.?k\.?a\b", "also known as"),
+    rule(rf"\b({alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]),
+    rule(rf"\b({alternatives(_PLACES)})(?:\.|(?=,|$))", _place),
     rule(
-        rf"\b({_alternatives(_TITLES)})\.(?=\s(?:[A-Z]|and\b|&))", lambda match: _TITLES[match[1]]
-    ),
-    rule(rf"\b({_alternatives(_PLACES)})(?:\.|(?=,|$))", _place),
-    rule(
-        rf"\b({_alternatives(_ABBREVIATIONS)})\.",
+        rf"\b({alternatives(_ABBREVIATIONS)})\.",
         lambda match: _with_full_stop(match, _ABBREVIATIONS[match[1]]),
     ),
     replace(r"\bvs\b", "versus"),
     rule(
-        rf"(?<![\w-])({_alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)(?<!Art)(?<!Max)(?<!Min)\s?)(?=#?\d(?!\d*:))",
+        rf"(?<![\w-])({alternatives(_BEFORE_NUMBERS)})(?:\.\s?|(?<!no)(?<!Art)(?<!Max)(?<!Min)\s?)(?=#?\d(?!\d*:))",
         lambda match: f"{_BEFORE_NUMBERS[match[1]]} ",
     ),
     rule(rf"\b({_REGNANT}) ({_ROMAN})\b(?<! I)", _ordinal_name),

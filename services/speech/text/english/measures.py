@@ -2,7 +2,7 @@
 
 import re
 
-from services.speech.text.alignment import replace, rule
+from services.speech.text.alignment import alternatives, replace, rule
 from services.speech.text.english.numbers import ALONE, MINUS, RANGE, before, number
 from services.speech.text.expressions import NUMBER
 
@@ -71,10 +71,6 @@ def _plural(one: str) -> str:
 _HEAD = re.compile(r"(?:\w+ )*?(\w+)(?= per | of | Celsius| Fahrenheit|$)")
 
 
-def _alternatives(names: dict[str, str]) -> str:
-    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-
-
 def _name(unit: str, per: str | None, *, is_one: bool) -> str:
     one = _UNITS[unit]
     name = one if is_one else _plural(one)
@@ -141,9 +137,9 @@ def _size(match: re.Match[str]) -> str:
 
 
 _PER_NAMES = {**_UNITS, **_ONLY_AFTER_SLASH}
-UNIT = _alternatives(_UNITS)
+UNIT = alternatives(_UNITS)
 _UNIT = (
-    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{_alternatives(_PER_NAMES)})(?![\w/]))?"
+    rf"(?P<unit>{UNIT})(?:\s?(?:/|⁄)\s?(?P<per>{alternatives(_PER_NAMES)})(?![\w/]))?"
     r"(?![A-Za-z0-9²³]|/[A-Za-z])(?:\.(?=\s[a-z]))?"
     r"(?!(?<=[NW])\.? [A-Z][a-z]+ (?:St|Ave|Rd|Blvd|Dr|Ln|Street|Avenue|Road)\b)"
 )
@@ -199,8 +195,8 @@ RULES = (
         _quantity,
     ),
     rule(
-        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{_alternatives(_ONLY_AFTER_SLASH)})"
-        rf"|(?<=\d)/(?P<unit>{_alternatives(_PER_NAMES)}))\b",
+        rf"(?:(?<=[A-Za-z])\s?/\s?(?P<per>{alternatives(_ONLY_AFTER_SLASH)})"
+        rf"|(?<=\d)/(?P<unit>{alternatives(_PER_NAMES)}))\b",
         lambda match: f" per {_PER_NAMES[match['per'] or match['unit']]}",
     ),
     rule(

@@ -1,6 +1,6 @@
 """What the recognizers and the voices of Azure have in common."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ class AzureSettings(VendorSettings):
     """Azure AI Speech."""
 
     kind: ClassVar[str] = "azure"
+    needs_key: ClassVar[bool] = True
     service: ClassVar[str]
     base_url: SocketUrl = Field(
         "wss://eastus.tts.speech.microsoft.com",
@@ -43,9 +44,3 @@ class AzureSettings(VendorSettings):
             return given
         domain = "azure.cn" if str(given["region"]).startswith("china") else "microsoft.com"
         return {**given, "base_url": f"wss://{given['region']}.{cls.service}.speech.{domain}"}
-
-    @model_validator(mode="after")
-    def _check_key(self) -> Self:
-        if self.api_key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
-        return self

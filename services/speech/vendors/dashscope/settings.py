@@ -1,8 +1,8 @@
 """What the recognizers and the voices of DashScope have in common."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.runtime.settings.values import SocketUrl
 from services.speech.provider_settings import VendorSettings
@@ -14,6 +14,7 @@ class DashScopeSettings(VendorSettings):
     """Alibaba Cloud Model Studio (DashScope)."""
 
     kind: ClassVar[str] = "dashscope"
+    needs_key: ClassVar[bool] = True
     base_url: SocketUrl = Field(
         DASHSCOPE_URL,
         description="the address of the tasks; keys belong to a region, and so to an address:"
@@ -29,9 +30,3 @@ class DashScopeSettings(VendorSettings):
         if self.key is not None:
             headers["Authorization"] = f"Bearer {self.key.get_secret_value()}"
         return headers
-
-    @model_validator(mode="after")
-    def _check_key(self) -> Self:
-        if self.api_key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
-        return self

@@ -12,6 +12,7 @@ class DeepgramSettings(VendorSettings):
     """Nova, which hears words, or Flux, which hears the ends of turns as well."""
 
     kind: ClassVar[str] = "deepgram"
+    needs_key: ClassVar[bool] = True
     base_url: SocketUrl = Field(
         "wss://api.deepgram.com", description="the API before /v1/listen and /v2/listen"
     )
@@ -49,9 +50,7 @@ class DeepgramSettings(VendorSettings):
         return {"Authorization": f"Token {self.key.get_secret_value()}"} if self.key else {}
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
+    def _check_turn_ends(self) -> Self:
         if self.eager_turn_end > self.turn_end:
             raise ValueError(
                 f"{self.told('eager_turn_end')} must not be above {self.told('turn_end')}"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from services.speech.ports import Stage, Voice
-from services.speech.streams import Deadlines
 from services.speech.vendors.documents import parse_json
 from services.speech.vendors.http.client import (
     Endpoint,
@@ -20,18 +19,18 @@ from services.speech.vendors.http.error_details import read_error
 
 async def ask_for_voices(
     endpoint: Endpoint,
-    url: str,
+    path: str,
     headers: Mapping[str, str],
-    deadlines: Deadlines,
     read: Callable[[Any], Iterable[Voice]],
 ) -> Sequence[Voice]:
-    """Return what `read` finds in the JSON at the URL; raises ProviderError.
+    """Return what `read` finds in the JSON at a path of the vendor's host; raises ProviderError.
 
     What `read` raises for a missing key or a wrong type is the vendor's failure.
     """
+    url = endpoint.base_url.replace("ws", "http", 1) + path
     with provider_errors(Stage.SYNTHESIS, endpoint.name):
         async with (
-            asyncio.timeout(deadlines.total_s),
+            asyncio.timeout(endpoint.deadlines.total_s),
             open_client(replace(endpoint, api_key=None)) as client,
         ):
             response = await client.get(url, headers=headers)

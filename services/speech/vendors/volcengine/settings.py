@@ -1,9 +1,9 @@
 """What the recognizer and the voices of Volcengine have in common."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 from uuid import uuid4
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.runtime.settings.values import SocketUrl
 from services.speech.provider_settings import VendorSettings
@@ -13,6 +13,7 @@ class VolcengineSettings(VendorSettings):
     """Volcengine, the cloud of Doubao."""
 
     kind: ClassVar[str] = "volcengine"
+    needs_key: ClassVar[bool] = True
     base_url: SocketUrl
     app_id: str = Field(
         "",
@@ -36,9 +37,3 @@ class VolcengineSettings(VendorSettings):
             "X-Api-Request-Id": str(uuid4()),
             "X-Api-Sequence": "-1",
         }
-
-    @model_validator(mode="after")
-    def _check_key(self) -> Self:
-        if self.api_key is None:
-            raise ValueError(f"{self.told('api_key')} must be set with {self.setting}={self.kind}")
-        return self

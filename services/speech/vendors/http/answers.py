@@ -1,0 +1,18 @@
+"""Answers over HTTP that are read as they come."""
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from services.speech.ports import Stage
+from services.speech.streams import closing, timely
+from services.speech.vendors.http.client import Endpoint, provider_errors
+
+T = TypeVar("T")
+
+
+async def in_time(answer: AsyncIterator[T], stage: Stage, endpoint: Endpoint) -> AsyncIterator[T]:
+    """Yield an answer within the endpoint's deadlines; raises ProviderError."""
+    with provider_errors(stage, endpoint.name):
+        async with closing(timely(answer, endpoint.deadlines)) as items:
+            async for item in items:
+                yield item
