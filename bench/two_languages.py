@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 
@@ -26,6 +26,7 @@ from services.speech.embedded.library import (
     open_store,
 )
 from services.speech.embedded.llama import LlamaChatModel
+from services.speech.embedded.voices import VOICES as SPOKEN_BY
 from services.speech.listening.audio_input import Listening
 from services.speech.listening.guard import GuardedRecognizer
 from services.speech.listening.rules import ListeningRules
@@ -41,6 +42,7 @@ from tests.support.embedded import EmbeddedStack, embedded_stack
 from tests.support.fake_avatars import FakeAvatars
 from tests.support.fake_tasks import FakeTasks
 from tests.support.resampling import resample
+from tests.support.scripted_providers import ScriptedSynthesizer
 
 OPTIONS = ServingOptions(host="127.0.0.1", port=0, drain_s=0.1)
 SILENCE = bytes(16_000)
@@ -171,7 +173,9 @@ async def main() -> bool:
     ):
         right = 0
         questions = [await _spoken(stack, *each) for each in QUESTIONS]
-        async for each in held(stack, chat, questions):
+        # Replies are read, not heard: their voice need not be real.
+        quick = replace(stack, synthesizer=ScriptedSynthesizer(voices=SPOKEN_BY))
+        async for each in held(quick, chat, questions):
             right += each.is_right
             mark = "right" if each.is_right else "WRONG"
             print(mark, each.question.language, each.turn_language, each.heard, "->", each.reply)
