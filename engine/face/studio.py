@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle
 from typing import ParamSpec, TypeVar
 
@@ -42,12 +43,19 @@ class Scene:
     background: Background | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SceneSet:
-    """A scene in preparation; both are ready some time after the request."""
+    """A scene in preparation: what is asked for is ready some time later."""
 
-    canvas: Future[Canvas]
-    loop: Future[IdleLoop]
+    def __init__(self, scene: Scene, makers: ThreadPoolExecutor) -> None:
+        self._makers = makers
+        self.canvas: Future[Canvas] = makers.submit(
+            prepare_canvas, scene.look, scene.layout, scene.background
+        )
+
+    @cached_property
+    def loop(self) -> Future[IdleLoop]:
+        """The idle loop, which only those who are watched ask for."""
+        return self._makers.submit(lambda: make_loop(self.canvas.result()))
 
 
 class Studio:
@@ -67,7 +75,7 @@ class Studio:
     def set_up(self, scene: Scene) -> SceneSet:
         """Prepare a scene, unless it is already."""
         if scene not in self._sets:
-            self._sets[scene] = self._make(scene)
+            self._sets[scene] = SceneSet(scene, self._makers)
             if len(self._sets) > MAX_KEPT:
                 self._sets.popitem(last=False)
         self._sets.move_to_end(scene)
@@ -80,10 +88,6 @@ class Studio:
     def paint(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a job of a few milliseconds outside the event loop."""
         return self._painters.submit(job, *args, **kwargs)
-
-    def _make(self, scene: Scene) -> SceneSet:
-        canvas = self._makers.submit(prepare_canvas, scene.look, scene.layout, scene.background)
-        return SceneSet(canvas=canvas, loop=self._makers.submit(lambda: make_loop(canvas.result())))
 
 
 @contextmanager
