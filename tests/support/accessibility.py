@@ -1,8 +1,10 @@
 """What a screen reader gets of a page, and how well its texts stand out."""
 
+import math
+
 import cv2
 import numpy as np
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 NAMED_ROLES = {
     "button",
@@ -17,6 +19,18 @@ NAMED_ROLES = {
 }
 # Level AA, for text of normal size.
 LEAST_CONTRAST = 4.5
+# Gives the colour of a text, whatever space it is written in, and shows what is behind it.
+HIDE = """
+(element) => {
+  const pen = new OffscreenCanvas(1, 1).getContext("2d");
+  pen.fillStyle = getComputedStyle(element).color;
+  pen.fillRect(0, 0, 1, 1);
+  element.style.color = "transparent";
+  element.style.transition = "none";
+  return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}
+"""
+SHOW = "(element) => { element.style.color = ''; }"
 
 
 async def names_by_role(page: Page) -> list[tuple[str, str]]:
@@ -37,27 +51,33 @@ async def check_names(page: Page, expected: set[str]) -> None:
     assert [role for role, name in found if role in NAMED_ROLES and not name.strip()] == []
 
 
-async def contrast_of(page: Page, selector: str) -> float:
-    """The text's colour against what is behind it, where that is most like it."""
-    text = page.locator(selector).first
-    await expect(text).to_be_visible()
-    colour = await text.evaluate(
-        """(element) => {
-          // Whatever space it is written in.
-          const pen = new OffscreenCanvas(1, 1).getContext("2d");
-          pen.fillStyle = getComputedStyle(element).color;
-          pen.fillRect(0, 0, 1, 1);
-          element.style.color = "transparent";
-          element.style.transition = "none";
-          return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
-        }"""
-    )
+async def contrasts_of(page: Page, *selectors: str) -> dict[str, float]:
+    """By selector, a text's colour against what is behind it, where that is most like it."""
+    texts = [page.locator(selector).first for selector in selectors]
+    boxes = [await _box_of(text) for text in texts]
+    colours = [await text.evaluate(HIDE) for text in texts]
+    png = await page.screenshot(animations="disabled")
+    for text in texts:
+        await text.evaluate(SHOW)
+    shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert shown is not None
+    return {
+        selector: _contrast(colour, shown[rows, columns])
+        for selector, colour, (rows, columns) in zip(selectors, colours, boxes, strict=True)
+    }
+
+
+async def _box_of(text: Locator) -> tuple[slice, slice]:
+    """The rows and columns of the page that a text takes."""
+    await expect(text).to_be_in_viewport()
     box = await text.bounding_box()
     assert box is not None
-    png = await page.screenshot(clip=box, animations="disabled")
-    await text.evaluate("(element) => { element.style.color = ''; }")
-    behind = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert behind is not None
+    left, top = math.floor(box["x"]), math.floor(box["y"])
+    right, bottom = math.ceil(box["x"] + box["width"]), math.ceil(box["y"] + box["height"])
+    return slice(max(0, top), bottom), slice(max(0, left), right)
+
+
+def _contrast(colour: list[int], behind: np.ndarray) -> float:
     other = luminance(behind.reshape(-1, 3).astype(np.float64))
     own = luminance(np.array([colour], np.float64))
     ratios = (np.maximum(other, own) + 0.05) / (np.minimum(other, own) + 0.05)
