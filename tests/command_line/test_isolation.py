@@ -52,10 +52,13 @@ async def run_whole_day(env: Mapping[str, str], confinement: Confinement) -> Non
     """Start everything, ask in writing and by voice, stop everything."""
     async with parley("up", env=env, confinement=confinement) as (process, said):
         await said.until(UP)
-        for question in (["--text", "When do you open?"], ["--wav", str(QUESTION)]):
+        for question, heard in (
+            (["--text", "When do you open?"], r"Heard:\s+\w"),
+            (["--json", "--wav", str(QUESTION)], r'"heard": "\w'),
+        ):
             code, text = await outcome("talk", *question, env=env, confinement=confinement)
             assert code == 0, f"{text}\n{said.text}"
-            assert re.search(r"Heard:\s+\w", text), text
+            assert re.search(heard, text), text
         os.kill(process.pid, signal.SIGINT)
         assert await process.wait() == 0, said.text
 

@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import os
-import sys
 import wave
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -13,9 +11,14 @@ import av
 import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
+from rich.console import Console
 
 from digitalhuman.audio.v1 import audio_pb2
 from digitalhuman.speech.v1 import speech_pb2, speech_pb2_grpc
+from parley.gateway_client.answers import GatewayError
+from parley.gateway_client.connection import gateway_at
+from parley.gateway_client.gateway import Question
+from parley.talk import Call
 from services.runtime.channels.channel import connected
 from tests.support.compose import ROOT
 from tests.support.stack import Stack
@@ -51,7 +54,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture(scope="module")
 def calls(stack: Stack) -> Mapping[str, dict[str, Any]]:
-    """What `parley talk --json` tells of each recording, and what its reply sounds like."""
+    """What `parley talk` tells of each recording, and what its reply sounds like."""
 
     async def hold_all() -> dict[str, dict[str, Any]]:
         turns = asyncio.Semaphore(AT_ONCE)
@@ -76,7 +79,7 @@ class TestRecording:
         self, recording: dict[str, Any], calls: Mapping[str, dict[str, Any]]
     ) -> None:
         call = calls[recording["file"]]
-        assert call["exit_code"] == 0, call["stderr"]
+        assert not call["problem"]
         told = call["told"]
         assert told["transcript"].strip()
         assert told["reply"].strip()
@@ -114,24 +117,18 @@ def _error_rate(language: str, reference: str, hypothesis: str) -> float:
 
 
 async def _call(stack: Stack, recording: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "parley", "talk", "--json"]
-    command += ["--wav", str(RECORDINGS / recording["file"])]
-    command += ["--lang", recording["language_code"], "--persona", BRIEF_PERSONA]
-    command += ["--url", stack.gateway_url, "--api-key", stack.api_key]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'gen'}"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    stdout, stderr = await process.communicate()
-    call: dict[str, Any] = {"exit_code": process.returncode, "stderr": stderr.decode()}
-    if process.returncode == 0:
-        call["told"] = json.loads(stdout)
-        pcm, rate = await _played(stack, call["told"]["streamId"])
-        call["recognized"] = await _recognize(stack, pcm, rate, recording["language_code"])
-    return call
+    shown, language = io.StringIO(), recording["language_code"]
+    question = Question(wav=RECORDINGS / recording["file"], language_code=language)
+    try:
+        async with gateway_at(stack.gateway_url, stack.api_key) as gateway:
+            talk = Call(gateway, Console(file=shown), is_json=True)
+            await talk.run(question, persona_id=BRIEF_PERSONA, language_code=language)
+    except GatewayError as error:
+        return {"problem": str(error)}
+    told = json.loads(shown.getvalue())
+    pcm, rate = await _played(stack, told["streamId"])
+    recognized = await _recognize(stack, pcm, rate, language)
+    return {"problem": "", "told": told, "recognized": recognized}
 
 
 async def _played(stack: Stack, stream_id: str) -> tuple[bytes, int]:
