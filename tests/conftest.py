@@ -22,14 +22,14 @@ from tests.support.stack import Stack, running_stack
 TEST_PERSONAS = Path(__file__).parent / "data" / "personas"
 SHARING_FOLDERS = ("browser", "e2e", "examples", "models")
 """Their tests share a stack, or loaded models."""
-SHARING_NOTHING = {
+SHARING_A_BROWSER = {
     f"tests/browser/{name}.py"
     for name in (
         *("test_blendshape", "test_built", "test_layout", "test_page", "test_vendor_player"),
         "test_widget",
     )
 }
-"""Of those folders, the files whose tests need neither: any worker may run them."""
+"""Of those folders, the files whose tests need neither, but a browser: another worker has it."""
 COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 """Their tests keep a core busy, those of all others mostly wait."""
 
@@ -171,7 +171,7 @@ def file_of(nodeid: str) -> str:
 
 def is_sharing(nodeid: str) -> bool:
     """Whether the test runs on the same worker as the others of its folder."""
-    return folder_of(nodeid) in SHARING_FOLDERS and file_of(nodeid) not in SHARING_NOTHING
+    return folder_of(nodeid) in SHARING_FOLDERS and file_of(nodeid) not in SHARING_A_BROWSER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -201,12 +201,14 @@ def pytest_collection_finish() -> None:
 
 
 class CostlySharing(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Hands files to workers, but all of a folder that share the stack to one of them.
+    """Hands files to workers, but all that share a stack or a browser to one of them.
 
     The `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2, whose node ids are no text.
     """
 
     def _split_scope(self, nodeid: str) -> str:
+        if file_of(nodeid) in SHARING_A_BROWSER:
+            return "a browser"
         return folder_of(nodeid) if is_sharing(nodeid) else file_of(nodeid)
 
 

@@ -1,5 +1,7 @@
 """The picture in a real browser: it comes, its mouth moves with the sound, and rests in silence."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
@@ -11,10 +13,10 @@ from tests.support.stack import Stack
 LONG_QUESTION = "Tell me a short story about a brave little robot."
 # Where the mouth is in a square picture, as shares of its size: left, top, width, height.
 MOUTH = [0.42, 0.46, 0.16, 0.12]
-SAMPLES = 25
+SAMPLES = 15
 LEAST_SAMPLES = 4
 # Without a GPU, each pixel of a drawing costs CPU time.
-SCREEN = {"width": 320, "height": 240}
+SCREEN: dict[str, Any] = {"viewport": {"width": 320, "height": 240}, "device_scale_factor": 0.25}
 # How much the region changes from sample to sample, of 255. A picture that a graphics context drew
 # is gone when it has been shown, so samples are taken within frames, and only while the digital
 # human does what it did at first.
@@ -59,7 +61,7 @@ async def motion(page: Page, selector: str) -> float:
 async def test_the_mouth_moves_with_the_sound(
     browser: Browser, stack: Stack, query: str, picture: str, selector: str
 ) -> None:
-    async with browser.page(viewport=SCREEN) as page:
+    async with browser.page(**SCREEN) as page:
         await start_call(page, stack, f"{stack.gateway_url}/{query}")
         await expect(page.locator("#stage")).to_have_attribute("data-picture", picture)
         await until_silent(page)
