@@ -220,6 +220,13 @@ class Cluster:
         assert ended.exit_code is not None
         return ended.exit_code
 
+    async def replace(self, name: str, module: str) -> None:
+        """Run another module in place of a process from now on."""
+        await self.stop(name)
+        member = self._members[name]
+        member.process = _running(member.process, module)
+        await self.start(name)
+
     async def pause(self, name: str, seconds: float) -> None:
         """Have a process do nothing for a while, as on a machine that stands still."""
         pid = self.pid(name)
@@ -315,7 +322,11 @@ def _databases(database: str | None, folder: Path, replicas: int) -> dict[str, s
 
 def _replaced(process: Process, modules: Mapping[str, str]) -> Process:
     module = modules.get(process.name.partition("-")[0])
-    return replace(process, words=(sys.executable, "-m", module)) if module else process
+    return _running(process, module) if module else process
+
+
+def _running(process: Process, module: str) -> Process:
+    return replace(process, words=(sys.executable, "-m", module))
 
 
 def _system() -> dict[str, str]:

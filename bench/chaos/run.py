@@ -92,17 +92,24 @@ async def roll(plan: Plan, cluster: Cluster, *, minutes: float, step: int = 1) -
 
 async def unfaithful(plan: Plan, server: KillableServer | None, *, minutes: float) -> Figures:
     """Have calls of the journal and the cloud fail; no process is killed."""
+    async with _cluster(plan, server, modules=UNFAITHFUL) as cluster:
+        figures = await distrust(plan, cluster, minutes=minutes)
+    return _with_faults(figures, cluster)
+
+
+async def distrust(plan: Plan, cluster: Cluster, *, minutes: float) -> Figures:
+    """Have calls of the cloud fail, of a cluster whose journal is unfaithful.
+
+    The cluster's own `faults` are not among the violations.
+    """
 
     async def trouble(cluster: Cluster) -> Toll:
         await asyncio.sleep(60 * minutes)
         return Toll()
 
-    async with _cluster(plan, server, modules=UNFAITHFUL) as cluster:
-        with cluster.cloud.losing(UNRELIABLE):
-            account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
-    return _with_faults(
-        {**_figures(account, toll, verdict), "violations": verdict.violations}, cluster
-    )
+    with cluster.cloud.losing(UNRELIABLE):
+        account, toll, verdict = await _run(plan, cluster, trouble, CHAOTIC)
+    return {**_figures(account, toll, verdict), "violations": verdict.violations}
 
 
 def _with_faults(figures: Figures, cluster: Cluster) -> Figures:

@@ -90,7 +90,7 @@ async def measure_times(engine: MeasuredEngine, *, utterances: int) -> dict[str,
     offsets: list[float] = []
     async with (
         Browser.launched() as browser,
-        browser.page(viewport={"width": 512, "height": 512}) as page,
+        browser.page(viewport={"width": 512, "height": 512}, device_scale_factor=1) as page,
     ):
         address = f"{engine.engine.base_url}/bench.html"
         await page.route(address, lambda route: route.fulfill(content_type="text/html", body=PAGE))
