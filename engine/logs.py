@@ -6,7 +6,12 @@ from enum import Enum
 
 import structlog
 
+from engine.log_writer import LogQueue, write_log
 from engine.settings import EngineSettings
+
+log = structlog.get_logger()
+
+_OURS = "engine"
 
 
 def _plain(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -37,15 +42,21 @@ def _visible(_: object, __: str, event: structlog.typing.EventDict) -> structlog
     }
 
 
-class _VisibleFormatter(logging.Formatter):
-    """The same for what libraries log."""
+class _Formatter(logging.Formatter):
+    """Our lines as they are, which are rendered already, and those of libraries made visible."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.name == _OURS:
+            return record.getMessage()
         return _escape_lines(super().format(record))
 
 
 def configure_logs(settings: EngineSettings) -> None:
-    """Log one event per line to stderr, readable or as JSON; libraries from warnings on."""
+    """Log one event per line to stderr, readable or as JSON; libraries from warnings on.
+
+    Nobody who logs waits for whoever reads the log.
+    """
+    ours = _logger()
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.log_format == "json"
@@ -62,9 +73,26 @@ def configure_logs(settings: EngineSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: ours,
     )
-    handler = logging.StreamHandler()
-    handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     structlog.contextvars.bind_contextvars(process="engine")
+
+
+def _logger() -> logging.Logger:
+    """Have libraries log from warnings on, and return the logger of our own lines."""
+    lines = LogQueue()
+    lines.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
+    ours = logging.getLogger(_OURS)
+    # Lines below the level of the settings are not even rendered.
+    ours.setLevel(logging.DEBUG)
+    ours.propagate = False
+    ours.handlers[:] = [lines]
+    write_log(
+        lines,
+        # The thread that reports knows no process.
+        report_dropped=lambda count: log.warning(
+            "log lines dropped", count=count, process="engine"
+        ),
+    )
+    return ours

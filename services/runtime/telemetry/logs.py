@@ -9,7 +9,11 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from services.runtime.settings.environment import ProcessSettings
+from services.runtime.telemetry.log_writer import LogQueue, write_log
 
+log = structlog.get_logger(__name__)
+
+_OURS = "parley"
 REDACTED = "[redacted]"
 SECRET_KEYS = frozenset(
     {"authorization", "api_key", "password", "pcm", "prompt", "secret", "server_secret", "token"}
@@ -67,10 +71,12 @@ def _visible_value(value: Any) -> Any:
             return _escape(str(value))
 
 
-class _VisibleFormatter(logging.Formatter):
-    """The same for what libraries log."""
+class _Formatter(logging.Formatter):
+    """Our lines as they are, which are rendered already, and those of libraries made visible."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.name == _OURS:
+            return record.getMessage()
         return _escape_lines(super().format(record))
 
 
@@ -81,8 +87,12 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def configure_logs(process: str, settings: ProcessSettings | None = None) -> None:
-    """Set up the logs of a process: readable lines, or JSON for a collector."""
+    """Set up the logs of a process: readable lines, or JSON for a collector.
+
+    Nobody who logs waits for whoever reads the log.
+    """
     settings = settings or ProcessSettings()
+    ours = _logger(process)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.log_format == "json"
@@ -100,11 +110,26 @@ def configure_logs(process: str, settings: ProcessSettings | None = None) -> Non
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: ours,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
-    handler.setFormatter(_VisibleFormatter("%(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _logger(process: str) -> logging.Logger:
+    """Have libraries log from warnings on, and return the logger of our own lines."""
+    lines = LogQueue()
+    lines.setFormatter(_Formatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
+    ours = logging.getLogger(_OURS)
+    # Lines below the level of the settings are not even rendered.
+    ours.setLevel(logging.DEBUG)
+    ours.propagate = False
+    ours.handlers[:] = [lines]
+    write_log(
+        lines,
+        # The thread that reports knows no process.
+        report_dropped=lambda count: log.warning("log lines dropped", count=count, process=process),
+    )
+    return ours

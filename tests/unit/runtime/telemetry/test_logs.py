@@ -85,3 +85,60 @@ def test_what_a_client_chose_stays_within_its_line(format: str) -> None:
     assert "u2028c" in first
     assert second.startswith("WARNING library refused a")
     assert "ValueError" in told
+
+
+MUCH = 4_000
+LOGGING_MUCH = f"""
+import sys
+import structlog
+log = structlog.get_logger()
+for number in range({MUCH}):
+    log.info("counted", number=number)
+print("all logged", flush=True)
+sys.stdin.read()
+"""
+
+
+def started(configuring: str, then: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", configuring + then],
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PARLEY_LOG_FORMAT": "json"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("configuring", [SERVICES, ENGINE], ids=["services", "engine"])
+def test_nobody_waits_for_who_reads_the_log_and_what_is_lost_is_told(configuring: str) -> None:
+    with started(configuring, LOGGING_MUCH) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # Nobody has read a line of the log by now, which is more than a pipe holds.
+        assert process.stdout.readline() == "all logged\n"
+        told = []
+        while not told or told[-1]["event"] == "counted":
+            told.append(json.loads(process.stderr.readline()))
+        process.stdin.close()
+        assert process.wait() == 0
+        assert not process.stderr.read()
+    *counted, dropped = told
+    assert dropped["event"] == "log lines dropped"
+    assert dropped["process"] == counted[0]["process"]
+    assert [each["number"] for each in counted] == list(range(len(counted)))
+    assert len(counted) + dropped["count"] == MUCH
+
+
+@pytest.mark.parametrize(
+    ("configuring", "module"),
+    [(SERVICES, "services.runtime.telemetry.log_writer"), (ENGINE, "engine.log_writer")],
+    ids=["services", "engine"],
+)
+def test_a_process_ends_though_nobody_reads_its_log(configuring: str, module: str) -> None:
+    shortened = f"import {module} as log_writer; log_writer.LAST_LINES_S = 0.1\n"
+    with started(shortened + configuring, LOGGING_MUCH) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait() == 0
