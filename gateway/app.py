@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import anyio
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -116,6 +117,13 @@ def create_app(
     Pages(title=app.title).install(app)
     install_problems(app)
     return app
+
+
+async def warm_up(app: FastAPI) -> None:
+    """Do what the application would do with its first requests, while all others wait."""
+    app.openapi()
+    # Loads what anyio needs with this kind of loop.
+    await anyio.sleep(0)
 
 
 def _routers(

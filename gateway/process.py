@@ -7,7 +7,7 @@ import structlog
 
 from gateway.access.published_keys import published_keys
 from gateway.access.users import SignedUsers
-from gateway.app import GatewayOptions, create_app
+from gateway.app import GatewayOptions, create_app, warm_up
 from gateway.backend.services import Targets, connecting
 from gateway.decoding.decoder import decoding
 from gateway.middleware.access import AccessRules
@@ -55,6 +55,7 @@ async def serve() -> None:
             app = create_app(
                 backend=backend, decoder=decoder, options=options, users=users, drain=drain
             )
+            await warm_up(app)
             async with (
                 metrics_served(settings.metrics_host, settings.metrics_port),
                 serving(

@@ -1,6 +1,7 @@
 """The OpenAPI document: what FastAPI cannot infer from the handlers' signatures."""
 
 import asyncio
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from gateway.contract import bodies, events, models, problems, turn_models
 from gateway.contract.json_model import JsonModel
@@ -147,9 +148,14 @@ def install_openapi(app: FastAPI, *, path: str, needs_key: bool) -> None:
                 app.openapi_schema = _describe(app, needs_key)
             return app.openapi_schema
 
-    async def serve(request: Request) -> JSONResponse:
-        # The first time takes a quarter of a second, in which others are served.
-        return JSONResponse(await asyncio.to_thread(describe))
+    @cache
+    def document() -> bytes:
+        return bytes(JSONResponse(describe()).body)
+
+    async def serve(request: Request) -> Response:
+        # A gateway that has not described itself yet takes a quarter of a second, in which others
+        # are served.
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_route(path, serve, methods=["GET"], include_in_schema=False)
