@@ -3,6 +3,7 @@
 The user's id is in the body, as addresses stand in the logs of proxies.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -83,5 +84,7 @@ async def _lines(
         async with aclosing(rest):
             async for record in rest:
                 yield to_line(record)
+                # They come by the page, and a client that reads keeps nobody waiting.
+                await asyncio.sleep(0)
     except ServiceError as error:
         yield to_line(ProblemRecord(problem=to_problem(error, instance=instance)))

@@ -1,5 +1,6 @@
 """What is kept of a user is handed out and removed, with a real task service behind."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ from rich.console import Console
 from digitalhuman.conversation.v1 import conversation_pb2 as talk
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
+from gateway.contract.json_model import JsonModel
+from gateway.contract.people import to_line
 from parley.administration import user_data
 from parley.gateway_client.answers import GatewayError
 from parley.gateway_client.gateway import Gateway
@@ -130,6 +133,31 @@ async def test_a_long_conversation_is_handed_out_whole(real: RunningGateway, add
     assert [each["turn"]["turnId"] for each in records if each["record"] == "turn"] == [1, 2, 3, 4]
     told = [each["event"]["sequence"] for each in records if each["record"] == "event"]
     assert told == list(range(1, 9))
+
+
+async def test_others_are_served_between_the_records_of_a_page(
+    real: RunningGateway, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talked(real, address, "one", userId="ann", turns=20)
+    loop_turns = 0
+    at: list[int] = []
+
+    async def turning() -> None:
+        nonlocal loop_turns
+        while True:
+            loop_turns += 1
+            await asyncio.sleep(0)
+
+    def noted(record: JsonModel) -> str:
+        at.append(loop_turns)
+        return to_line(record)
+
+    monkeypatch.setattr("gateway.routes.people.to_line", noted)
+    others = asyncio.create_task(turning())
+    records = await export(real, "ann")
+    others.cancel()
+    assert len(records) > 80
+    assert len(set(at)) == len(records)
 
 
 async def test_a_file_of_somebody_s_data_is_for_its_owner_alone(
