@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import anyio
+import anyio.lowlevel
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -123,7 +123,7 @@ async def warm_up(app: FastAPI) -> None:
     """Do what the application would do with its first requests, while all others wait."""
     app.openapi()
     # Loads what anyio needs with this kind of loop.
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
 
 
 def _routers(

@@ -23,6 +23,9 @@ MEMORY_BYTES = 384 * 2**20
 
 MAX_JOB_BYTES = 4_096
 
+YIELDING = 10
+"""How much later than the gateway the children get the processor: all clients share its loop."""
+
 
 def main() -> None:
     """Serve over the socket whose descriptor is the first argument, until the other end closes.
@@ -84,7 +87,8 @@ def _hurry(within_s: float) -> None:
 
 
 def _confine() -> None:
-    """Limit what this process may take from the machine."""
+    """Limit what this process may take from the machine, and from the gateway beside it."""
+    os.nice(YIELDING)
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _limit(resource.RLIMIT_DATA, MEMORY_BYTES)
     _limit(resource.RLIMIT_FSIZE, 0)

@@ -16,6 +16,9 @@ from services.runtime.telemetry.tracing import tracing
 CANNOT_START = 1
 WRONG_SETTINGS = 2
 
+WHOLE_AFTER = 2
+"""After how many collections of the middle generation one of all follows; by default ten."""
+
 
 def run(
     name: str,
@@ -50,7 +53,7 @@ async def until_stopped() -> None:
 
     What exists at that point stays, so garbage collection need not visit models and code.
     """
-    gc.freeze()
+    _collect_in_small_parts()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,3 +62,16 @@ async def until_stopped() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
+
+
+def _collect_in_small_parts() -> None:
+    """Have garbage collected often, and so little at once: nobody is served meanwhile.
+
+    Of the whole generation, collections took up to 90 ms of processor time under load.
+    """
+    gc.freeze()
+    # The interpreter puts a whole collection off until a quarter of what it found last time is new:
+    # now it finds nothing, as the rest is frozen.
+    gc.collect()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, WHOLE_AFTER)

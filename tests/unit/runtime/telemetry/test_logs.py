@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_nobody_waits_for_who_reads_the_log_and_what_is_lost_is_told(configuring
         assert process.stderr is not None
         # Nobody has read a line of the log by now, which is more than a pipe holds.
         assert process.stdout.readline() == "all logged\n"
-        told = []
+        told: list[dict[str, Any]] = []
         while not told or told[-1]["event"] == "counted":
             told.append(json.loads(process.stderr.readline()))
         process.stdin.close()
