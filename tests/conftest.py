@@ -1,7 +1,9 @@
 """What tests of whole processes share: a running stack, and its words when a test fails."""
 
 import gc
+import os
 import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,25 @@ COMPUTING_FOLDERS = ("crashes", "command_line", "engine")
 # What is loaded while tests are collected stays: to look for garbage in it, again and again, takes
 # a third of the time.
 gc.disable()
+
+# What tests write need not outlive the machine: in memory, nobody waits for a disk. The processes
+# that tests start write where the variable says.
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 << 30
+
+
+def has_room(folder: Path) -> bool:
+    """Whether all that tests write fits into a folder, and what they put there may be run."""
+    return (
+        folder.is_dir()
+        and os.access(folder, os.W_OK)
+        and shutil.disk_usage(folder).free >= ROOM_BYTES
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    )
+
+
+if "TMPDIR" not in os.environ and has_room(MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("untimed", deadline=None)
