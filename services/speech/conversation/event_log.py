@@ -1,7 +1,6 @@
 """Numbers what happens in a conversation, and delivers it to the record and to all listeners."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,7 +64,7 @@ class Listener:
     def put(self, event: pb.ConversationEvent) -> None:
         """Add an event; a listener that is too slow is sent away."""
         try:
-            self._queue.put_nowait(_Waiting(event, time.monotonic() + self._behind_s))
+            self._queue.put_nowait(_Waiting(event, _now() + self._behind_s))
         except QueueClosedError:
             pass
         except QueueFullError:
@@ -101,13 +100,17 @@ class Listener:
         """Yield events and audio in order; raises ServiceError when the listener was sent away."""
         async with closing(self._queue.items()) as items:
             async for waiting in items:
-                await asyncio.sleep(waiting.due_at - time.monotonic())
+                await asyncio.sleep(waiting.due_at - _now())
                 yield waiting.item
 
 
 def _audio_count(waiting: _Waiting) -> int:
     """Events have no size: they are bounded in number alone."""
     return 1 if isinstance(waiting.item, ProducedAudio) else 0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _left() -> ServiceError:

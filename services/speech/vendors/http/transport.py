@@ -71,18 +71,21 @@ class VendorTransport(httpx.AsyncBaseTransport):
         await self._session.close()
 
 
-class _Body(aiohttp.BytesPayload):
+class _Body(aiohttp.Payload):
     """The body of a request; TimeoutError if the server does not take it in time."""
 
     def __init__(self, body: bytes, *, within_s: float) -> None:
         super().__init__(body)
+        self._body = body
+        self._size = len(body)
         self._within_s = within_s
 
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._body.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
         async with asyncio.timeout(self._within_s):
-            await super().write_with_length(writer, content_length)
+            await writer.write(self._body)
 
 
 class _Answer(httpx.AsyncByteStream):
@@ -105,8 +108,10 @@ def _errors() -> Iterator[None]:
     """Turn aiohttp's errors into httpx's."""
     try:
         yield
-    except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError) as error:
+    except aiohttp.ServerTimeoutError as error:
         raise httpx.ConnectTimeout(str(error)) from error
+    except TimeoutError as error:
+        raise httpx.WriteTimeout("the server does not take the request") from error
     except aiohttp.ClientConnectorError as error:
         raise httpx.ConnectError(str(error)) from error
     except aiohttp.InvalidURL as error:

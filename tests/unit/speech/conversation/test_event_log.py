@@ -8,6 +8,7 @@ from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.conversation.event_log import (
+    BEHIND_S,
     ROOM_S,
     WAITING_AUDIO,
     WAITING_ITEMS,
@@ -52,6 +53,18 @@ async def test_every_listener_gets_the_same_from_its_arrival_on() -> None:
     assert await read(late) == [12]
     assert [event.sequence for event in recorder.events] == [11, 12, 13]
     assert [event.turn_id for event in recorder.events] == [1, 1, 2]
+
+
+@in_virtual_time
+async def test_who_hears_nothing_is_told_a_moment_later_and_of_all_that_happened_by_then() -> None:
+    events = EventLog(recorder=None)
+    loop = asyncio.get_running_loop()
+    with events.attached(behind_s=BEHIND_S) as listener:
+        happened_at = loop.time()
+        events.publish(ReplyUpdated(delta="a"), turn_id=1)
+        events.publish(ReplyUpdated(delta="b"), turn_id=1)
+    assert await read(listener) == [1, 2]
+    assert loop.time() - happened_at == pytest.approx(BEHIND_S)
 
 
 @in_virtual_time
