@@ -114,6 +114,8 @@ def _errors() -> Iterator[None]:
         raise httpx.WriteTimeout("the server does not take the request") from error
     except aiohttp.ClientConnectorError as error:
         raise httpx.ConnectError(str(error)) from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise httpx.ProxyError(str(error)) from error
     except aiohttp.InvalidURL as error:
         raise httpx.InvalidURL(str(error)) from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
