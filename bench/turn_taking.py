@@ -51,7 +51,7 @@ class _Floor:
         request = RecognitionRequest(language_codes=(self._language_code,))
         return await recognise(self._recognizer, pcm, request)
 
-    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+    def open_hearing(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Hear it by repeated recognition."""
         return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
 

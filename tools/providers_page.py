@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from services.speech.profiles.listing import Kind, Setting, StageKinds, all_kinds
+from services.speech.profiles.listing import ProviderKind, Setting, StageKinds, all_kinds
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "providers.md"
 
@@ -39,7 +39,7 @@ def _stage(stage: StageKinds) -> Iterator[str]:
         yield from _kind(kind)
 
 
-def _kind(kind: Kind) -> Iterator[str]:
+def _kind(kind: ProviderKind) -> Iterator[str]:
     yield f"\n**`{kind.kind}`**: {' '.join(kind.description.split())}\n"
     yield from _table([each for each in kind.settings if not each.is_common])
 

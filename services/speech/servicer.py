@@ -42,7 +42,7 @@ from services.speech.text.segmentation import split
 from services.speech.tools.tool import NO_TOOLS, Toolset
 from services.speech.voices import choose_voice, voices_for
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+RpcContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 100
@@ -77,7 +77,7 @@ class SpeechServicer(SpeechServiceServicer):
         self._talk_rate = talk_rate
 
     async def Converse(  # type: ignore[override]  # the coroutine form
-        self, requests: AsyncIterator[pb.ConverseRequest], context: Context
+        self, requests: AsyncIterator[pb.ConverseRequest], context: RpcContext
     ) -> None:
         """Hold a conversation."""
         setup = (await take_setup(requests)).setup
@@ -85,7 +85,7 @@ class SpeechServicer(SpeechServiceServicer):
             await self._converse(setup, requests, context)
 
     async def Transcribe(  # type: ignore[override]  # the coroutine form
-        self, requests: AsyncIterator[pb.TranscribeRequest], context: Context
+        self, requests: AsyncIterator[pb.TranscribeRequest], context: RpcContext
     ) -> None:
         """Recognise one utterance."""
         setup = (await take_setup(requests)).setup
@@ -106,7 +106,7 @@ class SpeechServicer(SpeechServiceServicer):
             raise provider_late(Stage.RECOGNITION, self._recognizer.name) from None
 
     async def Synthesize(  # type: ignore[override]  # the coroutine form
-        self, request: pb.SynthesizeRequest, context: Context
+        self, request: pb.SynthesizeRequest, context: RpcContext
     ) -> None:
         """Speak a text."""
         voice = choose_voice(
@@ -122,7 +122,7 @@ class SpeechServicer(SpeechServiceServicer):
                 await context.write(response)
 
     async def ListPersonas(
-        self, request: pb.ListPersonasRequest, context: Context
+        self, request: pb.ListPersonasRequest, context: RpcContext
     ) -> pb.ListPersonasResponse:
         """List a page of personas."""
         personas = tuple(self._personas.by_id.values())
@@ -137,7 +137,7 @@ class SpeechServicer(SpeechServiceServicer):
         )
 
     async def ListVoices(
-        self, request: pb.ListVoicesRequest, context: Context
+        self, request: pb.ListVoicesRequest, context: RpcContext
     ) -> pb.ListVoicesResponse:
         """List a page of voices."""
         voices = self._synthesizer.voices
@@ -152,7 +152,7 @@ class SpeechServicer(SpeechServiceServicer):
         self,
         setup: pb.ConverseSetup,
         requests: AsyncIterator[pb.ConverseRequest],
-        context: Context,
+        context: RpcContext,
     ) -> None:
         """Hold a conversation; this coroutine is the stream's only writer."""
         async with self._streams.opened(setup) as stream:

@@ -17,7 +17,7 @@ from services.speech.conversation.wire import to_event
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import Heard, HeardMethod, LedgerSummary
 from services.speech.ports import Playback, PlaybackMethod, ToolCall
-from services.speech.tools.calls import Outcome
+from services.speech.tools.calls import CallOutcome
 from tests.support.task_calls import append, create_streaming, serving_tasks
 from tools.openapi import DOCUMENT
 
@@ -50,7 +50,7 @@ SPOKEN: tuple[events.Event, ...] = (
         is_interrupted=False,
         ledger=LEDGER,
         latency=events.Latency(anchor_time=1.0, offsets={}),
-        calls=(events.MadeCall(call=CALL, outcome=Outcome.SUCCEEDED, duration_s=0.5),),
+        calls=(events.MadeCall(call=CALL, outcome=CallOutcome.SUCCEEDED, duration_s=0.5),),
     ),
     events.TurnFailed(
         error=ServiceError(Reason.CHAT_UNAVAILABLE, "No answer."),

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300
 
 RATE = 16_000
 DATA = Path(__file__).parents[1] / "data"
-REMARKS = DATA / "remarks"
+UTTERANCES = Path(__file__).parents[1] / "data" / "utterances"
 HEARD = DATA / "heard" / "turn_taking.json"
 NOISE_DB = -55.0
 """Of full scale: a quiet room."""
@@ -129,7 +129,7 @@ class ModelFloor:
         finally:
             self.busy.discard(task)
 
-    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+    def open_hearing(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Hear it by repeated recognition: while nothing is said, only at its pauses.
 
         What is heard in between could then only be shown, and costs most of the time.
@@ -196,12 +196,12 @@ class ModelFloor:
                     break
 
 
-def remarks(kind: str) -> list[tuple[str, bytes, str]]:
+def utterances(kind: str) -> list[tuple[str, bytes, str]]:
     """Short things that users say, spoken by synthetic voices: text, PCM, language."""
     found = []
-    for entry in json.loads((REMARKS / "manifest.json").read_text(encoding="utf-8")):
+    for entry in json.loads((UTTERANCES / "manifest.json").read_text(encoding="utf-8")):
         if entry["kind"] == kind:
-            with wave.open(str(REMARKS / entry["file"])) as file:
+            with wave.open(str(UTTERANCES / entry["file"])) as file:
                 pcm = file.readframes(file.getnframes())
             found.append((entry["text"], pcm, entry["language_code"]))
     return found
@@ -251,7 +251,7 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
 ) -> None:
     interrupted: dict[str, Any] = {}
     for kind in ("backchannel", "interruption"):
-        for text, pcm, language_code in remarks(kind):
+        for text, pcm, language_code in utterances(kind):
             floor = await remarked(recalled, pcm, language_code)
             interrupted.setdefault(kind, []).append((text, floor.is_cut(), floor.dismissed))
     assert [each for each in interrupted["backchannel"] if each[1]] == []
@@ -267,7 +267,7 @@ async def test_a_backchannel_does_not_interrupt_and_an_objection_does(
 async def test_so_it_is_with_what_is_heard_now(
     stack: EmbeddedStack, kind: str, is_cut: bool, language: str
 ) -> None:
-    text, pcm = next(each[:2] for each in remarks(kind) if each[2] == language)
+    text, pcm = next(each[:2] for each in utterances(kind) if each[2] == language)
     assert (await remarked(stack, pcm, language)).is_cut() is is_cut, text
 
 

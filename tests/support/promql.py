@@ -15,7 +15,7 @@ from services.avatar.vendor.codes import MEANINGS, Code
 from services.runtime.failures.reasons import Reason
 from services.speech.ports import Stage
 from services.speech.providers.failover.breaker import State
-from services.speech.providers.failover.relay import Outcome
+from services.speech.providers.failover.relay import RequestOutcome
 from services.speech.telemetry.waterfall import Mark
 from services.task.domain.tasks import TaskState
 
@@ -40,7 +40,7 @@ VALUES: Mapping[tuple[str, str], frozenset[str]] = {
     ("parley_turn_stage_seconds", "stage"): frozenset(map(str, Mark)),
     ("parley_http_problems_total", "reason"): frozenset(map(str, Reason)),
     ("parley_http_requests_total", "status"): frozenset({"200", "400", "503"}),
-    ("parley_provider_calls_total", "outcome"): frozenset(map(str, Outcome)),
+    ("parley_provider_calls_total", "outcome"): frozenset(map(str, RequestOutcome)),
     ("parley_provider_calls_total", "stage"): frozenset(map(str, Stage)),
     ("parley_provider_state", "state"): frozenset(map(str, State)),
     ("parley_cloud_calls_total", "code"): frozenset(

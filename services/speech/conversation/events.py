@@ -10,7 +10,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
 from services.speech.ports import PlaybackMethod, ToolCall, Usage, WordTime
 from services.speech.telemetry.waterfall import Mark
-from services.speech.tools.calls import Outcome
+from services.speech.tools.calls import CallOutcome
 
 
 class TurnOrigin(StrEnum):
@@ -106,7 +106,7 @@ class MadeCall:
     """
 
     call: ToolCall
-    outcome: Outcome | None
+    outcome: CallOutcome | None
     duration_s: float
 
 

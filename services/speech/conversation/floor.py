@@ -9,7 +9,7 @@ from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.turn_input import PreemptiveReply, ScriptedInput, SpokenInput
 from services.speech.dialogue.other_language import other_language
 from services.speech.listening.detector import Utterance
-from services.speech.listening.hearing import Hearing, OnHypothesis, hear
+from services.speech.listening.hearing import Hearing, OnHypothesis, hearing_of
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
 from services.speech.ports import Recognizer, Speaker, Transcript
@@ -53,12 +53,12 @@ class StreamFloor:
         """What the digital human says, or said until a moment ago."""
         return self._conversation.recent_speech
 
-    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+    def open_hearing(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
         self._noted_words = ""
         known = self._conversation.in_call(self._now_speaking)
         request = replace(known.recognition, on_usage=self._conversation.usage.add)
-        return hear(self._recognizer, request, on_hypothesis, first_s)
+        return hearing_of(self._recognizer, request, on_hypothesis, first_s)
 
     def note_words(self, transcript: Transcript) -> None:
         """The user has said this so far, which is news only if it differs from before."""

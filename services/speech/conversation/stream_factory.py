@@ -183,7 +183,9 @@ class StreamFactory:
         detector = self._listening.make_detector()
         rules = replace(self._listening.rules, **reply_voice.persona.listening)
         if setup.turn_detection == pb.TURN_DETECTION_MANUAL:
-            return PushToTalk(detector, rules, hear=floor.hear, on_hypothesis=floor.note_words)
+            return PushToTalk(
+                detector, rules, open_hearing=floor.open_hearing, on_hypothesis=floor.note_words
+            )
         return TurnDetector(
             detector=detector,
             rules=rules,

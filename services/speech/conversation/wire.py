@@ -27,7 +27,7 @@ from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import HeardMethod, HeardSegment, LedgerSummary
 from services.speech.playback.wire import to_playback_method
 from services.speech.ports import Stage, Usage, WordTime
-from services.speech.tools.calls import Outcome
+from services.speech.tools.calls import CallOutcome
 
 _ORIGINS = {
     TurnOrigin.SPEECH: pb.TURN_ORIGIN_SPEECH,
@@ -48,11 +48,11 @@ _STAGES = {
     Stage.SYNTHESIS: pb.PROVIDER_STAGE_SYNTHESIS,
 }
 _OUTCOMES = {
-    Outcome.SUCCEEDED: pb.TOOL_OUTCOME_SUCCEEDED,
-    Outcome.FAILED: pb.TOOL_OUTCOME_FAILED,
-    Outcome.TIMED_OUT: pb.TOOL_OUTCOME_TIMED_OUT,
-    Outcome.REFUSED: pb.TOOL_OUTCOME_REFUSED,
-    Outcome.CANCELLED: pb.TOOL_OUTCOME_CANCELLED,
+    CallOutcome.SUCCEEDED: pb.TOOL_OUTCOME_SUCCEEDED,
+    CallOutcome.FAILED: pb.TOOL_OUTCOME_FAILED,
+    CallOutcome.TIMED_OUT: pb.TOOL_OUTCOME_TIMED_OUT,
+    CallOutcome.REFUSED: pb.TOOL_OUTCOME_REFUSED,
+    CallOutcome.CANCELLED: pb.TOOL_OUTCOME_CANCELLED,
 }
 _HEARD_METHODS = {
     HeardMethod.COMPLETE: pb.HEARD_METHOD_COMPLETE,

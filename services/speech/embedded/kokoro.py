@@ -26,7 +26,7 @@ _DURATIONS = "/encoder/Clip_output_0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Utterance:
+class TimedAudio:
     """Audio at 24 kHz; phoneme i is heard in seconds [edges_s[i], edges_s[i + 1])."""
 
     samples: Floats
@@ -46,7 +46,7 @@ class KokoroModel:
         """Return the phonemes that the model has a symbol for."""
         return "".join(phoneme for phoneme in phonemes if phoneme in self._symbols)
 
-    def speak(self, phonemes: str, style: Floats, options: RunOptions) -> Utterance:
+    def speak(self, phonemes: str, style: Floats, options: RunOptions) -> TimedAudio:
         """Speak 1 to 510 known phonemes; raises if `options.terminate` is set meanwhile."""
         symbols = [self._symbols[phoneme] for phoneme in phonemes]
         samples, durations = self._session.run(
@@ -61,7 +61,7 @@ class KokoroModel:
         )
         units = np.maximum(np.cumsum(durations.ravel()[:-1]) - _UNITS_EARLY, 0)
         edges = units * _SAMPLES_PER_UNIT / SAMPLE_RATE_HERTZ
-        return Utterance(samples=samples.ravel(), edges_s=edges.astype(np.float64))
+        return TimedAudio(samples=samples.ravel(), edges_s=edges.astype(np.float64))
 
 
 def load_style(path: Path) -> Floats:

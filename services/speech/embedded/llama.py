@@ -70,7 +70,7 @@ class LlamaChatModel:
     async def _stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int
     ) -> AsyncGenerator[str, None]:
-        reply = _Reply(asyncio.get_running_loop(), max_tokens)
+        reply = _Deltas(asyncio.get_running_loop(), max_tokens)
         generation = self._worker.submit(self._generate, messages, max_tokens, reply)
         generation.add_done_callback(lambda _: reply.end())
         try:
@@ -87,16 +87,16 @@ class LlamaChatModel:
             async for _ in deltas:
                 pass
 
-    async def _next(self, reply: "_Reply") -> str | None:
+    async def _next(self, reply: "_Deltas") -> str | None:
         with provider_errors(Stage.CHAT, _PROVIDER):
             return await self._worker.while_progressing(reply.deltas.get())
 
-    def _generate(self, messages: Sequence[ChatMessage], max_tokens: int, reply: "_Reply") -> None:
+    def _generate(self, messages: Sequence[ChatMessage], max_tokens: int, reply: "_Deltas") -> None:
         dialogue = list(messages)
         while not self._complete(dialogue, max_tokens, reply):
             dialogue = _shorten(dialogue)
 
-    def _complete(self, dialogue: Sequence[ChatMessage], max_tokens: int, reply: "_Reply") -> bool:
+    def _complete(self, dialogue: Sequence[ChatMessage], max_tokens: int, reply: "_Deltas") -> bool:
         """Generate into `reply`; return whether the dialogue fits into the model's context."""
         errors: list[Mapping[str, Any]] = []
 
@@ -134,7 +134,7 @@ class LlamaChatModel:
         raise ProviderError(Stage.CHAT, _PROVIDER, message, transient=False)
 
 
-class _Reply:
+class _Deltas:
     """Hands text from the worker's thread to the event loop.
 
     The queue has room for every token that the model may generate, so the thread never waits.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.speech.embedded.kokoro import SAMPLE_RATE_HERTZ, Utterance
+from services.speech.embedded.kokoro import SAMPLE_RATE_HERTZ, TimedAudio
 from services.speech.embedded.mel import Floats
 from services.speech.embedded.pronunciation import Sound
 
@@ -20,7 +20,7 @@ _FADE = round(0.01 * SAMPLE_RATE_HERTZ)
 """Sound that is cut without a fade clicks."""
 
 
-def with_pauses(sounds: Sequence[Sound], utterance: Utterance) -> Utterance:
+def with_pauses(sounds: Sequence[Sound], utterance: TimedAudio) -> TimedAudio:
     """Lengthen the silence at each mark to the mark's pause; what is said after it moves along."""
     samples = utterance.samples.copy()
     edges_s = utterance.edges_s.copy()
@@ -39,7 +39,7 @@ def with_pauses(sounds: Sequence[Sound], utterance: Utterance) -> Utterance:
             parts += [samples[done:cut], np.zeros(missing, np.float32)]
             edges_s[end:] += missing / SAMPLE_RATE_HERTZ
             done = cut
-    return Utterance(samples=np.concatenate([*parts, samples[done:]]), edges_s=edges_s)
+    return TimedAudio(samples=np.concatenate([*parts, samples[done:]]), edges_s=edges_s)
 
 
 def _quietest(samples: Floats, start_s: float, end_s: float) -> int:

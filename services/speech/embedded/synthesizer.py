@@ -16,7 +16,7 @@ from services.speech.embedded.kokoro import (
     MOST_SYMBOLS,
     SAMPLE_RATE_HERTZ,
     KokoroModel,
-    Utterance,
+    TimedAudio,
     load_style,
 )
 from services.speech.embedded.mel import Floats
@@ -217,7 +217,7 @@ def _tail_s(phonemes: str) -> float:
 
 
 def _word_times(
-    sounds: Sequence[Sound], utterance: Utterance, audible: slice
+    sounds: Sequence[Sound], utterance: TimedAudio, audible: slice
 ) -> Iterator[WordTime]:
     """Yield times within the audible part; sounds of one written word count as one."""
     head_s = audible.start / SAMPLE_RATE_HERTZ

@@ -75,7 +75,7 @@ well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class Recognition:
     """The model's result for some speech; `language` is empty when it is not clear."""
 
     text: str
@@ -126,23 +126,23 @@ class WhisperModel:
         """Whether the model was trained on the language."""
         return self._tokenizer.token_to_id(f"<|{language}|>") is not None
 
-    def decode(self, samples: Floats, languages: Sequence[str]) -> Hearing:
+    def decode(self, samples: Floats, languages: Sequence[str]) -> Recognition:
         """Decode at most 26 s of 16 kHz speech; the text has the leading space of its script.
 
         Of several languages, the likeliest is heard.
         """
-        hearings = []
+        recognitions = []
         # The model may stop before the last sentence; its timestamp says where to continue.
         span: slice | None = slice(None)
         while span is not None:
             samples = samples[span]
-            hearing, covered_s = self._decode(samples, languages)
-            hearings.append(hearing)
+            recognition, covered_s = self._decode(samples, languages)
+            recognitions.append(recognition)
             samples = samples[round(covered_s * LISTENING_RATE_HERTZ) :]
             span = voiced_span(samples, least_s=_SHORTEST_REST_S)
-        return _joined(hearings)
+        return _joined(recognitions)
 
-    def _decode(self, samples: Floats, languages: Sequence[str]) -> tuple[Hearing, float]:
+    def _decode(self, samples: Floats, languages: Sequence[str]) -> tuple[Recognition, float]:
         """Return what was said, and how many seconds of the speech that covers."""
         seconds = len(samples) / LISTENING_RATE_HERTZ
         context_s = max(_SHORTEST_CONTEXT_S, seconds + _CONTEXT_AFTER_SPEECH_S)
@@ -165,12 +165,12 @@ class WhisperModel:
                 encoded = self._encode(samples, _LONGEST_CONTEXT_S)
                 decoded = self._generate(encoded, seconds, language, repeats=False)
                 is_speech = decoded.is_speech and not decoded.is_looped
-        hearing = Hearing(
+        recognition = Recognition(
             text=_in_script(decoded.text, language) if is_speech else "",
             no_speech_probability=decoded.no_speech_probability,
             language=spoken,
         )
-        return hearing, decoded.covered_s if is_speech else seconds
+        return recognition, decoded.covered_s if is_speech else seconds
 
     def _encode(self, samples: Floats, context_s: float) -> ctranslate2.StorageView:
         # The encoder's convolution halves the frames: half-seconds keep their number even.
@@ -283,8 +283,10 @@ class WhisperRecognizer:
         with provider_errors(Stage.RECOGNITION, _PROVIDER):
             windows = await self._worker.run(speech_windows, bytes(recording))
             # One call per window, so that other utterances get a turn in between.
-            hearings = [await self._worker.run(self._model.decode, w, languages) for w in windows]
-        heard = _joined(hearings)
+            recognitions = [
+                await self._worker.run(self._model.decode, w, languages) for w in windows
+            ]
+        heard = _joined(recognitions)
         yield Transcript(
             text=heard.text.strip(),
             is_final=True,
@@ -293,11 +295,11 @@ class WhisperRecognizer:
         )
 
 
-def _joined(hearings: Sequence[Hearing]) -> Hearing:
+def _joined(recognitions: Sequence[Recognition]) -> Recognition:
     """Join the results of consecutive stretches; with two languages, neither is clear."""
-    spoken = [each for each in hearings if each.text]
+    spoken = [each for each in recognitions if each.text]
     languages = {each.language for each in spoken}
-    return Hearing(
+    return Recognition(
         text="".join(each.text for each in spoken),
         no_speech_probability=min((each.no_speech_probability for each in spoken), default=1.0),
         language=languages.pop() if len(languages) == 1 else "",

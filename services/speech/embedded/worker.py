@@ -34,14 +34,14 @@ class Worker:
         self._executor = executor
         self._stall_s = stall_s
         self._progressed_at = time.monotonic()
-        self._waiting: FairQueue[_Call] = FairQueue()
+        self._waiting: FairQueue[_Job] = FairQueue()
         self._lock = threading.Lock()
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call in the current flow; the caller watches its future itself."""
         flow = current_flow()
         result = Future[T]()
-        call = _Call(partial(function, *args, **kwargs), result)
+        call = _Job(partial(function, *args, **kwargs), result)
         with self._lock:
             self._waiting.put(call, flow)
         result.add_done_callback(lambda _: self._forget(call, flow))
@@ -92,12 +92,12 @@ class Worker:
             call.run()
             self.progress()
 
-    def _forget(self, call: "_Call", flow: tuple[str, str]) -> None:
+    def _forget(self, call: "_Job", flow: tuple[str, str]) -> None:
         with self._lock:
             self._waiting.remove(call, flow)
 
 
-class _Call:
+class _Job:
     """A call that waits for its turn, and the future of its result."""
 
     def __init__(self, function: Callable[[], Any], result: Future[Any]) -> None:

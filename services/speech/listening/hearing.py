@@ -47,12 +47,12 @@ class Hearing(Protocol):
         """Nobody wants to know."""
 
 
-Hear: TypeAlias = Callable[[OnHypothesis, float], Hearing]
+OpenHearing: TypeAlias = Callable[[OnHypothesis, float], Hearing]
 """Begins to hear an utterance, if that takes long once there is so much voice, in seconds;
 hypotheses that are not the last are told."""
 
 
-def hear(
+def hearing_of(
     recognizer: Recognizer,
     request: RecognitionRequest,
     on_hypothesis: OnHypothesis,
@@ -163,7 +163,7 @@ class LiveHearing:
         self._changed = asyncio.Event()
         self._said: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
         """The final transcript, or why there is none."""
-        self._hearing = in_background(self._hear())
+        self._hearing = in_background(self._collect())
         self._hearing.add_done_callback(self._conclude)
         self._paused: asyncio.Task[Transcript] | None = None
 
@@ -199,7 +199,7 @@ class LiveHearing:
         self.resume()
         self._hearing.cancel()
 
-    async def _hear(self) -> Transcript:
+    async def _collect(self) -> Transcript:
         heard = transcripts(self._recognizer, self._pieces(), self._request)
         async with closing(heard) as hypotheses:
             async for each in hypotheses:

@@ -9,7 +9,7 @@ from services.runtime.failures.errors import refused
 from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
 from services.speech.listening.detector import Onset, Utterance, UtteranceDetector
-from services.speech.listening.hearing import Hear, Hearing, OnHypothesis
+from services.speech.listening.hearing import Hearing, OnHypothesis, OpenHearing
 from services.speech.listening.rules import ListeningRules
 from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, VoiceDetector
 
@@ -33,12 +33,12 @@ class PushToTalk:
         detector: VoiceDetector,
         rules: ListeningRules,
         *,
-        hear: Hear,
+        open_hearing: OpenHearing,
         on_hypothesis: OnHypothesis,
     ) -> None:
         self._detector = UtteranceDetector(detector, rules)
         self._held_bytes = 0
-        self._hear = hear
+        self._open_hearing = open_hearing
         self._on_hypothesis = on_hypothesis
         self._hearing: Hearing | None = None
 
@@ -66,7 +66,9 @@ class PushToTalk:
             onset = self._detector.accept(frame)
             if onset is not None:
                 found = onset
-                self._hearing = self._hear(self._on_hypothesis, self._detector.rules.barge_in_s)
+                self._hearing = self._open_hearing(
+                    self._on_hypothesis, self._detector.rules.barge_in_s
+                )
                 frame = self._detector.audio()
             if self._hearing is not None:
                 self._hearing.push(frame, voiced_s=self._detector.voiced_s)

@@ -53,7 +53,7 @@ class Floor(Protocol):
     def recent_speech(self) -> str:
         """What it has said in the last seconds: its echo may still come in."""
 
-    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+    def open_hearing(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Begin to hear an utterance, if that takes long once there is so much voice."""
 
     def note_words(self, transcript: Transcript) -> None:
@@ -182,15 +182,15 @@ class TurnDetector:
         if self._began_during is Speaking.PREPARING:
             # Nothing of the reply is heard yet: the user simply goes on.
             self._floor.yield_floor()
-        self._hearing = self._hear()
+        self._hearing = self._begin_utterance()
         self._hearing.push(self._detector.audio(), voiced_s=self._detector.voiced_s)
 
-    def _hear(self) -> Hearing:
+    def _begin_utterance(self) -> Hearing:
         def judge(transcript: Transcript) -> None:
             if hearing is self._hearing:
                 self._judge(transcript)
 
-        hearing = self._floor.hear(judge, self._rules.barge_in_s)
+        hearing = self._floor.open_hearing(judge, self._rules.barge_in_s)
         return hearing
 
     def _follow(self, hearing: Hearing) -> None:

@@ -35,7 +35,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class ProviderKind:
     """A kind of provider."""
 
     kind: str
@@ -50,7 +50,7 @@ class StageKinds:
     stage: str
     tables: str
     variable: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ProviderKind, ...]
 
 
 def all_kinds() -> Sequence[StageKinds]:
@@ -66,7 +66,7 @@ def _stage(stage: str, embedded: type[Option], vendors: Mapping[str, Any]) -> St
     variable = f"SPEECH_{stage.upper()}"
     options = (embedded, *(each.settings for _, each in sorted(vendors.items())))
     kinds = tuple(
-        Kind(
+        ProviderKind(
             kind=option.kind,
             description=inspect.cleandoc(option.__doc__ or "").partition("\n\n")[0],
             settings=tuple(_settings(option, variable)),

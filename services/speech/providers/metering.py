@@ -20,7 +20,7 @@ from services.speech.ports import (
     Transcript,
     Voice,
 )
-from services.speech.providers.failover.relay import Outcome, outcome_of
+from services.speech.providers.failover.relay import RequestOutcome, outcome_of
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import PROVIDER_CALLS
 
@@ -106,14 +106,14 @@ async def _metered(items: AsyncIterator[T], stage: Stage, name: str) -> AsyncIte
     A request that is closed before its first item is not counted: the provider is not to blame.
     """
     asked_at = time.monotonic()
-    outcome: Outcome | None = Outcome.MUTE
+    outcome: RequestOutcome | None = RequestOutcome.MUTE
     try:
         async with closing(items):
             async for item in items:
-                outcome = Outcome.ANSWERED
+                outcome = RequestOutcome.ANSWERED
                 yield item
     except (GeneratorExit, asyncio.CancelledError):
-        outcome = outcome if outcome is Outcome.ANSWERED else None
+        outcome = outcome if outcome is RequestOutcome.ANSWERED else None
         raise
     except (ProviderError, TimeoutError) as failure:
         outcome = outcome_of(failure)

@@ -12,10 +12,10 @@ from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ProviderMuteError, Stage
 from services.speech.provider_settings import ChatVendorSettings
 from services.speech.streams import Deadlines, closing
-from services.speech.vendors.anthropic.answer import AnswerError, Message, events
+from services.speech.vendors.anthropic.answer import WrittenReply, events
 from services.speech.vendors.anthropic.body import MessagesBody
 from services.speech.vendors.declaration import ChatVendor
-from services.speech.vendors.http.answers import in_time
+from services.speech.vendors.http.answers import AnswerError, in_time
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
@@ -98,7 +98,7 @@ class AnthropicChatModel:
         return in_time(self._answer(request), Stage.CHAT, self._endpoint)
 
     async def _answer(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
-        message = Message(has_tools=bool(request.tools))
+        reply = WrittenReply(has_tools=bool(request.tools))
 
         def content_of(body: MessagesBody) -> dict[str, Any]:
             return {"json": body.content(self._endpoint.model, request)}
@@ -108,18 +108,18 @@ class AnthropicChatModel:
             try:
                 async with closing(events(pieces)) as found:
                     async for event in found:
-                        for item in message.take(event):
+                        for item in reply.take(event):
                             yield item
             except AnswerError as error:
                 raise malformed_answer(
                     Stage.CHAT, self._endpoint, str(error), error.detail
                 ) from None
             await self._endings.read(pieces)
-        yield message.usage
-        if not message.is_answer:
-            raise ProviderMuteError(Stage.CHAT, self.name, message.silence)
-        if message.is_cut:
-            log.warning("reply cut", provider=self.name, reason=message.stop_reason)
+        yield reply.usage
+        if not reply.is_answer:
+            raise ProviderMuteError(Stage.CHAT, self.name, reply.silence)
+        if reply.is_cut:
+            log.warning("reply cut", provider=self.name, reason=reply.stop_reason)
 
 
 VENDOR = ChatVendor(settings=AnthropicChatSettings, open=open)

@@ -21,7 +21,7 @@ from services.speech.streams import Deadlines, closing
 from services.speech.vendors.alignment import TextCursor
 from services.speech.vendors.azure.messages import TICKS_PER_S, Message
 from services.speech.vendors.azure.settings import AzureSettings
-from services.speech.vendors.azure.turns import Turn, open_turn
+from services.speech.vendors.azure.turns import AzureTurn, open_turn
 from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.http.voice_list import ask_for_voices
@@ -131,7 +131,7 @@ def _context(request: SpeechRequest) -> dict[str, Any]:
 class _Speech:
     """The audio of one turn, and where in it and in the text words and sentences are."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: AzureTurn) -> None:
         self._turn = turn
         self._characters = 0
         self._words = TextCursor()

@@ -23,7 +23,7 @@ from services.speech.ports import (
 )
 from services.speech.provider_settings import PauseSettings
 from services.speech.streams import Deadlines, closing
-from services.speech.vendors.azure.hearing import Hearing
+from services.speech.vendors.azure.hearing import TurnTranscripts
 from services.speech.vendors.azure.settings import AzureSettings
 from services.speech.vendors.azure.turns import open_turn
 from services.speech.vendors.declaration import RecognizerVendor
@@ -116,13 +116,13 @@ class AzureRecognizer:
             pool = await self._pool(locales)
             opening = open_turn(pool, self._endpoint, Stage.RECOGNITION, "speech.context", context)
             async with closing(audio), opening as turn:
-                hearing = Hearing(turn, self.name, silence_s=self._settings.turn_silence_s)
+                spoken = TurnTranscripts(turn, self.name, silence_s=self._settings.turn_silence_s)
                 await turn.send_sound(_WAV_HEADER)
                 transcripts = on_stream(
                     audio,
-                    hearing.transcripts(),
+                    spoken.transcripts(),
                     send=turn.send_sound,
-                    finish=hearing.finish,
+                    finish=spoken.finish,
                     packet_bytes=PACKET_BYTES,
                     deadlines=self._endpoint.deadlines,
                     provider=self.name,

@@ -31,7 +31,7 @@ from services.speech.vendors.http.client import Endpoint, malformed_answer, prov
 from services.speech.vendors.http.error_details import redacted
 from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.websocket.client import VendorSocket, open_socket
-from services.speech.vendors.word_times import Span, TimedText, placed
+from services.speech.vendors.word_times import TimedText, TimeSpan, placed
 
 log = structlog.get_logger(__name__)
 
@@ -273,7 +273,7 @@ class _Speech:
             )
             for word in subtitle.get("timestamped_words") or ()
         ]
-        return placed(words, Span(start_s=self._text_start_s, end_s=self._now_s), self._cursor)
+        return placed(words, TimeSpan(start_s=self._text_start_s, end_s=self._now_s), self._cursor)
 
     @property
     def _now_s(self) -> float:

@@ -13,13 +13,13 @@ from services.runtime.settings.values import ApiUrl, JsonObject, Name
 from services.speech.ports import ChatItem, ChatRequest, ChatUsage, ProviderMuteError, Stage
 from services.speech.provider_settings import OPENAI_URL, ChatVendorSettings, OpenAiSettings
 from services.speech.streams import Deadlines, closing
-from services.speech.vendors.chat.chunks import AnswerError, documents, parse_chunk
+from services.speech.vendors.chat.chunks import documents, parse_chunk
 from services.speech.vendors.chat.markup import expected_habit
-from services.speech.vendors.chat.reply import FILTERED, TOO_LONG, Reply
+from services.speech.vendors.chat.reply import FILTERED, TOO_LONG, WrittenReply
 from services.speech.vendors.chat.request import ChatBody
 from services.speech.vendors.chat.usage import usage_of
 from services.speech.vendors.declaration import ChatVendor
-from services.speech.vendors.http.answers import in_time
+from services.speech.vendors.http.answers import AnswerError, in_time
 from services.speech.vendors.http.client import (
     Endpoint,
     malformed_answer,
@@ -109,7 +109,7 @@ class OpenAiChatModel:
         return in_time(self._answer(request), Stage.CHAT, self._endpoint)
 
     async def _answer(self, request: ChatRequest) -> AsyncIterator[ChatItem]:
-        reply = Reply(self._habit, tool_names={each.name for each in request.tools})
+        reply = WrittenReply(self._habit, tool_names={each.name for each in request.tools})
 
         def content_of(body: ChatBody) -> dict[str, Any]:
             return {"json": body.content(self._endpoint.model, request)}

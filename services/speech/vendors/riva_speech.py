@@ -32,7 +32,7 @@ from services.speech.vendors.declaration import SynthesizerVendor
 from services.speech.vendors.feeding import clause_by_clause, on_session
 from services.speech.vendors.http.client import Endpoint, malformed_answer, provider_errors
 from services.speech.vendors.locales import locale_of
-from services.speech.vendors.riva.calls import Call, answered, open_call, open_channel
+from services.speech.vendors.riva.calls import RivaCall, answered, open_call, open_channel
 from services.speech.vendors.riva.settings import RivaSettings
 from services.speech.vendors.sound.samples import WholeSamples
 from services.speech.voices import any_language
@@ -178,7 +178,7 @@ class RivaSynthesizer:
                 async for chunk in chunks:
                     yield chunk
 
-    def _call(self, reply_id: str) -> AbstractAsyncContextManager[Call[Request, Response]]:
+    def _call(self, reply_id: str) -> AbstractAsyncContextManager[RivaCall[Request, Response]]:
         start = partial(self._stub.SynthesizeOnline, metadata=self._settings.metadata)
         return open_call(start, self._endpoint, Stage.SYNTHESIS, reply_id)
 
@@ -211,7 +211,7 @@ class _Speech:
 
     def __init__(
         self,
-        call: Call[Request, Response],
+        call: RivaCall[Request, Response],
         request: Request,
         *,
         is_timed_from_start: bool,

@@ -24,8 +24,8 @@ from services.speech.vendors.declaration import RecognizerVendor
 from services.speech.vendors.hearing import on_stream
 from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.locales import locale_of
-from services.speech.vendors.riva.calls import Call, open_call, open_channel
-from services.speech.vendors.riva.hearing import Hearing
+from services.speech.vendors.riva.calls import RivaCall, open_call, open_channel
+from services.speech.vendors.riva.hearing import CallTranscripts
 from services.speech.vendors.riva.settings import RivaSettings
 
 PACKET_BYTES = byte_count(0.1, LISTENING_RATE_HERTZ)
@@ -113,7 +113,7 @@ class RivaRecognizer:
                 await call.send(
                     Request(streaming_config=self._config(request), id=RequestId(value=request_id))
                 )
-                hearing = Hearing(call, self.name, ends_turns=self._settings.ends_turns)
+                hearing = CallTranscripts(call, self.name, ends_turns=self._settings.ends_turns)
                 transcripts = on_stream(
                     audio,
                     hearing.transcripts(),
@@ -127,7 +127,7 @@ class RivaRecognizer:
                     async for transcript in transcripts:
                         yield transcript
 
-    def _call(self, request_id: str) -> AbstractAsyncContextManager[Call[Request, Response]]:
+    def _call(self, request_id: str) -> AbstractAsyncContextManager[RivaCall[Request, Response]]:
         start = partial(self._stub.StreamingRecognize, metadata=self._settings.metadata)
         return open_call(start, self._endpoint, Stage.RECOGNITION, request_id)
 

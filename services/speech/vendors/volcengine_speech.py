@@ -20,14 +20,14 @@ from services.speech.vendors.http.client import Endpoint, provider_errors
 from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ, PooledSynthesizer
 from services.speech.vendors.volcengine.frames import Frame, FrameType
 from services.speech.vendors.volcengine.sessions import (
-    Event,
+    EventCode,
     Session,
     open_connection,
     open_session,
 )
 from services.speech.vendors.volcengine.settings import VolcengineSettings
 from services.speech.vendors.websocket.client import VendorSocket
-from services.speech.vendors.word_times import Span, TimedText, placed
+from services.speech.vendors.word_times import TimedText, TimeSpan, placed
 
 SLOWEST, FASTEST = 0.5, 2.0
 _NAMED = {"ja": "ja", "es": "es-mx", "id": "id", "pt": "pt-br", "de": "de", "fr": "fr"}
@@ -118,6 +118,9 @@ class VolcengineSynthesizer(PooledSynthesizer[VolcengineSpeechSettings]):
         return {"user": {"uid": "parley"}, "req_params": wanted}
 
 
+_WITH_DOCUMENTS = (EventCode.SENTENCE_START, EventCode.SENTENCE_END, EventCode.SUBTITLE)
+
+
 def _percent_more(factor: float) -> int:
     return round(100 * (factor - 1))
 
@@ -135,7 +138,7 @@ class _Speech:
         self._sentence = ""
         self._sentence_start_s = 0.0
         self._has_timed_ends = False
-        self._untimed: deque[Span] = deque()
+        self._untimed: deque[TimeSpan] = deque()
         """The ended sentences whose words a subtitle may still time."""
 
     async def send(self, text: str) -> None:
@@ -166,12 +169,16 @@ class _Speech:
     def _chunk(self, frame: Frame) -> SpeechChunk | None:
         if frame.type == FrameType.SPEECH:
             return self._sound(frame.payload)
-        if frame.event not in (Event.SENTENCE_START, Event.SENTENCE_END, Event.SUBTITLE):
+        if frame.event not in (
+            EventCode.SENTENCE_START,
+            EventCode.SENTENCE_END,
+            EventCode.SUBTITLE,
+        ):
             return None
         document = frame.document if frame.payload else {}
-        if frame.event == Event.SENTENCE_END:
+        if frame.event == EventCode.SENTENCE_END:
             return self._end(document)
-        if frame.event == Event.SUBTITLE:
+        if frame.event == EventCode.SUBTITLE:
             return self._subtitle(document)
         self._sentence = str(document.get("text") or "")
         return None
@@ -201,9 +208,9 @@ class _Speech:
         span = self._untimed.popleft() if self._untimed else self._span()
         return SpeechChunk(pcm=b"", words=placed(_timed(document), span, self._words))
 
-    def _span(self) -> Span:
+    def _span(self) -> TimeSpan:
         """Return where the current sentence is."""
-        return Span(
+        return TimeSpan(
             start_s=self._sentence_start_s,
             end_s=duration_s(self._pcm_bytes, SAMPLE_RATE_HERTZ),
         )

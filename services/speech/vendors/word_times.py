@@ -17,14 +17,14 @@ class TimedText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TimeSpan:
     """Where the sound of a sentence is in that of a reply, in seconds."""
 
     start_s: float
     end_s: float
 
 
-def placed(words: Sequence[TimedText], span: Span, cursor: TextCursor) -> tuple[WordTime, ...]:
+def placed(words: Sequence[TimedText], span: TimeSpan, cursor: TextCursor) -> tuple[WordTime, ...]:
     """Return the words of a sentence that the cursor finds, in times from the reply's beginning.
 
     The vendor's times count from there, too, or from the beginning of the sentence: what fits the

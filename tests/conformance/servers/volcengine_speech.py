@@ -7,7 +7,7 @@ from typing import Any
 
 from services.speech.vendors.pooled_speech import SAMPLE_RATE_HERTZ
 from services.speech.vendors.volcengine.frames import Frame, FrameType
-from services.speech.vendors.volcengine.sessions import Event
+from services.speech.vendors.volcengine.sessions import EventCode
 from services.speech.vendors.volcengine_speech import VENDOR
 from tests.conformance.script import Spoken, pieces, sound_of, sounds_at
 from tests.conformance.servers.volcengine_frames import UNKNOWN_TYPE, FrameServer, received
@@ -34,7 +34,7 @@ class SpeechServer(FrameServer[Spoken]):
     unknown = (
         "a text",
         Frame(type=UNKNOWN_TYPE, payload=b"?").encode(),
-        response(Event.SENTENCE_END, {"text": "Applause."}, "another-session"),
+        response(EventCode.SENTENCE_END, {"text": "Applause."}, "another-session"),
     )
     times = "reply"
     is_cancelling = True
@@ -47,28 +47,28 @@ class SpeechServer(FrameServer[Spoken]):
 
     async def converse(self, connection: Connection[Spoken]) -> None:
         """Run one session after the other."""
-        assert (await received(connection)).event == Event.START_CONNECTION
+        assert (await received(connection)).event == EventCode.START_CONNECTION
         if await self.refuses(connection):
             return
-        if self.failing == Event.CONNECTION_FAILED:
+        if self.failing == EventCode.CONNECTION_FAILED:
             await connection.refuse(response(self.failing, FAILURE, CONNECTION_ID))
             return
-        await connection.say(response(Event.CONNECTION_STARTED, {}, CONNECTION_ID))
+        await connection.say(response(EventCode.CONNECTION_STARTED, {}, CONNECTION_ID))
         while True:
             start = await received(connection)
-            if start.event == Event.CANCEL_SESSION:
+            if start.event == EventCode.CANCEL_SESSION:
                 continue  # It is for the session that has just finished.
-            assert start.event == Event.START_SESSION
+            assert start.event == EventCode.START_SESSION
             wanted = start.document["req_params"]
             self.starts.append(wanted)
             spoken = connection.begin(_begun(wanted))
             if await self.refuses(connection):
                 return
-            if self.failing == Event.SESSION_FAILED:
+            if self.failing == EventCode.SESSION_FAILED:
                 await connection.refuse(response(self.failing, FAILURE, start.subject_id))
                 return
             session = SessionConnection(self, connection, start.subject_id, spoken)
-            await connection.say(session.event(Event.SESSION_STARTED, {}))
+            await connection.say(session.event(EventCode.SESSION_STARTED, {}))
             await session.run()
 
 
@@ -108,20 +108,20 @@ class SessionConnection:
             await asyncio.gather(speaking, reading, return_exceptions=True)
             self._spoken.has_ended = True
         if not is_cancelled:
-            finished = self.event(Event.SESSION_FINISHED, {"status_code": 20_000_000})
+            finished = self.event(EventCode.SESSION_FINISHED, {"status_code": 20_000_000})
             await self._connection.say(finished)
         elif self._server.is_cancelling:
-            await self._connection.say(self.event(Event.SESSION_CANCELED, {}))
+            await self._connection.say(self.event(EventCode.SESSION_CANCELED, {}))
 
     async def _read(self, texts: "asyncio.Queue[str | None]") -> None:
         """Read texts until the session is cancelled."""
-        while (frame := await received(self._connection)).event != Event.CANCEL_SESSION:
+        while (frame := await received(self._connection)).event != EventCode.CANCEL_SESSION:
             assert frame.subject_id == self._id
-            if frame.event == Event.FINISH_SESSION:
+            if frame.event == EventCode.FINISH_SESSION:
                 self._spoken.is_finished = True
                 texts.put_nowait(None)
                 continue
-            assert frame.event == Event.TASK_REQUEST
+            assert frame.event == EventCode.TASK_REQUEST
             text = frame.document["req_params"]["text"]
             self._spoken.texts.append(text)
             texts.put_nowait(text)
@@ -131,19 +131,19 @@ class SessionConnection:
         while (text := await texts.get()) is not None:
             start_s = sounds_at(said, len(said))
             said += text
-            await self._connection.say(self.event(Event.SENTENCE_START, {"text": text}))
+            await self._connection.say(self.event(EventCode.SENTENCE_START, {"text": text}))
             for pcm in pieces(sound_of(text, SAMPLE_RATE_HERTZ)):
                 sound = Frame(
-                    type=FrameType.SPEECH, payload=pcm, event=Event.SPEECH, subject_id=self._id
+                    type=FrameType.SPEECH, payload=pcm, event=EventCode.SPEECH, subject_id=self._id
                 )
                 await self._connection.answer(sound.encode())
             zero_s = 0.0 if self._server.times == "sentence" else start_s
             words = {"text": text, "words": _words(text, zero_s)}
             is_at_end = self._server.times != "subtitle"
             end = words if is_at_end else {"text": text}
-            await self._connection.say(self.event(Event.SENTENCE_END, end))
+            await self._connection.say(self.event(EventCode.SENTENCE_END, end))
             if not is_at_end:
-                await self._connection.say(self.event(Event.SUBTITLE, words))
+                await self._connection.say(self.event(EventCode.SUBTITLE, words))
 
     def event(self, event: int, document: Mapping[str, Any]) -> bytes:
         """Return an event of this session."""

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from services.speech.ports import ToolCall
-from services.speech.tools.calls import Call, Calls, Outcome
+from services.speech.tools.calls import Call, CallOutcome, Calls
 from services.speech.tools.tool import Limits, Toolset
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def connected(port: int, **options: Any) -> AsyncIterator["McpServer"]:
         yield server
 
 
-async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[Outcome | None, str]:
+async def outcome(calls: Calls, toolset: Toolset, hours: int) -> tuple[CallOutcome | None, str]:
     """Call the tool."""
     written = ToolCall(call_id="", name="add_hours", arguments=f'{{"hours": {hours}}}')
     call = Call(written, toolset)
@@ -88,8 +88,8 @@ async def test_a_server_over_http_is_called() -> None:
         toolset = Toolset(sources=(server,))
         [declared] = toolset.declarations
         assert (declared.name, declared.description) == ("add_hours", "Add hours to noon.")
-        assert await outcome(calls, toolset, 3) == (Outcome.SUCCEEDED, "15 o'clock")
-        assert (await outcome(calls, toolset, 20))[0] is Outcome.FAILED
+        assert await outcome(calls, toolset, 3) == (CallOutcome.SUCCEEDED, "15 o'clock")
+        assert (await outcome(calls, toolset, 20))[0] is CallOutcome.FAILED
 
 
 async def test_a_server_that_is_away_has_no_tools() -> None:
@@ -111,4 +111,4 @@ async def test_fixed_arguments_are_given_to_the_tools_that_take_them() -> None:
         call = Call(written, toolset)
         calls.begin(call, lambda call: None)
         await call.over.wait()
-        assert (call.outcome, call.result) == (Outcome.SUCCEEDED, "rain in Oslo on monday")
+        assert (call.outcome, call.result) == (CallOutcome.SUCCEEDED, "rain in Oslo on monday")

@@ -40,7 +40,7 @@ class FailoverRules:
     outage: OutageRules = field(default_factory=OutageRules)
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """The outcome of a request to a provider."""
 
     ANSWERED = "answered"
@@ -91,7 +91,7 @@ class Relay(Generic[P]):
             what = "every provider is out"
             raise ProviderError(self._stage, suitable[0].name, what, transient=True)
         if asked[0] is not suitable[0]:
-            self._count_failover(suitable[0], asked[0], Outcome.OUT)
+            self._count_failover(suitable[0], asked[0], RequestOutcome.OUT)
         for provider, successor in zip_longest(asked, asked[1:]):
             asked_at = time.monotonic()
             patience_s = self._rules.first_byte_s if successor else None
@@ -103,12 +103,12 @@ class Relay(Generic[P]):
                         yield item
             except (GeneratorExit, asyncio.CancelledError):
                 if is_delivered:
-                    self._record_call(provider, Outcome.ANSWERED, asked_at)
+                    self._record_call(provider, RequestOutcome.ANSWERED, asked_at)
                 raise
             except (ProviderError, TimeoutError) as failure:
                 outcome, error = outcome_of(failure), self._as_error(failure, provider)
             else:
-                self._record_call(provider, Outcome.ANSWERED, asked_at)
+                self._record_call(provider, RequestOutcome.ANSWERED, asked_at)
                 return
             self._record_call(provider, outcome, asked_at, retry_after_s=error.retry_after_s)
             if is_delivered or successor is None:
@@ -162,7 +162,7 @@ class Relay(Generic[P]):
     def _record_call(
         self,
         provider: P,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         asked_at: float,
         *,
         retry_after_s: float | None = None,
@@ -175,7 +175,7 @@ class Relay(Generic[P]):
             attributes={"parley.outcome": outcome.value},
         )
         PROVIDER_CALLS.labels(self._stage, provider.name, outcome).inc()
-        if outcome is Outcome.ANSWERED:
+        if outcome is RequestOutcome.ANSWERED:
             self._breaker(provider).succeed()
         else:
             self._breaker(provider).fail(retry_after_s)
@@ -186,19 +186,19 @@ class Relay(Generic[P]):
         what = "the provider is late"
         return ProviderError(self._stage, provider.name, what, transient=True)
 
-    def _count_failover(self, provider: P, successor: P, outcome: Outcome) -> None:
+    def _count_failover(self, provider: P, successor: P, outcome: RequestOutcome) -> None:
         PROVIDER_FAILOVERS.labels(self._stage, provider.name, successor.name, outcome).inc()
 
 
-def outcome_of(failure: ProviderError | TimeoutError) -> Outcome:
+def outcome_of(failure: ProviderError | TimeoutError) -> RequestOutcome:
     """Return the outcome of a request that failed like this."""
     match failure:
         case ProviderQuotaError():
-            return Outcome.QUOTA
+            return RequestOutcome.QUOTA
         case ProviderMuteError():
-            return Outcome.MUTE
+            return RequestOutcome.MUTE
         case ProviderError(transient=True):
-            return Outcome.UNAVAILABLE
+            return RequestOutcome.UNAVAILABLE
         case ProviderError():
-            return Outcome.REFUSED
-    return Outcome.LATE
+            return RequestOutcome.REFUSED
+    return RequestOutcome.LATE

@@ -9,8 +9,8 @@ from services.speech.answers import has_words
 from services.speech.ports import ChatItem, ChatUsage, ToolCall
 from services.speech.vendors.chat.markup import Habit, Markup
 from services.speech.vendors.documents import parse_json
+from services.speech.vendors.http.answers import AnswerError
 from services.speech.vendors.http.error_details import (
-    ErrorDetail,
     describe_unexpected,
     read_error,
 )
@@ -18,14 +18,6 @@ from services.speech.vendors.http.sse import SseError, server_events
 
 _CUT = frozenset(("max_tokens", "model_context_window_exceeded"))
 _END = "message_stop"
-
-
-class AnswerError(Exception):
-    """The answer is not a reply; `detail` is what the vendor says, if it says anything."""
-
-    def __init__(self, what: str, detail: ErrorDetail | None = None) -> None:
-        super().__init__(what)
-        self.detail = detail
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[Mapping[str, Any]]:
@@ -64,7 +56,7 @@ class _ToolUse:
         return ToolCall(call_id=self.call_id, name=self.name, arguments=arguments)
 
 
-class Message:
+class WrittenReply:
     """The message that an answer's events build; thinking is never a part of the reply."""
 
     def __init__(self, *, has_tools: bool) -> None:

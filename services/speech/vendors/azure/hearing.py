@@ -14,17 +14,17 @@ from services.speech.ports import (
     TurnEnd,
 )
 from services.speech.vendors.azure.messages import TICKS_PER_S, Message
-from services.speech.vendors.azure.turns import Turn
+from services.speech.vendors.azure.turns import AzureTurn
 from services.speech.vendors.hearing import Sentences
 
 _REFUSED = frozenset(("BadRequest", "Forbidden", "InvalidMessage"))
 _FAILED = frozenset(("Error", "ServiceError", "ServiceTimeout", "ServiceUnavailable"))
 
 
-class Hearing:
+class TurnTranscripts:
     """What is heard of one utterance; `silence_s` after a phrase ends the turn, None: never."""
 
-    def __init__(self, turn: Turn, provider: str, *, silence_s: float | None) -> None:
+    def __init__(self, turn: AzureTurn, provider: str, *, silence_s: float | None) -> None:
         self._turn = turn
         self._silence_s = silence_s
         self._provider = provider

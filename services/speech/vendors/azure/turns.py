@@ -21,7 +21,7 @@ JSON = "application/json"
 _CONFIG = {"context": {"system": {"name": "Parley", "version": "1.0.0", "build": "Python"}}}
 
 
-class Turn:
+class AzureTurn:
     """A turn: what is sent and heard under one request id."""
 
     def __init__(self, socket: VendorSocket, endpoint: Endpoint, stage: Stage) -> None:
@@ -78,13 +78,13 @@ class Turn:
 @asynccontextmanager
 async def open_turn(
     pool: SocketPool, endpoint: Endpoint, stage: Stage, path: str, context: Mapping[str, Any]
-) -> AsyncIterator[Turn]:
+) -> AsyncIterator[AzureTurn]:
     """A turn that has begun.
 
     Leaving it before it is finished closes the connection, which cancels it. Raises ProviderError.
     """
     async with pool.lend() as loan:
-        turn = Turn(loan.socket, endpoint, stage)
+        turn = AzureTurn(loan.socket, endpoint, stage)
         try:
             await turn.begin(path, context)
             yield turn

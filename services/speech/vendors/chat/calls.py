@@ -57,7 +57,7 @@ def _json(arguments: object) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Call:
+class _PartialCall:
     index: int | None
     call_id: str
     name: str = ""
@@ -82,10 +82,10 @@ class _Call:
 
 
 @dataclass(slots=True)
-class Calls:
+class PartialCalls:
     """The calls of one answer so far."""
 
-    _calls: list[_Call] = field(default_factory=list)
+    _calls: list[_PartialCall] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -104,7 +104,7 @@ class Calls:
         for delta in deltas:
             if (delta.name, delta.arguments) not in known:
                 self._calls.append(
-                    _Call(
+                    _PartialCall(
                         index=None,
                         call_id=delta.call_id,
                         name=delta.name,
@@ -120,13 +120,13 @@ class Calls:
                 arguments = call.arguments.strip() or _NO_ARGUMENTS
                 yield ToolCall(call_id=call.call_id, name=call.name, arguments=arguments)
 
-    def _continued(self, delta: CallDelta) -> _Call:
+    def _continued(self, delta: CallDelta) -> _PartialCall:
         candidates = reversed(self._calls)
         same = next(
             (each for each in candidates if delta.index is None or each.index == delta.index), None
         )
         if same is not None and same.continues_with(delta):
             return same
-        begun = _Call(index=delta.index, call_id=delta.call_id)
+        begun = _PartialCall(index=delta.index, call_id=delta.call_id)
         self._calls.append(begun)
         return begun

@@ -7,6 +7,7 @@ from services.speech.ports import ChatUsage
 from services.speech.vendors.chat.calls import CallDelta, call_deltas
 from services.speech.vendors.chat.usage import usage_of
 from services.speech.vendors.documents import parse_json
+from services.speech.vendors.http.answers import AnswerError
 from services.speech.vendors.http.error_details import (
     ErrorDetail,
     describe_unexpected,
@@ -26,14 +27,6 @@ _ERROR_KEYS = ("error", "base_resp")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _FAILED = frozenset(("error", "network_error", "abort"))
 _NO_REASON = frozenset(("", "null", "none"))
-
-
-class AnswerError(Exception):
-    """The answer is not a reply; `detail` is what the vendor says, if it says anything."""
-
-    def __init__(self, what: str, detail: ErrorDetail | None = None) -> None:
-        super().__init__(what)
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

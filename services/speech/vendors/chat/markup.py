@@ -27,7 +27,7 @@ _LONGER = f"{_HEADERS}|channel|im_user|im_assistant|im_system"
 """Tokens that are markers only with what follows them."""
 
 
-class _Kind(StrEnum):
+class _MarkerKind(StrEnum):
     """What a marker does: the names of the groups of `_MARKER`."""
 
     OPEN = "open"
@@ -232,40 +232,40 @@ class Markup:
 
     def _obey(self, marker: "regex.Match[str]", said: str) -> str:
         """Act on a marker; return what this piece said before it."""
-        match _Kind(str(marker.lastgroup)):
-            case _Kind.OPEN if self._depth and not self._has_thought:
+        match _MarkerKind(str(marker.lastgroup)):
+            case _MarkerKind.OPEN if self._depth and not self._has_thought:
                 pass  # The prompt opened it, and the model opens it again.
-            case _Kind.OPEN:
+            case _MarkerKind.OPEN:
                 self._is_certain, self._has_thought = True, False
                 self._depth += 1
                 self.is_call = self.is_call or _CALLS.search(marker["open"]) is not None
-            case _Kind.CLOSE | _Kind.END_OF_DETAILS if self._depth:
+            case _MarkerKind.CLOSE | _MarkerKind.END_OF_DETAILS if self._depth:
                 self._depth -= 1
-            case _Kind.CLOSE:
+            case _MarkerKind.CLOSE:
                 # All before it was thinking, but what was returned already cannot be taken back.
                 self._held, self._is_certain = "", True
                 self._has_stray_end, self._has_words = True, False
                 self._is_begun = self._is_given
                 return said if self._is_given else ""
-            case _Kind.CHANNEL:
+            case _MarkerKind.CHANNEL:
                 self._is_certain = True
                 self._is_aside = not marker["channel"].lower().startswith("final")
-            case _Kind.ROLE:
+            case _MarkerKind.ROLE:
                 is_reply = marker["role"].lower() in ("assistant", "model", "ai")
                 self.is_over = not is_reply and self._has_words
                 self._is_aside = not is_reply
-            case _Kind.CHANNEL_END if self._is_aside:
+            case _MarkerKind.CHANNEL_END if self._is_aside:
                 self._is_aside = False
-            case _Kind.END | _Kind.CHANNEL_END:
+            case _MarkerKind.END | _MarkerKind.CHANNEL_END:
                 self.is_over = self._has_words or self._depth > 0
-            case _Kind.CALL:
+            case _MarkerKind.CALL:
                 self.is_over = self.is_call = True
-            case _Kind.WRAP if not (self._is_begun or self._held or self._depth):
+            case _MarkerKind.WRAP if not (self._is_begun or self._held or self._depth):
                 self._is_wrapped = True
-            case _Kind.UNWRAP if self._is_wrapped and not self._depth:
+            case _MarkerKind.UNWRAP if self._is_wrapped and not self._depth:
                 self._is_wrapped = False
-            case _Kind.END_OF_DETAILS | _Kind.WRAP | _Kind.UNWRAP:
+            case _MarkerKind.END_OF_DETAILS | _MarkerKind.WRAP | _MarkerKind.UNWRAP:
                 said += self._say(marker[0])
-            case _Kind.NOTHING:
+            case _MarkerKind.NOTHING:
                 pass
         return said

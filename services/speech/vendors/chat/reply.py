@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from services.speech.answers import has_words
 from services.speech.ports import ChatUsage, ToolCall
-from services.speech.vendors.chat.calls import Calls
+from services.speech.vendors.chat.calls import PartialCalls
 from services.speech.vendors.chat.chunks import Chunk
 from services.speech.vendors.chat.markup import Habit, Markup
 from services.speech.vendors.chat.written_calls import written_calls
@@ -16,7 +16,7 @@ FILTERED = frozenset(
 )  # fmt: skip
 
 
-class Reply:
+class WrittenReply:
     """Assembles a reply from the chunks of its answer.
 
     Calls count only if the model was given tools; those in its text only if it makes no others, and
@@ -31,7 +31,7 @@ class Reply:
         self._written = ""
         self._has_deltas = False
         self.usage: ChatUsage | None = None
-        self._calls = Calls()
+        self._calls = PartialCalls()
         self._tool_names = tool_names
         self._has_reasoning = False
 

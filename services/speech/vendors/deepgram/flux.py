@@ -71,7 +71,7 @@ class FluxRecognizer:
         )
         with provider_errors(Stage.RECOGNITION, self.name):
             async with closing(audio), connection as socket:
-                turn = _Turn(socket, self._endpoint)
+                turn = _FluxTurn(socket, self._endpoint)
                 transcripts = on_stream(
                     audio,
                     turn.transcripts(),
@@ -104,7 +104,7 @@ class FluxRecognizer:
         return f"{settings.base_url}/v2/listen?{urlencode(query)}"
 
 
-class _Turn:
+class _FluxTurn:
     """The first turn that is heard on a connection."""
 
     def __init__(self, socket: VendorSocket, endpoint: Endpoint) -> None:

@@ -30,7 +30,7 @@ _MISCONFIGURED = ("api_key", "voice_not_found", "voice_id", "permission", "model
 
 log = structlog.get_logger(__name__)
 
-Message = Mapping[str, Any]
+Payload = Mapping[str, Any]
 
 
 class Contexts:
@@ -118,7 +118,7 @@ class Context:
                 return False
         return True
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncIterator[Payload]:
         """Yield what comes of this context, up to the final message; raises ProviderError."""
         await self._began_or_ended.wait()
         while self._id in self._unfinished:
@@ -131,21 +131,21 @@ class Context:
             if context_id == self._id:
                 yield message
 
-    async def _say(self, message: Message) -> None:
+    async def _say(self, message: Payload) -> None:
         await self._socket.send(json.dumps({**message, "context_id": self._id}))
 
 
-def _note(message: Message, context_id: str, unfinished: set[str]) -> None:
+def _note(message: Payload, context_id: str, unfinished: set[str]) -> None:
     if message.get("isFinal") or message.get("is_final"):
         unfinished.discard(context_id)
 
 
-def _context_of(message: Message) -> str:
+def _context_of(message: Payload) -> str:
     """Return the id of the context that a message is about; empty if it names none."""
     return str(message.get("contextId") or message.get("context_id") or "")
 
 
-def _parse(message: str | bytes, endpoint: Endpoint) -> Message:
+def _parse(message: str | bytes, endpoint: Endpoint) -> Payload:
     try:
         found = parse_json(message)
     except ValueError:

@@ -6,8 +6,17 @@ from typing import TypeVar
 from services.speech.ports import Stage
 from services.speech.streams import closing, timely
 from services.speech.vendors.http.client import Endpoint, provider_errors
+from services.speech.vendors.http.error_details import ErrorDetail
 
 T = TypeVar("T")
+
+
+class AnswerError(Exception):
+    """The answer is not a reply; `detail` is what the vendor says, if it says anything."""
+
+    def __init__(self, what: str, detail: ErrorDetail | None = None) -> None:
+        super().__init__(what)
+        self.detail = detail
 
 
 async def in_time(answer: AsyncIterator[T], stage: Stage, endpoint: Endpoint) -> AsyncIterator[T]:

@@ -85,7 +85,7 @@ async def open_channel(
         yield channel
 
 
-class Call(Generic[Sent, Received]):
+class RivaCall(Generic[Sent, Received]):
     """A call whose requests and responses stream independently."""
 
     def __init__(
@@ -185,11 +185,11 @@ async def open_call(
     endpoint: Endpoint,
     stage: Stage,
     request_id: str,
-) -> AsyncIterator[Call[Sent, Received]]:
+) -> AsyncIterator[RivaCall[Sent, Received]]:
     """A call, which is cancelled at the end unless it has ended. Raises ProviderError."""
     call = start()
     try:
-        yield Call(call, endpoint, stage)
+        yield RivaCall(call, endpoint, stage)
     except ProviderError:
         log.warning(
             "vendor call failed", stage=stage, provider=endpoint.name, request_id=request_id

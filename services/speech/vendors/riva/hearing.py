@@ -10,15 +10,15 @@ from riva.proto.riva_asr_pb2 import (
 )
 from services.speech.ports import ProviderError, Stage, TimedWord, Transcript, TurnEnd
 from services.speech.vendors.hearing import Sentences
-from services.speech.vendors.riva.calls import Call
+from services.speech.vendors.riva.calls import RivaCall
 
 
-class Hearing:
+class CallTranscripts:
     """What is heard of one utterance; if it `ends_turns`, the first pause that counts ends it."""
 
     def __init__(
         self,
-        call: Call[StreamingRecognizeRequest, StreamingRecognizeResponse],
+        call: RivaCall[StreamingRecognizeRequest, StreamingRecognizeResponse],
         provider: str,
         *,
         ends_turns: bool,

@@ -16,7 +16,7 @@ from services.speech.vendors.websocket.client import VendorSocket, open_socket
 from services.speech.vendors.websocket.pool import SocketPool
 
 
-class Event(IntEnum):
+class EventCode(IntEnum):
     """What happens to a connection, or in a session."""
 
     START_CONNECTION = 1
@@ -48,8 +48,8 @@ async def open_connection(
         frames = FrameSocket(socket, endpoint, Stage.SYNTHESIS)
         with provider_errors(Stage.SYNTHESIS, endpoint.name):
             async with asyncio.timeout(endpoint.deadlines.first_s):
-                await frames.send(Frame.of({}, event=Event.START_CONNECTION))
-                await _wait_for(frames, Event.CONNECTION_STARTED, Event.CONNECTION_FAILED)
+                await frames.send(Frame.of({}, event=EventCode.START_CONNECTION))
+                await _wait_for(frames, EventCode.CONNECTION_STARTED, EventCode.CONNECTION_FAILED)
         yield socket
 
 
@@ -63,25 +63,25 @@ class Session:
 
     async def start(self, document: Mapping[str, Any]) -> None:
         """Start it, and wait until it takes texts; raises ProviderError."""
-        await self._send(Event.START_SESSION, document)
-        await _wait_for(self._frames, Event.SESSION_STARTED, Event.SESSION_FAILED, self._id)
+        await self._send(EventCode.START_SESSION, document)
+        await _wait_for(self._frames, EventCode.SESSION_STARTED, EventCode.SESSION_FAILED, self._id)
 
     async def send_text(self, text: str) -> None:
         """Add text."""
-        await self._send(Event.TASK_REQUEST, {"req_params": {"text": text}})
+        await self._send(EventCode.TASK_REQUEST, {"req_params": {"text": text}})
 
     async def finish(self) -> None:
         """End the texts."""
-        await self._send(Event.FINISH_SESSION, {})
+        await self._send(EventCode.FINISH_SESSION, {})
 
     async def cancel(self, within_s: float) -> None:
         """End it now; it is finished if the vendor says so in time."""
         with suppress(ProviderError, TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._send(Event.CANCEL_SESSION, {})
+                await self._send(EventCode.CANCEL_SESSION, {})
                 while not self.is_finished:
                     frame = await self._frames.receive()
-                    is_end = frame.event in (Event.SESSION_CANCELED, Event.SESSION_FINISHED)
+                    is_end = frame.event in (EventCode.SESSION_CANCELED, EventCode.SESSION_FINISHED)
                     self.is_finished = is_end and frame.subject_id == self._id
 
     async def events(self) -> AsyncIterator[Frame]:
@@ -90,9 +90,9 @@ class Session:
             frame = await self._frames.receive()
             if frame.subject_id != self._id:
                 continue
-            if frame.event == Event.SESSION_FAILED:
+            if frame.event == EventCode.SESSION_FAILED:
                 raise _failure(self._frames, frame)
-            if frame.event == Event.SESSION_FINISHED:
+            if frame.event == EventCode.SESSION_FINISHED:
                 if (failure := self._frames.failure_in(frame)) is not None:
                     raise failure
                 self.is_finished = True
@@ -103,7 +103,7 @@ class Session:
         """Return the error for a message that breaks the protocol."""
         return self._frames.malformed(what)
 
-    async def _send(self, event: Event, document: Mapping[str, Any]) -> None:
+    async def _send(self, event: EventCode, document: Mapping[str, Any]) -> None:
         named = {"event": event, "namespace": "BidirectionalTTS", **document}
         await self._frames.send(Frame.of(named, event=event, subject_id=self._id))
 
@@ -133,7 +133,7 @@ async def open_session(
 
 
 async def _wait_for(
-    frames: FrameSocket, wanted: Event, failed: Event, session_id: str = ""
+    frames: FrameSocket, wanted: EventCode, failed: EventCode, session_id: str = ""
 ) -> None:
     """Receive frames up to the wanted event, of a session if one is named; raises ProviderError."""
     while True:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from services.speech.embedded.kokoro import SAMPLE_RATE_HERTZ, Utterance
+from services.speech.embedded.kokoro import SAMPLE_RATE_HERTZ, TimedAudio
 from services.speech.embedded.pauses import AUDIBLE, with_pauses
 from services.speech.embedded.pronunciation import Sound
 
@@ -21,14 +21,14 @@ SOUNDS = (
 SYMBOL_S = 0.1
 
 
-def utterance(*, silent_s: float) -> Utterance:
+def utterance(*, silent_s: float) -> TimedAudio:
     """A tone for each word, with so much silence in the middle of each mark."""
     edges_s = np.arange(11, dtype=np.float64) * SYMBOL_S
     time_s = np.arange(round(edges_s[-1] * SAMPLE_RATE_HERTZ)) / SAMPLE_RATE_HERTZ
     samples = 0.5 * np.sin(2 * np.pi * 200 * time_s).astype(np.float32)
     for middle_s in (0.3, 0.7):
         samples[np.abs(time_s - middle_s) < silent_s / 2] = 0
-    return Utterance(samples=samples, edges_s=edges_s)
+    return TimedAudio(samples=samples, edges_s=edges_s)
 
 
 def silences_s(samples: npt.NDArray[np.float32]) -> list[float]:

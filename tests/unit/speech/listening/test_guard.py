@@ -56,7 +56,7 @@ def recordings() -> list[tuple[str, bytes]]:
     """All recorded speech, short remarks among it."""
     return [
         (entry["file"], (DATA / folder / entry["file"]).read_bytes()[WAV_HEADER:])
-        for folder in ("speech", "remarks")
+        for folder in ("speech", "utterances")
         for entry in json.loads((DATA / folder / "manifest.json").read_text(encoding="utf-8"))
     ]
 

@@ -25,7 +25,7 @@ def held() -> PushToTalk:
     return PushToTalk(
         LoudnessDetector(),
         RULES,
-        hear=lambda on_hypothesis, first_s: RepeatedHearing(
+        open_hearing=lambda on_hypothesis, first_s: RepeatedHearing(
             recognise, on_hypothesis, first_s=first_s
         ),
         on_hypothesis=lambda _: None,

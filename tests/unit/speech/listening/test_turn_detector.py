@@ -60,7 +60,7 @@ class ScriptedFloor:
             raise self.error
         return Transcript(text=self.text(len(pcm) / SECOND), is_final=True)
 
-    def hear(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
+    def open_hearing(self, on_hypothesis: OnHypothesis, first_s: float) -> Hearing:
         """Hear it by repeated recognition."""
         return RepeatedHearing(self.recognise, on_hypothesis, first_s=first_s)
 

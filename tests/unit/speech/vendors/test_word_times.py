@@ -3,7 +3,7 @@
 import pytest
 
 from services.speech.vendors.alignment import TextCursor
-from services.speech.vendors.word_times import Span, TimedText, placed
+from services.speech.vendors.word_times import TimedText, TimeSpan, placed
 
 TEXT = "Hi. Good morning."
 
@@ -21,7 +21,7 @@ def test_takes_times_from_the_beginning_of_the_reply_as_they_are() -> None:
         TimedText(text="Good", start_s=0.6, end_s=1.0),
         TimedText(text="morning", start_s=1.0, end_s=1.6),
     ]
-    found = placed(words, Span(start_s=0.5, end_s=1.8), cursor)
+    found = placed(words, TimeSpan(start_s=0.5, end_s=1.8), cursor)
     assert [(each.start, each.end) for each in found] == [(4, 8), (9, 16)]
     assert [each.start_s for each in found] == [0.6, 1.0]
 
@@ -33,7 +33,7 @@ def test_moves_times_from_the_beginning_of_the_sentence(start_s: float) -> None:
         TimedText(text="Good", start_s=0.2, end_s=0.5),
         TimedText(text="morning", start_s=0.5, end_s=1.1),
     ]
-    found = placed(words, Span(start_s=start_s, end_s=start_s + 1.3), cursor)
+    found = placed(words, TimeSpan(start_s=start_s, end_s=start_s + 1.3), cursor)
     assert [each.start_s for each in found] == pytest.approx([start_s + 0.2, start_s + 0.5])
     assert [each.end_s for each in found] == pytest.approx([start_s + 0.5, start_s + 1.1])
 
@@ -43,9 +43,9 @@ def test_leaves_out_what_is_not_in_the_text() -> None:
         TimedText(text="Good", start_s=0.0, end_s=0.4),
         TimedText(text="evening", start_s=0.4, end_s=1.0),
     ]
-    found = placed(words, Span(start_s=0.0, end_s=1.0), TextCursor("Good morning."))
+    found = placed(words, TimeSpan(start_s=0.0, end_s=1.0), TextCursor("Good morning."))
     assert [(each.start, each.end) for each in found] == [(0, 4)]
 
 
 def test_places_no_words() -> None:
-    assert placed([], Span(start_s=0.0, end_s=1.0), TextCursor(TEXT)) == ()
+    assert placed([], TimeSpan(start_s=0.0, end_s=1.0), TextCursor(TEXT)) == ()
