@@ -25,10 +25,11 @@ from services.speech.embedded.whisper import WhisperRecognizer
 from services.speech.listening.detector import Utterance
 from services.speech.listening.hearing import Hearing, OnHypothesis, RepeatedHearing
 from services.speech.listening.interruption import UtteranceKind
+from services.speech.listening.ports import TurnEndModel
 from services.speech.listening.recognition import recognise
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import Speaking, TurnDetector
-from services.speech.ports import RecognitionRequest, Recognizer, Transcript, TurnEndModel
+from services.speech.ports import RecognitionRequest, Recognizer, Transcript
 
 RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "speech"
 MESSAGE_BYTES = 640

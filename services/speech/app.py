@@ -28,6 +28,7 @@ from services.speech.conversation.talk_rate import TalkRate
 from services.speech.conversation.task_records import START_S, TaskRecords
 from services.speech.conversation.turn import Stages, StagesOf
 from services.speech.dialogue.call import NOTHING_KNOWN, in_call
+from services.speech.dialogue.ports import Embedder
 from services.speech.dialogue.replies import Dialogue, system_message
 from services.speech.embedded.detector import EarshotDetector
 from services.speech.embedded.embedder import E5Embedder
@@ -38,7 +39,6 @@ from services.speech.listening.audio_input import Listening
 from services.speech.listening.guard import GuardedRecognizer
 from services.speech.listening.rules import ListeningRules
 from services.speech.personas.catalogue import Personas
-from services.speech.ports import Embedder
 from services.speech.profiles.profile import Profiles
 from services.speech.providers.factory import Trio, open_profiles
 from services.speech.providers.failover.breaker import OutageRules

@@ -16,7 +16,8 @@ from services.speech.embedded.store import ModelStore
 from services.speech.embedded.synthesizer import KokoroSynthesizer
 from services.speech.embedded.turn_end import SmartTurnModel
 from services.speech.embedded.whisper import WhisperRecognizer
-from services.speech.ports import Recognizer, Synthesizer, VoiceDetector
+from services.speech.listening.ports import VoiceDetector
+from services.speech.ports import Recognizer, Synthesizer
 from services.speech.providers.embedded import only_file
 
 THREADS = 1

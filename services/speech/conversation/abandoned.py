@@ -19,8 +19,8 @@ from services.speech.conversation.events import SentenceStarted, TurnFailed
 from services.speech.conversation.wire import from_sentence
 from services.speech.dialogue.replies import Exchange
 from services.speech.playback.ledger import Ledger, LedgerSummary
+from services.speech.playback.ports import Playback
 from services.speech.playback.wire import from_progress
-from services.speech.ports import Playback
 from services.speech.text.normalization import captioned, speakable
 
 log = structlog.get_logger(__name__)

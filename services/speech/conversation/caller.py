@@ -8,7 +8,7 @@ from dataclasses import replace
 from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.conversation.event_log import Listener, ProducedAudio
-from services.speech.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker
+from services.speech.playback.ports import Drive, DriveWatcher, Playback, PlaybackMethod, Speaker
 
 PRODUCED_AUDIO_S = 0.1
 """The most audio that is handed over at once."""

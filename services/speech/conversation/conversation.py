@@ -38,7 +38,7 @@ from services.speech.dialogue.generation import Generation
 from services.speech.dialogue.replies import History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.listening.turn_detector import Speaking
-from services.speech.ports import Speaker
+from services.speech.playback.ports import Speaker
 from services.speech.streams import closing
 from services.speech.tools.calls import Calls, ReplyCalls
 

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from services.runtime.failures.errors import ServiceError
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.playback.ledger import LedgerSummary
-from services.speech.ports import PlaybackMethod, ToolCall, Usage, WordTime
+from services.speech.playback.ports import PlaybackMethod
+from services.speech.ports import ToolCall, Usage, WordTime
 from services.speech.telemetry.waterfall import Mark
 from services.speech.tools.calls import CallOutcome
 

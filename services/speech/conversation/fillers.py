@@ -13,8 +13,8 @@ import structlog
 from services.runtime.failures.errors import ServiceError
 from services.runtime.pcm import byte_count, duration_s
 from services.speech.playback.ledger import Ledger
+from services.speech.playback.ports import Drive
 from services.speech.playback.voicing import Voicing
-from services.speech.ports import Drive
 from services.speech.streams import closing, once
 from services.speech.tools.calls import ReplyCalls
 

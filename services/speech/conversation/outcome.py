@@ -9,7 +9,7 @@ from services.runtime.failures.errors import ServiceError, from_exception
 from services.runtime.failures.reasons import Reason
 from services.speech.conversation.events import Latency, MadeCall, TurnFailed, TurnFinished
 from services.speech.playback.ledger import HeardMethod, Ledger
-from services.speech.ports import Playback
+from services.speech.playback.ports import Playback
 from services.speech.telemetry.metrics import count_turn
 from services.speech.telemetry.waterfall import Mark, Waterfall
 from services.speech.tools.calls import Call

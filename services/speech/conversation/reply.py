@@ -24,9 +24,9 @@ from services.speech.personas.catalogue import Persona, PersonaLanguage
 from services.speech.personas.tool_format import ToolsTable
 from services.speech.personas.variables import filled
 from services.speech.playback.ledger import Ledger
+from services.speech.playback.ports import Drive
 from services.speech.playback.voicing import Voicing
 from services.speech.ports import (
-    Drive,
     OnUsage,
     RecognitionRequest,
     SpeechChunk,

@@ -19,7 +19,7 @@ from services.speech.listening.audio_input import AudioInput
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.turn_detector import TurnDetector
 from services.speech.listening.wire import check_pcm
-from services.speech.ports import Speaker
+from services.speech.playback.ports import Speaker
 
 _PRIORITIES = {
     pb.SAY_PRIORITY_UNSPECIFIED: Priority.NORMAL,

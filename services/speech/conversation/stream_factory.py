@@ -28,8 +28,9 @@ from services.speech.listening.turn_detector import Floor, TurnDetector
 from services.speech.listening.wire import check_input_format
 from services.speech.personas.catalogue import Persona, PersonaLanguage, Personas
 from services.speech.playback.avatar import AvatarSpeaker
+from services.speech.playback.ports import Speaker
 from services.speech.playback.wire import to_format
-from services.speech.ports import Speaker, Voice
+from services.speech.ports import Voice
 from services.speech.voices import choose_voice, speaks
 
 

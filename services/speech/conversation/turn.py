@@ -44,16 +44,8 @@ from services.speech.dialogue.replies import Dialogue, Exchange, History
 from services.speech.listening.interruption import UtteranceKind
 from services.speech.personas.catalogue import Persona
 from services.speech.playback.ledger import Heard, HeardMethod, Ledger
-from services.speech.ports import (
-    Drive,
-    Playback,
-    PlaybackMethod,
-    Recognizer,
-    Speaker,
-    Synthesizer,
-    ToolCall,
-    Transcript,
-)
+from services.speech.playback.ports import Drive, Playback, PlaybackMethod, Speaker
+from services.speech.ports import Recognizer, Synthesizer, ToolCall, Transcript
 from services.speech.streams import once
 from services.speech.telemetry.metrics import DISMISSED_SPEECH
 from services.speech.telemetry.waterfall import Mark, Waterfall

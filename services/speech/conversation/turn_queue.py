@@ -11,7 +11,7 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.telemetry import tracing
 from services.speech.conversation.reply import ReplyVoice
 from services.speech.conversation.turn_input import TurnInput
-from services.speech.ports import Speaker
+from services.speech.playback.ports import Speaker
 
 WAITING_TURNS = 16
 REMEMBERED_REQUESTS = 256

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.speech.dialogue.paraphrases import Paraphrases
+from services.speech.dialogue.ports import Embedder
 from services.speech.dialogue.words import Vocabulary, surface_forms
 from services.speech.personas.catalogue import Fact
-from services.speech.ports import Embedder
 
 UNRELATED_SIMILARITY = 0.82
 UNRELATED_WEIGHT = 3

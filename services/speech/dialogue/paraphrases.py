@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.speech.dialogue.lexicon import is_chinese
+from services.speech.dialogue.ports import Embedder
 from services.speech.dialogue.words import surface_forms
-from services.speech.ports import Embedder
 
 MIN_SIMILARITY = {"en": 0.93, "zh": 0.945}
 """From here two words mean the same: 卫生间 and 洗手间 do, dentist and doctor do not."""

@@ -20,19 +20,13 @@ from services.speech.dialogue.echo import without_echo
 from services.speech.dialogue.grounded import grounded
 from services.speech.dialogue.grounds import Grounds, Ungrounded, preload, prices
 from services.speech.dialogue.knowledge import Knowledge, Match
+from services.speech.dialogue.ports import Embedder
 from services.speech.dialogue.question import Kind, Question
 from services.speech.dialogue.rounds import Tooling, in_rounds
 from services.speech.dialogue.scope import is_out_of_scope
 from services.speech.personas.catalogue import Fact, Persona, PersonaLanguage, Personas
 from services.speech.personas.format import Grounding
-from services.speech.ports import (
-    ChatMessage,
-    ChatModel,
-    Embedder,
-    OnUsage,
-    Role,
-    ignore_usage,
-)
+from services.speech.ports import ChatMessage, ChatModel, OnUsage, Role, ignore_usage
 from services.speech.providers.failures import provider_failures
 from services.speech.streams import closing
 from services.speech.telemetry.metrics import ANSWERS, DECLINED_ANSWERS

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from services.speech.listening.ports import TurnEndModel, VoiceDetector
 from services.speech.listening.push_to_talk import PushToTalk
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.turn_detector import TurnDetector
-from services.speech.ports import TurnEndModel, VoiceDetector
 
 AudioInput: TypeAlias = PushToTalk | TurnDetector
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.runtime.pcm import byte_count, duration_s
+from services.speech.listening.ports import VoiceDetector
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

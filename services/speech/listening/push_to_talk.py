@@ -10,8 +10,9 @@ from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
 from services.speech.listening.detector import Onset, Utterance, UtteranceDetector
 from services.speech.listening.hearing import Hearing, OnHypothesis, OpenHearing
+from services.speech.listening.ports import VoiceDetector
 from services.speech.listening.rules import ListeningRules
-from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, VoiceDetector
+from services.speech.ports import LISTENING_RATE_HERTZ, Transcript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

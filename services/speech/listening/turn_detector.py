@@ -14,15 +14,10 @@ from services.speech.listening.detector import Utterance, UtteranceDetector
 from services.speech.listening.endpointing import Pause, patience_s
 from services.speech.listening.hearing import Hearing, OnHypothesis
 from services.speech.listening.interruption import UtteranceKind, classify
+from services.speech.listening.ports import TurnEndModel, VoiceDetector
 from services.speech.listening.rules import ListeningRules
 from services.speech.listening.stall import StallTimer
-from services.speech.ports import (
-    LISTENING_RATE_HERTZ,
-    Transcript,
-    TurnEnd,
-    TurnEndModel,
-    VoiceDetector,
-)
+from services.speech.ports import LISTENING_RATE_HERTZ, Transcript, TurnEnd
 
 T = TypeVar("T")
 

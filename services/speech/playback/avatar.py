@@ -27,7 +27,7 @@ from services.runtime.failures.errors import ServiceError, from_rpc_error
 from services.runtime.failures.reasons import Reason
 from services.runtime.pcm import duration_s
 from services.speech.playback import wire
-from services.speech.ports import DriveWatcher, Playback
+from services.speech.playback.ports import DriveWatcher, Playback
 
 log = structlog.get_logger(__name__)
 

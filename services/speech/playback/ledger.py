@@ -6,7 +6,8 @@ from enum import StrEnum
 from itertools import zip_longest
 
 from services.runtime.pcm import byte_count, duration_s
-from services.speech.ports import Playback, PlaybackMethod, WordTime
+from services.speech.playback.ports import Playback, PlaybackMethod
+from services.speech.ports import WordTime
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.segmentation import CJK, speech_s
 

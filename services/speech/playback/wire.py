@@ -9,7 +9,7 @@ from digitalhuman.avatar.v1 import avatar_pb2
 from digitalhuman.conversation.v1 import conversation_pb2 as pb
 from services.runtime.failures.errors import ServiceError
 from services.runtime.wire import from_duration, from_timestamp
-from services.speech.ports import Playback, PlaybackMethod
+from services.speech.playback.ports import Playback, PlaybackMethod
 
 _METHODS = {
     PlaybackMethod.ESTIMATED: pb.PLAYBACK_METHOD_ESTIMATED,

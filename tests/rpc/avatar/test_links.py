@@ -14,7 +14,7 @@ from services.runtime.channels.replicas import replicas
 from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import Reason
 from services.speech.playback.avatar import AvatarDrive, AvatarSpeaker
-from services.speech.ports import Playback, PlaybackMethod
+from services.speech.playback.ports import Playback, PlaybackMethod
 from tests.support.avatar_rig import (
     APP_ID,
     CALLBACK_SECRET,

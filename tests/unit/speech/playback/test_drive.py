@@ -21,8 +21,8 @@ from services.speech.playback.avatar import (
     AvatarDrive,
     DriveCall,
 )
+from services.speech.playback.ports import PlaybackMethod
 from services.speech.playback.wire import to_format
-from services.speech.ports import PlaybackMethod
 from tests.support.virtual_time import in_virtual_time
 
 RATE = 24_000

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.speech.playback.ledger import HeardMethod, Ledger
-from services.speech.ports import Playback, PlaybackMethod, WordTime
+from services.speech.playback.ports import Playback, PlaybackMethod
+from services.speech.ports import WordTime
 from services.speech.text.alignment import SpokenForm
 from services.speech.text.normalization import speakable
 
