@@ -71,7 +71,8 @@ async def vendors(
         monkeypatch.setenv(f"SPEECH_{name}_BASE_URL", vendor.base_url)
         monkeypatch.setenv(f"SPEECH_{name}_API_KEY", f"key-of-{name}")
         found.append(vendor)
-    monkeypatch.setenv(f"SPEECH_{stage}_FIRST_BYTE_S", "0.1")
+    # Only who is silent is late, however busy the machine is.
+    monkeypatch.setenv(f"SPEECH_{stage}_FIRST_BYTE_S", "0.1" if first is silent else "15")
     return found[0], found[1]
 
 
