@@ -54,9 +54,7 @@ class ProviderError(Exception):
         self.retry_after_s = retry_after_s
 
 
-class ProviderQuotaError(ProviderError):
-    """A provider refuses more work for now: its quota or rate limit is used up."""
-
+class _PassingError(ProviderError):
     def __init__(
         self,
         stage: Stage,
@@ -76,13 +74,12 @@ class ProviderQuotaError(ProviderError):
         )
 
 
-class ProviderMuteError(ProviderError):
-    """A provider succeeded without producing anything where it had to."""
+class ProviderQuotaError(_PassingError):
+    """A provider refuses more work for now: its quota or rate limit is used up."""
 
-    def __init__(
-        self, stage: Stage, provider: str, message: str, *, vendor_message: str = ""
-    ) -> None:
-        super().__init__(stage, provider, message, transient=True, vendor_message=vendor_message)
+
+class ProviderMuteError(_PassingError):
+    """A provider succeeded without producing anything where it had to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

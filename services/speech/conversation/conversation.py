@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from services.runtime.failures.errors import ServiceError
 from services.runtime.telemetry import tracing
+from services.speech.conversation.current_turn import LastReply, RunningTurn
 from services.speech.conversation.event_log import EventLog
 from services.speech.conversation.events import (
     Event,
@@ -42,9 +42,6 @@ from services.speech.playback.ports import Speaker
 from services.speech.streams import closing
 from services.speech.tools.calls import Calls, ReplyCalls
 
-ECHO_S = 2.0
-"""How long after a reply its sound may still come back through a microphone."""
-
 LAST_TURN_S = 8.0
 """How long the last turn may take to settle."""
 
@@ -55,29 +52,6 @@ class Priority(StrEnum):
     LOW = "low"
     NORMAL = "normal"
     HIGH = "high"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RunningTurn:
-    """The turn that is being held, as it was queued and as it runs."""
-
-    queued: QueuedTurn
-    turn: Turn
-
-    @property
-    def speaking(self) -> Speaking:
-        """What the digital human is doing; a reply that is cut off no longer counts."""
-        if self.queued.cut.done():
-            return Speaking.SILENT
-        return Speaking.ALOUD if self.turn.is_audible else Speaking.PREPARING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LastReply:
-    """The reply that was spoken last, and when its turn ended."""
-
-    text: str
-    ended_at: float
 
 
 class Conversation:
@@ -107,8 +81,8 @@ class Conversation:
         self._queue = TurnQueue(request_ids)
         self._permit = permit
         self.usage = UsageMeter()
-        self._running: _RunningTurn | None = None
-        self._last_reply: _LastReply | None = None
+        self._running: RunningTurn | None = None
+        self._last_reply: LastReply | None = None
         self._resumption = Resumption()
         self._numbering = Numbering()
         self._active_at = _now()
@@ -139,8 +113,7 @@ class Conversation:
         """What is being said, or was said until a moment ago."""
         if self._running is not None:
             return self._running.turn.reply_text
-        last = self._last_reply
-        return last.text if last is not None and _now() <= last.ended_at + ECHO_S else ""
+        return self._last_reply.echo if self._last_reply is not None else ""
 
     @property
     def next_turn_id(self) -> int:
@@ -334,7 +307,7 @@ class Conversation:
                 publish=partial(self.events.publish, turn_id=self._turn_id),
                 cut=queued.cut,
             )
-            self._running = _RunningTurn(queued=queued, turn=turn)
+            self._running = RunningTurn(queued=queued, turn=turn)
             rest = None
             try:
                 with tracing.resumed(queued.requested_in):
@@ -342,7 +315,7 @@ class Conversation:
             finally:
                 self._running = None
                 self._language_code = turn.language_code
-                self._last_reply = _LastReply(text=turn.reply_text, ended_at=_now())
+                self._last_reply = LastReply.of(turn)
                 if not is_prompt(queued.turn_input):
                     self._active_at = _now()
                 if rest is not None:
