@@ -49,6 +49,8 @@ class Ungrounded(StrEnum):
     """The question itself: the model was not asked."""
     ECHO = "echo"
     """The prompt, recited."""
+    LANGUAGE = "language"
+    """The reply as a whole, which is not in the turn's language."""
     IDENTITY = "identity"
     SUM = "sum"
     NUMBER = "number"

@@ -212,3 +212,15 @@ async def test_no_persona_claims_to_be_human() -> None:
     chat = ScriptedChat(deltas=("I am a real person", "."))
     assert await strict_reply(chat, "Are you a human?") == "I am software."
     assert await strict_reply(chat, "Let us talk about you") == "I cannot say."
+
+
+@in_virtual_time
+async def test_a_chinese_question_gets_no_english_answer() -> None:
+    chinese = dataclasses.replace(HOST.speaking("zh"), unknown="这个我不知道。")
+    chat = ScriptedChat(deltas=("You are ", "very welcome. ", "Bye."))
+    dialogue = await Dialogue.prepare(PERSONAS, chat=chat, embedder=LetterEmbedder())
+    deltas = dialogue.reply(
+        "谢谢你。", persona=STRICT, language=chinese, history=History(), calls=ReplyCalls(Calls())
+    )
+    assert "".join([delta async for delta in deltas]) == "这个我不知道。"
+    assert chat.closed == 1
