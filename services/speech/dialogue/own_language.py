@@ -38,7 +38,7 @@ async def in_own_language(
                 yield decline()
                 return
     if held:
-        yield held
+        yield decline() if not is_free and _is_foreign(f"{held}\n") else held
 
 
 def _is_foreign(beginning: str) -> bool:

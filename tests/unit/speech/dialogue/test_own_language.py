@@ -25,6 +25,7 @@ async def said(reply: str, user_text: str, language_code: str, size: int) -> str
     ("reply", "user_text", "language_code", "left"),
     [
         ("The museum closes at six.", "你们几点开门？", "zh-CN", DECLINED),
+        ("The museum closes", "你们几点开门？", "zh-CN", DECLINED),
         ("Harbor Place 九点开门。", "你们几点开门？", "zh-CN", "Harbor Place 九点开门。"),
         ("OK.", "好吗？", "zh", "OK."),
         ("Good morning to you.", "早上好用英语怎么说？", "zh", "Good morning to you."),
