@@ -43,17 +43,17 @@ class Recording:
                 self._file = self._path.open("wb", buffering=256 * 1024)
             self._file.write(pcm)
         except OSError as error:
-            # Whoever watches sees and hears the drive all the same.
-            log.warning("recording not kept", error=error.strerror)
-            self.delete()
+            self._give_up(error)
             return
         self.size += len(pcm)
 
     def read_wav(self) -> bytes:
         """Return what was played so far as a WAV file."""
         if self._file is not None:
-            with suppress(OSError):
+            try:
                 self._file.flush()
+            except OSError as error:
+                self._give_up(error)
         if not self.size:
             return write_wav(b"", EMPTY_SAMPLE_RATE)
         return write_wav(self._path.read_bytes(), self.sample_rate)
@@ -64,6 +64,11 @@ class Recording:
         if file is not None:
             with suppress(OSError):
                 file.close()
+
+    def _give_up(self, error: OSError) -> None:
+        """Keep nothing of this drive; whoever watches sees and hears it all the same."""
+        log.warning("recording not kept", error=error.strerror)
+        self.delete()
 
     def delete(self) -> None:
         """Delete the file, and keep nothing further."""

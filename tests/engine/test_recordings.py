@@ -92,9 +92,9 @@ def test_dropped_recording_keeps_nothing_that_follows(tmp_path: Path) -> None:
 def test_a_disk_that_takes_no_recording_stops_no_drive(tmp_path: Path) -> None:
     with keeping_recordings(tmp_path, MEGABYTE) as recordings:
         [folder] = tmp_path.iterdir()
-        (folder / "drive.pcm").symlink_to("/dev/full")
+        folder.rmdir()
         recording = recordings.open("drive")
-        for _ in range(20):
-            recording.write(make_tone(0.5), 24_000)
+        for _ in range(2):
+            recording.write(make_tone(0.1), 24_000)
         assert len(recording.read_wav()) == 44
         recording.close()
