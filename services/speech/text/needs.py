@@ -7,8 +7,8 @@ not there is not tried. They are read off the pattern itself, so that no rule ca
 import re
 import string
 from collections.abc import Iterator, Sequence
-from re import _constants as sre
-from re import _parser
+from re import _constants as sre  # type: ignore[attr-defined,unused-ignore]
+from re import _parser  # type: ignore[attr-defined,unused-ignore]
 from typing import Any, TypeAlias
 
 Characters: TypeAlias = int
