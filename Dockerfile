@@ -26,7 +26,8 @@ RUN apt-get update -qq \
  && rm -rf /var/lib/apt/lists/* \
  && python -m pip uninstall --quiet --yes pip setuptools wheel \
  && useradd --create-home --uid 10001 parley \
- && install -d -o parley -g parley /models /journal /certificates /signatures
+ && install -d -o parley -g parley /models /journal /certificates /signatures \
+      /tls /tls/gateway /tls/speech /tls/task /tls/avatar
 WORKDIR /app
 COPY --from=build /app/LICENSE /app/NOTICE /app/models.toml /app/sbom.cdx.json ./
 COPY --from=build /app/.venv .venv

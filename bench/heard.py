@@ -20,7 +20,6 @@ import httpx
 import psutil
 
 from services.runtime.callers.requests import Metadata
-from services.runtime.channels.channel import connected
 from tests.support.heard import CHINESE, ENGLISH, Reply
 from tests.support.interruption import Caller, CutReply, synthesize, transcribe
 from tests.support.stack import Stack, running_stack
@@ -41,7 +40,7 @@ async def measure(cuts: int) -> dict[str, Any]:
             )
         )
         engine = await clients.enter_async_context(stack.engine_client(timeout_s=30))
-        speech = await clients.enter_async_context(connected(stack.target("speech")))
+        speech = await clients.enter_async_context(stack.channel("speech"))
         replies = (ENGLISH, CHINESE)
         # The voice caches what it spoke recently, so no cut waits for it.
         for reply in replies:

@@ -43,6 +43,14 @@ async def until_ready(listener: Listener, environment: Mapping[str, str]) -> Non
         await until_answering(listener.url(environment) + path)
 
 
+async def until_target_ready(target: str, environment: Mapping[str, str]) -> None:
+    """Return once a process is ready, by its name or by its address; see the module."""
+    if listener := next((each for each in LISTENERS if each.process == target), None):
+        await until_ready(listener, environment)
+    else:
+        await (until_answering if target.startswith("http") else until_serving)(target)
+
+
 async def until_serving(target: str, credentials: _Credentials | None = None) -> None:
     """Return once the gRPC server reports that it is serving."""
     # Most commands only need an address.
@@ -113,10 +121,7 @@ async def until_answering(url: str) -> None:
 
 async def _wait(target: str) -> None:
     async with asyncio.timeout(_WAIT_S):
-        if listener := next((each for each in LISTENERS if each.process == target), None):
-            await until_ready(listener, os.environ)
-        else:
-            await (until_answering if target.startswith("http") else until_serving)(target)
+        await until_target_ready(target, os.environ)
 
 
 if __name__ == "__main__":

@@ -154,11 +154,18 @@ def journal(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def has_tls() -> bool:
+    """Whether the stack's services have TLS between them, as in the compose file."""
+    return True
+
+
+@pytest.fixture(scope="session")
 def stack(
     portal: BlockingPortal,
     collector: Collector,
     personas: Path,
     journal: dict[str, str],
+    has_tls: bool,
     pytestconfig: pytest.Config,
 ) -> Iterator[Stack]:
     """All processes with the small real models, started once and shared.
@@ -175,7 +182,9 @@ def stack(
     env["speech"] = traced | own
     env["task"] = traced | journal
     env["gateway"] = traced | {"GATEWAY_ALLOWED_ORIGINS": f"{SITE},{FRAMED}"}
-    running = running_stack(env=env, is_unfaithful=pytestconfig.getoption("unfaithful"))
+    running = running_stack(
+        env=env, is_unfaithful=pytestconfig.getoption("unfaithful"), has_tls=has_tls
+    )
     with portal.wrap_async_context_manager(running) as started:
         yield started
 

@@ -16,7 +16,6 @@ from digitalhuman.conversation.v1.conversation_pb2 import ConversationEvent
 from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1.task_pb2_grpc import TaskServiceStub
 from services.runtime.callers.requests import outgoing_metadata
-from services.runtime.channels.channel import connected
 from tests.support.stack import Stack, running_stack
 
 PATH = Path(__file__).with_suffix(".jsonl")
@@ -81,7 +80,7 @@ async def _answer(request: Awaitable[httpx.Response]) -> dict[str, object]:
 
 
 async def _events(stack: Stack, task_id: str) -> Sequence[ConversationEvent]:
-    async with connected(stack.target("task")) as channel:
+    async with stack.channel("task") as channel:
         answer: pb.GetConversationResponse = await TaskServiceStub(channel).GetConversation(
             pb.GetConversationRequest(task_id=task_id, after_sequence=0),
             metadata=outgoing_metadata(stack.service_token),

@@ -43,11 +43,11 @@ class Pair:
             raise ValueError(f"{folder / name}.key and {name}.pem hold no authority of ours")
         return cls(certificate=certificate, key=key)
 
-    def write(self, folder: Path, name: str) -> None:
-        """Replace the files of that name, the key first."""
-        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _replace(folder / f"{name}.key", key, mode=0o600)
-        _replace(folder / f"{name}.pem", self.certificate.public_bytes(Encoding.PEM), mode=0o644)
+    def write(self, *, certificate: Path, key: Path) -> None:
+        """Replace both files, the key first."""
+        private = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _replace(key, private, mode=0o600)
+        write_certificate(certificate, self.certificate)
 
     def issue(self, identity: Identity) -> "Pair":
         """Return a new certificate for an identity, signed by this one."""
@@ -82,8 +82,13 @@ def open_authority(folder: Path, name: str) -> Pair:
         .sign(key, SHA256())
     )
     made = Pair(certificate=certificate, key=key)
-    made.write(folder, name)
+    made.write(certificate=folder / f"{name}.pem", key=folder / f"{name}.key")
     return made
+
+
+def write_certificate(path: Path, certificate: x509.Certificate) -> None:
+    """Replace a file by a certificate, which everybody may read."""
+    _replace(path, certificate.public_bytes(Encoding.PEM), mode=0o644)
 
 
 def _builder(

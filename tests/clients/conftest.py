@@ -43,6 +43,12 @@ def question() -> Question:
     )
 
 
+@pytest.fixture(scope="session")
+def has_tls() -> bool:
+    """No: the clients of gRPC have no certificates."""
+    return False
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_authorities() -> None:
     """Trust whom the machine trusts, unlike other tests: builds fetch what is pinned."""

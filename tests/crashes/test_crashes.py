@@ -15,7 +15,6 @@ from digitalhuman.task.v1 import task_pb2 as pb
 from digitalhuman.task.v1 import task_pb2_grpc as rpc
 from engine.tasks.task import TaskStatus
 from services.runtime.callers.requests import Metadata
-from services.runtime.channels.channel import connected
 from services.runtime.failures.errors import from_rpc_error
 from services.runtime.failures.reasons import Reason
 from tests.support.stack import Stack, running_stack
@@ -93,7 +92,7 @@ async def _tasks_of(watch: Any) -> AsyncGenerator[pb.Task, None]:
 @asynccontextmanager
 async def client_of(stack: Stack) -> AsyncIterator[Client]:
     token = (("authorization", f"Bearer {stack.service_token}"),)
-    async with connected(stack.target("task")) as channel:
+    async with stack.channel("task") as channel:
         yield Client(channel, token)
 
 

@@ -37,7 +37,8 @@ async def stack() -> AsyncIterator[Stack]:
         "task": {"TASK_SWEEP_INTERVAL_S": "1"},
         "gateway": {"GATEWAY_SPEECH_TARGET": ",".join(addresses)},
     }
-    async with running_stack(processes=("engine", "avatar", "task"), env=env) as up:
+    running = running_stack(processes=("engine", "avatar", "task"), env=env, has_tls=False)
+    async with running as up:
         for name, port, address in zip(REPLICAS, ports, addresses, strict=True):
             environment = {
                 "SPEECH_PORT": port,

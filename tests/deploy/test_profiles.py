@@ -8,14 +8,14 @@ import yaml
 
 from tests.support.alerts import BY_NAME
 from tests.support.chart import PROCESSES
-from tests.support.compose import COMPOSE, lasting_services
+from tests.support.compose import COMPOSE, process_services
 from tests.support.promql import selections
 
 DEPLOY = COMPOSE.parent / "deploy"
 EXTRA = yaml.safe_load((DEPLOY / "compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = EXTRA["services"]
 PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
-LASTING = lasting_services()
+LASTING = process_services()
 
 
 def mounted(service: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from services.runtime.callers.requests import Metadata
-from services.runtime.channels.channel import connected
 from tests.support.stack import Stack
 
 API = "/api/digital-human"
@@ -35,21 +34,21 @@ async def engine(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def task_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the task service."""
-    async with connected(stack.target("task")) as channel:
+    async with stack.channel("task") as channel:
         yield channel
 
 
 @pytest.fixture
 async def speech_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the speech service."""
-    async with connected(stack.target("speech")) as channel:
+    async with stack.channel("speech") as channel:
         yield channel
 
 
 @pytest.fixture
 async def avatar_channel(stack: Stack) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to the avatar service."""
-    async with connected(stack.target("avatar")) as channel:
+    async with stack.channel("avatar") as channel:
         yield channel
 
 

@@ -11,7 +11,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.support.collector import Collector
-from tests.support.compose import lasting_services
+from tests.support.compose import process_services
 from tests.support.stack import Stack
 
 API = "/api/digital-human"
@@ -32,7 +32,7 @@ async def metrics(stack: Stack, http: httpx.AsyncClient) -> str:
     pages = []
     for name in METRICS:
         host = stack.target(name).rpartition(":")[0]
-        port = lasting_services()[name]["environment"][f"{name.upper()}_METRICS_PORT"]
+        port = process_services()[name]["environment"][f"{name.upper()}_METRICS_PORT"]
         pages.append((await http.get(f"http://{host}:{port}/metrics")).text)
     return "\n".join(pages)
 

@@ -19,7 +19,6 @@ from parley.gateway_client.answers import GatewayError
 from parley.gateway_client.connection import gateway_at
 from parley.gateway_client.gateway import Question
 from parley.talk import Call
-from services.runtime.channels.channel import connected
 from tests.support.compose import ROOT
 from tests.support.stack import Stack
 from tests.support.wer import character_error_rate, word_error_rate
@@ -161,7 +160,7 @@ async def _recognize(stack: Stack, pcm: bytes, rate: int, language: str) -> str:
             yield speech_pb2.TranscribeRequest(audio=audio)
 
     text = ""
-    async with connected(stack.target("speech")) as channel:
+    async with stack.channel("speech") as channel:
         stub = speech_pb2_grpc.SpeechServiceStub(channel)
         metadata = (("authorization", f"Bearer {stack.service_token}"),)
         async for answer in stub.Transcribe(requests(), metadata=metadata):

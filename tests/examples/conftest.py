@@ -28,7 +28,8 @@ async def stack_of_examples(personas: Path) -> AsyncIterator[Stack]:
         "gateway": {"GATEWAY_SPEECH_TARGET": SPEECH_ADDRESS},
         "task": {"TASK_WEBHOOK_NETWORKS": "127.0.0.0/8"},
     }
-    async with running_stack(processes=("engine", "avatar", "task"), env=env) as up:
+    running = running_stack(processes=("engine", "avatar", "task"), env=env, has_tls=False)
+    async with running as up:
         environment = {
             "SPEECH_PORT": SPEECH_PORT,
             "SPEECH_TASK_TARGET": up.target("task"),

@@ -42,7 +42,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
-    """The long-running services, in an order in which each follows what it depends on."""
+    """The processes of Parley, in an order in which each follows what it depends on."""
 
     services: tuple[Service, ...]
     hosts: Mapping[str, str]
@@ -51,10 +51,25 @@ class Composition:
     """Port by the name of the setting that holds it."""
 
 
-def lasting_services() -> dict[str, Any]:
-    """The file's services that run for long, as it has them."""
-    services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
-    return {name: each for name, each in services.items() if each["restart"] != "no"}
+def all_services() -> dict[str, Any]:
+    """The file's services, as it has them."""
+    services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+    return services
+
+
+def process_services() -> dict[str, Any]:
+    """Those that are processes of Parley, as the file has them."""
+    return {
+        name: each
+        for name, each in all_services().items()
+        if each["command"].startswith("python -m ")
+    }
+
+
+def issued_folders(certificates: Path) -> dict[str, Path]:
+    """Return which folder stands for which volume, where `parley certificates` wrote into one."""
+    mounts = (each.split(":") for each in all_services()["certificates"]["volumes"])
+    return {volume: certificates / mount.strip("/").partition("/")[2] for volume, mount in mounts}
 
 
 def required_variables() -> set[str]:
@@ -68,7 +83,7 @@ def localized(variables: Mapping[str, str], folders: Mapping[str, Path]) -> Comp
     `variables` are what stands in `.env`, `folders` stand for the file's named volumes.
     """
     services = {
-        name: _interpolated(service, variables) for name, service in lasting_services().items()
+        name: _interpolated(service, variables) for name, service in process_services().items()
     }
     # Several compositions may run at once.
     network = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}"

@@ -12,14 +12,26 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import grpc
 import httpx
 
 from bench.chaos import unfaithful_task
 from bench.chaos.lossy_proxy import UNRELIABLE, lossy_proxy
+from parley.certificates.issuing import issue
 from parley.processes.running import Command, Running, running
-from parley.readiness import until_answering, until_serving
+from parley.readiness import until_target_ready
+from services.runtime.channels.channel import connected
+from services.runtime.security.identities import Identity
+from services.runtime.security.tls import Tls, TlsFiles, peer_tls
 from services.speech.embedded.library import LibrarySettings
-from tests.support.compose import ROOT, Composition, Service, localized, required_variables
+from tests.support.compose import (
+    ROOT,
+    Composition,
+    Service,
+    issued_folders,
+    localized,
+    required_variables,
+)
 from tests.support.confinement import Confinement, confining
 
 DEBUG_TOKEN = "debug-token-of-tests"
@@ -40,13 +52,18 @@ class Stack:
     """Running processes by the names of the compose file."""
 
     def __init__(
-        self, composition: Composition, secrets_of: Mapping[str, str], confinement: Confinement
+        self,
+        composition: Composition,
+        secrets_of: Mapping[str, str],
+        confinement: Confinement,
+        tls: Tls | None,
     ) -> None:
         self._services = {each.name: each for each in composition.services}
         self._hosts = composition.hosts
         self._ports = composition.ports
         self._confinement = confinement
         self._secrets = secrets_of
+        self._tls = tls
         self._lives: dict[str, tuple[AsyncExitStack, Running]] = {}
         self.logs: dict[str, list[str]] = defaultdict(list)
 
@@ -82,6 +99,12 @@ class Stack:
     def target(self, name: str) -> str:
         """Where a process listens, host:port."""
         return f"{self._hosts[name]}:{self._ports[f'{name.upper()}_PORT']}"
+
+    @asynccontextmanager
+    async def channel(self, name: str) -> AsyncIterator[grpc.aio.Channel]:
+        """Open a channel of an operator's to a service."""
+        async with connected(self.target(name), tls=peer_tls(self._tls, Identity(name))) as channel:
+            yield channel
 
     def pid(self, name: str) -> int:
         """Process id of a process that runs."""
@@ -151,8 +174,7 @@ class Stack:
         self.logs[name].append(line)
 
     async def _until_ready(self, service: Service, process: Running) -> None:
-        until = until_answering if service.probe.startswith("http") else until_serving
-        ready = asyncio.create_task(until(service.probe))
+        ready = asyncio.create_task(until_target_ready(service.probe, service.environment))
         ended = asyncio.create_task(process.wait())
         try:
             await asyncio.wait({ready, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -171,12 +193,14 @@ async def running_stack(
     processes: Collection[str] | None = None,
     variables: Mapping[str, str] | None = None,
     is_unfaithful: bool = False,
+    has_tls: bool = True,
 ) -> AsyncIterator[Stack]:
     """Run the compose file's services here until the block is left.
 
     `env` adds to the environment of a process by its name; `processes` are those to start, all by
     default; `variables` stand in the file's `.env`, secrets being made for what it requires. With
     `is_unfaithful`, calls to the journal and to the cloud fail at random, some after their effect.
+    Without `has_tls` the services speak plainly, to clients that have no certificates.
     Fails if a process that was not killed ends otherwise than with exit code 0, or if one tried to
     reach anything but this machine.
     """
@@ -191,7 +215,9 @@ async def running_stack(
             volume: Path(life.enter_context(TemporaryDirectory()))
             for volume in ("journal", "certificates", "signatures")
         }
-        composition = localized(given, folders)
+        certificates = Path(life.enter_context(TemporaryDirectory()))
+        issue(certificates)
+        composition = localized(given, folders | issued_folders(certificates))
         confinement = life.enter_context(confining(composition.hosts))
         more = env or {}
         services = tuple(
@@ -204,7 +230,14 @@ async def running_stack(
                 lossy_proxy(engine, losses=UNRELIABLE, rng=random.Random())
             )
             services = tuple(_unfaithful(each, cloud.address) for each in services)
-        stack = Stack(replace(composition, services=services), given, confinement)
+        if not has_tls:
+            services = tuple(map(_plain, services))
+        stack = Stack(
+            replace(composition, services=services),
+            given,
+            confinement,
+            _operator(certificates) if has_tls else None,
+        )
         try:
             await stack.start(processes or [each.name for each in services])
             yield stack
@@ -213,6 +246,19 @@ async def running_stack(
         bad = {name: code for name, code in codes.items() if code}
         assert not bad, f"processes ended badly: {bad}\n{stack.tell()}"
         assert not confinement.attempts
+
+
+def _plain(service: Service) -> Service:
+    environment = {
+        name: value for name, value in service.environment.items() if "_TLS_" not in name
+    }
+    return replace(service, environment=environment)
+
+
+def _operator(certificates: Path) -> Tls:
+    own = certificates / Identity.OPERATOR.value
+    files = TlsFiles(certificate=own / "tls.crt", key=own / "tls.key", authorities=own / "ca.crt")
+    return Tls(files, Identity.OPERATOR)
 
 
 def _unfaithful(service: Service, cloud: str) -> Service:

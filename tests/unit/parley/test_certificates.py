@@ -22,7 +22,7 @@ def files_of(folder: Path, identity: Identity) -> TlsFiles:
 
 def test_every_service_takes_its_certificate_and_its_renewal(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "here"
-    assert {each.stem for each in issue(folder)} == set(Identity)
+    assert {each.parent.name for each in issue(folder)} == set(Identity)
     services = [
         Tls(files_of(folder, each), each) for each in Identity if each is not Identity.OPERATOR
     ]
@@ -35,7 +35,7 @@ def test_every_service_takes_its_certificate_and_its_renewal(tmp_path: Path) -> 
     expiry = REGISTRY.get_sample_value("parley_certificate_expiry_seconds", {"identity": "task"})
     assert expiry is not None
     assert 89 < (expiry - time.time()) / 86_400 <= 90
-    keys = list(folder.glob("*.key"))
+    keys = list(folder.rglob("*.key"))
     assert len(keys) == len(Identity) + 1
     assert {stat.S_IMODE(each.stat().st_mode) for each in keys} == {0o600}
 

@@ -34,6 +34,6 @@ def test_certificates_of_the_environment_are_used_instead(tmp_path: Path) -> Non
     assert run.environment({}) == tls_settings(tmp_path)
     given = {"GATEWAY_TLS_KEY_FILE": "mine"}
     assert run.environment(given) == given
-    (tmp_path / "gateway.pem").unlink()
+    (tmp_path / "gateway" / "tls.crt").unlink()
     with pytest.raises(OSError, match="parley certificates"):
         run.environment({})
