@@ -13,15 +13,15 @@ Every failure carries one reason. In gRPC it is the `reason` of the one `google.
 the status details, with domain `digitalhuman`; fields that break a rule are in `BadRequest`, and
 how long to wait is in `RetryInfo`. Over HTTP the gateway answers `application/problem+json` with
 `type` (`urn:digitalhuman:error:<reason>`), `title`, `status`, `detail`, `instance`, `reason`,
-`code`, `requestId` and `violations`, and for clients of the vendor's sample `success: false` and
+`recovery`, `code`, `requestId` and `violations`, and for clients of the vendor's sample `success: false` and
 `error`. A caller that does not know a reason goes by the gRPC code or the HTTP status.
 
 This page is made by `make docs` from
 [`errors.proto`](../protos/digitalhuman/errors/v1/errors.proto).
 
 The last two columns are for callers that retry by themselves: whether the failure passes although
-nobody changes anything, because an outage ends or a limit is free again, and whether what was
-refused surely did nothing.
+nobody changes anything, because an outage ends or a limit is free again (over HTTP, `recovery` is
+`OUTAGE` or `LIMIT`), and whether what was refused surely did nothing.
 
 | Reason | gRPC code | HTTP | What happened | What to do | Passes | Did nothing |
 |---|---|---|---|---|---|---|

@@ -1,6 +1,6 @@
 """The JSON answers about tasks, viewers and the deployment, as clients read them."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
@@ -210,6 +210,9 @@ class Health(JsonModel):
     status: Literal["ok"] = "ok"
 
 
+Recovery: TypeAlias = Literal["NONE", "OUTAGE", "LIMIT"]
+
+
 class ProblemViolation(JsonModel):
     """A field that breaks a rule."""
 
@@ -228,6 +231,11 @@ class Problem(JsonModel):
     instance: str
     code: str = Field(description="gRPC code.")
     reason: str = Field(description="See docs/errors.md.")
+    recovery: Recovery = Field(
+        description="Whether the same request may succeed later although nobody changes anything:"
+        " `OUTAGE`, something is away and comes back; `LIMIT`, a limit is used up and is free again"
+        " after a while; `NONE`, it fails again."
+    )
     metadata: dict[str, str]
     request_id: str
     violations: list[ProblemViolation]

@@ -185,6 +185,7 @@ def to_problem(error: ServiceError, *, instance: str) -> Problem:
         instance=instance,
         code=rule.code.name,
         reason=str(error.reason),
+        recovery=rule.recovery.name,
         metadata={http_name(name): value for name, value in error.metadata.items()},
         request_id=current_request_id(),
         violations=violations,

@@ -8,14 +8,12 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from parley.gateway_client.answers import Event, Json, UnreachableError, problem_error
+from parley.gateway_client.answers import Event, GatewayError, Json, problem_error
 from parley.gateway_client.gateway import Gateway
 from parley.terminal.escaping import visible_json
 
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Between attempts to connect again; half a minute in all."""
-_PASSING = ("DRAINING", "DEPENDENCY_UNAVAILABLE")
-"""Why a line ends that can be opened again: a gateway that goes down, one behind which none is."""
 
 
 class Line:
@@ -49,7 +47,7 @@ class Line:
     async def events(self) -> AsyncIterator[Event]:
         """Yield the events of the conversation, each once and in order.
 
-        Raises GatewayError when the gateway ends the line, UnreachableError when it is gone.
+        Raises GatewayError when the gateway ends the line, for an outage once it has lasted too long.
         """
         failures = 0
         while True:
@@ -58,8 +56,8 @@ class Line:
                     async for event in self._events_of(connection):
                         failures = 0
                         yield event
-            except UnreachableError:
-                if failures == len(_PAUSES_S):
+            except GatewayError as error:
+                if not error.is_outage or failures == len(_PAUSES_S):
                     raise
             finally:
                 self._connection = None
@@ -72,10 +70,7 @@ class Line:
             async for text in connection:
                 message: Json = visible_json(json.loads(text))
                 if "problem" in message:
-                    error = problem_error(message["problem"])
-                    if error.reason in _PASSING:
-                        return
-                    raise error
+                    raise problem_error(message["problem"])
                 event = Event(name=message["event"], data=message["data"])
                 if event.name == "ready":
                     await self._begin(connection)

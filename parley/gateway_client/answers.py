@@ -18,9 +18,11 @@ Json: TypeAlias = dict[str, Any]
 class GatewayError(Exception):
     """The gateway refused, failed or is unreachable; the message says what to do."""
 
-    def __init__(self, message: str, *, reason: str = "") -> None:
+    def __init__(self, message: str, *, reason: str = "", is_outage: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.is_outage = is_outage
+        """Whether something is away that comes back by itself."""
 
 
 class UnreachableError(GatewayError):
@@ -69,4 +71,4 @@ def problem_error(problem: Json) -> GatewayError:
         text += "\nThe key is what --api-key says, or the first of GATEWAY_API_KEYS."
     if request_id := problem.get("requestId"):
         text += f"\nRequest id: {request_id}; docs/errors.md says what to do about {reason}."
-    return GatewayError(text, reason=reason)
+    return GatewayError(text, reason=reason, is_outage=problem.get("recovery") == "OUTAGE")

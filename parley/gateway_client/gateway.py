@@ -260,7 +260,8 @@ class Gateway:
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(
             f"No answer from {self._client.base_url} ({type(error).__name__}). "
-            "Is Parley running? Start it with `make up`, or give its address with --url."
+            "Is Parley running? Start it with `make up`, or give its address with --url.",
+            is_outage=True,
         )
 
 

@@ -7,6 +7,8 @@ import grpc
 import pytest
 
 from digitalhuman.errors.v1 import errors_pb2 as pb
+from gateway.contract.problems import to_problem
+from services.runtime.failures.errors import ServiceError
 from services.runtime.failures.reasons import RULES, Reason, Recovery
 from tools.errors_page import PAGE, page
 
@@ -105,3 +107,13 @@ def test_the_page_of_contracts_names_the_reasons_of_a_stream(stream: str) -> Non
 def test_comments_were_read() -> None:
     named = [rpc for rpc, comment in rpc_comments() if "ails with" in comment]
     assert len(named) >= 15
+
+
+def test_problems_say_whether_the_failure_passes() -> None:
+    said = {
+        reason: to_problem(ServiceError(reason, "It failed."), instance="/").recovery
+        for reason in Reason
+    }
+    assert said[Reason.CAPACITY_EXCEEDED] == "LIMIT"
+    assert said[Reason.JOURNAL_UNAVAILABLE] == "OUTAGE"
+    assert said[Reason.TASK_NOT_FOUND] == "NONE"

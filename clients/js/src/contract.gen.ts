@@ -2570,6 +2570,12 @@ export interface components {
              * @description See docs/errors.md.
              */
             reason: string;
+            /**
+             * Recovery
+             * @description Whether the same request may succeed later although nobody changes anything: `OUTAGE`, something is away and comes back; `LIMIT`, a limit is used up and is free again after a while; `NONE`, it fails again.
+             * @enum {string}
+             */
+            recovery: "NONE" | "OUTAGE" | "LIMIT";
             /** Metadata */
             metadata: {
                 [key: string]: string;

@@ -19,7 +19,7 @@ export type { Link } from "./link.js";
 export { Meter } from "./meter.js";
 export type { CreatePlayer, Player, Watching } from "./player.js";
 export { OriginRefused, Problem, Unreachable } from "./problem.js";
-export type { Violation } from "./problem.js";
+export type { Recovery, Violation } from "./problem.js";
 export type { Socket, SocketConstructor } from "./socket.js";
 export { ToolFailure } from "./tools.js";
 export type { AppTool, Tool, Tools } from "./tools.js";

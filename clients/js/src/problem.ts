@@ -2,23 +2,14 @@
 
 import type { ProblemBody } from "./contract.js";
 
-const BUSY = new Set([
-  "QUOTA_EXCEEDED",
-  "CAPACITY_EXCEEDED",
-  "AVATAR_CAPACITY_EXCEEDED",
-  "CLOUD_BUSY",
-  "CLOUD_NO_CAPACITY",
-  "CLOUD_RATE_LIMITED",
-  "RATE_LIMITED",
-  "TALK_RATE_EXCEEDED",
-]);
-
 /** The gateway refused, or reported a failure. Go by `reason`; docs/errors.md lists them all. */
 export class Problem extends Error {
   override readonly name = "Problem";
   /** HTTP status, as it is or would be. */
   readonly status: number;
   readonly reason: string;
+  /** Whether the same may be granted later by itself: when an outage is over, or a limit is free again. */
+  readonly recovery: Recovery;
   /** Which members of the request broke which rule; empty where that is not the problem. */
   readonly violations: readonly Violation[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -31,18 +22,20 @@ export class Problem extends Error {
     super(body.detail);
     this.status = body.status;
     this.reason = body.reason;
+    this.recovery = body.recovery ?? "NONE";
     this.violations = body.violations ?? [];
     this.metadata = body.metadata ?? {};
     this.requestId = body.requestId ?? "";
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether there is no room for now: the same may be granted in a moment. */
+  /** Whether a limit is used up for now: the same may be granted later. */
   get isBusy(): boolean {
-    return BUSY.has(this.reason);
+    return this.recovery === "LIMIT";
   }
 }
 
+export type Recovery = NonNullable<ProblemBody["recovery"]>;
 export type Violation = NonNullable<ProblemBody["violations"]>[number];
 
 /** The gateway does not answer. */

@@ -62,6 +62,7 @@ test("a problem says whose fault it is, and when to come back", async () => {
   assert.deepEqual([name, message, status, reason], ["Problem", "roomId: QUOTA_EXCEEDED", 429, "QUOTA_EXCEEDED"]);
   assert.deepEqual(violations, [{ field: "roomId", rule: "string.max_bytes", description: "must be at most 128 bytes" }]);
   assert.deepEqual([metadata, requestId, retryAfterMs], [{ limit: "1" }, "request_1", 7000]);
+  assert.deepEqual([failure.recovery, failure.isBusy], ["LIMIT", true]);
 });
 
 test("what something else than the gateway answers is a problem, too", async () => {

@@ -86,6 +86,7 @@ export function problem(status: number, reason: string) {
   return {
     status,
     reason,
+    recovery: status === 429 ? "LIMIT" : "NONE",
     detail: `roomId: ${reason}`,
     requestId: "request_1",
     metadata: { limit: "1" },

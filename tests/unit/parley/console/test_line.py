@@ -1,4 +1,4 @@
-"""The console's line sends what was asked while it was broken."""
+"""The console's line sends what was asked while it was broken, and outlasts an outage."""
 
 import asyncio
 import json
@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
+import pytest
+
 from parley.console.line import Line
+from parley.gateway_client.answers import GatewayError
 from parley.gateway_client.gateway import Gateway
 
 
@@ -27,15 +30,28 @@ class ScriptedConnection:
         yield json.dumps({"event": "ready", "data": {}})
 
 
-class ScriptedGateway:
-    """Has one connection."""
+class RefusingConnection:
+    """Ends the line with a problem."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str, recovery: str) -> None:
+        self.problem = {"reason": reason, "recovery": recovery}
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield json.dumps({"problem": self.problem})
+
+
+class ScriptedGateway:
+    """Has one connection, and before it those that refuse."""
+
+    def __init__(self, *refusing: RefusingConnection) -> None:
         self.connection = ScriptedConnection()
+        self.connections = [*refusing, self.connection]
 
     @asynccontextmanager
-    async def open_line(self, params: Mapping[str, str]) -> AsyncIterator[ScriptedConnection]:
-        yield self.connection
+    async def open_line(
+        self, params: Mapping[str, str]
+    ) -> AsyncIterator[ScriptedConnection | RefusingConnection]:
+        yield self.connections.pop(0)
 
 
 async def until_ready(line: Line) -> None:
@@ -55,3 +71,16 @@ async def test_a_question_is_sent_that_is_asked_while_others_are_sent_again() ->
     await asking
     await opening
     assert gateway.connection.sent == ["first", "second"]
+
+
+async def test_a_line_that_an_outage_ends_is_opened_again() -> None:
+    gateway = ScriptedGateway(RefusingConnection("JOURNAL_UNAVAILABLE", "OUTAGE"))
+    await until_ready(Line(cast(Gateway, gateway), "task_1", has_microphone=False))
+    assert gateway.connections == []
+
+
+async def test_a_line_that_is_refused_is_not() -> None:
+    gateway = ScriptedGateway(RefusingConnection("TASK_ENDED", "NONE"))
+    with pytest.raises(GatewayError, match="TASK_ENDED"):
+        await until_ready(Line(cast(Gateway, gateway), "task_1", has_microphone=False))
+    assert gateway.connections == [gateway.connection]
