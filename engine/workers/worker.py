@@ -7,7 +7,7 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, assert_never
 
 import httpx
 import structlog
@@ -92,6 +92,11 @@ class Worker:
                     on_notice(self, event.notice)
                 case Health() as health:
                     self._figures = health.figures
+                case Ready():
+                    # It was the first, and comes once.
+                    pass
+                case unknown:
+                    assert_never(unknown)
 
     def dismiss(self) -> None:
         """Ask the worker to end its tasks and exit; `follow` returns when it has."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from digitalhuman.audit.v1 import audit_pb2
 from digitalhuman.task.v1 import task_pb2 as pb
 from gateway.backend.services import Backend
 from gateway.contract.event_wire import from_conversation_event
@@ -29,10 +30,12 @@ DAY = timedelta(days=1)
 async def kept_of(
     backend: Backend, user_id: str, *, instance: str
 ) -> AsyncGenerator[JsonModel, None]:
-    """Yield the records of a user; raises ServiceError.
+    """Yield the records of a user, once the audit log has that they are asked for.
 
-    `instance` is the path that the client asked, for the problems of turns that failed.
+    `instance` is the path that the client asked, for the problems of turns that failed. Raises
+    ServiceError.
     """
+    await backend.ask(backend.audit.NoteUserExport, audit_pb2.NoteUserExportRequest())
     tasks = 0
     async for task in _tasks(backend, user_id):
         tasks += 1

@@ -1,5 +1,7 @@
 """The avatar service's messages to values of its domain, and back."""
 
+from typing import assert_never
+
 from google.protobuf.duration_pb2 import Duration
 
 from digitalhuman.avatar.v1 import avatar_pb2 as pb
@@ -15,7 +17,12 @@ from services.avatar.drive import (
     Progress,
 )
 from services.avatar.drives import LastDrive
-from services.avatar.vendor.callback import Callback, DriveCallback, TaskCallback
+from services.avatar.vendor.callback import (
+    Callback,
+    DriveCallback,
+    OtherCallback,
+    TaskCallback,
+)
 from services.avatar.vendor.messages import (
     DigitalHuman,
     DriveStatus,
@@ -106,8 +113,10 @@ def to_callback_response(callback: Callback) -> pb.HandleCallbackResponse:
             )
         case DriveCallback():
             return pb.HandleCallbackResponse(avatar_id=callback.task_id, drive_id=callback.drive_id)
-        case _:
+        case OtherCallback():
             return pb.HandleCallbackResponse()
+        case unknown:
+            assert_never(unknown)
 
 
 def to_drive_event(
@@ -125,6 +134,8 @@ def to_drive_event(
         case DriveFinished():
             _set_position(event.position, response.drive_finished, now=now)
             response.drive_finished.interrupted = event.is_interrupted
+        case unknown:
+            assert_never(unknown)
     return response
 
 

@@ -5,6 +5,7 @@ Below the contract, because what closes abandoned turns writes such messages too
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import assert_never
 
 from digitalhuman.conversation.v1 import conversation_pb2
 from services.runtime.failures.errors import ServiceError, invalid, to_status
@@ -98,8 +99,20 @@ def _from_change(event: conversation_pb2.ConversationEvent) -> TurnChange | None
                 ledger=failed.ledger.SerializeToString(),
                 providers=_from_provider_usage(failed.usage),
             )
-        case _:
+        case (
+            "speech_started"
+            | "speech_ended"
+            | "speech_dismissed"
+            | "transcript_updated"
+            | "sentence_started"
+            | "playback_started"
+            | "tool_called"
+            # Of a program that knows more kinds than this one.
+            | None
+        ):
             return None
+        case unknown:
+            assert_never(unknown)
 
 
 def _from_provider_usage(

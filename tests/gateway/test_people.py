@@ -112,6 +112,9 @@ async def test_all_that_is_kept_of_a_user_is_handed_out(real: RunningGateway, ad
     assert records[-2]["usage"]["tasks"] == 2
     assert records[-1] == {"record": "end", "tasks": 2}
     assert "another" not in json.dumps(records)
+    audit = (await real.client.get(f"{API}/audit", params={"pageSize": 1})).json()
+    assert audit["entries"][0]["action"] == "user.exported"
+    assert "ann" not in json.dumps(audit)
 
 
 async def test_a_long_conversation_is_handed_out_whole(real: RunningGateway, address: str) -> None:

@@ -122,6 +122,7 @@ LISTS_OR_MAKES_OWN = {
 
 OF_A_WHOLE_TENANT = {
     "digitalhuman.audit.v1.AuditService.ListAuditEntries": audit.ListAuditEntriesRequest(),
+    "digitalhuman.audit.v1.AuditService.NoteUserExport": audit.NoteUserExportRequest(),
     "digitalhuman.webhooks.v1.WebhookService.AddWebhook": webhooks.AddWebhookRequest(
         url="https://example.com/"
     ),

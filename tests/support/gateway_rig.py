@@ -12,6 +12,11 @@ import httpx
 from fastapi import FastAPI
 
 from digitalhuman.access.v1.access_pb2_grpc import add_AccessServiceServicer_to_server
+from digitalhuman.audit.v1 import audit_pb2
+from digitalhuman.audit.v1.audit_pb2_grpc import (
+    AuditServiceServicer,
+    add_AuditServiceServicer_to_server,
+)
 from digitalhuman.avatar.v1.avatar_pb2_grpc import add_AvatarServiceServicer_to_server
 from digitalhuman.speech.v1.speech_pb2_grpc import add_SpeechServiceServicer_to_server
 from digitalhuman.task.v1.task_pb2_grpc import (
@@ -65,6 +70,15 @@ class RunningGateway:
         return str(answer.json()["taskId"])
 
 
+class ScriptedAudit(AuditServiceServicer):
+    """Notes nothing."""
+
+    async def NoteUserExport(
+        self, request: audit_pb2.NoteUserExportRequest, context: Any
+    ) -> audit_pb2.NoteUserExportResponse:
+        return audit_pb2.NoteUserExportResponse()
+
+
 @asynccontextmanager
 async def running_gateway(
     *,
@@ -96,6 +110,7 @@ async def running_gateway(
 
     def register(server: grpc.aio.Server) -> None:
         add_AccessServiceServicer_to_server(access, server)
+        add_AuditServiceServicer_to_server(ScriptedAudit(), server)  # type: ignore[abstract]
         add_TaskServiceServicer_to_server(tasks, server)
         add_SpeechServiceServicer_to_server(speech, server)
         add_AvatarServiceServicer_to_server(avatars, server)

@@ -71,7 +71,7 @@ CALLS: Mapping[Identity, Mapping[str, tuple[str, ...]]] = {
             "RotateWebhookKey",
             "TestWebhook",
         ),
-        _AUDIT: ("ListAuditEntries",),
+        _AUDIT: ("ListAuditEntries", "NoteUserExport"),
         _SPEECH: ("Converse", "ListPersonas", "ListVoices", "Synthesize"),
         _AVATAR: ("CreateViewerToken", "HandleCallback", "ListDigitalHumans", "PerformAction"),
     },

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from services.runtime.pcm import duration_s
 from services.speech.ports import (
@@ -126,6 +127,8 @@ class CountedChatModel:
                             written += (item.name, item.arguments)
                         case str():
                             written.append(item)
+                        case unknown:
+                            assert_never(unknown)
                     yield item
         finally:
             usage = (

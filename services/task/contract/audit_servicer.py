@@ -8,7 +8,7 @@ from digitalhuman.audit.v1 import audit_pb2 as pb
 from digitalhuman.audit.v1.audit_pb2_grpc import AuditServiceServicer
 from services.runtime.failures.errors import invalid
 from services.runtime.wire import to_timestamp
-from services.task.domain.audit import AuditFilter, AuditLog, Entry
+from services.task.domain.audit import Action, AuditFilter, AuditLog, Entry
 from services.task.whole_tenant import whole_tenant
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -40,6 +40,15 @@ class AuditServicer(AuditServiceServicer):
             entries=map(_to_entry, found[:size]),
             next_page_token=str(found[size - 1].number) if len(found) > size else "",
         )
+
+    async def NoteUserExport(
+        self, request: pb.NoteUserExportRequest, context: Context
+    ) -> pb.NoteUserExportResponse:
+        """Note that the caller gives out what is kept of a user."""
+        whole_tenant()
+        # Who it was would outlast an erasure here.
+        await self._audit.note(Action.USER_EXPORTED, "")
+        return pb.NoteUserExportResponse()
 
 
 def _position(token: str) -> int | None:

@@ -3,6 +3,7 @@
 import hashlib
 from copy import deepcopy
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -164,6 +165,8 @@ def to_update(update: Snapshot | TaskEvent, now: datetime) -> pb.WatchTaskRespon
             else:
                 event.conversation_event.MergeFromString(content)
             return pb.WatchTaskResponse(event=event)
+        case unknown:
+            assert_never(unknown)
 
 
 def to_turn(turn: Turn) -> pb.Turn:

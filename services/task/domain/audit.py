@@ -14,8 +14,10 @@ class Action(StrEnum):
     """What was done; part of the contract, so that none is ever renamed."""
 
     TASK_CREATED = "task.created"
+    TASK_UPDATED = "task.updated"
     TASK_STOPPED = "task.stopped"
     CONVERSATION_ERASED = "conversation.erased"
+    USER_EXPORTED = "user.exported"
     USER_ERASED = "user.erased"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"

@@ -163,6 +163,7 @@ class SqlJournal:
 
     async def change_facts(self, task_id: str, change: Callable[[bytes], bytes]) -> Task:
         """Replace what is known of a call with what `change` makes of it; return the task."""
+        done = deed(Action.TASK_UPDATED, task_id)
 
         async def work(transaction: Transaction) -> Task:
             task = task_from_row(await tables.row_for_update(transaction, task_id))
@@ -172,6 +173,7 @@ class SqlJournal:
                 )
             known = await facts.get(transaction, task_id)
             await facts.put(transaction, task_id, change(known))
+            await audit.note(transaction, done)
             return task
 
         return await self._database.transact(work)

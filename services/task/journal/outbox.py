@@ -8,13 +8,19 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import assert_never
 
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
 from services.runtime.failures.errors import from_status
 from services.runtime.failures.reasons import Reason
-from services.task.domain.conversation import ConversationEvent, TurnClosed
+from services.task.domain.conversation import (
+    ConversationEvent,
+    ReplyUpdated,
+    TurnClosed,
+    TurnStarted,
+)
 from services.task.domain.tasks import Task, TaskState
 from services.task.journal.database import Transaction
 from services.task.journal.rows import MICROSECOND, Row, from_micros, places, to_micros
@@ -81,8 +87,10 @@ def of_conversation(task: Task, sequence: int, event: ConversationEvent) -> Sequ
             if _reason(failure) in _PROVIDER_FAILURES:
                 kinds.append(EventType.PROVIDER_FAILED)
             return [_of_task(task, sequence, kind) for kind in kinds]
-        case _:
+        case TurnStarted() | ReplyUpdated() | None:
             return []
+        case unknown:
+            assert_never(unknown)
 
 
 async def tell(transaction: Transaction, notices: Iterable[Notice], *, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """How events change the rows of turns."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from services.task.domain.conversation import (
     ConversationEvent,
@@ -42,6 +43,8 @@ def turn_change(task_id: str, event: ConversationEvent) -> Statement | None:
                 closed.latency,
             )
             return Statement(sql=_CLOSE, parameters=(*key, *outcome, time, event.sequence))
+        case unknown:
+            assert_never(unknown)
 
 
 def _upsert(*columns: str, changes: str = "") -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 from google.rpc.status_pb2 import Status
 
@@ -60,6 +60,8 @@ def _data(subject: Subject) -> Mapping[str, Any]:
             return {"turn": _turn(subject)}
         case QuotaUse():
             return {"quota": _quota(subject)}
+        case unknown:
+            assert_never(unknown)
 
 
 def _task(task: Task) -> Mapping[str, Any]:

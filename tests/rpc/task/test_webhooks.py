@@ -272,6 +272,10 @@ async def test_the_audit_log_says_who_did_what_in_which_request(client: Client) 
     metadata = (*ANN, ("x-request-id", "request-1"))
     request = task_pb2.CreateTaskRequest(room_id="room", stream_id="stream")
     task_id = (await client.tasks.CreateTask(request, metadata=metadata)).task.task_id
+    facts = task_pb2.CallFacts(context="On the order page.")
+    await client.tasks.UpdateTask(
+        task_pb2.UpdateTaskRequest(task_id=task_id, facts=facts), metadata=metadata
+    )
     await client.tasks.StopTask(task_pb2.StopTaskRequest(task_id=task_id), metadata=metadata)
     # Nothing happens a second time.
     await client.tasks.StopTask(task_pb2.StopTaskRequest(task_id=task_id), metadata=metadata)
@@ -282,20 +286,23 @@ async def test_the_audit_log_says_who_did_what_in_which_request(client: Client) 
     added = await client.webhooks.AddWebhook(
         pb.AddWebhookRequest(url="https://example.com/"), metadata=OPERATOR
     )
-    wanted = audit_pb2.ListAuditEntriesRequest(page_size=3)
+    await client.audit.NoteUserExport(audit_pb2.NoteUserExportRequest(), metadata=OPERATOR)
+    wanted = audit_pb2.ListAuditEntriesRequest(page_size=4)
     first = await client.audit.ListAuditEntries(wanted, metadata=OPERATOR)
     wanted.page_token = first.next_page_token
     second = await client.audit.ListAuditEntries(wanted, metadata=OPERATOR)
     assert not second.next_page_token
     entries = [*first.entries, *second.entries]
     assert [(each.action, each.subject) for each in entries] == [
+        ("user.exported", ""),
         ("webhook.added", added.webhook.webhook_id),
         ("conversation.erased", task_id),
         ("task.stopped", task_id),
+        ("task.updated", task_id),
         ("task.created", task_id),
     ]
     assert (entries[0].actor, entries[0].user_id) == ("key-1", "")
-    assert {(each.actor, each.user_id, each.request_id) for each in entries[1:]} == {
+    assert {(each.actor, each.user_id, each.request_id) for each in entries[2:]} == {
         ("ann", "ann", "request-1")
     }
     mine = audit_pb2.ListAuditEntriesRequest(action="task.created", actor="ann", subject=task_id)

@@ -45,7 +45,10 @@ class ScriptedGateway:
 
     def __init__(self, *refusing: RefusingConnection) -> None:
         self.connection = ScriptedConnection()
-        self.connections = [*refusing, self.connection]
+        self.connections: list[ScriptedConnection | RefusingConnection] = [
+            *refusing,
+            self.connection,
+        ]
 
     @asynccontextmanager
     async def open_line(
