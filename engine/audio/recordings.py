@@ -24,7 +24,8 @@ EMPTY_SAMPLE_RATE = 16_000
 class Recording:
     """The mono PCM that one drive has played so far, at its own sample rate."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, *, stream_id: str) -> None:
+        self.stream_id = stream_id
         self.sample_rate = 0
         self.size = 0
         self._limit = limit
@@ -86,8 +87,8 @@ class Recordings:
         self._budget = budget
         self._kept: OrderedDict[str, Recording] = OrderedDict()
 
-    def open(self, drive_id: str) -> Recording:
-        """Start the recording of a drive, replacing an earlier one with the same id."""
+    def open(self, drive_id: str, *, stream_id: str) -> Recording:
+        """Start the recording of a stream's drive, replacing an earlier one with the same id."""
         if earlier := self._kept.pop(drive_id, None):
             earlier.delete()
         while self._kept and (
@@ -96,9 +97,17 @@ class Recordings:
             > self._budget - self._budget // SHARE
         ):
             self._kept.popitem(last=False)[1].delete()
-        recording = Recording(self._folder / f"{drive_id}.pcm", self._budget // SHARE)
+        path = self._folder / f"{drive_id}.pcm"
+        recording = Recording(path, self._budget // SHARE, stream_id=stream_id)
         self._kept[drive_id] = recording
         return recording
+
+    def delete(self, *, stream_id: str | None = None) -> None:
+        """Delete those of a stream, or all; of what is being played, nothing more is kept."""
+        for drive_id, recording in list(self._kept.items()):
+            if stream_id in (None, recording.stream_id):
+                del self._kept[drive_id]
+                recording.delete()
 
     def close(self) -> None:
         """Close every file."""

@@ -102,6 +102,7 @@ class RecordingDesk:
         """Routes below the root of the application."""
         return [
             Route("/recordings", self._access.guard(self._find), methods=["GET"]),
+            Route("/recordings", self._access.guard(self._delete), methods=["DELETE"]),
             Route("/recordings/{task_id}", self._access.guard(self._show_task), methods=["GET"]),
             Route("/recordings/{task_id}/{name}", self._access.guard(self._play), methods=["GET"]),
         ]
@@ -109,6 +110,10 @@ class RecordingDesk:
     async def _find(self, request: Request) -> Response:
         task = self._tasks.find_past_stream(request.query_params.get("stream_id", ""))
         return not_found() if task is None else JSONResponse(self._show(task))
+
+    async def _delete(self, request: Request) -> Response:
+        self._recordings.delete(stream_id=request.query_params.get("stream_id"))
+        return Response(status_code=204)
 
     async def _show_task(self, request: Request) -> Response:
         try:

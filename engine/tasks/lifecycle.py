@@ -5,6 +5,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -148,7 +149,7 @@ class Tasks:
         stage = Stage(
             clock=self._clock,
             faults=self._faults,
-            recordings=self._recordings,
+            record=partial(self._recordings.open, stream_id=task.stream_id),
             announce=lambda drive: self._report_drive(task, drive),
             performer=performer,
             screen=screen,

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import structlog
 
 from engine.audio.opus import OpusVoice, SoundPacket
-from engine.audio.recordings import Recordings
+from engine.audio.recordings import Recording
 from engine.audio.sound import TICK_S, TICK_SAMPLES, InputEnd, Samples
 from engine.clock import Clock
 from engine.contract.codes import Code, Refusal
@@ -74,7 +74,7 @@ class Stage:
         *,
         clock: Clock,
         faults: Faults,
-        recordings: Recordings,
+        record: Callable[[str], Recording],
         announce: Callable[[Drive], None],
         performer: Performer,
         screen: Screen,
@@ -84,7 +84,7 @@ class Stage:
         self.driven_at = clock.monotonic()
         self._clock = clock
         self._faults = faults
-        self._recordings = recordings
+        self._record = record
         self._announce = announce
         self._current: Drive | None = None
         self._waiting: deque[Drive] = deque()
@@ -125,7 +125,7 @@ class Stage:
             drive_id=drive_id,
             phase=Phase.STALLED if self._faults.take(Stall, action) else Phase.BUFFERING,
             open_within_s=OPEN_WITHIN_S,
-            recording=self._recordings.open(drive_id),
+            recording=self._record(drive_id),
             clock=self._clock,
             announce=self._announce,
             listener=self._listen,

@@ -104,7 +104,7 @@ async def fronting(
             ),
             WhepProxy(registry=registry, pool=pool, door=ThrottledDoor(clock)),
             HealthPage(health),
-            *_debugging(settings, SharedFaults(faults, pool), registry),
+            *_debugging(settings, SharedFaults(faults, pool), registry, pool),
         )
         port = await stack.enter_async_context(
             serving_http(application, host=settings.host, port=settings.port)
@@ -118,9 +118,12 @@ async def fronting(
 
 
 def _debugging(
-    settings: EngineSettings, faults: SharedFaults, registry: WorkerRegistry
+    settings: EngineSettings, faults: SharedFaults, registry: WorkerRegistry, pool: Pool
 ) -> Sequence[RouteGroup]:
     if settings.debug_token is None:
         return ()
     access = DebugAccess(settings.debug_token.get_secret_value())
-    return RecordingProxy(registry=registry, access=access), FaultSwitches(faults, access)
+    return (
+        RecordingProxy(registry=registry, pool=pool, access=access),
+        FaultSwitches(faults, access),
+    )

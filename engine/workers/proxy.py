@@ -71,17 +71,21 @@ class WhepProxy:
 
 
 class RecordingProxy:
-    """Forwards requests for recordings to their task's worker."""
+    """Forwards requests for recordings to their task's worker, and deletions to all."""
 
-    def __init__(self, *, registry: WorkerRegistry, access: DebugAccess) -> None:
+    def __init__(self, *, registry: WorkerRegistry, pool: Pool, access: DebugAccess) -> None:
         self._registry = registry
+        self._pool = pool
         self._access = access
 
     def routes(self) -> list[Route]:
         """Routes below the root of the application."""
-        find, show = map(self._access.guard, (self._find_recordings, self._show_recordings))
+        find, show, delete = map(
+            self._access.guard, (self._find_recordings, self._show_recordings, self._delete)
+        )
         return [
             Route("/recordings", find, methods=["GET"]),
+            Route("/recordings", delete, methods=["DELETE"]),
             Route("/recordings/{task_id}", show, methods=["GET"]),
             Route("/recordings/{task_id}/{name}", show, methods=["GET"]),
         ]
@@ -96,6 +100,20 @@ class RecordingProxy:
         except Refusal:
             return not_found()
 
+    async def _delete(self, request: Request) -> Response:
+        try:
+            # Tasks of one stream may have been on several.
+            async with asyncio.timeout(CALL_S):
+                for worker in self._pool.workers:
+                    await worker.client.delete(
+                        "/recordings",
+                        params=request.query_params,
+                        headers=_pick(request.headers, FORWARDED_HEADERS),
+                    )
+        except (httpx.HTTPError, TimeoutError):
+            return _no_worker()
+        return Response(status_code=204)
+
     @staticmethod
     async def _show(request: Request, assignment: Assignment) -> Response:
         if assignment.worker is None:
@@ -103,7 +121,11 @@ class RecordingProxy:
         try:
             return await _forward(request, assignment.worker, b"")
         except (httpx.HTTPError, TimeoutError):
-            return Response("no worker answers\n", status_code=503, media_type="text/plain")
+            return _no_worker()
+
+
+def _no_worker() -> Response:
+    return Response("no worker answers\n", status_code=503, media_type="text/plain")
 
 
 async def _forward(request: Request, worker: Worker, body: bytes) -> Response:

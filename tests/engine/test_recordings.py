@@ -10,6 +10,10 @@ from tests.support.engine_cloud import DEBUG, Cloud, make_noise, make_tone
 MEGABYTE = 2**20
 
 
+def recorded(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.pcm"))
+
+
 async def test_found_by_task_and_by_stream(cloud: Cloud) -> None:
     task_id = await cloud.go_on_air("stream-7", room_id="room-7")
     drive_id = await cloud.play(task_id, make_tone(0.1).tobytes())
@@ -63,7 +67,7 @@ async def test_drive_that_was_not_played_has_an_empty_recording(cloud: Cloud) ->
 def test_oldest_go_first(tmp_path: Path) -> None:
     with keeping_recordings(tmp_path, 4 * MEGABYTE) as recordings:
         for name in "abcde":
-            recordings.open(name).write(make_noise(MEGABYTE // 2), 24000)
+            recordings.open(name, stream_id="one").write(make_noise(MEGABYTE // 2), 24000)
         assert recordings.get("a") is None
         kept = recordings.get("e")
         assert kept is not None
@@ -74,7 +78,7 @@ def test_oldest_go_first(tmp_path: Path) -> None:
 
 def test_one_recording_has_its_share_only(tmp_path: Path) -> None:
     with keeping_recordings(tmp_path, 4 * MEGABYTE) as recordings:
-        recording = recordings.open("long")
+        recording = recordings.open("long", stream_id="one")
         for _ in range(5):
             recording.write(make_noise(MEGABYTE // 4), 24000)
         assert recording.size == MEGABYTE
@@ -82,7 +86,7 @@ def test_one_recording_has_its_share_only(tmp_path: Path) -> None:
 
 def test_dropped_recording_keeps_nothing_that_follows(tmp_path: Path) -> None:
     with keeping_recordings(tmp_path, 4 * MEGABYTE) as recordings:
-        recording = recordings.open("dropped")
+        recording = recordings.open("dropped", stream_id="one")
         recording.write(np.ones(10, np.int16), 24000)
         recording.delete()
         recording.write(np.ones(10, np.int16), 24000)
@@ -93,8 +97,30 @@ def test_a_disk_that_takes_no_recording_stops_no_drive(tmp_path: Path) -> None:
     with keeping_recordings(tmp_path, MEGABYTE) as recordings:
         [folder] = tmp_path.iterdir()
         folder.rmdir()
-        recording = recordings.open("drive")
+        recording = recordings.open("drive", stream_id="one")
         for _ in range(2):
             recording.write(make_tone(0.1), 24_000)
         assert len(recording.read_wav()) == 44
         recording.close()
+
+
+async def test_those_of_a_stream_are_deleted_and_nothing_follows(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    async def play(stream_id: str) -> str:
+        task_id = await cloud.go_on_air(stream_id)
+        drive_id = await cloud.play(task_id, make_tone(0.1).tobytes())
+        await cloud.receiver.until_drive(drive_id, 4)
+        return task_id
+
+    hers, another = await play("hers"), await play("another")
+    await cloud.data("StopDigitalHumanStreamTask", TaskId=hers)
+    again = await play("hers")
+    answer = await cloud.http.delete("/recordings", params={"stream_id": "hers"}, headers=DEBUG)
+    assert answer.status_code == 204
+    kept = {task: (await cloud.recording(task))["drives"][0]["wav"] for task in (hers, again)}
+    assert kept == {hers: None, again: None}
+    assert len(recorded(tmp_path)) == 1
+    assert (await cloud.recording(another))["drives"][0]["wav"]
+    await cloud.http.delete("/recordings", headers=DEBUG)
+    assert recorded(tmp_path) == []

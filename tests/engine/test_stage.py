@@ -1,6 +1,7 @@
 """A stage tick by tick: prebuffer, stutters, the end, and packets for viewers."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ async def stage(clock: ManualClock, tmp_path: Path) -> AsyncIterator[Stage]:
             async with Stage(
                 clock=clock,
                 faults=Faults(),
-                recordings=recordings,
+                record=partial(recordings.open, stream_id="one"),
                 announce=lambda drive: None,
                 performer=performer,
                 screen=Screen(studio=studio, scene=scene, performer=performer),

@@ -125,6 +125,9 @@ async def test_tasks_are_shared_and_each_call_finds_its_own(front: Cloud) -> Non
         told = (await front.data("GetDriveStatus", **query))["DriveList"]
         assert told == [{"DriveId": drives[4][0], "Status": 4}]
 
+    (await front.http.delete("/recordings", headers=DEBUG)).raise_for_status()
+    assert [(await front.recording(each))["drives"][0]["wav"] for each in task_ids] == [None] * 6
+
 
 async def test_one_set_of_rules_over_all_workers_and_one_end(
     receiver: Receiver, tmp_path: Path
