@@ -158,7 +158,8 @@ lock: $(DEPENDENCIES) ## Update the pinned dependencies
 # Asks the OSV database about each locked package. Without a network it says that it did not.
 .PHONY: audit
 audit: $(INSTALLED) ## Look for known vulnerabilities in the locked packages
-	$(BIN)/python -m tools.audit requirements.lock deploy/requirements.lock
+	$(BIN)/python -m tools.audit requirements.lock deploy/requirements.lock \
+	  $(wildcard clients/package-lock.json clients/*/package-lock.json gateway/web/package-lock.json)
 
 .PHONY: sbom
 sbom: $(INSTALLED) ## Write sbom.cdx.json: what an image has of others, in CycloneDX

@@ -1,4 +1,4 @@
-"""Looks for known vulnerabilities in locked packages: pip-audit, and a list of accepted ones.
+"""Looks for known vulnerabilities in locked packages, of Python by pip-audit and of npm by itself.
 
 It asks the OSV database, or a mirror of it that OSV_URL names. Where that does not answer it says
 so and succeeds, as a machine without a network must still be able to run all checks.
@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,6 +22,8 @@ ACCEPTED = Path(__file__).parents[1] / "deploy" / "accepted-vulnerabilities.toml
 OSV_URL = "https://api.osv.dev/v1/query"
 ANSWER_S = 15.0
 AUDIT_S = 600.0
+NPM_LOCK = "package-lock.json"
+QUERIES_AT_ONCE = 16
 
 
 class AuditError(Exception):
@@ -73,7 +77,13 @@ def is_reachable(url: str) -> bool:
 
 
 def audited(locks: Sequence[Path], url: str) -> list[Found]:
-    """Return what is known of the packages of lock files; raises AuditError."""
+    """Return what is known of the packages of lock files of either kind; raises AuditError."""
+    npm = [each for each in locks if each.name == NPM_LOCK]
+    python = [each for each in locks if each.name != NPM_LOCK]
+    return (_audited_python(python, url) if python else []) + _audited_npm(npm, url)
+
+
+def _audited_python(locks: Sequence[Path], url: str) -> list[Found]:
     command = [sys.executable, "-m", "pip_audit"]
     command += [word for lock in locks for word in ("--requirement", str(lock))]
     command += ["--disable-pip", "--require-hashes", "--progress-spinner", "off"]
@@ -101,8 +111,52 @@ def _found(dependencies: Sequence[dict[str, object]]) -> Iterator[Found]:
             )
 
 
+def _audited_npm(locks: Sequence[Path], url: str) -> list[Found]:
+    pins = sorted({pin for lock in locks for pin in _npm_pins(lock)})
+
+    def known_of(pin: tuple[str, str]) -> list[Found]:
+        name, version = pin
+        query = {"package": {"name": name, "ecosystem": "npm"}, "version": version}
+        answer = client.post(url, json=query).raise_for_status().json()
+        return [
+            Found(
+                package=name,
+                version=version,
+                ids=frozenset([known["id"], *known.get("aliases", ())]),
+                fixed_in=tuple(_npm_fixes(known, name)),
+            )
+            for known in answer.get("vulns", ())
+        ]
+
+    with httpx.Client(timeout=ANSWER_S) as client, ThreadPoolExecutor(QUERIES_AT_ONCE) as threads:
+        try:
+            return [found for each in threads.map(known_of, pins) for found in each]
+        except (httpx.HTTPError, ValueError) as error:
+            raise AuditError(f"{url}: {error}") from None
+
+
+def _npm_pins(lock: Path) -> Iterator[tuple[str, str]]:
+    """Yield name and version of what a lock file installs; raises AuditError."""
+    try:
+        packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+    except (ValueError, KeyError):
+        raise AuditError(f"{lock} is no lock file of npm's") from None
+    for place, package in packages.items():
+        folder, _, name = place.rpartition("node_modules/")
+        # Others are packages of this repository.
+        if (folder or place != name) and not package.get("link"):
+            yield package.get("name", name), package["version"]
+
+
+def _npm_fixes(known: dict[str, Any], name: str) -> Iterator[str]:
+    for affected in known.get("affected", ()):
+        if affected["package"]["name"] == name:
+            for changes in affected.get("ranges", ()):
+                yield from (each["fixed"] for each in changes["events"] if "fixed" in each)
+
+
 def main(locks: Sequence[Path], url: str, accepted: Sequence[Accepted]) -> int:
-    """Audit and tell; return the exit code, 1 for what is not accepted, or no longer.
+    """Audit and report; return the exit code, 1 for what is not accepted, or no longer.
 
     Raises AuditError.
     """

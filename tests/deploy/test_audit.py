@@ -1,4 +1,4 @@
-"""The audit of locked packages, by the real scanner, against a small database of our own."""
+"""The audit of locked packages, by the real scanners, against a small database of our own."""
 
 import json
 import threading
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,19 +21,27 @@ KNOWN = {
         {
             "package": {"name": "jinja2", "ecosystem": "PyPI"},
             "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
-        }
+        },
+        {
+            "package": {"name": "@scope/left-pad", "ecosystem": "npm"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "2.0.0"}]}],
+        },
     ],
 }
 FUTURE, PAST = date(9999, 1, 1), date(2020, 1, 1)
 
 
 @contextmanager
-def database(vulnerable: str, *, status: int = 200) -> Iterator[str]:
-    """An OSV database that knows one vulnerability, of one package."""
+def database(
+    vulnerable: str, *, status: int = 200, asked: list[dict[str, Any]] | None = None
+) -> Iterator[str]:
+    """An OSV database that knows one vulnerability, of one package; `asked` gets the queries."""
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if asked is not None:
+                asked.append(query)
             vulns = {"vulns": [KNOWN]} if query["package"]["name"] == vulnerable else {}
             self.send_response(status)
             self.end_headers()
@@ -89,6 +98,45 @@ def test_what_is_not_accepted_fails(
         code == 1
     )
     assert f"1 known vulnerabilities, {1 - code} of them accepted" in said
+
+
+@pytest.fixture
+def npm_lock(tmp_path: Path) -> Path:
+    file = tmp_path / "package-lock.json"
+    packages = {
+        "": {"name": "page"},
+        "js": {"name": "@parley/client", "version": "0.1.0"},
+        "node_modules/@parley/client": {"resolved": "js", "link": True},
+        "node_modules/a": {"version": "1.0.0"},
+        "node_modules/a/node_modules/@scope/left-pad": {"version": "1.3.0"},
+        "node_modules/alias": {"name": "real", "version": "3.0.0"},
+    }
+    file.write_text(json.dumps({"lockfileVersion": 3, "packages": packages}))
+    return file
+
+
+@pytest.mark.parametrize("known", [[], accepted(FUTURE, package="@scope/left-pad")])
+def test_packages_of_npm_are_asked_about(
+    npm_lock: Path, capsys: pytest.CaptureFixture[str], known: list[Accepted]
+) -> None:
+    asked: list[dict[str, Any]] = []
+    with database("@scope/left-pad", asked=asked) as url:
+        assert main([npm_lock], url, known) == (0 if known else 1)
+    said = capsys.readouterr().out
+    shown = "VULNERABLE @scope/left-pad 1.3.0: CVE-2026-1, GHSA-aaaa-bbbb-cccc (fixed in 2.0.0)"
+    assert (shown in said) == (not known)
+    npm = [each for each in asked if each["package"]["ecosystem"] == "npm"]
+    assert sorted((each["package"]["name"], each["version"]) for each in npm) == [
+        ("@scope/left-pad", "1.3.0"),
+        ("a", "1.0.0"),
+        ("real", "3.0.0"),
+    ]
+
+
+def test_a_lock_of_npm_that_cannot_be_read_is_no_success(npm_lock: Path) -> None:
+    npm_lock.write_text("{}")
+    with database("a") as url, pytest.raises(AuditError, match="no lock file"):
+        main([npm_lock], url, [])
 
 
 def test_packages_that_nothing_is_known_of_pass(lock: Path) -> None:
